@@ -1,0 +1,162 @@
+//! What one job may do: the outcome of combining scheme floors, policies and grants, as plain data for the guard.
+//! It decides nothing by itself and reads no document.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::fixed::Fixed;
+use crate::mask::Mask;
+use crate::vocabulary::DataType;
+use crate::vocabulary::DatasetId;
+use crate::vocabulary::Function;
+use crate::vocabulary::Level;
+use crate::vocabulary::Release;
+use crate::vocabulary::Role;
+use crate::vocabulary::UnitKind;
+use crate::vocabulary::Use;
+
+/// What one job may read and how its result may leave: one purpose, one grant per dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectivePolicy {
+    /// Code of the one purpose the job names.
+    pub purpose: String,
+    /// The datasets the job may name, and what may be done with each.
+    pub datasets: BTreeMap<DatasetId, EffectiveDataset>,
+    /// Floor of controls for every level of the scheme, strictest scheme when datasets differ.
+    /// A level that is missing here is refused.
+    pub floors: BTreeMap<Level, Floor>,
+    /// The documents this was made from, for the verdict and the audit log.
+    pub sources: Vec<PolicySource>,
+}
+
+/// One document that took part in a decision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicySource {
+    /// Document identifier.
+    pub id: String,
+    /// Document version.
+    pub version: u32,
+    /// SHA-256 of the document's text, in hex.
+    pub sha256: String,
+}
+
+/// One dataset as one job may use it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectiveDataset {
+    /// Identifier, `department.name`.
+    pub id: DatasetId,
+    /// Grade of the fact that somebody is in the dataset; every scan carries it.
+    pub membership: Level,
+    /// Privacy units whose rows these are; the first is the one the file is clustered by.
+    pub units: Vec<EffectiveUnit>,
+    /// Every column the grant names, in the dataset's order, plus the unit keys (with empty `uses` when not granted).
+    pub columns: Vec<EffectiveColumn>,
+    /// Row filters of policies and grant; all apply, on raw values, before masks.
+    pub row_filters: Vec<RowFilter>,
+    /// How the result may leave.
+    pub release: Release,
+    /// Aggregate functions that may be used.
+    pub functions: BTreeSet<Function>,
+    /// Controls of the matching policies and the grant, combined. The floor of the grades read joins them in the guard.
+    pub controls: Controls,
+    /// Datasets (and the unit) that this dataset's policies allow to be joined with it.
+    pub join_with: BTreeSet<(DatasetId, UnitKind)>,
+    /// Most rows of one subject that a per-subject count distinguishes (top-coded).
+    pub max_rows_per_subject: u32,
+    /// Columns or column sets whose values are unique (from the signed manifest): the N:1 side of a join.
+    pub unique: BTreeSet<BTreeSet<String>>,
+}
+
+/// A privacy unit carried by a dataset's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectiveUnit {
+    /// Kind of subject.
+    pub kind: UnitKind,
+    /// The unit key column (sealed as a 64-bit token).
+    pub column: String,
+    /// The manifest proves at most one row per subject.
+    pub one_row_per_subject: bool,
+    /// The sealed files are clustered by this unit (`clustered: whole`).
+    pub clustered: bool,
+}
+
+/// One column as one job may use it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectiveColumn {
+    /// Name in SQL.
+    pub name: String,
+    /// Physical type.
+    pub data_type: DataType,
+    /// Role.
+    pub role: Role,
+    /// Grade (ungraded columns are the strictest level of the scheme).
+    pub grade: Level,
+    /// What the grade is once the mask has been applied (`grade_after`), else `grade`.
+    pub grade_after: Level,
+    /// What the job may do with it; empty means that it may not be named.
+    pub uses: BTreeSet<Use>,
+    /// Mask applied at the scan, if any (the coarsest of all that match).
+    pub mask: Option<Mask>,
+    /// Declared range of a measure; contributions are clamped to it.
+    pub range: Option<(Fixed, Fixed)>,
+    /// Width of the bins at whose edges a measure may be filtered and grouped.
+    pub bins: Option<Fixed>,
+    /// Decimal places a measure is kept at inside sums.
+    pub scale: u8,
+    /// Codes (administrative, ICD-10): prefixes are meaningful.
+    pub coded: bool,
+}
+
+/// A condition on raw rows that policy or grant imposes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowFilter {
+    /// SQL condition over the dataset's own columns.
+    pub sql: String,
+    /// A department's or district's own territory: does not taint the grade.
+    pub jurisdiction: bool,
+}
+
+/// What a scheme demands at one level, at the least.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Floor {
+    /// How data of this level may leave.
+    pub release: Release,
+    /// Controls that must hold.
+    pub controls: Controls,
+}
+
+/// Output controls. Combining takes the stricter of each (see [`Controls::stricter`]).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Controls {
+    /// Fewest subjects of any kind that a cell must rest on.
+    pub subjects_min: u32,
+    /// Fewest subjects per kind, where it differs.
+    pub subjects_min_by_unit: BTreeMap<UnitKind, u32>,
+    /// Dominance rule for sums.
+    pub dominance: Option<Dominance>,
+    /// Counts are rounded to multiples of this.
+    pub rounding: Option<u32>,
+    /// Most cells one statement may release.
+    pub cells_max: Option<u32>,
+    /// Controls that the documents ask for and this build does not have; any makes the job a refusal.
+    pub unavailable: BTreeSet<String>,
+}
+
+/// The (n, k) rule and the p% rule of the reference's formula table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dominance {
+    /// How many of the largest contributors are taken together.
+    pub n: u8,
+    /// Most that they may hold of the absolute total, in thousandths.
+    pub share_max_permille: u16,
+    /// p of the p% rule, in percent.
+    pub p_percent: u16,
+}
+
+impl Controls {
+    /// Fewest subjects of this kind that a cell must rest on.
+    #[must_use]
+    pub fn subjects_min(&self, unit: &UnitKind) -> u32 {
+        self.subjects_min_by_unit.get(unit).copied().unwrap_or(self.subjects_min).max(1)
+    }
+}

@@ -1,0 +1,152 @@
+//! Hierarchies of codes: the ancestor of a code at a level, from documents shipped with the crate.
+//! It translates no names and reads no file at run time.
+
+use std::sync::Arc;
+
+/// A hierarchy of codes, such as administrative divisions or diagnoses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    pub(crate) name: String,
+    /// Coarsest first.
+    pub(crate) levels: Vec<Level>,
+    pub(crate) form: Form,
+}
+
+/// One level of a hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Level {
+    pub(crate) name: String,
+    pub(crate) rule: Rule,
+}
+
+/// How a level finds the ancestor of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The first characters, padded to a width where the codes of the level are.
+    Prefix { length: usize, padded_to: usize },
+    /// The range that the code's first characters lie in; ranges are sorted and disjoint.
+    Ranges { length: usize, ranges: Vec<Range> },
+}
+
+/// A range of code prefixes with the code of their ancestor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) first: String,
+    pub(crate) last: String,
+    pub(crate) code: String,
+}
+
+/// What a code must look like; anything else has no ancestor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// GB/T 2260 and its longer relatives: 6, 9 or 12 digits.
+    AdministrativeCode,
+    /// ICD-10: a letter, two digits, then an optional subdivision.
+    Icd10,
+}
+
+/// One level of one hierarchy: what the mask needs.
+#[derive(Debug, Clone)]
+pub struct HierarchyLevel {
+    hierarchy: Arc<Hierarchy>,
+    depth: usize,
+}
+
+impl PartialEq for HierarchyLevel {
+    fn eq(&self, other: &Self) -> bool {
+        self.depth == other.depth && self.hierarchy.name == other.hierarchy.name
+    }
+}
+
+impl Eq for HierarchyLevel {}
+
+impl Hierarchy {
+    /// The name that masks use.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Names of the levels, coarsest first.
+    #[must_use]
+    pub fn level_names(&self) -> Vec<&str> {
+        self.levels.iter().map(|level| level.name.as_str()).collect()
+    }
+
+    /// One level by name.
+    #[must_use]
+    pub fn level(self: &Arc<Self>, name: &str) -> Option<HierarchyLevel> {
+        let depth = self.levels.iter().position(|level| level.name == name)?;
+        Some(HierarchyLevel { hierarchy: Arc::clone(self), depth })
+    }
+}
+
+impl HierarchyLevel {
+    /// Name of the hierarchy.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.hierarchy.name
+    }
+
+    /// Name of the level.
+    #[must_use]
+    pub fn level(&self) -> &str {
+        self.hierarchy.levels.get(self.depth).map_or("", |level| level.name.as_str())
+    }
+
+    /// The coarser of two levels of one hierarchy.
+    #[must_use]
+    pub fn coarser(&self, other: &Self) -> Option<Self> {
+        if self.hierarchy.name != other.hierarchy.name {
+            return None;
+        }
+        Some(if self.depth <= other.depth { self.clone() } else { other.clone() })
+    }
+
+    /// The ancestor of a code at this level; a malformed or unknown code has none.
+    #[must_use]
+    pub fn ancestor(&self, code: &str) -> Option<String> {
+        let code = self.hierarchy.form.normalised(code)?;
+        self.hierarchy.levels.get(self.depth)?.rule.ancestor(&code)
+    }
+}
+
+impl Form {
+    fn normalised(&self, code: &str) -> Option<String> {
+        let code = code.trim();
+        match self {
+            Self::AdministrativeCode => {
+                let digits = code.bytes().all(|b| b.is_ascii_digit());
+                (digits && matches!(code.len(), 6 | 9 | 12)).then(|| code.to_owned())
+            }
+            Self::Icd10 => {
+                let upper = code.to_ascii_uppercase();
+                let bytes = upper.as_bytes();
+                let starts = bytes.first().is_some_and(u8::is_ascii_uppercase)
+                    && bytes.get(1).is_some_and(u8::is_ascii_digit)
+                    && bytes.get(2).is_some_and(u8::is_ascii_digit);
+                // National extensions add letters, a dagger or an asterisk; only the first three characters are used.
+                let rest = bytes.iter().skip(3);
+                let tail = rest.clone().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'*' | b'+'));
+                (starts && tail && upper.len() <= 10).then_some(upper)
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn ancestor(&self, code: &str) -> Option<String> {
+        match self {
+            Self::Prefix { length, padded_to } => {
+                let prefix = code.get(..*length)?;
+                Some(format!("{prefix:0<width$}", width = *padded_to))
+            }
+            Self::Ranges { length, ranges } => {
+                let key = code.get(..*length)?;
+                let after = ranges.partition_point(|range| range.first.as_str() <= key);
+                let range = ranges.get(after.checked_sub(1)?)?;
+                (key <= range.last.as_str()).then(|| range.code.clone())
+            }
+        }
+    }
+}
