@@ -4,6 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::words::text_form;
+use crate::words::words;
+
 /// A day of the proleptic Gregorian calendar: days since 1970-01-01, as Arrow's `Date32` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(i32);
@@ -17,21 +20,22 @@ pub struct LocalTime {
     pub minute: u16,
 }
 
-/// A part of the calendar that a date is cut to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DatePart {
-    /// One hour of a timestamp.
-    Hour,
-    /// One day.
-    Day,
-    /// A week that begins on Monday.
-    Week,
-    /// A calendar month.
-    Month,
-    /// A quarter.
-    Quarter,
-    /// A year.
-    Year,
+words! {
+    /// A part of the calendar that a date is cut to.
+    DatePart, "part of a date" {
+        /// One hour of a timestamp.
+        Hour = "hour",
+        /// One day.
+        Day = "day",
+        /// A week that begins on Monday.
+        Week = "week",
+        /// A calendar month.
+        Month = "month",
+        /// A quarter.
+        Quarter = "quarter",
+        /// A year.
+        Year = "year",
+    }
 }
 
 /// The text is not a day.
@@ -157,6 +161,8 @@ fn epoch_days(year: i32, month: u8, day: u8) -> i32 {
     let days = era * 146_097 + day_of_era - 719_468;
     i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
 }
+
+text_form!(Day);
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

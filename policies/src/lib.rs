@@ -3,14 +3,16 @@
 
 #![cfg_attr(
     test,
-    expect(clippy::unwrap_used, reason = "tests may panic")
+    expect(clippy::unwrap_used, clippy::panic, reason = "tests may panic")
 )]
 
 pub mod day;
+pub mod document;
 pub mod effective;
 pub mod fixed;
 pub mod hierarchy;
 pub mod identifiers;
 pub mod mask;
+pub mod parse;
 pub mod vocabulary;
 mod words;

@@ -217,6 +217,57 @@ impl FromStr for ColumnName {
 
 text_form!(ColumnName);
 
+/// What a column's values mean, such as `resident_id` or `money`; an open vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Semantic(String);
+
+impl Semantic {
+    /// Semantic types that the detectors and default masks know.
+    pub const KNOWN: &'static [&'static str] = &[
+        "resident_id",
+        "uscc",
+        "mobile",
+        "name",
+        "address",
+        "bank_card",
+        "plate",
+        "medical_record_no",
+        "birth_date",
+        "coordinates",
+        "icd10",
+        "money",
+        "free_text",
+    ];
+
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the detectors and default masks know the word.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        Self::KNOWN.contains(&self.as_str())
+    }
+}
+
+impl fmt::Display for Semantic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Semantic {
+    type Err = IdentifierError;
+
+    fn from_str(text: &str) -> Result<Self, IdentifierError> {
+        if is_sql_name(text) { Ok(Self(text.to_owned())) } else { Err(IdentifierError::new(text, NAME_FORM)) }
+    }
+}
+
+text_form!(Semantic);
+
 words! {
     /// What a column is to the rules.
     Role, "role" {
@@ -309,7 +360,7 @@ impl Release {
 
 words! {
     /// What a person does in Obscura.
-    Duty, "role of a person" {
+    PersonRole, "role of a person" {
         /// Asks questions.
         Analyst = "analyst",
         /// Answers for a department's data.

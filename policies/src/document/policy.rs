@@ -1,0 +1,421 @@
+//! Policies: rules in the four blocks object, condition, content and method.
+//! SQL inside (row filters, tests) is opaque text here; the guard parses it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::Serialize;
+use serde::Serializer;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+
+use crate::document::ApiVersion;
+use crate::document::ControlsForm;
+use crate::document::LegalBasis;
+use crate::document::MaskForm;
+use crate::document::Metadata;
+use crate::document::PolicyKind;
+use crate::document::Range;
+use crate::document::Validity;
+use crate::fixed::Fixed;
+use crate::vocabulary::Code;
+use crate::vocabulary::ColumnName;
+use crate::vocabulary::DatasetId;
+use crate::vocabulary::Function;
+use crate::vocabulary::PersonRole;
+use crate::vocabulary::Release;
+use crate::vocabulary::Role;
+use crate::vocabulary::Semantic;
+use crate::vocabulary::UnitKind;
+use crate::vocabulary::Use;
+use crate::words::WordError;
+use crate::words::text_form;
+use crate::words::words;
+
+/// Rules for some datasets of one department.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Format version.
+    pub api_version: ApiVersion,
+    /// `Policy`.
+    pub kind: PolicyKind,
+    /// Identity.
+    pub metadata: Metadata,
+    /// The department that owns the datasets.
+    pub owner: Code,
+    /// When the policy holds.
+    #[serde(default)]
+    pub effective: Validity,
+    /// Laws that it rests on.
+    #[serde(default)]
+    pub legal_basis: Vec<LegalBasis>,
+    /// Who, and which data.
+    pub object: Object,
+    /// When, and for what.
+    pub condition: Condition,
+    /// What may be seen or computed on.
+    pub content: Content,
+    /// How the result may leave.
+    pub method: Method,
+    /// Questions with known answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<PolicyTest>,
+}
+
+/// Who, and which data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    /// Who.
+    pub subjects: Subjects,
+    /// Which data.
+    pub resources: Resources,
+}
+
+/// Who a policy speaks of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subjects {
+    /// Roles, of which a person needs one.
+    pub roles: BTreeSet<PersonRole>,
+    /// Departments.
+    pub departments: AnyOr<Code>,
+    /// Districts.
+    #[serde(default)]
+    pub districts: AnyOr<Code>,
+}
+
+/// Everything, or a list; written `any` or `[a, b]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AnyOr<T> {
+    /// Everything.
+    #[default]
+    Any,
+    /// Only these.
+    Only(Vec<T>),
+}
+
+impl<T: PartialEq> AnyOr<T> {
+    /// Whether a value is among them.
+    #[must_use]
+    pub fn covers(&self, value: Option<&T>) -> bool {
+        match (self, value) {
+            (Self::Any, _) => true,
+            (Self::Only(list), Some(value)) => list.contains(value),
+            (Self::Only(_), None) => false,
+        }
+    }
+}
+
+/// Which data a policy speaks of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Datasets of the owner.
+    pub datasets: Vec<DatasetId>,
+    /// Strictest grade that the policy opens; columns above it stay shut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade_max: Option<String>,
+}
+
+/// When, and for what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Purposes.
+    pub purposes: Vec<Code>,
+    /// Hours of the day, in the configured time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Stewards who must have approved a grant.
+    #[serde(default)]
+    pub approvals: u32,
+    /// Datasets that may be joined with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub join_with: Vec<JoinRule>,
+}
+
+/// A dataset that may be joined, and on which subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRule {
+    /// The other dataset.
+    pub dataset: DatasetId,
+    /// The kind of subject whose keys are equated.
+    pub unit: UnitKind,
+}
+
+/// Hours of the day, written `08:00-20:00`; the end is not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours {
+    from_minute: u16,
+    until_minute: u16,
+}
+
+/// What may be seen or computed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// What holds for a column that no rule matches.
+    pub default: ContentDefault,
+    /// SQL condition on raw rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_filter: Option<String>,
+    /// The row filter is a department's or district's own territory, and taints no grade.
+    #[serde(default)]
+    pub jurisdiction: bool,
+    /// Rules for columns; all that match a column intersect.
+    pub columns: Vec<ColumnRule>,
+}
+
+words! {
+    /// What holds for a column that no rule matches.
+    ContentDefault, "default" {
+        /// It may not be used.
+        Deny = "deny",
+    }
+}
+
+/// What may be done with the columns that match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnRule {
+    /// Which columns.
+    #[serde(rename = "match")]
+    pub matches: ColumnMatch,
+    /// Uses.
+    pub uses: BTreeSet<Use>,
+    /// Mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<MaskForm>,
+    /// The grade once the mask has been applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade_after: Option<String>,
+    /// Range that contributions are clamped to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// Width of the bins at whose edges the column may be filtered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<Fixed>,
+}
+
+/// Which columns a rule is about; every field given must match.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColumnMatch {
+    /// Role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Semantic type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub semantic: Option<Semantic>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<ColumnName>,
+    /// Grade.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grade: Option<String>,
+}
+
+/// How the result may leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    /// As what.
+    pub release: Release,
+    /// Aggregate functions.
+    #[serde(default)]
+    pub functions: BTreeSet<Function>,
+    /// Controls on every cell.
+    #[serde(default)]
+    pub controls: ControlsForm,
+    /// Most rows of one subject that a count by subject distinguishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rows_per_subject: Option<u32>,
+    /// Budget of differential privacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy_budget: Option<PrivacyBudget>,
+    /// Quota of released cells and of queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// How many reviewers see a result before it leaves.
+    #[serde(default)]
+    pub review: Review,
+    /// How long results are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+}
+
+/// Budget of differential privacy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivacyBudget {
+    /// Epsilon in a period.
+    pub epsilon: f64,
+    /// Delta in a period.
+    pub delta: f64,
+    /// Most epsilon that one query may spend.
+    pub per_query_max: f64,
+    /// Length of the period.
+    pub period_days: u32,
+}
+
+/// Quota of released cells and of queries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Released cells as a share of the published number of subjects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells_share: Option<Fixed>,
+    /// Queries a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries_per_day: Option<u32>,
+}
+
+words! {
+    /// How many reviewers see a result before it leaves.
+    #[derive(Default)]
+    Review, "review" {
+        /// None.
+        #[default]
+        None = "none",
+        /// One who is not its author.
+        One = "one",
+        /// Two who are not its author.
+        Two = "two",
+    }
+}
+
+/// How long results are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Days.
+    pub result_days: u32,
+}
+
+/// A question with a known answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyTest {
+    /// Name.
+    pub name: String,
+    /// Who asks, and what for.
+    #[serde(rename = "as")]
+    pub person: TestPerson,
+    /// The query.
+    pub sql: String,
+    /// What must come of it.
+    pub expect: Expectation,
+    /// Code of the refusal that must come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+/// Who asks in a test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestPerson {
+    /// Role.
+    pub role: PersonRole,
+    /// Department.
+    pub department: Code,
+    /// District.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub district: Option<Code>,
+    /// Purpose.
+    pub purpose: Code,
+}
+
+words! {
+    /// What a test expects.
+    Expectation, "expectation" {
+        /// The query is admitted.
+        Admitted = "admitted",
+        /// The query is refused.
+        Refused = "refused",
+    }
+}
+
+impl Hours {
+    /// Makes hours from minutes since midnight, if the beginning lies before the end and the end within the day.
+    #[must_use]
+    pub fn new(from_minute: u16, until_minute: u16) -> Option<Self> {
+        (from_minute < until_minute && until_minute <= 1_440).then_some(Self { from_minute, until_minute })
+    }
+
+    /// Whether a minute of the day lies within.
+    #[must_use]
+    pub const fn covers(self, minute: u16) -> bool {
+        self.from_minute <= minute && minute < self.until_minute
+    }
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, until) = (self.from_minute, self.until_minute);
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, until / 60, until % 60)
+    }
+}
+
+impl FromStr for Hours {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let parsed = text.split_once('-').and_then(|(from, until)| Self::new(minute(from)?, minute(until)?));
+        parsed.ok_or_else(|| WordError::new("hours", text, &["08:00-20:00 (the beginning before the end)"]))
+    }
+}
+
+text_form!(Hours);
+
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let is_two_digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+    if !is_two_digits(hour) || !is_two_digits(minute) {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    (hour <= 24 && minute < 60).then_some(hour * 60 + minute)
+}
+
+impl<T: Serialize> Serialize for AnyOr<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any => serializer.serialize_str("any"),
+            Self::Only(list) => list.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for AnyOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyOrVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for AnyOrVisitor<T> {
+            type Value = AnyOr<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`any` or a list")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<AnyOr<T>, E> {
+                if value == "any" { Ok(AnyOr::Any) } else { Err(E::custom("expected `any` or a list")) }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<AnyOr<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(value) = seq.next_element()? {
+                    list.push(value);
+                }
+                Ok(AnyOr::Only(list))
+            }
+        }
+
+        deserializer.deserialize_any(AnyOrVisitor(std::marker::PhantomData))
+    }
+}

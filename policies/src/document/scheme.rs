@@ -1,0 +1,87 @@
+//! Grade schemes: the grades of one standard, the floor of controls for each, and where they lie in other schemes.
+//! No grade is known to the code beyond its place on the common ladder.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::document::ApiVersion;
+use crate::document::ControlsForm;
+use crate::document::GradeSchemeKind;
+use crate::document::Metadata;
+use crate::vocabulary::Code;
+use crate::vocabulary::Level;
+use crate::vocabulary::Release;
+use crate::vocabulary::Text;
+use crate::words::words;
+
+/// The grades of one standard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradeScheme {
+    /// Format version.
+    pub api_version: ApiVersion,
+    /// `GradeScheme`.
+    pub kind: GradeSchemeKind,
+    /// Identity.
+    pub metadata: Metadata,
+    /// Number and name of the standard.
+    pub standard: Text,
+    /// Grades, most open first.
+    pub levels: Vec<SchemeLevel>,
+}
+
+/// One grade of a scheme.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeLevel {
+    /// The scheme's own word for the grade.
+    pub code: String,
+    /// Place on the common ladder.
+    pub level: Level,
+    /// Name.
+    pub title: Text,
+    /// Whether such data may be registered at all.
+    #[serde(default)]
+    pub registration: Registration,
+    /// What must hold at the least when such data leaves.
+    pub floor: FloorForm,
+    /// The grade in other schemes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crosswalk: Vec<Crosswalk>,
+}
+
+words! {
+    /// Whether data of a grade may be registered.
+    #[derive(Default)]
+    Registration, "registration" {
+        /// It may.
+        #[default]
+        Allowed = "allowed",
+        /// It may not: state secrets and core data stay where they are.
+        Refused = "refused",
+    }
+}
+
+/// What must hold at the least when data of a grade leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FloorForm {
+    /// How it may leave.
+    pub release: Release,
+    /// Controls.
+    #[serde(default)]
+    pub controls: ControlsForm,
+    /// Controls that must exist in this build besides, or nothing of the grade leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Code>,
+}
+
+/// The grade of another scheme that this one corresponds to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crosswalk {
+    /// The other scheme.
+    pub scheme: Code,
+    /// Its word for the grade.
+    pub code: String,
+}

@@ -1,0 +1,138 @@
+//! Facts about reading documents: what is accepted, and how precisely errors point.
+//! Nothing here is used outside tests.
+
+use crate::document::Document;
+use crate::parse::DocumentError;
+use crate::parse::parse_documents;
+
+pub(crate) const POLICY: &str = r#"# the example of the policy language
+api_version: obscura/v1
+kind: Policy
+metadata: {id: health-outpatient-epi, version: 7, title: {zh: 门急诊数据传染病监测统计, en: Outpatient data for epidemic statistics}}
+owner: hz-health
+effective: {from: 2026-12-01, until: 2027-05-31}
+legal_basis: [{law: PIPL, article: "13"}]
+object:
+  subjects:  {roles: [analyst], departments: [hz-cdc, hz-health], districts: any}
+  resources: {datasets: [hz-health.outpatient_visits], grade_max: L3}
+condition:
+  purposes: [epidemic-monitoring]
+  hours: "08:00-20:00"
+  approvals: 1
+  join_with: [{dataset: hz-edu.enrolment, unit: resident}]
+content:
+  default: deny
+  row_filter: "visit_date >= DATE '2024-01-01'"
+  columns:
+    - {match: {role: identifier}, uses: []}
+    - {match: {role: dimension},  uses: [filter, group]}
+    - {match: {role: unit_key},   uses: [join, count_distinct]}
+    - {match: {type: birth_date}, uses: [filter, group], mask: {bin_years: 5, top: 90}}
+    - {match: {type: address},    uses: [filter, group], mask: {hierarchy: cn-admin, level: district}}
+    - {match: {type: icd10},      uses: [filter, group], mask: {hierarchy: icd10, level: category}}
+    - {match: {type: money},      uses: [aggregate], range: [0, 50000]}
+    - {match: {name: note},       uses: []}
+method:
+  release: aggregates
+  functions: [count, count_distinct, sum, avg, stddev, quantile]
+  controls:
+    subjects_min: {resident: 10, enterprise: 5}
+    dominance: {n: 2, share_max: 0.85, p_percent: 10}
+    rounding: {base: 5}
+    tolerance: 0.10
+    cells_max: 5000
+  privacy_budget: null
+  review: none
+  retention: {result_days: 365}
+tests:
+  - {name: counts by district, as: {role: analyst, department: hz-cdc, purpose: epidemic-monitoring},
+     sql: "select district, count(*) from hz_health.outpatient_visits group by 1", expect: admitted}
+  - {name: no names, as: {role: analyst, department: hz-cdc, purpose: epidemic-monitoring},
+     sql: "select patient_name from hz_health.outpatient_visits", expect: refused, code: column-not-in-scope}
+"#;
+
+fn refused(text: &str) -> DocumentError {
+    let mut errors = parse_documents("policy.yaml", text).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.remove(0)
+}
+
+#[test]
+fn the_example_of_the_policy_language_is_read() {
+    let documents = parse_documents("policy.yaml", POLICY).unwrap();
+    let [located] = documents.as_slice() else { panic!("one document") };
+    let Document::Policy(policy) = &located.value else { panic!("a policy") };
+    assert_eq!(policy.tests.len(), 2);
+    assert_eq!(policy.condition.hours.unwrap().to_string(), "08:00-20:00");
+    assert_eq!(located.position("content.columns[3].mask").unwrap().line, 23);
+    assert_eq!(located.position("content.columns[3].mask.bin_years").unwrap().line, 23);
+}
+
+#[test]
+fn unknown_field_is_refused_with_its_place() {
+    let error = refused(&POLICY.replace("  approvals: 1", "  approval: 1"));
+    assert_eq!(error.position.unwrap().line, 14);
+    assert_eq!(error.field, "condition.approval");
+    assert!(error.message.contains("approval") && error.help.unwrap().contains("approvals"));
+}
+
+#[test]
+fn unknown_word_is_refused_with_the_words_accepted() {
+    let error = refused(&POLICY.replace("uses: [aggregate]", "uses: [agregate]"));
+    assert_eq!(error.position.unwrap().line, 26);
+    assert_eq!(error.field, "content.columns[6].uses[0]");
+    assert!(error.message.contains("agregate"), "{error}");
+    assert!(error.help.unwrap().contains("aggregate"));
+}
+
+#[test]
+fn missing_field_is_named() {
+    let error = refused(&POLICY.replace("  release: aggregates\n", ""));
+    assert!(error.message.contains("release"), "{error}");
+}
+
+#[test]
+fn wrong_mask_says_which_masks_there_are() {
+    let error = refused(&POLICY.replace("{bin_years: 5, top: 90}", "{hash: sha256}"));
+    assert_eq!(error.position.unwrap().line, 23, "{error}");
+    assert!(error.to_string().contains("bin_years"), "{error}");
+    let error = refused(&POLICY.replace("{bin_years: 5, top: 90}", "{bin: 5, top: 90}"));
+    assert!(error.to_string().contains("belongs to a bin_years mask"), "{error}");
+}
+
+#[test]
+fn each_document_of_a_file_keeps_its_lines() {
+    let department = "---\napi_version: obscura/v1\nkind: Department\nmetadata: {id: hz, version: 1, title: {zh: 杭州}}\nlevel: town\n";
+    let both = format!("{POLICY}{department}");
+    let error = refused(&both);
+    assert_eq!(error.position.unwrap().line as usize, POLICY.lines().count() + 5);
+    assert_eq!(error.field, "level");
+    let documents = parse_documents("x.yaml", &both.replace("town", "city")).unwrap();
+    assert_eq!(documents.len(), 2);
+}
+
+#[test]
+fn other_versions_and_kinds_are_refused() {
+    assert_eq!(refused(&POLICY.replace("obscura/v1", "obscura/v2")).field, "api_version");
+    let error = refused(&POLICY.replace("kind: Policy", "kind: Polcy"));
+    assert_eq!((error.code, error.field.as_str()), ("unknown-kind", "kind"));
+    assert_eq!(refused("- 1\n").code, "not-a-document");
+    assert_eq!(refused("# nothing\n").code, "document-missing");
+    assert_eq!(refused("a: [1\n").code, "malformed");
+}
+
+#[test]
+fn a_key_twice_is_refused() {
+    let error = refused(&POLICY.replace("owner: hz-health\n", "owner: hz-health\nowner: hz-edu\n"));
+    assert!(error.message.contains("owner"), "{error}");
+}
+
+#[test]
+fn yaml_and_json_forms_read_back() {
+    let documents = parse_documents("policy.yaml", POLICY).unwrap();
+    let document = &documents.first().unwrap().value;
+    for text in [document.to_yaml().unwrap(), document.to_canonical_json().unwrap()] {
+        let again = parse_documents("again.yaml", &text).unwrap();
+        assert_eq!(&again.first().unwrap().value, document, "{text}");
+    }
+}
