@@ -47,7 +47,12 @@ pub trait Aead: Send + Sync {
     /// # Errors
     ///
     /// Fails with the same opaque error for a wrong key, other associated data, or damaged or short bytes.
-    fn open(&self, key: &DataKey, associated_data: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AeadError>;
+    fn open(
+        &self,
+        key: &DataKey,
+        associated_data: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, AeadError>;
 
     /// Seals with a fresh random nonce.
     ///
@@ -61,6 +66,16 @@ pub trait Aead: Send + Sync {
 }
 
 /// A number used once: made only from randomness, consumed by use, and impossible to copy.
+///
+/// ```compile_fail,E0423
+/// let chosen = obscura_crypto::aead::Nonce([0; 12]);
+/// ```
+/// ```compile_fail,E0382
+/// # use obscura_crypto::{aead::{Aead, Nonce, RingAead}, keys::DataKey};
+/// # let (key, nonce) = (DataKey::generate().unwrap(), Nonce::random().unwrap());
+/// RingAead.seal_with(&key, nonce, b"", b"one").unwrap();
+/// RingAead.seal_with(&key, nonce, b"", b"two").unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Nonce([u8; NONCE_BYTES]);
 

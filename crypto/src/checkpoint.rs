@@ -51,7 +51,8 @@ impl Checkpoint {
 
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.strip_suffix('\n')?.split('\n');
-        let (origin, size_text, root, None) = (lines.next()?, lines.next()?, lines.next()?, lines.next()) else {
+        let (origin, size_text, root, None) = (lines.next()?, lines.next()?, lines.next()?, lines.next())
+        else {
             return None;
         };
         let size: u64 = size_text.parse().ok()?;

@@ -6,6 +6,15 @@ pub use crate::secret::RandomError;
 use crate::secret::{SecretBytes, opaque_debug};
 
 /// Holds one AES-256 key; wiped when dropped, and never printable.
+///
+/// ```compile_fail,E0599
+/// # let key = obscura_crypto::keys::DataKey::generate().unwrap();
+/// let copy = key.clone();
+/// ```
+/// ```compile_fail,E0277
+/// # let key = obscura_crypto::keys::DataKey::generate().unwrap();
+/// println!("{key}");
+/// ```
 pub struct DataKey(SecretBytes);
 
 opaque_debug!(DataKey);

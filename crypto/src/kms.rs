@@ -119,7 +119,8 @@ impl KekId {
     ///
     /// Fails when the department's name holds anything else.
     pub fn new(department: &str, grade: u8) -> Result<Self, KeyNameError> {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
         if department.is_empty() || department.len() > 64 || !department.bytes().all(allowed) {
             return Err(KeyNameError::Kek);
         }
@@ -197,7 +198,16 @@ mod tests {
 
     #[test]
     fn a_key_id_has_one_spelling() {
-        for text in ["hz-health/L03", "hz-health/L+3", "hz-health/3", "HZ/L3", "/L3", "a:b/L3", "hz-health/L256", "a/L1/L2"] {
+        for text in [
+            "hz-health/L03",
+            "hz-health/L+3",
+            "hz-health/3",
+            "HZ/L3",
+            "/L3",
+            "a:b/L3",
+            "hz-health/L256",
+            "a/L1/L2",
+        ] {
             assert!(text.parse::<KekId>().is_err(), "{text}");
         }
     }

@@ -104,7 +104,8 @@ fn is_note_text(text: &str) -> bool {
 
 fn parse_signature(line: &str) -> Option<NoteSignature> {
     let (name, encoded) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
-    let is_name = !name.is_empty() && !name.contains(|character: char| character.is_whitespace() || character == '+');
+    let is_name =
+        !name.is_empty() && !name.contains(|character: char| character.is_whitespace() || character == '+');
     let decoded = STANDARD.decode(encoded).ok()?;
     let (key_id, signature) = decoded.split_first_chunk()?;
     (is_name && !signature.is_empty()).then(|| NoteSignature {
@@ -189,7 +190,14 @@ mod tests {
         for text in ["", "no line end", "tab\t\n", "return\r\n"] {
             assert!(SignedNote::sign(text, &signer).is_err(), "{text:?}");
         }
-        for note in ["", "\n", "text\n\n", "text\n\nnot a signature\n", "text\n\u{2014} a AAAAAAA=\n", "t\n\n\u{2014} a b\n"] {
+        for note in [
+            "",
+            "\n",
+            "text\n\n",
+            "text\n\nnot a signature\n",
+            "text\n\u{2014} a AAAAAAA=\n",
+            "t\n\n\u{2014} a b\n",
+        ] {
             assert!(note.parse::<SignedNote>().is_err(), "{note:?}");
         }
     }

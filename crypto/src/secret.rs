@@ -31,7 +31,9 @@ impl SecretBytes {
     }
 
     /// Lets `fill` write the bytes in place.
-    pub(crate) fn filled_by<E>(fill: impl FnOnce(&mut [u8; SECRET_BYTES]) -> Result<(), E>) -> Result<Self, E> {
+    pub(crate) fn filled_by<E>(
+        fill: impl FnOnce(&mut [u8; SECRET_BYTES]) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let mut secret = Self(Box::new([0; SECRET_BYTES]));
         fill(&mut secret.0)?;
         Ok(secret)

@@ -31,7 +31,7 @@ impl Hash {
 
     /// Writes the digest in standard base64 with padding, as the C2SP formats want it.
     #[must_use]
-    pub fn to_base64(&self) -> String {
+    pub fn to_base64(self) -> String {
         STANDARD.encode(self.0)
     }
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(Hash::from_hex(ABC), Some(hash));
         assert_eq!(Hash::from_base64(&hash.to_base64()), Some(hash));
         assert_eq!(Hash::from_hex(&ABC.to_uppercase()), None);
-        assert_eq!(Hash::from_hex(&ABC[..63]), None);
-        assert_eq!(Hash::from_base64(&hash.to_base64()[..43]), None);
+        assert_eq!(Hash::from_hex(ABC.trim_end_matches('d')), None);
+        assert_eq!(Hash::from_base64(hash.to_base64().trim_end_matches('=')), None);
     }
 }

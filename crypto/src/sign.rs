@@ -67,7 +67,8 @@ pub struct Verifier {
 
 impl Verifier {
     fn new(name: &str, key: VerifyingKey) -> Result<Self, SignError> {
-        let allowed = |character: char| !character.is_whitespace() && !character.is_control() && character != '+';
+        let allowed =
+            |character: char| !character.is_whitespace() && !character.is_control() && character != '+';
         if name.is_empty() || name.len() > KEY_NAME_BYTES_MAX || !name.chars().all(allowed) {
             return Err(SignError::Name);
         }
@@ -208,7 +209,9 @@ mod tests {
 
     /// RFC 8032, section 7.1, test 2.
     fn rfc_8032_test_2() -> Signer {
-        let seed = crate::sha256::Hash::from_hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb").unwrap();
+        let seed =
+            crate::sha256::Hash::from_hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+                .unwrap();
         Signer::from_secret("log.example", &SecretBytes::from_slice(seed.as_bytes()).unwrap()).unwrap()
     }
 

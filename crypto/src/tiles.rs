@@ -125,7 +125,8 @@ impl Tile {
     pub fn hashes(&self, bytes: &[u8]) -> Option<Vec<Hash>> {
         let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
         let is_whole = rest.is_empty() && hashes.len() == usize::from(self.width);
-        (is_whole && self.content != Content::Entries).then(|| hashes.iter().copied().map(Hash::from_bytes).collect())
+        (is_whole && self.content != Content::Entries)
+            .then(|| hashes.iter().copied().map(Hash::from_bytes).collect())
     }
 }
 
@@ -166,7 +167,8 @@ impl FromStr for Tile {
 /// Reads a path generously; the caller accepts only what prints the same.
 fn parse_path(path: &str) -> Option<Tile> {
     let (content, position) = path.strip_prefix("tile/")?.split_once('/')?;
-    let content = if content == "entries" { Content::Entries } else { Content::Hashes(content.parse().ok()?) };
+    let content =
+        if content == "entries" { Content::Entries } else { Content::Hashes(content.parse().ok()?) };
     let (position, width) = match position.split_once(".p/") {
         Some((position, width)) => (position, width.parse().ok()?),
         None => (position, TILE_WIDTH),

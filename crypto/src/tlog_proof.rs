@@ -32,7 +32,12 @@ impl TlogProof {
     /// # Errors
     ///
     /// Fails when the checkpoint is not to be believed or the entry is not under its root.
-    pub fn verify(&self, entry: &[u8], verifier: &Verifier, origin: &str) -> Result<Checkpoint, TlogProofError> {
+    pub fn verify(
+        &self,
+        entry: &[u8],
+        verifier: &Verifier,
+        origin: &str,
+    ) -> Result<Checkpoint, TlogProofError> {
         let checkpoint = Checkpoint::verify(&self.checkpoint, verifier, origin)?;
         verify_inclusion(&leaf_hash(entry), self.index, checkpoint.size(), &self.hashes, &checkpoint.root())?;
         Ok(checkpoint)

@@ -31,7 +31,8 @@ impl Aead for RingAead {
         sealed.extend_from_slice(&nonce.0);
         sealed.extend_from_slice(plaintext);
         let ring_nonce = ring::aead::Nonce::assume_unique_for_key(nonce.0);
-        let body = sealed.split_first_chunk_mut().map(|(_nonce, body): (&mut [u8; 12], _)| body).ok_or(AeadError)?;
+        let body =
+            sealed.split_first_chunk_mut().map(|(_nonce, body): (&mut [u8; 12], _)| body).ok_or(AeadError)?;
         let tag = cipher
             .seal_in_place_separate_tag(ring_nonce, Aad::from(associated_data), body)
             .map_err(|_unspecified| AeadError)?;
@@ -39,7 +40,12 @@ impl Aead for RingAead {
         Ok(sealed)
     }
 
-    fn open(&self, key: &DataKey, associated_data: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AeadError> {
+    fn open(
+        &self,
+        key: &DataKey,
+        associated_data: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, AeadError> {
         let (nonce, body) = split_nonce(sealed)?;
         let cipher = Self::cipher(key)?;
         let ring_nonce = ring::aead::Nonce::assume_unique_for_key(*nonce);

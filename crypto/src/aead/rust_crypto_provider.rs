@@ -31,7 +31,12 @@ impl Aead for RustCryptoAead {
         Ok(sealed)
     }
 
-    fn open(&self, key: &DataKey, associated_data: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AeadError> {
+    fn open(
+        &self,
+        key: &DataKey,
+        associated_data: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, AeadError> {
         let (nonce, body) = split_nonce(sealed)?;
         let cipher = Aes256Gcm::new(key.expose().into());
         cipher

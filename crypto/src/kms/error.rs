@@ -83,6 +83,9 @@ pub enum KeyringError {
     /// The cost of the passphrase derivation is outside the limits.
     #[error("the passphrase cost is outside the limits")]
     Cost,
+    /// The keyring holds as many keys as it may.
+    #[error("the keyring is full")]
+    Full,
     /// There was no randomness.
     #[error("a key could not be made")]
     Random(#[from] RandomError),

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::{KekId, KekVersion, KeyManagement, KeyNameError, KeyringError, KmsError, WrapContext, WrappedKey};
+use super::{
+    KekId, KekVersion, KeyManagement, KeyNameError, KeyringError, KmsError, WrapContext, WrappedKey,
+};
 use crate::aead::{Aead, RingAead};
 use crate::keys::DataKey;
 use crate::secret::{SecretBytes, opaque_debug};
@@ -64,7 +66,11 @@ impl LocalKeyring {
         Self::create_with_cost(path, secret, PassphraseCost::STANDARD)
     }
 
-    pub(crate) fn create_with_cost(path: &Path, secret: &Secret, cost: PassphraseCost) -> Result<Self, KeyringError> {
+    pub(crate) fn create_with_cost(
+        path: &Path,
+        secret: &Secret,
+        cost: PassphraseCost,
+    ) -> Result<Self, KeyringError> {
         let root = Root::fresh(secret, cost)?;
         let file = KeyringFile::new(path);
         let aead = Box::new(RingAead);
@@ -102,8 +108,8 @@ impl LocalKeyring {
     /// # Errors
     ///
     /// Fails when the new passphrase is too short or the file cannot be changed; the old secret then still opens it.
-    pub fn change_secret(&self, secret: &Secret, cost: PassphraseCost) -> Result<(), KeyringError> {
-        let root = Root::fresh(secret, cost)?;
+    pub fn change_secret(&self, secret: &Secret) -> Result<(), KeyringError> {
+        let root = Root::fresh(secret, PassphraseCost::STANDARD)?;
         let _lock = self.file.lock_exclusive()?;
         let (_stamp, records) = self.read_records()?;
         let sealed = SealedKeyring::seal(&*self.aead, &root, &records)?;

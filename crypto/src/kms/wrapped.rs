@@ -64,7 +64,13 @@ impl WrapContext {
             ),
             Self::Object { format_version, kind, id } => associated_data(
                 "obscura wrapped object key",
-                &[kek.as_bytes(), &kek_version, &format_version.to_be_bytes(), kind.as_bytes(), id.as_bytes()],
+                &[
+                    kek.as_bytes(),
+                    &kek_version,
+                    &format_version.to_be_bytes(),
+                    kind.as_bytes(),
+                    id.as_bytes(),
+                ],
             ),
         }
     }

@@ -37,7 +37,11 @@ pub struct ProofError;
 /// # Errors
 ///
 /// Fails when the leaf is outside the tree or the source lacks a node.
-pub fn inclusion_proof<S: NodeSource + ?Sized>(source: &S, size: u64, index: u64) -> Result<Vec<Hash>, RangeError> {
+pub fn inclusion_proof<S: NodeSource + ?Sized>(
+    source: &S,
+    size: u64,
+    index: u64,
+) -> Result<Vec<Hash>, RangeError> {
     if index >= size {
         return Err(RangeError::Outside { size, asked: index });
     }
@@ -101,7 +105,13 @@ pub fn consistency_proof<S: NodeSource + ?Sized>(
 /// # Errors
 ///
 /// Fails when the proof does not lead from the leaf to the root.
-pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) -> Result<(), ProofError> {
+pub fn verify_inclusion(
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    proof: &[Hash],
+    root: &Hash,
+) -> Result<(), ProofError> {
     if index >= size {
         return Err(ProofError);
     }
@@ -193,7 +203,9 @@ fn range_root<S: NodeSource + ?Sized>(source: &S, start: u64, end: u64) -> Resul
     let mut next = start;
     while next < end {
         let level = (end - next).ilog2();
-        let node = source.node(u8::try_from(level).map_err(|_cause| missing())?, next >> level).ok_or_else(missing)?;
+        let node = source
+            .node(u8::try_from(level).map_err(|_cause| missing())?, next >> level)
+            .ok_or_else(missing)?;
         roots.push(node);
         next += 1 << level;
     }

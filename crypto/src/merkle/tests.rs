@@ -40,7 +40,10 @@ fn roots_are_those_of_the_certificate_transparency_test_tree() {
     ];
     let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
     assert_eq!(root(&[]).to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    assert_eq!(root(&leaves[..1]).to_string(), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+    assert_eq!(
+        root(&leaves[..1]).to_string(),
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    );
     assert_eq!(root(&leaves).to_string(), "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
 }
 
@@ -106,7 +109,7 @@ proptest! {
         let leaves = leaves(size);
         let oracle = oracle(size);
         let root = root(&leaves);
-        prop_assert_eq!(&root.as_bytes()[..], &oracle.root().as_bytes()[..]);
+        prop_assert_eq!(root.as_bytes().to_vec(), oracle.root().as_bytes().to_vec());
         let index = pick % size;
         let proof = inclusion_proof(&leaves[..], size, index).unwrap();
         let by_oracle = oracle.prove_inclusion(index as usize);
@@ -116,7 +119,7 @@ proptest! {
         let old = old_pick % size + 1;
         let proof = consistency_proof(&leaves[..], old, size).unwrap();
         if old < size {
-            prop_assert_eq!(joined(&proof), oracle.prove_consistency((size - old) as usize).as_bytes());
+            prop_assert_eq!(joined(&proof), oracle.prove_consistency((size - old) as usize).as_bytes().to_vec());
         }
         let old_root = super::root(&leaves[..old as usize]);
         verify_consistency(old, &old_root, size, &root, &proof).unwrap();

@@ -22,7 +22,8 @@ fn paths_are_those_of_the_specification() {
 
 #[test]
 fn paths_read_back_and_other_spellings_do_not() {
-    for path in ["tile/0/000", "tile/7/x999/001.p/255", "tile/entries/x001/x234/067", "tile/entries/000.p/1"] {
+    for path in ["tile/0/000", "tile/7/x999/001.p/255", "tile/entries/x001/x234/067", "tile/entries/000.p/1"]
+    {
         assert_eq!(path.parse::<Tile>().unwrap().path(), path);
     }
     for path in [

@@ -8,8 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::super::KeyringError;
 use super::format::{KEYRING_BYTES_MAX, STAMP_BYTES, SealedKeyring, Stamp};
+use crate::kms::KeyringError;
 
 /// What happens to the bytes that a new keyring replaces.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,9 @@ impl KeyringFile {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|cause| io_error("flush", folder, cause))
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|cause| io_error("flush", folder, cause))
     }
 }
 

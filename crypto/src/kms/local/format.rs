@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use super::super::KeyringError;
 use super::records::Records;
 use super::unlock::{HEADER_BYTES, Root};
 use crate::aead::{Aead, NONCE_BYTES, OVERHEAD_BYTES, associated_data};
+use crate::kms::KeyringError;
 
 /// Leads every keyring file of every version.
 const MAGIC: &[u8; 8] = b"OBSCKEYR";
@@ -38,7 +38,8 @@ impl SealedKeyring {
             .seal(root.key(), &context, &records.encode())
             .map_err(|_opaque| KeyringError::Random(crate::keys::RandomError))?;
         bytes.extend_from_slice(&sealed);
-        Self::parse(bytes).ok_or(KeyringError::WrongSecret)
+        // What was just written has every part of a keyring; only its length can be wrong.
+        Self::parse(bytes).ok_or(KeyringError::Full)
     }
 
     pub(super) fn read(bytes: Vec<u8>, path: &Path) -> Result<Self, KeyringError> {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::super::{KekId, KekVersion, KeyringError};
 use crate::keys::DataKey;
+use crate::kms::{KekId, KekVersion, KeyringError};
 use crate::secret::{SECRET_BYTES, SecretBytes};
 
 /// Says what a key is for; the numbers are stored.
@@ -22,7 +22,9 @@ pub(super) enum Kind {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Kek, Self::Token, Self::SubjectHash, Self::Signing].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::Kek, Self::Token, Self::SubjectHash, Self::Signing]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -12,9 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::super::KeyringError;
 use super::file::{io_error, refuse_open_permissions};
 use crate::keys::{DataKey, RandomError};
+use crate::kms::KeyringError;
 use crate::secret::{SECRET_BYTES, SecretBytes, opaque_debug};
 use crate::tokens::derive;
 
@@ -27,13 +27,14 @@ pub(super) const HEADER_BYTES: usize = 1 + 4 + 4 + 4 + SALT_BYTES;
 const KEY_FILE_FORMAT: &str = "obscura-key-file-v1";
 
 /// Opens a keyring.
-#[derive(Debug)]
 pub enum Secret {
     /// A passphrase that somebody knows.
     Passphrase(Passphrase),
     /// A key file, for machines that start without anybody.
     KeyFile(KeyFile),
 }
+
+opaque_debug!(Secret);
 
 impl Secret {
     /// Takes a passphrase exactly as given; the caller strips the line end of its prompt.
@@ -127,9 +128,12 @@ impl PassphraseCost {
     const MAX: Self = Self { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
 
     fn params(self) -> Option<Params> {
-        let within =
-            self.memory_kib <= Self::MAX.memory_kib && self.passes <= Self::MAX.passes && self.lanes <= Self::MAX.lanes;
-        within.then(|| Params::new(self.memory_kib, self.passes, self.lanes, Some(SECRET_BYTES)).ok()).flatten()
+        let within = self.memory_kib <= Self::MAX.memory_kib
+            && self.passes <= Self::MAX.passes
+            && self.lanes <= Self::MAX.lanes;
+        within
+            .then(|| Params::new(self.memory_kib, self.passes, self.lanes, Some(SECRET_BYTES)).ok())
+            .flatten()
     }
 }
 
@@ -209,8 +213,10 @@ impl Root {
             (Derivation::Argon2id(cost), Secret::Passphrase(passphrase)) => {
                 let params = cost.params().ok_or(KeyringError::WrongSecret)?;
                 let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-                SecretBytes::filled_by(|bytes| argon2.hash_password_into(passphrase.0.as_bytes(), &header.salt, bytes))
-                    .map_err(|_cause| KeyringError::WrongSecret)?
+                SecretBytes::filled_by(|bytes| {
+                    argon2.hash_password_into(passphrase.0.as_bytes(), &header.salt, bytes)
+                })
+                .map_err(|_cause| KeyringError::WrongSecret)?
             }
             (Derivation::KeyFile, Secret::KeyFile(key_file)) => {
                 derive(&key_file.0, &[b"obscura keyring root v1", &header.salt])
