@@ -92,6 +92,23 @@ fn an_empty_old_tree_needs_its_own_root_and_no_proof() {
 }
 
 #[test]
+fn a_proof_too_short_for_the_claimed_size_is_refused() {
+    for size in 1..=20_u64 {
+        let leaves = leaves(size);
+        let root = root(&leaves);
+        for index in 0..size {
+            let proof = inclusion_proof(&leaves[..], size, index).unwrap();
+            assert!(verify_inclusion(&leaves[index as usize], index, size * 4, &proof, &root).is_err());
+        }
+        for old in 1..size {
+            let old_root = super::root(&leaves[..old as usize]);
+            let proof = consistency_proof(&leaves[..], old, size).unwrap();
+            assert!(verify_consistency(old, &old_root, size * 4, &root, &proof).is_err());
+        }
+    }
+}
+
+#[test]
 fn proofs_at_the_largest_sizes_are_refused_without_overflow() {
     let hash = leaf_hash(b"");
     let proof = vec![hash; 64];
