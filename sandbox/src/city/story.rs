@@ -1,0 +1,149 @@
+//! The story of `obscura demo` as data: who asks what, in which order, and what must come of it.
+//! It runs nothing; the command line seals, asks and draws.
+
+use obscura_policies::vocabulary::PersonRole;
+
+pub use self::page::lines;
+pub use self::scenes::scenes;
+
+mod page;
+mod scenes;
+
+/// The language the story is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Simplified Chinese.
+    Chinese,
+}
+
+/// One passage in both languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// English.
+    pub en: &'static str,
+    /// Simplified Chinese.
+    pub zh: &'static str,
+}
+
+impl Passage {
+    /// The passage in one language.
+    #[must_use]
+    pub fn tell(&self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.en,
+            Language::Chinese => self.zh,
+        }
+    }
+}
+
+/// Somebody of the story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Character {
+    /// Identifier, as the grants write it.
+    pub id: &'static str,
+    /// Name and post.
+    pub name: Passage,
+    /// Role.
+    pub role: PersonRole,
+    /// Department.
+    pub department: &'static str,
+}
+
+/// What must come of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// All cells that the reader looks for are there.
+    Answered,
+    /// It is answered, and some rows or cells are withheld.
+    Suppressed,
+    /// It is refused together with a rewritten question, which is then answered.
+    RefusedWithFix,
+    /// It is refused because it points at one person.
+    RefusedSinglingOut,
+}
+
+/// One question of the story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scene {
+    /// Title.
+    pub title: Passage,
+    /// What the reader should know before the question.
+    pub narration: Passage,
+    /// Identifier of the analyst who asks.
+    pub analyst: &'static str,
+    /// Code of the purpose that the job names.
+    pub purpose: &'static str,
+    /// The question; `{zh}` stands where a name's Chinese column is meant when the story is told in Chinese.
+    sql: &'static str,
+    /// What must come of it.
+    pub expectation: Expectation,
+    /// What to notice once the answer is there.
+    pub remark: Passage,
+}
+
+impl Scene {
+    /// The question as SQL, with names of places in the reader's language.
+    #[must_use]
+    pub fn sql(&self, language: Language) -> String {
+        match language {
+            Language::English => self.sql.replace("{zh}", ""),
+            Language::Chinese => self.sql.replace("{zh}", "_zh"),
+        }
+    }
+}
+
+/// Everybody who acts in the story: two analysts, the steward who granted, the auditor who checks.
+pub static CHARACTERS: [Character; 4] = [
+    Character {
+        id: "lin",
+        name: Passage { en: "Lin Yue, Data Resources Bureau", zh: "林樾，数据资源管理局" },
+        role: PersonRole::Analyst,
+        department: "hz-data",
+    },
+    Character {
+        id: "he",
+        name: Passage { en: "He Qing, Institute of Public Policy", zh: "何晴，公共政策研究院" },
+        role: PersonRole::Analyst,
+        department: "hz-institute",
+    },
+    Character {
+        id: "shen",
+        name: Passage { en: "Shen Yan, steward of the city's data", zh: "沈砚，全市数据管理员" },
+        role: PersonRole::Steward,
+        department: "hz",
+    },
+    Character {
+        id: "gu",
+        name: Passage { en: "Gu Yuan, compliance auditor", zh: "顾源，合规审计员" },
+        role: PersonRole::Auditor,
+        department: "hz",
+    },
+];
+
+/// What the story begins with, before anything is sealed.
+pub const OPENING: Passage = Passage {
+    en: "Fourteen departments of a city put their records into a dark room. From then on nobody sees a record again, \
+         not even those who keep the room. Questions go in as SQL; what comes out is a picture of many, never of one. \
+         The people below are invented. The rules are not.",
+    zh: "一座城市的十四个部门，把各自的记录放进一间暗室。从此没有人再看得见任何一条记录，守着暗室的人也不能。\
+         进去的是用 SQL 写的问题，出来的是众人的影像，从不是某一个人的。下面的人都是虚构的，规则是真的。",
+};
+
+/// Title of the last part: the audit proof.
+pub const AUDIT_TITLE: Passage = Passage { en: "Proof instead of trust", zh: "要证据，不要信任" };
+
+/// What the reader should know before the audit log is verified.
+pub const AUDIT_NARRATION: Passage = Passage {
+    en: "Each decision above was written down before its query ran, the refusals too. Gu Yuan takes a copy of the log \
+         folder and the public key. He needs no server, no database and nobody's word.",
+    zh: "上面的每一个决定，都在查询执行之前写进了日志，拒绝也不例外。顾源只带走日志文件夹和公钥，\
+         不需要服务器，不需要数据库，也不需要谁来担保。",
+};
+
+/// What to notice once the audit log is verified.
+pub const AUDIT_REMARK: Passage = Passage {
+    en: "Change one byte of one entry and this check fails, naming the entry. Try it: the folder is yours.",
+    zh: "改动任何一条记录里的一个字节，校验就会失败，并指出是哪一条。不妨一试，文件夹就在你手里。",
+};
