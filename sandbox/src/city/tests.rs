@@ -9,6 +9,7 @@ use std::io::Read;
 use obscura_policies::document::Document;
 use obscura_policies::identifiers::resident_id_check;
 use obscura_policies::identifiers::uscc_check;
+use obscura_policies::library::Library;
 use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::Role;
 
@@ -230,6 +231,13 @@ fn parsed() -> Vec<Document> {
         .flat_map(|(file, text)| parse_documents(file, text).unwrap())
         .map(|located| located.value)
         .collect()
+}
+
+#[test]
+fn every_reference_between_the_documents_holds() {
+    let located = documents().iter().flat_map(|(file, text)| parse_documents(file, text).unwrap()).collect();
+    let findings = Library::from_located(located).err().unwrap_or_default();
+    assert!(findings.is_empty(), "{}", findings.iter().map(|f| format!("{f}\n")).collect::<String>());
 }
 
 #[test]

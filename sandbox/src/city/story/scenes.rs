@@ -22,7 +22,7 @@ const TRAFFIC: Scene = Scene {
         zh: "春节八天，城里暂停错峰限行。林樾想知道路上有什么变化。卡口归交通局，户籍归公安局，谁也不交出一行记录。",
     },
     analyst: "lin",
-    purpose: "spring-festival-traffic",
+    purpose: "traffic-management",
     sql: "\
 SELECT s.zone{zh} AS zone, r.hukou,
        COUNT(*) FILTER (WHERE p.passed_on BETWEEN DATE '2025-01-14' AND DATE '2025-01-21') AS before,
@@ -49,7 +49,7 @@ const PARKING: Scene = Scene {
              它不是姓名，也不是号码，制作它的密钥不在任何分析员手里。",
     },
     analyst: "lin",
-    purpose: "parking-planning",
+    purpose: "parking-management",
     sql: "\
 SELECT floor(r.age / 10) * 10 AS age_from,
        COUNT(DISTINCT s.person_id) AS drivers,
@@ -75,7 +75,7 @@ const TOURISM: Scene = Scene {
         zh: "客人，就是买了门票而不在常住人口登记里的人。写成 SQL，是跨两个部门的一个 NOT EXISTS。",
     },
     analyst: "lin",
-    purpose: "tourism-statistics",
+    purpose: "tourism-analysis",
     sql: "\
 SELECT t.spot{zh} AS spot,
        COUNT(DISTINCT v.person_id) AS guests,
@@ -129,7 +129,7 @@ const OLD_AGE: Scene = Scene {
         zh: "年满八十的居民都可以领高龄津贴，有人却从未申请。民政局知道谁领了，公安局知道谁满了八十，两者之间就是该去敲的门。",
     },
     analyst: "he",
-    purpose: "old-age-care",
+    purpose: "elderly-care",
     sql: "\
 SELECT d.district{zh} AS district, COUNT(*) AS not_reached
 FROM hz_police.residents r
@@ -154,7 +154,7 @@ const MIGRANTS: Scene = Scene {
         zh: "春节留杭的外来务工人员领到了红包。何晴想知道三十五岁以下的人领了多少。可是三十五落在一个十岁分段的中间。",
     },
     analyst: "he",
-    purpose: "migrant-support",
+    purpose: "employment-support",
     sql: "\
 SELECT s.home_province,
        COUNT(DISTINCT s.person_id) AS workers,
@@ -180,7 +180,7 @@ const VILLAGES: Scene = Scene {
         zh: "中洲镇在淳安的深山里，公开的代码表上有九个村。林樾要规划一间诊所，先数居民，再数其中六十岁以上的。",
     },
     analyst: "lin",
-    purpose: "village-services",
+    purpose: "urban-planning",
     sql: "\
 SELECT d.village{zh} AS village,
        COUNT(*) AS residents,
@@ -231,7 +231,7 @@ const NEIGHBOUR: Scene = Scene {
         zh: "林樾碰巧知道一个身份证号，又对一个诊断感到好奇。这个问题打扮成统计的样子：一个 COUNT，一个条件。",
     },
     analyst: "lin",
-    purpose: "village-services",
+    purpose: "urban-planning",
     sql: "\
 SELECT COUNT(*) AS visits
 FROM hz_health.outpatient_visits v
