@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+mod file;
+
+pub(crate) use file::parse_hierarchy;
+
 /// A hierarchy of codes, such as administrative divisions or diagnoses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
@@ -117,7 +121,9 @@ impl Form {
         match self {
             Self::AdministrativeCode => {
                 let digits = code.bytes().all(|b| b.is_ascii_digit());
-                (digits && matches!(code.len(), 6 | 9 | 12)).then(|| code.to_owned())
+                // The first digit names one of eight great regions.
+                let region = code.bytes().next().is_some_and(|b| (b'1'..=b'8').contains(&b));
+                (digits && region && matches!(code.len(), 6 | 9 | 12)).then(|| code.to_owned())
             }
             Self::Icd10 => {
                 let upper = code.to_ascii_uppercase();
@@ -148,5 +154,65 @@ impl Rule {
                 (key <= range.last.as_str()).then(|| range.code.clone())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::shipped::hierarchies;
+
+    fn ancestor(hierarchy: &str, level: &str, code: &str) -> Option<String> {
+        hierarchies().unwrap().get(hierarchy).unwrap().level(level).unwrap().ancestor(code)
+    }
+
+    #[test]
+    fn administrative_codes_are_cut_to_their_level() {
+        assert_eq!(ancestor("cn-admin", "province", "330106").as_deref(), Some("330000"));
+        assert_eq!(ancestor("cn-admin", "city", "330106").as_deref(), Some("330100"));
+        assert_eq!(ancestor("cn-admin", "district", "330106002013").as_deref(), Some("330106"));
+    }
+
+    #[test]
+    fn what_is_no_code_has_no_ancestor() {
+        for bad in ["", "3301", "杭州市西湖区文三路", "33010A", "900000", "3301060020"] {
+            assert_eq!(ancestor("cn-admin", "district", bad), None, "{bad}");
+        }
+        for bad in ["", "A", "A0", "123", "A001234567890", "C15.x;drop", "T99"] {
+            assert_eq!(ancestor("icd10", "chapter", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn diagnoses_climb_from_category_to_chapter() {
+        assert_eq!(ancestor("icd10", "category", "j45.901").as_deref(), Some("J45"));
+        assert_eq!(ancestor("icd10", "block", "J45.9").as_deref(), Some("J40-J47"));
+        assert_eq!(ancestor("icd10", "chapter", "J45.9").as_deref(), Some("J00-J99"));
+        assert_eq!(ancestor("icd10", "block", "X05").as_deref(), Some("W00-X59"));
+    }
+
+    #[test]
+    fn every_block_lies_in_one_chapter() {
+        let hierarchies = hierarchies().unwrap();
+        let icd10 = hierarchies.get("icd10").unwrap();
+        let (chapter, block) = (icd10.level("chapter").unwrap(), icd10.level("block").unwrap());
+        for letter in 'A'..='Z' {
+            for number in 0..100 {
+                let code = format!("{letter}{number:02}");
+                if let Some(range) = block.ancestor(&code) {
+                    let (first, last) = range.split_once('-').unwrap();
+                    assert_eq!(chapter.ancestor(first), chapter.ancestor(last), "{range}");
+                    assert!(chapter.ancestor(&code).is_some(), "{code}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_coarser_level_wins() {
+        let hierarchies = hierarchies().unwrap();
+        let admin = hierarchies.get("cn-admin").unwrap();
+        let (city, district) = (admin.level("city").unwrap(), admin.level("district").unwrap());
+        assert_eq!(district.coarser(&city), Some(city.clone()));
+        assert_eq!(city.coarser(&hierarchies.get("icd10").unwrap().level("block").unwrap()), None);
     }
 }

@@ -6,13 +6,19 @@
     expect(clippy::unwrap_used, clippy::panic, reason = "tests may panic")
 )]
 
+pub mod combine;
 pub mod day;
 pub mod document;
 pub mod effective;
+pub mod evaluate;
 pub mod fixed;
 pub mod hierarchy;
 pub mod identifiers;
+pub mod library;
 pub mod mask;
 pub mod parse;
+pub mod shipped;
 pub mod vocabulary;
 mod words;
+
+pub use vocabulary::Text;

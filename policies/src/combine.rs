@@ -1,0 +1,173 @@
+//! Combining: strictest wins. What one policy says about one dataset, and the join of two such sayings.
+//! Every operation here is commutative, associative and idempotent, and never admits more than either side.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::effective::Controls;
+use crate::effective::Dominance;
+use crate::effective::Floor;
+use crate::effective::RowFilter;
+use crate::fixed::Fixed;
+use crate::mask::Mask;
+use crate::vocabulary::DatasetId;
+use crate::vocabulary::Function;
+use crate::vocabulary::Level;
+use crate::vocabulary::Release;
+use crate::vocabulary::UnitKind;
+use crate::vocabulary::Use;
+
+/// Rows of one subject that a count by subject distinguishes when no policy says fewer.
+pub const ROWS_PER_SUBJECT_MAX: u32 = 20;
+
+/// What policies say about one dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// How the result may leave.
+    pub release: Release,
+    /// Aggregate functions that may be used.
+    pub functions: BTreeSet<Function>,
+    /// Controls on every cell.
+    pub controls: Controls,
+    /// Datasets that may be joined, and on which subject.
+    pub join_with: BTreeSet<(DatasetId, UnitKind)>,
+    /// Most rows of one subject that a count by subject distinguishes.
+    pub max_rows_per_subject: u32,
+    /// Conditions on raw rows; all apply.
+    pub row_filters: BTreeSet<RowFilter>,
+    /// Columns; one that is missing may not be used.
+    pub columns: BTreeMap<String, ColumnTerms>,
+}
+
+/// What policies say about one column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnTerms {
+    /// Uses.
+    pub uses: BTreeSet<Use>,
+    /// Mask at the scan.
+    pub mask: Option<Mask>,
+    /// Grade once the mask has been applied, else the column's own.
+    pub grade_after: Level,
+    /// Range that contributions are clamped to; reversed means that no value is left.
+    pub range: Option<(Fixed, Fixed)>,
+    /// Width of the bins at whose edges the column may be filtered.
+    pub bins: Option<Fixed>,
+}
+
+/// Wider than any range: no edge is left to filter at.
+const BINS_BEYOND: Fixed = Fixed::from_micros(i128::MAX);
+
+impl Terms {
+    /// What holds when both hold.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let shared = self.columns.iter().filter_map(|(name, mine)| {
+            other.columns.get(name).map(|theirs| (name.clone(), mine.stricter(theirs)))
+        });
+        Self {
+            release: self.release.stricter(other.release),
+            functions: self.functions.intersection(&other.functions).copied().collect(),
+            controls: self.controls.stricter(&other.controls),
+            join_with: self.join_with.intersection(&other.join_with).cloned().collect(),
+            max_rows_per_subject: self.max_rows_per_subject.min(other.max_rows_per_subject),
+            row_filters: self.row_filters.union(&other.row_filters).cloned().collect(),
+            columns: shared.collect(),
+        }
+    }
+}
+
+impl ColumnTerms {
+    /// What holds when both hold.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            uses: self.uses.intersection(&other.uses).copied().collect(),
+            mask: both(self.mask.as_ref(), other.mask.as_ref(), Mask::coarser),
+            grade_after: self.grade_after.max(other.grade_after),
+            range: both(self.range.as_ref(), other.range.as_ref(), |a, b| (a.0.max(b.0), a.1.min(b.1))),
+            bins: both(self.bins.as_ref(), other.bins.as_ref(), |a, b| {
+                a.least_common_multiple(*b).unwrap_or(BINS_BEYOND)
+            }),
+        }
+    }
+}
+
+impl Controls {
+    /// What holds when both hold: larger minimum, smaller maximum, union of the rest.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let units = self.subjects_min_by_unit.keys().chain(other.subjects_min_by_unit.keys());
+        let by_unit = units.map(|unit| (unit.clone(), self.declared_min(unit).max(other.declared_min(unit))));
+        Self {
+            subjects_min: self.subjects_min.max(other.subjects_min),
+            subjects_min_by_unit: by_unit.collect(),
+            dominance: both(self.dominance.as_ref(), other.dominance.as_ref(), Dominance::stricter),
+            rounding: both(self.rounding.as_ref(), other.rounding.as_ref(), |a, b| common_base(*a, *b)),
+            cells_max: both(self.cells_max.as_ref(), other.cells_max.as_ref(), |a, b| *a.min(b)),
+            unavailable: self.unavailable.union(&other.unavailable).cloned().collect(),
+        }
+    }
+
+    /// Whether these controls ask for at least as much as the others.
+    #[must_use]
+    pub fn is_at_least(&self, other: &Self) -> bool {
+        // Join and compare: thresholds by unit may be spelt out on one side only, so they are compared by value.
+        let joined = self.stricter(other);
+        let same_minimum = joined
+            .subjects_min_by_unit
+            .keys()
+            .all(|unit| joined.declared_min(unit) == self.declared_min(unit));
+        same_minimum
+            && joined.subjects_min == self.subjects_min
+            && joined.dominance == self.dominance
+            && joined.rounding == self.rounding
+            && joined.cells_max == self.cells_max
+            && joined.unavailable == self.unavailable
+    }
+
+    fn declared_min(&self, unit: &UnitKind) -> u32 {
+        self.subjects_min_by_unit.get(unit).copied().unwrap_or(self.subjects_min)
+    }
+}
+
+impl Dominance {
+    /// What holds when both hold.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            n: self.n.max(other.n),
+            share_max_permille: self.share_max_permille.min(other.share_max_permille),
+            p_percent: self.p_percent.max(other.p_percent),
+        }
+    }
+}
+
+impl Floor {
+    /// What holds when both hold.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            release: self.release.stricter(other.release),
+            controls: self.controls.stricter(&other.controls),
+        }
+    }
+}
+
+fn both<T: Clone>(a: Option<&T>, b: Option<&T>, join: impl Fn(&T, &T) -> T) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(join(a, b)),
+        (only, None) | (None, only) => only.cloned(),
+    }
+}
+
+/// A base whose multiples are multiples of both; beyond all counts when there is none that fits.
+fn common_base(a: u32, b: u32) -> u32 {
+    let (mut x, mut y) = (a.max(1), b.max(1));
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a.max(1) / x).checked_mul(b.max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

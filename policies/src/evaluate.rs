@@ -1,0 +1,295 @@
+//! The one decision of this crate: what one person may do with some datasets for one purpose, now.
+//! Deny by default: whatever is missing, unknown or unresolvable is a refusal. No I/O, no clock of its own.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::combine::ColumnTerms;
+use crate::combine::Terms;
+use crate::day::LocalTime;
+use crate::document::Dataset;
+use crate::document::Document;
+use crate::document::Grant;
+use crate::document::GrantedDataset;
+use crate::document::Kind;
+use crate::document::Layout;
+use crate::document::Opening;
+use crate::document::Policy;
+use crate::effective::EffectiveColumn;
+use crate::effective::EffectiveDataset;
+use crate::effective::EffectivePolicy;
+use crate::effective::EffectiveUnit;
+use crate::effective::PolicySource;
+use crate::effective::RowFilter;
+use crate::library::Library;
+use crate::vocabulary::Code;
+use crate::vocabulary::DatasetId;
+use crate::vocabulary::Level;
+use crate::vocabulary::PersonRole;
+use crate::vocabulary::Use;
+
+mod floors;
+mod refusal;
+
+pub use refusal::PolicyRefusal;
+pub use refusal::RefusalCode;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The person.
+    pub person: String,
+    /// Their roles.
+    pub roles: BTreeSet<PersonRole>,
+    /// Their department.
+    pub department: Code,
+    /// Their district, if they work for one.
+    pub district: Option<Code>,
+}
+
+/// What the signed manifest of a sealed dataset proves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ManifestFacts {
+    /// All rows of one subject of the first protected unit lie together.
+    pub clustered: bool,
+    /// Each subject of the first protected unit has at most one row.
+    pub one_row_per_subject: bool,
+    /// Columns or sets of columns whose values are unique.
+    pub unique: BTreeSet<BTreeSet<String>>,
+}
+
+/// Decides what one job may do.
+///
+/// `grants` are the ones the job may use: for each dataset exactly one must fit, because grants do not combine.
+/// A dataset without facts is treated as if its manifest proved nothing.
+///
+/// # Errors
+/// A refusal; it names nothing that the person did not name, and a hidden dataset looks like one that does not exist.
+pub fn effective(
+    library: &Library,
+    principal: &Principal,
+    purpose: &str,
+    grants: &[Grant],
+    datasets: &[DatasetId],
+    manifests: &BTreeMap<DatasetId, ManifestFacts>,
+    now: LocalTime,
+) -> Result<EffectivePolicy, PolicyRefusal> {
+    let ask = Ask { library, principal, purpose, grants, now };
+    let known = library.purposes().values().find(|known| known.metadata.id.as_str() == purpose);
+    let Some(known) = known else { return Err(PolicyRefusal::purpose_not_found(purpose)) };
+    let mut sources = BTreeSet::new();
+    let mut opened = BTreeMap::new();
+    sources.extend(library.source(Kind::Purpose, known.metadata.id.as_str()).cloned());
+    let named: BTreeSet<&DatasetId> = datasets.iter().collect();
+    for id in &named {
+        let facts = manifests.get(*id).cloned().unwrap_or_default();
+        opened.insert((*id).clone(), ask.dataset(id, facts, &mut sources)?);
+    }
+    let floors = floors::floors(library, purpose, &named, now.day, &mut sources)?;
+    Ok(EffectivePolicy {
+        purpose: purpose.to_owned(),
+        datasets: opened,
+        floors,
+        sources: sources.into_iter().collect(),
+    })
+}
+
+/// One request, as every step sees it.
+struct Ask<'a> {
+    library: &'a Library,
+    principal: &'a Principal,
+    purpose: &'a str,
+    grants: &'a [Grant],
+    now: LocalTime,
+}
+
+impl<'a> Ask<'a> {
+    fn dataset(
+        &self,
+        id: &DatasetId,
+        facts: ManifestFacts,
+        sources: &mut BTreeSet<PolicySource>,
+    ) -> Result<EffectiveDataset, PolicyRefusal> {
+        let (dataset, grant, granted) = self.grant(id)?;
+        let policies = self.policies(id)?;
+        let unresolved = || PolicyRefusal::unresolved(id);
+        let membership = self.library.membership_level(dataset).ok_or_else(unresolved)?;
+        self.check_conditions(id, grant, &policies, dataset, membership)?;
+        let mut joined: Option<Terms> = None;
+        for policy in &policies {
+            let terms = self.library.terms(policy, dataset).ok_or_else(unresolved)?;
+            joined = Some(joined.map_or_else(|| terms.clone(), |other| other.stricter(&terms)));
+            sources.extend(self.library.source(Kind::Policy, policy.metadata.id.as_str()).cloned());
+        }
+        let terms = joined.ok_or_else(unresolved)?;
+        sources.extend(self.library.source(Kind::Dataset, &id.to_string()).cloned());
+        sources.extend(self.library.source(Kind::GradeScheme, dataset.scheme.as_str()).cloned());
+        sources.insert(Document::Grant(grant.clone()).source().map_err(|_| unresolved())?);
+        open(self.library, dataset, granted, terms, membership, facts).ok_or_else(unresolved)
+    }
+
+    /// The one grant that covers the dataset.
+    fn grant(
+        &self,
+        id: &DatasetId,
+    ) -> Result<(&'a Dataset, &'a Grant, &'a GrantedDataset), PolicyRefusal> {
+        let day = self.now.day;
+        let own = self.grants.iter().filter(|grant| grant.person == self.principal.person);
+        let own: Vec<(&Grant, &GrantedDataset)> =
+            own.filter_map(|grant| grant.dataset(id).map(|granted| (grant, granted))).collect();
+        let Some(dataset) = self.library.datasets().get(id) else {
+            return Err(PolicyRefusal::dataset_not_found(id));
+        };
+        if own.is_empty() {
+            let hidden = dataset.opening == Opening::Prohibited;
+            return Err(if hidden { PolicyRefusal::dataset_not_found(id) } else { PolicyRefusal::no_grant(id) });
+        }
+        let fitting: Vec<_> =
+            own.into_iter().filter(|(grant, _)| grant.purpose.as_str() == self.purpose).collect();
+        if fitting.is_empty() {
+            return Err(PolicyRefusal::purpose_mismatch(id, self.purpose));
+        }
+        let begun: Vec<_> =
+            fitting.into_iter().filter(|(grant, _)| grant.from.is_none_or(|from| from <= day)).collect();
+        if begun.is_empty() {
+            return Err(PolicyRefusal::grant_not_in_force(id));
+        }
+        let current: Vec<_> = begun.into_iter().filter(|(grant, _)| day <= grant.until).collect();
+        match current.as_slice() {
+            [] => Err(PolicyRefusal::grant_expired(id)),
+            [(grant, granted)] => Ok((dataset, grant, granted)),
+            _ => Err(PolicyRefusal::grant_ambiguous(id)),
+        }
+    }
+
+    /// The policies that speak of this person, purpose and dataset, and are in force.
+    fn policies(&self, id: &DatasetId) -> Result<Vec<&'a Policy>, PolicyRefusal> {
+        let matching: Vec<&Policy> =
+            self.library.policies().values().filter(|policy| self.matches(policy, id)).collect();
+        if matching.is_empty() {
+            return Err(PolicyRefusal::no_policy(id));
+        }
+        let in_force: Vec<&Policy> =
+            matching.into_iter().filter(|policy| policy.effective.covers(self.now.day)).collect();
+        if in_force.is_empty() { Err(PolicyRefusal::policy_not_in_force(id)) } else { Ok(in_force) }
+    }
+
+    fn matches(&self, policy: &Policy, id: &DatasetId) -> bool {
+        let subjects = &policy.object.subjects;
+        let has_role = subjects.roles.iter().any(|role| self.principal.roles.contains(role));
+        has_role
+            && subjects.departments.covers(Some(&self.principal.department))
+            && subjects.districts.covers(self.principal.district.as_ref())
+            && policy.object.resources.datasets.contains(id)
+            && policy.condition.purposes.iter().any(|purpose| purpose.as_str() == self.purpose)
+    }
+
+    fn check_conditions(
+        &self,
+        id: &DatasetId,
+        grant: &Grant,
+        policies: &[&Policy],
+        dataset: &Dataset,
+        membership: Level,
+    ) -> Result<(), PolicyRefusal> {
+        // Nobody approves their own request, even if the document says so.
+        let approvers = grant.approved_by.iter().filter(|person| **person != grant.person).count();
+        let approvals = policies.iter().map(|policy| policy.condition.approvals).max().unwrap_or(0);
+        if u32::try_from(approvers).is_ok_and(|approvers| approvers < approvals) {
+            return Err(PolicyRefusal::grant_not_approved(id));
+        }
+        for policy in policies {
+            if policy.condition.hours.is_some_and(|hours| !hours.covers(self.now.minute)) {
+                return Err(PolicyRefusal::outside_hours(id));
+            }
+            if let Some(grade) = &policy.object.resources.grade_max {
+                let max = self.library.level(&dataset.scheme, grade);
+                if max.is_none_or(|max| membership > max) {
+                    return Err(PolicyRefusal::grade_above_policy(id));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes down what terms and grant leave of a dataset.
+fn open(
+    library: &Library,
+    dataset: &Dataset,
+    granted: &GrantedDataset,
+    mut terms: Terms,
+    membership: Level,
+    facts: ManifestFacts,
+) -> Option<EffectiveDataset> {
+    if let Some(sql) = &granted.row_filter {
+        let filter = RowFilter { sql: sql.clone(), jurisdiction: granted.jurisdiction };
+        terms.row_filters.insert(filter);
+    }
+    let protected = || dataset.units.iter().filter(|unit| unit.protects);
+    let mut columns = Vec::new();
+    for column in &dataset.columns {
+        let is_granted = granted.columns.as_ref().is_none_or(|names| names.contains(&column.name));
+        let is_key = protected().any(|unit| unit.column == column.name);
+        if !is_granted && !is_key {
+            continue;
+        }
+        let column_terms = terms.columns.remove(column.name.as_str())?;
+        let (mut uses, range) = usable(&column_terms);
+        if !is_granted {
+            uses.clear();
+        }
+        if let Some(narrower) = &granted.uses {
+            uses.retain(|usage| narrower.contains(usage));
+        }
+        columns.push(EffectiveColumn {
+            name: column.name.to_string(),
+            data_type: column.physical_type(),
+            role: dataset.role_of(column),
+            grade: library.column_level(dataset, column)?,
+            grade_after: column_terms.grade_after,
+            uses,
+            mask: column_terms.mask,
+            range,
+            bins: column_terms.bins,
+            scale: column.sum_scale(),
+            coded: column.coded,
+        });
+    }
+    let clustered = facts.clustered && dataset.row_layout() == Layout::Clustered;
+    let units = protected().enumerate().map(|(index, unit)| EffectiveUnit {
+        kind: unit.kind.clone(),
+        column: unit.column.to_string(),
+        one_row_per_subject: (index == 0 && facts.one_row_per_subject)
+            || facts.unique.contains(&BTreeSet::from([unit.column.to_string()])),
+        clustered: index == 0 && clustered,
+    });
+    Some(EffectiveDataset {
+        id: dataset.metadata.id.clone(),
+        membership,
+        units: units.collect(),
+        columns,
+        row_filters: terms.row_filters.into_iter().collect(),
+        release: terms.release,
+        functions: terms.functions,
+        controls: terms.controls,
+        join_with: terms.join_with,
+        max_rows_per_subject: terms.max_rows_per_subject,
+        unique: facts.unique,
+    })
+}
+
+/// Uses and range of a column; without a value left in its range a column is not aggregated.
+fn usable(terms: &ColumnTerms) -> (BTreeSet<Use>, Option<(crate::fixed::Fixed, crate::fixed::Fixed)>) {
+    let mut uses = terms.uses.clone();
+    match terms.range {
+        Some((low, high)) if low > high => {
+            uses.remove(&Use::Aggregate);
+            (uses, None)
+        }
+        range => (uses, range),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! All documents in force, with every reference between them checked once.
+//! Whoever holds a `Library` need not ask again whether a dataset, purpose or scheme that a document names exists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::document::Application;
+use crate::document::Column;
+use crate::document::Dataset;
+use crate::document::Department;
+use crate::document::Document;
+use crate::document::Exception;
+use crate::document::GradeScheme;
+use crate::document::Grant;
+use crate::document::Kind;
+use crate::document::Policy;
+use crate::document::Purpose;
+use crate::document::Registration;
+use crate::effective::PolicySource;
+use crate::hierarchy::Hierarchy;
+use crate::parse::DocumentError;
+use crate::parse::Located;
+use crate::shipped;
+use crate::vocabulary::Code;
+use crate::vocabulary::DatasetId;
+use crate::vocabulary::Level;
+
+mod check;
+mod resolve;
+
+pub(crate) use resolve::controls_of;
+pub(crate) use resolve::floors_of;
+
+/// All documents in force.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    schemes: BTreeMap<Code, GradeScheme>,
+    departments: BTreeMap<Code, Department>,
+    datasets: BTreeMap<DatasetId, Dataset>,
+    policies: BTreeMap<Code, Policy>,
+    purposes: BTreeMap<Code, Purpose>,
+    grants: BTreeMap<Code, Grant>,
+    exceptions: BTreeMap<Code, Exception>,
+    applications: BTreeMap<Code, Application>,
+    hierarchies: BTreeMap<String, Arc<Hierarchy>>,
+    sources: BTreeMap<(Kind, String), PolicySource>,
+}
+
+impl Library {
+    /// Makes a library of documents that are known by nothing but their content, and of the shipped ones.
+    ///
+    /// # Errors
+    /// Everything wrong with the documents or between them.
+    pub fn new(documents: Vec<Document>) -> Result<Self, Vec<DocumentError>> {
+        Self::from_located(documents.into_iter().map(Located::nowhere).collect())
+    }
+
+    /// Makes a library of documents read from files, and of the shipped ones.
+    ///
+    /// A document that has the identifier of a shipped one takes its place if its version is higher.
+    ///
+    /// # Errors
+    /// Everything wrong with the documents or between them, with the place of each finding.
+    pub fn from_located(documents: Vec<Located<Document>>) -> Result<Self, Vec<DocumentError>> {
+        let mut errors = Vec::new();
+        let mut library =
+            Self { hierarchies: shipped::hierarchies().map_err(|e| vec![e])?, ..Self::default() };
+        let own: BTreeMap<(Kind, String), u32> = documents
+            .iter()
+            .map(|located| ((located.value.kind(), located.value.id()), located.value.version()))
+            .collect();
+        for located in shipped::documents()? {
+            let key = (located.value.kind(), located.value.id());
+            if own.get(&key).is_none_or(|version| *version <= located.value.version()) {
+                library.insert(located.value, &mut errors);
+            }
+        }
+        for located in &documents {
+            let key = (located.value.kind(), located.value.id());
+            if let Some(present) = library.sources.get(&key) {
+                let identical = located.value.source().is_ok_and(|source| source == *present);
+                if !identical {
+                    errors.push(check::duplicate(located, present.version));
+                }
+                continue;
+            }
+            library.insert(located.value.clone(), &mut errors);
+        }
+        for located in &documents {
+            check::check(&library, located, &mut errors);
+        }
+        if errors.is_empty() { Ok(library) } else { Err(errors) }
+    }
+
+    fn insert(&mut self, document: Document, errors: &mut Vec<DocumentError>) {
+        match document.source() {
+            Ok(source) => {
+                self.sources.insert((document.kind(), document.id()), source);
+            }
+            Err(error) => errors.push(check::unprintable(&document, &error)),
+        }
+        match document {
+            Document::GradeScheme(d) => drop(self.schemes.insert(d.metadata.id.clone(), d)),
+            Document::Department(d) => drop(self.departments.insert(d.metadata.id.clone(), d)),
+            Document::Dataset(d) => drop(self.datasets.insert(d.metadata.id.clone(), *d)),
+            Document::Policy(d) => drop(self.policies.insert(d.metadata.id.clone(), *d)),
+            Document::Purpose(d) => drop(self.purposes.insert(d.metadata.id.clone(), d)),
+            Document::Grant(d) => drop(self.grants.insert(d.metadata.id.clone(), d)),
+            Document::Exception(d) => drop(self.exceptions.insert(d.metadata.id.clone(), d)),
+            Document::Application(d) => drop(self.applications.insert(d.metadata.id.clone(), d)),
+        }
+    }
+
+    /// Grade schemes, by code.
+    #[must_use]
+    pub const fn schemes(&self) -> &BTreeMap<Code, GradeScheme> {
+        &self.schemes
+    }
+
+    /// Departments, by code.
+    #[must_use]
+    pub const fn departments(&self) -> &BTreeMap<Code, Department> {
+        &self.departments
+    }
+
+    /// Datasets, by identifier.
+    #[must_use]
+    pub const fn datasets(&self) -> &BTreeMap<DatasetId, Dataset> {
+        &self.datasets
+    }
+
+    /// Policies, by identifier.
+    #[must_use]
+    pub const fn policies(&self) -> &BTreeMap<Code, Policy> {
+        &self.policies
+    }
+
+    /// Purposes, by code.
+    #[must_use]
+    pub const fn purposes(&self) -> &BTreeMap<Code, Purpose> {
+        &self.purposes
+    }
+
+    /// Grants that came as documents, by identifier.
+    #[must_use]
+    pub const fn grants(&self) -> &BTreeMap<Code, Grant> {
+        &self.grants
+    }
+
+    /// Exceptions, by identifier.
+    #[must_use]
+    pub const fn exceptions(&self) -> &BTreeMap<Code, Exception> {
+        &self.exceptions
+    }
+
+    /// Applications, by identifier.
+    #[must_use]
+    pub const fn applications(&self) -> &BTreeMap<Code, Application> {
+        &self.applications
+    }
+
+    /// Hierarchies, by name.
+    #[must_use]
+    pub const fn hierarchies(&self) -> &BTreeMap<String, Arc<Hierarchy>> {
+        &self.hierarchies
+    }
+
+    /// Identity and hash of a document in force.
+    #[must_use]
+    pub fn source(&self, kind: Kind, id: &str) -> Option<&PolicySource> {
+        self.sources.get(&(kind, id.to_owned()))
+    }
+
+    /// Checks a grant that is about to be made against the documents in force.
+    ///
+    /// # Errors
+    /// Everything that the grant names and that does not exist.
+    pub fn check_grant(&self, grant: &Grant) -> Result<(), Vec<DocumentError>> {
+        let mut errors = Vec::new();
+        check::check(self, &Located::nowhere(Document::Grant(grant.clone())), &mut errors);
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Place of a scheme's grade on the common ladder.
+    #[must_use]
+    pub fn level(&self, scheme: &Code, grade: &str) -> Option<Level> {
+        self.schemes.get(scheme)?.levels.iter().find(|level| level.code == grade).map(|level| level.level)
+    }
+
+    /// The strictest level that data of a scheme may be registered with: what is ungraded has it.
+    #[must_use]
+    pub fn strictest(&self, scheme: &Code) -> Option<Level> {
+        let levels = &self.schemes.get(scheme)?.levels;
+        let registered = levels.iter().filter(|level| level.registration == Registration::Allowed);
+        registered.map(|level| level.level).max()
+    }
+
+    /// Level of a column.
+    #[must_use]
+    pub fn column_level(&self, dataset: &Dataset, column: &Column) -> Option<Level> {
+        match &column.grade {
+            Some(grade) => self.level(&dataset.scheme, grade),
+            None => self.strictest(&dataset.scheme),
+        }
+    }
+
+    /// Level of the fact that somebody is in the dataset.
+    #[must_use]
+    pub fn membership_level(&self, dataset: &Dataset) -> Option<Level> {
+        if let Some(grade) = &dataset.membership {
+            return self.level(&dataset.scheme, grade);
+        }
+        let mut strictest = None;
+        for column in &dataset.columns {
+            strictest = strictest.max(Some(self.column_level(dataset, column)?));
+        }
+        strictest
+    }
+}
+
+#[cfg(test)]
+mod tests;

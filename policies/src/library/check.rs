@@ -1,0 +1,96 @@
+//! Checks that a document's references hold and its numbers make sense, with the place of every finding.
+//! It changes nothing; a document that passes is used as it is.
+
+use crate::document::Document;
+use crate::document::PrintError;
+use crate::library::Library;
+use crate::parse::DocumentError;
+use crate::parse::Located;
+
+mod dataset;
+mod other;
+mod policy;
+mod scheme;
+
+/// Most names that a help line lists.
+const NAMES_MAX: usize = 5;
+
+/// Collects what is wrong with one document.
+struct Findings<'a> {
+    located: &'a Located<Document>,
+    errors: &'a mut Vec<DocumentError>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, code: &'static str, field: &str, message: impl Into<String>, help: &str) {
+        self.errors.push(DocumentError {
+            code,
+            file: self.located.file().map(str::to_owned),
+            position: self.located.position(field),
+            document: name_of(&self.located.value),
+            field: field.to_owned(),
+            message: message.into(),
+            help: (!help.is_empty()).then(|| help.to_owned()),
+        });
+    }
+}
+
+/// Checks one document against all that are in force.
+pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut Vec<DocumentError>) {
+    let mut findings = Findings { located, errors };
+    if located.value.version() == 0 {
+        findings.add("version-zero", "metadata.version", "versions count from 1", "accepted: 1 and more");
+    }
+    if located.value.title().en.trim().is_empty() || located.value.title().zh.trim().is_empty() {
+        findings.add("title-missing", "metadata.title", "the title is empty", "accepted: a text in zh, en or both");
+    }
+    match &located.value {
+        Document::GradeScheme(scheme) => scheme::check(library, scheme, &mut findings),
+        Document::Department(department) => other::check_department(library, department, &mut findings),
+        Document::Dataset(dataset) => dataset::check(library, dataset, &mut findings),
+        Document::Policy(policy) => policy::check(library, policy, &mut findings),
+        Document::Purpose(purpose) => other::check_purpose(purpose, &mut findings),
+        Document::Grant(grant) => other::check_grant(library, grant, &mut findings),
+        Document::Exception(exception) => other::check_exception(library, exception, &mut findings),
+        Document::Application(application) => other::check_application(library, application, &mut findings),
+    }
+}
+
+/// Two documents of one kind have the same identifier.
+pub(crate) fn duplicate(located: &Located<Document>, present: u32) -> DocumentError {
+    let mut errors = Vec::new();
+    let message = format!("version {present} of the same document is in force already");
+    let help = "accepted: one version of each document; a new version needs a higher number";
+    Findings { located, errors: &mut errors }.add("document-twice", "metadata.id", message, help);
+    errors.remove(0)
+}
+
+/// A document cannot be written down, so it has no hash.
+pub(crate) fn unprintable(document: &Document, error: &PrintError) -> DocumentError {
+    DocumentError {
+        code: "malformed",
+        file: None,
+        position: None,
+        document: name_of(document),
+        field: String::new(),
+        message: error.to_string(),
+        help: None,
+    }
+}
+
+fn name_of(document: &Document) -> String {
+    format!("{} {}", document.kind(), document.id())
+}
+
+/// A help line that lists at most five names.
+fn accepted<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    names.truncate(NAMES_MAX);
+    let listed = names.join(", ");
+    match (listed.is_empty(), more) {
+        (true, _) => "accepted: nothing here yet".to_owned(),
+        (false, 0) => format!("accepted: {listed}"),
+        (false, more) => format!("accepted: {listed} and {more} more"),
+    }
+}

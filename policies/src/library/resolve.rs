@@ -1,0 +1,262 @@
+//! From what documents write to what rules compute with: masks, controls, floors, the terms of a policy.
+//! What cannot be resolved is nothing: the caller denies.
+
+use std::collections::BTreeMap;
+
+use crate::combine::ColumnTerms;
+use crate::combine::ROWS_PER_SUBJECT_MAX;
+use crate::combine::Terms;
+use crate::document::Column;
+use crate::document::ColumnMatch;
+use crate::document::ControlsForm;
+use crate::document::Dataset;
+use crate::document::FormatWord;
+use crate::document::GradeScheme;
+use crate::document::MaskForm;
+use crate::document::Policy;
+use crate::document::SubjectsMin;
+use crate::effective::Controls;
+use crate::effective::Dominance;
+use crate::effective::Floor;
+use crate::effective::RowFilter;
+use crate::fixed::Fixed;
+use crate::library::Library;
+use crate::mask::FORMAT_DOMAIN_MIN;
+use crate::mask::FormatKind;
+use crate::mask::Mask;
+use crate::vocabulary::Level;
+use crate::vocabulary::Use;
+
+/// A mask that means nothing, and what would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MaskProblem {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+impl MaskProblem {
+    fn new(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: help.into() }
+    }
+}
+
+/// Resolves the controls of a document; what this build does not have is named as unavailable.
+pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
+    let (subjects_min, subjects_min_by_unit) = match &form.subjects_min {
+        None => (0, BTreeMap::new()),
+        Some(SubjectsMin::All(subjects)) => (*subjects, BTreeMap::new()),
+        // A kind that the map does not name has the largest threshold of those it does.
+        Some(SubjectsMin::ByUnit(by_unit)) => {
+            (by_unit.values().copied().max().unwrap_or(u32::MAX), by_unit.clone())
+        }
+    };
+    let dominance = form.dominance.as_ref().map(|rule| Dominance {
+        n: rule.n,
+        share_max_permille: permille(rule.share_max).unwrap_or(0),
+        p_percent: rule.p_percent,
+    });
+    let unavailable = form.perturbation.iter().map(|_| "perturbation".to_owned()).collect();
+    Controls {
+        subjects_min,
+        subjects_min_by_unit,
+        dominance,
+        rounding: form.rounding.as_ref().map(|rounding| rounding.base),
+        cells_max: form.cells_max,
+        unavailable,
+    }
+}
+
+/// A share in thousandths, if it is one between 0 and 1 with at most three places.
+pub(crate) fn permille(share: Fixed) -> Option<u16> {
+    let permille = share.checked_mul_i64(1_000)?.to_i64()?;
+    u16::try_from(permille).ok().filter(|permille| *permille <= 1_000)
+}
+
+/// The floors of a scheme on the common ladder; grades that share a level share the stricter floor.
+pub(crate) fn floors_of(scheme: &GradeScheme) -> BTreeMap<Level, Floor> {
+    let mut floors: BTreeMap<Level, Floor> = BTreeMap::new();
+    for level in &scheme.levels {
+        let mut controls = controls_of(&level.floor.controls);
+        controls.unavailable.extend(level.floor.needs.iter().map(ToString::to_string));
+        let floor = Floor { release: level.floor.release, controls };
+        let joined = floors.get(&level.level).map_or_else(|| floor.clone(), |other| other.stricter(&floor));
+        floors.insert(level.level, joined);
+    }
+    floors
+}
+
+impl Library {
+    /// Resolves a mask.
+    pub(crate) fn mask(&self, form: &MaskForm) -> Result<Mask, MaskProblem> {
+        let positive = |value: Fixed, what: &str| {
+            if value.is_positive() {
+                Ok(value)
+            } else {
+                let help = "accepted: a number above zero";
+                Err(MaskProblem::new("mask-parameter", format!("{what} must be positive"), help))
+            }
+        };
+        match form {
+            MaskForm::Redact => Ok(Mask::Redact),
+            MaskForm::Partial(form) => {
+                Ok(Mask::Partial { keep_first: form.keep_first, keep_last: form.keep_last })
+            }
+            MaskForm::Token(domain) => Ok(Mask::Token { domain: domain.to_string() }),
+            MaskForm::Bin(width) => positive(*width, "the width of a bin").map(|width| Mask::Bin { width }),
+            MaskForm::Round(step) => positive(*step, "the step of rounding").map(|step| Mask::Round { step }),
+            MaskForm::BinYears { years: 0, .. } => {
+                let help = "accepted: bin_years from 1 to 255";
+                Err(MaskProblem::new("mask-parameter", "a band needs at least one year", help))
+            }
+            MaskForm::BinYears { years, top } => Ok(Mask::BinYears { years: *years, top: *top }),
+            MaskForm::DateTrunc(part) => Ok(Mask::DateTrunc { part: *part }),
+            MaskForm::DateShift(form) if form.days_max == 0 => {
+                let help = "accepted: days_max from 1";
+                Err(MaskProblem::new("mask-parameter", "a shift of no days hides nothing", help))
+            }
+            MaskForm::DateShift(form) => {
+                Ok(Mask::DateShift { per: form.per.clone(), days_max: form.days_max })
+            }
+            MaskForm::TopBottom(form) => match (form.bottom, form.top) {
+                (None, None) => {
+                    let help = "accepted: bottom, top or both";
+                    Err(MaskProblem::new("mask-parameter", "a limit is missing", help))
+                }
+                (Some(bottom), Some(top)) if bottom >= top => {
+                    let help = "accepted: a bottom below the top";
+                    Err(MaskProblem::new("range-reversed", "the bottom is not below the top", help))
+                }
+                (bottom, top) => Ok(Mask::TopBottom { bottom, top }),
+            },
+            MaskForm::Hierarchy { name, level } => self.hierarchy_mask(name.as_str(), level.as_str()),
+            MaskForm::FormatPreserving(form) => format_mask(form.form, form.length, form.domain.as_str()),
+        }
+    }
+
+    fn hierarchy_mask(&self, name: &str, level: &str) -> Result<Mask, MaskProblem> {
+        let Some(hierarchy) = self.hierarchies.get(name) else {
+            let known = self.hierarchies.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let message = format!("there is no hierarchy `{name}`");
+            return Err(MaskProblem::new("hierarchy-not-found", message, format!("accepted: {known}")));
+        };
+        let Some(found) = hierarchy.level(level) else {
+            let known = hierarchy.level_names().join(", ");
+            let message = format!("the hierarchy `{name}` has no level `{level}`");
+            return Err(MaskProblem::new("hierarchy-not-found", message, format!("accepted: {known}")));
+        };
+        Ok(Mask::Hierarchy(found))
+    }
+
+    /// The terms of a policy for one of its datasets; nothing when a grade or mask cannot be resolved.
+    pub(crate) fn terms(&self, policy: &Policy, dataset: &Dataset) -> Option<Terms> {
+        let grade_max = match &policy.object.resources.grade_max {
+            Some(grade) => Some(self.level(&dataset.scheme, grade)?),
+            None => None,
+        };
+        let mut columns = BTreeMap::new();
+        for column in &dataset.columns {
+            let grade = self.column_level(dataset, column)?;
+            let mut terms = self.column_terms(policy, dataset, column, grade)?;
+            if grade_max.is_some_and(|max| grade > max) {
+                terms.uses.clear();
+            }
+            columns.insert(column.name.to_string(), terms);
+        }
+        let row_filter = policy.content.row_filter.as_ref();
+        let jurisdiction = policy.content.jurisdiction;
+        let joins = policy.condition.join_with.iter().map(|join| (join.dataset.clone(), join.unit.clone()));
+        let rows_max = policy.method.max_rows_per_subject.unwrap_or(ROWS_PER_SUBJECT_MAX);
+        Some(Terms {
+            release: policy.method.release,
+            functions: policy.method.functions.clone(),
+            controls: controls_of(&policy.method.controls),
+            join_with: joins.collect(),
+            max_rows_per_subject: rows_max,
+            row_filters: row_filter.map(|sql| RowFilter { sql: sql.clone(), jurisdiction }).into_iter().collect(),
+            columns,
+        })
+    }
+
+    /// All rules that match a column intersect; without any the column is denied.
+    fn column_terms(
+        &self,
+        policy: &Policy,
+        dataset: &Dataset,
+        column: &Column,
+        grade: Level,
+    ) -> Option<ColumnTerms> {
+        let declared = ColumnTerms {
+            uses: Use::ALL.iter().copied().collect(),
+            mask: None,
+            grade_after: Level(0),
+            range: column.range.map(|range| (range.0, range.1)),
+            bins: column.bins,
+        };
+        let rules = || policy.content.columns.iter().filter(|rule| rule.matches.covers(dataset, column));
+        let mut terms = declared;
+        if rules().next().is_none() {
+            terms.uses.clear();
+        }
+        // Among the rules of one policy only those that mask speak of the grade after the mask.
+        let mut grade_after: Option<Level> = None;
+        for rule in rules() {
+            let mask = match &rule.mask {
+                Some(form) => Some(self.mask(form).ok()?),
+                None => None,
+            };
+            if mask.is_some() {
+                let after = match &rule.grade_after {
+                    Some(word) => self.level(&dataset.scheme, word)?,
+                    None => grade,
+                };
+                grade_after = grade_after.max(Some(after));
+            }
+            terms = terms.stricter(&ColumnTerms {
+                uses: rule.uses.clone(),
+                mask,
+                grade_after: Level(0),
+                range: rule.range.map(|range| (range.0, range.1)),
+                bins: rule.bins,
+            });
+        }
+        terms.grade_after = grade_after.unwrap_or(grade);
+        Some(terms)
+    }
+}
+
+impl ColumnMatch {
+    /// Whether every given field matches the column; no field at all matches nothing.
+    pub(crate) fn covers(&self, dataset: &Dataset, column: &Column) -> bool {
+        let is_empty = *self == Self::default();
+        !is_empty
+            && self.role.is_none_or(|role| dataset.role_of(column) == role)
+            && self.semantic.as_ref().is_none_or(|semantic| column.semantic.as_ref() == Some(semantic))
+            && self.name.as_ref().is_none_or(|name| column.name == *name)
+            && self.grade.as_ref().is_none_or(|grade| column.grade.as_ref() == Some(grade))
+    }
+}
+
+fn format_mask(form: FormatWord, length: Option<u8>, domain: &str) -> Result<Mask, MaskProblem> {
+    let kind = match (form, length) {
+        (FormatWord::Digits, Some(length)) => FormatKind::Digits { length },
+        (FormatWord::Digits, None) => {
+            let help = "accepted: {form: digits, length: 6} and more";
+            return Err(MaskProblem::new("mask-parameter", "`digits` needs its `length`", help));
+        }
+        (_, Some(_)) => {
+            let help = "accepted: `length` with `form: digits` only";
+            return Err(MaskProblem::new("mask-parameter", "this form has its own length", help));
+        }
+        (FormatWord::Mobile, None) => FormatKind::Mobile,
+        (FormatWord::BankCard, None) => FormatKind::BankCard,
+        (FormatWord::ResidentId, None) => FormatKind::ResidentId,
+        (FormatWord::Uscc, None) => FormatKind::Uscc,
+    };
+    if kind.domain_size() < FORMAT_DOMAIN_MIN {
+        let help = "accepted: a form with at least one million values, such as six digits";
+        let message = "the domain is small enough for a table of all pseudonyms";
+        return Err(MaskProblem::new("format-domain-too-small", message, help));
+    }
+    Ok(Mask::FormatPreserving { kind, domain: domain.to_owned() })
+}
