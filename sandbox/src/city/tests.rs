@@ -56,7 +56,7 @@ fn fingerprint(bytes: &[u8], seen: u64) -> u64 {
 }
 
 fn town() -> City {
-    City::new(City::SEED_DEMO, 20_000)
+    City::new(City::SEED_DEMO, 6000)
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn every_identity_number_and_credit_code_is_valid_and_unique_in_its_register() {
         }
     }
     let people: BTreeSet<_> = values(&city, CityDataset::Residents, "person_id").into_iter().collect();
-    assert_eq!(people.len(), 20_000);
+    assert_eq!(people.len(), 6000);
     let firms: BTreeSet<_> = values(&city, CityDataset::Enterprises, "enterprise_id").into_iter().collect();
-    assert_eq!(firms.len(), 1000);
+    assert_eq!(firms.len(), 300);
     let guests: BTreeSet<_> = values(&city, CityDataset::HotelStays, "person_id").into_iter().collect();
     assert!(guests.iter().any(|guest| !people.contains(guest)), "nobody visits the city");
 }
@@ -163,7 +163,7 @@ fn the_city_is_skewed_as_cities_are() {
     let city = town();
     let visits = counted(values(&city, CityDataset::OutpatientVisits, "person_id"));
     assert!(visits.values().any(|count| *count >= 200));
-    assert!(visits.values().filter(|count| **count == 1).count() > 2000);
+    assert!(visits.values().filter(|count| **count == 1).count() > 600);
 
     let villages = counted(values(&city, CityDataset::Residents, "village_code"));
     assert!(villages.values().any(|residents| *residents < 10));
@@ -267,8 +267,10 @@ fn declared_ranges_and_domains_hold() {
     for document in parsed() {
         let Document::Dataset(described) = &document else { continue };
         let dataset = CityDataset::ALL.into_iter().find(|dataset| dataset.id() == document.id()).unwrap();
-        for column in &described.columns {
-            let values = values(&city, dataset, column.name.as_str());
+        let rows = rows(&city, dataset);
+        for (place, column) in described.columns.iter().enumerate() {
+            let values: Vec<_> =
+                rows.iter().map(|row| row[place].clone()).filter(|value| !value.is_empty()).collect();
             if let Some(domain) = &column.domain {
                 assert!(
                     values.iter().all(|value| domain.contains(value)),
