@@ -219,4 +219,4 @@ impl Library {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

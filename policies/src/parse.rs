@@ -362,4 +362,4 @@ impl<'de> Visitor<'de> for NodeVisitor {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,350 @@
-//! placeholder until written
+//! Facts about the decision: every refusal code, what a grant narrows, what an exception touches, monotony.
+//! Nothing here is used outside tests.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use proptest::prop_assert;
+use proptest::proptest;
+use proptest::sample::select;
+
+use crate::day::LocalTime;
+use crate::document::Document;
+use crate::document::Grant;
+use crate::document::Policy;
+use crate::effective::EffectivePolicy;
+use crate::evaluate::ManifestFacts;
+use crate::evaluate::PolicyRefusal;
+use crate::evaluate::Principal;
+use crate::evaluate::RefusalCode;
+use crate::evaluate::effective;
+use crate::library::Library;
+use crate::library::tests::WORLD;
+use crate::library::tests::library;
+use crate::parse::parse_documents;
+use crate::vocabulary::Level;
+use crate::vocabulary::PersonRole;
+use crate::vocabulary::Role;
+use crate::vocabulary::Use;
+
+const VISITS: &str = "hz-health.outpatient_visits";
+
+struct Request {
+    library: Library,
+    principal: Principal,
+    purpose: &'static str,
+    grants: Vec<Grant>,
+    datasets: Vec<&'static str>,
+    day: &'static str,
+    minute: u16,
+}
+
+impl Request {
+    fn new() -> Self {
+        Self::of(WORLD)
+    }
+
+    fn of(world: &str) -> Self {
+        let library = library(world).unwrap();
+        let principal = Principal {
+            person: "lin".to_owned(),
+            roles: BTreeSet::from([PersonRole::Analyst]),
+            department: "hz-cdc".parse().unwrap(),
+            district: None,
+        };
+        Self {
+            grants: library.grants().values().cloned().collect(),
+            library,
+            principal,
+            purpose: "epidemic-monitoring",
+            datasets: vec![VISITS],
+            day: "2026-12-24",
+            minute: 10 * 60,
+        }
+    }
+
+    fn ask(&self) -> Result<EffectivePolicy, PolicyRefusal> {
+        let datasets: Vec<_> = self.datasets.iter().map(|id| id.parse().unwrap()).collect();
+        let facts = ManifestFacts { clustered: true, ..ManifestFacts::default() };
+        let manifests = BTreeMap::from([(VISITS.parse().unwrap(), facts)]);
+        let now = LocalTime { day: self.day.parse().unwrap(), minute: self.minute };
+        effective(&self.library, &self.principal, self.purpose, &self.grants, &datasets, &manifests, now)
+    }
+
+    fn refused(&self) -> RefusalCode {
+        self.ask().unwrap_err().code
+    }
+}
+
+fn visits(policy: &EffectivePolicy) -> &crate::effective::EffectiveDataset {
+    policy.datasets.get(&VISITS.parse().unwrap()).unwrap()
+}
+
+#[test]
+fn what_grant_and_policy_name_is_opened_and_nothing_else() {
+    let policy = Request::new().ask().unwrap();
+    let dataset = visits(&policy);
+    let names: Vec<&str> = dataset.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["person_id", "visit_date", "district", "diagnosis", "cost", "note"]);
+    let column = |name: &str| dataset.columns.iter().find(|column| column.name == name).unwrap();
+    assert!(column("person_id").uses.is_empty(), "the key is not granted");
+    assert!(column("note").uses.is_empty(), "every rule that matches must allow a use");
+    assert_eq!(column("cost").uses, BTreeSet::from([Use::Aggregate, Use::Filter]));
+    assert_eq!(column("cost").range, Some((0.into(), 20_000.into())));
+    assert_eq!(column("district").mask.as_ref().unwrap().name(), "hierarchy");
+    assert_eq!(dataset.membership, Level(3));
+    assert_eq!(dataset.units.len(), 1, "public hospitals are no protected unit");
+    assert!(dataset.units.first().unwrap().clustered);
+    assert_eq!(dataset.row_filters.len(), 1);
+    assert_eq!(policy.floors.get(&Level(3)).unwrap().controls.subjects_min, 10);
+    let sources: Vec<&str> = policy.sources.iter().map(|source| source.id.as_str()).collect();
+    assert_eq!(
+        sources,
+        ["db33t2351-2021", "epidemic-monitoring", "health-outpatient-epi", VISITS, "lin-epi"]
+    );
+}
+
+#[test]
+fn an_unprotected_unit_is_a_dimension() {
+    let mut request = Request::new();
+    request.grants[0].datasets[0].columns = None;
+    let policy = request.ask().unwrap();
+    let hospital = visits(&policy).columns.iter().find(|column| column.name == "hospital").unwrap();
+    assert_eq!(hospital.role, Role::Dimension);
+    assert!(hospital.uses.contains(&Use::Group));
+}
+
+#[test]
+fn a_hidden_dataset_and_none_at_all_are_told_in_the_same_words() {
+    let mut request = Request::new();
+    request.datasets = vec!["hz-edu.enrolment"];
+    let hidden = request.ask().unwrap_err();
+    let mut nowhere = Request::of(&WORLD.replace("hz-edu.enrolment", "hz-edu.pupils"));
+    nowhere.datasets = vec!["hz-edu.enrolment"];
+    assert_eq!(hidden, nowhere.ask().unwrap_err());
+    assert_eq!(hidden.code, RefusalCode::DatasetNotFound);
+}
+
+#[test]
+fn each_missing_permit_has_its_code() {
+    let mut request = Request::new();
+    request.grants.clear();
+    assert_eq!(request.refused(), RefusalCode::NoGrant);
+
+    let mut request = Request::new();
+    request.principal.person = "somebody".to_owned();
+    assert_eq!(request.refused(), RefusalCode::NoGrant);
+
+    let mut request = Request::new();
+    request.purpose = "tourism-analysis";
+    assert_eq!(request.refused(), RefusalCode::PurposeMismatch);
+    request.purpose = "nothing";
+    assert_eq!(request.refused(), RefusalCode::PurposeNotFound);
+
+    let mut request = Request::new();
+    request.grants[0].approved_by = BTreeSet::from(["lin".to_owned()]);
+    assert_eq!(request.refused(), RefusalCode::GrantNotApproved);
+
+    let mut request = Request::new();
+    let mut second = request.grants[0].clone();
+    second.metadata.id = "lin-epi-2".parse().unwrap();
+    request.grants.push(second);
+    assert_eq!(request.refused(), RefusalCode::GrantAmbiguous);
+
+    let mut request = Request::new();
+    request.principal.department = "hz-edu".parse().unwrap();
+    assert_eq!(request.refused(), RefusalCode::NoPolicy);
+
+    let mut request = Request::new();
+    request.principal.roles = BTreeSet::from([PersonRole::Operator]);
+    assert_eq!(request.refused(), RefusalCode::NoPolicy);
+}
+
+#[test]
+fn days_and_hours_end_where_they_say() {
+    let mut request = Request::new();
+    request.day = "2026-12-01";
+    assert!(request.ask().is_ok());
+    request.day = "2026-11-30";
+    assert_eq!(request.refused(), RefusalCode::PolicyNotInForce);
+    request.day = "2027-03-31";
+    assert!(request.ask().is_ok());
+    request.day = "2027-04-01";
+    assert_eq!(request.refused(), RefusalCode::GrantExpired);
+    request.grants[0].from = Some("2027-04-02".parse().unwrap());
+    assert_eq!(request.refused(), RefusalCode::GrantNotInForce);
+
+    let mut request = Request::new();
+    for (minute, inside) in [(8 * 60 - 1, false), (8 * 60, true), (20 * 60 - 1, true), (20 * 60, false)] {
+        request.minute = minute;
+        assert_eq!(request.ask().is_ok(), inside, "{minute}");
+    }
+    assert_eq!(request.refused(), RefusalCode::OutsideHours);
+}
+
+#[test]
+fn a_column_above_the_policy_s_grade_stays_shut() {
+    let request = Request::of(&WORLD.replace("semantic: icd10, grade: L3", "semantic: icd10, grade: L4"));
+    assert_eq!(request.refused(), RefusalCode::GradeAbovePolicy, "membership is the strictest column's grade");
+    let world = WORLD
+        .replace("semantic: icd10, grade: L3", "semantic: icd10")
+        .replace("layout: clustered\n", "layout: clustered\nmembership: L3\n");
+    let policy = Request::of(&world).ask().unwrap();
+    let diagnosis = visits(&policy).columns.iter().find(|column| column.name == "diagnosis").unwrap();
+    assert_eq!(diagnosis.grade, Level(4), "ungraded is the strictest");
+    assert!(diagnosis.uses.is_empty());
+}
+
+#[test]
+fn a_grant_narrows_uses_and_rows() {
+    let mut request = Request::new();
+    request.grants[0].datasets[0].uses = Some(BTreeSet::from([Use::Filter]));
+    request.grants[0].datasets[0].row_filter = Some("district = '330106'".to_owned());
+    request.grants[0].datasets[0].jurisdiction = true;
+    let policy = request.ask().unwrap();
+    let dataset = visits(&policy);
+    assert!(dataset.columns.iter().all(|column| column.uses.is_subset(&BTreeSet::from([Use::Filter]))));
+    assert!(dataset.row_filters.iter().any(|filter| filter.jurisdiction && filter.sql == "district = '330106'"));
+}
+
+#[test]
+fn only_an_exception_in_force_goes_below_a_floor_and_it_is_named() {
+    let world = WORLD.replace("purpose: insurance-supervision", "purpose: epidemic-monitoring");
+    let mut request = Request::of(&world);
+    let policy = request.ask().unwrap();
+    assert_eq!(policy.floors.get(&Level(3)).unwrap().controls.subjects_min, 6);
+    assert_eq!(policy.floors.get(&Level(2)).unwrap().controls.subjects_min, 5, "one grade only");
+    assert!(policy.sources.iter().any(|source| source.id == "rare-disease"));
+    assert_eq!(visits(&policy).controls.subjects_min, 10, "what the policy asks for stands");
+    request.day = "2027-02-01";
+    let policy = request.ask().unwrap();
+    assert_eq!(policy.floors.get(&Level(3)).unwrap().controls.subjects_min, 10);
+    assert!(!policy.sources.iter().any(|source| source.id == "rare-disease"));
+}
+
+#[test]
+fn an_exception_lowers_numbers_and_drops_no_mechanism() {
+    let world = WORLD
+        .replace("purpose: insurance-supervision", "purpose: epidemic-monitoring")
+        .replace("grade: L3\ncontrols", "grade: L4\ncontrols");
+    let policy = Request::of(&world).ask().unwrap();
+    let floor = policy.floors.get(&Level(4)).unwrap();
+    assert_eq!(floor.controls.subjects_min, 6);
+    assert!(floor.controls.unavailable.contains("differential-privacy"));
+}
+
+#[test]
+fn a_second_policy_only_narrows() {
+    let second = crate::parse::tests::POLICY
+        .replace("id: health-outpatient-epi", "id: health-second")
+        .replace("functions: [count, count_distinct, sum, avg, stddev, quantile]", "functions: [count, sum]")
+        .replace("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: 25")
+        .replace("mask: {hierarchy: cn-admin, level: district}", "mask: {hierarchy: cn-admin, level: city}")
+        .replace("  join_with: [{dataset: hz-edu.enrolment, unit: resident}]\n", "");
+    let one = Request::new().ask().unwrap();
+    let two = Request::of(&format!("{WORLD}---\n{second}")).ask().unwrap();
+    let (one, two) = (visits(&one), visits(&two));
+    assert_eq!(two.controls.subjects_min(&"resident".parse().unwrap()), 25);
+    assert!(two.functions.len() == 2 && two.functions.is_subset(&one.functions));
+    assert!(!one.join_with.is_empty() && two.join_with.is_empty());
+    let district = two.columns.iter().find(|column| column.name == "district").unwrap();
+    let masked = district.mask.as_ref().unwrap();
+    let crate::mask::Mask::Hierarchy(level) = masked else { panic!("a hierarchy") };
+    assert_eq!(level.level(), "city");
+}
+
+#[test]
+fn a_grade_after_a_mask_needs_every_policy_s_word() {
+    let mask = "mask: {hierarchy: icd10, level: category}}";
+    let softer = "mask: {hierarchy: icd10, level: category}, grade_after: L2}";
+    let world = WORLD.replace(mask, softer);
+    let grade_after = |world: &str| {
+        let policy = Request::of(world).ask().unwrap();
+        visits(&policy).columns.iter().find(|column| column.name == "diagnosis").unwrap().grade_after
+    };
+    assert_eq!(grade_after(WORLD), Level(3));
+    assert_eq!(grade_after(&world), Level(2));
+    let second = crate::parse::tests::POLICY.replace("id: health-outpatient-epi", "id: health-second");
+    assert_eq!(grade_after(&format!("{world}---\n{second}")), Level(3));
+}
+
+/// Texts that turn the world's policy into another one of the same datasets and purpose.
+const VARIATIONS: &[(&str, &str)] = &[
+    ("uses: [aggregate, filter], range: [0, 20000]", "uses: [aggregate], range: [1000, 30000]"),
+    ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: {resident: 4}"),
+    ("dominance: {n: 2, share_max: 0.85, p_percent: 10}", "dominance: {n: 1, share_max: 0.9, p_percent: 15}"),
+    ("rounding: {base: 5}", "rounding: {base: 3}"),
+    ("functions: [count, count_distinct, sum, avg, stddev, quantile]", "functions: [count, avg]"),
+    ("mask: {bin_years: 5, top: 90}", "mask: {date_trunc: year}"),
+    ("hours: \"08:00-20:00\"", "hours: \"09:30-22:00\""),
+    ("approvals: 1", "approvals: 2"),
+    ("release: aggregates", "release: none"),
+    ("grade_max: L3", "grade_max: L2"),
+    ("departments: [hz-cdc, hz-health]", "departments: any"),
+    ("districts: any", "districts: [hz]"),
+    ("until: 2027-05-31", "until: 2026-12-10"),
+    ("row_filter: \"visit_date >= DATE '2024-01-01'\"", "row_filter: \"cost > 0\""),
+    ("uses: [filter, group]", "uses: [group]"),
+];
+
+/// The policy in the world, varied.
+fn varied(name: &str, choices: &[usize]) -> Box<Policy> {
+    let (_, text) = WORLD.split_once("# the example of the policy language\n").unwrap();
+    let (text, _) = text.split_once("---\n").unwrap();
+    let mut text = text.replace("id: health-outpatient-epi", &format!("id: {name}"));
+    for choice in choices {
+        let (from, to) = VARIATIONS.get(*choice).unwrap();
+        text = text.replacen(from, to, 1);
+    }
+    let mut documents = parse_documents("varied.yaml", &text).unwrap();
+    match documents.remove(0).value {
+        Document::Policy(policy) => policy,
+        other => panic!("a policy, not {}", other.kind()),
+    }
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    /// Over random documents: with one more policy in the library that matches the request, nothing is admitted
+    /// that was not. A policy that does not match leaves the answer as it was.
+    #[test]
+    fn one_more_matching_policy_never_admits_more(
+        first in proptest::collection::vec(select((0..VARIATIONS.len()).collect::<Vec<_>>()), 0..4),
+        second in proptest::collection::vec(select((0..VARIATIONS.len()).collect::<Vec<_>>()), 0..6),
+    ) {
+        let (before, rest) = WORLD.split_once("# the example of the policy language\n").unwrap();
+        let (_, after) = rest.split_once("---\n").unwrap();
+        let world = |policies: &[Box<Policy>]| {
+            let texts: Vec<String> =
+                policies.iter().map(|p| Document::Policy(p.clone()).to_yaml().unwrap()).collect();
+            format!("{before}{}---\n{after}", texts.join("---\n"))
+        };
+        let first = varied("one", &first);
+        let one = Request::of(&world(std::slice::from_ref(&first)));
+        let two = Request::of(&world(&[first, varied("two", &second)]));
+        let (one, two) = (one.ask(), two.ask());
+        match (&one, &two) {
+            (_, Err(_)) => {}
+            // A policy that did not match before cannot be narrowed by one that now does; it opens on its own.
+            (Err(refusal), Ok(_)) => prop_assert!(matches!(
+                refusal.code,
+                RefusalCode::NoPolicy | RefusalCode::PolicyNotInForce
+            )),
+            (Ok(one), Ok(two)) => {
+                let (one, two) = (visits(one), visits(two));
+                prop_assert!(two.controls.is_at_least(&one.controls));
+                prop_assert!(two.release >= one.release);
+                prop_assert!(two.functions.is_subset(&one.functions));
+                for (narrow, wide) in two.columns.iter().zip(&one.columns) {
+                    prop_assert!(narrow.uses.is_subset(&wide.uses));
+                    prop_assert!(narrow.grade_after >= wide.grade_after);
+                    prop_assert!(wide.mask.is_none() || narrow.mask.is_some());
+                }
+                for filter in &one.row_filters {
+                    prop_assert!(two.row_filters.contains(filter));
+                }
+            }
+        }
+    }
+}

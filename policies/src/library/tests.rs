@@ -1,1 +1,176 @@
-//! placeholder until written
+//! Facts about documents together: what holds, and which finding points where.
+//! Nothing here is used outside tests.
+
+use std::path::Path;
+
+use crate::library::Library;
+use crate::parse::DocumentError;
+use crate::parse::parse_documents;
+use crate::vocabulary::Level;
+
+pub(crate) const WORLD: &str = include_str!("tests/world.yaml");
+
+/// The library of a text.
+pub(crate) fn library(text: &str) -> Result<Library, Vec<DocumentError>> {
+    Library::from_located(parse_documents("world.yaml", text)?)
+}
+
+/// What a change to the world brings: the first finding, and no other kind of finding beside it.
+fn finding(from: &str, to: &str) -> DocumentError {
+    assert!(WORLD.contains(from), "the world holds `{from}`");
+    let errors = library(&WORLD.replacen(from, to, 1)).unwrap_err();
+    let error = errors.first().unwrap();
+    assert!(errors.iter().all(|other| other.code == error.code), "one kind of finding: {errors:#?}");
+    assert!(error.position.is_some(), "{error}");
+    error.clone()
+}
+
+#[test]
+fn the_world_holds_together() {
+    if let Err(errors) = library(WORLD) {
+        panic!("{errors:#?}");
+    }
+}
+
+#[test]
+fn the_demo_documents_hold_together() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("documents/demo");
+    let mut documents = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        match parse_documents(&name, &std::fs::read_to_string(&path).unwrap()) {
+            Ok(read) => documents.extend(read),
+            Err(errors) => panic!("{errors:#?}"),
+        }
+    }
+    if let Err(errors) = Library::from_located(documents) {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        panic!("{}", lines.join("\n"));
+    }
+}
+
+#[test]
+fn shipped_schemes_keep_the_floors_of_the_model() {
+    let library = Library::new(Vec::new()).unwrap();
+    assert_eq!(library.schemes().len(), 3);
+    let scheme = library.schemes().values().find(|s| s.metadata.id.as_str() == "db33t2351-2021").unwrap();
+    let floors = super::floors_of(scheme);
+    let mins: Vec<u32> = floors.values().map(|floor| floor.controls.subjects_min).collect();
+    assert_eq!(mins, [0, 5, 10, 20]);
+    let l3 = floors.get(&Level(3)).unwrap().controls.dominance.unwrap();
+    assert_eq!((l3.n, l3.share_max_permille, l3.p_percent), (2, 850, 10));
+    assert!(floors.get(&Level(4)).unwrap().controls.unavailable.contains("differential-privacy"));
+    assert!(floors.get(&Level(3)).unwrap().controls.unavailable.is_empty());
+}
+
+#[test]
+fn ungraded_is_the_strictest_and_core_data_stays_out() {
+    let library = Library::new(Vec::new()).unwrap();
+    for (scheme, level) in [("db33t2351-2021", 4), ("gbt43697-2024", 4), ("cn-trd-310030-2025", 4)] {
+        assert_eq!(library.strictest(&scheme.parse().unwrap()), Some(Level(level)), "{scheme}");
+    }
+    let error = finding("semantic: resident_id, grade: L3", "semantic: resident_id, grade: L9");
+    assert_eq!((error.code, error.field.as_str()), ("grade-not-found", "columns[0].grade"));
+}
+
+#[test]
+fn names_that_do_not_exist_are_found() {
+    let cases = [
+        ("department: hz-health\n", "department: hz-helth\n", "department-not-found", "department"),
+        ("scheme: db33t2351-2021\n", "scheme: db33t2351-2012\n", "scheme-not-found", "scheme"),
+        ("purposes: [epidemic-monitoring]", "purposes: [epidemic]", "purpose-not-found", "condition.purposes[0]"),
+        ("{dataset: hz-edu.enrolment, unit: resident}", "{dataset: hz-edu.pupils, unit: resident}", "dataset-not-found", "condition.join_with[0]"),
+        ("{match: {name: note}", "{match: {name: notes}", "column-not-found", "content.columns[8].match.name"),
+        ("{hierarchy: icd10, level: category}", "{hierarchy: icd11, level: category}", "hierarchy-not-found", "content.columns[5].mask"),
+        ("{hierarchy: icd10, level: category}", "{hierarchy: icd10, level: letter}", "hierarchy-not-found", "content.columns[5].mask"),
+        ("grade_max: L3", "grade_max: L7", "grade-not-found", "object.resources.grade_max"),
+        ("{match: {type: money}", "{match: {type: monney}", "semantic-not-found", "content.columns[6].match.type"),
+        ("column: person_id}", "column: persona_id}", "unit-column-missing", "units[0].column"),
+    ];
+    for (from, to, code, field) in cases {
+        let errors = library(&WORLD.replacen(from, to, 1)).unwrap_err();
+        let found = errors.iter().any(|e| e.code == code && e.field == field && e.position.is_some());
+        assert!(found, "{code} at {field}: {errors:#?}");
+    }
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_found() {
+    let cases = [
+        ("range: [0, 50000], bins: 1000", "range: [50000, 0], bins: 1000", "range-reversed"),
+        ("range: [0, 50000], bins: 1000", "range: [0, 50000], bins: 30000", "bins-unfit"),
+        ("range: [0, 50000], bins: 1000", "range: [0, 50000], bins: 0", "bins-unfit"),
+        ("range: [0, 20000]", "range: [20000, 0]", "range-reversed"),
+        ("range: [0, 20000]", "range: [0, 20500]", "bins-unfit"),
+        ("share_max: 0.85", "share_max: 1.5", "limit-unfit"),
+        ("rounding: {base: 5}", "rounding: {base: 0}", "limit-zero"),
+        ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: 0", "limit-zero"),
+        ("tolerance: 0.10", "tolerance: 2", "limit-unfit"),
+        ("{from: 2026-12-01, until: 2027-05-31}", "{from: 2027-12-01, until: 2027-05-31}", "range-reversed"),
+    ];
+    for (from, to, code) in cases {
+        assert_eq!(finding(from, to).code, code, "{to}");
+    }
+}
+
+#[test]
+fn masks_must_fit_their_columns() {
+    let cases = [
+        ("mask: {bin_years: 5, top: 90}", "mask: {bin: 5}", "mask-unfit"),
+        ("mask: {bin_years: 5, top: 90}", "mask: {date_trunc: hour}", "mask-unfit"),
+        ("mask: {bin_years: 5, top: 90}", "mask: {bin_years: 0}", "mask-parameter"),
+        ("mask: {bin_years: 5, top: 90}", "mask: {date_shift: {per: vehicle}}", "unit-missing"),
+        ("mask: {hierarchy: icd10, level: category}", "mask: {bin: 0}", "mask-parameter"),
+        ("uses: [join, count_distinct]}", "uses: [join, count_distinct], mask: {token: x}}", "mask-unfit"),
+        ("mask: {hierarchy: icd10, level: category}", "mask: {format_preserving: {form: digits, length: 5, domain: x}}", "format-domain-too-small"),
+        ("mask: {hierarchy: icd10, level: category}", "grade_after: L2", "mask-missing"),
+        ("mask: {hierarchy: icd10, level: category}", "mask: redact, grade_after: L4", "grade-rises"),
+    ];
+    for (from, to, code) in cases {
+        assert_eq!(finding(from, to).code, code, "{to}");
+    }
+}
+
+#[test]
+fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
+    let cases = [
+        ("    cells_max: 5000\n", "    cells_max: 5000\n    perturbation: {cell_key: small}\n"),
+        ("privacy_budget: null", "privacy_budget: {epsilon: 4.0, delta: 1e-8, per_query_max: 0.5, period_days: 90}"),
+        ("  review: none\n", "  review: one\n"),
+        ("  review: none\n", "  quota: {cells_share: 0.25, queries_per_day: 200}\n"),
+    ];
+    for (from, to) in cases {
+        assert_eq!(finding(from, to).code, "control-not-available", "{to}");
+    }
+}
+
+#[test]
+fn exceptions_need_two_people_and_a_reason() {
+    let error = finding("{person: wu, department: hz-data}", "{person: shen, department: hz-data}");
+    assert_eq!((error.code, error.field.as_str()), ("approver-unfit", "approved_by"));
+    assert_eq!(finding("reason: a rare disease", "reason: \"\" # a rare disease").code, "reason-missing");
+}
+
+#[test]
+fn nobody_approves_their_own_grant() {
+    assert_eq!(finding("approved_by: [shen]", "approved_by: [lin, shen]").code, "approver-unfit");
+}
+
+#[test]
+fn a_policy_speaks_of_its_owner_s_datasets_only() {
+    let error = finding("datasets: [hz-health.outpatient_visits], grade_max", "datasets: [hz-edu.enrolment, hz-health.outpatient_visits], grade_max");
+    assert_eq!((error.code, error.field.as_str()), ("not-the-owner", "object.resources.datasets[0]"));
+}
+
+#[test]
+fn one_document_cannot_be_in_force_twice() {
+    let twice = format!("{WORLD}\n---\n{}", crate::parse::tests::POLICY.replace("version: 7", "version: 8"));
+    let errors = library(&twice).unwrap_err();
+    assert!(errors.iter().any(|error| error.code == "document-twice"), "{errors:#?}");
+}
+
+#[test]
+fn an_unprotected_unit_says_why() {
+    assert_eq!(finding(", reason: public hospitals", "").code, "reason-missing");
+}
