@@ -170,4 +170,4 @@ fn common_base(a: u32, b: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

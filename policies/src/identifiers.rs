@@ -1,6 +1,8 @@
 //! Identifiers of people, firms and cards: check digits and the canonical form that tokens are made from.
 //! It decides nothing about columns; `detect` does.
 
+use crate::day::Day;
+
 /// Alphabet of the unified social credit code (GB 32100): no I, O, S, V, Z.
 pub const USCC_ALPHABET: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 
@@ -71,4 +73,162 @@ pub fn uscc_check(value: &str) -> bool {
 #[must_use]
 pub fn luhn_check(value: &str) -> bool {
     ends_with_check(value, luhn_digit)
+}
+
+/// Whether the text is a resident identity number: 18 characters, right check character, a birth date that exists.
+#[must_use]
+pub fn is_resident_id(value: &str) -> bool {
+    resident_id_check(value) && value.get(6..14).is_some_and(is_compact_date)
+}
+
+/// Whether the text is an old resident identity number of 15 digits, with a birth date that exists.
+#[must_use]
+pub fn is_resident_id_15(value: &str) -> bool {
+    value.len() == 15
+        && value.bytes().all(|b| b.is_ascii_digit())
+        && value.get(6..12).is_some_and(|date| is_compact_date(&format!("19{date}")))
+}
+
+fn is_compact_date(date: &str) -> bool {
+    let part = |from: usize, to: usize| date.get(from..to).and_then(|part| part.parse::<u16>().ok());
+    let (Some(year), Some(month), Some(day)) = (part(0, 4), part(4, 6), part(6, 8)) else { return false };
+    let (Ok(month), Ok(day)) = (u8::try_from(month), u8::try_from(day)) else { return false };
+    (1850..=2150).contains(&year) && Day::from_ymd(i32::from(year), month, day).is_some()
+}
+
+/// The text with full-width digits, letters and marks in ASCII, without white space at the ends.
+#[must_use]
+pub fn half_width(raw: &str) -> String {
+    let narrowed: String = raw
+        .chars()
+        .map(|character| match character {
+            '\u{3000}' => ' ',
+            '\u{ff01}'..='\u{ff5e}' => {
+                char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
+            }
+            other => other,
+        })
+        .collect();
+    narrowed.trim().to_owned()
+}
+
+/// The form of an identifier that its token is made from: the same subject written differently gives the same form.
+///
+/// White space goes, full-width characters become ASCII, letters become upper case; a resident identity number of
+/// 15 digits becomes one of 18. What is not well formed has no canonical form when the semantic type has a check
+/// (`resident_id`, `uscc`, `bank_card`, `mobile`); other types keep their text. An empty text has none.
+#[must_use]
+pub fn canonical(semantic: &str, raw: &str) -> Option<String> {
+    let text = half_width(raw);
+    if text.is_empty() {
+        return None;
+    }
+    let compact = || -> String {
+        let kept = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
+        kept.map(|c| c.to_ascii_uppercase()).collect()
+    };
+    match semantic {
+        "resident_id" => {
+            let id = compact();
+            if is_resident_id_15(&id) {
+                return eighteen(&id);
+            }
+            is_resident_id(&id).then_some(id)
+        }
+        "uscc" => Some(compact()).filter(|code| uscc_check(code)),
+        "bank_card" => Some(compact()).filter(|card| (16..=19).contains(&card.len()) && luhn_check(card)),
+        "mobile" => {
+            let number = compact();
+            let number = number.strip_prefix("+86").or_else(|| number.strip_prefix("0086")).unwrap_or(&number);
+            is_mobile(number).then(|| number.to_owned())
+        }
+        "plate" | "medical_record_no" | "icd10" => Some(compact()).filter(|code| !code.is_empty()),
+        _ => Some(text),
+    }
+}
+
+/// The 18 characters of an old number of 15 digits: the century, and the check character.
+fn eighteen(old: &str) -> Option<String> {
+    let body = format!("{}19{}", old.get(..6)?, old.get(6..)?);
+    resident_id_digit(&body).map(|check| format!("{body}{check}"))
+}
+
+/// Whether the text is a mobile number: eleven digits, of which the first is 1 and the second 3 to 9.
+#[must_use]
+pub fn is_mobile(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    bytes.len() == 11
+        && bytes.iter().all(u8::is_ascii_digit)
+        && bytes.first() == Some(&b'1')
+        && bytes.get(1).is_some_and(|second| *second >= b'3')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+    use super::is_resident_id;
+    use super::is_resident_id_15;
+    use super::luhn_check;
+    use super::resident_id_check;
+    use super::uscc_check;
+
+    #[test]
+    fn vectors_of_the_reference_are_valid() {
+        for id in ["11010519491231002X", "350627199711275419"] {
+            assert!(resident_id_check(id) && is_resident_id(id), "{id}");
+        }
+        for code in ["91330100799655058B", "914403001922038216", "91350100M000100Y43"] {
+            assert!(uscc_check(code), "{code}");
+        }
+        for card in ["4111111111111111", "79927398713"] {
+            assert!(luhn_check(card), "{card}");
+        }
+    }
+
+    #[test]
+    fn any_changed_character_is_found() {
+        for (value, check) in [
+            ("350627199711275419", resident_id_check as fn(&str) -> bool),
+            ("91330100799655058B", uscc_check),
+            ("4111111111111111", luhn_check),
+        ] {
+            for place in 0..value.len() {
+                let mut bytes = value.as_bytes().to_vec();
+                bytes[place] = if bytes[place] == b'7' { b'2' } else { b'7' };
+                let changed = String::from_utf8(bytes).unwrap();
+                assert!(changed == value || !check(&changed), "{changed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_check_digit_is_not_valid() {
+        for bad in ["", "X", "1101051949123100", "11010519491231002x", "１１０１０５１９４９１２３１００２Ｘ"] {
+            assert!(!resident_id_check(bad), "{bad}");
+        }
+        assert!(!luhn_check("7") && !luhn_check("") && !uscc_check("9133010079965505IB"));
+        assert!(!is_resident_id("350627199713275411"), "there is no month 13");
+    }
+
+    #[test]
+    fn one_subject_has_one_canonical_form() {
+        let expected = Some("11010519491231002X".to_owned());
+        for raw in ["11010519491231002X", " 11010519491231002x\t", "１１０１０５１９４９１２３１００２Ｘ", "110105 19491231 002x"] {
+            assert_eq!(canonical("resident_id", raw), expected, "{raw}");
+        }
+        assert!(is_resident_id_15("110105491231002"));
+        assert_eq!(canonical("resident_id", "110105491231002"), expected, "fifteen digits become eighteen");
+        assert_eq!(canonical("mobile", "+86 138-0013-8000").as_deref(), Some("13800138000"));
+        assert_eq!(canonical("uscc", "91350100m000100y43").as_deref(), Some("91350100M000100Y43"));
+    }
+
+    #[test]
+    fn malformed_identifiers_have_no_canonical_form() {
+        assert_eq!(canonical("resident_id", "11010519491231002Y"), None);
+        assert_eq!(canonical("resident_id", "110105491331002"), None);
+        assert_eq!(canonical("mobile", "12800138000"), None);
+        assert_eq!(canonical("uscc", "91350100M000100Y44"), None);
+        assert_eq!(canonical("medical_record_no", " \u{3000} "), None);
+        assert_eq!(canonical("local", "  Abc "), Some("Abc".to_owned()));
+    }
 }

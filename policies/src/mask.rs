@@ -107,8 +107,10 @@ impl Mask {
                 a.least_common_multiple(*b).map(|width| Self::Bin { width })
             }
             (Self::Round { step: a }, Self::Round { step: b }) => {
-                // Rounding to 10 and then to 15 is not rounding to 30, but 30 hides what both hide.
-                a.least_common_multiple(*b).map(|step| Self::Round { step })
+                // Rounding to 10 tells 4 from 5 where rounding to 5 does not. Roundings nest by odd factors only.
+                let step = a.least_common_multiple(*b)?;
+                let is_odd = |part: Fixed| step.micros() / part.micros() % 2 != 0;
+                (is_odd(*a) && is_odd(*b)).then_some(Self::Round { step })
             }
             (Self::BinYears { years: a, top: top_a }, Self::BinYears { years: b, top: top_b }) => {
                 let years = least_common_years(*a, *b)?;

@@ -122,7 +122,8 @@ impl FormatKind {
     }
 }
 
-fn permute(key: &FormatKey, tweak: &[u8], alphabet: &[u8], body: &str) -> Option<String> {
+/// FF1 over one alphabet.
+pub(super) fn permute(key: &FormatKey, tweak: &[u8], alphabet: &[u8], body: &str) -> Option<String> {
     let numerals: Option<Vec<u16>> = body
         .bytes()
         .map(|b| alphabet.iter().position(|a| *a == b).and_then(|i| u16::try_from(i).ok()))
