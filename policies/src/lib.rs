@@ -8,6 +8,7 @@
 
 pub mod combine;
 pub mod day;
+pub mod detect;
 pub mod document;
 pub mod effective;
 pub mod evaluate;
