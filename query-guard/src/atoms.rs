@@ -1,0 +1,494 @@
+//! The normal form of aggregates: every argument becomes a linear combination of atoms (disclosure-model, section 5).
+//!
+//! An atom is COUNT, COUNT(DISTINCT unit) or SUM of a bare measure (or a product of two) under one condition. It is a
+//! cell of its own with its own controls; what is linear is pulled above the boundary.
+//! Danger it answers: `sum(case when <one person> then 2 * salary else salary end) - sum(salary)`.
+//! Refused: `sum(power(2, person_id))`. Accepted: `avg(case when sex = 'f' then 1.0 else 0.0 end)`.
+
+use datafusion_common::ScalarValue;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Case;
+use datafusion_expr::Expr;
+use datafusion_expr::Operator;
+use datafusion_expr::expr::AggregateFunction;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::Function;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::constant::Constants;
+use crate::constant::exact_number;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::shape::ShapeCheck;
+use crate::shape::bare_column;
+use crate::shape::first_span;
+use crate::shape::strip_casts;
+
+/// What an atom adds up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Quantity {
+    /// Rows.
+    Rows,
+    /// A measure, by base column.
+    Measure(String),
+    /// A product of two measures, by base columns in order.
+    Product(String, String),
+}
+
+/// One cell of every group: a quantity under a condition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Atom {
+    pub(crate) quantity: Quantity,
+    pub(crate) condition: Option<Expr>,
+}
+
+/// An atom, by index, times a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Term {
+    /// The factor, pulled above the boundary.
+    pub(crate) factor: f64,
+    /// Index into the stage's atoms.
+    pub(crate) atom: usize,
+}
+
+/// How a released column is made from protected atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Formula {
+    /// Rows (or rows under a condition), rounded.
+    Count {
+        /// The atom.
+        atom: usize,
+    },
+    /// Distinct subjects of one class, rounded.
+    Subjects {
+        /// The atom whose contributors are counted.
+        atom: usize,
+        /// Index into the stage's classes.
+        class: usize,
+    },
+    /// A sum: every atom rounded by itself, then combined.
+    Sum {
+        /// The combination.
+        terms: Vec<Term>,
+    },
+    /// A mean or share: unrounded sum over unrounded count, three significant digits, clamped.
+    Mean {
+        /// The numerator.
+        terms: Vec<Term>,
+        /// The denominator: rows whose argument is present.
+        count: usize,
+        /// Interval of the argument, from declared ranges.
+        low: Fixed,
+        /// Interval of the argument, from declared ranges.
+        high: Fixed,
+    },
+}
+
+/// Rewrites the aggregates of one boundary to atoms.
+pub(crate) struct Normaliser<'a> {
+    block: &'a Block,
+    constants: Constants,
+    sql: &'a str,
+    pub(crate) shape: ShapeCheck<'a>,
+    pub(crate) atoms: Vec<Atom>,
+    /// Functions that must be allowed by every dataset's policy.
+    pub(crate) functions: Vec<Function>,
+}
+
+/// A linear expression: terms not yet turned into atoms, and what makes the whole present.
+struct Linear {
+    terms: Vec<(Fixed, Quantity, Option<Expr>)>,
+    /// Conditions under which the value is not NULL; all must hold.
+    present: Vec<Expr>,
+    low: Fixed,
+    high: Fixed,
+}
+
+impl<'a> Normaliser<'a> {
+    pub(crate) fn new(block: &'a Block, constants: Constants, sql: &'a str) -> Self {
+        Normaliser { block, constants, sql, shape: ShapeCheck::new(&block.bases, constants, sql), atoms: Vec::new(), functions: Vec::new() }
+    }
+
+    /// Rewrites one aggregate over base columns.
+    ///
+    /// # Errors
+    /// The finding that refuses it.
+    pub(crate) fn formula(&mut self, call: &AggregateFunction) -> Result<Formula, Finding> {
+        let params = &call.params;
+        if !params.order_by.is_empty() || params.null_treatment.is_some() {
+            return Err(self.not_allowed(call));
+        }
+        let filter = match &params.filter {
+            Some(filter) => self.shape.predicate(filter)?.into(),
+            None => None,
+        };
+        match (call.func.name(), params.distinct, params.args.as_slice()) {
+            ("count", true, [arg]) => self.count_distinct(call, arg, filter),
+            ("count", false, args) => self.count(args, filter),
+            ("sum", false, [arg]) => self.sum(arg, filter),
+            ("avg", false, [arg]) => self.mean(arg, filter),
+            ("sum" | "avg" | "count" | "bool_and" | "bool_or" | "grouping", ..) => Err(self.not_allowed(call)),
+            (name, false, _) => Err(Finding::new(Code::ControlNotAvailable).at(self.call_span(call)).with("function", name).help("COUNT, COUNT(DISTINCT unit), SUM and AVG are available", "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG")),
+            _ => Err(self.not_allowed(call)),
+        }
+    }
+
+    /// Adds the atom for all rows and returns its index: the group's own threshold.
+    pub(crate) fn rows_atom(&mut self) -> usize {
+        self.atom(Quantity::Rows, None)
+    }
+
+    fn count(&mut self, args: &[Expr], filter: Option<Expr>) -> Result<Formula, Finding> {
+        self.functions.push(Function::Count);
+        let mut condition = filter;
+        for arg in args {
+            let present = self.presence(arg)?;
+            condition = conjunction(condition, present);
+        }
+        Ok(Formula::Count { atom: self.atom(Quantity::Rows, condition) })
+    }
+
+    /// `COUNT(DISTINCT unit)`, also of `CASE WHEN condition THEN unit END`, by lineage.
+    fn count_distinct(&mut self, call: &AggregateFunction, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
+        self.functions.push(Function::CountDistinct);
+        let (key, condition) = match strip_casts(&self.block.bases, arg) {
+            Expr::Case(Case { expr: None, when_then_expr, else_expr }) if else_expr.as_ref().is_none_or(|other| is_null(self.constants, other)) => match when_then_expr.as_slice() {
+                [(when, then)] => (&**then, Some(self.shape.predicate(when)?)),
+                _ => return Err(self.not_allowed(call)),
+            },
+            _ => (arg, None),
+        };
+        let column = bare_column(&self.block.bases, key).ok_or_else(|| self.not_available(call))?;
+        let base = self.block.base(column).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
+        let BaseKind::UnitKey { class: hidden, .. } = &base.kind else { return Err(self.not_available(call)) };
+        if !base.allows(Use::CountDistinct) {
+            return Err(self.use_not_granted(arg, base, Use::CountDistinct));
+        }
+        let class = self.block.classes.iter().position(|class| class.column == *hidden).ok_or_else(|| self.not_available(call))?;
+        let present = base.optional.then(|| Expr::IsNotNull(Box::new(Expr::Column(column.clone()))));
+        let condition = conjunction(conjunction(filter, condition), present);
+        Ok(Formula::Subjects { atom: self.atom(Quantity::Rows, condition), class })
+    }
+
+    fn sum(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
+        self.functions.push(Function::Sum);
+        let linear = self.linear(arg)?;
+        Ok(Formula::Sum { terms: self.terms(linear.terms, filter.as_ref()) })
+    }
+
+    fn mean(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
+        self.functions.push(Function::Avg);
+        let linear = self.linear(arg)?;
+        let present = linear.present.into_iter().fold(filter.clone(), |all, one| conjunction(all, Some(one)));
+        let terms = self.terms(linear.terms, filter.as_ref());
+        Ok(Formula::Mean { terms, count: self.atom(Quantity::Rows, present), low: linear.low, high: linear.high })
+    }
+
+    fn terms(&mut self, terms: Vec<(Fixed, Quantity, Option<Expr>)>, filter: Option<&Expr>) -> Vec<Term> {
+        let mut combined: Vec<Term> = Vec::new();
+        for (factor, quantity, condition) in terms {
+            let atom = self.atom(quantity, conjunction(filter.cloned(), condition));
+            match combined.iter_mut().find(|term| term.atom == atom) {
+                Some(term) => term.factor += factor.to_f64(),
+                None => combined.push(Term { factor: factor.to_f64(), atom }),
+            }
+        }
+        combined
+    }
+
+    fn atom(&mut self, quantity: Quantity, condition: Option<Expr>) -> usize {
+        let atom = Atom { quantity, condition };
+        self.atoms.iter().position(|known| *known == atom).unwrap_or_else(|| {
+            self.atoms.push(atom);
+            self.atoms.len() - 1
+        })
+    }
+
+    /// The condition under which an argument of COUNT is present; `None` when it always is.
+    fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Finding> {
+        if let Some(value) = self.constants.value(arg)? {
+            return Ok(value.is_null().then(|| Expr::Literal(ScalarValue::Boolean(Some(false)), None)));
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "what is not CASE must be a bare column, or is refused")]
+        match strip_casts(&self.block.bases, arg) {
+            Expr::Case(case) => {
+                let mut rest: Option<Expr> = None;
+                let mut any: Option<Expr> = None;
+                for (condition, value) in self.branches(case)? {
+                    let here = conjunction(rest.clone(), condition.clone());
+                    if let Some(reached) = self.reached(here, &value)? {
+                        any = Some(any.map_or(reached.clone(), |any| any.or(reached)));
+                    }
+                    rest = conjunction(rest, condition.map(|condition| Expr::IsNotTrue(Box::new(condition))));
+                }
+                Ok(Some(any.unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(false)), None))))
+            }
+            Expr::Column(column) => {
+                let base = self.block.base(column).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
+                if base.uses.is_empty() {
+                    return Err(self.use_not_granted(arg, base, Use::Aggregate));
+                }
+                self.shape.grade = self.shape.grade.max(base.grade);
+                Ok(Some(Expr::IsNotNull(Box::new(Expr::Column(column.clone())))))
+            }
+            _ => Err(self.not_decomposable(arg)),
+        }
+    }
+
+    /// The condition under which a CASE branch yields a value, or `None` when it never does.
+    fn reached(&mut self, here: Option<Expr>, value: &Expr) -> Result<Option<Expr>, Finding> {
+        if is_null(self.constants, value) {
+            return Ok(None);
+        }
+        let present = self.presence(value)?;
+        Ok(Some(conjunction(here, present).unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(true)), None))))
+    }
+
+    /// The branches of a CASE in order, conditions checked; the last has none (ELSE).
+    fn branches(&mut self, case: &Case) -> Result<Vec<(Option<Expr>, Expr)>, Finding> {
+        let mut branches = Vec::with_capacity(case.when_then_expr.len() + 1);
+        for (when, then) in &case.when_then_expr {
+            let condition = match &case.expr {
+                Some(operand) => datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone()),
+                None => (**when).clone(),
+            };
+            branches.push((Some(self.shape.predicate(&condition)?), (**then).clone()));
+        }
+        let otherwise = case.else_expr.as_ref().map_or(Expr::Literal(ScalarValue::Null, None), |other| (**other).clone());
+        branches.push((None, otherwise));
+        Ok(branches)
+    }
+
+    /// Reads an expression as a linear combination of measures.
+    fn linear(&mut self, expr: &Expr) -> Result<Linear, Finding> {
+        if let Some(value) = self.constants.value(expr)? {
+            return self.constant(expr, &value);
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match strip_casts(&self.block.bases, expr) {
+            Expr::Column(column) => self.measure(expr, &column.name),
+            Expr::Negative(inner) => scale(self.linear(inner)?, minus_one()).ok_or_else(|| self.not_decomposable(expr)),
+            Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
+            Expr::Case(case) => self.case(expr, case),
+            Expr::Cast(cast) if cast.field.data_type().is_floating() || cast.field.data_type().is_decimal() => self.linear(&cast.expr),
+            Expr::ScalarFunction(call) if call.name() == "coalesce" => match call.args.as_slice() {
+                [value, fallback] => {
+                    let missing = Expr::IsNull(Box::new(value.clone()));
+                    let case = Case::new(None, vec![(Box::new(missing), Box::new(fallback.clone()))], Some(Box::new(value.clone())));
+                    self.case(expr, &case)
+                }
+                _ => Err(self.not_decomposable(expr)),
+            },
+            _ => Err(self.not_decomposable(expr)),
+        }
+    }
+
+    fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Finding> {
+        if value.is_null() {
+            return Ok(Linear { terms: Vec::new(), present: vec![Expr::Literal(ScalarValue::Boolean(Some(false)), None)], low: Fixed::ZERO, high: Fixed::ZERO });
+        }
+        let number = exact_number(value).ok_or_else(|| self.not_decomposable(expr))?;
+        let terms = if number == Fixed::ZERO { Vec::new() } else { vec![(number, Quantity::Rows, None)] };
+        Ok(Linear { terms, present: Vec::new(), low: number, high: number })
+    }
+
+    fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Finding> {
+        let base = self.block.bases.get(name).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
+        let quantity = base.data_type.is_numeric() && (base.is_measure() || base.kind == BaseKind::SubjectCount || matches!(base.kind, BaseKind::Declared(_)));
+        if !base.allows(Use::Aggregate) || !quantity {
+            return Err(self.use_not_granted(expr, base, Use::Aggregate));
+        }
+        let Some((low, high)) = base.range else {
+            return Err(self.use_not_granted(expr, base, Use::Aggregate).help("the column has no declared range, so its sum cannot be protected", "该字段没有声明取值范围，无法保护其合计值"));
+        };
+        self.shape.grade = self.shape.grade.max(base.grade);
+        let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
+        Ok(Linear { terms: vec![(Fixed::ONE, Quantity::Measure(name.to_owned()), None)], present: vec![present], low, high })
+    }
+
+    fn arithmetic(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Linear, Finding> {
+        let refused = |this: &Self| this.not_decomposable(expr);
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match binary.op {
+            Operator::Plus | Operator::Minus => {
+                let left = self.linear(&binary.left)?;
+                let right = self.linear(&binary.right)?;
+                let right = if binary.op == Operator::Minus { scale(right, minus_one()).ok_or_else(|| refused(self))? } else { right };
+                add(left, right).ok_or_else(|| refused(self))
+            }
+            Operator::Multiply => {
+                let left = self.linear(&binary.left)?;
+                let right = self.linear(&binary.right)?;
+                multiply(left, right).ok_or_else(|| refused(self))
+            }
+            Operator::Divide => {
+                let divisor = self.constants.value(&binary.right)?.as_ref().and_then(exact_number).filter(|divisor| *divisor != Fixed::ZERO).ok_or_else(|| refused(self))?;
+                if self.is_integer(&binary.left) && self.is_integer(&binary.right) {
+                    // Whole-number division truncates every row: not linear.
+                    return Err(refused(self));
+                }
+                let factor = Fixed::from_f64(1.0 / divisor.to_f64()).filter(|factor| (factor.to_f64() * divisor.to_f64() - 1.0).abs() < 1e-9).ok_or_else(|| refused(self))?;
+                scale(self.linear(&binary.left)?, factor).ok_or_else(|| refused(self))
+            }
+            _ => Err(refused(self)),
+        }
+    }
+
+    fn case(&mut self, expr: &Expr, case: &Case) -> Result<Linear, Finding> {
+        let mut terms = Vec::new();
+        let mut reached: Vec<Expr> = Vec::new();
+        let mut interval: Option<(Fixed, Fixed)> = None;
+        let mut rest: Option<Expr> = None;
+        // True while every branch yields a value whenever it is taken, so that the whole is never NULL.
+        let mut always = true;
+        for (condition, value) in self.branches(case)? {
+            let here = conjunction(rest.clone(), condition.clone());
+            if is_null(self.constants, &value) {
+                always = false;
+            } else {
+                let linear = self.linear(&value)?;
+                always &= linear.present.is_empty();
+                interval = Some(interval.map_or((linear.low, linear.high), |(low, high)| (low.min(linear.low), high.max(linear.high))));
+                let inside = linear.present.into_iter().fold(here, |all, one| conjunction(all, Some(one)));
+                terms.extend(linear.terms.into_iter().map(|(factor, quantity, own)| (factor, quantity, conjunction(inside.clone(), own))));
+                reached.push(inside.unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(true)), None)));
+            }
+            rest = conjunction(rest, condition.map(|condition| Expr::IsNotTrue(Box::new(condition))));
+        }
+        let (low, high) = interval.ok_or_else(|| self.not_decomposable(expr))?;
+        let present = if always { Vec::new() } else { reached.into_iter().reduce(Expr::or).into_iter().collect() };
+        Ok(Linear { terms, present, low, high })
+    }
+
+    fn is_integer(&self, expr: &Expr) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is taken for a whole number, which refuses")]
+        match expr {
+            Expr::Column(column) => self.block.base(column).is_none_or(|base| base.data_type.is_integer()),
+            Expr::Literal(value, _) => value.data_type().is_integer(),
+            Expr::Cast(cast) => cast.field.data_type().is_integer(),
+            Expr::BinaryExpr(binary) => self.is_integer(&binary.left) && self.is_integer(&binary.right),
+            _ => true,
+        }
+    }
+
+    fn call_span(&self, call: &AggregateFunction) -> Option<crate::finding::SqlSpan> {
+        call.params.args.iter().find_map(|arg| first_span(self.sql, arg))
+    }
+
+    fn not_allowed(&self, call: &AggregateFunction) -> Finding {
+        Finding::new(Code::AggregateNotAllowed).at(self.call_span(call)).with("function", call.func.name()).help("use COUNT, COUNT(DISTINCT unit key), SUM or AVG", "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG")
+    }
+
+    fn not_available(&self, call: &AggregateFunction) -> Finding {
+        Finding::new(Code::ControlNotAvailable).at(self.call_span(call)).with("function", "count(distinct)").help("COUNT(DISTINCT unit key) is available", "可用 COUNT(DISTINCT 主体标识)")
+    }
+
+    fn not_decomposable(&self, expr: &Expr) -> Finding {
+        Finding::new(Code::AggregateNotDecomposable).at(first_span(self.sql, expr)).help(
+            "aggregate a measure, a linear combination of measures, or CASE with conditions on columns",
+            "请对度量字段、其线性组合，或以字段条件书写的 CASE 进行聚合",
+        )
+    }
+
+    fn use_not_granted(&self, expr: &Expr, base: &Base, wanted: Use) -> Finding {
+        Finding::new(Code::UseNotGranted).at(first_span(self.sql, expr)).with("column", base.name.clone()).with("use", wanted.to_string())
+    }
+}
+
+fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {
+    match (left, right) {
+        (Some(left), Some(right)) if left == right => Some(left),
+        (Some(left), Some(right)) => Some(left.and(right)),
+        (left, right) => left.or(right),
+    }
+}
+
+fn is_null(constants: Constants, expr: &Expr) -> bool {
+    constants.value(expr).ok().flatten().is_some_and(|value| value.is_null())
+}
+
+fn minus_one() -> Fixed {
+    Fixed::from_i64(-1)
+}
+
+fn times(left: Fixed, right: Fixed) -> Option<Fixed> {
+    let product = left.micros().checked_mul(right.micros())?;
+    Some(Fixed::from_micros(product / 1_000_000)).filter(|_| product % 1_000_000 == 0 || product.abs() > 1_000_000_000_000)
+}
+
+fn scale(linear: Linear, factor: Fixed) -> Option<Linear> {
+    let ends = (times(linear.low, factor)?, times(linear.high, factor)?);
+    let terms = linear.terms.into_iter().map(|(own, quantity, condition)| Some((times(own, factor)?, quantity, condition))).collect::<Option<Vec<_>>>()?;
+    Some(Linear { terms, present: linear.present, low: ends.0.min(ends.1), high: ends.0.max(ends.1) })
+}
+
+/// A sum is present where both parts are, so each part is summed under the other's presence.
+fn add(left: Linear, right: Linear) -> Option<Linear> {
+    let mut terms = Vec::new();
+    for (own, other) in [(&left, &right), (&right, &left)] {
+        for (factor, quantity, condition) in &own.terms {
+            let mut inside = condition.clone();
+            for present in &other.present {
+                let itself = measure_presence(quantity).is_some_and(|itself| itself == *present);
+                if !itself {
+                    inside = conjunction(inside, Some(present.clone()));
+                }
+            }
+            if *quantity == Quantity::Rows {
+                inside = own.present.iter().fold(inside, |all, one| conjunction(all, Some(one.clone())));
+            }
+            terms.push((*factor, quantity.clone(), inside));
+        }
+    }
+    let low = left.low.checked_add(right.low)?;
+    let high = left.high.checked_add(right.high)?;
+    let mut present = left.present;
+    for one in right.present {
+        if !present.contains(&one) {
+            present.push(one);
+        }
+    }
+    Some(Linear { terms, present, low, high })
+}
+
+fn measure_presence(quantity: &Quantity) -> Option<Expr> {
+    match quantity {
+        Quantity::Measure(name) => Some(Expr::IsNotNull(Box::new(crate::block::base_column(name)))),
+        Quantity::Rows | Quantity::Product(..) => None,
+    }
+}
+
+/// Products of at most two measures, distributed over sums.
+fn multiply(left: Linear, right: Linear) -> Option<Linear> {
+    let mut terms = Vec::new();
+    for (left_factor, left_quantity, left_condition) in &left.terms {
+        for (right_factor, right_quantity, right_condition) in &right.terms {
+            let quantity = match (left_quantity, right_quantity) {
+                (Quantity::Rows, other) | (other, Quantity::Rows) => other.clone(),
+                (Quantity::Measure(a), Quantity::Measure(b)) => Quantity::Product(a.min(b).clone(), a.max(b).clone()),
+                _ => return None,
+            };
+            let mut condition = conjunction(left_condition.clone(), right_condition.clone());
+            for present in left.present.iter().chain(&right.present) {
+                let itself = measure_presence(&quantity).is_some_and(|itself| itself == *present);
+                if !itself && !matches!(quantity, Quantity::Product(..)) {
+                    condition = conjunction(condition, Some(present.clone()));
+                }
+            }
+            terms.push((times(*left_factor, *right_factor)?, quantity, condition));
+        }
+    }
+    let corners = [times(left.low, right.low)?, times(left.low, right.high)?, times(left.high, right.low)?, times(left.high, right.high)?];
+    let low = corners.into_iter().min()?;
+    let high = corners.into_iter().max()?;
+    let mut present = left.present;
+    for one in right.present {
+        if !present.contains(&one) {
+            present.push(one);
+        }
+    }
+    Some(Linear { terms, present, low, high })
+}

@@ -1,0 +1,186 @@
+//! A block: the part of a query that works on rows of individuals (or of open tables), as one plan over uniquely named
+//! base columns, with every SQL column kept as an expression over them.
+//!
+//! Because definitions are carried as expressions, a projection, an alias or a subquery adds nothing that a rule could
+//! overlook: rules always read base columns. Hidden unit columns are base columns that no SQL name reaches.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType as ArrowType;
+use datafusion_common::Column;
+use datafusion_common::DFSchemaRef;
+use datafusion_common::Result;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::mask::Mask;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::UnitKind;
+use obscura_policies::vocabulary::Use;
+
+/// Rows of individuals, or of open tables when `classes` is empty.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    /// Plan whose output columns are exactly the keys of `bases`.
+    pub(crate) plan: LogicalPlan,
+    /// Facts about each of the plan's columns.
+    pub(crate) bases: BTreeMap<String, Base>,
+    /// Schema that the SQL sees.
+    pub(crate) schema: DFSchemaRef,
+    /// What each column of `schema` is, over the plan's columns.
+    pub(crate) outputs: Vec<Expr>,
+    /// Whose rows these are.
+    pub(crate) classes: Vec<Class>,
+    /// What every row carries whether or not a column is read.
+    pub(crate) taint: Taint,
+    /// Sets of base columns whose values are unique over the block's rows (open tables and released results only).
+    pub(crate) unique: BTreeSet<BTreeSet<String>>,
+}
+
+/// One class of subjects carried by a block: all instances equated on the same unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Class {
+    /// Kind of subject; `None` when each row is its own subject (a dataset without unit).
+    pub(crate) kind: Option<UnitKind>,
+    /// Hidden base column with the subject's token; unused when each row is its own subject.
+    pub(crate) column: String,
+    /// The block's rows stand clustered by this column, at whole-file level.
+    pub(crate) clustered: bool,
+    /// Some rows may have no subject of this class; they feed no aggregate.
+    pub(crate) optional: bool,
+}
+
+/// What holds for every row of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taint {
+    /// Strictest grade of membership, filters and join columns so far.
+    pub(crate) grade: Level,
+    /// Datasets of individuals scanned.
+    pub(crate) datasets: BTreeSet<DatasetId>,
+    /// Comparisons made so far.
+    pub(crate) comparisons: usize,
+    /// Literals used so far.
+    pub(crate) literals: usize,
+}
+
+impl Taint {
+    pub(crate) fn none() -> Self {
+        Taint { grade: Level(1), datasets: BTreeSet::new(), comparisons: 0, literals: 0 }
+    }
+
+    pub(crate) fn absorb(&mut self, other: &Taint) {
+        self.grade = self.grade.max(other.grade);
+        self.datasets.extend(other.datasets.iter().cloned());
+        self.comparisons += other.comparisons;
+        self.literals += other.literals;
+    }
+}
+
+/// What a base column is to the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BaseKind {
+    /// A unit key (hidden or visible): joined and counted, nothing else.
+    UnitKey {
+        /// Kind of subject.
+        kind: UnitKind,
+        /// Hidden column of the class of subjects it belongs to.
+        class: String,
+    },
+    /// A declared column.
+    Declared(Role),
+    /// A count over a subject's own rows, top-coded.
+    SubjectCount,
+    /// A sum, mean, minimum or maximum over a subject's own rows.
+    SubjectMeasure,
+    /// A value that a stage has released; `computed` when it is not the stage's own output column.
+    Released {
+        /// An expression over released columns rather than one of them.
+        computed: bool,
+    },
+}
+
+/// Facts about one base column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// Name as declared, for messages.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) kind: BaseKind,
+    /// Uses granted.
+    pub(crate) uses: BTreeSet<Use>,
+    /// Grade after mask.
+    pub(crate) grade: Level,
+    /// Dataset it was read from, if one.
+    pub(crate) dataset: Option<DatasetId>,
+    /// Comes from the side of an outer join that may be missing.
+    pub(crate) optional: bool,
+    /// Physical type.
+    pub(crate) data_type: ArrowType,
+    /// Mask already applied at the scan.
+    pub(crate) mask: Option<Mask>,
+    /// Declared range of a measure.
+    pub(crate) range: Option<(Fixed, Fixed)>,
+    /// Bin width of a measure.
+    pub(crate) bins: Option<Fixed>,
+    /// Decimal places kept inside sums.
+    pub(crate) scale: u8,
+    /// Prefixes are meaningful.
+    pub(crate) coded: bool,
+}
+
+impl Base {
+    pub(crate) fn allows(&self, wanted: Use) -> bool {
+        self.uses.contains(&wanted)
+    }
+
+    /// A quantity whose single values are protected by bins.
+    pub(crate) fn is_measure(&self) -> bool {
+        matches!(self.kind, BaseKind::Declared(Role::Measure) | BaseKind::SubjectMeasure)
+    }
+}
+
+impl Block {
+    /// True when the rows are about subjects.
+    pub(crate) fn is_individual(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// Rewrites an expression over the SQL schema into one over base columns.
+    pub(crate) fn define(&self, expr: &Expr) -> Result<Expr> {
+        expr.clone()
+            .transform_down(|inner| match &inner {
+                Expr::Column(column) => {
+                    let index = self.schema.index_of_column(column)?;
+                    let definition = self.outputs.get(index).cloned().ok_or_else(|| datafusion_common::DataFusionError::Internal("column without definition".to_owned()))?;
+                    Ok(Transformed::new(keep_spans(definition, column), true, datafusion_common::tree_node::TreeNodeRecursion::Jump))
+                }
+                _ => Ok(Transformed::no(inner)),
+            })
+            .map(|transformed| transformed.data)
+    }
+
+    pub(crate) fn base(&self, column: &Column) -> Option<&Base> {
+        self.bases.get(&column.name)
+    }
+}
+
+/// A definition that is a bare column keeps the place where the analyst wrote it.
+fn keep_spans(definition: Expr, written: &Column) -> Expr {
+    match definition {
+        Expr::Column(mut column) => {
+            column.spans = written.spans.clone();
+            Expr::Column(column)
+        }
+        other => other,
+    }
+}
+
+/// Reference to a base column.
+pub(crate) fn base_column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
+}

@@ -1,0 +1,219 @@
+//! The catalogue that a query is planned against: the datasets and columns of one job, and the allow-listed functions.
+//! It reads no data; a hidden dataset and one that does not exist are the same thing here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use arrow::datatypes::DataType as ArrowType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
+use arrow::datatypes::TimeUnit;
+use datafusion_common::DataFusionError;
+use datafusion_common::Result;
+use datafusion_common::TableReference;
+use datafusion_common::config::ConfigOptions;
+use datafusion_expr::AggregateUDF;
+use datafusion_expr::HigherOrderUDF;
+use datafusion_expr::ScalarUDF;
+use datafusion_expr::TableSource;
+use datafusion_expr::WindowUDF;
+use datafusion_expr::planner::ContextProvider;
+use datafusion_expr::planner::ExprPlanner;
+use datafusion_functions::core::planner::CoreFunctionPlanner;
+use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
+use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
+use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
+use datafusion_functions_window::planner::WindowFunctionPlanner;
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::vocabulary::DataType;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Role;
+
+use crate::functions::Functions;
+
+/// A sealed dataset as a stage's plan names it; the engine replaces it by the real table.
+#[derive(Debug, Clone)]
+pub struct SealedSource {
+    dataset: DatasetId,
+    schema: SchemaRef,
+}
+
+impl SealedSource {
+    /// The dataset whose rows are meant.
+    #[must_use]
+    pub fn dataset(&self) -> &DatasetId {
+        &self.dataset
+    }
+}
+
+impl TableSource for SealedSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// A dataset as the analyst may name it; exists only while a query is planned.
+#[derive(Debug)]
+pub(crate) struct GrantedSource {
+    pub(crate) dataset: DatasetId,
+    schema: SchemaRef,
+}
+
+impl TableSource for GrantedSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// A stage's released table as later plans name it; the engine replaces it by the table in memory.
+#[derive(Debug, Clone)]
+pub struct ReleasedSource {
+    pub(crate) schema: SchemaRef,
+}
+
+impl TableSource for ReleasedSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// The physical type that a declared type is sealed as.
+#[must_use]
+pub fn sealed_type(data_type: DataType) -> ArrowType {
+    match data_type {
+        DataType::Text => ArrowType::Utf8,
+        DataType::Int => ArrowType::Int64,
+        DataType::Decimal { scale } => ArrowType::Decimal128(18, i8::try_from(scale).unwrap_or(i8::MAX)),
+        DataType::Float => ArrowType::Float64,
+        DataType::Date => ArrowType::Date32,
+        DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Bool => ArrowType::Boolean,
+    }
+}
+
+/// The type a column has inside the sandbox: a protecting unit key is a 64-bit token.
+pub(crate) fn column_type(column: &EffectiveColumn, dataset: &EffectiveDataset) -> ArrowType {
+    if column.role == Role::UnitKey && dataset.units.iter().any(|unit| unit.column == column.name) { ArrowType::Int64 } else { sealed_type(column.data_type) }
+}
+
+/// The schema a dataset's sealed table has for this job: granted columns and unit keys, in order.
+pub(crate) fn sealed_source(dataset: &EffectiveDataset) -> SealedSource {
+    let fields: Vec<Field> = dataset.columns.iter().map(|column| Field::new(&column.name, column_type(column, dataset), true)).collect();
+    SealedSource { dataset: dataset.id.clone(), schema: Arc::new(Schema::new(fields)) }
+}
+
+/// What planning asked for in vain: tells a missing dataset or function from other planning errors without reading an engine message.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Missing {
+    pub(crate) dataset: Option<String>,
+    pub(crate) function: Option<String>,
+}
+
+/// Planning context of one job.
+pub(crate) struct Catalog<'a> {
+    policy: &'a EffectivePolicy,
+    functions: &'a Functions,
+    tables: BTreeMap<String, Arc<GrantedSource>>,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+    options: ConfigOptions,
+    missing: Mutex<Missing>,
+}
+
+impl<'a> Catalog<'a> {
+    pub(crate) fn new(policy: &'a EffectivePolicy, functions: &'a Functions) -> Self {
+        let mut tables = BTreeMap::new();
+        for (id, dataset) in &policy.datasets {
+            let visible = dataset.columns.iter().filter(|column| !column.uses.is_empty());
+            let fields: Vec<Field> = visible.map(|column| Field::new(&column.name, column_type(column, dataset), true)).collect();
+            tables.insert(id.sql_name(), Arc::new(GrantedSource { dataset: id.clone(), schema: Arc::new(Schema::new(fields)) }));
+        }
+        let planners: Vec<Arc<dyn ExprPlanner>> =
+            vec![Arc::new(CoreFunctionPlanner::default()), Arc::new(DatetimeFunctionPlanner), Arc::new(UnicodeFunctionPlanner), Arc::new(AggregateFunctionPlanner), Arc::new(WindowFunctionPlanner)];
+        Catalog { policy, functions, tables, planners, options: ConfigOptions::default(), missing: Mutex::new(Missing::default()) }
+    }
+
+    pub(crate) fn missing(&self) -> Missing {
+        self.missing.lock().map(|missing| missing.clone()).unwrap_or_default()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Missing)) {
+        if let Ok(mut missing) = self.missing.lock() {
+            note(&mut missing);
+        }
+    }
+
+    /// A bare name means the one dataset of that name, if there is exactly one in scope.
+    fn by_bare_name(&self, name: &str) -> Option<Arc<GrantedSource>> {
+        let mut found = self.policy.datasets.keys().filter(|id| id.sql_name().rsplit('.').next() == Some(name));
+        match (found.next(), found.next()) {
+            (Some(id), None) => self.tables.get(&id.sql_name()).map(Arc::clone),
+            _ => None,
+        }
+    }
+}
+
+impl ContextProvider for Catalog<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let found = match &name {
+            TableReference::Bare { table } => self.by_bare_name(table),
+            TableReference::Partial { schema, table } => self.tables.get(&format!("{schema}.{table}")).map(Arc::clone),
+            TableReference::Full { .. } => None,
+        };
+        found.map(|table| table as Arc<dyn TableSource>).ok_or_else(|| {
+            self.note(|missing| missing.dataset = Some(name.to_string()));
+            DataFusionError::Plan("no such dataset in scope".to_owned())
+        })
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.planners
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let found = self.functions.scalar(name);
+        if found.is_none() && self.functions.aggregate(name).is_none() && self.functions.window(name).is_none() {
+            self.note(|missing| missing.function = Some(name.to_owned()));
+        }
+        found
+    }
+
+    fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.functions.aggregate(name)
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.functions.window(name)
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<ArrowType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,109 @@
+//! Constant expressions: folds what holds no column to a literal, so that the rules only meet columns and literals.
+//! `now` and `current_date` become the job's start.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use chrono::Utc;
+use datafusion_common::DFSchema;
+use datafusion_common::Result;
+use datafusion_common::ScalarValue;
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use obscura_policies::fixed::Fixed;
+
+use crate::finding::Code;
+use crate::finding::Finding;
+
+/// Folds constant expressions as of one instant, the job's start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Constants {
+    now: DateTime<Utc>,
+}
+
+impl Constants {
+    pub(crate) fn at(now: DateTime<Utc>) -> Self {
+        Constants { now }
+    }
+
+    /// The value of an expression without columns, or `None` when it has columns, aggregates or subqueries.
+    ///
+    /// # Errors
+    /// `constant-not-evaluated` when it has no columns and no value either (`1/0`, `CAST('x' AS INT)`).
+    pub(crate) fn value(self, expr: &Expr) -> Result<Option<ScalarValue>, Finding> {
+        if let Expr::Literal(value, _) = expr {
+            return Ok(Some(value.clone()));
+        }
+        if !is_constant(expr) {
+            return Ok(None);
+        }
+        let context = SimplifyContext::builder()
+            .with_config_options(Arc::new(ConfigOptions::default()))
+            .with_schema(Arc::new(DFSchema::empty()))
+            .with_query_execution_start_time(Some(self.now))
+            .build();
+        match ExprSimplifier::new(context).simplify(expr.clone()) {
+            Ok(Expr::Literal(value, _)) => Ok(Some(value)),
+            _ => Err(Finding::new(Code::ConstantNotEvaluated)),
+        }
+    }
+
+    /// Replaces `now()` and `current_date` all over a plan by the job's start.
+    pub(crate) fn freeze_clock(self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        plan.transform_down_with_subqueries(|node| {
+            node.map_expressions(|expr| {
+                expr.transform_up(|inner| match &inner {
+                    Expr::ScalarFunction(call) if matches!(call.name(), "now" | "current_date") => match self.value(&inner) {
+                        Ok(Some(value)) => Ok(Transformed::yes(Expr::Literal(value, None))),
+                        _ => Ok(Transformed::no(inner)),
+                    },
+                    _ => Ok(Transformed::no(inner)),
+                })
+            })
+        })
+        .map(|transformed| transformed.data)
+    }
+}
+
+/// True when the expression holds nothing that depends on a row, a group or a subquery.
+pub(crate) fn is_constant(expr: &Expr) -> bool {
+    let mut constant = true;
+    let walked = expr.apply(|inner| {
+        let allowed = match inner {
+            Expr::Literal(..) | Expr::Alias(_) | Expr::BinaryExpr(_) | Expr::Not(_) | Expr::Negative(_) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Case(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Between(_) | Expr::InList(_) => true,
+            Expr::ScalarFunction(call) => call.func.signature().volatility != datafusion_expr::Volatility::Volatile,
+            _ => false,
+        };
+        if allowed {
+            Ok(TreeNodeRecursion::Continue)
+        } else {
+            constant = false;
+            Ok(TreeNodeRecursion::Stop)
+        }
+    });
+    walked.is_ok() && constant
+}
+
+/// A numeric literal as an exact decimal; `None` for other types, NULL, and numbers with more than six places.
+pub(crate) fn exact_number(value: &ScalarValue) -> Option<Fixed> {
+    match value {
+        ScalarValue::Int8(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),
+        ScalarValue::Int16(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),
+        ScalarValue::Int32(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),
+        ScalarValue::Int64(Some(v)) => Some(Fixed::from_i64(*v)),
+        ScalarValue::UInt8(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),
+        ScalarValue::UInt16(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),
+        ScalarValue::UInt32(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),
+        ScalarValue::UInt64(Some(v)) => i64::try_from(*v).ok().map(Fixed::from_i64),
+        ScalarValue::Float32(Some(v)) => Fixed::from_f64(f64::from(*v)),
+        ScalarValue::Float64(Some(v)) => Fixed::from_f64(*v),
+        ScalarValue::Decimal128(Some(v), _, scale) => Fixed::from_scaled(*v, u8::try_from(*scale).ok()?),
+        _ => None,
+    }
+}

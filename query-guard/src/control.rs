@@ -1,0 +1,364 @@
+//! The control step: opens cells, withholds what must not leave, rounds the rest (disclosure-model, section 5).
+//! Pure code over one stage's whole table; what it returns is all that later plans and the analyst ever see.
+//!
+//! Order: threshold per group, threshold per atom, dominance, rounding. Tested at k-1, k and k+1.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::BooleanArray;
+use arrow::array::RecordBatch;
+use arrow::compute::SortColumn;
+use arrow::compute::SortOptions;
+use arrow::compute::concat_batches;
+use arrow::compute::filter_record_batch;
+use arrow::compute::lexsort_to_indices;
+use arrow::compute::take_record_batch;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use datafusion_common::ScalarValue;
+use obscura_policies::effective::Dominance;
+
+use crate::atoms::Formula;
+use crate::atoms::Term;
+use crate::cell::AtomStatistics;
+use crate::cell::decode;
+use crate::finding::Code;
+use crate::plan::GuardedPlan;
+use crate::plan::ReleasedColumn;
+use crate::plan::Stage;
+use crate::plan::StageAtom;
+
+/// Cells of one stage, as the engine computed them: unreadable outside the control step.
+pub struct Cells {
+    batches: Vec<RecordBatch>,
+}
+
+impl Cells {
+    /// Wraps what the engine computed for a stage.
+    #[must_use]
+    pub fn new(batches: Vec<RecordBatch>) -> Self {
+        Cells { batches }
+    }
+}
+
+impl std::fmt::Debug for Cells {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cells")
+    }
+}
+
+/// A stage's released table: protected values, sorted by the group keys.
+#[derive(Debug, Clone)]
+pub struct ReleasedTable {
+    batch: RecordBatch,
+}
+
+impl ReleasedTable {
+    /// The table.
+    #[must_use]
+    pub fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+}
+
+/// What leaves: the protected result of one admitted query.
+///
+/// INVARIANT(release-needs-guarded-plan): only [`GuardedPlan::conclude`] makes one.
+#[derive(Debug, Clone)]
+pub struct Release {
+    batch: RecordBatch,
+}
+
+impl Release {
+    /// The result.
+    #[must_use]
+    pub fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+}
+
+impl GuardedPlan {
+    /// Takes what post-processing of the released tables came to as the query's release.
+    ///
+    /// # Errors
+    /// [`ControlError::NotCells`] when the columns are not the ones that were admitted.
+    pub fn conclude(&self, batches: &[RecordBatch]) -> Result<Release, ControlError> {
+        let schema = Arc::new(self.post.schema().as_arrow().clone());
+        let same = |batch: &RecordBatch| batch.schema().fields().iter().map(|field| field.data_type()).eq(schema.fields().iter().map(|field| field.data_type()));
+        if !batches.iter().all(same) {
+            return Err(ControlError::NotCells);
+        }
+        let nullable: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let schema = Arc::new(Schema::new(nullable));
+        let alike = batches.iter().map(|batch| {
+            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)
+        });
+        let alike = alike.collect::<Result<Vec<_>, _>>().map_err(|_| ControlError::NotCells)?;
+        concat_batches(&schema, &alike).map(|batch| Release { batch }).map_err(|_| ControlError::NotCells)
+    }
+}
+
+/// Why a stage's cells could not be released.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// More cells than the policy lets out at once; the whole result is withheld.
+    #[error("{}", Code::TooManyCells.slug())]
+    Withheld,
+    /// What the engine returned is not this stage's cells.
+    #[error("the cells do not fit their stage")]
+    NotCells,
+}
+
+impl Stage {
+    /// Applies the stage's controls to its cells.
+    ///
+    /// # Errors
+    /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
+    pub fn release(&self, cells: Cells) -> Result<ReleasedTable, ControlError> {
+        let Some(schema) = cells.batches.first().map(RecordBatch::schema) else {
+            return self.table(Vec::new(), &[], 0);
+        };
+        let batch = concat_batches(&schema, &cells.batches).map_err(|_| ControlError::NotCells)?;
+        let groups = self.groups(&batch)?;
+        let passes: Vec<bool> = groups.iter().map(|group| self.group_passes(group)).collect();
+        if self.keys.is_empty() {
+            // An ungrouped query always has one row; what fails is NULL in it.
+            return self.table(Vec::new(), &[(groups.first(), passes.first() == Some(&true))], 1);
+        }
+        let keys = self.keys.iter().map(|key| batch.column_by_name(&key.name).map(Arc::clone).ok_or(ControlError::NotCells)).collect::<Result<Vec<_>, _>>()?;
+        let kept: Vec<_> = groups.iter().zip(&passes).map(|(group, passes)| (Some(group), *passes)).collect();
+        let table = self.table(keys, &kept, batch.num_rows())?;
+        let mask = BooleanArray::from(passes);
+        let released = filter_record_batch(&table.batch, &mask).map_err(|_| ControlError::NotCells)?;
+        let cell_count = released.num_rows().saturating_mul(self.columns.len().max(1));
+        if self.controls.cells_max.is_some_and(|most| cell_count > usize::try_from(most).unwrap_or(usize::MAX)) {
+            return Err(ControlError::Withheld);
+        }
+        sorted(released, self.keys.len()).map(|batch| ReleasedTable { batch })
+    }
+
+    /// Statistics per group, class and atom.
+    fn groups(&self, batch: &RecordBatch) -> Result<Vec<Group>, ControlError> {
+        let mut groups: Vec<Group> = (0..batch.num_rows()).map(|_| Group { classes: Vec::with_capacity(self.classes.len()) }).collect();
+        for class in &self.classes {
+            let column = batch.column_by_name(&class.cells).and_then(|column| column.as_binary_opt::<i32>()).ok_or(ControlError::NotCells)?;
+            for (group, cell) in groups.iter_mut().zip(column) {
+                let statistics = decode(cell.ok_or(ControlError::NotCells)?).map_err(|_| ControlError::NotCells)?;
+                if statistics.len() != self.atoms.len() {
+                    return Err(ControlError::NotCells);
+                }
+                group.classes.push(statistics);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// At least k subjects of every class stand in the group.
+    fn group_passes(&self, group: &Group) -> bool {
+        self.atom_has_subjects(group, self.rows_atom)
+    }
+
+    fn atom_has_subjects(&self, group: &Group, atom: usize) -> bool {
+        self.classes.iter().zip(&group.classes).all(|(class, atoms)| atoms.get(atom).is_some_and(|statistics| statistics.contributors >= u64::from(class.subjects_min)))
+    }
+
+    /// The atom's value if it passes every control of every class.
+    fn atom_value(&self, group: &Group, atom: usize) -> Option<i128> {
+        let dominated = self.controls.dominance.is_some_and(|rule| group.classes.iter().any(|atoms| atoms.get(atom).is_none_or(|statistics| is_dominated(statistics, rule))));
+        if dominated || !self.atom_has_subjects(group, atom) {
+            return None;
+        }
+        group.classes.first()?.get(atom).map(|statistics| statistics.total)
+    }
+
+    fn table(&self, keys: Vec<ArrayRef>, groups: &[(Option<&Group>, bool)], rows: usize) -> Result<ReleasedTable, ControlError> {
+        let mut fields: Vec<Field> = self.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect();
+        let mut arrays = if keys.is_empty() { self.keys.iter().map(|key| arrow::array::new_empty_array(&key.data_type)).collect() } else { keys };
+        for column in &self.columns {
+            let values: Vec<ScalarValue> = groups.iter().map(|(group, passes)| self.value(column, group.filter(|_| *passes))).collect();
+            let array = if values.is_empty() { Ok(arrow::array::new_empty_array(&column.data_type)) } else { ScalarValue::iter_to_array(values) };
+            arrays.push(array.map_err(|_| ControlError::NotCells)?);
+            fields.push(Field::new(&column.name, column.data_type.clone(), true));
+        }
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map(|batch| ReleasedTable { batch }).map_err(|_| ControlError::NotCells)
+    }
+
+    /// One released value, or NULL of the column's type.
+    fn value(&self, column: &ReleasedColumn, group: Option<&Group>) -> ScalarValue {
+        let number = group.and_then(|group| self.number(&column.formula, group));
+        let null = ScalarValue::try_from(&column.data_type).unwrap_or(ScalarValue::Null);
+        number.and_then(|number| number.into_type(&column.data_type)).unwrap_or(null)
+    }
+
+    fn number(&self, formula: &Formula, group: &Group) -> Option<Number> {
+        match formula {
+            Formula::Count { atom } => Some(Number::Whole(self.rounded_count(self.atom_value(group, *atom)?))),
+            Formula::Subjects { atom, class } => {
+                // A frequency: every subject counts once, so nobody can dominate it.
+                if !self.atom_has_subjects(group, *atom) {
+                    return None;
+                }
+                let subjects = group.classes.get(*class)?.get(*atom)?.contributors;
+                Some(Number::Whole(self.rounded_count(i128::from(subjects))))
+            }
+            Formula::Sum { terms } => self.sum(terms, group),
+            Formula::Mean { terms, count, low, high } => {
+                let rows = self.atom_value(group, *count)?;
+                let mut total = 0.0;
+                for Term { factor, atom } in terms {
+                    total += factor * to_f64(self.atom_value(group, *atom)?, self.atoms.get(*atom)?.scale);
+                }
+                let mean = three_significant_digits(total / to_f64(rows, 0));
+                Some(Number::Real(mean.clamp(low.to_f64(), high.to_f64())))
+            }
+        }
+    }
+
+    fn sum(&self, terms: &[Term], group: &Group) -> Option<Number> {
+        if let [Term { factor, atom }] = terms
+            && (*factor - 1.0).abs() < f64::EPSILON
+        {
+            let spec = self.atoms.get(*atom)?;
+            return Some(self.rounded_atom(spec, self.atom_value(group, *atom)?));
+        }
+        let mut total = 0.0;
+        for Term { factor, atom } in terms {
+            let spec = self.atoms.get(*atom)?;
+            total += factor * self.rounded_atom(spec, self.atom_value(group, *atom)?).real();
+        }
+        Some(Number::Real(total))
+    }
+
+    fn rounded_atom(&self, spec: &StageAtom, value: i128) -> Number {
+        if spec.counts {
+            return Number::Whole(self.rounded_count(value));
+        }
+        match rounding_units(spec) {
+            Some(base) => Number::Scaled(round_half_up(value, base), spec.scale),
+            None => Number::Scaled(value, spec.scale),
+        }
+    }
+
+    fn rounded_count(&self, value: i128) -> i128 {
+        self.controls.rounding.map_or(value, |base| round_half_up(value, i128::from(base)))
+    }
+}
+
+/// One group's statistics, per class and atom.
+struct Group {
+    classes: Vec<Vec<AtomStatistics>>,
+}
+
+/// A released number before it takes the column's type.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Number {
+    Whole(i128),
+    Scaled(i128, u8),
+    Real(f64),
+}
+
+impl Number {
+    fn real(self) -> f64 {
+        match self {
+            Number::Whole(value) => to_f64(value, 0),
+            Number::Scaled(value, scale) => to_f64(value, scale),
+            Number::Real(value) => value,
+        }
+    }
+
+    fn into_type(self, data_type: &DataType) -> Option<ScalarValue> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other type is released by an aggregate of ours")]
+        match data_type {
+            DataType::Int64 => self.scaled(0).and_then(|value| i64::try_from(value).ok()).map(|value| ScalarValue::Int64(Some(value))),
+            DataType::UInt64 => self.scaled(0).and_then(|value| u64::try_from(value).ok()).map(|value| ScalarValue::UInt64(Some(value))),
+            DataType::Float64 => Some(ScalarValue::Float64(Some(self.real()))),
+            DataType::Decimal128(precision, scale) => {
+                let value = self.scaled(u8::try_from(*scale).ok()?)?;
+                Some(ScalarValue::Decimal128(Some(value), *precision, *scale))
+            }
+            _ => None,
+        }
+    }
+
+    /// The number in units of `10^-scale`.
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be within the exact range of f64 first")]
+    fn scaled(self, scale: u8) -> Option<i128> {
+        match self {
+            Number::Whole(value) => value.checked_mul(10_i128.checked_pow(u32::from(scale))?),
+            Number::Scaled(value, own) if scale >= own => value.checked_mul(10_i128.checked_pow(u32::from(scale - own))?),
+            Number::Scaled(value, own) => Some(round_half_up(value, 10_i128.checked_pow(u32::from(own - scale))?) / 10_i128.checked_pow(u32::from(own - scale))?),
+            Number::Real(value) => {
+                let units = (value * 10_f64.powi(i32::from(scale))).round();
+                (units.abs() < 1e30).then_some(units as i128)
+            }
+        }
+    }
+}
+
+/// (n, k) and p% over absolute contributions (reference, "Output-control formulas").
+fn is_dominated(statistics: &AtomStatistics, rule: Dominance) -> bool {
+    let total = statistics.absolute;
+    if total == 0 {
+        return false;
+    }
+    let largest: u128 = statistics.largest.iter().take(usize::from(rule.n)).sum();
+    if largest.saturating_mul(1000) > total.saturating_mul(u128::from(rule.share_max_permille)) {
+        return true;
+    }
+    let [first, second, ..] = statistics.largest;
+    let rest = total.saturating_sub(first).saturating_sub(second);
+    rest.saturating_mul(100) < first.saturating_mul(u128::from(rule.p_percent))
+}
+
+/// Largest power of ten not above 1 % of the declared range, in the atom's units; `None` when it is below one unit.
+fn rounding_units(spec: &StageAtom) -> Option<i128> {
+    let one_percent = spec.width.micros().checked_mul(10_i128.checked_pow(u32::from(spec.scale))?)? / 100_000_000;
+    let mut base = 1_i128;
+    while base.checked_mul(10)? <= one_percent {
+        base *= 10;
+    }
+    (one_percent >= 1).then_some(base)
+}
+
+/// Nearest multiple, halves away from zero.
+fn round_half_up(value: i128, base: i128) -> i128 {
+    if base <= 1 {
+        return value;
+    }
+    let sign = value.signum();
+    let size = value.saturating_abs();
+    let down = size - size % base;
+    let rounded = if (size - down).saturating_mul(2) >= base { down.saturating_add(base) } else { down };
+    sign * rounded
+}
+
+fn three_significant_digits(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    // Through text, so that the result is the decimal itself and not the product of powers of ten.
+    format!("{value:.2e}").parse().unwrap_or(0.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "released numbers are rounded far above the last bit")]
+fn to_f64(value: i128, scale: u8) -> f64 {
+    value as f64 / 10_f64.powi(i32::from(scale))
+}
+
+fn sorted(batch: RecordBatch, keys: usize) -> Result<RecordBatch, ControlError> {
+    if keys == 0 || batch.num_rows() < 2 {
+        return Ok(batch);
+    }
+    let columns: Vec<SortColumn> = batch.columns().iter().take(keys).map(|column| SortColumn { values: Arc::clone(column), options: Some(SortOptions { descending: false, nulls_first: false }) }).collect();
+    let order = lexsort_to_indices(&columns, None).map_err(|_| ControlError::NotCells)?;
+    take_record_batch(&batch, &order).map_err(|_| ControlError::NotCells)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! The guard: SQL text and effective policy in, verdict out. It needs no data and executes nothing.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use chrono::Utc;
+use datafusion_common::DataFusionError;
+use datafusion_common::SchemaError;
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::LogicalPlan;
+use datafusion_optimizer::Analyzer;
+use datafusion_optimizer::Optimizer;
+use datafusion_optimizer::OptimizerContext;
+use datafusion_optimizer::OptimizerRule;
+use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion_sql::planner::ParserOptions;
+use datafusion_sql::planner::SqlToRel;
+use datafusion_sql::sqlparser::ast::Query;
+use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
+use obscura_policies::day::Day;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::effective::PolicySource;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Text;
+
+use crate::catalog::Catalog;
+use crate::catalog::SealedSource;
+use crate::constant::Constants;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::finding::SqlSpan;
+use crate::functions::Functions;
+use crate::label::Labeller;
+use crate::label::Refused;
+use crate::plan::Cost;
+use crate::plan::GuardedPlan;
+use crate::plan::Treatment;
+use crate::rewrite;
+use crate::statement::Statement;
+use crate::statement::too_large;
+
+/// Most joins of one statement.
+const JOINS_MAX: usize = 16;
+/// Most output columns.
+const OUTPUT_COLUMNS_MAX: usize = 64;
+
+/// Reviews queries of one job: one purpose, one grant per dataset, one instant.
+#[derive(Debug)]
+pub struct Guard<'a> {
+    policy: &'a EffectivePolicy,
+    now: DateTime<Utc>,
+    today: Day,
+    functions: Functions,
+}
+
+/// What the guard says of one query.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Admitted with a plan, or refused with reasons.
+    pub decision: Decision,
+    /// The statement asked for the verdict only (`EXPLAIN`).
+    pub explain: bool,
+    /// Documents it rests on.
+    pub policy: Vec<PolicySource>,
+}
+
+/// Admitted or refused.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// May run, as this plan and no other.
+    Admitted(Box<GuardedPlan>),
+    /// May not run.
+    Refused {
+        /// Every reason found; never empty.
+        findings: Vec<Finding>,
+        /// Queries that come close and that this guard admits.
+        rewrites: Vec<Rewrite>,
+    },
+}
+
+/// A query that comes close to a refused one and is admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The query.
+    pub sql: String,
+    /// What was changed.
+    pub title: Text,
+}
+
+impl<'a> Guard<'a> {
+    /// Makes a guard for one job, as of one instant; `today` is the job's day in the configured time zone.
+    #[must_use]
+    pub fn new(policy: &'a EffectivePolicy, now: DateTime<Utc>, today: Day) -> Self {
+        Guard { policy, now, today, functions: Functions::allowed() }
+    }
+
+    /// Reviews one query. A function of text and policy alone: it reads no data and keeps nothing.
+    #[must_use]
+    pub fn review(&self, sql: &str) -> Verdict {
+        let policy = self.policy.sources.clone();
+        let statement = match Statement::parse(sql) {
+            Ok(statement) => statement,
+            Err(finding) => return Verdict { decision: Decision::Refused { findings: vec![finding], rewrites: Vec::new() }, explain: false, policy },
+        };
+        let explain = statement.explain;
+        let decision = match self.admit(sql, &statement.query) {
+            Ok(plan) => Decision::Admitted(Box::new(plan)),
+            Err(findings) => {
+                let rewrites = rewrite::suggest(&statement.query, &findings, self.policy, |sql, query| self.admit(sql, query).map(drop));
+                Decision::Refused { findings, rewrites }
+            }
+        };
+        Verdict { decision, explain, policy }
+    }
+
+    fn admit(&self, sql: &str, query: &Query) -> Result<GuardedPlan, Refused> {
+        let constants = Constants::at(self.now);
+        let plan = self.plan(sql, query)?;
+        let plan = normalise(plan, constants, self.now).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])?;
+        within_limits(&plan)?;
+        let mut labeller = Labeller::new(self.policy, constants, self.today, sql);
+        let post = labeller.root(&plan)?;
+        let mut stages = std::mem::take(&mut labeller.stages);
+        for stage in &mut stages {
+            stage.plan = pruned(stage.plan.clone())?;
+        }
+        let post = pruned(post)?;
+        let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
+        let treatments = treatments(&post, &stages);
+        let cost = match (stages.len(), scans.len()) {
+            (0 | 1, 0 | 1) => Cost::S,
+            (0..=2, 0..=3) => Cost::M,
+            _ => Cost::L,
+        };
+        Ok(GuardedPlan { stages, post, scans, treatments, cost })
+    }
+
+    fn plan(&self, sql: &str, query: &Query) -> Result<LogicalPlan, Refused> {
+        let catalog = Catalog::new(self.policy, &self.functions);
+        let options = ParserOptions { collect_spans: true, map_string_types_to_utf8view: false, ..ParserOptions::default() };
+        SqlToRel::new_with_options(&catalog, options)
+            .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
+            .map_err(|error| vec![planning_finding(sql, &error, &catalog)])
+    }
+}
+
+/// Says why planning failed in the guard's own words: engine texts list columns and quote cells.
+fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -> Finding {
+    let missing = catalog.missing();
+    if let Some(dataset) = missing.dataset {
+        let span = find_word(sql, dataset.rsplit('.').next().unwrap_or(&dataset));
+        return Finding::new(Code::DatasetNotFound).at(span).with("dataset", dataset);
+    }
+    if let Some(column) = missing_column(error) {
+        return Finding::new(Code::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
+    }
+    if let Some(function) = missing.function {
+        return Finding::new(Code::FunctionNotAllowed).at(find_word(sql, &function)).with("function", function);
+    }
+    Finding::new(Code::QueryNotUnderstood)
+}
+
+fn missing_column(error: &DataFusionError) -> Option<String> {
+    match error {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+            _ => None,
+        },
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => missing_column(inner),
+        DataFusionError::Collection(errors) => errors.iter().find_map(missing_column),
+        _ => None,
+    }
+}
+
+/// The place of a name in the text, for findings that planning cannot place.
+pub(crate) fn find_word(sql: &str, word: &str) -> Option<SqlSpan> {
+    let lower = sql.to_ascii_lowercase();
+    let wanted = word.to_ascii_lowercase();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let (start, _) = lower.match_indices(&wanted).find(|(start, found)| {
+        let before = lower.get(..*start).and_then(|head| head.chars().next_back());
+        let after = lower.get(start + found.len()..).and_then(|tail| tail.chars().next());
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })?;
+    let head = sql.get(..start)?;
+    let line = head.matches('\n').count() + 1;
+    let column = head.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
+    Some(SqlSpan { line: u64::try_from(line).ok()?, column: u64::try_from(column).ok()?, start, end: start + wanted.len() })
+}
+
+/// Type coercion and decorrelation, then the clock is frozen.
+fn normalise(plan: LogicalPlan, constants: Constants, now: DateTime<Utc>) -> datafusion_common::Result<LogicalPlan> {
+    let options = Arc::new(ConfigOptions::default());
+    let plan = constants.freeze_clock(plan)?;
+    let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {})?;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+        vec![Arc::new(DecorrelatePredicateSubquery::new()), Arc::new(ScalarSubqueryToJoin::new()), Arc::new(EliminateCrossJoin::new()), Arc::new(ExtractEquijoinPredicate::new())];
+    Optimizer::with_rules(rules).optimize(plan, &context(now), |_, _| {})
+}
+
+fn context(now: DateTime<Utc>) -> OptimizerContext {
+    OptimizerContext::new().with_query_execution_start_time(now).with_skip_failing_rules(false)
+}
+
+/// Leaves only the columns that are read: the keys a job gets are those of these columns.
+fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(OptimizeProjections::new())];
+    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {}).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
+}
+
+fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
+    let mut joins = 0_usize;
+    let counted = plan.apply_with_subqueries(|node| {
+        joins += usize::from(matches!(node, LogicalPlan::Join(_)));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    if counted.is_err() || joins > JOINS_MAX {
+        return Err(vec![too_large("joins", format!("at most {JOINS_MAX} joins"), format!("关联不超过 {JOINS_MAX} 个"))]);
+    }
+    if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
+        return Err(vec![too_large("output columns", format!("at most {OUTPUT_COLUMNS_MAX} output columns"), format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"))]);
+    }
+    Ok(())
+}
+
+/// The sealed columns that plans read, by dataset.
+fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId, BTreeSet<String>> {
+    let mut scans: BTreeMap<DatasetId, BTreeSet<String>> = BTreeMap::new();
+    for plan in plans {
+        let walked = plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let Some(source) = scan.source.downcast_ref::<SealedSource>()
+            {
+                let columns = scan.projected_schema.fields().iter().map(|field| field.name().clone());
+                scans.entry(source.dataset().clone()).or_default().extend(columns);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        debug_assert!(walked.is_ok(), "the closure never fails");
+    }
+    scans
+}
+
+fn treatments(post: &LogicalPlan, stages: &[crate::plan::Stage]) -> Vec<Treatment> {
+    let mut controls: Vec<&'static str> = Vec::new();
+    if !stages.is_empty() {
+        controls.push("threshold");
+    }
+    if stages.iter().any(|stage| stage.controls.dominance.is_some()) {
+        controls.push("dominance");
+    }
+    if stages.iter().any(|stage| stage.controls.rounding.is_some()) {
+        controls.push("rounded");
+    }
+    post.schema().fields().iter().map(|field| Treatment { column: field.name().clone(), data_type: field.data_type().clone(), controls: controls.clone() }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,339 @@
+//! Labels a plan bottom-up and cuts it at its boundaries (disclosure-model, sections 3 to 5).
+//!
+//! Every node becomes a [`Block`] (rows of individuals, or of open tables that may still meet individuals) or an
+//! [`Open`] plan (released values, constants). The match over plan nodes is exhaustive: a node that a later engine adds
+//! breaks the build until somebody has thought about it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion_common::DataFusionError;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_expr::Distinct;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Subquery;
+use obscura_policies::day::Day;
+use obscura_policies::effective::EffectivePolicy;
+
+use crate::block::Block;
+use crate::constant::Constants;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::plan::Stage;
+use crate::shape::ShapeCheck;
+use crate::shape::first_span;
+
+mod boundary;
+mod join;
+mod per_subject;
+mod scan;
+mod union;
+
+/// Every reason found so far; never empty.
+pub(crate) type Refused = Vec<Finding>;
+
+/// Released values and constants: an ordinary plan with the schema that the SQL sees.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub(crate) plan: LogicalPlan,
+    /// Sets of output columns, by index, that hold no combination twice.
+    pub(crate) unique: BTreeSet<BTreeSet<usize>>,
+    /// Output columns that are a stage's own released columns, not computed from them.
+    pub(crate) bare: BTreeSet<usize>,
+}
+
+/// What a node is.
+pub(crate) enum Relation {
+    Block(Box<Block>),
+    Open(Open),
+}
+
+/// One pass over one query.
+pub(crate) struct Labeller<'a> {
+    policy: &'a EffectivePolicy,
+    constants: Constants,
+    sql: &'a str,
+    today: Day,
+    pub(crate) stages: Vec<Stage>,
+    instances: usize,
+}
+
+impl<'a> Labeller<'a> {
+    pub(crate) fn new(policy: &'a EffectivePolicy, constants: Constants, today: Day, sql: &'a str) -> Self {
+        Labeller { policy, constants, sql, today, stages: Vec::new(), instances: 0 }
+    }
+
+    /// The plan above all boundaries.
+    ///
+    /// # Errors
+    /// `row-level-output` when individuals reach the root, and whatever the rules below find.
+    pub(crate) fn root(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan, Refused> {
+        match self.label(plan)? {
+            Relation::Open(open) => Ok(open.plan),
+            Relation::Block(block) if block.is_individual() => Err(vec![self.row_level(plan, &block)]),
+            Relation::Block(block) => self.opened(*block).map(|open| open.plan),
+        }
+    }
+
+    fn row_level(&self, plan: &LogicalPlan, block: &Block) -> Finding {
+        let span = block.outputs.iter().find_map(|output| first_span(self.sql, output)).or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.sql, expr)));
+        Finding::new(Code::RowLevelOutput).at(span).help("count or aggregate: SELECT column, COUNT(*) ... GROUP BY column", "请使用聚合：SELECT 字段, COUNT(*) ... GROUP BY 字段")
+    }
+
+    pub(super) fn label(&mut self, plan: &LogicalPlan) -> Result<Relation, Refused> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::Projection(projection) => match self.label(&projection.input)? {
+                Relation::Block(mut block) => {
+                    let mut outputs = Vec::with_capacity(projection.expr.len());
+                    for expr in &projection.expr {
+                        outputs.push(self.define(&block, expr)?);
+                    }
+                    block.outputs = outputs;
+                    block.schema = Arc::clone(&projection.schema);
+                    Ok(Relation::Block(block))
+                }
+                Relation::Open(input) => self.project_open(plan, &projection.expr, input),
+            },
+            LogicalPlan::Filter(filter) => match self.label(&filter.input)? {
+                Relation::Block(block) => {
+                    let condition = self.define(&block, &filter.predicate)?;
+                    self.restrict(*block, &condition).map(|block| Relation::Block(Box::new(block)))
+                }
+                Relation::Open(input) => {
+                    let (unique, bare) = (input.unique.clone(), input.bare.clone());
+                    self.rebuild(plan, vec![input]).map(|open| Relation::Open(Open { unique, bare, ..open }))
+                }
+            },
+            LogicalPlan::SubqueryAlias(alias) => match self.label(&alias.input)? {
+                Relation::Block(mut block) => {
+                    block.schema = Arc::clone(&alias.schema);
+                    Ok(Relation::Block(block))
+                }
+                Relation::Open(input) => {
+                    let (unique, bare) = (input.unique.clone(), input.bare.clone());
+                    self.rebuild(plan, vec![input]).map(|open| Relation::Open(Open { unique, bare, ..open }))
+                }
+            },
+            LogicalPlan::Sort(sort) => match self.label(&sort.input)? {
+                // The order of individuals is never seen; only a limit on it could be.
+                Relation::Block(block) if block.is_individual() && sort.fetch.is_none() => Ok(Relation::Block(block)),
+                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "LIMIT")),
+                other => self.rebuild_over(plan, vec![other]),
+            },
+            LogicalPlan::Limit(limit) => match self.label(&limit.input)? {
+                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "LIMIT")),
+                other => self.rebuild_over(plan, vec![other]),
+            },
+            LogicalPlan::Distinct(Distinct::All(input)) => match self.label(input)? {
+                Relation::Block(block) if block.is_individual() => {
+                    let keys: Vec<Expr> = block.outputs.clone();
+                    self.group(*block, keys, &[], plan.schema())
+                }
+                other => self.rebuild_over(plan, vec![other]),
+            },
+            LogicalPlan::Distinct(Distinct::On(distinct)) => match self.label(&distinct.input)? {
+                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "DISTINCT ON")),
+                other => self.rebuild_over(plan, vec![other]),
+            },
+            LogicalPlan::Aggregate(aggregate) => match self.label(&aggregate.input)? {
+                Relation::Block(block) if block.is_individual() => {
+                    let mut keys = Vec::with_capacity(aggregate.group_expr.len());
+                    for key in &aggregate.group_expr {
+                        if let Expr::GroupingSet(_) = key {
+                            return Err(vec![Finding::new(Code::ControlNotAvailable).with("function", "ROLLUP / CUBE / GROUPING SETS").help(
+                                "ask for each grouping in a query of its own",
+                                "请将每种分组写成单独的查询",
+                            )]);
+                        }
+                        keys.push(self.define(&block, key)?);
+                    }
+                    let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
+                    for call in &aggregate.aggr_expr {
+                        calls.push(self.define(&block, call)?);
+                    }
+                    self.group(*block, keys, &calls, &aggregate.schema)
+                }
+                other => {
+                    let keys = aggregate.group_expr.len();
+                    let plain = !aggregate.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_)));
+                    let Relation::Open(mut open) = self.rebuild_over(plan, vec![other])? else { return Err(internal()) };
+                    if plain {
+                        open.unique.insert((0..keys).collect());
+                    }
+                    Ok(Relation::Open(open))
+                }
+            },
+            LogicalPlan::Window(window) => match self.label(&window.input)? {
+                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "window function")),
+                other => self.rebuild_over(plan, vec![other]),
+            },
+            LogicalPlan::Join(join) => self.join(plan, join),
+            LogicalPlan::Union(union) => self.union(plan, union),
+            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => self.rebuild(plan, Vec::new()).map(Relation::Open),
+            LogicalPlan::Subquery(subquery) => {
+                if !subquery.outer_ref_columns.is_empty() {
+                    return Err(vec![Finding::new(Code::SubqueryNotAllowed)]);
+                }
+                self.label(&subquery.subquery)
+            }
+            LogicalPlan::Unnest(_) => Err(self.over_individuals(plan, "UNNEST")),
+            LogicalPlan::RecursiveQuery(_) => Err(self.over_individuals(plan, "WITH RECURSIVE")),
+            LogicalPlan::Repartition(_)
+            | LogicalPlan::Statement(_)
+            | LogicalPlan::Explain(_)
+            | LogicalPlan::Analyze(_)
+            | LogicalPlan::Extension(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::Copy(_)
+            | LogicalPlan::DescribeTable(_) => Err(vec![Finding::new(Code::StatementNotAllowed)]),
+        }
+    }
+
+    /// Applies a condition to a block: every conjunct obeys the shape rule and taints every row.
+    pub(super) fn restrict(&mut self, mut block: Block, condition: &Expr) -> Result<Block, Refused> {
+        let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
+        let mut accepted = Vec::new();
+        let mut refused = Vec::new();
+        for conjunct in datafusion_expr::utils::split_conjunction(condition) {
+            match shape.predicate(conjunct) {
+                Ok(expr) => accepted.push(expr),
+                Err(finding) => refused.push(finding),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        block.taint.grade = block.taint.grade.max(shape.grade);
+        block.taint.comparisons += shape.comparisons;
+        block.taint.literals += shape.literals;
+        if let Some(condition) = accepted.into_iter().reduce(Expr::and) {
+            block.plan = LogicalPlanBuilder::from(block.plan).filter(condition).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        }
+        Ok(block)
+    }
+
+    /// An expression over the SQL schema as one over base columns, its subqueries replaced by released ones.
+    pub(super) fn define(&mut self, block: &Block, expr: &Expr) -> Result<Expr, Refused> {
+        let expr = self.release_subqueries(expr.clone())?;
+        block.define(&expr).map_err(not_understood)
+    }
+
+    /// A scalar subquery must come to one released value; anything else that is still a subquery is refused.
+    fn release_subqueries(&mut self, expr: Expr) -> Result<Expr, Refused> {
+        let mut refused: Option<Refused> = None;
+        let rewritten = expr.transform_down(|inner| {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "everything that is not a subquery is judged where it is used")]
+            match inner {
+                Expr::ScalarSubquery(subquery) => match self.released_value(&subquery) {
+                    Ok(plan) => Ok(Transformed::new(
+                        Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), outer_ref_columns: Vec::new(), spans: subquery.spans }),
+                        true,
+                        datafusion_common::tree_node::TreeNodeRecursion::Jump,
+                    )),
+                    Err(findings) => {
+                        refused.get_or_insert(findings);
+                        Ok(Transformed::new(Expr::Literal(datafusion_common::ScalarValue::Null, None), true, datafusion_common::tree_node::TreeNodeRecursion::Stop))
+                    }
+                },
+                Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::OuterReferenceColumn(..) => {
+                    refused.get_or_insert(vec![Finding::new(Code::SubqueryNotAllowed)]);
+                    Ok(Transformed::no(inner))
+                }
+                other => Ok(Transformed::no(other)),
+            }
+        });
+        match refused {
+            Some(findings) => Err(findings),
+            None => rewritten.map(|rewritten| rewritten.data).map_err(not_understood),
+        }
+    }
+
+    fn released_value(&mut self, subquery: &Subquery) -> Result<LogicalPlan, Refused> {
+        if !subquery.outer_ref_columns.is_empty() {
+            return Err(vec![Finding::new(Code::SubqueryNotAllowed)]);
+        }
+        match self.label(&subquery.subquery)? {
+            // Exactly one row: the empty set of columns identifies it.
+            Relation::Open(open) if open.unique.contains(&BTreeSet::new()) => Ok(open.plan),
+            _ => Err(vec![Finding::new(Code::SubqueryNotAllowed)]),
+        }
+    }
+
+    /// The same node over inputs that hold nothing about individuals.
+    pub(super) fn rebuild_over(&mut self, plan: &LogicalPlan, inputs: Vec<Relation>) -> Result<Relation, Refused> {
+        let mut open = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            open.push(self.into_open(input)?);
+        }
+        self.rebuild(plan, open).map(Relation::Open)
+    }
+
+    pub(super) fn into_open(&mut self, relation: Relation) -> Result<Open, Refused> {
+        match relation {
+            Relation::Open(open) => Ok(open),
+            Relation::Block(block) if block.is_individual() => Err(vec![Finding::new(Code::OperationOverIndividuals)]),
+            Relation::Block(block) => self.opened(*block),
+        }
+    }
+
+    fn rebuild(&mut self, plan: &LogicalPlan, inputs: Vec<Open>) -> Result<Open, Refused> {
+        let mut exprs = Vec::new();
+        for expr in plan.expressions() {
+            exprs.push(self.release_subqueries(expr)?);
+        }
+        let plans = inputs.into_iter().map(|input| input.plan).collect();
+        let plan = plan.with_new_exprs(exprs, plans).map_err(not_understood)?;
+        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new() })
+    }
+
+    /// A projection of released values: bare columns stay bare, and a unique set stays unique if all of it is kept.
+    fn project_open(&mut self, plan: &LogicalPlan, exprs: &[Expr], input: Open) -> Result<Relation, Refused> {
+        let schema = Arc::clone(input.plan.schema());
+        let sources: Vec<Option<usize>> = exprs
+            .iter()
+            .map(|expr| match expr.clone().unalias() {
+                Expr::Column(column) => schema.index_of_column(&column).ok(),
+                _ => None,
+            })
+            .collect();
+        let position = |source: usize| sources.iter().position(|known| *known == Some(source));
+        let unique = input.unique.iter().filter_map(|set| set.iter().map(|source| position(*source)).collect::<Option<BTreeSet<usize>>>()).collect();
+        let bare = sources.iter().enumerate().filter(|(_, source)| source.is_some_and(|source| input.bare.contains(&source))).map(|(index, _)| index).collect();
+        let open = self.rebuild(plan, vec![input])?;
+        Ok(Relation::Open(Open { unique, bare, ..open }))
+    }
+
+    /// An open table's block as a plan with the schema the SQL sees.
+    fn opened(&mut self, block: Block) -> Result<Open, Refused> {
+        let columns: Vec<Expr> = block.outputs.iter().zip(block.schema.iter()).map(|(output, (qualifier, field))| output.clone().alias_qualified(qualifier.cloned(), field.name())).collect();
+        let plan = LogicalPlanBuilder::from(block.plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new() })
+    }
+
+    pub(super) fn instance(&mut self) -> usize {
+        self.instances += 1;
+        self.instances
+    }
+
+    fn over_individuals(&self, plan: &LogicalPlan, operation: &'static str) -> Refused {
+        let span = plan.expressions().iter().find_map(|expr| first_span(self.sql, expr));
+        vec![Finding::new(Code::OperationOverIndividuals).at(span).with("operation", operation).help(
+            "aggregate first (GROUP BY), then sort, limit or rank the released rows",
+            "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
+        )]
+    }
+}
+
+/// An engine error while a plan is put together: its text may quote names, so only the kind is kept.
+pub(super) fn not_understood(_error: DataFusionError) -> Refused {
+    internal()
+}
+
+pub(super) fn internal() -> Refused {
+    vec![Finding::new(Code::QueryNotUnderstood)]
+}

@@ -1,0 +1,286 @@
+//! The boundary: where rows of individuals become cells (disclosure-model, section 5).
+//! It builds the stage and the released table that stands in its place; the controls themselves run in `control`.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use datafusion_common::DFSchema;
+use datafusion_common::ScalarValue;
+use datafusion_expr::AggregateUDF;
+use datafusion_expr::Case;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::expr::AggregateFunction;
+use obscura_policies::effective::Controls;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::Function;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Release;
+
+use crate::atoms::Atom;
+use crate::atoms::Normaliser;
+use crate::atoms::Quantity;
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::base_column;
+use crate::catalog::ReleasedSource;
+use crate::cell::AtomSpec;
+use crate::cell::CellFold;
+use crate::cell::LARGEST_KEPT;
+use crate::cell::MeasureSpec;
+use crate::cell::Subjects;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::plan::KeyColumn;
+use crate::plan::ReleasedColumn;
+use crate::plan::Stage;
+use crate::plan::StageAtom;
+use crate::plan::StageClass;
+use crate::plan::StageControls;
+use crate::statement::too_large;
+
+use super::Labeller;
+use super::Open;
+use super::Refused;
+use super::Relation;
+use super::internal;
+use super::not_understood;
+
+/// Most boundaries of one statement.
+const BOUNDARIES_MAX: usize = 8;
+/// Most group keys of one boundary.
+const GROUP_KEYS_MAX: usize = 8;
+/// Most comparisons below one boundary.
+const COMPARISONS_MAX: usize = 8;
+/// Most literals below one boundary.
+const LITERALS_MAX: usize = 64;
+/// Decimal places at which a measure of floating point is kept.
+const FLOAT_SCALE: u8 = 4;
+
+impl Labeller<'_> {
+    /// An aggregate over individuals: a transformation per subject when every subject's key is among the group keys, else a boundary.
+    pub(super) fn group(&mut self, block: Block, keys: Vec<Expr>, calls: &[Expr], schema: &Arc<DFSchema>) -> Result<Relation, Refused> {
+        if self.groups_by_subject(&block, &keys) {
+            return self.per_subject(block, &keys, calls, schema);
+        }
+        self.boundary(block, &keys, calls, schema).map(Relation::Open)
+    }
+
+    fn boundary(&mut self, block: Block, keys: &[Expr], calls: &[Expr], schema: &Arc<DFSchema>) -> Result<Open, Refused> {
+        self.within_limits(keys.len())?;
+        let mut normaliser = Normaliser::new(&block, self.constants, self.sql);
+        let mut refused = Vec::new();
+        let mut group = Vec::with_capacity(keys.len());
+        for key in keys {
+            match normaliser.shape.group_key(key) {
+                Ok(key) => group.push(key),
+                Err(finding) => refused.push(finding),
+            }
+        }
+        let rows_atom = normaliser.rows_atom();
+        let mut formulas = Vec::with_capacity(calls.len());
+        for call in calls {
+            let Expr::AggregateFunction(call) = call.clone().unalias() else { return Err(internal()) };
+            match normaliser.formula(&call) {
+                Ok(formula) => formulas.push(formula),
+                Err(finding) => refused.push(finding),
+            }
+        }
+        let grade = normaliser.shape.grade.max(block.taint.grade);
+        let comparisons = normaliser.shape.comparisons + block.taint.comparisons;
+        let literals = normaliser.shape.literals + block.taint.literals;
+        if comparisons > COMPARISONS_MAX {
+            refused.push(too_large("comparisons", format!("at most {COMPARISONS_MAX} comparisons over individuals"), format!("针对个体的比较不超过 {COMPARISONS_MAX} 个")));
+        }
+        if literals > LITERALS_MAX {
+            refused.push(too_large("literals", format!("at most {LITERALS_MAX} literals over individuals"), format!("针对个体的常量不超过 {LITERALS_MAX} 个")));
+        }
+        if let Err(finding) = self.functions_allowed(&block, &normaliser.functions) {
+            refused.push(finding);
+        }
+        let (atoms, functions) = (normaliser.atoms, normaliser.functions);
+        let controls = self.controls(&block, grade, &functions, &mut refused);
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let names: Vec<ReleasedColumn> = formulas
+            .into_iter()
+            .enumerate()
+            .map(|(index, formula)| {
+                let field = schema.field(keys.len() + index);
+                ReleasedColumn { name: format!("a{index}"), data_type: field.data_type().clone(), formula }
+            })
+            .collect();
+        let stage = self.stage(block, group, &atoms, rows_atom, names, &controls, grade, schema)?;
+        let open = released(&stage, schema)?;
+        self.stages.push(stage);
+        Ok(open)
+    }
+
+    fn within_limits(&self, keys: usize) -> Result<(), Refused> {
+        if self.stages.len() >= BOUNDARIES_MAX {
+            return Err(vec![too_large("boundaries", format!("at most {BOUNDARIES_MAX} aggregations over individuals"), format!("针对个体的聚合不超过 {BOUNDARIES_MAX} 个"))]);
+        }
+        if keys > GROUP_KEYS_MAX {
+            return Err(vec![too_large("group keys", format!("at most {GROUP_KEYS_MAX} group keys"), format!("分组字段不超过 {GROUP_KEYS_MAX} 个"))]);
+        }
+        Ok(())
+    }
+
+    fn functions_allowed(&self, block: &Block, functions: &[Function]) -> Result<(), Finding> {
+        for id in &block.taint.datasets {
+            let allowed = self.policy.datasets.get(id).map(|dataset| &dataset.functions);
+            for function in functions {
+                if !allowed.is_some_and(|allowed| allowed.contains(function)) {
+                    let names: Vec<String> = allowed.into_iter().flatten().take(5).map(ToString::to_string).collect();
+                    let list = names.join(", ");
+                    return Err(Finding::new(Code::FunctionNotAllowed).with("function", function.to_string()).help(format!("the policy allows: {list}"), format!("策略允许：{list}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The floor of the strictest grade read, tightened by every dataset's own controls.
+    fn controls(&self, block: &Block, grade: Level, functions: &[Function], refused: &mut Vec<Finding>) -> Controls {
+        let Some(floor) = self.policy.floors.get(&grade) else {
+            refused.push(Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string()));
+            return Controls::default();
+        };
+        let mut controls = floor.controls.clone();
+        for id in &block.taint.datasets {
+            if let Some(dataset) = self.policy.datasets.get(id) {
+                controls = controls.stricter(&dataset.controls);
+            }
+        }
+        let too_many = controls.dominance.is_some_and(|rule| usize::from(rule.n) > LARGEST_KEPT);
+        if floor.release == Release::None || !controls.unavailable.is_empty() || too_many {
+            let mut finding = Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string());
+            if let Some(control) = controls.unavailable.iter().next() {
+                finding = finding.with("control", control.clone());
+            }
+            refused.push(finding.help("ask without the columns of this grade", "请避免使用该级别的字段"));
+        }
+        if controls.dominance.is_none() && functions.iter().any(|function| matches!(function, Function::Sum | Function::Avg)) && grade > Level(1) {
+            refused.push(Finding::new(Code::ControlNotAvailable).with("control", "dominance"));
+        }
+        controls
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call puts the parts of a stage together")]
+    fn stage(
+        &mut self,
+        block: Block,
+        group: Vec<Expr>,
+        atoms: &[Atom],
+        rows_atom: usize,
+        columns: Vec<ReleasedColumn>,
+        controls: &Controls,
+        grade: Level,
+        schema: &Arc<DFSchema>,
+    ) -> Result<Stage, Refused> {
+        let name = format!("__stage_{}", self.stages.len());
+        let keys: Vec<KeyColumn> = (0..group.len()).map(|index| KeyColumn { name: format!("k{index}"), data_type: schema.field(index).data_type().clone() }).collect();
+        let specs: Vec<AtomSpec> = atoms.iter().map(|atom| specification(atom, &block.bases)).collect::<Option<_>>().ok_or_else(internal)?;
+        let mut folds = Vec::with_capacity(block.classes.len());
+        let mut classes = Vec::with_capacity(block.classes.len());
+        let single = block.classes.len() == 1;
+        let mut builder = LogicalPlanBuilder::from(block.plan.clone());
+        for (index, class) in block.classes.iter().enumerate() {
+            if class.optional {
+                builder = builder.filter(Expr::IsNotNull(Box::new(base_column(&class.column)))).map_err(not_understood)?;
+            }
+            let clustered = single && class.clustered;
+            let subjects = match (&class.kind, clustered) {
+                (None, _) => Subjects::EachRow,
+                (Some(_), true) => Subjects::Clustered,
+                (Some(_), false) => Subjects::Mapped,
+            };
+            let cells = format!("c{index}");
+            let subject = if class.kind.is_some() { base_column(&class.column) } else { Expr::Literal(ScalarValue::Int64(Some(0)), None) };
+            let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+            let fold = Arc::new(AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone())));
+            folds.push(Expr::AggregateFunction(AggregateFunction::new_udf(fold, args, false, None, Vec::new(), None)).alias(&cells));
+            let subjects_min = class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
+            classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
+        }
+        let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();
+        let plan = builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        let atoms = atoms.iter().zip(&specs).map(|(atom, spec)| stage_atom(atom, spec, &block.bases)).collect();
+        let controls = StageControls { grade, dominance: controls.dominance, rounding: controls.rounding, cells_max: controls.cells_max };
+        Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls })
+    }
+}
+
+/// The released table in the place of the aggregate, under the names that the SQL sees.
+fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
+    let keys = stage.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
+    let columns = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
+    let fields: Vec<Field> = keys.chain(columns).collect();
+    let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+    let source = ReleasedSource { schema: Arc::new(Schema::new(fields)) };
+    let projection: Vec<Expr> = names
+        .iter()
+        .zip(schema.iter())
+        .map(|(name, (qualifier, field))| Expr::Column(datafusion_common::Column::new(Some(stage.name.clone()), name)).alias_qualified(qualifier.cloned(), field.name()))
+        .collect();
+    let plan = LogicalPlanBuilder::scan(stage.name.clone(), Arc::new(source), None)
+        .and_then(|builder| builder.project(projection))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(not_understood)?;
+    let width = schema.fields().len();
+    Ok(Open { plan, unique: BTreeSet::from([(0..stage.keys.len()).collect()]), bare: (0..width).collect() })
+}
+
+fn arguments(atom: &Atom) -> Vec<Expr> {
+    let guarded = |value: Expr| match &atom.condition {
+        None => value,
+        Some(condition) => Expr::Case(Case::new(None, vec![(Box::new(condition.clone()), Box::new(value))], None)),
+    };
+    match &atom.quantity {
+        Quantity::Rows => atom.condition.clone().into_iter().collect(),
+        Quantity::Measure(column) => vec![guarded(base_column(column))],
+        Quantity::Product(left, right) => vec![guarded(base_column(left)), base_column(right)],
+    }
+}
+
+fn specification(atom: &Atom, bases: &BTreeMap<String, Base>) -> Option<AtomSpec> {
+    Some(match &atom.quantity {
+        Quantity::Rows => AtomSpec::Rows { conditional: atom.condition.is_some() },
+        Quantity::Measure(column) => AtomSpec::Measure(measure(bases.get(column)?)?),
+        Quantity::Product(left, right) => AtomSpec::Product(measure(bases.get(left)?)?, measure(bases.get(right)?)?),
+    })
+}
+
+fn measure(base: &Base) -> Option<MeasureSpec> {
+    let (low, high) = base.range?;
+    let scale = scale_of(base);
+    Some(MeasureSpec { scale, low: low.to_scaled(scale)?, high: high.to_scaled(scale)? })
+}
+
+/// Whole numbers keep no decimal places; decimals keep their own; floating point keeps four at the most.
+fn scale_of(base: &Base) -> u8 {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other numeric types are read as floating point")]
+    match &base.data_type {
+        DataType::Int64 => 0,
+        DataType::Decimal128(_, scale) => u8::try_from(*scale).unwrap_or(0).min(6),
+        _ => base.scale.clamp(0, FLOAT_SCALE).max(if matches!(base.kind, BaseKind::SubjectMeasure) { FLOAT_SCALE } else { base.scale.min(FLOAT_SCALE) }),
+    }
+}
+
+fn stage_atom(atom: &Atom, spec: &AtomSpec, bases: &BTreeMap<String, Base>) -> StageAtom {
+    let width = |column: &String| bases.get(column).and_then(|base| base.range).and_then(|(low, high)| high.checked_sub(low)).unwrap_or(Fixed::ZERO);
+    match (&atom.quantity, spec) {
+        (Quantity::Measure(column), AtomSpec::Measure(measure)) => StageAtom { counts: false, scale: measure.scale, width: width(column) },
+        (Quantity::Product(left, right), AtomSpec::Product(a, b)) => {
+            let product = Fixed::from_f64(width(left).to_f64() * width(right).to_f64()).unwrap_or(Fixed::ZERO);
+            StageAtom { counts: false, scale: a.scale + b.scale, width: product }
+        }
+        _ => StageAtom { counts: true, scale: 0, width: Fixed::ZERO },
+    }
+}

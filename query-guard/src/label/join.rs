@@ -1,0 +1,435 @@
+//! Joins: individuals with individuals on the same unit key, individuals with open or released tables N:1.
+//! What neither is, is refused: a join on anything else multiplies or picks out rows.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion_common::Column;
+use datafusion_common::JoinType;
+use datafusion_common::NullEquality;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::Join;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Operator;
+use datafusion_expr::utils::split_conjunction;
+use datafusion_functions::core::expr_fn::coalesce;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::UnitKind;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::Class;
+use crate::block::Taint;
+use crate::block::base_column;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::shape::ShapeCheck;
+use crate::shape::bare_column;
+use crate::shape::first_span;
+
+use super::Labeller;
+use super::Open;
+use super::Refused;
+use super::Relation;
+use super::internal;
+use super::not_understood;
+
+/// Which side of a join must survive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Both,
+    Left,
+    Right,
+    Either,
+    LeftIfMatched,
+    LeftIfUnmatched,
+}
+
+/// A join's condition, taken apart: equated base columns (left, right) and the rest.
+#[derive(Default)]
+struct Condition {
+    equated: Vec<(Column, Column)>,
+    residual: Vec<Expr>,
+}
+
+impl Labeller<'_> {
+    pub(super) fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Result<Relation, Refused> {
+        let left = self.label(&join.left)?;
+        let right = self.label(&join.right)?;
+        let individual = |relation: &Relation| match relation {
+            Relation::Block(block) => block.is_individual(),
+            Relation::Open(_) => false,
+        };
+        if !individual(&left) && !individual(&right) {
+            return self.rebuild_over(plan, vec![left, right]);
+        }
+        let (left, right) = (self.joinable(left)?, self.joinable(right)?);
+        // A right semi or anti join is the left one with its sides exchanged.
+        let (left, right, keep) = match join.join_type {
+            JoinType::Inner => (left, right, Keep::Both),
+            JoinType::Left => (left, right, Keep::Left),
+            JoinType::Right => (left, right, Keep::Right),
+            JoinType::Full => (left, right, Keep::Either),
+            JoinType::LeftSemi => (left, right, Keep::LeftIfMatched),
+            JoinType::LeftAnti => (left, right, Keep::LeftIfUnmatched),
+            JoinType::RightSemi => (right, left, Keep::LeftIfMatched),
+            JoinType::RightAnti => (right, left, Keep::LeftIfUnmatched),
+            JoinType::LeftMark | JoinType::RightMark => {
+                return Err(vec![Finding::new(Code::JoinNotAllowed).help("use EXISTS or IN on its own, combined with AND", "请单独使用 EXISTS 或 IN，并以 AND 组合")]);
+            }
+        };
+        let condition = self.condition(&left, &right, join)?;
+        let schema = Arc::clone(&join.schema);
+        let block = if left.is_individual() && right.is_individual() {
+            self.individuals(left, right, condition, keep)?
+        } else if left.is_individual() {
+            self.many_to_one(left, right, condition, keep, Side::Left)?
+        } else {
+            self.many_to_one(right, left, mirrored(condition), keep, Side::Right)?
+        };
+        if block.outputs.len() != schema.fields().len() {
+            return Err(internal());
+        }
+        Ok(Relation::Block(Box::new(Block { schema, ..block })))
+    }
+
+    /// Released values take part in a block as columns of their own kind.
+    fn joinable(&mut self, relation: Relation) -> Result<Block, Refused> {
+        match relation {
+            Relation::Block(block) => Ok(*block),
+            Relation::Open(open) => self.released_block(open),
+        }
+    }
+
+    fn released_block(&mut self, open: Open) -> Result<Block, Refused> {
+        let instance = self.instance();
+        let schema = Arc::clone(open.plan.schema());
+        let names: Vec<String> = (0..schema.fields().len()).map(|index| format!("r{instance}_{index}")).collect();
+        let mut bases = BTreeMap::new();
+        let mut projection = Vec::with_capacity(names.len());
+        for (index, (name, (qualifier, field))) in names.iter().zip(schema.iter()).enumerate() {
+            projection.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(name));
+            let kind = BaseKind::Released { computed: !open.bare.contains(&index) };
+            bases.insert(name.clone(), Base {
+                name: field.name().clone(),
+                kind,
+                uses: BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
+                grade: Level(1),
+                dataset: None,
+                optional: false,
+                data_type: field.data_type().clone(),
+                mask: None,
+                range: None,
+                bins: None,
+                scale: 0,
+                coded: false,
+            });
+        }
+        let plan = LogicalPlanBuilder::from(open.plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        let unique = open.unique.iter().map(|set| set.iter().filter_map(|index| names.get(*index).cloned()).collect()).collect();
+        let outputs = names.iter().map(|name| base_column(name)).collect();
+        Ok(Block { plan, bases, schema, outputs, classes: Vec::new(), taint: Taint::none(), unique })
+    }
+
+    /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
+    fn condition(&mut self, left: &Block, right: &Block, join: &Join) -> Result<Condition, Refused> {
+        let both = both_sides(left, right, join)?;
+        let mut conjuncts: Vec<Expr> = join.on.iter().map(|(a, b)| datafusion_expr::binary_expr(a.clone(), Operator::Eq, b.clone())).collect();
+        if let Some(filter) = &join.filter {
+            conjuncts.extend(split_conjunction(filter).into_iter().cloned());
+        }
+        let mut condition = Condition::default();
+        for conjunct in conjuncts {
+            let defined = self.define(&both, &conjunct)?;
+            match equation(&both.bases, &defined) {
+                Some((a, b)) if left.bases.contains_key(&a.name) && right.bases.contains_key(&b.name) => condition.equated.push((a, b)),
+                Some((a, b)) if left.bases.contains_key(&b.name) && right.bases.contains_key(&a.name) => condition.equated.push((b, a)),
+                _ if is_true(&defined) => {}
+                _ => condition.residual.push(defined),
+            }
+        }
+        Ok(condition)
+    }
+
+    fn individuals(&mut self, left: Block, mut right: Block, condition: Condition, keep: Keep) -> Result<Block, Refused> {
+        let mut merged = Vec::new();
+        for (a, b) in &condition.equated {
+            let (from, to) = (known(&left, a)?, known(&right, b)?);
+            match (&from.kind, &to.kind) {
+                (BaseKind::UnitKey { kind, class }, BaseKind::UnitKey { kind: other, class: replaced }) if kind == other => {
+                    self.agreed(from, to, kind, a)?;
+                    merged.push((class.clone(), replaced.clone()));
+                }
+                (BaseKind::UnitKey { .. }, _) | (_, BaseKind::UnitKey { .. }) => return Err(self.not_joinable(a)),
+                _ => {
+                    for (base, column) in [(from, a), (to, b)] {
+                        self.plain_join_column(base, column)?;
+                    }
+                }
+            }
+        }
+        if merged.is_empty() {
+            let place = condition.equated.first().map(|(a, _)| a.clone());
+            return Err(match place {
+                Some(column) => self.not_joinable(&column),
+                None => vec![join_refusal()],
+            });
+        }
+        let mut classes = left.classes.clone();
+        let mut plan_right = std::mem::replace(&mut right.plan, LogicalPlan::default());
+        let mut bases = left.bases.clone();
+        let survives = !matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched);
+        let mut taint = left.taint.clone();
+        taint.absorb(&right.taint);
+        for (a, b) in &condition.equated {
+            taint.grade = taint.grade.max(known(&left, a)?.grade).max(known(&right, b)?.grade);
+        }
+        let (residual, facts) = self.residual(&left, &right, &condition.residual)?;
+        taint.grade = taint.grade.max(facts.0);
+        taint.comparisons += facts.1;
+        taint.literals += facts.2;
+        let keys = (condition.equated.iter().map(|(a, _)| a.clone()).collect(), condition.equated.iter().map(|(_, b)| b.clone()).collect());
+        let mut plan = LogicalPlanBuilder::from(left.plan.clone())
+            .join_detailed(std::mem::take(&mut plan_right), keep.join_type(), keys, residual, NullEquality::NullEqualsNothing)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        let mut outputs = left.outputs.clone();
+        for class in &mut classes {
+            class.clustered = false;
+        }
+        if survives {
+            for (kept, replaced) in &merged {
+                for base in right.bases.values_mut() {
+                    if let BaseKind::UnitKey { class, .. } = &mut base.kind
+                        && class == replaced
+                    {
+                        class.clone_from(kept);
+                    }
+                }
+            }
+            let others = right.classes.iter().filter(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
+            classes.extend(others.cloned().map(|class| Class { clustered: false, ..class }));
+            bases.extend(right.bases.clone());
+            outputs.extend(right.outputs.iter().cloned());
+            mark_optional(&mut bases, &mut classes, &left, &right, keep);
+            plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_understood)?;
+        }
+        Ok(Block { plan, bases, schema: left.schema, outputs, classes, taint, unique: BTreeSet::new() })
+    }
+
+    /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
+    fn many_to_one(&mut self, many: Block, mut one: Block, condition: Condition, keep: Keep, side: Side) -> Result<Block, Refused> {
+        let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
+        if !one.unique.iter().any(|set| set.is_subset(&columns)) {
+            let place = condition.equated.first().map(|(a, _)| a.clone());
+            return Err(place.map_or_else(|| vec![join_refusal()], |column| self.not_joinable(&column)));
+        }
+        let mut taint = many.taint.clone();
+        taint.absorb(&one.taint);
+        let mut uses: Option<BTreeSet<Use>> = None;
+        let mut grade = Level(1);
+        for (a, b) in &condition.equated {
+            let (individual, open) = (known(&many, a)?, known(&one, b)?);
+            if matches!(individual.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier)) || matches!(open.kind, BaseKind::Released { computed: true }) || individual.is_measure() {
+                return Err(self.not_joinable(a));
+            }
+            let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
+            if !individual.allows(Use::Join) && !individual.allows(Use::Group) && !individual.allows(Use::Filter) {
+                return Err(self.use_not_granted(a, individual, Use::Join));
+            }
+            uses = Some(uses.map_or(shared.clone(), |uses| uses.intersection(&shared).copied().collect()));
+            grade = grade.max(individual.grade).max(open.grade);
+        }
+        taint.grade = taint.grade.max(grade);
+        if let Some(uses) = uses {
+            for base in one.bases.values_mut() {
+                let aggregate = base.allows(Use::Aggregate);
+                base.uses = base.uses.intersection(&uses).copied().collect();
+                if aggregate {
+                    base.uses.insert(Use::Aggregate);
+                }
+                base.grade = base.grade.max(grade);
+            }
+        }
+        let (residual, facts) = self.residual(&many, &one, &condition.residual)?;
+        taint.grade = taint.grade.max(facts.0);
+        taint.comparisons += facts.1;
+        taint.literals += facts.2;
+        // Rows of the open side that no individual meets feed no aggregate, so that side is never the one preserved.
+        let join_type = match (keep, side) {
+            (Keep::Both, _) | (Keep::Left, Side::Right) | (Keep::Right, Side::Left) => JoinType::Inner,
+            (Keep::Left, Side::Left) | (Keep::Right, Side::Right) | (Keep::Either, _) => JoinType::Left,
+            (Keep::LeftIfMatched, Side::Left) => JoinType::LeftSemi,
+            (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
+            (Keep::LeftIfMatched | Keep::LeftIfUnmatched, Side::Right) => return Err(vec![join_refusal()]),
+        };
+        if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) && one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. })) {
+            return Err(vec![join_refusal()]);
+        }
+        let plan = joined(many.plan, one.plan, join_type, &condition.equated, residual)?;
+        let classes = many.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
+        let mut bases = many.bases;
+        let mut outputs = many.outputs;
+        if !matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) {
+            let optional = join_type == JoinType::Left;
+            bases.extend(one.bases.into_iter().map(|(name, base)| (name, Base { optional: optional || base.optional, ..base })));
+            outputs = match side {
+                Side::Left => outputs.into_iter().chain(one.outputs).collect(),
+                Side::Right => one.outputs.into_iter().chain(outputs).collect(),
+            };
+        }
+        Ok(Block { plan, bases, schema: many.schema, outputs, classes, taint, unique: BTreeSet::new() })
+    }
+
+    /// A residual condition compares columns of the same subject, by the shape rule.
+    fn residual(&self, left: &Block, right: &Block, residual: &[Expr]) -> Result<(Option<Expr>, (Level, usize, usize)), Refused> {
+        let bases: BTreeMap<String, Base> = left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
+        let mut shape = ShapeCheck::new(&bases, self.constants, self.sql);
+        let mut accepted = Vec::with_capacity(residual.len());
+        for expr in residual {
+            accepted.push(shape.predicate(expr).map_err(|finding| vec![finding])?);
+        }
+        Ok((accepted.into_iter().reduce(Expr::and), (shape.grade, shape.comparisons, shape.literals)))
+    }
+
+    /// Both datasets' policies must name each other for this unit.
+    fn agreed(&self, left: &Base, right: &Base, kind: &UnitKind, column: &Column) -> Result<(), Refused> {
+        for (base, use_) in [(left, Use::Join), (right, Use::Join)] {
+            if !base.allows(use_) {
+                return Err(self.use_not_granted(column, base, use_));
+            }
+        }
+        let (Some(a), Some(b)) = (&left.dataset, &right.dataset) else { return Ok(()) };
+        let names = |from: &DatasetId, to: &DatasetId| self.policy.datasets.get(from).is_some_and(|dataset| dataset.join_with.contains(&(to.clone(), kind.clone())));
+        if a == b || (names(a, b) && names(b, a)) {
+            return Ok(());
+        }
+        let span = column.spans.first().and_then(|span| crate::finding::SqlSpan::locate(self.sql, span));
+        Err(vec![Finding::new(Code::JoinNotAgreed).at(span).with("left", a.sql_name()).with("right", b.sql_name())])
+    }
+
+    fn plain_join_column(&self, base: &Base, column: &Column) -> Result<(), Refused> {
+        if matches!(base.kind, BaseKind::Declared(Role::Identifier)) || base.is_measure() {
+            return Err(self.not_joinable(column));
+        }
+        if base.allows(Use::Join) || base.allows(Use::Filter) { Ok(()) } else { Err(self.use_not_granted(column, base, Use::Join)) }
+    }
+
+    fn not_joinable(&self, column: &Column) -> Refused {
+        vec![join_refusal().at(first_span(self.sql, &Expr::Column(column.clone())))]
+    }
+
+    fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
+        vec![Finding::new(Code::UseNotGranted).at(first_span(self.sql, &Expr::Column(column.clone()))).with("column", base.name.clone()).with("use", wanted.to_string())]
+    }
+}
+
+/// On which side of the SQL's join the individuals stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+impl Keep {
+    fn join_type(self) -> JoinType {
+        match self {
+            Keep::Both => JoinType::Inner,
+            Keep::Left => JoinType::Left,
+            Keep::Right => JoinType::Right,
+            Keep::Either => JoinType::Full,
+            Keep::LeftIfMatched => JoinType::LeftSemi,
+            Keep::LeftIfUnmatched => JoinType::LeftAnti,
+        }
+    }
+}
+
+fn join_refusal() -> Finding {
+    Finding::new(Code::JoinNotAllowed).help("join on the unit key of both datasets, or on the unique key of an open table", "请按双方的主体标识关联，或按开放表的唯一键关联")
+}
+
+fn joined(left: LogicalPlan, right: LogicalPlan, join_type: JoinType, equated: &[(Column, Column)], residual: Option<Expr>) -> Result<LogicalPlan, Refused> {
+    let keys: (Vec<Column>, Vec<Column>) = equated.iter().cloned().unzip();
+    let builder = LogicalPlanBuilder::from(left);
+    let builder = if keys.0.is_empty() && residual.is_none() && join_type == JoinType::Inner { builder.cross_join(right) } else { builder.join_detailed(right, join_type, keys, residual, NullEquality::NullEqualsNothing) };
+    builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
+}
+
+/// Both inputs as one block, only to resolve the join's own condition.
+fn both_sides(left: &Block, right: &Block, join: &Join) -> Result<Block, Refused> {
+    let schema = left.schema.join(&right.schema).map_err(not_understood)?;
+    let _ = join;
+    Ok(Block {
+        plan: LogicalPlan::default(),
+        bases: left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect(),
+        schema: Arc::new(schema),
+        outputs: left.outputs.iter().chain(&right.outputs).cloned().collect(),
+        classes: Vec::new(),
+        taint: Taint::none(),
+        unique: BTreeSet::new(),
+    })
+}
+
+fn equation(bases: &BTreeMap<String, Base>, expr: &Expr) -> Option<(Column, Column)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
+    Some((bare_column(bases, left)?.clone(), bare_column(bases, right)?.clone()))
+}
+
+fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(datafusion_common::ScalarValue::Boolean(Some(true)), _))
+}
+
+fn mirrored(condition: Condition) -> Condition {
+    Condition { equated: condition.equated.into_iter().map(|(a, b)| (b, a)).collect(), residual: condition.residual }
+}
+
+fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
+    block.base(column).ok_or_else(internal)
+}
+
+/// Columns and classes of a side that may be missing in a row.
+fn mark_optional(bases: &mut BTreeMap<String, Base>, classes: &mut [Class], left: &Block, right: &Block, keep: Keep) {
+    for (missing, sides) in [(left, [Keep::Right, Keep::Either]), (right, [Keep::Left, Keep::Either])] {
+        if !sides.contains(&keep) {
+            continue;
+        }
+        for name in missing.bases.keys() {
+            if let Some(base) = bases.get_mut(name) {
+                base.optional = true;
+            }
+        }
+        for class in classes.iter_mut() {
+            if missing.classes.iter().any(|known| known.column == class.column) {
+                class.optional = true;
+            }
+        }
+    }
+}
+
+/// After an outer join the merged subject is whichever side has it.
+fn unify(plan: LogicalPlan, bases: &BTreeMap<String, Base>, classes: &mut [Class], merged: &[(String, String)], keep: Keep) -> datafusion_common::Result<LogicalPlan> {
+    if !matches!(keep, Keep::Right | Keep::Either) {
+        return Ok(plan);
+    }
+    let mut columns: Vec<Expr> = Vec::with_capacity(bases.len());
+    for name in bases.keys() {
+        let replaced = merged.iter().find(|(kept, _)| kept == name);
+        columns.push(match replaced {
+            Some((kept, other)) => coalesce(vec![base_column(kept), base_column(other)]).alias(kept),
+            None => base_column(name),
+        });
+    }
+    for class in classes.iter_mut() {
+        if merged.iter().any(|(kept, _)| *kept == class.column) {
+            class.optional = false;
+        }
+    }
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}

@@ -1,0 +1,286 @@
+//! Aggregates over a subject's own rows: every carried unit key is among the group keys, so nothing is released yet.
+//! Counts come out top-coded, sums and means as measures that obey the bins of what they add up.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion_common::DFSchema;
+use datafusion_common::ScalarValue;
+use datafusion_expr::Case;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Operator;
+use datafusion_expr::TryCast;
+use datafusion_expr::expr::AggregateFunction;
+use datafusion_functions_aggregate::expr_fn;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::Class;
+use crate::block::base_column;
+use crate::constant::is_constant;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::shape::ShapeCheck;
+use crate::shape::bare_column;
+use crate::shape::first_span;
+
+use super::Labeller;
+use super::Refused;
+use super::Relation;
+use super::internal;
+use super::not_understood;
+
+/// The block being put together.
+#[derive(Default)]
+struct Grouped {
+    group: Vec<Expr>,
+    calls: Vec<Expr>,
+    finish: Vec<Expr>,
+    bases: BTreeMap<String, Base>,
+    outputs: Vec<Expr>,
+}
+
+impl Labeller<'_> {
+    /// True when every class of subjects has its key among the group keys.
+    pub(super) fn groups_by_subject(&self, block: &Block, keys: &[Expr]) -> bool {
+        block.classes.iter().all(|class| class.kind.is_some() && keys.iter().any(|key| class_of(block, key) == Some(&class.column)))
+    }
+
+    pub(super) fn per_subject(&mut self, block: Block, keys: &[Expr], calls: &[Expr], schema: &Arc<DFSchema>) -> Result<Relation, Refused> {
+        let instance = self.instance();
+        let cap = self.rows_cap(&block);
+        let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
+        let mut grouped = Grouped::default();
+        let mut classes = Vec::with_capacity(block.classes.len());
+        for (index, class) in block.classes.iter().enumerate() {
+            let name = format!("p{instance}__unit{index}");
+            let base = block.bases.get(&class.column).ok_or_else(internal)?;
+            grouped.keep(&name, base_column(&class.column), unit_base(base, &name));
+            classes.push(Class { column: name, clustered: false, ..class.clone() });
+        }
+        let mut refused = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            let name = format!("p{instance}_k{index}");
+            match class_of(&block, key) {
+                Some(hidden) => {
+                    let class = block.classes.iter().position(|class| class.column == *hidden).ok_or_else(internal)?;
+                    let hidden = format!("p{instance}__unit{class}");
+                    let base = bare_column(&block.bases, key).and_then(|column| block.base(column)).ok_or_else(internal)?;
+                    grouped.keep(&name, key.clone(), Base { kind: kind_with_class(base, &hidden), ..base.clone() });
+                }
+                None => match shape.group_key(key) {
+                    Ok(expr) => {
+                        let base = key_base(&block, key, schema.field(index).data_type(), shape.grade);
+                        grouped.keep(&name, expr, base);
+                    }
+                    Err(finding) => refused.push(finding),
+                },
+            }
+            grouped.outputs.push(base_column(&name));
+        }
+        for (index, call) in calls.iter().enumerate() {
+            let Expr::AggregateFunction(call) = call.clone().unalias() else { return Err(internal()) };
+            let name = format!("p{instance}_a{index}");
+            let target = schema.field(keys.len() + index).data_type();
+            match own_rows(&call, &mut shape, &block, target, cap, self.sql) {
+                Ok((aggregate, finish, base)) => grouped.add(&name, aggregate, finish, base),
+                Err(finding) => refused.push(finding),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let mut taint = block.taint.clone();
+        taint.grade = taint.grade.max(shape.grade);
+        taint.comparisons += shape.comparisons;
+        taint.literals += shape.literals;
+        let mut builder = LogicalPlanBuilder::from(block.plan.clone());
+        for class in block.classes.iter().filter(|class| class.optional) {
+            builder = builder.filter(Expr::IsNotNull(Box::new(base_column(&class.column)))).map_err(not_understood)?;
+        }
+        for class in &mut classes {
+            class.optional = false;
+        }
+        let plan = builder.aggregate(grouped.group, grouped.calls).and_then(|builder| builder.project(grouped.finish)).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        Ok(Relation::Block(Box::new(Block { plan, bases: grouped.bases, schema: Arc::clone(schema), outputs: grouped.outputs, classes, taint, unique: BTreeSet::new() })))
+    }
+
+    /// The smallest `max_rows_per_subject` of the datasets read.
+    fn rows_cap(&self, block: &Block) -> u32 {
+        block.taint.datasets.iter().filter_map(|id| self.policy.datasets.get(id)).map(|dataset| dataset.max_rows_per_subject).min().unwrap_or(1).max(1)
+    }
+}
+
+impl Grouped {
+    fn keep(&mut self, name: &str, expr: Expr, base: Base) {
+        self.group.push(expr.alias(name));
+        self.finish.push(base_column(name));
+        self.bases.insert(name.to_owned(), base);
+    }
+
+    fn add(&mut self, name: &str, aggregates: Vec<(String, Expr)>, finish: impl FnOnce(&str) -> Expr, base: Base) {
+        for (suffix, aggregate) in aggregates {
+            self.calls.push(aggregate.alias(format!("{name}{suffix}")));
+        }
+        self.finish.push(finish(name).alias(name));
+        self.bases.insert(name.to_owned(), base);
+        self.outputs.push(base_column(name));
+    }
+}
+
+type OwnRows = (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>, Base);
+
+/// One aggregate over a subject's own rows.
+fn own_rows(call: &AggregateFunction, shape: &mut ShapeCheck<'_>, block: &Block, target: &DataType, cap: u32, sql: &str) -> Result<OwnRows, Finding> {
+    let params = &call.params;
+    let span = params.args.iter().find_map(|arg| first_span(sql, arg));
+    let refused = || {
+        Finding::new(Code::AggregateNotDecomposable)
+            .at(span)
+            .with("function", call.func.name())
+            .help("per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure", "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX")
+    };
+    if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
+        return Err(refused());
+    }
+    let filter = params.filter.as_ref().map(|filter| shape.predicate(filter)).transpose()?;
+    let [arg] = params.args.as_slice() else { return Err(refused()) };
+    let column = bare_column(&block.bases, arg);
+    let base = column.and_then(|column| block.base(column));
+    if call.func.name() == "count" {
+        let counted = match base {
+            None if is_constant(arg) => Expr::Literal(ScalarValue::Int64(Some(1)), None),
+            Some(base) if !base.uses.is_empty() => arg.clone(),
+            _ => return Err(refused()),
+        };
+        shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
+        let counted = conditional(counted, filter);
+        let finish = move |name: &str| capped(base_column(&format!("{name}_n")), cap);
+        return Ok((vec![("_n".to_owned(), expr_fn::count(counted))], Box::new(finish), count_base(block, cap)));
+    }
+    let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
+    let (low, high) = base.range.ok_or_else(refused)?;
+    shape.grade = shape.grade.max(base.grade);
+    let places = i8::try_from(base.scale.min(6)).unwrap_or(6);
+    let exact = TryCast::new(Box::new(base_column(&column.map(|column| column.name.clone()).unwrap_or_default())), DataType::Decimal128(28, places));
+    let value = conditional(Expr::TryCast(exact), filter);
+    let target = target.clone();
+    let cast = move |expr: Expr| Expr::TryCast(TryCast::new(Box::new(expr), target));
+    let single = |aggregate: Expr, cast: Box<dyn FnOnce(Expr) -> Expr>| -> (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>) {
+        (vec![("_v".to_owned(), aggregate)], Box::new(move |name: &str| cast(base_column(&format!("{name}_v")))))
+    };
+    let most = i64::from(cap);
+    let (aggregates, finish, range): (_, Box<dyn FnOnce(&str) -> Expr>, _) = match call.func.name() {
+        "sum" => {
+            let (aggregates, finish) = single(expr_fn::sum(value), Box::new(cast));
+            let widest = (low.checked_mul_i64(most).ok_or_else(refused)?.min(low), high.checked_mul_i64(most).ok_or_else(refused)?.max(high));
+            (aggregates, finish, widest)
+        }
+        "min" => {
+            let (aggregates, finish) = single(expr_fn::min(value), Box::new(cast));
+            (aggregates, finish, (low, high))
+        }
+        "max" => {
+            let (aggregates, finish) = single(expr_fn::max(value), Box::new(cast));
+            (aggregates, finish, (low, high))
+        }
+        "avg" => {
+            let aggregates = vec![("_s".to_owned(), expr_fn::sum(value.clone())), ("_n".to_owned(), expr_fn::count(value))];
+            let float = |column: String| Expr::TryCast(TryCast::new(Box::new(base_column(&column)), DataType::Float64));
+            let finish = move |name: &str| cast(datafusion_expr::binary_expr(float(format!("{name}_s")), Operator::Divide, float(format!("{name}_n"))));
+            (aggregates, Box::new(finish), (low, high))
+        }
+        _ => return Err(refused()),
+    };
+    let measured = Base { kind: BaseKind::SubjectMeasure, mask: None, range: Some(range), data_type: cast_type(&params.args, call, base), optional: false, ..base.clone() };
+    Ok((aggregates, finish, measured))
+}
+
+/// The column type that the fold will meet: sums and means keep the type that the SQL promised.
+fn cast_type(_args: &[Expr], call: &AggregateFunction, base: &Base) -> DataType {
+    match (call.func.name(), &base.data_type) {
+        ("avg", DataType::Decimal128(precision, scale)) => DataType::Decimal128((precision + 4).min(38), (scale + 4).min(38)),
+        ("avg", _) => DataType::Float64,
+        ("sum", DataType::Decimal128(precision, scale)) => DataType::Decimal128((precision + 10).min(38), *scale),
+        (_, other) => other.clone(),
+    }
+}
+
+fn conditional(value: Expr, filter: Option<Expr>) -> Expr {
+    match filter {
+        None => value,
+        Some(filter) => Expr::Case(Case::new(None, vec![(Box::new(filter), Box::new(value))], None)),
+    }
+}
+
+fn capped(count: Expr, cap: u32) -> Expr {
+    let most = || Expr::Literal(ScalarValue::Int64(Some(i64::from(cap))), None);
+    let above = datafusion_expr::binary_expr(count.clone(), Operator::Gt, most());
+    Expr::Case(Case::new(None, vec![(Box::new(above), Box::new(most()))], Some(Box::new(count))))
+}
+
+fn count_base(block: &Block, cap: u32) -> Base {
+    Base {
+        name: "count".to_owned(),
+        kind: BaseKind::SubjectCount,
+        uses: BTreeSet::from([Use::Filter, Use::Group, Use::Aggregate]),
+        grade: block.taint.grade,
+        dataset: None,
+        optional: false,
+        data_type: DataType::Int64,
+        mask: None,
+        range: Some((Fixed::ZERO, Fixed::from_i64(i64::from(cap)))),
+        bins: None,
+        scale: 0,
+        coded: false,
+    }
+}
+
+fn unit_base(base: &Base, name: &str) -> Base {
+    Base { kind: kind_with_class(base, name), optional: false, ..base.clone() }
+}
+
+fn kind_with_class(base: &Base, hidden: &str) -> BaseKind {
+    match &base.kind {
+        BaseKind::UnitKey { kind, .. } => BaseKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() },
+        other => other.clone(),
+    }
+}
+
+/// The hidden column of the class that a bare unit key belongs to.
+fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
+    let base = block.base(bare_column(&block.bases, key)?)?;
+    match &base.kind {
+        BaseKind::UnitKey { class, .. } => Some(class),
+        BaseKind::Declared(_) | BaseKind::SubjectCount | BaseKind::SubjectMeasure | BaseKind::Released { .. } => None,
+    }
+}
+
+/// What a group key is above the fold: the column itself keeps its facts, a coarser form becomes a dimension.
+fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Base {
+    if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
+        return Base { data_type: data_type.clone(), ..base.clone() };
+    }
+    Base {
+        name: "key".to_owned(),
+        kind: BaseKind::Declared(Role::Dimension),
+        uses: BTreeSet::from([Use::Filter, Use::Group]),
+        grade,
+        dataset: None,
+        optional: false,
+        data_type: data_type.clone(),
+        mask: None,
+        range: None,
+        bins: None,
+        scale: 0,
+        coded: false,
+    }
+}

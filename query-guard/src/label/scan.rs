@@ -1,0 +1,148 @@
+//! Scans: row filters on raw values, then masks, hidden unit columns, and the facts every rule reads.
+//! It decides what a scan is (open or individual); it does not judge what is done with it.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion_common::Column;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::TableScan;
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Release;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::Class;
+use crate::block::Taint;
+use crate::block::base_column;
+use crate::catalog::GrantedSource;
+use crate::catalog::column_type;
+use crate::catalog::sealed_source;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::mask::masked;
+use crate::row_filter::row_filter;
+
+use super::Labeller;
+use super::Refused;
+use super::Relation;
+use super::internal;
+use super::not_understood;
+
+impl Labeller<'_> {
+    pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Relation, Refused> {
+        let granted = scan.source.downcast_ref::<GrantedSource>().ok_or_else(internal)?;
+        let dataset = self.policy.datasets.get(&granted.dataset).ok_or_else(internal)?;
+        if dataset.release == Release::None {
+            return Err(vec![Finding::new(Code::ControlNotAvailable).with("dataset", dataset.id.sql_name())]);
+        }
+        let visible: Vec<&EffectiveColumn> = dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
+        let open = dataset.release == Release::RowsOpen && dataset.membership <= Level(1) && visible.iter().all(|column| column.grade <= Level(1));
+        let instance = self.instance();
+        let mut bases = BTreeMap::new();
+        let mut projection = Vec::new();
+        let classes = if open { Vec::new() } else { hidden_units(dataset, instance, &mut bases, &mut projection) };
+        let mut outputs = Vec::with_capacity(visible.len());
+        for column in visible {
+            let name = format!("s{instance}_{}", column.name);
+            projection.push(masked(raw(&column.name), column, dataset, self.today).alias(&name));
+            bases.insert(name.clone(), self.declared(column, dataset, &classes, open));
+            outputs.push(base_column(&name));
+        }
+        let mut taint = Taint::none();
+        if !open {
+            taint.datasets.insert(dataset.id.clone());
+            taint.grade = dataset.membership;
+        }
+        let plan = self.raw_rows(dataset, open, &mut taint)?;
+        let plan = LogicalPlanBuilder::from(plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        let unique = if dataset.row_filters.is_empty() || open { dataset.unique.iter().map(|set| set.iter().map(|column| format!("s{instance}_{column}")).collect()).collect() } else { BTreeSet::new() };
+        let schema = Arc::clone(&scan.projected_schema);
+        if outputs.len() != schema.fields().len() {
+            return Err(internal());
+        }
+        Ok(Relation::Block(Box::new(Block { plan, bases, schema, outputs, classes, taint, unique })))
+    }
+
+    /// The sealed table under its row filters, rows without subject dropped.
+    fn raw_rows(&self, dataset: &EffectiveDataset, open: bool, taint: &mut Taint) -> Result<LogicalPlan, Refused> {
+        let mut builder = LogicalPlanBuilder::scan(dataset.id.sql_name(), Arc::new(sealed_source(dataset)), None).map_err(not_understood)?;
+        for filter in &dataset.row_filters {
+            let (condition, columns) = row_filter(&filter.sql, dataset).map_err(|finding| vec![finding])?;
+            if !filter.jurisdiction {
+                let grades = dataset.columns.iter().filter(|column| columns.contains(&column.name)).map(|column| column.grade);
+                taint.grade = grades.fold(taint.grade, Level::max);
+            }
+            builder = builder.filter(condition).map_err(not_understood)?;
+        }
+        if !open {
+            for unit in &dataset.units {
+                builder = builder.filter(Expr::IsNotNull(Box::new(raw(&unit.column)))).map_err(not_understood)?;
+            }
+        }
+        builder.build().map_err(not_understood)
+    }
+
+    fn declared(&self, column: &EffectiveColumn, dataset: &EffectiveDataset, classes: &[Class], open: bool) -> Base {
+        let unit = dataset.units.iter().zip(classes).find(|(unit, _)| unit.column == column.name);
+        let kind = match unit {
+            Some((unit, class)) if !open => BaseKind::UnitKey { kind: unit.kind.clone(), class: class.column.clone() },
+            _ => BaseKind::Declared(column.role),
+        };
+        Base {
+            name: column.name.clone(),
+            kind,
+            uses: column.uses.clone(),
+            grade: column.grade_after,
+            dataset: Some(dataset.id.clone()),
+            optional: false,
+            data_type: column_type(column, dataset),
+            mask: column.mask.clone(),
+            range: column.range,
+            bins: column.bins,
+            scale: column.scale,
+            coded: column.coded,
+        }
+    }
+}
+
+/// One hidden column per privacy unit; a dataset without unit has one class whose subjects are its rows.
+fn hidden_units(dataset: &EffectiveDataset, instance: usize, bases: &mut BTreeMap<String, Base>, projection: &mut Vec<Expr>) -> Vec<Class> {
+    if dataset.units.is_empty() {
+        return vec![Class { kind: None, column: format!("s{instance}__row"), clustered: false, optional: false }];
+    }
+    let mut classes = Vec::with_capacity(dataset.units.len());
+    for (index, unit) in dataset.units.iter().enumerate() {
+        let name = format!("s{instance}__unit{index}");
+        projection.push(raw(&unit.column).alias(&name));
+        bases.insert(
+            name.clone(),
+            Base {
+                name: unit.column.clone(),
+                kind: BaseKind::UnitKey { kind: unit.kind.clone(), class: name.clone() },
+                uses: BTreeSet::new(),
+                grade: Level(1),
+                dataset: Some(dataset.id.clone()),
+                optional: false,
+                data_type: arrow::datatypes::DataType::Int64,
+                mask: None,
+                range: None,
+                bins: None,
+                scale: 0,
+                coded: false,
+            },
+        );
+        classes.push(Class { kind: Some(unit.kind.clone()), column: name, clustered: unit.clustered && index == 0, optional: false });
+    }
+    classes
+}
+
+fn raw(name: &str) -> Expr {
+    Expr::Column(Column::from_name(name))
+}

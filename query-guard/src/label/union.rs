@@ -1,0 +1,167 @@
+//! UNION ALL of individuals with the same units: an OR over rows, one class of subjects.
+//! Measures must be base columns in every branch; a literal may only stand where a key stands.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Union;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::Class;
+use crate::block::Taint;
+use crate::block::base_column;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::shape::bare_column;
+use crate::shape::first_span;
+
+use super::Labeller;
+use super::Refused;
+use super::Relation;
+use super::internal;
+use super::not_understood;
+
+impl Labeller<'_> {
+    pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Relation, Refused> {
+        let mut branches = Vec::with_capacity(union.inputs.len());
+        for input in &union.inputs {
+            branches.push(self.label(input)?);
+        }
+        let individual = branches.iter().any(|branch| matches!(branch, Relation::Block(block) if block.is_individual()));
+        if !individual {
+            return self.rebuild_over(plan, branches);
+        }
+        let mut blocks = Vec::with_capacity(branches.len());
+        for branch in branches {
+            match branch {
+                Relation::Block(block) if block.is_individual() => blocks.push(*block),
+                _ => return Err(vec![union_refusal()]),
+            }
+        }
+        self.one_class(blocks, union)
+    }
+
+    fn one_class(&mut self, blocks: Vec<Block>, union: &Union) -> Result<Relation, Refused> {
+        let instance = self.instance();
+        let kinds = |block: &Block| block.classes.iter().map(|class| class.kind.clone()).collect::<Vec<_>>();
+        let first = blocks.first().ok_or_else(internal)?;
+        let units = kinds(first);
+        let distinct = units.iter().collect::<BTreeSet<_>>().len() == units.len();
+        if !distinct || units.contains(&None) || blocks.iter().any(|block| kinds(block) != units) {
+            return Err(vec![union_refusal()]);
+        }
+        let hidden: Vec<String> = (0..units.len()).map(|index| format!("u{instance}__unit{index}")).collect();
+        let mut bases: BTreeMap<String, Base> = BTreeMap::new();
+        for (name, class) in hidden.iter().zip(&first.classes) {
+            let base = first.bases.get(&class.column).ok_or_else(internal)?;
+            bases.insert(name.clone(), with_class(base, name));
+        }
+        let names: Vec<String> = (0..union.schema.fields().len()).map(|index| format!("u{instance}_{index}")).collect();
+        for (index, name) in names.iter().enumerate() {
+            bases.insert(name.clone(), self.position(&blocks, index, &hidden, union)?);
+        }
+        let mut taint = Taint::none();
+        let mut plans = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            taint.absorb(&block.taint);
+            let units = block.classes.iter().zip(&hidden).map(|(class, name)| base_column(&class.column).alias(name));
+            let columns = block.outputs.iter().zip(&names).map(|(output, name)| output.clone().alias(name));
+            let projection: Vec<Expr> = units.chain(columns).collect();
+            plans.push(Arc::new(LogicalPlanBuilder::from(block.plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_understood)?));
+        }
+        let classes = units.into_iter().zip(&hidden).map(|(kind, column)| Class { kind, column: column.clone(), clustered: false, optional: true }).collect();
+        let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_understood)?);
+        let outputs = names.iter().map(|name| base_column(name)).collect();
+        Ok(Relation::Block(Box::new(Block { plan, bases, schema: Arc::clone(&union.schema), outputs, classes, taint, unique: BTreeSet::new() })))
+    }
+
+    /// What one output position is, over all branches: the same kind of base column everywhere, or a key with literals.
+    fn position(&self, blocks: &[Block], index: usize, hidden: &[String], union: &Union) -> Result<Base, Refused> {
+        let mut merged: Option<Base> = None;
+        let mut literals = false;
+        for block in blocks {
+            let output = block.outputs.get(index).ok_or_else(internal)?;
+            let refused = || vec![union_refusal().at(first_span(self.sql, output))];
+            if self.constants.value(output).map_err(|finding| vec![finding])?.is_some() {
+                literals = true;
+                continue;
+            }
+            let base = bare_column(&block.bases, output).and_then(|column| block.base(column)).ok_or_else(refused)?;
+            let base = match &base.kind {
+                BaseKind::UnitKey { class, .. } => {
+                    let position = block.classes.iter().position(|known| known.column == *class).ok_or_else(internal)?;
+                    with_class(base, hidden.get(position).ok_or_else(internal)?)
+                }
+                _ => base.clone(),
+            };
+            merged = Some(match merged {
+                None => base,
+                Some(known) => combine(known, &base).ok_or_else(refused)?,
+            });
+        }
+        let base = match (merged, literals) {
+            (Some(base), false) => base,
+            (Some(base), true) if matches!(base.kind, BaseKind::Declared(_)) && !base.is_measure() => base,
+            (Some(_), true) => return Err(vec![union_refusal()]),
+            (None, _) => label_base(),
+        };
+        Ok(Base { data_type: union.schema.field(index).data_type().clone(), dataset: None, ..base })
+    }
+}
+
+fn union_refusal() -> Finding {
+    Finding::new(Code::OperationOverIndividuals).with("operation", "UNION").help(
+        "aggregate each branch first, or unite bare columns of datasets with the same unit",
+        "请先对各分支分别聚合，或只合并同一主体数据集的原始字段",
+    )
+}
+
+fn with_class(base: &Base, hidden: &str) -> Base {
+    let kind = match &base.kind {
+        BaseKind::UnitKey { kind, .. } => BaseKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() },
+        other => other.clone(),
+    };
+    Base { kind, ..base.clone() }
+}
+
+/// The stricter of two facts; `None` when they cannot share a position.
+fn combine(left: Base, right: &Base) -> Option<Base> {
+    let same = left.kind == right.kind && left.mask == right.mask && left.bins == right.bins && left.scale == right.scale && left.coded == right.coded;
+    if !same {
+        return None;
+    }
+    let range = match (left.range, right.range) {
+        (Some((low, high)), Some((other_low, other_high))) => Some((low.min(other_low), high.max(other_high))),
+        _ => None,
+    };
+    let uses = left.uses.intersection(&right.uses).copied().collect();
+    Some(Base { range, uses, grade: left.grade.max(right.grade), optional: left.optional || right.optional, ..left })
+}
+
+/// A position that holds literals in every branch: a label.
+fn label_base() -> Base {
+    Base {
+        name: "label".to_owned(),
+        kind: BaseKind::Declared(Role::Dimension),
+        uses: BTreeSet::from([Use::Group, Use::Filter]),
+        grade: Level(1),
+        dataset: None,
+        optional: false,
+        data_type: arrow::datatypes::DataType::Utf8,
+        mask: None,
+        range: None,
+        bins: None,
+        scale: 0,
+        coded: false,
+    }
+}
+

@@ -1,0 +1,38 @@
+//! The query guard of Obscura: decides which SQL may run over sealed records about individuals, and what of its result leaves.
+//! It executes nothing, does no I/O, reads no clock and opens no file.
+//!
+//! ```text
+//! SQL -> Statement -> plan -> labelled blocks -> boundaries -> GuardedPlan | findings
+//!                                  (engine runs a stage) -> Cells -> Stage::release -> ReleasedTable
+//! ```
+//!
+//! Reading order: `guard` (the pipeline), `label` (zones and boundaries), `shape` (conditions and group keys), `atoms`
+//! (the normal form of aggregates), `cell` (the fold), `control` (what is withheld and rounded), `plan` (what may run).
+
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic"))]
+
+mod atoms;
+mod block;
+mod catalog;
+mod cell;
+mod constant;
+pub mod control;
+pub mod finding;
+mod functions;
+pub mod guard;
+mod label;
+mod mask;
+pub mod plan;
+mod rewrite;
+mod row_filter;
+mod shape;
+pub mod statement;
+
+pub use catalog::ReleasedSource;
+pub use catalog::SealedSource;
+pub use catalog::sealed_type;
+pub use cell::CELL_FOLD_NAME;
+pub use cell::CellFold;
+pub use mask::MASK_NAME;
+pub use mask::Secrets;
+pub use mask::bind_secrets;

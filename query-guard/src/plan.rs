@@ -1,0 +1,177 @@
+//! The guard's answer as something that can be run: stages that end in cells, and what is done with released tables.
+//! Only the guard makes a [`GuardedPlan`]; nothing else is executed.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use datafusion_expr::LogicalPlan;
+use obscura_policies::effective::Dominance;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::UnitKind;
+
+use crate::atoms::Formula;
+
+/// An admitted query: an ordered list of stages, then post-processing over their released tables.
+///
+/// INVARIANT(only-guarded-plans-run): fields are private and there is no public constructor.
+#[derive(Debug, Clone)]
+pub struct GuardedPlan {
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) post: LogicalPlan,
+    pub(crate) scans: BTreeMap<DatasetId, BTreeSet<String>>,
+    pub(crate) treatments: Vec<Treatment>,
+    pub(crate) cost: Cost,
+}
+
+impl GuardedPlan {
+    /// The stages, in the order in which they run.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// What is done with the released tables; reads nothing else but open data.
+    #[must_use]
+    pub fn post(&self) -> &LogicalPlan {
+        &self.post
+    }
+
+    /// The datasets read, and the columns of each: the keys a job asks for are those of these columns.
+    #[must_use]
+    pub fn scans(&self) -> &BTreeMap<DatasetId, BTreeSet<String>> {
+        &self.scans
+    }
+
+    /// How each output column is treated.
+    #[must_use]
+    pub fn treatments(&self) -> &[Treatment] {
+        &self.treatments
+    }
+
+    /// Cost class.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+}
+
+/// How costly a plan is, from its shape alone: never from statistics of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cost {
+    /// One scan.
+    S,
+    /// Joins or several boundaries.
+    M,
+    /// Many of them.
+    L,
+}
+
+/// How one output column was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Treatment {
+    /// Name of the output column.
+    pub column: String,
+    /// Arrow type.
+    pub data_type: DataType,
+    /// Controls applied, in order.
+    pub controls: Vec<&'static str>,
+}
+
+/// One boundary: an ordinary plan that ends in cells, and the controls its cells must pass.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    pub(crate) name: String,
+    pub(crate) plan: LogicalPlan,
+    pub(crate) keys: Vec<KeyColumn>,
+    pub(crate) classes: Vec<StageClass>,
+    pub(crate) atoms: Vec<StageAtom>,
+    /// The atom of all rows: its contributors are the group's subjects.
+    pub(crate) rows_atom: usize,
+    pub(crate) columns: Vec<ReleasedColumn>,
+    pub(crate) controls: StageControls,
+}
+
+impl Stage {
+    /// Name under which later plans read the released table.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The plan that computes the cells.
+    #[must_use]
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// The controls its cells must pass.
+    #[must_use]
+    pub fn controls(&self) -> &StageControls {
+        &self.controls
+    }
+
+    /// The classes of subjects, and how many each cell needs.
+    #[must_use]
+    pub fn classes(&self) -> &[StageClass] {
+        &self.classes
+    }
+
+    /// True when the plan relies on every subject's rows standing together at the scan.
+    #[must_use]
+    pub fn needs_clustered_input(&self) -> bool {
+        self.classes.iter().any(|class| class.clustered)
+    }
+}
+
+/// A group key of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyColumn {
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+}
+
+/// One class of subjects of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageClass {
+    /// Kind of subject; `None` when each row is its own.
+    pub unit: Option<UnitKind>,
+    /// Fewest subjects a cell must rest on.
+    pub subjects_min: u32,
+    pub(crate) cells: String,
+    pub(crate) clustered: bool,
+}
+
+/// An atom as the control step knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StageAtom {
+    /// Counts rows rather than adding up a measure.
+    pub(crate) counts: bool,
+    /// Decimal places of its whole-number values.
+    pub(crate) scale: u8,
+    /// Width of the declared range, for rounding sums.
+    pub(crate) width: Fixed,
+}
+
+/// A released column: name, type, and how it is made from atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ReleasedColumn {
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+    pub(crate) formula: Formula,
+}
+
+/// The controls of one stage, all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageControls {
+    /// Strictest grade read.
+    pub grade: Level,
+    /// Dominance rule, if one applies.
+    pub dominance: Option<Dominance>,
+    /// Base that counts are rounded to.
+    pub rounding: Option<u32>,
+    /// Most cells that leave.
+    pub cells_max: Option<u32>,
+}

@@ -1,0 +1,417 @@
+//! The shape rule: which conditions and group keys may stand over individuals (disclosure-model, section 4).
+//!
+//! Pseudo-random subsets of people are how tables are reconstructed, so the rule holds for every column whatever its
+//! grade. What is accepted comes back rewritten so that it is total: it yields NULL where it might have failed.
+//!
+//! Danger it answers: `md5(name) < '8'`, `salary % 97 = 13`, `person_id = 4711`, `age <> 107`.
+//! Refused: `where floor(100 * power(age, 0.7)) = 3`. Accepted: `where age >= 60 and dept in ('tax', 'health')`.
+
+use std::collections::BTreeMap;
+
+use datafusion_common::Column;
+use datafusion_common::ScalarValue;
+use datafusion_expr::Between;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Case;
+use datafusion_expr::Expr;
+use datafusion_expr::Like;
+use datafusion_expr::Operator;
+use datafusion_expr::TryCast;
+use datafusion_expr::expr::InList;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::constant::Constants;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::finding::SqlSpan;
+
+mod edges;
+mod generaliser;
+
+use generaliser::Generalised;
+
+/// Most literals in one IN list.
+const IN_LIST_MAX: usize = 32;
+/// Fewest characters before the wildcard of a LIKE pattern.
+const LIKE_PREFIX_MIN: usize = 2;
+
+/// Checks expressions over one block's base columns and adds up what they read.
+pub(crate) struct ShapeCheck<'a> {
+    bases: &'a BTreeMap<String, Base>,
+    constants: Constants,
+    sql: &'a str,
+    /// Strictest grade read so far.
+    pub(crate) grade: Level,
+    /// Comparisons so far.
+    pub(crate) comparisons: usize,
+    /// Literals so far.
+    pub(crate) literals: usize,
+}
+
+impl<'a> ShapeCheck<'a> {
+    pub(crate) fn new(bases: &'a BTreeMap<String, Base>, constants: Constants, sql: &'a str) -> Self {
+        ShapeCheck { bases, constants, sql, grade: Level(1), comparisons: 0, literals: 0 }
+    }
+
+    /// Accepts a condition, or says why not.
+    ///
+    /// # Errors
+    /// The finding that refuses it.
+    pub(crate) fn predicate(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+        if let Some(value) = self.constants.value(expr)? {
+            return match value {
+                ScalarValue::Boolean(_) | ScalarValue::Null => Ok(Expr::Literal(value, None)),
+                _ => Err(self.not_allowed(expr)),
+            };
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match expr {
+            Expr::Alias(alias) => self.predicate(&alias.expr),
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+                let left = self.predicate(left)?;
+                let right = self.predicate(right)?;
+                Ok(datafusion_expr::binary_expr(left, *op, right))
+            }
+            Expr::Not(inner) => Ok(Expr::Not(Box::new(self.predicate(inner)?))),
+            Expr::IsTrue(inner) => Ok(Expr::IsTrue(Box::new(self.predicate(inner)?))),
+            Expr::IsFalse(inner) => Ok(Expr::IsFalse(Box::new(self.predicate(inner)?))),
+            Expr::IsUnknown(inner) => Ok(Expr::IsUnknown(Box::new(self.predicate(inner)?))),
+            Expr::IsNotTrue(inner) => Ok(Expr::IsNotTrue(Box::new(self.predicate(inner)?))),
+            Expr::IsNotFalse(inner) => Ok(Expr::IsNotFalse(Box::new(self.predicate(inner)?))),
+            Expr::IsNotUnknown(inner) => Ok(Expr::IsNotUnknown(Box::new(self.predicate(inner)?))),
+            Expr::IsNull(inner) => Ok(Expr::IsNull(Box::new(self.presence(inner)?))),
+            Expr::IsNotNull(inner) => Ok(Expr::IsNotNull(Box::new(self.presence(inner)?))),
+            Expr::Column(column) => self.flag(column),
+            Expr::BinaryExpr(binary) => self.comparison(expr, binary),
+            Expr::Between(between) => self.between(between),
+            Expr::InList(list) => self.in_list(list),
+            Expr::Like(like) => self.like(expr, like),
+            other => Err(self.not_allowed(other)),
+        }
+    }
+
+    /// Accepts a group key, or says why not.
+    ///
+    /// # Errors
+    /// The finding that refuses it.
+    pub(crate) fn group_key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+        if let Some(value) = self.constants.value(expr)? {
+            return Ok(Expr::Literal(value, None));
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard goes on to the generalisers, which deny")]
+        match expr {
+            Expr::Alias(alias) => self.group_key(&alias.expr),
+            Expr::Case(case) => self.label_case(expr, case),
+            Expr::ScalarFunction(call) if call.name() == "coalesce" => self.coalesce_key(expr, &call.args),
+            other => {
+                let generalised = self.generalise(other).map_err(|finding| as_group_key(finding, other))?;
+                self.require(&generalised, Use::Group)?;
+                self.key_step(&generalised)?;
+                self.grade = self.grade.max(generalised.base.grade);
+                Ok(generalised.expr)
+            }
+        }
+    }
+
+    /// `CASE WHEN condition THEN 'label' ... END`: the labels are constants, the conditions obey the rule.
+    fn label_case(&mut self, expr: &Expr, case: &Case) -> Result<Expr, Finding> {
+        let mut branches = Vec::with_capacity(case.when_then_expr.len());
+        for (when, then) in &case.when_then_expr {
+            let condition = match &case.expr {
+                Some(operand) => datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone()),
+                None => (**when).clone(),
+            };
+            let label = self.label(expr, then)?;
+            branches.push((Box::new(self.predicate(&condition)?), Box::new(label)));
+        }
+        let otherwise = match &case.else_expr {
+            Some(label) => Some(Box::new(self.label(expr, label)?)),
+            None => None,
+        };
+        Ok(Expr::Case(Case::new(None, branches, otherwise)))
+    }
+
+    /// A label is a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`).
+    fn label(&mut self, whole: &Expr, label: &Expr) -> Result<Expr, Finding> {
+        match self.constants.value(label)? {
+            Some(value) => Ok(Expr::Literal(value, None)),
+            None => self.group_key(label).map_err(|finding| as_group_key(finding, whole)),
+        }
+    }
+
+    fn coalesce_key(&mut self, whole: &Expr, args: &[Expr]) -> Result<Expr, Finding> {
+        let [key, fallback] = args else { return Err(self.key_not_allowed(whole)) };
+        let Some(fallback) = self.constants.value(fallback)? else { return Err(self.key_not_allowed(whole)) };
+        let key = self.group_key(key)?;
+        let missing = Expr::IsNull(Box::new(key.clone()));
+        Ok(Expr::Case(Case::new(None, vec![(Box::new(missing), Box::new(Expr::Literal(fallback, None)))], Some(Box::new(key)))))
+    }
+
+    /// `IS NULL` looks at a bare column; on a unit key it says whether an outer join found the subject.
+    fn presence(&mut self, inner: &Expr) -> Result<Expr, Finding> {
+        let Expr::Column(column) = inner else { return Err(self.not_allowed(inner)) };
+        let base = self.known(column)?;
+        if !matches!(base.kind, BaseKind::UnitKey { .. }) && !base.allows(Use::Filter) && !base.allows(Use::Aggregate) {
+            return Err(self.use_not_granted(column, base, Use::Filter));
+        }
+        self.count(base.grade, 1, 0);
+        Ok(inner.clone())
+    }
+
+    /// A boolean column stands for itself.
+    fn flag(&mut self, column: &Column) -> Result<Expr, Finding> {
+        let base = self.known(column)?;
+        if base.data_type != arrow::datatypes::DataType::Boolean {
+            return Err(self.not_allowed(&Expr::Column(column.clone())));
+        }
+        if !base.allows(Use::Filter) {
+            return Err(self.use_not_granted(column, base, Use::Filter));
+        }
+        self.count(base.grade, 1, 1);
+        Ok(Expr::Column(column.clone()))
+    }
+
+    fn comparison(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
+        let Some(mirrored) = mirror(binary.op) else { return Err(self.not_allowed(whole)) };
+        let left = self.constants.value(&binary.left)?;
+        let right = self.constants.value(&binary.right)?;
+        match (left, right) {
+            (None, Some(literal)) => self.against_literal(&binary.left, binary.op, &literal),
+            (Some(literal), None) => self.against_literal(&binary.right, mirrored, &literal),
+            _ => self.between_columns(whole, binary),
+        }
+    }
+
+    fn against_literal(&mut self, side: &Expr, op: Operator, literal: &ScalarValue) -> Result<Expr, Finding> {
+        let generalised = self.generalise(side)?;
+        self.require(&generalised, Use::Filter)?;
+        self.on_edge(&generalised, op, literal)?;
+        self.count(generalised.base.grade, 1, 1);
+        Ok(datafusion_expr::binary_expr(generalised.expr, op, Expr::Literal(literal.clone(), None)))
+    }
+
+    /// Two columns of the same subject, or a measure against a released value.
+    fn between_columns(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
+        if let Some(expr) = self.against_released(binary)? {
+            return Ok(expr);
+        }
+        let left = self.moved_column(&binary.left).ok_or_else(|| self.not_allowed(whole))?;
+        let right = self.moved_column(&binary.right).ok_or_else(|| self.not_allowed(whole))?;
+        for (column, _) in [&left, &right] {
+            let base = self.known(column)?;
+            if matches!(base.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier)) {
+                return Err(self.unit_key(column, base));
+            }
+            if matches!(base.kind, BaseKind::Released { .. }) {
+                return Err(self.not_allowed(whole));
+            }
+            if !base.allows(Use::Filter) {
+                return Err(self.use_not_granted(column, base, Use::Filter));
+            }
+            self.count(base.grade, 0, 0);
+        }
+        self.count(Level(1), 1, 0);
+        Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
+    }
+
+    /// Comparing a measure with a released value is free: the value is the same for everybody in its group.
+    fn against_released(&mut self, binary: &BinaryExpr) -> Result<Option<Expr>, Finding> {
+        let (measure, released, op) = match (self.released_side(&binary.left), self.released_side(&binary.right)) {
+            (None, Some(released)) => (&binary.left, released, binary.op),
+            (Some(released), None) => (&binary.right, released, mirror(binary.op).unwrap_or(binary.op)),
+            _ => return Ok(None),
+        };
+        let Some(column) = bare_column(self.bases, measure) else { return Err(self.not_allowed(measure)) };
+        let base = self.known(column)?;
+        if !base.is_measure() {
+            return Err(self.not_allowed(measure));
+        }
+        if !base.allows(Use::Filter) && !base.allows(Use::Aggregate) {
+            return Err(self.use_not_granted(column, base, Use::Filter));
+        }
+        if !matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq) {
+            return Err(self.not_allowed(measure));
+        }
+        self.count(base.grade, 1, 0);
+        Ok(Some(datafusion_expr::binary_expr(total((**measure).clone()), op, released)))
+    }
+
+    /// A released column or a scalar subquery, with widening casts.
+    fn released_side(&self, expr: &Expr) -> Option<Expr> {
+        match strip_casts(self.bases, expr) {
+            Expr::Column(column) => {
+                let released = matches!(self.bases.get(&column.name)?.kind, BaseKind::Released { .. });
+                released.then(|| total(expr.clone()))
+            }
+            Expr::ScalarSubquery(_) => Some(expr.clone()),
+            _ => None,
+        }
+    }
+
+    /// A bare column, or one moved by a constant (`visit_date + INTERVAL '30 days'`).
+    fn moved_column(&self, expr: &Expr) -> Option<(Column, Expr)> {
+        if let Some(column) = bare_column(self.bases, expr) {
+            return Some((column.clone(), total(expr.clone())));
+        }
+        let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = expr else { return None };
+        let column = bare_column(self.bases, left)?;
+        let temporal = self.bases.get(&column.name).is_some_and(|base| base.data_type.is_temporal());
+        let moved = self.constants.value(right).ok().flatten()?;
+        let interval = matches!(moved, ScalarValue::IntervalMonthDayNano(Some(value)) if value.months.abs() <= 1200 && value.days.abs() <= 36_500 && value.nanoseconds == 0);
+        (temporal && interval).then(|| (column.clone(), datafusion_expr::binary_expr(total((**left).clone()), *op, Expr::Literal(moved, None))))
+    }
+
+    fn between(&mut self, between: &Between) -> Result<Expr, Finding> {
+        let low = datafusion_expr::binary_expr((*between.expr).clone(), Operator::GtEq, (*between.low).clone());
+        let high = datafusion_expr::binary_expr((*between.expr).clone(), Operator::LtEq, (*between.high).clone());
+        let inside = self.predicate(&low.and(high))?;
+        Ok(if between.negated { Expr::Not(Box::new(inside)) } else { inside })
+    }
+
+    fn in_list(&mut self, list: &InList) -> Result<Expr, Finding> {
+        let generalised = self.generalise(&list.expr)?;
+        self.require(&generalised, Use::Filter)?;
+        if list.list.len() > IN_LIST_MAX {
+            return Err(Finding::new(Code::PredicateNotAllowed).at(self.place(&list.expr)).help(format!("at most {IN_LIST_MAX} literals in one IN list"), format!("一个 IN 列表最多 {IN_LIST_MAX} 个常量")));
+        }
+        let mut literals = Vec::with_capacity(list.list.len());
+        for item in &list.list {
+            let Some(literal) = self.constants.value(item)? else { return Err(self.not_allowed(&list.expr)) };
+            self.on_edge(&generalised, Operator::Eq, &literal)?;
+            literals.push(Expr::Literal(literal, None));
+        }
+        self.count(generalised.base.grade, 1, literals.len());
+        Ok(Expr::InList(InList::new(Box::new(generalised.expr), literals, list.negated)))
+    }
+
+    /// A prefix of a coded column (`icd10 LIKE 'J1%'`).
+    fn like(&mut self, whole: &Expr, like: &Like) -> Result<Expr, Finding> {
+        let generalised = self.generalise(&like.expr)?;
+        self.require(&generalised, Use::Filter)?;
+        let pattern = self.constants.value(&like.pattern)?.and_then(|value| value.try_as_str().flatten().map(str::to_owned));
+        let prefix = pattern.as_deref().and_then(|pattern| pattern.strip_suffix('%'));
+        let plain = prefix.is_some_and(|prefix| prefix.chars().count() >= LIKE_PREFIX_MIN && !prefix.contains(['%', '_', '\\']));
+        if !generalised.base.coded || !plain || like.escape_char.is_some() {
+            return Err(self.not_allowed(whole).help("LIKE takes a prefix of at least two characters on a coded column, such as 'J1%'", "LIKE 仅支持编码字段的前缀匹配，前缀至少两个字符，例如 'J1%'"));
+        }
+        self.count(generalised.base.grade, 1, 1);
+        let pattern = Expr::Literal(ScalarValue::Utf8(pattern), None);
+        Ok(Expr::Like(Like::new(like.negated, Box::new(generalised.expr), Box::new(pattern), None, like.case_insensitive)))
+    }
+
+    fn require(&self, generalised: &Generalised<'_>, wanted: Use) -> Result<(), Finding> {
+        let base = generalised.base;
+        match &base.kind {
+            BaseKind::UnitKey { .. } => Err(self.unit_key(&generalised.column, base)),
+            BaseKind::Declared(Role::Identifier) if wanted != Use::Group || base.mask.is_none() => Err(self.unit_key(&generalised.column, base)),
+            BaseKind::Released { computed: true } => Err(self.not_allowed(&Expr::Column(generalised.column.clone()))),
+            _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
+            _ => Ok(()),
+        }
+    }
+
+    fn known(&self, column: &Column) -> Result<&'a Base, Finding> {
+        self.bases.get(&column.name).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))
+    }
+
+    fn count(&mut self, grade: Level, comparisons: usize, literals: usize) {
+        self.grade = self.grade.max(grade);
+        self.comparisons += comparisons;
+        self.literals += literals;
+    }
+
+    /// Where the analyst wrote the first column of the expression.
+    pub(crate) fn place(&self, expr: &Expr) -> Option<SqlSpan> {
+        first_span(self.sql, expr)
+    }
+
+    fn not_allowed(&self, expr: &Expr) -> Finding {
+        Finding::new(Code::PredicateNotAllowed).at(self.place(expr)).help(
+            "compare a column (or date_trunc, extract, floor(col/c)*c of it) with literals; combine with AND, OR, NOT",
+            "请将字段（或其 date_trunc、extract、floor(col/c)*c 形式）与常量比较，并用 AND、OR、NOT 组合",
+        )
+    }
+
+    fn key_not_allowed(&self, expr: &Expr) -> Finding {
+        as_group_key(self.not_allowed(expr), expr)
+    }
+
+    fn unit_key(&self, column: &Column, base: &Base) -> Finding {
+        Finding::new(Code::UnitKeyNotComparable).at(self.place(&Expr::Column(column.clone()))).with("column", base.name.clone()).help(
+            "count subjects with COUNT(DISTINCT key), or join another dataset on the key",
+            "可用 COUNT(DISTINCT 主体标识) 统计主体数，或用其关联其他数据集",
+        )
+    }
+
+    fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Finding {
+        Finding::new(Code::UseNotGranted).at(self.place(&Expr::Column(column.clone()))).with("column", base.name.clone()).with("use", wanted.to_string())
+    }
+}
+
+/// The place of the first column written in an expression.
+pub(crate) fn first_span(sql: &str, expr: &Expr) -> Option<SqlSpan> {
+    expr.column_refs().into_iter().find_map(|column| column.spans.first()).and_then(|span| SqlSpan::locate(sql, span))
+}
+
+/// The operator with its sides exchanged; `None` when it is not a comparison.
+fn mirror(op: Operator) -> Option<Operator> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match op {
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => Some(op),
+        Operator::Lt => Some(Operator::Gt),
+        Operator::LtEq => Some(Operator::GtEq),
+        Operator::Gt => Some(Operator::Lt),
+        Operator::GtEq => Some(Operator::LtEq),
+        _ => None,
+    }
+}
+
+/// The column under casts that lose nothing, if nothing else is there.
+pub(crate) fn bare_column<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) -> Option<&'e Column> {
+    match strip_casts(bases, expr) {
+        Expr::Column(column) => Some(column),
+        _ => None,
+    }
+}
+
+/// The expression under casts that lose nothing.
+///
+/// A narrowing cast is a hidden condition: `CAST(cost AS TINYINT)` is NULL exactly from 128 on, which is no bin edge.
+pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) -> &'e Expr {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only casts and aliases are looked through")]
+    let (inner, target) = match expr {
+        Expr::Alias(alias) => return strip_casts(bases, &alias.expr),
+        Expr::Cast(cast) => (&*cast.expr, cast.field.data_type()),
+        Expr::TryCast(cast) => (&*cast.expr, cast.field.data_type()),
+        other => return other,
+    };
+    let source = match inner {
+        Expr::Column(column) => bases.get(&column.name).map(|base| &base.data_type),
+        Expr::Cast(cast) => Some(cast.field.data_type()),
+        Expr::TryCast(cast) => Some(cast.field.data_type()),
+        // What stands deeper (a division, a function, a subquery) is judged by whoever looks there.
+        _ => return if generaliser::computed_widens(target) { strip_casts(bases, inner) } else { expr },
+    };
+    if source.is_some_and(|source| generaliser::widens(source, target)) { strip_casts(bases, inner) } else { expr }
+}
+
+/// The same expression with casts that yield NULL instead of failing.
+pub(crate) fn total(expr: Expr) -> Expr {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only casts are rewritten")]
+    match expr {
+        Expr::Cast(cast) => Expr::TryCast(TryCast::new(Box::new(total(*cast.expr)), cast.field.data_type().clone())),
+        other => other,
+    }
+}
+
+fn as_group_key(finding: Finding, _whole: &Expr) -> Finding {
+    if finding.code != Code::PredicateNotAllowed {
+        return finding;
+    }
+    Finding { code: Code::GroupKeyNotAllowed, ..finding }
+        .help("group by a column, date_trunc or extract of a date, floor(col/c)*c of a number, or CASE with constant labels", "请按字段、日期的 date_trunc/extract、数值的 floor(col/c)*c 或带常量标签的 CASE 分组")
+}

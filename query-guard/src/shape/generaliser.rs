@@ -1,0 +1,257 @@
+//! Generalisers: the coarser forms of one column that conditions and group keys may use.
+//! A form that is not recognised here is refused.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType as ArrowType;
+use datafusion_common::Column;
+use datafusion_common::ScalarValue;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::Operator;
+use datafusion_expr::expr::ScalarFunction;
+use obscura_policies::fixed::Fixed;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::constant::exact_number;
+use crate::finding::Finding;
+
+use super::ShapeCheck;
+use super::bare_column;
+use super::total;
+
+/// How a column was coarsened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    /// The column itself.
+    Bare,
+    /// Multiples of a step: `floor(col/c)*c`, `col - col % c`.
+    Floor(Fixed),
+    /// Number of the step: `floor(col/c)`.
+    Step(Fixed),
+    /// The beginning of a calendar part.
+    Truncated,
+    /// The number of a calendar part.
+    Part,
+    /// A prefix, lower case, trimmed.
+    Worded,
+}
+
+/// One column in a coarser form.
+#[derive(Debug)]
+pub(super) struct Generalised<'a> {
+    pub(super) column: Column,
+    pub(super) base: &'a Base,
+    pub(super) form: Form,
+    /// Total form of the expression.
+    pub(super) expr: Expr,
+}
+
+/// Calendar parts that may be cut out of or cut to.
+const PARTS: &[&str] = &["year", "quarter", "month", "dow", "isodow"];
+const TRUNCATIONS: &[&str] = &["year", "quarter", "month", "week", "day"];
+/// Longest prefix of a coded column.
+const PREFIX_MAX: i64 = 12;
+
+impl<'a> ShapeCheck<'a> {
+    /// Recognises one column, possibly coarsened.
+    ///
+    /// # Errors
+    /// `predicate-not-allowed` when the form is not on the list.
+    pub(super) fn generalise(&self, expr: &Expr) -> Result<Generalised<'a>, Finding> {
+        if let Some(column) = bare_column(self.bases, expr) {
+            let base = self.known(column)?;
+            return Ok(Generalised { column: column.clone(), base, form: Form::Bare, expr: total(expr.clone()) });
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        let found = match expr {
+            Expr::Alias(alias) => return self.generalise(&alias.expr),
+            Expr::Cast(cast) => self.recast(&cast.expr, cast.field.data_type()),
+            Expr::TryCast(cast) => self.recast(&cast.expr, cast.field.data_type()),
+            Expr::BinaryExpr(binary) => self.stepped(binary),
+            Expr::ScalarFunction(call) => self.called(call),
+            _ => None,
+        };
+        let found = found.ok_or_else(|| self.not_allowed(expr))?;
+        if matches!(found.base.kind, BaseKind::UnitKey { .. }) {
+            return Err(self.unit_key(&found.column, found.base));
+        }
+        Ok(found)
+    }
+
+    /// A cast of a coarsened column; a cast of the column itself that loses something is a hidden condition.
+    fn recast(&self, inner: &Expr, target: &ArrowType) -> Option<Generalised<'a>> {
+        let inner = self.generalise(inner).ok().filter(|inner| inner.form != Form::Bare)?;
+        let fits = computed_widens(target) || (*target == ArrowType::Int32 && !inner.base.is_measure());
+        fits.then(|| Generalised { expr: retype(inner.expr.clone(), target), ..inner })
+    }
+
+    /// `floor(col/c)*c`, `col - col % c`, `col / c` on whole numbers.
+    fn stepped(&self, binary: &BinaryExpr) -> Option<Generalised<'a>> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match binary.op {
+            Operator::Multiply => {
+                let (quotient, factor) = self.with_number(binary)?;
+                let inner = self.generalise(quotient).ok()?;
+                let Form::Step(step) = inner.form else { return None };
+                (step == factor).then(|| Generalised { form: Form::Floor(step), expr: rebuild(binary, quotient, inner.expr.clone()), ..inner })
+            }
+            Operator::Divide => {
+                let step = self.number(&binary.right)?;
+                let column = bare_column(self.bases, &binary.left)?;
+                let base = self.known(column).ok()?;
+                let whole = base.data_type.is_integer() && is_integer(&binary.left, base);
+                (whole && step.is_positive()).then(|| Generalised { column: column.clone(), base, form: Form::Step(step), expr: total_binary(binary) })
+            }
+            Operator::Minus => {
+                let column = bare_column(self.bases, &binary.left)?;
+                let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right }) = super::strip_casts(self.bases, &binary.right) else { return None };
+                let step = self.number(right)?;
+                let same = bare_column(self.bases, left)?.name == column.name;
+                let base = self.known(column).ok()?;
+                (same && step.is_positive()).then(|| Generalised { column: column.clone(), base, form: Form::Floor(step), expr: total_binary(binary) })
+            }
+            _ => None,
+        }
+    }
+
+    fn called(&self, call: &ScalarFunction) -> Option<Generalised<'a>> {
+        match (call.name(), call.args.as_slice()) {
+            ("floor" | "trunc", [inner]) => self.floored(call, inner),
+            ("date_trunc", [part, inner]) => {
+                let part = self.word(part)?;
+                let inner = self.dated(inner)?;
+                TRUNCATIONS.contains(&part.as_str()).then(|| Generalised { form: Form::Truncated, expr: recall(call, vec![text(&part), inner.expr.clone()]), ..inner })
+            }
+            ("date_part", [part, inner]) => {
+                let part = self.word(part)?;
+                let inner = self.dated(inner)?;
+                PARTS.contains(&part.as_str()).then(|| Generalised { form: Form::Part, expr: recall(call, vec![text(&part), inner.expr.clone()]), ..inner })
+            }
+            ("lower" | "btrim", [inner]) => {
+                let inner = self.generalise(inner).ok().filter(|inner| matches!(inner.form, Form::Bare | Form::Worded) && is_text(inner.base))?;
+                Some(Generalised { form: Form::Worded, expr: recall(call, vec![inner.expr.clone()]), ..inner })
+            }
+            ("substr", [inner, start, length]) => {
+                let inner = self.generalise(inner).ok().filter(|inner| inner.form == Form::Bare && is_text(inner.base) && inner.base.coded)?;
+                let start = self.number(start)?;
+                let length = self.number(length)?;
+                let fits = start == Fixed::ONE && length.is_positive() && length <= Fixed::from_i64(PREFIX_MAX) && length.is_multiple_of(Fixed::ONE);
+                let args = vec![inner.expr.clone(), whole_number(1), whole_number(length.to_i64()?)];
+                fits.then(|| Generalised { form: Form::Worded, expr: recall(call, args), ..inner })
+            }
+            ("left", [inner, length]) => {
+                let inner = self.generalise(inner).ok().filter(|inner| inner.form == Form::Bare && is_text(inner.base) && inner.base.coded)?;
+                let length = self.number(length)?;
+                let fits = length.is_positive() && length <= Fixed::from_i64(PREFIX_MAX) && length.is_multiple_of(Fixed::ONE);
+                let args = vec![inner.expr.clone(), whole_number(length.to_i64()?)];
+                fits.then(|| Generalised { form: Form::Worded, expr: recall(call, args), ..inner })
+            }
+            _ => None,
+        }
+    }
+
+    /// `floor(col / c)`.
+    fn floored(&self, call: &ScalarFunction, inner: &Expr) -> Option<Generalised<'a>> {
+        let Expr::BinaryExpr(binary @ BinaryExpr { left, op: Operator::Divide, right }) = super::strip_casts(self.bases, inner) else { return None };
+        let step = self.number(right)?;
+        let column = bare_column(self.bases, left)?;
+        let base = self.known(column).ok()?;
+        let argument = match inner {
+            Expr::Cast(cast) => retype(total_binary(binary), cast.field.data_type()),
+            _ => total_binary(binary),
+        };
+        (step.is_positive() && base.data_type.is_numeric()).then(|| Generalised { column: column.clone(), base, form: Form::Step(step), expr: recall(call, vec![argument]) })
+    }
+
+    /// A bare date or timestamp.
+    fn dated(&self, expr: &Expr) -> Option<Generalised<'a>> {
+        self.generalise(expr).ok().filter(|inner| inner.form == Form::Bare && inner.base.data_type.is_temporal())
+    }
+
+    fn with_number<'e>(&self, binary: &'e BinaryExpr) -> Option<(&'e Expr, Fixed)> {
+        match (self.number(&binary.left), self.number(&binary.right)) {
+            (None, Some(number)) => Some((&binary.left, number)),
+            (Some(number), None) => Some((&binary.right, number)),
+            _ => None,
+        }
+    }
+
+    fn number(&self, expr: &Expr) -> Option<Fixed> {
+        exact_number(&self.constants.value(expr).ok().flatten()?)
+    }
+
+    fn word(&self, expr: &Expr) -> Option<String> {
+        self.constants.value(expr).ok().flatten()?.try_as_str().flatten().map(str::to_ascii_lowercase)
+    }
+}
+
+/// A cast of a stored column that loses nothing a comparison could notice (a timestamp's day is a generaliser).
+pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
+    if source == target {
+        return true;
+    }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match (source, target) {
+        (ArrowType::Int64, ArrowType::Float64) | (ArrowType::Decimal128(..), ArrowType::Float64) => true,
+        (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => i16::from(*precision) - i16::from(*scale) >= 19,
+        (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => to_scale >= from_scale && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale),
+        (ArrowType::Date32, ArrowType::Timestamp(_, None)) | (ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, None) | ArrowType::Date32) => true,
+        (ArrowType::Utf8, ArrowType::Utf8View | ArrowType::LargeUtf8) => true,
+        _ => false,
+    }
+}
+
+/// A cast of a coarsened column that cuts nothing off.
+pub(super) fn computed_widens(target: &ArrowType) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match target {
+        ArrowType::Int64 | ArrowType::Float64 | ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::LargeUtf8 | ArrowType::Timestamp(_, None) | ArrowType::Date32 => true,
+        ArrowType::Decimal128(precision, scale) => i16::from(*precision) - i16::from(*scale) >= 19,
+        _ => false,
+    }
+}
+
+fn is_integer(expr: &Expr, base: &Base) -> bool {
+    match expr {
+        Expr::Cast(cast) => cast.field.data_type().is_integer(),
+        _ => base.data_type.is_integer(),
+    }
+}
+
+fn is_text(base: &Base) -> bool {
+    base.data_type == ArrowType::Utf8
+}
+
+fn retype(expr: Expr, target: &ArrowType) -> Expr {
+    Expr::TryCast(datafusion_expr::TryCast::new(Box::new(expr), target.clone()))
+}
+
+fn total_binary(binary: &BinaryExpr) -> Expr {
+    datafusion_expr::binary_expr(total((*binary.left).clone()), binary.op, total_tree((*binary.right).clone()))
+}
+
+/// `col % c` on the right side of a minus keeps its own casts.
+fn total_tree(expr: Expr) -> Expr {
+    match expr {
+        Expr::BinaryExpr(binary) => total_binary(&binary),
+        other => total(other),
+    }
+}
+
+fn rebuild(binary: &BinaryExpr, replaced: &Expr, by: Expr) -> Expr {
+    if *binary.left == *replaced { datafusion_expr::binary_expr(by, binary.op, (*binary.right).clone()) } else { datafusion_expr::binary_expr((*binary.left).clone(), binary.op, by) }
+}
+
+fn recall(call: &ScalarFunction, args: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&call.func), args))
+}
+
+fn text(word: &str) -> Expr {
+    Expr::Literal(ScalarValue::Utf8(Some(word.to_owned())), None)
+}
+
+fn whole_number(value: i64) -> Expr {
+    Expr::Literal(ScalarValue::Int64(Some(value)), None)
+}
