@@ -1,0 +1,38 @@
+//! Where things are: the workspace's root, the target folder, the built binaries.
+//! It reads no manifest; places follow from where this program stands.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+/// Name of the product's binary and of the package that holds it.
+pub(crate) const PRODUCT: (&str, &str) = ("obscura-sandbox", "obscura");
+
+/// The folder that holds the root manifest.
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = manifest.ancestors().nth(2).context("the manifest of xtask lies two folders deep")?;
+    Ok(root.to_path_buf())
+}
+
+/// The folder cargo builds into: the one this program was built into.
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("cannot tell where this program stands")?;
+    let target = this.ancestors().nth(2).context("a built program lies in target/PROFILE")?;
+    Ok(target.to_path_buf())
+}
+
+/// A binary of the development profile.
+pub(crate) fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(target()?.join("debug").join(name))
+}
+
+/// The cargo that runs this program, in the workspace's root, building into the same folder.
+pub(crate) fn cargo() -> anyhow::Result<Command> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root()?);
+    command.env("CARGO_TARGET_DIR", target()?);
+    Ok(command)
+}
