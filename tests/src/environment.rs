@@ -1,0 +1,54 @@
+//! What the harness takes from its surroundings: the slow switch, the folder of real data, the Python, the built binary.
+//! The only module of the harness that reads the environment.
+#![expect(clippy::disallowed_methods, reason = "this module wraps the environment for all suites")]
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use anyhow::ensure;
+
+/// Says whether slow tests run too (`RUN_SLOW=1`, as `cargo xtask test` sets it).
+#[must_use]
+pub fn run_slow() -> bool {
+    env::var_os("RUN_SLOW").is_some_and(|value| value == "1")
+}
+
+/// Names the folder of real data files, when somebody gave one in `OBSCURA_REAL_DATA`.
+#[must_use]
+pub fn real_data() -> Option<PathBuf> {
+    env::var_os("OBSCURA_REAL_DATA").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Names the Python interpreter that has the packages of `tests/pyarrow/requirements.txt` (`OBSCURA_PYTHON`).
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    env::var_os("OBSCURA_PYTHON").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Says whether expectation files are written instead of compared (`cargo xtask bless`).
+#[must_use]
+pub fn bless() -> bool {
+    env::var_os("OBSCURA_BLESS").is_some_and(|value| value == "1")
+}
+
+/// Returns the folder of the package `obscura-tests`.
+#[must_use]
+pub fn tests_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the product's binary, built beside the tests.
+///
+/// # Errors
+/// When it has not been built.
+pub fn product() -> anyhow::Result<PathBuf> {
+    let this = env::current_exe().context("a test cannot tell where it stands")?;
+    let folder = this.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
+    let binary = folder.join(format!("obscura{}", env::consts::EXE_SUFFIX));
+    ensure!(
+        binary.is_file(),
+        "the product is not built; run `cargo build --workspace --bins` or `cargo xtask test`"
+    );
+    Ok(binary)
+}

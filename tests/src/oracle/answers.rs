@@ -1,0 +1,309 @@
+//! Right answers that need more than a description: subjects folded first, subqueries, and arithmetic over released values.
+//! One function a question; the corpus names it.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use anyhow::bail;
+
+use super::Controls;
+use super::amount;
+use super::boundary::Atom;
+use super::boundary::Boundary;
+use super::boundary::Group;
+use super::description::Condition;
+use super::description::Record;
+use super::description::range;
+use super::description::relation;
+use crate::fixture::Fixture;
+use crate::table::Cell;
+use crate::table::Table;
+
+/// A function that computes one right answer.
+type Answer = fn(&Fixture) -> anyhow::Result<Table>;
+
+/// One atom and how a row's value for it is found.
+type Valued<'a> = (Atom, &'a dyn Fn(&Record<'_>) -> Option<i128>);
+
+/// All of them, by the name that a corpus file uses.
+const ANSWERS: &[(&str, Answer)] = &[
+    ("age_groups", age_groups),
+    ("cost_per_person", cost_per_person),
+    ("mean_of_totals", mean_of_totals),
+    ("persons_by_visits", persons_by_visits),
+    ("persons_with_a_visit_on_day_2", persons_with_a_visit_on_day_2),
+    ("persons_without_a_visit_on_day_3", persons_without_a_visit_on_day_3),
+    ("rank_of_departments", rank_of_departments),
+    ("salary_over_mean", salary_over_mean),
+    ("share_of_departments", share_of_departments),
+    ("share_of_women", share_of_women),
+    ("running_total", running_total),
+    ("total_cost_bands", total_cost_bands),
+    ("two_departments", two_departments),
+];
+
+/// Computes the answer with this name.
+///
+/// # Errors
+/// When there is none.
+pub fn named(name: &str, fixture: &Fixture) -> anyhow::Result<Table> {
+    match ANSWERS.iter().find(|(known, _)| *known == name) {
+        Some((_, answer)) => answer(fixture),
+        None => bail!("the oracle has no answer `{name}`"),
+    }
+}
+
+/// The names of all answers, so that a suite can find one that no case uses.
+#[must_use]
+pub fn names() -> BTreeSet<&'static str> {
+    ANSWERS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Releases counts of rows and, per atom condition, of rows under it.
+fn counts(
+    records: &[Record<'_>],
+    key: impl Fn(&Record<'_>) -> Option<String>,
+    atoms: &[Valued<'_>],
+) -> Vec<Group> {
+    let grouped = records.first().is_some_and(|record| key(record).is_some());
+    let mut boundary = Boundary::new(Controls::L3, atoms.iter().map(|(atom, _)| *atom).collect(), grouped);
+    for record in records {
+        let values: Vec<Option<i128>> = atoms.iter().map(|(_, value)| value(record)).collect();
+        boundary.row(record["person_id"], &key(record).into_iter().collect::<Vec<_>>(), &values);
+    }
+    boundary.release()
+}
+
+fn by_dept(record: &Record<'_>) -> Option<String> {
+    Some(record["dept"].to_owned())
+}
+
+fn one(_: &Record<'_>) -> Option<i128> {
+    Some(1)
+}
+
+fn released(group: &Group, cell: usize) -> Cell {
+    group.cells[cell].released.clone()
+}
+
+fn number(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Number(number) => Some(*number),
+        Cell::Null | Cell::Text(_) => None,
+    }
+}
+
+/// Arithmetic over released values: nothing in, nothing out.
+fn arithmetic(a: &Cell, b: &Cell, work: impl Fn(f64, f64) -> f64) -> Cell {
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => Cell::Number(work(a, b)),
+        _ => Cell::Null,
+    }
+}
+
+fn departments(fixture: &Fixture) -> Vec<Group> {
+    counts(&fixture.persons.records(), by_dept, &[(Atom::Rows, &one)])
+}
+
+/// The mean of 1 for women and 0 for others: women over everybody, both unrounded, both with enough subjects.
+fn share_of_women(fixture: &Fixture) -> anyhow::Result<Table> {
+    let woman = |record: &Record<'_>| (record["sex"] == "f").then_some(1);
+    let groups = counts(&fixture.persons.records(), by_dept, &[(Atom::Rows, &woman), (Atom::Rows, &one)]);
+    let rows = groups
+        .iter()
+        .map(|group| {
+            let (women, all) = (&group.cells[0], &group.cells[1]);
+            let share = if women.passed && all.passed {
+                Cell::Number(amount::three_digits(women.total, all.total).clamp(0.0, 1.0))
+            } else {
+                Cell::Null
+            };
+            vec![group.keys[0].clone(), share]
+        })
+        .collect();
+    Ok(Table { rows })
+}
+
+/// Each department with the number of departments that have more people, plus one.
+fn rank_of_departments(fixture: &Fixture) -> anyhow::Result<Table> {
+    let groups = departments(fixture);
+    let sizes: Vec<f64> = groups.iter().filter_map(|group| number(&released(group, 0))).collect();
+    let mut rows = Vec::new();
+    for group in &groups {
+        let size = released(group, 0);
+        let mut rank = 1.0;
+        for other in &sizes {
+            if number(&size).is_some_and(|size| *other > size) {
+                rank += 1.0;
+            }
+        }
+        rows.push(vec![group.keys[0].clone(), size, Cell::Number(rank)]);
+    }
+    Ok(Table { rows })
+}
+
+/// Each department's released count over the sum of all released counts.
+fn share_of_departments(fixture: &Fixture) -> anyhow::Result<Table> {
+    let groups = departments(fixture);
+    let total: f64 = groups.iter().filter_map(|group| number(&released(group, 0))).sum();
+    let share = |group: &Group| arithmetic(&released(group, 0), &Cell::Number(total), |a, b| a / b);
+    Ok(Table { rows: groups.iter().map(|group| vec![group.keys[0].clone(), share(group)]).collect() })
+}
+
+/// Each department with the released counts up to it, in the order of names.
+fn running_total(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut total = 0.0;
+    let mut rows = Vec::new();
+    for group in departments(fixture) {
+        total += number(&released(&group, 0)).unwrap_or(0.0);
+        rows.push(vec![group.keys[0].clone(), Cell::Number(total)]);
+    }
+    Ok(Table { rows })
+}
+
+/// How many persons have one visit, two visits, and so on.
+fn persons_by_visits(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
+    for record in fixture.visits.records() {
+        *visits.entry(record["person_id"]).or_default() += 1;
+    }
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
+    for (person, count) in visits {
+        boundary.row(person, &[count.min(20).to_string()], &[Some(1)]);
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+/// What one person's visits cost, on average.
+fn mean_of_totals(fixture: &Fixture) -> anyhow::Result<Table> {
+    let totals = totals(fixture)?;
+    let most = 20 * range("cost")?.1;
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Mean { range: (0, most) }], false);
+    for (person, total) in totals {
+        boundary.row(person, &[], &[Some(total)]);
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+/// How many persons lie in each hundred of total cost.
+fn total_cost_bands(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
+    for (person, total) in totals(fixture)? {
+        let band = total.div_euclid(100 * amount::ONE) * 100;
+        boundary.row(person, &[band.to_string()], &[Some(1)]);
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+fn totals(fixture: &Fixture) -> anyhow::Result<BTreeMap<&str, i128>> {
+    let mut totals = BTreeMap::new();
+    for record in fixture.visits.records() {
+        *totals.entry(record["person_id"]).or_default() += amount::parse(record["cost"])?;
+    }
+    Ok(totals)
+}
+
+/// Released cost of each department's people over the released number of people.
+fn cost_per_person(fixture: &Fixture) -> anyhow::Result<Table> {
+    let cost = |record: &Record<'_>| amount::parse(record["cost"]).ok();
+    let visits = relation("both", fixture)?;
+    let costs = counts(&visits, by_dept, &[(Atom::Sum { range: range("cost")? }, &cost)]);
+    let mut rows = Vec::new();
+    for people in departments(fixture) {
+        let Some(spent) = costs.iter().find(|group| group.keys == people.keys) else { continue };
+        let each = arithmetic(&released(spent, 0), &released(&people, 0), |cost, people| cost / people);
+        rows.push(vec![people.keys[0].clone(), each]);
+    }
+    Ok(Table { rows })
+}
+
+fn visitors_on(fixture: &Fixture, day: &str) -> anyhow::Result<BTreeSet<String>> {
+    let condition = Condition::parse(&format!("day = {day}"))?;
+    let mut visitors = BTreeSet::new();
+    for record in fixture.visits.records() {
+        if condition.holds(&record)? {
+            visitors.insert(record["person_id"].to_owned());
+        }
+    }
+    Ok(visitors)
+}
+
+/// How many persons have a visit on day 2.
+fn persons_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visitors = visitors_on(fixture, "2")?;
+    let mut records = fixture.persons.records();
+    records.retain(|record| visitors.contains(record["person_id"]));
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
+}
+
+/// How many persons of each department have no visit on day 3.
+fn persons_without_a_visit_on_day_3(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visitors = visitors_on(fixture, "3")?;
+    let mut records = fixture.persons.records();
+    records.retain(|record| !visitors.contains(record["person_id"]));
+    Ok(table_of(&counts(&records, by_dept, &[(Atom::Rows, &one)])))
+}
+
+/// Each department's released mean salary less the released mean of all.
+fn salary_over_mean(fixture: &Fixture) -> anyhow::Result<Table> {
+    let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
+    let atom = Atom::Mean { range: range("salary")? };
+    let records = fixture.persons.records();
+    let all = released(&counts(&records, |_| None, &[(atom, &salary)])[0], 0);
+    let groups = counts(&records, by_dept, &[(atom, &salary)]);
+    let over = |group: &Group| arithmetic(&released(group, 0), &all, |mean, all| mean - all);
+    Ok(Table { rows: groups.iter().map(|group| vec![group.keys[0].clone(), over(group)]).collect() })
+}
+
+/// Two ungrouped counts, one under the other.
+fn two_departments(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut rows = Vec::new();
+    for dept in ["tax", "works"] {
+        let mut records = fixture.persons.records();
+        records.retain(|record| record["dept"] == dept);
+        let group = counts(&records, |_| None, &[(Atom::Rows, &one)]);
+        rows.push(vec![Cell::Text(dept.to_owned()), released(&group[0], 0)]);
+    }
+    Ok(Table { rows })
+}
+
+/// People and mean salary of the young, the middle-aged and seniors.
+fn age_groups(fixture: &Fixture) -> anyhow::Result<Table> {
+    let label = |record: &Record<'_>| {
+        let age: u64 = record["age"].parse().ok()?;
+        Some(
+            if age < 30 {
+                "young"
+            } else if age < 60 {
+                "middle"
+            } else {
+                "senior"
+            }
+            .to_owned(),
+        )
+    };
+    let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
+    let mean = Atom::Mean { range: range("salary")? };
+    Ok(table_of(&counts(&fixture.persons.records(), label, &[(Atom::Rows, &one), (mean, &salary)])))
+}
+
+fn table_of(groups: &[Group]) -> Table {
+    let row = |group: &Group| {
+        group.keys.iter().cloned().chain(group.cells.iter().map(|cell| cell.released.clone())).collect()
+    };
+    Table { rows: groups.iter().map(row).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_a_row() {
+        let fixture = Fixture::load().unwrap();
+        for name in names() {
+            assert!(!named(name, &fixture).unwrap().rows.is_empty(), "{name}");
+        }
+        assert!(named("nothing", &fixture).is_err());
+    }
+}

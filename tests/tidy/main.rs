@@ -1,0 +1,11 @@
+//! Repository rules as tests: what the style guide says about files, imports, manifests and documents, read from the tree.
+//! It judges text and manifests only; it compiles nothing and needs neither Arrow nor the engine.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
+
+mod documents;
+mod invariants;
+mod layers;
+mod layout;
+mod manifests;
+mod sources;
+mod tree;
