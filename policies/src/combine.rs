@@ -166,7 +166,7 @@ fn common_base(a: u32, b: u32) -> u32 {
     while y != 0 {
         (x, y) = (y, x % y);
     }
-    (a.max(1) / x).checked_mul(b.max(1)).unwrap_or(u32::MAX)
+    (a.max(1) / x).saturating_mul(b.max(1))
 }
 
 #[cfg(test)]

@@ -57,12 +57,8 @@ impl Suggestion {
 /// Suggests labels for a column from its name and some of its values.
 #[must_use]
 pub fn suggest_column(name: &str, samples: &[&str]) -> Suggestion {
-    let samples: Vec<String> = samples
-        .iter()
-        .take(SAMPLES_MAX)
-        .map(|raw| half_width(raw))
-        .filter(|text| !text.is_empty())
-        .collect();
+    let samples: Vec<String> =
+        samples.iter().take(SAMPLES_MAX).map(|raw| half_width(raw)).filter(|text| !text.is_empty()).collect();
     let hinted = hints::meaning(name);
     if let Some(suggestion) = by_values(hinted, &samples) {
         return suggestion;
@@ -144,7 +140,9 @@ fn unknown(data_type: DataType, samples: &[String]) -> Suggestion {
             (Role::Identifier, "there is no value to look at", "没有可供判断的样本")
         }
         DataType::Text if repeats && !long => (Role::Dimension, "few values repeat", "取值少且重复"),
-        DataType::Text => (Role::Identifier, "texts that hardly repeat may name somebody", "文本很少重复，可能指向个人"),
+        DataType::Text => {
+            (Role::Identifier, "texts that hardly repeat may name somebody", "文本很少重复，可能指向个人")
+        }
         DataType::Bool => (Role::Dimension, "there are two values", "只有两个取值"),
         DataType::Date | DataType::Timestamp => (Role::Dimension, "the values are dates", "取值为日期"),
         DataType::Int if repeats => (Role::Dimension, "few numbers repeat", "数值少且重复"),

@@ -334,3 +334,6 @@ impl Serialize for Document {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,16 @@ use crate::document::Kind;
 use crate::document::Layout;
 use crate::document::Opening;
 use crate::document::Policy;
+use crate::document::PolicyTest;
 use crate::effective::EffectiveColumn;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
 use crate::effective::EffectiveUnit;
 use crate::effective::PolicySource;
 use crate::effective::RowFilter;
+use crate::fixed::Fixed;
 use crate::library::Library;
+use crate::library::POLICY_TESTER;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Level;
@@ -45,6 +48,19 @@ pub struct Principal {
     pub department: Code,
     /// Their district, if they work for one.
     pub district: Option<Code>,
+}
+
+impl Principal {
+    /// The person that a policy's test is asked by; their grant is [`Library::test_grant`].
+    #[must_use]
+    pub fn of_test(test: &PolicyTest) -> Self {
+        Self {
+            person: POLICY_TESTER.to_owned(),
+            roles: BTreeSet::from([test.person.role]),
+            department: test.person.department.clone(),
+            district: test.person.district.clone(),
+        }
+    }
 }
 
 /// What the signed manifest of a sealed dataset proves.
@@ -129,10 +145,7 @@ impl<'a> Ask<'a> {
     }
 
     /// The one grant that covers the dataset.
-    fn grant(
-        &self,
-        id: &DatasetId,
-    ) -> Result<(&'a Dataset, &'a Grant, &'a GrantedDataset), PolicyRefusal> {
+    fn grant(&self, id: &DatasetId) -> Result<(&'a Dataset, &'a Grant, &'a GrantedDataset), PolicyRefusal> {
         let day = self.now.day;
         let own = self.grants.iter().filter(|grant| grant.person == self.principal.person);
         let own: Vec<(&Grant, &GrantedDataset)> =
@@ -142,7 +155,11 @@ impl<'a> Ask<'a> {
         };
         if own.is_empty() {
             let hidden = dataset.opening == Opening::Prohibited;
-            return Err(if hidden { PolicyRefusal::dataset_not_found(id) } else { PolicyRefusal::no_grant(id) });
+            return Err(if hidden {
+                PolicyRefusal::dataset_not_found(id)
+            } else {
+                PolicyRefusal::no_grant(id)
+            });
         }
         let fitting: Vec<_> =
             own.into_iter().filter(|(grant, _)| grant.purpose.as_str() == self.purpose).collect();
@@ -280,7 +297,7 @@ fn open(
 }
 
 /// Uses and range of a column; without a value left in its range a column is not aggregated.
-fn usable(terms: &ColumnTerms) -> (BTreeSet<Use>, Option<(crate::fixed::Fixed, crate::fixed::Fixed)>) {
+fn usable(terms: &ColumnTerms) -> (BTreeSet<Use>, Option<(Fixed, Fixed)>) {
     let mut uses = terms.uses.clone();
     match terms.range {
         Some((low, high)) if low > high => {

@@ -205,8 +205,9 @@ impl FromStr for Fixed {
         if part.len() > FIXED_SCALE as usize {
             return Err(FixedError);
         }
-        let micros: i128 =
-            format!("0{whole}{part:0<width$}", width = FIXED_SCALE as usize).parse().map_err(|_| FixedError)?;
+        let micros: i128 = format!("0{whole}{part:0<width$}", width = FIXED_SCALE as usize)
+            .parse()
+            .map_err(|_| FixedError)?;
         Ok(Self(if negative { -micros } else { micros }))
     }
 }

@@ -103,9 +103,7 @@ pub fn half_width(raw: &str) -> String {
         .chars()
         .map(|character| match character {
             '\u{3000}' => ' ',
-            '\u{ff01}'..='\u{ff5e}' => {
-                char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
-            }
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
             other => other,
         })
         .collect();
@@ -139,7 +137,8 @@ pub fn canonical(semantic: &str, raw: &str) -> Option<String> {
         "bank_card" => Some(compact()).filter(|card| (16..=19).contains(&card.len()) && luhn_check(card)),
         "mobile" => {
             let number = compact();
-            let number = number.strip_prefix("+86").or_else(|| number.strip_prefix("0086")).unwrap_or(&number);
+            let number =
+                number.strip_prefix("+86").or_else(|| number.strip_prefix("0086")).unwrap_or(&number);
             is_mobile(number).then(|| number.to_owned())
         }
         "plate" | "medical_record_no" | "icd10" => Some(compact()).filter(|code| !code.is_empty()),
@@ -203,7 +202,8 @@ mod tests {
 
     #[test]
     fn what_has_no_check_digit_is_not_valid() {
-        for bad in ["", "X", "1101051949123100", "11010519491231002x", "１１０１０５１９４９１２３１００２Ｘ"] {
+        for bad in ["", "X", "1101051949123100", "11010519491231002x", "１１０１０５１９４９１２３１００２Ｘ"]
+        {
             assert!(!resident_id_check(bad), "{bad}");
         }
         assert!(!luhn_check("7") && !luhn_check("") && !uscc_check("9133010079965505IB"));
@@ -213,7 +213,12 @@ mod tests {
     #[test]
     fn one_subject_has_one_canonical_form() {
         let expected = Some("11010519491231002X".to_owned());
-        for raw in ["11010519491231002X", " 11010519491231002x\t", "１１０１０５１９４９１２３１００２Ｘ", "110105 19491231 002x"] {
+        for raw in [
+            "11010519491231002X",
+            " 11010519491231002x\t",
+            "１１０１０５１９４９１２３１００２Ｘ",
+            "110105 19491231 002x",
+        ] {
             assert_eq!(canonical("resident_id", raw), expected, "{raw}");
         }
         assert!(is_resident_id_15("110105491231002"));

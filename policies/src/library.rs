@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::day::Day;
+use crate::document::ApiVersion;
 use crate::document::Application;
 use crate::document::Column;
 use crate::document::Dataset;
@@ -12,8 +14,12 @@ use crate::document::Document;
 use crate::document::Exception;
 use crate::document::GradeScheme;
 use crate::document::Grant;
+use crate::document::GrantKind;
+use crate::document::GrantedDataset;
 use crate::document::Kind;
+use crate::document::Metadata;
 use crate::document::Policy;
+use crate::document::PolicyTest;
 use crate::document::Purpose;
 use crate::document::Registration;
 use crate::effective::PolicySource;
@@ -24,12 +30,16 @@ use crate::shipped;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Level;
+use crate::vocabulary::Text;
 
 mod check;
 mod resolve;
 
 pub(crate) use resolve::controls_of;
 pub(crate) use resolve::floors_of;
+
+/// The person that a policy's tests are asked by.
+pub const POLICY_TESTER: &str = "policy-test";
 
 /// All documents in force.
 #[derive(Debug, Clone, Default)]
@@ -63,8 +73,7 @@ impl Library {
     /// Everything wrong with the documents or between them, with the place of each finding.
     pub fn from_located(documents: Vec<Located<Document>>) -> Result<Self, Vec<DocumentError>> {
         let mut errors = Vec::new();
-        let mut library =
-            Self { hierarchies: shipped::hierarchies().map_err(|e| vec![e])?, ..Self::default() };
+        let mut library = Self { hierarchies: shipped::hierarchies()?, ..Self::default() };
         let own: BTreeMap<(Kind, String), u32> = documents
             .iter()
             .map(|located| ((located.value.kind(), located.value.id()), located.value.version()))
@@ -179,6 +188,36 @@ impl Library {
         let mut errors = Vec::new();
         check::check(self, &Located::nowhere(Document::Grant(grant.clone())), &mut errors);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// A grant on every dataset for the person of a policy's test, as wide as grants go and valid today.
+    ///
+    /// Tests ask what policies admit; whether somebody has a grant is not their question.
+    #[must_use]
+    pub fn test_grant(&self, test: &PolicyTest, today: Day) -> Option<Grant> {
+        let approvals = self.policies.values().map(|policy| policy.condition.approvals).max().unwrap_or(0);
+        let datasets = self.datasets.keys().map(|id| GrantedDataset {
+            dataset: id.clone(),
+            columns: None,
+            uses: None,
+            row_filter: None,
+            jurisdiction: false,
+        });
+        Some(Grant {
+            api_version: ApiVersion,
+            kind: GrantKind,
+            metadata: Metadata {
+                id: "policy-test".parse().ok()?,
+                version: 1,
+                title: Text::new("Test of a policy", "策略测试"),
+            },
+            person: POLICY_TESTER.to_owned(),
+            purpose: test.person.purpose.clone(),
+            datasets: datasets.collect(),
+            from: None,
+            until: today,
+            approved_by: (0..approvals).map(|number| format!("steward-{number}")).collect(),
+        })
     }
 
     /// Place of a scheme's grade on the common ladder.

@@ -119,16 +119,20 @@ impl Mask {
             (Self::DateTrunc { part: a }, Self::DateTrunc { part: b }) => {
                 coarser_part(*a, *b).map(|part| Self::DateTrunc { part })
             }
-            (Self::BinYears { .. }, Self::DateTrunc { part }) if *part != DatePart::Week => Some(self.clone()),
+            (Self::BinYears { .. }, Self::DateTrunc { part }) if *part != DatePart::Week => {
+                Some(self.clone())
+            }
             (Self::Hierarchy(a), Self::Hierarchy(b)) => a.coarser(b).map(Self::Hierarchy),
             (
                 Self::TopBottom { bottom: bottom_a, top: top_a },
                 Self::TopBottom { bottom: bottom_b, top: top_b },
-            ) => Some(Self::TopBottom {
-                bottom: larger_limit(*bottom_a, *bottom_b),
-                top: smaller_limit(*top_a, *top_b),
-            }
-            .or_redact_when_empty()),
+            ) => Some(
+                Self::TopBottom {
+                    bottom: larger_limit(*bottom_a, *bottom_b),
+                    top: smaller_limit(*top_a, *top_b),
+                }
+                .or_redact_when_empty(),
+            ),
             _ => None,
         }
     }
@@ -145,12 +149,15 @@ impl Mask {
     pub fn fits(&self, data_type: DataType) -> bool {
         match self {
             Self::Redact => true,
-            Self::Partial { .. } | Self::Token { .. } | Self::Hierarchy(_) | Self::FormatPreserving { .. } => {
-                data_type == DataType::Text
-            }
+            Self::Partial { .. }
+            | Self::Token { .. }
+            | Self::Hierarchy(_)
+            | Self::FormatPreserving { .. } => data_type == DataType::Text,
             Self::Bin { .. } | Self::TopBottom { .. } | Self::Round { .. } => data_type.is_numeric(),
             Self::DateTrunc { part: DatePart::Hour } => data_type == DataType::Timestamp,
-            Self::BinYears { .. } | Self::DateTrunc { .. } | Self::DateShift { .. } => data_type.is_temporal(),
+            Self::BinYears { .. } | Self::DateTrunc { .. } | Self::DateShift { .. } => {
+                data_type.is_temporal()
+            }
         }
     }
 

@@ -120,7 +120,11 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Docume
     let mut documents = Vec::new();
     let mut errors = Vec::new();
     if text.len() > FILE_BYTES_MAX {
-        errors.push(finding(file_name, "file-too-large", format!("the file is larger than {FILE_BYTES_MAX} bytes")));
+        errors.push(finding(
+            file_name,
+            "file-too-large",
+            format!("the file is larger than {FILE_BYTES_MAX} bytes"),
+        ));
         return Err(errors);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -240,10 +244,11 @@ fn form_error(
     let rendered = error.without_snippet().to_string();
     let message = rendered.lines().next().unwrap_or("the form is wrong");
     let message = message.split(" at line ").next().unwrap_or(message);
-    let (message, help) = match message.split_once(", expected ").or_else(|| message.split_once("; accepted: ")) {
-        Some((message, accepted)) => (message, Some(format!("accepted: {accepted}"))),
-        None => (message, None),
-    };
+    let (message, help) =
+        match message.split_once(", expected ").or_else(|| message.split_once("; accepted: ")) {
+            Some((message, accepted)) => (message, Some(format!("accepted: {accepted}"))),
+            None => (message, None),
+        };
     Box::new(DocumentError {
         position,
         document: document.to_owned(),

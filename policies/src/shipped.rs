@@ -56,17 +56,19 @@ pub fn documents() -> Result<Vec<Located<Document>>, Vec<DocumentError>> {
 ///
 /// # Errors
 /// A shipped hierarchy is malformed, which the tests of this crate rule out.
-pub fn hierarchies() -> Result<BTreeMap<String, Arc<Hierarchy>>, DocumentError> {
+pub fn hierarchies() -> Result<BTreeMap<String, Arc<Hierarchy>>, Vec<DocumentError>> {
     let mut hierarchies = BTreeMap::new();
     for (file, text) in HIERARCHIES {
-        let hierarchy = parse_hierarchy(text).map_err(|message| DocumentError {
-            code: "malformed",
-            file: Some((*file).to_owned()),
-            position: None,
-            document: "Hierarchy".to_owned(),
-            field: String::new(),
-            message,
-            help: None,
+        let hierarchy = parse_hierarchy(text).map_err(|message| {
+            vec![DocumentError {
+                code: "malformed",
+                file: Some((*file).to_owned()),
+                position: None,
+                document: "Hierarchy".to_owned(),
+                field: String::new(),
+                message,
+                help: None,
+            }]
         })?;
         hierarchies.insert(hierarchy.name().to_owned(), Arc::new(hierarchy));
     }

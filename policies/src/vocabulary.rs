@@ -60,7 +60,8 @@ impl IdentifierError {
 /// Longest code, in bytes.
 pub const CODE_BYTES_MAX: usize = 64;
 
-const CODE_FORM: &str = "a code: lower-case letters, digits and single `-`, beginning with a letter, at most 64";
+const CODE_FORM: &str =
+    "a code: lower-case letters, digits and single `-`, beginning with a letter, at most 64";
 const NAME_FORM: &str = "a name: lower-case letters, digits and `_`, beginning with a letter, at most 63";
 const DATASET_FORM: &str = "a dataset: `department.name`, such as `hz-health.outpatient_visits`";
 
@@ -76,7 +77,9 @@ pub fn is_code(text: &str) -> bool {
 #[must_use]
 pub fn is_sql_name(text: &str) -> bool {
     let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-    starts && text.len() <= 63 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    starts
+        && text.len() <= 63
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// Identifier of a dataset: `department.name`.
@@ -396,7 +399,8 @@ pub enum DataType {
 
 impl DataType {
     /// The words of documents, without parameters.
-    pub const WORDS: &'static [&'static str] = &["text", "int", "decimal", "float", "date", "timestamp", "bool"];
+    pub const WORDS: &'static [&'static str] =
+        &["text", "int", "decimal", "float", "date", "timestamp", "bool"];
 
     /// The word of documents, without parameters.
     #[must_use]

@@ -41,7 +41,11 @@ pub(crate) fn mask() -> impl Strategy<Value = Mask> {
         .unwrap()
         .values()
         .flat_map(|hierarchy| {
-            hierarchy.level_names().into_iter().map(|name| Mask::Hierarchy(hierarchy.level(name).unwrap())).collect::<Vec<_>>()
+            hierarchy
+                .level_names()
+                .into_iter()
+                .map(|name| Mask::Hierarchy(hierarchy.level(name).unwrap()))
+                .collect::<Vec<_>>()
         })
         .collect();
     prop_oneof![
@@ -50,16 +54,22 @@ pub(crate) fn mask() -> impl Strategy<Value = Mask> {
         select(vec!["a", "b"]).prop_map(|domain| Mask::Token { domain: domain.to_owned() }),
         fixed().prop_map(|width| Mask::Bin { width }),
         fixed().prop_map(|step| Mask::Round { step }),
-        (any::<u8>().prop_map(|y| y.max(1)), option::of(60_u8..100)).prop_map(|(years, top)| Mask::BinYears { years, top }),
+        (any::<u8>().prop_map(|y| y.max(1)), option::of(60_u8..100))
+            .prop_map(|(years, top)| Mask::BinYears { years, top }),
         select(DatePart::ALL).prop_map(|part| Mask::DateTrunc { part }),
         (1_u16..4).prop_map(|days_max| Mask::DateShift { per: UnitKind("resident".to_owned()), days_max }),
         select(levels),
-        (option::of(fixed()), option::of(fixed())).prop_filter_map("ordered limits", |(bottom, top)| match (bottom, top) {
+        (option::of(fixed()), option::of(fixed())).prop_filter_map("ordered limits", |(bottom, top)| match (
+            bottom, top
+        ) {
             (None, None) => None,
             (Some(b), Some(t)) if b >= t => None,
             (bottom, top) => Some(Mask::TopBottom { bottom, top }),
         }),
-        select(vec!["a", "b"]).prop_map(|domain| Mask::FormatPreserving { kind: FormatKind::Mobile, domain: domain.to_owned() }),
+        select(vec!["a", "b"]).prop_map(|domain| Mask::FormatPreserving {
+            kind: FormatKind::Mobile,
+            domain: domain.to_owned()
+        }),
     ]
 }
 
@@ -73,13 +83,19 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
         option::of(1_u32..9_000),
         btree_set(select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
     )
-        .prop_map(|(subjects_min, subjects_min_by_unit, dominance, rounding, cells_max, unavailable)| Controls {
-            subjects_min,
-            subjects_min_by_unit,
-            dominance: dominance.map(|(n, share_max_permille, p_percent)| Dominance { n, share_max_permille, p_percent }),
-            rounding,
-            cells_max,
-            unavailable,
+        .prop_map(|(subjects_min, subjects_min_by_unit, dominance, rounding, cells_max, unavailable)| {
+            Controls {
+                subjects_min,
+                subjects_min_by_unit,
+                dominance: dominance.map(|(n, share_max_permille, p_percent)| Dominance {
+                    n,
+                    share_max_permille,
+                    p_percent,
+                }),
+                rounding,
+                cells_max,
+                unavailable,
+            }
         })
 }
 
@@ -91,7 +107,13 @@ fn column() -> impl Strategy<Value = ColumnTerms> {
         option::of((fixed(), fixed())),
         option::of(fixed()),
     )
-        .prop_map(|(uses, mask, level, range, bins)| ColumnTerms { uses, mask, grade_after: Level(level), range, bins })
+        .prop_map(|(uses, mask, level, range, bins)| ColumnTerms {
+            uses,
+            mask,
+            grade_after: Level(level),
+            range,
+            bins,
+        })
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
@@ -107,15 +129,17 @@ fn terms() -> impl Strategy<Value = Terms> {
         btree_set(filter, 0..3),
         btree_map(select(vec!["c".to_owned(), "d".to_owned(), "e".to_owned()]), column(), 0..4),
     )
-        .prop_map(|(release, functions, controls, join_with, max_rows_per_subject, row_filters, columns)| Terms {
-            release,
-            functions,
-            controls,
-            join_with,
-            max_rows_per_subject,
-            row_filters,
-            columns,
-        })
+        .prop_map(
+            |(release, functions, controls, join_with, max_rows_per_subject, row_filters, columns)| Terms {
+                release,
+                functions,
+                controls,
+                join_with,
+                max_rows_per_subject,
+                row_filters,
+                columns,
+            },
+        )
 }
 
 /// Whether `narrow` admits nothing that `wide` does not.
@@ -125,7 +149,9 @@ fn admits_no_more(narrow: &Terms, wide: &Terms) -> bool {
             column.uses.is_subset(&other.uses)
                 && column.grade_after >= other.grade_after
                 && (other.mask.is_none() || column.mask.is_some())
-                && other.range.is_none_or(|(low, high)| column.range.is_some_and(|(l, h)| l >= low && h <= high))
+                && other
+                    .range
+                    .is_none_or(|(low, high)| column.range.is_some_and(|(l, h)| l >= low && h <= high))
         })
     });
     columns

@@ -113,19 +113,60 @@ impl Meaning {
 
 /// Parts of names, most telling first; English ones are compared with whole words of the name.
 const HINTS: &[(Meaning, &[&str], &[&str])] = &[
-    (Meaning::ResidentId, &["id_card", "idcard", "resident_id", "sfzh", "identity_no", "id_number", "citizen_id"], &["身份证", "公民身份", "证件号"]),
+    (
+        Meaning::ResidentId,
+        &["id_card", "idcard", "resident_id", "sfzh", "identity_no", "id_number", "citizen_id"],
+        &["身份证", "公民身份", "证件号"],
+    ),
     (Meaning::Uscc, &["uscc", "credit_code", "tyshxydm"], &["社会信用代码", "信用代码"]),
-    (Meaning::BankCard, &["bank_card", "card_no", "bank_account", "account_no"], &["银行卡", "银行账号", "卡号"]),
+    (
+        Meaning::BankCard,
+        &["bank_card", "card_no", "bank_account", "account_no"],
+        &["银行卡", "银行账号", "卡号"],
+    ),
     (Meaning::Mobile, &["mobile", "phone", "cellphone", "tel", "sjh"], &["手机", "电话", "联系方式"]),
     (Meaning::Plate, &["plate", "plate_no", "license_plate"], &["车牌", "号牌"]),
-    (Meaning::MedicalRecordNo, &["medical_record", "medical_record_no", "record_no", "mrn", "patient_no"], &["病历号", "住院号", "门诊号", "就诊号"]),
+    (
+        Meaning::MedicalRecordNo,
+        &["medical_record", "medical_record_no", "record_no", "mrn", "patient_no"],
+        &["病历号", "住院号", "门诊号", "就诊号"],
+    ),
     (Meaning::Icd10, &["icd10", "icd", "diagnosis_code"], &["诊断编码", "疾病编码", "诊断代码"]),
-    (Meaning::BirthDate, &["birth_date", "birthday", "birthdate", "date_of_birth", "dob", "born_on", "csrq"], &["出生日期", "出生年月", "生日"]),
-    (Meaning::Coordinates, &["latitude", "longitude", "lat", "lon", "lng", "coordinates"], &["经度", "纬度", "坐标"]),
+    (
+        Meaning::BirthDate,
+        &["birth_date", "birthday", "birthdate", "date_of_birth", "dob", "born_on", "csrq"],
+        &["出生日期", "出生年月", "生日"],
+    ),
+    (
+        Meaning::Coordinates,
+        &["latitude", "longitude", "lat", "lon", "lng", "coordinates"],
+        &["经度", "纬度", "坐标"],
+    ),
     (Meaning::Address, &["address", "addr", "residence", "domicile"], &["地址", "住址", "住所"]),
-    (Meaning::FreeText, &["note", "notes", "remark", "remarks", "comment", "comments", "description", "memo"], &["备注", "说明", "描述", "主诉", "意见"]),
-    (Meaning::Name, &["full_name", "person_name", "patient_name", "customer_name", "contact_name", "surname", "xm", "legal_person"], &["姓名", "联系人", "法人代表", "法定代表人"]),
-    (Meaning::Money, &["amount", "cost", "fee", "salary", "income", "price", "tax", "revenue", "wage", "subsidy"], &["金额", "费用", "工资", "收入", "税额", "补贴", "价格", "营收"]),
+    (
+        Meaning::FreeText,
+        &["note", "notes", "remark", "remarks", "comment", "comments", "description", "memo"],
+        &["备注", "说明", "描述", "主诉", "意见"],
+    ),
+    (
+        Meaning::Name,
+        &[
+            "full_name",
+            "person_name",
+            "patient_name",
+            "customer_name",
+            "contact_name",
+            "surname",
+            "xm",
+            "legal_person",
+        ],
+        &["姓名", "联系人", "法人代表", "法定代表人"],
+    ),
+    (
+        Meaning::Money,
+        &["amount", "cost", "fee", "salary", "income", "price", "tax", "revenue", "wage", "subsidy"],
+        &["金额", "费用", "工资", "收入", "税额", "补贴", "价格", "营收"],
+    ),
 ];
 
 /// The meaning that a column's name suggests.

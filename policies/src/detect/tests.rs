@@ -34,10 +34,16 @@ fn values_with_a_check_digit_speak_for_themselves() {
     let ids = ids();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let found = suggest("c1", &ids);
-    assert_eq!((semantic(&found), found.role, found.grade, found.data_type), ("resident_id", Role::UnitKey, Level(3), DataType::Text));
+    assert_eq!(
+        (semantic(&found), found.role, found.grade, found.data_type),
+        ("resident_id", Role::UnitKey, Level(3), DataType::Text)
+    );
     let found = suggest("c1", &["91330100799655058B", "914403001922038216", "91350100M000100Y43"]);
     assert_eq!((semantic(&found), found.role), ("uscc", Role::UnitKey));
-    let cards: Vec<String> = (0..10).map(|n| format!("62220219000{n:04}")).map(|b| format!("{b}{}", luhn_digit(&b).unwrap())).collect();
+    let cards: Vec<String> = (0..10)
+        .map(|n| format!("62220219000{n:04}"))
+        .map(|b| format!("{b}{}", luhn_digit(&b).unwrap()))
+        .collect();
     let cards: Vec<&str> = cards.iter().map(String::as_str).collect();
     let found = suggest("c1", &cards);
     assert_eq!((semantic(&found), found.role, found.grade), ("bank_card", Role::Identifier, Level(4)));
@@ -49,7 +55,11 @@ fn forms_without_a_check_digit_are_known() {
         (["13800138000", "15912345678", "+8618612345678"], "mobile", Role::Identifier),
         (["浙A12345", "浙AD12345", "沪B·9F8E7"], "plate", Role::Identifier),
         (["J45.901", "I10", "C50.9"], "icd10", Role::Sensitive),
-        (["浙江省杭州市西湖区文三路100号", "杭州市上城区中山南路1号", "杭州市余杭区仓前街道"], "address", Role::QuasiIdentifier),
+        (
+            ["浙江省杭州市西湖区文三路100号", "杭州市上城区中山南路1号", "杭州市余杭区仓前街道"],
+            "address",
+            Role::QuasiIdentifier,
+        ),
         (["王小明", "欧阳娜", "李华"], "", Role::Identifier),
     ] {
         let found = suggest("c1", &samples);
@@ -86,7 +96,10 @@ fn a_name_alone_does_not_overrule_the_type_of_the_values() {
 
 #[test]
 fn identifiers_inside_text_make_the_text_an_identifier() {
-    let found = suggest("c1", &["患者来电13800138000要求复诊", "无", "家属电话15912345678", "好", "本人11010519491231002X"]);
+    let found = suggest(
+        "c1",
+        &["患者来电13800138000要求复诊", "无", "家属电话15912345678", "好", "本人11010519491231002X"],
+    );
     assert_eq!((semantic(&found), found.role, found.grade), ("free_text", Role::Identifier, Level(4)));
 }
 
@@ -95,7 +108,10 @@ fn codes_with_leading_zeros_stay_text() {
     assert_eq!(suggest("c1", &["0101", "0202", "0303"]).data_type, DataType::Text);
     assert_eq!(suggest("c1", &["0", "10", "20"]).data_type, DataType::Int);
     assert_eq!(suggest("c1", &["１２", "３４"]).data_type, DataType::Int, "full-width digits are digits");
-    assert_eq!(suggest("c1", &["2026-01-01 08:30:00", "2026-01-02T09:00:00.5Z"]).data_type, DataType::Timestamp);
+    assert_eq!(
+        suggest("c1", &["2026-01-01 08:30:00", "2026-01-02T09:00:00.5Z"]).data_type,
+        DataType::Timestamp
+    );
     assert_eq!(suggest("c1", &["1.5e3", "2.25"]).data_type, DataType::Float);
 }
 

@@ -49,7 +49,9 @@ pub(super) fn holds_identifier(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
         let upper = word.to_ascii_uppercase();
         word.len() < text.len()
-            && (is_resident_id(&upper) || is_mobile(word) || ((16..=19).contains(&word.len()) && luhn_check(word)))
+            && (is_resident_id(&upper)
+                || is_mobile(word)
+                || ((16..=19).contains(&word.len()) && luhn_check(word)))
     })
 }
 
@@ -71,7 +73,9 @@ fn is_icd10(text: &str) -> bool {
     head && match tail {
         [] => true,
         [b'.', rest @ ..] => {
-            !rest.is_empty() && rest.len() <= 6 && rest.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'+'))
+            !rest.is_empty()
+                && rest.len() <= 6
+                && rest.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'+'))
         }
         _ => false,
     }
@@ -160,9 +164,9 @@ pub(super) fn data_type(samples: &[String], meaning: Option<Meaning>) -> DataTyp
         return DataType::Text;
     }
     let all = |check: &dyn Fn(&str) -> bool| samples.iter().all(|text| check(text));
-    let has_leading_zero = samples.iter().any(|text| {
-        text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
-    });
+    let has_leading_zero = samples
+        .iter()
+        .any(|text| text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
     if all(&|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "false" | "是" | "否")) {
         return DataType::Bool;
     }

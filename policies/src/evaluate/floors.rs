@@ -74,7 +74,8 @@ fn level(
     today: Day,
 ) -> Option<Level> {
     let in_force = exception.from <= today && today <= exception.until;
-    let approvers: BTreeSet<&str> = exception.approved_by.iter().map(|approver| approver.person.as_str()).collect();
+    let approvers: BTreeSet<&str> =
+        exception.approved_by.iter().map(|approver| approver.person.as_str()).collect();
     let covers = !datasets.is_empty() && datasets.iter().all(|id| exception.datasets.contains(*id));
     if !in_force || !covers || approvers.len() < 2 || exception.purpose.as_str() != purpose {
         return None;

@@ -92,7 +92,10 @@ impl PolicyRefusal {
             format!("your grant on `{id}` is not for `{purpose}`"),
             format!("您在数据集 `{id}` 上的授权不包含用途 `{purpose}`"),
         )
-        .help("name the purpose of the grant, or ask for another grant", "请使用授权所列的用途，或另行申请授权")
+        .help(
+            "name the purpose of the grant, or ask for another grant",
+            "请使用授权所列的用途，或另行申请授权",
+        )
     }
 
     pub(super) fn grant_not_in_force(id: &DatasetId) -> Self {

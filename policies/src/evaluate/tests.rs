@@ -185,7 +185,11 @@ fn days_and_hours_end_where_they_say() {
 #[test]
 fn a_column_above_the_policy_s_grade_stays_shut() {
     let request = Request::of(&WORLD.replace("semantic: icd10, grade: L3", "semantic: icd10, grade: L4"));
-    assert_eq!(request.refused(), RefusalCode::GradeAbovePolicy, "membership is the strictest column's grade");
+    assert_eq!(
+        request.refused(),
+        RefusalCode::GradeAbovePolicy,
+        "membership is the strictest column's grade"
+    );
     let world = WORLD
         .replace("semantic: icd10, grade: L3", "semantic: icd10")
         .replace("layout: clustered\n", "layout: clustered\nmembership: L3\n");
@@ -204,7 +208,9 @@ fn a_grant_narrows_uses_and_rows() {
     let policy = request.ask().unwrap();
     let dataset = visits(&policy);
     assert!(dataset.columns.iter().all(|column| column.uses.is_subset(&BTreeSet::from([Use::Filter]))));
-    assert!(dataset.row_filters.iter().any(|filter| filter.jurisdiction && filter.sql == "district = '330106'"));
+    assert!(
+        dataset.row_filters.iter().any(|filter| filter.jurisdiction && filter.sql == "district = '330106'")
+    );
 }
 
 #[test]
@@ -266,6 +272,20 @@ fn a_grade_after_a_mask_needs_every_policy_s_word() {
     assert_eq!(grade_after(&world), Level(2));
     let second = crate::parse::tests::POLICY.replace("id: health-outpatient-epi", "id: health-second");
     assert_eq!(grade_after(&format!("{world}---\n{second}")), Level(3));
+}
+
+#[test]
+fn the_tests_of_a_policy_are_asked_with_a_grant_on_everything() {
+    let request = Request::new();
+    let policy = request.library.policies().values().next().unwrap();
+    let test = policy.tests.first().unwrap();
+    let now = LocalTime { day: request.day.parse().unwrap(), minute: request.minute };
+    let grants = [request.library.test_grant(test, now.day).unwrap()];
+    let principal = Principal::of_test(test);
+    let purpose = test.person.purpose.as_str();
+    let datasets = [VISITS.parse().unwrap()];
+    let answer = effective(&request.library, &principal, purpose, &grants, &datasets, &BTreeMap::new(), now);
+    assert_eq!(visits(&answer.unwrap()).columns.len(), 9);
 }
 
 /// Texts that turn the world's policy into another one of the same datasets and purpose.

@@ -68,7 +68,8 @@ fn ranges(level: &str, words: &[String]) -> Result<Rule, String> {
         ranges.push(Range { first: first.to_owned(), last: last.to_owned(), code: word.clone() });
     }
     ranges.sort_by(|a, b| a.first.cmp(&b.first));
-    let length = ranges.first().map(|range| range.first.len()).ok_or_else(|| format!("`{level}` is empty"))?;
+    let length =
+        ranges.first().map(|range| range.first.len()).ok_or_else(|| format!("`{level}` is empty"))?;
     let overlaps = ranges.iter().zip(ranges.iter().skip(1)).find(|(a, b)| a.last >= b.first);
     match overlaps {
         Some((_, b)) => Err(format!("the range `{}` overlaps the one before", b.code)),

@@ -42,7 +42,12 @@ pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut
         findings.add("version-zero", "metadata.version", "versions count from 1", "accepted: 1 and more");
     }
     if located.value.title().en.trim().is_empty() || located.value.title().zh.trim().is_empty() {
-        findings.add("title-missing", "metadata.title", "the title is empty", "accepted: a text in zh, en or both");
+        findings.add(
+            "title-missing",
+            "metadata.title",
+            "the title is empty",
+            "accepted: a text in zh, en or both",
+        );
     }
     match &located.value {
         Document::GradeScheme(scheme) => scheme::check(library, scheme, &mut findings),

@@ -173,7 +173,10 @@ impl Library {
             controls: controls_of(&policy.method.controls),
             join_with: joins.collect(),
             max_rows_per_subject: rows_max,
-            row_filters: row_filter.map(|sql| RowFilter { sql: sql.clone(), jurisdiction }).into_iter().collect(),
+            row_filters: row_filter
+                .map(|sql| RowFilter { sql: sql.clone(), jurisdiction })
+                .into_iter()
+                .collect(),
             columns,
         })
     }

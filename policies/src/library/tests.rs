@@ -79,13 +79,43 @@ fn names_that_do_not_exist_are_found() {
     let cases = [
         ("department: hz-health\n", "department: hz-helth\n", "department-not-found", "department"),
         ("scheme: db33t2351-2021\n", "scheme: db33t2351-2012\n", "scheme-not-found", "scheme"),
-        ("purposes: [epidemic-monitoring]", "purposes: [epidemic]", "purpose-not-found", "condition.purposes[0]"),
-        ("{dataset: hz-edu.enrolment, unit: resident}", "{dataset: hz-edu.pupils, unit: resident}", "dataset-not-found", "condition.join_with[0]"),
-        ("{match: {name: note}", "{match: {name: notes}", "column-not-found", "content.columns[8].match.name"),
-        ("{hierarchy: icd10, level: category}", "{hierarchy: icd11, level: category}", "hierarchy-not-found", "content.columns[5].mask"),
-        ("{hierarchy: icd10, level: category}", "{hierarchy: icd10, level: letter}", "hierarchy-not-found", "content.columns[5].mask"),
+        (
+            "purposes: [epidemic-monitoring]",
+            "purposes: [epidemic]",
+            "purpose-not-found",
+            "condition.purposes[0]",
+        ),
+        (
+            "{dataset: hz-edu.enrolment, unit: resident}",
+            "{dataset: hz-edu.pupils, unit: resident}",
+            "dataset-not-found",
+            "condition.join_with[0]",
+        ),
+        (
+            "{match: {name: note}",
+            "{match: {name: notes}",
+            "column-not-found",
+            "content.columns[8].match.name",
+        ),
+        (
+            "{hierarchy: icd10, level: category}",
+            "{hierarchy: icd11, level: category}",
+            "hierarchy-not-found",
+            "content.columns[5].mask",
+        ),
+        (
+            "{hierarchy: icd10, level: category}",
+            "{hierarchy: icd10, level: letter}",
+            "hierarchy-not-found",
+            "content.columns[5].mask",
+        ),
         ("grade_max: L3", "grade_max: L7", "grade-not-found", "object.resources.grade_max"),
-        ("{match: {type: money}", "{match: {type: monney}", "semantic-not-found", "content.columns[6].match.type"),
+        (
+            "{match: {type: money}",
+            "{match: {type: monney}",
+            "semantic-not-found",
+            "content.columns[6].match.type",
+        ),
         ("column: person_id}", "column: persona_id}", "unit-column-missing", "units[0].column"),
     ];
     for (from, to, code, field) in cases {
@@ -123,7 +153,11 @@ fn masks_must_fit_their_columns() {
         ("mask: {bin_years: 5, top: 90}", "mask: {date_shift: {per: vehicle}}", "unit-missing"),
         ("mask: {hierarchy: icd10, level: category}", "mask: {bin: 0}", "mask-parameter"),
         ("uses: [join, count_distinct]}", "uses: [join, count_distinct], mask: {token: x}}", "mask-unfit"),
-        ("mask: {hierarchy: icd10, level: category}", "mask: {format_preserving: {form: digits, length: 5, domain: x}}", "format-domain-too-small"),
+        (
+            "mask: {hierarchy: icd10, level: category}",
+            "mask: {format_preserving: {form: digits, length: 5, domain: x}}",
+            "format-domain-too-small",
+        ),
         ("mask: {hierarchy: icd10, level: category}", "grade_after: L2", "mask-missing"),
         ("mask: {hierarchy: icd10, level: category}", "mask: redact, grade_after: L4", "grade-rises"),
     ];
@@ -136,7 +170,10 @@ fn masks_must_fit_their_columns() {
 fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
     let cases = [
         ("    cells_max: 5000\n", "    cells_max: 5000\n    perturbation: {cell_key: small}\n"),
-        ("privacy_budget: null", "privacy_budget: {epsilon: 4.0, delta: 1e-8, per_query_max: 0.5, period_days: 90}"),
+        (
+            "privacy_budget: null",
+            "privacy_budget: {epsilon: 4.0, delta: 1e-8, per_query_max: 0.5, period_days: 90}",
+        ),
         ("  review: none\n", "  review: one\n"),
         ("  review: none\n", "  quota: {cells_share: 0.25, queries_per_day: 200}\n"),
     ];
@@ -159,7 +196,10 @@ fn nobody_approves_their_own_grant() {
 
 #[test]
 fn a_policy_speaks_of_its_owner_s_datasets_only() {
-    let error = finding("datasets: [hz-health.outpatient_visits], grade_max", "datasets: [hz-edu.enrolment, hz-health.outpatient_visits], grade_max");
+    let error = finding(
+        "datasets: [hz-health.outpatient_visits], grade_max",
+        "datasets: [hz-edu.enrolment, hz-health.outpatient_visits], grade_max",
+    );
     assert_eq!((error.code, error.field.as_str()), ("not-the-owner", "object.resources.datasets[0]"));
 }
 

@@ -188,7 +188,13 @@ fn ff1_agrees_with_the_published_samples() {
     // NIST's FF1 samples 7 to 9 (AES-256).
     let key: Vec<u8> = (0..64)
         .step_by(2)
-        .map(|i| u8::from_str_radix(&"2B7E151628AED2A6ABF7158809CF4F3CEF4359D8D580AA4F7F036D6F04FC6A94"[i..i + 2], 16).unwrap())
+        .map(|i| {
+            u8::from_str_radix(
+                &"2B7E151628AED2A6ABF7158809CF4F3CEF4359D8D580AA4F7F036D6F04FC6A94"[i..i + 2],
+                16,
+            )
+            .unwrap()
+        })
         .collect();
     let key = FormatKey::new(Zeroizing::new(key.try_into().unwrap()));
     let digits = b"0123456789";
@@ -198,7 +204,10 @@ fn ff1_agrees_with_the_published_samples() {
     assert_eq!(permute(&key, &tweak, digits, "0123456789").as_deref(), Some("1001623463"));
     let alphabet = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let tweak = [0x37, 0x37, 0x37, 0x37, 0x70, 0x71, 0x72, 0x73, 0x37, 0x37, 0x37];
-    assert_eq!(permute(&key, &tweak, alphabet, "0123456789abcdefghi").as_deref(), Some("xs8a0azh2avyalyzuwd"));
+    assert_eq!(
+        permute(&key, &tweak, alphabet, "0123456789abcdefghi").as_deref(),
+        Some("xs8a0azh2avyalyzuwd")
+    );
 }
 
 proptest! {

@@ -35,7 +35,12 @@ pub(super) fn check(library: &Library, dataset: &Dataset, findings: &mut Finding
         findings.add("scheme-not-found", "scheme", message, &accepted(library.schemes().keys()));
     }
     if dataset.columns.is_empty() {
-        findings.add("columns-missing", "columns", "the dataset has no column", "accepted: one column and more");
+        findings.add(
+            "columns-missing",
+            "columns",
+            "the dataset has no column",
+            "accepted: one column and more",
+        );
     }
     let mut names = BTreeSet::new();
     for (index, column) in dataset.columns.iter().enumerate() {
@@ -81,7 +86,12 @@ fn check_column(
     }
     match (column.data_type, column.scale) {
         (TypeWord::Decimal, None) => {
-            findings.add("scale-missing", field, "a decimal needs its `scale`", "accepted: scale from 0 to 18");
+            findings.add(
+                "scale-missing",
+                field,
+                "a decimal needs its `scale`",
+                "accepted: scale from 0 to 18",
+            );
         }
         (TypeWord::Decimal | TypeWord::Float, Some(scale)) if scale > SCALE_MAX => {
             let message = "there are not so many places";
@@ -141,11 +151,11 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
         findings.add("range-unfit", &range_field, message, "");
     }
     let width = range.1.checked_sub(range.0);
-    if let (Some(bins), Some(width)) = (column.bins, width) {
-        if !width.is_multiple_of(bins) {
-            let message = format!("bins of {bins} do not divide the range");
-            findings.add("bins-unfit", &bins_field, message, "accepted: a width that divides the range");
-        }
+    if let (Some(bins), Some(width)) = (column.bins, width)
+        && !width.is_multiple_of(bins)
+    {
+        let message = format!("bins of {bins} do not divide the range");
+        findings.add("bins-unfit", &bins_field, message, "accepted: a width that divides the range");
     }
 }
 

@@ -23,7 +23,12 @@ pub(super) fn check_department(library: &Library, department: &Department, findi
         match library.departments().get(parent) {
             None => {
                 let message = format!("there is no department `{parent}`");
-                findings.add("department-not-found", "parent", message, &accepted(library.departments().keys()));
+                findings.add(
+                    "department-not-found",
+                    "parent",
+                    message,
+                    &accepted(library.departments().keys()),
+                );
             }
             // Levels that only fall towards the leaves leave no room for a circle.
             Some(above) if above.level >= department.level => {
@@ -34,11 +39,11 @@ pub(super) fn check_department(library: &Library, department: &Department, findi
             Some(_) => {}
         }
     }
-    if let Some(region) = &department.region {
-        if region.len() != 6 || !region.bytes().all(|b| b.is_ascii_digit()) {
-            let message = format!("`{region}` is no administrative code");
-            findings.add("region-unfit", "region", message, "accepted: six digits, such as \"330100\"");
-        }
+    if let Some(region) = &department.region
+        && (region.len() != 6 || !region.bytes().all(|b| b.is_ascii_digit()))
+    {
+        let message = format!("`{region}` is no administrative code");
+        findings.add("region-unfit", "region", message, "accepted: six digits, such as \"330100\"");
     }
 }
 
@@ -105,7 +110,8 @@ pub(super) fn check_exception(library: &Library, exception: &Exception, findings
     if exception.from > exception.until {
         findings.add("range-reversed", "until", "the exception ends before it begins", "");
     }
-    let people: BTreeSet<&str> = exception.approved_by.iter().map(|approver| approver.person.trim()).collect();
+    let people: BTreeSet<&str> =
+        exception.approved_by.iter().map(|approver| approver.person.trim()).collect();
     if people.len() < EXCEPTION_APPROVERS_MIN || people.contains("") {
         let message = "an exception needs two different approvers";
         findings.add("approver-unfit", "approved_by", message, "accepted: a steward and compliance");

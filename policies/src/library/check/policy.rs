@@ -38,11 +38,11 @@ pub(super) fn check(library: &Library, policy: &Policy, findings: &mut Findings<
 
 fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
     check_department(library, &policy.owner, "owner", findings);
-    if let (Some(from), Some(until)) = (policy.effective.from, policy.effective.until) {
-        if from > until {
-            let help = "accepted: the earlier day first";
-            findings.add("range-reversed", "effective", "the policy ends before it begins", help);
-        }
+    if let (Some(from), Some(until)) = (policy.effective.from, policy.effective.until)
+        && from > until
+    {
+        let help = "accepted: the earlier day first";
+        findings.add("range-reversed", "effective", "the policy ends before it begins", help);
     }
     let subjects = &policy.object.subjects;
     if subjects.roles.is_empty() {
@@ -85,7 +85,8 @@ fn check_department(library: &Library, code: &Code, field: &str, findings: &mut 
 
 fn check_grade(library: &Library, dataset: &Dataset, grade: &str, field: &str, findings: &mut Findings<'_>) {
     if library.level(&dataset.scheme, grade).is_none() {
-        let words = library.schemes().get(&dataset.scheme).map(|scheme| scheme.levels.iter().map(|l| &l.code));
+        let words =
+            library.schemes().get(&dataset.scheme).map(|scheme| scheme.levels.iter().map(|l| &l.code));
         let message = format!("`{}` has no grade `{grade}`", dataset.scheme);
         findings.add("grade-not-found", field, message, &accepted(words.into_iter().flatten()));
     }
@@ -137,12 +138,13 @@ fn check_match(
         let help = "accepted: role, type, name or grade";
         findings.add("match-empty", &field, "the rule matches nothing", help);
     }
-    if let Some(name) = &rule.matches.name {
-        if !datasets.is_empty() && !columns().any(|column| column.name == *name) {
-            let message = format!("no dataset of the policy has a column `{name}`");
-            let help = accepted(columns().map(|column| &column.name));
-            findings.add("column-not-found", &format!("{field}.name"), message, &help);
-        }
+    if let Some(name) = &rule.matches.name
+        && !datasets.is_empty()
+        && !columns().any(|column| column.name == *name)
+    {
+        let message = format!("no dataset of the policy has a column `{name}`");
+        let help = accepted(columns().map(|column| &column.name));
+        findings.add("column-not-found", &format!("{field}.name"), message, &help);
     }
     if let Some(semantic) = &rule.matches.semantic {
         let used = columns().any(|column| column.semantic.as_ref() == Some(semantic));
@@ -169,7 +171,12 @@ fn check_mask(
     let after_field = format!("{field}.grade_after");
     let Some(form) = &rule.mask else {
         if rule.grade_after.is_some() {
-            findings.add("mask-missing", &after_field, "only a mask changes a grade", "accepted: with `mask`");
+            findings.add(
+                "mask-missing",
+                &after_field,
+                "only a mask changes a grade",
+                "accepted: with `mask`",
+            );
         }
         return;
     };
@@ -195,12 +202,12 @@ fn check_mask(
                 findings.add("grade-rises", &after_field, message, "accepted: a grade that is no stricter");
             }
         }
-        if let Mask::DateShift { per, .. } = &mask {
-            if !dataset.carries(per) {
-                let message = format!("`{}` carries no protected unit `{per}`", dataset.metadata.id);
-                let help = accepted(dataset.units.iter().map(|unit| &unit.kind));
-                findings.add("unit-missing", &mask_field, message, &help);
-            }
+        if let Mask::DateShift { per, .. } = &mask
+            && !dataset.carries(per)
+        {
+            let message = format!("`{}` carries no protected unit `{per}`", dataset.metadata.id);
+            let help = accepted(dataset.units.iter().map(|unit| &unit.kind));
+            findings.add("unit-missing", &mask_field, message, &help);
         }
         if let Some(word) = &rule.grade_after {
             check_grade(library, dataset, word, &after_field, findings);
@@ -211,11 +218,11 @@ fn check_mask(
 fn check_range(rule: &ColumnRule, datasets: &[&Dataset], field: &str, findings: &mut Findings<'_>) {
     let range_field = format!("{field}.range");
     let bins_field = format!("{field}.bins");
-    if let Some(range) = rule.range {
-        if range.0 >= range.1 {
-            let help = "accepted: the smaller number first";
-            return findings.add("range-reversed", &range_field, "the range is reversed or empty", help);
-        }
+    if let Some(range) = rule.range
+        && range.0 >= range.1
+    {
+        let help = "accepted: the smaller number first";
+        return findings.add("range-reversed", &range_field, "the range is reversed or empty", help);
     }
     if rule.range.is_none() && rule.bins.is_none() {
         return;
@@ -229,12 +236,12 @@ fn check_range(rule: &ColumnRule, datasets: &[&Dataset], field: &str, findings: 
             }
             let bins = rule.bins.or(column.bins);
             let range = rule.range.or(column.range);
-            if let Some(bins) = bins {
-                if !is_on_grid(bins, range, column.range, column.bins) {
-                    let message = format!("bins of {bins} do not divide the range of `{}`", column.name);
-                    let help = "accepted: bins and edges that are multiples of the dataset's bins";
-                    findings.add("bins-unfit", &bins_field, message, help);
-                }
+            if let Some(bins) = bins
+                && !is_on_grid(bins, range, column.range, column.bins)
+            {
+                let message = format!("bins of {bins} do not divide the range of `{}`", column.name);
+                let help = "accepted: bins and edges that are multiples of the dataset's bins";
+                findings.add("bins-unfit", &bins_field, message, help);
             }
         }
     }
@@ -273,7 +280,10 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
         let kinds = || datasets.iter().flat_map(|dataset| &dataset.units).map(|unit| &unit.kind);
         // A joined dataset may bring units of its own, so a kind that nobody carries is only refused as a misspelling
         // when none of the named kinds is carried.
-        if !datasets.is_empty() && kinds().next().is_some() && !by_unit.keys().any(|k| kinds().any(|x| x == k)) {
+        if !datasets.is_empty()
+            && kinds().next().is_some()
+            && !by_unit.keys().any(|k| kinds().any(|x| x == k))
+        {
             let message = "no dataset of the policy carries these units";
             findings.add("unit-missing", "method.controls.subjects_min", message, &accepted(kinds()));
         }
@@ -282,7 +292,12 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
         findings.add("function-missing", "method.functions", "no function is allowed", "accepted: [count]");
     }
     if method.max_rows_per_subject == Some(0) {
-        findings.add("limit-zero", "method.max_rows_per_subject", "the limit is zero", "accepted: 1 and more");
+        findings.add(
+            "limit-zero",
+            "method.max_rows_per_subject",
+            "the limit is zero",
+            "accepted: 1 and more",
+        );
     }
 }
 
@@ -310,7 +325,12 @@ pub(super) fn check_controls(controls: &ControlsForm, field: &str, findings: &mu
         findings.add("limit-zero", &format!("{field}.rounding.base"), "the base is zero", help);
     }
     if controls.cells_max == Some(0) {
-        findings.add("limit-zero", &format!("{field}.cells_max"), "no cell may leave", "accepted: 1 and more");
+        findings.add(
+            "limit-zero",
+            &format!("{field}.cells_max"),
+            "no cell may leave",
+            "accepted: 1 and more",
+        );
     }
     if controls.tolerance.is_some_and(|share| share < Fixed::ZERO || share > Fixed::ONE) {
         let message = "the tolerance is a share";

@@ -13,7 +13,12 @@ use crate::library::floors_of;
 
 pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Findings<'_>) {
     if scheme.levels.iter().all(|level| level.registration == Registration::Refused) {
-        findings.add("levels-missing", "levels", "no grade may be registered", "accepted: one grade and more");
+        findings.add(
+            "levels-missing",
+            "levels",
+            "no grade may be registered",
+            "accepted: one grade and more",
+        );
     }
     let mut codes = BTreeSet::new();
     for (index, level) in scheme.levels.iter().enumerate() {
