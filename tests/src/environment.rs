@@ -52,3 +52,12 @@ pub fn product() -> anyhow::Result<PathBuf> {
     );
     Ok(binary)
 }
+
+/// Returns the folder of the libraries built for the tests.
+///
+/// # Errors
+/// When a test cannot tell where it stands.
+pub fn built_libraries() -> anyhow::Result<PathBuf> {
+    let this = env::current_exe().context("a test cannot tell where it stands")?;
+    Ok(this.parent().context("a test lies in a folder")?.to_path_buf())
+}

@@ -25,6 +25,8 @@ fn documents_have_one_sentence_per_line() {
 
 /// Whether a sentence ends inside the line and another begins.
 fn holds_two_sentences(line: &str) -> bool {
+    // The number of a list's entry ends no sentence.
+    let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(". ");
     let chars: Vec<char> = line.chars().collect();
     chars.windows(4).any(|window| match window {
         [before, '.' | '!' | '?', ' ', after] => {
@@ -40,6 +42,7 @@ fn a_second_sentence_is_seen() {
     assert!(holds_two_sentences("One thing. Another thing."));
     assert!(holds_two_sentences("See `x`. Then go."));
     assert!(!holds_two_sentences("One thing, e.g. this one."));
+    assert!(!holds_two_sentences("12. Do this."));
     assert!(!holds_two_sentences("Rust 1.95 is pinned."));
 }
 

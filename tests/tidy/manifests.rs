@@ -27,7 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("obscura-policies", &["arrow", "parquet", "datafusion", "sqlparser", "tokio", "sqlx", "object_store"]),
     ("obscura-crypto", &["arrow", "parquet", "datafusion", "tokio", "sqlx", "object_store"]),
-    ("obscura-query-guard", &["parquet", "tokio", "sqlx", "object_store", "jiff", "chrono"]),
+    ("obscura-query-guard", &["parquet", "tokio", "sqlx", "object_store", "jiff"]),
 ];
 
 /// Packages of which two versions in one build would be two incompatible type systems.
