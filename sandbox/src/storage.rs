@@ -1,0 +1,80 @@
+//! Sealed datasets on disk: sealing a department's file, and opening what was sealed.
+//!
+//! A version of a dataset is a folder of encrypted Parquet files and one signed manifest. Nothing here decides who may
+//! seal or read, writes plaintext to disk, or puts a value into an error.
+//!
+//! ```text
+//! input (CSV, NDJSON, Parquet, Arrow) -> rows, typed and tokenised -> cluster -> part (encrypted Parquet)
+//!                                                                          -> manifest (signed) -> folder (published)
+//! folder -> version (verified) -> keys of chosen columns -> engine's sealed table
+//! ```
+//!
+//! Reading order: `spec`, `seal`, `input`, `cluster`, `part`, `manifest`, `folder`, `version`, `lifecycle`.
+
+mod append;
+mod cell;
+mod cluster;
+pub mod danger;
+mod error;
+mod folder;
+mod input;
+mod lifecycle;
+mod manifest;
+mod naming;
+mod part;
+mod reading;
+mod rows;
+mod seal;
+mod spec;
+mod spill;
+mod subjects;
+#[cfg(test)]
+pub(crate) mod testing;
+mod version;
+
+pub use error::BadRowReason;
+pub use error::StorageError;
+pub use folder::DataFolder;
+pub use input::BadRow;
+pub use input::Encoding;
+pub use input::Format;
+pub use input::Input;
+pub use input::InputOptions;
+pub use input::InputReport;
+pub use input::OnBadRow;
+pub use lifecycle::Shredding;
+pub use lifecycle::drop_version;
+pub use lifecycle::list;
+pub use lifecycle::rewrap;
+pub use lifecycle::shred;
+pub use manifest::Clustered;
+pub use manifest::ColumnRecord;
+pub use manifest::DocumentRecord;
+pub use manifest::KeysSection;
+pub use manifest::Manifest;
+pub use manifest::ManifestFault;
+pub use manifest::PartKeysRecord;
+pub use manifest::PartRecord;
+pub use manifest::ShredRecord;
+pub use manifest::UnitRecord;
+pub use part::PartLimits;
+pub use seal::Direction;
+pub use seal::MEMORY_BYTES_STANDARD;
+pub use seal::Progress;
+pub use seal::SealMode;
+pub use seal::SealObserver;
+pub use seal::SealRequest;
+pub use seal::Sealed;
+pub use seal::Stage;
+pub use seal::Unobserved;
+pub use seal::seal;
+pub use spec::ColumnSpec;
+pub use spec::DatasetSpec;
+pub use spec::Layout;
+pub use spec::UnitSpec;
+pub use version::ColumnKeys;
+pub use version::Expected;
+pub use version::SealedPart;
+pub use version::SealedVersion;
+
+pub(crate) use reading::open_metadata;

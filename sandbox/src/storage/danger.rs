@@ -1,0 +1,82 @@
+//! What weakens a guarantee of sealed storage, gathered where a reviewer finds it with one search.
+//! Only tests of other programs' readers may call it: it hands out raw keys. The product does not.
+
+use std::path::Path;
+
+use arrow::record_batch::RecordBatch;
+use obscura_crypto::danger::key_bytes;
+use obscura_crypto::keys::DataKey;
+use obscura_crypto::kms::KeyManagement;
+use obscura_policies::vocabulary::DatasetId;
+use parquet::arrow::ArrowWriter;
+use parquet::encryption::encrypt::FileEncryptionProperties;
+
+use crate::storage::error::StorageError;
+use crate::storage::folder::write_file;
+use crate::storage::naming::aad_prefix;
+use crate::storage::naming::part_name;
+use crate::storage::part::writer_properties;
+use crate::storage::version::SealedVersion;
+
+/// What another program needs to open a file.
+pub struct RawAccess {
+    /// The footer key, which in a file with one key opens every column.
+    pub key: [u8; 32],
+    /// The AAD prefix, which is not stored in the file.
+    pub aad_prefix: Vec<u8>,
+}
+
+impl std::fmt::Debug for RawAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawAccess")
+    }
+}
+
+/// Writes one file as the sealing writer does, but with one key for footer and columns.
+///
+/// For the test that PyArrow, which has no per-column keys by value, reads what we write. Nothing may call it on real
+/// data: the key is returned to the caller.
+///
+/// # Errors
+///
+/// Fails when the batch cannot be encoded or the file not be written.
+pub fn seal_with_one_key(
+    path: &Path,
+    batch: &RecordBatch,
+    dataset: &DatasetId,
+) -> Result<RawAccess, StorageError> {
+    let key = DataKey::generate().map_err(|_no_randomness| StorageError::Keys { step: "make a data key" })?;
+    let prefix = aad_prefix(dataset, 1, &part_name(0));
+    let encryption = FileEncryptionProperties::builder(key_bytes(&key).to_vec())
+        .with_aad_prefix(prefix.clone())
+        .with_aad_prefix_storage(false)
+        .build()
+        .map_err(StorageError::columnar("prepare encryption"))?;
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(writer_properties(encryption)?))
+        .map_err(StorageError::columnar("begin a sealed file"))?;
+    writer.write(batch).map_err(StorageError::columnar("write a sealed file"))?;
+    writer.close().map_err(StorageError::columnar("end a sealed file"))?;
+    write_file(path, &bytes).map_err(StorageError::disk("write a sealed file"))?;
+    Ok(RawAccess { key: *key_bytes(&key), aad_prefix: prefix })
+}
+
+/// Hands out what opens the footer of one sealed part, and no column of it.
+///
+/// For the test that another program sees no column of a normally sealed file.
+///
+/// # Errors
+///
+/// Fails when the version has no such part or the key service refuses.
+pub fn footer_access(
+    version: &SealedVersion,
+    kms: &dyn KeyManagement,
+    part: usize,
+) -> Result<RawAccess, StorageError> {
+    let missing = || StorageError::Columnar { step: "find a part" };
+    let record = version.manifest().parts.get(part).ok_or_else(missing)?;
+    let keys = version.unwrap_keys(kms, &[])?;
+    let keys = keys.parts.get(&record.name).ok_or_else(missing)?;
+    let prefix = aad_prefix(version.dataset(), record.sealed_in, &record.name);
+    Ok(RawAccess { key: *key_bytes(&keys.footer), aad_prefix: prefix })
+}

@@ -1,0 +1,217 @@
+//! What can go wrong between a department's file and a sealed dataset.
+//! No variant carries a cell's value: texts of Arrow, Parquet and CSV readers quote values, so they are dropped here.
+
+use std::io;
+
+use crate::storage::manifest::ManifestFault;
+
+/// A sealed dataset could not be written, found or trusted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The file system refused.
+    #[error("cannot {step}")]
+    Disk {
+        /// What was being done, as a fixed phrase.
+        step: &'static str,
+        /// What the operating system said (never a path, never a value).
+        #[source]
+        source: io::Error,
+    },
+    /// The input cannot be read as what it is said to be.
+    #[error("cannot read the input as {format}: {reason}")]
+    Input {
+        /// Name of the format.
+        format: &'static str,
+        /// A fixed phrase.
+        reason: &'static str,
+    },
+    /// The input has no column that the dataset document names.
+    #[error("the input has no column `{column}`")]
+    ColumnMissing {
+        /// Name in the dataset document.
+        column: String,
+    },
+    /// Two columns of the input carry the same name.
+    #[error("the input has more than one column `{column}`")]
+    ColumnTwice {
+        /// Name in the dataset document.
+        column: String,
+    },
+    /// The dataset document cannot be sealed as it stands.
+    #[error("dataset document: {reason}")]
+    Document {
+        /// A fixed phrase.
+        reason: &'static str,
+    },
+    /// A row is malformed and `--on-bad-row stop` is in force.
+    #[error("line {line}: {reason}{}", column.as_ref().map(|c| format!(" in column `{c}`")).unwrap_or_default())]
+    BadRow {
+        /// Line (text formats) or row (binary formats) of the input, counted from 1.
+        line: u64,
+        /// Column of the dataset document, when one is to blame.
+        column: Option<String>,
+        /// What is wrong, never the value.
+        reason: BadRowReason,
+    },
+    /// The caller asked to stop.
+    #[error("sealing was cancelled")]
+    Cancelled,
+    /// The input has no row at all.
+    #[error("the input has no row")]
+    NoRows,
+    /// Columnar work failed; the cause may quote values and is not kept.
+    #[error("cannot {step}")]
+    Columnar {
+        /// What was being done, as a fixed phrase.
+        step: &'static str,
+    },
+    /// The key service refused; it does not say why.
+    #[error("key management refused to {step}")]
+    Keys {
+        /// What was asked, as a fixed phrase.
+        step: &'static str,
+    },
+    /// There is no such sealed version.
+    #[error("no sealed version {version} of `{dataset}`")]
+    VersionMissing {
+        /// Dataset.
+        dataset: String,
+        /// Version.
+        version: u64,
+    },
+    /// The dataset has no sealed version.
+    #[error("`{dataset}` has no sealed version")]
+    NeverSealed {
+        /// Dataset.
+        dataset: String,
+    },
+    /// Another process is sealing the same dataset.
+    #[error("`{dataset}` is being sealed by another process")]
+    Busy {
+        /// Dataset.
+        dataset: String,
+    },
+    /// This version was published before.
+    #[error("version {version} of `{dataset}` exists already")]
+    VersionTaken {
+        /// Dataset.
+        dataset: String,
+        /// Version.
+        version: u64,
+    },
+    /// Old and new parts of an append do not fit together.
+    #[error("cannot append to `{dataset}`: {reason}")]
+    AppendMismatch {
+        /// Dataset.
+        dataset: String,
+        /// A fixed phrase.
+        reason: &'static str,
+    },
+    /// What lies on disk is not what was sealed.
+    #[error("sealed version {version} of `{dataset}`: {fault}")]
+    Tampered {
+        /// Dataset.
+        dataset: String,
+        /// Version.
+        version: u64,
+        /// Which check failed.
+        fault: ManifestFault,
+    },
+    /// The wrapped keys of this version were destroyed.
+    #[error("sealed version {version} of `{dataset}` was shredded")]
+    Shredded {
+        /// Dataset.
+        dataset: String,
+        /// Version.
+        version: u64,
+    },
+    /// A column was asked for that the sealed version does not hold.
+    #[error("no sealed column `{column}`")]
+    NoSuchColumn {
+        /// Column.
+        column: String,
+    },
+    /// A fault put in by a test: everything stays on disk as a kill would leave it.
+    #[error("stopped as if killed")]
+    Abandoned,
+}
+
+impl StorageError {
+    /// Wraps an operating-system error with what was being done.
+    pub(crate) fn disk(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Disk { step, source }
+    }
+
+    /// Drops an Arrow or Parquet error, whose text may quote values, and keeps what was being done.
+    ///
+    /// A full disk is told apart because the operator can mend it.
+    pub(crate) fn columnar<E: std::error::Error + 'static>(step: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| match io_kind(&error) {
+            Some(kind) => Self::Disk { step, source: io::Error::from(kind) },
+            None => Self::Columnar { step },
+        }
+    }
+}
+
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        if let Some(parquet::errors::ParquetError::External(inner)) = error.downcast_ref() {
+            next = Some(inner.as_ref());
+            continue;
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Why a row is malformed. Fixed phrases: a value can never get in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum BadRowReason {
+    /// Bytes that the encoding does not know.
+    #[error("not valid in the input's encoding")]
+    Encoding,
+    /// A row that is longer or shorter than the header.
+    #[error("wrong number of fields")]
+    FieldCount,
+    /// A quoted field that is never closed, or a last line that was cut off.
+    #[error("the row is cut off")]
+    Truncated,
+    /// Not one JSON object.
+    #[error("not a JSON object")]
+    NotAnObject,
+    /// A list or object where a single value belongs.
+    #[error("not a single value")]
+    NotScalar,
+    /// Longer than any row may be.
+    #[error("the row is too long")]
+    TooLong,
+    /// Not a whole number of 64 bits.
+    #[error("not a whole number")]
+    NotInt,
+    /// Not a decimal number that fits.
+    #[error("not a decimal number that fits")]
+    NotDecimal,
+    /// Not a finite number.
+    #[error("not a finite number")]
+    NotFloat,
+    /// Not a day of the calendar.
+    #[error("not a date")]
+    NotDate,
+    /// Not a date with a time.
+    #[error("not a date and time")]
+    NotTimestamp,
+    /// Neither true nor false.
+    #[error("neither true nor false")]
+    NotBool,
+    /// Not well formed as the identifier it should be: no token can be made that joins.
+    #[error("not a well-formed identifier")]
+    NotIdentifier,
+    /// A type that cannot become text without guessing.
+    #[error("not text")]
+    NotText,
+}

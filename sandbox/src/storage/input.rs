@@ -1,0 +1,421 @@
+//! Reads a department's file or stream as rows of the dataset's columns, in one pass and flat memory.
+//! It writes nothing; a malformed row is reported by line and reason, never by value.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use arrow::record_batch::RecordBatch;
+
+use crate::storage::cell::Cell;
+use crate::storage::error::BadRowReason;
+use crate::storage::error::StorageError;
+use crate::storage::rows::BatchBuilder;
+use crate::storage::rows::ColumnReader;
+use crate::storage::spec::DatasetSpec;
+
+mod columnar;
+mod csv;
+mod encoding;
+mod header;
+mod ndjson;
+
+/// Bad rows that are kept with line and reason; the rest is only counted.
+const REPORTED_MAX: usize = 20;
+/// Bytes looked at to tell formats apart.
+const SNIFF_BYTES: usize = 4096;
+
+/// How the input is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Delimited text with a header.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Parquet.
+    Parquet,
+    /// Arrow IPC, file or stream.
+    ArrowIpc,
+}
+
+impl Format {
+    /// Reads the word of `--format` or a file name's ending.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "csv" | "tsv" | "txt" => Some(Self::Csv),
+            "ndjson" | "jsonl" | "json" => Some(Self::Ndjson),
+            "parquet" | "pq" => Some(Self::Parquet),
+            "arrow" | "arrows" | "ipc" | "feather" => Some(Self::ArrowIpc),
+            _ => None,
+        }
+    }
+
+    fn sniff(head: &[u8]) -> Self {
+        let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+        if head.starts_with(b"PAR1") {
+            Self::Parquet
+        } else if head.starts_with(b"ARROW1") || head.starts_with(b"\xFF\xFF\xFF\xFF") {
+            Self::ArrowIpc
+        } else if text.starts_with(b"{") {
+            Self::Ndjson
+        } else {
+            Self::Csv
+        }
+    }
+}
+
+/// Character encoding of a text input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8, with or without a byte-order mark.
+    Utf8,
+    /// GB18030, and with it GBK and GB2312.
+    Gb18030,
+    /// UTF-16, little endian.
+    Utf16Le,
+    /// UTF-16, big endian.
+    Utf16Be,
+}
+
+impl Encoding {
+    /// Reads the word of `--encoding`.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "utf-8" | "utf8" => Some(Self::Utf8),
+            "gb18030" | "gbk" | "gb2312" => Some(Self::Gb18030),
+            "utf-16le" => Some(Self::Utf16Le),
+            "utf-16be" => Some(Self::Utf16Be),
+            _ => None,
+        }
+    }
+}
+
+/// What to do with a malformed row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadRow {
+    /// Stop: nothing is published.
+    Stop,
+    /// Leave it out and count it.
+    Skip,
+}
+
+/// How to read the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputOptions {
+    /// Format; found from the name or the first bytes when not given.
+    pub format: Option<Format>,
+    /// Encoding of text formats; found when not given.
+    pub encoding: Option<Encoding>,
+    /// Delimiter of delimited text; found from the header when not given.
+    pub delimiter: Option<u8>,
+    /// Texts that stand for a missing value, compared after trimming.
+    pub null_texts: Vec<String>,
+    /// Columns of the input that carry another name: input name to column name.
+    pub rename: BTreeMap<String, String>,
+    /// What to do with a malformed row.
+    pub on_bad_row: OnBadRow,
+    /// Most bytes of a binary stream that are held in memory (a Parquet or Arrow file must be seekable).
+    pub memory_bytes: usize,
+}
+
+impl InputOptions {
+    /// Texts that stand for a missing value unless the caller says otherwise.
+    #[must_use]
+    pub fn default_null_texts() -> Vec<String> {
+        vec![String::new(), "?".to_owned()]
+    }
+}
+
+/// Where the rows come from.
+pub enum Input {
+    /// A file.
+    Path(PathBuf),
+    /// Anything else, such as standard input.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Path(_) => "Input::Path",
+            Self::Stream(_) => "Input::Stream",
+        })
+    }
+}
+
+/// One malformed row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Line (text) or row (binary formats), counted from 1.
+    pub line: u64,
+    /// Column to blame, if one is.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub reason: BadRowReason,
+}
+
+/// What reading came upon.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InputReport {
+    /// Rows taken.
+    pub rows: u64,
+    /// Rows left out because they were malformed.
+    pub rows_skipped: u64,
+    /// Malformed rows by reason.
+    pub skipped_by_reason: BTreeMap<BadRowReason, u64>,
+    /// The first malformed rows.
+    pub bad_rows: Vec<BadRow>,
+    /// Columns of the input that the dataset document does not name and that were left out.
+    pub columns_ignored: u64,
+}
+
+/// One pass over an input.
+pub(crate) trait RowSource {
+    /// Pushes the next rows into the sink; false when there are none left.
+    fn read_rows(&mut self, sink: &mut RowSink) -> Result<bool, StorageError>;
+}
+
+/// An input that was opened: give it to [`Rows`].
+pub(crate) struct OpenInput {
+    source: Box<dyn RowSource + Send>,
+    bytes: Arc<AtomicU64>,
+    columns_ignored: u64,
+}
+
+/// Batches of the sealed schema, from any format.
+pub(crate) struct Rows {
+    source: Box<dyn RowSource + Send>,
+    bytes: Arc<AtomicU64>,
+    sink: RowSink,
+    done: bool,
+}
+
+impl Rows {
+    /// Opens an input and finds the dataset's columns in it.
+    pub(crate) fn open(
+        input: Input,
+        spec: &DatasetSpec,
+        readers: Vec<ColumnReader>,
+        options: &InputOptions,
+    ) -> Result<Self, StorageError> {
+        let opened = open(input, spec, options)?;
+        let mut sink = RowSink {
+            builder: BatchBuilder::new(spec)?,
+            readers,
+            null_texts: options.null_texts.clone(),
+            on_bad_row: options.on_bad_row,
+            report: InputReport::default(),
+        };
+        sink.report.columns_ignored = opened.columns_ignored;
+        Ok(Self { source: opened.source, bytes: opened.bytes, sink, done: false })
+    }
+
+    /// The next batch of good rows.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, StorageError> {
+        while !self.done && !self.sink.builder.is_full() {
+            self.done = !self.source.read_rows(&mut self.sink)?;
+        }
+        self.sink.builder.finish()
+    }
+
+    /// Bytes of the input read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn report(&self) -> &InputReport {
+        &self.sink.report
+    }
+}
+
+/// Takes rows from a reader: good ones into the batch, bad ones into the report.
+pub(crate) struct RowSink {
+    builder: BatchBuilder,
+    readers: Vec<ColumnReader>,
+    null_texts: Vec<String>,
+    on_bad_row: OnBadRow,
+    report: InputReport,
+}
+
+impl RowSink {
+    /// Whether the batch has no room left.
+    pub(crate) fn is_full(&self) -> bool {
+        self.builder.is_full()
+    }
+
+    /// Takes one row whose cells `cell` yields by column position.
+    pub(crate) fn row<'a, F>(&mut self, line: u64, mut cell: F) -> Result<(), StorageError>
+    where
+        F: FnMut(usize, &CellReader<'_>) -> Result<Cell<'a>, BadRowReason>,
+    {
+        let mut cells = Vec::with_capacity(self.readers.len());
+        for (index, reader) in self.readers.iter().enumerate() {
+            let context = CellReader { column: reader, null_texts: &self.null_texts };
+            match cell(index, &context) {
+                Ok(value) => cells.push(value),
+                Err(reason) => {
+                    let column = Some(reader.spec().name.clone());
+                    return self.bad_row(line, column, reason);
+                }
+            }
+        }
+        self.builder.append(&cells)?;
+        self.report.rows += 1;
+        Ok(())
+    }
+
+    /// Reports a row that could not be read at all.
+    pub(crate) fn bad_row(
+        &mut self,
+        line: u64,
+        column: Option<String>,
+        reason: BadRowReason,
+    ) -> Result<(), StorageError> {
+        match self.on_bad_row {
+            OnBadRow::Stop => Err(StorageError::BadRow { line, column, reason }),
+            OnBadRow::Skip => {
+                self.report.rows_skipped += 1;
+                *self.report.skipped_by_reason.entry(reason).or_default() += 1;
+                if self.report.bad_rows.len() < REPORTED_MAX {
+                    self.report.bad_rows.push(BadRow { line, column, reason });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads cells of one column.
+pub(crate) struct CellReader<'s> {
+    column: &'s ColumnReader,
+    null_texts: &'s [String],
+}
+
+impl CellReader<'_> {
+    pub(crate) fn column(&self) -> &ColumnReader {
+        self.column
+    }
+
+    /// Reads a text, which may stand for a missing value.
+    pub(crate) fn text<'a>(&self, text: &'a str) -> Result<Cell<'a>, BadRowReason> {
+        let text = text.trim();
+        if self.null_texts.iter().any(|null| null == text) {
+            return Ok(Cell::Null);
+        }
+        self.column.read(text)
+    }
+
+    /// Reads a text made on the way, for formats whose values are not text.
+    pub(crate) fn owned_text(&self, text: &str) -> Result<Cell<'static>, BadRowReason> {
+        Ok(match self.text(text)? {
+            Cell::Text(text) => Cell::Owned(text.to_owned()),
+            Cell::Owned(text) => Cell::Owned(text),
+            Cell::Null => Cell::Null,
+            Cell::Int(value) => Cell::Int(value),
+            Cell::Decimal(value) => Cell::Decimal(value),
+            Cell::Float(value) => Cell::Float(value),
+            Cell::Date(value) => Cell::Date(value),
+            Cell::Timestamp(value) => Cell::Timestamp(value),
+            Cell::Bool(value) => Cell::Bool(value),
+            Cell::Token(value) => Cell::Token(value),
+        })
+    }
+}
+
+fn open(input: Input, spec: &DatasetSpec, options: &InputOptions) -> Result<OpenInput, StorageError> {
+    let bytes = Arc::new(AtomicU64::new(0));
+    let named = match &input {
+        Input::Path(path) => named_format(path),
+        Input::Stream(_) => None,
+    };
+    let is_tsv = matches!(&input, Input::Path(path) if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv")));
+    let delimiter = options.delimiter.or(is_tsv.then_some(b'\t'));
+    let chosen = options.format.or(named);
+    let (format, opened) = match input {
+        Input::Path(path) => {
+            let mut file = File::open(path).map_err(StorageError::disk("open the input"))?;
+            let head = read_head(&mut file)?;
+            let format = chosen.unwrap_or_else(|| Format::sniff(&head));
+            let mut again = file;
+            std::io::Seek::rewind(&mut again).map_err(StorageError::disk("read the input"))?;
+            (format, Opened::File(again, head))
+        }
+        Input::Stream(mut stream) => {
+            let head = read_head(&mut stream)?;
+            let format = chosen.unwrap_or_else(|| Format::sniff(&head));
+            (format, Opened::Stream(Box::new(std::io::Cursor::new(head.clone()).chain(stream)), head))
+        }
+    };
+    let (source, columns_ignored): (Box<dyn RowSource + Send>, u64) = match format {
+        Format::Csv => {
+            let text = encoding::decode(counted(opened.into_read(), &bytes), options.encoding);
+            csv::open(text, spec, options, delimiter)?
+        }
+        Format::Ndjson => {
+            let text = encoding::decode(counted(opened.into_read(), &bytes), options.encoding);
+            ndjson::open(text, spec, options)
+        }
+        Format::Parquet => columnar::open_parquet(opened, &bytes, spec, options)?,
+        Format::ArrowIpc => columnar::open_ipc(opened, &bytes, spec, options)?,
+    };
+    Ok(OpenInput { source, bytes, columns_ignored })
+}
+
+fn named_format(path: &Path) -> Option<Format> {
+    path.extension().and_then(|e| e.to_str()).and_then(Format::from_word)
+}
+
+/// An input whose first bytes are known and still to be read.
+enum Opened {
+    File(File, Vec<u8>),
+    Stream(Box<dyn Read + Send>, Vec<u8>),
+}
+
+impl Opened {
+    fn into_read(self) -> Box<dyn Read + Send> {
+        match self {
+            Self::File(file, _) => Box::new(file),
+            Self::Stream(stream, _) => stream,
+        }
+    }
+
+    fn head(&self) -> &[u8] {
+        match self {
+            Self::File(_, head) | Self::Stream(_, head) => head,
+        }
+    }
+}
+
+fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, StorageError> {
+    let mut head = Vec::with_capacity(SNIFF_BYTES);
+    reader.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(StorageError::disk("read the input"))?;
+    Ok(head)
+}
+
+fn counted(inner: Box<dyn Read + Send>, bytes: &Arc<AtomicU64>) -> Box<dyn Read + Send> {
+    Box::new(CountingReader { inner, bytes: Arc::clone(bytes) })
+}
+
+/// Counts bytes for the progress bar.
+struct CountingReader {
+    inner: Box<dyn Read + Send>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Read for CountingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! The signed manifest of a sealed version: the stored format, and the checks that make it worth believing.
+//!
+//! A manifest file is one line of canonical JSON with two signed sections. The first never changes once published, and
+//! the next version's manifest names its hash; the second holds the wrapped keys, which rotation and shredding replace.
+//! It opens no sealed file and unwraps no key.
+
+use std::collections::BTreeMap;
+
+use obscura_crypto::sha256_hex;
+use obscura_crypto::sign::Signature;
+use obscura_crypto::sign::Signer;
+use obscura_crypto::sign::Verifier;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::storage::error::StorageError;
+
+/// File name of the manifest within a version's folder.
+pub(crate) const MANIFEST_FILE: &str = "manifest.json";
+/// Name of the format, with its version.
+pub(crate) const FORMAT: &str = "obscura/sealed/v1";
+
+const BODY_PURPOSE: &[u8] = b"obscura sealed manifest v1\n";
+const KEYS_PURPOSE: &[u8] = b"obscura sealed keys v1\n";
+
+/// Which check of a sealed version failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestFault {
+    /// The manifest is missing or cannot be read as one.
+    #[error("the manifest is missing or damaged")]
+    Manifest,
+    /// The signature does not match the manifest.
+    #[error("the manifest's signature does not match")]
+    Signature,
+    /// The signature of the wrapped keys does not match.
+    #[error("the signature of the wrapped keys does not match")]
+    KeysSignature,
+    /// The manifest is another dataset's or another version's.
+    #[error("the manifest belongs to another dataset or version")]
+    Identity,
+    /// An older version stands where the newest should.
+    #[error("an older version was put back")]
+    Rollback,
+    /// The chain of previous manifests is broken.
+    #[error("the chain of previous manifests is broken")]
+    Chain,
+    /// A part is missing.
+    #[error("a part is missing")]
+    PartMissing,
+    /// A part is longer or shorter than when it was sealed.
+    #[error("a part has another length")]
+    PartLength,
+    /// A part is not an encrypted Parquet file.
+    #[error("a part is not encrypted")]
+    PartPlaintext,
+    /// A part's footer is not the sealed one.
+    #[error("a part has another footer")]
+    PartFooter,
+    /// A part's bytes are not the sealed ones.
+    #[error("a part has other bytes")]
+    PartBytes,
+    /// A file lies in the folder that the manifest does not name.
+    #[error("a file that does not belong lies in the folder")]
+    Stray,
+}
+
+/// What was sealed: signed once, never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name and version of this format.
+    pub format: String,
+    /// Dataset identifier.
+    pub dataset: String,
+    /// Version of the dataset: only rises.
+    pub version: u64,
+    /// SHA-256 of the previous version's first section, in hex.
+    pub previous: Option<String>,
+    /// When it was sealed, RFC 3339.
+    pub sealed_at: String,
+    /// The Dataset document: the labels of the columns.
+    pub document: DocumentRecord,
+    /// Schemes and policies in force when sealing: identifier to version.
+    pub in_force: BTreeMap<String, String>,
+    /// Columns in order.
+    pub columns: Vec<ColumnRecord>,
+    /// `clustered` or `arrival`.
+    pub layout: String,
+    /// Protecting units with what sealing measured.
+    pub units: Vec<UnitRecord>,
+    /// Columns whose values are proven unique.
+    pub unique: Vec<String>,
+    /// Rows of all parts.
+    pub rows: u64,
+    /// Malformed rows left out while sealing this version.
+    pub rows_skipped: u64,
+    /// The files.
+    pub parts: Vec<PartRecord>,
+}
+
+/// The Dataset document a version was sealed under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentRecord {
+    /// The document's own version.
+    pub version: u32,
+    /// SHA-256 of the text, in hex.
+    pub sha256: String,
+    /// The text.
+    pub text: String,
+}
+
+/// One sealed column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnRecord {
+    /// Name in SQL.
+    pub name: String,
+    /// The document's word for the type.
+    pub data_type: String,
+    /// Decimal places, for decimals.
+    pub scale: Option<u8>,
+    /// Grade when it was sealed, `L1` to `L9`: the key-encryption key it is under.
+    pub grade: String,
+    /// The unit whose token it holds.
+    pub token_of: Option<String>,
+}
+
+/// What sealing measured about one protecting unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitRecord {
+    /// Kind of subject.
+    pub kind: String,
+    /// Column of its token.
+    pub column: String,
+    /// Distinct subjects.
+    pub subjects: u64,
+    /// Most rows of one subject.
+    pub rows_max: u64,
+    /// Rows without a subject.
+    pub rows_without: u64,
+    /// How the rows of one subject stand.
+    pub clustered: Clustered,
+}
+
+/// How the rows of one subject stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clustered {
+    /// Together, in one row group of one part.
+    Whole,
+    /// Together within each run of parts that was sealed at once.
+    PerPart,
+    /// Anywhere.
+    No,
+}
+
+/// One sealed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRecord {
+    /// File name.
+    pub name: String,
+    /// The version that sealed it; its keys and associated data are bound to this one.
+    pub sealed_in: u64,
+    /// Bytes.
+    pub length: u64,
+    /// SHA-256 of the whole file, in hex.
+    pub sha256: String,
+    /// SHA-256 of the footer with its length and magic, in hex.
+    pub footer_sha256: String,
+    /// Rows.
+    pub rows: u64,
+    /// Row groups.
+    pub row_groups: u64,
+}
+
+/// The wrapped keys of a version: replaced by rotation, destroyed by shredding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysSection {
+    /// SHA-256 of the first section, in hex.
+    pub manifest: String,
+    /// Rises with every rewrapping.
+    pub revision: u64,
+    /// When and why the keys were destroyed, if they were.
+    pub shredded: Option<ShredRecord>,
+    /// Keys by part.
+    pub parts: BTreeMap<String, PartKeysRecord>,
+}
+
+/// The end of a version's keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShredRecord {
+    /// When, RFC 3339.
+    pub at: String,
+    /// How many wrapped keys were destroyed.
+    pub keys: u64,
+}
+
+/// Wrapped keys of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartKeysRecord {
+    /// Of the footer.
+    pub footer: String,
+    /// Of the columns.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// Both sections with their signatures, as they lie on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ManifestFile {
+    pub(crate) manifest: Manifest,
+    pub(crate) manifest_signature: String,
+    pub(crate) keys: KeysSection,
+    pub(crate) keys_signature: String,
+}
+
+impl Manifest {
+    /// SHA-256 of the section in canonical form: what the next version and the keys refer to.
+    ///
+    /// # Errors
+    ///
+    /// Fails only when a text cannot be written as JSON.
+    pub fn sha256(&self) -> Result<String, StorageError> {
+        Ok(sha256_hex(&canonical(self)?))
+    }
+
+    /// Wrapped-key facts aside, what the guard wants to know about clustering and uniqueness of one unit.
+    #[must_use]
+    pub fn unit(&self, kind: &str) -> Option<&UnitRecord> {
+        self.units.iter().find(|u| u.kind == kind)
+    }
+}
+
+impl UnitRecord {
+    /// Whether sealing proved that every subject has at most one row.
+    #[must_use]
+    pub fn is_one_row_per_subject(&self) -> bool {
+        self.rows_max <= 1
+    }
+}
+
+impl ManifestFile {
+    /// Signs both sections.
+    pub(crate) fn sign(manifest: Manifest, keys: KeysSection, signer: &Signer) -> Result<Self, StorageError> {
+        let manifest_signature = signer.sign(&message(BODY_PURPOSE, &manifest)?).to_string();
+        let keys_signature = signer.sign(&message(KEYS_PURPOSE, &keys)?).to_string();
+        Ok(Self { manifest, manifest_signature, keys, keys_signature })
+    }
+
+    /// Puts other keys into an already signed manifest.
+    pub(crate) fn with_keys(self, keys: KeysSection, signer: &Signer) -> Result<Self, StorageError> {
+        let keys_signature = signer.sign(&message(KEYS_PURPOSE, &keys)?).to_string();
+        Ok(Self { keys, keys_signature, ..self })
+    }
+
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, StorageError> {
+        canonical(self)
+    }
+
+    /// Reads a manifest and believes it only when every byte is as it was signed.
+    pub(crate) fn verify(bytes: &[u8], verifier: &Verifier) -> Result<Self, ManifestFault> {
+        let file: Self = serde_json::from_slice(bytes).map_err(|_quotes| ManifestFault::Manifest)?;
+        // One spelling: a changed space or a repeated field would otherwise go unnoticed.
+        let spelt = file.to_bytes().map_err(|_never| ManifestFault::Manifest)?;
+        if spelt != bytes || file.manifest.format != FORMAT {
+            return Err(ManifestFault::Manifest);
+        }
+        verify_section(verifier, BODY_PURPOSE, &file.manifest, &file.manifest_signature)
+            .ok_or(ManifestFault::Signature)?;
+        verify_section(verifier, KEYS_PURPOSE, &file.keys, &file.keys_signature)
+            .ok_or(ManifestFault::KeysSignature)?;
+        let body = file.manifest.sha256().map_err(|_never| ManifestFault::Manifest)?;
+        if file.keys.manifest != body {
+            return Err(ManifestFault::KeysSignature);
+        }
+        Ok(file)
+    }
+}
+
+fn verify_section<T: Serialize>(
+    verifier: &Verifier,
+    purpose: &[u8],
+    section: &T,
+    signature: &str,
+) -> Option<()> {
+    let signature: Signature = signature.parse().ok()?;
+    verifier.verify(&message(purpose, section).ok()?, &signature).ok()
+}
+
+fn message<T: Serialize>(purpose: &[u8], section: &T) -> Result<Vec<u8>, StorageError> {
+    let mut message = purpose.to_vec();
+    message.extend_from_slice(&canonical(section)?);
+    Ok(message)
+}
+
+/// RFC 8785.
+fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, StorageError> {
+    serde_json_canonicalizer::to_vec(value)
+        .map_err(|_never| StorageError::Columnar { step: "write the manifest" })
+}
+
+#[cfg(test)]
+mod tests;

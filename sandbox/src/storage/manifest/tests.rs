@@ -1,0 +1,176 @@
+//! Nothing of a sealed version can be changed, moved or put back without being found.
+
+use obscura_crypto::kms::KeyManagement;
+
+use crate::storage::Expected;
+use crate::storage::ManifestFault;
+use crate::storage::SealMode;
+use crate::storage::SealedVersion;
+use crate::storage::StorageError;
+use crate::storage::manifest::ManifestFile;
+use crate::storage::reading::read_part;
+use crate::storage::testing::World;
+use crate::storage::testing::visits;
+use crate::storage::testing::visits_csv;
+use crate::storage::testing::visits_id;
+
+fn fault(result: Result<impl Sized, StorageError>) -> ManifestFault {
+    match result.err().unwrap() {
+        StorageError::Tampered { fault, .. } => fault,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_the_manifest_is_found() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    let path = world.data.version(&visits_id(), 1).join("manifest.json");
+    let bytes = std::fs::read(path).unwrap();
+    let verifier = world.signer.verifier();
+    ManifestFile::verify(&bytes, verifier).unwrap();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(ManifestFile::verify(&damaged, verifier).is_err(), "byte {at}");
+    }
+    for cut in 0..bytes.len() {
+        assert!(ManifestFile::verify(&bytes[..cut], verifier).is_err(), "cut at {cut}");
+    }
+    let spaced = [bytes.as_slice(), b"\n"].concat();
+    assert_eq!(ManifestFile::verify(&spaced, verifier), Err(ManifestFault::Manifest));
+}
+
+#[test]
+fn every_flipped_byte_of_a_part_is_found() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    let path = world.data.version(&visits_id(), 1).join("part-00000.parquet");
+    let bytes = std::fs::read(&path).unwrap();
+    let columns = ["person_id", "visit_date", "icd10", "cost"];
+    let mut errors = 0;
+    let sound = world.read(&world.open(1).unwrap(), &columns);
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &damaged).unwrap();
+        let version = world.open(1).unwrap();
+        assert!(version.verify(&world.data, world.signer.verifier()).is_err(), "byte {at}");
+        // A query does not hash the file. What it reads is authenticated all the same; the only bytes that are not are
+        // lengths that Parquet writes twice, and those change no row.
+        let Ok(parts) = version.open_parts() else {
+            errors += 1;
+            continue;
+        };
+        let keys = version.unwrap_keys(&world.kms, &columns).unwrap();
+        let mut rows = Vec::new();
+        let read = read_part(&parts[0], &keys, &columns, |batch| {
+            rows.push(batch.clone());
+            Ok(())
+        });
+        assert!(read.is_err() || rows == sound, "byte {at} changed a row without an error");
+        errors += usize::from(read.is_err());
+    }
+    assert!(errors > bytes.len() / 2, "only {errors} of {} flips failed a read", bytes.len());
+}
+
+#[test]
+fn a_plaintext_file_in_place_of_a_part_is_refused() {
+    let world = World::new();
+    let sealed = world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    let batches = world.read(&sealed.version, &["person_id", "visit_date", "icd10", "cost"]);
+    let mut plain = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut plain, batches[0].schema(), None).unwrap();
+    writer.write(&batches[0]).unwrap();
+    writer.close().unwrap();
+    let path = world.data.version(&visits_id(), 1).join("part-00000.parquet");
+    let length = std::fs::metadata(&path).unwrap().len();
+
+    std::fs::write(&path, &plain).unwrap();
+    assert_eq!(fault(world.open(1).unwrap().open_parts()), ManifestFault::PartLength);
+
+    // Padded to the sealed length, so that only the magic can tell.
+    let footer = plain.split_off(4);
+    plain.extend(vec![0; usize::try_from(length).unwrap().saturating_sub(footer.len() + 4)]);
+    plain.extend(footer);
+    plain.truncate(usize::try_from(length).unwrap());
+    std::fs::write(&path, &plain).unwrap();
+    assert_eq!(fault(world.open(1).unwrap().open_parts()), ManifestFault::PartPlaintext);
+}
+
+#[test]
+fn swapped_parts_are_found() {
+    let mut world = World::new();
+    world.limits.row_group_rows = 10;
+    world.limits.part_rows = 10;
+    let sealed = world.seal(&visits(), SealMode::First, visits_csv(20, 1)).unwrap();
+    let folder = world.data.version(&visits_id(), 1);
+    assert_eq!(sealed.version.manifest().parts.len(), 2);
+    let (a, b, c) = (folder.join("part-00000.parquet"), folder.join("part-00001.parquet"), folder.join("x"));
+    std::fs::rename(&a, &c).unwrap();
+    std::fs::rename(&b, &a).unwrap();
+    std::fs::rename(&c, &b).unwrap();
+    let found = fault(world.open(1).unwrap().open_parts());
+    assert!(matches!(found, ManifestFault::PartLength | ManifestFault::PartFooter));
+}
+
+#[test]
+fn an_old_version_put_back_is_a_rollback() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    world.seal(&visits(), SealMode::Replace, visits_csv(5, 2)).unwrap();
+    let (old, new) = (world.data.version(&visits_id(), 1), world.data.version(&visits_id(), 2));
+    std::fs::remove_dir_all(&new).unwrap();
+    assert_eq!(fault(world.open(2)), ManifestFault::Rollback);
+    std::fs::rename(&old, &new).unwrap();
+    assert_eq!(fault(world.open(2)), ManifestFault::Rollback);
+}
+
+#[test]
+fn another_datasets_version_is_found() {
+    let world = World::new();
+    let mut other = visits();
+    other.id = "hz-tax.incomes".parse().unwrap();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    world.seal(&other, SealMode::First, visits_csv(5, 1)).unwrap();
+    std::fs::remove_dir_all(world.data.version(&visits_id(), 1)).unwrap();
+    std::fs::rename(world.data.version(&other.id, 1), world.data.version(&visits_id(), 1)).unwrap();
+    assert_eq!(fault(world.open(1)), ManifestFault::Identity);
+}
+
+#[test]
+fn another_signers_manifest_is_found() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    let stranger = obscura_crypto::sign::Signer::generate("obscura.test/manifests").unwrap();
+    let opened = SealedVersion::open(&world.data, &visits_id(), Expected::Newest(1), stranger.verifier());
+    assert_eq!(fault(opened), ManifestFault::Signature);
+}
+
+#[test]
+fn a_missing_part_and_a_stray_file_are_found() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    let folder = world.data.version(&visits_id(), 1);
+    std::fs::write(folder.join("note.txt"), "hello").unwrap();
+    let version = world.open(1).unwrap();
+    assert_eq!(fault(version.verify(&world.data, world.signer.verifier())), ManifestFault::Stray);
+    std::fs::remove_file(folder.join("note.txt")).unwrap();
+    std::fs::remove_file(folder.join("part-00000.parquet")).unwrap();
+    assert_eq!(fault(version.open_parts()), ManifestFault::PartMissing);
+}
+
+#[test]
+fn a_broken_chain_is_found() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(5, 1)).unwrap();
+    world.seal(&visits(), SealMode::Replace, visits_csv(6, 1)).unwrap();
+    // The department itself seals other rows as version 1: the signature is right, the hash is not.
+    let spare = World { signer: world.kms.signer("obscura.test/manifests").unwrap(), ..World::new() };
+    spare.seal(&visits(), SealMode::First, visits_csv(9, 1)).unwrap();
+    let (first, forged) = (world.data.version(&visits_id(), 1), spare.data.version(&visits_id(), 1));
+    std::fs::remove_dir_all(&first).unwrap();
+    std::fs::rename(forged, first).unwrap();
+    let newest = world.open(2).unwrap();
+    assert_eq!(fault(newest.verify(&world.data, world.signer.verifier())), ManifestFault::Chain);
+}

@@ -1,0 +1,451 @@
+//! Sealing from end to end: what is stored, what is counted, what a stop leaves behind.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Date32Type;
+use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::Int64Type;
+use obscura_crypto::kms::KeyManagement;
+use obscura_policies::vocabulary::DataType;
+
+use crate::storage::BadRowReason;
+use crate::storage::Clustered;
+use crate::storage::DatasetSpec;
+use crate::storage::Direction;
+use crate::storage::Input;
+use crate::storage::Layout;
+use crate::storage::OnBadRow;
+use crate::storage::PartLimits;
+use crate::storage::Progress;
+use crate::storage::SealMode;
+use crate::storage::SealObserver;
+use crate::storage::Stage;
+use crate::storage::StorageError;
+use crate::storage::testing::World;
+use crate::storage::testing::column;
+use crate::storage::testing::stream;
+use crate::storage::testing::visits;
+use crate::storage::testing::visits_csv;
+use crate::storage::testing::visits_id;
+
+const FOUR: &str = "person_id,visit_date,icd10,cost\n\
+    P1,2021/2/3,J00,12.50\n\
+    P2,2021-02-04,?,0.01\n\
+    P1,20210205,K35,\n\
+    ,2021/2/6,J00,7\n";
+
+/// Tokens of all rows in file order, by row group.
+fn tokens_by_row_group(world: &World, version: &crate::storage::SealedVersion) -> Vec<Vec<Option<i64>>> {
+    let keys = version.unwrap_keys(&world.kms, &["person_id"]).unwrap();
+    let mut groups = Vec::new();
+    for part in version.open_parts().unwrap() {
+        let metadata = crate::storage::open_metadata(&part, &keys).unwrap();
+        let mut tokens = Vec::new();
+        crate::storage::reading::read_part(&part, &keys, &["person_id"], |batch| {
+            tokens.extend(batch.column(0).as_primitive::<Int64Type>().iter());
+            Ok(())
+        })
+        .unwrap();
+        for group in metadata.row_groups() {
+            let rest = tokens.split_off(usize::try_from(group.num_rows()).unwrap());
+            groups.push(std::mem::replace(&mut tokens, rest));
+        }
+    }
+    groups
+}
+
+fn assert_every_subject_in_one_row_group(groups: &[Vec<Option<i64>>]) {
+    let mut finished = BTreeSet::new();
+    for group in groups {
+        let mut previous = None;
+        for token in group {
+            if *token != previous {
+                assert!(
+                    token.is_none() || !finished.contains(&token.unwrap()),
+                    "a subject stands in two places"
+                );
+                finished.extend(previous);
+                previous = *token;
+            }
+        }
+        finished.extend(previous);
+    }
+}
+
+#[test]
+fn what_was_sealed_is_what_is_read() {
+    let world = World::new();
+    let sealed = world.seal(&visits(), SealMode::First, FOUR).unwrap();
+    let manifest = sealed.version.manifest();
+    assert_eq!((manifest.version, manifest.rows, manifest.rows_skipped), (1, 4, 0));
+    assert_eq!(manifest.previous, None);
+    let unit = manifest.unit("resident").unwrap();
+    assert_eq!((unit.subjects, unit.rows_max, unit.rows_without), (2, 2, 1));
+    assert_eq!(unit.clustered, Clustered::Whole);
+    assert!(manifest.unique.is_empty());
+
+    let version = world.open(1).unwrap();
+    let token = |text: &str| world.kms.tokenizer("resident").unwrap().token64(text);
+    let mut rows = Vec::new();
+    for batch in world.read(&version, &["person_id", "visit_date", "icd10", "cost"]) {
+        let ids = batch.column(0).as_primitive::<Int64Type>();
+        let days = batch.column(1).as_primitive::<Date32Type>();
+        let codes = batch.column(2).as_string::<i32>();
+        let costs = batch.column(3).as_primitive::<Decimal128Type>();
+        for row in 0..batch.num_rows() {
+            rows.push((
+                ids.iter().nth(row).unwrap(),
+                days.value(row),
+                codes.iter().nth(row).unwrap().map(ToOwned::to_owned),
+                costs.iter().nth(row).unwrap(),
+            ));
+        }
+    }
+    let j00 = Some("J00".to_owned());
+    let mut expected = vec![
+        (Some(token("P1")), 18_661, j00.clone(), Some(1250)),
+        (Some(token("P1")), 18_663, Some("K35".to_owned()), None),
+        (Some(token("P2")), 18_662, None, Some(1)),
+        (None, 18_664, j00, Some(700)),
+    ];
+    expected.sort_by_key(|row| row.0);
+    assert_eq!(rows, expected);
+    version.verify(&world.data, world.signer.verifier()).unwrap();
+}
+
+#[test]
+fn small_memory_forces_buckets_and_changes_nothing() {
+    let mut world = World::new();
+    world.memory_bytes = 400 << 10;
+    world.limits = PartLimits { row_group_rows: 4000, part_rows: 20_000, ..PartLimits::STANDARD };
+    let csv = visits_csv(10_000, 5);
+    let sealed = world.seal(&visits(), SealMode::First, csv.clone()).unwrap();
+    let manifest = sealed.version.manifest();
+    assert_eq!(manifest.rows, 50_000);
+    let unit = manifest.unit("resident").unwrap();
+    assert_eq!((unit.subjects, unit.rows_max), (10_000, 5));
+    assert!(manifest.parts.len() > 1 && manifest.parts.iter().all(|part| part.row_groups > 1));
+    let groups = tokens_by_row_group(&world, &sealed.version);
+    assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), 50_000);
+    assert_every_subject_in_one_row_group(&groups);
+
+    let roomy = World { memory_bytes: 64 << 20, ..World::new() };
+    let all = |world: &World, version: &_| {
+        let sum = |batch: &arrow::record_batch::RecordBatch| {
+            batch.column(1).as_primitive::<Decimal128Type>().iter().flatten().sum::<i128>()
+        };
+        world.read(version, &["person_id", "cost"]).iter().map(sum).sum::<i128>()
+    };
+    let other = roomy.seal(&visits(), SealMode::First, csv).unwrap();
+    assert_eq!(all(&world, &sealed.version), all(&roomy, &other.version));
+}
+
+#[test]
+fn one_heavy_subject_is_not_cut() {
+    let mut world = World::new();
+    world.memory_bytes = 200 << 10;
+    world.limits = PartLimits { row_group_rows: 1000, part_rows: 2000, ..PartLimits::STANDARD };
+    let mut csv = visits_csv(2000, 1);
+    for day in 0..9000 {
+        csv.push_str(&format!("P-heavy,2021/4/{},I10,1\n", day % 30 + 1));
+    }
+    let sealed = world.seal(&visits(), SealMode::First, csv).unwrap();
+    assert_eq!(sealed.version.manifest().unit("resident").unwrap().rows_max, 9000);
+    assert_every_subject_in_one_row_group(&tokens_by_row_group(&world, &sealed.version));
+}
+
+#[test]
+fn rows_of_a_subject_keep_their_order() {
+    let mut world = World::new();
+    world.memory_bytes = 300 << 10;
+    let mut csv = String::from("person_id,visit_date,icd10,cost\n");
+    for visit in 0..20_000 {
+        csv.push_str(&format!("P{},2021/1/1,A,{visit}\n", visit % 50));
+    }
+    let sealed = world.seal(&visits(), SealMode::First, csv).unwrap();
+    let mut last = (None, -1);
+    for batch in world.read(&sealed.version, &["person_id", "cost"]) {
+        let ids = batch.column(0).as_primitive::<Int64Type>();
+        let costs = batch.column(1).as_primitive::<Decimal128Type>();
+        for (id, cost) in ids.iter().zip(costs.iter().flatten()) {
+            assert!(last.0 != id || last.1 < cost, "order within a subject was lost");
+            last = (id, cost);
+        }
+    }
+}
+
+#[test]
+fn arrival_layout_keeps_the_order_of_the_input() {
+    let world = World::new();
+    let spec = DatasetSpec { layout: Layout::Arrival, ..visits() };
+    let sealed = world.seal(&spec, SealMode::First, FOUR).unwrap();
+    assert_eq!(sealed.version.manifest().units[0].clustered, Clustered::No);
+    assert_eq!(sealed.version.manifest().units[0].subjects, 2);
+    let days: Vec<_> = world
+        .read(&sealed.version, &["visit_date"])
+        .iter()
+        .flat_map(|batch| batch.column(0).as_primitive::<Date32Type>().values().to_vec())
+        .collect();
+    assert_eq!(days, [18_661, 18_662, 18_663, 18_664]);
+}
+
+#[test]
+fn one_row_a_subject_is_proven() {
+    let world = World::new();
+    let sealed = world.seal(&visits(), SealMode::First, visits_csv(500, 1)).unwrap();
+    assert!(sealed.version.manifest().units[0].is_one_row_per_subject());
+    assert_eq!(sealed.version.manifest().unique, ["person_id"]);
+}
+
+#[test]
+fn unique_columns_of_a_reference_table_are_proven() {
+    let world = World::new();
+    let spec = stations();
+    let sealed = world
+        .seal(&spec, SealMode::First, "code,city,place\n01,Hangzhou,a\n02,Hangzhou,b\n03,Ningbo,\n")
+        .unwrap();
+    assert_eq!(sealed.version.manifest().unique, ["code"]);
+    let more = world.seal(&spec, SealMode::Append, "code,city,place\n03,Wenzhou,c\n").unwrap();
+    assert!(more.version.manifest().unique.is_empty(), "a value came twice over both versions");
+    assert_eq!(more.version.manifest().rows, 4);
+}
+
+fn stations() -> DatasetSpec {
+    DatasetSpec {
+        id: "hz-transport.stations".parse().unwrap(),
+        columns: ["code", "city", "place"].map(|name| column(name, DataType::Text, 1)).to_vec(),
+        units: Vec::new(),
+        layout: Layout::Arrival,
+        ..visits()
+    }
+}
+
+#[test]
+fn tokens_join_across_datasets_and_spellings() {
+    let world = World::new();
+    let mut residents = visits();
+    residents.columns[0].semantic = Some("resident_id".to_owned());
+    let a = world
+        .seal(&residents, SealMode::First, "person_id,visit_date,icd10,cost\n11010519491231002x,,,\n")
+        .unwrap();
+    let other = DatasetSpec { id: "hz-tax.incomes".parse().unwrap(), ..residents.clone() };
+    let b = world
+        .seal(&other, SealMode::First, "person_id,visit_date,icd10,cost\n１１０１０５ 19491231 002X,,,\n")
+        .unwrap();
+    let token =
+        |version| world.read(version, &["person_id"])[0].column(0).as_primitive::<Int64Type>().value(0);
+    assert_eq!(token(&a.version), token(&b.version));
+    // A wrong check digit is nobody: no token that would join with nothing.
+    let wrong =
+        world.seal(&residents, SealMode::Replace, "person_id,visit_date,icd10,cost\n110105194912310021,,,\n");
+    assert!(matches!(wrong, Err(StorageError::BadRow { reason: BadRowReason::NotIdentifier, .. })));
+}
+
+#[test]
+fn append_shares_old_files_and_says_per_part() {
+    let world = World::new();
+    let first = world.seal(&visits(), SealMode::First, visits_csv(100, 2)).unwrap();
+    let second = world.seal(&visits(), SealMode::Append, visits_csv(150, 1)).unwrap();
+    let manifest = second.version.manifest();
+    assert_eq!((manifest.version, manifest.rows, manifest.parts.len()), (2, 350, 2));
+    assert_eq!(manifest.parts[0], first.version.manifest().parts[0]);
+    assert_eq!(manifest.units[0].clustered, Clustered::PerPart);
+    assert_eq!((manifest.units[0].subjects, manifest.units[0].rows_max), (150, 3));
+    assert_eq!(manifest.previous, Some(first.version.manifest().sha256().unwrap()));
+    let rows: usize = world.read(&second.version, &["icd10"]).iter().map(|batch| batch.num_rows()).sum();
+    assert_eq!(rows, 350);
+    world.open(2).unwrap().verify(&world.data, world.signer.verifier()).unwrap();
+    first.version.verify(&world.data, world.signer.verifier()).unwrap();
+}
+
+#[test]
+fn append_under_other_columns_is_refused() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, FOUR).unwrap();
+    let mut spec = visits();
+    spec.columns[2].grade = obscura_policies::vocabulary::Level(4);
+    assert!(matches!(world.seal(&spec, SealMode::Append, FOUR), Err(StorageError::AppendMismatch { .. })));
+}
+
+#[test]
+fn version_numbers_only_rise() {
+    let mut world = World::new();
+    world.seal(&visits(), SealMode::First, FOUR).unwrap();
+    assert!(matches!(world.seal(&visits(), SealMode::First, FOUR), Err(StorageError::VersionTaken { .. })));
+    let second = world.seal(&visits(), SealMode::Replace, FOUR).unwrap();
+    assert_eq!(second.version.manifest().version, 2);
+    crate::storage::drop_version(&world.data, &visits_id(), 2).unwrap();
+    world.newest_known = Some(2);
+    assert!(matches!(world.seal(&visits(), SealMode::Append, FOUR), Err(StorageError::Tampered { .. })));
+    assert_eq!(world.seal(&visits(), SealMode::Replace, FOUR).unwrap().version.manifest().version, 3);
+}
+
+#[test]
+fn nothing_to_append_to_is_an_error() {
+    let world = World::new();
+    assert!(matches!(world.seal(&visits(), SealMode::Append, FOUR), Err(StorageError::NeverSealed { .. })));
+}
+
+#[test]
+fn two_seals_of_one_dataset_do_not_run_at_once() {
+    let world = World::new();
+    let _held = world.data.lock(&visits_id()).unwrap();
+    assert!(matches!(world.seal(&visits(), SealMode::First, FOUR), Err(StorageError::Busy { .. })));
+}
+
+struct StopAt {
+    stage: Stage,
+    how: Direction,
+}
+
+impl SealObserver for StopAt {
+    fn reached(&self, progress: Progress) -> Direction {
+        if progress.stage == self.stage { self.how } else { Direction::Continue }
+    }
+}
+
+const STAGES: [Stage; 6] = [
+    Stage::Staged,
+    Stage::Reading,
+    Stage::Grouping,
+    Stage::FilesWritten,
+    Stage::ManifestWritten,
+    Stage::Publishing,
+];
+
+#[test]
+fn a_kill_at_any_stage_leaves_the_old_version_and_is_swept() {
+    for mode in [SealMode::Replace, SealMode::Append] {
+        for stage in STAGES {
+            let world = World::new();
+            world.seal(&visits(), SealMode::First, FOUR).unwrap();
+            let before = world.files();
+            let kill = StopAt { stage, how: Direction::Abandon };
+            let input = stream(visits_csv(50, 2));
+            let stopped = world.seal_observed(&visits(), mode, input, &kill);
+            assert!(matches!(stopped, Err(StorageError::Abandoned)), "{stage:?}");
+            assert_eq!(world.data.versions(&visits_id()).unwrap(), [1], "{stage:?}");
+            world.open(1).unwrap().verify(&world.data, world.signer.verifier()).unwrap();
+            assert_eq!(world.data.sweep().unwrap(), 1, "{stage:?}");
+            assert_eq!(world.files(), before, "{stage:?}");
+            let next = world.seal(&visits(), mode, FOUR).unwrap();
+            assert_eq!(next.version.manifest().version, 2);
+        }
+    }
+}
+
+#[test]
+fn cancelling_at_any_stage_cleans_up() {
+    for stage in STAGES {
+        let world = World::new();
+        let cancel = StopAt { stage, how: Direction::Cancel };
+        let stopped = world.seal_observed(&visits(), SealMode::First, stream(FOUR), &cancel);
+        assert!(matches!(stopped, Err(StorageError::Cancelled)), "{stage:?}");
+        assert_eq!(world.data.sweep().unwrap(), 0, "{stage:?}");
+        let left: Vec<_> = world.files().into_keys().filter(|path| !path.ends_with(".lock")).collect();
+        assert!(left.is_empty(), "{stage:?} left {left:?}");
+    }
+}
+
+#[test]
+fn a_running_seal_is_not_swept() {
+    struct Sweeper<'a>(&'a World, AtomicU64);
+    impl SealObserver for Sweeper<'_> {
+        fn reached(&self, _progress: Progress) -> Direction {
+            self.1.fetch_add(self.0.data.sweep().unwrap() as u64, Ordering::Relaxed);
+            Direction::Continue
+        }
+    }
+    let world = World::new();
+    let sweeper = Sweeper(&world, AtomicU64::new(0));
+    world.seal_observed(&visits(), SealMode::First, stream(FOUR), &sweeper).unwrap();
+    assert_eq!(sweeper.1.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn temporary_files_hold_no_plaintext_and_go_away() {
+    struct Looker<'a>(&'a World, AtomicU64);
+    impl SealObserver for Looker<'_> {
+        fn reached(&self, _progress: Progress) -> Direction {
+            for (path, bytes) in self.0.files() {
+                if path.extension().is_some_and(|e| e == "tmp") {
+                    self.1.fetch_add(1, Ordering::Relaxed);
+                    assert!(!bytes.windows(9).any(|window| window == b"CANARY-X1"), "plaintext in {path:?}");
+                }
+            }
+            Direction::Continue
+        }
+    }
+    let mut world = World::new();
+    world.memory_bytes = 200 << 10;
+    let mut csv = visits_csv(20_000, 1);
+    for _ in 0..500 {
+        csv.push_str("P1,2021/1/1,CANARY-X1,1\n");
+    }
+    let looker = Looker(&world, AtomicU64::new(0));
+    world.seal_observed(&visits(), SealMode::First, stream(csv), &looker).unwrap();
+    assert!(looker.1.load(Ordering::Relaxed) > 0, "nothing was spilled");
+    assert!(world.files().keys().all(|path| path.extension().is_none_or(|e| e != "tmp")));
+}
+
+#[test]
+fn a_bad_row_stops_with_its_line_and_without_its_value() {
+    let world = World::new();
+    let bad = format!("{FOUR}P9,2021/2/3,J00,SECRET-9\n");
+    let error = world.seal(&visits(), SealMode::First, bad).unwrap_err();
+    assert_eq!(error.to_string(), "line 6: not a decimal number that fits in column `cost`");
+    assert!(!format!("{error:?}").contains("SECRET"));
+    assert!(world.data.versions(&visits_id()).unwrap().is_empty());
+}
+
+#[test]
+fn bad_rows_are_skipped_and_counted() {
+    let mut world = World::new();
+    world.options.on_bad_row = OnBadRow::Skip;
+    let bad = format!("{FOUR}P9,2021/2/30,J00,1\nP9,2021/2/3\nP9,2021/2/3,J00,1,1\nP9,2021/2/3,J00,2\n");
+    let sealed = world.seal(&visits(), SealMode::First, bad).unwrap();
+    assert_eq!((sealed.report.rows, sealed.report.rows_skipped), (5, 3));
+    assert_eq!(sealed.version.manifest().rows_skipped, 3);
+    let found: Vec<_> = sealed.report.bad_rows.iter().map(|row| (row.line, row.reason)).collect();
+    let field = BadRowReason::FieldCount;
+    assert_eq!(found, [(6, BadRowReason::NotDate), (7, field), (8, field)]);
+}
+
+#[test]
+fn an_empty_input_is_no_version() {
+    let world = World::new();
+    let none = world.seal(&visits(), SealMode::First, "person_id,visit_date,icd10,cost\n");
+    assert!(matches!(none, Err(StorageError::NoRows)));
+    assert!(matches!(world.seal(&visits(), SealMode::First, ""), Err(StorageError::ColumnMissing { .. })));
+}
+
+#[test]
+fn every_key_is_under_the_grade_of_its_column() {
+    let world = World::new();
+    let sealed = world.seal(&visits(), SealMode::First, FOUR).unwrap();
+    let keys = &sealed.version.keys().parts["part-00000.parquet"];
+    assert!(keys.footer.starts_with("owk1:hz-health/L4:"));
+    assert!(keys.columns["visit_date"].starts_with("owk1:hz-health/L2:"));
+    assert!(keys.columns["cost"].starts_with("owk1:hz-health/L3:"));
+    assert_eq!(keys.columns.len(), 4);
+}
+
+#[test]
+fn a_file_is_sealed_from_its_path() {
+    let world = World::new();
+    let path = world.folder.path().join("visits.csv");
+    std::fs::write(&path, FOUR).unwrap();
+    let bytes = AtomicU64::new(0);
+    struct Bytes<'a>(&'a AtomicU64);
+    impl SealObserver for Bytes<'_> {
+        fn reached(&self, progress: Progress) -> Direction {
+            self.0.fetch_max(progress.bytes, Ordering::Relaxed);
+            Direction::Continue
+        }
+    }
+    world.seal_observed(&visits(), SealMode::First, Input::Path(path), &Bytes(&bytes)).unwrap();
+    assert_eq!(bytes.load(Ordering::Relaxed), FOUR.len() as u64);
+}
