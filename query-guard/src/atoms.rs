@@ -109,7 +109,14 @@ struct Linear {
 
 impl<'a> Normaliser<'a> {
     pub(crate) fn new(block: &'a Block, constants: Constants, sql: &'a str) -> Self {
-        Normaliser { block, constants, sql, shape: ShapeCheck::new(&block.bases, constants, sql), atoms: Vec::new(), functions: Vec::new() }
+        Normaliser {
+            block,
+            constants,
+            sql,
+            shape: ShapeCheck::new(&block.bases, constants, sql),
+            atoms: Vec::new(),
+            functions: Vec::new(),
+        }
     }
 
     /// Rewrites one aggregate over base columns.
@@ -130,8 +137,16 @@ impl<'a> Normaliser<'a> {
             ("count", false, args) => self.count(args, filter),
             ("sum", false, [arg]) => self.sum(arg, filter),
             ("avg", false, [arg]) => self.mean(arg, filter),
-            ("sum" | "avg" | "count" | "bool_and" | "bool_or" | "grouping", ..) => Err(self.not_allowed(call)),
-            (name, false, _) => Err(Finding::new(Code::ControlNotAvailable).at(self.call_span(call)).with("function", name).help("COUNT, COUNT(DISTINCT unit), SUM and AVG are available", "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG")),
+            ("sum" | "avg" | "count" | "bool_and" | "bool_or" | "grouping", ..) => {
+                Err(self.not_allowed(call))
+            }
+            (name, false, _) => Err(Finding::new(Code::ControlNotAvailable)
+                .at(self.call_span(call))
+                .with("function", name)
+                .help(
+                    "COUNT, COUNT(DISTINCT unit), SUM and AVG are available",
+                    "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG",
+                )),
             _ => Err(self.not_allowed(call)),
         }
     }
@@ -152,22 +167,38 @@ impl<'a> Normaliser<'a> {
     }
 
     /// `COUNT(DISTINCT unit)`, also of `CASE WHEN condition THEN unit END`, by lineage.
-    fn count_distinct(&mut self, call: &AggregateFunction, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
+    fn count_distinct(
+        &mut self,
+        call: &AggregateFunction,
+        arg: &Expr,
+        filter: Option<Expr>,
+    ) -> Result<Formula, Finding> {
         self.functions.push(Function::CountDistinct);
         let (key, condition) = match strip_casts(&self.block.bases, arg) {
-            Expr::Case(Case { expr: None, when_then_expr, else_expr }) if else_expr.as_ref().is_none_or(|other| is_null(self.constants, other)) => match when_then_expr.as_slice() {
-                [(when, then)] => (&**then, Some(self.shape.predicate(when)?)),
-                _ => return Err(self.not_allowed(call)),
-            },
+            Expr::Case(Case { expr: None, when_then_expr, else_expr })
+                if else_expr.as_ref().is_none_or(|other| is_null(self.constants, other)) =>
+            {
+                match when_then_expr.as_slice() {
+                    [(when, then)] => (&**then, Some(self.shape.predicate(when)?)),
+                    _ => return Err(self.not_allowed(call)),
+                }
+            }
             _ => (arg, None),
         };
         let column = bare_column(&self.block.bases, key).ok_or_else(|| self.not_available(call))?;
         let base = self.block.base(column).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
-        let BaseKind::UnitKey { class: hidden, .. } = &base.kind else { return Err(self.not_available(call)) };
+        let BaseKind::UnitKey { class: hidden, .. } = &base.kind else {
+            return Err(self.not_available(call));
+        };
         if !base.allows(Use::CountDistinct) {
             return Err(self.use_not_granted(arg, base, Use::CountDistinct));
         }
-        let class = self.block.classes.iter().position(|class| class.column == *hidden).ok_or_else(|| self.not_available(call))?;
+        let class = self
+            .block
+            .classes
+            .iter()
+            .position(|class| class.column == *hidden)
+            .ok_or_else(|| self.not_available(call))?;
         let present = base.optional.then(|| Expr::IsNotNull(Box::new(Expr::Column(column.clone()))));
         let condition = conjunction(conjunction(filter, condition), present);
         Ok(Formula::Subjects { atom: self.atom(Quantity::Rows, condition), class })
@@ -184,7 +215,12 @@ impl<'a> Normaliser<'a> {
         let linear = self.linear(arg)?;
         let present = linear.present.into_iter().fold(filter.clone(), |all, one| conjunction(all, Some(one)));
         let terms = self.terms(linear.terms, filter.as_ref());
-        Ok(Formula::Mean { terms, count: self.atom(Quantity::Rows, present), low: linear.low, high: linear.high })
+        Ok(Formula::Mean {
+            terms,
+            count: self.atom(Quantity::Rows, present),
+            low: linear.low,
+            high: linear.high,
+        })
     }
 
     fn terms(&mut self, terms: Vec<(Fixed, Quantity, Option<Expr>)>, filter: Option<&Expr>) -> Vec<Term> {
@@ -212,7 +248,10 @@ impl<'a> Normaliser<'a> {
         if let Some(value) = self.constants.value(arg)? {
             return Ok(value.is_null().then(|| Expr::Literal(ScalarValue::Boolean(Some(false)), None)));
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "what is not CASE must be a bare column, or is refused")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what is not CASE must be a bare column, or is refused"
+        )]
         match strip_casts(&self.block.bases, arg) {
             Expr::Case(case) => {
                 let mut rest: Option<Expr> = None;
@@ -252,12 +291,15 @@ impl<'a> Normaliser<'a> {
         let mut branches = Vec::with_capacity(case.when_then_expr.len() + 1);
         for (when, then) in &case.when_then_expr {
             let condition = match &case.expr {
-                Some(operand) => datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone()),
+                Some(operand) => {
+                    datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone())
+                }
                 None => (**when).clone(),
             };
             branches.push((Some(self.shape.predicate(&condition)?), (**then).clone()));
         }
-        let otherwise = case.else_expr.as_ref().map_or(Expr::Literal(ScalarValue::Null, None), |other| (**other).clone());
+        let otherwise =
+            case.else_expr.as_ref().map_or(Expr::Literal(ScalarValue::Null, None), |other| (**other).clone());
         branches.push((None, otherwise));
         Ok(branches)
     }
@@ -270,14 +312,24 @@ impl<'a> Normaliser<'a> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match strip_casts(&self.block.bases, expr) {
             Expr::Column(column) => self.measure(expr, &column.name),
-            Expr::Negative(inner) => scale(self.linear(inner)?, minus_one()).ok_or_else(|| self.not_decomposable(expr)),
+            Expr::Negative(inner) => {
+                scale(self.linear(inner)?, minus_one()).ok_or_else(|| self.not_decomposable(expr))
+            }
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
             Expr::Case(case) => self.case(expr, case),
-            Expr::Cast(cast) if cast.field.data_type().is_floating() || cast.field.data_type().is_decimal() => self.linear(&cast.expr),
+            Expr::Cast(cast)
+                if cast.field.data_type().is_floating() || cast.field.data_type().is_decimal() =>
+            {
+                self.linear(&cast.expr)
+            }
             Expr::ScalarFunction(call) if call.name() == "coalesce" => match call.args.as_slice() {
                 [value, fallback] => {
                     let missing = Expr::IsNull(Box::new(value.clone()));
-                    let case = Case::new(None, vec![(Box::new(missing), Box::new(fallback.clone()))], Some(Box::new(value.clone())));
+                    let case = Case::new(
+                        None,
+                        vec![(Box::new(missing), Box::new(fallback.clone()))],
+                        Some(Box::new(value.clone())),
+                    );
                     self.case(expr, &case)
                 }
                 _ => Err(self.not_decomposable(expr)),
@@ -288,7 +340,12 @@ impl<'a> Normaliser<'a> {
 
     fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Finding> {
         if value.is_null() {
-            return Ok(Linear { terms: Vec::new(), present: vec![Expr::Literal(ScalarValue::Boolean(Some(false)), None)], low: Fixed::ZERO, high: Fixed::ZERO });
+            return Ok(Linear {
+                terms: Vec::new(),
+                present: vec![Expr::Literal(ScalarValue::Boolean(Some(false)), None)],
+                low: Fixed::ZERO,
+                high: Fixed::ZERO,
+            });
         }
         let number = exact_number(value).ok_or_else(|| self.not_decomposable(expr))?;
         let terms = if number == Fixed::ZERO { Vec::new() } else { vec![(number, Quantity::Rows, None)] };
@@ -297,16 +354,27 @@ impl<'a> Normaliser<'a> {
 
     fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Finding> {
         let base = self.block.bases.get(name).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
-        let quantity = base.data_type.is_numeric() && (base.is_measure() || base.kind == BaseKind::SubjectCount || matches!(base.kind, BaseKind::Declared(_)));
+        let quantity = base.data_type.is_numeric()
+            && (base.is_measure()
+                || base.kind == BaseKind::SubjectCount
+                || matches!(base.kind, BaseKind::Declared(_)));
         if !base.allows(Use::Aggregate) || !quantity {
             return Err(self.use_not_granted(expr, base, Use::Aggregate));
         }
         let Some((low, high)) = base.range else {
-            return Err(self.use_not_granted(expr, base, Use::Aggregate).help("the column has no declared range, so its sum cannot be protected", "该字段没有声明取值范围，无法保护其合计值"));
+            return Err(self.use_not_granted(expr, base, Use::Aggregate).help(
+                "the column has no declared range, so its sum cannot be protected",
+                "该字段没有声明取值范围，无法保护其合计值",
+            ));
         };
         self.shape.grade = self.shape.grade.max(base.grade);
         let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
-        Ok(Linear { terms: vec![(Fixed::ONE, Quantity::Measure(name.to_owned()), None)], present: vec![present], low, high })
+        Ok(Linear {
+            terms: vec![(Fixed::ONE, Quantity::Measure(name.to_owned()), None)],
+            present: vec![present],
+            low,
+            high,
+        })
     }
 
     fn arithmetic(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Linear, Finding> {
@@ -316,7 +384,11 @@ impl<'a> Normaliser<'a> {
             Operator::Plus | Operator::Minus => {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
-                let right = if binary.op == Operator::Minus { scale(right, minus_one()).ok_or_else(|| refused(self))? } else { right };
+                let right = if binary.op == Operator::Minus {
+                    scale(right, minus_one()).ok_or_else(|| refused(self))?
+                } else {
+                    right
+                };
                 add(left, right).ok_or_else(|| refused(self))
             }
             Operator::Multiply => {
@@ -325,12 +397,20 @@ impl<'a> Normaliser<'a> {
                 multiply(left, right).ok_or_else(|| refused(self))
             }
             Operator::Divide => {
-                let divisor = self.constants.value(&binary.right)?.as_ref().and_then(exact_number).filter(|divisor| *divisor != Fixed::ZERO).ok_or_else(|| refused(self))?;
+                let divisor = self
+                    .constants
+                    .value(&binary.right)?
+                    .as_ref()
+                    .and_then(exact_number)
+                    .filter(|divisor| *divisor != Fixed::ZERO)
+                    .ok_or_else(|| refused(self))?;
                 if self.is_integer(&binary.left) && self.is_integer(&binary.right) {
                     // Whole-number division truncates every row: not linear.
                     return Err(refused(self));
                 }
-                let factor = Fixed::from_f64(1.0 / divisor.to_f64()).filter(|factor| (factor.to_f64() * divisor.to_f64() - 1.0).abs() < 1e-9).ok_or_else(|| refused(self))?;
+                let factor = Fixed::from_f64(1.0 / divisor.to_f64())
+                    .filter(|factor| (factor.to_f64() * divisor.to_f64() - 1.0).abs() < 1e-9)
+                    .ok_or_else(|| refused(self))?;
                 scale(self.linear(&binary.left)?, factor).ok_or_else(|| refused(self))
             }
             _ => Err(refused(self)),
@@ -351,20 +431,31 @@ impl<'a> Normaliser<'a> {
             } else {
                 let linear = self.linear(&value)?;
                 always &= linear.present.is_empty();
-                interval = Some(interval.map_or((linear.low, linear.high), |(low, high)| (low.min(linear.low), high.max(linear.high))));
+                interval = Some(interval.map_or((linear.low, linear.high), |(low, high)| {
+                    (low.min(linear.low), high.max(linear.high))
+                }));
                 let inside = linear.present.into_iter().fold(here, |all, one| conjunction(all, Some(one)));
-                terms.extend(linear.terms.into_iter().map(|(factor, quantity, own)| (factor, quantity, conjunction(inside.clone(), own))));
+                terms.extend(
+                    linear
+                        .terms
+                        .into_iter()
+                        .map(|(factor, quantity, own)| (factor, quantity, conjunction(inside.clone(), own))),
+                );
                 reached.push(inside.unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(true)), None)));
             }
             rest = conjunction(rest, condition.map(|condition| Expr::IsNotTrue(Box::new(condition))));
         }
         let (low, high) = interval.ok_or_else(|| self.not_decomposable(expr))?;
-        let present = if always { Vec::new() } else { reached.into_iter().reduce(Expr::or).into_iter().collect() };
+        let present =
+            if always { Vec::new() } else { reached.into_iter().reduce(Expr::or).into_iter().collect() };
         Ok(Linear { terms, present, low, high })
     }
 
     fn is_integer(&self, expr: &Expr) -> bool {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is taken for a whole number, which refuses")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "anything else is taken for a whole number, which refuses"
+        )]
         match expr {
             Expr::Column(column) => self.block.base(column).is_none_or(|base| base.data_type.is_integer()),
             Expr::Literal(value, _) => value.data_type().is_integer(),
@@ -379,11 +470,20 @@ impl<'a> Normaliser<'a> {
     }
 
     fn not_allowed(&self, call: &AggregateFunction) -> Finding {
-        Finding::new(Code::AggregateNotAllowed).at(self.call_span(call)).with("function", call.func.name()).help("use COUNT, COUNT(DISTINCT unit key), SUM or AVG", "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG")
+        Finding::new(Code::AggregateNotAllowed)
+            .at(self.call_span(call))
+            .with("function", call.func.name())
+            .help(
+                "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",
+                "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG",
+            )
     }
 
     fn not_available(&self, call: &AggregateFunction) -> Finding {
-        Finding::new(Code::ControlNotAvailable).at(self.call_span(call)).with("function", "count(distinct)").help("COUNT(DISTINCT unit key) is available", "可用 COUNT(DISTINCT 主体标识)")
+        Finding::new(Code::ControlNotAvailable)
+            .at(self.call_span(call))
+            .with("function", "count(distinct)")
+            .help("COUNT(DISTINCT unit key) is available", "可用 COUNT(DISTINCT 主体标识)")
     }
 
     fn not_decomposable(&self, expr: &Expr) -> Finding {
@@ -394,7 +494,10 @@ impl<'a> Normaliser<'a> {
     }
 
     fn use_not_granted(&self, expr: &Expr, base: &Base, wanted: Use) -> Finding {
-        Finding::new(Code::UseNotGranted).at(first_span(self.sql, expr)).with("column", base.name.clone()).with("use", wanted.to_string())
+        Finding::new(Code::UseNotGranted)
+            .at(first_span(self.sql, expr))
+            .with("column", base.name.clone())
+            .with("use", wanted.to_string())
     }
 }
 
@@ -416,12 +519,17 @@ fn minus_one() -> Fixed {
 
 fn times(left: Fixed, right: Fixed) -> Option<Fixed> {
     let product = left.micros().checked_mul(right.micros())?;
-    Some(Fixed::from_micros(product / 1_000_000)).filter(|_| product % 1_000_000 == 0 || product.abs() > 1_000_000_000_000)
+    Some(Fixed::from_micros(product / 1_000_000))
+        .filter(|_| product % 1_000_000 == 0 || product.abs() > 1_000_000_000_000)
 }
 
 fn scale(linear: Linear, factor: Fixed) -> Option<Linear> {
     let ends = (times(linear.low, factor)?, times(linear.high, factor)?);
-    let terms = linear.terms.into_iter().map(|(own, quantity, condition)| Some((times(own, factor)?, quantity, condition))).collect::<Option<Vec<_>>>()?;
+    let terms = linear
+        .terms
+        .into_iter()
+        .map(|(own, quantity, condition)| Some((times(own, factor)?, quantity, condition)))
+        .collect::<Option<Vec<_>>>()?;
     Some(Linear { terms, present: linear.present, low: ends.0.min(ends.1), high: ends.0.max(ends.1) })
 }
 
@@ -468,7 +576,9 @@ fn multiply(left: Linear, right: Linear) -> Option<Linear> {
         for (right_factor, right_quantity, right_condition) in &right.terms {
             let quantity = match (left_quantity, right_quantity) {
                 (Quantity::Rows, other) | (other, Quantity::Rows) => other.clone(),
-                (Quantity::Measure(a), Quantity::Measure(b)) => Quantity::Product(a.min(b).clone(), a.max(b).clone()),
+                (Quantity::Measure(a), Quantity::Measure(b)) => {
+                    Quantity::Product(a.min(b).clone(), a.max(b).clone())
+                }
                 _ => return None,
             };
             let mut condition = conjunction(left_condition.clone(), right_condition.clone());
@@ -481,7 +591,12 @@ fn multiply(left: Linear, right: Linear) -> Option<Linear> {
             terms.push((times(*left_factor, *right_factor)?, quantity, condition));
         }
     }
-    let corners = [times(left.low, right.low)?, times(left.low, right.high)?, times(left.high, right.low)?, times(left.high, right.high)?];
+    let corners = [
+        times(left.low, right.low)?,
+        times(left.low, right.high)?,
+        times(left.high, right.low)?,
+        times(left.high, right.high)?,
+    ];
     let low = corners.into_iter().min()?;
     let high = corners.into_iter().max()?;
     let mut present = left.present;

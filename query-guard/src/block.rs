@@ -156,8 +156,14 @@ impl Block {
             .transform_down(|inner| match &inner {
                 Expr::Column(column) => {
                     let index = self.schema.index_of_column(column)?;
-                    let definition = self.outputs.get(index).cloned().ok_or_else(|| datafusion_common::DataFusionError::Internal("column without definition".to_owned()))?;
-                    Ok(Transformed::new(keep_spans(definition, column), true, datafusion_common::tree_node::TreeNodeRecursion::Jump))
+                    let definition = self.outputs.get(index).cloned().ok_or_else(|| {
+                        datafusion_common::DataFusionError::Internal("column without definition".to_owned())
+                    })?;
+                    Ok(Transformed::new(
+                        keep_spans(definition, column),
+                        true,
+                        datafusion_common::tree_node::TreeNodeRecursion::Jump,
+                    ))
                 }
                 _ => Ok(Transformed::no(inner)),
             })

@@ -97,12 +97,20 @@ pub fn sealed_type(data_type: DataType) -> ArrowType {
 
 /// The type a column has inside the sandbox: a protecting unit key is a 64-bit token.
 pub(crate) fn column_type(column: &EffectiveColumn, dataset: &EffectiveDataset) -> ArrowType {
-    if column.role == Role::UnitKey && dataset.units.iter().any(|unit| unit.column == column.name) { ArrowType::Int64 } else { sealed_type(column.data_type) }
+    if column.role == Role::UnitKey && dataset.units.iter().any(|unit| unit.column == column.name) {
+        ArrowType::Int64
+    } else {
+        sealed_type(column.data_type)
+    }
 }
 
 /// The schema a dataset's sealed table has for this job: granted columns and unit keys, in order.
 pub(crate) fn sealed_source(dataset: &EffectiveDataset) -> SealedSource {
-    let fields: Vec<Field> = dataset.columns.iter().map(|column| Field::new(&column.name, column_type(column, dataset), true)).collect();
+    let fields: Vec<Field> = dataset
+        .columns
+        .iter()
+        .map(|column| Field::new(&column.name, column_type(column, dataset), true))
+        .collect();
     SealedSource { dataset: dataset.id.clone(), schema: Arc::new(Schema::new(fields)) }
 }
 
@@ -128,12 +136,28 @@ impl<'a> Catalog<'a> {
         let mut tables = BTreeMap::new();
         for (id, dataset) in &policy.datasets {
             let visible = dataset.columns.iter().filter(|column| !column.uses.is_empty());
-            let fields: Vec<Field> = visible.map(|column| Field::new(&column.name, column_type(column, dataset), true)).collect();
-            tables.insert(id.sql_name(), Arc::new(GrantedSource { dataset: id.clone(), schema: Arc::new(Schema::new(fields)) }));
+            let fields: Vec<Field> =
+                visible.map(|column| Field::new(&column.name, column_type(column, dataset), true)).collect();
+            tables.insert(
+                id.sql_name(),
+                Arc::new(GrantedSource { dataset: id.clone(), schema: Arc::new(Schema::new(fields)) }),
+            );
         }
-        let planners: Vec<Arc<dyn ExprPlanner>> =
-            vec![Arc::new(CoreFunctionPlanner::default()), Arc::new(DatetimeFunctionPlanner), Arc::new(UnicodeFunctionPlanner), Arc::new(AggregateFunctionPlanner), Arc::new(WindowFunctionPlanner)];
-        Catalog { policy, functions, tables, planners, options: ConfigOptions::default(), missing: Mutex::new(Missing::default()) }
+        let planners: Vec<Arc<dyn ExprPlanner>> = vec![
+            Arc::new(CoreFunctionPlanner::default()),
+            Arc::new(DatetimeFunctionPlanner),
+            Arc::new(UnicodeFunctionPlanner),
+            Arc::new(AggregateFunctionPlanner),
+            Arc::new(WindowFunctionPlanner),
+        ];
+        Catalog {
+            policy,
+            functions,
+            tables,
+            planners,
+            options: ConfigOptions::default(),
+            missing: Mutex::new(Missing::default()),
+        }
     }
 
     pub(crate) fn missing(&self) -> Missing {
@@ -148,7 +172,8 @@ impl<'a> Catalog<'a> {
 
     /// A bare name means the one dataset of that name, if there is exactly one in scope.
     fn by_bare_name(&self, name: &str) -> Option<Arc<GrantedSource>> {
-        let mut found = self.policy.datasets.keys().filter(|id| id.sql_name().rsplit('.').next() == Some(name));
+        let mut found =
+            self.policy.datasets.keys().filter(|id| id.sql_name().rsplit('.').next() == Some(name));
         match (found.next(), found.next()) {
             (Some(id), None) => self.tables.get(&id.sql_name()).map(Arc::clone),
             _ => None,
@@ -160,7 +185,9 @@ impl ContextProvider for Catalog<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let found = match &name {
             TableReference::Bare { table } => self.by_bare_name(table),
-            TableReference::Partial { schema, table } => self.tables.get(&format!("{schema}.{table}")).map(Arc::clone),
+            TableReference::Partial { schema, table } => {
+                self.tables.get(&format!("{schema}.{table}")).map(Arc::clone)
+            }
             TableReference::Full { .. } => None,
         };
         found.map(|table| table as Arc<dyn TableSource>).ok_or_else(|| {
@@ -175,7 +202,10 @@ impl ContextProvider for Catalog<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let found = self.functions.scalar(name);
-        if found.is_none() && self.functions.aggregate(name).is_none() && self.functions.window(name).is_none() {
+        if found.is_none()
+            && self.functions.aggregate(name).is_none()
+            && self.functions.window(name).is_none()
+        {
             self.note(|missing| missing.function = Some(name.to_owned()));
         }
         found

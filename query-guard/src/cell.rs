@@ -95,7 +95,10 @@ impl AggregateUDFImpl for CellFold {
     }
 
     fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(CellAccumulator { columns: CellColumns::new(self.subjects, &self.atoms), fold: Fold::new(self.subjects, self.atoms.len()) }))
+        Ok(Box::new(CellAccumulator {
+            columns: CellColumns::new(self.subjects, &self.atoms),
+            fold: Fold::new(self.subjects, self.atoms.len()),
+        }))
     }
 
     fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
@@ -103,7 +106,13 @@ impl AggregateUDFImpl for CellFold {
     }
 
     fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(CellGroups { columns: CellColumns::new(self.subjects, &self.atoms), subjects: self.subjects, width: self.atoms.len(), folds: Vec::new(), bytes: 0 }))
+        Ok(Box::new(CellGroups {
+            columns: CellColumns::new(self.subjects, &self.atoms),
+            subjects: self.subjects,
+            width: self.atoms.len(),
+            folds: Vec::new(),
+            bytes: 0,
+        }))
     }
 }
 
@@ -174,7 +183,13 @@ impl CellGroups {
 }
 
 impl GroupsAccumulator for CellGroups {
-    fn update_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], opt_filter: Option<&BooleanArray>, total_num_groups: usize) -> Result<()> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
         self.grow(total_num_groups);
         let batch = self.columns.read(values)?;
         for (row, group) in group_indices.iter().enumerate() {
@@ -196,7 +211,12 @@ impl GroupsAccumulator for CellGroups {
         Ok(vec![self.emit(emit_to, Fold::state)])
     }
 
-    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
         self.grow(total_num_groups);
         for (state, group) in states_of(values)?.iter().zip(group_indices) {
             if let (Some(state), Some(fold)) = (state, self.folds.get_mut(*group)) {
@@ -207,7 +227,11 @@ impl GroupsAccumulator for CellGroups {
     }
 
     /// One state per row: every row's subject travels unsealed, so merging them is exact.
-    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
         let batch = self.columns.read(values)?;
         let states = (0..batch.rows()).map(|row| {
             let mut fold = Fold::new(self.subjects, self.width);
@@ -235,7 +259,10 @@ impl ValidAndTrue for BooleanArray {
 }
 
 fn states_of(states: &[ArrayRef]) -> Result<&BinaryArray> {
-    states.first().and_then(|state| state.as_any().downcast_ref::<BinaryArray>()).ok_or_else(|| DataFusionError::Internal("cell state is not binary".to_owned()))
+    states
+        .first()
+        .and_then(|state| state.as_any().downcast_ref::<BinaryArray>())
+        .ok_or_else(|| DataFusionError::Internal("cell state is not binary".to_owned()))
 }
 
 #[cfg(test)]

@@ -59,10 +59,12 @@ impl Constants {
         plan.transform_down_with_subqueries(|node| {
             node.map_expressions(|expr| {
                 expr.transform_up(|inner| match &inner {
-                    Expr::ScalarFunction(call) if matches!(call.name(), "now" | "current_date") => match self.value(&inner) {
-                        Ok(Some(value)) => Ok(Transformed::yes(Expr::Literal(value, None))),
-                        _ => Ok(Transformed::no(inner)),
-                    },
+                    Expr::ScalarFunction(call) if matches!(call.name(), "now" | "current_date") => {
+                        match self.value(&inner) {
+                            Ok(Some(value)) => Ok(Transformed::yes(Expr::Literal(value, None))),
+                            _ => Ok(Transformed::no(inner)),
+                        }
+                    }
                     _ => Ok(Transformed::no(inner)),
                 })
             })
@@ -76,8 +78,21 @@ pub(crate) fn is_constant(expr: &Expr) -> bool {
     let mut constant = true;
     let walked = expr.apply(|inner| {
         let allowed = match inner {
-            Expr::Literal(..) | Expr::Alias(_) | Expr::BinaryExpr(_) | Expr::Not(_) | Expr::Negative(_) | Expr::Cast(_) | Expr::TryCast(_) | Expr::Case(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Between(_) | Expr::InList(_) => true,
-            Expr::ScalarFunction(call) => call.func.signature().volatility != datafusion_expr::Volatility::Volatile,
+            Expr::Literal(..)
+            | Expr::Alias(_)
+            | Expr::BinaryExpr(_)
+            | Expr::Not(_)
+            | Expr::Negative(_)
+            | Expr::Cast(_)
+            | Expr::TryCast(_)
+            | Expr::Case(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::Between(_)
+            | Expr::InList(_) => true,
+            Expr::ScalarFunction(call) => {
+                call.func.signature().volatility != datafusion_expr::Volatility::Volatile
+            }
             _ => false,
         };
         if allowed {

@@ -87,11 +87,19 @@ impl GuardedPlan {
     /// [`ControlError::NotCells`] when the columns are not the ones that were admitted.
     pub fn conclude(&self, batches: &[RecordBatch]) -> Result<Release, ControlError> {
         let schema = Arc::new(self.post.schema().as_arrow().clone());
-        let same = |batch: &RecordBatch| batch.schema().fields().iter().map(|field| field.data_type()).eq(schema.fields().iter().map(|field| field.data_type()));
+        let same = |batch: &RecordBatch| {
+            batch
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| field.data_type())
+                .eq(schema.fields().iter().map(|field| field.data_type()))
+        };
         if !batches.iter().all(same) {
             return Err(ControlError::NotCells);
         }
-        let nullable: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let nullable: Vec<Field> =
+            schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         let schema = Arc::new(Schema::new(nullable));
         let alike = batches.iter().map(|batch| {
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -130,13 +138,21 @@ impl Stage {
             // An ungrouped query always has one row; what fails is NULL in it.
             return self.table(Vec::new(), &[(groups.first(), passes.first() == Some(&true))], 1);
         }
-        let keys = self.keys.iter().map(|key| batch.column_by_name(&key.name).map(Arc::clone).ok_or(ControlError::NotCells)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| batch.column_by_name(&key.name).map(Arc::clone).ok_or(ControlError::NotCells))
+            .collect::<Result<Vec<_>, _>>()?;
         let kept: Vec<_> = groups.iter().zip(&passes).map(|(group, passes)| (Some(group), *passes)).collect();
         let table = self.table(keys, &kept, batch.num_rows())?;
         let mask = BooleanArray::from(passes);
         let released = filter_record_batch(&table.batch, &mask).map_err(|_| ControlError::NotCells)?;
         let cell_count = released.num_rows().saturating_mul(self.columns.len().max(1));
-        if self.controls.cells_max.is_some_and(|most| cell_count > usize::try_from(most).unwrap_or(usize::MAX)) {
+        if self
+            .controls
+            .cells_max
+            .is_some_and(|most| cell_count > usize::try_from(most).unwrap_or(usize::MAX))
+        {
             return Err(ControlError::Withheld);
         }
         sorted(released, self.keys.len()).map(|batch| ReleasedTable { batch })
@@ -144,11 +160,17 @@ impl Stage {
 
     /// Statistics per group, class and atom.
     fn groups(&self, batch: &RecordBatch) -> Result<Vec<Group>, ControlError> {
-        let mut groups: Vec<Group> = (0..batch.num_rows()).map(|_| Group { classes: Vec::with_capacity(self.classes.len()) }).collect();
+        let mut groups: Vec<Group> = (0..batch.num_rows())
+            .map(|_| Group { classes: Vec::with_capacity(self.classes.len()) })
+            .collect();
         for class in &self.classes {
-            let column = batch.column_by_name(&class.cells).and_then(|column| column.as_binary_opt::<i32>()).ok_or(ControlError::NotCells)?;
+            let column = batch
+                .column_by_name(&class.cells)
+                .and_then(|column| column.as_binary_opt::<i32>())
+                .ok_or(ControlError::NotCells)?;
             for (group, cell) in groups.iter_mut().zip(column) {
-                let statistics = decode(cell.ok_or(ControlError::NotCells)?).map_err(|_| ControlError::NotCells)?;
+                let statistics =
+                    decode(cell.ok_or(ControlError::NotCells)?).map_err(|_| ControlError::NotCells)?;
                 if statistics.len() != self.atoms.len() {
                     return Err(ControlError::NotCells);
                 }
@@ -164,29 +186,53 @@ impl Stage {
     }
 
     fn atom_has_subjects(&self, group: &Group, atom: usize) -> bool {
-        self.classes.iter().zip(&group.classes).all(|(class, atoms)| atoms.get(atom).is_some_and(|statistics| statistics.contributors >= u64::from(class.subjects_min)))
+        self.classes.iter().zip(&group.classes).all(|(class, atoms)| {
+            atoms.get(atom).is_some_and(|statistics| statistics.contributors >= u64::from(class.subjects_min))
+        })
     }
 
     /// The atom's value if it passes every control of every class.
     fn atom_value(&self, group: &Group, atom: usize) -> Option<i128> {
-        let dominated = self.controls.dominance.is_some_and(|rule| group.classes.iter().any(|atoms| atoms.get(atom).is_none_or(|statistics| is_dominated(statistics, rule))));
+        let dominated = self.controls.dominance.is_some_and(|rule| {
+            group
+                .classes
+                .iter()
+                .any(|atoms| atoms.get(atom).is_none_or(|statistics| is_dominated(statistics, rule)))
+        });
         if dominated || !self.atom_has_subjects(group, atom) {
             return None;
         }
         group.classes.first()?.get(atom).map(|statistics| statistics.total)
     }
 
-    fn table(&self, keys: Vec<ArrayRef>, groups: &[(Option<&Group>, bool)], rows: usize) -> Result<ReleasedTable, ControlError> {
-        let mut fields: Vec<Field> = self.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect();
-        let mut arrays = if keys.is_empty() { self.keys.iter().map(|key| arrow::array::new_empty_array(&key.data_type)).collect() } else { keys };
+    fn table(
+        &self,
+        keys: Vec<ArrayRef>,
+        groups: &[(Option<&Group>, bool)],
+        rows: usize,
+    ) -> Result<ReleasedTable, ControlError> {
+        let mut fields: Vec<Field> =
+            self.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect();
+        let mut arrays = if keys.is_empty() {
+            self.keys.iter().map(|key| arrow::array::new_empty_array(&key.data_type)).collect()
+        } else {
+            keys
+        };
         for column in &self.columns {
-            let values: Vec<ScalarValue> = groups.iter().map(|(group, passes)| self.value(column, group.filter(|_| *passes))).collect();
-            let array = if values.is_empty() { Ok(arrow::array::new_empty_array(&column.data_type)) } else { ScalarValue::iter_to_array(values) };
+            let values: Vec<ScalarValue> =
+                groups.iter().map(|(group, passes)| self.value(column, group.filter(|_| *passes))).collect();
+            let array = if values.is_empty() {
+                Ok(arrow::array::new_empty_array(&column.data_type))
+            } else {
+                ScalarValue::iter_to_array(values)
+            };
             arrays.push(array.map_err(|_| ControlError::NotCells)?);
             fields.push(Field::new(&column.name, column.data_type.clone(), true));
         }
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map(|batch| ReleasedTable { batch }).map_err(|_| ControlError::NotCells)
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+            .map(|batch| ReleasedTable { batch })
+            .map_err(|_| ControlError::NotCells)
     }
 
     /// One released value, or NULL of the column's type.
@@ -198,7 +244,9 @@ impl Stage {
 
     fn number(&self, formula: &Formula, group: &Group) -> Option<Number> {
         match formula {
-            Formula::Count { atom } => Some(Number::Whole(self.rounded_count(self.atom_value(group, *atom)?))),
+            Formula::Count { atom } => {
+                Some(Number::Whole(self.rounded_count(self.atom_value(group, *atom)?)))
+            }
             Formula::Subjects { atom, class } => {
                 // A frequency: every subject counts once, so nobody can dominate it.
                 if !self.atom_has_subjects(group, *atom) {
@@ -273,10 +321,19 @@ impl Number {
     }
 
     fn into_type(self, data_type: &DataType) -> Option<ScalarValue> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "no other type is released by an aggregate of ours")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "no other type is released by an aggregate of ours"
+        )]
         match data_type {
-            DataType::Int64 => self.scaled(0).and_then(|value| i64::try_from(value).ok()).map(|value| ScalarValue::Int64(Some(value))),
-            DataType::UInt64 => self.scaled(0).and_then(|value| u64::try_from(value).ok()).map(|value| ScalarValue::UInt64(Some(value))),
+            DataType::Int64 => self
+                .scaled(0)
+                .and_then(|value| i64::try_from(value).ok())
+                .map(|value| ScalarValue::Int64(Some(value))),
+            DataType::UInt64 => self
+                .scaled(0)
+                .and_then(|value| u64::try_from(value).ok())
+                .map(|value| ScalarValue::UInt64(Some(value))),
             DataType::Float64 => Some(ScalarValue::Float64(Some(self.real()))),
             DataType::Decimal128(precision, scale) => {
                 let value = self.scaled(u8::try_from(*scale).ok()?)?;
@@ -291,8 +348,13 @@ impl Number {
     fn scaled(self, scale: u8) -> Option<i128> {
         match self {
             Number::Whole(value) => value.checked_mul(10_i128.checked_pow(u32::from(scale))?),
-            Number::Scaled(value, own) if scale >= own => value.checked_mul(10_i128.checked_pow(u32::from(scale - own))?),
-            Number::Scaled(value, own) => Some(round_half_up(value, 10_i128.checked_pow(u32::from(own - scale))?) / 10_i128.checked_pow(u32::from(own - scale))?),
+            Number::Scaled(value, own) if scale >= own => {
+                value.checked_mul(10_i128.checked_pow(u32::from(scale - own))?)
+            }
+            Number::Scaled(value, own) => Some(
+                round_half_up(value, 10_i128.checked_pow(u32::from(own - scale))?)
+                    / 10_i128.checked_pow(u32::from(own - scale))?,
+            ),
             Number::Real(value) => {
                 let units = (value * 10_f64.powi(i32::from(scale))).round();
                 (units.abs() < 1e30).then_some(units as i128)
@@ -318,7 +380,8 @@ fn is_dominated(statistics: &AtomStatistics, rule: Dominance) -> bool {
 
 /// Largest power of ten not above 1 % of the declared range, in the atom's units; `None` when it is below one unit.
 fn rounding_units(spec: &StageAtom) -> Option<i128> {
-    let one_percent = spec.width.micros().checked_mul(10_i128.checked_pow(u32::from(spec.scale))?)? / 100_000_000;
+    let one_percent =
+        spec.width.micros().checked_mul(10_i128.checked_pow(u32::from(spec.scale))?)? / 100_000_000;
     let mut base = 1_i128;
     while base.checked_mul(10)? <= one_percent {
         base *= 10;
@@ -355,7 +418,15 @@ fn sorted(batch: RecordBatch, keys: usize) -> Result<RecordBatch, ControlError> 
     if keys == 0 || batch.num_rows() < 2 {
         return Ok(batch);
     }
-    let columns: Vec<SortColumn> = batch.columns().iter().take(keys).map(|column| SortColumn { values: Arc::clone(column), options: Some(SortOptions { descending: false, nulls_first: false }) }).collect();
+    let columns: Vec<SortColumn> = batch
+        .columns()
+        .iter()
+        .take(keys)
+        .map(|column| SortColumn {
+            values: Arc::clone(column),
+            options: Some(SortOptions { descending: false, nulls_first: false }),
+        })
+        .collect();
     let order = lexsort_to_indices(&columns, None).map_err(|_| ControlError::NotCells)?;
     take_record_batch(&batch, &order).map_err(|_| ControlError::NotCells)
 }

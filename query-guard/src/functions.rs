@@ -10,18 +10,87 @@ use datafusion_expr::WindowUDF;
 
 /// Scalar functions that may stand above a boundary; a few of them are generalisers below it (see `shape`).
 const SCALAR_NAMES: &[&str] = &[
-    "abs", "btrim", "ceil", "character_length", "coalesce", "concat", "current_date", "date_part", "date_trunc", "floor", "greatest", "least", "left", "ln", "log", "log10", "lower", "ltrim", "now", "nullif", "power", "replace", "right",
-    "round", "rtrim", "sign", "sqrt", "strpos", "substr", "trunc", "upper",
+    "abs",
+    "btrim",
+    "ceil",
+    "character_length",
+    "coalesce",
+    "concat",
+    "current_date",
+    "date_part",
+    "date_trunc",
+    "floor",
+    "greatest",
+    "least",
+    "left",
+    "ln",
+    "log",
+    "log10",
+    "lower",
+    "ltrim",
+    "now",
+    "nullif",
+    "power",
+    "replace",
+    "right",
+    "round",
+    "rtrim",
+    "signum",
+    "sqrt",
+    "strpos",
+    "substr",
+    "trunc",
+    "upper",
 ];
 
 /// Aggregates that are planned: released over individuals by the boundary, or answered with `control-not-available`, or free above a boundary.
 const AGGREGATE_NAMES: &[&str] = &[
-    "approx_distinct", "approx_median", "approx_percentile_cont", "avg", "bool_and", "bool_or", "corr", "count", "covar_pop", "covar_samp", "grouping", "max", "median", "min", "percentile_cont", "regr_avgx", "regr_avgy", "regr_count",
-    "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev", "stddev_pop", "sum", "var", "var_pop", "var_samp",
+    "approx_distinct",
+    "approx_median",
+    "approx_percentile_cont",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "grouping",
+    "max",
+    "median",
+    "min",
+    "percentile_cont",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "sum",
+    "var",
+    "var_pop",
+    "var_samp",
 ];
 
 /// Window functions, which only ever see released rows.
-const WINDOW_NAMES: &[&str] = &["cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"];
+const WINDOW_NAMES: &[&str] = &[
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
+];
 
 /// The functions that exist for an analyst, by every name they answer to.
 #[derive(Debug)]
@@ -43,7 +112,9 @@ impl Functions {
         }
         let mut aggregate = BTreeMap::new();
         for function in datafusion_functions_aggregate::all_default_aggregate_functions() {
-            let names: Vec<String> = std::iter::once(function.name().to_owned()).chain(function.aliases().iter().cloned()).collect();
+            let names: Vec<String> = std::iter::once(function.name().to_owned())
+                .chain(function.aliases().iter().cloned())
+                .collect();
             if names.iter().any(|name| AGGREGATE_NAMES.contains(&name.as_str())) {
                 for name in names {
                     aggregate.insert(name, Arc::clone(&function));
@@ -93,10 +164,40 @@ mod tests {
     #[test]
     fn what_is_volatile_generates_or_hashes_does_not_exist() {
         let functions = Functions::allowed();
-        for name in ["random", "uuid", "md5", "sha256", "digest", "version", "arrow_typeof", "arrow_cast", "repeat", "factorial", "chr", "encode", "decode", "to_timestamp", "make_date", "input_file_name", "named_struct", "regexp_like"] {
+        for name in [
+            "random",
+            "uuid",
+            "md5",
+            "sha256",
+            "digest",
+            "version",
+            "arrow_typeof",
+            "arrow_cast",
+            "repeat",
+            "factorial",
+            "chr",
+            "encode",
+            "decode",
+            "to_timestamp",
+            "make_date",
+            "input_file_name",
+            "named_struct",
+            "regexp_like",
+        ] {
             assert!(functions.scalar(name).is_none(), "{name}");
         }
-        for name in ["array_agg", "string_agg", "first_value", "last_value", "nth_value", "any_value", "bit_and", "bit_or", "bit_xor", "approx_percentile_cont_with_weight"] {
+        for name in [
+            "array_agg",
+            "string_agg",
+            "first_value",
+            "last_value",
+            "nth_value",
+            "any_value",
+            "bit_and",
+            "bit_or",
+            "bit_xor",
+            "approx_percentile_cont_with_weight",
+        ] {
             assert!(functions.aggregate(name).is_none(), "{name}");
         }
     }

@@ -107,13 +107,21 @@ impl<'a> Guard<'a> {
         let policy = self.policy.sources.clone();
         let statement = match Statement::parse(sql) {
             Ok(statement) => statement,
-            Err(finding) => return Verdict { decision: Decision::Refused { findings: vec![finding], rewrites: Vec::new() }, explain: false, policy },
+            Err(finding) => {
+                return Verdict {
+                    decision: Decision::Refused { findings: vec![finding], rewrites: Vec::new() },
+                    explain: false,
+                    policy,
+                };
+            }
         };
         let explain = statement.explain;
         let decision = match self.admit(sql, &statement.query) {
             Ok(plan) => Decision::Admitted(Box::new(plan)),
             Err(findings) => {
-                let rewrites = rewrite::suggest(&statement.query, &findings, self.policy, |sql, query| self.admit(sql, query).map(drop));
+                let rewrites = rewrite::suggest(&statement.query, &findings, |sql, query| {
+                    self.admit(sql, query).map(drop)
+                });
                 Decision::Refused { findings, rewrites }
             }
         };
@@ -123,7 +131,8 @@ impl<'a> Guard<'a> {
     fn admit(&self, sql: &str, query: &Query) -> Result<GuardedPlan, Refused> {
         let constants = Constants::at(self.now);
         let plan = self.plan(sql, query)?;
-        let plan = normalise(plan, constants, self.now).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])?;
+        let plan =
+            normalise(plan, constants, self.now).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])?;
         within_limits(&plan)?;
         let mut labeller = Labeller::new(self.policy, constants, self.today, sql);
         let post = labeller.root(&plan)?;
@@ -144,7 +153,11 @@ impl<'a> Guard<'a> {
 
     fn plan(&self, sql: &str, query: &Query) -> Result<LogicalPlan, Refused> {
         let catalog = Catalog::new(self.policy, &self.functions);
-        let options = ParserOptions { collect_spans: true, map_string_types_to_utf8view: false, ..ParserOptions::default() };
+        let options = ParserOptions {
+            collect_spans: true,
+            map_string_types_to_utf8view: false,
+            ..ParserOptions::default()
+        };
         SqlToRel::new_with_options(&catalog, options)
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
             .map_err(|error| vec![planning_finding(sql, &error, &catalog)])
@@ -162,7 +175,9 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
         return Finding::new(Code::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
     }
     if let Some(function) = missing.function {
-        return Finding::new(Code::FunctionNotAllowed).at(find_word(sql, &function)).with("function", function);
+        return Finding::new(Code::FunctionNotAllowed)
+            .at(find_word(sql, &function))
+            .with("function", function);
     }
     Finding::new(Code::QueryNotUnderstood)
 }
@@ -192,16 +207,29 @@ pub(crate) fn find_word(sql: &str, word: &str) -> Option<SqlSpan> {
     let head = sql.get(..start)?;
     let line = head.matches('\n').count() + 1;
     let column = head.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
-    Some(SqlSpan { line: u64::try_from(line).ok()?, column: u64::try_from(column).ok()?, start, end: start + wanted.len() })
+    Some(SqlSpan {
+        line: u64::try_from(line).ok()?,
+        column: u64::try_from(column).ok()?,
+        start,
+        end: start + wanted.len(),
+    })
 }
 
 /// Type coercion and decorrelation, then the clock is frozen.
-fn normalise(plan: LogicalPlan, constants: Constants, now: DateTime<Utc>) -> datafusion_common::Result<LogicalPlan> {
+fn normalise(
+    plan: LogicalPlan,
+    constants: Constants,
+    now: DateTime<Utc>,
+) -> datafusion_common::Result<LogicalPlan> {
     let options = Arc::new(ConfigOptions::default());
     let plan = constants.freeze_clock(plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {})?;
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
-        vec![Arc::new(DecorrelatePredicateSubquery::new()), Arc::new(ScalarSubqueryToJoin::new()), Arc::new(EliminateCrossJoin::new()), Arc::new(ExtractEquijoinPredicate::new())];
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+    ];
     Optimizer::with_rules(rules).optimize(plan, &context(now), |_, _| {})
 }
 
@@ -212,7 +240,9 @@ fn context(now: DateTime<Utc>) -> OptimizerContext {
 /// Leaves only the columns that are read: the keys a job gets are those of these columns.
 fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(OptimizeProjections::new())];
-    Optimizer::with_rules(rules).optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {}).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
+    Optimizer::with_rules(rules)
+        .optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
+        .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
 }
 
 fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
@@ -222,10 +252,18 @@ fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
         Ok(TreeNodeRecursion::Continue)
     });
     if counted.is_err() || joins > JOINS_MAX {
-        return Err(vec![too_large("joins", format!("at most {JOINS_MAX} joins"), format!("关联不超过 {JOINS_MAX} 个"))]);
+        return Err(vec![too_large(
+            "joins",
+            format!("at most {JOINS_MAX} joins"),
+            format!("关联不超过 {JOINS_MAX} 个"),
+        )]);
     }
     if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
-        return Err(vec![too_large("output columns", format!("at most {OUTPUT_COLUMNS_MAX} output columns"), format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"))]);
+        return Err(vec![too_large(
+            "output columns",
+            format!("at most {OUTPUT_COLUMNS_MAX} output columns"),
+            format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"),
+        )]);
     }
     Ok(())
 }
@@ -259,7 +297,15 @@ fn treatments(post: &LogicalPlan, stages: &[crate::plan::Stage]) -> Vec<Treatmen
     if stages.iter().any(|stage| stage.controls.rounding.is_some()) {
         controls.push("rounded");
     }
-    post.schema().fields().iter().map(|field| Treatment { column: field.name().clone(), data_type: field.data_type().clone(), controls: controls.clone() }).collect()
+    post.schema()
+        .fields()
+        .iter()
+        .map(|field| Treatment {
+            column: field.name().clone(),
+            data_type: field.data_type().clone(),
+            controls: controls.clone(),
+        })
+        .collect()
 }
 
 #[cfg(test)]

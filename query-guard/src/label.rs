@@ -18,12 +18,15 @@ use datafusion_expr::Subquery;
 use obscura_policies::day::Day;
 use obscura_policies::effective::EffectivePolicy;
 
+use crate::block::BaseKind;
 use crate::block::Block;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::guard::find_word;
 use crate::plan::Stage;
 use crate::shape::ShapeCheck;
+use crate::shape::bare_column;
 use crate::shape::first_span;
 
 mod boundary;
@@ -79,8 +82,26 @@ impl<'a> Labeller<'a> {
     }
 
     fn row_level(&self, plan: &LogicalPlan, block: &Block) -> Finding {
-        let span = block.outputs.iter().find_map(|output| first_span(self.sql, output)).or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.sql, expr)));
-        Finding::new(Code::RowLevelOutput).at(span).help("count or aggregate: SELECT column, COUNT(*) ... GROUP BY column", "请使用聚合：SELECT 字段, COUNT(*) ... GROUP BY 字段")
+        let unit_key = block.outputs.iter().find(|output| {
+            let base = bare_column(&block.bases, output).and_then(|column| block.base(column));
+            base.is_some_and(|base| matches!(base.kind, BaseKind::UnitKey { .. }))
+        });
+        // After an aggregation the planner forgets where a key was written; its name still tells.
+        let named = || {
+            unit_key
+                .and_then(|key| bare_column(&block.bases, key))
+                .and_then(|column| block.base(column))
+                .and_then(|base| find_word(self.sql, &base.name))
+        };
+        let span = unit_key
+            .and_then(|key| first_span(self.sql, key))
+            .or_else(named)
+            .or_else(|| block.outputs.iter().find_map(|output| first_span(self.sql, output)))
+            .or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.sql, expr)));
+        Finding::new(Code::RowLevelOutput).at(span).help(
+            "count or aggregate: SELECT column, COUNT(*) ... GROUP BY column",
+            "请使用聚合：SELECT 字段, COUNT(*) ... GROUP BY 字段",
+        )
     }
 
     pub(super) fn label(&mut self, plan: &LogicalPlan) -> Result<Relation, Refused> {
@@ -120,7 +141,9 @@ impl<'a> Labeller<'a> {
             },
             LogicalPlan::Sort(sort) => match self.label(&sort.input)? {
                 // The order of individuals is never seen; only a limit on it could be.
-                Relation::Block(block) if block.is_individual() && sort.fetch.is_none() => Ok(Relation::Block(block)),
+                Relation::Block(block) if block.is_individual() && sort.fetch.is_none() => {
+                    Ok(Relation::Block(block))
+                }
                 Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "LIMIT")),
                 other => self.rebuild_over(plan, vec![other]),
             },
@@ -136,7 +159,9 @@ impl<'a> Labeller<'a> {
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Distinct(Distinct::On(distinct)) => match self.label(&distinct.input)? {
-                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "DISTINCT ON")),
+                Relation::Block(block) if block.is_individual() => {
+                    Err(self.over_individuals(plan, "DISTINCT ON"))
+                }
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Aggregate(aggregate) => match self.label(&aggregate.input)? {
@@ -144,10 +169,14 @@ impl<'a> Labeller<'a> {
                     let mut keys = Vec::with_capacity(aggregate.group_expr.len());
                     for key in &aggregate.group_expr {
                         if let Expr::GroupingSet(_) = key {
-                            return Err(vec![Finding::new(Code::ControlNotAvailable).with("function", "ROLLUP / CUBE / GROUPING SETS").help(
-                                "ask for each grouping in a query of its own",
-                                "请将每种分组写成单独的查询",
-                            )]);
+                            return Err(vec![
+                                Finding::new(Code::ControlNotAvailable)
+                                    .with("function", "ROLLUP / CUBE / GROUPING SETS")
+                                    .help(
+                                        "ask for each grouping in a query of its own",
+                                        "请将每种分组写成单独的查询",
+                                    ),
+                            ]);
                         }
                         keys.push(self.define(&block, key)?);
                     }
@@ -160,7 +189,9 @@ impl<'a> Labeller<'a> {
                 other => {
                     let keys = aggregate.group_expr.len();
                     let plain = !aggregate.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_)));
-                    let Relation::Open(mut open) = self.rebuild_over(plan, vec![other])? else { return Err(internal()) };
+                    let Relation::Open(mut open) = self.rebuild_over(plan, vec![other])? else {
+                        return Err(internal());
+                    };
                     if plain {
                         open.unique.insert((0..keys).collect());
                     }
@@ -168,12 +199,16 @@ impl<'a> Labeller<'a> {
                 }
             },
             LogicalPlan::Window(window) => match self.label(&window.input)? {
-                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "window function")),
+                Relation::Block(block) if block.is_individual() => {
+                    Err(self.over_individuals(plan, "window function"))
+                }
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Join(join) => self.join(plan, join),
             LogicalPlan::Union(union) => self.union(plan, union),
-            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => self.rebuild(plan, Vec::new()).map(Relation::Open),
+            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
+                self.rebuild(plan, Vec::new()).map(Relation::Open)
+            }
             LogicalPlan::Subquery(subquery) => {
                 if !subquery.outer_ref_columns.is_empty() {
                     return Err(vec![Finding::new(Code::SubqueryNotAllowed)]);
@@ -212,7 +247,10 @@ impl<'a> Labeller<'a> {
         block.taint.comparisons += shape.comparisons;
         block.taint.literals += shape.literals;
         if let Some(condition) = accepted.into_iter().reduce(Expr::and) {
-            block.plan = LogicalPlanBuilder::from(block.plan).filter(condition).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+            block.plan = LogicalPlanBuilder::from(block.plan)
+                .filter(condition)
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(not_understood)?;
         }
         Ok(block)
     }
@@ -227,20 +265,34 @@ impl<'a> Labeller<'a> {
     fn release_subqueries(&mut self, expr: Expr) -> Result<Expr, Refused> {
         let mut refused: Option<Refused> = None;
         let rewritten = expr.transform_down(|inner| {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "everything that is not a subquery is judged where it is used")]
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "everything that is not a subquery is judged where it is used"
+            )]
             match inner {
                 Expr::ScalarSubquery(subquery) => match self.released_value(&subquery) {
                     Ok(plan) => Ok(Transformed::new(
-                        Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), outer_ref_columns: Vec::new(), spans: subquery.spans }),
+                        Expr::ScalarSubquery(Subquery {
+                            subquery: Arc::new(plan),
+                            outer_ref_columns: Vec::new(),
+                            spans: subquery.spans,
+                        }),
                         true,
                         datafusion_common::tree_node::TreeNodeRecursion::Jump,
                     )),
                     Err(findings) => {
                         refused.get_or_insert(findings);
-                        Ok(Transformed::new(Expr::Literal(datafusion_common::ScalarValue::Null, None), true, datafusion_common::tree_node::TreeNodeRecursion::Stop))
+                        Ok(Transformed::new(
+                            Expr::Literal(datafusion_common::ScalarValue::Null, None),
+                            true,
+                            datafusion_common::tree_node::TreeNodeRecursion::Stop,
+                        ))
                     }
                 },
-                Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::OuterReferenceColumn(..) => {
+                Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..) => {
                     refused.get_or_insert(vec![Finding::new(Code::SubqueryNotAllowed)]);
                     Ok(Transformed::no(inner))
                 }
@@ -265,7 +317,11 @@ impl<'a> Labeller<'a> {
     }
 
     /// The same node over inputs that hold nothing about individuals.
-    pub(super) fn rebuild_over(&mut self, plan: &LogicalPlan, inputs: Vec<Relation>) -> Result<Relation, Refused> {
+    pub(super) fn rebuild_over(
+        &mut self,
+        plan: &LogicalPlan,
+        inputs: Vec<Relation>,
+    ) -> Result<Relation, Refused> {
         let mut open = Vec::with_capacity(inputs.len());
         for input in inputs {
             open.push(self.into_open(input)?);
@@ -276,7 +332,9 @@ impl<'a> Labeller<'a> {
     pub(super) fn into_open(&mut self, relation: Relation) -> Result<Open, Refused> {
         match relation {
             Relation::Open(open) => Ok(open),
-            Relation::Block(block) if block.is_individual() => Err(vec![Finding::new(Code::OperationOverIndividuals)]),
+            Relation::Block(block) if block.is_individual() => {
+                Err(vec![Finding::new(Code::OperationOverIndividuals)])
+            }
             Relation::Block(block) => self.opened(*block),
         }
     }
@@ -302,16 +360,35 @@ impl<'a> Labeller<'a> {
             })
             .collect();
         let position = |source: usize| sources.iter().position(|known| *known == Some(source));
-        let unique = input.unique.iter().filter_map(|set| set.iter().map(|source| position(*source)).collect::<Option<BTreeSet<usize>>>()).collect();
-        let bare = sources.iter().enumerate().filter(|(_, source)| source.is_some_and(|source| input.bare.contains(&source))).map(|(index, _)| index).collect();
+        let unique = input
+            .unique
+            .iter()
+            .filter_map(|set| set.iter().map(|source| position(*source)).collect::<Option<BTreeSet<usize>>>())
+            .collect();
+        let bare = sources
+            .iter()
+            .enumerate()
+            .filter(|(_, source)| source.is_some_and(|source| input.bare.contains(&source)))
+            .map(|(index, _)| index)
+            .collect();
         let open = self.rebuild(plan, vec![input])?;
         Ok(Relation::Open(Open { unique, bare, ..open }))
     }
 
     /// An open table's block as a plan with the schema the SQL sees.
     fn opened(&mut self, block: Block) -> Result<Open, Refused> {
-        let columns: Vec<Expr> = block.outputs.iter().zip(block.schema.iter()).map(|(output, (qualifier, field))| output.clone().alias_qualified(qualifier.cloned(), field.name())).collect();
-        let plan = LogicalPlanBuilder::from(block.plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        let columns: Vec<Expr> = block
+            .outputs
+            .iter()
+            .zip(block.schema.iter())
+            .map(|(output, (qualifier, field))| {
+                output.clone().alias_qualified(qualifier.cloned(), field.name())
+            })
+            .collect();
+        let plan = LogicalPlanBuilder::from(block.plan)
+            .project(columns)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
         Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new() })
     }
 

@@ -9,8 +9,18 @@
 //! Reading order: `guard` (the pipeline), `label` (zones and boundaries), `shape` (conditions and group keys), `atoms`
 //! (the normal form of aggregates), `cell` (the fold), `control` (what is withheld and rounded), `plan` (what may run).
 
-#![cfg_attr(test, expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic"))]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests may panic"
+    )
+)]
 
+mod at_least;
 mod atoms;
 mod block;
 mod catalog;
@@ -18,6 +28,8 @@ mod cell;
 mod constant;
 pub mod control;
 pub mod finding;
+#[cfg(test)]
+mod fixture;
 mod functions;
 pub mod guard;
 mod label;
@@ -28,6 +40,7 @@ mod row_filter;
 mod shape;
 pub mod statement;
 
+pub use at_least::at_least_subjects;
 pub use catalog::ReleasedSource;
 pub use catalog::SealedSource;
 pub use catalog::sealed_type;

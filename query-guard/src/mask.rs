@@ -59,7 +59,13 @@ pub(crate) fn masked(raw: Expr, column: &EffectiveColumn, dataset: &EffectiveDat
     {
         args.push(Expr::Column(datafusion_common::Column::from_name(&unit.column)));
     }
-    let function = MaskFunction { mask: mask.clone(), today, data_type: column_type(column, dataset), secrets: None, signature: Signature::variadic_any(Volatility::Immutable) };
+    let function = MaskFunction {
+        mask: mask.clone(),
+        today,
+        data_type: column_type(column, dataset),
+        secrets: None,
+        signature: Signature::variadic_any(Volatility::Immutable),
+    };
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), args))
 }
 
@@ -71,10 +77,15 @@ pub fn bind_secrets(plan: LogicalPlan, secrets: &Secrets) -> Result<LogicalPlan>
     plan.transform_down_with_subqueries(|node| {
         node.map_expressions(|expr| {
             expr.transform_up(|inner| match inner {
-                Expr::ScalarFunction(call) => match (call.func.inner().as_ref() as &dyn Any).downcast_ref::<MaskFunction>() {
+                Expr::ScalarFunction(call) => match (call.func.inner().as_ref() as &dyn Any)
+                    .downcast_ref::<MaskFunction>()
+                {
                     Some(function) => {
                         let bound = MaskFunction { secrets: Some(Arc::clone(secrets)), ..function.clone() };
-                        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(bound)), call.args))))
+                        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
+                            Arc::new(ScalarUDF::new_from_impl(bound)),
+                            call.args,
+                        ))))
                     }
                     None => Ok(Transformed::no(Expr::ScalarFunction(call))),
                 },
@@ -103,7 +114,10 @@ impl std::fmt::Debug for MaskFunction {
 
 impl PartialEq for MaskFunction {
     fn eq(&self, other: &Self) -> bool {
-        self.mask == other.mask && self.today == other.today && self.data_type == other.data_type && self.secrets.is_some() == other.secrets.is_some()
+        self.mask == other.mask
+            && self.today == other.today
+            && self.data_type == other.data_type
+            && self.secrets.is_some() == other.secrets.is_some()
     }
 }
 
@@ -131,7 +145,9 @@ impl ScalarUDFImpl for MaskFunction {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let Some(values) = arrays.first() else { return Ok(ColumnarValue::Array(new_null_array(&self.data_type, args.number_rows))) };
+        let Some(values) = arrays.first() else {
+            return Ok(ColumnarValue::Array(new_null_array(&self.data_type, args.number_rows)));
+        };
         let subjects = arrays.get(1).and_then(|array| array.as_primitive_opt::<Int64Type>());
         Ok(ColumnarValue::Array(self.apply(values, subjects)))
     }
@@ -142,38 +158,61 @@ impl MaskFunction {
         let context = |row: usize| MaskContext {
             today: self.today,
             subject: subjects.filter(|subjects| subjects.is_valid(row)).map(|subjects| subjects.value(row)),
-            secrets: self.secrets.as_ref().map_or(&NoSecrets as &dyn MaskSecrets, |secrets| secrets.as_ref() as &dyn MaskSecrets),
+            secrets: self
+                .secrets
+                .as_ref()
+                .map_or(&NoSecrets as &dyn MaskSecrets, |secrets| secrets.as_ref() as &dyn MaskSecrets),
         };
         let number = |value: Option<Fixed>| value.and_then(|value| self.mask.apply_number(value));
         #[expect(clippy::wildcard_enum_match_arm, reason = "a type that no mask knows is redacted")]
         match (&self.data_type, values.data_type()) {
             (DataType::Utf8, DataType::Utf8) => {
                 let texts = values.as_string::<i32>();
-                let masked = texts.iter().enumerate().map(|(row, text)| self.mask.apply_text(text?, &context(row)));
+                let masked =
+                    texts.iter().enumerate().map(|(row, text)| self.mask.apply_text(text?, &context(row)));
                 Arc::new(masked.collect::<StringArray>())
             }
             (DataType::Int64, DataType::Int64) => {
-                let masked = values.as_primitive::<Int64Type>().iter().map(|value| number(value.map(Fixed::from_i64))?.to_i64());
+                let masked = values
+                    .as_primitive::<Int64Type>()
+                    .iter()
+                    .map(|value| number(value.map(Fixed::from_i64))?.to_i64());
                 Arc::new(masked.collect::<Int64Array>())
             }
             (DataType::Float64, DataType::Float64) => {
-                let masked = values.as_primitive::<Float64Type>().iter().map(|value| number(value.and_then(Fixed::from_f64)).map(Fixed::to_f64));
+                let masked = values
+                    .as_primitive::<Float64Type>()
+                    .iter()
+                    .map(|value| number(value.and_then(Fixed::from_f64)).map(Fixed::to_f64));
                 Arc::new(masked.collect::<Float64Array>())
             }
             (DataType::Decimal128(precision, scale), DataType::Decimal128(..)) => {
                 let places = u8::try_from(*scale).unwrap_or(u8::MAX);
-                let masked = values.as_primitive::<Decimal128Type>().iter().map(|value| number(value.and_then(|value| Fixed::from_scaled(value, places)))?.to_scaled(places));
+                let masked = values.as_primitive::<Decimal128Type>().iter().map(|value| {
+                    number(value.and_then(|value| Fixed::from_scaled(value, places)))?.to_scaled(places)
+                });
                 let array = masked.collect::<Decimal128Array>().with_precision_and_scale(*precision, *scale);
-                array.map_or_else(|_| new_null_array(&self.data_type, values.len()), |array| Arc::new(array) as ArrayRef)
+                array.map_or_else(
+                    |_| new_null_array(&self.data_type, values.len()),
+                    |array| Arc::new(array) as ArrayRef,
+                )
             }
             (DataType::Date32, DataType::Date32) => {
                 let days = values.as_primitive::<Date32Type>();
-                let masked = days.iter().enumerate().map(|(row, day)| self.mask.apply_date(Day::from_epoch_days(day?), &context(row)).map(Day::epoch_days));
+                let masked = days.iter().enumerate().map(|(row, day)| {
+                    self.mask.apply_date(Day::from_epoch_days(day?), &context(row)).map(Day::epoch_days)
+                });
                 Arc::new(masked.collect::<Date32Array>())
             }
-            (DataType::Timestamp(TimeUnit::Microsecond, None), DataType::Timestamp(TimeUnit::Microsecond, None)) => {
+            (
+                DataType::Timestamp(TimeUnit::Microsecond, None),
+                DataType::Timestamp(TimeUnit::Microsecond, None),
+            ) => {
                 let micros = values.as_primitive::<TimestampMicrosecondType>();
-                let masked = micros.iter().enumerate().map(|(row, micros)| self.mask.apply_timestamp(micros?, &context(row)));
+                let masked = micros
+                    .iter()
+                    .enumerate()
+                    .map(|(row, micros)| self.mask.apply_timestamp(micros?, &context(row)));
                 Arc::new(masked.collect::<TimestampMicrosecondArray>())
             }
             _ => new_null_array(&self.data_type, values.len()),

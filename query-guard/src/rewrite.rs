@@ -1,15 +1,209 @@
 //! Rewritten queries for refusals: each is shown only after the same guard has admitted it.
-//! A rewrite keeps the query's tables and every group key that is allowed.
+//!
+//! A rewrite changes the analyst's own text where a finding points, one finding at a time, and reviews the outcome
+//! again. It keeps the query's tables and every group key that is allowed; when no change helps, there is no rewrite.
+
+use std::collections::BTreeSet;
 
 use datafusion_sql::sqlparser::ast::Query;
-use obscura_policies::effective::EffectivePolicy;
+use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::parser::Parser;
+use obscura_policies::vocabulary::Text;
 
+use crate::finding::Code;
 use crate::finding::Finding;
 use crate::guard::Rewrite;
 use crate::label::Refused;
 
-/// Proposes queries close to a refused one.
-pub(crate) fn suggest(query: &Query, findings: &[Finding], policy: &EffectivePolicy, admits: impl Fn(&str, &Query) -> Result<(), Refused>) -> Vec<Rewrite> {
-    let _ = (query, findings, policy, &admits);
+mod aggregates;
+mod literals;
+mod parts;
+
+/// Most changes made to one query before giving up.
+const CHANGES_MAX: usize = 8;
+
+/// One kind of change to a query, and what it is called.
+struct Change {
+    apply: fn(&mut Query, &Finding, &str) -> bool,
+    en: &'static str,
+    zh: &'static str,
+}
+
+/// The changes that may answer a finding, the gentlest first.
+fn changes(code: Code) -> &'static [Change] {
+    const LITERAL_BELOW: Change = Change {
+        apply: literals::to_nearest_edge,
+        en: "move the literal to the nearest edge",
+        zh: "将常量移到最近的区间边界",
+    };
+    const OPERATOR: Change = Change {
+        apply: literals::to_edge_operator,
+        en: "cut the measure at its bin edge",
+        zh: "在分箱边界处划分度量字段",
+    };
+    const DROP_CONDITION: Change =
+        Change { apply: parts::drop_condition, en: "leave out the condition", zh: "去掉该条件" };
+    const DROP_KEY: Change =
+        Change { apply: parts::drop_key, en: "leave out the group key", zh: "去掉该分组字段" };
+    const DROP_OUTPUT: Change =
+        Change { apply: parts::drop_output, en: "leave out the column", zh: "去掉该列" };
+    const COUNT: Change = Change {
+        apply: aggregates::count_instead_of_rows,
+        en: "count instead of listing",
+        zh: "改为计数而非列出个体",
+    };
+    const MEAN: Change =
+        Change { apply: aggregates::mean_instead, en: "use the mean", zh: "改用平均值" };
+    const PLAIN_GROUPS: Change =
+        Change {
+            apply: aggregates::plain_groups, en: "one grouping at a time", zh: "每次只做一种分组"
+        };
+    match code {
+        Code::LiteralOffEdge => &[LITERAL_BELOW, DROP_CONDITION],
+        Code::PredicateNotAllowed => &[OPERATOR, DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
+        Code::UnitKeyNotComparable | Code::ConstantNotEvaluated => &[DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
+        Code::UseNotGranted | Code::GroupKeyNotAllowed | Code::ColumnNotInScope => {
+            &[DROP_KEY, DROP_OUTPUT, DROP_CONDITION]
+        }
+        Code::RowLevelOutput | Code::OperationOverIndividuals => &[COUNT, DROP_KEY],
+        Code::ControlNotAvailable => &[MEAN, PLAIN_GROUPS, DROP_OUTPUT],
+        Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
+            &[MEAN, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
+        }
+        Code::SqlSyntax
+        | Code::StatementNotAllowed
+        | Code::QueryTooLarge
+        | Code::DatasetNotFound
+        | Code::QueryNotUnderstood
+        | Code::JoinNotAllowed
+        | Code::JoinNotAgreed
+        | Code::SubqueryNotAllowed
+        | Code::TooManyCells => &[],
+    }
+}
+
+/// Proposes at most one query close to a refused one.
+pub(crate) fn suggest(
+    query: &Query,
+    findings: &[Finding],
+    admits: impl Fn(&str, &Query) -> Result<(), Refused>,
+) -> Vec<Rewrite> {
+    // Findings place themselves in the analyst's text, the printed query is another text: review it once to begin with.
+    let mut sql = query.to_string();
+    let mut findings = findings.to_vec();
+    let mut titles: Vec<(&'static str, &'static str)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    if let Some(parsed) = parse(&sql)
+        && let Err(printed) = admits(&sql, &parsed)
+    {
+        findings = printed;
+    }
+    for _ in 0..CHANGES_MAX {
+        if !seen.insert(sql.clone()) {
+            return Vec::new();
+        }
+        let Some((changed, title)) = first_change(&sql, &findings) else { return Vec::new() };
+        let Some(parsed) = parse(&changed) else { return Vec::new() };
+        if !titles.contains(&title) {
+            titles.push(title);
+        }
+        sql = changed;
+        match admits(&sql, &parsed) {
+            Ok(()) => {
+                let join = |texts: Vec<&str>, by: &str| texts.join(by);
+                let en = join(titles.iter().map(|title| title.0).collect(), "; ");
+                let zh = join(titles.iter().map(|title| title.1).collect(), "；");
+                return vec![Rewrite { sql, title: Text { en, zh } }];
+            }
+            Err(next) => findings = next,
+        }
+    }
     Vec::new()
+}
+
+/// The first change that does anything about any finding.
+fn first_change(sql: &str, findings: &[Finding]) -> Option<(String, (&'static str, &'static str))> {
+    findings.iter().find_map(|finding| {
+        changes(finding.code).iter().find_map(|change| {
+            let mut query = parse(sql)?;
+            (change.apply)(&mut query, finding, sql).then(|| (query.to_string(), (change.en, change.zh)))
+        })
+    })
+}
+
+fn parse(sql: &str) -> Option<Query> {
+    match Parser::parse_sql(&GenericDialect {}, sql).ok()?.pop()? {
+        SqlStatement::Query(query) => Some(*query),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::review;
+    use crate::guard::Decision;
+
+    fn rewrite(sql: &str) -> Option<String> {
+        match review(sql).decision {
+            Decision::Admitted(_) => panic!("admitted: {sql}"),
+            Decision::Refused { rewrites, .. } => rewrites.into_iter().next().map(|rewrite| rewrite.sql),
+        }
+    }
+
+    #[test]
+    fn rows_become_a_count_per_allowed_column() {
+        assert_eq!(
+            rewrite("SELECT person_id, dept FROM persons WHERE dept = 'tax'").as_deref(),
+            Some("SELECT dept, COUNT(*) AS n FROM persons WHERE dept = 'tax' GROUP BY dept")
+        );
+        assert_eq!(rewrite("SELECT * FROM persons").as_deref(), Some("SELECT COUNT(*) AS n FROM persons"));
+    }
+
+    #[test]
+    fn a_literal_moves_to_its_nearest_edge() {
+        assert_eq!(
+            rewrite("SELECT dept, COUNT(*) FROM persons WHERE age >= 38 GROUP BY dept").as_deref(),
+            Some("SELECT dept, COUNT(*) FROM persons WHERE age >= 40 GROUP BY dept")
+        );
+    }
+
+    #[test]
+    fn a_measure_is_cut_with_an_edge_operator() {
+        assert_eq!(
+            rewrite("SELECT dept, COUNT(*) FROM persons WHERE salary > 20000 GROUP BY dept").as_deref(),
+            Some("SELECT dept, COUNT(*) FROM persons WHERE salary >= 20000 GROUP BY dept")
+        );
+    }
+
+    #[test]
+    fn a_condition_on_the_unit_key_is_left_out_and_the_rest_kept() {
+        assert_eq!(
+            rewrite(
+                "SELECT dept, COUNT(*) FROM persons WHERE person_id = 4711 AND dept = 'tax' GROUP BY dept"
+            )
+            .as_deref(),
+            Some("SELECT dept, COUNT(*) FROM persons WHERE dept = 'tax' GROUP BY dept")
+        );
+    }
+
+    #[test]
+    fn a_forbidden_group_key_is_left_out_and_the_others_kept() {
+        assert_eq!(
+            rewrite("SELECT dept, name, COUNT(*) FROM persons GROUP BY dept, name").as_deref(),
+            Some("SELECT dept, COUNT(*) FROM persons GROUP BY dept")
+        );
+    }
+
+    #[test]
+    fn a_median_becomes_a_mean_and_a_rollup_plain_groups() {
+        assert_eq!(
+            rewrite("SELECT dept, MEDIAN(salary) FROM persons GROUP BY dept").as_deref(),
+            Some("SELECT dept, AVG(salary) FROM persons GROUP BY dept")
+        );
+        assert_eq!(
+            rewrite("SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)").as_deref(),
+            Some("SELECT dept, sex, COUNT(*) FROM persons GROUP BY dept, sex")
+        );
+    }
 }

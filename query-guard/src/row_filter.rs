@@ -31,16 +31,29 @@ use crate::functions::Functions;
 pub(crate) fn row_filter(sql: &str, dataset: &EffectiveDataset) -> Result<(Expr, BTreeSet<String>), Finding> {
     let denied = || Finding::new(Code::ControlNotAvailable).with("control", "row filter");
     let functions = Functions::allowed();
-    let nothing = EffectivePolicy { purpose: String::new(), datasets: Default::default(), floors: Default::default(), sources: Vec::new() };
+    let nothing = EffectivePolicy {
+        purpose: String::new(),
+        datasets: Default::default(),
+        floors: Default::default(),
+        sources: Vec::new(),
+    };
     let catalog = Catalog::new(&nothing, &functions);
-    let schema = DFSchema::try_from(sealed_source(dataset).schema().as_ref().clone()).map_err(|_| denied())?;
-    let parsed = Parser::new(&GenericDialect {}).try_with_sql(sql).and_then(|mut parser| parser.parse_expr()).map_err(|_| denied())?;
-    let expr = SqlToRel::new(&catalog).sql_to_expr(parsed, &schema, &mut PlannerContext::new()).map_err(|_| denied())?;
+    let schema =
+        DFSchema::try_from(sealed_source(dataset).schema().as_ref().clone()).map_err(|_| denied())?;
+    let parsed = Parser::new(&GenericDialect {})
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|_| denied())?;
+    let expr = SqlToRel::new(&catalog)
+        .sql_to_expr(parsed, &schema, &mut PlannerContext::new())
+        .map_err(|_| denied())?;
     let context = SimplifyContext::builder().with_schema(std::sync::Arc::new(schema.clone())).build();
     let coerced = ExprSimplifier::new(context).coerce(expr, &schema).map_err(|_| denied())?;
     let total = coerced
         .transform_up(|inner| match inner {
-            Expr::Cast(cast) => Ok(Transformed::yes(Expr::TryCast(TryCast::new(cast.expr, cast.field.data_type().clone())))),
+            Expr::Cast(cast) => {
+                Ok(Transformed::yes(Expr::TryCast(TryCast::new(cast.expr, cast.field.data_type().clone()))))
+            }
             other => Ok(Transformed::no(other)),
         })
         .map_err(|_| denied())?

@@ -102,7 +102,10 @@ impl<'a> ShapeCheck<'a> {
         if let Some(value) = self.constants.value(expr)? {
             return Ok(Expr::Literal(value, None));
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard goes on to the generalisers, which deny")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the wildcard goes on to the generalisers, which deny"
+        )]
         match expr {
             Expr::Alias(alias) => self.group_key(&alias.expr),
             Expr::Case(case) => self.label_case(expr, case),
@@ -122,7 +125,9 @@ impl<'a> ShapeCheck<'a> {
         let mut branches = Vec::with_capacity(case.when_then_expr.len());
         for (when, then) in &case.when_then_expr {
             let condition = match &case.expr {
-                Some(operand) => datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone()),
+                Some(operand) => {
+                    datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone())
+                }
                 None => (**when).clone(),
             };
             let label = self.label(expr, then)?;
@@ -148,14 +153,21 @@ impl<'a> ShapeCheck<'a> {
         let Some(fallback) = self.constants.value(fallback)? else { return Err(self.key_not_allowed(whole)) };
         let key = self.group_key(key)?;
         let missing = Expr::IsNull(Box::new(key.clone()));
-        Ok(Expr::Case(Case::new(None, vec![(Box::new(missing), Box::new(Expr::Literal(fallback, None)))], Some(Box::new(key)))))
+        Ok(Expr::Case(Case::new(
+            None,
+            vec![(Box::new(missing), Box::new(Expr::Literal(fallback, None)))],
+            Some(Box::new(key)),
+        )))
     }
 
     /// `IS NULL` looks at a bare column; on a unit key it says whether an outer join found the subject.
     fn presence(&mut self, inner: &Expr) -> Result<Expr, Finding> {
         let Expr::Column(column) = inner else { return Err(self.not_allowed(inner)) };
         let base = self.known(column)?;
-        if !matches!(base.kind, BaseKind::UnitKey { .. }) && !base.allows(Use::Filter) && !base.allows(Use::Aggregate) {
+        if !matches!(base.kind, BaseKind::UnitKey { .. })
+            && !base.allows(Use::Filter)
+            && !base.allows(Use::Aggregate)
+        {
             return Err(self.use_not_granted(column, base, Use::Filter));
         }
         self.count(base.grade, 1, 0);
@@ -220,11 +232,12 @@ impl<'a> ShapeCheck<'a> {
 
     /// Comparing a measure with a released value is free: the value is the same for everybody in its group.
     fn against_released(&mut self, binary: &BinaryExpr) -> Result<Option<Expr>, Finding> {
-        let (measure, released, op) = match (self.released_side(&binary.left), self.released_side(&binary.right)) {
-            (None, Some(released)) => (&binary.left, released, binary.op),
-            (Some(released), None) => (&binary.right, released, mirror(binary.op).unwrap_or(binary.op)),
-            _ => return Ok(None),
-        };
+        let (measure, released, op) =
+            match (self.released_side(&binary.left), self.released_side(&binary.right)) {
+                (None, Some(released)) => (&binary.left, released, binary.op),
+                (Some(released), None) => (&binary.right, released, mirror(binary.op).unwrap_or(binary.op)),
+                _ => return Ok(None),
+            };
         let Some(column) = bare_column(self.bases, measure) else { return Err(self.not_allowed(measure)) };
         let base = self.known(column)?;
         if !base.is_measure() {
@@ -257,17 +270,27 @@ impl<'a> ShapeCheck<'a> {
         if let Some(column) = bare_column(self.bases, expr) {
             return Some((column.clone(), total(expr.clone())));
         }
-        let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = expr else { return None };
+        let Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) = expr
+        else {
+            return None;
+        };
         let column = bare_column(self.bases, left)?;
         let temporal = self.bases.get(&column.name).is_some_and(|base| base.data_type.is_temporal());
         let moved = self.constants.value(right).ok().flatten()?;
         let interval = matches!(moved, ScalarValue::IntervalMonthDayNano(Some(value)) if value.months.abs() <= 1200 && value.days.abs() <= 36_500 && value.nanoseconds == 0);
-        (temporal && interval).then(|| (column.clone(), datafusion_expr::binary_expr(total((**left).clone()), *op, Expr::Literal(moved, None))))
+        (temporal && interval).then(|| {
+            (
+                column.clone(),
+                datafusion_expr::binary_expr(total((**left).clone()), *op, Expr::Literal(moved, None)),
+            )
+        })
     }
 
     fn between(&mut self, between: &Between) -> Result<Expr, Finding> {
-        let low = datafusion_expr::binary_expr((*between.expr).clone(), Operator::GtEq, (*between.low).clone());
-        let high = datafusion_expr::binary_expr((*between.expr).clone(), Operator::LtEq, (*between.high).clone());
+        let low =
+            datafusion_expr::binary_expr((*between.expr).clone(), Operator::GtEq, (*between.low).clone());
+        let high =
+            datafusion_expr::binary_expr((*between.expr).clone(), Operator::LtEq, (*between.high).clone());
         let inside = self.predicate(&low.and(high))?;
         Ok(if between.negated { Expr::Not(Box::new(inside)) } else { inside })
     }
@@ -276,7 +299,10 @@ impl<'a> ShapeCheck<'a> {
         let generalised = self.generalise(&list.expr)?;
         self.require(&generalised, Use::Filter)?;
         if list.list.len() > IN_LIST_MAX {
-            return Err(Finding::new(Code::PredicateNotAllowed).at(self.place(&list.expr)).help(format!("at most {IN_LIST_MAX} literals in one IN list"), format!("一个 IN 列表最多 {IN_LIST_MAX} 个常量")));
+            return Err(Finding::new(Code::PredicateNotAllowed).at(self.place(&list.expr)).help(
+                format!("at most {IN_LIST_MAX} literals in one IN list"),
+                format!("一个 IN 列表最多 {IN_LIST_MAX} 个常量"),
+            ));
         }
         let mut literals = Vec::with_capacity(list.list.len());
         for item in &list.list {
@@ -292,23 +318,41 @@ impl<'a> ShapeCheck<'a> {
     fn like(&mut self, whole: &Expr, like: &Like) -> Result<Expr, Finding> {
         let generalised = self.generalise(&like.expr)?;
         self.require(&generalised, Use::Filter)?;
-        let pattern = self.constants.value(&like.pattern)?.and_then(|value| value.try_as_str().flatten().map(str::to_owned));
+        let pattern = self
+            .constants
+            .value(&like.pattern)?
+            .and_then(|value| value.try_as_str().flatten().map(str::to_owned));
         let prefix = pattern.as_deref().and_then(|pattern| pattern.strip_suffix('%'));
-        let plain = prefix.is_some_and(|prefix| prefix.chars().count() >= LIKE_PREFIX_MIN && !prefix.contains(['%', '_', '\\']));
+        let plain = prefix.is_some_and(|prefix| {
+            prefix.chars().count() >= LIKE_PREFIX_MIN && !prefix.contains(['%', '_', '\\'])
+        });
         if !generalised.base.coded || !plain || like.escape_char.is_some() {
-            return Err(self.not_allowed(whole).help("LIKE takes a prefix of at least two characters on a coded column, such as 'J1%'", "LIKE 仅支持编码字段的前缀匹配，前缀至少两个字符，例如 'J1%'"));
+            return Err(self.not_allowed(whole).help(
+                "LIKE takes a prefix of at least two characters on a coded column, such as 'J1%'",
+                "LIKE 仅支持编码字段的前缀匹配，前缀至少两个字符，例如 'J1%'",
+            ));
         }
         self.count(generalised.base.grade, 1, 1);
         let pattern = Expr::Literal(ScalarValue::Utf8(pattern), None);
-        Ok(Expr::Like(Like::new(like.negated, Box::new(generalised.expr), Box::new(pattern), None, like.case_insensitive)))
+        Ok(Expr::Like(Like::new(
+            like.negated,
+            Box::new(generalised.expr),
+            Box::new(pattern),
+            None,
+            like.case_insensitive,
+        )))
     }
 
     fn require(&self, generalised: &Generalised<'_>, wanted: Use) -> Result<(), Finding> {
         let base = generalised.base;
         match &base.kind {
             BaseKind::UnitKey { .. } => Err(self.unit_key(&generalised.column, base)),
-            BaseKind::Declared(Role::Identifier) if wanted != Use::Group || base.mask.is_none() => Err(self.unit_key(&generalised.column, base)),
-            BaseKind::Released { computed: true } => Err(self.not_allowed(&Expr::Column(generalised.column.clone()))),
+            BaseKind::Declared(Role::Identifier) if wanted != Use::Group || base.mask.is_none() => {
+                Err(self.unit_key(&generalised.column, base))
+            }
+            BaseKind::Released { computed: true } => {
+                Err(self.not_allowed(&Expr::Column(generalised.column.clone())))
+            }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
             _ => Ok(()),
         }
@@ -341,20 +385,29 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn unit_key(&self, column: &Column, base: &Base) -> Finding {
-        Finding::new(Code::UnitKeyNotComparable).at(self.place(&Expr::Column(column.clone()))).with("column", base.name.clone()).help(
-            "count subjects with COUNT(DISTINCT key), or join another dataset on the key",
-            "可用 COUNT(DISTINCT 主体标识) 统计主体数，或用其关联其他数据集",
-        )
+        Finding::new(Code::UnitKeyNotComparable)
+            .at(self.place(&Expr::Column(column.clone())))
+            .with("column", base.name.clone())
+            .help(
+                "count subjects with COUNT(DISTINCT key), or join another dataset on the key",
+                "可用 COUNT(DISTINCT 主体标识) 统计主体数，或用其关联其他数据集",
+            )
     }
 
     fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Finding {
-        Finding::new(Code::UseNotGranted).at(self.place(&Expr::Column(column.clone()))).with("column", base.name.clone()).with("use", wanted.to_string())
+        Finding::new(Code::UseNotGranted)
+            .at(self.place(&Expr::Column(column.clone())))
+            .with("column", base.name.clone())
+            .with("use", wanted.to_string())
     }
 }
 
 /// The place of the first column written in an expression.
 pub(crate) fn first_span(sql: &str, expr: &Expr) -> Option<SqlSpan> {
-    expr.column_refs().into_iter().find_map(|column| column.spans.first()).and_then(|span| SqlSpan::locate(sql, span))
+    expr.column_refs()
+        .into_iter()
+        .find_map(|column| column.spans.first())
+        .and_then(|span| SqlSpan::locate(sql, span))
 }
 
 /// The operator with its sides exchanged; `None` when it is not a comparison.
@@ -396,14 +449,20 @@ pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) ->
         // What stands deeper (a division, a function, a subquery) is judged by whoever looks there.
         _ => return if generaliser::computed_widens(target) { strip_casts(bases, inner) } else { expr },
     };
-    if source.is_some_and(|source| generaliser::widens(source, target)) { strip_casts(bases, inner) } else { expr }
+    if source.is_some_and(|source| generaliser::widens(source, target)) {
+        strip_casts(bases, inner)
+    } else {
+        expr
+    }
 }
 
 /// The same expression with casts that yield NULL instead of failing.
 pub(crate) fn total(expr: Expr) -> Expr {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only casts are rewritten")]
     match expr {
-        Expr::Cast(cast) => Expr::TryCast(TryCast::new(Box::new(total(*cast.expr)), cast.field.data_type().clone())),
+        Expr::Cast(cast) => {
+            Expr::TryCast(TryCast::new(Box::new(total(*cast.expr)), cast.field.data_type().clone()))
+        }
         other => other,
     }
 }

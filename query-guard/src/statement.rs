@@ -1,9 +1,14 @@
 //! SQL text to exactly one query: size limits before anything recursive sees the text, then parsing.
 //! It knows no names and no policy.
 
+use std::ops::ControlFlow;
+
 use datafusion_common::Span;
 use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion_sql::sqlparser::ast::TableFactor;
+use datafusion_sql::sqlparser::ast::Visit;
+use datafusion_sql::sqlparser::ast::Visitor;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::Parser;
@@ -50,9 +55,9 @@ impl Statement {
             return Err(Finding::new(Code::StatementNotAllowed));
         };
         match statement {
-            SqlStatement::Query(query) => Ok(Statement { query: *query, explain: false }),
+            SqlStatement::Query(query) => Self::of_query(*query, false),
             SqlStatement::Explain { analyze: false, statement, .. } => match *statement {
-                SqlStatement::Query(query) => Ok(Statement { query: *query, explain: true }),
+                SqlStatement::Query(query) => Self::of_query(*query, true),
                 _ => Err(Finding::new(Code::StatementNotAllowed)),
             },
             _ => Err(Finding::new(Code::StatementNotAllowed).help(
@@ -63,11 +68,81 @@ impl Statement {
     }
 }
 
+impl Statement {
+    fn of_query(query: Query, explain: bool) -> Result<Self, Finding> {
+        match query.visit(&mut Clauses) {
+            ControlFlow::Break(clause) => Err(Finding::new(Code::StatementNotAllowed)
+                .with("clause", clause)
+                .help(format!("leave out {clause}"), format!("请去掉 {clause}"))),
+            ControlFlow::Continue(()) => Ok(Statement { query, explain }),
+        }
+    }
+}
+
+/// Finds clauses that the parser accepts and the planner would silently ignore: ignoring one changes the question.
+struct Clauses;
+
+impl Visitor for Clauses {
+    type Break = &'static str;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        refuse_if(!query.locks.is_empty(), "FOR UPDATE")?;
+        refuse_if(query.for_clause.is_some(), "FOR XML / JSON")?;
+        refuse_if(query.settings.is_some(), "SETTINGS")?;
+        refuse_if(query.format_clause.is_some(), "FORMAT")?;
+        refuse_if(!query.pipe_operators.is_empty(), "|>")
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        match factor {
+            TableFactor::Table {
+                args,
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_hints,
+                ..
+            } => {
+                refuse_if(sample.is_some(), "TABLESAMPLE")?;
+                refuse_if(args.is_some(), "a table function")?;
+                refuse_if(version.is_some(), "a table version")?;
+                refuse_if(json_path.is_some(), "a JSON path")?;
+                refuse_if(
+                    !with_hints.is_empty()
+                        || !index_hints.is_empty()
+                        || !partitions.is_empty()
+                        || *with_ordinality,
+                    "a table hint",
+                )
+            }
+            TableFactor::Derived { lateral, sample, .. } => {
+                refuse_if(*lateral, "LATERAL")?;
+                refuse_if(sample.is_some(), "TABLESAMPLE")
+            }
+            TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
+            _ => ControlFlow::Break("this kind of FROM item"),
+        }
+    }
+}
+
+fn refuse_if(found: bool, clause: &'static str) -> ControlFlow<&'static str> {
+    if found { ControlFlow::Break(clause) } else { ControlFlow::Continue(()) }
+}
+
 fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
     if sql.len() > TEXT_BYTES_MAX {
-        return Err(too_large("text", format!("at most {TEXT_BYTES_MAX} bytes of text"), format!("文本不超过 {TEXT_BYTES_MAX} 字节")));
+        return Err(too_large(
+            "text",
+            format!("at most {TEXT_BYTES_MAX} bytes of text"),
+            format!("文本不超过 {TEXT_BYTES_MAX} 字节"),
+        ));
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|_| Finding::new(Code::SqlSyntax))?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|_| Finding::new(Code::SqlSyntax))?;
     let mut count = 0_usize;
     let mut depth = 0_usize;
     let mut operators = 0_usize;
@@ -79,22 +154,52 @@ fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
             Token::Word(word) => match word.keyword {
                 Keyword::CASE => depth += 1,
                 Keyword::END => depth = depth.saturating_sub(1),
-                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::IS | Keyword::JOIN | Keyword::COLLATE | Keyword::AT => operators += 1,
+                Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::IS
+                | Keyword::JOIN
+                | Keyword::COLLATE
+                | Keyword::AT => operators += 1,
                 _ => {}
             },
-            Token::Number(..) | Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) | Token::Comma | Token::Period | Token::SemiColon | Token::EOF => {}
+            Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::DoubleQuotedString(_)
+            | Token::Comma
+            | Token::Period
+            | Token::SemiColon
+            | Token::EOF => {}
             _ => operators += 1,
         }
         count += 1;
         let span = Span::try_from_sqlparser_span(token.span).and_then(|span| SqlSpan::locate(sql, span));
         if depth > NESTING_MAX {
-            return Err(too_large("nesting", format!("at most {NESTING_MAX} levels of nesting"), format!("嵌套不超过 {NESTING_MAX} 层")).at(span));
+            return Err(too_large(
+                "nesting",
+                format!("at most {NESTING_MAX} levels of nesting"),
+                format!("嵌套不超过 {NESTING_MAX} 层"),
+            )
+            .at(span));
         }
         if operators > OPERATORS_MAX {
-            return Err(too_large("operators", format!("at most {OPERATORS_MAX} operators"), format!("运算符不超过 {OPERATORS_MAX} 个")).at(span));
+            return Err(too_large(
+                "operators",
+                format!("at most {OPERATORS_MAX} operators"),
+                format!("运算符不超过 {OPERATORS_MAX} 个"),
+            )
+            .at(span));
         }
         if count > TOKENS_MAX {
-            return Err(too_large("tokens", format!("at most {TOKENS_MAX} tokens"), format!("词元不超过 {TOKENS_MAX} 个")).at(span));
+            return Err(too_large(
+                "tokens",
+                format!("at most {TOKENS_MAX} tokens"),
+                format!("词元不超过 {TOKENS_MAX} 个"),
+            )
+            .at(span));
         }
     }
     Ok(tokens)
@@ -109,7 +214,13 @@ pub(crate) fn too_large(what: &'static str, en: String, zh: String) -> Finding {
 fn syntax_finding(sql: &str, error: &ParserError) -> Finding {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
-        ParserError::RecursionLimitExceeded => return too_large("nesting", format!("at most {NESTING_MAX} levels of nesting"), format!("嵌套不超过 {NESTING_MAX} 层")),
+        ParserError::RecursionLimitExceeded => {
+            return too_large(
+                "nesting",
+                format!("at most {NESTING_MAX} levels of nesting"),
+                format!("嵌套不超过 {NESTING_MAX} 层"),
+            );
+        }
     };
     let place = message.rsplit_once("Line: ").and_then(|(_, tail)| {
         let (line, rest) = tail.split_once(", Column: ")?;
@@ -140,7 +251,15 @@ mod tests {
 
     #[test]
     fn anything_but_one_query_is_refused_by_kind() {
-        for sql in ["", "select 1; select 2", "set a = 1", "create table t (a int)", "explain analyze select 1", "insert into t values (1)", "show tables"] {
+        for sql in [
+            "",
+            "select 1; select 2",
+            "set a = 1",
+            "create table t (a int)",
+            "explain analyze select 1",
+            "insert into t values (1)",
+            "show tables",
+        ] {
             assert_eq!(code(sql), Some(Code::StatementNotAllowed), "{sql}");
         }
     }
@@ -160,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_syntax_error_names_its_place() {
-        let finding = Statement::parse("select dept\nfrom where").expect_err("syntax");
+        let finding = Statement::parse("select dept\nfrom )").expect_err("syntax");
         assert_eq!(finding.code, Code::SqlSyntax);
         assert_eq!(finding.span.map(|span| span.line), Some(2));
     }

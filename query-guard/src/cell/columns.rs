@@ -70,18 +70,29 @@ impl CellColumns {
         let subjects = match self.subjects {
             // The first argument is always there, so that every fold knows its number of rows.
             Subjects::EachRow => None,
-            Subjects::Mapped | Subjects::Clustered => Some(first.as_primitive_opt::<Int64Type>().ok_or_else(missing_argument)?.clone()),
+            Subjects::Mapped | Subjects::Clustered => {
+                Some(first.as_primitive_opt::<Int64Type>().ok_or_else(missing_argument)?.clone())
+            }
         };
         let mut values = Vec::with_capacity(self.atoms.len());
         for atom in &self.atoms {
             values.push(match atom {
                 AtomSpec::Rows { conditional: false } => AtomValues::One,
-                AtomSpec::Rows { conditional: true } => AtomValues::Each(truths(rest.next().ok_or_else(missing_argument)?)?),
-                AtomSpec::Measure(spec) => AtomValues::Each(fixed_point(rest.next().ok_or_else(missing_argument)?, *spec)?.into_iter().map(Option::unwrap_or_default).collect()),
+                AtomSpec::Rows { conditional: true } => {
+                    AtomValues::Each(truths(rest.next().ok_or_else(missing_argument)?)?)
+                }
+                AtomSpec::Measure(spec) => AtomValues::Each(
+                    fixed_point(rest.next().ok_or_else(missing_argument)?, *spec)?
+                        .into_iter()
+                        .map(Option::unwrap_or_default)
+                        .collect(),
+                ),
                 AtomSpec::Product(left, right) => {
                     let left = fixed_point(rest.next().ok_or_else(missing_argument)?, *left)?;
                     let right = fixed_point(rest.next().ok_or_else(missing_argument)?, *right)?;
-                    AtomValues::Each(left.into_iter().zip(right).map(|pair| product(pair).unwrap_or_default()).collect())
+                    AtomValues::Each(
+                        left.into_iter().zip(right).map(|pair| product(pair).unwrap_or_default()).collect(),
+                    )
                 }
             });
         }
@@ -130,12 +141,24 @@ fn fixed_point(array: &ArrayRef, spec: MeasureSpec) -> Result<Vec<Option<i128>>>
     let clamp = |value: i128| value.clamp(spec.low, spec.high);
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
     match array.data_type() {
-        DataType::Int64 => Ok(array.as_primitive::<Int64Type>().iter().map(|value| value.map(|value| clamp(i128::from(value).saturating_mul(factor)))).collect()),
+        DataType::Int64 => Ok(array
+            .as_primitive::<Int64Type>()
+            .iter()
+            .map(|value| value.map(|value| clamp(i128::from(value).saturating_mul(factor))))
+            .collect()),
         DataType::Decimal128(_, scale) => {
             let own = *scale;
-            Ok(array.as_primitive::<Decimal128Type>().iter().map(|value| value.and_then(|value| rescale(value, own, spec.scale)).map(clamp)).collect())
+            Ok(array
+                .as_primitive::<Decimal128Type>()
+                .iter()
+                .map(|value| value.and_then(|value| rescale(value, own, spec.scale)).map(clamp))
+                .collect())
         }
-        DataType::Float64 => Ok(array.as_primitive::<Float64Type>().iter().map(|value| value.and_then(|value| float_units(value, factor, spec))).collect()),
+        DataType::Float64 => Ok(array
+            .as_primitive::<Float64Type>()
+            .iter()
+            .map(|value| value.and_then(|value| float_units(value, factor, spec)))
+            .collect()),
         DataType::Null => Ok(vec![None; array.len()]),
         _ => Err(missing_argument()),
     }
@@ -153,7 +176,10 @@ fn rescale(value: i128, from: i8, to: u8) -> Option<i128> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the declared range first, which fits")]
-#[expect(clippy::cast_precision_loss, reason = "declared ranges are far below 2^53 units or lose only places beyond the declared scale")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "declared ranges are far below 2^53 units or lose only places beyond the declared scale"
+)]
 fn float_units(value: f64, factor: i128, spec: MeasureSpec) -> Option<i128> {
     if !value.is_finite() {
         return None;

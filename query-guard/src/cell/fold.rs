@@ -199,7 +199,9 @@ impl Fold {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.sealed.len() * (size_of::<AtomStatistics>() + 16) + self.unsealed.len() * (24 + self.sealed.len() * 16)
+        size_of::<Self>()
+            + self.sealed.len() * (size_of::<AtomStatistics>() + 16)
+            + self.unsealed.len() * (24 + self.sealed.len() * 16)
     }
 }
 
@@ -247,13 +249,18 @@ fn decode_state(bytes: &[u8]) -> Result<(Vec<AtomStatistics>, Runs)> {
             contributors: u64::from_le_bytes(take(&mut rest)?),
             total: i128::from_le_bytes(take(&mut rest)?),
             absolute: u128::from_le_bytes(take(&mut rest)?),
-            largest: [u128::from_le_bytes(take(&mut rest)?), u128::from_le_bytes(take(&mut rest)?), u128::from_le_bytes(take(&mut rest)?)],
+            largest: [
+                u128::from_le_bytes(take(&mut rest)?),
+                u128::from_le_bytes(take(&mut rest)?),
+                u128::from_le_bytes(take(&mut rest)?),
+            ],
         });
     }
     let mut runs = Runs::new();
     while !rest.is_empty() {
         let subject = i64::from_le_bytes(take(&mut rest)?);
-        let run = (0..width).map(|_| take(&mut rest).map(i128::from_le_bytes)).collect::<Result<Box<[i128]>>>()?;
+        let run =
+            (0..width).map(|_| take(&mut rest).map(i128::from_le_bytes)).collect::<Result<Box<[i128]>>>()?;
         runs.push((subject, run));
     }
     Ok((statistics, runs))

@@ -1,1 +1,233 @@
-//! Tests of the parent module.
+//! Controls at their edges, on whole queries over a few rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::Date32Array;
+use arrow::array::Decimal128Array;
+use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
+use arrow::array::StringArray;
+use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::Float64Type;
+use arrow::datatypes::Int64Type;
+use obscura_policies::effective::Dominance;
+use obscura_policies::fixed::Fixed;
+
+use super::*;
+use crate::fixture::admitted;
+use crate::fixture::execute::Rows;
+use crate::fixture::execute::run;
+
+/// Persons by (department, salary), one row each; ids count from 1.
+fn persons(people: &[(&str, i64)]) -> RecordBatch {
+    let count = people.len() as i64;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("person_id", Arc::new(Int64Array::from_iter_values(1..=count))),
+        ("dept", Arc::new(StringArray::from_iter_values(people.iter().map(|person| person.0)))),
+        ("zip", Arc::new(StringArray::from_iter_values(people.iter().map(|_| "1000")))),
+        ("age", Arc::new(Int64Array::from_iter_values((0..count).map(|index| 20 + index % 60)))),
+        (
+            "sex",
+            Arc::new(StringArray::from_iter_values(
+                (0..count).map(|index| if index % 2 == 0 { "f" } else { "m" }),
+            )),
+        ),
+        ("diag", Arc::new(StringArray::from_iter_values(people.iter().map(|_| "none")))),
+        ("salary", Arc::new(Int64Array::from_iter_values(people.iter().map(|person| person.1)))),
+        ("name", Arc::new(StringArray::from_iter_values(people.iter().map(|_| "somebody")))),
+        ("birth", Arc::new(Date32Array::from_iter_values((0..count).map(|_| 0)))),
+        ("hire", Arc::new(Date32Array::from_iter_values((0..count).map(|_| 0)))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// Visits by (person, cost in cents).
+fn visits(rows: &[(i64, i128)]) -> RecordBatch {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("visit_id", Arc::new(Int64Array::from_iter_values(0..rows.len() as i64))),
+        ("person_id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0)))),
+        (
+            "cost",
+            Arc::new(
+                Decimal128Array::from_iter_values(rows.iter().map(|row| row.1))
+                    .with_precision_and_scale(18, 2)
+                    .unwrap(),
+            ),
+        ),
+        ("day", Arc::new(Int64Array::from_iter_values(rows.iter().map(|_| 1)))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn world(people: &[(&str, i64)], visited: &[(i64, i128)]) -> Rows {
+    BTreeMap::from([
+        ("corpus.persons", vec![vec![persons(people)]]),
+        ("corpus.visits", vec![vec![visits(visited)]]),
+    ])
+}
+
+fn people(groups: &[(&'static str, usize)]) -> Vec<(&'static str, i64)> {
+    groups.iter().flat_map(|(dept, count)| std::iter::repeat_n((*dept, 50_000), *count)).collect()
+}
+
+fn ask(sql: &str, rows: &Rows) -> RecordBatch {
+    run(&admitted(sql), rows).unwrap()
+}
+
+#[test]
+fn the_threshold_holds_at_k_minus_one_k_and_k_plus_one() {
+    let rows = world(&people(&[("nine", 9), ("ten", 10), ("eleven", 11)]), &[]);
+    // Grouping by a column of grade L3 makes k 10.
+    let result = ask("SELECT dept, zip, COUNT(*) FROM persons GROUP BY dept, zip", &rows);
+    let depts: Vec<_> = result.column(0).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(depts, ["eleven", "ten"]);
+    assert_eq!(result.column(2).as_primitive::<Int64Type>().values(), &[10, 10]);
+}
+
+#[test]
+fn a_lower_grade_has_a_lower_threshold() {
+    let rows = world(&people(&[("four", 4), ("five", 5)]), &[]);
+    let result = ask("SELECT dept, COUNT(*) FROM persons GROUP BY dept", &rows);
+    assert_eq!(result.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["five"]);
+}
+
+#[test]
+fn an_atom_below_the_threshold_is_null_in_a_surviving_row() {
+    let mut staff = people(&[("tax", 20)]);
+    staff.iter_mut().skip(9).for_each(|person| person.1 = 0);
+    let rows = world(&staff, &[]);
+    let result = ask(
+        "SELECT dept, COUNT(*), SUM(salary), COUNT(*) FILTER (WHERE sex = 'f') FROM persons GROUP BY dept",
+        &rows,
+    );
+    assert_eq!(result.column(1).as_primitive::<Int64Type>().value(0), 20);
+    assert!(result.column(2).is_null(0), "nine people have a salary");
+    assert_eq!(result.column(3).as_primitive::<Int64Type>().value(0), 10);
+}
+
+#[test]
+fn an_ungrouped_query_always_has_one_row() {
+    for count in [0, 9, 10] {
+        let rows = world(&people(&[("tax", count)]), &[]);
+        let result = ask("SELECT COUNT(*) FROM persons WHERE zip = '1000'", &rows);
+        assert_eq!(result.num_rows(), 1);
+        assert_eq!(result.column(0).is_null(0), count < 10, "{count}");
+    }
+}
+
+#[test]
+fn suppressed_empty_and_never_existing_look_alike() {
+    let suppressed = ask(
+        "SELECT dept, zip, COUNT(*) FROM persons GROUP BY dept, zip",
+        &world(&people(&[("tax", 9)]), &[]),
+    );
+    let empty = ask("SELECT dept, zip, COUNT(*) FROM persons GROUP BY dept, zip", &world(&[], &[]));
+    assert_eq!(suppressed, empty);
+}
+
+#[test]
+fn a_sum_that_two_people_dominate_is_withheld() {
+    let mut staff: Vec<(&str, i64)> = people(&[("even", 12), ("top", 12)]);
+    for person in staff.iter_mut().filter(|person| person.0 == "top") {
+        person.1 = 1_000;
+    }
+    staff[12].1 = 200_000;
+    staff[13].1 = 200_000;
+    let result = ask(
+        "SELECT dept, SUM(salary), AVG(salary), COUNT(*) FROM persons GROUP BY dept",
+        &world(&staff, &[]),
+    );
+    assert_eq!(
+        result.column(1).as_primitive::<Int64Type>().iter().collect::<Vec<_>>(),
+        [Some(600_000), None]
+    );
+    assert_eq!(
+        result.column(2).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(),
+        [Some(50_000.0), None]
+    );
+    assert_eq!(result.column(3).as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [Some(10), Some(10)]);
+}
+
+#[test]
+fn rows_are_counted_per_person_and_frequencies_are_not_dominated() {
+    let mut visited: Vec<(i64, i128)> = (1..=12).map(|person| (person, 1000)).collect();
+    visited.extend(std::iter::repeat_n((1, 1000), 500));
+    let result = ask("SELECT COUNT(*), COUNT(DISTINCT person_id) FROM visits", &world(&[], &visited));
+    assert!(result.column(0).is_null(0), "one person holds nearly all rows");
+    assert_eq!(result.column(1).as_primitive::<Int64Type>().value(0), 10);
+}
+
+#[test]
+fn sums_are_rounded_to_a_power_of_ten_below_one_percent_of_the_range() {
+    let visited: Vec<(i64, i128)> = (1..=20).map(|person| (person, 1234)).collect();
+    // Range 0..1000 with two places: 246.80 to the nearest 10.
+    let result = ask("SELECT SUM(cost), AVG(cost) FROM visits", &world(&[], &visited));
+    assert_eq!(result.column(0).as_primitive::<Decimal128Type>().value(0), 25_000);
+    let mean = arrow::compute::cast(result.column(1), &DataType::Float64).unwrap();
+    assert!((mean.as_primitive::<Float64Type>().value(0) - 12.3).abs() < 1e-9);
+}
+
+#[test]
+fn partitions_and_joins_count_every_subject_once() {
+    let staff = people(&[("tax", 30)]);
+    let visited: Vec<(i64, i128)> =
+        (1..=30).flat_map(|person| std::iter::repeat_n((person, 100), 3)).collect();
+    let mut rows = world(&staff, &visited);
+    let whole = rows["corpus.visits"][0][0].clone();
+    rows.insert(
+        "corpus.visits",
+        vec![vec![whole.slice(0, 31)], vec![whole.slice(31, 30)], vec![whole.slice(61, 29)]],
+    );
+    let alone = ask("SELECT COUNT(DISTINCT person_id), COUNT(*) FROM visits", &rows);
+    let joined = ask(
+        "SELECT COUNT(DISTINCT v.person_id), COUNT(*) FROM persons p JOIN visits v ON p.person_id = v.person_id",
+        &rows,
+    );
+    for result in [alone, joined] {
+        assert_eq!(result.column(0).as_primitive::<Int64Type>().value(0), 30);
+        assert_eq!(result.column(1).as_primitive::<Int64Type>().value(0), 90);
+    }
+}
+
+#[test]
+fn too_many_cells_are_withheld_as_a_whole() {
+    let mut plan = admitted("SELECT dept, COUNT(*) FROM persons GROUP BY dept");
+    plan.stages[0].controls.cells_max = Some(1);
+    let two = run(&plan, &world(&people(&[("a", 10), ("b", 10)]), &[]));
+    assert!(matches!(two, Err(ControlError::Withheld)));
+    assert!(run(&plan, &world(&people(&[("a", 10)]), &[])).is_ok());
+}
+
+#[test]
+fn the_dominance_rules_hold_at_their_limits() {
+    let rule = Dominance { n: 2, share_max_permille: 850, p_percent: 10 };
+    let statistics =
+        |largest: [u128; 3], absolute: u128| AtomStatistics { contributors: 10, total: 0, absolute, largest };
+    assert!(!is_dominated(&statistics([50, 35, 5], 100), rule), "85 % exactly");
+    assert!(is_dominated(&statistics([51, 35, 5], 100), rule), "86 %");
+    assert!(!is_dominated(&statistics([0, 0, 0], 0), rule), "nothing to protect");
+    let p_only = Dominance { n: 2, share_max_permille: 1000, p_percent: 10 };
+    assert!(!is_dominated(&statistics([100, 100, 10], 210), p_only), "the rest is 10 % of the largest");
+    assert!(is_dominated(&statistics([100, 100, 9], 209), p_only), "the rest is 9 % of the largest");
+}
+
+#[test]
+fn rounding_goes_to_the_nearest_multiple_and_halves_away_from_zero() {
+    assert_eq!([12, 13, -12, -13, 0].map(|value| round_half_up(value, 5)), [10, 15, -10, -15, 0]);
+    assert_eq!(round_half_up(25, 10), 30);
+    assert_eq!([123_456.0, 0.012_345, -9.999].map(three_significant_digits), [123_000.0, 0.0123, -10.0]);
+}
+
+#[test]
+fn the_rounding_unit_is_below_one_percent_of_the_range() {
+    let unit = |width: i64, scale: u8| {
+        rounding_units(&StageAtom { counts: false, scale, width: Fixed::from_i64(width) })
+    };
+    assert_eq!(unit(200_000, 0), Some(1000));
+    assert_eq!(unit(100, 0), Some(1));
+    assert_eq!(unit(99, 0), None);
+    assert_eq!(unit(1000, 2), Some(1000));
+}

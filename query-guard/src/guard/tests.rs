@@ -1,1 +1,119 @@
-//! Tests of the parent module.
+//! Whole-pipeline tests: which queries are admitted, which are refused and why.
+
+use crate::finding::Code;
+use crate::fixture::admitted;
+use crate::fixture::codes;
+
+/// Ordinary questions of the corpus: each must be admitted.
+const ADMITTED: &[&str] = &[
+    "SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept ORDER BY n DESC",
+    "SELECT p.dept, COUNT(DISTINCT v.person_id) AS visitors, COUNT(*) AS visits FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
+    "SELECT dept, SUM(salary), AVG(salary) FROM persons GROUP BY dept",
+    "SELECT dept, AVG(CASE WHEN sex = 'f' THEN 1.0 ELSE 0.0 END) AS share_f FROM persons GROUP BY dept",
+    "SELECT dept, COUNT(*) FILTER (WHERE age >= 60) AS seniors FROM persons GROUP BY dept",
+    "SELECT floor(age / 10) * 10 AS band, COUNT(*) FROM persons GROUP BY 1 ORDER BY 1",
+    "SELECT date_trunc('year', hire) AS y, COUNT(*) FROM persons GROUP BY 1 ORDER BY 1",
+    "SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept HAVING COUNT(*) > 100",
+    "SELECT zip, SUM(salary) AS s FROM persons GROUP BY zip ORDER BY s DESC LIMIT 5",
+    "SELECT dept, n, RANK() OVER (ORDER BY n DESC) FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept)",
+    "SELECT dept, COUNT(*) * 1.0 / SUM(COUNT(*)) OVER () AS share FROM persons GROUP BY dept",
+    "SELECT visits, COUNT(*) AS persons FROM (SELECT person_id, COUNT(*) AS visits FROM visits GROUP BY person_id) GROUP BY visits ORDER BY visits",
+    "SELECT AVG(total) FROM (SELECT person_id, SUM(cost) AS total FROM visits GROUP BY person_id)",
+    "WITH a AS (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept), b AS (SELECT p.dept, SUM(v.cost) AS c FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept) SELECT a.dept, c / n AS cost_per_person FROM a JOIN b ON a.dept = b.dept",
+    "SELECT dept, COUNT(*) FROM persons WHERE dept IN ('tax', 'health') GROUP BY dept",
+    "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 2)",
+    "SELECT dept, COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3) GROUP BY dept",
+    "SELECT dept, AVG(salary) - (SELECT AVG(salary) FROM persons) AS over_mean FROM persons GROUP BY dept",
+    "SELECT DISTINCT dept FROM persons",
+    "SELECT 'tax' AS k, COUNT(*) FROM persons WHERE dept = 'tax' UNION ALL SELECT 'works', COUNT(*) FROM persons WHERE dept = 'works'",
+    "SELECT CASE WHEN age < 30 THEN 'young' WHEN age < 60 THEN 'middle' ELSE 'senior' END AS g, COUNT(*), AVG(salary) FROM persons GROUP BY 1",
+    // Further ordinary questions.
+    "SELECT z.district, COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip GROUP BY z.district",
+    "SELECT zip, district FROM zones ORDER BY zip LIMIT 3",
+    "SELECT dept, COUNT(*) FROM persons WHERE salary >= 20000 AND salary < 40000 GROUP BY dept",
+    "SELECT dept, COUNT(*) FROM persons WHERE salary > (SELECT AVG(salary) FROM persons) GROUP BY dept",
+    "SELECT COUNT(*) FROM persons p JOIN (SELECT dept, AVG(salary) AS mean FROM persons GROUP BY dept) m ON p.dept = m.dept WHERE p.salary > m.mean",
+    "SELECT dept, COUNT(*) FROM persons WHERE person_id IN (SELECT person_id FROM visits WHERE day = 2) GROUP BY dept",
+    "SELECT p.dept, COUNT(*) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id WHERE v.person_id IS NULL GROUP BY p.dept",
+    "SELECT p.dept, COUNT(*) FROM persons p, visits v WHERE p.person_id = v.person_id AND v.day = 1 GROUP BY p.dept",
+    "SELECT dept, SUM(salary * 2 + 100) FROM persons GROUP BY dept",
+    "SELECT day, COUNT(*), SUM(cost) FROM visits GROUP BY day",
+    "SELECT COALESCE(dept, 'unknown'), COUNT(*) FROM persons GROUP BY 1",
+    "SELECT extract(year FROM hire) AS y, COUNT(*) FROM persons WHERE hire >= DATE '2001-01-01' GROUP BY 1",
+    "SELECT COUNT(*) FROM (SELECT person_id FROM visits WHERE day = 1 UNION ALL SELECT person_id FROM visits WHERE day = 2)",
+    "SELECT dept, COUNT(*) FROM persons WHERE zip = '9999' OR dept = 'tax' GROUP BY dept",
+];
+
+#[test]
+fn ordinary_questions_are_admitted() {
+    for sql in ADMITTED {
+        let found = codes(sql);
+        assert!(found.is_empty(), "{sql}\n{found:?}\n{:#?}", crate::fixture::review(sql).decision);
+    }
+}
+
+/// What must be refused, and the first reason given.
+const REFUSED: &[(&str, Code)] = &[
+    ("SELECT dept, name FROM persons", Code::ColumnNotInScope),
+    ("SELECT dept, salary FROM persons", Code::RowLevelOutput),
+    ("SELECT * FROM persons ORDER BY salary LIMIT 1", Code::OperationOverIndividuals),
+    ("SELECT COUNT(*) FROM persons WHERE age <> 107", Code::LiteralOffEdge),
+    ("SELECT COUNT(*) FROM persons WHERE salary >= 20001", Code::LiteralOffEdge),
+    ("SELECT COUNT(*) FROM persons WHERE salary > 20000", Code::PredicateNotAllowed),
+    ("SELECT COUNT(*) FROM persons WHERE salary % 97 = 13", Code::PredicateNotAllowed),
+    ("SELECT COUNT(*) FROM persons WHERE person_id = 4711", Code::UnitKeyNotComparable),
+    ("SELECT COUNT(*) FROM persons WHERE person_id + 0 BETWEEN 1 AND 9", Code::PredicateNotAllowed),
+    ("SELECT COUNT(*) FROM persons WHERE CAST(salary AS TINYINT) >= 0", Code::PredicateNotAllowed),
+    ("SELECT person_id % 7, COUNT(*) FROM persons GROUP BY 1", Code::GroupKeyNotAllowed),
+    ("SELECT salary, COUNT(*) FROM persons GROUP BY salary", Code::UseNotGranted),
+    ("SELECT MAX(salary) FROM persons", Code::ControlNotAvailable),
+    ("SELECT dept, MEDIAN(salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
+    ("SELECT dept, STDDEV(salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
+    ("SELECT dept, CORR(age, salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
+    ("SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)", Code::ControlNotAvailable),
+    ("SELECT array_agg(salary) FROM persons", Code::FunctionNotAllowed),
+    ("SELECT SUM(DISTINCT salary) FROM persons", Code::AggregateNotAllowed),
+    ("SELECT SUM(power(salary, 2)) FROM persons", Code::AggregateNotDecomposable),
+    ("SELECT SUM(salary / 3) FROM persons", Code::AggregateNotDecomposable),
+    ("SELECT COUNT(DISTINCT dept) FROM persons", Code::ControlNotAvailable),
+    ("SELECT COUNT(*) FROM persons p JOIN persons q ON p.dept = q.dept", Code::JoinNotAllowed),
+    ("SELECT COUNT(*) FROM persons p CROSS JOIN persons q", Code::JoinNotAllowed),
+    ("SELECT COUNT(*) FROM persons p JOIN (VALUES (4711)) t(id) ON p.person_id = t.id", Code::JoinNotAllowed),
+    ("SELECT COUNT(*) FROM persons WHERE salary > (SELECT salary FROM persons)", Code::SubqueryNotAllowed),
+    ("SELECT AVG(salary) OVER (PARTITION BY dept) FROM persons", Code::OperationOverIndividuals),
+    ("SELECT COUNT(*) FROM nowhere", Code::DatasetNotFound),
+    ("SELECT COUNT(*) FROM information_schema.tables", Code::DatasetNotFound),
+    ("SELECT COUNT(nope) FROM persons", Code::ColumnNotInScope),
+    ("SELECT COUNT(*) FROM persons WHERE random() < 0.5", Code::FunctionNotAllowed),
+    ("SELECT COUNT(*) FROM persons WHERE 1 / 0 = 1", Code::ConstantNotEvaluated),
+    ("SELECT COUNT(*) FROM persons TABLESAMPLE BERNOULLI (1)", Code::StatementNotAllowed),
+    ("DELETE FROM persons", Code::StatementNotAllowed),
+    ("SELECT dept FROM )", Code::SqlSyntax),
+];
+
+#[test]
+fn what_would_single_out_is_refused_with_its_reason() {
+    for (sql, code) in REFUSED {
+        assert_eq!(codes(sql).first(), Some(code), "{sql}");
+    }
+}
+
+#[test]
+fn only_the_columns_that_are_read_are_scanned() {
+    let plan = admitted("SELECT dept, SUM(salary) FROM persons WHERE age >= 60 GROUP BY dept");
+    let columns: Vec<&str> = plan.scans().values().flatten().map(String::as_str).collect();
+    assert_eq!(columns, ["age", "dept", "person_id", "salary"]);
+}
+
+#[test]
+fn hidden_and_nonexistent_columns_are_refused_alike() {
+    let hidden = crate::fixture::review("SELECT name FROM persons");
+    let nowhere = crate::fixture::review("SELECT nome FROM persons");
+    let text = |verdict: &crate::guard::Verdict| format!("{:?}", verdict.decision).replace("nome", "name");
+    assert_eq!(text(&hidden), text(&nowhere));
+}
+
+#[test]
+fn an_explained_query_is_marked() {
+    assert!(crate::fixture::review("EXPLAIN SELECT COUNT(*) FROM persons").explain);
+}

@@ -64,14 +64,26 @@ const FLOAT_SCALE: u8 = 4;
 
 impl Labeller<'_> {
     /// An aggregate over individuals: a transformation per subject when every subject's key is among the group keys, else a boundary.
-    pub(super) fn group(&mut self, block: Block, keys: Vec<Expr>, calls: &[Expr], schema: &Arc<DFSchema>) -> Result<Relation, Refused> {
+    pub(super) fn group(
+        &mut self,
+        block: Block,
+        keys: Vec<Expr>,
+        calls: &[Expr],
+        schema: &Arc<DFSchema>,
+    ) -> Result<Relation, Refused> {
         if self.groups_by_subject(&block, &keys) {
             return self.per_subject(block, &keys, calls, schema);
         }
         self.boundary(block, &keys, calls, schema).map(Relation::Open)
     }
 
-    fn boundary(&mut self, block: Block, keys: &[Expr], calls: &[Expr], schema: &Arc<DFSchema>) -> Result<Open, Refused> {
+    fn boundary(
+        &mut self,
+        block: Block,
+        keys: &[Expr],
+        calls: &[Expr],
+        schema: &Arc<DFSchema>,
+    ) -> Result<Open, Refused> {
         self.within_limits(keys.len())?;
         let mut normaliser = Normaliser::new(&block, self.constants, self.sql);
         let mut refused = Vec::new();
@@ -95,10 +107,18 @@ impl Labeller<'_> {
         let comparisons = normaliser.shape.comparisons + block.taint.comparisons;
         let literals = normaliser.shape.literals + block.taint.literals;
         if comparisons > COMPARISONS_MAX {
-            refused.push(too_large("comparisons", format!("at most {COMPARISONS_MAX} comparisons over individuals"), format!("针对个体的比较不超过 {COMPARISONS_MAX} 个")));
+            refused.push(too_large(
+                "comparisons",
+                format!("at most {COMPARISONS_MAX} comparisons over individuals"),
+                format!("针对个体的比较不超过 {COMPARISONS_MAX} 个"),
+            ));
         }
         if literals > LITERALS_MAX {
-            refused.push(too_large("literals", format!("at most {LITERALS_MAX} literals over individuals"), format!("针对个体的常量不超过 {LITERALS_MAX} 个")));
+            refused.push(too_large(
+                "literals",
+                format!("at most {LITERALS_MAX} literals over individuals"),
+                format!("针对个体的常量不超过 {LITERALS_MAX} 个"),
+            ));
         }
         if let Err(finding) = self.functions_allowed(&block, &normaliser.functions) {
             refused.push(finding);
@@ -124,10 +144,18 @@ impl Labeller<'_> {
 
     fn within_limits(&self, keys: usize) -> Result<(), Refused> {
         if self.stages.len() >= BOUNDARIES_MAX {
-            return Err(vec![too_large("boundaries", format!("at most {BOUNDARIES_MAX} aggregations over individuals"), format!("针对个体的聚合不超过 {BOUNDARIES_MAX} 个"))]);
+            return Err(vec![too_large(
+                "boundaries",
+                format!("at most {BOUNDARIES_MAX} aggregations over individuals"),
+                format!("针对个体的聚合不超过 {BOUNDARIES_MAX} 个"),
+            )]);
         }
         if keys > GROUP_KEYS_MAX {
-            return Err(vec![too_large("group keys", format!("at most {GROUP_KEYS_MAX} group keys"), format!("分组字段不超过 {GROUP_KEYS_MAX} 个"))]);
+            return Err(vec![too_large(
+                "group keys",
+                format!("at most {GROUP_KEYS_MAX} group keys"),
+                format!("分组字段不超过 {GROUP_KEYS_MAX} 个"),
+            )]);
         }
         Ok(())
     }
@@ -137,9 +165,12 @@ impl Labeller<'_> {
             let allowed = self.policy.datasets.get(id).map(|dataset| &dataset.functions);
             for function in functions {
                 if !allowed.is_some_and(|allowed| allowed.contains(function)) {
-                    let names: Vec<String> = allowed.into_iter().flatten().take(5).map(ToString::to_string).collect();
+                    let names: Vec<String> =
+                        allowed.into_iter().flatten().take(5).map(ToString::to_string).collect();
                     let list = names.join(", ");
-                    return Err(Finding::new(Code::FunctionNotAllowed).with("function", function.to_string()).help(format!("the policy allows: {list}"), format!("策略允许：{list}")));
+                    return Err(Finding::new(Code::FunctionNotAllowed)
+                        .with("function", function.to_string())
+                        .help(format!("the policy allows: {list}"), format!("策略允许：{list}")));
                 }
             }
         }
@@ -147,7 +178,13 @@ impl Labeller<'_> {
     }
 
     /// The floor of the strictest grade read, tightened by every dataset's own controls.
-    fn controls(&self, block: &Block, grade: Level, functions: &[Function], refused: &mut Vec<Finding>) -> Controls {
+    fn controls(
+        &self,
+        block: &Block,
+        grade: Level,
+        functions: &[Function],
+        refused: &mut Vec<Finding>,
+    ) -> Controls {
         let Some(floor) = self.policy.floors.get(&grade) else {
             refused.push(Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string()));
             return Controls::default();
@@ -166,7 +203,10 @@ impl Labeller<'_> {
             }
             refused.push(finding.help("ask without the columns of this grade", "请避免使用该级别的字段"));
         }
-        if controls.dominance.is_none() && functions.iter().any(|function| matches!(function, Function::Sum | Function::Avg)) && grade > Level(1) {
+        if controls.dominance.is_none()
+            && functions.iter().any(|function| matches!(function, Function::Sum | Function::Avg))
+            && grade > Level(1)
+        {
             refused.push(Finding::new(Code::ControlNotAvailable).with("control", "dominance"));
         }
         controls
@@ -185,15 +225,26 @@ impl Labeller<'_> {
         schema: &Arc<DFSchema>,
     ) -> Result<Stage, Refused> {
         let name = format!("__stage_{}", self.stages.len());
-        let keys: Vec<KeyColumn> = (0..group.len()).map(|index| KeyColumn { name: format!("k{index}"), data_type: schema.field(index).data_type().clone() }).collect();
-        let specs: Vec<AtomSpec> = atoms.iter().map(|atom| specification(atom, &block.bases)).collect::<Option<_>>().ok_or_else(internal)?;
+        let keys: Vec<KeyColumn> = (0..group.len())
+            .map(|index| KeyColumn {
+                name: format!("k{index}"),
+                data_type: schema.field(index).data_type().clone(),
+            })
+            .collect();
+        let specs: Vec<AtomSpec> = atoms
+            .iter()
+            .map(|atom| specification(atom, &block.bases))
+            .collect::<Option<_>>()
+            .ok_or_else(internal)?;
         let mut folds = Vec::with_capacity(block.classes.len());
         let mut classes = Vec::with_capacity(block.classes.len());
         let single = block.classes.len() == 1;
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for (index, class) in block.classes.iter().enumerate() {
             if class.optional {
-                builder = builder.filter(Expr::IsNotNull(Box::new(base_column(&class.column)))).map_err(not_understood)?;
+                builder = builder
+                    .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
+                    .map_err(not_understood)?;
             }
             let clustered = single && class.clustered;
             let subjects = match (&class.kind, clustered) {
@@ -202,17 +253,39 @@ impl Labeller<'_> {
                 (Some(_), false) => Subjects::Mapped,
             };
             let cells = format!("c{index}");
-            let subject = if class.kind.is_some() { base_column(&class.column) } else { Expr::Literal(ScalarValue::Int64(Some(0)), None) };
+            let subject = if class.kind.is_some() {
+                base_column(&class.column)
+            } else {
+                Expr::Literal(ScalarValue::Int64(Some(0)), None)
+            };
             let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
             let fold = Arc::new(AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone())));
-            folds.push(Expr::AggregateFunction(AggregateFunction::new_udf(fold, args, false, None, Vec::new(), None)).alias(&cells));
-            let subjects_min = class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
+            folds.push(
+                Expr::AggregateFunction(AggregateFunction::new_udf(
+                    fold,
+                    args,
+                    false,
+                    None,
+                    Vec::new(),
+                    None,
+                ))
+                .alias(&cells),
+            );
+            let subjects_min =
+                class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
             classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
         }
         let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();
-        let plan = builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
-        let atoms = atoms.iter().zip(&specs).map(|(atom, spec)| stage_atom(atom, spec, &block.bases)).collect();
-        let controls = StageControls { grade, dominance: controls.dominance, rounding: controls.rounding, cells_max: controls.cells_max };
+        let plan =
+            builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        let atoms =
+            atoms.iter().zip(&specs).map(|(atom, spec)| stage_atom(atom, spec, &block.bases)).collect();
+        let controls = StageControls {
+            grade,
+            dominance: controls.dominance,
+            rounding: controls.rounding,
+            cells_max: controls.cells_max,
+        };
         Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls })
     }
 }
@@ -227,7 +300,10 @@ fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
     let projection: Vec<Expr> = names
         .iter()
         .zip(schema.iter())
-        .map(|(name, (qualifier, field))| Expr::Column(datafusion_common::Column::new(Some(stage.name.clone()), name)).alias_qualified(qualifier.cloned(), field.name()))
+        .map(|(name, (qualifier, field))| {
+            Expr::Column(datafusion_common::Column::new(Some(stage.name.clone()), name))
+                .alias_qualified(qualifier.cloned(), field.name())
+        })
         .collect();
     let plan = LogicalPlanBuilder::scan(stage.name.clone(), Arc::new(source), None)
         .and_then(|builder| builder.project(projection))
@@ -240,7 +316,9 @@ fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
 fn arguments(atom: &Atom) -> Vec<Expr> {
     let guarded = |value: Expr| match &atom.condition {
         None => value,
-        Some(condition) => Expr::Case(Case::new(None, vec![(Box::new(condition.clone()), Box::new(value))], None)),
+        Some(condition) => {
+            Expr::Case(Case::new(None, vec![(Box::new(condition.clone()), Box::new(value))], None))
+        }
     };
     match &atom.quantity {
         Quantity::Rows => atom.condition.clone().into_iter().collect(),
@@ -253,7 +331,9 @@ fn specification(atom: &Atom, bases: &BTreeMap<String, Base>) -> Option<AtomSpec
     Some(match &atom.quantity {
         Quantity::Rows => AtomSpec::Rows { conditional: atom.condition.is_some() },
         Quantity::Measure(column) => AtomSpec::Measure(measure(bases.get(column)?)?),
-        Quantity::Product(left, right) => AtomSpec::Product(measure(bases.get(left)?)?, measure(bases.get(right)?)?),
+        Quantity::Product(left, right) => {
+            AtomSpec::Product(measure(bases.get(left)?)?, measure(bases.get(right)?)?)
+        }
     })
 }
 
@@ -269,16 +349,29 @@ fn scale_of(base: &Base) -> u8 {
     match &base.data_type {
         DataType::Int64 => 0,
         DataType::Decimal128(_, scale) => u8::try_from(*scale).unwrap_or(0).min(6),
-        _ => base.scale.clamp(0, FLOAT_SCALE).max(if matches!(base.kind, BaseKind::SubjectMeasure) { FLOAT_SCALE } else { base.scale.min(FLOAT_SCALE) }),
+        _ => base.scale.clamp(0, FLOAT_SCALE).max(if matches!(base.kind, BaseKind::SubjectMeasure) {
+            FLOAT_SCALE
+        } else {
+            base.scale.min(FLOAT_SCALE)
+        }),
     }
 }
 
 fn stage_atom(atom: &Atom, spec: &AtomSpec, bases: &BTreeMap<String, Base>) -> StageAtom {
-    let width = |column: &String| bases.get(column).and_then(|base| base.range).and_then(|(low, high)| high.checked_sub(low)).unwrap_or(Fixed::ZERO);
+    let width = |column: &String| {
+        bases
+            .get(column)
+            .and_then(|base| base.range)
+            .and_then(|(low, high)| high.checked_sub(low))
+            .unwrap_or(Fixed::ZERO)
+    };
     match (&atom.quantity, spec) {
-        (Quantity::Measure(column), AtomSpec::Measure(measure)) => StageAtom { counts: false, scale: measure.scale, width: width(column) },
+        (Quantity::Measure(column), AtomSpec::Measure(measure)) => {
+            StageAtom { counts: false, scale: measure.scale, width: width(column) }
+        }
         (Quantity::Product(left, right), AtomSpec::Product(a, b)) => {
-            let product = Fixed::from_f64(width(left).to_f64() * width(right).to_f64()).unwrap_or(Fixed::ZERO);
+            let product =
+                Fixed::from_f64(width(left).to_f64() * width(right).to_f64()).unwrap_or(Fixed::ZERO);
             StageAtom { counts: false, scale: a.scale + b.scale, width: product }
         }
         _ => StageAtom { counts: true, scale: 0, width: Fixed::ZERO },

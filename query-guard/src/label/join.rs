@@ -82,7 +82,10 @@ impl Labeller<'_> {
             JoinType::RightSemi => (right, left, Keep::LeftIfMatched),
             JoinType::RightAnti => (right, left, Keep::LeftIfUnmatched),
             JoinType::LeftMark | JoinType::RightMark => {
-                return Err(vec![Finding::new(Code::JoinNotAllowed).help("use EXISTS or IN on its own, combined with AND", "请单独使用 EXISTS 或 IN，并以 AND 组合")]);
+                return Err(vec![Finding::new(Code::JoinNotAllowed).help(
+                    "use EXISTS or IN on its own, combined with AND",
+                    "请单独使用 EXISTS 或 IN，并以 AND 组合",
+                )]);
             }
         };
         let condition = self.condition(&left, &right, join)?;
@@ -111,29 +114,40 @@ impl Labeller<'_> {
     fn released_block(&mut self, open: Open) -> Result<Block, Refused> {
         let instance = self.instance();
         let schema = Arc::clone(open.plan.schema());
-        let names: Vec<String> = (0..schema.fields().len()).map(|index| format!("r{instance}_{index}")).collect();
+        let names: Vec<String> =
+            (0..schema.fields().len()).map(|index| format!("r{instance}_{index}")).collect();
         let mut bases = BTreeMap::new();
         let mut projection = Vec::with_capacity(names.len());
         for (index, (name, (qualifier, field))) in names.iter().zip(schema.iter()).enumerate() {
             projection.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(name));
             let kind = BaseKind::Released { computed: !open.bare.contains(&index) };
-            bases.insert(name.clone(), Base {
-                name: field.name().clone(),
-                kind,
-                uses: BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
-                grade: Level(1),
-                dataset: None,
-                optional: false,
-                data_type: field.data_type().clone(),
-                mask: None,
-                range: None,
-                bins: None,
-                scale: 0,
-                coded: false,
-            });
+            bases.insert(
+                name.clone(),
+                Base {
+                    name: field.name().clone(),
+                    kind,
+                    uses: BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
+                    grade: Level(1),
+                    dataset: None,
+                    optional: false,
+                    data_type: field.data_type().clone(),
+                    mask: None,
+                    range: None,
+                    bins: None,
+                    scale: 0,
+                    coded: false,
+                },
+            );
         }
-        let plan = LogicalPlanBuilder::from(open.plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
-        let unique = open.unique.iter().map(|set| set.iter().filter_map(|index| names.get(*index).cloned()).collect()).collect();
+        let plan = LogicalPlanBuilder::from(open.plan)
+            .project(projection)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        let unique = open
+            .unique
+            .iter()
+            .map(|set| set.iter().filter_map(|index| names.get(*index).cloned()).collect())
+            .collect();
         let outputs = names.iter().map(|name| base_column(name)).collect();
         Ok(Block { plan, bases, schema, outputs, classes: Vec::new(), taint: Taint::none(), unique })
     }
@@ -141,7 +155,11 @@ impl Labeller<'_> {
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
     fn condition(&mut self, left: &Block, right: &Block, join: &Join) -> Result<Condition, Refused> {
         let both = both_sides(left, right, join)?;
-        let mut conjuncts: Vec<Expr> = join.on.iter().map(|(a, b)| datafusion_expr::binary_expr(a.clone(), Operator::Eq, b.clone())).collect();
+        let mut conjuncts: Vec<Expr> = join
+            .on
+            .iter()
+            .map(|(a, b)| datafusion_expr::binary_expr(a.clone(), Operator::Eq, b.clone()))
+            .collect();
         if let Some(filter) = &join.filter {
             conjuncts.extend(split_conjunction(filter).into_iter().cloned());
         }
@@ -149,8 +167,12 @@ impl Labeller<'_> {
         for conjunct in conjuncts {
             let defined = self.define(&both, &conjunct)?;
             match equation(&both.bases, &defined) {
-                Some((a, b)) if left.bases.contains_key(&a.name) && right.bases.contains_key(&b.name) => condition.equated.push((a, b)),
-                Some((a, b)) if left.bases.contains_key(&b.name) && right.bases.contains_key(&a.name) => condition.equated.push((b, a)),
+                Some((a, b)) if left.bases.contains_key(&a.name) && right.bases.contains_key(&b.name) => {
+                    condition.equated.push((a, b))
+                }
+                Some((a, b)) if left.bases.contains_key(&b.name) && right.bases.contains_key(&a.name) => {
+                    condition.equated.push((b, a))
+                }
                 _ if is_true(&defined) => {}
                 _ => condition.residual.push(defined),
             }
@@ -158,16 +180,26 @@ impl Labeller<'_> {
         Ok(condition)
     }
 
-    fn individuals(&mut self, left: Block, mut right: Block, condition: Condition, keep: Keep) -> Result<Block, Refused> {
+    fn individuals(
+        &mut self,
+        left: Block,
+        mut right: Block,
+        condition: Condition,
+        keep: Keep,
+    ) -> Result<Block, Refused> {
         let mut merged = Vec::new();
         for (a, b) in &condition.equated {
             let (from, to) = (known(&left, a)?, known(&right, b)?);
             match (&from.kind, &to.kind) {
-                (BaseKind::UnitKey { kind, class }, BaseKind::UnitKey { kind: other, class: replaced }) if kind == other => {
+                (BaseKind::UnitKey { kind, class }, BaseKind::UnitKey { kind: other, class: replaced })
+                    if kind == other =>
+                {
                     self.agreed(from, to, kind, a)?;
                     merged.push((class.clone(), replaced.clone()));
                 }
-                (BaseKind::UnitKey { .. }, _) | (_, BaseKind::UnitKey { .. }) => return Err(self.not_joinable(a)),
+                (BaseKind::UnitKey { .. }, _) | (_, BaseKind::UnitKey { .. }) => {
+                    return Err(self.not_joinable(a));
+                }
                 _ => {
                     for (base, column) in [(from, a), (to, b)] {
                         self.plain_join_column(base, column)?;
@@ -195,9 +227,18 @@ impl Labeller<'_> {
         taint.grade = taint.grade.max(facts.0);
         taint.comparisons += facts.1;
         taint.literals += facts.2;
-        let keys = (condition.equated.iter().map(|(a, _)| a.clone()).collect(), condition.equated.iter().map(|(_, b)| b.clone()).collect());
+        let keys = (
+            condition.equated.iter().map(|(a, _)| a.clone()).collect(),
+            condition.equated.iter().map(|(_, b)| b.clone()).collect(),
+        );
         let mut plan = LogicalPlanBuilder::from(left.plan.clone())
-            .join_detailed(std::mem::take(&mut plan_right), keep.join_type(), keys, residual, NullEquality::NullEqualsNothing)
+            .join_detailed(
+                std::mem::take(&mut plan_right),
+                keep.join_type(),
+                keys,
+                residual,
+                NullEquality::NullEqualsNothing,
+            )
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
         let mut outputs = left.outputs.clone();
@@ -214,7 +255,10 @@ impl Labeller<'_> {
                     }
                 }
             }
-            let others = right.classes.iter().filter(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
+            let others = right
+                .classes
+                .iter()
+                .filter(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
             classes.extend(others.cloned().map(|class| Class { clustered: false, ..class }));
             bases.extend(right.bases.clone());
             outputs.extend(right.outputs.iter().cloned());
@@ -225,7 +269,14 @@ impl Labeller<'_> {
     }
 
     /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
-    fn many_to_one(&mut self, many: Block, mut one: Block, condition: Condition, keep: Keep, side: Side) -> Result<Block, Refused> {
+    fn many_to_one(
+        &mut self,
+        many: Block,
+        mut one: Block,
+        condition: Condition,
+        keep: Keep,
+        side: Side,
+    ) -> Result<Block, Refused> {
         let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
         if !one.unique.iter().any(|set| set.is_subset(&columns)) {
             let place = condition.equated.first().map(|(a, _)| a.clone());
@@ -237,11 +288,17 @@ impl Labeller<'_> {
         let mut grade = Level(1);
         for (a, b) in &condition.equated {
             let (individual, open) = (known(&many, a)?, known(&one, b)?);
-            if matches!(individual.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier)) || matches!(open.kind, BaseKind::Released { computed: true }) || individual.is_measure() {
+            if matches!(individual.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier))
+                || matches!(open.kind, BaseKind::Released { computed: true })
+                || individual.is_measure()
+            {
                 return Err(self.not_joinable(a));
             }
             let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
-            if !individual.allows(Use::Join) && !individual.allows(Use::Group) && !individual.allows(Use::Filter) {
+            if !individual.allows(Use::Join)
+                && !individual.allows(Use::Group)
+                && !individual.allows(Use::Filter)
+            {
                 return Err(self.use_not_granted(a, individual, Use::Join));
             }
             uses = Some(uses.map_or(shared.clone(), |uses| uses.intersection(&shared).copied().collect()));
@@ -270,7 +327,9 @@ impl Labeller<'_> {
             (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
             (Keep::LeftIfMatched | Keep::LeftIfUnmatched, Side::Right) => return Err(vec![join_refusal()]),
         };
-        if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) && one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. })) {
+        if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+            && one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }))
+        {
             return Err(vec![join_refusal()]);
         }
         let plan = joined(many.plan, one.plan, join_type, &condition.equated, residual)?;
@@ -279,7 +338,11 @@ impl Labeller<'_> {
         let mut outputs = many.outputs;
         if !matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) {
             let optional = join_type == JoinType::Left;
-            bases.extend(one.bases.into_iter().map(|(name, base)| (name, Base { optional: optional || base.optional, ..base })));
+            bases.extend(
+                one.bases
+                    .into_iter()
+                    .map(|(name, base)| (name, Base { optional: optional || base.optional, ..base })),
+            );
             outputs = match side {
                 Side::Left => outputs.into_iter().chain(one.outputs).collect(),
                 Side::Right => one.outputs.into_iter().chain(outputs).collect(),
@@ -289,8 +352,14 @@ impl Labeller<'_> {
     }
 
     /// A residual condition compares columns of the same subject, by the shape rule.
-    fn residual(&self, left: &Block, right: &Block, residual: &[Expr]) -> Result<(Option<Expr>, (Level, usize, usize)), Refused> {
-        let bases: BTreeMap<String, Base> = left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
+    fn residual(
+        &self,
+        left: &Block,
+        right: &Block,
+        residual: &[Expr],
+    ) -> Result<(Option<Expr>, (Level, usize, usize)), Refused> {
+        let bases: BTreeMap<String, Base> =
+            left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
         let mut shape = ShapeCheck::new(&bases, self.constants, self.sql);
         let mut accepted = Vec::with_capacity(residual.len());
         for expr in residual {
@@ -307,19 +376,30 @@ impl Labeller<'_> {
             }
         }
         let (Some(a), Some(b)) = (&left.dataset, &right.dataset) else { return Ok(()) };
-        let names = |from: &DatasetId, to: &DatasetId| self.policy.datasets.get(from).is_some_and(|dataset| dataset.join_with.contains(&(to.clone(), kind.clone())));
+        let names = |from: &DatasetId, to: &DatasetId| {
+            self.policy
+                .datasets
+                .get(from)
+                .is_some_and(|dataset| dataset.join_with.contains(&(to.clone(), kind.clone())))
+        };
         if a == b || (names(a, b) && names(b, a)) {
             return Ok(());
         }
         let span = column.spans.first().and_then(|span| crate::finding::SqlSpan::locate(self.sql, span));
-        Err(vec![Finding::new(Code::JoinNotAgreed).at(span).with("left", a.sql_name()).with("right", b.sql_name())])
+        Err(vec![
+            Finding::new(Code::JoinNotAgreed).at(span).with("left", a.sql_name()).with("right", b.sql_name()),
+        ])
     }
 
     fn plain_join_column(&self, base: &Base, column: &Column) -> Result<(), Refused> {
         if matches!(base.kind, BaseKind::Declared(Role::Identifier)) || base.is_measure() {
             return Err(self.not_joinable(column));
         }
-        if base.allows(Use::Join) || base.allows(Use::Filter) { Ok(()) } else { Err(self.use_not_granted(column, base, Use::Join)) }
+        if base.allows(Use::Join) || base.allows(Use::Filter) {
+            Ok(())
+        } else {
+            Err(self.use_not_granted(column, base, Use::Join))
+        }
     }
 
     fn not_joinable(&self, column: &Column) -> Refused {
@@ -327,7 +407,12 @@ impl Labeller<'_> {
     }
 
     fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
-        vec![Finding::new(Code::UseNotGranted).at(first_span(self.sql, &Expr::Column(column.clone()))).with("column", base.name.clone()).with("use", wanted.to_string())]
+        vec![
+            Finding::new(Code::UseNotGranted)
+                .at(first_span(self.sql, &Expr::Column(column.clone())))
+                .with("column", base.name.clone())
+                .with("use", wanted.to_string()),
+        ]
     }
 }
 
@@ -352,13 +437,26 @@ impl Keep {
 }
 
 fn join_refusal() -> Finding {
-    Finding::new(Code::JoinNotAllowed).help("join on the unit key of both datasets, or on the unique key of an open table", "请按双方的主体标识关联，或按开放表的唯一键关联")
+    Finding::new(Code::JoinNotAllowed).help(
+        "join on the unit key of both datasets, or on the unique key of an open table",
+        "请按双方的主体标识关联，或按开放表的唯一键关联",
+    )
 }
 
-fn joined(left: LogicalPlan, right: LogicalPlan, join_type: JoinType, equated: &[(Column, Column)], residual: Option<Expr>) -> Result<LogicalPlan, Refused> {
+fn joined(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    join_type: JoinType,
+    equated: &[(Column, Column)],
+    residual: Option<Expr>,
+) -> Result<LogicalPlan, Refused> {
     let keys: (Vec<Column>, Vec<Column>) = equated.iter().cloned().unzip();
     let builder = LogicalPlanBuilder::from(left);
-    let builder = if keys.0.is_empty() && residual.is_none() && join_type == JoinType::Inner { builder.cross_join(right) } else { builder.join_detailed(right, join_type, keys, residual, NullEquality::NullEqualsNothing) };
+    let builder = if keys.0.is_empty() && residual.is_none() && join_type == JoinType::Inner {
+        builder.cross_join(right)
+    } else {
+        builder.join_detailed(right, join_type, keys, residual, NullEquality::NullEqualsNothing)
+    };
     builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
 }
 
@@ -368,7 +466,12 @@ fn both_sides(left: &Block, right: &Block, join: &Join) -> Result<Block, Refused
     let _ = join;
     Ok(Block {
         plan: LogicalPlan::default(),
-        bases: left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect(),
+        bases: left
+            .bases
+            .iter()
+            .chain(&right.bases)
+            .map(|(name, base)| (name.clone(), base.clone()))
+            .collect(),
         schema: Arc::new(schema),
         outputs: left.outputs.iter().chain(&right.outputs).cloned().collect(),
         classes: Vec::new(),
@@ -387,7 +490,10 @@ fn is_true(expr: &Expr) -> bool {
 }
 
 fn mirrored(condition: Condition) -> Condition {
-    Condition { equated: condition.equated.into_iter().map(|(a, b)| (b, a)).collect(), residual: condition.residual }
+    Condition {
+        equated: condition.equated.into_iter().map(|(a, b)| (b, a)).collect(),
+        residual: condition.residual,
+    }
 }
 
 fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
@@ -395,7 +501,13 @@ fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
 }
 
 /// Columns and classes of a side that may be missing in a row.
-fn mark_optional(bases: &mut BTreeMap<String, Base>, classes: &mut [Class], left: &Block, right: &Block, keep: Keep) {
+fn mark_optional(
+    bases: &mut BTreeMap<String, Base>,
+    classes: &mut [Class],
+    left: &Block,
+    right: &Block,
+    keep: Keep,
+) {
     for (missing, sides) in [(left, [Keep::Right, Keep::Either]), (right, [Keep::Left, Keep::Either])] {
         if !sides.contains(&keep) {
             continue;
@@ -414,7 +526,13 @@ fn mark_optional(bases: &mut BTreeMap<String, Base>, classes: &mut [Class], left
 }
 
 /// After an outer join the merged subject is whichever side has it.
-fn unify(plan: LogicalPlan, bases: &BTreeMap<String, Base>, classes: &mut [Class], merged: &[(String, String)], keep: Keep) -> datafusion_common::Result<LogicalPlan> {
+fn unify(
+    plan: LogicalPlan,
+    bases: &BTreeMap<String, Base>,
+    classes: &mut [Class],
+    merged: &[(String, String)],
+    keep: Keep,
+) -> datafusion_common::Result<LogicalPlan> {
     if !matches!(keep, Keep::Right | Keep::Either) {
         return Ok(plan);
     }

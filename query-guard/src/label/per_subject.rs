@@ -51,10 +51,18 @@ struct Grouped {
 impl Labeller<'_> {
     /// True when every class of subjects has its key among the group keys.
     pub(super) fn groups_by_subject(&self, block: &Block, keys: &[Expr]) -> bool {
-        block.classes.iter().all(|class| class.kind.is_some() && keys.iter().any(|key| class_of(block, key) == Some(&class.column)))
+        block.classes.iter().all(|class| {
+            class.kind.is_some() && keys.iter().any(|key| class_of(block, key) == Some(&class.column))
+        })
     }
 
-    pub(super) fn per_subject(&mut self, block: Block, keys: &[Expr], calls: &[Expr], schema: &Arc<DFSchema>) -> Result<Relation, Refused> {
+    pub(super) fn per_subject(
+        &mut self,
+        block: Block,
+        keys: &[Expr],
+        calls: &[Expr],
+        schema: &Arc<DFSchema>,
+    ) -> Result<Relation, Refused> {
         let instance = self.instance();
         let cap = self.rows_cap(&block);
         let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
@@ -71,10 +79,20 @@ impl Labeller<'_> {
             let name = format!("p{instance}_k{index}");
             match class_of(&block, key) {
                 Some(hidden) => {
-                    let class = block.classes.iter().position(|class| class.column == *hidden).ok_or_else(internal)?;
+                    let class = block
+                        .classes
+                        .iter()
+                        .position(|class| class.column == *hidden)
+                        .ok_or_else(internal)?;
                     let hidden = format!("p{instance}__unit{class}");
-                    let base = bare_column(&block.bases, key).and_then(|column| block.base(column)).ok_or_else(internal)?;
-                    grouped.keep(&name, key.clone(), Base { kind: kind_with_class(base, &hidden), ..base.clone() });
+                    let base = bare_column(&block.bases, key)
+                        .and_then(|column| block.base(column))
+                        .ok_or_else(internal)?;
+                    grouped.keep(
+                        &name,
+                        key.clone(),
+                        Base { kind: kind_with_class(base, &hidden), ..base.clone() },
+                    );
                 }
                 None => match shape.group_key(key) {
                     Ok(expr) => {
@@ -104,18 +122,40 @@ impl Labeller<'_> {
         taint.literals += shape.literals;
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for class in block.classes.iter().filter(|class| class.optional) {
-            builder = builder.filter(Expr::IsNotNull(Box::new(base_column(&class.column)))).map_err(not_understood)?;
+            builder = builder
+                .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
+                .map_err(not_understood)?;
         }
         for class in &mut classes {
             class.optional = false;
         }
-        let plan = builder.aggregate(grouped.group, grouped.calls).and_then(|builder| builder.project(grouped.finish)).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
-        Ok(Relation::Block(Box::new(Block { plan, bases: grouped.bases, schema: Arc::clone(schema), outputs: grouped.outputs, classes, taint, unique: BTreeSet::new() })))
+        let plan = builder
+            .aggregate(grouped.group, grouped.calls)
+            .and_then(|builder| builder.project(grouped.finish))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        Ok(Relation::Block(Box::new(Block {
+            plan,
+            bases: grouped.bases,
+            schema: Arc::clone(schema),
+            outputs: grouped.outputs,
+            classes,
+            taint,
+            unique: BTreeSet::new(),
+        })))
     }
 
     /// The smallest `max_rows_per_subject` of the datasets read.
     fn rows_cap(&self, block: &Block) -> u32 {
-        block.taint.datasets.iter().filter_map(|id| self.policy.datasets.get(id)).map(|dataset| dataset.max_rows_per_subject).min().unwrap_or(1).max(1)
+        block
+            .taint
+            .datasets
+            .iter()
+            .filter_map(|id| self.policy.datasets.get(id))
+            .map(|dataset| dataset.max_rows_per_subject)
+            .min()
+            .unwrap_or(1)
+            .max(1)
     }
 }
 
@@ -126,7 +166,13 @@ impl Grouped {
         self.bases.insert(name.to_owned(), base);
     }
 
-    fn add(&mut self, name: &str, aggregates: Vec<(String, Expr)>, finish: impl FnOnce(&str) -> Expr, base: Base) {
+    fn add(
+        &mut self,
+        name: &str,
+        aggregates: Vec<(String, Expr)>,
+        finish: impl FnOnce(&str) -> Expr,
+        base: Base,
+    ) {
         for (suffix, aggregate) in aggregates {
             self.calls.push(aggregate.alias(format!("{name}{suffix}")));
         }
@@ -139,14 +185,21 @@ impl Grouped {
 type OwnRows = (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>, Base);
 
 /// One aggregate over a subject's own rows.
-fn own_rows(call: &AggregateFunction, shape: &mut ShapeCheck<'_>, block: &Block, target: &DataType, cap: u32, sql: &str) -> Result<OwnRows, Finding> {
+fn own_rows(
+    call: &AggregateFunction,
+    shape: &mut ShapeCheck<'_>,
+    block: &Block,
+    target: &DataType,
+    cap: u32,
+    sql: &str,
+) -> Result<OwnRows, Finding> {
     let params = &call.params;
     let span = params.args.iter().find_map(|arg| first_span(sql, arg));
     let refused = || {
-        Finding::new(Code::AggregateNotDecomposable)
-            .at(span)
-            .with("function", call.func.name())
-            .help("per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure", "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX")
+        Finding::new(Code::AggregateNotDecomposable).at(span).with("function", call.func.name()).help(
+            "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure",
+            "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX",
+        )
     };
     if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Err(refused());
@@ -164,24 +217,39 @@ fn own_rows(call: &AggregateFunction, shape: &mut ShapeCheck<'_>, block: &Block,
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
         let counted = conditional(counted, filter);
         let finish = move |name: &str| capped(base_column(&format!("{name}_n")), cap);
-        return Ok((vec![("_n".to_owned(), expr_fn::count(counted))], Box::new(finish), count_base(block, cap)));
+        return Ok((
+            vec![("_n".to_owned(), expr_fn::count(counted))],
+            Box::new(finish),
+            count_base(block, cap),
+        ));
     }
     let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
     let (low, high) = base.range.ok_or_else(refused)?;
     shape.grade = shape.grade.max(base.grade);
     let places = i8::try_from(base.scale.min(6)).unwrap_or(6);
-    let exact = TryCast::new(Box::new(base_column(&column.map(|column| column.name.clone()).unwrap_or_default())), DataType::Decimal128(28, places));
+    let exact = TryCast::new(
+        Box::new(base_column(&column.map(|column| column.name.clone()).unwrap_or_default())),
+        DataType::Decimal128(28, places),
+    );
     let value = conditional(Expr::TryCast(exact), filter);
     let target = target.clone();
     let cast = move |expr: Expr| Expr::TryCast(TryCast::new(Box::new(expr), target));
-    let single = |aggregate: Expr, cast: Box<dyn FnOnce(Expr) -> Expr>| -> (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>) {
-        (vec![("_v".to_owned(), aggregate)], Box::new(move |name: &str| cast(base_column(&format!("{name}_v")))))
+    let single = |aggregate: Expr,
+                  cast: Box<dyn FnOnce(Expr) -> Expr>|
+     -> (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>) {
+        (
+            vec![("_v".to_owned(), aggregate)],
+            Box::new(move |name: &str| cast(base_column(&format!("{name}_v")))),
+        )
     };
     let most = i64::from(cap);
     let (aggregates, finish, range): (_, Box<dyn FnOnce(&str) -> Expr>, _) = match call.func.name() {
         "sum" => {
             let (aggregates, finish) = single(expr_fn::sum(value), Box::new(cast));
-            let widest = (low.checked_mul_i64(most).ok_or_else(refused)?.min(low), high.checked_mul_i64(most).ok_or_else(refused)?.max(high));
+            let widest = (
+                low.checked_mul_i64(most).ok_or_else(refused)?.min(low),
+                high.checked_mul_i64(most).ok_or_else(refused)?.max(high),
+            );
             (aggregates, finish, widest)
         }
         "min" => {
@@ -193,23 +261,45 @@ fn own_rows(call: &AggregateFunction, shape: &mut ShapeCheck<'_>, block: &Block,
             (aggregates, finish, (low, high))
         }
         "avg" => {
-            let aggregates = vec![("_s".to_owned(), expr_fn::sum(value.clone())), ("_n".to_owned(), expr_fn::count(value))];
-            let float = |column: String| Expr::TryCast(TryCast::new(Box::new(base_column(&column)), DataType::Float64));
-            let finish = move |name: &str| cast(datafusion_expr::binary_expr(float(format!("{name}_s")), Operator::Divide, float(format!("{name}_n"))));
+            let aggregates = vec![
+                ("_s".to_owned(), expr_fn::sum(value.clone())),
+                ("_n".to_owned(), expr_fn::count(value)),
+            ];
+            let float = |column: String| {
+                Expr::TryCast(TryCast::new(Box::new(base_column(&column)), DataType::Float64))
+            };
+            let finish = move |name: &str| {
+                cast(datafusion_expr::binary_expr(
+                    float(format!("{name}_s")),
+                    Operator::Divide,
+                    float(format!("{name}_n")),
+                ))
+            };
             (aggregates, Box::new(finish), (low, high))
         }
         _ => return Err(refused()),
     };
-    let measured = Base { kind: BaseKind::SubjectMeasure, mask: None, range: Some(range), data_type: cast_type(&params.args, call, base), optional: false, ..base.clone() };
+    let measured = Base {
+        kind: BaseKind::SubjectMeasure,
+        mask: None,
+        range: Some(range),
+        data_type: cast_type(&params.args, call, base),
+        optional: false,
+        ..base.clone()
+    };
     Ok((aggregates, finish, measured))
 }
 
 /// The column type that the fold will meet: sums and means keep the type that the SQL promised.
 fn cast_type(_args: &[Expr], call: &AggregateFunction, base: &Base) -> DataType {
     match (call.func.name(), &base.data_type) {
-        ("avg", DataType::Decimal128(precision, scale)) => DataType::Decimal128((precision + 4).min(38), (scale + 4).min(38)),
+        ("avg", DataType::Decimal128(precision, scale)) => {
+            DataType::Decimal128((precision + 4).min(38), (scale + 4).min(38))
+        }
         ("avg", _) => DataType::Float64,
-        ("sum", DataType::Decimal128(precision, scale)) => DataType::Decimal128((precision + 10).min(38), *scale),
+        ("sum", DataType::Decimal128(precision, scale)) => {
+            DataType::Decimal128((precision + 10).min(38), *scale)
+        }
         (_, other) => other.clone(),
     }
 }
@@ -260,7 +350,10 @@ fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
     let base = block.base(bare_column(&block.bases, key)?)?;
     match &base.kind {
         BaseKind::UnitKey { class, .. } => Some(class),
-        BaseKind::Declared(_) | BaseKind::SubjectCount | BaseKind::SubjectMeasure | BaseKind::Released { .. } => None,
+        BaseKind::Declared(_)
+        | BaseKind::SubjectCount
+        | BaseKind::SubjectMeasure
+        | BaseKind::Released { .. } => None,
     }
 }
 

@@ -42,12 +42,16 @@ impl Labeller<'_> {
         if dataset.release == Release::None {
             return Err(vec![Finding::new(Code::ControlNotAvailable).with("dataset", dataset.id.sql_name())]);
         }
-        let visible: Vec<&EffectiveColumn> = dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
-        let open = dataset.release == Release::RowsOpen && dataset.membership <= Level(1) && visible.iter().all(|column| column.grade <= Level(1));
+        let visible: Vec<&EffectiveColumn> =
+            dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
+        let open = dataset.release == Release::RowsOpen
+            && dataset.membership <= Level(1)
+            && visible.iter().all(|column| column.grade <= Level(1));
         let instance = self.instance();
         let mut bases = BTreeMap::new();
         let mut projection = Vec::new();
-        let classes = if open { Vec::new() } else { hidden_units(dataset, instance, &mut bases, &mut projection) };
+        let classes =
+            if open { Vec::new() } else { hidden_units(dataset, instance, &mut bases, &mut projection) };
         let mut outputs = Vec::with_capacity(visible.len());
         for column in visible {
             let name = format!("s{instance}_{}", column.name);
@@ -61,8 +65,19 @@ impl Labeller<'_> {
             taint.grade = dataset.membership;
         }
         let plan = self.raw_rows(dataset, open, &mut taint)?;
-        let plan = LogicalPlanBuilder::from(plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
-        let unique = if dataset.row_filters.is_empty() || open { dataset.unique.iter().map(|set| set.iter().map(|column| format!("s{instance}_{column}")).collect()).collect() } else { BTreeSet::new() };
+        let plan = LogicalPlanBuilder::from(plan)
+            .project(projection)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        let unique = if dataset.row_filters.is_empty() || open {
+            dataset
+                .unique
+                .iter()
+                .map(|set| set.iter().map(|column| format!("s{instance}_{column}")).collect())
+                .collect()
+        } else {
+            BTreeSet::new()
+        };
         let schema = Arc::clone(&scan.projected_schema);
         if outputs.len() != schema.fields().len() {
             return Err(internal());
@@ -71,28 +86,48 @@ impl Labeller<'_> {
     }
 
     /// The sealed table under its row filters, rows without subject dropped.
-    fn raw_rows(&self, dataset: &EffectiveDataset, open: bool, taint: &mut Taint) -> Result<LogicalPlan, Refused> {
-        let mut builder = LogicalPlanBuilder::scan(dataset.id.sql_name(), Arc::new(sealed_source(dataset)), None).map_err(not_understood)?;
+    fn raw_rows(
+        &self,
+        dataset: &EffectiveDataset,
+        open: bool,
+        taint: &mut Taint,
+    ) -> Result<LogicalPlan, Refused> {
+        let mut builder =
+            LogicalPlanBuilder::scan(dataset.id.sql_name(), Arc::new(sealed_source(dataset)), None)
+                .map_err(not_understood)?;
         for filter in &dataset.row_filters {
             let (condition, columns) = row_filter(&filter.sql, dataset).map_err(|finding| vec![finding])?;
             if !filter.jurisdiction {
-                let grades = dataset.columns.iter().filter(|column| columns.contains(&column.name)).map(|column| column.grade);
+                let grades = dataset
+                    .columns
+                    .iter()
+                    .filter(|column| columns.contains(&column.name))
+                    .map(|column| column.grade);
                 taint.grade = grades.fold(taint.grade, Level::max);
             }
             builder = builder.filter(condition).map_err(not_understood)?;
         }
         if !open {
             for unit in &dataset.units {
-                builder = builder.filter(Expr::IsNotNull(Box::new(raw(&unit.column)))).map_err(not_understood)?;
+                builder =
+                    builder.filter(Expr::IsNotNull(Box::new(raw(&unit.column)))).map_err(not_understood)?;
             }
         }
         builder.build().map_err(not_understood)
     }
 
-    fn declared(&self, column: &EffectiveColumn, dataset: &EffectiveDataset, classes: &[Class], open: bool) -> Base {
+    fn declared(
+        &self,
+        column: &EffectiveColumn,
+        dataset: &EffectiveDataset,
+        classes: &[Class],
+        open: bool,
+    ) -> Base {
         let unit = dataset.units.iter().zip(classes).find(|(unit, _)| unit.column == column.name);
         let kind = match unit {
-            Some((unit, class)) if !open => BaseKind::UnitKey { kind: unit.kind.clone(), class: class.column.clone() },
+            Some((unit, class)) if !open => {
+                BaseKind::UnitKey { kind: unit.kind.clone(), class: class.column.clone() }
+            }
             _ => BaseKind::Declared(column.role),
         };
         Base {
@@ -113,9 +148,19 @@ impl Labeller<'_> {
 }
 
 /// One hidden column per privacy unit; a dataset without unit has one class whose subjects are its rows.
-fn hidden_units(dataset: &EffectiveDataset, instance: usize, bases: &mut BTreeMap<String, Base>, projection: &mut Vec<Expr>) -> Vec<Class> {
+fn hidden_units(
+    dataset: &EffectiveDataset,
+    instance: usize,
+    bases: &mut BTreeMap<String, Base>,
+    projection: &mut Vec<Expr>,
+) -> Vec<Class> {
     if dataset.units.is_empty() {
-        return vec![Class { kind: None, column: format!("s{instance}__row"), clustered: false, optional: false }];
+        return vec![Class {
+            kind: None,
+            column: format!("s{instance}__row"),
+            clustered: false,
+            optional: false,
+        }];
     }
     let mut classes = Vec::with_capacity(dataset.units.len());
     for (index, unit) in dataset.units.iter().enumerate() {
@@ -138,7 +183,12 @@ fn hidden_units(dataset: &EffectiveDataset, instance: usize, bases: &mut BTreeMa
                 coded: false,
             },
         );
-        classes.push(Class { kind: Some(unit.kind.clone()), column: name, clustered: unit.clustered && index == 0, optional: false });
+        classes.push(Class {
+            kind: Some(unit.kind.clone()),
+            column: name,
+            clustered: unit.clustered && index == 0,
+            optional: false,
+        });
     }
     classes
 }

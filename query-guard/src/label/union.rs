@@ -36,7 +36,8 @@ impl Labeller<'_> {
         for input in &union.inputs {
             branches.push(self.label(input)?);
         }
-        let individual = branches.iter().any(|branch| matches!(branch, Relation::Block(block) if block.is_individual()));
+        let individual =
+            branches.iter().any(|branch| matches!(branch, Relation::Block(block) if block.is_individual()));
         if !individual {
             return self.rebuild_over(plan, branches);
         }
@@ -65,7 +66,8 @@ impl Labeller<'_> {
             let base = first.bases.get(&class.column).ok_or_else(internal)?;
             bases.insert(name.clone(), with_class(base, name));
         }
-        let names: Vec<String> = (0..union.schema.fields().len()).map(|index| format!("u{instance}_{index}")).collect();
+        let names: Vec<String> =
+            (0..union.schema.fields().len()).map(|index| format!("u{instance}_{index}")).collect();
         for (index, name) in names.iter().enumerate() {
             bases.insert(name.clone(), self.position(&blocks, index, &hidden, union)?);
         }
@@ -73,19 +75,43 @@ impl Labeller<'_> {
         let mut plans = Vec::with_capacity(blocks.len());
         for block in blocks {
             taint.absorb(&block.taint);
-            let units = block.classes.iter().zip(&hidden).map(|(class, name)| base_column(&class.column).alias(name));
+            let units =
+                block.classes.iter().zip(&hidden).map(|(class, name)| base_column(&class.column).alias(name));
             let columns = block.outputs.iter().zip(&names).map(|(output, name)| output.clone().alias(name));
             let projection: Vec<Expr> = units.chain(columns).collect();
-            plans.push(Arc::new(LogicalPlanBuilder::from(block.plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_understood)?));
+            plans.push(Arc::new(
+                LogicalPlanBuilder::from(block.plan)
+                    .project(projection)
+                    .and_then(LogicalPlanBuilder::build)
+                    .map_err(not_understood)?,
+            ));
         }
-        let classes = units.into_iter().zip(&hidden).map(|(kind, column)| Class { kind, column: column.clone(), clustered: false, optional: true }).collect();
+        let classes = units
+            .into_iter()
+            .zip(&hidden)
+            .map(|(kind, column)| Class { kind, column: column.clone(), clustered: false, optional: true })
+            .collect();
         let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_understood)?);
         let outputs = names.iter().map(|name| base_column(name)).collect();
-        Ok(Relation::Block(Box::new(Block { plan, bases, schema: Arc::clone(&union.schema), outputs, classes, taint, unique: BTreeSet::new() })))
+        Ok(Relation::Block(Box::new(Block {
+            plan,
+            bases,
+            schema: Arc::clone(&union.schema),
+            outputs,
+            classes,
+            taint,
+            unique: BTreeSet::new(),
+        })))
     }
 
     /// What one output position is, over all branches: the same kind of base column everywhere, or a key with literals.
-    fn position(&self, blocks: &[Block], index: usize, hidden: &[String], union: &Union) -> Result<Base, Refused> {
+    fn position(
+        &self,
+        blocks: &[Block],
+        index: usize,
+        hidden: &[String],
+        union: &Union,
+    ) -> Result<Base, Refused> {
         let mut merged: Option<Base> = None;
         let mut literals = false;
         for block in blocks {
@@ -95,10 +121,13 @@ impl Labeller<'_> {
                 literals = true;
                 continue;
             }
-            let base = bare_column(&block.bases, output).and_then(|column| block.base(column)).ok_or_else(refused)?;
+            let base = bare_column(&block.bases, output)
+                .and_then(|column| block.base(column))
+                .ok_or_else(refused)?;
             let base = match &base.kind {
                 BaseKind::UnitKey { class, .. } => {
-                    let position = block.classes.iter().position(|known| known.column == *class).ok_or_else(internal)?;
+                    let position =
+                        block.classes.iter().position(|known| known.column == *class).ok_or_else(internal)?;
                     with_class(base, hidden.get(position).ok_or_else(internal)?)
                 }
                 _ => base.clone(),
@@ -135,16 +164,28 @@ fn with_class(base: &Base, hidden: &str) -> Base {
 
 /// The stricter of two facts; `None` when they cannot share a position.
 fn combine(left: Base, right: &Base) -> Option<Base> {
-    let same = left.kind == right.kind && left.mask == right.mask && left.bins == right.bins && left.scale == right.scale && left.coded == right.coded;
+    let same = left.kind == right.kind
+        && left.mask == right.mask
+        && left.bins == right.bins
+        && left.scale == right.scale
+        && left.coded == right.coded;
     if !same {
         return None;
     }
     let range = match (left.range, right.range) {
-        (Some((low, high)), Some((other_low, other_high))) => Some((low.min(other_low), high.max(other_high))),
+        (Some((low, high)), Some((other_low, other_high))) => {
+            Some((low.min(other_low), high.max(other_high)))
+        }
         _ => None,
     };
     let uses = left.uses.intersection(&right.uses).copied().collect();
-    Some(Base { range, uses, grade: left.grade.max(right.grade), optional: left.optional || right.optional, ..left })
+    Some(Base {
+        range,
+        uses,
+        grade: left.grade.max(right.grade),
+        optional: left.optional || right.optional,
+        ..left
+    })
 }
 
 /// A position that holds literals in every branch: a label.
@@ -164,4 +205,3 @@ fn label_base() -> Base {
         coded: false,
     }
 }
-

@@ -19,7 +19,12 @@ impl ShapeCheck<'_> {
     ///
     /// # Errors
     /// `literal-off-edge` with the nearest edges, or `predicate-not-allowed` for a measure without bins.
-    pub(super) fn on_edge(&self, generalised: &Generalised<'_>, op: Operator, literal: &ScalarValue) -> Result<(), Finding> {
+    pub(super) fn on_edge(
+        &self,
+        generalised: &Generalised<'_>,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<(), Finding> {
         if literal.is_null() {
             return Ok(());
         }
@@ -36,15 +41,24 @@ impl ShapeCheck<'_> {
             Form::Bare if base.is_measure() && base.mask.is_none() => {
                 let origin = base.range.map_or(Fixed::ZERO, |(low, _)| low);
                 let Some(step) = step else { return Err(self.not_allowed(&generalised.expr)) };
-                let Some(number) = exact_number(literal) else { return Err(self.not_allowed(&generalised.expr)) };
+                let Some(number) = exact_number(literal) else {
+                    return Err(self.not_allowed(&generalised.expr));
+                };
                 if !matches!(op, Operator::Lt | Operator::GtEq) {
                     return Err(Finding::new(Code::PredicateNotAllowed)
                         .at(self.place(&generalised.expr))
                         .with("column", base.name.clone())
-                        .help("a measure is cut at its bin edges with < and >=", "度量字段只能在分箱边界上用 < 与 >= 划分"));
+                        .help(
+                            "a measure is cut at its bin edges with < and >=",
+                            "度量字段只能在分箱边界上用 < 与 >= 划分",
+                        ));
                 }
                 let distance = number.checked_sub(origin);
-                if distance.is_some_and(|distance| distance.is_multiple_of(step)) { Ok(()) } else { Err(self.off_edge(generalised, number, step, origin)) }
+                if distance.is_some_and(|distance| distance.is_multiple_of(step)) {
+                    Ok(())
+                } else {
+                    Err(self.off_edge(generalised, number, step, origin))
+                }
             }
             Form::Bare => match (&base.mask, exact_number(literal)) {
                 (Some(mask), Some(number)) if base.data_type.is_numeric() && !mask.is_edge(number) => {
@@ -64,7 +78,8 @@ impl ShapeCheck<'_> {
             Form::Floor(own) | Form::Step(own) => own,
             Form::Bare | Form::Truncated | Form::Part | Form::Worded => return Ok(declared),
         };
-        let unbinned = base.is_measure() && declared.is_none() && !matches!(base.kind, BaseKind::SubjectCount);
+        let unbinned =
+            base.is_measure() && declared.is_none() && !matches!(base.kind, BaseKind::SubjectCount);
         match declared {
             Some(step) if own.is_multiple_of(step) => Ok(declared),
             None if !unbinned && own.is_multiple_of(Fixed::ONE) => Ok(None),
@@ -83,7 +98,10 @@ impl ShapeCheck<'_> {
             return Err(Finding::new(Code::GroupKeyNotAllowed)
                 .at(self.place(&generalised.expr))
                 .with("column", base.name.clone())
-                .help("group a measure by floor(column / step) * step, with a multiple of its bin width", "度量字段请按 floor(字段/步长)*步长 分组，步长为分箱宽度的整数倍"));
+                .help(
+                    "group a measure by floor(column / step) * step, with a multiple of its bin width",
+                    "度量字段请按 floor(字段/步长)*步长 分组，步长为分箱宽度的整数倍",
+                ));
         }
         self.step(generalised).map(|_| ())
     }

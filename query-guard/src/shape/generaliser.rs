@@ -62,7 +62,12 @@ impl<'a> ShapeCheck<'a> {
     pub(super) fn generalise(&self, expr: &Expr) -> Result<Generalised<'a>, Finding> {
         if let Some(column) = bare_column(self.bases, expr) {
             let base = self.known(column)?;
-            return Ok(Generalised { column: column.clone(), base, form: Form::Bare, expr: total(expr.clone()) });
+            return Ok(Generalised {
+                column: column.clone(),
+                base,
+                form: Form::Bare,
+                expr: total(expr.clone()),
+            });
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         let found = match expr {
@@ -95,22 +100,40 @@ impl<'a> ShapeCheck<'a> {
                 let (quotient, factor) = self.with_number(binary)?;
                 let inner = self.generalise(quotient).ok()?;
                 let Form::Step(step) = inner.form else { return None };
-                (step == factor).then(|| Generalised { form: Form::Floor(step), expr: rebuild(binary, quotient, inner.expr.clone()), ..inner })
+                (step == factor).then(|| Generalised {
+                    form: Form::Floor(step),
+                    expr: rebuild(binary, quotient, inner.expr.clone()),
+                    ..inner
+                })
             }
             Operator::Divide => {
                 let step = self.number(&binary.right)?;
                 let column = bare_column(self.bases, &binary.left)?;
                 let base = self.known(column).ok()?;
                 let whole = base.data_type.is_integer() && is_integer(&binary.left, base);
-                (whole && step.is_positive()).then(|| Generalised { column: column.clone(), base, form: Form::Step(step), expr: total_binary(binary) })
+                (whole && step.is_positive()).then(|| Generalised {
+                    column: column.clone(),
+                    base,
+                    form: Form::Step(step),
+                    expr: total_binary(binary),
+                })
             }
             Operator::Minus => {
                 let column = bare_column(self.bases, &binary.left)?;
-                let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right }) = super::strip_casts(self.bases, &binary.right) else { return None };
+                let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right }) =
+                    super::strip_casts(self.bases, &binary.right)
+                else {
+                    return None;
+                };
                 let step = self.number(right)?;
                 let same = bare_column(self.bases, left)?.name == column.name;
                 let base = self.known(column).ok()?;
-                (same && step.is_positive()).then(|| Generalised { column: column.clone(), base, form: Form::Floor(step), expr: total_binary(binary) })
+                (same && step.is_positive()).then(|| Generalised {
+                    column: column.clone(),
+                    base,
+                    form: Form::Floor(step),
+                    expr: total_binary(binary),
+                })
             }
             _ => None,
         }
@@ -122,29 +145,55 @@ impl<'a> ShapeCheck<'a> {
             ("date_trunc", [part, inner]) => {
                 let part = self.word(part)?;
                 let inner = self.dated(inner)?;
-                TRUNCATIONS.contains(&part.as_str()).then(|| Generalised { form: Form::Truncated, expr: recall(call, vec![text(&part), inner.expr.clone()]), ..inner })
+                TRUNCATIONS.contains(&part.as_str()).then(|| Generalised {
+                    form: Form::Truncated,
+                    expr: recall(call, vec![text(&part), inner.expr.clone()]),
+                    ..inner
+                })
             }
             ("date_part", [part, inner]) => {
                 let part = self.word(part)?;
                 let inner = self.dated(inner)?;
-                PARTS.contains(&part.as_str()).then(|| Generalised { form: Form::Part, expr: recall(call, vec![text(&part), inner.expr.clone()]), ..inner })
+                PARTS.contains(&part.as_str()).then(|| Generalised {
+                    form: Form::Part,
+                    expr: recall(call, vec![text(&part), inner.expr.clone()]),
+                    ..inner
+                })
             }
             ("lower" | "btrim", [inner]) => {
-                let inner = self.generalise(inner).ok().filter(|inner| matches!(inner.form, Form::Bare | Form::Worded) && is_text(inner.base))?;
-                Some(Generalised { form: Form::Worded, expr: recall(call, vec![inner.expr.clone()]), ..inner })
+                let inner = self
+                    .generalise(inner)
+                    .ok()
+                    .filter(|inner| matches!(inner.form, Form::Bare | Form::Worded) && is_text(inner.base))?;
+                Some(Generalised {
+                    form: Form::Worded,
+                    expr: recall(call, vec![inner.expr.clone()]),
+                    ..inner
+                })
             }
             ("substr", [inner, start, length]) => {
-                let inner = self.generalise(inner).ok().filter(|inner| inner.form == Form::Bare && is_text(inner.base) && inner.base.coded)?;
+                let inner = self
+                    .generalise(inner)
+                    .ok()
+                    .filter(|inner| inner.form == Form::Bare && is_text(inner.base) && inner.base.coded)?;
                 let start = self.number(start)?;
                 let length = self.number(length)?;
-                let fits = start == Fixed::ONE && length.is_positive() && length <= Fixed::from_i64(PREFIX_MAX) && length.is_multiple_of(Fixed::ONE);
+                let fits = start == Fixed::ONE
+                    && length.is_positive()
+                    && length <= Fixed::from_i64(PREFIX_MAX)
+                    && length.is_multiple_of(Fixed::ONE);
                 let args = vec![inner.expr.clone(), whole_number(1), whole_number(length.to_i64()?)];
                 fits.then(|| Generalised { form: Form::Worded, expr: recall(call, args), ..inner })
             }
             ("left", [inner, length]) => {
-                let inner = self.generalise(inner).ok().filter(|inner| inner.form == Form::Bare && is_text(inner.base) && inner.base.coded)?;
+                let inner = self
+                    .generalise(inner)
+                    .ok()
+                    .filter(|inner| inner.form == Form::Bare && is_text(inner.base) && inner.base.coded)?;
                 let length = self.number(length)?;
-                let fits = length.is_positive() && length <= Fixed::from_i64(PREFIX_MAX) && length.is_multiple_of(Fixed::ONE);
+                let fits = length.is_positive()
+                    && length <= Fixed::from_i64(PREFIX_MAX)
+                    && length.is_multiple_of(Fixed::ONE);
                 let args = vec![inner.expr.clone(), whole_number(length.to_i64()?)];
                 fits.then(|| Generalised { form: Form::Worded, expr: recall(call, args), ..inner })
             }
@@ -154,7 +203,11 @@ impl<'a> ShapeCheck<'a> {
 
     /// `floor(col / c)`.
     fn floored(&self, call: &ScalarFunction, inner: &Expr) -> Option<Generalised<'a>> {
-        let Expr::BinaryExpr(binary @ BinaryExpr { left, op: Operator::Divide, right }) = super::strip_casts(self.bases, inner) else { return None };
+        let Expr::BinaryExpr(binary @ BinaryExpr { left, op: Operator::Divide, right }) =
+            super::strip_casts(self.bases, inner)
+        else {
+            return None;
+        };
         let step = self.number(right)?;
         let column = bare_column(self.bases, left)?;
         let base = self.known(column).ok()?;
@@ -162,12 +215,19 @@ impl<'a> ShapeCheck<'a> {
             Expr::Cast(cast) => retype(total_binary(binary), cast.field.data_type()),
             _ => total_binary(binary),
         };
-        (step.is_positive() && base.data_type.is_numeric()).then(|| Generalised { column: column.clone(), base, form: Form::Step(step), expr: recall(call, vec![argument]) })
+        (step.is_positive() && base.data_type.is_numeric()).then(|| Generalised {
+            column: column.clone(),
+            base,
+            form: Form::Step(step),
+            expr: recall(call, vec![argument]),
+        })
     }
 
     /// A bare date or timestamp.
     fn dated(&self, expr: &Expr) -> Option<Generalised<'a>> {
-        self.generalise(expr).ok().filter(|inner| inner.form == Form::Bare && inner.base.data_type.is_temporal())
+        self.generalise(expr)
+            .ok()
+            .filter(|inner| inner.form == Form::Bare && inner.base.data_type.is_temporal())
     }
 
     fn with_number<'e>(&self, binary: &'e BinaryExpr) -> Option<(&'e Expr, Fixed)> {
@@ -195,9 +255,15 @@ pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
     match (source, target) {
         (ArrowType::Int64, ArrowType::Float64) | (ArrowType::Decimal128(..), ArrowType::Float64) => true,
-        (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => i16::from(*precision) - i16::from(*scale) >= 19,
-        (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => to_scale >= from_scale && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale),
-        (ArrowType::Date32, ArrowType::Timestamp(_, None)) | (ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, None) | ArrowType::Date32) => true,
+        (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => {
+            i16::from(*precision) - i16::from(*scale) >= 19
+        }
+        (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => {
+            to_scale >= from_scale
+                && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale)
+        }
+        (ArrowType::Date32, ArrowType::Timestamp(_, None))
+        | (ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, None) | ArrowType::Date32) => true,
         (ArrowType::Utf8, ArrowType::Utf8View | ArrowType::LargeUtf8) => true,
         _ => false,
     }
@@ -207,7 +273,13 @@ pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
 pub(super) fn computed_widens(target: &ArrowType) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
     match target {
-        ArrowType::Int64 | ArrowType::Float64 | ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::LargeUtf8 | ArrowType::Timestamp(_, None) | ArrowType::Date32 => true,
+        ArrowType::Int64
+        | ArrowType::Float64
+        | ArrowType::Utf8
+        | ArrowType::Utf8View
+        | ArrowType::LargeUtf8
+        | ArrowType::Timestamp(_, None)
+        | ArrowType::Date32 => true,
         ArrowType::Decimal128(precision, scale) => i16::from(*precision) - i16::from(*scale) >= 19,
         _ => false,
     }
@@ -229,7 +301,11 @@ fn retype(expr: Expr, target: &ArrowType) -> Expr {
 }
 
 fn total_binary(binary: &BinaryExpr) -> Expr {
-    datafusion_expr::binary_expr(total((*binary.left).clone()), binary.op, total_tree((*binary.right).clone()))
+    datafusion_expr::binary_expr(
+        total((*binary.left).clone()),
+        binary.op,
+        total_tree((*binary.right).clone()),
+    )
 }
 
 /// `col % c` on the right side of a minus keeps its own casts.
@@ -241,7 +317,11 @@ fn total_tree(expr: Expr) -> Expr {
 }
 
 fn rebuild(binary: &BinaryExpr, replaced: &Expr, by: Expr) -> Expr {
-    if *binary.left == *replaced { datafusion_expr::binary_expr(by, binary.op, (*binary.right).clone()) } else { datafusion_expr::binary_expr((*binary.left).clone(), binary.op, by) }
+    if *binary.left == *replaced {
+        datafusion_expr::binary_expr(by, binary.op, (*binary.right).clone())
+    } else {
+        datafusion_expr::binary_expr((*binary.left).clone(), binary.op, by)
+    }
 }
 
 fn recall(call: &ScalarFunction, args: Vec<Expr>) -> Expr {

@@ -1,0 +1,194 @@
+//! Test fixture: the policy of the corpus tables `persons` and `visits`, written out by hand.
+//! It exists only in tests.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use obscura_policies::day::Day;
+use obscura_policies::effective::Controls;
+use obscura_policies::effective::Dominance;
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::effective::EffectiveUnit;
+use obscura_policies::effective::Floor;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::mask::Mask;
+use obscura_policies::vocabulary::DataType;
+use obscura_policies::vocabulary::Function;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Release;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::UnitKind;
+use obscura_policies::vocabulary::Use;
+
+use crate::finding::Code;
+use crate::guard::Decision;
+use crate::guard::Guard;
+use crate::guard::Verdict;
+use crate::plan::GuardedPlan;
+
+pub(crate) mod execute;
+
+/// Reviews a query under the fixture's policy.
+pub(crate) fn review(sql: &str) -> Verdict {
+    let policy = policy();
+    Guard::new(&policy, DateTime::UNIX_EPOCH, Day::from_epoch_days(20_000)).review(sql)
+}
+
+/// The codes of a refusal; empty when the query is admitted.
+pub(crate) fn codes(sql: &str) -> Vec<Code> {
+    match review(sql).decision {
+        Decision::Admitted(_) => Vec::new(),
+        Decision::Refused { findings, .. } => findings.into_iter().map(|finding| finding.code).collect(),
+    }
+}
+
+/// The plan of an admitted query.
+pub(crate) fn admitted(sql: &str) -> GuardedPlan {
+    match review(sql).decision {
+        Decision::Admitted(plan) => *plan,
+        Decision::Refused { findings, .. } => panic!("{sql}\nrefused: {findings:#?}"),
+    }
+}
+
+/// Labels as the corpus states them.
+pub(crate) fn policy() -> EffectivePolicy {
+    let persons = dataset(
+        "corpus.persons",
+        vec![
+            column("person_id", DataType::Int, Role::UnitKey, 3, &[Use::Join, Use::CountDistinct]),
+            column("dept", DataType::Text, Role::Dimension, 2, &[Use::Filter, Use::Group]),
+            column("zip", DataType::Text, Role::QuasiIdentifier, 3, &[Use::Filter, Use::Group]),
+            EffectiveColumn {
+                mask: Some(Mask::Bin { width: Fixed::from_i64(10) }),
+                range: range(0, 120),
+                ..column(
+                    "age",
+                    DataType::Int,
+                    Role::QuasiIdentifier,
+                    3,
+                    &[Use::Filter, Use::Group, Use::Aggregate],
+                )
+            },
+            column("sex", DataType::Text, Role::QuasiIdentifier, 3, &[Use::Filter, Use::Group]),
+            column("diag", DataType::Text, Role::Sensitive, 3, &[Use::Filter, Use::Group]),
+            EffectiveColumn {
+                range: range(0, 200_000),
+                bins: Some(Fixed::from_i64(20_000)),
+                ..column("salary", DataType::Int, Role::Measure, 3, &[Use::Filter, Use::Aggregate])
+            },
+            column("name", DataType::Text, Role::Identifier, 3, &[]),
+            column("birth", DataType::Date, Role::QuasiIdentifier, 3, &[Use::Filter, Use::Group]),
+            column("hire", DataType::Date, Role::Dimension, 2, &[Use::Filter, Use::Group]),
+        ],
+        true,
+    );
+    let visits = dataset(
+        "corpus.visits",
+        vec![
+            column("visit_id", DataType::Int, Role::Identifier, 3, &[]),
+            column("person_id", DataType::Int, Role::UnitKey, 3, &[Use::Join, Use::CountDistinct]),
+            EffectiveColumn {
+                range: range(0, 1000),
+                bins: Some(Fixed::from_i64(100)),
+                scale: 2,
+                ..column(
+                    "cost",
+                    DataType::Decimal { scale: 2 },
+                    Role::Measure,
+                    3,
+                    &[Use::Filter, Use::Aggregate],
+                )
+            },
+            column("day", DataType::Int, Role::Dimension, 2, &[Use::Filter, Use::Group]),
+        ],
+        false,
+    );
+    let floor = |subjects_min| Floor {
+        release: Release::Aggregates,
+        controls: Controls {
+            subjects_min,
+            dominance: Some(Dominance { n: 2, share_max_permille: 850, p_percent: 10 }),
+            rounding: Some(5),
+            ..Controls::default()
+        },
+    };
+    let unavailable =
+        Controls { unavailable: BTreeSet::from(["differential-privacy".to_owned()]), ..floor(20).controls };
+    EffectivePolicy {
+        purpose: "tests".to_owned(),
+        datasets: BTreeMap::from([(persons.id.clone(), persons), (visits.id.clone(), visits), {
+            let zones = zones();
+            (zones.id.clone(), zones)
+        }]),
+        floors: BTreeMap::from([
+            (Level(1), Floor { release: Release::RowsOpen, controls: Controls::default() }),
+            (Level(2), floor(5)),
+            (Level(3), floor(10)),
+            (Level(4), Floor { release: Release::Aggregates, controls: unavailable }),
+        ]),
+        sources: Vec::new(),
+    }
+}
+
+/// An open reference table with a unique key.
+fn zones() -> EffectiveDataset {
+    let mut zones = dataset(
+        "corpus.zones",
+        vec![
+            column("zip", DataType::Text, Role::Dimension, 1, &[Use::Filter, Use::Group, Use::Join]),
+            column("district", DataType::Text, Role::Dimension, 1, &[Use::Filter, Use::Group]),
+        ],
+        true,
+    );
+    zones.units.clear();
+    zones.release = Release::RowsOpen;
+    zones.membership = Level(1);
+    zones.unique = BTreeSet::from([BTreeSet::from(["zip".to_owned()])]);
+    zones
+}
+
+fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -> EffectiveDataset {
+    let resident = UnitKind("resident".to_owned());
+    let other = if id == "corpus.persons" { "corpus.visits" } else { "corpus.persons" };
+    EffectiveDataset {
+        id: id.parse().unwrap(),
+        membership: Level(2),
+        units: vec![EffectiveUnit {
+            kind: resident.clone(),
+            column: "person_id".to_owned(),
+            one_row_per_subject,
+            clustered: true,
+        }],
+        columns,
+        row_filters: Vec::new(),
+        release: Release::Aggregates,
+        functions: BTreeSet::from([Function::Count, Function::CountDistinct, Function::Sum, Function::Avg]),
+        controls: Controls::default(),
+        join_with: BTreeSet::from([(other.parse().unwrap(), resident)]),
+        max_rows_per_subject: 20,
+        unique: BTreeSet::new(),
+    }
+}
+
+fn column(name: &str, data_type: DataType, role: Role, grade: u8, uses: &[Use]) -> EffectiveColumn {
+    EffectiveColumn {
+        name: name.to_owned(),
+        data_type,
+        role,
+        grade: Level(grade),
+        grade_after: Level(grade),
+        uses: uses.iter().copied().collect(),
+        mask: None,
+        range: None,
+        bins: None,
+        scale: 4,
+        coded: false,
+    }
+}
+
+fn range(low: i64, high: i64) -> Option<(Fixed, Fixed)> {
+    Some((Fixed::from_i64(low), Fixed::from_i64(high)))
+}

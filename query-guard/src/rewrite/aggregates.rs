@@ -1,0 +1,100 @@
+//! Turning rows into counts, and aggregates that are not available into ones that are.
+
+use std::ops::ControlFlow;
+
+use datafusion_sql::sqlparser::ast::Expr;
+use datafusion_sql::sqlparser::ast::GroupByExpr;
+use datafusion_sql::sqlparser::ast::Ident;
+use datafusion_sql::sqlparser::ast::ObjectName;
+use datafusion_sql::sqlparser::ast::Query;
+use datafusion_sql::sqlparser::ast::SelectItem;
+use datafusion_sql::sqlparser::ast::SetExpr;
+use datafusion_sql::sqlparser::ast::visit_expressions_mut;
+use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::parser::Parser;
+
+use crate::finding::Finding;
+use crate::rewrite::parts::output_expr;
+use crate::rewrite::parts::reset_order;
+
+/// Aggregates of one quantity that a mean comes closest to.
+const LOCATIONS: &[&str] =
+    &["median", "approx_median", "min", "max", "approx_percentile_cont", "percentile_cont", "quantile_cont"];
+
+/// `SELECT a, b FROM t` becomes `SELECT a, b, COUNT(*) AS n FROM t GROUP BY a, b`, over the columns it lists bare.
+pub(super) fn count_instead_of_rows(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    let counted = select
+        .projection
+        .iter()
+        .any(|item| output_expr(item).is_some_and(|output| output.to_string() == "COUNT(*)"));
+    if grouped || counted {
+        return false;
+    }
+    let keys: Vec<Expr> = select
+        .projection
+        .iter()
+        .filter_map(output_expr)
+        .filter(|output| matches!(output, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
+        .cloned()
+        .collect();
+    let Some(count) = count_of_rows() else { return false };
+    select.distinct = None;
+    select.projection = keys
+        .iter()
+        .cloned()
+        .map(SelectItem::UnnamedExpr)
+        .chain([SelectItem::ExprWithAlias { expr: count, alias: Ident::new("n") }])
+        .collect();
+    select.group_by = GroupByExpr::Expressions(keys, Vec::new());
+    reset_order(query)
+}
+
+fn count_of_rows() -> Option<Expr> {
+    Parser::new(&GenericDialect {}).try_with_sql("COUNT(*)").ok()?.parse_expr().ok()
+}
+
+/// A median, minimum or maximum of one quantity becomes its mean.
+pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
+    let Some(name) = finding.params.get("function").filter(|name| LOCATIONS.contains(&name.as_str())) else {
+        return false;
+    };
+    let mut changed = false;
+    let _ = visit_expressions_mut(query, |expr| {
+        if let Expr::Function(call) = expr
+            && call.name.to_string().eq_ignore_ascii_case(name)
+        {
+            call.name = ObjectName::from(vec![Ident::new("AVG")]);
+            changed = true;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    changed
+}
+
+/// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.
+pub(super) fn plain_groups(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
+    crate::rewrite::parts::any_select(query, &mut |select| {
+        let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else { return false };
+        let mut changed = !modifiers.is_empty();
+        modifiers.clear();
+        let mut plain: Vec<Expr> = Vec::with_capacity(keys.len());
+        for key in keys.drain(..) {
+            match key {
+                Expr::Rollup(sets) | Expr::Cube(sets) => {
+                    changed = true;
+                    plain.extend(sets.into_iter().flatten());
+                }
+                Expr::GroupingSets(sets) => {
+                    changed = true;
+                    let widest = sets.into_iter().max_by_key(Vec::len).unwrap_or_default();
+                    plain.extend(widest);
+                }
+                other => plain.push(other),
+            }
+        }
+        *keys = plain;
+        changed
+    })
+}

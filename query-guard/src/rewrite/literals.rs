@@ -1,0 +1,86 @@
+//! Moving literals to edges: the gentlest rewrite, which keeps the condition and its column.
+
+use std::ops::ControlFlow;
+
+use datafusion_sql::sqlparser::ast::BinaryOperator;
+use datafusion_sql::sqlparser::ast::Expr;
+use datafusion_sql::sqlparser::ast::Query;
+use datafusion_sql::sqlparser::ast::Value;
+use datafusion_sql::sqlparser::ast::visit_expressions_mut;
+
+use crate::finding::Finding;
+use crate::rewrite::parts::within;
+
+/// Replaces the first literal between two edges, in a comparison that holds the finding's place, by the nearer edge.
+pub(super) fn to_nearest_edge(query: &mut Query, finding: &Finding, sql: &str) -> bool {
+    let edge = |name: &str| finding.params.get(name).and_then(|text| text.parse::<f64>().ok());
+    let (Some(below), Some(above)) = (edge("below"), edge("above")) else { return false };
+    let (Some(below_text), Some(above_text)) = (finding.params.get("below"), finding.params.get("above"))
+    else {
+        return false;
+    };
+    in_comparison(query, finding, sql, &mut |expr| {
+        let Expr::Value(literal) = expr else { return false };
+        let Value::Number(text, long) = &literal.value else { return false };
+        let Some(number) =
+            text.to_string().parse::<f64>().ok().filter(|number| below < *number && *number < above)
+        else {
+            return false;
+        };
+        let nearest = if number - below < above - number { below_text } else { above_text };
+        literal.value = Value::Number(nearest.clone(), *long);
+        true
+    })
+}
+
+/// A measure is cut with `<` and `>=` only.
+pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) -> bool {
+    if !finding.params.contains_key("column") {
+        return false;
+    }
+    let mut changed = false;
+    let _ = visit_expressions_mut(query, |expr| {
+        if changed || !within(sql, expr, finding) {
+            return ControlFlow::<()>::Continue(());
+        }
+        if let Expr::BinaryOp { left, op, .. } = expr {
+            let literal_first = matches!(**left, Expr::Value(_));
+            let replaced = match op {
+                BinaryOperator::Gt if !literal_first => Some(BinaryOperator::GtEq),
+                BinaryOperator::LtEq if !literal_first => Some(BinaryOperator::Lt),
+                BinaryOperator::Lt if literal_first => Some(BinaryOperator::LtEq),
+                BinaryOperator::GtEq if literal_first => Some(BinaryOperator::Gt),
+                _ => None,
+            };
+            if let Some(replaced) = replaced {
+                *op = replaced;
+                changed = true;
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    changed
+}
+
+/// Calls `change` on the direct operands of every comparison that holds the finding's place, until one changes.
+fn in_comparison(
+    query: &mut Query,
+    finding: &Finding,
+    sql: &str,
+    change: &mut dyn FnMut(&mut Expr) -> bool,
+) -> bool {
+    let mut changed = false;
+    let _ = visit_expressions_mut(query, |expr| {
+        if changed || !within(sql, expr, finding) {
+            return ControlFlow::<()>::Continue(());
+        }
+        changed = match expr {
+            Expr::BinaryOp { left, right, .. } => change(left) || change(right),
+            Expr::Between { low, high, .. } => change(low) || change(high),
+            Expr::InList { list, .. } => list.iter_mut().any(&mut *change),
+            _ => false,
+        };
+        ControlFlow::Continue(())
+    });
+    changed
+}
