@@ -1,0 +1,29 @@
+//! Use cases: one file each, functions over an [`installation::Installation`] that every door calls.
+//! The only layer that composes; edges translate to and from it.
+
+pub mod add_person;
+pub mod authenticate;
+mod authorise;
+pub mod create_token;
+pub mod datasets;
+pub mod diagnose;
+pub mod grants;
+pub mod init;
+pub mod installation;
+mod library;
+pub mod list_jobs;
+mod mask_keys;
+mod policy_tests;
+pub mod publish_documents;
+pub mod records;
+pub mod recover;
+mod results;
+pub mod seal_dataset;
+mod sealed;
+pub mod submit_query;
+pub mod suggest_dataset;
+pub mod token;
+pub mod verdict;
+pub mod verify_audit;
+
+pub use policy_tests::PolicyTestFailure;

@@ -1,0 +1,64 @@
+//! Who may do what: the few questions every use case asks before it does anything.
+//! It knows roles and departments; what an analyst may ask of data is decided by grants and the guard.
+
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::PersonRole;
+
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::PublicError;
+
+/// Refuses unless the caller holds the role.
+pub(crate) fn must_be(caller: &Caller, role: PersonRole) -> Result<(), AppError> {
+    if caller.holds(role) { Ok(()) } else { Err(forbidden(role)) }
+}
+
+/// Refuses unless the caller is a steward of the department, or of a node above it.
+pub(crate) fn must_steward(caller: &Caller, library: &Library, department: &str) -> Result<(), AppError> {
+    must_be(caller, PersonRole::Steward)?;
+    if lineage(library, department).iter().any(|node| caller.is_steward_of(node)) {
+        return Ok(());
+    }
+    let department: String = department.chars().take(64).collect();
+    Err(PublicError::new(
+        Class::Forbidden,
+        "not-your-department",
+        format!("you are not a steward of `{department}`"),
+        format!("您不是 `{department}` 的数据管理员"),
+    )
+    .into())
+}
+
+/// A department and the nodes above it.
+pub(crate) fn lineage(library: &Library, department: &str) -> Vec<String> {
+    let mut nodes = vec![department.to_owned()];
+    let mut next = department.to_owned();
+    // Bounded, because documents that refer to each other in a circle must not hang us.
+    for _ in 0..16 {
+        let parent = library
+            .departments()
+            .values()
+            .find(|node| node.metadata.id.as_str() == next)
+            .and_then(|node| node.parent.as_ref());
+        match parent {
+            Some(parent) => {
+                next = parent.to_string();
+                nodes.push(next.clone());
+            }
+            None => break,
+        }
+    }
+    nodes
+}
+
+fn forbidden(role: PersonRole) -> AppError {
+    PublicError::new(
+        Class::Forbidden,
+        "role-missing",
+        format!("this is for the role `{role}`, which you do not hold"),
+        format!("此操作需要 `{role}` 角色，而您没有该角色"),
+    )
+    .with_help("an operator adds persons and their roles", "人员和角色由运维人员添加")
+    .into()
+}

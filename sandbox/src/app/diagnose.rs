@@ -1,0 +1,170 @@
+//! Use case: look whether an installation is well. Needs no token, opens no data, changes nothing.
+//! Each check is one sentence; what is ill says what to do.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use obscura_crypto::kms::LocalKeyring;
+use obscura_policies::Text;
+
+use crate::app::installation::Layout;
+use crate::app::installation::keyring_secret;
+use crate::app::verify_audit::LogCopy;
+use crate::app::verify_audit::reconcile;
+use crate::app::verify_audit::verify_log;
+use crate::catalog::Catalog;
+use crate::catalog::Missing;
+use crate::config::KeyringSecret;
+use crate::config::Settings;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// As it should be.
+    Well,
+    /// Works, but somebody should look.
+    Warning,
+    /// Broken.
+    Ill,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// How it came out.
+    pub health: Health,
+    /// What was found.
+    pub finding: Text,
+}
+
+/// Looks at everything there is to look at.
+pub async fn diagnose(settings: &Settings) -> Vec<Check> {
+    let layout = Layout::of(&settings.data_dir);
+    let mut checks = vec![settings_check(settings)];
+    if !layout.database().exists() {
+        let root = layout.root().display();
+        checks.push(Check::ill(
+            format!("there is no installation in {root}; `obscura init` makes one"),
+            format!("{root} 中没有安装，可用 `obscura init` 新建"),
+        ));
+        return checks;
+    }
+    checks.push(folder_check(layout.root()));
+    checks.push(keyring_check(&layout, &settings.keyring));
+    checks.push(database_check(&layout.database()).await);
+    checks.extend(log_checks(&layout).await);
+    checks.push(core_dump_check());
+    checks
+}
+
+impl Check {
+    fn well(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { health: Health::Well, finding: Text::new(en, zh) }
+    }
+
+    fn warning(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { health: Health::Warning, finding: Text::new(en, zh) }
+    }
+
+    fn ill(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { health: Health::Ill, finding: Text::new(en, zh) }
+    }
+}
+
+fn settings_check(settings: &Settings) -> Check {
+    let threads = settings.limits.threads;
+    let megabytes = settings.limits.memory_bytes_max >> 20;
+    Check::well(
+        format!("settings are in order: {threads} threads and {megabytes} MB for a query"),
+        format!("设置无误：每个查询 {threads} 线程、{megabytes} MB 内存"),
+    )
+}
+
+fn folder_check(root: &Path) -> Check {
+    match fs::metadata(root).map(|metadata| metadata.permissions().mode() & 0o077) {
+        Ok(0) => Check::well("the data directory is closed to other users", "数据目录对其他用户不可见"),
+        Ok(_) => Check::warning(
+            format!("other users may look into {}; run `chmod 700` on it", root.display()),
+            format!("其他用户可访问 {}，请执行 `chmod 700`", root.display()),
+        ),
+        Err(_) => Check::ill("the data directory cannot be looked at", "无法查看数据目录"),
+    }
+}
+
+fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
+    let beside = match secret {
+        KeyringSecret::KeyFile(path) | KeyringSecret::PassphraseFile(path) => path.starts_with(layout.root()),
+    };
+    let opened =
+        keyring_secret(secret).is_ok_and(|secret| LocalKeyring::open(&layout.keyring(), &secret).is_ok());
+    match (opened, beside) {
+        (false, _) => Check::ill(
+            "the keyring does not open; check `keyring_key_file` or `keyring_passphrase_file`",
+            "密钥环无法打开，请检查 `keyring_key_file` 或 `keyring_passphrase_file`",
+        ),
+        (true, true) => Check::warning(
+            "what opens the keyring lies in the data directory, so every copy of it can be opened",
+            "打开密钥环的文件位于数据目录内，目录的任何副本都可被打开",
+        ),
+        (true, false) => Check::well("the keyring opens", "密钥环可正常打开"),
+    }
+}
+
+async fn database_check(path: &Path) -> Check {
+    let sound = match Catalog::open(path, Missing::Fail).await {
+        Ok(catalog) => {
+            let sound = catalog.is_sound().await.unwrap_or(false);
+            catalog.close().await;
+            sound
+        }
+        Err(_) => false,
+    };
+    if sound {
+        Check::well("the metadata database is sound", "元数据库完好")
+    } else {
+        Check::ill(
+            "the metadata database is damaged; restore it from a backup",
+            "元数据库已损坏，请从备份恢复",
+        )
+    }
+}
+
+async fn log_checks(layout: &Layout) -> Vec<Check> {
+    let Ok(verification) = verify_log(&LogCopy::of(layout), None) else {
+        return vec![Check::ill("the audit log cannot be read", "无法读取审计日志")];
+    };
+    if !verification.findings.is_empty() {
+        return vec![Check::ill(
+            "the audit log does not verify; `obscura audit verify` says where",
+            "审计日志校验失败，可用 `obscura audit verify` 查看位置",
+        )];
+    }
+    let size = verification.size;
+    let log = Check::well(
+        format!("the audit log verifies: {size} entries"),
+        format!("审计日志校验通过：{size} 条"),
+    );
+    let agreement = match reconcile(&layout.database(), &verification.facts).await {
+        Ok(found) if found.is_empty() => Check::well("database and log agree", "数据库与审计日志一致"),
+        Ok(_) => Check::ill(
+            "database and log disagree; `obscura audit verify` says where",
+            "数据库与审计日志不一致，可用 `obscura audit verify` 查看",
+        ),
+        Err(_) => Check::ill("the database cannot be compared with the log", "无法比对数据库与审计日志"),
+    };
+    vec![log, agreement]
+}
+
+/// A core dump would put keys and rows on disk.
+fn core_dump_check() -> Check {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let soft = limits.lines().find(|line| line.starts_with("Max core file size"));
+    match soft.and_then(|line| line.split_whitespace().nth(4)) {
+        Some("0") => Check::well("core dumps are off", "核心转储已关闭"),
+        _ => Check::warning(
+            "core dumps are not known to be off; run with `ulimit -c 0`",
+            "无法确认核心转储已关闭，请使用 `ulimit -c 0` 运行",
+        ),
+    }
+}

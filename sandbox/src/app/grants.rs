@@ -1,0 +1,249 @@
+//! Use cases: a steward gives an analyst a grant, revokes it, lists those in force.
+//! A steward grants only data of their department, and nobody grants to themself.
+
+use std::collections::BTreeSet;
+
+use obscura_policies::day::Day;
+use obscura_policies::document::ApiVersion;
+use obscura_policies::document::Document;
+use obscura_policies::document::Grant;
+use obscura_policies::document::GrantKind;
+use obscura_policies::document::GrantedDataset;
+use obscura_policies::document::Metadata;
+use obscura_policies::library::Library;
+use obscura_policies::parse::DocumentError;
+use obscura_policies::parse::parse_documents;
+use obscura_policies::vocabulary::Code;
+use obscura_policies::vocabulary::PersonRole;
+use obscura_policies::vocabulary::Text;
+
+use crate::app::add_person::no_such_person;
+use crate::app::authorise::lineage;
+use crate::app::authorise::must_be;
+use crate::app::authorise::must_steward;
+use crate::app::installation::Installation;
+use crate::app::library::grants_in_force;
+use crate::app::library::library;
+use crate::app::library::local_time;
+use crate::app::publish_documents::DocumentFile;
+use crate::app::publish_documents::DocumentsRefused;
+use crate::app::records::Note;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::catalog::body::GrantBody;
+use crate::catalog::body::PersonBody;
+use crate::context::Caller;
+use crate::context::PersonName;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::PublicError;
+use crate::ids::GrantId;
+
+/// The grant to give.
+#[derive(Debug, Clone)]
+pub struct CreateGrant {
+    /// Who may ask.
+    pub person: PersonName,
+    /// What for.
+    pub purpose: Code,
+    /// The datasets, and how far.
+    pub datasets: Vec<GrantedDataset>,
+    /// Last day.
+    pub until: Day,
+}
+
+/// A grant in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GrantSummary {
+    /// Its document.
+    pub grant: Grant,
+    /// Who gave it.
+    pub granted_by: String,
+}
+
+/// Gives a grant.
+///
+/// # Errors
+/// Forbidden for all but stewards of every department concerned, and to oneself; the documents' errors when it names
+/// what does not exist.
+pub async fn create_grant(
+    installation: &Installation,
+    caller: &Caller,
+    request: CreateGrant,
+) -> Result<GrantSummary, DocumentsRefused> {
+    let id =
+        GrantId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a grant")?;
+    let id: Code = id.to_string().parse().during("name a grant")?;
+    let title = format!("{}: {}", request.person, request.purpose);
+    let grant = Grant {
+        api_version: ApiVersion,
+        kind: GrantKind,
+        metadata: Metadata { id, version: 1, title: Text::new(title.clone(), title) },
+        person: request.person.to_string(),
+        purpose: request.purpose,
+        datasets: request.datasets,
+        from: None,
+        until: request.until,
+        approved_by: BTreeSet::new(),
+    };
+    give(installation, caller, grant).await
+}
+
+/// Gives the grants that a file holds. Who approved them is the caller, whatever the file says.
+///
+/// # Errors
+/// As [`create_grant`], and when the file holds anything but grants. Grants before the first wrong one are given.
+pub async fn create_grants(
+    installation: &Installation,
+    caller: &Caller,
+    file: &DocumentFile,
+) -> Result<Vec<GrantSummary>, DocumentsRefused> {
+    let documents = parse_documents(&file.name, &file.text).map_err(DocumentsRefused::Documents)?;
+    let mut grants = Vec::new();
+    for document in documents {
+        match document.value {
+            Document::Grant(grant) => grants.push(grant),
+            other => return Err(not_a_grant(file, &other)),
+        }
+    }
+    let mut given = Vec::new();
+    for grant in grants {
+        given.push(give(installation, caller, grant).await?);
+    }
+    Ok(given)
+}
+
+/// Revokes a grant.
+///
+/// # Errors
+/// Forbidden for all but stewards of a department concerned; not found when there is no such grant in force.
+pub async fn revoke_grant(installation: &Installation, caller: &Caller, id: &str) -> Result<(), AppError> {
+    must_be(caller, PersonRole::Steward)?;
+    let library = library(installation).await?;
+    let grants = grants_in_force(installation, None).await?;
+    // A grant of other departments looks like none at all.
+    let found = grants.into_iter().find(|(body, grant)| body.id == id && concerns(caller, &library, grant));
+    let Some((body, _)) = found else {
+        let id: String = id.chars().take(64).collect();
+        return Err(PublicError::new(
+            Class::NotFound,
+            "grant-not-found",
+            format!("there is no grant `{id}` in force"),
+            format!("没有有效的授权 `{id}`"),
+        )
+        .with_help("`obscura grant list` shows those in force", "可用 `obscura grant list` 查看")
+        .into());
+    };
+    installation.end(&body, Note::new(Action::GrantRevoked, ActorName::of(caller))).await?;
+    Ok(())
+}
+
+/// Lists the grants in force: analysts see their own, stewards those of their departments, auditors all.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn list_grants(
+    installation: &Installation,
+    caller: &Caller,
+) -> Result<Vec<GrantSummary>, AppError> {
+    let library = library(installation).await?;
+    let grants = grants_in_force(installation, None).await?;
+    let own = caller.person().name.as_str();
+    let shown = |grant: &Grant| {
+        caller.holds(PersonRole::Auditor) || grant.person == own || concerns(caller, &library, grant)
+    };
+    Ok(grants
+        .into_iter()
+        .filter(|(_, grant)| shown(grant))
+        .map(|(body, grant)| GrantSummary { grant, granted_by: body.granted_by })
+        .collect())
+}
+
+async fn give(
+    installation: &Installation,
+    caller: &Caller,
+    mut grant: Grant,
+) -> Result<GrantSummary, DocumentsRefused> {
+    must_be(caller, PersonRole::Steward)?;
+    let library = library(installation).await?;
+    for granted in &grant.datasets {
+        let department =
+            library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
+        let department = department.unwrap_or_else(|| granted.dataset.department().to_owned());
+        must_steward(caller, &library, &department)?;
+    }
+    let by = caller.person().name.to_string();
+    if grant.person == by {
+        return Err(
+            public(Class::Forbidden, "not-oneself", "nobody grants to themself", "不能给自己授权").into()
+        );
+    }
+    let name: PersonName = grant.person.parse().map_err(|_| {
+        public(
+            Class::Usage,
+            "person-malformed",
+            "the grant's `person` is no person's name",
+            "授权中的人员名称格式不正确",
+        )
+    })?;
+    let person = installation.find_in_force::<PersonBody>(name.as_str()).await?;
+    match &person {
+        None => return Err(no_such_person(&name).into()),
+        Some(person) if !person.roles.contains(PersonRole::Analyst.as_str()) => {
+            let en = "only analysts are given grants";
+            return Err(public(Class::Usage, "not-an-analyst", en, "只能给分析人员授权").into());
+        }
+        Some(_) => {}
+    }
+    if grant.until < local_time(installation.now(), &installation.settings().time_zone).day {
+        return Err(
+            public(Class::Usage, "grant-over", "the grant's last day is past", "授权的截止日期已过").into()
+        );
+    }
+    grant.approved_by = BTreeSet::from([by.clone()]);
+    library.check_grant(&grant).map_err(DocumentsRefused::Documents)?;
+    let body = GrantBody {
+        id: grant.metadata.id.to_string(),
+        person: grant.person.clone(),
+        text: Document::Grant(grant.clone()).to_yaml().during("write a grant")?,
+        granted_by: by.clone(),
+    };
+    let note =
+        Note::new(Action::GrantCreated, ActorName::of(caller)).with("purpose", grant.purpose.to_string());
+    match installation.begin(&body, note).await? {
+        Some(_) => Ok(GrantSummary { grant, granted_by: by }),
+        None => Err(public(
+            Class::Conflict,
+            "grant-exists",
+            format!("a grant `{}` was given before", body.id),
+            format!("授权 `{}` 已存在", body.id),
+        )
+        .into()),
+    }
+}
+
+fn concerns(caller: &Caller, library: &Library, grant: &Grant) -> bool {
+    grant.datasets.iter().any(|granted| {
+        let department =
+            library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
+        let department = department.unwrap_or_else(|| granted.dataset.department().to_owned());
+        lineage(library, &department).iter().any(|node| caller.is_steward_of(node))
+    })
+}
+
+fn public(class: Class, code: &'static str, en: impl Into<String>, zh: impl Into<String>) -> AppError {
+    PublicError::new(class, code, en, zh).into()
+}
+
+fn not_a_grant(file: &DocumentFile, document: &Document) -> DocumentsRefused {
+    DocumentsRefused::Documents(vec![DocumentError {
+        code: "not-a-grant",
+        file: Some(file.name.clone()),
+        position: None,
+        document: format!("{} {}", document.kind(), document.id()),
+        field: "kind".to_owned(),
+        message: "only grants are given".to_owned(),
+        help: Some("publish other documents with `obscura policy publish`".to_owned()),
+    }])
+}

@@ -1,0 +1,100 @@
+//! The documents in force, read from their records, and what follows from them for one moment.
+//! It publishes nothing; a document whose record the log does not confirm is not here.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use obscura_policies::day::Day;
+use obscura_policies::day::LocalTime;
+use obscura_policies::document::Document;
+use obscura_policies::document::Grant;
+use obscura_policies::library::Library;
+use obscura_policies::parse::Located;
+use obscura_policies::parse::parse_documents;
+
+use crate::app::installation::Installation;
+use crate::catalog::body::DocumentBody;
+use crate::catalog::body::GrantBody;
+use crate::error::AppError;
+use crate::error::InternalError;
+
+/// Reads all documents in force, the newest version of each.
+pub(crate) async fn library(installation: &Installation) -> Result<Library, AppError> {
+    let documents = documents_in_force(installation).await?;
+    Library::from_located(documents.into_values().collect())
+        .map_err(|_| unreadable("documents do not fit together"))
+}
+
+/// The newest version of each document, by kind and identifier.
+pub(crate) async fn documents_in_force(
+    installation: &Installation,
+) -> Result<BTreeMap<(String, String), Located<Document>>, AppError> {
+    let mut newest: BTreeMap<(String, String), DocumentBody> = BTreeMap::new();
+    for body in installation.all_in_force::<DocumentBody>().await? {
+        let name = (body.kind.clone(), body.id.clone());
+        if newest.get(&name).is_none_or(|known| known.version < body.version) {
+            newest.insert(name, body);
+        }
+    }
+    let mut documents = BTreeMap::new();
+    for (name, body) in newest {
+        documents.insert(name, parse_one(&body.text)?);
+    }
+    Ok(documents)
+}
+
+/// Reads all grants in force, of one person or of everybody, with who gave each.
+pub(crate) async fn grants_in_force(
+    installation: &Installation,
+    person: Option<&str>,
+) -> Result<Vec<(GrantBody, Grant)>, AppError> {
+    let mut grants = Vec::new();
+    for body in installation.all_in_force::<GrantBody>().await? {
+        if person.is_none_or(|person| body.person == person) {
+            match parse_one(&body.text)?.value {
+                Document::Grant(grant) => grants.push((body, grant)),
+                _ => return Err(unreadable("a grant's record holds another document")),
+            }
+        }
+    }
+    Ok(grants)
+}
+
+/// The wall clock of the configured time zone, as policies count it.
+pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> LocalTime {
+    let zoned = at.to_zoned(zone.clone());
+    let (year, month, day) = (i32::from(zoned.year()), zoned.month(), zoned.day());
+    let day = Day::from_ymd(year, u8::try_from(month).unwrap_or(1), u8::try_from(day).unwrap_or(1));
+    let minute = i32::from(zoned.hour()) * 60 + i32::from(zoned.minute());
+    LocalTime { day: day.unwrap_or(Day::from_epoch_days(0)), minute: u16::try_from(minute).unwrap_or(0) }
+}
+
+fn parse_one(text: &str) -> Result<Located<Document>, AppError> {
+    let documents =
+        parse_documents("record", text).map_err(|_| unreadable("a document in force cannot be read"))?;
+    match <[Located<Document>; 1]>::try_from(documents) {
+        Ok([document]) => Ok(document),
+        Err(_) => Err(unreadable("a record holds more than one document")),
+    }
+}
+
+fn unreadable(kind: &'static str) -> AppError {
+    InternalError::of_kind("read the documents in force", kind).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn day_and_minute_are_those_of_the_configured_zone() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap_or_default();
+        let shanghai = TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::UTC);
+        let time = local_time(at, &shanghai);
+        // 2027-01-15 08:00 UTC
+        assert_eq!((time.day.to_string(), time.minute), ("2027-01-15".to_owned(), 16 * 60));
+        let time = local_time(at, &TimeZone::UTC);
+        assert_eq!(time.minute, 8 * 60);
+    }
+}

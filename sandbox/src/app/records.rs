@@ -1,0 +1,221 @@
+//! Records that begin and end only together with their event, and are honoured only while the log agrees.
+//!
+//! INVARIANT(log-is-the-truth): a row counts when the log holds an event with the same kind, key and hash that began it
+//! and none that ended it. A crash between row and event is decided at the next start by looking into the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::app::installation::Installation;
+use crate::audit::Receipt;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::audit::event::Change;
+use crate::audit::event::Event;
+use crate::audit::event::RecordChange;
+use crate::catalog::CatalogError;
+use crate::catalog::body;
+use crate::catalog::body::Body;
+use crate::catalog::record::Record;
+use crate::catalog::record::RecordState;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::PublicError;
+use crate::ids::EventId;
+
+/// Bodies up to this size stand in the event itself; of longer ones only the hash does.
+const BODY_BYTES_MAX: usize = 40_000;
+
+/// What an event says besides its record.
+#[derive(Debug, Clone)]
+pub(crate) struct Note {
+    /// What happened.
+    pub(crate) action: Action,
+    /// Who did it.
+    pub(crate) actor: ActorName,
+    /// The job or command it belongs to.
+    pub(crate) correlation: Option<String>,
+    /// Further facts.
+    pub(crate) detail: BTreeMap<String, Value>,
+}
+
+impl Note {
+    /// Says who did what, and nothing else.
+    pub(crate) fn new(action: Action, actor: ActorName) -> Self {
+        Self { action, actor, correlation: None, detail: BTreeMap::new() }
+    }
+
+    /// Adds a fact.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Names the job it belongs to.
+    pub(crate) fn of_job(mut self, job: impl ToString) -> Self {
+        self.correlation = Some(job.to_string());
+        self
+    }
+}
+
+/// A row that does not agree with the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Disagreement {
+    /// Kind of record.
+    pub kind: &'static str,
+    /// Its name among its kind.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl Installation {
+    /// Appends events in one durable step.
+    pub(crate) async fn append(
+        &self,
+        notes: Vec<(Note, Option<RecordChange>)>,
+    ) -> Result<Vec<Receipt>, AppError> {
+        let mut events = Vec::with_capacity(notes.len());
+        for (note, record) in notes {
+            events.push(Event {
+                id: EventId::new(self.clock.as_ref(), self.random.as_ref()).during("name an event")?,
+                time: self.now(),
+                action: note.action,
+                actor: note.actor,
+                correlation: note.correlation,
+                record,
+                detail: note.detail,
+            });
+        }
+        let audit = Arc::clone(&self.audit);
+        let appended = tokio::task::spawn_blocking(move || audit.append(events)).await;
+        appended.during("wait for the audit log")?.during("append to the audit log")
+    }
+
+    /// Appends one event that touches no record.
+    pub(crate) async fn append_one(&self, note: Note) -> Result<Receipt, AppError> {
+        let receipts = self.append(vec![(note, None)]).await?;
+        receipts.into_iter().next().ok_or_else(no_receipt)
+    }
+
+    /// Puts a record in force together with its event.
+    ///
+    /// # Errors
+    /// [`CatalogError::Exists`] as `None`: there is such a record already.
+    pub(crate) async fn begin<B: Body>(&self, body: &B, note: Note) -> Result<Option<Receipt>, AppError> {
+        let _guard = self.change().await?;
+        self.begin_while_changing(body, note).await
+    }
+
+    /// As [`Self::begin`], for callers that hold the right to change already.
+    pub(crate) async fn begin_while_changing<B: Body>(
+        &self,
+        body: &B,
+        note: Note,
+    ) -> Result<Option<Receipt>, AppError> {
+        let key = body.key();
+        let text = body::print(body).during("write a record")?;
+        match self.catalog.stage(B::KIND, &key, &text).await {
+            Ok(()) => {}
+            Err(CatalogError::Exists) => return Ok(None),
+            Err(error) => return Err(error).during("stage a record"),
+        }
+        let change = change_of::<B>(&key, &text, Change::Begins);
+        let receipts = self.append(vec![(note, Some(change))]).await?;
+        let receipt = receipts.into_iter().next().ok_or_else(no_receipt)?;
+        self.catalog.confirm(B::KIND, &key, receipt.index()).await.during("confirm a record")?;
+        Ok(Some(receipt))
+    }
+
+    /// Ends a record together with its event.
+    pub(crate) async fn end<B: Body>(&self, body: &B, note: Note) -> Result<Receipt, AppError> {
+        let _guard = self.change().await?;
+        self.end_while_changing(body, note).await
+    }
+
+    /// As [`Self::end`], for callers that hold the right to change already.
+    pub(crate) async fn end_while_changing<B: Body>(
+        &self,
+        body: &B,
+        note: Note,
+    ) -> Result<Receipt, AppError> {
+        let key = body.key();
+        let text = body::print(body).during("write a record")?;
+        self.catalog.begin_ending(B::KIND, &key).await.during("begin to end a record")?;
+        let change = RecordChange { body: None, ..change_of::<B>(&key, &text, Change::Ends) };
+        let receipts = self.append(vec![(note, Some(change))]).await?;
+        let receipt = receipts.into_iter().next().ok_or_else(no_receipt)?;
+        self.catalog.end(B::KIND, &key, receipt.index()).await.during("end a record")?;
+        Ok(receipt)
+    }
+
+    /// Finds the record of this key, if it is in force and the log agrees.
+    pub(crate) async fn find_in_force<B: Body>(&self, key: &str) -> Result<Option<B>, AppError> {
+        let Some(record) = self.catalog.record(B::KIND, key).await.during("find a record")? else {
+            return Ok(None);
+        };
+        self.learn().await?;
+        if !self.is_honoured(&record).await {
+            return Ok(None);
+        }
+        body::read(&record).during("read a record").map(Some)
+    }
+
+    /// Lists the records of a kind that are in force and that the log agrees with, by key.
+    pub(crate) async fn all_in_force<B: Body>(&self) -> Result<Vec<B>, AppError> {
+        self.honoured(self.catalog.records(B::KIND).await.during("list records")?).await
+    }
+
+    /// As [`Self::all_in_force`], of the records whose keys begin with `prefix`.
+    pub(crate) async fn in_force_under<B: Body>(&self, prefix: &str) -> Result<Vec<B>, AppError> {
+        self.honoured(self.catalog.records_under(B::KIND, prefix).await.during("list records")?).await
+    }
+
+    async fn honoured<B: Body>(&self, records: Vec<Record>) -> Result<Vec<B>, AppError> {
+        self.learn().await?;
+        let mut bodies = Vec::new();
+        for record in &records {
+            if self.is_honoured(record).await {
+                bodies.push(body::read(record).during("read a record")?);
+            }
+        }
+        Ok(bodies)
+    }
+
+    /// Takes in what the log says beyond what is known already.
+    pub(crate) async fn learn(&self) -> Result<(), AppError> {
+        let mut facts = self.facts.lock().await;
+        facts.learn(&self.audit).during("read the audit log")
+    }
+
+    /// INVARIANT(log-is-the-truth): the one place that decides whether a row counts.
+    async fn is_honoured(&self, record: &Record) -> bool {
+        let facts = self.facts.lock().await;
+        let fact = facts.fact(record.kind.name(), &record.key);
+        match (record.state, fact) {
+            (RecordState::InForce { event_index } | RecordState::Ending { event_index }, Some(fact)) => {
+                fact.begun == event_index && fact.ended.is_none() && fact.sha256 == record.sha256()
+            }
+            (RecordState::Staged | RecordState::Ended { .. }, _) | (_, None) => false,
+        }
+    }
+}
+
+fn change_of<B: Body>(key: &str, text: &str, change: Change) -> RecordChange {
+    let body = if text.len() <= BODY_BYTES_MAX { serde_json::from_str(text).ok() } else { None };
+    RecordChange {
+        kind: B::KIND.name().to_owned(),
+        key: key.to_owned(),
+        sha256: obscura_crypto::sha256_hex(text.as_bytes()),
+        change,
+        body,
+    }
+}
+
+fn no_receipt() -> AppError {
+    PublicError::new(Class::Failure, "no-receipt", "the audit log gave no receipt", "审计日志未给出回执")
+        .into()
+}

@@ -1,0 +1,127 @@
+//! Use case: after a start, settle what a killed process left between database, log and disk.
+//! The log decides every time; nothing is guessed and nothing is run again.
+
+use crate::app::installation::Installation;
+use crate::app::sealed;
+use crate::app::sealed::storage_failure;
+use crate::app::submit_query::INTERRUPTED;
+use crate::app::submit_query::fail_job;
+use crate::audit::event::Action;
+use crate::catalog::record::RecordState;
+use crate::error::AppError;
+use crate::error::During as _;
+use crate::jobs::JobRow;
+
+/// What was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Records put in force or ended as the log says.
+    pub completed: u64,
+    /// Records whose event never reached the log, taken back.
+    pub discarded: u64,
+    /// Jobs whose release had been logged, finished.
+    pub jobs_released: u64,
+    /// Jobs of dead processes, marked as failed.
+    pub jobs_failed: u64,
+    /// Sealed versions that no event vouches for, removed.
+    pub versions_removed: u64,
+}
+
+/// Settles what was left behind.
+///
+/// # Errors
+/// When database, log or disk cannot be read or written.
+pub async fn recover(installation: &Installation) -> Result<Recovered, AppError> {
+    let mut recovered = Recovered::default();
+    settle_records(installation, &mut recovered).await?;
+    settle_jobs(installation, &mut recovered).await?;
+    settle_versions(installation, &mut recovered).await?;
+    Ok(recovered)
+}
+
+async fn settle_records(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
+    if installation.catalog.undecided().await.during("list undecided records")?.is_empty() {
+        return Ok(());
+    }
+    // Whoever holds the right to change is not dead, so what is undecided now was left by somebody who is.
+    let _guard = installation.change().await?;
+    let undecided = installation.catalog.undecided().await.during("list undecided records")?;
+    installation.learn().await?;
+    for record in undecided {
+        let fact = installation.facts.lock().await.fact(record.kind.name(), &record.key).cloned();
+        let (kind, key) = (record.kind, record.key.as_str());
+        let catalog = &installation.catalog;
+        match (record.state, fact) {
+            (RecordState::Staged, Some(fact)) if fact.sha256 == record.sha256() => {
+                catalog.confirm(kind, key, fact.begun).await.during("confirm a record")?;
+                recovered.completed += 1;
+            }
+            (RecordState::Staged, _) => {
+                catalog.discard(kind, key).await.during("discard a record")?;
+                recovered.discarded += 1;
+            }
+            (RecordState::Ending { .. }, Some(fact)) if fact.ended.is_some() => {
+                let index = fact.ended.unwrap_or(fact.begun);
+                catalog.end(kind, key, index).await.during("end a record")?;
+                recovered.completed += 1;
+            }
+            (RecordState::Ending { .. }, _) => {
+                catalog.keep(kind, key).await.during("keep a record")?;
+                recovered.discarded += 1;
+            }
+            (RecordState::InForce { .. } | RecordState::Ended { .. }, _) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn settle_jobs(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
+    if installation.jobs.abandoned().await.during("list abandoned jobs")?.is_empty() {
+        return Ok(());
+    }
+    // One at a time, or two starting processes would both end the same job.
+    let _guard = installation.change().await?;
+    for job in installation.jobs.abandoned().await.during("list abandoned jobs")? {
+        match logged_release(installation, &job)? {
+            Some(index) => {
+                let now = installation.now();
+                installation.jobs.settle_released(job.id, index, now).await.during("finish a job")?;
+                recovered.jobs_released += 1;
+            }
+            None => {
+                fail_job(installation, job.id, INTERRUPTED).await?;
+                recovered.jobs_failed += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Looks behind a job's decision for the event of its release.
+fn logged_release(installation: &Installation, job: &JobRow) -> Result<Option<u64>, AppError> {
+    let (Some(decided), Some(sha256)) = (job.decided_index, job.result_sha256.as_deref()) else {
+        return Ok(None);
+    };
+    let size = installation.audit.checkpoint().during("read the audit log")?.checkpoint.size();
+    let id = job.id.to_string();
+    for index in decided.saturating_add(1)..size {
+        let event = installation.audit.event(index).during("read the audit log")?;
+        let is_release = event.action == Action::ResultReleased.name();
+        let logged = event.detail.get("result_sha256").and_then(|value| value.as_str());
+        if is_release && event.correlation.as_deref() == Some(&id) && logged == Some(sha256) {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+async fn settle_versions(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
+    installation.data.sweep().map_err(|error| storage_failure(&error))?;
+    for dataset in installation.data.datasets().map_err(|error| storage_failure(&error))? {
+        // Somebody who is sealing right now has published and is about to append.
+        if let Some(_lock) = sealed::sealing_lock(installation, &dataset)? {
+            recovered.versions_removed += sealed::discard_unrecorded(installation, &dataset).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Results at rest: a released table is written once, sealed, and opened again only for its owner.
+//! The table's hash is its name in the log; what a result may hold was decided long before it comes here.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use obscura_crypto::aead::Aead as _;
+use obscura_crypto::aead::RingAead;
+use obscura_crypto::aead::associated_data;
+use obscura_crypto::keys::DataKey;
+use obscura_crypto::kms::KekId;
+use obscura_crypto::kms::WrapContext;
+use obscura_crypto::kms::WrappedKey;
+use obscura_crypto::sha256_hex;
+
+use crate::app::installation::Installation;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::error::PublicError;
+use crate::ids::JobId;
+
+const FORMAT_VERSION: u16 = 1;
+// Departments' codes hold no `_`, so these keys are nobody else's.
+const RESULTS: &str = "_results";
+const QUERIES: &str = "_queries";
+/// The strictest ladder step there is: texts of queries may hold what an analyst knows of a person.
+const QUERIES_GRADE: u8 = 9;
+
+/// Something sealed under a key of its own.
+pub(crate) struct SealedObject {
+    /// The sealed bytes.
+    pub(crate) sealed: Vec<u8>,
+    /// Its wrapped key.
+    pub(crate) key: WrappedKey,
+}
+
+/// A result on disk.
+pub(crate) struct StoredResult {
+    /// SHA-256 of the table as an Arrow stream.
+    pub(crate) sha256: String,
+    /// Its wrapped key.
+    pub(crate) key: WrappedKey,
+}
+
+/// Seals a released table into its file and makes it durable.
+pub(crate) fn store(
+    installation: &Installation,
+    job: JobId,
+    grade: u8,
+    batch: &RecordBatch,
+) -> Result<StoredResult, AppError> {
+    let table = to_stream(batch).map_err(|_| InternalError::of_kind("write a result", "arrow"))?;
+    let sha256 = sha256_hex(&table);
+    let kek = KekId::new(RESULTS, grade).during("name the key of results")?;
+    let object = seal(installation, &kek, "result", &job.to_string(), &table)?;
+    let folder = installation.layout.results();
+    write_whole(&folder, &path(installation, job), &object.sealed).during("write a result")?;
+    Ok(StoredResult { sha256, key: object.key })
+}
+
+/// Opens a stored result and makes sure that it is the one that was released.
+pub(crate) fn open(
+    installation: &Installation,
+    job: JobId,
+    key: &str,
+    sha256: &str,
+) -> Result<RecordBatch, AppError> {
+    let sealed = match fs::read(path(installation, job)) {
+        Ok(sealed) => sealed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(expired(job)),
+        Err(error) => return Err(error).during("read a result"),
+    };
+    let key: WrappedKey = key.parse().during("read the key of a result")?;
+    let key = installation
+        .keys
+        .unwrap(&key, &context("result", &job.to_string()))
+        .during("unwrap a result's key")?;
+    let aad = associated_data("obscura sealed object", &[b"result", job.to_string().as_bytes()]);
+    let table = RingAead.open(&key, &aad, &sealed).map_err(|_| tampered(job))?;
+    if sha256_hex(&table) != sha256 {
+        return Err(tampered(job));
+    }
+    from_stream(&table).map_err(|_| InternalError::of_kind("read a result", "arrow").into())
+}
+
+/// Seals the text of a query for the audit log; whoever deletes its wrapped key shreds the text.
+pub(crate) fn seal_query(
+    installation: &Installation,
+    job: JobId,
+    sql: &str,
+) -> Result<SealedObject, AppError> {
+    let kek = KekId::new(QUERIES, QUERIES_GRADE).during("name the key of queries")?;
+    seal(installation, &kek, "query", &job.to_string(), sql.as_bytes())
+}
+
+fn seal(
+    installation: &Installation,
+    kek: &KekId,
+    kind: &str,
+    id: &str,
+    bytes: &[u8],
+) -> Result<SealedObject, AppError> {
+    installation.keys.ensure_key(kek).during("make a key-encryption key")?;
+    let key = DataKey::generate().during("draw a data key")?;
+    let aad = associated_data("obscura sealed object", &[kind.as_bytes(), id.as_bytes()]);
+    let sealed = RingAead.seal(&key, &aad, bytes).during("seal")?;
+    let key = installation.keys.wrap(kek, &key, &context(kind, id)).during("wrap a data key")?;
+    Ok(SealedObject { sealed, key })
+}
+
+fn context(kind: &str, id: &str) -> WrapContext {
+    WrapContext::Object { format_version: FORMAT_VERSION, kind: kind.to_owned(), id: id.to_owned() }
+}
+
+fn path(installation: &Installation, job: JobId) -> PathBuf {
+    installation.layout.results().join(format!("{job}.sealed"))
+}
+
+fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let staged = path.with_extension("new");
+    let mut file = File::create(&staged)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&staged, path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn to_stream(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    writer.write(batch)?;
+    writer.into_inner()
+}
+
+fn from_stream(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let reader = StreamReader::try_new(bytes, None)?;
+    let schema = reader.schema();
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
+    arrow::compute::concat_batches(&schema, &batches)
+}
+
+fn expired(job: JobId) -> AppError {
+    PublicError::new(
+        Class::NotFound,
+        "result-expired",
+        format!("the result of `{job}` is no longer kept"),
+        format!("任务 `{job}` 的结果已不再保留"),
+    )
+    .into()
+}
+
+fn tampered(job: JobId) -> AppError {
+    PublicError::new(
+        Class::VerificationFailed,
+        "result-tampered",
+        format!("the stored result of `{job}` is not the one that was released"),
+        format!("任务 `{job}` 存储的结果与发布时不一致"),
+    )
+    .into()
+}

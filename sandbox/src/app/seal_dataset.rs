@@ -1,0 +1,229 @@
+//! Use case: a steward seals a file as a new version of their department's dataset.
+//! Storage seals and publishes; this file decides who may, and binds the version to its event in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use obscura_policies::document::Dataset;
+use obscura_policies::document::Document;
+use obscura_policies::document::Kind;
+use obscura_policies::document::Layout as DocumentLayout;
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
+
+use crate::app::authorise::must_steward;
+use crate::app::installation::Installation;
+use crate::app::installation::MANIFEST_SIGNER;
+use crate::app::library::library;
+use crate::app::records::Note;
+use crate::app::sealed::discard_unrecorded;
+use crate::app::sealed::highest_ever;
+use crate::app::sealed::sealing_lock;
+use crate::app::sealed::storage_failure;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::catalog::body::DatasetVersionBody;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::PublicError;
+use crate::storage::ColumnSpec;
+use crate::storage::DatasetSpec;
+use crate::storage::Input;
+use crate::storage::InputOptions;
+use crate::storage::InputReport;
+use crate::storage::Layout;
+use crate::storage::MEMORY_BYTES_STANDARD;
+use crate::storage::PartLimits;
+use crate::storage::SealMode;
+use crate::storage::SealObserver;
+use crate::storage::SealRequest;
+use crate::storage::StorageError;
+use crate::storage::UnitSpec;
+
+/// What to seal, and how.
+pub struct SealDataset {
+    /// The dataset, whose document is in force.
+    pub dataset: DatasetId,
+    /// Where the rows come from.
+    pub input: Input,
+    /// How to read them.
+    pub options: InputOptions,
+    /// What the new version is to the ones before it.
+    pub mode: SealMode,
+    /// Looks in while sealing runs.
+    pub observer: Arc<dyn SealObserver + Send + Sync>,
+}
+
+impl std::fmt::Debug for SealDataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealDataset").field("dataset", &self.dataset).finish_non_exhaustive()
+    }
+}
+
+/// What was sealed, for the steward who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedDataset {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its new version.
+    pub version: u64,
+    /// Rows in the whole version.
+    pub rows: u64,
+    /// Distinct subjects of each protected unit, and rows without one.
+    pub units: Vec<(String, u64, u64)>,
+    /// What reading came upon.
+    pub report: InputReport,
+    /// Index of the event in the audit log.
+    pub event_index: u64,
+}
+
+/// Seals a file.
+///
+/// # Errors
+/// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; otherwise
+/// what storage says. Whatever happens, the old version or the new one is there, never half of one.
+pub async fn seal_dataset(
+    installation: &Arc<Installation>,
+    caller: &Caller,
+    request: SealDataset,
+) -> Result<SealedDataset, AppError> {
+    let library = library(installation).await?;
+    let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
+    must_steward(caller, &library, dataset.department.as_str())?;
+    let spec = spec_of(&library, dataset)?;
+    let Some(_lock) = sealing_lock(installation, &request.dataset)? else {
+        return Err(storage_failure(&StorageError::Busy { dataset: request.dataset.to_string() }));
+    };
+    installation.data.sweep().map_err(|error| storage_failure(&error))?;
+    discard_unrecorded(installation, &request.dataset).await?;
+    let newest_known = highest_ever(installation, &request.dataset).await?;
+
+    let dataset = request.dataset.clone();
+    let held = Arc::clone(installation);
+    let sealed = tokio::task::spawn_blocking(move || seal_blocking(&held, &spec, request, newest_known));
+    let sealed = sealed.await.during("wait for sealing")?.map_err(|error| storage_failure(&error))?;
+
+    let manifest = sealed.version.manifest();
+    let body = DatasetVersionBody {
+        dataset: dataset.to_string(),
+        version: manifest.version,
+        manifest_sha256: manifest.sha256().map_err(|error| storage_failure(&error))?,
+        sealed_by: caller.person().name.to_string(),
+    };
+    let note = Note::new(Action::DatasetSealed, ActorName::of(caller))
+        .with("dataset", dataset.to_string())
+        .with("document_version", manifest.document.version)
+        .with("document_sha256", manifest.document.sha256.clone());
+    let Some(receipt) = installation.begin(&body, note).await? else {
+        return Err(storage_failure(&StorageError::VersionTaken {
+            dataset: body.dataset,
+            version: body.version,
+        }));
+    };
+    let units = manifest.units.iter().map(|unit| (unit.kind.clone(), unit.subjects, unit.rows_without));
+    Ok(SealedDataset {
+        dataset,
+        version: manifest.version,
+        rows: manifest.rows,
+        units: units.collect(),
+        report: sealed.report,
+        event_index: receipt.index(),
+    })
+}
+
+fn seal_blocking(
+    installation: &Installation,
+    spec: &DatasetSpec,
+    request: SealDataset,
+    newest_known: Option<u64>,
+) -> Result<crate::storage::Sealed, StorageError> {
+    let signer = installation
+        .keys
+        .signer(MANIFEST_SIGNER)
+        .map_err(|_opaque| StorageError::Keys { step: "give the key of manifests" })?;
+    crate::storage::seal(
+        &SealRequest {
+            data: &installation.data,
+            spec,
+            options: &request.options,
+            mode: request.mode,
+            newest_known,
+            memory_bytes: MEMORY_BYTES_STANDARD,
+            limits: PartLimits::STANDARD,
+            sealed_at: installation.now(),
+            kms: installation.keys.as_ref(),
+            signer: &signer,
+            observer: request.observer.as_ref(),
+        },
+        request.input,
+    )
+}
+
+/// Takes from a dataset's document what storage needs.
+pub(crate) fn spec_of(library: &Library, dataset: &Dataset) -> Result<DatasetSpec, AppError> {
+    let mut columns = Vec::new();
+    for column in &dataset.columns {
+        let grade = library.column_level(dataset, column).ok_or_else(|| no_document(&dataset.metadata.id))?;
+        let token_of =
+            dataset.unit_of(&column.name).filter(|unit| unit.protects).map(|unit| unit.kind.clone());
+        let titles = column.title.iter().flat_map(|title| [title.zh.clone(), title.en.clone()]);
+        columns.push(ColumnSpec {
+            name: column.name.to_string(),
+            data_type: column.physical_type(),
+            grade,
+            semantic: column.semantic.as_ref().map(ToString::to_string),
+            token_of,
+            also: titles.filter(|title| !title.is_empty()).collect(),
+        });
+    }
+    let strictest = library.strictest(&dataset.scheme).ok_or_else(|| no_document(&dataset.metadata.id))?;
+    let units = dataset.units.iter().filter(|unit| unit.protects);
+    let units = units.map(|unit| UnitSpec { kind: unit.kind.clone(), column: unit.column.to_string() });
+    let document = Document::Dataset(Box::new(dataset.clone()));
+    Ok(DatasetSpec {
+        id: dataset.metadata.id.clone(),
+        columns,
+        units: units.collect(),
+        layout: match dataset.row_layout() {
+            DocumentLayout::Clustered => Layout::Clustered,
+            DocumentLayout::Arrival => Layout::Arrival,
+        },
+        strictest,
+        document: document.to_yaml().during("write a document")?,
+        document_version: dataset.metadata.version,
+        in_force: in_force(library, dataset),
+    })
+}
+
+/// Versions of the scheme and of the policies that speak of the dataset.
+fn in_force(library: &Library, dataset: &Dataset) -> BTreeMap<String, String> {
+    let mut versions = BTreeMap::new();
+    let mut note = |kind: Kind, id: &str| {
+        if let Some(source) = library.source(kind, id) {
+            versions.insert(format!("{kind}/{id}"), source.version.to_string());
+        }
+    };
+    note(Kind::GradeScheme, dataset.scheme.as_str());
+    for policy in library.policies().values() {
+        if policy.object.resources.datasets.contains(&dataset.metadata.id) {
+            note(Kind::Policy, policy.metadata.id.as_str());
+        }
+    }
+    versions
+}
+
+fn no_document(dataset: &DatasetId) -> AppError {
+    PublicError::new(
+        Class::NotFound,
+        "dataset-not-found",
+        format!("there is no document of dataset `{dataset}` in force"),
+        format!("数据集 `{dataset}` 没有已发布的文档"),
+    )
+    .with_help(
+        "write one (`obscura dataset suggest FILE` drafts it) and publish it with `obscura policy publish`",
+        "请编写数据集文档（可用 `obscura dataset suggest FILE` 起草），并用 `obscura policy publish` 发布",
+    )
+    .into()
+}

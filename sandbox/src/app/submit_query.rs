@@ -1,0 +1,585 @@
+//! Use case: ask a question. The one function that every door calls: one guard, one audit trail, one kind of result.
+//!
+//! Order is everything here: the verdict is durable in the log before anything runs, and the sealed result is durable on
+//! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use datafusion::catalog::TableProvider;
+use jiff::Timestamp;
+use obscura_crypto::note::SignedNote;
+use obscura_policies::Text;
+use obscura_policies::document::Grant;
+use obscura_policies::evaluate::ManifestFacts;
+use obscura_policies::evaluate::Principal;
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::PersonRole;
+use obscura_query_guard::control::Release;
+use obscura_query_guard::plan::GuardedPlan;
+use serde_json::Value;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::app::authorise::must_be;
+use crate::app::installation::Installation;
+use crate::app::installation::RELEASE_SIGNER;
+use crate::app::library::grants_in_force;
+use crate::app::library::library;
+use crate::app::library::local_time;
+use crate::app::mask_keys::MaskKeys;
+use crate::app::records::Note;
+use crate::app::results;
+use crate::app::sealed;
+use crate::app::sealed::storage_failure;
+use crate::app::verdict::FindingView;
+use crate::app::verdict::Reviewed;
+use crate::app::verdict::Reviewer;
+use crate::app::verdict::Verdict;
+use crate::app::verdict::named_datasets;
+use crate::audit::Receipt;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::context::Caller;
+use crate::engine::EngineError;
+use crate::engine::EngineJob;
+use crate::engine::EngineLimits;
+use crate::engine::EngineProgress;
+use crate::engine::Executor;
+use crate::engine::InProcess;
+use crate::engine::sealed_table::SealedTable;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::error::PublicError;
+use crate::ids::JobId;
+use crate::jobs::ReceivedJob;
+use crate::jobs::RunningJob;
+use crate::jobs::store::NewJob;
+use crate::jobs::store::StagedResult;
+use crate::storage::SealedVersion;
+
+/// The one code of every failure while a query runs: what kind of failure it was may depend on the data.
+pub const EXECUTION_FAILED: &str = "execution-failed";
+/// The code of a job whose process died.
+pub const INTERRUPTED: &str = "interrupted";
+/// Longest sealed query text that stands in the event itself, in bytes before base64.
+const SEALED_QUERY_BYTES_MAX: usize = 40_000;
+
+/// A question.
+#[derive(Debug, Clone)]
+pub struct SubmitQuery {
+    /// The SQL.
+    pub sql: String,
+    /// Code of the one purpose it serves.
+    pub purpose: String,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub enum Submitted {
+    /// The statement was `EXPLAIN`: the verdict, nothing else, and no job.
+    Explained(Verdict),
+    /// A rule said no.
+    Refused {
+        /// The job.
+        job: JobId,
+        /// Why, and what would be admitted.
+        verdict: Verdict,
+    },
+    /// A protected result has left.
+    Released(Box<ReleasedQuery>),
+    /// Controls let nothing out.
+    Withheld {
+        /// The job.
+        job: JobId,
+    },
+    /// We broke.
+    Failed {
+        /// The job; the operator's log speaks of it by this name.
+        job: JobId,
+    },
+}
+
+/// A released result with everything that vouches for it.
+#[derive(Debug)]
+pub struct ReleasedQuery {
+    /// The job.
+    pub job: JobId,
+    /// How it was admitted.
+    pub verdict: Verdict,
+    /// The table.
+    pub batch: RecordBatch,
+    /// SHA-256 of the table as an Arrow stream.
+    pub sha256: String,
+    /// The signed release record.
+    pub release: String,
+    /// Index of the decision in the audit log.
+    pub decided_index: u64,
+    /// Index of the release in the audit log.
+    pub released_index: u64,
+}
+
+/// Everything a verdict rests on, besides the question itself.
+struct Ground {
+    library: Library,
+    principal: Principal,
+    grants: Vec<Grant>,
+    sealed: BTreeMap<DatasetId, SealedVersion>,
+    now: Timestamp,
+}
+
+/// A failure after the job exists: the operator learns what, the caller only that.
+struct Broken(AppError);
+
+impl<E: Into<AppError>> From<E> for Broken {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+/// Judges a question without running it: reads no data, makes no job.
+///
+/// # Errors
+/// Forbidden for all but analysts; failure when documents or manifests cannot be read.
+pub async fn explain_query(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+) -> Result<Verdict, AppError> {
+    must_be(caller, PersonRole::Analyst)?;
+    let ground = ground(installation, caller, &question.sql).await?;
+    Ok(match ground.review(installation, question) {
+        Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
+    })
+}
+
+/// Asks a question and waits for what comes of it.
+///
+/// # Errors
+/// Forbidden for all but analysts; failure when the question could not even be written down. Whatever goes wrong later
+/// is the job's end, not an error.
+pub async fn submit_query(
+    installation: &Installation,
+    caller: &Caller,
+    question: SubmitQuery,
+    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+) -> Result<Submitted, AppError> {
+    must_be(caller, PersonRole::Analyst)?;
+    let begun = Instant::now();
+    let ground = ground(installation, caller, &question.sql).await?;
+    let reviewed = ground.review(installation, &question);
+    let reviewed = match reviewed {
+        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Submitted::Explained(verdict)),
+        Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
+        other => other,
+    };
+    let job = receive(installation, caller, &question, &reviewed, &ground).await?;
+    let submitted = match reviewed {
+        Reviewed::Refused(verdict) => refuse(installation, job, verdict).await?,
+        Reviewed::Admitted { plan, policy, verdict, .. } => {
+            let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
+            run(
+                installation,
+                caller,
+                &ground,
+                job,
+                Admitted { plan: Arc::from(plan), keys, verdict },
+                progress,
+            )
+            .await?
+        }
+    };
+    until_next_step(begun, installation.settings().limits.completion_step).await;
+    Ok(submitted)
+}
+
+/// Opens again the result of a job of one's own: the same release, costing nothing.
+///
+/// # Errors
+/// Not found when there is no such released job of the caller; verification failed when it was tampered with.
+pub async fn fetch_result(
+    installation: &Installation,
+    caller: &Caller,
+    id: JobId,
+) -> Result<ReleasedQuery, AppError> {
+    let row = installation.jobs.job(id).await.during("find a job")?;
+    let row = row.filter(|row| row.person == caller.person().name.as_str()).ok_or_else(|| no_result(id))?;
+    let (Some(sha256), Some(key), Some(release)) = (row.result_sha256, row.result_key, row.release) else {
+        return Err(no_result(id));
+    };
+    let (Some(decided_index), Some(released_index)) = (row.decided_index, row.finished_index) else {
+        return Err(no_result(id));
+    };
+    // A row alone releases nothing: the log must say that this table was released.
+    let event = installation.audit.event(released_index).during("read the audit log")?;
+    let job = id.to_string();
+    let logged = event.detail.get("result_sha256").and_then(Value::as_str);
+    let is_this =
+        event.action == Action::ResultReleased.name() && event.correlation.as_deref() == Some(job.as_str());
+    if !is_this || logged != Some(sha256.as_str()) {
+        return Err(no_result(id));
+    }
+    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
+    let batch = results::open(installation, id, &key, &sha256)?;
+    let note = Note::new(Action::ResultDownloaded, ActorName::of(caller)).of_job(id);
+    installation.append_one(note).await?;
+    Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })
+}
+
+impl Ground {
+    fn review(&self, installation: &Installation, question: &SubmitQuery) -> Reviewed {
+        let time = local_time(self.now, &installation.settings().time_zone);
+        let reviewer = Reviewer { library: &self.library, principal: &self.principal, now: self.now, time };
+        let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
+        reviewer.review(&question.sql, &question.purpose, &self.grants, &facts)
+    }
+
+    fn is_sealed(&self, plan: &GuardedPlan) -> bool {
+        plan.scans().keys().all(|dataset| self.sealed.contains_key(dataset))
+    }
+}
+
+async fn ground(installation: &Installation, caller: &Caller, sql: &str) -> Result<Ground, AppError> {
+    let library = library(installation).await?;
+    let person = caller.person();
+    let department = person.department.as_deref().unwrap_or_default();
+    let principal = Principal {
+        person: person.name.to_string(),
+        roles: person.roles.clone(),
+        department: department.parse().during("read a person's department")?,
+        district: person
+            .district
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .during("read a person's district")?,
+    };
+    let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
+    let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
+    let mut sealed = BTreeMap::new();
+    for dataset in named_datasets(sql, &library) {
+        // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
+        if grants.iter().any(|grant| grant.dataset(&dataset).is_some())
+            && let Some(version) = sealed::open_newest(installation, &dataset).await?
+        {
+            sealed.insert(dataset, version);
+        }
+    }
+    Ok(Ground { library, principal, grants, sealed, now: installation.now() })
+}
+
+fn facts(version: &SealedVersion) -> ManifestFacts {
+    let manifest = version.manifest();
+    ManifestFacts {
+        clustered: version.is_clustered_whole(),
+        one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
+        unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
+    }
+}
+
+/// A job that has been taken in, and the receipt of its decision.
+struct Decided {
+    job: ReceivedJob,
+    receipt: Receipt,
+}
+
+/// Writes the job down and its decision into the log, before anything else happens.
+async fn receive(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+    reviewed: &Reviewed,
+    ground: &Ground,
+) -> Result<Decided, AppError> {
+    let id = JobId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a job")?;
+    let query = results::seal_query(installation, id, &question.sql)?;
+    let new = NewJob {
+        id,
+        person: caller.person().name.to_string(),
+        purpose: question.purpose.chars().take(64).collect(),
+        door: caller.door().name(),
+        received: ground.now,
+        sql_key: query.key.to_string(),
+    };
+    let purpose = new.purpose.clone();
+    let job = installation.jobs.receive(new).await.during("take a job in")?;
+    let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = reviewed;
+    let versions = ground.sealed.iter().map(
+        |(dataset, version)| json!({ "dataset": dataset.to_string(), "version": version.manifest().version }),
+    );
+    let text = if query.sealed.len() <= SEALED_QUERY_BYTES_MAX {
+        json!({ "sealed": STANDARD.encode(&query.sealed) })
+    } else {
+        json!({ "sealed_sha256": obscura_crypto::sha256_hex(&query.sealed) })
+    };
+    let note = Note::new(Action::QueryDecided, ActorName::of(caller))
+        .of_job(id)
+        .with("purpose", purpose)
+        .with("decision", verdict.decision.clone())
+        .with("codes", verdict.codes().into_iter().map(Value::from).collect::<Vec<_>>())
+        .with("datasets", versions.collect::<Vec<_>>())
+        .with("policy", serde_json::to_value(&verdict.policy).during("write a verdict")?)
+        .with("query", text);
+    let receipt = installation.append_one(note).await?;
+    Ok(Decided { job, receipt })
+}
+
+async fn refuse(
+    installation: &Installation,
+    decided: Decided,
+    verdict: Verdict,
+) -> Result<Submitted, AppError> {
+    let id = decided.job.id();
+    let code = verdict.findings.first().map_or("refused", |finding| finding.code.as_str());
+    let text = serde_json::to_string(&verdict).during("write a verdict")?;
+    let now = installation.now();
+    installation.jobs.refuse(decided.job, code, &text, &decided.receipt, now).await.during("refuse a job")?;
+    Ok(Submitted::Refused { job: id, verdict })
+}
+
+/// An admitted question, ready to run.
+struct Admitted {
+    plan: Arc<GuardedPlan>,
+    keys: MaskKeys,
+    verdict: Verdict,
+}
+
+async fn run(
+    installation: &Installation,
+    caller: &Caller,
+    ground: &Ground,
+    decided: Decided,
+    admitted: Admitted,
+    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+) -> Result<Submitted, AppError> {
+    let Admitted { plan, keys, verdict } = admitted;
+    let text = serde_json::to_string(&verdict).during("write a verdict")?;
+    let id = decided.job.id();
+    let job = installation.jobs.run(decided.job, &text, &decided.receipt).await.during("run a job")?;
+    let opened = open_tables(ground, installation, &plan);
+    let executed = match opened {
+        Ok((tables, unwrapped)) => {
+            let engine_job = EngineJob { plan: Arc::clone(&plan), tables, secrets: Some(Arc::new(keys)) };
+            let limits = installation.settings().limits;
+            let executor = InProcess::new(EngineLimits {
+                memory_bytes: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
+                seconds: limits.timeout.as_secs(),
+                partitions: limits.threads,
+            });
+            executor
+                .run(engine_job, progress)
+                .await
+                .map(|release| (release, unwrapped))
+                .map_err(engine_failure)
+        }
+        Err(error) => Err(Ended::Broken(error)),
+    };
+    match executed {
+        Ok((release, unwrapped)) => {
+            let context = Leaving { caller, ground, plan: &plan, verdict: &verdict, unwrapped };
+            match conclude(installation, &context, &job, &release).await {
+                Ok(concluded) => {
+                    let now = installation.now();
+                    let done = installation.jobs.release(job, &concluded.receipt, now).await;
+                    done.during("finish a job")?;
+                    Ok(Submitted::Released(Box::new(ReleasedQuery {
+                        job: id,
+                        verdict,
+                        batch: release.batch().clone(),
+                        sha256: concluded.sha256,
+                        release: concluded.record,
+                        decided_index: decided.receipt.index(),
+                        released_index: concluded.receipt.index(),
+                    })))
+                }
+                Err(Broken(error)) => fail(installation, id, &error).await,
+            }
+        }
+        Err(Ended::Withheld) => {
+            let note = Note::new(Action::ResultWithheld, ActorName::of(caller)).of_job(id);
+            let receipt = installation.append_one(note).await?;
+            installation
+                .jobs
+                .withhold(job, &receipt, installation.now())
+                .await
+                .during("withhold a result")?;
+            Ok(Submitted::Withheld { job: id })
+        }
+        Err(Ended::Broken(error)) => fail(installation, id, &error).await,
+    }
+}
+
+/// How a run ends without a release.
+enum Ended {
+    Withheld,
+    Broken(AppError),
+}
+
+fn engine_failure(error: EngineError) -> Ended {
+    let kind = match error {
+        EngineError::Withheld => return Ended::Withheld,
+        EngineError::OutOfMemory => "out of memory",
+        EngineError::TimedOut => "timed out",
+        EngineError::Recheck(what) => what,
+        EngineError::Failed(failure) => failure.kind(),
+    };
+    Ended::Broken(InternalError::of_kind("run a query", kind).into())
+}
+
+/// Opens the sealed datasets of a plan with the keys of its columns, and counts the keys.
+fn open_tables(
+    ground: &Ground,
+    installation: &Installation,
+    plan: &GuardedPlan,
+) -> Result<(BTreeMap<DatasetId, Arc<dyn TableProvider>>, usize), AppError> {
+    let mut tables: BTreeMap<DatasetId, Arc<dyn TableProvider>> = BTreeMap::new();
+    let mut unwrapped = 0;
+    for (dataset, columns) in plan.scans() {
+        let version = ground
+            .sealed
+            .get(dataset)
+            .ok_or_else(|| InternalError::of_kind("open a dataset", "not sealed"))?;
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let keys =
+            version.unwrap_keys(installation.keys.as_ref(), &columns).map_err(|e| storage_failure(&e))?;
+        unwrapped += keys.count();
+        let table = SealedTable::open(version, &keys, &columns).map_err(|e| storage_failure(&e))?;
+        tables.insert(dataset.clone(), Arc::new(table));
+    }
+    Ok((tables, unwrapped))
+}
+
+/// What is known when a result is about to leave.
+struct Leaving<'a> {
+    caller: &'a Caller,
+    ground: &'a Ground,
+    plan: &'a GuardedPlan,
+    verdict: &'a Verdict,
+    unwrapped: usize,
+}
+
+struct Concluded {
+    sha256: String,
+    record: String,
+    receipt: Receipt,
+}
+
+/// Seals the result, then logs its release: INVARIANT(no-receipt-no-result).
+async fn conclude(
+    installation: &Installation,
+    leaving: &Leaving<'_>,
+    job: &RunningJob,
+    release: &Release,
+) -> Result<Concluded, Broken> {
+    let id = job.id();
+    let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
+    let stored = results::store(installation, id, grade, release.batch())?;
+    let record = release_record(installation, leaving, id, &stored.sha256)?;
+    let staged =
+        StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
+    installation.jobs.stage_result(job, &staged).await.during("stage a result")?;
+    let note = |action| Note::new(action, ActorName::of(leaving.caller)).of_job(id);
+    let controls = serde_json::to_value(&leaving.verdict.controls).during("write the controls")?;
+    let receipts = installation
+        .append(vec![
+            (note(Action::QueryExecuted).with("keys_unwrapped", leaving.unwrapped), None),
+            (note(Action::OutputChecked).with("controls", controls), None),
+            (
+                note(Action::ResultReleased)
+                    .with("result_sha256", stored.sha256.clone())
+                    .with("release_sha256", obscura_crypto::sha256_hex(record.as_bytes())),
+                None,
+            ),
+        ])
+        .await?;
+    let receipt = receipts
+        .into_iter()
+        .last()
+        .ok_or_else(|| InternalError::of_kind("release a result", "no receipt"))?;
+    Ok(Concluded { sha256: stored.sha256, record, receipt })
+}
+
+/// The signed record of what was released, under which controls, from which versions.
+fn release_record(
+    installation: &Installation,
+    leaving: &Leaving<'_>,
+    job: JobId,
+    sha256: &str,
+) -> Result<String, AppError> {
+    let datasets = leaving.plan.scans().keys().filter_map(|dataset| {
+        let manifest = leaving.ground.sealed.get(dataset)?.manifest();
+        Some(json!({ "id": dataset.to_string(), "version": manifest.version }))
+    });
+    let record = json!({
+        "format": "obscura-release/1",
+        "job": job.to_string(),
+        "person": leaving.caller.person().name.as_str(),
+        "asked_at": leaving.ground.now.to_string(),
+        "result_sha256": sha256,
+        "output": leaving.verdict.output,
+        "controls": leaving.verdict.controls,
+        "policy": leaving.verdict.policy,
+        "datasets": datasets.collect::<Vec<_>>(),
+        "audit_log": installation.audit.verifier().name(),
+    });
+    let text = serde_json_canonicalizer::to_string(&record).during("write a release record")?;
+    let signer = installation.keys.signer(RELEASE_SIGNER).during("take the key of releases")?;
+    let note = SignedNote::sign(&format!("{text}\n"), &signer).during("sign a release record")?;
+    Ok(note.to_string())
+}
+
+/// Ends a job that broke; the caller learns nothing but that.
+async fn fail(installation: &Installation, job: JobId, error: &AppError) -> Result<Submitted, AppError> {
+    let internal = match error {
+        AppError::Internal(internal) => internal,
+        AppError::Public(public) => &InternalError::of_kind("run a query", public.code()),
+    };
+    installation.note(&job.to_string(), internal);
+    fail_job(installation, job, EXECUTION_FAILED).await?;
+    Ok(Submitted::Failed { job })
+}
+
+/// Ends a job as failed, with its event.
+pub(crate) async fn fail_job(
+    installation: &Installation,
+    job: JobId,
+    code: &'static str,
+) -> Result<(), AppError> {
+    let program = ActorName::program(crate::context::Door::CommandLine);
+    let note = Note::new(Action::JobFailed, program).of_job(job).with("code", code);
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.fail(job, code, &receipt, installation.now()).await.during("fail a job")
+}
+
+/// Rounds the time an answer takes up to the next step, so that small differences in work do not show.
+async fn until_next_step(begun: Instant, step: Duration) {
+    let step_ms = step.as_millis().max(1);
+    let steps = begun.elapsed().as_millis() / step_ms + 1;
+    let rounded = u64::try_from(steps.saturating_mul(step_ms)).unwrap_or(u64::MAX);
+    tokio::time::sleep_until(begun + Duration::from_millis(rounded)).await;
+}
+
+fn never_sealed() -> Verdict {
+    let message =
+        Text::new("the dataset has a document but was never sealed", "该数据集已有文档，但尚未封存");
+    let help = Text::new("its department seals it with `obscura seal`", "须由所属部门用 `obscura seal` 封存");
+    Verdict::refused(vec![FindingView::plain("dataset-not-sealed", message, Some(help))])
+}
+
+fn no_result(job: JobId) -> AppError {
+    PublicError::new(
+        Class::NotFound,
+        "result-not-found",
+        format!("there is no released result `{job}` of yours"),
+        format!("您没有已发布的结果 `{job}`"),
+    )
+    .into()
+}

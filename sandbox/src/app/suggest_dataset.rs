@@ -1,0 +1,211 @@
+//! Use case: draft a dataset's document from an unlabelled file, for a steward to read, correct and publish.
+//! Nothing is sealed or stored; values are looked at in memory and appear nowhere.
+
+use obscura_policies::Text;
+use obscura_policies::document::ApiVersion;
+use obscura_policies::document::Column;
+use obscura_policies::document::Dataset;
+use obscura_policies::document::DatasetKind;
+use obscura_policies::document::Document;
+use obscura_policies::document::Metadata;
+use obscura_policies::document::Opening;
+use obscura_policies::document::Range;
+use obscura_policies::document::Sharing;
+use obscura_policies::document::Unit;
+use obscura_policies::document::Update;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::PersonRole;
+use obscura_policies::vocabulary::is_sql_name;
+
+use crate::app::authorise::must_be;
+use crate::app::suggest_dataset::detect::Guess;
+use crate::app::suggest_dataset::detect::guess;
+use crate::app::suggest_dataset::sample::Sample;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::PublicError;
+use crate::storage::Input;
+
+mod detect;
+mod sample;
+
+/// The scheme whose words a draft uses.
+const SCHEME: &str = "db33t2351-2021";
+
+/// A drafted document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuggestedDataset {
+    /// The document as YAML.
+    pub yaml: String,
+    /// Why each column was drafted as it was.
+    pub columns: Vec<SuggestedColumn>,
+}
+
+/// One column of a draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuggestedColumn {
+    /// Name in SQL.
+    pub name: String,
+    /// Type.
+    pub data_type: String,
+    /// Meaning, if one was found.
+    pub semantic: Option<String>,
+    /// Role.
+    pub role: String,
+    /// Grade.
+    pub grade: String,
+    /// Why.
+    pub reason: Text,
+}
+
+/// Drafts a document from the beginning of a file.
+///
+/// # Errors
+/// Forbidden for all but stewards; usage when the file cannot be read or its columns have no usable names.
+pub fn suggest_dataset(caller: &Caller, input: Input, id: DatasetId) -> Result<SuggestedDataset, AppError> {
+    must_be(caller, PersonRole::Steward)?;
+    let sample = Sample::read(input).map_err(|_| {
+        PublicError::new(Class::Usage, "input-unreadable", "the file cannot be read", "无法读取该文件")
+            .with_help("formats are csv, ndjson, parquet and arrow", "支持 csv、ndjson、parquet 和 arrow")
+    })?;
+    let mut columns = Vec::new();
+    let mut units: Vec<Unit> = Vec::new();
+    let mut reasons = Vec::new();
+    for (number, column) in sample.columns.iter().enumerate() {
+        let guess = guess(column);
+        let drafted = draft(&column.name, number, &guess)?;
+        if let Some(kind) = guess.unit
+            && units.iter().all(|unit| unit.kind.as_str() != kind)
+        {
+            let kind = kind.parse().during("name a unit")?;
+            units.push(Unit { kind, column: drafted.name.clone(), protects: true, reason: None });
+        }
+        reasons.push(SuggestedColumn {
+            name: drafted.name.to_string(),
+            data_type: drafted.data_type.to_string(),
+            semantic: guess.semantic.map(str::to_owned),
+            role: drafted.role.to_string(),
+            grade: format!("L{}", guess.level),
+            reason: guess.reason.clone(),
+        });
+        columns.push(drafted);
+    }
+    demote_second_keys(&mut columns, &units);
+    let dataset = Dataset {
+        api_version: ApiVersion,
+        kind: DatasetKind,
+        metadata: Metadata { title: Text::new(id.name(), id.name()), id: id.clone(), version: 1 },
+        department: id.department().parse().during("name a department")?,
+        scheme: SCHEME.parse().during("name a scheme")?,
+        membership: None,
+        units,
+        layout: None,
+        opening: Opening::Limited,
+        sharing: Sharing::Conditional,
+        update: Update::Irregular,
+        collection: None,
+        tags: Vec::new(),
+        description: None,
+        columns,
+    };
+    let yaml = Document::Dataset(Box::new(dataset)).to_yaml().during("write a draft")?;
+    Ok(SuggestedDataset { yaml, columns: reasons })
+}
+
+fn draft(name: &str, number: usize, guess: &Guess) -> Result<Column, AppError> {
+    let sql_name = sql_name(name, number);
+    let title = (sql_name != name).then(|| Text::new(name, name));
+    Ok(Column {
+        name: sql_name.parse().during("name a column")?,
+        title,
+        data_type: guess.data_type,
+        scale: guess.scale,
+        role: guess.role,
+        grade: Some(format!("L{}", guess.level)),
+        semantic: guess.semantic.map(str::parse).transpose().during("name a meaning")?,
+        range: guess.range.map(|(low, high)| Range(low, high)),
+        bins: None,
+        domain: None,
+        coded: guess.coded,
+    })
+}
+
+/// A second column of the same kind of key (a spouse, a guardian) identifies somebody else: it is no unit key of the row.
+fn demote_second_keys(columns: &mut [Column], units: &[Unit]) {
+    use obscura_policies::vocabulary::Role;
+    for column in columns {
+        if column.role == Role::UnitKey && units.iter().all(|unit| unit.column != column.name) {
+            column.role = Role::Identifier;
+        }
+    }
+}
+
+/// A name that SQL reads without quotes; the original stays as the column's title, so that sealing finds it.
+fn sql_name(name: &str, number: usize) -> String {
+    let mut lower = String::new();
+    for c in name.trim().to_lowercase().chars() {
+        let c = if c.is_ascii_alphanumeric() { c } else { '_' };
+        if !(c == '_' && lower.ends_with('_')) {
+            lower.push(c);
+        }
+    }
+    let lower = lower.trim_matches('_').to_owned();
+    if is_sql_name(&lower) { lower } else { format!("column_{}", number + 1) }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use obscura_policies::library::Library;
+    use obscura_policies::parse::parse_documents;
+
+    use super::*;
+    use crate::clock::SteppedClock;
+    use crate::clock::SystemRandom;
+    use crate::context::Door;
+    use crate::context::Person;
+    use crate::ids::PersonId;
+
+    fn caller(role: PersonRole) -> Caller {
+        let person = Person {
+            id: PersonId::new(&SteppedClock::at_second(1), &SystemRandom).unwrap(),
+            name: "shen".parse().unwrap(),
+            department: Some("hz-health".to_owned()),
+            district: None,
+            roles: BTreeSet::from([role]),
+        };
+        Caller::authenticated(person, Door::CommandLine)
+    }
+
+    fn file() -> Input {
+        let csv =
+            "身份证号,Visit-Date,cost\n11010519491231002X,2021/2/3,1.50\n350627199711275419,2021/2/4,2.00\n";
+        Input::Stream(Box::new(csv.as_bytes()))
+    }
+
+    #[test]
+    fn draft_is_a_valid_document_and_holds_no_value() {
+        let id: DatasetId = "hz-health.visits".parse().unwrap();
+        let drafted = suggest_dataset(&caller(PersonRole::Steward), file(), id).unwrap();
+        assert!(!drafted.yaml.contains("11010519491231002X"), "{}", drafted.yaml);
+        let documents = parse_documents("draft", &drafted.yaml).unwrap();
+        let department = "api_version: obscura/v1\nkind: Department\nmetadata: {id: hz-health, version: 1, title: {en: Health, zh: 卫健}}\nlevel: department\n";
+        let mut all = parse_documents("department", department).unwrap();
+        all.extend(documents);
+        let library = Library::from_located(all).unwrap();
+        let dataset = library.datasets().values().next().unwrap();
+        assert_eq!(dataset.units.len(), 1);
+        let names: Vec<String> = dataset.columns.iter().map(|column| column.name.to_string()).collect();
+        assert_eq!(names, ["column_1", "visit_date", "cost"]);
+    }
+
+    #[test]
+    fn only_stewards_draft() {
+        let id: DatasetId = "hz-health.visits".parse().unwrap();
+        assert!(suggest_dataset(&caller(PersonRole::Analyst), file(), id).is_err());
+    }
+}

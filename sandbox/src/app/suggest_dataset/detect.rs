@@ -1,0 +1,327 @@
+//! What a column seems to hold, from its name and values: type, meaning, role and grade.
+//! A detector raises a grade and never lowers one: what nothing is known of keeps the careful default.
+
+use std::collections::BTreeSet;
+
+use obscura_policies::Text;
+use obscura_policies::document::TypeWord;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::identifiers::half_width;
+use obscura_policies::identifiers::is_mobile;
+use obscura_policies::identifiers::is_resident_id;
+use obscura_policies::identifiers::is_resident_id_15;
+use obscura_policies::identifiers::luhn_check;
+use obscura_policies::identifiers::uscc_check;
+use obscura_policies::vocabulary::Role;
+
+use super::sample::SampleColumn;
+
+/// Share of the values that must look like something for the column to be taken for it, in percent.
+const SHARE_MIN: usize = 90;
+/// Numbers with fewer distinct values are taken for codes.
+const MEASURE_DISTINCT_MIN: usize = 20;
+
+/// What a column seems to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Guess {
+    pub(super) data_type: TypeWord,
+    pub(super) scale: Option<u8>,
+    pub(super) semantic: Option<&'static str>,
+    pub(super) role: Role,
+    /// Place on the grade ladder.
+    pub(super) level: u8,
+    /// The unit whose key it seems to be.
+    pub(super) unit: Option<&'static str>,
+    pub(super) range: Option<(Fixed, Fixed)>,
+    pub(super) coded: bool,
+    pub(super) reason: Text,
+}
+
+/// Guesses what a column holds.
+pub(super) fn guess(column: &SampleColumn) -> Guess {
+    let values: Vec<String> = column.values.iter().flatten().map(|value| half_width(value)).collect();
+    let plain = plain_guess(&values);
+    let known = by_value(&values).or_else(|| by_name(&column.name, &plain));
+    match known {
+        None => plain,
+        // Never below the careful default, whatever a detector says.
+        Some(found) => Guess { level: found.level.max(plain.level), ..found },
+    }
+}
+
+/// The careful default: type from the values, grade L3, nothing more claimed than that.
+fn plain_guess(values: &[String]) -> Guess {
+    let (data_type, scale) = type_of(values);
+    let distinct = values.iter().collect::<BTreeSet<_>>().len();
+    let is_number = matches!(data_type, TypeWord::Int | TypeWord::Decimal | TypeWord::Float);
+    let is_measure = is_number && distinct > MEASURE_DISTINCT_MIN;
+    let is_unique = values.len() > 100 && distinct * 100 >= values.len() * 99;
+    let (role, reason) = if is_unique && !is_number {
+        (Role::Identifier, Text::new("almost every value occurs once", "几乎每个值都只出现一次"))
+    } else if is_measure {
+        (Role::Measure, Text::new("a number with many values", "取值很多的数值"))
+    } else {
+        (Role::Dimension, Text::new("nothing in particular was found", "未发现特殊含义"))
+    };
+    let range = is_measure.then(|| range_of(values)).flatten();
+    Guess { data_type, scale, semantic: None, role, level: 3, unit: None, range, coded: false, reason }
+}
+
+/// What most values look like, by form and check digit.
+fn by_value(values: &[String]) -> Option<Guess> {
+    let most = |looks_like: fn(&str) -> bool| {
+        let count = values.iter().filter(|value| looks_like(value)).count();
+        !values.is_empty() && count * 100 >= values.len() * SHARE_MIN
+    };
+    let text = |semantic, role, level, en: &str, zh: &str| Guess {
+        data_type: TypeWord::Text,
+        scale: None,
+        semantic: Some(semantic),
+        role,
+        level,
+        unit: None,
+        range: None,
+        coded: false,
+        reason: Text::new(en, zh),
+    };
+    if most(|value| is_resident_id(value) || is_resident_id_15(value)) {
+        let found = text(
+            "resident_id",
+            Role::UnitKey,
+            3,
+            "resident identity numbers with valid check characters",
+            "居民身份证号，校验码有效",
+        );
+        return Some(Guess { unit: Some("resident"), ..found });
+    }
+    if most(uscc_check) {
+        let found = text(
+            "uscc",
+            Role::UnitKey,
+            3,
+            "unified social credit codes with valid check characters",
+            "统一社会信用代码，校验码有效",
+        );
+        return Some(Guess { unit: Some("enterprise"), ..found });
+    }
+    if most(is_mobile) {
+        return Some(text("mobile", Role::Identifier, 3, "mobile numbers", "手机号码"));
+    }
+    if most(|value| (16..=19).contains(&value.len()) && luhn_check(value)) {
+        return Some(text(
+            "bank_card",
+            Role::Identifier,
+            4,
+            "card numbers with valid Luhn digits",
+            "银行卡号，Luhn 校验有效",
+        ));
+    }
+    if most(is_plate) {
+        return Some(text("plate", Role::Identifier, 3, "number plates", "车牌号"));
+    }
+    if most(is_icd10) {
+        let found = text("icd10", Role::Sensitive, 3, "codes of diagnoses (ICD-10)", "诊断编码（ICD-10）");
+        return Some(Guess { coded: true, ..found });
+    }
+    None
+}
+
+/// What the column's name says, in English or Chinese.
+fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
+    let name = name.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let is_number = matches!(plain.data_type, TypeWord::Int | TypeWord::Decimal | TypeWord::Float);
+    let is_date = matches!(plain.data_type, TypeWord::Date | TypeWord::Timestamp);
+    let found = |semantic, role, level| Guess {
+        semantic: Some(semantic),
+        role,
+        level,
+        reason: Text::new("the column's name says so", "字段名称如此"),
+        ..plain.clone()
+    };
+    if says(&["diagnos", "disease", "诊断", "疾病"]) {
+        return Some(Guess { semantic: None, ..found("icd10", Role::Sensitive, 3) });
+    }
+    if is_date && says(&["birth", "出生"]) {
+        return Some(found("birth_date", Role::QuasiIdentifier, 3));
+    }
+    if is_number
+        && says(&["amount", "fee", "cost", "salary", "income", "price", "金额", "费用", "收入", "工资"])
+    {
+        return Some(found("money", Role::Measure, 3));
+    }
+    if !is_number && !is_date && (name == "name" || says(&["full_name", "姓名"])) {
+        return Some(found("name", Role::Identifier, 3));
+    }
+    if !is_number && says(&["address", "地址", "住址"]) {
+        return Some(found("address", Role::QuasiIdentifier, 3));
+    }
+    if says(&["remark", "note", "comment", "备注", "说明"]) && plain.data_type == TypeWord::Text {
+        return Some(found("free_text", Role::Identifier, 3));
+    }
+    if says(&["age", "sex", "gender", "race", "zip", "年龄", "性别", "民族", "邮编"]) {
+        let reason = Text::new("narrows down who somebody is", "可用于缩小人员范围");
+        return Some(Guess { role: Role::QuasiIdentifier, reason, ..plain.clone() });
+    }
+    None
+}
+
+fn type_of(values: &[String]) -> (TypeWord, Option<u8>) {
+    let all = |is: fn(&str) -> bool| !values.is_empty() && values.iter().all(|value| is(value));
+    // A leading zero means a code, which stays text.
+    let is_code = |value: &String| {
+        value.len() > 1 && value.starts_with('0') && value.bytes().all(|b| b.is_ascii_digit())
+    };
+    if values.iter().any(is_code) {
+        return (TypeWord::Text, None);
+    }
+    if all(|value| value.parse::<i64>().is_ok()) {
+        return (TypeWord::Int, None);
+    }
+    if all(|value| value.parse::<Fixed>().is_ok()) {
+        let places = |value: &String| value.split_once('.').map_or(0, |(_, places)| places.len());
+        let scale = values.iter().map(places).max().unwrap_or(0).min(6);
+        return (TypeWord::Decimal, u8::try_from(scale).ok());
+    }
+    if all(|value| value.parse::<f64>().is_ok_and(f64::is_finite)) {
+        return (TypeWord::Float, None);
+    }
+    if all(is_date) {
+        return (TypeWord::Date, None);
+    }
+    if all(|value| value.split_once([' ', 'T']).is_some_and(|(day, time)| is_date(day) && time.contains(':')))
+    {
+        return (TypeWord::Timestamp, None);
+    }
+    if all(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "false")) {
+        return (TypeWord::Bool, None);
+    }
+    (TypeWord::Text, None)
+}
+
+fn is_date(value: &str) -> bool {
+    let parts: Vec<&str> = value.split(['-', '/']).collect();
+    let number = |text: &&str| text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
+    match parts.as_slice() {
+        [year, month, day] if year.len() == 4 && parts.iter().all(number) => {
+            let of = |text: &str| text.parse::<u8>().unwrap_or(0);
+            year.parse()
+                .is_ok_and(|year| obscura_policies::day::Day::from_ymd(year, of(month), of(day)).is_some())
+        }
+        _ => false,
+    }
+}
+
+/// The smallest and largest value, widened to a round number, so that the document does not give away the extremes.
+fn range_of(values: &[String]) -> Option<(Fixed, Fixed)> {
+    let numbers: Vec<f64> = values.iter().filter_map(|value| value.parse().ok()).collect();
+    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let low = if least >= 0.0 { 0.0 } else { -wider(-least) };
+    Some((Fixed::from_f64(low)?, Fixed::from_f64(wider(most.max(0.0)))?))
+}
+
+/// The next of 1, 2, 5 times a power of ten that leaves room above.
+fn wider(value: f64) -> f64 {
+    let mut step = 1.0;
+    while step < value * 1.2 && step < 1e15 {
+        step *= if step.log10().fract().abs() < 1e-9 {
+            2.0
+        } else if (step / 2.0).log10().fract().abs() < 1e-9 {
+            2.5
+        } else {
+            2.0
+        };
+    }
+    step
+}
+
+fn is_plate(value: &str) -> bool {
+    let mut characters = value.chars();
+    let province = characters
+        .next()
+        .is_some_and(|c| "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼".contains(c));
+    let office = characters.next().is_some_and(|c| c.is_ascii_uppercase());
+    let rest: Vec<char> = characters.collect();
+    province && office && matches!(rest.len(), 5 | 6) && rest.iter().all(char::is_ascii_alphanumeric)
+}
+
+fn is_icd10(value: &str) -> bool {
+    let mut bytes = value.bytes();
+    let letter = bytes.next().is_some_and(|b| b.is_ascii_uppercase());
+    let digits =
+        bytes.next().is_some_and(|b| b.is_ascii_digit()) && bytes.next().is_some_and(|b| b.is_ascii_digit());
+    let rest: Vec<u8> = bytes.collect();
+    let detail = match rest.split_first() {
+        None => true,
+        Some((b'.', detail)) => {
+            !detail.is_empty() && detail.len() <= 4 && detail.iter().all(u8::is_ascii_alphanumeric)
+        }
+        Some(_) => false,
+    };
+    letter && digits && detail
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    fn guess_of(name: &str, values: &[&str]) -> Guess {
+        let values = values.iter().map(|value| Some((*value).to_owned())).collect();
+        guess(&SampleColumn { name: name.to_owned(), values })
+    }
+
+    #[test]
+    fn identity_numbers_and_credit_codes_are_unit_keys_of_their_kind() {
+        let resident = guess_of("x", &["11010519491231002X", "350627199711275419"]);
+        assert_eq!(
+            (resident.semantic, resident.unit, resident.role),
+            (Some("resident_id"), Some("resident"), Role::UnitKey)
+        );
+        let firm = guess_of("x", &["91330100799655058B", "914403001922038216"]);
+        assert_eq!((firm.semantic, firm.unit), (Some("uscc"), Some("enterprise")));
+    }
+
+    #[test]
+    fn numbers_with_one_wrong_check_character_are_no_identity_numbers() {
+        let guess = guess_of("x", &["110105194912310021", "350627199711275418"]);
+        assert_ne!(guess.semantic, Some("resident_id"));
+    }
+
+    #[test]
+    fn nothing_is_ever_suggested_below_the_careful_default() {
+        for (name, values) in [
+            ("anything", vec!["a", "b"]),
+            ("sex", vec!["F", "M"]),
+            ("visited", vec!["2021/2/3"]),
+            ("card", vec!["4111111111111111"]),
+            ("empty", vec![]),
+        ] {
+            assert!(guess_of(name, &values).level >= 3, "{name}");
+        }
+        assert_eq!(guess_of("card", &["4111111111111111"]).level, 4);
+    }
+
+    #[test]
+    fn types_follow_the_values_and_codes_with_leading_zeros_stay_text() {
+        assert_eq!(guess_of("x", &["1", "2"]).data_type, TypeWord::Int);
+        let decimal = guess_of("x", &["1.5", "2.25"]);
+        assert_eq!((decimal.data_type, decimal.scale), (TypeWord::Decimal, Some(2)));
+        assert_eq!(guess_of("x", &["2021/2/3", "2021-12-31"]).data_type, TypeWord::Date);
+        assert_eq!(guess_of("x", &["2021-02-03 10:00:00"]).data_type, TypeWord::Timestamp);
+        assert_eq!(guess_of("x", &["007", "010"]).data_type, TypeWord::Text);
+        assert_eq!(guess_of("x", &["２０２１"]).data_type, TypeWord::Int, "full-width digits");
+    }
+
+    #[test]
+    fn range_is_rounder_and_wider_than_the_extremes() {
+        let values: Vec<String> = (0..60).map(|n| (n * 17).to_string()).collect();
+        let texts: Vec<&str> = values.iter().map(String::as_str).collect();
+        let (low, high) = guess_of("cost", &texts).range.unwrap();
+        assert_eq!((low.to_string(), high.to_string()), ("0".to_owned(), "2000".to_owned()));
+        for (value, wide) in [(0.0, 1.0), (1.0, 2.0), (4.0, 5.0), (5.0, 10.0), (99.0, 200.0)] {
+            assert!((wider(value) - wide).abs() < 1e-9, "{value}: {}", wider(value));
+        }
+    }
+}

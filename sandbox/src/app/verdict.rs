@@ -1,0 +1,339 @@
+//! The verdict: what the policies and the guard say of one question, as every door shows it.
+//! A format we keep (HTTP API, job record, command line). It reads no data and holds no value, count or hidden name.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use datafusion_sql::parser::DFParserBuilder;
+use datafusion_sql::resolve::resolve_table_references;
+use datafusion_sql::sqlparser::dialect::GenericDialect;
+use jiff::Timestamp;
+use obscura_policies::Text;
+use obscura_policies::day::LocalTime;
+use obscura_policies::document::Grant;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::evaluate::ManifestFacts;
+use obscura_policies::evaluate::PolicyRefusal;
+use obscura_policies::evaluate::Principal;
+use obscura_policies::evaluate::RefusalCode;
+use obscura_policies::evaluate::effective;
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::finding::Finding;
+use obscura_query_guard::finding::SqlSpan;
+use obscura_query_guard::guard::Decision;
+use obscura_query_guard::guard::Guard;
+use obscura_query_guard::plan::Cost;
+use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::statement::Statement;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Deepest recursion of the parser when it only looks for names; the guard's own limits are stricter.
+const RECURSION_MAX: usize = 320;
+
+/// What is said of one question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `admitted` or `refused`.
+    pub decision: String,
+    /// Every reason for a refusal.
+    pub findings: Vec<FindingView>,
+    /// Questions that come close and would be admitted.
+    pub rewrites: Vec<RewriteView>,
+    /// How each output column is treated.
+    pub output: Vec<OutputView>,
+    /// The controls that cells must pass.
+    pub controls: Option<ControlsView>,
+    /// What it costs of a privacy budget; no control of this version draws on one.
+    pub budget: Option<String>,
+    /// `S`, `M` or `L`, from the question's shape alone.
+    pub cost: Option<String>,
+    /// The documents it rests on.
+    pub policy: Vec<SourceView>,
+}
+
+/// One reason for a refusal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FindingView {
+    /// Stable code.
+    pub code: String,
+    /// Always `error`.
+    pub severity: String,
+    /// Where in the SQL.
+    pub span: Option<SpanView>,
+    /// The rule, in one sentence.
+    pub message: Text,
+    /// What would be accepted.
+    pub help: Option<Text>,
+    /// Names the analyst wrote.
+    pub params: BTreeMap<String, String>,
+    /// Where the rule is explained.
+    pub docs: String,
+}
+
+/// A place in the SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanView {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+/// A question that would be admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewriteView {
+    /// The question.
+    pub sql: String,
+    /// What was changed.
+    pub title: Text,
+    /// Always `admitted`: the same guard has said so.
+    pub decision: String,
+}
+
+/// One output column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputView {
+    /// Name.
+    pub name: String,
+    /// Arrow type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Controls applied, in order.
+    pub treatment: Vec<String>,
+}
+
+/// The controls of all stages, the strictest of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlsView {
+    /// Fewest subjects a cell rests on.
+    pub subjects_min: u32,
+    /// Largest share of the largest contributors, in thousandths.
+    pub dominance_share_max_permille: Option<u16>,
+    /// The p% rule.
+    pub dominance_p_percent: Option<u16>,
+    /// What counts are rounded to.
+    pub rounding: Option<u32>,
+}
+
+/// A document that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceView {
+    /// Identifier.
+    pub id: String,
+    /// Version.
+    pub version: u32,
+    /// SHA-256 of its canonical form.
+    pub sha256: String,
+}
+
+/// Policies and one person at one moment, ready to judge questions.
+pub(crate) struct Reviewer<'a> {
+    pub(crate) library: &'a Library,
+    pub(crate) principal: &'a Principal,
+    pub(crate) now: Timestamp,
+    pub(crate) time: LocalTime,
+}
+
+/// What came of judging a question.
+pub(crate) enum Reviewed {
+    /// It may run as this plan.
+    Admitted {
+        /// The plan.
+        plan: Box<GuardedPlan>,
+        /// What it was judged by.
+        policy: EffectivePolicy,
+        /// The verdict.
+        verdict: Verdict,
+        /// The statement was `EXPLAIN`: only the verdict was asked for.
+        explain_only: bool,
+    },
+    /// It may not.
+    Refused(Verdict),
+}
+
+impl Reviewer<'_> {
+    /// Judges a question: first what the grants and policies give, then what the guard makes of it.
+    pub(crate) fn review(
+        &self,
+        sql: &str,
+        purpose: &str,
+        grants: &[Grant],
+        manifests: &BTreeMap<DatasetId, ManifestFacts>,
+    ) -> Reviewed {
+        let allowed = |datasets: &[DatasetId]| {
+            effective(self.library, self.principal, purpose, grants, datasets, manifests, self.time)
+        };
+        // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
+        let mut datasets: Vec<DatasetId> = named_datasets(sql, self.library).into_iter().collect();
+        datasets.retain(|id| {
+            !matches!(allowed(std::slice::from_ref(id)), Err(refusal) if refusal.code == RefusalCode::DatasetNotFound)
+        });
+        let policy = match allowed(&datasets) {
+            Ok(policy) => policy,
+            Err(refusal) => return Reviewed::Refused(Verdict::refused_by_policy(&refusal)),
+        };
+        let now = DateTime::from_timestamp_millis(self.now.as_millisecond()).unwrap_or_default();
+        let verdict = Guard::new(&policy, now, self.time.day).review(sql);
+        let sources = verdict
+            .policy
+            .iter()
+            .map(|s| SourceView { id: s.id.clone(), version: s.version, sha256: s.sha256.clone() })
+            .collect();
+        match verdict.decision {
+            Decision::Admitted(plan) => {
+                let report = Verdict::admitted(&plan, sources);
+                let explain_only = verdict.explain;
+                Reviewed::Admitted { plan, policy, verdict: report, explain_only }
+            }
+            Decision::Refused { findings, rewrites } => {
+                let rewrites = rewrites
+                    .into_iter()
+                    .map(|r| RewriteView { sql: r.sql, title: r.title, decision: "admitted".to_owned() })
+                    .collect();
+                let findings = findings.iter().map(FindingView::of).collect();
+                Reviewed::Refused(Verdict { rewrites, policy: sources, ..Verdict::refused(findings) })
+            }
+        }
+    }
+}
+
+impl Verdict {
+    /// Says whether the question may run.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.decision == "admitted"
+    }
+
+    /// The codes of all findings, each once, for the audit log.
+    #[must_use]
+    pub fn codes(&self) -> BTreeSet<&str> {
+        self.findings.iter().map(|finding| finding.code.as_str()).collect()
+    }
+
+    /// A refusal with nothing but its reasons.
+    #[must_use]
+    pub(crate) fn refused(findings: Vec<FindingView>) -> Self {
+        Self {
+            decision: "refused".to_owned(),
+            findings,
+            rewrites: Vec::new(),
+            output: Vec::new(),
+            controls: None,
+            budget: None,
+            cost: None,
+            policy: Vec::new(),
+        }
+    }
+
+    fn refused_by_policy(refusal: &PolicyRefusal) -> Self {
+        Self::refused(vec![FindingView::plain(
+            refusal.code.as_str(),
+            refusal.message.clone(),
+            refusal.help.clone(),
+        )])
+    }
+
+    fn admitted(plan: &GuardedPlan, policy: Vec<SourceView>) -> Self {
+        let output = plan.treatments().iter().map(|treatment| OutputView {
+            name: treatment.column.clone(),
+            data_type: treatment.data_type.to_string(),
+            treatment: treatment.controls.iter().map(|control| (*control).to_owned()).collect(),
+        });
+        let cost = match plan.cost() {
+            Cost::S => "S",
+            Cost::M => "M",
+            Cost::L => "L",
+        };
+        Self {
+            decision: "admitted".to_owned(),
+            findings: Vec::new(),
+            rewrites: Vec::new(),
+            output: output.collect(),
+            controls: ControlsView::of(plan),
+            budget: None,
+            cost: Some(cost.to_owned()),
+            policy,
+        }
+    }
+}
+
+impl FindingView {
+    /// A finding without place or names.
+    pub(crate) fn plain(code: &str, message: Text, help: Option<Text>) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity: "error".to_owned(),
+            span: None,
+            message,
+            help,
+            params: BTreeMap::new(),
+            docs: docs(code),
+        }
+    }
+
+    fn of(finding: &Finding) -> Self {
+        let code = finding.code.slug();
+        Self {
+            span: finding.span.map(SpanView::of),
+            params: finding.params.iter().map(|(role, name)| ((*role).to_owned(), name.clone())).collect(),
+            ..Self::plain(code, finding.code.rule(), finding.help.clone())
+        }
+    }
+}
+
+impl SpanView {
+    fn of(span: SqlSpan) -> Self {
+        Self { line: span.line, column: span.column, start: span.start, end: span.end }
+    }
+}
+
+impl ControlsView {
+    /// The strictest of each control over all stages; none when everything read is open.
+    fn of(plan: &GuardedPlan) -> Option<Self> {
+        let classes = plan.stages().iter().flat_map(|stage| stage.classes());
+        let subjects_min = classes.map(|class| class.subjects_min).max()?;
+        let dominance = plan.stages().iter().filter_map(|stage| stage.controls().dominance);
+        let share = dominance.clone().map(|rule| rule.share_max_permille).min();
+        Some(Self {
+            subjects_min,
+            dominance_share_max_permille: share,
+            dominance_p_percent: dominance.map(|rule| rule.p_percent).max(),
+            rounding: plan.stages().iter().filter_map(|stage| stage.controls().rounding).max(),
+        })
+    }
+}
+
+fn docs(code: &str) -> String {
+    format!("/docs/refusals/{code}")
+}
+
+/// The datasets in force that a question names, without saying anything about the others.
+pub(crate) fn named_datasets(sql: &str, library: &Library) -> BTreeSet<DatasetId> {
+    // The guard's size limits come first: nothing recursive may see an unbounded text.
+    if Statement::parse(sql).is_err() {
+        return BTreeSet::new();
+    }
+    let dialect = GenericDialect {};
+    let parser = DFParserBuilder::new(sql).with_dialect(&dialect).with_recursion_limit(RECURSION_MAX).build();
+    let Ok(mut statements) = parser.and_then(|mut parser| parser.parse_statements()) else {
+        return BTreeSet::new();
+    };
+    let Some(Ok((tables, _))) = statements.pop_front().map(|first| resolve_table_references(&first, true))
+    else {
+        return BTreeSet::new();
+    };
+    let by_sql_name: BTreeMap<String, &DatasetId> =
+        library.datasets().keys().map(|id| (id.sql_name(), id)).collect();
+    let names = tables.iter().map(|table| match table.schema() {
+        Some(schema) => format!("{schema}.{}", table.table()),
+        None => table.table().to_owned(),
+    });
+    names.filter_map(|name| by_sql_name.get(&name).map(|id| (*id).clone())).collect()
+}

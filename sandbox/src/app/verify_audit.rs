@@ -1,0 +1,214 @@
+//! Use cases: verify the audit log, offline or together with the database it vouches for; read it; prove an entry.
+//! Verification needs no token and no key but the public one, and changes nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use obscura_crypto::sign::Verifier;
+use obscura_policies::vocabulary::PersonRole;
+
+use crate::app::authorise::must_be;
+use crate::app::installation::Installation;
+use crate::app::installation::Layout;
+use crate::app::records::Disagreement;
+use crate::audit::AuditError;
+use crate::audit::event::Change;
+use crate::audit::event::LoggedEvent;
+use crate::audit::facts::Fact;
+use crate::audit::facts::LogFacts;
+use crate::audit::proof::Proven;
+use crate::audit::proof::prove;
+use crate::audit::proof::verify_proof;
+use crate::audit::reader::LogReader;
+use crate::audit::verify::Verification;
+use crate::audit::verify::verify;
+use crate::catalog::Catalog;
+use crate::catalog::Missing;
+use crate::catalog::record::Record;
+use crate::catalog::record::RecordKind;
+use crate::catalog::record::RecordState;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::PublicError;
+
+/// A log to verify.
+#[derive(Debug, Clone)]
+pub struct LogCopy {
+    /// The folder with the log.
+    pub folder: PathBuf,
+    /// The file with the public key.
+    pub key_file: PathBuf,
+}
+
+impl LogCopy {
+    /// The log and key of a data directory.
+    #[must_use]
+    pub fn of(layout: &Layout) -> Self {
+        Self { folder: layout.audit(), key_file: layout.audit_key() }
+    }
+
+    fn reader(&self) -> Result<LogReader, AppError> {
+        let verifier = read_key(&self.key_file)?;
+        Ok(LogReader::new(&self.folder, verifier))
+    }
+}
+
+/// Verifies a log by its folder and key alone.
+///
+/// # Errors
+/// When the key or a kept checkpoint cannot be read; what is wrong with the log is in the verification.
+pub fn verify_log(log: &LogCopy, kept: Option<&Path>) -> Result<Verification, AppError> {
+    let kept = kept.map(fs::read_to_string).transpose().during("read the kept checkpoint")?;
+    verify(&log.reader()?, kept.as_deref()).during("verify the audit log")
+}
+
+/// Compares the records of a database with what the log says. Records that a crash left undecided are no finding.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn reconcile(database: &Path, facts: &LogFacts) -> Result<Vec<Disagreement>, AppError> {
+    let catalog = Catalog::open(database, Missing::Fail).await.during("open the metadata database")?;
+    let mut rows: BTreeMap<(&'static str, String), Record> = BTreeMap::new();
+    for kind in RecordKind::ALL {
+        for record in catalog.records(kind).await.during("list records")? {
+            rows.insert((kind.name(), record.key.clone()), record);
+        }
+    }
+    catalog.close().await;
+    let mut found = Vec::new();
+    for ((kind, key), row) in &rows {
+        if let Some(problem) = disagreement(row, facts.fact(kind, key)) {
+            found.push(Disagreement { kind, key: key.clone(), problem });
+        }
+    }
+    for (kind, key, _) in facts.all() {
+        let kind = RecordKind::from_name(kind).map(RecordKind::name);
+        if let Some(kind) = kind.filter(|kind| !rows.contains_key(&(*kind, key.to_owned()))) {
+            found.push(Disagreement {
+                kind,
+                key: key.to_owned(),
+                problem: "the log has it, the database does not",
+            });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn disagreement(row: &Record, fact: Option<&Fact>) -> Option<&'static str> {
+    let Some(fact) = fact else {
+        return match row.state {
+            RecordState::Staged => None,
+            _ => Some("the database has it, the log does not"),
+        };
+    };
+    if fact.sha256 != row.sha256() {
+        return Some("the database has other contents than the log");
+    }
+    match (row.state, fact.ended) {
+        (RecordState::Staged, _) | (RecordState::Ending { .. }, _) => None,
+        (RecordState::InForce { event_index } | RecordState::Ended { event_index, .. }, _)
+            if event_index != fact.begun =>
+        {
+            Some("the database names another event than the log")
+        }
+        (RecordState::InForce { .. }, Some(_)) => Some("in force in the database, ended in the log"),
+        (RecordState::Ended { .. }, None) => Some("ended in the database, in force in the log"),
+        (RecordState::Ended { ended_index, .. }, Some(ended)) if ended_index != ended => {
+            Some("the database names another event than the log")
+        }
+        (RecordState::InForce { .. }, None) | (RecordState::Ended { .. }, Some(_)) => None,
+    }
+}
+
+/// Reads events, oldest first, each led back to the checkpoint.
+///
+/// # Errors
+/// Forbidden for all but auditors; verification failed when an entry does not verify.
+pub fn read_log(
+    installation: &Installation,
+    caller: &Caller,
+    range: LogRange,
+) -> Result<Vec<LoggedEvent>, AppError> {
+    must_be(caller, PersonRole::Auditor)?;
+    let size = installation.audit.checkpoint().map_err(log_failure)?.checkpoint.size();
+    let first = match range.from {
+        Some(from) => from,
+        None => size.saturating_sub(range.most),
+    };
+    let end = size.min(first.saturating_add(range.most));
+    (first..end).map(|index| installation.audit.event(index).map_err(log_failure)).collect()
+}
+
+/// Which events to read.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRange {
+    /// The first; the newest ones when not given.
+    pub from: Option<u64>,
+    /// How many at most.
+    pub most: u64,
+}
+
+/// Makes the proof that an entry is in a log.
+///
+/// # Errors
+/// When there is no such entry, or the log does not verify.
+pub fn prove_entry(log: &LogCopy, index: u64) -> Result<String, AppError> {
+    prove(&log.reader()?, index).map_err(log_failure)
+}
+
+/// Verifies a proof with the public key alone.
+///
+/// # Errors
+/// Verification failed when the proof does not hold.
+pub fn verify_entry_proof(key_file: &Path, proof: &str) -> Result<Proven, AppError> {
+    verify_proof(proof, &read_key(key_file)?).map_err(log_failure)
+}
+
+/// Says what an event did to its record, in one word for lists.
+#[must_use]
+pub fn change_word(event: &LoggedEvent) -> Option<&'static str> {
+    event.record.as_ref().map(|record| match record.change {
+        Change::Begins => "begins",
+        Change::Ends => "ends",
+    })
+}
+
+fn read_key(path: &Path) -> Result<Verifier, AppError> {
+    let unusable = |what: &str| {
+        AppError::from(PublicError::new(
+            Class::Usage,
+            "public-key-unusable",
+            format!("`{}` {what}", path.display()),
+            format!("`{}` 不是可用的公钥文件", path.display()),
+        ))
+    };
+    let text = fs::read_to_string(path).map_err(|_| unusable("cannot be read"))?;
+    text.trim_end().parse().map_err(|_| unusable("is no public key of an audit log"))
+}
+
+fn log_failure(error: AuditError) -> AppError {
+    match &error {
+        AuditError::Checkpoint | AuditError::Damaged { .. } | AuditError::UnreadableEntry { .. } => {
+            PublicError::new(
+                Class::VerificationFailed,
+                "log-not-verified",
+                error.to_string(),
+                "审计日志校验失败",
+            )
+            .into()
+        }
+        AuditError::NoSuchEntry { size } => PublicError::new(
+            Class::NotFound,
+            "entry-not-found",
+            format!("the log has {size} entries, numbered from 0"),
+            format!("日志共有 {size} 条，从 0 开始编号"),
+        )
+        .into(),
+        _ => crate::error::InternalError::new("read the audit log", &error).into(),
+    }
+}

@@ -1,0 +1,419 @@
+//! Events of the audit log and their one written form: OCSF 1.8 Datastore Activity as canonical JSON (RFC 8785).
+//! A format we keep. Events carry names, hashes and verdicts; never rows, and SQL only sealed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::audit::AuditError;
+use crate::context::Caller;
+use crate::context::Door;
+use crate::ids::EventId;
+
+/// Most bytes of one entry (C2SP tlog-tiles: a 16-bit length).
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+
+const OCSF_VERSION: &str = "1.8.0";
+const CLASS_UID: i64 = 6005;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// The installation was made and its log begun.
+    LogBegun,
+    /// A person was added.
+    PersonAdded,
+    /// A person was removed.
+    PersonRemoved,
+    /// A token was made.
+    TokenCreated,
+    /// A token was revoked.
+    TokenRevoked,
+    /// A document was put in force.
+    DocumentPublished,
+    /// A document was taken out of force.
+    DocumentRetired,
+    /// A dataset version was sealed.
+    DatasetSealed,
+    /// A dataset version was taken out of use.
+    DatasetDropped,
+    /// A dataset version's keys were destroyed.
+    DatasetShredded,
+    /// A grant was given.
+    GrantCreated,
+    /// A grant was revoked.
+    GrantRevoked,
+    /// A key-encryption key was made or rotated.
+    KeyRotated,
+    /// The guard gave its verdict, before anything was run.
+    QueryDecided,
+    /// The engine ran the approved plan.
+    QueryExecuted,
+    /// The control step looked at every cell.
+    OutputChecked,
+    /// A result was released.
+    ResultReleased,
+    /// Controls let nothing out.
+    ResultWithheld,
+    /// A released result was fetched again.
+    ResultDownloaded,
+    /// A job failed by our fault, or died with the process.
+    JobFailed,
+}
+
+impl Action {
+    /// All actions. Append only: a name is never used for something else.
+    pub const ALL: [Self; 20] = [
+        Self::LogBegun,
+        Self::PersonAdded,
+        Self::PersonRemoved,
+        Self::TokenCreated,
+        Self::TokenRevoked,
+        Self::DocumentPublished,
+        Self::DocumentRetired,
+        Self::DatasetSealed,
+        Self::DatasetDropped,
+        Self::DatasetShredded,
+        Self::GrantCreated,
+        Self::GrantRevoked,
+        Self::KeyRotated,
+        Self::QueryDecided,
+        Self::QueryExecuted,
+        Self::OutputChecked,
+        Self::ResultReleased,
+        Self::ResultWithheld,
+        Self::ResultDownloaded,
+        Self::JobFailed,
+    ];
+
+    /// The event's name, as `metadata.event_code`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LogBegun => "log.begun",
+            Self::PersonAdded => "person.added",
+            Self::PersonRemoved => "person.removed",
+            Self::TokenCreated => "token.created",
+            Self::TokenRevoked => "token.revoked",
+            Self::DocumentPublished => "document.published",
+            Self::DocumentRetired => "document.retired",
+            Self::DatasetSealed => "dataset.sealed",
+            Self::DatasetDropped => "dataset.dropped",
+            Self::DatasetShredded => "dataset.shredded",
+            Self::GrantCreated => "grant.created",
+            Self::GrantRevoked => "grant.revoked",
+            Self::KeyRotated => "key.rotated",
+            Self::QueryDecided => "query.decided",
+            Self::QueryExecuted => "query.executed",
+            Self::OutputChecked => "output.checked",
+            Self::ResultReleased => "result.released",
+            Self::ResultWithheld => "result.withheld",
+            Self::ResultDownloaded => "result.downloaded",
+            Self::JobFailed => "job.failed",
+        }
+    }
+
+    /// The OCSF activity it is an instance of.
+    fn activity(self) -> (i64, &'static str) {
+        match self {
+            Self::LogBegun
+            | Self::PersonAdded
+            | Self::TokenCreated
+            | Self::DocumentPublished
+            | Self::GrantCreated => (6, "Create"),
+            Self::PersonRemoved
+            | Self::TokenRevoked
+            | Self::DocumentRetired
+            | Self::GrantRevoked
+            | Self::DatasetDropped
+            | Self::DatasetShredded => (7, "Delete"),
+            Self::KeyRotated => (2, "Update"),
+            Self::DatasetSealed => (9, "Encrypt"),
+            Self::QueryDecided
+            | Self::QueryExecuted
+            | Self::OutputChecked
+            | Self::ResultWithheld
+            | Self::JobFailed => (4, "Query"),
+            Self::ResultReleased | Self::ResultDownloaded => (1, "Read"),
+        }
+    }
+
+    fn has_succeeded(self) -> bool {
+        !matches!(self, Self::JobFailed)
+    }
+}
+
+/// Whether an event begins a record or ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// The record is in force from here on.
+    Begins,
+    /// The record is no longer in force.
+    Ends,
+}
+
+/// The record of the database that an event vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordChange {
+    /// Kind of record.
+    pub kind: String,
+    /// Its name among its kind.
+    pub key: String,
+    /// SHA-256 of its body.
+    pub sha256: String,
+    /// Begin or end.
+    pub change: Change,
+    /// The body itself where it fits, so that the log tells the whole story alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActorName {
+    /// Identifier of the person; nobody when the program itself acts.
+    pub id: Option<String>,
+    /// Name of the person, or `obscura`.
+    pub name: String,
+    /// The way they came in.
+    pub door: String,
+}
+
+impl ActorName {
+    /// Names the person a request acts for.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        Self {
+            id: Some(caller.person().id.to_string()),
+            name: caller.person().name.to_string(),
+            door: caller.door().name().to_owned(),
+        }
+    }
+
+    /// Names the program itself.
+    #[must_use]
+    pub fn program(door: Door) -> Self {
+        Self { id: None, name: "obscura".to_owned(), door: door.name().to_owned() }
+    }
+}
+
+/// An event about to be appended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Identifier.
+    pub id: EventId,
+    /// When.
+    pub time: Timestamp,
+    /// What happened.
+    pub action: Action,
+    /// Who did it.
+    pub actor: ActorName,
+    /// The job or command that several events belong to.
+    pub correlation: Option<String>,
+    /// The record it begins or ends.
+    pub record: Option<RecordChange>,
+    /// Further facts, by name.
+    pub detail: BTreeMap<String, Value>,
+}
+
+/// An event read back from the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedEvent {
+    /// Its place in the log.
+    pub index: u64,
+    /// Identifier.
+    pub id: String,
+    /// When.
+    pub time: Timestamp,
+    /// Name of what happened.
+    pub action: String,
+    /// Who did it.
+    pub actor: ActorName,
+    /// The job or command that several events belong to.
+    pub correlation: Option<String>,
+    /// The record it begins or ends.
+    pub record: Option<RecordChange>,
+    /// Index of the newest earlier event that began or ended a record.
+    pub previous_change: Option<u64>,
+    /// Further facts, by name.
+    pub detail: BTreeMap<String, Value>,
+}
+
+/// Our own part of an entry, under `unmapped.obscura`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ours {
+    actor: ActorName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<RecordChange>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_change: Option<u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    detail: BTreeMap<String, Value>,
+}
+
+impl Event {
+    /// Writes the entry. `previous_change` links the events that change records into a chain, so that they can be
+    /// read without reading every query between them.
+    ///
+    /// # Errors
+    /// [`AuditError::EntryTooLong`] when it exceeds [`ENTRY_BYTES_MAX`].
+    pub(crate) fn entry(&self, log_name: &str, previous_change: Option<u64>) -> Result<Vec<u8>, AuditError> {
+        let (activity_id, activity_name) = self.action.activity();
+        let ours = Ours {
+            actor: self.actor.clone(),
+            record: self.record.clone(),
+            previous_change,
+            detail: self.detail.clone(),
+        };
+        let ours = serde_json::to_value(ours).map_err(|_| AuditError::Unwritable)?;
+        let mut user =
+            json!({ "name": self.actor.name, "type_id": if self.actor.id.is_some() { 1 } else { 3 } });
+        let mut metadata = json!({
+            "version": OCSF_VERSION,
+            "product": { "name": "Obscura", "vendor_name": "Obscura", "version": env!("CARGO_PKG_VERSION") },
+            "uid": self.id.to_string(),
+            "event_code": self.action.name(),
+            "log_name": log_name,
+        });
+        if let (Some(id), Some(user)) = (&self.actor.id, user.as_object_mut()) {
+            user.insert("uid".to_owned(), json!(id));
+        }
+        if let (Some(correlation), Some(metadata)) = (&self.correlation, metadata.as_object_mut()) {
+            metadata.insert("correlation_uid".to_owned(), json!(correlation));
+        }
+        let succeeded = self.action.has_succeeded();
+        let entry = json!({
+            "activity_id": activity_id,
+            "activity_name": activity_name,
+            "actor": { "user": user },
+            "category_name": "Application Activity",
+            "category_uid": 6,
+            "class_name": "Datastore Activity",
+            "class_uid": CLASS_UID,
+            "database": { "name": log_name, "type": "Sandbox", "type_id": 99 },
+            "metadata": metadata,
+            "severity": if succeeded { "Informational" } else { "Medium" },
+            "severity_id": if succeeded { 1 } else { 3 },
+            "src_endpoint": { "name": self.actor.door },
+            "status_id": if succeeded { 1 } else { 2 },
+            "time": self.time.as_millisecond(),
+            "type_uid": CLASS_UID * 100 + activity_id,
+            "unmapped": { "obscura": ours },
+        });
+        let bytes = serde_json_canonicalizer::to_vec(&entry).map_err(|_| AuditError::Unwritable)?;
+        if bytes.len() > ENTRY_BYTES_MAX { Err(AuditError::EntryTooLong) } else { Ok(bytes) }
+    }
+}
+
+impl LoggedEvent {
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// [`AuditError::UnreadableEntry`] when it is not what this version writes.
+    pub fn read(index: u64, entry: &[u8]) -> Result<Self, AuditError> {
+        let unreadable = || AuditError::UnreadableEntry { index };
+        let value: Value = serde_json::from_slice(entry).map_err(|_| unreadable())?;
+        let ours = value.pointer("/unmapped/obscura").cloned().ok_or_else(unreadable)?;
+        let ours: Ours = serde_json::from_value(ours).map_err(|_| unreadable())?;
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let millis = value.pointer("/time").and_then(Value::as_i64).ok_or_else(unreadable)?;
+        Ok(Self {
+            index,
+            id: text("/metadata/uid").ok_or_else(unreadable)?,
+            time: Timestamp::from_millisecond(millis).map_err(|_| unreadable())?,
+            action: text("/metadata/event_code").ok_or_else(unreadable)?,
+            actor: ours.actor,
+            correlation: text("/metadata/correlation_uid"),
+            record: ours.record,
+            previous_change: ours.previous_change,
+            detail: ours.detail,
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::clock::Clock as _;
+    use crate::clock::SteppedClock;
+    use crate::clock::SystemRandom;
+
+    fn event() -> Event {
+        let clock = SteppedClock::at_second(1_800_000_000);
+        Event {
+            id: EventId::new(&clock, &SystemRandom).unwrap(),
+            time: clock.now(),
+            action: Action::GrantCreated,
+            actor: ActorName {
+                id: Some("person_1".to_owned()),
+                name: "lin".to_owned(),
+                door: "test".to_owned(),
+            },
+            correlation: Some("job_1".to_owned()),
+            record: Some(RecordChange {
+                kind: "grant".to_owned(),
+                key: "grant_1".to_owned(),
+                sha256: "00".to_owned(),
+                change: Change::Begins,
+                body: Some(json!({ "b": 1, "a": 2 })),
+            }),
+            detail: BTreeMap::from([("purpose".to_owned(), json!("epidemic-monitoring"))]),
+        }
+    }
+
+    #[test]
+    fn entry_reads_back_as_it_was_written() {
+        let event = event();
+        let read = LoggedEvent::read(3, &event.entry("obscura-test", Some(1)).unwrap()).unwrap();
+        assert_eq!(read.index, 3);
+        assert_eq!(read.previous_change, Some(1));
+        assert_eq!(read.action, "grant.created");
+        assert_eq!(read.time, event.time);
+        assert_eq!(read.actor, event.actor);
+        assert_eq!(read.record, event.record);
+        assert_eq!(read.detail, event.detail);
+        assert_eq!(read.correlation, event.correlation);
+    }
+
+    #[test]
+    fn entry_has_what_ocsf_requires_of_datastore_activity() {
+        let entry: Value = serde_json::from_slice(&event().entry("obscura-test", None).unwrap()).unwrap();
+        for required in [
+            "/activity_id",
+            "/actor/user/name",
+            "/category_uid",
+            "/class_uid",
+            "/database/type_id",
+            "/metadata/product/name",
+            "/metadata/version",
+            "/severity_id",
+            "/src_endpoint/name",
+            "/time",
+            "/type_uid",
+        ] {
+            assert!(entry.pointer(required).is_some(), "{required}");
+        }
+        assert_eq!(entry.pointer("/type_uid"), Some(&json!(600_506)));
+    }
+
+    #[test]
+    fn entry_beyond_the_format_s_length_is_refused() {
+        let mut event = event();
+        event.detail.insert("long".to_owned(), json!("x".repeat(ENTRY_BYTES_MAX)));
+        assert!(matches!(event.entry("obscura-test", None), Err(AuditError::EntryTooLong)));
+    }
+
+    #[test]
+    fn every_action_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = Action::ALL.iter().map(|action| action.name()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+    }
+}

@@ -1,0 +1,350 @@
+//! Appending: many callers, one writer, one durable checkpoint for all that waited together.
+//! Other processes may append to the same folder; a file lock orders them and the signed checkpoint tells what they did.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::mpsc;
+
+use obscura_crypto::Hash;
+use obscura_crypto::checkpoint::Checkpoint;
+use obscura_crypto::merkle;
+use obscura_crypto::merkle::NodeSource;
+use obscura_crypto::merkle::Tree;
+use obscura_crypto::sign::Signer;
+use obscura_crypto::sign::Verifier;
+use obscura_crypto::tiles;
+use obscura_crypto::tiles::Content;
+use obscura_crypto::tiles::TILE_WIDTH;
+use obscura_crypto::tiles::Tile;
+
+use crate::audit::AuditError;
+use crate::audit::Receipt;
+use crate::audit::event::Event;
+use crate::audit::event::LoggedEvent;
+use crate::audit::files;
+use crate::audit::files::CHECKPOINT;
+use crate::audit::files::LOCK;
+use crate::audit::reader::Bundle;
+use crate::audit::reader::LogReader;
+use crate::audit::reader::SignedCheckpoint;
+
+/// The audit log of one installation, open for appending.
+#[derive(Debug)]
+pub struct AuditLog {
+    reader: LogReader,
+    signer: Signer,
+    waiting: Mutex<VecDeque<Waiting>>,
+    state: Mutex<Option<State>>,
+    last_read: Mutex<Option<Bundle>>,
+}
+
+/// What the log looked like when this process last looked or wrote.
+#[derive(Debug)]
+struct State {
+    signed: SignedCheckpoint,
+    tree: Tree,
+    newest_change: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    event: Event,
+    answer: mpsc::Sender<Result<Receipt, AuditError>>,
+}
+
+impl AuditLog {
+    /// Begins an empty log. The signer's name is the log's origin.
+    ///
+    /// # Errors
+    /// [`AuditError::Exists`] when the folder holds a log.
+    pub fn create(folder: &Path, signer: Signer) -> Result<Self, AuditError> {
+        fs::create_dir_all(folder).map_err(AuditError::file("make the folder"))?;
+        let log = Self::over(folder, signer);
+        let _lock = log.lock()?;
+        if folder.join(CHECKPOINT).exists() {
+            return Err(AuditError::Exists);
+        }
+        log.write_checkpoint(&Tree::new())?;
+        Ok(log)
+    }
+
+    /// Opens a log and checks its newest entry and its right edge against the checkpoint.
+    ///
+    /// What a killed process had begun to append is not covered by the checkpoint, is not read, and is written over.
+    ///
+    /// # Errors
+    /// When the checkpoint is not signed by this key, or the newest entries do not lead to it.
+    pub fn open(folder: &Path, signer: Signer) -> Result<Self, AuditError> {
+        let log = Self::over(folder, signer);
+        log.newest_change()?;
+        Ok(log)
+    }
+
+    fn over(folder: &Path, signer: Signer) -> Self {
+        let reader = LogReader::new(folder, signer.verifier().clone());
+        Self {
+            reader,
+            signer,
+            waiting: Mutex::default(),
+            state: Mutex::default(),
+            last_read: Mutex::default(),
+        }
+    }
+
+    /// Appends events in this order; when it returns they are on disk and covered by a signed checkpoint.
+    ///
+    /// # Errors
+    /// When an event is too long or the log cannot be written; then none of them has been appended, unless the
+    /// failure came after the checkpoint was in place.
+    pub fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
+        for event in &events {
+            // Checked with the longest possible link, before others' events are in the same write.
+            event.entry(self.origin(), Some(u64::MAX))?;
+        }
+        let mut answers = Vec::with_capacity(events.len());
+        {
+            let mut waiting = held(&self.waiting);
+            for event in events {
+                let (answer, receipt) = mpsc::channel();
+                waiting.push_back(Waiting { event, answer });
+                answers.push(receipt);
+            }
+        }
+        // Whoever gets the state first writes for all that wait; the others find their answers when they get it.
+        let mut state = held(&self.state);
+        let batch: Vec<Waiting> = held(&self.waiting).drain(..).collect();
+        if !batch.is_empty() {
+            self.write_for(batch, &mut state);
+        }
+        drop(state);
+        answers.into_iter().map(|answer| answer.recv().unwrap_or(Err(AuditError::Group))).collect()
+    }
+
+    /// The newest verified checkpoint.
+    ///
+    /// # Errors
+    /// When it is not signed by the log's key.
+    pub fn checkpoint(&self) -> Result<SignedCheckpoint, AuditError> {
+        self.reader.checkpoint()
+    }
+
+    /// Reads one event, led back to the checkpoint.
+    ///
+    /// # Errors
+    /// When there is no such entry or it does not verify.
+    pub fn event(&self, index: u64) -> Result<LoggedEvent, AuditError> {
+        let mut last_read = held(&self.last_read);
+        if let Some(entry) = last_read.as_ref().and_then(|bundle| bundle.entry(index)) {
+            return LoggedEvent::read(index, entry);
+        }
+        let _lock = self.reader.lock_against_appending()?;
+        let checkpoint = self.reader.checkpoint()?.checkpoint;
+        let bundle = self.reader.bundle_of(index, &checkpoint)?;
+        let event =
+            bundle.entry(index).ok_or(AuditError::Damaged { index }).map(|e| LoggedEvent::read(index, e))?;
+        *last_read = Some(bundle);
+        event
+    }
+
+    /// Index of the newest event that began or ended a record.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub fn newest_change(&self) -> Result<Option<u64>, AuditError> {
+        // Always the state first and the file lock second, as in `append`, or two threads wait for each other.
+        let mut state = held(&self.state);
+        let _lock = self.lock()?;
+        self.refresh(&mut state)?;
+        Ok(state.as_ref().and_then(|state| state.newest_change))
+    }
+
+    /// The read-only side of this log.
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// The key the log is verified with.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        self.signer.verifier()
+    }
+
+    fn origin(&self) -> &str {
+        self.signer.verifier().name()
+    }
+
+    fn lock(&self) -> Result<File, AuditError> {
+        let path = self.reader.folder().join(LOCK);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(AuditError::file("open the lock"))?;
+        file.lock().map_err(AuditError::file("take the lock"))?;
+        Ok(file)
+    }
+
+    /// Takes in what other processes have appended; the caller holds the file lock.
+    fn refresh(&self, state: &mut Option<State>) -> Result<(), AuditError> {
+        let signed = self.reader.checkpoint()?;
+        if state.as_ref().is_some_and(|known| known.signed.checkpoint == signed.checkpoint) {
+            return Ok(());
+        }
+        let size = signed.checkpoint.size();
+        let newest = size.saturating_sub(1);
+        let tree =
+            Tree::resume(&self.reader.tree(size), size).ok_or(AuditError::Damaged { index: newest })?;
+        if tree.root() != signed.checkpoint.root() {
+            return Err(AuditError::Damaged { index: newest });
+        }
+        let newest_change = if size == 0 {
+            None
+        } else {
+            let bundle = self.reader.bundle_of(newest, &signed.checkpoint)?;
+            let entry = bundle.entry(newest).ok_or(AuditError::Damaged { index: newest })?;
+            let event = LoggedEvent::read(newest, entry)?;
+            if event.record.is_some() { Some(newest) } else { event.previous_change }
+        };
+        *state = Some(State { signed, tree, newest_change });
+        Ok(())
+    }
+
+    fn write_for(&self, batch: Vec<Waiting>, state: &mut Option<State>) {
+        match self.write(&batch, state) {
+            Ok(receipts) => {
+                for (waiting, receipt) in batch.into_iter().zip(receipts) {
+                    // A caller that no longer listens has lost its receipt, not its entry.
+                    let _gone = waiting.answer.send(Ok(receipt));
+                }
+            }
+            Err(error) => {
+                // What is on disk is unknown now: look again next time.
+                *state = None;
+                let mut error = Some(error);
+                for waiting in batch {
+                    let _gone = waiting.answer.send(Err(error.take().unwrap_or(AuditError::Group)));
+                }
+            }
+        }
+    }
+
+    /// Entries, then hashes from the leaves up, then the checkpoint; each durable before the next.
+    fn write(&self, batch: &[Waiting], state: &mut Option<State>) -> Result<Vec<Receipt>, AuditError> {
+        let _lock = self.lock()?;
+        self.refresh(state)?;
+        let Some(known) = state.as_ref() else {
+            return Err(AuditError::Checkpoint);
+        };
+        let old_size = known.tree.size();
+        let mut tree = known.tree.clone();
+        let mut newest_change = known.newest_change;
+        let mut entries = Vec::with_capacity(batch.len());
+        for waiting in batch {
+            let entry = waiting.event.entry(self.origin(), newest_change)?;
+            if waiting.event.record.is_some() {
+                newest_change = Some(tree.size());
+            }
+            tree.append(merkle::leaf_hash(&entry));
+            entries.push(entry);
+        }
+        let grown = self.write_tiles(old_size, &entries)?;
+        let signed = self.write_checkpoint(&tree)?;
+        for tile in &grown {
+            // Old partial tiles are only in the way; the next append tries again.
+            let _left_behind = files::remove_superseded(self.reader.folder(), tile);
+        }
+        let size = tree.size();
+        *state = Some(State { signed, tree, newest_change });
+        let receipt = |(waiting, index): (&Waiting, u64)| Receipt {
+            index,
+            size,
+            event: waiting.event.id,
+            action: waiting.event.action,
+            correlation: waiting.event.correlation.clone(),
+        };
+        Ok(batch.iter().zip(old_size..).map(receipt).collect())
+    }
+
+    fn write_tiles(&self, old_size: u64, entries: &[Vec<u8>]) -> Result<Vec<Tile>, AuditError> {
+        let stored = self.reader.tree(old_size);
+        let leaves: Vec<Hash> = entries.iter().map(|entry| merkle::leaf_hash(entry)).collect();
+        let new_size = old_size.saturating_add(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        let grown = Growth { stored: &stored, old_size, leaves: &leaves };
+        let tiles = Tile::written_by_growth(old_size, new_size);
+        let root = self.reader.folder();
+        for tile in &tiles {
+            let damaged = || AuditError::Damaged { index: old_size };
+            let bytes = match tile.content() {
+                Content::Entries => self.bundle_bytes(tile, old_size, entries)?,
+                Content::Hashes(_) => tile.hash_bytes(&grown).ok_or_else(damaged)?,
+            };
+            let path = root.join(tile.path());
+            files::replace(&path, &bytes).map_err(AuditError::file("write a tile"))?;
+            if let Some(folder) = path.parent() {
+                files::sync_folders_up_to(root, folder).map_err(AuditError::file("keep a folder"))?;
+            }
+        }
+        Ok(tiles)
+    }
+
+    fn bundle_bytes(&self, tile: &Tile, old_size: u64, entries: &[Vec<u8>]) -> Result<Vec<u8>, AuditError> {
+        let first = tile.index().saturating_mul(u64::from(TILE_WIDTH));
+        let damaged = AuditError::Damaged { index: old_size };
+        let mut bytes = match Tile::at(Content::Entries, tile.index(), old_size) {
+            Some(old) => self.reader.read_tile(&old).ok_or(damaged)?,
+            None => Vec::new(),
+        };
+        let from = usize::try_from(first.saturating_sub(old_size)).unwrap_or(usize::MAX);
+        let end = first.saturating_add(u64::from(tile.width())).saturating_sub(old_size);
+        let until = usize::try_from(end).unwrap_or(usize::MAX);
+        let new = entries.get(from..until.min(entries.len())).unwrap_or_default();
+        bytes.extend(tiles::encode_entries(new).map_err(|_| AuditError::EntryTooLong)?);
+        Ok(bytes)
+    }
+
+    fn write_checkpoint(&self, tree: &Tree) -> Result<SignedCheckpoint, AuditError> {
+        let checkpoint =
+            Checkpoint::new(self.origin(), tree.size(), tree.root()).map_err(|_| AuditError::Checkpoint)?;
+        let note = checkpoint.sign(&self.signer).map_err(|_| AuditError::Checkpoint)?;
+        files::replace(&self.reader.folder().join(CHECKPOINT), note.to_string().as_bytes())
+            .map_err(AuditError::file("write the checkpoint"))?;
+        Ok(SignedCheckpoint { checkpoint, note })
+    }
+}
+
+/// The stored tree with new leaves behind it.
+struct Growth<'a, S> {
+    stored: &'a S,
+    old_size: u64,
+    leaves: &'a [Hash],
+}
+
+impl<S: NodeSource> NodeSource for Growth<'_, S> {
+    fn node(&self, level: u8, index: u64) -> Option<Hash> {
+        let width = 1_u64.checked_shl(u32::from(level))?;
+        let start = index.checked_mul(width)?;
+        if start.checked_add(width)? <= self.old_size {
+            return self.stored.node(level, index);
+        }
+        match level.checked_sub(1) {
+            None => self.leaves.get(usize::try_from(start.checked_sub(self.old_size)?).ok()?).copied(),
+            Some(below) => {
+                let left = self.node(below, index.checked_mul(2)?)?;
+                let right = self.node(below, index.checked_mul(2)?.checked_add(1)?)?;
+                Some(merkle::node_hash(&left, &right))
+            }
+        }
+    }
+}
+
+/// A thread that panicked while holding the lock left nothing half-done that the next `refresh` would not see.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,105 @@
+//! The metadata database: records that say who may do what, and the jobs.
+//! It keeps rows and nothing more: whether a row is honoured is decided against the audit log, in `app`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::SqliteJournalMode;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::sqlite::SqliteSynchronous;
+use thiserror::Error;
+
+pub mod body;
+pub mod record;
+
+/// The metadata database of one installation.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    pool: SqlitePool,
+}
+
+/// The metadata database failed.
+#[derive(Debug, Error)]
+pub enum CatalogError {
+    /// The database could not be opened or asked.
+    #[error("the metadata database failed at `{step}`")]
+    Database {
+        /// What was being done.
+        step: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The tables could not be brought up to date.
+    #[error("the metadata database could not be brought up to date")]
+    Migration(#[source] MigrateError),
+    /// There is a row of this kind and key already.
+    #[error("there is a record of this kind and name already")]
+    Exists,
+    /// A row does not have the form this version writes.
+    #[error("a row of the metadata database is unreadable")]
+    Unreadable,
+}
+
+/// Whether a missing database is made or is a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Make it.
+    Create,
+    /// Fail.
+    Fail,
+}
+
+impl Catalog {
+    /// Opens the database and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no database, or comes from a later version.
+    pub async fn open(path: &Path, missing: Missing) -> Result<Self, CatalogError> {
+        // A commit is on disk when it returns: the audit log and the database must not disagree after a power cut.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(missing == Missing::Create)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(30));
+        let pool =
+            SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(at("open"))?;
+        sqlx::migrate!("src/catalog/migrations").run(&pool).await.map_err(CatalogError::Migration)?;
+        Ok(Self { pool })
+    }
+
+    /// Closes the database, so that its files can be moved or copied.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Asks the database whether its file is sound.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn is_sound(&self) -> Result<bool, CatalogError> {
+        let answer: String = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(at("integrity check"))?;
+        Ok(answer == "ok")
+    }
+
+    /// The connections, for the job store.
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+/// Says at which step the database failed.
+pub(crate) fn at(step: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
+    move |source| CatalogError::Database { step, source }
+}
+
+#[cfg(test)]
+mod tests;

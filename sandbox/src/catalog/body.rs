@@ -1,0 +1,185 @@
+//! What the body of each kind of record holds, as canonical JSON (RFC 8785).
+//! A format we keep: the body's hash is in the audit log, so fields are added, never renamed. It holds no logic.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::catalog::CatalogError;
+use crate::catalog::record::Record;
+use crate::catalog::record::RecordKind;
+use crate::context::Person;
+
+/// A body that belongs to one kind of record.
+pub trait Body: Serialize + DeserializeOwned {
+    /// The kind of record this is the body of.
+    const KIND: RecordKind;
+
+    /// The record's name among its kind.
+    fn key(&self) -> String;
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonBody {
+    /// Identifier.
+    pub id: String,
+    /// Name, unique for ever.
+    pub name: String,
+    /// Department, if any.
+    pub department: Option<String>,
+    /// District, if any.
+    pub district: Option<String>,
+    /// Names of roles.
+    pub roles: BTreeSet<String>,
+    /// Who added them; nobody for the first.
+    pub added_by: Option<String>,
+}
+
+impl Body for PersonBody {
+    const KIND: RecordKind = RecordKind::Person;
+
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl PersonBody {
+    /// Writes a person down.
+    #[must_use]
+    pub fn of(person: &Person, added_by: Option<&str>) -> Self {
+        Self {
+            id: person.id.to_string(),
+            name: person.name.to_string(),
+            department: person.department.clone(),
+            district: person.district.clone(),
+            roles: person.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            added_by: added_by.map(str::to_owned),
+        }
+    }
+
+    /// Reads the person back.
+    ///
+    /// # Errors
+    /// When a field breaks its form.
+    pub fn person(&self) -> Result<Person, CatalogError> {
+        let roles: Result<_, _> = self.roles.iter().map(|role| role.parse()).collect();
+        Ok(Person {
+            id: self.id.parse().map_err(|_| CatalogError::Unreadable)?,
+            name: self.name.parse().map_err(|_| CatalogError::Unreadable)?,
+            department: self.department.clone(),
+            district: self.district.clone(),
+            roles: roles.map_err(|_| CatalogError::Unreadable)?,
+        })
+    }
+}
+
+/// An access token: never the secret, only its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenBody {
+    /// Identifier, part of the token's text.
+    pub id: String,
+    /// Name of the person it acts for.
+    pub person: String,
+    /// SHA-256 of the secret part (256 random bits, so that a plain hash cannot be searched).
+    pub secret_sha256: String,
+    /// Until when it is good.
+    pub expires: Timestamp,
+    /// Who made it; nobody for the first.
+    pub created_by: Option<String>,
+}
+
+impl Body for TokenBody {
+    const KIND: RecordKind = RecordKind::Token;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A published document: immutable once in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentBody {
+    /// Kind of document.
+    pub kind: String,
+    /// Identifier of the document.
+    pub id: String,
+    /// Version of the document.
+    pub version: u32,
+    /// The document as published, alone in its YAML stream.
+    pub text: String,
+    /// Who published it; nobody for those shipped with the program.
+    pub published_by: Option<String>,
+}
+
+impl Body for DocumentBody {
+    const KIND: RecordKind = RecordKind::Document;
+
+    fn key(&self) -> String {
+        format!("{}/{}@{}", self.kind, self.id, self.version)
+    }
+}
+
+/// A sealed version of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetVersionBody {
+    /// Dataset, `department.name`.
+    pub dataset: String,
+    /// Version; only rises.
+    pub version: u64,
+    /// SHA-256 of the signed manifest.
+    pub manifest_sha256: String,
+    /// Who sealed it.
+    pub sealed_by: String,
+}
+
+impl Body for DatasetVersionBody {
+    const KIND: RecordKind = RecordKind::DatasetVersion;
+
+    fn key(&self) -> String {
+        format!("{}@{}", self.dataset, self.version)
+    }
+}
+
+/// A grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantBody {
+    /// Identifier.
+    pub id: String,
+    /// Name of the person who may ask.
+    pub person: String,
+    /// The grant's document.
+    pub text: String,
+    /// Who gave it.
+    pub granted_by: String,
+}
+
+impl Body for GrantBody {
+    const KIND: RecordKind = RecordKind::Grant;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// Writes a body in its one canonical form.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn print<B: Body>(body: &B) -> Result<String, CatalogError> {
+    serde_json_canonicalizer::to_string(body).map_err(|_| CatalogError::Unreadable)
+}
+
+/// Reads the body of a record.
+///
+/// # Errors
+/// When the record is of another kind, or its body is not what this version writes.
+pub fn read<B: Body>(record: &Record) -> Result<B, CatalogError> {
+    if record.kind != B::KIND {
+        return Err(CatalogError::Unreadable);
+    }
+    serde_json::from_str(&record.body).map_err(|_| CatalogError::Unreadable)
+}

@@ -1,0 +1,136 @@
+//! The command line: translate words into one use case, call it, translate what comes back into words and an exit code.
+//! It decides nothing; whatever it can do, another edge could do by the same calls.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::io::IsTerminal as _;
+use std::io::Write;
+
+use clap::Parser as _;
+
+use crate::cli::args::Cli;
+use crate::cli::args::Command;
+use crate::cli::args::Global;
+use crate::cli::args::Lang;
+use crate::cli::screen::Look;
+use crate::cli::screen::Screen;
+use crate::cli::session::Ending;
+use crate::cli::session::Session;
+use crate::config::Language;
+use crate::config::Sources;
+
+mod args;
+mod commands;
+mod exit;
+mod screen;
+mod session;
+mod table;
+mod verdict;
+
+pub use crate::cli::exit::Exit;
+
+/// Runs one command with the process's own arguments, environment and streams.
+#[must_use]
+pub fn run_process() -> Exit {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let look = Terminal { is_terminal: err.is_terminal() };
+    run(std::env::args_os(), &Sources::of_process, look, &mut out, &mut err)
+}
+
+/// What is known of the terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// Standard error is a terminal: progress and colour are welcome.
+    pub is_terminal: bool,
+}
+
+/// Runs one command. `sources` turns the flags that are settings into the places where settings are looked for.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    sources: &dyn Fn(BTreeMap<&'static str, String>) -> Sources,
+    terminal: Terminal,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let text = error.render();
+            let told = if error.use_stderr() { write!(err, "{text}") } else { write!(out, "{text}") };
+            return if told.is_ok() && !error.use_stderr() { Exit::Done } else { Exit::Usage };
+        }
+    };
+    let mut sources = sources(flags(&cli.global));
+    if let Some(file) = &cli.global.config {
+        // A file that is named stands in the place of the one in the working folder.
+        sources.files = std::iter::once(file.clone()).chain(sources.files.into_iter().skip(1)).collect();
+    }
+    let colours = terminal.is_terminal && !sources.forbids_colour();
+    let loaded = match sources.load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            return match writeln!(err, "error[settings]: {error}") {
+                Ok(()) | Err(_) => Exit::Usage,
+            };
+        }
+    };
+    let look = Look {
+        language: loaded.settings.language,
+        output: cli.global.output,
+        is_terminal: terminal.is_terminal,
+        colours,
+    };
+    let screen = Screen::new(out, err, look);
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command(Session::new(loaded, screen), cli.command)),
+        Err(_) => Exit::Failure,
+    }
+}
+
+async fn command(mut session: Session<'_>, command: Command) -> Exit {
+    match dispatch(&mut session, command).await {
+        Ok(exit) => exit,
+        // Whoever reads the data has had enough, as `head` does.
+        Err(Ending::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(ending) => session.explain(&ending),
+    }
+}
+
+async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, Ending> {
+    match command {
+        Command::Init(args) => commands::setup::init(session, args).await,
+        Command::Demo(args) => commands::demo::demo(session, args).await,
+        Command::Seal(args) => commands::data::seal(session, args).await,
+        Command::Query(args) => commands::ask::query(session, args).await,
+        Command::Explain(args) => commands::ask::explain(session, args).await,
+        Command::Job(command) => commands::ask::job(session, command).await,
+        Command::Dataset(command) => commands::data::dataset(session, command).await,
+        Command::Policy(command) => commands::documents::policy(session, command).await,
+        Command::Grant(command) => commands::documents::grant(session, command).await,
+        Command::Person(command) => commands::setup::person(session, command).await,
+        Command::Token(command) => commands::setup::token(session, command).await,
+        Command::Audit(command) => commands::audit::audit(session, command).await,
+        Command::Doctor => commands::setup::doctor(session).await,
+        Command::Config(_) => commands::setup::config_check(session),
+        Command::Completions { shell } => commands::setup::completions(session, shell),
+    }
+}
+
+fn flags(global: &Global) -> BTreeMap<&'static str, String> {
+    let mut flags = BTreeMap::new();
+    if let Some(data_dir) = &global.data_dir {
+        flags.insert("data_dir", data_dir.display().to_string());
+    }
+    if let Some(lang) = global.lang {
+        let language = match lang {
+            Lang::En => Language::En,
+            Lang::Zh => Language::Zh,
+        };
+        flags.insert("language", language.code().to_owned());
+    }
+    flags
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,437 @@
+//! What may be written on the command line: noun and verb, flags, and examples in every help text.
+//! It parses form only; what a name refers to is found out by the use case.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+use clap_complete::Shell;
+use obscura_policies::day::Day;
+use obscura_policies::vocabulary::Code;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::PersonRole;
+
+use crate::context::PersonName;
+use crate::ids::JobId;
+use crate::ids::TokenId;
+
+/// A dark room for public data: records go in sealed, questions in SQL, only protected aggregates leave.
+#[derive(Debug, Parser)]
+#[command(name = "obscura", version, propagate_version = true, max_term_width = 100, after_help = MAIN_EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const MAIN_EXAMPLES: &str = "\
+Examples:
+  obscura demo --once                 a city, sealed and asked, in a few minutes
+  obscura init                        an installation of your own
+  obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'
+
+Whom a command acts for is said by the file that OBSCURA_TOKEN_FILE names, and by nothing else.
+Exit codes: 0 done, 1 failure, 2 usage, 3 refused, 4 waits for approval, 5 budget spent, 6 authentication,
+7 verification failed, 8 withheld.";
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of the installation [default: ./obscura-data].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Settings file to read instead of ./obscura.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Language of messages.
+    #[arg(long, global = true, value_enum)]
+    pub(crate) lang: Option<Lang>,
+    /// Form of the data on standard output.
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// Languages that messages are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// English.
+    En,
+    /// 中文.
+    Zh,
+}
+
+/// Forms that data is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// A table for people.
+    Table,
+    /// JSON.
+    Json,
+    /// CSV with a header.
+    Csv,
+    /// Arrow IPC stream.
+    Arrow,
+    /// Parquet.
+    Parquet,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an installation: data directory, keys, audit log, first operator.
+    #[command(after_help = "Examples:\n  obscura init\n  obscura init --operator chen --token-file ~/.obscura/chen.token --data-dir /srv/obscura")]
+    Init(InitArgs),
+    /// Seal the demo city and tell its story.
+    #[command(after_help = "Examples:\n  obscura demo --once\n  obscura demo --once --lang zh --residents 20000")]
+    Demo(DemoArgs),
+    /// Seal a file as a new version of your department's dataset.
+    #[command(after_help = "Examples:\n  obscura seal hz-health.visits visits.csv\n  zcat visits.csv.gz | obscura seal hz-health.visits - --format csv --append\n  obscura seal hz-health.visits visits.csv --replace --on-bad-row skip --encoding gb18030")]
+    Seal(SealArgs),
+    /// Ask a question.
+    #[command(after_help = "Examples:\n  obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'\n  obscura query --purpose official-statistics --file question.sql --output csv > answer.csv")]
+    Query(QueryArgs),
+    /// Judge a question without running it: reads no data, makes no job.
+    #[command(after_help = "Examples:\n  obscura explain --purpose official-statistics 'select name from hz_health.visits'")]
+    Explain(QueryArgs),
+    /// Look at your questions and fetch their results again.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Look after sealed datasets.
+    #[command(subcommand)]
+    Dataset(DatasetCommand),
+    /// Check and publish documents: departments, purposes, datasets, policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Give analysts access to your department's data.
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// Add and remove persons.
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// Make and revoke access tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Read, verify and prove the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Look whether the installation is well.
+    #[command(after_help = "Examples:\n  obscura doctor")]
+    Doctor,
+    /// Look at settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write completions for a shell.
+    #[command(after_help = "Examples:\n  obscura completions bash > /etc/bash_completion.d/obscura")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Name of the first operator.
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) operator: PersonName,
+    /// Where to write the operator's token.
+    #[arg(long, value_name = "FILE", default_value = "./operator.token")]
+    pub(crate) token_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Tell the story once and stop, without waiting between scenes.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How many residents the city has.
+    #[arg(long, value_name = "N")]
+    pub(crate) residents: Option<u32>,
+    /// Where the city is kept; an existing folder must be empty.
+    #[arg(long, value_name = "DIR", default_value = "./obscura-demo")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    /// The dataset, as its document names it.
+    pub(crate) dataset: DatasetId,
+    /// The file, or `-` for standard input.
+    pub(crate) file: PathBuf,
+    /// Format of the input: csv, ndjson, parquet, arrow [default: found from name or contents].
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Encoding of a text: utf-8, gb18030, utf-16le, utf-16be [default: found from contents].
+    #[arg(long, value_name = "ENCODING")]
+    pub(crate) encoding: Option<String>,
+    /// Delimiter of a delimited text [default: found from the header].
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) delimiter: Option<char>,
+    /// A text that stands for a missing value; may be given more than once [default: nothing, and `?`].
+    #[arg(long = "null", value_name = "TEXT")]
+    pub(crate) null_texts: Vec<String>,
+    /// A column that the input names otherwise, as INPUT=COLUMN; may be given more than once.
+    #[arg(long, value_name = "INPUT=COLUMN")]
+    pub(crate) rename: Vec<String>,
+    /// What to do with a malformed row.
+    #[arg(long, value_enum, default_value_t = BadRowArg::Stop)]
+    pub(crate) on_bad_row: BadRowArg,
+    /// Add the rows to what is sealed already.
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) append: bool,
+    /// Take the place of what is sealed already.
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BadRowArg {
+    /// Stop; nothing is published.
+    Stop,
+    /// Leave it out and count it.
+    Skip,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// The SQL, or `-` for standard input.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) sql: Option<String>,
+    /// A file with the SQL.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Code of the purpose that the question serves.
+    #[arg(long, short, value_name = "CODE")]
+    pub(crate) purpose: Code,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// List your newest questions.
+    #[command(after_help = "Examples:\n  obscura job list")]
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Fetch the result of a question again: the same release, at no cost.
+    #[command(after_help = "Examples:\n  obscura job result job_0190... --output csv")]
+    Result {
+        /// The job.
+        id: JobId,
+        /// Write the signed release record instead of the table.
+        #[arg(long)]
+        release: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatasetCommand {
+    /// List the datasets you may see.
+    #[command(after_help = "Examples:\n  obscura dataset list")]
+    List,
+    /// Show a dataset with its columns.
+    #[command(after_help = "Examples:\n  obscura dataset show hz-health.visits")]
+    Show {
+        /// The dataset.
+        dataset: DatasetId,
+    },
+    /// Verify every byte of a dataset's newest version.
+    #[command(after_help = "Examples:\n  obscura dataset verify hz-health.visits")]
+    Verify {
+        /// The dataset.
+        dataset: DatasetId,
+    },
+    /// Take one version out of use and remove its files.
+    #[command(after_help = "Examples:\n  obscura dataset drop hz-health.visits --version-number 3")]
+    Drop {
+        /// The dataset.
+        dataset: DatasetId,
+        /// Which version [default: the newest].
+        #[arg(long, value_name = "N")]
+        version_number: Option<u64>,
+    },
+    /// Destroy the keys of all versions, for ever.
+    #[command(after_help = "Examples:\n  obscura dataset shred hz-health.visits --yes")]
+    Shred {
+        /// The dataset.
+        dataset: DatasetId,
+        /// Say that you mean it: nothing brings the data back.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Draft a dataset's document from a file: types, meanings, roles and grades.
+    #[command(after_help = "Examples:\n  obscura dataset suggest visits.csv --dataset hz-health.visits > visits.yaml")]
+    Suggest {
+        /// The file, or `-` for standard input.
+        file: PathBuf,
+        /// Identifier of the new dataset.
+        #[arg(long, value_name = "ID")]
+        dataset: Option<DatasetId>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Check documents against those in force, and run the tests of policies.
+    #[command(after_help = "Examples:\n  obscura policy check policies/*.yaml")]
+    Check {
+        /// Files of documents.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Put documents in force.
+    #[command(after_help = "Examples:\n  obscura policy publish departments.yaml visits.yaml")]
+    Publish {
+        /// Files of documents.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantCommand {
+    /// Give an analyst a grant.
+    #[command(after_help = "Examples:\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits --until 2027-12-31\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits:person_id,district,cost --until 2027-12-31\n  obscura grant create --file grants.yaml")]
+    Create(GrantArgs),
+    /// List grants in force.
+    #[command(after_help = "Examples:\n  obscura grant list")]
+    List,
+    /// Revoke a grant.
+    #[command(after_help = "Examples:\n  obscura grant revoke grant-0190...")]
+    Revoke {
+        /// The grant.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    /// The analyst.
+    #[arg(long, value_name = "NAME", required_unless_present = "file")]
+    pub(crate) person: Option<PersonName>,
+    /// Code of the purpose.
+    #[arg(long, value_name = "CODE", required_unless_present = "file")]
+    pub(crate) purpose: Option<Code>,
+    /// A dataset, with the columns if not all: ID or ID:COLUMN,COLUMN; may be given more than once.
+    #[arg(long, value_name = "ID[:COLUMNS]", required_unless_present = "file")]
+    pub(crate) dataset: Vec<String>,
+    /// Last day.
+    #[arg(long, value_name = "DATE", required_unless_present = "file")]
+    pub(crate) until: Option<Day>,
+    /// A condition on rows that holds for every dataset of the grant, in SQL.
+    #[arg(long, value_name = "SQL")]
+    pub(crate) row_filter: Option<String>,
+    /// A file of Grant documents instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["person", "purpose", "dataset", "until", "row_filter"])]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PersonCommand {
+    /// Add a person.
+    #[command(after_help = "Examples:\n  obscura person add lin --role analyst --department hz-data\n  obscura person add shen --role steward --department hz-health")]
+    Add {
+        /// Their name: lower-case letters, digits, `.`, `_`, `-`.
+        name: PersonName,
+        /// A role: analyst, steward, auditor, operator; may be given more than once.
+        #[arg(long = "role", required = true, value_name = "ROLE")]
+        roles: Vec<PersonRole>,
+        /// Their department.
+        #[arg(long, value_name = "CODE")]
+        department: Option<String>,
+        /// Their district, if they work for one.
+        #[arg(long, value_name = "CODE")]
+        district: Option<String>,
+    },
+    /// List persons.
+    #[command(after_help = "Examples:\n  obscura person list")]
+    List,
+    /// Remove a person; their name is never used again.
+    #[command(after_help = "Examples:\n  obscura person remove lin")]
+    Remove {
+        /// Their name.
+        name: PersonName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and write its file, readable by you alone.
+    #[command(after_help = "Examples:\n  obscura token create lin --file lin.token --days 90")]
+    Create {
+        /// The person it acts for.
+        person: PersonName,
+        /// The file to write [default: ./NAME.token].
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// How many days it is good.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    /// List tokens in force.
+    #[command(after_help = "Examples:\n  obscura token list")]
+    List,
+    /// Revoke a token.
+    #[command(after_help = "Examples:\n  obscura token revoke token_0190...")]
+    Revoke {
+        /// The token.
+        id: TokenId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show events, the newest unless told otherwise.
+    #[command(after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json")]
+    Log {
+        /// The first event to show.
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u64,
+    },
+    /// Verify the log: every entry, hash and signature, and the database against it. Needs no token.
+    #[command(after_help = "Examples:\n  obscura audit verify\n  obscura audit verify --log copy-of-audit --key audit.pub --checkpoint kept-elsewhere\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub")]
+    Verify(AuditVerifyArgs),
+    /// Write the proof that an entry is in the log. Needs no token.
+    #[command(after_help = "Examples:\n  obscura audit prove 42 > entry-42.tlog-proof\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub")]
+    Prove {
+        /// Number of the entry, from 0.
+        index: u64,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Folder of a copy of the log [default: that of the installation].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log: Option<PathBuf>,
+    /// File with the log's public key [default: that of the installation].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerifyArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// A checkpoint of this log that was kept elsewhere: tells a shortened or rewritten log.
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Verify this proof of one entry instead of a log.
+    #[arg(long, value_name = "FILE", conflicts_with = "log")]
+    pub(crate) proof: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show the settings in force and where each was found; secrets are hidden.
+    #[command(after_help = "Examples:\n  obscura config check\n  OBSCURA_LANGUAGE=zh obscura config check")]
+    Check,
+}

@@ -1,0 +1,9 @@
+//! The commands, grouped by what they are about. Each calls one use case and shows what came of it.
+
+pub(super) mod ask;
+pub(super) mod audit;
+pub(super) mod data;
+pub(super) mod demo;
+pub(super) mod documents;
+pub(super) mod setup;
+mod suggest;

@@ -1,0 +1,288 @@
+//! `seal`, `dataset list|show|verify|drop|shred|suggest`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::app::datasets::drop_dataset;
+use crate::app::datasets::list_datasets;
+use crate::app::datasets::show_dataset;
+use crate::app::datasets::shred_dataset;
+use crate::app::datasets::verify_dataset;
+use crate::app::seal_dataset::SealDataset;
+use crate::app::seal_dataset::SealedDataset;
+use crate::app::seal_dataset::seal_dataset;
+use crate::cli::args::BadRowArg;
+use crate::cli::args::DatasetCommand;
+use crate::cli::args::SealArgs;
+use crate::cli::commands::suggest::suggest;
+use crate::cli::exit::Exit;
+use crate::cli::screen::Screen;
+use crate::cli::session::Ending;
+use crate::cli::session::Session;
+use crate::cli::table::Listing;
+use crate::error::Class;
+use crate::error::PublicError;
+use crate::storage::Direction;
+use crate::storage::Encoding;
+use crate::storage::Format;
+use crate::storage::Input;
+use crate::storage::InputOptions;
+use crate::storage::OnBadRow;
+use crate::storage::Progress;
+use crate::storage::SealMode;
+use crate::storage::SealObserver;
+
+/// Most bytes of a binary stream that are held in memory.
+const STREAM_BYTES_MAX: usize = 1 << 30;
+
+pub(in crate::cli) async fn seal(session: &mut Session<'_>, args: SealArgs) -> Result<Exit, Ending> {
+    let options = options(&args)?;
+    let (installation, caller) = session.enter().await?;
+    let observer = Arc::new(Watch::new(&session.screen, &args.file));
+    let mode = match (args.append, args.replace) {
+        (true, _) => SealMode::Append,
+        (_, true) => SealMode::Replace,
+        (false, false) => SealMode::First,
+    };
+    let request = SealDataset {
+        dataset: args.dataset,
+        input: input(&args.file),
+        options,
+        mode,
+        observer: Arc::clone(&observer) as Arc<dyn SealObserver + Send + Sync>,
+    };
+    let sealing = seal_dataset(&installation, &caller, request);
+    tokio::pin!(sealing);
+    let sealed = tokio::select! {
+        sealed = &mut sealing => sealed,
+        _ = tokio::signal::ctrl_c() => {
+            // Storage stops at its next look, cleans up, and the old version stays as it was.
+            observer.cancelled.store(true, Ordering::SeqCst);
+            sealing.await
+        }
+    };
+    observer.bar.finish_and_clear();
+    show_sealed(&mut session.screen, &sealed?)?;
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) async fn dataset(session: &mut Session<'_>, command: DatasetCommand) -> Result<Exit, Ending> {
+    let (installation, caller) = session.enter().await?;
+    let screen = &mut session.screen;
+    match command {
+        DatasetCommand::List => {
+            let mut listing = Listing::new(
+                screen,
+                &[
+                    ("id", "dataset", "数据集"),
+                    ("sql_name", "name in SQL", "SQL 名称"),
+                    ("title", "title", "标题"),
+                    ("version", "version", "版本"),
+                    ("rows", "rows", "行数"),
+                    ("purposes", "your purposes", "您的用途"),
+                ],
+            );
+            for dataset in list_datasets(&installation, &caller).await? {
+                let purposes: Vec<Value> = dataset.purposes.iter().map(|purpose| json!(purpose)).collect();
+                listing.row(vec![
+                    json!(dataset.id.to_string()),
+                    json!(dataset.id.sql_name()),
+                    json!(screen.pick(&dataset.title)),
+                    json!(dataset.version),
+                    json!(dataset.rows),
+                    Value::Array(purposes),
+                ]);
+            }
+            listing.write(screen)?;
+        }
+        DatasetCommand::Show { dataset } => {
+            let detail = show_dataset(&installation, &caller, &dataset).await?;
+            let title = screen.pick(&detail.summary.title).to_owned();
+            screen.tell(&format!("{} · {title} · {}", detail.summary.id, detail.summary.id.sql_name()))?;
+            let mut listing = Listing::new(
+                screen,
+                &[
+                    ("name", "column", "字段"),
+                    ("type", "type", "类型"),
+                    ("role", "role", "角色"),
+                    ("grade", "grade", "分级"),
+                    ("title", "title", "标题"),
+                ],
+            );
+            for column in &detail.columns {
+                let title = column.title.as_ref().map(|title| screen.pick(title));
+                listing.row(vec![
+                    json!(column.name),
+                    json!(column.data_type),
+                    json!(column.role),
+                    json!(column.grade),
+                    json!(title),
+                ]);
+            }
+            listing.write(screen)?;
+        }
+        DatasetCommand::Verify { dataset } => {
+            let found = verify_dataset(&installation, &caller, &dataset).await?;
+            screen.say(
+                &format!("`{dataset}` version {}: every byte of {} file(s) is as sealed", found.version, found.parts),
+                &format!("`{dataset}` 版本 {}：{} 个文件的每个字节都与封存时一致", found.version, found.parts),
+            )?;
+        }
+        DatasetCommand::Drop { dataset, version_number } => {
+            let version = drop_dataset(&installation, &caller, &dataset, version_number).await?;
+            screen.say(
+                &format!("`{dataset}` version {version} is out of use and its files are gone"),
+                &format!("`{dataset}` 版本 {version} 已停用，文件已删除"),
+            )?;
+        }
+        DatasetCommand::Shred { dataset, yes } => {
+            if !yes {
+                return Err(PublicError::new(
+                    Class::Usage,
+                    "confirmation-needed",
+                    "shredding cannot be undone",
+                    "销毁不可恢复",
+                )
+                .with_help("say `--yes` to mean it", "如确认，请加 `--yes`")
+                .into());
+            }
+            let versions = shred_dataset(&installation, &caller, &dataset).await?;
+            screen.say(
+                &format!("the keys of {versions} version(s) of `{dataset}` are destroyed for ever"),
+                &format!("`{dataset}` 的 {versions} 个版本的密钥已永久销毁"),
+            )?;
+        }
+        DatasetCommand::Suggest { file, dataset } => {
+            return suggest(session, &caller, &file, dataset);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Where rows come from: a file, or standard input for `-`.
+pub(in crate::cli) fn input(file: &Path) -> Input {
+    if file.as_os_str() == "-" {
+        Input::Stream(Box::new(std::io::stdin()))
+    } else {
+        Input::Path(file.to_owned())
+    }
+}
+
+/// Shows what was sealed, to the steward who did it.
+pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDataset) -> std::io::Result<()> {
+    let SealedDataset { dataset, version, rows, event_index, .. } = sealed;
+    screen.say(
+        &format!("`{dataset}` version {version} is sealed: {rows} rows, entry {event_index} of the audit log"),
+        &format!("`{dataset}` 版本 {version} 已封存：{rows} 行，审计日志第 {event_index} 条"),
+    )?;
+    for (kind, subjects, rows_without) in &sealed.units {
+        screen.say(
+            &format!("  {subjects} subjects of kind `{kind}`, {rows_without} rows without one"),
+            &format!("  `{kind}` 主体 {subjects} 个，无主体的行 {rows_without} 行"),
+        )?;
+    }
+    let report = &sealed.report;
+    if report.rows_skipped > 0 {
+        screen.say(
+            &format!("  {} malformed rows were left out:", report.rows_skipped),
+            &format!("  跳过格式错误的行 {} 行：", report.rows_skipped),
+        )?;
+        for bad in &report.bad_rows {
+            let column = bad.column.as_ref().map(|column| format!(" `{column}`")).unwrap_or_default();
+            screen.tell(&format!("    line {}{column}: {}", bad.line, bad.reason))?;
+        }
+    }
+    if report.columns_ignored > 0 {
+        let ignored = report.columns_ignored;
+        screen.say(
+            &format!("  {ignored} columns of the input are not in the document and were left out"),
+            &format!("  输入中有 {ignored} 个字段不在文档内，未封存"),
+        )?;
+    }
+    Ok(())
+}
+
+pub(in crate::cli) fn plain_options() -> InputOptions {
+    InputOptions {
+        format: None,
+        encoding: None,
+        delimiter: None,
+        null_texts: InputOptions::default_null_texts(),
+        rename: std::collections::BTreeMap::new(),
+        on_bad_row: OnBadRow::Stop,
+        memory_bytes: STREAM_BYTES_MAX,
+    }
+}
+
+fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
+    let usage = |code, en: &str, zh: &str| PublicError::new(Class::Usage, code, en, zh);
+    let mut options = plain_options();
+    if let Some(word) = &args.format {
+        let accepted = usage("format-unknown", "a format is csv, ndjson, parquet or arrow", "格式为 csv、ndjson、parquet 或 arrow");
+        options.format = Some(Format::from_word(word).ok_or(accepted)?);
+    }
+    if let Some(word) = &args.encoding {
+        let en = "an encoding is utf-8, gb18030, utf-16le or utf-16be";
+        let accepted = usage("encoding-unknown", en, "编码为 utf-8、gb18030、utf-16le 或 utf-16be");
+        options.encoding = Some(Encoding::from_word(word).ok_or(accepted)?);
+    }
+    if let Some(delimiter) = args.delimiter {
+        let accepted = usage("delimiter-not-ascii", "a delimiter is one ASCII character", "分隔符须为一个 ASCII 字符");
+        options.delimiter = Some(u8::try_from(delimiter).ok().filter(u8::is_ascii).ok_or(accepted)?);
+    }
+    if !args.null_texts.is_empty() {
+        options.null_texts.clone_from(&args.null_texts);
+    }
+    for pair in &args.rename {
+        let accepted = usage("rename-malformed", "a renaming is written INPUT=COLUMN", "改名写作 输入名=字段名");
+        let (from, to) = pair.split_once('=').ok_or(accepted)?;
+        options.rename.insert(from.to_owned(), to.to_owned());
+    }
+    options.on_bad_row = match args.on_bad_row {
+        BadRowArg::Stop => OnBadRow::Stop,
+        BadRowArg::Skip => OnBadRow::Skip,
+    };
+    Ok(options)
+}
+
+/// Draws progress and carries the wish to stop.
+pub(in crate::cli) struct Watch {
+    bar: ProgressBar,
+    cancelled: AtomicBool,
+    // How much of the file's bytes is known: a stream has no end in sight.
+    has_length: bool,
+}
+
+impl Watch {
+    pub(in crate::cli) fn new(screen: &Screen<'_>, file: &Path) -> Self {
+        let length = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+        if !screen.is_terminal {
+            return Self { bar: ProgressBar::hidden(), cancelled: AtomicBool::new(false), has_length: false };
+        }
+        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let template = match length {
+            Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes} {eta}",
+            None => "{spinner} {msg} {bytes}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar, cancelled: AtomicBool::new(false), has_length: length.is_some() }
+    }
+}
+
+impl SealObserver for Watch {
+    fn reached(&self, progress: Progress) -> Direction {
+        let length = self.bar.length().unwrap_or(progress.bytes);
+        self.bar.set_position(if self.has_length { progress.bytes.min(length) } else { progress.bytes });
+        self.bar.set_message(format!("{} rows", progress.rows));
+        if self.cancelled.load(Ordering::SeqCst) { Direction::Cancel } else { Direction::Continue }
+    }
+}

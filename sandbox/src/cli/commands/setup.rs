@@ -1,0 +1,190 @@
+//! `init`, `person`, `token`, `doctor`, `config check`, `completions`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::app::add_person::AddPerson;
+use crate::app::add_person::add_person;
+use crate::app::add_person::list_persons;
+use crate::app::add_person::remove_person;
+use crate::app::create_token::CreateToken;
+use crate::app::create_token::create_token;
+use crate::app::create_token::list_tokens;
+use crate::app::create_token::revoke_token;
+use crate::app::diagnose::Health;
+use crate::app::diagnose::diagnose;
+use crate::app::init::Init;
+use crate::app::init::init as init_installation;
+use crate::cli::args::Cli;
+use crate::cli::args::InitArgs;
+use crate::cli::args::PersonCommand;
+use crate::cli::args::TokenCommand;
+use crate::cli::exit::Exit;
+use crate::cli::screen::Paint;
+use crate::cli::session::Ending;
+use crate::cli::session::Session;
+use crate::cli::table::Listing;
+use crate::context::Door;
+
+pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> Result<Exit, Ending> {
+    let request =
+        Init { operator: args.operator, token_file: args.token_file.clone(), door: Door::CommandLine };
+    let (clock, random) = (Arc::clone(&session.clock), Arc::clone(&session.random));
+    let made = init_installation(session.loaded.settings.clone(), clock, random, request).await?;
+    let root = made.installation.layout().root().display().to_string();
+    let audit_key = made.installation.layout().audit_key().display().to_string();
+    let token_file = args.token_file.display().to_string();
+    let screen = &mut session.screen;
+    screen.say(&format!("An installation stands in {root}."), &format!("已在 {root} 建立安装。"))?;
+    if let Some(key_file) = &made.key_file {
+        let key_file = key_file.display();
+        screen.say(
+            &format!("  {key_file}  opens its keyring: keep a copy apart from the backups of {root}"),
+            &format!("  {key_file}  可打开密钥环：请另行备份，勿与 {root} 的备份放在一起"),
+        )?;
+    }
+    screen.say(
+        &format!("  {token_file}  is the token of `{}`: keep it to yourself", made.operator.person().name),
+        &format!("  {token_file}  是 `{}` 的令牌：请妥善保管", made.operator.person().name),
+    )?;
+    screen.say(
+        &format!("  {audit_key}  verifies its audit log: give copies to whoever shall check you"),
+        &format!("  {audit_key}  用于校验审计日志：请分发给监督者"),
+    )?;
+    let next = [
+        format!("export OBSCURA_TOKEN_FILE={token_file}"),
+        "obscura person add shen --role steward --department hz-health".to_owned(),
+        "obscura token create shen".to_owned(),
+        "obscura policy publish departments.yaml".to_owned(),
+    ];
+    screen.say("\nNext:", "\n接下来：")?;
+    for line in next {
+        screen.tell(&format!("  {line}"))?;
+    }
+    screen.line(&made.audit_key)?;
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) async fn person(session: &mut Session<'_>, command: PersonCommand) -> Result<Exit, Ending> {
+    let (installation, caller) = session.enter().await?;
+    match command {
+        PersonCommand::Add { name, roles, department, district } => {
+            let roles: BTreeSet<_> = roles.into_iter().collect();
+            let request = AddPerson { name, roles, department, district };
+            let person = add_person(&installation, &caller, request).await?;
+            session.screen.say(
+                &format!("`{}` is here now; `obscura token create {}` lets them in", person.name, person.name),
+                &format!("已添加 `{}`；用 `obscura token create {}` 签发令牌", person.name, person.name),
+            )?;
+        }
+        PersonCommand::List => {
+            let mut listing = Listing::new(
+                &session.screen,
+                &[
+                    ("name", "name", "名称"),
+                    ("roles", "roles", "角色"),
+                    ("department", "department", "部门"),
+                    ("district", "district", "区县"),
+                ],
+            );
+            for person in list_persons(&installation, &caller).await? {
+                let roles: Vec<Value> = person.roles.iter().map(|role| json!(role.as_str())).collect();
+                listing.row(vec![
+                    json!(person.name.as_str()),
+                    Value::Array(roles),
+                    json!(person.department),
+                    json!(person.district),
+                ]);
+            }
+            listing.write(&mut session.screen)?;
+        }
+        PersonCommand::Remove { name } => {
+            remove_person(&installation, &caller, &name).await?;
+            session.screen.say(
+                &format!("`{name}` was removed; their tokens are worth nothing now"),
+                &format!("已移除 `{name}`，其令牌全部失效"),
+            )?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenCommand) -> Result<Exit, Ending> {
+    let (installation, caller) = session.enter().await?;
+    match command {
+        TokenCommand::Create { person, file, days } => {
+            let file = file.unwrap_or_else(|| PathBuf::from(format!("./{person}.token")));
+            let request = CreateToken { person, days, file: &file };
+            let token = create_token(&installation, &caller, request).await?;
+            let (shown, expires) = (file.display(), token.expires);
+            session.screen.say(
+                &format!("{shown} holds a token of `{}`, good until {expires}", token.person),
+                &format!("{shown} 为 `{}` 的令牌，有效期至 {expires}", token.person),
+            )?;
+            session.screen.line(&token.id)?;
+        }
+        TokenCommand::List => {
+            let mut listing = Listing::new(
+                &session.screen,
+                &[("id", "token", "令牌"), ("person", "person", "人员"), ("expires", "good until", "有效期至")],
+            );
+            for token in list_tokens(&installation, &caller).await? {
+                listing.row(vec![json!(token.id), json!(token.person), json!(token.expires.to_string())]);
+            }
+            listing.write(&mut session.screen)?;
+        }
+        TokenCommand::Revoke { id } => {
+            revoke_token(&installation, &caller, id).await?;
+            session.screen.say(&format!("{id} is worth nothing now"), &format!("{id} 已吊销"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) async fn doctor(session: &mut Session<'_>) -> Result<Exit, Ending> {
+    let checks = diagnose(&session.loaded.settings).await;
+    let mut exit = Exit::Done;
+    for check in &checks {
+        let (word, paint) = match check.health {
+            Health::Well => (session.screen.either("well", "正常"), Paint::Good),
+            Health::Warning => (session.screen.either("look", "注意"), Paint::Title),
+            Health::Ill => (session.screen.either("ill ", "异常"), Paint::Bad),
+        };
+        if check.health == Health::Ill {
+            exit = Exit::Failure;
+        }
+        let word = session.screen.paint(word, paint);
+        let text = session.screen.pick(&check.finding).to_owned();
+        session.screen.line(&format!("{word}  {text}"))?;
+    }
+    Ok(exit)
+}
+
+pub(in crate::cli) fn config_check(session: &mut Session<'_>) -> Result<Exit, Ending> {
+    let columns = [("key", "setting", "设置"), ("value", "value", "值"), ("origin", "found in", "来源")];
+    let mut listing = Listing::new(&session.screen, &columns);
+    for setting in &session.loaded.effective {
+        listing.row(vec![json!(setting.key), json!(setting.value), json!(setting.origin)]);
+    }
+    listing.write(&mut session.screen)?;
+    for variable in &session.loaded.unknown_variables {
+        session.screen.say(
+            &format!("warning: the environment variable {variable} is no setting and was ignored"),
+            &format!("警告：环境变量 {variable} 不是任何设置，已忽略"),
+        )?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) fn completions(session: &mut Session<'_>, shell: Shell) -> Result<Exit, Ending> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "obscura", &mut script);
+    session.screen.data(&script)?;
+    Ok(Exit::Done)
+}

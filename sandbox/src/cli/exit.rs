@@ -1,0 +1,63 @@
+//! Exit codes: a promise to scripts. A code is never given another meaning.
+
+use std::process::ExitCode;
+
+use crate::error::Class;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: something of ours broke, or stands in the way.
+    Failure,
+    /// 2: the command is not understood.
+    Usage,
+    /// 3: a rule said no.
+    Refused,
+    /// 4: waits for approval or review.
+    Waits,
+    /// 5: the budget is spent.
+    BudgetSpent,
+    /// 6: nobody is recognised, or they may not do this.
+    Authentication,
+    /// 7: what was verified does not hold.
+    VerificationFailed,
+    /// 8: controls let nothing out.
+    Withheld,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Waits => 4,
+            Self::BudgetSpent => 5,
+            Self::Authentication => 6,
+            Self::VerificationFailed => 7,
+            Self::Withheld => 8,
+        }
+    }
+
+    /// The end that a failure of this kind comes to.
+    #[must_use]
+    pub fn of(class: Class) -> Self {
+        match class {
+            Class::Usage => Self::Usage,
+            Class::Unauthenticated | Class::Forbidden => Self::Authentication,
+            Class::NotFound | Class::Conflict | Class::Failure => Self::Failure,
+            Class::VerificationFailed => Self::VerificationFailed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

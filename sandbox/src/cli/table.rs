@@ -1,0 +1,167 @@
+//! Data in the form that was asked for: tables for people, JSON, CSV, Arrow and Parquet for programs.
+//! It writes what has left the room already; it protects nothing.
+
+use std::io;
+
+use arrow::array::Array;
+use arrow::array::RecordBatch;
+use arrow::csv::WriterBuilder as CsvWriterBuilder;
+use arrow::ipc::writer::StreamWriter;
+use arrow::json::WriterBuilder as JsonWriterBuilder;
+use arrow::json::writer::JsonArray;
+use arrow::util::display::ArrayFormatter;
+use arrow::util::display::FormatOptions;
+use comfy_table::Cell;
+use comfy_table::CellAlignment;
+use comfy_table::ContentArrangement;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use parquet::arrow::ArrowWriter;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::args::Output;
+use crate::cli::screen::Screen;
+
+/// How a missing value is shown in a table: withheld, empty and never there look alike.
+const MISSING: &str = "–";
+
+/// A list of things that are not query results.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listing {
+    /// Names of the columns, for programs.
+    keys: Vec<&'static str>,
+    /// Headings of the columns, for people.
+    headings: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+impl Listing {
+    /// Begins a list with its columns: name for programs, heading in both languages.
+    pub(crate) fn new(screen: &Screen<'_>, columns: &[(&'static str, &str, &str)]) -> Self {
+        Self {
+            keys: columns.iter().map(|(key, _, _)| *key).collect(),
+            headings: columns.iter().map(|(_, en, zh)| screen.either(en, zh).to_owned()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row with a value for each column.
+    pub(crate) fn row(&mut self, values: Vec<Value>) {
+        self.rows.push(values);
+    }
+
+    /// Writes the list.
+    pub(crate) fn write(&self, screen: &mut Screen<'_>) -> io::Result<()> {
+        match screen.output {
+            Output::Table => {
+                let mut table = plain_table();
+                table.set_header(self.headings.iter().map(Cell::new));
+                for row in &self.rows {
+                    table.add_row(row.iter().map(|value| Cell::new(shown(value))));
+                }
+                screen.line(&table.to_string())
+            }
+            Output::Json => {
+                let rows: Vec<Value> = self.rows.iter().map(|row| self.object(row)).collect();
+                screen.line(&serde_json::to_string_pretty(&rows)?)
+            }
+            Output::Csv => {
+                let mut writer = csv::Writer::from_writer(Vec::new());
+                writer.write_record(&self.keys)?;
+                for row in &self.rows {
+                    writer.write_record(row.iter().map(|value| plain(value)))?;
+                }
+                screen.data(&writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
+            }
+            Output::Arrow | Output::Parquet => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "lists are written as table, json or csv"))
+            }
+        }
+    }
+
+    fn object(&self, row: &[Value]) -> Value {
+        let pairs = self.keys.iter().zip(row).map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Value::Object(pairs.collect::<Map<_, _>>())
+    }
+}
+
+/// Writes a released table.
+pub(crate) fn write_batch(screen: &mut Screen<'_>, batch: &RecordBatch) -> io::Result<()> {
+    let failed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+    match screen.output {
+        Output::Table => {
+            let text = draw(batch).map_err(|error| failed(&error))?;
+            screen.line(&text)
+        }
+        Output::Json => {
+            let mut writer = JsonWriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
+            writer.write(batch).map_err(|error| failed(&error))?;
+            writer.finish().map_err(|error| failed(&error))?;
+            let mut bytes = writer.into_inner();
+            if bytes.is_empty() {
+                bytes.extend_from_slice(json!([]).to_string().as_bytes());
+            }
+            bytes.push(b'\n');
+            screen.data(&bytes)
+        }
+        Output::Csv => {
+            let mut writer = CsvWriterBuilder::new().with_header(true).build(Vec::new());
+            writer.write(batch).map_err(|error| failed(&error))?;
+            screen.data(&writer.into_inner())
+        }
+        Output::Arrow => {
+            let mut writer =
+                StreamWriter::try_new(Vec::new(), &batch.schema()).map_err(|error| failed(&error))?;
+            writer.write(batch).map_err(|error| failed(&error))?;
+            screen.data(&writer.into_inner().map_err(|error| failed(&error))?)
+        }
+        Output::Parquet => {
+            let mut writer =
+                ArrowWriter::try_new(Vec::new(), batch.schema(), None).map_err(|error| failed(&error))?;
+            writer.write(batch).map_err(|error| failed(&error))?;
+            screen.data(&writer.into_inner().map_err(|error| failed(&error))?)
+        }
+    }
+}
+
+fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
+    let options = FormatOptions::default().with_null(MISSING);
+    let formatters =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let formatters: Vec<ArrayFormatter<'_>> = formatters.collect::<Result<_, _>>()?;
+    let mut table = plain_table();
+    table.set_header(batch.schema().fields().iter().map(|field| Cell::new(field.name())));
+    for row in 0..batch.num_rows() {
+        let cells = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
+            let cell = Cell::new(formatter.value(row));
+            let is_number = column.data_type().is_numeric();
+            cell.set_alignment(if is_number { CellAlignment::Right } else { CellAlignment::Left })
+        });
+        table.add_row(cells);
+    }
+    Ok(table.to_string())
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => MISSING.to_owned(),
+        other => plain(other),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}

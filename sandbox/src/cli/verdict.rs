@@ -1,0 +1,141 @@
+//! Drawing a verdict for a person: each finding under the SQL it is about, the rule, what would be accepted, and
+//! questions that would be admitted. It adds nothing to what the verdict says.
+
+use std::fmt;
+use std::io;
+
+use miette::Diagnostic;
+use miette::GraphicalReportHandler;
+use miette::GraphicalTheme;
+use miette::LabeledSpan;
+use miette::SourceCode;
+
+use crate::app::verdict::FindingView;
+use crate::app::verdict::Verdict;
+use crate::cli::screen::Paint;
+use crate::cli::screen::Screen;
+
+/// One finding as miette draws it.
+struct Drawn<'a> {
+    code: &'a str,
+    message: &'a str,
+    help: Option<&'a str>,
+    sql: &'a str,
+    span: Option<(usize, usize)>,
+    label: &'a str,
+}
+
+impl fmt::Debug for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code)
+    }
+}
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl Diagnostic for Drawn<'_> {
+    fn code<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        Some(Box::new(self.code))
+    }
+
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        self.help.map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.span.map(|_| &self.sql as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let (start, end) = self.span?;
+        let label = LabeledSpan::new(Some(self.label.to_owned()), start, end.saturating_sub(start));
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// Draws the findings of a refusal and its rewrites.
+pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict) -> io::Result<()> {
+    screen.say("The guard refuses this question.", "守卫拒绝了这个问题。")?;
+    for finding in &verdict.findings {
+        let text = draw(screen, sql, finding);
+        screen.tell(text.trim_end())?;
+    }
+    for rewrite in &verdict.rewrites {
+        let title = screen.pick(&rewrite.title).to_owned();
+        let introduction = screen.either("This would be admitted", "以下问题可以通过").to_owned();
+        let heading = screen.paint(&format!("{introduction}: {title}"), Paint::Good);
+        screen.tell(&format!("\n{heading}\n"))?;
+        for line in rewrite.sql.lines() {
+            screen.tell(&format!("    {line}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Draws what an admitted question's columns and controls are.
+pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
+    let admitted = screen.either("The guard admits this question.", "守卫允许这个问题。").to_owned();
+    let admitted = screen.paint(&admitted, Paint::Good);
+    screen.tell(&admitted)?;
+    if let Some(controls) = &verdict.controls {
+        let subjects = controls.subjects_min;
+        screen.say(
+            &format!("  every cell rests on at least {subjects} subjects"),
+            &format!("  每个单元格至少涉及 {subjects} 个主体"),
+        )?;
+        if let (Some(share), Some(p)) = (controls.dominance_share_max_permille, controls.dominance_p_percent) {
+            let percent = f64::from(share) / 10.0;
+            screen.say(
+                &format!("  in a sum, the largest contributors hold at most {percent} % (and p% with p = {p})"),
+                &format!("  求和时，最大贡献者占比不超过 {percent} %（p% 规则，p = {p}）"),
+            )?;
+        }
+        if let Some(base) = controls.rounding {
+            screen.say(&format!("  counts are multiples of {base}"), &format!("  计数取整为 {base} 的倍数"))?;
+        }
+    }
+    if let Some(cost) = &verdict.cost {
+        screen.say(&format!("  cost class {cost}"), &format!("  成本等级 {cost}"))?;
+    }
+    Ok(())
+}
+
+/// The standing notice: the same words under every protected result, whatever was or was not withheld.
+pub(crate) fn draw_notice(screen: &mut Screen<'_>) -> io::Result<()> {
+    let notice = screen
+        .either(
+            "Suppression is in force: groups and cells that rest on too few subjects, or on few large ones, are left out \
+             or shown as –. What is withheld, what is empty and what never existed look alike.",
+            "输出控制已生效：主体过少或被少数大户主导的分组和单元格不予显示，或显示为 –。被隐去的、为空的和本不存在的，看起来都一样。",
+        )
+        .to_owned();
+    let notice = screen.paint(&notice, Paint::Faint);
+    screen.tell(&notice)
+}
+
+fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> String {
+    let names: Vec<&str> = finding.params.values().map(String::as_str).take(5).collect();
+    let label = if names.is_empty() { screen.either("here", "此处").to_owned() } else { names.join(", ") };
+    let drawn = Drawn {
+        code: &finding.code,
+        message: screen.pick(&finding.message),
+        help: finding.help.as_ref().map(|help| screen.pick(help)),
+        sql,
+        // A place outside the text would make the drawing fail, and the finding is worth more than its place.
+        span: finding.span.map(|span| (span.start, span.end)).filter(|(start, end)| start < end && *end <= sql.len()),
+        label: &label,
+    };
+    let theme = if screen.colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+    let mut text = String::new();
+    match handler.render_report(&mut text, &drawn) {
+        Ok(()) => text,
+        Err(fmt::Error) => format!("{}: {}\n", drawn.code, drawn.message),
+    }
+}

@@ -1,0 +1,392 @@
+//! Settings: flag over environment `OBSCURA_*` over `./obscura.toml` over `/etc/obscura/obscura.toml` over defaults.
+//! The only place that reads the environment. Secrets are never settings: a setting names the file that holds one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::Error as FigmentError;
+use figment::Figment;
+use figment::Metadata;
+use figment::Profile;
+use figment::Provider;
+use figment::providers::Format as _;
+use figment::providers::Serialized;
+use figment::providers::Toml;
+use figment::value::Dict;
+use figment::value::Map;
+use figment::value::Value;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::Serialize;
+use thiserror::Error;
+
+/// File of the machine's administrator.
+pub const SYSTEM_FILE: &str = "/etc/obscura/obscura.toml";
+/// File of the folder the command runs in.
+pub const LOCAL_FILE: &str = "./obscura.toml";
+
+const PREFIX: &str = "OBSCURA_";
+/// Variables of the test suites that are no settings.
+const NOT_SETTINGS: &[&str] = &["OBSCURA_REAL_DATA"];
+
+/// The language a person reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
+impl Language {
+    /// The code used in settings and documents.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
+}
+
+/// What a query may use of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes the engine may hold.
+    pub memory_bytes_max: u64,
+    /// How long one job may run.
+    pub timeout: Duration,
+    /// Threads of one job.
+    pub threads: usize,
+    /// Completion times are rounded up to a multiple of this.
+    pub completion_step: Duration,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Folder of everything this installation keeps.
+    pub data_dir: PathBuf,
+    /// File with the token of the person a command acts for.
+    pub token_file: Option<PathBuf>,
+    /// How the keyring opens.
+    pub keyring: KeyringSecret,
+    /// Language of messages.
+    pub language: Language,
+    /// Time zone of hours and days in policies.
+    pub time_zone: TimeZone,
+    /// Limits of one job.
+    pub limits: Limits,
+    /// Days a result is kept when its policy says nothing.
+    pub result_days: u32,
+}
+
+/// The file that opens the keyring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyringSecret {
+    /// Random bytes in a file.
+    KeyFile(PathBuf),
+    /// A passphrase in a file.
+    PassphraseFile(PathBuf),
+}
+
+/// One setting with where it came from, as `obscura config check` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// Name of the setting.
+    pub key: &'static str,
+    /// Its value as text.
+    pub value: String,
+    /// Where the value was found.
+    pub origin: String,
+}
+
+/// Settings, where each came from, and what looks like a mistake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The settings in force.
+    pub settings: Settings,
+    /// Every setting with its origin, in the order of the reference.
+    pub effective: Vec<Effective>,
+    /// Environment variables that look like settings and are none.
+    pub unknown_variables: Vec<String>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file or variable holds something that is no setting, or a value of the wrong form.
+    #[error("a setting cannot be read: {0}")]
+    Unreadable(String),
+    /// A value is outside what is accepted.
+    #[error("setting `{key}`: {accepted}")]
+    OutOfRange {
+        /// Which setting.
+        key: &'static str,
+        /// What would be accepted.
+        accepted: &'static str,
+    },
+}
+
+/// Where settings are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Values of command-line flags, by setting name.
+    pub flags: BTreeMap<&'static str, String>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// Files, the strongest first; one that does not exist counts as empty.
+    pub files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Takes the real environment and the usual files.
+    #[must_use]
+    pub fn of_process(flags: BTreeMap<&'static str, String>) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(key, _)| {
+                key.starts_with(PREFIX) || matches!(key.as_str(), "LANG" | "LC_ALL" | "NO_COLOR")
+            })
+            .collect();
+        Self { flags, environment, files: vec![PathBuf::from(LOCAL_FILE), PathBuf::from(SYSTEM_FILE)] }
+    }
+
+    /// Says whether the person asked for output without colour (`NO_COLOR`).
+    #[must_use]
+    pub fn forbids_colour(&self) -> bool {
+        self.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
+
+    /// Reads every source and checks the outcome.
+    ///
+    /// # Errors
+    /// When a file is not TOML, names an unknown setting, or a value has the wrong form or range.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let figment = self.layers();
+        let file: SettingsFile =
+            figment.extract().map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+        let settings = file.clone().check()?;
+        Ok(Loaded {
+            effective: effective(&figment, &file, &settings),
+            settings,
+            unknown_variables: self.unknown_variables(),
+        })
+    }
+
+    fn layers(&self) -> Figment {
+        let mut figment = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
+        for path in self.files.iter().rev() {
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let known = |name: &str| SettingsFile::KEYS.iter().copied().find(|key| *key == name);
+        let variables = self.environment.iter().filter_map(|(variable, value)| {
+            let key = known(&variable.strip_prefix(PREFIX)?.to_lowercase())?;
+            Some((key, value.clone()))
+        });
+        figment
+            .merge(TextLayer { name: "environment", values: variables.collect() })
+            .merge(TextLayer { name: "flag", values: self.flags.clone() })
+    }
+
+    fn locale(&self) -> Language {
+        let locale = ["LC_ALL", "LANG"].iter().find_map(|name| self.environment.get(*name));
+        match locale {
+            Some(locale) if locale.starts_with("zh") => Language::Zh,
+            _ => Language::En,
+        }
+    }
+
+    fn unknown_variables(&self) -> Vec<String> {
+        let is_unknown = |variable: &&String| {
+            variable.strip_prefix(PREFIX).is_some_and(|name| {
+                !SettingsFile::KEYS.contains(&name.to_lowercase().as_str())
+                    && !NOT_SETTINGS.contains(&variable.as_str())
+            })
+        };
+        self.environment.keys().filter(is_unknown).cloned().collect()
+    }
+}
+
+/// The form of `obscura.toml`. A format we keep: names are never reused with another meaning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    data_dir: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyring_key_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyring_passphrase_file: Option<PathBuf>,
+    language: String,
+    time_zone: String,
+    memory_max_mb: u64,
+    timeout_seconds: u64,
+    threads: u16,
+    completion_step_ms: u64,
+    result_days: u32,
+}
+
+impl SettingsFile {
+    const KEYS: &'static [&'static str] = &[
+        "data_dir",
+        "token_file",
+        "keyring_key_file",
+        "keyring_passphrase_file",
+        "language",
+        "time_zone",
+        "memory_max_mb",
+        "timeout_seconds",
+        "threads",
+        "completion_step_ms",
+        "result_days",
+    ];
+
+    const NUMBERS: &'static [&'static str] =
+        &["memory_max_mb", "timeout_seconds", "threads", "completion_step_ms", "result_days"];
+
+    fn with_language(language: Language) -> Self {
+        let threads =
+            std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX));
+        Self {
+            data_dir: PathBuf::from("./obscura-data"),
+            token_file: None,
+            keyring_key_file: None,
+            keyring_passphrase_file: None,
+            language: language.code().to_owned(),
+            time_zone: "Asia/Shanghai".to_owned(),
+            memory_max_mb: 2048,
+            timeout_seconds: 120,
+            threads,
+            completion_step_ms: 5,
+            result_days: 365,
+        }
+    }
+
+    fn check(self) -> Result<Settings, ConfigError> {
+        let within = |key, value: u64, most: u64, accepted| {
+            if value >= 1 && value <= most {
+                Ok(value)
+            } else {
+                Err(ConfigError::OutOfRange { key, accepted })
+            }
+        };
+        let memory_mb =
+            within("memory_max_mb", self.memory_max_mb, 1 << 20, "a number of megabytes from 1 to 1048576")?;
+        let timeout =
+            within("timeout_seconds", self.timeout_seconds, 86_400, "a number of seconds from 1 to 86400")?;
+        let step =
+            within("completion_step_ms", self.completion_step_ms, 60_000, "milliseconds from 1 to 60000")?;
+        within("result_days", u64::from(self.result_days), 36_500, "a number of days from 1 to 36500")?;
+        within("threads", u64::from(self.threads), 1024, "a number of threads from 1 to 1024")?;
+        let language = match self.language.as_str() {
+            "en" => Language::En,
+            "zh" => Language::Zh,
+            _ => return Err(ConfigError::OutOfRange { key: "language", accepted: "`en` or `zh`" }),
+        };
+        let time_zone = TimeZone::get(&self.time_zone).map_err(|_| ConfigError::OutOfRange {
+            key: "time_zone",
+            accepted: "a name of the IANA time zone database, such as `Asia/Shanghai`",
+        })?;
+        let keyring = match (self.keyring_key_file, self.keyring_passphrase_file) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::OutOfRange {
+                    key: "keyring_key_file",
+                    accepted: "either a key file or a passphrase file, not both",
+                });
+            }
+            (Some(path), None) => KeyringSecret::KeyFile(path),
+            (None, Some(path)) => KeyringSecret::PassphraseFile(path),
+            (None, None) => KeyringSecret::KeyFile(beside(&self.data_dir)),
+        };
+        Ok(Settings {
+            data_dir: self.data_dir,
+            token_file: self.token_file,
+            keyring,
+            language,
+            time_zone,
+            limits: Limits {
+                memory_bytes_max: memory_mb.saturating_mul(1 << 20),
+                timeout: Duration::from_secs(timeout),
+                threads: usize::from(self.threads),
+                completion_step: Duration::from_millis(step),
+            },
+            result_days: self.result_days,
+        })
+    }
+}
+
+/// The key file stands beside the data directory, so that a copy of the directory does not carry it along.
+fn beside(data_dir: &Path) -> PathBuf {
+    let mut name = data_dir.file_name().unwrap_or_else(|| "obscura-data".as_ref()).to_owned();
+    name.push(".key");
+    data_dir.with_file_name(name)
+}
+
+fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec<Effective> {
+    let origin = |key: &str| match figment.find_metadata(key) {
+        None => "default".to_owned(),
+        Some(found) if found.name.starts_with("obscura_sandbox") => "default".to_owned(),
+        Some(found) => match &found.source {
+            Some(source) => source.to_string(),
+            None if found.name == "environment" => format!("environment {PREFIX}{}", key.to_uppercase()),
+            None => found.name.to_string(),
+        },
+    };
+    let path = |path: &Option<PathBuf>| {
+        path.as_ref().map_or_else(|| "not set".to_owned(), |path| path.display().to_string())
+    };
+    let secret = |file: &Option<PathBuf>| match file {
+        Some(file) => format!("{} (contents hidden)", file.display()),
+        None => "not set".to_owned(),
+    };
+    let key_file = match &settings.keyring {
+        KeyringSecret::KeyFile(file) => secret(&Some(file.clone())),
+        KeyringSecret::PassphraseFile(_) => "not set".to_owned(),
+    };
+    let values = [
+        settings.data_dir.display().to_string(),
+        path(&file.token_file),
+        key_file,
+        secret(&file.keyring_passphrase_file),
+        file.language.clone(),
+        file.time_zone.clone(),
+        file.memory_max_mb.to_string(),
+        file.timeout_seconds.to_string(),
+        file.threads.to_string(),
+        file.completion_step_ms.to_string(),
+        file.result_days.to_string(),
+    ];
+    SettingsFile::KEYS
+        .iter()
+        .zip(values)
+        .map(|(key, value)| Effective { key, value, origin: origin(key) })
+        .collect()
+}
+
+/// Values that arrive as text: flags and environment variables.
+struct TextLayer {
+    name: &'static str,
+    values: BTreeMap<&'static str, String>,
+}
+
+impl Provider for TextLayer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, FigmentError> {
+        let value = |key: &str, text: &String| match text.parse::<u64>() {
+            Ok(number) if SettingsFile::NUMBERS.contains(&key) => Value::from(number),
+            _ => Value::from(text.clone()),
+        };
+        let dict = self.values.iter().map(|(key, text)| ((*key).to_owned(), value(key, text))).collect();
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+#[cfg(test)]
+mod tests;

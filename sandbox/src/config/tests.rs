@@ -1,0 +1,100 @@
+//! Precedence and refusal of settings.
+
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn sources(folder: &TempDir, local: &str, system: &str) -> Sources {
+    let local_file = folder.path().join("obscura.toml");
+    let system_file = folder.path().join("system.toml");
+    fs::write(&local_file, local).unwrap();
+    fs::write(&system_file, system).unwrap();
+    Sources { flags: BTreeMap::new(), environment: BTreeMap::new(), files: vec![local_file, system_file] }
+}
+
+fn timeout_of(sources: &Sources) -> u64 {
+    sources.load().unwrap().settings.limits.timeout.as_secs()
+}
+
+#[test]
+fn flag_beats_environment_beats_local_file_beats_system_file_beats_default() {
+    let folder = TempDir::new().unwrap();
+    assert_eq!(timeout_of(&sources(&folder, "", "")), 120);
+    assert_eq!(timeout_of(&sources(&folder, "", "timeout_seconds = 1")), 1);
+    let mut all = sources(&folder, "timeout_seconds = 2", "timeout_seconds = 1");
+    assert_eq!(timeout_of(&all), 2);
+    all.environment.insert("OBSCURA_TIMEOUT_SECONDS".to_owned(), "3".to_owned());
+    assert_eq!(timeout_of(&all), 3);
+    all.flags.insert("timeout_seconds", "4".to_owned());
+    assert_eq!(timeout_of(&all), 4);
+}
+
+#[test]
+fn every_setting_says_where_it_was_found() {
+    let folder = TempDir::new().unwrap();
+    let mut all = sources(&folder, "threads = 2", "result_days = 10");
+    all.environment.insert("OBSCURA_LANGUAGE".to_owned(), "zh".to_owned());
+    all.flags.insert("data_dir", "/somewhere".to_owned());
+    let loaded = all.load().unwrap();
+    let origin = |key: &str| loaded.effective.iter().find(|e| e.key == key).unwrap().origin.clone();
+    assert_eq!(origin("data_dir"), "flag");
+    assert_eq!(origin("language"), "environment OBSCURA_LANGUAGE");
+    assert!(origin("threads").ends_with("obscura.toml"));
+    assert!(origin("result_days").ends_with("system.toml"));
+    assert_eq!(origin("timeout_seconds"), "default");
+    assert_eq!(loaded.settings.language, Language::Zh);
+}
+
+#[test]
+fn unknown_setting_in_a_file_is_refused_and_unknown_variable_is_reported() {
+    let folder = TempDir::new().unwrap();
+    assert!(sources(&folder, "data_folder = 'x'", "").load().is_err());
+    let mut all = sources(&folder, "", "");
+    all.environment.insert("OBSCURA_DATADIR".to_owned(), "x".to_owned());
+    all.environment.insert("OBSCURA_REAL_DATA".to_owned(), "x".to_owned());
+    assert_eq!(all.load().unwrap().unknown_variables, vec!["OBSCURA_DATADIR".to_owned()]);
+}
+
+#[test]
+fn values_out_of_range_are_refused_with_what_is_accepted() {
+    let folder = TempDir::new().unwrap();
+    for wrong in ["timeout_seconds = 0", "language = 'fr'", "time_zone = 'Moon/Base'", "memory_max_mb = 0"] {
+        assert!(matches!(sources(&folder, wrong, "").load(), Err(ConfigError::OutOfRange { .. })), "{wrong}");
+    }
+    let both = "keyring_key_file = 'a'\nkeyring_passphrase_file = 'b'";
+    assert!(sources(&folder, both, "").load().is_err());
+}
+
+#[test]
+fn key_file_stands_beside_the_data_directory_unless_named() {
+    let folder = TempDir::new().unwrap();
+    let mut all = sources(&folder, "", "");
+    all.flags.insert("data_dir", "/srv/obscura".to_owned());
+    let settings = all.load().unwrap().settings;
+    assert_eq!(settings.keyring, KeyringSecret::KeyFile(PathBuf::from("/srv/obscura.key")));
+}
+
+#[test]
+fn locale_chooses_the_language_when_nothing_else_does() {
+    let folder = TempDir::new().unwrap();
+    let mut all = sources(&folder, "", "");
+    all.environment.insert("LANG".to_owned(), "zh_CN.UTF-8".to_owned());
+    assert_eq!(all.load().unwrap().settings.language, Language::Zh);
+    all.environment.insert("OBSCURA_LANGUAGE".to_owned(), "en".to_owned());
+    assert_eq!(all.load().unwrap().settings.language, Language::En);
+}
+
+#[test]
+fn contents_of_secrets_are_not_shown() {
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("passphrase");
+    fs::write(&secret, "canary-passphrase").unwrap();
+    let mut all = sources(&folder, "", "");
+    all.flags.insert("keyring_passphrase_file", secret.display().to_string());
+    let shown = format!("{:?}", all.load().unwrap());
+    assert!(!shown.contains("canary-passphrase"));
+}

@@ -1,0 +1,139 @@
+//! Who asks, in what role, through which door.
+//! It knows no token and no database: authentication makes a [`Caller`], everything else only reads it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use obscura_policies::vocabulary::PersonRole;
+use thiserror::Error;
+
+use crate::ids::PersonId;
+
+/// The way a request came in; recorded, never decisive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    /// The command line.
+    CommandLine,
+    /// The demonstration city.
+    Demo,
+}
+
+impl Door {
+    /// The word used in the audit log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CommandLine => "command-line",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// What is known of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Identifier.
+    pub id: PersonId,
+    /// The name they are known by in grants; unique, never given to another.
+    pub name: PersonName,
+    /// Department they belong to, if any.
+    pub department: Option<String>,
+    /// District they belong to, if any.
+    pub district: Option<String>,
+    /// What they may do.
+    pub roles: BTreeSet<PersonRole>,
+}
+
+/// A person's name in commands and documents: lower-case letters, digits, `.`, `_`, `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonName(String);
+
+/// A person's name that breaks its form.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a person's name has 1 to 64 lower-case letters, digits, `.`, `_` or `-`, and begins with a letter")]
+pub struct PersonNameError;
+
+impl PersonName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PersonName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for PersonName {
+    type Err = PersonNameError;
+
+    fn from_str(text: &str) -> Result<Self, PersonNameError> {
+        let begins_well = text.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+        let spelled_well = text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-'));
+        if begins_well && spelled_well && text.len() <= 64 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(PersonNameError)
+        }
+    }
+}
+
+/// The person a request acts for: made by authentication and by nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    person: Person,
+    door: Door,
+}
+
+impl Caller {
+    /// States that `person` has shown a valid token at `door`.
+    ///
+    /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
+    pub(crate) fn authenticated(person: Person, door: Door) -> Self {
+        Self { person, door }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// The way they came in.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Says whether they hold this role.
+    #[must_use]
+    pub fn holds(&self, role: PersonRole) -> bool {
+        self.person.roles.contains(&role)
+    }
+
+    /// Says whether they are a steward of this department.
+    #[must_use]
+    pub fn is_steward_of(&self, department: &str) -> bool {
+        self.holds(PersonRole::Steward) && self.person.department.as_deref() == Some(department)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_be_mistaken_are_refused() {
+        for wrong in ["", "Lin", "9lin", "lin fang", "林", "lin/../x", &"a".repeat(65)] {
+            assert!(wrong.parse::<PersonName>().is_err(), "{wrong}");
+        }
+        assert_eq!("lin.fang-2".parse::<PersonName>().unwrap().as_str(), "lin.fang-2");
+    }
+}

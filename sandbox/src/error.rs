@@ -1,0 +1,227 @@
+//! What went wrong, for two audiences: [`PublicError`] is made of fixed phrases and names the caller wrote,
+//! [`InternalError`] is for the operator's log and has no way into a response (no `Display`, no `Serialize`).
+
+use std::error::Error;
+
+use obscura_policies::Text;
+
+pub mod operator_log;
+
+/// What kind of answer a failure is; edges translate it to an exit code or a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// The request has the wrong form.
+    Usage,
+    /// Nobody has been recognised.
+    Unauthenticated,
+    /// The person may not do this.
+    Forbidden,
+    /// There is no such thing, or the person may not know of it.
+    NotFound,
+    /// It is already so, or something else stands in the way.
+    Conflict,
+    /// What was to be verified does not hold.
+    VerificationFailed,
+    /// Something of ours broke.
+    Failure,
+}
+
+/// An answer that may be shown to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicError {
+    class: Class,
+    code: &'static str,
+    message: Text,
+    help: Option<Text>,
+}
+
+impl PublicError {
+    /// Makes an answer from a stable code and a sentence in both languages.
+    #[must_use]
+    pub fn new(class: Class, code: &'static str, en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { class, code, message: Text::new(en, zh), help: None }
+    }
+
+    /// Adds what would be accepted.
+    #[must_use]
+    pub fn with_help(mut self, en: impl Into<String>, zh: impl Into<String>) -> Self {
+        self.help = Some(Text::new(en, zh));
+        self
+    }
+
+    /// What kind of answer it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Its stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// One sentence, lower case, no full stop.
+    #[must_use]
+    pub fn message(&self) -> &Text {
+        &self.message
+    }
+
+    /// What would be accepted, where that can be said.
+    #[must_use]
+    pub fn help(&self) -> Option<&Text> {
+        self.help.as_ref()
+    }
+}
+
+/// What the operator should know: the step that failed and the chain of causes, values removed.
+#[derive(Debug)]
+pub struct InternalError {
+    step: &'static str,
+    causes: Vec<String>,
+}
+
+impl InternalError {
+    /// Notes a failure of our own modules, whose messages carry no data.
+    #[must_use]
+    pub fn new(step: &'static str, error: &(dyn Error + 'static)) -> Self {
+        let mut causes = Vec::new();
+        let mut next: Option<&dyn Error> = Some(error);
+        while let Some(error) = next {
+            causes.push(without_values(&error.to_string()));
+            next = error.source();
+        }
+        Self { step, causes }
+    }
+
+    /// Notes a failure of which only a fixed phrase may be kept, as of the engine, whose messages quote cells.
+    #[must_use]
+    pub fn of_kind(step: &'static str, kind: &'static str) -> Self {
+        Self { step, causes: vec![kind.to_owned()] }
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        self.step
+    }
+
+    /// The chain of causes, outermost first.
+    #[must_use]
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+}
+
+/// How a use case can end badly. A refusal by the guard is not one of them: that is an answer.
+#[derive(Debug)]
+pub enum AppError {
+    /// The caller is told exactly this.
+    Public(PublicError),
+    /// The caller is told that something broke; the operator's log has the rest.
+    Internal(InternalError),
+}
+
+impl AppError {
+    /// What the caller may be told.
+    #[must_use]
+    pub fn public(&self) -> PublicError {
+        match self {
+            Self::Public(error) => error.clone(),
+            Self::Internal(_) => PublicError::new(
+                Class::Failure,
+                "internal-error",
+                "something of ours broke; nothing was released",
+                "系统内部出错，没有任何结果流出",
+            )
+            .with_help("the operator's log says what", "详情见运维日志"),
+        }
+    }
+}
+
+impl From<PublicError> for AppError {
+    fn from(error: PublicError) -> Self {
+        Self::Public(error)
+    }
+}
+
+impl From<InternalError> for AppError {
+    fn from(error: InternalError) -> Self {
+        Self::Internal(error)
+    }
+}
+
+/// Says at which step a lower layer failed.
+pub trait During<T> {
+    /// Turns the error into an internal one.
+    ///
+    /// # Errors
+    /// When `self` is one.
+    fn during(self, step: &'static str) -> Result<T, AppError>;
+}
+
+impl<T, E: Error + 'static> During<T> for Result<T, E> {
+    fn during(self, step: &'static str) -> Result<T, AppError> {
+        self.map_err(|error| AppError::Internal(InternalError::new(step, &error)))
+    }
+}
+
+/// Removes what could be data from a message: quoted text, digits, and every letter outside ASCII.
+#[must_use]
+pub fn without_values(message: &str) -> String {
+    let mut kept = String::with_capacity(message.len());
+    let mut open: Option<char> = None;
+    for c in message.chars() {
+        match (open, c) {
+            (Some(quote), c) if c == quote => {
+                open = None;
+                kept.push(c);
+            }
+            (Some(_), _) => {}
+            (None, '\'' | '"' | '`') => {
+                open = Some(c);
+                kept.push(c);
+                kept.push('…');
+            }
+            (None, c) if c.is_ascii_digit() => {
+                if !kept.ends_with('#') {
+                    kept.push('#');
+                }
+            }
+            (None, c) if c.is_ascii() => kept.push(c),
+            (None, _) => {
+                if !kept.ends_with('?') {
+                    kept.push('?');
+                }
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_do_not_survive_in_a_message_for_the_log() {
+        let message = "cannot cast 'CANARY-1' to Int64, row 4711, name 张三, \"CANARY-2\" and `CANARY-3`";
+        let kept = without_values(message);
+        for gone in ["CANARY", "4711", "张三"] {
+            assert!(!kept.contains(gone), "{kept}");
+        }
+        assert!(kept.starts_with("cannot cast"));
+    }
+
+    #[test]
+    fn unbalanced_quote_hides_the_rest() {
+        assert_eq!(without_values("bad value 'CANARY"), "bad value '…");
+    }
+
+    #[test]
+    fn internal_errors_all_look_alike_to_the_caller() {
+        let one = AppError::Internal(InternalError::of_kind("one step", "cast"));
+        let other = AppError::Internal(InternalError::of_kind("other step", "overflow"));
+        assert_eq!(one.public(), other.public());
+    }
+}

@@ -1,0 +1,162 @@
+//! Jobs: one question and what became of it, as a state machine whose transitions consume the old state.
+//! It neither reviews nor runs a query; it makes sure that no job ends without its receipt from the audit log.
+//!
+//! ```text
+//! received -> refused | running -> released | withheld | failed
+//! ```
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::audit::Receipt;
+use crate::audit::event::Action;
+use crate::catalog::CatalogError;
+use crate::ids::JobId;
+
+pub mod runner;
+pub mod store;
+
+/// Where a job stands. `refused` (a rule said no), `withheld` (controls let nothing out) and `failed` (we broke) are
+/// different things everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobState {
+    /// Taken in, no verdict yet.
+    Received,
+    /// The guard said no.
+    Refused,
+    /// Admitted and being computed.
+    Running,
+    /// A result has left.
+    Released,
+    /// Controls let nothing out.
+    Withheld,
+    /// We broke.
+    Failed,
+}
+
+impl JobState {
+    /// All states.
+    pub const ALL: [Self; 6] =
+        [Self::Received, Self::Refused, Self::Running, Self::Released, Self::Withheld, Self::Failed];
+
+    /// The word used in the database and in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Refused => "refused",
+            Self::Running => "running",
+            Self::Released => "released",
+            Self::Withheld => "withheld",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Says whether nothing can follow.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Received | Self::Running => false,
+            Self::Refused | Self::Released | Self::Withheld | Self::Failed => true,
+        }
+    }
+}
+
+/// A job that has been taken in.
+#[derive(Debug)]
+pub struct ReceivedJob {
+    id: JobId,
+}
+
+/// A job that was admitted: its decision is in the audit log.
+#[derive(Debug)]
+pub struct RunningJob {
+    id: JobId,
+}
+
+impl ReceivedJob {
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+}
+
+impl RunningJob {
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+}
+
+/// A job as it stands in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRow {
+    /// Identifier.
+    pub id: JobId,
+    /// Name of the person who asked.
+    pub person: String,
+    /// Purpose they named.
+    pub purpose: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Stable code of a refusal or failure.
+    pub code: Option<String>,
+    /// The process that takes care of it.
+    pub runner: String,
+    /// When it came.
+    pub received: Timestamp,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// The verdict as it was given.
+    pub verdict: Option<String>,
+    /// Index of the decision in the audit log.
+    pub decided_index: Option<u64>,
+    /// Index of the end in the audit log.
+    pub finished_index: Option<u64>,
+    /// SHA-256 of the released table.
+    pub result_sha256: Option<String>,
+    /// Wrapped key of the sealed result.
+    pub result_key: Option<String>,
+    /// The signed release record.
+    pub release: Option<String>,
+}
+
+/// A job could not be moved to its next state.
+#[derive(Debug, Error)]
+pub enum JobError {
+    /// The database failed.
+    #[error("the job store failed")]
+    Catalog(#[from] CatalogError),
+    /// The receipt offered is for another job or another kind of event.
+    #[error("the receipt does not belong to this step of this job")]
+    ForeignReceipt,
+    /// The job is not in the state that was expected.
+    #[error("the job is not in a state that allows this")]
+    WrongState,
+    /// The folder in which processes show that they live cannot be used.
+    #[error("the folder of running processes cannot be used")]
+    Runner(#[source] std::io::Error),
+    /// No random bytes.
+    #[error("no name could be drawn for this process")]
+    Random(#[from] crate::clock::RandomError),
+}
+
+/// Checks that a receipt proves this step of this job.
+fn must_prove(receipt: &Receipt, action: Action, job: JobId) -> Result<(), JobError> {
+    if receipt.action() == action && receipt.correlation() == Some(job.to_string().as_str()) {
+        Ok(())
+    } else {
+        Err(JobError::ForeignReceipt)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! The rows of jobs: every transition is one statement that also checks the state it starts from.
+//! Results and SQL are not here, only their wrapped keys.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::audit::Receipt;
+use crate::audit::event::Action;
+use crate::catalog::Catalog;
+use crate::catalog::at;
+use crate::catalog::record::to_column;
+use crate::clock::Clock;
+use crate::clock::Random;
+use crate::ids::JobId;
+use crate::jobs::JobError;
+use crate::jobs::JobRow;
+use crate::jobs::JobState;
+use crate::jobs::ReceivedJob;
+use crate::jobs::RunningJob;
+use crate::jobs::must_prove;
+use crate::jobs::runner::Runner;
+use crate::jobs::runner::is_dead;
+
+/// The jobs of one installation, as one process takes care of them.
+#[derive(Debug)]
+pub struct Jobs {
+    catalog: Catalog,
+    folder: PathBuf,
+    runner: Runner,
+}
+
+/// A job about to be taken in.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Identifier.
+    pub id: JobId,
+    /// Name of the person who asks.
+    pub person: String,
+    /// Purpose they name.
+    pub purpose: String,
+    /// The way they came in.
+    pub door: &'static str,
+    /// When.
+    pub received: Timestamp,
+    /// Wrapped key of the SQL in the audit log; deleting it shreds the SQL.
+    pub sql_key: String,
+}
+
+/// A result that lies sealed on disk and is about to be released.
+#[derive(Debug, Clone)]
+pub struct StagedResult {
+    /// SHA-256 of the released table.
+    pub sha256: String,
+    /// Wrapped key it is sealed with.
+    pub key: String,
+    /// The signed release record.
+    pub release: String,
+}
+
+impl Jobs {
+    /// Opens the job store for this process.
+    ///
+    /// # Errors
+    /// When the folder of running processes cannot be written.
+    pub fn open(
+        catalog: Catalog,
+        folder: &Path,
+        clock: &dyn Clock,
+        random: &dyn Random,
+    ) -> Result<Self, JobError> {
+        Ok(Self { catalog, folder: folder.to_owned(), runner: Runner::start(folder, clock, random)? })
+    }
+
+    /// Takes a job in.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn receive(&self, new: NewJob) -> Result<ReceivedJob, JobError> {
+        sqlx::query(
+            "INSERT INTO job (id, person, purpose, door, state, runner, received_ms, sql_key) \
+             VALUES (?, ?, ?, ?, 'received', ?, ?, ?)",
+        )
+        .bind(new.id.to_string())
+        .bind(new.person)
+        .bind(new.purpose)
+        .bind(new.door)
+        .bind(self.runner.name())
+        .bind(new.received.as_millisecond())
+        .bind(new.sql_key)
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("receive a job"))?;
+        Ok(ReceivedJob { id: new.id })
+    }
+
+    /// Ends a job that the guard refused.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's decision.
+    pub async fn refuse(
+        &self,
+        job: ReceivedJob,
+        code: &str,
+        verdict: &str,
+        decided: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        must_prove(decided, Action::QueryDecided, job.id)?;
+        let done = sqlx::query(
+            "UPDATE job SET state = 'refused', code = ?, verdict = ?, decided_index = ?, finished_index = ?, \
+             finished_ms = ? WHERE id = ? AND state = 'received'",
+        )
+        .bind(code)
+        .bind(verdict)
+        .bind(to_column(decided.index())?)
+        .bind(to_column(decided.index())?)
+        .bind(now.as_millisecond())
+        .bind(job.id.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("refuse a job"))?;
+        exactly_one(done.rows_affected())
+    }
+
+    /// Lets an admitted job run: its decision is in the log before anything is executed.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's decision.
+    pub async fn run(
+        &self,
+        job: ReceivedJob,
+        verdict: &str,
+        decided: &Receipt,
+    ) -> Result<RunningJob, JobError> {
+        must_prove(decided, Action::QueryDecided, job.id)?;
+        let done = sqlx::query(
+            "UPDATE job SET state = 'running', verdict = ?, decided_index = ? WHERE id = ? AND state = 'received'",
+        )
+        .bind(verdict)
+        .bind(to_column(decided.index())?)
+        .bind(job.id.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("run a job"))?;
+        exactly_one(done.rows_affected())?;
+        Ok(RunningJob { id: job.id })
+    }
+
+    /// Notes the sealed result before its release is appended to the log, so that a crash in between can be mended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stage_result(&self, job: &RunningJob, result: &StagedResult) -> Result<(), JobError> {
+        let done = sqlx::query(
+            "UPDATE job SET result_sha256 = ?, result_key = ?, release = ? WHERE id = ? AND state = 'running'",
+        )
+        .bind(&result.sha256)
+        .bind(&result.key)
+        .bind(&result.release)
+        .bind(job.id.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("stage a result"))?;
+        exactly_one(done.rows_affected())
+    }
+
+    /// Ends a job whose staged result has been released.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's release.
+    pub async fn release(&self, job: RunningJob, released: &Receipt, now: Timestamp) -> Result<(), JobError> {
+        must_prove(released, Action::ResultReleased, job.id)?;
+        self.finish(job.id, JobState::Released, None, released.index(), now).await
+    }
+
+    /// Ends a job of whose result nothing may leave.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's withholding.
+    pub async fn withhold(
+        &self,
+        job: RunningJob,
+        withheld: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        must_prove(withheld, Action::ResultWithheld, job.id)?;
+        self.finish(job.id, JobState::Withheld, None, withheld.index(), now).await
+    }
+
+    /// Ends a job that broke.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's failure.
+    pub async fn fail(
+        &self,
+        job: JobId,
+        code: &str,
+        failed: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        must_prove(failed, Action::JobFailed, job)?;
+        self.finish(job, JobState::Failed, Some(code), failed.index(), now).await
+    }
+
+    /// Ends a job after a crash as the log says it ended.
+    ///
+    /// # Errors
+    /// When the database fails or the job is over already.
+    pub async fn settle_released(&self, job: JobId, index: u64, now: Timestamp) -> Result<(), JobError> {
+        self.finish(job, JobState::Released, None, index, now).await
+    }
+
+    /// Lists the unfinished jobs of processes that no longer live.
+    ///
+    /// # Errors
+    /// When the database or the folder of running processes cannot be read.
+    pub async fn abandoned(&self) -> Result<Vec<JobRow>, JobError> {
+        let rows = sqlx::query("SELECT * FROM job WHERE state IN ('received', 'running') ORDER BY id")
+            .fetch_all(self.catalog.pool())
+            .await
+            .map_err(at("list unfinished jobs"))?;
+        let mut abandoned = Vec::new();
+        for row in &rows {
+            let job = read(row)?;
+            if job.runner != self.runner.name() && is_dead(&self.folder, &job.runner)? {
+                abandoned.push(job);
+            }
+        }
+        Ok(abandoned)
+    }
+
+    /// Finds one job.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, JobError> {
+        let row = sqlx::query("SELECT * FROM job WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(self.catalog.pool())
+            .await
+            .map_err(at("find a job"))?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// Lists the newest jobs, of one person or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn jobs(&self, person: Option<&str>, most: u32) -> Result<Vec<JobRow>, JobError> {
+        let rows = sqlx::query("SELECT * FROM job WHERE ?1 IS NULL OR person = ?1 ORDER BY id DESC LIMIT ?2")
+            .bind(person)
+            .bind(most)
+            .fetch_all(self.catalog.pool())
+            .await
+            .map_err(at("list jobs"))?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn finish(
+        &self,
+        job: JobId,
+        state: JobState,
+        code: Option<&str>,
+        index: u64,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        let done = sqlx::query(
+            "UPDATE job SET state = ?, code = ?, finished_index = ?, finished_ms = ? \
+             WHERE id = ? AND state IN ('received', 'running')",
+        )
+        .bind(state.name())
+        .bind(code)
+        .bind(to_column(index)?)
+        .bind(now.as_millisecond())
+        .bind(job.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("finish a job"))?;
+        exactly_one(done.rows_affected())
+    }
+}
+
+fn exactly_one(rows: u64) -> Result<(), JobError> {
+    if rows == 1 { Ok(()) } else { Err(JobError::WrongState) }
+}
+
+fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
+    let read = at("read a job");
+    let columns = || -> Result<JobRow, sqlx::Error> {
+        let wrong = |name: &str| sqlx::Error::ColumnNotFound(name.to_owned());
+        let time = |millis: i64| Timestamp::from_millisecond(millis).map_err(|_| wrong("time"));
+        let index = |name: &str| -> Result<Option<u64>, sqlx::Error> {
+            let stored: Option<i64> = row.try_get(name)?;
+            stored.map(|n| u64::try_from(n).map_err(|_| wrong(name))).transpose()
+        };
+        Ok(JobRow {
+            id: row.try_get::<String, _>("id")?.parse().map_err(|_| wrong("id"))?,
+            person: row.try_get("person")?,
+            purpose: row.try_get("purpose")?,
+            state: JobState::from_name(row.try_get("state")?).ok_or_else(|| wrong("state"))?,
+            code: row.try_get("code")?,
+            runner: row.try_get("runner")?,
+            received: time(row.try_get("received_ms")?)?,
+            finished: row.try_get::<Option<i64>, _>("finished_ms")?.map(time).transpose()?,
+            verdict: row.try_get("verdict")?,
+            decided_index: index("decided_index")?,
+            finished_index: index("finished_index")?,
+            result_sha256: row.try_get("result_sha256")?,
+            result_key: row.try_get("result_key")?,
+            release: row.try_get("release")?,
+        })
+    };
+    columns().map_err(|error| JobError::Catalog(read(error)))
+}

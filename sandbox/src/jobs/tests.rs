@@ -1,0 +1,150 @@
+//! No job ends without its own receipt, and none is lost with the process that ran it.
+
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+use obscura_crypto::sign::Signer;
+use tempfile::TempDir;
+
+use super::*;
+use crate::audit::AuditLog;
+use crate::audit::event::ActorName;
+use crate::audit::event::Event;
+use crate::catalog::Catalog;
+use crate::catalog::Missing;
+use crate::clock::Clock as _;
+use crate::clock::SteppedClock;
+use crate::clock::SystemRandom;
+use crate::ids::EventId;
+use crate::jobs::store::Jobs;
+use crate::jobs::store::NewJob;
+use crate::jobs::store::StagedResult;
+
+struct World {
+    folder: TempDir,
+    clock: SteppedClock,
+    log: AuditLog,
+    jobs: Jobs,
+}
+
+async fn jobs(folder: &TempDir, clock: &SteppedClock) -> Jobs {
+    let catalog = Catalog::open(&folder.path().join("obscura.db"), Missing::Create).await.unwrap();
+    Jobs::open(catalog, &folder.path().join("running"), clock, &SystemRandom).unwrap()
+}
+
+async fn world() -> World {
+    let folder = TempDir::new().unwrap();
+    let clock = SteppedClock::at_second(1_800_000_000);
+    let log = AuditLog::create(&folder.path().join("audit"), Signer::generate("test").unwrap()).unwrap();
+    let jobs = jobs(&folder, &clock).await;
+    World { folder, clock, log, jobs }
+}
+
+impl World {
+    fn receipt(&self, action: Action, job: JobId) -> Receipt {
+        let event = Event {
+            id: EventId::new(&self.clock, &SystemRandom).unwrap(),
+            time: self.clock.now(),
+            action,
+            actor: ActorName { id: None, name: "obscura".to_owned(), door: "test".to_owned() },
+            correlation: Some(job.to_string()),
+            record: None,
+            detail: std::collections::BTreeMap::new(),
+        };
+        self.log.append(vec![event]).unwrap().remove(0)
+    }
+
+    async fn received(&self) -> ReceivedJob {
+        let new = NewJob {
+            id: JobId::new(&self.clock, &SystemRandom).unwrap(),
+            person: "lin".to_owned(),
+            purpose: "statistics".to_owned(),
+            door: "test",
+            received: self.clock.now(),
+            sql_key: "key".to_owned(),
+        };
+        self.jobs.receive(new).await.unwrap()
+    }
+
+    async fn running(&self) -> RunningJob {
+        let job = self.received().await;
+        let decided = self.receipt(Action::QueryDecided, job.id());
+        self.jobs.run(job, "{}", &decided).await.unwrap()
+    }
+
+    async fn state(&self, job: JobId) -> JobState {
+        self.jobs.job(job).await.unwrap().unwrap().state
+    }
+}
+
+fn result() -> StagedResult {
+    StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: "{}".to_owned() }
+}
+
+#[tokio::test]
+async fn released_job_has_its_receipt_and_its_result() {
+    let world = world().await;
+    let job = world.running().await;
+    let id = job.id();
+    world.jobs.stage_result(&job, &result()).await.unwrap();
+    let released = world.receipt(Action::ResultReleased, id);
+    world.jobs.release(job, &released, world.clock.now()).await.unwrap();
+    let row = world.jobs.job(id).await.unwrap().unwrap();
+    assert_eq!((row.state, row.finished_index), (JobState::Released, Some(released.index())));
+    assert_eq!(row.result_sha256.as_deref(), Some("00"));
+}
+
+#[tokio::test]
+async fn receipt_of_another_job_or_another_step_ends_nothing() {
+    let world = world().await;
+    let other = world.received().await;
+    let job = world.received().await;
+    let foreign = world.receipt(Action::QueryDecided, other.id());
+    let id = job.id();
+    assert!(matches!(world.jobs.run(job, "{}", &foreign).await, Err(JobError::ForeignReceipt)));
+    let job = world.running().await;
+    let wrong_step = world.receipt(Action::QueryExecuted, job.id());
+    let refused = world.jobs.release(job, &wrong_step, world.clock.now()).await;
+    assert!(matches!(refused, Err(JobError::ForeignReceipt)));
+    assert_eq!(world.state(id).await, JobState::Received);
+}
+
+#[tokio::test]
+async fn job_without_a_result_cannot_be_released() {
+    let world = world().await;
+    let job = world.running().await;
+    let released = world.receipt(Action::ResultReleased, job.id());
+    assert!(world.jobs.release(job, &released, world.clock.now()).await.is_err());
+}
+
+#[tokio::test]
+async fn jobs_of_a_dead_process_are_found_and_those_of_a_living_one_are_not() {
+    let world = world().await;
+    let mine = world.running().await;
+    let other_process = jobs(&world.folder, &world.clock).await;
+    assert_eq!(other_process.abandoned().await.unwrap(), [], "the first process still lives");
+    let id = mine.id();
+    let World { folder, clock, log, jobs: first } = world;
+    drop(first);
+    let abandoned = other_process.abandoned().await.unwrap();
+    assert_eq!(abandoned.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
+    drop((folder, clock, log));
+}
+
+#[tokio::test]
+async fn ended_job_stays_ended() {
+    let world = world().await;
+    let job = world.received().await;
+    let id = job.id();
+    let decided = world.receipt(Action::QueryDecided, id);
+    world.jobs.refuse(job, "row-level-output", "{}", &decided, world.clock.now()).await.unwrap();
+    let failed = world.receipt(Action::JobFailed, id);
+    assert!(matches!(world.jobs.fail(id, "x", &failed, world.clock.now()).await, Err(JobError::WrongState)));
+    assert_eq!(world.state(id).await, JobState::Refused);
+}
+
+#[test]
+fn every_state_reads_back_from_its_word() {
+    for state in JobState::ALL {
+        assert_eq!(JobState::from_name(state.name()), Some(state));
+    }
+}

@@ -1,0 +1,29 @@
+//! Everything of Obscura that touches the world: sealed datasets, catalogue, audit log, engine, use cases, command line.
+//!
+//! It decides no policy (that is `obscura-policies`), judges no query (`obscura-query-guard`) and builds no nonce
+//! (`obscura-crypto`). A module imports only from layers below its own:
+//!
+//! ```text
+//! 0  ids clock context config error
+//! 1  storage
+//! 2  catalog audit engine
+//! 3  jobs
+//! 4  app  city
+//! 5  cli
+//! ```
+//!
+//! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], then [`app`], where one file is one use case.
+
+pub mod app;
+pub mod audit;
+pub mod catalog;
+pub mod city;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod engine;
+pub mod error;
+pub mod ids;
+pub mod jobs;
+pub mod storage;
