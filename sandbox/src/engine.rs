@@ -1,0 +1,191 @@
+//! The locked-down engine: runs the stages of an admitted query and nothing else.
+//!
+//! A session is made for one job and thrown away with it: no file formats, no catalogue, no functions by name, no object
+//! store but the sealed files that the job opened, no spill, a memory pool, a time limit. It decides nothing: the guard
+//! admits, the control step releases.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::collect;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::Secrets;
+use obscura_query_guard::bind_secrets;
+use obscura_query_guard::control::Cells;
+use obscura_query_guard::control::ControlError;
+use obscura_query_guard::control::Release;
+use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::plan::Stage;
+
+mod recheck;
+mod resolve;
+pub mod sealed_table;
+mod session;
+
+use resolve::Tables;
+
+/// What one job may use of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Memory of the job's pool, in bytes.
+    pub memory_bytes: usize,
+    /// Longest run, in seconds.
+    pub seconds: u64,
+    /// Threads that a stage is cut into.
+    pub partitions: usize,
+}
+
+/// One admitted query with the tables it reads.
+pub struct EngineJob {
+    /// What to run.
+    pub plan: Arc<GuardedPlan>,
+    /// The sealed datasets of the plan, opened with the keys of its columns only.
+    pub tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
+    /// Keyed functions that masks need.
+    pub secrets: Option<Secrets>,
+}
+
+impl fmt::Debug for EngineJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EngineJob")
+    }
+}
+
+/// Why a job came to nothing. Engine messages quote data, so none is kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The controls let nothing out.
+    #[error("the controls of the policy let nothing out")]
+    Withheld,
+    /// The job's memory did not suffice.
+    #[error("the query needs more memory than a job has")]
+    OutOfMemory,
+    /// The job's time did not suffice.
+    #[error("the query takes longer than a job may")]
+    TimedOut,
+    /// The physical plan is not what the guard admitted: a bug, so nothing ran.
+    #[error("the physical plan does not match the admitted one")]
+    Recheck(&'static str),
+    /// The engine failed.
+    #[error("the engine failed")]
+    Failed(EngineFailure),
+}
+
+/// The kind of an engine failure; its text is dropped where it arises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineFailure {
+    kind: &'static str,
+}
+
+impl EngineFailure {
+    /// Which layer failed, in one word.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        self.kind
+    }
+}
+
+/// Where a job has got to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineProgress {
+    /// Stages done.
+    pub done: usize,
+    /// Stages in all, post-processing included.
+    pub all: usize,
+}
+
+/// Runs admitted queries; every kind of executor behaves alike.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// Runs a job to its release, telling after each stage.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the result is then withheld or the job has failed.
+    async fn run(&self, job: EngineJob, progress: &(dyn Fn(EngineProgress) + Send + Sync)) -> Result<Release, EngineError>;
+}
+
+/// Runs jobs in this process.
+#[derive(Debug, Clone, Copy)]
+pub struct InProcess {
+    limits: EngineLimits,
+}
+
+impl InProcess {
+    /// Makes an executor that gives every job these limits.
+    #[must_use]
+    pub fn new(limits: EngineLimits) -> Self {
+        Self { limits }
+    }
+}
+
+#[async_trait]
+impl Executor for InProcess {
+    async fn run(&self, job: EngineJob, progress: &(dyn Fn(EngineProgress) + Send + Sync)) -> Result<Release, EngineError> {
+        let limit = Duration::from_secs(self.limits.seconds);
+        tokio::time::timeout(limit, run_stages(job, self.limits, progress)).await.map_err(|_elapsed| EngineError::TimedOut)?
+    }
+}
+
+async fn run_stages(job: EngineJob, limits: EngineLimits, progress: &(dyn Fn(EngineProgress) + Send + Sync)) -> Result<Release, EngineError> {
+    let state = session::locked_down(limits)?;
+    let mut tables = Tables::new(job.tables);
+    let all = job.plan.stages().len() + 1;
+    for (index, stage) in job.plan.stages().iter().enumerate() {
+        let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
+        let batches = run_plan(&state, tables.resolve(plan)?, Some(stage)).await?;
+        let released = stage.release(Cells::new(batches)).map_err(control_error)?;
+        tables.release(stage.name(), released.batch())?;
+        progress(EngineProgress { done: index + 1, all });
+    }
+    let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;
+    let batches = run_plan(&state, tables.resolve(plan)?, None).await?;
+    let release = job.plan.conclude(&batches).map_err(control_error)?;
+    progress(EngineProgress { done: all, all });
+    Ok(release)
+}
+
+fn bound(plan: LogicalPlan, secrets: Option<&Secrets>) -> Result<LogicalPlan, EngineError> {
+    match secrets {
+        Some(secrets) => bind_secrets(plan, secrets).map_err(|error| engine_error(&error)),
+        None => Ok(plan),
+    }
+}
+
+async fn run_plan(state: &SessionState, plan: LogicalPlan, stage: Option<&Stage>) -> Result<Vec<RecordBatch>, EngineError> {
+    let physical = state.create_physical_plan(&plan).await.map_err(|error| engine_error(&error))?;
+    recheck::recheck(&physical, stage)?;
+    let context = Arc::new(TaskContext::from(state));
+    collect(physical, context).await.map_err(|error| engine_error(&error))
+}
+
+fn control_error(error: ControlError) -> EngineError {
+    match error {
+        ControlError::Withheld => EngineError::Withheld,
+        _ => EngineError::Failed(EngineFailure { kind: "cells" }),
+    }
+}
+
+/// Keeps the kind of an engine error and drops its text.
+fn engine_error(error: &DataFusionError) -> EngineError {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => EngineError::OutOfMemory,
+        DataFusionError::ParquetError(_) => EngineError::Failed(EngineFailure { kind: "parquet" }),
+        DataFusionError::ArrowError(..) => EngineError::Failed(EngineFailure { kind: "arrow" }),
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => EngineError::Failed(EngineFailure { kind: "storage" }),
+        DataFusionError::Execution(_) | DataFusionError::ExecutionJoin(_) => EngineError::Failed(EngineFailure { kind: "execution" }),
+        _ => EngineError::Failed(EngineFailure { kind: "planning" }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The second look: an independent pass over the physical plan, after the engine's own optimiser.
+//!
+//! It confirms that only known operators appear, that a stage ends in the guard's fold with every scan below it, and,
+//! where the fold relies on clustered rows, that nothing between scan and fold moves rows between partitions.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use obscura_query_guard::CELL_FOLD_NAME;
+use obscura_query_guard::plan::Stage;
+
+use crate::engine::EngineError;
+
+/// Operators that may appear in a job. None of them writes, reads a path, or samples.
+const KNOWN: &[&str] = &[
+    "AggregateExec",
+    "BoundedWindowAggExec",
+    "CoalesceBatchesExec",
+    "CoalescePartitionsExec",
+    "CooperativeExec",
+    "CrossJoinExec",
+    "DataSourceExec",
+    "EmptyExec",
+    "FilterExec",
+    "GlobalLimitExec",
+    "HashJoinExec",
+    "InterleaveExec",
+    "LocalLimitExec",
+    "NestedLoopJoinExec",
+    "PlaceholderRowExec",
+    "ProjectionExec",
+    "RepartitionExec",
+    "ScalarSubqueryExec",
+    "SortExec",
+    "SortMergeJoinExec",
+    "SortPreservingMergeExec",
+    "UnionExec",
+    "WindowAggExec",
+];
+
+/// Operators that leave rows where they are.
+const KEEPS_ROWS_TOGETHER: &[&str] = &["CoalesceBatchesExec", "CooperativeExec", "FilterExec", "ProjectionExec"];
+
+/// Compares the physical plan with what the guard admitted.
+///
+/// # Errors
+/// [`EngineError::Recheck`]: nothing may run.
+pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, stage: Option<&Stage>) -> Result<(), EngineError> {
+    known_operators(plan)?;
+    let Some(stage) = stage else { return Ok(()) };
+    let fold = topmost_fold(plan)?;
+    if stage.needs_clustered_input() {
+        rows_stay_together(fold)?;
+    }
+    Ok(())
+}
+
+fn known_operators(plan: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {
+    if !KNOWN.contains(&plan.name()) {
+        return Err(EngineError::Recheck("operator"));
+    }
+    plan.children().into_iter().try_for_each(known_operators)
+}
+
+/// The fold that a stage ends in: above it only projections and merges of partitions.
+fn topmost_fold(plan: &Arc<dyn ExecutionPlan>) -> Result<&Arc<dyn ExecutionPlan>, EngineError> {
+    if is_fold(plan) {
+        return Ok(plan);
+    }
+    match (plan.name(), plan.children().as_slice()) {
+        ("ProjectionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec" | "CooperativeExec", [child]) => topmost_fold(child),
+        // Released values of earlier stages that the stage compares with stand beside it.
+        ("ScalarSubqueryExec", [child, ..]) => topmost_fold(child),
+        _ => Err(EngineError::Recheck("stage without fold")),
+    }
+}
+
+fn is_fold(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.downcast_ref::<AggregateExec>().is_some_and(|aggregate| {
+        let calls = aggregate.aggr_expr();
+        !calls.is_empty() && calls.iter().all(|call| call.fun().name() == CELL_FOLD_NAME)
+    })
+}
+
+/// From the fold's first phase down to the scan nothing but filters and projections.
+fn rows_stay_together(fold: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {
+    let mut node = first_phase(fold);
+    loop {
+        let children = node.children();
+        let [child] = children.as_slice() else { return Err(EngineError::Recheck("clustering")) };
+        if child.name() == "DataSourceExec" {
+            return Ok(());
+        }
+        if !KEEPS_ROWS_TOGETHER.contains(&child.name()) {
+            return Err(EngineError::Recheck("clustering"));
+        }
+        node = child;
+    }
+}
+
+/// The lowest of the fold's phases: partial states may be moved, rows may not.
+fn first_phase(fold: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
+    let mut lowest = fold;
+    let mut node = fold;
+    loop {
+        let children = node.children();
+        let [child] = children.as_slice() else { return lowest };
+        let moves_states = matches!(child.name(), "RepartitionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec");
+        if is_fold(child) {
+            lowest = child;
+        } else if !moves_states {
+            return lowest;
+        }
+        node = child;
+    }
+}

@@ -1,0 +1,37 @@
+//! One job's session: what an engine can do by default is switched off here, one line each.
+//! Nothing in it outlives the job.
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
+use datafusion::execution::disk_manager::DiskManagerMode;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionConfig;
+
+use crate::engine::EngineError;
+use crate::engine::EngineLimits;
+use crate::engine::engine_error;
+
+/// Makes a session without files, formats, functions by name, spill or shared caches.
+pub(super) fn locked_down(limits: EngineLimits) -> Result<SessionState, EngineError> {
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(|error| engine_error(&error))?;
+    let mut config = SessionConfig::new().with_target_partitions(limits.partitions.max(1)).with_information_schema(false);
+    let options = config.options_mut();
+    // Statistics hold decrypted minima and maxima: none are collected, none are cached.
+    options.execution.collect_statistics = false;
+    // What the run fold needs: every partition that reaches it is a run of whole row groups, in order.
+    options.execution.enable_file_stream_work_stealing = false;
+    options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
+    options.optimizer.enable_round_robin_repartition = false;
+    options.optimizer.repartition_file_scans = false;
+    options.optimizer.repartition_sorts = false;
+    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build())
+}
