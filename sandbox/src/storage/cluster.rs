@@ -209,13 +209,16 @@ fn sort(plan: &GroupingPlan, batches: Vec<RecordBatch>) -> Result<RecordBatch, S
     drop(batches);
     let tokens = tokens_of(&joined, plan.column)?;
     let rows = u32::try_from(tokens.len()).map_err(|_too_many| failed())?;
-    let mut order: Vec<u32> = (0..rows).collect();
-    let key = |row: &u32| {
-        let row = *row as usize;
-        if tokens.is_null(row) { (false, 0) } else { (true, tokens.value(row)) }
-    };
-    // `arrow::compute::sort_to_indices` is not stable, and the order within a subject is kept.
-    order.sort_by_key(key);
+    let (mut order, mut keyed) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
+    for (row, token) in (0..rows).zip(tokens) {
+        match token {
+            None => order.push(row),
+            // With the row behind the token no two keys are equal, so that the quicker sort keeps the order of rows.
+            Some(token) => keyed.push((token, row)),
+        }
+    }
+    keyed.sort_unstable();
+    order.extend(keyed.into_iter().map(|(_token, row)| row));
     take_record_batch(&joined, &UInt32Array::from(order)).map_err(|_quotes| failed())
 }
 
@@ -254,3 +257,6 @@ pub(crate) fn tokens_of(batch: &RecordBatch, column: usize) -> Result<&Int64Arra
     let array = batch.columns().get(column).and_then(|c| c.as_primitive_opt::<Int64Type>());
     array.ok_or(StorageError::Columnar { step: "find the token column" })
 }
+
+#[cfg(test)]
+mod tests;

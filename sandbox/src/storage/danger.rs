@@ -80,3 +80,72 @@ pub fn footer_access(
     let prefix = aad_prefix(version.dataset(), record.sealed_in, &record.name);
     Ok(RawAccess { key: *key_bytes(&keys.footer), aad_prefix: prefix })
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::fs::File;
+
+    use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+    use parquet::arrow::arrow_reader::ArrowReaderOptions;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::encryption::decrypt::FileDecryptionProperties;
+
+    use super::RawAccess;
+    use super::footer_access;
+    use super::seal_with_one_key;
+    use crate::storage::SealMode;
+    use crate::storage::testing::World;
+    use crate::storage::testing::visits;
+    use crate::storage::testing::visits_csv;
+    use crate::storage::testing::visits_id;
+
+    /// Opens a file as another program would: with the footer key and the prefix, and nothing of ours.
+    fn rows(file: &File, access: &RawAccess) -> Result<usize, parquet::errors::ParquetError> {
+        let properties = FileDecryptionProperties::builder(access.key.to_vec())
+            .with_aad_prefix(access.aad_prefix.clone())
+            .build()?;
+        let options = ArrowReaderOptions::new().with_file_decryption_properties(properties);
+        let metadata = ArrowReaderMetadata::load(file, options)?;
+        let mut rows = 0;
+        for batch in
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone()?, metadata).build()?
+        {
+            rows += batch?.num_rows();
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn one_key_opens_a_file_sealed_with_one_key() {
+        let world = World::new();
+        let sealed = world.seal(&visits(), SealMode::First, visits_csv(50, 2)).unwrap();
+        let batches = world.read(&sealed.version, &["visit_date", "icd10"]);
+        let path = world.folder.path().join("one-key.parquet");
+        let mut access = seal_with_one_key(&path, batches.first().unwrap(), &visits_id()).unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(rows(&file, &access).unwrap(), 100);
+        access.aad_prefix.push(0);
+        assert!(rows(&file, &access).is_err(), "another place has another prefix");
+    }
+
+    #[test]
+    fn the_footer_key_opens_no_column_of_a_sealed_file() {
+        let world = World::new();
+        let sealed = world.seal(&visits(), SealMode::First, visits_csv(50, 2)).unwrap();
+        let access = footer_access(&sealed.version, &world.kms, 0).unwrap();
+        let file = sealed.version.open_parts().unwrap().pop().unwrap().into_file();
+        let properties = FileDecryptionProperties::builder(access.key.to_vec())
+            .with_aad_prefix(access.aad_prefix.clone())
+            .build()
+            .unwrap();
+        let options = ArrowReaderOptions::new().with_file_decryption_properties(properties);
+        let metadata = ArrowReaderMetadata::load(file.as_ref(), options).unwrap();
+        assert_eq!(metadata.metadata().file_metadata().num_rows(), 100);
+        assert!(
+            metadata.metadata().row_group(0).columns().iter().all(|column| column.statistics().is_none())
+        );
+        assert!(rows(&file, &access).is_err());
+        assert!(footer_access(&sealed.version, &world.kms, 9).is_err());
+    }
+}

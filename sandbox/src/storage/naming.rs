@@ -40,6 +40,7 @@ pub(crate) fn wrap_context(dataset: &DatasetId, sealed_in: u64, part: &str, colu
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::aad_prefix;
     use super::part_name;

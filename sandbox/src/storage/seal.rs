@@ -180,8 +180,8 @@ pub fn seal(request: &SealRequest<'_>, input: Input) -> Result<Sealed, StorageEr
     if matches!(result, Err(StorageError::Abandoned)) {
         staging.abandon();
     }
-    let report = result?;
-    if let Err(error) = watch(request, Stage::Publishing, &report, 0) {
+    let (report, bytes) = result?;
+    if let Err(error) = watch(request, Stage::Publishing, &report, bytes) {
         if matches!(error, StorageError::Abandoned) {
             staging.abandon();
         }
@@ -221,7 +221,7 @@ fn write_version(
     version: u64,
     base: Option<&SealedVersion>,
     staging: &Staging,
-) -> Result<InputReport, StorageError> {
+) -> Result<(InputReport, u64), StorageError> {
     watch(request, Stage::Staged, &InputReport::default(), 0)?;
     let appended_to = base.filter(|_| request.mode == SealMode::Append);
     if let Some(base) = appended_to {
@@ -246,7 +246,7 @@ fn write_version(
     let path = staging.content().join(MANIFEST_FILE);
     write_file(&path, &file.to_bytes()?).map_err(StorageError::disk("write the manifest"))?;
     watch(request, Stage::ManifestWritten, &measured.report, measured.bytes)?;
-    Ok(measured.report)
+    Ok((measured.report, measured.bytes))
 }
 
 fn watch(

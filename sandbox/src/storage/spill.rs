@@ -112,3 +112,54 @@ fn block_context(number: u64) -> Vec<u8> {
 fn private_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+    use arrow::record_batch::RecordBatch;
+
+    use super::SpillFile;
+
+    fn batch(text: &str) -> RecordBatch {
+        let column = Arc::new(StringArray::from(vec![text; 100]));
+        RecordBatch::try_from_iter([("text", column as arrow::array::ArrayRef)]).unwrap()
+    }
+
+    #[test]
+    fn blocks_come_back_in_any_order_and_hold_no_plaintext() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tmp");
+        let mut file = SpillFile::create(path.clone()).unwrap();
+        let blocks = ["CANARY-a", "CANARY-b"].map(|text| file.append(&batch(text)).unwrap());
+        file.flush().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"CANARY"));
+        let [a, b] = blocks;
+        let schema = batch("").schema();
+        assert_eq!(file.read(b, &schema).unwrap(), batch("CANARY-b"));
+        assert_eq!(file.read(a, &schema).unwrap(), batch("CANARY-a"));
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_damaged_or_exchanged_block_does_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tmp");
+        let mut file = SpillFile::create(path.clone()).unwrap();
+        let (a, b) = (file.append(&batch("a")).unwrap(), file.append(&batch("b")).unwrap());
+        file.flush().unwrap();
+        let sound = std::fs::read(&path).unwrap();
+        let schema = batch("").schema();
+        let mut damaged = sound.clone();
+        *damaged.get_mut(40).unwrap() ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        assert!(file.read(a, &schema).is_err() && file.read(b, &schema).is_ok());
+        let (first, second) = sound.split_at(a.sealed_bytes);
+        std::fs::write(&path, [second, first].concat()).unwrap();
+        assert!(file.read(a, &schema).is_err() && file.read(b, &schema).is_err());
+    }
+}

@@ -1,6 +1,8 @@
 //! A department in a temporary folder, for the tests of storage and of the sealed table.
 //! It holds obviously fake people and seals them with a keyring of its own.
 
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 

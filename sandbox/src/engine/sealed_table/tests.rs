@@ -1,5 +1,7 @@
 //! The sealed table in a session: right answers, the keys it was given and no others, nothing left behind.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -191,7 +193,7 @@ async fn no_statistics_reach_the_plan_or_a_cache() {
     assert_eq!(statistics.num_rows, Precision::Absent);
     assert!(statistics.column_statistics.iter().all(|column| *column == ColumnStatistics::new_unknown()));
     let caches = &context.runtime_env().cache_manager;
-    assert!(caches.get_file_statistic_cache().is_none_or(|cache| cache.len() == 0));
+    assert!(caches.get_file_statistic_cache().is_none_or(|cache| cache.is_empty()));
     assert_eq!(caches.get_file_metadata_cache().len(), 0);
 }
 

@@ -1,5 +1,7 @@
 //! Every format and encoding yields the same rows; what is damaged is reported and not guessed.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests may panic")]
+
 use std::sync::Arc;
 
 use arrow::array::AsArray;

@@ -1,5 +1,7 @@
 //! Rewrapping keeps data readable under new keys; dropping and shredding end it.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
 use obscura_crypto::kms::KekId;
 use obscura_crypto::kms::KeyManagement;
 

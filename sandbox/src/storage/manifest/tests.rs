@@ -1,5 +1,7 @@
 //! Nothing of a sealed version can be changed, moved or put back without being found.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
 use obscura_crypto::kms::KeyManagement;
 
 use crate::storage::Expected;

@@ -1,5 +1,7 @@
 //! The traps of encrypted Parquet, and a disk that is full.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests may panic")]
+
 use std::io::Write;
 use std::sync::Arc;
 

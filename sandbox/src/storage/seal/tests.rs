@@ -1,5 +1,7 @@
 //! Sealing from end to end: what is stored, what is counted, what a stop leaves behind.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
