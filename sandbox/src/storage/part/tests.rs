@@ -5,10 +5,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::array::StringArray;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::schema::types::ColumnPath;
 
 use crate::storage::SealMode;
@@ -76,6 +80,37 @@ fn bloom_filters_are_off_and_every_column_is_encrypted_under_its_own_key() {
 }
 
 #[test]
+fn the_library_still_cannot_load_a_page_index_with_a_key_missing() {
+    // If this fails the trap is gone, and the engine may keep page pruning on.
+    let world = World::new();
+    let sealed =
+        world.seal(&visits(), SealMode::First, "person_id,visit_date,icd10,cost\nP1,,A,1\n").unwrap();
+    let all = ["person_id", "visit_date", "icd10", "cost"];
+    for (columns, loads) in [(&all[..], true), (&all[1..], false)] {
+        let keys = sealed.version.unwrap_keys(&world.kms, columns).unwrap();
+        let part = sealed.version.open_parts().unwrap().pop().unwrap();
+        let metadata = crate::storage::open_metadata(&part, &keys).unwrap();
+        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_page_index_policy(PageIndexPolicy::Optional);
+        assert_eq!(reader.read_page_indexes(part.into_file().as_ref()).is_ok(), loads);
+    }
+}
+
+#[test]
+fn the_library_still_takes_a_plaintext_file_from_a_reader_with_keys() {
+    // If this fails the trap is gone; our own check of the magic stays all the same.
+    let batch =
+        RecordBatch::try_from_iter([("text", Arc::new(StringArray::from(vec!["a"])) as ArrayRef)]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let properties = FileDecryptionProperties::builder(vec![7; 32]).build().unwrap();
+    let mut reader = ParquetMetaDataReader::new().with_decryption_properties(Some(properties));
+    assert!(reader.try_parse(&bytes::Bytes::from(bytes)).is_ok());
+}
+
+#[test]
 fn writer_properties_keep_bloom_filters_off_for_any_column() {
     let encryption = FileEncryptionProperties::builder(vec![7; 32]).build().unwrap();
     let properties = writer_properties(encryption).unwrap();
@@ -110,7 +145,7 @@ impl Write for SmallDisk {
 #[test]
 fn a_full_disk_is_told_apart_from_a_defect() {
     let text: StringArray = (0..300_000).map(|row| Some(format!("{:x}", row * 2_654_435_761_u64))).collect();
-    let batch = RecordBatch::try_from_iter([("text", Arc::new(text) as arrow::array::ArrayRef)]).unwrap();
+    let batch = RecordBatch::try_from_iter([("text", Arc::new(text) as ArrayRef)]).unwrap();
     for room in [0, 4, WRITE_BYTES, WRITE_BYTES + 10] {
         let file = HashingFile::over(SmallDisk(room));
         let failed = Arc::clone(&file.failed);
