@@ -189,6 +189,8 @@ impl<'a> ShapeCheck<'a> {
 
     fn comparison(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
         let Some(mirrored) = mirror(binary.op) else { return Err(self.not_allowed(whole)) };
+        self.no_unit_key(&binary.left)?;
+        self.no_unit_key(&binary.right)?;
         let left = self.constants.value(&binary.left)?;
         let right = self.constants.value(&binary.right)?;
         match (left, right) {
@@ -296,6 +298,7 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn in_list(&mut self, list: &InList) -> Result<Expr, Finding> {
+        self.no_unit_key(&list.expr)?;
         let generalised = self.generalise(&list.expr)?;
         self.require(&generalised, Use::Filter)?;
         if list.list.len() > IN_LIST_MAX {
@@ -355,6 +358,15 @@ impl<'a> ShapeCheck<'a> {
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
             _ => Ok(()),
+        }
+    }
+
+    /// A unit key is told before its literal is looked at: the token's type is no business of the analyst's.
+    fn no_unit_key(&self, side: &Expr) -> Result<(), Finding> {
+        let mut columns = side.column_refs().into_iter().filter_map(|column| Some((column, self.bases.get(&column.name)?)));
+        match columns.find(|(_, base)| matches!(base.kind, BaseKind::UnitKey { .. })) {
+            Some((column, base)) => Err(self.unit_key(column, base)),
+            None => Ok(()),
         }
     }
 
