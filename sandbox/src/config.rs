@@ -178,7 +178,9 @@ impl Sources {
 
     fn layers(&self) -> Figment {
         let mut figment = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
-        for path in self.files.iter().rev() {
+        // The usual files may be absent; one that the caller named is missed loudly.
+        let is_usual = |path: &Path| path == Path::new(LOCAL_FILE) || path == Path::new(SYSTEM_FILE);
+        for path in self.files.iter().rev().filter(|path| !is_usual(path) || path.exists()) {
             figment = figment.merge(Toml::file_exact(path));
         }
         let known = |name: &str| SettingsFile::KEYS.iter().copied().find(|key| *key == name);

@@ -73,7 +73,7 @@ pub enum EngineError {
     /// The job's time did not suffice.
     #[error("the query takes longer than a job may")]
     TimedOut,
-    /// The physical plan is not what the guard admitted: a bug, so nothing ran.
+    /// The physical plan is not what the guard admitted: a bug, so nothing ran. Names the operator, never data.
     #[error("the physical plan does not match the admitted one")]
     Recheck(&'static str),
     /// The engine failed.

@@ -33,10 +33,30 @@ const KNOWN: &[&str] = &[
     "RepartitionExec",
     "ScalarSubqueryExec",
     "SortExec",
+    "SortExec(TopK)",
     "SortMergeJoinExec",
     "SortPreservingMergeExec",
     "UnionExec",
     "WindowAggExec",
+];
+
+/// Operators that a default engine may choose and a job may not; named here so that the operator's log can tell which.
+const REFUSED: &[&str] = &[
+    "AnalyzeExec",
+    "AsyncFuncExec",
+    "BufferExec",
+    "DataSinkExec",
+    "ExplainExec",
+    "LazyMemoryExec",
+    "OutputRequirementExec",
+    "PartialSortExec",
+    "PartitionedTopKExec",
+    "PiecewiseMergeJoinExec",
+    "RecursiveQueryExec",
+    "StreamingTableExec",
+    "SymmetricHashJoinExec",
+    "UnnestExec",
+    "WorkTableExec",
 ];
 
 /// Operators that leave rows where they are.
@@ -58,7 +78,7 @@ pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, stage: Option<&Stage>) -> R
 
 fn known_operators(plan: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {
     if !KNOWN.contains(&plan.name()) {
-        return Err(EngineError::Recheck("operator"));
+        return Err(EngineError::Recheck(REFUSED.iter().find(|name| **name == plan.name()).unwrap_or(&"unknown operator")));
     }
     plan.children().into_iter().try_for_each(known_operators)
 }
