@@ -49,6 +49,7 @@ pub(crate) struct Open {
 }
 
 /// What a node is.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time per plan node")]
 pub(crate) enum Relation {
     Block(Box<Block>),
     Open(Open),
@@ -324,12 +325,12 @@ impl<'a> Labeller<'a> {
     ) -> Result<Relation, Refused> {
         let mut open = Vec::with_capacity(inputs.len());
         for input in inputs {
-            open.push(self.into_open(input)?);
+            open.push(self.as_open(input)?);
         }
         self.rebuild(plan, open).map(Relation::Open)
     }
 
-    pub(super) fn into_open(&mut self, relation: Relation) -> Result<Open, Refused> {
+    pub(super) fn as_open(&mut self, relation: Relation) -> Result<Open, Refused> {
         match relation {
             Relation::Open(open) => Ok(open),
             Relation::Block(block) if block.is_individual() => {

@@ -363,7 +363,8 @@ impl<'a> ShapeCheck<'a> {
 
     /// A unit key is told before its literal is looked at: the token's type is no business of the analyst's.
     fn no_unit_key(&self, side: &Expr) -> Result<(), Finding> {
-        let mut columns = side.column_refs().into_iter().filter_map(|column| Some((column, self.bases.get(&column.name)?)));
+        let mut columns =
+            side.column_refs().into_iter().filter_map(|column| Some((column, self.bases.get(&column.name)?)));
         match columns.find(|(_, base)| matches!(base.kind, BaseKind::UnitKey { .. })) {
             Some((column, base)) => Err(self.unit_key(column, base)),
             None => Ok(()),

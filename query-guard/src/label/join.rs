@@ -215,7 +215,7 @@ impl Labeller<'_> {
             });
         }
         let mut classes = left.classes.clone();
-        let mut plan_right = std::mem::replace(&mut right.plan, LogicalPlan::default());
+        let plan_right = std::mem::take(&mut right.plan);
         let mut bases = left.bases.clone();
         let survives = !matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched);
         let mut taint = left.taint.clone();
@@ -232,13 +232,7 @@ impl Labeller<'_> {
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),
         );
         let mut plan = LogicalPlanBuilder::from(left.plan.clone())
-            .join_detailed(
-                std::mem::take(&mut plan_right),
-                keep.join_type(),
-                keys,
-                residual,
-                NullEquality::NullEqualsNothing,
-            )
+            .join_detailed(plan_right, keep.join_type(), keys, residual, NullEquality::NullEqualsNothing)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
         let mut outputs = left.outputs.clone();
@@ -352,12 +346,7 @@ impl Labeller<'_> {
     }
 
     /// A residual condition compares columns of the same subject, by the shape rule.
-    fn residual(
-        &self,
-        left: &Block,
-        right: &Block,
-        residual: &[Expr],
-    ) -> Result<(Option<Expr>, (Level, usize, usize)), Refused> {
+    fn residual(&self, left: &Block, right: &Block, residual: &[Expr]) -> Result<Residual, Refused> {
         let bases: BTreeMap<String, Base> =
             left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
         let mut shape = ShapeCheck::new(&bases, self.constants, self.sql);
@@ -415,6 +404,9 @@ impl Labeller<'_> {
         ]
     }
 }
+
+/// The residual condition, and the grade, comparisons and literals it read.
+type Residual = (Option<Expr>, (Level, usize, usize));
 
 /// On which side of the SQL's join the individuals stand.
 #[derive(Clone, Copy, PartialEq, Eq)]

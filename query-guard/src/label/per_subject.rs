@@ -109,7 +109,7 @@ impl Labeller<'_> {
             let name = format!("p{instance}_a{index}");
             let target = schema.field(keys.len() + index).data_type();
             match own_rows(&call, &mut shape, &block, target, cap, self.sql) {
-                Ok((aggregate, finish, base)) => grouped.add(&name, aggregate, finish, base),
+                Ok(own) => grouped.add(&name, own),
                 Err(finding) => refused.push(finding),
             }
         }
@@ -166,25 +166,53 @@ impl Grouped {
         self.bases.insert(name.to_owned(), base);
     }
 
-    fn add(
-        &mut self,
-        name: &str,
-        aggregates: Vec<(String, Expr)>,
-        finish: impl FnOnce(&str) -> Expr,
-        base: Base,
-    ) {
-        for (suffix, aggregate) in aggregates {
+    fn add(&mut self, name: &str, own: OwnRows) {
+        for (suffix, aggregate) in own.aggregates {
             self.calls.push(aggregate.alias(format!("{name}{suffix}")));
         }
-        self.finish.push(finish(name).alias(name));
-        self.bases.insert(name.to_owned(), base);
+        self.finish.push(own.finish.of(name).alias(name));
+        self.bases.insert(name.to_owned(), own.base);
         self.outputs.push(base_column(name));
     }
 }
 
-type OwnRows = (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>, Base);
+/// One aggregate over a subject's own rows: what is computed, how it is finished, and what it is afterwards.
+struct OwnRows {
+    /// Plain aggregates, by the suffix of their column.
+    aggregates: Vec<(&'static str, Expr)>,
+    finish: Finish,
+    base: Base,
+}
 
-/// One aggregate over a subject's own rows.
+/// What is done with the plain aggregates.
+enum Finish {
+    /// A count, top-coded.
+    Capped(u32),
+    /// The value, in the type that the SQL promised.
+    Cast(DataType),
+    /// Sum over count, in the type that the SQL promised.
+    Mean(DataType),
+}
+
+impl Finish {
+    fn of(self, name: &str) -> Expr {
+        let cast = |expr: Expr, target: DataType| Expr::TryCast(TryCast::new(Box::new(expr), target));
+        let part = |suffix: &str| base_column(&format!("{name}{suffix}"));
+        match self {
+            Self::Capped(cap) => capped(part(COUNT), cap),
+            Self::Cast(target) => cast(part(VALUE), target),
+            Self::Mean(target) => {
+                let float = |suffix: &str| cast(part(suffix), DataType::Float64);
+                cast(datafusion_expr::binary_expr(float(VALUE), Operator::Divide, float(COUNT)), target)
+            }
+        }
+    }
+}
+
+const VALUE: &str = "_value";
+const COUNT: &str = "_count";
+
+/// Recognises one aggregate over a subject's own rows.
 fn own_rows(
     call: &AggregateFunction,
     shape: &mut ShapeCheck<'_>,
@@ -194,13 +222,7 @@ fn own_rows(
     sql: &str,
 ) -> Result<OwnRows, Finding> {
     let params = &call.params;
-    let span = params.args.iter().find_map(|arg| first_span(sql, arg));
-    let refused = || {
-        Finding::new(Code::AggregateNotDecomposable).at(span).with("function", call.func.name()).help(
-            "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure",
-            "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX",
-        )
-    };
+    let refused = || not_per_subject(call, sql);
     if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Err(refused());
     }
@@ -215,67 +237,28 @@ fn own_rows(
             _ => return Err(refused()),
         };
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
-        let counted = conditional(counted, filter);
-        let finish = move |name: &str| capped(base_column(&format!("{name}_n")), cap);
-        return Ok((
-            vec![("_n".to_owned(), expr_fn::count(counted))],
-            Box::new(finish),
-            count_base(block, cap),
-        ));
+        let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
+        return Ok(OwnRows { aggregates, finish: Finish::Capped(cap), base: count_base(block, cap) });
     }
     let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
-    let (low, high) = base.range.ok_or_else(refused)?;
+    let column = column.ok_or_else(refused)?;
     shape.grade = shape.grade.max(base.grade);
     let places = i8::try_from(base.scale.min(6)).unwrap_or(6);
-    let exact = TryCast::new(
-        Box::new(base_column(&column.map(|column| column.name.clone()).unwrap_or_default())),
-        DataType::Decimal128(28, places),
-    );
+    // DataFusion's sums wrap silently: 28 digits do not, for any number of rows.
+    let exact = TryCast::new(Box::new(base_column(&column.name)), DataType::Decimal128(28, places));
     let value = conditional(Expr::TryCast(exact), filter);
-    let target = target.clone();
-    let cast = move |expr: Expr| Expr::TryCast(TryCast::new(Box::new(expr), target));
-    let single = |aggregate: Expr,
-                  cast: Box<dyn FnOnce(Expr) -> Expr>|
-     -> (Vec<(String, Expr)>, Box<dyn FnOnce(&str) -> Expr>) {
-        (
-            vec![("_v".to_owned(), aggregate)],
-            Box::new(move |name: &str| cast(base_column(&format!("{name}_v")))),
-        )
-    };
+    let (low, high) = base.range.ok_or_else(refused)?;
     let most = i64::from(cap);
-    let (aggregates, finish, range): (_, Box<dyn FnOnce(&str) -> Expr>, _) = match call.func.name() {
+    let total = || Some((low.checked_mul_i64(most)?.min(low), high.checked_mul_i64(most)?.max(high)));
+    let (aggregates, finish, range) = match call.func.name() {
         "sum" => {
-            let (aggregates, finish) = single(expr_fn::sum(value), Box::new(cast));
-            let widest = (
-                low.checked_mul_i64(most).ok_or_else(refused)?.min(low),
-                high.checked_mul_i64(most).ok_or_else(refused)?.max(high),
-            );
-            (aggregates, finish, widest)
+            (vec![(VALUE, expr_fn::sum(value))], Finish::Cast(target.clone()), total().ok_or_else(refused)?)
         }
-        "min" => {
-            let (aggregates, finish) = single(expr_fn::min(value), Box::new(cast));
-            (aggregates, finish, (low, high))
-        }
-        "max" => {
-            let (aggregates, finish) = single(expr_fn::max(value), Box::new(cast));
-            (aggregates, finish, (low, high))
-        }
+        "min" => (vec![(VALUE, expr_fn::min(value))], Finish::Cast(target.clone()), (low, high)),
+        "max" => (vec![(VALUE, expr_fn::max(value))], Finish::Cast(target.clone()), (low, high)),
         "avg" => {
-            let aggregates = vec![
-                ("_s".to_owned(), expr_fn::sum(value.clone())),
-                ("_n".to_owned(), expr_fn::count(value)),
-            ];
-            let float = |column: String| {
-                Expr::TryCast(TryCast::new(Box::new(base_column(&column)), DataType::Float64))
-            };
-            let finish = move |name: &str| {
-                cast(datafusion_expr::binary_expr(
-                    float(format!("{name}_s")),
-                    Operator::Divide,
-                    float(format!("{name}_n")),
-                ))
-            };
-            (aggregates, Box::new(finish), (low, high))
+            let parts = vec![(VALUE, expr_fn::sum(value.clone())), (COUNT, expr_fn::count(value))];
+            (parts, Finish::Mean(target.clone()), (low, high))
         }
         _ => return Err(refused()),
     };
@@ -283,25 +266,19 @@ fn own_rows(
         kind: BaseKind::SubjectMeasure,
         mask: None,
         range: Some(range),
-        data_type: cast_type(&params.args, call, base),
+        data_type: target.clone(),
         optional: false,
         ..base.clone()
     };
-    Ok((aggregates, finish, measured))
+    Ok(OwnRows { aggregates, finish, base: measured })
 }
 
-/// The column type that the fold will meet: sums and means keep the type that the SQL promised.
-fn cast_type(_args: &[Expr], call: &AggregateFunction, base: &Base) -> DataType {
-    match (call.func.name(), &base.data_type) {
-        ("avg", DataType::Decimal128(precision, scale)) => {
-            DataType::Decimal128((precision + 4).min(38), (scale + 4).min(38))
-        }
-        ("avg", _) => DataType::Float64,
-        ("sum", DataType::Decimal128(precision, scale)) => {
-            DataType::Decimal128((precision + 10).min(38), *scale)
-        }
-        (_, other) => other.clone(),
-    }
+fn not_per_subject(call: &AggregateFunction, sql: &str) -> Finding {
+    let span = call.params.args.iter().find_map(|arg| first_span(sql, arg));
+    Finding::new(Code::AggregateNotDecomposable).at(span).with("function", call.func.name()).help(
+        "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure",
+        "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX",
+    )
 }
 
 fn conditional(value: Expr, filter: Option<Expr>) -> Expr {
