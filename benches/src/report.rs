@@ -1,0 +1,250 @@
+//! The table and `benches/README.md`, made from raw samples and nothing else.
+//! It measures nothing and knows no goal but those of the issue that asked for them.
+
+use std::fmt::Write as _;
+
+use crate::samples::QuerySamples;
+use crate::samples::Samples;
+use crate::samples::median;
+
+/// A ratio that was asked for: variant over base, geometric mean over all queries, and the most it may be.
+struct Goal {
+    title: &'static str,
+    variant: &'static str,
+    base: &'static str,
+    most: Option<f64>,
+}
+
+const GOALS: &[Goal] = &[
+    Goal { title: "sealed / plain", variant: "sealed", base: "plain", most: Some(1.10) },
+    Goal { title: "sealed / plain, same reader", variant: "sealed", base: "plain-reader", most: None },
+    Goal {
+        title: "guarded, threshold only / unguarded, on plaintext",
+        variant: "guarded-plain-threshold",
+        base: "plain",
+        most: Some(1.15),
+    },
+    Goal {
+        title: "guarded, subject fold with dominance / unguarded, on plaintext",
+        variant: "guarded-plain-dominance",
+        base: "plain",
+        most: Some(1.6),
+    },
+    Goal {
+        title: "guarded and sealed, threshold only / plain",
+        variant: "guarded-sealed-threshold",
+        base: "plain",
+        most: None,
+    },
+    Goal {
+        title: "guarded and sealed, with dominance / plain",
+        variant: "guarded-sealed-dominance",
+        base: "plain",
+        most: None,
+    },
+    Goal {
+        title: "map fold / run fold",
+        variant: "guarded-plain-dominance-map",
+        base: "guarded-plain-dominance",
+        most: None,
+    },
+    Goal {
+        title: "threshold written by hand (`HAVING count(DISTINCT ...)`) / plain",
+        variant: "plain-having",
+        base: "plain",
+        most: None,
+    },
+];
+
+/// Most milliseconds the guard may take for a plan over ten tables.
+const GUARD_MILLISECONDS_MAX: f64 = 5.0;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The whole of `benches/README.md`.
+pub(crate) fn page(runs: &[Samples]) -> String {
+    let mut page = String::from(
+        "# Benches\n\n\
+         Ratios, measured side by side in one run: variants take turns, each number is a median.\n\
+         The data is TPC-H lineitem with the order as subject.\n\
+         `plain` is DataFusion as it comes, over plaintext Parquet with the sealed file's rows in the sealed file's order.\n\
+         Its table is registered and its metadata cached before the clock starts.\n\
+         A guarded time is that of a whole job: review, unwrapping keys, opening files, execution, controls, release.\n\
+         Every run first checks that guarded answers are the plain ones, but for declared rounding and withheld values.\n\
+         This page is made from the raw samples in `samples/` by `cargo xtask bench report`; `cargo xtask bench` takes new ones.\n",
+    );
+    for run in runs.iter().rev() {
+        page.push('\n');
+        page.push_str(&table(run));
+    }
+    page
+}
+
+/// One run as Markdown.
+pub(crate) fn table(run: &Samples) -> String {
+    let mut text = String::new();
+    heading(&mut text, run);
+    goals(&mut text, run);
+    times(&mut text, run, "Medians in seconds", |query, variant| {
+        query.median(variant).map(|seconds| format!("{seconds:.3}"))
+    });
+    times(&mut text, run, "Over plain", |query, variant| {
+        ratio(query, variant, "plain").map(|ratio| format!("{ratio:.2}"))
+    });
+    times(&mut text, run, "Most memory of a process that runs the query once, in MiB", |query, variant| {
+        let samples = query.variants.iter().find(|samples| samples.name == variant)?;
+        samples.peak_mib.map(|peak| format!("{peak:.0}"))
+    });
+    guard(&mut text, run);
+    queries(&mut text, run);
+    text
+}
+
+fn heading(text: &mut String, run: &Samples) {
+    let settings = &run.settings;
+    let (machine, data) = (&run.machine, &run.preparation);
+    let dirty = if run.is_dirty { " with uncommitted changes" } else { "" };
+    let profile = if settings.is_release { "" } else { ", WITHOUT optimisation: ratios mean nothing" };
+    lines(
+        text,
+        &[
+            format!("## Scale factor {}", settings.scale_factor),
+            String::new(),
+            format!("* Commit {}{dirty}, {}{profile}.", run.commit, run.date),
+            format!("* Command: `{}`.", run.command),
+            format!(
+                "* Machine: {}, {} cores, {} GiB; {} threads; load per core before the run {:.2}.",
+                machine.cpu, machine.cores, machine.memory_gib, settings.threads, machine.load_before
+            ),
+            format!("* {} repetitions of {} rows.", settings.repetitions, data.rows),
+            format!(
+                "* Files: {:.0} MiB sealed, {:.0} MiB plain in the sealed order, {:.0} MiB plain in the generator's order.",
+                mib(data.sealed_bytes),
+                mib(data.clustered_bytes),
+                mib(data.arrival_bytes)
+            ),
+            format!(
+                "* Sealing took {:.1} s; generating the rows and writing them as plain Parquet took {:.1} s.",
+                data.seal_seconds, data.plain_write_seconds
+            ),
+            String::new(),
+        ],
+    );
+}
+
+fn goals(text: &mut String, run: &Samples) {
+    lines(
+        text,
+        &["| ratio (geometric mean) | measured | goal | |".to_owned(), "|---|---|---|---|".to_owned()],
+    );
+    for goal in GOALS {
+        let Some(measured) = geometric_mean(run, goal.variant, goal.base) else { continue };
+        let (most, verdict) = match goal.most {
+            Some(most) => (format!("<= {most:.2}"), if measured <= most { "met" } else { "**missed**" }),
+            None => ("-".to_owned(), ""),
+        };
+        lines(text, &[format!("| {} | {measured:.2} | {most} | {verdict} |", goal.title)]);
+    }
+    if let Some(samples) = run.guard.iter().max_by_key(|samples| samples.tables)
+        && let Some(median) = median(&samples.milliseconds)
+    {
+        let verdict = if median < GUARD_MILLISECONDS_MAX { "met" } else { "**missed**" };
+        lines(
+            text,
+            &[format!(
+                "| guard, {} tables | {median:.2} ms | < {GUARD_MILLISECONDS_MAX:.0} ms | {verdict} |",
+                samples.tables
+            )],
+        );
+    }
+    text.push('\n');
+}
+
+fn times(
+    text: &mut String,
+    run: &Samples,
+    title: &str,
+    cell: impl Fn(&QuerySamples, &str) -> Option<String>,
+) {
+    let mut rows = Vec::new();
+    for variant in variants(run) {
+        let cells: Vec<Option<String>> = run.queries.iter().map(|query| cell(query, variant)).collect();
+        if cells.iter().any(Option::is_some) {
+            let cells: Vec<String> =
+                cells.into_iter().map(|cell| cell.unwrap_or_else(|| "-".to_owned())).collect();
+            rows.push(format!("| {variant} | {} |", cells.join(" | ")));
+        }
+    }
+    if rows.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = run.queries.iter().map(|query| query.name.as_str()).collect();
+    let head = format!("| | {} |", names.join(" | "));
+    lines(text, &[format!("{title}:"), String::new(), head, format!("|---|{}", "---|".repeat(names.len()))]);
+    lines(text, &rows);
+    text.push('\n');
+}
+
+fn guard(text: &mut String, run: &Samples) {
+    lines(
+        text,
+        &[
+            "The guard alone, in milliseconds:".to_owned(),
+            String::new(),
+            "| query | tables | median | slowest |".to_owned(),
+            "|---|---|---|---|".to_owned(),
+        ],
+    );
+    for samples in &run.guard {
+        let slowest = samples.milliseconds.iter().copied().fold(0.0, f64::max);
+        let median = median(&samples.milliseconds).unwrap_or_default();
+        lines(text, &[format!("| {} | {} | {median:.2} | {slowest:.2} |", samples.name, samples.tables)]);
+    }
+    text.push('\n');
+}
+
+fn queries(text: &mut String, run: &Samples) {
+    lines(text, &["Queries:".to_owned(), String::new()]);
+    for query in &run.queries {
+        lines(
+            text,
+            &[format!(
+                "* {}: {}; {} rows of answer, {} values withheld.",
+                query.name, query.title, query.groups, query.withheld
+            )],
+        );
+    }
+}
+
+fn variants(run: &Samples) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for samples in run.queries.iter().flat_map(|query| &query.variants) {
+        if !names.contains(&samples.name.as_str()) {
+            names.push(&samples.name);
+        }
+    }
+    names
+}
+
+fn ratio(query: &QuerySamples, variant: &str, base: &str) -> Option<f64> {
+    Some(query.median(variant)? / query.median(base)?)
+}
+
+/// Over the queries that have both.
+fn geometric_mean(run: &Samples, variant: &str, base: &str) -> Option<f64> {
+    let logarithms: Vec<f64> =
+        run.queries.iter().filter_map(|query| ratio(query, variant, base)).map(f64::ln).collect();
+    let count = u32::try_from(logarithms.len()).ok().filter(|count| *count > 0)?;
+    Some((logarithms.iter().sum::<f64>() / f64::from(count)).exp())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^53 bytes")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / MIB
+}
+
+fn lines(text: &mut String, lines: &[String]) {
+    for line in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{line}");
+    }
+}
