@@ -7,7 +7,10 @@ mod authorise;
 pub mod create_token;
 pub mod datasets;
 pub mod diagnose;
+pub mod explain_query;
+pub mod fetch_result;
 pub mod grants;
+mod ground;
 pub mod init;
 pub mod installation;
 mod library;
@@ -15,9 +18,11 @@ pub mod list_jobs;
 mod mask_keys;
 mod policy_tests;
 pub mod publish_documents;
+pub mod read_question;
 pub mod records;
 pub mod recover;
 mod results;
+pub mod rotate_key;
 pub mod seal_dataset;
 mod sealed;
 pub mod submit_query;
@@ -27,3 +32,6 @@ pub mod verdict;
 pub mod verify_audit;
 
 pub use policy_tests::PolicyTestFailure;
+
+#[cfg(test)]
+mod tests;

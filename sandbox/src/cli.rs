@@ -111,6 +111,8 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
         Command::Person(command) => commands::setup::person(session, command).await,
         Command::Token(command) => commands::setup::token(session, command).await,
         Command::Audit(command) => commands::audit::audit(session, command).await,
+        Command::Release(command) => commands::audit::release(session, &command),
+        Command::Key(command) => commands::setup::key(session, command).await,
         Command::Doctor => commands::setup::doctor(session).await,
         Command::Config(_) => commands::setup::config_check(session),
         Command::Completions { shell } => commands::setup::completions(session, shell),

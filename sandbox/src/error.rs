@@ -96,8 +96,8 @@ impl InternalError {
 
     /// Notes a failure of which only a fixed phrase may be kept, as of the engine, whose messages quote cells.
     #[must_use]
-    pub fn of_kind(step: &'static str, kind: &'static str) -> Self {
-        Self { step, causes: vec![kind.to_owned()] }
+    pub fn of_kind(step: &'static str, kind: &str) -> Self {
+        Self { step, causes: vec![without_values(kind)] }
     }
 
     /// What was being done.

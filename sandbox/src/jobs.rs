@@ -115,6 +115,8 @@ pub struct JobRow {
     pub received: Timestamp,
     /// When it ended.
     pub finished: Option<Timestamp>,
+    /// Wrapped key of the SQL; gone once the text was shredded.
+    pub sql_key: Option<String>,
     /// The verdict as it was given.
     pub verdict: Option<String>,
     /// Index of the decision in the audit log.

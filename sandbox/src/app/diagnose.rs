@@ -145,7 +145,7 @@ async fn log_checks(layout: &Layout) -> Vec<Check> {
         format!("the audit log verifies: {size} entries"),
         format!("审计日志校验通过：{size} 条"),
     );
-    let agreement = match reconcile(&layout.database(), &verification.facts).await {
+    let agreement = match reconcile(layout, &verification.facts).await {
         Ok(found) if found.is_empty() => Check::well("database and log agree", "数据库与审计日志一致"),
         Ok(_) => Check::ill(
             "database and log disagree; `obscura audit verify` says where",

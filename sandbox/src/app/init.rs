@@ -18,6 +18,8 @@ use obscura_policies::vocabulary::PersonRole;
 use crate::app::create_token::new_token;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
+use crate::app::installation::MANIFEST_SIGNER;
+use crate::app::installation::RELEASE_SIGNER;
 use crate::app::installation::keyring_secret;
 use crate::app::records::Note;
 use crate::audit::event::Action;
@@ -96,6 +98,11 @@ pub async fn init(
     let signer = keys.signer(&id.to_string()).during("make the audit log's signing key")?;
     let audit_key = signer.verifier().to_string();
     fs::write(layout.audit_key(), format!("{audit_key}\n")).during("write the audit log's public key")?;
+
+    for (name, path) in [(MANIFEST_SIGNER, layout.manifest_key()), (RELEASE_SIGNER, layout.release_key())] {
+        let signer = keys.signer(name).during("make a signing key")?;
+        fs::write(path, format!("{}\n", signer.verifier())).during("write a public key")?;
+    }
 
     let installation = Installation::assemble(settings, layout, clock, random, keys, Missing::Create).await?;
     let program = ActorName::program(request.door);

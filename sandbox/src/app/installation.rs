@@ -80,6 +80,18 @@ impl Layout {
         self.root.join("audit.pub")
     }
 
+    /// The public key that manifests of sealed datasets are verified with.
+    #[must_use]
+    pub fn manifest_key(&self) -> PathBuf {
+        self.root.join("manifests.pub")
+    }
+
+    /// The public key that release records are verified with.
+    #[must_use]
+    pub fn release_key(&self) -> PathBuf {
+        self.root.join("releases.pub")
+    }
+
     /// Sealed datasets.
     #[must_use]
     pub fn datasets(&self) -> PathBuf {

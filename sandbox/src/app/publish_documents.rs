@@ -136,6 +136,15 @@ pub async fn publish_documents(
     Ok(published)
 }
 
+/// Lists the documents in force that were published here, the newest version of each.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn list_documents(installation: &Installation) -> Result<Vec<DocumentSummary>, AppError> {
+    let documents = documents_in_force(installation).await?;
+    Ok(documents.values().map(|document| summary(document, Outcome::Unchanged)).collect())
+}
+
 async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<Accepted, DocumentsRefused> {
     let mut errors = Vec::new();
     let mut new = Vec::new();
@@ -150,7 +159,7 @@ async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<A
     for document in &new {
         match outcome_of(document, &in_force) {
             Ok(outcome) => outcomes.push(outcome),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(*error),
         }
     }
     if !errors.is_empty() {
@@ -178,7 +187,7 @@ async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<A
 fn outcome_of(
     document: &Located<Document>,
     in_force: &BTreeMap<(String, String), Located<Document>>,
-) -> Result<Outcome, DocumentError> {
+) -> Result<Outcome, Box<DocumentError>> {
     let value = &document.value;
     let refused = |code: &'static str, message: String, help: String| DocumentError {
         code,
@@ -197,11 +206,11 @@ fn outcome_of(
         return Ok(Outcome::Unchanged);
     }
     if present.version() >= value.version() {
-        return Err(refused(
+        return Err(Box::new(refused(
             "version-not-new",
             format!("version {} is in force, and a published version never changes", present.version()),
             format!("give it version {}", present.version().saturating_add(1)),
-        ));
+        )));
     }
     Ok(Outcome::Sound)
 }

@@ -1,12 +1,18 @@
 //! Use case: after a start, settle what a killed process left between database, log and disk.
 //! The log decides every time; nothing is guessed and nothing is run again.
 
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
 use crate::app::installation::Installation;
+use crate::app::results;
 use crate::app::sealed;
 use crate::app::sealed::storage_failure;
 use crate::app::submit_query::INTERRUPTED;
 use crate::app::submit_query::fail_job;
 use crate::audit::event::Action;
+use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::During as _;
@@ -25,6 +31,23 @@ pub struct Recovered {
     pub jobs_failed: u64,
     /// Sealed versions that no event vouches for, removed.
     pub versions_removed: u64,
+}
+
+/// Forgets results that were kept as long as the settings say. Their releases stay in the log for ever.
+///
+/// # Errors
+/// When database or disk cannot be written.
+pub async fn expire_results(installation: &Installation) -> Result<u64, AppError> {
+    let kept = SignedDuration::from_hours(24 * i64::from(installation.settings().result_days));
+    let before = installation.now().checked_sub(kept).during("count days")?;
+    let mut forgotten = 0;
+    for job in installation.jobs.released_before(before).await.during("list old results")? {
+        // The key first: without it the file opens for nobody.
+        installation.jobs.forget_result(job).await.during("forget a result")?;
+        results::remove(installation, job)?;
+        forgotten += 1;
+    }
+    Ok(forgotten)
 }
 
 /// Settles what was left behind.
@@ -117,7 +140,15 @@ fn logged_release(installation: &Installation, job: &JobRow) -> Result<Option<u6
 
 async fn settle_versions(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
     installation.data.sweep().map_err(|error| storage_failure(&error))?;
+    let recorded = installation.all_in_force::<DatasetVersionBody>().await?;
+    let recorded: BTreeSet<(String, u64)> =
+        recorded.into_iter().map(|body| (body.dataset, body.version)).collect();
     for dataset in installation.data.datasets().map_err(|error| storage_failure(&error))? {
+        let on_disk = installation.data.versions(&dataset).map_err(|error| storage_failure(&error))?;
+        let name = dataset.to_string();
+        if on_disk.iter().all(|version| recorded.contains(&(name.clone(), *version))) {
+            continue;
+        }
         // Somebody who is sealing right now has published and is about to append.
         if let Some(_lock) = sealed::sealing_lock(installation, &dataset)? {
             recovered.versions_removed += sealed::discard_unrecorded(installation, &dataset).await?;

@@ -93,6 +93,49 @@ pub(crate) fn open(
     from_stream(&table).map_err(|_| InternalError::of_kind("read a result", "arrow").into())
 }
 
+/// Removes a stored result; one that is gone already is as good.
+pub(crate) fn remove(installation: &Installation, job: JobId) -> Result<(), AppError> {
+    match fs::remove_file(path(installation, job)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).during("remove a result"),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Keeps a sealed query that is too long for an entry of the log, which then holds its hash.
+pub(crate) fn store_long_query(
+    installation: &Installation,
+    job: JobId,
+    sealed: &[u8],
+) -> Result<(), AppError> {
+    let folder = installation.layout.results();
+    write_whole(&folder, &long_query_path(installation, job), sealed).during("write a long query")
+}
+
+/// Reads a sealed query that was too long for an entry of the log.
+pub(crate) fn read_long_query(
+    installation: &Installation,
+    job: JobId,
+    sha256: &str,
+) -> Result<Vec<u8>, AppError> {
+    let sealed = fs::read(long_query_path(installation, job)).during("read a long query")?;
+    if sha256_hex(&sealed) == sha256 { Ok(sealed) } else { Err(tampered(job)) }
+}
+
+/// Opens the sealed text of a query.
+pub(crate) fn open_query(
+    installation: &Installation,
+    job: JobId,
+    key: &str,
+    sealed: &[u8],
+) -> Result<String, AppError> {
+    let key: WrappedKey = key.parse().during("read the key of a query")?;
+    let key =
+        installation.keys.unwrap(&key, &context("query", &job.to_string())).during("unwrap a query's key")?;
+    let aad = associated_data("obscura sealed object", &[b"query", job.to_string().as_bytes()]);
+    let text = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
+    String::from_utf8(text.to_vec()).during("read a query")
+}
+
 /// Seals the text of a query for the audit log; whoever deletes its wrapped key shreds the text.
 pub(crate) fn seal_query(
     installation: &Installation,
@@ -126,8 +169,14 @@ fn path(installation: &Installation, job: JobId) -> PathBuf {
     installation.layout.results().join(format!("{job}.sealed"))
 }
 
+fn long_query_path(installation: &Installation, job: JobId) -> PathBuf {
+    installation.layout.results().join(format!("{job}.query"))
+}
+
 fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let staged = path.with_extension("new");
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(".new");
+    let staged = PathBuf::from(staged);
     let mut file = File::create(&staged)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -148,7 +197,8 @@ fn from_stream(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     arrow::compute::concat_batches(&schema, &batches)
 }
 
-fn expired(job: JobId) -> AppError {
+/// The answer when a result was kept as long as it should be.
+pub(crate) fn expired(job: JobId) -> AppError {
     PublicError::new(
         Class::NotFound,
         "result-expired",

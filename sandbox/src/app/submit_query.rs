@@ -11,13 +11,8 @@ use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::catalog::TableProvider;
-use jiff::Timestamp;
 use obscura_crypto::note::SignedNote;
 use obscura_policies::Text;
-use obscura_policies::document::Grant;
-use obscura_policies::evaluate::ManifestFacts;
-use obscura_policies::evaluate::Principal;
-use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 use obscura_query_guard::control::Release;
@@ -27,21 +22,17 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::app::authorise::must_be;
+use crate::app::ground::Ground;
+use crate::app::ground::ground;
 use crate::app::installation::Installation;
 use crate::app::installation::RELEASE_SIGNER;
-use crate::app::library::grants_in_force;
-use crate::app::library::library;
-use crate::app::library::local_time;
 use crate::app::mask_keys::MaskKeys;
 use crate::app::records::Note;
 use crate::app::results;
-use crate::app::sealed;
 use crate::app::sealed::storage_failure;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
-use crate::app::verdict::Reviewer;
 use crate::app::verdict::Verdict;
-use crate::app::verdict::named_datasets;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -54,16 +45,13 @@ use crate::engine::Executor;
 use crate::engine::InProcess;
 use crate::engine::sealed_table::SealedTable;
 use crate::error::AppError;
-use crate::error::Class;
 use crate::error::During as _;
 use crate::error::InternalError;
-use crate::error::PublicError;
 use crate::ids::JobId;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
-use crate::storage::SealedVersion;
 
 /// The one code of every failure while a query runs: what kind of failure it was may depend on the data.
 pub const EXECUTION_FAILED: &str = "execution-failed";
@@ -126,15 +114,6 @@ pub struct ReleasedQuery {
     pub released_index: u64,
 }
 
-/// Everything a verdict rests on, besides the question itself.
-struct Ground {
-    library: Library,
-    principal: Principal,
-    grants: Vec<Grant>,
-    sealed: BTreeMap<DatasetId, SealedVersion>,
-    now: Timestamp,
-}
-
 /// A failure after the job exists: the operator learns what, the caller only that.
 struct Broken(AppError);
 
@@ -142,22 +121,6 @@ impl<E: Into<AppError>> From<E> for Broken {
     fn from(error: E) -> Self {
         Self(error.into())
     }
-}
-
-/// Judges a question without running it: reads no data, makes no job.
-///
-/// # Errors
-/// Forbidden for all but analysts; failure when documents or manifests cannot be read.
-pub async fn explain_query(
-    installation: &Installation,
-    caller: &Caller,
-    question: &SubmitQuery,
-) -> Result<Verdict, AppError> {
-    must_be(caller, PersonRole::Analyst)?;
-    let ground = ground(installation, caller, &question.sql).await?;
-    Ok(match ground.review(installation, question) {
-        Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
-    })
 }
 
 /// Asks a question and waits for what comes of it.
@@ -200,91 +163,6 @@ pub async fn submit_query(
     Ok(submitted)
 }
 
-/// Opens again the result of a job of one's own: the same release, costing nothing.
-///
-/// # Errors
-/// Not found when there is no such released job of the caller; verification failed when it was tampered with.
-pub async fn fetch_result(
-    installation: &Installation,
-    caller: &Caller,
-    id: JobId,
-) -> Result<ReleasedQuery, AppError> {
-    let row = installation.jobs.job(id).await.during("find a job")?;
-    let row = row.filter(|row| row.person == caller.person().name.as_str()).ok_or_else(|| no_result(id))?;
-    let (Some(sha256), Some(key), Some(release)) = (row.result_sha256, row.result_key, row.release) else {
-        return Err(no_result(id));
-    };
-    let (Some(decided_index), Some(released_index)) = (row.decided_index, row.finished_index) else {
-        return Err(no_result(id));
-    };
-    // A row alone releases nothing: the log must say that this table was released.
-    let event = installation.audit.event(released_index).during("read the audit log")?;
-    let job = id.to_string();
-    let logged = event.detail.get("result_sha256").and_then(Value::as_str);
-    let is_this =
-        event.action == Action::ResultReleased.name() && event.correlation.as_deref() == Some(job.as_str());
-    if !is_this || logged != Some(sha256.as_str()) {
-        return Err(no_result(id));
-    }
-    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
-    let batch = results::open(installation, id, &key, &sha256)?;
-    let note = Note::new(Action::ResultDownloaded, ActorName::of(caller)).of_job(id);
-    installation.append_one(note).await?;
-    Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })
-}
-
-impl Ground {
-    fn review(&self, installation: &Installation, question: &SubmitQuery) -> Reviewed {
-        let time = local_time(self.now, &installation.settings().time_zone);
-        let reviewer = Reviewer { library: &self.library, principal: &self.principal, now: self.now, time };
-        let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
-        reviewer.review(&question.sql, &question.purpose, &self.grants, &facts)
-    }
-
-    fn is_sealed(&self, plan: &GuardedPlan) -> bool {
-        plan.scans().keys().all(|dataset| self.sealed.contains_key(dataset))
-    }
-}
-
-async fn ground(installation: &Installation, caller: &Caller, sql: &str) -> Result<Ground, AppError> {
-    let library = library(installation).await?;
-    let person = caller.person();
-    let department = person.department.as_deref().unwrap_or_default();
-    let principal = Principal {
-        person: person.name.to_string(),
-        roles: person.roles.clone(),
-        department: department.parse().during("read a person's department")?,
-        district: person
-            .district
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .during("read a person's district")?,
-    };
-    let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
-    let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
-    let mut sealed = BTreeMap::new();
-    for dataset in named_datasets(sql, &library) {
-        // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
-        if grants.iter().any(|grant| grant.dataset(&dataset).is_some())
-            && let Some(version) = sealed::open_newest(installation, &dataset).await?
-        {
-            sealed.insert(dataset, version);
-        }
-    }
-    Ok(Ground { library, principal, grants, sealed, now: installation.now() })
-}
-
-fn facts(version: &SealedVersion) -> ManifestFacts {
-    let manifest = version.manifest();
-    ManifestFacts {
-        clustered: version.is_clustered_whole(),
-        one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
-        unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
-    }
-}
-
 /// A job that has been taken in, and the receipt of its decision.
 struct Decided {
     job: ReceivedJob,
@@ -318,6 +196,7 @@ async fn receive(
     let text = if query.sealed.len() <= SEALED_QUERY_BYTES_MAX {
         json!({ "sealed": STANDARD.encode(&query.sealed) })
     } else {
+        results::store_long_query(installation, id, &query.sealed)?;
         json!({ "sealed_sha256": obscura_crypto::sha256_hex(&query.sealed) })
     };
     let note = Note::new(Action::QueryDecided, ActorName::of(caller))
@@ -434,13 +313,16 @@ fn engine_failure(error: EngineError) -> Ended {
     Ended::Broken(InternalError::of_kind("run a query", kind).into())
 }
 
+/// The sealed datasets that a plan reads.
+type Tables = BTreeMap<DatasetId, Arc<dyn TableProvider>>;
+
 /// Opens the sealed datasets of a plan with the keys of its columns, and counts the keys.
 fn open_tables(
     ground: &Ground,
     installation: &Installation,
     plan: &GuardedPlan,
-) -> Result<(BTreeMap<DatasetId, Arc<dyn TableProvider>>, usize), AppError> {
-    let mut tables: BTreeMap<DatasetId, Arc<dyn TableProvider>> = BTreeMap::new();
+) -> Result<(Tables, usize), AppError> {
+    let mut tables: Tables = BTreeMap::new();
     let mut unwrapped = 0;
     for (dataset, columns) in plan.scans() {
         let version = ground
@@ -572,14 +454,4 @@ fn never_sealed() -> Verdict {
         Text::new("the dataset has a document but was never sealed", "该数据集已有文档，但尚未封存");
     let help = Text::new("its department seals it with `obscura seal`", "须由所属部门用 `obscura seal` 封存");
     Verdict::refused(vec![FindingView::plain("dataset-not-sealed", message, Some(help))])
-}
-
-fn no_result(job: JobId) -> AppError {
-    PublicError::new(
-        Class::NotFound,
-        "result-not-found",
-        format!("there is no released result `{job}` of yours"),
-        format!("您没有已发布的结果 `{job}`"),
-    )
-    .into()
 }

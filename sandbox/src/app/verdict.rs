@@ -331,9 +331,12 @@ pub(crate) fn named_datasets(sql: &str, library: &Library) -> BTreeSet<DatasetId
     };
     let by_sql_name: BTreeMap<String, &DatasetId> =
         library.datasets().keys().map(|id| (id.sql_name(), id)).collect();
-    let names = tables.iter().map(|table| match table.schema() {
-        Some(schema) => format!("{schema}.{}", table.table()),
-        None => table.table().to_owned(),
-    });
-    names.filter_map(|name| by_sql_name.get(&name).map(|id| (*id).clone())).collect()
+    // A name without its department may mean any dataset of that name; the guard takes it when one is in scope.
+    let is_named = |sql_name: &str| {
+        tables.iter().any(|table| match table.schema() {
+            Some(schema) => sql_name.split_once('.') == Some((schema, table.table())),
+            None => sql_name.split_once('.').is_some_and(|(_, name)| name == table.table()),
+        })
+    };
+    by_sql_name.into_iter().filter(|(name, _)| is_named(name)).map(|(_, id)| id.clone()).collect()
 }

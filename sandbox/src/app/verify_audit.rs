@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use obscura_crypto::note::SignedNote;
 use obscura_crypto::sign::Verifier;
 use obscura_policies::vocabulary::PersonRole;
 
@@ -14,7 +15,6 @@ use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::records::Disagreement;
 use crate::audit::AuditError;
-use crate::audit::event::Change;
 use crate::audit::event::LoggedEvent;
 use crate::audit::facts::Fact;
 use crate::audit::facts::LogFacts;
@@ -26,6 +26,8 @@ use crate::audit::verify::Verification;
 use crate::audit::verify::verify;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
+use crate::catalog::body;
+use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::record::Record;
 use crate::catalog::record::RecordKind;
 use crate::catalog::record::RecordState;
@@ -34,6 +36,9 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::storage::DataFolder;
+use crate::storage::Expected;
+use crate::storage::SealedVersion;
 
 /// A log to verify.
 #[derive(Debug, Clone)]
@@ -66,12 +71,14 @@ pub fn verify_log(log: &LogCopy, kept: Option<&Path>) -> Result<Verification, Ap
     verify(&log.reader()?, kept.as_deref()).during("verify the audit log")
 }
 
-/// Compares the records of a database with what the log says. Records that a crash left undecided are no finding.
+/// Compares the records of the database, and the manifests on disk, with what the log says. Records that a crash left
+/// undecided are no finding.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn reconcile(database: &Path, facts: &LogFacts) -> Result<Vec<Disagreement>, AppError> {
-    let catalog = Catalog::open(database, Missing::Fail).await.during("open the metadata database")?;
+pub async fn reconcile(layout: &Layout, facts: &LogFacts) -> Result<Vec<Disagreement>, AppError> {
+    let catalog =
+        Catalog::open(&layout.database(), Missing::Fail).await.during("open the metadata database")?;
     let mut rows: BTreeMap<(&'static str, String), Record> = BTreeMap::new();
     for kind in RecordKind::ALL {
         for record in catalog.records(kind).await.during("list records")? {
@@ -81,7 +88,8 @@ pub async fn reconcile(database: &Path, facts: &LogFacts) -> Result<Vec<Disagree
     catalog.close().await;
     let mut found = Vec::new();
     for ((kind, key), row) in &rows {
-        if let Some(problem) = disagreement(row, facts.fact(kind, key)) {
+        let on_disk = || differs_on_disk(layout, row);
+        if let Some(problem) = disagreement(row, facts.fact(kind, key)).or_else(on_disk) {
             found.push(Disagreement { kind, key: key.clone(), problem });
         }
     }
@@ -123,6 +131,40 @@ fn disagreement(row: &Record, fact: Option<&Fact>) -> Option<&'static str> {
         }
         (RecordState::InForce { .. }, None) | (RecordState::Ended { .. }, Some(_)) => None,
     }
+}
+
+/// Compares the manifest of a version in force with the hash that its record, and thus the log, holds.
+fn differs_on_disk(layout: &Layout, row: &Record) -> Option<&'static str> {
+    if row.kind != RecordKind::DatasetVersion || !matches!(row.state, RecordState::InForce { .. }) {
+        return None;
+    }
+    let differs = Some("the sealed version on disk is not the one in the log");
+    let Ok(body) = body::read::<DatasetVersionBody>(row) else { return differs };
+    let Ok(dataset) = body.dataset.parse() else { return differs };
+    let Ok(verifier) = read_key(&layout.manifest_key()) else { return differs };
+    let data = DataFolder::new(layout.root());
+    let opened = SealedVersion::open(&data, &dataset, Expected::Exactly(body.version), &verifier);
+    let sha256 = opened.and_then(|version| version.manifest().sha256());
+    if sha256.is_ok_and(|sha256| sha256 == body.manifest_sha256) { None } else { differs }
+}
+
+/// Verifies a signed release record with the public key alone, and gives what it says.
+///
+/// # Errors
+/// Verification failed when it is not signed by this key.
+pub fn verify_release(key_file: &Path, record: &str) -> Result<String, AppError> {
+    let verifier = read_key(key_file)?;
+    let note = record.parse::<SignedNote>().ok();
+    let text = note.as_ref().and_then(|note| note.verified_text(&verifier).ok()).map(str::to_owned);
+    text.ok_or_else(|| {
+        PublicError::new(
+            Class::VerificationFailed,
+            "release-not-verified",
+            "this is no release record signed by that key",
+            "这不是由该密钥签名的发布记录",
+        )
+        .into()
+    })
 }
 
 /// Reads events, oldest first, each led back to the checkpoint.
@@ -169,15 +211,6 @@ pub fn verify_entry_proof(key_file: &Path, proof: &str) -> Result<Proven, AppErr
     verify_proof(proof, &read_key(key_file)?).map_err(log_failure)
 }
 
-/// Says what an event did to its record, in one word for lists.
-#[must_use]
-pub fn change_word(event: &LoggedEvent) -> Option<&'static str> {
-    event.record.as_ref().map(|record| match record.change {
-        Change::Begins => "begins",
-        Change::Ends => "ends",
-    })
-}
-
 fn read_key(path: &Path) -> Result<Verifier, AppError> {
     let unusable = |what: &str| {
         AppError::from(PublicError::new(
@@ -188,7 +221,7 @@ fn read_key(path: &Path) -> Result<Verifier, AppError> {
         ))
     };
     let text = fs::read_to_string(path).map_err(|_| unusable("cannot be read"))?;
-    text.trim_end().parse().map_err(|_| unusable("is no public key of an audit log"))
+    text.trim_end().parse().map_err(|_| unusable("holds no public key"))
 }
 
 fn log_failure(error: AuditError) -> AppError {

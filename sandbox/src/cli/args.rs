@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap_complete::Shell;
+use obscura_crypto::kms::KekId;
 use obscura_policies::day::Day;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
@@ -82,19 +83,29 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make an installation: data directory, keys, audit log, first operator.
-    #[command(after_help = "Examples:\n  obscura init\n  obscura init --operator chen --token-file ~/.obscura/chen.token --data-dir /srv/obscura")]
+    #[command(
+        after_help = "Examples:\n  obscura init\n  obscura init --operator chen --token-file ~/.obscura/chen.token --data-dir /srv/obscura"
+    )]
     Init(InitArgs),
     /// Seal the demo city and tell its story.
-    #[command(after_help = "Examples:\n  obscura demo --once\n  obscura demo --once --lang zh --residents 20000")]
+    #[command(
+        after_help = "Examples:\n  obscura demo --once\n  obscura demo --once --lang zh --residents 20000"
+    )]
     Demo(DemoArgs),
     /// Seal a file as a new version of your department's dataset.
-    #[command(after_help = "Examples:\n  obscura seal hz-health.visits visits.csv\n  zcat visits.csv.gz | obscura seal hz-health.visits - --format csv --append\n  obscura seal hz-health.visits visits.csv --replace --on-bad-row skip --encoding gb18030")]
+    #[command(
+        after_help = "Examples:\n  obscura seal hz-health.visits visits.csv\n  zcat visits.csv.gz | obscura seal hz-health.visits - --format csv --append\n  obscura seal hz-health.visits visits.csv --replace --on-bad-row skip --encoding gb18030"
+    )]
     Seal(SealArgs),
     /// Ask a question.
-    #[command(after_help = "Examples:\n  obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'\n  obscura query --purpose official-statistics --file question.sql --output csv > answer.csv")]
+    #[command(
+        after_help = "Examples:\n  obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'\n  obscura query --purpose official-statistics --file question.sql --output csv > answer.csv"
+    )]
     Query(QueryArgs),
     /// Judge a question without running it: reads no data, makes no job.
-    #[command(after_help = "Examples:\n  obscura explain --purpose official-statistics 'select name from hz_health.visits'")]
+    #[command(
+        after_help = "Examples:\n  obscura explain --purpose official-statistics 'select name from hz_health.visits'"
+    )]
     Explain(QueryArgs),
     /// Look at your questions and fetch their results again.
     #[command(subcommand)]
@@ -117,6 +128,12 @@ pub(crate) enum Command {
     /// Read, verify and prove the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Verify signed release records.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Look after key-encryption keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Look whether the installation is well.
     #[command(after_help = "Examples:\n  obscura doctor")]
     Doctor,
@@ -263,7 +280,9 @@ pub(crate) enum DatasetCommand {
         yes: bool,
     },
     /// Draft a dataset's document from a file: types, meanings, roles and grades.
-    #[command(after_help = "Examples:\n  obscura dataset suggest visits.csv --dataset hz-health.visits > visits.yaml")]
+    #[command(
+        after_help = "Examples:\n  obscura dataset suggest visits.csv --dataset hz-health.visits > visits.yaml"
+    )]
     Suggest {
         /// The file, or `-` for standard input.
         file: PathBuf,
@@ -275,6 +294,9 @@ pub(crate) enum DatasetCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// List the documents in force.
+    #[command(after_help = "Examples:\n  obscura policy list")]
+    List,
     /// Check documents against those in force, and run the tests of policies.
     #[command(after_help = "Examples:\n  obscura policy check policies/*.yaml")]
     Check {
@@ -294,7 +316,9 @@ pub(crate) enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantCommand {
     /// Give an analyst a grant.
-    #[command(after_help = "Examples:\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits --until 2027-12-31\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits:person_id,district,cost --until 2027-12-31\n  obscura grant create --file grants.yaml")]
+    #[command(
+        after_help = "Examples:\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits --until 2027-12-31\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits:person_id,district,cost --until 2027-12-31\n  obscura grant create --file grants.yaml"
+    )]
     Create(GrantArgs),
     /// List grants in force.
     #[command(after_help = "Examples:\n  obscura grant list")]
@@ -332,7 +356,9 @@ pub(crate) struct GrantArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PersonCommand {
     /// Add a person.
-    #[command(after_help = "Examples:\n  obscura person add lin --role analyst --department hz-data\n  obscura person add shen --role steward --department hz-health")]
+    #[command(
+        after_help = "Examples:\n  obscura person add lin --role analyst --department hz-data\n  obscura person add shen --role steward --department hz-health"
+    )]
     Add {
         /// Their name: lower-case letters, digits, `.`, `_`, `-`.
         name: PersonName,
@@ -385,7 +411,9 @@ pub(crate) enum TokenCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Show events, the newest unless told otherwise.
-    #[command(after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json")]
+    #[command(
+        after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json"
+    )]
     Log {
         /// The first event to show.
         #[arg(long, value_name = "INDEX")]
@@ -395,15 +423,50 @@ pub(crate) enum AuditCommand {
         limit: u64,
     },
     /// Verify the log: every entry, hash and signature, and the database against it. Needs no token.
-    #[command(after_help = "Examples:\n  obscura audit verify\n  obscura audit verify --log copy-of-audit --key audit.pub --checkpoint kept-elsewhere\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub")]
+    #[command(
+        after_help = "Examples:\n  obscura audit verify\n  obscura audit verify --log copy-of-audit --key audit.pub --checkpoint kept-elsewhere\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub"
+    )]
     Verify(AuditVerifyArgs),
     /// Write the proof that an entry is in the log. Needs no token.
-    #[command(after_help = "Examples:\n  obscura audit prove 42 > entry-42.tlog-proof\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub")]
+    #[command(
+        after_help = "Examples:\n  obscura audit prove 42 > entry-42.tlog-proof\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub"
+    )]
     Prove {
         /// Number of the entry, from 0.
         index: u64,
         #[command(flatten)]
         log: LogArgs,
+    },
+    /// Read the SQL of a job as it was asked: your own, or anybody's for an auditor.
+    #[command(after_help = "Examples:\n  obscura audit question job_0190...")]
+    Question {
+        /// The job.
+        job: JobId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseCommand {
+    /// Verify a release record with the public key alone. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura job result job_0190... --release > release.note\n  obscura release verify release.note --key releases.pub"
+    )]
+    Verify {
+        /// The record, as `obscura job result --release` writes it.
+        file: PathBuf,
+        /// File with the public key of releases [default: that of the installation].
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Rotate a department's key of one grade; data keys are wrapped again, files stay as they are.
+    #[command(after_help = "Examples:\n  obscura key rotate hz-health/L3")]
+    Rotate {
+        /// The key: department/grade.
+        key: KekId,
     },
 }
 

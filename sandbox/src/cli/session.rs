@@ -12,6 +12,7 @@ use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::recover::Recovered;
+use crate::app::recover::expire_results;
 use crate::app::recover::recover;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
@@ -89,6 +90,7 @@ impl<'a> Session<'a> {
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
         let installation = Installation::open(self.loaded.settings.clone(), clock, random).await?;
         let recovered = recover(&installation).await?;
+        expire_results(&installation).await?;
         if recovered != Recovered::default() {
             self.screen.say(
                 "An earlier command was killed; what it left was settled by the audit log.",

@@ -71,7 +71,7 @@ impl Listing {
                 let mut writer = csv::Writer::from_writer(Vec::new());
                 writer.write_record(&self.keys)?;
                 for row in &self.rows {
-                    writer.write_record(row.iter().map(|value| plain(value)))?;
+                    writer.write_record(row.iter().map(plain))?;
                 }
                 screen.data(&writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
             }
@@ -96,7 +96,8 @@ pub(crate) fn write_batch(screen: &mut Screen<'_>, batch: &RecordBatch) -> io::R
             screen.line(&text)
         }
         Output::Json => {
-            let mut writer = JsonWriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
+            let mut writer =
+                JsonWriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
             writer.write(batch).map_err(|error| failed(&error))?;
             writer.finish().map_err(|error| failed(&error))?;
             let mut bytes = writer.into_inner();
@@ -128,20 +129,29 @@ pub(crate) fn write_batch(screen: &mut Screen<'_>, batch: &RecordBatch) -> io::R
 
 fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
     let options = FormatOptions::default().with_null(MISSING);
-    let formatters =
-        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
     let formatters: Vec<ArrayFormatter<'_>> = formatters.collect::<Result<_, _>>()?;
     let mut table = plain_table();
     table.set_header(batch.schema().fields().iter().map(|field| Cell::new(field.name())));
     for row in 0..batch.num_rows() {
         let cells = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
-            let cell = Cell::new(formatter.value(row));
             let is_number = column.data_type().is_numeric();
+            let text = formatter.value(row).to_string();
+            let cell = Cell::new(if is_number { without_zeros(&text) } else { text.as_str() });
             cell.set_alignment(if is_number { CellAlignment::Right } else { CellAlignment::Left })
         });
         table.add_row(cells);
     }
     Ok(table.to_string())
+}
+
+/// Places that say nothing are left out for people; programs get every digit.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') && !number.contains('e') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    }
 }
 
 fn plain_table() -> Table {
@@ -163,5 +173,19 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_zeros;
+
+    #[test]
+    fn only_places_that_say_nothing_are_left_out() {
+        for (number, shown) in
+            [("7.280000", "7.28"), ("20.0", "20"), ("100", "100"), ("1.0e20", "1.0e20"), ("0.50", "0.5")]
+        {
+            assert_eq!(without_zeros(number), shown);
+        }
     }
 }

@@ -89,15 +89,19 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
             &format!("  every cell rests on at least {subjects} subjects"),
             &format!("  每个单元格至少涉及 {subjects} 个主体"),
         )?;
-        if let (Some(share), Some(p)) = (controls.dominance_share_max_permille, controls.dominance_p_percent) {
+        if let (Some(share), Some(p)) = (controls.dominance_share_max_permille, controls.dominance_p_percent)
+        {
             let percent = f64::from(share) / 10.0;
             screen.say(
-                &format!("  in a sum, the largest contributors hold at most {percent} % (and p% with p = {p})"),
+                &format!(
+                    "  in a sum, the largest contributors hold at most {percent} % (and p% with p = {p})"
+                ),
                 &format!("  求和时，最大贡献者占比不超过 {percent} %（p% 规则，p = {p}）"),
             )?;
         }
         if let Some(base) = controls.rounding {
-            screen.say(&format!("  counts are multiples of {base}"), &format!("  计数取整为 {base} 的倍数"))?;
+            screen
+                .say(&format!("  counts are multiples of {base}"), &format!("  计数取整为 {base} 的倍数"))?;
         }
     }
     if let Some(cost) = &verdict.cost {
@@ -120,15 +124,18 @@ pub(crate) fn draw_notice(screen: &mut Screen<'_>) -> io::Result<()> {
 }
 
 fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> String {
-    let names: Vec<&str> = finding.params.values().map(String::as_str).take(5).collect();
-    let label = if names.is_empty() { screen.either("here", "此处").to_owned() } else { names.join(", ") };
+    let named = ["column", "function", "dataset"].iter().find_map(|role| finding.params.get(*role));
+    let label = named.map_or_else(|| screen.either("here", "此处").to_owned(), Clone::clone);
     let drawn = Drawn {
         code: &finding.code,
         message: screen.pick(&finding.message),
         help: finding.help.as_ref().map(|help| screen.pick(help)),
         sql,
         // A place outside the text would make the drawing fail, and the finding is worth more than its place.
-        span: finding.span.map(|span| (span.start, span.end)).filter(|(start, end)| start < end && *end <= sql.len()),
+        span: finding
+            .span
+            .map(|span| (span.start, span.end))
+            .filter(|(start, end)| start < end && *end <= sql.len()),
         label: &label,
     };
     let theme = if screen.colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };

@@ -260,6 +260,34 @@ impl Jobs {
         rows.iter().map(read).collect()
     }
 
+    /// Lists released jobs that ended before `before` and whose results are still kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn released_before(&self, before: Timestamp) -> Result<Vec<JobId>, JobError> {
+        let rows = sqlx::query(
+            "SELECT * FROM job WHERE state = 'released' AND result_key IS NOT NULL AND finished_ms < ? ORDER BY id",
+        )
+        .bind(before.as_millisecond())
+        .fetch_all(self.catalog.pool())
+        .await
+        .map_err(at("list old results"))?;
+        rows.iter().map(|row| read(row).map(|job| job.id)).collect()
+    }
+
+    /// Forgets the key of a result, after which nothing opens it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_result(&self, job: JobId) -> Result<(), JobError> {
+        sqlx::query("UPDATE job SET result_key = NULL WHERE id = ? AND state = 'released'")
+            .bind(job.to_string())
+            .execute(self.catalog.pool())
+            .await
+            .map_err(at("forget a result"))?;
+        Ok(())
+    }
+
     async fn finish(
         &self,
         job: JobId,
@@ -306,6 +334,7 @@ fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
             runner: row.try_get("runner")?,
             received: time(row.try_get("received_ms")?)?,
             finished: row.try_get::<Option<i64>, _>("finished_ms")?.map(time).transpose()?,
+            sql_key: row.try_get("sql_key")?,
             verdict: row.try_get("verdict")?,
             decided_index: index("decided_index")?,
             finished_index: index("finished_index")?,

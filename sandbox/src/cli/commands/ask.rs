@@ -7,12 +7,12 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use crate::app::explain_query::explain_query;
+use crate::app::fetch_result::fetch_result;
 use crate::app::list_jobs::list_jobs;
 use crate::app::submit_query::ReleasedQuery;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Submitted;
-use crate::app::submit_query::explain_query;
-use crate::app::submit_query::fetch_result;
 use crate::app::submit_query::submit_query;
 use crate::app::verdict::Verdict;
 use crate::cli::args::JobCommand;
@@ -166,7 +166,9 @@ fn question(args: &QueryArgs) -> Result<SubmitQuery, Ending> {
             text
         }
         (Some(sql), _) => sql.clone(),
-        (None, Some(file)) => fs::read_to_string(file).map_err(|_| unreadable(&file.display().to_string()))?,
+        (None, Some(file)) => {
+            fs::read_to_string(file).map_err(|_| unreadable(&file.display().to_string()))?
+        }
         (None, None) => return Err(unreadable("nowhere").into()),
     };
     Ok(SubmitQuery { sql, purpose: args.purpose.to_string() })

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::app::installation::Layout;
+use crate::app::read_question::read_question;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::LogRange;
 use crate::app::verify_audit::prove_entry;
@@ -13,11 +14,13 @@ use crate::app::verify_audit::read_log;
 use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_entry_proof;
 use crate::app::verify_audit::verify_log;
+use crate::app::verify_audit::verify_release;
 use crate::audit::verify::Finding;
 use crate::audit::verify::Verification;
 use crate::cli::args::AuditCommand;
 use crate::cli::args::AuditVerifyArgs;
 use crate::cli::args::LogArgs;
+use crate::cli::args::ReleaseCommand;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
@@ -46,7 +49,23 @@ pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditComma
             )?;
             Ok(Exit::Done)
         }
+        AuditCommand::Question { job } => {
+            let (installation, caller) = session.enter().await?;
+            let sql = read_question(&installation, &caller, job).await?;
+            session.screen.line(&sql)?;
+            Ok(Exit::Done)
+        }
     }
+}
+
+/// Verifies a signed release record.
+pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseCommand) -> Result<Exit, Ending> {
+    let ReleaseCommand::Verify { file, key } = command;
+    let own = Layout::of(&session.loaded.settings.data_dir).release_key();
+    let record = verify_release(key.as_deref().unwrap_or(&own), &read_text(file)?)?;
+    session.screen.say("The release record is signed by that key.", "该发布记录确由该密钥签名。")?;
+    session.screen.data(record.as_bytes())?;
+    Ok(Exit::Done)
 }
 
 async fn show_log(session: &mut Session<'_>, range: LogRange) -> Result<Exit, Ending> {
@@ -80,9 +99,9 @@ async fn verify(session: &mut Session<'_>, args: &AuditVerifyArgs) -> Result<Exi
     let verification = verify_log(&log, args.checkpoint.as_deref())?;
     let mut exit = show_verification(&mut session.screen, &verification)?;
     // A copy of the log is verified alone; the installation's own log also vouches for its database.
-    let database = Layout::of(&session.loaded.settings.data_dir).database();
-    if args.log.log.is_none() && database.exists() {
-        let found = reconcile(&database, &verification.facts).await?;
+    let layout = Layout::of(&session.loaded.settings.data_dir);
+    if args.log.log.is_none() && layout.database().exists() {
+        let found = reconcile(&layout, &verification.facts).await?;
         let screen = &mut session.screen;
         for disagreement in found.iter().take(FINDINGS_SHOWN) {
             let (kind, key, problem) = (disagreement.kind, &disagreement.key, disagreement.problem);
@@ -141,10 +160,13 @@ fn words(finding: &Finding) -> (String, String) {
             "the checkpoint is missing or not signed by the log's key".to_owned(),
             "检查点缺失，或不是由日志密钥签名".to_owned(),
         ),
-        Finding::Entry { index } => {
-            (format!("entry {index} is not the one that was logged"), format!("第 {index} 条与当初记录的不符"))
+        Finding::Entry { index } => (
+            format!("entry {index} is not the one that was logged"),
+            format!("第 {index} 条与当初记录的不符"),
+        ),
+        Finding::Hash { index } => {
+            (format!("the hash of entry {index} is gone"), format!("第 {index} 条的哈希缺失"))
         }
-        Finding::Hash { index } => (format!("the hash of entry {index} is gone"), format!("第 {index} 条的哈希缺失")),
         Finding::Tile { path } => {
             (format!("the hashes in `{path}` do not fit the entries"), format!("`{path}` 中的哈希与记录不符"))
         }
@@ -172,14 +194,7 @@ fn words(finding: &Finding) -> (String, String) {
 }
 
 fn verify_proof(session: &mut Session<'_>, proof: &Path, log: &LogArgs) -> Result<Exit, Ending> {
-    let text = fs::read_to_string(proof).map_err(|error| {
-        PublicError::new(
-            Class::Usage,
-            "file-unreadable",
-            format!("`{}` cannot be read ({})", proof.display(), error.kind()),
-            format!("无法读取 `{}`", proof.display()),
-        )
-    })?;
+    let text = read_text(proof)?;
     let proven = verify_entry_proof(&copy(session, log).key_file, &text)?;
     let (event, size) = (&proven.event, proven.checkpoint.size());
     session.screen.say(
@@ -198,6 +213,18 @@ fn verify_proof(session: &mut Session<'_>, proof: &Path, log: &LogArgs) -> Resul
     let text = serde_json::to_string_pretty(&fields).map_err(std::io::Error::other)?;
     session.screen.line(&text)?;
     Ok(Exit::Done)
+}
+
+fn read_text(path: &Path) -> Result<String, Ending> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        PublicError::new(
+            Class::Usage,
+            "file-unreadable",
+            format!("`{}` cannot be read ({})", path.display(), error.kind()),
+            format!("无法读取 `{}`", path.display()),
+        )
+    })?;
+    Ok(text)
 }
 
 fn copy(session: &Session<'_>, args: &LogArgs) -> LogCopy {

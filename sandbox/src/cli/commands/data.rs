@@ -73,7 +73,10 @@ pub(in crate::cli) async fn seal(session: &mut Session<'_>, args: SealArgs) -> R
     Ok(Exit::Done)
 }
 
-pub(in crate::cli) async fn dataset(session: &mut Session<'_>, command: DatasetCommand) -> Result<Exit, Ending> {
+pub(in crate::cli) async fn dataset(
+    session: &mut Session<'_>,
+    command: DatasetCommand,
+) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     let screen = &mut session.screen;
     match command {
@@ -131,8 +134,14 @@ pub(in crate::cli) async fn dataset(session: &mut Session<'_>, command: DatasetC
         DatasetCommand::Verify { dataset } => {
             let found = verify_dataset(&installation, &caller, &dataset).await?;
             screen.say(
-                &format!("`{dataset}` version {}: every byte of {} file(s) is as sealed", found.version, found.parts),
-                &format!("`{dataset}` 版本 {}：{} 个文件的每个字节都与封存时一致", found.version, found.parts),
+                &format!(
+                    "`{dataset}` version {}: every byte of {} file(s) is as sealed",
+                    found.version, found.parts
+                ),
+                &format!(
+                    "`{dataset}` 版本 {}：{} 个文件的每个字节都与封存时一致",
+                    found.version, found.parts
+                ),
             )?;
         }
         DatasetCommand::Drop { dataset, version_number } => {
@@ -179,7 +188,9 @@ pub(in crate::cli) fn input(file: &Path) -> Input {
 pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDataset) -> std::io::Result<()> {
     let SealedDataset { dataset, version, rows, event_index, .. } = sealed;
     screen.say(
-        &format!("`{dataset}` version {version} is sealed: {rows} rows, entry {event_index} of the audit log"),
+        &format!(
+            "`{dataset}` version {version} is sealed: {rows} rows, entry {event_index} of the audit log"
+        ),
         &format!("`{dataset}` 版本 {version} 已封存：{rows} 行，审计日志第 {event_index} 条"),
     )?;
     for (kind, subjects, rows_without) in &sealed.units {
@@ -225,7 +236,11 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
     let usage = |code, en: &str, zh: &str| PublicError::new(Class::Usage, code, en, zh);
     let mut options = plain_options();
     if let Some(word) = &args.format {
-        let accepted = usage("format-unknown", "a format is csv, ndjson, parquet or arrow", "格式为 csv、ndjson、parquet 或 arrow");
+        let accepted = usage(
+            "format-unknown",
+            "a format is csv, ndjson, parquet or arrow",
+            "格式为 csv、ndjson、parquet 或 arrow",
+        );
         options.format = Some(Format::from_word(word).ok_or(accepted)?);
     }
     if let Some(word) = &args.encoding {
@@ -234,14 +249,16 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
         options.encoding = Some(Encoding::from_word(word).ok_or(accepted)?);
     }
     if let Some(delimiter) = args.delimiter {
-        let accepted = usage("delimiter-not-ascii", "a delimiter is one ASCII character", "分隔符须为一个 ASCII 字符");
+        let accepted =
+            usage("delimiter-not-ascii", "a delimiter is one ASCII character", "分隔符须为一个 ASCII 字符");
         options.delimiter = Some(u8::try_from(delimiter).ok().filter(u8::is_ascii).ok_or(accepted)?);
     }
     if !args.null_texts.is_empty() {
         options.null_texts.clone_from(&args.null_texts);
     }
     for pair in &args.rename {
-        let accepted = usage("rename-malformed", "a renaming is written INPUT=COLUMN", "改名写作 输入名=字段名");
+        let accepted =
+            usage("rename-malformed", "a renaming is written INPUT=COLUMN", "改名写作 输入名=字段名");
         let (from, to) = pair.split_once('=').ok_or(accepted)?;
         options.rename.insert(from.to_owned(), to.to_owned());
     }
@@ -262,7 +279,8 @@ pub(in crate::cli) struct Watch {
 
 impl Watch {
     pub(in crate::cli) fn new(screen: &Screen<'_>, file: &Path) -> Self {
-        let length = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+        let length =
+            std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
         if !screen.is_terminal {
             return Self { bar: ProgressBar::hidden(), cancelled: AtomicBool::new(false), has_length: false };
         }

@@ -65,6 +65,16 @@ const OPERATOR: &str = "operator";
 
 pub(in crate::cli) async fn demo(session: &mut Session<'_>, args: DemoArgs) -> Result<Exit, Ending> {
     let residents = args.residents.unwrap_or(City::RESIDENTS_DEMO);
+    if args.dir.join("data").exists() {
+        return Err(PublicError::new(
+            Class::Conflict,
+            "already-there",
+            format!("a city stands in `{}` already", args.dir.display()),
+            format!("`{}` 中已有一座城市", args.dir.display()),
+        )
+        .with_help("remove it, or name another folder with `--dir`", "请先删除，或用 `--dir` 指定其他目录")
+        .into());
+    }
     let mut stage = Stage { language: told_in(session.screen.language), once: args.once };
     stage.tell(&mut session.screen, &story::OPENING)?;
     let (installation, operator) = found(session, &args.dir).await?;
@@ -114,7 +124,8 @@ impl People {
             };
             let person = add_person(installation, operator, request).await?;
             let file = token_file(dir, character.id);
-            create_token(installation, operator, CreateToken { person: person.name, days: 30, file: &file }).await?;
+            create_token(installation, operator, CreateToken { person: person.name, days: 30, file: &file })
+                .await?;
             callers.push(authenticate(installation, Some(&file), Door::Demo).await?);
         }
         Ok(Self { callers })
@@ -141,7 +152,9 @@ async fn settle(
     let steward = people.with(PersonRole::Steward)?;
     let files = |wanted: fn(&str) -> bool| -> Vec<DocumentFile> {
         let chosen = documents().iter().filter(|(_, text)| text.split("---").any(wanted));
-        chosen.map(|(name, text)| DocumentFile { name: (*name).to_owned(), text: (*text).to_owned() }).collect()
+        chosen
+            .map(|(name, text)| DocumentFile { name: (*name).to_owned(), text: (*text).to_owned() })
+            .collect()
     };
     publish_in_parts(installation, operator, steward).await?;
     // Made once and lived in until the process ends: sealing reads it from another thread.
@@ -164,7 +177,8 @@ async fn settle(
             observer: Arc::new(Watch::new(&session.screen, Path::new("-"))),
         };
         let sealed = seal_dataset(installation, steward, request).await?;
-        let line = format!("  {:>2}/{count}  {:<32} {:>10}", number + 1, sealed.dataset.to_string(), sealed.rows);
+        let line =
+            format!("  {:>2}/{count}  {:<32} {:>10}", number + 1, sealed.dataset.to_string(), sealed.rows);
         session.screen.tell(&session.screen.paint(&line, Paint::Faint).clone())?;
     }
     for file in files(|part| part.contains("kind: Grant\n")) {
@@ -175,7 +189,11 @@ async fn settle(
 }
 
 /// Departments and purposes are the operator's to publish, the rest the steward's; a file may hold both.
-async fn publish_in_parts(installation: &Installation, operator: &Caller, steward: &Caller) -> Result<(), Ending> {
+async fn publish_in_parts(
+    installation: &Installation,
+    operator: &Caller,
+    steward: &Caller,
+) -> Result<(), Ending> {
     let mut by_operator = Vec::new();
     let mut by_steward = Vec::new();
     for (name, text) in documents() {
@@ -236,7 +254,9 @@ impl Stage {
         if scene.expectation == Expectation::RefusedWithFix {
             match fix {
                 Some(sql) => {
-                    session.screen.tell("")?;
+                    session
+                        .screen
+                        .say("\nAsked again, as the guard proposes:", "\n按守卫的建议再问一次：")?;
                     let mended = self.ask(session, installation, people, scene, &sql).await?;
                     came_as_told = came_as_told && came(&mended) == Came::Answered;
                     show_submitted(&mut session.screen, &sql, mended)?;
@@ -246,10 +266,9 @@ impl Stage {
         }
         self.tell(&mut session.screen, &scene.remark)?;
         if !came_as_told {
-            session.screen.say(
-                "This scene did not come out as the story has it.",
-                "这一幕的结果与剧本不符。",
-            )?;
+            session
+                .screen
+                .say("This scene did not come out as the story has it.", "这一幕的结果与剧本不符。")?;
         }
         self.wait(&mut session.screen)?;
         Ok(came_as_told)
@@ -285,7 +304,11 @@ impl Stage {
         let proof = prove_entry(&log, newest)?;
         let proven = verify_entry_proof(&log.key_file, &proof)?;
         session.screen.say(
-            &format!("Entry {newest} (`{}`) is proven by {} bytes of text.", proven.event.action, proof.len()),
+            &format!(
+                "Entry {newest} (`{}`) is proven by {} bytes of text.",
+                proven.event.action,
+                proof.len()
+            ),
             &format!("第 {newest} 条（`{}`）由 {} 字节的文本证明。", proven.event.action, proof.len()),
         )?;
         self.tell(&mut session.screen, &story::AUDIT_REMARK)?;
@@ -365,7 +388,8 @@ fn farewell(screen: &mut Screen<'_>, dir: &Path) -> std::io::Result<()> {
         "  export OBSCURA_DATA_DIR={dir}/data OBSCURA_KEYRING_KEY_FILE={dir}/keyring.key OBSCURA_TOKEN_FILE={dir}/lin.token"
     ))?;
     screen.tell("  obscura dataset list")?;
-    screen.tell("  obscura query --purpose official-statistics 'SELECT ...'")
+    screen.tell("  obscura query --purpose traffic-management 'SELECT ...'")?;
+    screen.tell(&format!("  obscura audit verify --log {dir}/copy-of-audit --key {dir}/data/audit.pub"))
 }
 
 fn broken(what: &str) -> Ending {

@@ -19,6 +19,7 @@ use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentSummary;
 use crate::app::publish_documents::Outcome;
 use crate::app::publish_documents::check_documents;
+use crate::app::publish_documents::list_documents;
 use crate::app::publish_documents::publish_documents;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
@@ -31,11 +32,17 @@ use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
 
-pub(in crate::cli) async fn policy(session: &mut Session<'_>, command: PolicyCommand) -> Result<Exit, Ending> {
+pub(in crate::cli) async fn policy(
+    session: &mut Session<'_>,
+    command: PolicyCommand,
+) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     let summaries = match command {
+        PolicyCommand::List => list_documents(&installation).await?,
         PolicyCommand::Check { files } => check_documents(&installation, &read_files(&files)?).await?,
-        PolicyCommand::Publish { files } => publish_documents(&installation, &caller, &read_files(&files)?).await?,
+        PolicyCommand::Publish { files } => {
+            publish_documents(&installation, &caller, &read_files(&files)?).await?
+        }
     };
     show_documents(&mut session.screen, &summaries)?;
     Ok(Exit::Done)
@@ -68,8 +75,12 @@ pub(in crate::cli) async fn grant(session: &mut Session<'_>, command: GrantComma
 }
 
 fn show_documents(screen: &mut Screen<'_>, summaries: &[DocumentSummary]) -> std::io::Result<()> {
-    let columns =
-        [("kind", "kind", "类型"), ("id", "document", "文档"), ("version", "version", "版本"), ("outcome", "", "")];
+    let columns = [
+        ("kind", "kind", "类型"),
+        ("id", "document", "文档"),
+        ("version", "version", "版本"),
+        ("outcome", "", ""),
+    ];
     let mut listing = Listing::new(screen, &columns);
     for summary in summaries {
         let outcome = match summary.outcome {
@@ -97,7 +108,8 @@ fn show_grants(screen: &mut Screen<'_>, grants: &[GrantSummary]) -> std::io::Res
     );
     for summary in grants {
         let grant = &summary.grant;
-        let datasets: Vec<String> = grant.datasets.iter().map(|granted| granted.dataset.to_string()).collect();
+        let datasets: Vec<String> =
+            grant.datasets.iter().map(|granted| granted.dataset.to_string()).collect();
         listing.row(vec![
             json!(grant.metadata.id.to_string()),
             json!(grant.person),
@@ -112,7 +124,10 @@ fn show_grants(screen: &mut Screen<'_>, grants: &[GrantSummary]) -> std::io::Res
 
 fn request(args: GrantArgs) -> Result<CreateGrant, Ending> {
     let (Some(person), Some(purpose), Some(until)) = (args.person, args.purpose, args.until) else {
-        return Err(usage("a grant needs `--person`, `--purpose`, `--dataset` and `--until`", "授权需要人员、用途、数据集和截止日期"));
+        return Err(usage(
+            "a grant needs `--person`, `--purpose`, `--dataset` and `--until`",
+            "授权需要人员、用途、数据集和截止日期",
+        ));
     };
     let mut datasets = Vec::new();
     for text in &args.dataset {

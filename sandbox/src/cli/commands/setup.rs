@@ -21,8 +21,10 @@ use crate::app::diagnose::Health;
 use crate::app::diagnose::diagnose;
 use crate::app::init::Init;
 use crate::app::init::init as init_installation;
+use crate::app::rotate_key::rotate_key;
 use crate::cli::args::Cli;
 use crate::cli::args::InitArgs;
+use crate::cli::args::KeyCommand;
 use crate::cli::args::PersonCommand;
 use crate::cli::args::TokenCommand;
 use crate::cli::exit::Exit;
@@ -71,7 +73,10 @@ pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> R
     Ok(Exit::Done)
 }
 
-pub(in crate::cli) async fn person(session: &mut Session<'_>, command: PersonCommand) -> Result<Exit, Ending> {
+pub(in crate::cli) async fn person(
+    session: &mut Session<'_>,
+    command: PersonCommand,
+) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     match command {
         PersonCommand::Add { name, roles, department, district } => {
@@ -79,7 +84,10 @@ pub(in crate::cli) async fn person(session: &mut Session<'_>, command: PersonCom
             let request = AddPerson { name, roles, department, district };
             let person = add_person(&installation, &caller, request).await?;
             session.screen.say(
-                &format!("`{}` is here now; `obscura token create {}` lets them in", person.name, person.name),
+                &format!(
+                    "`{}` is here now; `obscura token create {}` lets them in",
+                    person.name, person.name
+                ),
                 &format!("已添加 `{}`；用 `obscura token create {}` 签发令牌", person.name, person.name),
             )?;
         }
@@ -132,7 +140,11 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
         TokenCommand::List => {
             let mut listing = Listing::new(
                 &session.screen,
-                &[("id", "token", "令牌"), ("person", "person", "人员"), ("expires", "good until", "有效期至")],
+                &[
+                    ("id", "token", "令牌"),
+                    ("person", "person", "人员"),
+                    ("expires", "good until", "有效期至"),
+                ],
             );
             for token in list_tokens(&installation, &caller).await? {
                 listing.row(vec![json!(token.id), json!(token.person), json!(token.expires.to_string())]);
@@ -144,6 +156,18 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
             session.screen.say(&format!("{id} is worth nothing now"), &format!("{id} 已吊销"))?;
         }
     }
+    Ok(Exit::Done)
+}
+
+pub(in crate::cli) async fn key(session: &mut Session<'_>, command: KeyCommand) -> Result<Exit, Ending> {
+    let KeyCommand::Rotate { key } = command;
+    let (installation, caller) = session.enter().await?;
+    let rotated = rotate_key(&installation, &caller, &key).await?;
+    let (version, rewrapped) = (rotated.version, rotated.rewrapped);
+    session.screen.say(
+        &format!("`{key}` is at version {version}; {rewrapped} data keys were wrapped again"),
+        &format!("`{key}` 已轮换至版本 {version}，重新封装数据密钥 {rewrapped} 个"),
+    )?;
     Ok(Exit::Done)
 }
 

@@ -1,0 +1,28 @@
+//! Use case: judge a question without running it. Reads no data, spends nothing, makes no job.
+
+use obscura_policies::vocabulary::PersonRole;
+
+use crate::app::authorise::must_be;
+use crate::app::ground::ground;
+use crate::app::installation::Installation;
+use crate::app::submit_query::SubmitQuery;
+use crate::app::verdict::Reviewed;
+use crate::app::verdict::Verdict;
+use crate::context::Caller;
+use crate::error::AppError;
+
+/// Judges a question without running it: reads no data, makes no job.
+///
+/// # Errors
+/// Forbidden for all but analysts; failure when documents or manifests cannot be read.
+pub async fn explain_query(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+) -> Result<Verdict, AppError> {
+    must_be(caller, PersonRole::Analyst)?;
+    let ground = ground(installation, caller, &question.sql).await?;
+    Ok(match ground.review(installation, question) {
+        Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
+    })
+}

@@ -1,0 +1,65 @@
+//! Use case: open again the result of one's own job. The same release as before, and the log must say that it left.
+
+use obscura_crypto::sha256_hex;
+use serde_json::Value;
+
+use crate::app::installation::Installation;
+use crate::app::records::Note;
+use crate::app::results;
+use crate::app::submit_query::ReleasedQuery;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::error::PublicError;
+use crate::ids::JobId;
+
+/// Opens again the result of a job of one's own: the same release, costing nothing.
+///
+/// # Errors
+/// Not found when there is no such released job of the caller; verification failed when it was tampered with.
+pub async fn fetch_result(
+    installation: &Installation,
+    caller: &Caller,
+    id: JobId,
+) -> Result<ReleasedQuery, AppError> {
+    let row = installation.jobs.job(id).await.during("find a job")?;
+    let row = row.filter(|row| row.person == caller.person().name.as_str()).ok_or_else(|| no_result(id))?;
+    let (Some(sha256), Some(release)) = (row.result_sha256, row.release) else {
+        return Err(no_result(id));
+    };
+    let key = row.result_key.ok_or_else(|| results::expired(id))?;
+    let (Some(decided_index), Some(released_index)) = (row.decided_index, row.finished_index) else {
+        return Err(no_result(id));
+    };
+    // A row alone releases nothing: the log must say that this table was released.
+    let event = installation.audit.event(released_index).during("read the audit log")?;
+    let job = id.to_string();
+    let logged = event.detail.get("result_sha256").and_then(Value::as_str);
+    let is_this =
+        event.action == Action::ResultReleased.name() && event.correlation.as_deref() == Some(job.as_str());
+    let record = event.detail.get("release_sha256").and_then(Value::as_str);
+    if !is_this || logged != Some(sha256.as_str()) || record != Some(sha256_hex(release.as_bytes()).as_str())
+    {
+        return Err(no_result(id));
+    }
+    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
+    let batch = results::open(installation, id, &key, &sha256)?;
+    let note = Note::new(Action::ResultDownloaded, ActorName::of(caller)).of_job(id);
+    installation.append_one(note).await?;
+    Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })
+}
+
+fn no_result(job: JobId) -> AppError {
+    PublicError::new(
+        Class::NotFound,
+        "result-not-found",
+        format!("there is no released result `{job}` of yours"),
+        format!("您没有已发布的结果 `{job}`"),
+    )
+    .into()
+}

@@ -1,0 +1,93 @@
+//! What a verdict rests on besides the question: documents, person, grants, and the manifests of what is named.
+//! It reads no data.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use obscura_policies::document::Grant;
+use obscura_policies::evaluate::ManifestFacts;
+use obscura_policies::evaluate::Principal;
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::plan::GuardedPlan;
+
+use crate::app::installation::Installation;
+use crate::app::library::grants_in_force;
+use crate::app::library::library;
+use crate::app::library::local_time;
+use crate::app::sealed;
+use crate::app::submit_query::SubmitQuery;
+use crate::app::verdict::Reviewed;
+use crate::app::verdict::Reviewer;
+use crate::app::verdict::named_datasets;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::During as _;
+use crate::storage::SealedVersion;
+
+/// Everything a verdict rests on, besides the question itself.
+pub(crate) struct Ground {
+    pub(crate) library: Library,
+    pub(crate) principal: Principal,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,
+    pub(crate) now: Timestamp,
+}
+
+impl Ground {
+    /// Judges a question.
+    pub(crate) fn review(&self, installation: &Installation, question: &SubmitQuery) -> Reviewed {
+        let time = local_time(self.now, &installation.settings().time_zone);
+        let reviewer = Reviewer { library: &self.library, principal: &self.principal, now: self.now, time };
+        let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
+        reviewer.review(&question.sql, &question.purpose, &self.grants, &facts)
+    }
+
+    /// Says whether everything a plan reads was sealed.
+    pub(crate) fn is_sealed(&self, plan: &GuardedPlan) -> bool {
+        plan.scans().keys().all(|dataset| self.sealed.contains_key(dataset))
+    }
+}
+
+/// Gathers what a verdict on this SQL rests on.
+pub(crate) async fn ground(
+    installation: &Installation,
+    caller: &Caller,
+    sql: &str,
+) -> Result<Ground, AppError> {
+    let library = library(installation).await?;
+    let person = caller.person();
+    let department = person.department.as_deref().unwrap_or_default();
+    let principal = Principal {
+        person: person.name.to_string(),
+        roles: person.roles.clone(),
+        department: department.parse().during("read a person's department")?,
+        district: person
+            .district
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .during("read a person's district")?,
+    };
+    let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
+    let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
+    let mut sealed = BTreeMap::new();
+    for dataset in named_datasets(sql, &library) {
+        // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
+        if grants.iter().any(|grant| grant.dataset(&dataset).is_some())
+            && let Some(version) = sealed::open_newest(installation, &dataset).await?
+        {
+            sealed.insert(dataset, version);
+        }
+    }
+    Ok(Ground { library, principal, grants, sealed, now: installation.now() })
+}
+
+fn facts(version: &SealedVersion) -> ManifestFacts {
+    let manifest = version.manifest();
+    ManifestFacts {
+        clustered: version.is_clustered_whole(),
+        one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
+        unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
+    }
+}

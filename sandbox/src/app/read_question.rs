@@ -1,0 +1,57 @@
+//! Use case: read the SQL of a job as it was asked. It lies sealed in the audit log; its key lies in the database, so that
+//! deleting the key shreds the text and leaves the log whole.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use obscura_policies::vocabulary::PersonRole;
+use serde_json::Value;
+
+use crate::app::installation::Installation;
+use crate::app::results;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::error::PublicError;
+use crate::ids::JobId;
+
+/// Reads the SQL of a job: one's own, or anybody's for an auditor.
+///
+/// # Errors
+/// Not found when there is no such job, it is not the caller's to see, or its text was shredded.
+pub async fn read_question(
+    installation: &Installation,
+    caller: &Caller,
+    id: JobId,
+) -> Result<String, AppError> {
+    let job = installation.jobs.job(id).await.during("find a job")?.ok_or_else(|| no_question(id))?;
+    let is_theirs = job.person == caller.person().name.as_str() || caller.holds(PersonRole::Auditor);
+    let (Some(key), Some(decided), true) = (job.sql_key, job.decided_index, is_theirs) else {
+        return Err(no_question(id));
+    };
+    let event = installation.audit.event(decided).during("read the audit log")?;
+    if event.correlation.as_deref() != Some(id.to_string().as_str()) {
+        return Err(no_question(id));
+    }
+    let query = event.detail.get("query");
+    let field = |name: &str| query.and_then(|query| query.get(name)).and_then(Value::as_str);
+    let sealed = match (field("sealed"), field("sealed_sha256")) {
+        (Some(text), _) => STANDARD.decode(text).during("read a sealed question")?,
+        (None, Some(sha256)) => results::read_long_query(installation, id, sha256)?,
+        (None, None) => {
+            return Err(InternalError::of_kind("read a sealed question", "no text in the event").into());
+        }
+    };
+    results::open_query(installation, id, &key, &sealed)
+}
+
+fn no_question(job: JobId) -> AppError {
+    PublicError::new(
+        Class::NotFound,
+        "job-not-found",
+        format!("there is no question `{job}` that you may read"),
+        format!("没有您可查看的任务 `{job}`"),
+    )
+    .into()
+}

@@ -1,0 +1,285 @@
+//! What a killed process leaves behind is settled by the log, whatever the instant it was killed at.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::app::init::Init;
+use crate::app::init::init;
+use crate::app::installation::Installation;
+use crate::app::records::Note;
+use crate::app::recover::Recovered;
+use crate::app::recover::expire_results;
+use crate::app::recover::recover;
+use crate::app::verify_audit::LogCopy;
+use crate::app::verify_audit::reconcile;
+use crate::app::verify_audit::verify_log;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::audit::event::Change;
+use crate::audit::event::RecordChange;
+use crate::catalog::body;
+use crate::catalog::body::Body;
+use crate::catalog::body::GrantBody;
+use crate::catalog::record::RecordKind;
+use crate::catalog::record::RecordState;
+use crate::clock::Clock as _;
+use crate::clock::SteppedClock;
+use crate::clock::SystemRandom;
+use crate::config::KeyringSecret;
+use crate::config::Language;
+use crate::config::Limits;
+use crate::config::Settings;
+use crate::context::Door;
+use crate::ids::JobId;
+use crate::jobs::JobState;
+use crate::jobs::store::NewJob;
+use crate::jobs::store::StagedResult;
+
+struct World {
+    folder: TempDir,
+    clock: Arc<SteppedClock>,
+    settings: Settings,
+}
+
+impl World {
+    async fn new() -> (Self, Installation) {
+        let folder = TempDir::new().unwrap();
+        let clock = Arc::new(SteppedClock::at_second(1_800_000_000));
+        let settings = Settings {
+            data_dir: folder.path().join("data"),
+            token_file: None,
+            keyring: KeyringSecret::KeyFile(folder.path().join("key")),
+            language: Language::En,
+            time_zone: TimeZone::UTC,
+            limits: Limits {
+                memory_bytes_max: 1 << 28,
+                timeout: Duration::from_secs(60),
+                threads: 1,
+                completion_step: Duration::from_millis(1),
+            },
+            result_days: 30,
+        };
+        let request = Init {
+            operator: "operator".parse().unwrap(),
+            token_file: folder.path().join("operator.token"),
+            door: Door::CommandLine,
+        };
+        let made =
+            init(settings.clone(), Arc::clone(&clock) as _, Arc::new(SystemRandom), request).await.unwrap();
+        (Self { folder, clock, settings }, made.installation)
+    }
+
+    /// Another process: everything is read anew from disk.
+    async fn open(&self) -> Installation {
+        let clock = Arc::clone(&self.clock);
+        Installation::open(self.settings.clone(), clock as _, Arc::new(SystemRandom)).await.unwrap()
+    }
+}
+
+fn program() -> ActorName {
+    ActorName::program(Door::CommandLine)
+}
+
+fn grant() -> GrantBody {
+    GrantBody {
+        id: "grant-1".to_owned(),
+        person: "lin".to_owned(),
+        text: "kind: Grant".to_owned(),
+        granted_by: "shen".to_owned(),
+    }
+}
+
+fn change(change: Change) -> RecordChange {
+    let text = body::print(&grant()).unwrap();
+    RecordChange {
+        kind: RecordKind::Grant.name().to_owned(),
+        key: grant().key(),
+        sha256: obscura_crypto::sha256_hex(text.as_bytes()),
+        change,
+        body: None,
+    }
+}
+
+async fn state(installation: &Installation) -> Option<RecordState> {
+    installation.catalog.record(RecordKind::Grant, "grant-1").await.unwrap().map(|record| record.state)
+}
+
+#[tokio::test]
+async fn record_whose_event_never_reached_the_log_is_taken_back() {
+    let (world, installation) = World::new().await;
+    let text = body::print(&grant()).unwrap();
+    installation.catalog.stage(RecordKind::Grant, "grant-1", &text).await.unwrap();
+    assert!(installation.find_in_force::<GrantBody>("grant-1").await.unwrap().is_none());
+    installation.close().await;
+    let next = world.open().await;
+    assert_eq!(recover(&next).await.unwrap(), Recovered { discarded: 1, ..Recovered::default() });
+    assert_eq!(state(&next).await, None);
+}
+
+#[tokio::test]
+async fn record_whose_event_is_in_the_log_is_put_in_force() {
+    let (world, installation) = World::new().await;
+    let text = body::print(&grant()).unwrap();
+    installation.catalog.stage(RecordKind::Grant, "grant-1", &text).await.unwrap();
+    let note = Note::new(Action::GrantCreated, program());
+    let receipt = installation.append(vec![(note, Some(change(Change::Begins)))]).await.unwrap().remove(0);
+    installation.close().await;
+    let next = world.open().await;
+    assert_eq!(recover(&next).await.unwrap(), Recovered { completed: 1, ..Recovered::default() });
+    assert_eq!(state(&next).await, Some(RecordState::InForce { event_index: receipt.index() }));
+    assert_eq!(next.find_in_force::<GrantBody>("grant-1").await.unwrap(), Some(grant()));
+}
+
+#[tokio::test]
+async fn revocation_in_the_log_counts_from_then_on_even_if_the_row_was_never_changed() {
+    let (world, installation) = World::new().await;
+    installation.begin(&grant(), Note::new(Action::GrantCreated, program())).await.unwrap();
+    installation.catalog.begin_ending(RecordKind::Grant, "grant-1").await.unwrap();
+    let note = Note::new(Action::GrantRevoked, program());
+    installation.append(vec![(note, Some(change(Change::Ends)))]).await.unwrap();
+    assert_eq!(installation.find_in_force::<GrantBody>("grant-1").await.unwrap(), None);
+    installation.close().await;
+    let next = world.open().await;
+    assert_eq!(recover(&next).await.unwrap(), Recovered { completed: 1, ..Recovered::default() });
+    assert!(matches!(state(&next).await, Some(RecordState::Ended { .. })));
+}
+
+#[tokio::test]
+async fn revocation_that_never_reached_the_log_did_not_happen() {
+    let (world, installation) = World::new().await;
+    installation.begin(&grant(), Note::new(Action::GrantCreated, program())).await.unwrap();
+    installation.catalog.begin_ending(RecordKind::Grant, "grant-1").await.unwrap();
+    installation.close().await;
+    let next = world.open().await;
+    recover(&next).await.unwrap();
+    assert_eq!(next.find_in_force::<GrantBody>("grant-1").await.unwrap(), Some(grant()));
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_is_no_finding_and_what_a_forger_leaves_is() {
+    let (world, installation) = World::new().await;
+    let text = body::print(&grant()).unwrap();
+    installation.catalog.stage(RecordKind::Grant, "grant-1", &text).await.unwrap();
+    let layout = installation.layout().clone();
+    let facts = verify_log(&LogCopy::of(&layout), None).unwrap().facts;
+    assert_eq!(reconcile(&layout, &facts).await.unwrap(), []);
+    installation.catalog.confirm(RecordKind::Grant, "grant-1", 1).await.unwrap();
+    let found = reconcile(&layout, &facts).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].problem, "the database has it, the log does not");
+    drop(world);
+}
+
+async fn running_job(installation: &Installation) -> JobId {
+    let id = JobId::new(installation.clock.as_ref(), &SystemRandom).unwrap();
+    let new = NewJob {
+        id,
+        person: "lin".to_owned(),
+        purpose: "official-statistics".to_owned(),
+        door: "test",
+        received: installation.now(),
+        sql_key: "key".to_owned(),
+    };
+    let received = installation.jobs.receive(new).await.unwrap();
+    let decided =
+        installation.append_one(Note::new(Action::QueryDecided, program()).of_job(id)).await.unwrap();
+    let running = installation.jobs.run(received, "{}", &decided).await.unwrap();
+    let result = StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: "{}".to_owned() };
+    installation.jobs.stage_result(&running, &result).await.unwrap();
+    id
+}
+
+async fn job_state(installation: &Installation, id: JobId) -> JobState {
+    installation.jobs.job(id).await.unwrap().unwrap().state
+}
+
+#[tokio::test]
+async fn job_of_a_dead_process_has_failed_unless_its_release_was_logged() {
+    let (world, installation) = World::new().await;
+    let lost = running_job(&installation).await;
+    let released = running_job(&installation).await;
+    let note = Note::new(Action::ResultReleased, program()).of_job(released).with("result_sha256", "00");
+    installation.append_one(note).await.unwrap();
+    drop(installation);
+    let next = world.open().await;
+    let expected = Recovered { jobs_released: 1, jobs_failed: 1, ..Recovered::default() };
+    assert_eq!(recover(&next).await.unwrap(), expected);
+    assert_eq!(job_state(&next, lost).await, JobState::Failed);
+    assert_eq!(job_state(&next, released).await, JobState::Released);
+    assert_eq!(recover(&next).await.unwrap(), Recovered::default(), "once is enough");
+}
+
+#[tokio::test]
+async fn release_of_another_table_does_not_settle_a_job() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "11");
+    installation.append_one(note).await.unwrap();
+    drop(installation);
+    let next = world.open().await;
+    recover(&next).await.unwrap();
+    assert_eq!(job_state(&next, job).await, JobState::Failed);
+}
+
+#[tokio::test]
+async fn job_of_a_living_process_is_left_alone() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    let other = world.open().await;
+    assert_eq!(recover(&other).await.unwrap(), Recovered::default());
+    assert_eq!(job_state(&other, job).await, JobState::Running);
+}
+
+#[tokio::test]
+async fn results_are_forgotten_when_their_time_is_over_and_not_before() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    let file = installation.layout().results().join(format!("{job}.sealed"));
+    std::fs::write(&file, "sealed").unwrap();
+    let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "00");
+    let receipt = installation.append_one(note).await.unwrap();
+    installation.jobs.settle_released(job, receipt.index(), world.clock.now()).await.unwrap();
+    world.clock.advance_ms(29 * 24 * 3_600_000);
+    assert_eq!(expire_results(&installation).await.unwrap(), 0);
+    world.clock.advance_ms(2 * 24 * 3_600_000);
+    assert_eq!(expire_results(&installation).await.unwrap(), 1);
+    assert!(!file.exists());
+    assert_eq!(installation.jobs.job(job).await.unwrap().unwrap().result_key, None);
+}
+
+#[tokio::test]
+async fn events_of_a_record_carry_its_body_and_queries_carry_no_sql() {
+    let (world, installation) = World::new().await;
+    installation.begin(&grant(), Note::new(Action::GrantCreated, program())).await.unwrap();
+    let newest = installation.audit.newest_change().unwrap().unwrap();
+    let event = installation.audit.event(newest).unwrap();
+    assert_eq!(
+        event.record.unwrap().body,
+        Some(json!({
+            "granted_by": "shen", "id": "grant-1", "person": "lin", "text": "kind: Grant"
+        }))
+    );
+    assert_eq!(event.detail, BTreeMap::new());
+    drop(world.folder);
+}
+
+#[tokio::test]
+async fn keyring_of_another_installation_does_not_open_this_one() {
+    let (world, installation) = World::new().await;
+    let (stranger, strange) = World::new().await;
+    installation.close().await;
+    strange.close().await;
+    std::fs::copy(stranger.folder.path().join("data/keyring"), world.folder.path().join("data/keyring"))
+        .unwrap();
+    std::fs::copy(stranger.folder.path().join("key"), world.folder.path().join("key")).unwrap();
+    let clock = Arc::clone(&world.clock);
+    let opened = Installation::open(world.settings.clone(), clock as _, Arc::new(SystemRandom)).await;
+    assert_eq!(opened.unwrap_err().public().code(), "audit-key-foreign");
+}
