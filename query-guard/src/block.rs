@@ -101,6 +101,8 @@ pub(crate) enum BaseKind {
     Released {
         /// An expression over released columns rather than one of them.
         computed: bool,
+        /// The mean or sum of one measure, which measures may be compared with.
+        benchmark: bool,
     },
 }
 
@@ -117,6 +119,8 @@ pub(crate) struct Base {
     pub(crate) grade: Level,
     /// Dataset it was read from, if one.
     pub(crate) dataset: Option<DatasetId>,
+    /// Read from an open table: its values are anybody's to choose from, so they stand for literals.
+    pub(crate) open: bool,
     /// Comes from the side of an outer join that may be missing.
     pub(crate) optional: bool,
     /// Physical type.

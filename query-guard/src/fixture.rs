@@ -140,6 +140,7 @@ fn zones() -> EffectiveDataset {
         vec![
             column("zip", DataType::Text, Role::Dimension, 1, &[Use::Filter, Use::Group, Use::Join]),
             column("district", DataType::Text, Role::Dimension, 1, &[Use::Filter, Use::Group]),
+            column("level", DataType::Int, Role::Dimension, 1, &[Use::Filter]),
         ],
         true,
     );

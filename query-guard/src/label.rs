@@ -46,6 +46,18 @@ pub(crate) struct Open {
     pub(crate) unique: BTreeSet<BTreeSet<usize>>,
     /// Output columns that are a stage's own released columns, not computed from them.
     pub(crate) bare: BTreeSet<usize>,
+    /// Bare columns that are the mean or sum of one bare measure: what a measure may be compared with.
+    /// Any other released number can be made to be any number (`AVG(20001)`), and would put a literal off its edges.
+    pub(crate) benchmarks: BTreeSet<usize>,
+}
+
+/// What a released value is about to meet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meets {
+    /// Rows of individuals, which it may only be compared with.
+    Individuals,
+    /// Other released values: anything goes.
+    Released,
 }
 
 /// What a node is.
@@ -126,8 +138,9 @@ impl<'a> Labeller<'a> {
                     self.restrict(*block, &condition).map(|block| Relation::Block(Box::new(block)))
                 }
                 Relation::Open(input) => {
-                    let (unique, bare) = (input.unique.clone(), input.bare.clone());
-                    self.rebuild(plan, vec![input]).map(|open| Relation::Open(Open { unique, bare, ..open }))
+                    let kept = input.clone();
+                    self.rebuild(plan, vec![input])
+                        .map(|open| Relation::Open(Open { plan: open.plan, ..kept }))
                 }
             },
             LogicalPlan::SubqueryAlias(alias) => match self.label(&alias.input)? {
@@ -136,8 +149,9 @@ impl<'a> Labeller<'a> {
                     Ok(Relation::Block(block))
                 }
                 Relation::Open(input) => {
-                    let (unique, bare) = (input.unique.clone(), input.bare.clone());
-                    self.rebuild(plan, vec![input]).map(|open| Relation::Open(Open { unique, bare, ..open }))
+                    let kept = input.clone();
+                    self.rebuild(plan, vec![input])
+                        .map(|open| Relation::Open(Open { plan: open.plan, ..kept }))
                 }
             },
             LogicalPlan::Sort(sort) => match self.label(&sort.input)? {
@@ -258,12 +272,12 @@ impl<'a> Labeller<'a> {
 
     /// An expression over the SQL schema as one over base columns, its subqueries replaced by released ones.
     pub(super) fn define(&mut self, block: &Block, expr: &Expr) -> Result<Expr, Refused> {
-        let expr = self.release_subqueries(expr.clone())?;
+        let expr = self.release_subqueries(expr.clone(), Meets::Individuals)?;
         block.define(&expr).map_err(not_understood)
     }
 
     /// A scalar subquery must come to one released value; anything else that is still a subquery is refused.
-    fn release_subqueries(&mut self, expr: Expr) -> Result<Expr, Refused> {
+    fn release_subqueries(&mut self, expr: Expr, meets: Meets) -> Result<Expr, Refused> {
         let mut refused: Option<Refused> = None;
         let rewritten = expr.transform_down(|inner| {
             #[expect(
@@ -271,7 +285,7 @@ impl<'a> Labeller<'a> {
                 reason = "everything that is not a subquery is judged where it is used"
             )]
             match inner {
-                Expr::ScalarSubquery(subquery) => match self.released_value(&subquery) {
+                Expr::ScalarSubquery(subquery) => match self.released_value(&subquery, meets) {
                     Ok(plan) => Ok(Transformed::new(
                         Expr::ScalarSubquery(Subquery {
                             subquery: Arc::new(plan),
@@ -306,13 +320,21 @@ impl<'a> Labeller<'a> {
         }
     }
 
-    fn released_value(&mut self, subquery: &Subquery) -> Result<LogicalPlan, Refused> {
+    fn released_value(&mut self, subquery: &Subquery, meets: Meets) -> Result<LogicalPlan, Refused> {
         if !subquery.outer_ref_columns.is_empty() {
             return Err(vec![Finding::new(Code::SubqueryNotAllowed)]);
         }
         match self.label(&subquery.subquery)? {
             // Exactly one row: the empty set of columns identifies it.
-            Relation::Open(open) if open.unique.contains(&BTreeSet::new()) => Ok(open.plan),
+            Relation::Open(open) if open.unique.contains(&BTreeSet::new()) => match meets {
+                Meets::Individuals if !open.benchmarks.contains(&0) => {
+                    Err(vec![Finding::new(Code::SubqueryNotAllowed).help(
+                        "individuals are compared with the mean or sum of one measure, as it is released",
+                        "个体只能与单个度量字段的均值或合计的发布值比较",
+                    )])
+                }
+                Meets::Individuals | Meets::Released => Ok(open.plan),
+            },
             _ => Err(vec![Finding::new(Code::SubqueryNotAllowed)]),
         }
     }
@@ -343,11 +365,11 @@ impl<'a> Labeller<'a> {
     fn rebuild(&mut self, plan: &LogicalPlan, inputs: Vec<Open>) -> Result<Open, Refused> {
         let mut exprs = Vec::new();
         for expr in plan.expressions() {
-            exprs.push(self.release_subqueries(expr)?);
+            exprs.push(self.release_subqueries(expr, Meets::Released)?);
         }
         let plans = inputs.into_iter().map(|input| input.plan).collect();
         let plan = plan.with_new_exprs(exprs, plans).map_err(not_understood)?;
-        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new() })
+        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new(), benchmarks: BTreeSet::new() })
     }
 
     /// A projection of released values: bare columns stay bare, and a unique set stays unique if all of it is kept.
@@ -366,14 +388,14 @@ impl<'a> Labeller<'a> {
             .iter()
             .filter_map(|set| set.iter().map(|source| position(*source)).collect::<Option<BTreeSet<usize>>>())
             .collect();
-        let bare = sources
-            .iter()
-            .enumerate()
-            .filter(|(_, source)| source.is_some_and(|source| input.bare.contains(&source)))
-            .map(|(index, _)| index)
-            .collect();
+        let carried = |known: &BTreeSet<usize>| {
+            let kept =
+                sources.iter().enumerate().filter(|(_, source)| source.is_some_and(|s| known.contains(&s)));
+            kept.map(|(index, _)| index).collect::<BTreeSet<usize>>()
+        };
+        let (bare, benchmarks) = (carried(&input.bare), carried(&input.benchmarks));
         let open = self.rebuild(plan, vec![input])?;
-        Ok(Relation::Open(Open { unique, bare, ..open }))
+        Ok(Relation::Open(Open { unique, bare, benchmarks, ..open }))
     }
 
     /// An open table's block as a plan with the schema the SQL sees.
@@ -390,7 +412,7 @@ impl<'a> Labeller<'a> {
             .project(columns)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
-        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new() })
+        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new(), benchmarks: BTreeSet::new() })
     }
 
     pub(super) fn instance(&mut self) -> usize {

@@ -228,6 +228,12 @@ impl<'a> ShapeCheck<'a> {
             }
             self.count(base.grade, 0, 0);
         }
+        let (left_base, right_base) = (self.known(&left.0)?, self.known(&right.0)?);
+        // An open table's numbers are literals by another name: they would cut a bin or a mask in two.
+        let stepped = |base: &Base| base.is_measure() || base.mask.is_some();
+        if (left_base.open && stepped(right_base)) || (right_base.open && stepped(left_base)) {
+            return Err(self.not_allowed(whole));
+        }
         self.count(Level(1), 1, 0);
         Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
     }
@@ -259,8 +265,8 @@ impl<'a> ShapeCheck<'a> {
     fn released_side(&self, expr: &Expr) -> Option<Expr> {
         match strip_casts(self.bases, expr) {
             Expr::Column(column) => {
-                let released = matches!(self.bases.get(&column.name)?.kind, BaseKind::Released { .. });
-                released.then(|| total(expr.clone()))
+                let kind = &self.bases.get(&column.name)?.kind;
+                matches!(kind, BaseKind::Released { benchmark: true, .. }).then(|| total(expr.clone()))
             }
             Expr::ScalarSubquery(_) => Some(expr.clone()),
             _ => None,
@@ -353,7 +359,7 @@ impl<'a> ShapeCheck<'a> {
             BaseKind::Declared(Role::Identifier) if wanted != Use::Group || base.mask.is_none() => {
                 Err(self.unit_key(&generalised.column, base))
             }
-            BaseKind::Released { computed: true } => {
+            BaseKind::Released { computed: true, .. } => {
                 Err(self.not_allowed(&Expr::Column(generalised.column.clone())))
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),

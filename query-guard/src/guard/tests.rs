@@ -81,6 +81,26 @@ const REFUSED: &[(&str, Code)] = &[
     ("SELECT COUNT(*) FROM persons p JOIN persons q ON p.dept = q.dept", Code::JoinNotAllowed),
     ("SELECT COUNT(*) FROM persons p CROSS JOIN persons q", Code::JoinNotAllowed),
     ("SELECT COUNT(*) FROM persons p JOIN (VALUES (4711)) t(id) ON p.person_id = t.id", Code::JoinNotAllowed),
+    (
+        "SELECT COUNT(*) FROM persons WHERE salary >= (SELECT AVG(20001) FROM persons)",
+        Code::SubqueryNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons WHERE salary >= (SELECT AVG(salary) * 0 + 20001 FROM persons)",
+        Code::SubqueryNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons WHERE salary >= (SELECT SUM(salary * 2) FROM persons)",
+        Code::SubqueryNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p CROSS JOIN (SELECT AVG(20001) AS x FROM persons) m WHERE p.salary >= m.x",
+        Code::PredicateNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip WHERE p.salary >= z.level",
+        Code::PredicateNotAllowed,
+    ),
     ("SELECT COUNT(*) FROM persons WHERE salary > (SELECT salary FROM persons)", Code::SubqueryNotAllowed),
     ("SELECT AVG(salary) OVER (PARTITION BY dept) FROM persons", Code::OperationOverIndividuals),
     ("SELECT COUNT(*) FROM nowhere", Code::DatasetNotFound),

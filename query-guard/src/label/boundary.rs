@@ -22,6 +22,7 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
 
 use crate::atoms::Atom;
+use crate::atoms::Formula;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::block::Base;
@@ -310,7 +311,25 @@ fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
         .and_then(LogicalPlanBuilder::build)
         .map_err(not_understood)?;
     let width = schema.fields().len();
-    Ok(Open { plan, unique: BTreeSet::from([(0..stage.keys.len()).collect()]), bare: (0..width).collect() })
+    let keys = stage.keys.len();
+    let benchmarks =
+        stage.columns.iter().enumerate().filter(|(_, column)| is_benchmark(column, &stage.atoms));
+    Ok(Open {
+        plan,
+        unique: BTreeSet::from([(0..keys).collect()]),
+        bare: (0..width).collect(),
+        benchmarks: benchmarks.map(|(index, _)| keys + index).collect(),
+    })
+}
+
+/// The mean or sum of one measure as it is, whose value the analyst cannot choose.
+fn is_benchmark(column: &ReleasedColumn, atoms: &[StageAtom]) -> bool {
+    let terms = match &column.formula {
+        Formula::Sum { terms } | Formula::Mean { terms, .. } => terms.as_slice(),
+        Formula::Count { .. } | Formula::Subjects { .. } => return false,
+    };
+    let [term] = terms else { return false };
+    (term.factor - 1.0).abs() < f64::EPSILON && atoms.get(term.atom).is_some_and(|atom| !atom.counts)
 }
 
 fn arguments(atom: &Atom) -> Vec<Expr> {

@@ -120,7 +120,10 @@ impl Labeller<'_> {
         let mut projection = Vec::with_capacity(names.len());
         for (index, (name, (qualifier, field))) in names.iter().zip(schema.iter()).enumerate() {
             projection.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(name));
-            let kind = BaseKind::Released { computed: !open.bare.contains(&index) };
+            let kind = BaseKind::Released {
+                computed: !open.bare.contains(&index),
+                benchmark: open.benchmarks.contains(&index),
+            };
             bases.insert(
                 name.clone(),
                 Base {
@@ -129,6 +132,7 @@ impl Labeller<'_> {
                     uses: BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
                     grade: Level(1),
                     dataset: None,
+                    open: false,
                     optional: false,
                     data_type: field.data_type().clone(),
                     mask: None,
@@ -283,7 +287,7 @@ impl Labeller<'_> {
         for (a, b) in &condition.equated {
             let (individual, open) = (known(&many, a)?, known(&one, b)?);
             if matches!(individual.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier))
-                || matches!(open.kind, BaseKind::Released { computed: true })
+                || matches!(open.kind, BaseKind::Released { computed: true, .. })
                 || individual.is_measure()
             {
                 return Err(self.not_joinable(a));

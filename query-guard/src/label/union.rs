@@ -196,6 +196,7 @@ fn label_base() -> Base {
         uses: BTreeSet::from([Use::Group, Use::Filter]),
         grade: Level(1),
         dataset: None,
+        open: false,
         optional: false,
         data_type: arrow::datatypes::DataType::Utf8,
         mask: None,
