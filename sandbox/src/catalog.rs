@@ -66,6 +66,8 @@ impl Catalog {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // Deleting a wrapped key shreds what it opens, so its bytes must not linger in free pages.
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(30));
         let pool =
             SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(at("open"))?;

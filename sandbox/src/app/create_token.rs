@@ -82,9 +82,9 @@ pub async fn create_token(
     }
     let good_for = SignedDuration::from_hours(24 * i64::from(request.days));
     let by = Some(caller.person().name.to_string());
-    let token = new_token(installation, &request.person, good_for, by, ActorName::of(caller)).await?;
+    let (token, expires) =
+        new_token(installation, &request.person, good_for, by, ActorName::of(caller)).await?;
     token.write_new(request.file).during("write the token file")?;
-    let expires = installation.now().checked_add(good_for).during("count days")?;
     Ok(TokenSummary { id: token.id().to_string(), person: request.person.to_string(), expires })
 }
 
@@ -125,24 +125,27 @@ pub async fn list_tokens(
         .collect())
 }
 
-/// Draws a token and puts its record in force.
+/// Draws a token, puts its record in force, and says until when it is good.
 pub(crate) async fn new_token(
     installation: &Installation,
     person: &PersonName,
     good_for: SignedDuration,
     by: Option<String>,
     actor: ActorName,
-) -> Result<TokenText, AppError> {
+) -> Result<(TokenText, Timestamp), AppError> {
     let id =
         TokenId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a token")?;
     let token = TokenText::draw(id, installation.random.as_ref()).during("draw a token")?;
+    // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
+    let expires = installation.now().checked_add(good_for).during("count days")?;
+    let expires = Timestamp::from_second(expires.as_second()).during("count days")?;
     let body = TokenBody {
         id: id.to_string(),
         person: person.to_string(),
         secret_sha256: token.secret_sha256(),
-        expires: installation.now().checked_add(good_for).during("count days")?,
+        expires,
         created_by: by,
     };
     installation.begin(&body, Note::new(Action::TokenCreated, actor)).await?;
-    Ok(token)
+    Ok((token, expires))
 }

@@ -1,26 +1,34 @@
 //! Use cases around sealed datasets: list, show, verify, drop, shred.
 //! Analysts see what they were granted, stewards their departments' datasets; a hidden one looks like none at all.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use obscura_policies::Text;
+use obscura_policies::document::Column;
 use obscura_policies::document::Dataset;
+use obscura_policies::document::Grant;
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::evaluate::effective;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::lineage;
 use crate::app::authorise::must_steward;
+use crate::app::ground::principal;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
+use crate::app::library::local_time;
 use crate::app::records::Note;
 use crate::app::sealed;
 use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::catalog::body::DatasetVersionBody;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -50,6 +58,8 @@ pub struct DatasetDetail {
     pub summary: DatasetSummary,
     /// Its columns, in order.
     pub columns: Vec<ColumnSummary>,
+    /// The purpose for which `uses` are shown, when the caller has a grant that holds now.
+    pub purpose: Option<String>,
 }
 
 /// A column as it may be shown to whoever may see the dataset.
@@ -65,6 +75,17 @@ pub struct ColumnSummary {
     pub role: String,
     /// Grade.
     pub grade: String,
+    /// What the caller may do with it under a grant of theirs, and whether it is masked; nothing without a grant.
+    pub uses: Option<ColumnUses>,
+}
+
+/// What somebody may do with a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnUses {
+    /// The uses; none when the column may not be named.
+    pub uses: Vec<&'static str>,
+    /// Values are seen through a mask.
+    pub masked: bool,
 }
 
 /// What was verified of a dataset.
@@ -84,10 +105,10 @@ pub async fn list_datasets(
     installation: &Installation,
     caller: &Caller,
 ) -> Result<Vec<DatasetSummary>, AppError> {
-    let library = library(installation).await?;
+    let sight = Sight::of(installation, caller).await?;
     let mut summaries = Vec::new();
-    for dataset in library.datasets().values() {
-        summaries.extend(visible(installation, caller, &library, dataset).await?);
+    for dataset in sight.library.datasets().values() {
+        summaries.extend(sight.summary(installation, caller, dataset)?);
     }
     Ok(summaries)
 }
@@ -101,19 +122,35 @@ pub async fn show_dataset(
     caller: &Caller,
     id: &DatasetId,
 ) -> Result<DatasetDetail, AppError> {
-    let library = library(installation).await?;
-    let dataset = library.datasets().get(id).ok_or_else(|| not_found(id))?;
-    let summary = visible(installation, caller, &library, dataset).await?.ok_or_else(|| not_found(id))?;
-    let column = |column: &obscura_policies::document::Column| ColumnSummary {
-        name: column.name.to_string(),
-        title: column.title.clone(),
-        data_type: column.data_type.to_string(),
-        role: dataset.role_of(column).to_string(),
-        grade: library
-            .column_level(dataset, column)
-            .map_or_else(|| "?".to_owned(), |level| level.to_string()),
+    let sight = Sight::of(installation, caller).await?;
+    let dataset = sight.library.datasets().get(id).ok_or_else(|| not_found(id))?;
+    let summary = sight.summary(installation, caller, dataset)?.ok_or_else(|| not_found(id))?;
+    let granted = sight.granted(installation, caller, id, &summary.purposes);
+    let (purpose, granted) =
+        granted.map_or((None, None), |(purpose, columns)| (Some(purpose), Some(columns)));
+    let column = |column: &Column| {
+        let level = sight.library.column_level(dataset, column);
+        let uses = granted.as_ref().map(|granted| {
+            let found = granted.iter().find(|granted| granted.name == column.name.as_str());
+            ColumnUses {
+                uses: found
+                    .iter()
+                    .flat_map(|granted| granted.uses.iter().map(|usage| usage.as_str()))
+                    .collect(),
+                masked: found.is_some_and(|granted| granted.mask.is_some()),
+            }
+        });
+        ColumnSummary {
+            name: column.name.to_string(),
+            title: column.title.clone(),
+            data_type: column.data_type.to_string(),
+            role: dataset.role_of(column).to_string(),
+            grade: level.map_or_else(|| "?".to_owned(), |level| level.to_string()),
+            uses,
+        }
     };
-    Ok(DatasetDetail { summary, columns: dataset.columns.iter().map(column).collect() })
+    let columns = dataset.columns.iter().map(column).collect();
+    Ok(DatasetDetail { summary, columns, purpose })
 }
 
 /// Verifies every byte of the newest version of a dataset.
@@ -195,40 +232,72 @@ async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId)
     must_steward(caller, &library, &department)
 }
 
-async fn visible(
-    installation: &Installation,
-    caller: &Caller,
-    library: &Library,
-    dataset: &Dataset,
-) -> Result<Option<DatasetSummary>, AppError> {
-    let id = &dataset.metadata.id;
-    let grants = grants_in_force(installation, Some(caller.person().name.as_str())).await?;
-    let purposes: BTreeSet<String> = grants
-        .iter()
-        .filter(|(_, grant)| grant.dataset(id).is_some())
-        .map(|(_, grant)| grant.purpose.to_string())
-        .collect();
-    let keeps = lineage(library, dataset.department.as_str()).iter().any(|node| caller.is_steward_of(node));
-    let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
-    if purposes.is_empty() && !keeps && !sees_all {
-        return Ok(None);
-    }
-    let newest = sealed::newest(installation, id).await?;
-    let rows = match &newest {
-        Some(body) if keeps => {
-            let expected = Expected::Newest(body.version);
-            Some(sealed::open(installation, id, body, expected)?.manifest().rows)
+/// What a caller may see, gathered once.
+struct Sight {
+    library: Library,
+    grants: Vec<Grant>,
+    newest: BTreeMap<String, DatasetVersionBody>,
+}
+
+impl Sight {
+    async fn of(installation: &Installation, caller: &Caller) -> Result<Self, AppError> {
+        let grants = grants_in_force(installation, Some(caller.person().name.as_str())).await?;
+        let mut newest: BTreeMap<String, DatasetVersionBody> = BTreeMap::new();
+        for body in installation.all_in_force::<DatasetVersionBody>().await? {
+            if newest.get(&body.dataset).is_none_or(|known| known.version < body.version) {
+                newest.insert(body.dataset.clone(), body);
+            }
         }
-        Some(_) | None => None,
-    };
-    let title = dataset.metadata.title.clone();
-    Ok(Some(DatasetSummary {
-        id: id.clone(),
-        title,
-        version: newest.map(|body| body.version),
-        purposes,
-        rows,
-    }))
+        let grants = grants.into_iter().map(|(_, grant)| grant).collect();
+        Ok(Self { library: library(installation).await?, grants, newest })
+    }
+
+    /// What the caller may be told of a dataset, if they may know of it at all.
+    fn summary(
+        &self,
+        installation: &Installation,
+        caller: &Caller,
+        dataset: &Dataset,
+    ) -> Result<Option<DatasetSummary>, AppError> {
+        let id = &dataset.metadata.id;
+        let granted = self.grants.iter().filter(|grant| grant.dataset(id).is_some());
+        let purposes: BTreeSet<String> = granted.map(|grant| grant.purpose.to_string()).collect();
+        let department = dataset.department.as_str();
+        let keeps = lineage(&self.library, department).iter().any(|node| caller.is_steward_of(node));
+        let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
+        if purposes.is_empty() && !keeps && !sees_all {
+            return Ok(None);
+        }
+        let newest = self.newest.get(&id.to_string());
+        let rows = match newest {
+            Some(body) if keeps => {
+                let expected = Expected::Newest(body.version);
+                Some(sealed::open(installation, id, body, expected)?.manifest().rows)
+            }
+            Some(_) | None => None,
+        };
+        let (title, version) = (dataset.metadata.title.clone(), newest.map(|body| body.version));
+        Ok(Some(DatasetSummary { id: id.clone(), title, version, purposes, rows }))
+    }
+
+    /// The columns as the first of the caller's purposes that holds now gives them.
+    fn granted(
+        &self,
+        installation: &Installation,
+        caller: &Caller,
+        id: &DatasetId,
+        purposes: &BTreeSet<String>,
+    ) -> Option<(String, Vec<EffectiveColumn>)> {
+        let principal = principal(caller).ok()?;
+        let time = local_time(installation.now(), &installation.settings().time_zone);
+        purposes.iter().find_map(|purpose| {
+            let ids = std::slice::from_ref(id);
+            let allowed =
+                effective(&self.library, &principal, purpose, &self.grants, ids, &BTreeMap::new(), time);
+            let dataset = allowed.ok()?.datasets.remove(id)?;
+            Some((purpose.clone(), dataset.columns))
+        })
+    }
 }
 
 fn not_found(id: &DatasetId) -> AppError {

@@ -57,18 +57,7 @@ pub(crate) async fn ground(
 ) -> Result<Ground, AppError> {
     let library = library(installation).await?;
     let person = caller.person();
-    let department = person.department.as_deref().unwrap_or_default();
-    let principal = Principal {
-        person: person.name.to_string(),
-        roles: person.roles.clone(),
-        department: department.parse().during("read a person's department")?,
-        district: person
-            .district
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .during("read a person's district")?,
-    };
+    let principal = principal(caller)?;
     let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
     let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
     let mut sealed = BTreeMap::new();
@@ -90,4 +79,21 @@ fn facts(version: &SealedVersion) -> ManifestFacts {
         one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
         unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
     }
+}
+
+/// The caller as policies know them.
+pub(crate) fn principal(caller: &Caller) -> Result<Principal, AppError> {
+    let person = caller.person();
+    let department = person.department.as_deref().unwrap_or_default();
+    Ok(Principal {
+        person: person.name.to_string(),
+        roles: person.roles.clone(),
+        department: department.parse().during("read a person's department")?,
+        district: person
+            .district
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .during("read a person's district")?,
+    })
 }

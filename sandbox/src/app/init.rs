@@ -119,7 +119,7 @@ pub async fn init(
     installation
         .begin(&PersonBody::of(&operator, None), Note::new(Action::PersonAdded, program.clone()))
         .await?;
-    let token = new_token(&installation, &operator.name, OPERATOR_TOKEN, None, program).await?;
+    let (token, _expires) = new_token(&installation, &operator.name, OPERATOR_TOKEN, None, program).await?;
     token.write_new(&request.token_file).during("write the operator's token file")?;
     let operator = Caller::authenticated(operator, request.door);
     Ok(Initialised { installation, operator, key_file, audit_key })

@@ -45,7 +45,10 @@ pub(super) fn guess(column: &SampleColumn) -> Guess {
     match known {
         None => plain,
         // Never below the careful default, whatever a detector says.
-        Some(found) => Guess { level: found.level.max(plain.level), ..found },
+        Some(found) => {
+            let range = found.range.filter(|_| found.role == Role::Measure);
+            Guess { level: found.level.max(plain.level), range, ..found }
+        }
     }
 }
 

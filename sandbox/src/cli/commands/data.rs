@@ -109,6 +109,12 @@ pub(in crate::cli) async fn dataset(
             let detail = show_dataset(&installation, &caller, &dataset).await?;
             let title = screen.pick(&detail.summary.title).to_owned();
             screen.tell(&format!("{} · {title} · {}", detail.summary.id, detail.summary.id.sql_name()))?;
+            if let Some(purpose) = &detail.purpose {
+                screen.say(
+                    &format!("what you may do for `{purpose}`:"),
+                    &format!("用途 `{purpose}` 下您的权限："),
+                )?;
+            }
             let mut listing = Listing::new(
                 screen,
                 &[
@@ -116,16 +122,22 @@ pub(in crate::cli) async fn dataset(
                     ("type", "type", "类型"),
                     ("role", "role", "角色"),
                     ("grade", "grade", "分级"),
+                    ("uses", "you may", "您可以"),
                     ("title", "title", "标题"),
                 ],
             );
             for column in &detail.columns {
                 let title = column.title.as_ref().map(|title| screen.pick(title));
+                let uses = column.uses.as_ref().map(|granted| {
+                    let masked = granted.masked.then_some(screen.either("(masked)", "（脱敏）"));
+                    granted.uses.iter().copied().chain(masked).collect::<Vec<_>>().join(" ")
+                });
                 listing.row(vec![
                     json!(column.name),
                     json!(column.data_type),
                     json!(column.role),
                     json!(column.grade),
+                    json!(uses),
                     json!(title),
                 ]);
             }

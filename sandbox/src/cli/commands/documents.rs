@@ -79,7 +79,7 @@ fn show_documents(screen: &mut Screen<'_>, summaries: &[DocumentSummary]) -> std
         ("kind", "kind", "类型"),
         ("id", "document", "文档"),
         ("version", "version", "版本"),
-        ("outcome", "", ""),
+        ("outcome", "state", "状态"),
     ];
     let mut listing = Listing::new(screen, &columns);
     for summary in summaries {
