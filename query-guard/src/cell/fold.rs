@@ -40,6 +40,10 @@ impl AtomStatistics {
     }
 
     fn keep(&mut self, mut size: u128) {
+        // Nearly every contribution is smaller than the ones kept.
+        if self.largest.last().is_some_and(|least| size <= *least) {
+            return;
+        }
         for place in &mut self.largest {
             if size > *place {
                 std::mem::swap(place, &mut size);
