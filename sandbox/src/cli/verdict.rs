@@ -15,6 +15,16 @@ use crate::app::verdict::Verdict;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
 
+/// Longest line of SQL that findings are drawn under.
+const LINE_BYTES_MAX: usize = 2000;
+
+const NOTICE_EN: &str = "\
+Suppression is in force: groups and cells that rest on too few subjects, or on few large ones,
+are left out or shown as –. What is withheld, empty or never existed looks alike.";
+const NOTICE_ZH: &str = "\
+输出控制已生效：主体过少、或被少数大户主导的分组和单元格不予显示，或显示为 –。
+被隐去的、为空的和本不存在的，看起来都一样。";
+
 /// One finding as miette draws it.
 struct Drawn<'a> {
     code: &'a str,
@@ -112,15 +122,14 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
 
 /// The standing notice: the same words under every protected result, whatever was or was not withheld.
 pub(crate) fn draw_notice(screen: &mut Screen<'_>) -> io::Result<()> {
-    let notice = screen
-        .either(
-            "Suppression is in force: groups and cells that rest on too few subjects, or on few large ones, are left out \
-             or shown as –. What is withheld, what is empty and what never existed look alike.",
-            "输出控制已生效：主体过少或被少数大户主导的分组和单元格不予显示，或显示为 –。被隐去的、为空的和本不存在的，看起来都一样。",
-        )
-        .to_owned();
+    let notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
     let notice = screen.paint(&notice, Paint::Faint);
     screen.tell(&notice)
+}
+
+/// A line that fills screens shows no place.
+fn is_drawable(sql: &str) -> bool {
+    sql.lines().all(|line| line.len() <= LINE_BYTES_MAX)
 }
 
 fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> String {
@@ -135,7 +144,7 @@ fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> String {
         span: finding
             .span
             .map(|span| (span.start, span.end))
-            .filter(|(start, end)| start < end && *end <= sql.len()),
+            .filter(|(start, end)| start < end && *end <= sql.len() && is_drawable(sql)),
         label: &label,
     };
     let theme = if screen.colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
