@@ -87,6 +87,8 @@ pub enum Expectation {
     Refused,
     /// Refused, or answered with an answer that is the same whatever the victim's values are.
     Protected,
+    /// Admitted, and fails while it computes with released values: with one phrase, whoever the victim is.
+    Failed,
     /// An ordinary question that the attack builds on: answered, and its answer may rest on the victim among many.
     Answered,
 }

@@ -61,3 +61,13 @@ pub fn built_libraries() -> anyhow::Result<PathBuf> {
     let this = env::current_exe().context("a test cannot tell where it stands")?;
     Ok(this.parent().context("a test lies in a folder")?.to_path_buf())
 }
+
+/// Returns a folder beside the built programs for what tests want to keep between runs.
+///
+/// # Errors
+/// When a test cannot tell where it stands.
+pub fn scratch_folder() -> anyhow::Result<PathBuf> {
+    let this = env::current_exe().context("a test cannot tell where it stands")?;
+    let profile = this.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
+    Ok(profile.join("obscura-tests"))
+}

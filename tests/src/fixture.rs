@@ -109,7 +109,7 @@ impl Fixture {
         for number in 1..=3 {
             fixture.plant(number)?;
         }
-        fixture.canaries.push(Canary::new("persons.name", "Victim Vera"));
+        fixture.canaries.push(Canary::new("persons.name of the victim", "Victim Vera"));
         Ok(fixture)
     }
 

@@ -22,3 +22,4 @@ pub mod environment;
 pub mod fixture;
 pub mod oracle;
 pub mod table;
+pub mod world;

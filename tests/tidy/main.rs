@@ -2,6 +2,7 @@
 //! It judges text and manifests only; it compiles nothing and needs neither Arrow nor the engine.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
 
+mod dependencies;
 mod documents;
 mod invariants;
 mod layers;

@@ -1,4 +1,4 @@
-//! error[E0599]: Cells cannot be copied, so that the control step's are the only ones.
+//! error[E0277]: Cells cannot be copied, so that the control step's are the only ones.
 
 use obscura_query_guard::control::Cells;
 

@@ -47,27 +47,46 @@ pub struct Description {
 }
 
 /// A row of a relation: column to value; a missing value is an empty text.
-pub(super) type Record<'a> = BTreeMap<&'a str, &'a str>;
+pub type Record<'a> = BTreeMap<&'a str, &'a str>;
+
+/// Says the declared range of a measure, in ten-thousandths.
+pub type Ranges<'a> = &'a dyn Fn(&str) -> anyhow::Result<(i128, i128)>;
 
 impl Description {
-    /// Computes the answer.
+    /// Computes the answer over the fixture.
     ///
     /// # Errors
     /// When the description uses a word that this language lacks.
     pub fn answer(&self, fixture: &Fixture) -> anyhow::Result<Table> {
+        self.answer_over(&relation(&self.from, fixture)?, "person_id", &range)
+    }
+
+    /// Computes the answer over any rows, whose subject stands in a column and whose measures have declared ranges.
+    ///
+    /// # Errors
+    /// When the description uses a word that this language lacks.
+    pub fn answer_over(
+        &self,
+        records: &[Record<'_>],
+        subject: &str,
+        range: Ranges<'_>,
+    ) -> anyhow::Result<Table> {
         let rows = Condition::parse(&self.rows)?;
-        let cells =
-            self.cells.iter().map(|cell| DescribedCell::parse(cell)).collect::<Result<Vec<_>, _>>()?;
+        let cells = self
+            .cells
+            .iter()
+            .map(|cell| DescribedCell::parse(cell, range))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let atoms = cells.iter().map(|cell| cell.atom).collect();
         let mut boundary = Boundary::new(Controls::L3, atoms, !self.keys.is_empty());
-        for record in relation(&self.from, fixture)? {
-            if !rows.holds(&record)? {
+        for record in records {
+            if !rows.holds(record)? {
                 continue;
             }
             let keys =
-                self.keys.iter().map(|key| key_value(key, &record)).collect::<anyhow::Result<Vec<_>>>()?;
-            let values = cells.iter().map(|cell| cell.value(&record)).collect::<anyhow::Result<Vec<_>>>()?;
-            boundary.row(record["person_id"], &keys, &values);
+                self.keys.iter().map(|key| key_value(key, record)).collect::<anyhow::Result<Vec<_>>>()?;
+            let values = cells.iter().map(|cell| cell.value(record)).collect::<anyhow::Result<Vec<_>>>()?;
+            boundary.row(record[subject], &keys, &values);
         }
         let mut table = Table::default();
         for group in boundary.release() {
@@ -173,7 +192,7 @@ struct DescribedCell {
 }
 
 impl DescribedCell {
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    fn parse(text: &str, range: Ranges<'_>) -> anyhow::Result<Self> {
         let (what, condition) = text.split_once(" where ").unwrap_or((text, ""));
         let condition = Condition::parse(condition)?;
         let words: Vec<&str> = what.split_whitespace().collect();
