@@ -668,6 +668,20 @@ fn messages_come_in_chinese_too() {
 }
 
 #[test]
+fn demo_tells_its_story_and_leaves_a_city_that_verifies() {
+    let mut world = World::new();
+    let dir = world.path("city").display().to_string();
+    let arguments = ["demo", "--once", "--residents", "300", "--dir", &dir];
+    let told = world.run(None, &arguments).must_be(Exit::Done);
+    assert!(told.err.contains("The log verifies") && told.out.contains("residents"), "{}", told.err);
+    assert!(!told.err.contains("did not come out"), "{}", told.err);
+    world.run(None, &arguments).must_be(Exit::Failure);
+    let log = [&dir, "/copy-of-audit"].concat();
+    let key = [&dir, "/data/audit.pub"].concat();
+    world.run(None, &["audit", "verify", "--log", &log, "--key", &key]).must_be(Exit::Done);
+}
+
+#[test]
 fn exit_codes_are_those_that_were_promised() {
     let all = [
         Exit::Done,
