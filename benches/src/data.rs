@@ -48,6 +48,8 @@ use crate::samples::Preparation;
 use crate::variants;
 
 const SIGNER: &str = "obscura.bench/manifests";
+/// Says that a folder was prepared to the end, and what that took.
+const PREPARED: &str = "prepared.json";
 const BATCH_ROWS: usize = 8192;
 
 /// A prepared folder.
@@ -63,6 +65,7 @@ impl Data {
     /// # Errors
     /// When the disk or sealing gives way.
     pub(crate) async fn prepare(folder: &Path, scale_factor: f64) -> anyhow::Result<(Self, Preparation)> {
+        std::fs::create_dir_all(folder)?;
         let begun = Instant::now();
         let rows = write_arrival(&folder.join("arrival.parquet"), scale_factor)?;
         let plain_write_seconds = begun.elapsed().as_secs_f64();
@@ -75,6 +78,7 @@ impl Data {
         data.write_clustered().await?;
         let sealed_bytes = data.version.manifest().parts.iter().map(|part| part.length).sum();
         let preparation = Preparation {
+            scale_factor,
             rows,
             plain_write_seconds,
             seal_seconds,
@@ -82,6 +86,8 @@ impl Data {
             clustered_bytes: std::fs::metadata(data.clustered())?.len(),
             arrival_bytes: std::fs::metadata(data.arrival())?.len(),
         };
+        // Written last: a folder without it was not prepared to the end.
+        std::fs::write(folder.join(PREPARED), serde_json::to_string(&preparation)?)?;
         Ok((data, preparation))
     }
 
@@ -89,13 +95,19 @@ impl Data {
     ///
     /// # Errors
     /// When it was not, or not by this program.
-    pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> anyhow::Result<(Self, Preparation)> {
+        let preparation = serde_json::from_str(&std::fs::read_to_string(folder.join(PREPARED))?)?;
         let secret = Secret::KeyFile(KeyFile::open(&folder.join("key"))?);
         let kms = LocalKeyring::open(&folder.join("keyring"), &secret)?;
         let store = DataFolder::new(folder.join("sealed"));
         let signer = kms.signer(SIGNER)?;
         let version = SealedVersion::open(&store, &lineitem::id()?, Expected::Newest(1), signer.verifier())?;
-        Ok(Self { folder: folder.to_path_buf(), kms, version })
+        Ok((Self { folder: folder.to_path_buf(), kms, version }, preparation))
+    }
+
+    /// Whether the folder was prepared before.
+    pub(crate) fn is_prepared(folder: &Path) -> bool {
+        folder.join(PREPARED).is_file()
     }
 
     /// The folder.

@@ -72,8 +72,8 @@ const COLUMNS: &[Column] = &[
     column("l_suppkey", DataType::Int, Role::Dimension),
     column("l_linenumber", DataType::Int, Role::Dimension),
     // Q6 cuts quantity at 24 and discount at 0.05 and 0.08: all of them are edges of these bins.
-    measure("l_quantity", 50_00, 1_00),
-    measure("l_extendedprice", 105_000_00, 1_000_00),
+    measure("l_quantity", 5_000, 100),
+    measure("l_extendedprice", 10_500_000, 100_000),
     measure("l_discount", 10, 1),
     measure("l_tax", 8, 1),
     column("l_returnflag", DataType::Text, Role::Dimension),

@@ -42,6 +42,9 @@ pub(crate) struct Settings {
     /// Leave out the peaks of memory, each of which takes a process of its own.
     #[arg(long)]
     no_memory: bool,
+    /// Folder to prepare the data in and to leave it; a folder of an earlier run is used as it is. Temporary unless given.
+    #[arg(long)]
+    folder: Option<PathBuf>,
 }
 
 /// One query, run once in a process of its own.
@@ -76,7 +79,7 @@ pub(crate) struct Seen {
 /// # Errors
 /// When the folder was not prepared or the query fails.
 pub(crate) async fn once(once: &Once) -> anyhow::Result<Seen> {
-    let runner = Runner::new(Data::open(&once.folder)?, once.threads).await?;
+    let runner = Runner::new(Data::open(&once.folder)?.0, once.threads).await?;
     let (query, variant) = (queries::by_name(&once.query)?, variants::by_name(&once.variant)?);
     let mut seconds = f64::INFINITY;
     for _ in 0..once.repetitions.max(1) {
@@ -95,9 +98,18 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Samples> {
     let (commit, is_dirty) = machine::commit(package)?;
     let threads =
         settings.threads.map_or_else(|| std::thread::available_parallelism().map(usize::from), Ok)?;
-    let folder = tempfile::tempdir()?;
-    eprintln!("generating and sealing lineitem at scale factor {}", settings.sf);
-    let (data, preparation) = Data::prepare(folder.path(), settings.sf).await?;
+    let temporary = tempfile::tempdir()?;
+    let folder = settings.folder.as_deref().unwrap_or(temporary.path());
+    let (data, preparation) = if Data::is_prepared(folder) {
+        Data::open(folder)?
+    } else {
+        eprintln!("generating and sealing lineitem at scale factor {}", settings.sf);
+        Data::prepare(folder, settings.sf).await?
+    };
+    anyhow::ensure!(
+        (preparation.scale_factor - settings.sf).abs() < f64::EPSILON,
+        "the folder holds another scale factor"
+    );
     let runner = Runner::new(data, threads).await?;
     eprintln!("timing the guard");
     let guard = guard_time::measure()?;
@@ -128,7 +140,6 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Samples> {
         command: command(settings),
         machine,
         settings: RunSettings {
-            scale_factor: settings.sf,
             repetitions: settings.repetitions,
             threads,
             is_release: !cfg!(debug_assertions),

@@ -107,7 +107,7 @@ fn heading(text: &mut String, run: &Samples) {
     lines(
         text,
         &[
-            format!("## Scale factor {}", settings.scale_factor),
+            format!("## Scale factor {}", data.scale_factor),
             String::new(),
             format!("* Commit {}{dirty}, {}{profile}.", run.commit, run.date),
             format!("* Command: `{}`.", run.command),

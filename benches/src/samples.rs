@@ -36,7 +36,6 @@ pub(crate) struct Machine {
 /// How it ran.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RunSettings {
-    pub(crate) scale_factor: f64,
     pub(crate) repetitions: usize,
     pub(crate) threads: usize,
     pub(crate) is_release: bool,
@@ -45,6 +44,7 @@ pub(crate) struct RunSettings {
 /// The data.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Preparation {
+    pub(crate) scale_factor: f64,
     pub(crate) rows: u64,
     /// Generating rows and writing them as plaintext Parquet.
     pub(crate) plain_write_seconds: f64,
@@ -91,7 +91,7 @@ impl Samples {
     /// When the folder cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<String> {
         std::fs::create_dir_all(folder)?;
-        let name = format!("{}-{}-sf{}.json", self.date, self.commit, self.settings.scale_factor);
+        let name = format!("{}-{}-sf{}.json", self.date, self.commit, self.preparation.scale_factor);
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         std::fs::write(folder.join(&name), text)?;
@@ -133,7 +133,7 @@ pub(crate) fn newest_by_scale(folder: &Path) -> anyhow::Result<Vec<Samples>> {
     for path in names {
         let samples: Samples = serde_json::from_str(&std::fs::read_to_string(&path)?)
             .with_context(|| format!("{:?} is not samples", path.file_name().unwrap_or_default()))?;
-        let key = format!("{:012.4}", samples.settings.scale_factor);
+        let key = format!("{:012.4}", samples.preparation.scale_factor);
         let is_newer = newest.get(&key).is_none_or(|known| known.date <= samples.date);
         if samples.settings.is_release && is_newer {
             newest.insert(key, samples);

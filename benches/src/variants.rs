@@ -203,7 +203,6 @@ pub(crate) fn admitted(guard: &Guard<'_>, sql: &str) -> anyhow::Result<GuardedPl
 ///
 /// # Errors
 /// When the catalogue cannot take the department's schema.
-#[expect(clippy::disallowed_methods, reason = "plain DataFusion is what the product is measured against")]
 pub(crate) fn plain_session(threads: usize) -> anyhow::Result<SessionContext> {
     let config = SessionConfig::new().with_target_partitions(threads);
     let context = SessionContext::new_with_config(config);
