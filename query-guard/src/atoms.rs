@@ -5,6 +5,7 @@
 //! Danger it answers: `sum(case when <one person> then 2 * salary else salary end) - sum(salary)`.
 //! Refused: `sum(power(2, person_id))`. Accepted: `avg(case when sex = 'f' then 1.0 else 0.0 end)`.
 
+use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Case;
@@ -26,6 +27,9 @@ use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::first_span;
 use crate::shape::strip_casts;
+
+/// Most terms of one argument once products are multiplied out.
+const TERMS_MAX: usize = 64;
 
 /// What an atom adds up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,9 +85,9 @@ pub(crate) enum Formula {
         /// The denominator: rows whose argument is present.
         count: usize,
         /// Interval of the argument, from declared ranges.
-        low: Fixed,
+        low: f64,
         /// Interval of the argument, from declared ranges.
-        high: Fixed,
+        high: f64,
     },
 }
 
@@ -100,11 +104,11 @@ pub(crate) struct Normaliser<'a> {
 
 /// A linear expression: terms not yet turned into atoms, and what makes the whole present.
 struct Linear {
-    terms: Vec<(Fixed, Quantity, Option<Expr>)>,
+    terms: Vec<(f64, Quantity, Option<Expr>)>,
     /// Conditions under which the value is not NULL; all must hold.
     present: Vec<Expr>,
-    low: Fixed,
-    high: Fixed,
+    low: f64,
+    high: f64,
 }
 
 impl<'a> Normaliser<'a> {
@@ -223,13 +227,13 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    fn terms(&mut self, terms: Vec<(Fixed, Quantity, Option<Expr>)>, filter: Option<&Expr>) -> Vec<Term> {
+    fn terms(&mut self, terms: Vec<(f64, Quantity, Option<Expr>)>, filter: Option<&Expr>) -> Vec<Term> {
         let mut combined: Vec<Term> = Vec::new();
         for (factor, quantity, condition) in terms {
             let atom = self.atom(quantity, conjunction(filter.cloned(), condition));
             match combined.iter_mut().find(|term| term.atom == atom) {
-                Some(term) => term.factor += factor.to_f64(),
-                None => combined.push(Term { factor: factor.to_f64(), atom }),
+                Some(term) => term.factor += factor,
+                None => combined.push(Term { factor, atom }),
             }
         }
         combined
@@ -252,7 +256,9 @@ impl<'a> Normaliser<'a> {
             clippy::wildcard_enum_match_arm,
             reason = "what is not CASE must be a bare column, or is refused"
         )]
-        match strip_casts(&self.block.bases, arg) {
+        match arg {
+            Expr::Alias(alias) => self.presence(&alias.expr),
+            Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.presence(&cast.expr),
             Expr::Case(case) => {
                 let mut rest: Option<Expr> = None;
                 let mut any: Option<Expr> = None;
@@ -270,6 +276,10 @@ impl<'a> Normaliser<'a> {
                 if base.uses.is_empty() {
                     return Err(self.use_not_granted(arg, base, Use::Aggregate));
                 }
+                if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
+                    return Err(self.not_decomposable(arg));
+                }
+                self.shape.comparisons += 1;
                 self.shape.grade = self.shape.grade.max(base.grade);
                 Ok(Some(Expr::IsNotNull(Box::new(Expr::Column(column.clone())))))
             }
@@ -309,28 +319,22 @@ impl<'a> Normaliser<'a> {
         if let Some(value) = self.constants.value(expr)? {
             return self.constant(expr, &value);
         }
+        if let Some(column) = bare_column(&self.block.bases, expr) {
+            return self.measure(expr, &column.name);
+        }
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
-        match strip_casts(&self.block.bases, expr) {
-            Expr::Column(column) => self.measure(expr, &column.name),
-            Expr::Negative(inner) => {
-                scale(self.linear(inner)?, minus_one()).ok_or_else(|| self.not_decomposable(expr))
-            }
+        match expr {
+            Expr::Alias(alias) => self.linear(&alias.expr),
+            // A cast that truncates or rounds every row is not linear.
+            Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.linear(&cast.expr),
+            Expr::Negative(inner) => Ok(scale(self.linear(inner)?, -1.0)),
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
             Expr::Case(case) => self.case(expr, case),
-            Expr::Cast(cast)
-                if cast.field.data_type().is_floating() || cast.field.data_type().is_decimal() =>
-            {
-                self.linear(&cast.expr)
-            }
             Expr::ScalarFunction(call) if call.name() == "coalesce" => match call.args.as_slice() {
                 [value, fallback] => {
                     let missing = Expr::IsNull(Box::new(value.clone()));
-                    let case = Case::new(
-                        None,
-                        vec![(Box::new(missing), Box::new(fallback.clone()))],
-                        Some(Box::new(value.clone())),
-                    );
-                    self.case(expr, &case)
+                    let branches = vec![(Box::new(missing), Box::new(fallback.clone()))];
+                    self.case(expr, &Case::new(None, branches, Some(Box::new(value.clone()))))
                 }
                 _ => Err(self.not_decomposable(expr)),
             },
@@ -343,12 +347,12 @@ impl<'a> Normaliser<'a> {
             return Ok(Linear {
                 terms: Vec::new(),
                 present: vec![Expr::Literal(ScalarValue::Boolean(Some(false)), None)],
-                low: Fixed::ZERO,
-                high: Fixed::ZERO,
+                low: 0.0,
+                high: 0.0,
             });
         }
-        let number = exact_number(value).ok_or_else(|| self.not_decomposable(expr))?;
-        let terms = if number == Fixed::ZERO { Vec::new() } else { vec![(number, Quantity::Rows, None)] };
+        let number = exact_number(value).ok_or_else(|| self.not_decomposable(expr))?.to_f64();
+        let terms = if number == 0.0 { Vec::new() } else { vec![(number, Quantity::Rows, None)] };
         Ok(Linear { terms, present: Vec::new(), low: number, high: number })
     }
 
@@ -370,10 +374,10 @@ impl<'a> Normaliser<'a> {
         self.shape.grade = self.shape.grade.max(base.grade);
         let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
         Ok(Linear {
-            terms: vec![(Fixed::ONE, Quantity::Measure(name.to_owned()), None)],
+            terms: vec![(1.0, Quantity::Measure(name.to_owned()), None)],
             present: vec![present],
-            low,
-            high,
+            low: low.to_f64(),
+            high: high.to_f64(),
         })
     }
 
@@ -384,11 +388,7 @@ impl<'a> Normaliser<'a> {
             Operator::Plus | Operator::Minus => {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
-                let right = if binary.op == Operator::Minus {
-                    scale(right, minus_one()).ok_or_else(|| refused(self))?
-                } else {
-                    right
-                };
+                let right = if binary.op == Operator::Minus { scale(right, -1.0) } else { right };
                 add(left, right).ok_or_else(|| refused(self))
             }
             Operator::Multiply => {
@@ -408,10 +408,7 @@ impl<'a> Normaliser<'a> {
                     // Whole-number division truncates every row: not linear.
                     return Err(refused(self));
                 }
-                let factor = Fixed::from_f64(1.0 / divisor.to_f64())
-                    .filter(|factor| (factor.to_f64() * divisor.to_f64() - 1.0).abs() < 1e-9)
-                    .ok_or_else(|| refused(self))?;
-                scale(self.linear(&binary.left)?, factor).ok_or_else(|| refused(self))
+                Ok(scale(self.linear(&binary.left)?, 1.0 / divisor.to_f64()))
             }
             _ => Err(refused(self)),
         }
@@ -420,7 +417,7 @@ impl<'a> Normaliser<'a> {
     fn case(&mut self, expr: &Expr, case: &Case) -> Result<Linear, Finding> {
         let mut terms = Vec::new();
         let mut reached: Vec<Expr> = Vec::new();
-        let mut interval: Option<(Fixed, Fixed)> = None;
+        let mut interval: Option<(f64, f64)> = None;
         let mut rest: Option<Expr> = None;
         // True while every branch yields a value whenever it is taken, so that the whole is never NULL.
         let mut always = true;
@@ -513,64 +510,42 @@ fn is_null(constants: Constants, expr: &Expr) -> bool {
     constants.value(expr).ok().flatten().is_some_and(|value| value.is_null())
 }
 
-fn minus_one() -> Fixed {
-    Fixed::from_i64(-1)
-}
-
-fn times(left: Fixed, right: Fixed) -> Option<Fixed> {
-    let product = left.micros().checked_mul(right.micros())?;
-    Some(Fixed::from_micros(product / 1_000_000))
-        .filter(|_| product % 1_000_000 == 0 || product.abs() > 1_000_000_000_000)
-}
-
-fn scale(linear: Linear, factor: Fixed) -> Option<Linear> {
-    let ends = (times(linear.low, factor)?, times(linear.high, factor)?);
-    let terms = linear
-        .terms
-        .into_iter()
-        .map(|(own, quantity, condition)| Some((times(own, factor)?, quantity, condition)))
-        .collect::<Option<Vec<_>>>()?;
-    Some(Linear { terms, present: linear.present, low: ends.0.min(ends.1), high: ends.0.max(ends.1) })
+fn scale(linear: Linear, factor: f64) -> Linear {
+    let ends = (linear.low * factor, linear.high * factor);
+    let terms =
+        linear.terms.into_iter().map(|(own, quantity, condition)| (own * factor, quantity, condition));
+    Linear {
+        terms: terms.collect(),
+        present: linear.present,
+        low: ends.0.min(ends.1),
+        high: ends.0.max(ends.1),
+    }
 }
 
 /// A sum is present where both parts are, so each part is summed under the other's presence.
 fn add(left: Linear, right: Linear) -> Option<Linear> {
+    if left.terms.len() + right.terms.len() > TERMS_MAX {
+        return None;
+    }
     let mut terms = Vec::new();
     for (own, other) in [(&left, &right), (&right, &left)] {
         for (factor, quantity, condition) in &own.terms {
-            let mut inside = condition.clone();
-            for present in &other.present {
-                let itself = measure_presence(quantity).is_some_and(|itself| itself == *present);
-                if !itself {
-                    inside = conjunction(inside, Some(present.clone()));
-                }
-            }
-            if *quantity == Quantity::Rows {
-                inside = own.present.iter().fold(inside, |all, one| conjunction(all, Some(one.clone())));
-            }
-            terms.push((*factor, quantity.clone(), inside));
+            let presence = match quantity {
+                Quantity::Rows => own.present.iter().chain(&other.present).collect::<Vec<_>>(),
+                Quantity::Measure(_) | Quantity::Product(..) => other.present.iter().collect(),
+            };
+            terms.push((*factor, quantity.clone(), under(condition.clone(), presence, quantity)));
         }
     }
-    let low = left.low.checked_add(right.low)?;
-    let high = left.high.checked_add(right.high)?;
-    let mut present = left.present;
-    for one in right.present {
-        if !present.contains(&one) {
-            present.push(one);
-        }
-    }
-    Some(Linear { terms, present, low, high })
-}
-
-fn measure_presence(quantity: &Quantity) -> Option<Expr> {
-    match quantity {
-        Quantity::Measure(name) => Some(Expr::IsNotNull(Box::new(crate::block::base_column(name)))),
-        Quantity::Rows | Quantity::Product(..) => None,
-    }
+    let (low, high) = (left.low + right.low, left.high + right.high);
+    Some(Linear { terms, present: united(left.present, right.present), low, high })
 }
 
 /// Products of at most two measures, distributed over sums.
 fn multiply(left: Linear, right: Linear) -> Option<Linear> {
+    if left.terms.len() * right.terms.len() > TERMS_MAX {
+        return None;
+    }
     let mut terms = Vec::new();
     for (left_factor, left_quantity, left_condition) in &left.terms {
         for (right_factor, right_quantity, right_condition) in &right.terms {
@@ -581,29 +556,43 @@ fn multiply(left: Linear, right: Linear) -> Option<Linear> {
                 }
                 _ => return None,
             };
-            let mut condition = conjunction(left_condition.clone(), right_condition.clone());
-            for present in left.present.iter().chain(&right.present) {
-                let itself = measure_presence(&quantity).is_some_and(|itself| itself == *present);
-                if !itself && !matches!(quantity, Quantity::Product(..)) {
-                    condition = conjunction(condition, Some(present.clone()));
-                }
-            }
-            terms.push((times(*left_factor, *right_factor)?, quantity, condition));
+            let condition = conjunction(left_condition.clone(), right_condition.clone());
+            let presence = left.present.iter().chain(&right.present).collect();
+            terms.push((left_factor * right_factor, quantity.clone(), under(condition, presence, &quantity)));
         }
     }
-    let corners = [
-        times(left.low, right.low)?,
-        times(left.low, right.high)?,
-        times(left.high, right.low)?,
-        times(left.high, right.high)?,
-    ];
-    let low = corners.into_iter().min()?;
-    let high = corners.into_iter().max()?;
-    let mut present = left.present;
-    for one in right.present {
-        if !present.contains(&one) {
-            present.push(one);
+    let corners =
+        [left.low * right.low, left.low * right.high, left.high * right.low, left.high * right.high];
+    let low = corners.into_iter().fold(f64::INFINITY, f64::min);
+    let high = corners.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    Some(Linear { terms, present: united(left.present, right.present), low, high })
+}
+
+/// A condition under further presences; a quantity is never summed where it is itself missing, so its own needs no saying.
+fn under(condition: Option<Expr>, presence: Vec<&Expr>, quantity: &Quantity) -> Option<Expr> {
+    let own: Vec<Expr> = match quantity {
+        Quantity::Rows => Vec::new(),
+        Quantity::Measure(name) => vec![is_present(name)],
+        Quantity::Product(left, right) => vec![is_present(left), is_present(right)],
+    };
+    let further = presence.into_iter().filter(|present| !own.contains(present));
+    further.fold(condition, |all, one| conjunction(all, Some(one.clone())))
+}
+
+fn is_present(column: &str) -> Expr {
+    Expr::IsNotNull(Box::new(crate::block::base_column(column)))
+}
+
+fn united(mut left: Vec<Expr>, right: Vec<Expr>) -> Vec<Expr> {
+    for one in right {
+        if !left.contains(&one) {
+            left.push(one);
         }
     }
-    Some(Linear { terms, present, low, high })
+    left
+}
+
+/// True for casts of computed values that change no number: to floating point, and no narrower.
+fn keeps_numbers(target: &DataType) -> bool {
+    *target == DataType::Float64
 }

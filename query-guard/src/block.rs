@@ -97,6 +97,8 @@ pub(crate) enum BaseKind {
     SubjectCount,
     /// A sum, mean, minimum or maximum over a subject's own rows.
     SubjectMeasure,
+    /// A literal per branch of a union: grouped by, compared with literals, never with columns.
+    Label,
     /// A value that a stage has released; `computed` when it is not the stage's own output column.
     Released {
         /// An expression over released columns rather than one of them.

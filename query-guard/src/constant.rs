@@ -16,6 +16,7 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use obscura_policies::day::Day;
 use obscura_policies::fixed::Fixed;
 
 use crate::finding::Code;
@@ -25,11 +26,13 @@ use crate::finding::Finding;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Constants {
     now: DateTime<Utc>,
+    /// The job's day in the configured time zone: what masks of dates count from.
+    pub(crate) today: Day,
 }
 
 impl Constants {
-    pub(crate) fn at(now: DateTime<Utc>) -> Self {
-        Constants { now }
+    pub(crate) fn at(now: DateTime<Utc>, today: Day) -> Self {
+        Constants { now, today }
     }
 
     /// The value of an expression without columns, or `None` when it has columns, aggregates or subqueries.

@@ -257,13 +257,14 @@ impl Stage {
             }
             Formula::Sum { terms } => self.sum(terms, group),
             Formula::Mean { terms, count, low, high } => {
-                let rows = self.atom_value(group, *count)?;
-                let mut total = 0.0;
+                let rows = to_f64(self.atom_value(group, *count)?, 0);
+                let mut mean = 0.0;
                 for Term { factor, atom } in terms {
-                    total += factor * to_f64(self.atom_value(group, *atom)?, self.atoms.get(*atom)?.scale);
+                    // Each atom's mean is rounded by itself: an offset inside would otherwise show further digits.
+                    let total = to_f64(self.atom_value(group, *atom)?, self.atoms.get(*atom)?.scale);
+                    mean += factor * three_significant_digits(total / rows);
                 }
-                let mean = three_significant_digits(total / to_f64(rows, 0));
-                Some(Number::Real(mean.clamp(low.to_f64(), high.to_f64())))
+                Some(Number::Real(significant(mean).clamp(*low, *high)))
             }
         }
     }
@@ -399,6 +400,11 @@ fn round_half_up(value: i128, base: i128) -> i128 {
     let down = size - size % base;
     let rounded = if (size - down).saturating_mul(2) >= base { down.saturating_add(base) } else { down };
     sign * rounded
+}
+
+/// Takes off what adding up binary fractions leaves behind (`0.30000000000000004`).
+fn significant(value: f64) -> f64 {
+    format!("{value:.12e}").parse().unwrap_or(0.0)
 }
 
 fn three_significant_digits(value: f64) -> f64 {

@@ -48,6 +48,10 @@ use crate::statement::too_large;
 
 /// Most joins of one statement.
 const JOINS_MAX: usize = 16;
+/// Most plan nodes, common table expressions written out.
+const PLAN_NODES_MAX: usize = 400;
+/// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Most output columns.
 const OUTPUT_COLUMNS_MAX: usize = 64;
 
@@ -104,6 +108,10 @@ impl<'a> Guard<'a> {
     /// Reviews one query. A function of text and policy alone: it reads no data and keeps nothing.
     #[must_use]
     pub fn review(&self, sql: &str) -> Verdict {
+        stacker::grow(STACK_BYTES, || self.review_on_this_stack(sql))
+    }
+
+    fn review_on_this_stack(&self, sql: &str) -> Verdict {
         let policy = self.policy.sources.clone();
         let statement = match Statement::parse(sql) {
             Ok(statement) => statement,
@@ -129,12 +137,14 @@ impl<'a> Guard<'a> {
     }
 
     fn admit(&self, sql: &str, query: &Query) -> Result<GuardedPlan, Refused> {
-        let constants = Constants::at(self.now);
+        let constants = Constants::at(self.now, self.today);
         let plan = self.plan(sql, query)?;
+        // Before normalisation, whose cost grows with the plan: a CTE used twice at every level doubles it.
+        within_limits(&plan)?;
         let plan =
             normalise(plan, constants, self.now).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])?;
         within_limits(&plan)?;
-        let mut labeller = Labeller::new(self.policy, constants, self.today, sql);
+        let mut labeller = Labeller::new(self.policy, constants, sql);
         let post = labeller.root(&plan)?;
         let mut stages = std::mem::take(&mut labeller.stages);
         for stage in &mut stages {
@@ -246,16 +256,25 @@ fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
 }
 
 fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
-    let mut joins = 0_usize;
+    let (mut joins, mut nodes) = (0_usize, 0_usize);
     let counted = plan.apply_with_subqueries(|node| {
+        nodes += 1;
         joins += usize::from(matches!(node, LogicalPlan::Join(_)));
-        Ok(TreeNodeRecursion::Continue)
+        let fits = joins <= JOINS_MAX && nodes <= PLAN_NODES_MAX;
+        Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
     if counted.is_err() || joins > JOINS_MAX {
         return Err(vec![too_large(
             "joins",
             format!("at most {JOINS_MAX} joins"),
             format!("关联不超过 {JOINS_MAX} 个"),
+        )]);
+    }
+    if nodes > PLAN_NODES_MAX {
+        return Err(vec![too_large(
+            "steps",
+            format!("at most {PLAN_NODES_MAX} steps once common table expressions are written out"),
+            format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
         )]);
     }
     if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {

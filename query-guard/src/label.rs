@@ -10,12 +10,12 @@ use std::sync::Arc;
 use datafusion_common::DataFusionError;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Distinct;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::Subquery;
-use obscura_policies::day::Day;
 use obscura_policies::effective::EffectivePolicy;
 
 use crate::block::BaseKind;
@@ -28,12 +28,16 @@ use crate::plan::Stage;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::first_span;
+use crate::statement::too_large;
 
 mod boundary;
 mod join;
 mod per_subject;
 mod scan;
 mod union;
+
+/// Most nodes of one expression over base columns.
+const EXPRESSION_NODES_MAX: usize = 1_000;
 
 /// Every reason found so far; never empty.
 pub(crate) type Refused = Vec<Finding>;
@@ -72,14 +76,13 @@ pub(crate) struct Labeller<'a> {
     policy: &'a EffectivePolicy,
     constants: Constants,
     sql: &'a str,
-    today: Day,
     pub(crate) stages: Vec<Stage>,
     instances: usize,
 }
 
 impl<'a> Labeller<'a> {
-    pub(crate) fn new(policy: &'a EffectivePolicy, constants: Constants, today: Day, sql: &'a str) -> Self {
-        Labeller { policy, constants, sql, today, stages: Vec::new(), instances: 0 }
+    pub(crate) fn new(policy: &'a EffectivePolicy, constants: Constants, sql: &'a str) -> Self {
+        Labeller { policy, constants, sql, stages: Vec::new(), instances: 0 }
     }
 
     /// The plan above all boundaries.
@@ -137,11 +140,8 @@ impl<'a> Labeller<'a> {
                     let condition = self.define(&block, &filter.predicate)?;
                     self.restrict(*block, &condition).map(|block| Relation::Block(Box::new(block)))
                 }
-                Relation::Open(input) => {
-                    let kept = input.clone();
-                    self.rebuild(plan, vec![input])
-                        .map(|open| Relation::Open(Open { plan: open.plan, ..kept }))
-                }
+                // A filtered released table would pick out groups by any rule at all: it no longer joins individuals.
+                Relation::Open(input) => self.rebuild(plan, vec![input]).map(Relation::Open),
             },
             LogicalPlan::SubqueryAlias(alias) => match self.label(&alias.input)? {
                 Relation::Block(mut block) => {
@@ -273,7 +273,21 @@ impl<'a> Labeller<'a> {
     /// An expression over the SQL schema as one over base columns, its subqueries replaced by released ones.
     pub(super) fn define(&mut self, block: &Block, expr: &Expr) -> Result<Expr, Refused> {
         let expr = self.release_subqueries(expr.clone(), Meets::Individuals)?;
-        block.define(&expr).map_err(not_understood)
+        let defined = block.define(&expr).map_err(not_understood)?;
+        let mut nodes = 0_usize;
+        let counted = defined.apply(|_| {
+            nodes += 1;
+            let fits = nodes <= EXPRESSION_NODES_MAX;
+            Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        });
+        if counted.is_err() || nodes > EXPRESSION_NODES_MAX {
+            return Err(vec![too_large(
+                "expression",
+                format!("at most {EXPRESSION_NODES_MAX} parts in one expression once names are written out"),
+                format!("展开名称后，一个表达式最多 {EXPRESSION_NODES_MAX} 个部分"),
+            )]);
+        }
+        Ok(defined)
     }
 
     /// A scalar subquery must come to one released value; anything else that is still a subquery is refused.
@@ -293,14 +307,14 @@ impl<'a> Labeller<'a> {
                             spans: subquery.spans,
                         }),
                         true,
-                        datafusion_common::tree_node::TreeNodeRecursion::Jump,
+                        TreeNodeRecursion::Jump,
                     )),
                     Err(findings) => {
                         refused.get_or_insert(findings);
                         Ok(Transformed::new(
                             Expr::Literal(datafusion_common::ScalarValue::Null, None),
                             true,
-                            datafusion_common::tree_node::TreeNodeRecursion::Stop,
+                            TreeNodeRecursion::Stop,
                         ))
                     }
                 },

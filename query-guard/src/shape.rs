@@ -110,6 +110,11 @@ impl<'a> ShapeCheck<'a> {
             Expr::Alias(alias) => self.group_key(&alias.expr),
             Expr::Case(case) => self.label_case(expr, case),
             Expr::ScalarFunction(call) if call.name() == "coalesce" => self.coalesce_key(expr, &call.args),
+            // A condition as a key is a CASE with the labels true and false.
+            Expr::BinaryExpr(binary) if mirror(binary.op).is_some() => self.predicate(expr),
+            Expr::Between(_) | Expr::InList(_) | Expr::Like(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
+                self.predicate(expr)
+            }
             other => {
                 let generalised = self.generalise(other).map_err(|finding| as_group_key(finding, other))?;
                 self.require(&generalised, Use::Group)?;
@@ -143,7 +148,10 @@ impl<'a> ShapeCheck<'a> {
     /// A label is a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`).
     fn label(&mut self, whole: &Expr, label: &Expr) -> Result<Expr, Finding> {
         match self.constants.value(label)? {
-            Some(value) => Ok(Expr::Literal(value, None)),
+            Some(value) => {
+                self.literals += 1;
+                Ok(Expr::Literal(value, None))
+            }
             None => self.group_key(label).map_err(|finding| as_group_key(finding, whole)),
         }
     }
@@ -164,6 +172,9 @@ impl<'a> ShapeCheck<'a> {
     fn presence(&mut self, inner: &Expr) -> Result<Expr, Finding> {
         let Expr::Column(column) = inner else { return Err(self.not_allowed(inner)) };
         let base = self.known(column)?;
+        if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
+            return Err(self.not_allowed(inner));
+        }
         if !matches!(base.kind, BaseKind::UnitKey { .. })
             && !base.allows(Use::Filter)
             && !base.allows(Use::Aggregate)
@@ -177,7 +188,8 @@ impl<'a> ShapeCheck<'a> {
     /// A boolean column stands for itself.
     fn flag(&mut self, column: &Column) -> Result<Expr, Finding> {
         let base = self.known(column)?;
-        if base.data_type != arrow::datatypes::DataType::Boolean {
+        let computed = matches!(base.kind, BaseKind::Released { computed: true, .. });
+        if computed || base.data_type != arrow::datatypes::DataType::Boolean {
             return Err(self.not_allowed(&Expr::Column(column.clone())));
         }
         if !base.allows(Use::Filter) {
@@ -220,7 +232,7 @@ impl<'a> ShapeCheck<'a> {
             if matches!(base.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier)) {
                 return Err(self.unit_key(column, base));
             }
-            if matches!(base.kind, BaseKind::Released { .. }) {
+            if matches!(base.kind, BaseKind::Released { .. } | BaseKind::Label) {
                 return Err(self.not_allowed(whole));
             }
             if !base.allows(Use::Filter) {

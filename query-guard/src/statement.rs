@@ -1,6 +1,7 @@
 //! SQL text to exactly one query: size limits before anything recursive sees the text, then parsing.
 //! It knows no names and no policy.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion_common::Span;
@@ -9,6 +10,7 @@ use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion_sql::sqlparser::ast::TableFactor;
 use datafusion_sql::sqlparser::ast::Visit;
 use datafusion_sql::sqlparser::ast::Visitor;
+use datafusion_sql::sqlparser::ast::visit_relations;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::Parser;
@@ -29,6 +31,38 @@ pub const TOKENS_MAX: usize = 10_000;
 pub const NESTING_MAX: usize = 64;
 /// Most operators in one statement: bounds the depth of every expression, so that no recursion over it overflows.
 pub const OPERATORS_MAX: usize = 256;
+
+/// Most FROM items in one statement, subqueries and common table expressions included.
+pub const TABLES_MAX: usize = 64;
+
+/// Most tables once common table expressions are written out.
+pub const WRITTEN_OUT_MAX: usize = 128;
+
+/// Keywords that open no new level of parsing.
+const FREE_KEYWORDS: &[Keyword] = &[
+    Keyword::NoKeyword,
+    Keyword::SELECT,
+    Keyword::FROM,
+    Keyword::WHERE,
+    Keyword::GROUP,
+    Keyword::ORDER,
+    Keyword::BY,
+    Keyword::HAVING,
+    Keyword::LIMIT,
+    Keyword::AS,
+    Keyword::ON,
+    Keyword::WHEN,
+    Keyword::THEN,
+    Keyword::ELSE,
+    Keyword::ASC,
+    Keyword::DESC,
+    Keyword::DATE,
+    Keyword::NULL,
+    Keyword::TRUE,
+    Keyword::FALSE,
+    Keyword::COUNT,
+    Keyword::DISTINCT,
+];
 
 /// One parsed query.
 #[derive(Debug, Clone)]
@@ -70,22 +104,61 @@ impl Statement {
 
 impl Statement {
     fn of_query(query: Query, explain: bool) -> Result<Self, Finding> {
-        match query.visit(&mut Clauses) {
+        match query.visit(&mut Clauses { tables: 0, queries: 0 }) {
+            ControlFlow::Break("tables") => Err(too_large(
+                "tables",
+                format!("at most {TABLES_MAX} tables"),
+                format!("表不超过 {TABLES_MAX} 个"),
+            )),
             ControlFlow::Break(clause) => Err(Finding::new(Code::StatementNotAllowed)
                 .with("clause", clause)
                 .help(format!("leave out {clause}"), format!("请去掉 {clause}"))),
+            ControlFlow::Continue(()) if tables_written_out(&query) > WRITTEN_OUT_MAX => Err(too_large(
+                "tables",
+                format!("at most {WRITTEN_OUT_MAX} tables once common table expressions are written out"),
+                format!("展开公用表表达式后，表不超过 {WRITTEN_OUT_MAX} 个"),
+            )),
             ControlFlow::Continue(()) => Ok(Statement { query, explain }),
         }
     }
 }
 
+/// Tables that a query reads once its common table expressions are written out where they are used: an expression used
+/// twice at every level doubles at every level, in planning time and memory.
+fn tables_written_out(query: &Query) -> usize {
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+        let weight = tables_in(&cte.query, &known);
+        known.insert(cte.alias.name.value.to_lowercase(), weight);
+    }
+    tables_in(&query.body, &known)
+}
+
+fn tables_in(part: &impl Visit, known: &BTreeMap<String, usize>) -> usize {
+    let mut tables = 0_usize;
+    let _ = visit_relations(part, |name| {
+        let weight = known.get(&name.to_string().to_lowercase()).copied().unwrap_or(1);
+        tables = tables.saturating_add(weight);
+        ControlFlow::<()>::Continue(())
+    });
+    tables
+}
+
 /// Finds clauses that the parser accepts and the planner would silently ignore: ignoring one changes the question.
-struct Clauses;
+struct Clauses {
+    /// FROM items so far: planning them costs more than linear time.
+    tables: usize,
+    /// Queries so far, subqueries included.
+    queries: usize,
+}
 
 impl Visitor for Clauses {
     type Break = &'static str;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        // Written out, expressions within expressions would multiply unseen.
+        refuse_if(query.with.is_some() && self.queries > 0, "WITH inside a subquery")?;
+        self.queries += 1;
         refuse_if(!query.locks.is_empty(), "FOR UPDATE")?;
         refuse_if(query.for_clause.is_some(), "FOR XML / JSON")?;
         refuse_if(query.settings.is_some(), "SETTINGS")?;
@@ -94,6 +167,8 @@ impl Visitor for Clauses {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        self.tables += 1;
+        refuse_if(self.tables > TABLES_MAX, "tables")?;
         match factor {
             TableFactor::Table {
                 args,
@@ -143,28 +218,19 @@ fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize_with_location()
         .map_err(|_| Finding::new(Code::SqlSyntax))?;
-    let mut count = 0_usize;
-    let mut depth = 0_usize;
-    let mut operators = 0_usize;
+    let (mut count, mut brackets, mut cases, mut operators) = (0_usize, 0_usize, 0_usize, 0_usize);
     for token in &tokens {
         match &token.token {
             Token::Whitespace(_) => continue,
-            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            Token::LParen | Token::LBracket | Token::LBrace => brackets += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => brackets = brackets.saturating_sub(1),
             Token::Word(word) => match word.keyword {
-                Keyword::CASE => depth += 1,
-                Keyword::END => depth = depth.saturating_sub(1),
-                Keyword::AND
-                | Keyword::OR
-                | Keyword::NOT
-                | Keyword::UNION
-                | Keyword::EXCEPT
-                | Keyword::INTERSECT
-                | Keyword::IS
-                | Keyword::JOIN
-                | Keyword::COLLATE
-                | Keyword::AT => operators += 1,
-                _ => {}
+                Keyword::CASE => cases += 1,
+                // END may be an alias too: it never lowers the depth of brackets.
+                Keyword::END => cases = cases.saturating_sub(1),
+                keyword if FREE_KEYWORDS.contains(&keyword) => {}
+                // Every other keyword may nest one level of parsing (INTERVAL, XOR, LIKE, JOIN, UNION, ...).
+                _ => operators += 1,
             },
             Token::Number(..)
             | Token::SingleQuotedString(_)
@@ -176,30 +242,16 @@ fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
             _ => operators += 1,
         }
         count += 1;
-        let span = Span::try_from_sqlparser_span(token.span).and_then(|span| SqlSpan::locate(sql, span));
-        if depth > NESTING_MAX {
-            return Err(too_large(
-                "nesting",
-                format!("at most {NESTING_MAX} levels of nesting"),
-                format!("嵌套不超过 {NESTING_MAX} 层"),
-            )
-            .at(span));
-        }
-        if operators > OPERATORS_MAX {
-            return Err(too_large(
-                "operators",
-                format!("at most {OPERATORS_MAX} operators"),
-                format!("运算符不超过 {OPERATORS_MAX} 个"),
-            )
-            .at(span));
-        }
-        if count > TOKENS_MAX {
-            return Err(too_large(
-                "tokens",
-                format!("at most {TOKENS_MAX} tokens"),
-                format!("词元不超过 {TOKENS_MAX} 个"),
-            )
-            .at(span));
+        let passed = [
+            ("nesting", brackets.max(cases), NESTING_MAX, "levels of nesting", "层嵌套"),
+            ("operators", operators, OPERATORS_MAX, "operators", "个运算符"),
+            ("tokens", count, TOKENS_MAX, "tokens", "个词元"),
+        ];
+        if let Some((limit, _, most, en, zh)) = passed.into_iter().find(|(_, found, most, ..)| found > most) {
+            let span = Span::try_from_sqlparser_span(token.span).and_then(|span| SqlSpan::locate(sql, span));
+            return Err(
+                too_large(limit, format!("at most {most} {en}"), format!("最多 {most} {zh}")).at(span)
+            );
         }
     }
     Ok(tokens)

@@ -28,6 +28,10 @@ const ADMITTED: &[&str] = &[
     "SELECT 'tax' AS k, COUNT(*) FROM persons WHERE dept = 'tax' UNION ALL SELECT 'works', COUNT(*) FROM persons WHERE dept = 'works'",
     "SELECT CASE WHEN age < 30 THEN 'young' WHEN age < 60 THEN 'middle' ELSE 'senior' END AS g, COUNT(*), AVG(salary) FROM persons GROUP BY 1",
     // Further ordinary questions.
+    "SELECT age >= 60, COUNT(*) FROM persons GROUP BY age >= 60",
+    "SELECT dept, SUM(salary / 60.0) FROM persons GROUP BY dept",
+    "SELECT dept, COUNT(*) FROM persons WHERE zip IN (SELECT zip FROM zones WHERE district = 'north') GROUP BY dept",
+    "SELECT k, COUNT(*) FROM (SELECT person_id, 'a' AS k FROM visits WHERE day = 1 UNION ALL SELECT person_id, 'b' FROM visits WHERE day = 2) GROUP BY k",
     "SELECT z.district, COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip GROUP BY z.district",
     "SELECT zip, district FROM zones ORDER BY zip LIMIT 3",
     "SELECT dept, COUNT(*) FROM persons WHERE salary >= 20000 AND salary < 40000 GROUP BY dept",
@@ -101,6 +105,36 @@ const REFUSED: &[(&str, Code)] = &[
         "SELECT COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip WHERE p.salary >= z.level",
         Code::PredicateNotAllowed,
     ),
+    ("SELECT COUNT(*) FROM persons WHERE salary >= (SELECT MAX(33))", Code::SubqueryNotAllowed),
+    (
+        "SELECT COUNT(*) FROM persons WHERE salary >= (SELECT MAX(x) FROM (VALUES (33)) t(x))",
+        Code::SubqueryNotAllowed,
+    ),
+    (
+        "SELECT t, COUNT(*) FROM (SELECT person_id, cost, 33 AS t FROM visits UNION ALL SELECT person_id, cost, 34 FROM visits) WHERE cost = t GROUP BY t",
+        Code::PredicateNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT dept FROM persons GROUP BY dept HAVING COUNT(*) % 7 = 3) r ON p.dept = r.dept",
+        Code::JoinNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT dept, dept IN ('tax') AS f FROM persons GROUP BY dept) r ON p.dept = r.dept WHERE r.f",
+        Code::PredicateNotAllowed,
+    ),
+    (
+        "SELECT COUNT(r.f) FROM persons p JOIN (SELECT dept, CASE WHEN dept = 'tax' THEN 1 END AS f FROM persons GROUP BY dept) r ON p.dept = r.dept",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT dept, CASE WHEN dept = 'tax' THEN 1 END AS f FROM persons GROUP BY dept) r ON p.dept = r.dept WHERE r.f IS NOT NULL",
+        Code::PredicateNotAllowed,
+    ),
+    ("SELECT SUM(CAST(salary * 0.5 AS BIGINT)) FROM persons", Code::AggregateNotDecomposable),
+    (
+        "SELECT COUNT(*) FROM (SELECT v.person_id, COUNT(*) AS n FROM persons p LEFT JOIN visits v ON v.person_id = p.person_id GROUP BY v.person_id)",
+        Code::UnitKeyNotComparable,
+    ),
     ("SELECT COUNT(*) FROM persons WHERE salary > (SELECT salary FROM persons)", Code::SubqueryNotAllowed),
     ("SELECT AVG(salary) OVER (PARTITION BY dept) FROM persons", Code::OperationOverIndividuals),
     ("SELECT COUNT(*) FROM nowhere", Code::DatasetNotFound),
@@ -138,4 +172,42 @@ fn hidden_and_nonexistent_columns_are_refused_alike() {
 #[test]
 fn an_explained_query_is_marked() {
     assert!(crate::fixture::review("EXPLAIN SELECT COUNT(*) FROM persons").explain);
+}
+
+#[test]
+fn hostile_text_is_refused_quickly_on_any_stack() {
+    let nested = format!("{}SELECT 2 AS b{}", "SELECT 1 AS end, b FROM (".repeat(150), ")".repeat(150));
+    let intervals = format!("SELECT {} '1'", "INTERVAL ".repeat(3000));
+    let chain = |step: &str, levels: usize, first: &str| {
+        let steps: Vec<String> = (1..levels)
+            .map(|level| format!("c{level} AS ({})", step.replace('#', &(level - 1).to_string())))
+            .collect();
+        format!(
+            "WITH c0 AS ({first}), {} SELECT COUNT(*) FROM c{} WHERE x >= 0",
+            steps.join(", "),
+            levels - 1
+        )
+    };
+    let doubled =
+        chain("SELECT person_id, x + x AS x FROM c#", 30, "SELECT person_id, salary AS x FROM persons");
+    let united = chain(
+        "SELECT * FROM c# UNION ALL SELECT * FROM c#",
+        30,
+        "SELECT person_id, salary AS x FROM persons",
+    );
+    let product = format!(
+        "SELECT SUM({}) FROM persons",
+        vec!["(CASE WHEN sex = 'f' THEN 1 ELSE 2 END + CASE WHEN sex = 'm' THEN 3 ELSE 4 END)"; 12]
+            .join(" * ")
+    );
+    let xor = format!("SELECT 8{}", " XOR 2".repeat(4900));
+    let tables = format!(
+        "SELECT COUNT(*) FROM zones z0{}",
+        (1..300).map(|table| format!(", zones z{table}")).collect::<String>()
+    );
+    let list = format!("SELECT COUNT(*) FROM persons WHERE age IN (0{})", ",0".repeat(4900));
+    for sql in [nested, intervals, doubled, united, product, xor, tables, list] {
+        let sql_start: String = sql.chars().take(60).collect();
+        assert!(!codes(&sql).is_empty(), "admitted: {sql_start}");
+    }
 }

@@ -198,7 +198,8 @@ impl Labeller<'_> {
                 (BaseKind::UnitKey { kind, class }, BaseKind::UnitKey { kind: other, class: replaced })
                     if kind == other =>
                 {
-                    self.agreed(from, to, kind, a)?;
+                    self.joinable_keys(from, to, a)?;
+                    self.datasets_agree(&left.taint, &right.taint, kind, Some(a))?;
                     merged.push((class.clone(), replaced.clone()));
                 }
                 (BaseKind::UnitKey { .. }, _) | (_, BaseKind::UnitKey { .. }) => {
@@ -217,6 +218,12 @@ impl Labeller<'_> {
                 Some(column) => self.not_joinable(&column),
                 None => vec![join_refusal()],
             });
+        }
+        // A semi or anti join keeps no column of its right side, and so would lose whose rows those were.
+        let lost =
+            right.classes.iter().any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
+        if lost && matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched) {
+            return Err(vec![lost_subjects()]);
         }
         let mut classes = left.classes.clone();
         let plan_right = std::mem::take(&mut right.plan);
@@ -262,6 +269,10 @@ impl Labeller<'_> {
             outputs.extend(right.outputs.iter().cloned());
             mark_optional(&mut bases, &mut classes, &left, &right, keep);
             plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_understood)?;
+            // Rows without a subject of some class feed no aggregate: the outer join would silently become an inner one.
+            if classes.iter().any(|class| class.optional) {
+                return Err(vec![lost_subjects()]);
+            }
         }
         Ok(Block { plan, bases, schema: left.schema, outputs, classes, taint, unique: BTreeSet::new() })
     }
@@ -276,7 +287,11 @@ impl Labeller<'_> {
         side: Side,
     ) -> Result<Block, Refused> {
         let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
-        if !one.unique.iter().any(|set| set.is_subset(&columns)) {
+        let semi = matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched);
+        let released = one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }));
+        // A semi join cannot multiply rows, so an open table needs no unique key for it.
+        let matches_once = one.unique.iter().any(|set| set.is_subset(&columns));
+        if !matches_once && (columns.is_empty() || !semi || released) {
             let place = condition.equated.first().map(|(a, _)| a.clone());
             return Err(place.map_or_else(|| vec![join_refusal()], |column| self.not_joinable(&column)));
         }
@@ -286,7 +301,11 @@ impl Labeller<'_> {
         let mut grade = Level(1);
         for (a, b) in &condition.equated {
             let (individual, open) = (known(&many, a)?, known(&one, b)?);
-            if matches!(individual.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier))
+            let never = matches!(
+                individual.kind,
+                BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier) | BaseKind::Label
+            );
+            if never
                 || matches!(open.kind, BaseKind::Released { computed: true, .. })
                 || individual.is_measure()
             {
@@ -325,9 +344,7 @@ impl Labeller<'_> {
             (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
             (Keep::LeftIfMatched | Keep::LeftIfUnmatched, Side::Right) => return Err(vec![join_refusal()]),
         };
-        if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti)
-            && one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }))
-        {
+        if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) && released {
             return Err(vec![join_refusal()]);
         }
         let plan = joined(many.plan, one.plan, join_type, &condition.equated, residual)?;
@@ -361,31 +378,40 @@ impl Labeller<'_> {
         Ok((accepted.into_iter().reduce(Expr::and), (shape.grade, shape.comparisons, shape.literals)))
     }
 
-    /// Both datasets' policies must name each other for this unit.
-    fn agreed(&self, left: &Base, right: &Base, kind: &UnitKind, column: &Column) -> Result<(), Refused> {
-        for (base, use_) in [(left, Use::Join), (right, Use::Join)] {
-            if !base.allows(use_) {
-                return Err(self.use_not_granted(column, base, use_));
+    fn joinable_keys(&self, left: &Base, right: &Base, column: &Column) -> Result<(), Refused> {
+        match [left, right].into_iter().find(|base| !base.allows(Use::Join)) {
+            Some(base) => Err(self.use_not_granted(column, base, Use::Join)),
+            None => Ok(()),
+        }
+    }
+
+    /// The policies of all datasets that come together must name each other for this unit, however they meet.
+    pub(super) fn datasets_agree(
+        &self,
+        left: &Taint,
+        right: &Taint,
+        kind: &UnitKind,
+        column: Option<&Column>,
+    ) -> Result<(), Refused> {
+        let names = |from: &DatasetId, to: &DatasetId| {
+            let dataset = self.policy.datasets.get(from);
+            dataset.is_some_and(|dataset| dataset.join_with.contains(&(to.clone(), kind.clone())))
+        };
+        for a in &left.datasets {
+            for b in right.datasets.iter().filter(|b| *b != a) {
+                if !names(a, b) || !names(b, a) {
+                    let span = column.and_then(|column| column.spans.first());
+                    let span = span.and_then(|span| crate::finding::SqlSpan::locate(self.sql, span));
+                    let finding = Finding::new(Code::JoinNotAgreed).at(span);
+                    return Err(vec![finding.with("left", a.sql_name()).with("right", b.sql_name())]);
+                }
             }
         }
-        let (Some(a), Some(b)) = (&left.dataset, &right.dataset) else { return Ok(()) };
-        let names = |from: &DatasetId, to: &DatasetId| {
-            self.policy
-                .datasets
-                .get(from)
-                .is_some_and(|dataset| dataset.join_with.contains(&(to.clone(), kind.clone())))
-        };
-        if a == b || (names(a, b) && names(b, a)) {
-            return Ok(());
-        }
-        let span = column.spans.first().and_then(|span| crate::finding::SqlSpan::locate(self.sql, span));
-        Err(vec![
-            Finding::new(Code::JoinNotAgreed).at(span).with("left", a.sql_name()).with("right", b.sql_name()),
-        ])
+        Ok(())
     }
 
     fn plain_join_column(&self, base: &Base, column: &Column) -> Result<(), Refused> {
-        if matches!(base.kind, BaseKind::Declared(Role::Identifier)) || base.is_measure() {
+        if matches!(base.kind, BaseKind::Declared(Role::Identifier) | BaseKind::Label) || base.is_measure() {
             return Err(self.not_joinable(column));
         }
         if base.allows(Use::Join) || base.allows(Use::Filter) {
@@ -430,6 +456,13 @@ impl Keep {
             Keep::LeftIfUnmatched => JoinType::LeftAnti,
         }
     }
+}
+
+fn lost_subjects() -> Finding {
+    join_refusal().help(
+        "the other side is also about subjects of another kind, who must be counted too: use an inner join",
+        "关联的另一侧还涉及其他类型的主体，也必须计数：请使用内关联",
+    )
 }
 
 fn join_refusal() -> Finding {

@@ -327,11 +327,14 @@ fn kind_with_class(base: &Base, hidden: &str) -> BaseKind {
 fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
     let base = block.base(bare_column(&block.bases, key)?)?;
     match &base.kind {
-        BaseKind::UnitKey { class, .. } => Some(class),
+        // The key of a side that may be missing does not tell every row's subject.
+        BaseKind::UnitKey { class, .. } if !base.optional => Some(class),
+        BaseKind::UnitKey { .. } => None,
         BaseKind::Declared(_)
         | BaseKind::SubjectCount
         | BaseKind::SubjectMeasure
-        | BaseKind::Released { .. } => None,
+        | BaseKind::Released { .. }
+        | BaseKind::Label => None,
     }
 }
 
@@ -340,10 +343,15 @@ fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Ba
     if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
         return Base { data_type: data_type.clone(), ..base.clone() };
     }
+    // A coarser form may be used as what it was made from may be, no further.
+    let sources = key.column_refs().into_iter().filter_map(|column| block.base(column));
+    let uses = sources.fold(BTreeSet::from([Use::Filter, Use::Group]), |uses, base| {
+        uses.intersection(&base.uses).copied().chain([Use::Group]).collect()
+    });
     Base {
         name: "key".to_owned(),
         kind: BaseKind::Declared(Role::Dimension),
-        uses: BTreeSet::from([Use::Filter, Use::Group]),
+        uses,
         grade,
         dataset: None,
         open: false,

@@ -55,7 +55,7 @@ impl Labeller<'_> {
         let mut outputs = Vec::with_capacity(visible.len());
         for column in visible {
             let name = format!("s{instance}_{}", column.name);
-            projection.push(masked(raw(&column.name), column, dataset, self.today).alias(&name));
+            projection.push(masked(raw(&column.name), column, dataset, self.constants.today).alias(&name));
             bases.insert(name.clone(), self.declared(column, dataset, &classes, open));
             outputs.push(base_column(&name));
         }
@@ -69,15 +69,7 @@ impl Labeller<'_> {
             .project(projection)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
-        let unique = if dataset.row_filters.is_empty() || open {
-            dataset
-                .unique
-                .iter()
-                .map(|set| set.iter().map(|column| format!("s{instance}_{column}")).collect())
-                .collect()
-        } else {
-            BTreeSet::new()
-        };
+        let unique = unique_sets(dataset, instance);
         let schema = Arc::clone(&scan.projected_schema);
         if outputs.len() != schema.fields().len() {
             return Err(internal());
@@ -193,6 +185,14 @@ fn hidden_units(
         });
     }
     classes
+}
+
+/// The manifest's unique sets, but for those that a mask may have made duplicates in.
+fn unique_sets(dataset: &EffectiveDataset, instance: usize) -> BTreeSet<BTreeSet<String>> {
+    let masked =
+        |name: &String| dataset.columns.iter().any(|column| column.name == *name && column.mask.is_some());
+    let sets = dataset.unique.iter().filter(|set| !set.iter().any(masked));
+    sets.map(|set| set.iter().map(|column| format!("s{instance}_{column}")).collect()).collect()
 }
 
 fn raw(name: &str) -> Expr {

@@ -10,7 +10,6 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::Union;
 use obscura_policies::vocabulary::Level;
-use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
 use crate::block::Base;
@@ -19,6 +18,7 @@ use crate::block::Block;
 use crate::block::Class;
 use crate::block::Taint;
 use crate::block::base_column;
+use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::shape::bare_column;
@@ -60,6 +60,13 @@ impl Labeller<'_> {
         if !distinct || units.contains(&None) || blocks.iter().any(|block| kinds(block) != units) {
             return Err(vec![union_refusal()]);
         }
+        for (index, left) in blocks.iter().enumerate() {
+            for right in blocks.iter().skip(index + 1) {
+                for kind in units.iter().flatten() {
+                    self.datasets_agree(&left.taint, &right.taint, kind, None)?;
+                }
+            }
+        }
         let hidden: Vec<String> = (0..units.len()).map(|index| format!("u{instance}__unit{index}")).collect();
         let mut bases: BTreeMap<String, Base> = BTreeMap::new();
         for (name, class) in hidden.iter().zip(&first.classes) {
@@ -75,6 +82,7 @@ impl Labeller<'_> {
         let mut plans = Vec::with_capacity(blocks.len());
         for block in blocks {
             taint.absorb(&block.taint);
+            taint.literals += block.outputs.iter().filter(|output| is_constant(output)).count();
             let units =
                 block.classes.iter().zip(&hidden).map(|(class, name)| base_column(&class.column).alias(name));
             let columns = block.outputs.iter().zip(&names).map(|(output, name)| output.clone().alias(name));
@@ -89,7 +97,7 @@ impl Labeller<'_> {
         let classes = units
             .into_iter()
             .zip(&hidden)
-            .map(|(kind, column)| Class { kind, column: column.clone(), clustered: false, optional: true })
+            .map(|(kind, column)| Class { kind, column: column.clone(), clustered: false, optional: false })
             .collect();
         let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_understood)?);
         let outputs = names.iter().map(|name| base_column(name)).collect();
@@ -139,7 +147,6 @@ impl Labeller<'_> {
         }
         let base = match (merged, literals) {
             (Some(base), false) => base,
-            (Some(base), true) if matches!(base.kind, BaseKind::Declared(_)) && !base.is_measure() => base,
             (Some(_), true) => return Err(vec![union_refusal()]),
             (None, _) => label_base(),
         };
@@ -192,7 +199,7 @@ fn combine(left: Base, right: &Base) -> Option<Base> {
 fn label_base() -> Base {
     Base {
         name: "label".to_owned(),
-        kind: BaseKind::Declared(Role::Dimension),
+        kind: BaseKind::Label,
         uses: BTreeSet::from([Use::Group, Use::Filter]),
         grade: Level(1),
         dataset: None,

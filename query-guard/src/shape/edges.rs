@@ -3,6 +3,7 @@
 
 use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
+use obscura_policies::day::Day;
 use obscura_policies::fixed::Fixed;
 
 use crate::block::BaseKind;
@@ -60,13 +61,28 @@ impl ShapeCheck<'_> {
                     Err(self.off_edge(generalised, number, step, origin))
                 }
             }
-            Form::Bare => match (&base.mask, exact_number(literal)) {
-                (Some(mask), Some(number)) if base.data_type.is_numeric() && !mask.is_edge(number) => {
-                    let (below, above) = mask.nearest_edges(number);
-                    Err(self.off_edge_between(generalised, below, above))
-                }
-                _ => Ok(()),
-            },
+            Form::Bare => self.on_mask_edge(generalised, literal),
+        }
+    }
+
+    /// A masked column has only edges for values, so a literal between two of them would be another question.
+    fn on_mask_edge(&self, generalised: &Generalised<'_>, literal: &ScalarValue) -> Result<(), Finding> {
+        let base = generalised.base;
+        let Some(mask) = &base.mask else { return Ok(()) };
+        if let ScalarValue::Date32(Some(days)) = literal {
+            let (day, today) = (Day::from_epoch_days(*days), self.constants.today);
+            if mask.is_date_edge(day, today) {
+                return Ok(());
+            }
+            let (below, above) = mask.nearest_date_edges(day, today);
+            return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
+        }
+        match exact_number(literal) {
+            Some(number) if base.data_type.is_numeric() && !mask.is_edge(number) => {
+                let (below, above) = mask.nearest_edges(number);
+                Err(self.off_edge_between(generalised, below.to_string(), above.to_string()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -85,7 +101,7 @@ impl ShapeCheck<'_> {
             None if !unbinned && own.is_multiple_of(Fixed::ONE) => Ok(None),
             Some(step) => {
                 let (below, above) = obscura_policies::mask::nearest_multiples(own, step);
-                Err(self.off_edge_between(generalised, below.max(step), above))
+                Err(self.off_edge_between(generalised, below.max(step).to_string(), above.to_string()))
             }
             None => Err(self.not_allowed(&generalised.expr)),
         }
@@ -111,15 +127,15 @@ impl ShapeCheck<'_> {
         let (below, above) = obscura_policies::mask::nearest_multiples(relative, step);
         let below = below.checked_add(origin).unwrap_or(below);
         let above = above.checked_add(origin).unwrap_or(above);
-        self.off_edge_between(generalised, below, above)
+        self.off_edge_between(generalised, below.to_string(), above.to_string())
     }
 
-    fn off_edge_between(&self, generalised: &Generalised<'_>, below: Fixed, above: Fixed) -> Finding {
+    fn off_edge_between(&self, generalised: &Generalised<'_>, below: String, above: String) -> Finding {
         Finding::new(Code::LiteralOffEdge)
             .at(self.place(&generalised.expr))
             .with("column", generalised.base.name.clone())
-            .with("below", below.to_string())
-            .with("above", above.to_string())
             .help(format!("use {below} or {above}"), format!("请使用 {below} 或 {above}"))
+            .with("below", below)
+            .with("above", above)
     }
 }

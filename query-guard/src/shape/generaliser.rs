@@ -87,7 +87,17 @@ impl<'a> ShapeCheck<'a> {
 
     /// A cast of a coarsened column; a cast of the column itself that loses something is a hidden condition.
     fn recast(&self, inner: &Expr, target: &ArrowType) -> Option<Generalised<'a>> {
-        let inner = self.generalise(inner).ok().filter(|inner| inner.form != Form::Bare)?;
+        let inner = self.generalise(inner).ok()?;
+        if inner.form == Form::Bare {
+            // The day of a point in time is a generaliser; any other cast of the column itself loses something.
+            let day_of =
+                matches!((&inner.base.data_type, target), (ArrowType::Timestamp(..), ArrowType::Date32));
+            return day_of.then(|| Generalised {
+                form: Form::Truncated,
+                expr: retype(inner.expr.clone(), target),
+                ..inner
+            });
+        }
         let fits = computed_widens(target) || (*target == ArrowType::Int32 && !inner.base.is_measure());
         fits.then(|| Generalised { expr: retype(inner.expr.clone(), target), ..inner })
     }
@@ -261,8 +271,7 @@ pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
             to_scale >= from_scale
                 && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale)
         }
-        (ArrowType::Date32, ArrowType::Timestamp(_, None))
-        | (ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, None) | ArrowType::Date32) => true,
+        (ArrowType::Date32 | ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, None)) => true,
         (ArrowType::Utf8, ArrowType::Utf8View | ArrowType::LargeUtf8) => true,
         _ => false,
     }
