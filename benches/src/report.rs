@@ -70,8 +70,17 @@ pub(crate) fn page(runs: &[Samples]) -> String {
          Its table is registered and its metadata cached before the clock starts.\n\
          A guarded time is that of a whole job: review, unwrapping keys, opening files, execution, controls, release.\n\
          Every run first checks that guarded answers are the plain ones, but for declared rounding and withheld values.\n\
-         This page is made from the raw samples in `samples/` by `cargo xtask bench report`; `cargo xtask bench` takes new ones.\n",
+         This page is made from the raw samples in `samples/` by `cargo xtask bench report`.\n\n\
+         ```sh\n\
+         cargo xtask bench --sf 0.1              # new samples and this page; the optimised build comes first\n\
+         cargo xtask bench --sf 1\n\
+         cargo xtask bench --sf 1 --folder DIR   # keeps the prepared data, so that one query can be profiled:\n\
+         cargo xtask bench once --folder DIR --query q1 --variant guarded-sealed-dominance --threads 2\n\
+         ```\n",
     );
+    if runs.is_empty() {
+        page.push_str("\nNo samples are committed yet.\n");
+    }
     for run in runs.iter().rev() {
         page.push('\n');
         page.push_str(&table(run));

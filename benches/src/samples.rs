@@ -121,8 +121,11 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 /// The newest samples of each scale factor that were taken with optimisation, smallest scale first.
 ///
 /// # Errors
-/// When there are none, or a file is not samples.
+/// When a file there is not samples.
 pub(crate) fn newest_by_scale(folder: &Path) -> anyhow::Result<Vec<Samples>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
     let mut names: Vec<_> = std::fs::read_dir(folder)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -139,7 +142,6 @@ pub(crate) fn newest_by_scale(folder: &Path) -> anyhow::Result<Vec<Samples>> {
             newest.insert(key, samples);
         }
     }
-    anyhow::ensure!(!newest.is_empty(), "no samples that were taken with optimisation");
     Ok(newest.into_values().collect())
 }
 

@@ -111,7 +111,11 @@ pub trait Executor: Send + Sync {
     ///
     /// # Errors
     /// [`EngineError`]; the result is then withheld or the job has failed.
-    async fn run(&self, job: EngineJob, progress: &(dyn Fn(EngineProgress) + Send + Sync)) -> Result<Release, EngineError>;
+    async fn run(
+        &self,
+        job: EngineJob,
+        progress: &(dyn Fn(EngineProgress) + Send + Sync),
+    ) -> Result<Release, EngineError>;
 }
 
 /// Runs jobs in this process.
@@ -130,13 +134,23 @@ impl InProcess {
 
 #[async_trait]
 impl Executor for InProcess {
-    async fn run(&self, job: EngineJob, progress: &(dyn Fn(EngineProgress) + Send + Sync)) -> Result<Release, EngineError> {
+    async fn run(
+        &self,
+        job: EngineJob,
+        progress: &(dyn Fn(EngineProgress) + Send + Sync),
+    ) -> Result<Release, EngineError> {
         let limit = Duration::from_secs(self.limits.seconds);
-        tokio::time::timeout(limit, run_stages(job, self.limits, progress)).await.map_err(|_elapsed| EngineError::TimedOut)?
+        tokio::time::timeout(limit, run_stages(job, self.limits, progress))
+            .await
+            .map_err(|_elapsed| EngineError::TimedOut)?
     }
 }
 
-async fn run_stages(job: EngineJob, limits: EngineLimits, progress: &(dyn Fn(EngineProgress) + Send + Sync)) -> Result<Release, EngineError> {
+async fn run_stages(
+    job: EngineJob,
+    limits: EngineLimits,
+    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+) -> Result<Release, EngineError> {
     let state = session::locked_down(limits)?;
     let mut tables = Tables::new(job.tables);
     let all = job.plan.stages().len() + 1;
@@ -161,7 +175,11 @@ fn bound(plan: LogicalPlan, secrets: Option<&Secrets>) -> Result<LogicalPlan, En
     }
 }
 
-async fn run_plan(state: &SessionState, plan: LogicalPlan, stage: Option<&Stage>) -> Result<Vec<RecordBatch>, EngineError> {
+async fn run_plan(
+    state: &SessionState,
+    plan: LogicalPlan,
+    stage: Option<&Stage>,
+) -> Result<Vec<RecordBatch>, EngineError> {
     let physical = state.create_physical_plan(&plan).await.map_err(|error| engine_error(&error))?;
     recheck::recheck(&physical, stage)?;
     let context = Arc::new(TaskContext::from(state));
@@ -181,8 +199,12 @@ fn engine_error(error: &DataFusionError) -> EngineError {
         DataFusionError::ResourcesExhausted(_) => EngineError::OutOfMemory,
         DataFusionError::ParquetError(_) => EngineError::Failed(EngineFailure { kind: "parquet" }),
         DataFusionError::ArrowError(..) => EngineError::Failed(EngineFailure { kind: "arrow" }),
-        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => EngineError::Failed(EngineFailure { kind: "storage" }),
-        DataFusionError::Execution(_) | DataFusionError::ExecutionJoin(_) => EngineError::Failed(EngineFailure { kind: "execution" }),
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
+            EngineError::Failed(EngineFailure { kind: "storage" })
+        }
+        DataFusionError::Execution(_) | DataFusionError::ExecutionJoin(_) => {
+            EngineError::Failed(EngineFailure { kind: "execution" })
+        }
         _ => EngineError::Failed(EngineFailure { kind: "planning" }),
     }
 }

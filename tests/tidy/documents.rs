@@ -71,7 +71,8 @@ fn commands_of_the_readme_exist() {
     let readme = tree::text("README.md").unwrap();
     let xtask = tree::text("tests/xtask/src/main.rs").unwrap();
     let mut named = 0;
-    for (_, rest) in readme.match_indices("cargo xtask ").map(|(at, found)| (at, &readme[at + found.len()..])) {
+    for (_, rest) in readme.match_indices("cargo xtask ").map(|(at, found)| (at, &readme[at + found.len()..]))
+    {
         let command: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
         assert!(xtask.contains(&format!("\"{command}\" =>")), "xtask has no command `{command}`");
         named += 1;

@@ -60,7 +60,8 @@ const REFUSED: &[&str] = &[
 ];
 
 /// Operators that leave rows where they are.
-const KEEPS_ROWS_TOGETHER: &[&str] = &["CoalesceBatchesExec", "CooperativeExec", "FilterExec", "ProjectionExec"];
+const KEEPS_ROWS_TOGETHER: &[&str] =
+    &["CoalesceBatchesExec", "CooperativeExec", "FilterExec", "ProjectionExec"];
 
 /// Compares the physical plan with what the guard admitted.
 ///
@@ -78,7 +79,9 @@ pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, stage: Option<&Stage>) -> R
 
 fn known_operators(plan: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {
     if !KNOWN.contains(&plan.name()) {
-        return Err(EngineError::Recheck(REFUSED.iter().find(|name| **name == plan.name()).unwrap_or(&"unknown operator")));
+        return Err(EngineError::Recheck(
+            REFUSED.iter().find(|name| **name == plan.name()).unwrap_or(&"unknown operator"),
+        ));
     }
     plan.children().into_iter().try_for_each(known_operators)
 }
@@ -89,7 +92,10 @@ fn topmost_fold(plan: &Arc<dyn ExecutionPlan>) -> Result<&Arc<dyn ExecutionPlan>
         return Ok(plan);
     }
     match (plan.name(), plan.children().as_slice()) {
-        ("ProjectionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec" | "CooperativeExec", [child]) => topmost_fold(child),
+        (
+            "ProjectionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec" | "CooperativeExec",
+            [child],
+        ) => topmost_fold(child),
         // Released values of earlier stages that the stage compares with stand beside it.
         ("ScalarSubqueryExec", [child, ..]) => topmost_fold(child),
         _ => Err(EngineError::Recheck("stage without fold")),
@@ -126,7 +132,8 @@ fn first_phase(fold: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
     loop {
         let children = node.children();
         let [child] = children.as_slice() else { return lowest };
-        let moves_states = matches!(child.name(), "RepartitionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec");
+        let moves_states =
+            matches!(child.name(), "RepartitionExec" | "CoalescePartitionsExec" | "CoalesceBatchesExec");
         if is_fold(child) {
             lowest = child;
         } else if !moves_states {

@@ -33,7 +33,8 @@ impl Tables {
 
     /// Makes a stage's released table known to later plans.
     pub(super) fn release(&mut self, name: &str, batch: &RecordBatch) -> Result<(), EngineError> {
-        let table = MemTable::try_new(batch.schema(), vec![vec![batch.clone()]]).map_err(|error| engine_error(&error))?;
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch.clone()]])
+            .map_err(|error| engine_error(&error))?;
         self.released.insert(name.to_owned(), Arc::new(table));
         Ok(())
     }
@@ -56,7 +57,17 @@ impl Tables {
         };
         let provider = provider.ok_or_else(|| DataFusionError::Plan("unknown table".to_owned()))?;
         let schema = provider.schema();
-        let columns = scan.projected_schema.fields().iter().map(|field| schema.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
-        LogicalPlanBuilder::scan(scan.table_name.clone(), provider_as_source(Arc::clone(provider)), Some(columns))?.build()
+        let columns = scan
+            .projected_schema
+            .fields()
+            .iter()
+            .map(|field| schema.index_of(field.name()))
+            .collect::<Result<Vec<_>, _>>()?;
+        LogicalPlanBuilder::scan(
+            scan.table_name.clone(),
+            provider_as_source(Arc::clone(provider)),
+            Some(columns),
+        )?
+        .build()
     }
 }

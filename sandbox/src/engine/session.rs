@@ -23,7 +23,8 @@ pub(super) fn locked_down(limits: EngineLimits) -> Result<SessionState, EngineEr
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(|error| engine_error(&error))?;
-    let mut config = SessionConfig::new().with_target_partitions(limits.partitions.max(1)).with_information_schema(false);
+    let mut config =
+        SessionConfig::new().with_target_partitions(limits.partitions.max(1)).with_information_schema(false);
     let options = config.options_mut();
     // Statistics hold decrypted minima and maxima: none are collected, none are cached.
     options.execution.collect_statistics = false;
