@@ -14,7 +14,7 @@ fn every_licence_is_one_that_is_allowed() {
     for package in packages() {
         let name = package["name"].as_str().unwrap();
         let licence = package["license"].as_str().unwrap_or("none stated").replace('/', " OR ");
-        if !Expression::new(&licence).is_met(&allowed) {
+        if !Expression::new(&licence).meets(&allowed) {
             findings.push(format!("{name}: {licence}"));
         }
     }
@@ -72,7 +72,7 @@ impl<'a> Expression<'a> {
         Self { words, at: 0 }
     }
 
-    fn is_met(mut self, allowed: &[String]) -> bool {
+    fn meets(mut self, allowed: &[String]) -> bool {
         self.either(allowed)
     }
 
@@ -116,7 +116,7 @@ impl<'a> Expression<'a> {
 #[test]
 fn licence_expressions_are_read() {
     let allowed = ["MIT".to_owned(), "ISC".to_owned(), "Apache-2.0 WITH LLVM-exception".to_owned()];
-    let met = |text: &str| Expression::new(text).is_met(&allowed);
+    let met = |text: &str| Expression::new(text).meets(&allowed);
     assert!(met("MIT") && met("GPL-3.0 OR MIT") && met("(GPL-3.0 OR MIT) AND ISC"));
     assert!(met("Apache-2.0 WITH LLVM-exception OR GPL-3.0"));
     assert!(

@@ -1,6 +1,13 @@
 //! Repository rules as tests: what the style guide says about files, imports, manifests and documents, read from the tree.
 //! It judges text and manifests only; it compiles nothing and needs neither Arrow nor the engine.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests may panic"
+)]
 
 mod dependencies;
 mod documents;
