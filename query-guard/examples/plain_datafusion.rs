@@ -40,7 +40,11 @@ use obscura_query_guard::guard::Guard;
 type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "an example prints")]
+#[expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "an example prints, and shows a default session"
+)]
 async fn main() -> Result<(), Failure> {
     let policy = policy()?;
     let guard = Guard::new(&policy, DateTime::UNIX_EPOCH, Day::from_epoch_days(0));

@@ -1,6 +1,11 @@
 //! PyArrow opens what the architecture says it opens: a file under one key whole, a normal sealed file's footer only.
 //! It proves that sealed files are plain Parquet encryption; the checks in Python are in `open_sealed.py`.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and say why they did not run")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests may panic and say why they did not run"
+)]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -75,7 +80,7 @@ fn sealed(world: &World) -> [Value; 2] {
     let verifier = signer.verifier();
     let data = DataFolder::new(world.data());
     let dataset = "corpus.persons".parse().unwrap();
-    let version = SealedVersion::open(&data, &dataset, Expected::Newest(1), &verifier).unwrap();
+    let version = SealedVersion::open(&data, &dataset, Expected::Newest(1), verifier).unwrap();
     let access = danger::footer_access(&version, &keyring, 0).unwrap();
     let part = &version.manifest().parts[0];
     let path = data.version(&dataset, 1).join(&part.name);

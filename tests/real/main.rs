@@ -1,6 +1,12 @@
 //! Real data: published files that other people made, sealed with documents of ours and asked; the oracle knows the answers.
 //! The files are read from the folder that `OBSCURA_REAL_DATA` names and are never part of the project.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and say why they did not run")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests may panic and say why they did not run"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! Altered files: any flipped bit of what an installation keeps is found, and what was altered is never used.
 //! Each test changes one kind of file of a copied world; none changes the program's memory.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod database;
 

@@ -197,8 +197,7 @@ fn hostile_text_is_refused_quickly_on_any_stack() {
     );
     let product = format!(
         "SELECT SUM({}) FROM persons",
-        vec!["(CASE WHEN sex = 'f' THEN 1 ELSE 2 END + CASE WHEN sex = 'm' THEN 3 ELSE 4 END)"; 12]
-            .join(" * ")
+        ["(CASE WHEN sex = 'f' THEN 1 ELSE 2 END + CASE WHEN sex = 'm' THEN 3 ELSE 4 END)"; 12].join(" * ")
     );
     let xor = format!("SELECT 8{}", " XOR 2".repeat(4900));
     let tables = format!(
