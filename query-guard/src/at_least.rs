@@ -30,6 +30,9 @@ use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::function::StateFieldsArgs;
 use datafusion_expr::utils::AggregateOrderSensitivity;
 
+/// Name under which the aggregate appears in plans.
+pub const AT_LEAST_NAME: &str = "obscura_at_least_subjects";
+
 /// Makes the aggregate for one threshold; its argument is the subject's token (`Int64`, NULL is nobody).
 ///
 /// The result is TRUE from `subjects_min` distinct subjects on, FALSE below, never NULL.
@@ -47,7 +50,7 @@ struct AtLeastSubjects {
 
 impl AggregateUDFImpl for AtLeastSubjects {
     fn name(&self) -> &str {
-        "at_least_subjects"
+        AT_LEAST_NAME
     }
 
     fn signature(&self) -> &Signature {

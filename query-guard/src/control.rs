@@ -164,13 +164,9 @@ impl Stage {
             .map(|_| Group { classes: Vec::with_capacity(self.classes.len()) })
             .collect();
         for class in &self.classes {
-            let column = batch
-                .column_by_name(&class.cells)
-                .and_then(|column| column.as_binary_opt::<i32>())
-                .ok_or(ControlError::NotCells)?;
-            for (group, cell) in groups.iter_mut().zip(column) {
-                let statistics =
-                    decode(cell.ok_or(ControlError::NotCells)?).map_err(|_| ControlError::NotCells)?;
+            let column = batch.column_by_name(&class.cells).ok_or(ControlError::NotCells)?;
+            for (group, statistics) in groups.iter_mut().zip(statistics(column, class.subjects_min)) {
+                let statistics = statistics?;
                 if statistics.len() != self.atoms.len() {
                     return Err(ControlError::NotCells);
                 }
@@ -296,6 +292,28 @@ impl Stage {
 
     fn rounded_count(&self, value: i128) -> i128 {
         self.controls.rounding.map_or(value, |base| round_half_up(value, i128::from(base)))
+    }
+}
+
+/// What a class's fold came to, group by group: cells, or only whether there are enough subjects.
+fn statistics(
+    column: &ArrayRef,
+    subjects_min: u32,
+) -> Box<dyn Iterator<Item = Result<Vec<AtomStatistics>, ControlError>> + '_> {
+    if let Some(enough) = column.as_boolean_opt() {
+        return Box::new(enough.iter().map(move |enough| {
+            let contributors =
+                if enough.ok_or(ControlError::NotCells)? { u64::from(subjects_min) } else { 0 };
+            Ok(vec![AtomStatistics { contributors, ..AtomStatistics::default() }])
+        }));
+    }
+    match column.as_binary_opt::<i32>() {
+        Some(cells) => Box::new(
+            cells
+                .iter()
+                .map(|cell| decode(cell.ok_or(ControlError::NotCells)?).map_err(|_| ControlError::NotCells)),
+        ),
+        None => Box::new(std::iter::once(Err(ControlError::NotCells))),
     }
 }
 

@@ -8,6 +8,8 @@ use datafusion_expr::AggregateUDF;
 use datafusion_expr::ScalarUDF;
 use datafusion_expr::WindowUDF;
 
+use crate::mask::MASK_NAME;
+
 /// Scalar functions that may stand above a boundary; a few of them are generalisers below it (see `shape`).
 const SCALAR_NAMES: &[&str] = &[
     "abs",
@@ -91,6 +93,12 @@ const WINDOW_NAMES: &[&str] = &[
     "rank",
     "row_number",
 ];
+
+/// True for the scalar functions that may run at all: the second look asks it of every function of a physical plan.
+#[must_use]
+pub fn is_known_scalar(name: &str) -> bool {
+    SCALAR_NAMES.contains(&name) || name == MASK_NAME
+}
 
 /// The functions that exist for an analyst, by every name they answer to.
 #[derive(Debug)]

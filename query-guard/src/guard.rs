@@ -41,10 +41,10 @@ use crate::label::Labeller;
 use crate::label::Refused;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
-use crate::plan::Treatment;
 use crate::rewrite;
 use crate::statement::Statement;
 use crate::statement::too_large;
+use crate::treatment::treatments;
 
 /// Most joins of one statement.
 const JOINS_MAX: usize = 16;
@@ -152,7 +152,7 @@ impl<'a> Guard<'a> {
         }
         let post = pruned(post)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
-        let treatments = treatments(&post, &stages);
+        let treatments = treatments(&post, &stages, labeller.top_coded);
         let cost = match (stages.len(), scans.len()) {
             (0 | 1, 0 | 1) => Cost::S,
             (0..=2, 0..=3) => Cost::M,
@@ -303,28 +303,6 @@ fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId
         debug_assert!(walked.is_ok(), "the closure never fails");
     }
     scans
-}
-
-fn treatments(post: &LogicalPlan, stages: &[crate::plan::Stage]) -> Vec<Treatment> {
-    let mut controls: Vec<&'static str> = Vec::new();
-    if !stages.is_empty() {
-        controls.push("threshold");
-    }
-    if stages.iter().any(|stage| stage.controls.dominance.is_some()) {
-        controls.push("dominance");
-    }
-    if stages.iter().any(|stage| stage.controls.rounding.is_some()) {
-        controls.push("rounded");
-    }
-    post.schema()
-        .fields()
-        .iter()
-        .map(|field| Treatment {
-            column: field.name().clone(),
-            data_type: field.data_type().clone(),
-            controls: controls.clone(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -77,12 +77,14 @@ pub(crate) struct Labeller<'a> {
     constants: Constants,
     sql: &'a str,
     pub(crate) stages: Vec<Stage>,
+    /// Some count over a subject's own rows is cut off at its cap.
+    pub(crate) top_coded: bool,
     instances: usize,
 }
 
 impl<'a> Labeller<'a> {
     pub(crate) fn new(policy: &'a EffectivePolicy, constants: Constants, sql: &'a str) -> Self {
-        Labeller { policy, constants, sql, stages: Vec::new(), instances: 0 }
+        Labeller { policy, constants, sql, stages: Vec::new(), top_coded: false, instances: 0 }
     }
 
     /// The plan above all boundaries.

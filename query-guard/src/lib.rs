@@ -39,13 +39,16 @@ mod rewrite;
 mod row_filter;
 mod shape;
 pub mod statement;
+mod treatment;
 
+pub use at_least::AT_LEAST_NAME;
 pub use at_least::at_least_subjects;
 pub use catalog::ReleasedSource;
 pub use catalog::SealedSource;
 pub use catalog::sealed_type;
 pub use cell::CELL_FOLD_NAME;
 pub use cell::CellFold;
+pub use functions::is_known_scalar;
 pub use mask::MASK_NAME;
 pub use mask::Secrets;
 pub use mask::bind_secrets;

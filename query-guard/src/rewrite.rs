@@ -177,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn a_range_of_a_measure_becomes_half_open_and_ends_at_edges() {
+        assert_eq!(
+            rewrite("SELECT dept, COUNT(*) FROM persons WHERE salary BETWEEN 30000 AND 50000 GROUP BY dept")
+                .as_deref(),
+            Some(
+                "SELECT dept, COUNT(*) FROM persons WHERE (salary >= 40000 AND salary < 60000) GROUP BY dept"
+            )
+        );
+    }
+
+    #[test]
     fn a_condition_on_the_unit_key_is_left_out_and_the_rest_kept() {
         assert_eq!(
             rewrite(

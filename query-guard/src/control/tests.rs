@@ -88,6 +88,33 @@ fn the_threshold_holds_at_k_minus_one_k_and_k_plus_one() {
 }
 
 #[test]
+fn keys_alone_need_as_many_subjects_as_counts_do() {
+    let staff = people(&[("nine", 9), ("ten", 10), ("eleven", 11)]);
+    // Two visits each: rows are not subjects.
+    let visited: Vec<(i64, i128)> = (0..60).map(|row| (row % 30 + 1, 100)).collect();
+    let sql = "SELECT DISTINCT p.dept, p.zip FROM persons p JOIN visits v ON p.person_id = v.person_id";
+    let result = ask(sql, &world(&staff, &visited));
+    assert_eq!(result.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["eleven", "ten"]);
+}
+
+#[test]
+fn set_operations_match_missing_values_as_the_standard_says() {
+    let mut rows = world(&people(&[("tax", 30)]), &[]);
+    let known = persons(&people(&[("tax", 30)]));
+    let mut columns = known.columns().to_vec();
+    columns[1] = Arc::new((0..30).map(|row| (row < 10).then_some("tax")).collect::<StringArray>());
+    let fields: Vec<Field> =
+        known.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let missing = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    rows.insert("corpus.persons", vec![vec![missing]]);
+    let both = "SELECT person_id, dept FROM persons";
+    let common = ask(&format!("SELECT COUNT(*) FROM ({both} INTERSECT {both} WHERE sex = 'f')"), &rows);
+    assert_eq!(common.column(0).as_primitive::<Int64Type>().value(0), 15);
+    let rest = ask(&format!("SELECT COUNT(*) FROM ({both} EXCEPT {both} WHERE sex = 'f')"), &rows);
+    assert_eq!(rest.column(0).as_primitive::<Int64Type>().value(0), 15);
+}
+
+#[test]
 fn a_lower_grade_has_a_lower_threshold() {
     let rows = world(&people(&[("four", 4), ("five", 5)]), &[]);
     let result = ask("SELECT dept, COUNT(*) FROM persons GROUP BY dept", &rows);

@@ -21,6 +21,7 @@ use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
 
+use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
 use crate::atoms::Formula;
 use crate::atoms::Normaliser;
@@ -259,21 +260,17 @@ impl Labeller<'_> {
             } else {
                 Expr::Literal(ScalarValue::Int64(Some(0)), None)
             };
-            let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
-            let fold = Arc::new(AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone())));
-            folds.push(
-                Expr::AggregateFunction(AggregateFunction::new_udf(
-                    fold,
-                    args,
-                    false,
-                    None,
-                    Vec::new(),
-                    None,
-                ))
-                .alias(&cells),
-            );
             let subjects_min =
                 class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
+            // Keys alone need no more than the threshold, and need not remember every subject for it.
+            let (fold, args) = if columns.is_empty() && subjects == Subjects::Mapped {
+                (at_least_subjects(subjects_min), vec![subject])
+            } else {
+                let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+                (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone())), args)
+            };
+            let fold = AggregateFunction::new_udf(Arc::new(fold), args, false, None, Vec::new(), None);
+            folds.push(Expr::AggregateFunction(fold).alias(&cells));
             classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
         }
         let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();

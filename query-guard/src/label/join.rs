@@ -53,9 +53,10 @@ enum Keep {
 }
 
 /// A join's condition, taken apart: equated base columns (left, right) and the rest.
-#[derive(Default)]
 struct Condition {
     equated: Vec<(Column, Column)>,
+    /// Whether equated columns that are both NULL match (`IS NOT DISTINCT FROM`, INTERSECT, EXCEPT).
+    nulls: NullEquality,
     residual: Vec<Expr>,
 }
 
@@ -159,18 +160,18 @@ impl Labeller<'_> {
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
     fn condition(&mut self, left: &Block, right: &Block, join: &Join) -> Result<Condition, Refused> {
         let both = both_sides(left, right, join)?;
-        let mut conjuncts: Vec<Expr> = join
-            .on
-            .iter()
-            .map(|(a, b)| datafusion_expr::binary_expr(a.clone(), Operator::Eq, b.clone()))
-            .collect();
-        if let Some(filter) = &join.filter {
-            conjuncts.extend(split_conjunction(filter).into_iter().cloned());
-        }
-        let mut condition = Condition::default();
-        for conjunct in conjuncts {
+        let pairs = join.on.iter().map(|(a, b)| {
+            (datafusion_expr::binary_expr(a.clone(), Operator::Eq, b.clone()), join.null_equality)
+        });
+        let filters = join.filter.iter().flat_map(|filter| split_conjunction(filter));
+        let conjuncts = pairs.chain(filters.map(|expr| (expr.clone(), NullEquality::NullEqualsNothing)));
+        let mut condition =
+            Condition { equated: Vec::new(), nulls: join.null_equality, residual: Vec::new() };
+        for (conjunct, nulls) in conjuncts {
             let defined = self.define(&both, &conjunct)?;
-            match equation(&both.bases, &defined) {
+            // One join treats NULLs in one way: an equation of the other way stays a comparison.
+            let equation = equation(&both.bases, &defined).filter(|_| nulls == condition.nulls);
+            match equation {
                 Some((a, b)) if left.bases.contains_key(&a.name) && right.bases.contains_key(&b.name) => {
                     condition.equated.push((a, b))
                 }
@@ -178,6 +179,8 @@ impl Labeller<'_> {
                     condition.equated.push((b, a))
                 }
                 _ if is_true(&defined) => {}
+                // A pair of the join that is no pair of base columns would lose how it treats NULLs.
+                _ if nulls == NullEquality::NullEqualsNull => return Err(vec![join_refusal()]),
                 _ => condition.residual.push(defined),
             }
         }
@@ -243,7 +246,7 @@ impl Labeller<'_> {
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),
         );
         let mut plan = LogicalPlanBuilder::from(left.plan.clone())
-            .join_detailed(plan_right, keep.join_type(), keys, residual, NullEquality::NullEqualsNothing)
+            .join_detailed(plan_right, keep.join_type(), keys, residual, condition.nulls)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
         let mut outputs = left.outputs.clone();
@@ -290,7 +293,9 @@ impl Labeller<'_> {
         let semi = matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched);
         let released = one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }));
         // A semi join cannot multiply rows, so an open table needs no unique key for it.
-        let matches_once = one.unique.iter().any(|set| set.is_subset(&columns));
+        // A key is unique among its values; how many rows have none is not known.
+        let nulls_match = condition.nulls == NullEquality::NullEqualsNull && !released;
+        let matches_once = !nulls_match && one.unique.iter().any(|set| set.is_subset(&columns));
         if !matches_once && (columns.is_empty() || !semi || released) {
             let place = condition.equated.first().map(|(a, _)| a.clone());
             return Err(place.map_or_else(|| vec![join_refusal()], |column| self.not_joinable(&column)));
@@ -347,7 +352,7 @@ impl Labeller<'_> {
         if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) && released {
             return Err(vec![join_refusal()]);
         }
-        let plan = joined(many.plan, one.plan, join_type, &condition.equated, residual)?;
+        let plan = joined(many.plan, one.plan, join_type, &condition, residual)?;
         let classes = many.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let mut bases = many.bases;
         let mut outputs = many.outputs;
@@ -476,15 +481,15 @@ fn joined(
     left: LogicalPlan,
     right: LogicalPlan,
     join_type: JoinType,
-    equated: &[(Column, Column)],
+    condition: &Condition,
     residual: Option<Expr>,
 ) -> Result<LogicalPlan, Refused> {
-    let keys: (Vec<Column>, Vec<Column>) = equated.iter().cloned().unzip();
+    let keys: (Vec<Column>, Vec<Column>) = condition.equated.iter().cloned().unzip();
     let builder = LogicalPlanBuilder::from(left);
     let builder = if keys.0.is_empty() && residual.is_none() && join_type == JoinType::Inner {
         builder.cross_join(right)
     } else {
-        builder.join_detailed(right, join_type, keys, residual, NullEquality::NullEqualsNothing)
+        builder.join_detailed(right, join_type, keys, residual, condition.nulls)
     };
     builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
 }
@@ -520,8 +525,8 @@ fn is_true(expr: &Expr) -> bool {
 
 fn mirrored(condition: Condition) -> Condition {
     Condition {
-        equated: condition.equated.into_iter().map(|(a, b)| (b, a)).collect(),
-        residual: condition.residual,
+        equated: condition.equated.iter().map(|(a, b)| (b.clone(), a.clone())).collect(),
+        ..condition
     }
 }
 

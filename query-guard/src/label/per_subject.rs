@@ -109,7 +109,10 @@ impl Labeller<'_> {
             let name = format!("p{instance}_a{index}");
             let target = schema.field(keys.len() + index).data_type();
             match own_rows(&call, &mut shape, &block, target, cap, self.sql) {
-                Ok(own) => grouped.add(&name, own),
+                Ok(own) => {
+                    self.top_coded |= matches!(own.finish, Finish::Capped(_));
+                    grouped.add(&name, own);
+                }
                 Err(finding) => refused.push(finding),
             }
         }

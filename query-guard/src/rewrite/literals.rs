@@ -43,7 +43,10 @@ pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) 
         if changed || !within(sql, expr, finding) {
             return ControlFlow::<()>::Continue(());
         }
-        if let Expr::BinaryOp { left, op, .. } = expr {
+        if let Some(range) = half_open(expr) {
+            *expr = range;
+            changed = true;
+        } else if let Expr::BinaryOp { left, op, .. } = expr {
             let literal_first = matches!(**left, Expr::Value(_));
             let replaced = match op {
                 BinaryOperator::Gt if !literal_first => Some(BinaryOperator::GtEq),
@@ -60,6 +63,19 @@ pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) 
         ControlFlow::Continue(())
     });
     changed
+}
+
+/// `x BETWEEN a AND b` as `(x >= a AND x < b)`.
+fn half_open(expr: &Expr) -> Option<Expr> {
+    let Expr::Between { expr, negated: false, low, high } = expr else { return None };
+    let compare = |op: BinaryOperator, literal: &Expr| {
+        Box::new(Expr::BinaryOp { left: expr.clone(), op, right: Box::new(literal.clone()) })
+    };
+    Some(Expr::Nested(Box::new(Expr::BinaryOp {
+        left: compare(BinaryOperator::GtEq, low),
+        op: BinaryOperator::And,
+        right: compare(BinaryOperator::Lt, high),
+    })))
 }
 
 /// Calls `change` on the direct operands of every comparison that holds the finding's place, until one changes.

@@ -1,0 +1,236 @@
+//! How each output column was made: which controls the released values passed that it is computed from.
+//! It only describes, for the verdict and the release record; the controls themselves are in `control`.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use datafusion_common::tree_node::TreeNode as _;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Distinct;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+
+use crate::atoms::Formula;
+use crate::catalog::ReleasedSource;
+use crate::plan::Stage;
+use crate::plan::Treatment;
+
+/// One control, in the order in which they are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Control {
+    TopCoded,
+    Threshold,
+    Dominance,
+    Rounded,
+}
+
+impl Control {
+    fn name(self) -> &'static str {
+        match self {
+            Control::TopCoded => "top-coded",
+            Control::Threshold => "threshold",
+            Control::Dominance => "dominance",
+            Control::Rounded => "rounded",
+        }
+    }
+}
+
+type Controls = BTreeSet<Control>;
+
+/// The treatment of every output column; `top_coded` when a stage reads counts over subjects' own rows.
+pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) -> Vec<Treatment> {
+    let stages = stages.iter().map(|stage| (stage.name.as_str(), columns(stage, top_coded))).collect();
+    let outputs = Lineage { stages }.outputs(post);
+    post.schema()
+        .fields()
+        .iter()
+        .zip(outputs)
+        .map(|(field, controls)| Treatment {
+            column: field.name().clone(),
+            data_type: field.data_type().clone(),
+            controls: controls.into_iter().map(Control::name).collect(),
+        })
+        .collect()
+}
+
+/// Controls of each column of a stage's released table: its keys, then its values.
+fn columns(stage: &Stage, top_coded: bool) -> BTreeMap<String, Controls> {
+    let with = |more: &[(Control, bool)]| -> Controls {
+        let always = [(Control::Threshold, true), (Control::TopCoded, top_coded)];
+        always.iter().chain(more).filter(|(_, applies)| *applies).map(|(control, _)| *control).collect()
+    };
+    let dominance = (Control::Dominance, stage.controls.dominance.is_some());
+    let counts_rounded = (Control::Rounded, stage.controls.rounding.is_some());
+    let keys = stage.keys.iter().map(|key| (key.name.clone(), with(&[])));
+    let values = stage.columns.iter().map(|column| {
+        let controls = match &column.formula {
+            Formula::Subjects { .. } => with(&[counts_rounded]),
+            Formula::Count { .. } => with(&[counts_rounded, dominance]),
+            Formula::Sum { .. } | Formula::Mean { .. } => with(&[(Control::Rounded, true), dominance]),
+        };
+        (column.name.clone(), controls)
+    });
+    keys.chain(values).collect()
+}
+
+/// Follows columns through post-processing.
+struct Lineage<'a> {
+    stages: BTreeMap<&'a str, BTreeMap<String, Controls>>,
+}
+
+impl Lineage<'_> {
+    /// Controls behind each output column of a plan.
+    fn outputs(&self, plan: &LogicalPlan) -> Vec<Controls> {
+        let inputs = || plan.inputs().into_iter().map(|input| self.outputs(input));
+        let width = plan.schema().fields().len();
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                let stage = scan
+                    .source
+                    .downcast_ref::<ReleasedSource>()
+                    .and_then(|_| self.stages.get(scan.table_name.table()));
+                let known = |name: &String| stage.and_then(|columns| columns.get(name)).cloned();
+                scan.projected_schema.fields().iter().map(|f| known(f.name()).unwrap_or_default()).collect()
+            }
+            LogicalPlan::Projection(projection) => self.over(plan, &projection.expr),
+            LogicalPlan::Aggregate(aggregate) => {
+                let exprs: Vec<Expr> =
+                    aggregate.group_expr.iter().chain(&aggregate.aggr_expr).cloned().collect();
+                fitting(self.over(plan, &exprs), width)
+            }
+            LogicalPlan::Window(window) => {
+                let mut outputs: Vec<Controls> = inputs().flatten().collect();
+                outputs.extend(self.over(plan, &window.window_expr));
+                fitting(outputs, width)
+            }
+            LogicalPlan::Union(_) => inputs().fold(vec![Controls::new(); width], |mut all, branch| {
+                all.iter_mut().zip(branch).for_each(|(known, more)| known.extend(more));
+                all
+            }),
+            LogicalPlan::Filter(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Subquery(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Distinct(Distinct::All(_))
+            | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Values(_) => fitting(inputs().flatten().collect(), width),
+            // Whatever else there is: every column may come from any.
+            LogicalPlan::Distinct(Distinct::On(_))
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::RecursiveQuery(_)
+            | LogicalPlan::Extension(_)
+            | LogicalPlan::Statement(_)
+            | LogicalPlan::Explain(_)
+            | LogicalPlan::Analyze(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::Copy(_)
+            | LogicalPlan::DescribeTable(_) => {
+                let all: Controls = inputs().flatten().flatten().collect();
+                vec![all; width]
+            }
+        }
+    }
+
+    /// Controls behind each of a node's expressions.
+    fn over(&self, plan: &LogicalPlan, exprs: &[Expr]) -> Vec<Controls> {
+        let inputs: Vec<(&LogicalPlan, Vec<Controls>)> =
+            plan.inputs().into_iter().map(|input| (input, self.outputs(input))).collect();
+        exprs.iter().map(|expr| self.of(expr, &inputs)).collect()
+    }
+
+    fn of(&self, expr: &Expr, inputs: &[(&LogicalPlan, Vec<Controls>)]) -> Controls {
+        let mut controls = Controls::new();
+        let walked = expr.apply(|inner| {
+            match inner {
+                Expr::Column(column) => {
+                    for (input, outputs) in inputs {
+                        let index = input.schema().maybe_index_of_column(column);
+                        controls.extend(index.and_then(|index| outputs.get(index)).into_iter().flatten());
+                    }
+                }
+                Expr::ScalarSubquery(subquery) => {
+                    controls.extend(self.outputs(&subquery.subquery).into_iter().flatten());
+                }
+                // A count of released rows tells how many groups passed the threshold.
+                Expr::AggregateFunction(call) if call.params.args.iter().all(is_literal) => {
+                    controls.extend(
+                        inputs.iter().any(|(input, _)| reads_a_stage(input)).then_some(Control::Threshold),
+                    );
+                }
+                _ => {}
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        debug_assert!(walked.is_ok(), "the closure never fails");
+        controls
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(..))
+}
+
+fn reads_a_stage(plan: &LogicalPlan) -> bool {
+    let released = |plan: &LogicalPlan| match plan {
+        LogicalPlan::TableScan(scan) => scan.source.downcast_ref::<ReleasedSource>().is_some(),
+        _ => false,
+    };
+    released(plan) || plan.inputs().into_iter().any(reads_a_stage)
+}
+
+/// Semi joins and mark joins have other columns than their inputs: where widths differ, every column may come from any.
+fn fitting(outputs: Vec<Controls>, width: usize) -> Vec<Controls> {
+    if outputs.len() == width {
+        return outputs;
+    }
+    let all: Controls = outputs.into_iter().flatten().collect();
+    vec![all; width]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::admitted;
+
+    fn controls(sql: &str) -> Vec<Vec<&'static str>> {
+        admitted(sql).treatments().iter().map(|treatment| treatment.controls.clone()).collect()
+    }
+
+    #[test]
+    fn each_column_names_the_controls_that_it_passed() {
+        let sql = "SELECT dept, COUNT(*), COUNT(DISTINCT person_id), AVG(salary) FROM persons GROUP BY dept";
+        assert_eq!(
+            controls(sql),
+            [
+                vec!["threshold"],
+                vec!["threshold", "dominance", "rounded"],
+                vec!["threshold", "rounded"],
+                vec!["threshold", "dominance", "rounded"]
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_computed_names_the_controls_of_all_that_it_is_computed_from() {
+        let sql = "SELECT dept, n, RANK() OVER (ORDER BY n DESC) FROM (SELECT dept, COUNT(DISTINCT person_id) AS n FROM persons GROUP BY dept)";
+        let counted = vec!["threshold", "rounded"];
+        assert_eq!(controls(sql), [vec!["threshold"], counted.clone(), counted]);
+        let sql = "SELECT dept, AVG(salary) - (SELECT AVG(salary) FROM persons) AS over_mean FROM persons GROUP BY dept";
+        assert_eq!(controls(sql)[1], ["threshold", "dominance", "rounded"]);
+        assert_eq!(controls("SELECT COUNT(*) FROM (SELECT DISTINCT dept FROM persons)"), [["threshold"]]);
+    }
+
+    #[test]
+    fn counts_over_a_subjects_own_rows_are_cut_off() {
+        let sql = "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) GROUP BY n";
+        assert_eq!(controls(sql)[0], ["top-coded", "threshold"]);
+    }
+
+    #[test]
+    fn open_data_passes_no_control() {
+        assert_eq!(controls("SELECT zip, district FROM zones"), [[""; 0], [""; 0]]);
+    }
+}
