@@ -4,6 +4,7 @@
 //! The product is measured as a job runs: review, unwrapping keys, opening files, execution, release.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,7 +183,7 @@ impl Runner {
             seconds: JOB_SECONDS,
             partitions: self.threads,
         });
-        let job = EngineJob { plan: Arc::new(plan), tables, secrets: None };
+        let job = EngineJob { plan: Arc::new(plan), tables, open: BTreeSet::new(), secrets: None };
         let release = executor.run(job, &|_progress| {}).await.context("the job failed")?;
         Ok(Answer { batch: release.batch().clone(), elapsed: begun.elapsed() })
     }

@@ -89,7 +89,9 @@ pub fn run(
 }
 
 async fn command(mut session: Session<'_>, command: Command) -> Exit {
-    match dispatch(&mut session, command).await {
+    let ended = dispatch(&mut session, command).await;
+    session.close().await;
+    match ended {
         Ok(exit) => exit,
         // Whoever reads the data has had enough, as `head` does.
         Err(Ending::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,

@@ -5,6 +5,7 @@
 //! admits, the control step releases.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ mod resolve;
 pub mod sealed_table;
 mod session;
 
+use resolve::Reads;
 use resolve::Tables;
 
 /// What one job may use of the machine.
@@ -50,6 +52,8 @@ pub struct EngineJob {
     pub plan: Arc<GuardedPlan>,
     /// The sealed datasets of the plan, opened with the keys of its columns only.
     pub tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
+    /// Those of them that are open data by their manifests: what post-processing may read besides released tables.
+    pub open: BTreeSet<DatasetId>,
     /// Keyed functions that masks need.
     pub secrets: Option<Secrets>,
 }
@@ -152,17 +156,17 @@ async fn run_stages(
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<Release, EngineError> {
     let state = session::locked_down(limits)?;
-    let mut tables = Tables::new(job.tables);
+    let mut tables = Tables::new(job.tables, job.open);
     let all = job.plan.stages().len() + 1;
     for (index, stage) in job.plan.stages().iter().enumerate() {
         let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
-        let batches = run_plan(&state, tables.resolve(plan)?, Some(stage)).await?;
+        let batches = run_plan(&state, tables.resolve(plan, Reads::Individuals)?, Some(stage)).await?;
         let released = stage.release(Cells::new(batches)).map_err(control_error)?;
         tables.release(stage.name(), released.batch())?;
         progress(EngineProgress { done: index + 1, all });
     }
     let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;
-    let batches = run_plan(&state, tables.resolve(plan)?, None).await?;
+    let batches = run_plan(&state, tables.resolve(plan, Reads::OpenData)?, None).await?;
     let release = job.plan.conclude(&batches).map_err(control_error)?;
     progress(EngineProgress { done: all, all });
     Ok(release)

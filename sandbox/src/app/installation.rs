@@ -241,7 +241,7 @@ impl Installation {
     }
 
     /// Closes the database.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.catalog.close().await;
     }
 

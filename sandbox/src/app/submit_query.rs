@@ -4,6 +4,7 @@
 //! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use datafusion::catalog::TableProvider;
 use obscura_crypto::note::SignedNote;
 use obscura_policies::Text;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::PersonRole;
 use obscura_query_guard::control::Release;
 use obscura_query_guard::plan::GuardedPlan;
@@ -245,8 +247,9 @@ async fn run(
     let job = installation.jobs.run(decided.job, &text, &decided.receipt).await.during("run a job")?;
     let opened = open_tables(ground, installation, &plan);
     let executed = match opened {
-        Ok((tables, unwrapped)) => {
-            let engine_job = EngineJob { plan: Arc::clone(&plan), tables, secrets: Some(Arc::new(keys)) };
+        Ok(Opened { tables, open, unwrapped }) => {
+            let secrets = Some(Arc::new(keys) as _);
+            let engine_job = EngineJob { plan: Arc::clone(&plan), tables, open, secrets };
             let limits = installation.settings().limits;
             let executor = InProcess::new(EngineLimits {
                 memory_bytes: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
@@ -314,16 +317,17 @@ fn engine_failure(error: EngineError) -> Ended {
 }
 
 /// The sealed datasets that a plan reads.
-type Tables = BTreeMap<DatasetId, Arc<dyn TableProvider>>;
+struct Opened {
+    tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
+    /// Those of which every column read was sealed as open data.
+    open: BTreeSet<DatasetId>,
+    /// How many keys were unwrapped.
+    unwrapped: usize,
+}
 
 /// Opens the sealed datasets of a plan with the keys of its columns, and counts the keys.
-fn open_tables(
-    ground: &Ground,
-    installation: &Installation,
-    plan: &GuardedPlan,
-) -> Result<(Tables, usize), AppError> {
-    let mut tables: Tables = BTreeMap::new();
-    let mut unwrapped = 0;
+fn open_tables(ground: &Ground, installation: &Installation, plan: &GuardedPlan) -> Result<Opened, AppError> {
+    let mut opened = Opened { tables: BTreeMap::new(), open: BTreeSet::new(), unwrapped: 0 };
     for (dataset, columns) in plan.scans() {
         let version = ground
             .sealed
@@ -332,11 +336,18 @@ fn open_tables(
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let keys =
             version.unwrap_keys(installation.keys.as_ref(), &columns).map_err(|e| storage_failure(&e))?;
-        unwrapped += keys.count();
+        opened.unwrapped += keys.count();
         let table = SealedTable::open(version, &keys, &columns).map_err(|e| storage_failure(&e))?;
-        tables.insert(dataset.clone(), Arc::new(table));
+        opened.tables.insert(dataset.clone(), Arc::new(table));
+        let is_open = |name: &&str| {
+            let sealed = version.manifest().columns.iter().find(|column| column.name == **name);
+            sealed.is_some_and(|column| column.grade.parse() == Ok(Level(1)))
+        };
+        if columns.iter().all(is_open) {
+            opened.open.insert(dataset.clone());
+        }
     }
-    Ok((tables, unwrapped))
+    Ok(opened)
 }
 
 /// What is known when a result is about to leave.

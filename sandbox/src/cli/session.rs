@@ -37,6 +37,7 @@ pub(crate) struct Session<'a> {
     pub(crate) screen: Screen<'a>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    installation: Option<Arc<Installation>>,
 }
 
 /// A bad ending.
@@ -82,7 +83,8 @@ impl From<DocumentsRefused> for Ending {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(loaded: Loaded, screen: Screen<'a>) -> Self {
-        Self { loaded, screen, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        Self { loaded, screen, clock, random, installation: None }
     }
 
     /// Opens the installation and settles what a killed process left behind.
@@ -97,7 +99,21 @@ impl<'a> Session<'a> {
                 "之前有命令被中断，已依据审计日志完成善后。",
             )?;
         }
-        Ok(Arc::new(installation))
+        Ok(self.keep(installation))
+    }
+
+    /// Keeps an opened installation, so that the end of the command closes it.
+    pub(crate) fn keep(&mut self, installation: Installation) -> Arc<Installation> {
+        let installation = Arc::new(installation);
+        self.installation = Some(Arc::clone(&installation));
+        installation
+    }
+
+    /// Closes what was opened: when a command has ended, nothing of it still writes.
+    pub(crate) async fn close(&mut self) {
+        if let Some(installation) = self.installation.take() {
+            installation.close().await;
+        }
     }
 
     /// Opens the installation and recognises whom this command acts for.

@@ -1,13 +1,19 @@
 //! The second look: an independent pass over the physical plan, after the engine's own optimiser.
 //!
-//! It confirms that only known operators appear, that a stage ends in the guard's fold with every scan below it, and,
+//! It confirms that only known operators and functions appear, that a stage ends in the guard's fold with every scan below it, and,
 //! where the fold relies on clustered rows, that nothing between scan and fold moves rows between partitions.
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::TreeNode as _;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
+use obscura_query_guard::AT_LEAST_NAME;
 use obscura_query_guard::CELL_FOLD_NAME;
+use obscura_query_guard::is_known_scalar;
 use obscura_query_guard::plan::Stage;
 
 use crate::engine::EngineError;
@@ -69,6 +75,7 @@ const KEEPS_ROWS_TOGETHER: &[&str] =
 /// [`EngineError::Recheck`]: nothing may run.
 pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, stage: Option<&Stage>) -> Result<(), EngineError> {
     known_operators(plan)?;
+    known_functions(plan)?;
     let Some(stage) = stage else { return Ok(()) };
     let fold = topmost_fold(plan)?;
     if stage.needs_clustered_input() {
@@ -84,6 +91,22 @@ fn known_operators(plan: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {
         ));
     }
     plan.children().into_iter().try_for_each(known_operators)
+}
+
+/// Every scalar function is one that the guard knows; the engine's optimiser may have put in others.
+fn known_functions(plan: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {
+    let mut unknown = false;
+    let walked = plan.apply_expressions(&mut |root| {
+        root.apply(|expr: &Arc<dyn PhysicalExpr>| {
+            let function = expr.downcast_ref::<ScalarFunctionExpr>();
+            unknown |= function.is_some_and(|function| !is_known_scalar(function.fun().name()));
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    if unknown || walked.is_err() {
+        return Err(EngineError::Recheck("unknown function"));
+    }
+    plan.children().into_iter().try_for_each(known_functions)
 }
 
 /// The fold that a stage ends in: above it only projections and merges of partitions.
@@ -105,7 +128,8 @@ fn topmost_fold(plan: &Arc<dyn ExecutionPlan>) -> Result<&Arc<dyn ExecutionPlan>
 fn is_fold(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.downcast_ref::<AggregateExec>().is_some_and(|aggregate| {
         let calls = aggregate.aggr_expr();
-        !calls.is_empty() && calls.iter().all(|call| call.fun().name() == CELL_FOLD_NAME)
+        let folds = [CELL_FOLD_NAME, AT_LEAST_NAME];
+        !calls.is_empty() && calls.iter().all(|call| folds.contains(&call.fun().name()))
     })
 }
 

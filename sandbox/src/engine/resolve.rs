@@ -2,6 +2,7 @@
 //! A name that the guard did not put there does not resolve.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -20,15 +21,28 @@ use obscura_query_guard::SealedSource;
 use crate::engine::EngineError;
 use crate::engine::engine_error;
 
+/// What a plan may read besides released tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Rows of individuals: it is a stage, and ends in cells.
+    Individuals,
+    /// Open data only: its rows leave.
+    OpenData,
+}
+
 /// The tables of one job.
 pub(super) struct Tables {
     sealed: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
+    open: BTreeSet<DatasetId>,
     released: BTreeMap<String, Arc<dyn TableProvider>>,
 }
 
 impl Tables {
-    pub(super) fn new(sealed: BTreeMap<DatasetId, Arc<dyn TableProvider>>) -> Self {
-        Self { sealed, released: BTreeMap::new() }
+    pub(super) fn new(
+        sealed: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
+        open: BTreeSet<DatasetId>,
+    ) -> Self {
+        Self { sealed, open, released: BTreeMap::new() }
     }
 
     /// Makes a stage's released table known to later plans.
@@ -39,11 +53,24 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) fn resolve(&self, plan: LogicalPlan) -> Result<LogicalPlan, EngineError> {
+    /// Puts the real tables into a plan.
+    ///
+    /// # Errors
+    /// [`EngineError::Recheck`] when the plan reads what it may not: the guard never makes such a plan.
+    pub(super) fn resolve(&self, plan: LogicalPlan, reads: Reads) -> Result<LogicalPlan, EngineError> {
+        let mut forbidden = false;
         let resolved = plan.transform_down_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(scan) => self.table(&scan).map(Transformed::yes),
+            LogicalPlan::TableScan(scan) => {
+                let sealed = scan.source.downcast_ref::<SealedSource>();
+                let is_open = sealed.is_none_or(|source| self.open.contains(source.dataset()));
+                forbidden |= reads == Reads::OpenData && !is_open;
+                self.table(&scan).map(Transformed::yes)
+            }
             other => Ok(Transformed::no(other)),
         });
+        if forbidden {
+            return Err(EngineError::Recheck("individuals outside a stage"));
+        }
         resolved.map(|resolved| resolved.data).map_err(|error| engine_error(&error))
     }
 

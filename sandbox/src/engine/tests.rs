@@ -1,1 +1,219 @@
-//! Tests of the engine: what cannot be opened, and what the second look refuses.
+//! Tests of the engine: what it runs, what a guarded plan may not read, and what the second look refuses.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
+
+use arrow::array::ArrayRef;
+use arrow::array::AsArray as _;
+use arrow::array::Int64Array;
+use arrow::array::StringArray;
+use arrow::datatypes::Int64Type;
+use chrono::DateTime;
+use chrono::Utc;
+use datafusion::catalog::MemTable;
+use datafusion::common::ScalarValue;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::prelude::SessionConfig;
+use obscura_policies::day::Day;
+use obscura_policies::effective::Controls;
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::effective::EffectiveUnit;
+use obscura_policies::effective::Floor;
+use obscura_policies::vocabulary::DataType;
+use obscura_policies::vocabulary::Function;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Release as ReleaseForm;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::UnitKind;
+use obscura_policies::vocabulary::Use;
+use obscura_query_guard::guard::Decision;
+use obscura_query_guard::guard::Guard;
+
+use super::*;
+
+const DATASET: &str = "hz-health.visits";
+const COUNT: &str = "SELECT district, COUNT(*) AS n FROM hz_health.visits GROUP BY district";
+const LIMITS: EngineLimits = EngineLimits { memory_bytes: 64 << 20, seconds: 60, partitions: 4 };
+
+fn column(name: &str, data_type: DataType, role: Role, uses: &[Use]) -> EffectiveColumn {
+    EffectiveColumn {
+        name: name.to_owned(),
+        data_type,
+        role,
+        grade: Level(2),
+        grade_after: Level(2),
+        uses: uses.iter().copied().collect(),
+        mask: None,
+        range: None,
+        bins: None,
+        scale: 0,
+        coded: false,
+    }
+}
+
+/// Visits of residents, by district, in a file that is clustered by resident.
+fn policy() -> EffectivePolicy {
+    let id: DatasetId = DATASET.parse().unwrap();
+    let dataset = EffectiveDataset {
+        id: id.clone(),
+        membership: Level(2),
+        units: vec![EffectiveUnit {
+            kind: UnitKind("resident".to_owned()),
+            column: "person_id".to_owned(),
+            one_row_per_subject: false,
+            clustered: true,
+        }],
+        columns: vec![
+            column("person_id", DataType::Int, Role::UnitKey, &[Use::Join, Use::CountDistinct]),
+            column("district", DataType::Text, Role::Dimension, &[Use::Filter, Use::Group]),
+        ],
+        row_filters: Vec::new(),
+        release: ReleaseForm::Aggregates,
+        functions: BTreeSet::from([Function::Count, Function::CountDistinct]),
+        controls: Controls::default(),
+        join_with: BTreeSet::new(),
+        max_rows_per_subject: 20,
+        unique: BTreeSet::new(),
+    };
+    let controls = Controls { subjects_min: 5, rounding: Some(5), ..Controls::default() };
+    EffectivePolicy {
+        purpose: "tests".to_owned(),
+        datasets: BTreeMap::from([(id, dataset)]),
+        floors: BTreeMap::from([(Level(2), Floor { release: ReleaseForm::Aggregates, controls })]),
+        sources: Vec::new(),
+    }
+}
+
+fn admitted(sql: &str) -> GuardedPlan {
+    let policy = policy();
+    let guard = Guard::new(&policy, DateTime::<Utc>::UNIX_EPOCH, Day::from_epoch_days(20_000));
+    match guard.review(sql).decision {
+        Decision::Admitted(plan) => *plan,
+        Decision::Refused { findings, .. } => panic!("{sql}\nrefused: {findings:?}"),
+    }
+}
+
+/// Eight residents of Xihu and four of Shangcheng, two visits each, clustered.
+fn visits() -> Arc<dyn TableProvider> {
+    let persons = (0..24).map(|row| row / 2);
+    let districts = (0..24).map(|row| if row < 16 { "Xihu" } else { "Shangcheng" });
+    let columns: [(&str, ArrayRef); 2] = [
+        ("person_id", Arc::new(Int64Array::from_iter_values(persons))),
+        ("district", Arc::new(StringArray::from_iter_values(districts))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap())
+}
+
+fn tables() -> BTreeMap<DatasetId, Arc<dyn TableProvider>> {
+    BTreeMap::from([(DATASET.parse().unwrap(), visits())])
+}
+
+/// The stage of the count, with its real table.
+fn resolved() -> (GuardedPlan, LogicalPlan) {
+    let plan = admitted(COUNT);
+    let stage = plan.stages()[0].plan().clone();
+    let resolved = Tables::new(tables(), BTreeSet::new()).resolve(stage, Reads::Individuals).unwrap();
+    (plan, resolved)
+}
+
+/// What the second look says of a plan that a session makes.
+async fn second_look(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    stage: Option<&Stage>,
+) -> Result<(), EngineError> {
+    recheck::recheck(&state.create_physical_plan(plan).await.unwrap(), stage)
+}
+
+#[track_caller]
+fn refused(outcome: Result<(), EngineError>, because: &str) {
+    match outcome {
+        Err(EngineError::Recheck(reason)) => assert_eq!(reason, because),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_admitted_query_runs_to_its_protected_release() {
+    let plan = Arc::new(admitted(COUNT));
+    let job = EngineJob { plan, tables: tables(), open: BTreeSet::new(), secrets: None };
+    let release = InProcess::new(LIMITS).run(job, &|_progress| {}).await.unwrap();
+    let batch = release.batch();
+    assert_eq!(batch.num_rows(), 1, "four subjects are below five");
+    assert_eq!(batch.column(0).as_string::<i32>().value(0), "Xihu");
+    assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 15, "16 rounded to 5");
+}
+
+#[tokio::test]
+async fn individuals_are_read_in_stages_only() {
+    let plan = admitted(COUNT);
+    let stage = plan.stages()[0].plan().clone();
+    let none_open = Tables::new(tables(), BTreeSet::new());
+    let outcome = none_open.resolve(stage.clone(), Reads::OpenData).map(drop);
+    refused(outcome, "individuals outside a stage");
+    let open = Tables::new(tables(), BTreeSet::from([DATASET.parse().unwrap()]));
+    open.resolve(stage, Reads::OpenData).unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_the_job_did_not_open_does_not_resolve() {
+    let plan = admitted(COUNT);
+    let nothing = Tables::new(BTreeMap::new(), BTreeSet::new());
+    assert!(nothing.resolve(plan.stages()[0].plan().clone(), Reads::Individuals).is_err());
+}
+
+#[tokio::test]
+async fn the_locked_down_session_keeps_rows_where_they_are() {
+    let (plan, resolved) = resolved();
+    assert!(plan.stages()[0].needs_clustered_input());
+    let state = session::locked_down(LIMITS).unwrap();
+    second_look(&state, &resolved, Some(&plan.stages()[0])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_moves_rows_below_the_fold_is_found() {
+    let (plan, resolved) = resolved();
+    let mut config = SessionConfig::new().with_target_partitions(4).with_batch_size(4);
+    config.options_mut().optimizer.enable_round_robin_repartition = true;
+    let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
+    let rows = LogicalPlanBuilder::from(resolved);
+    refused(second_look(&state, &rows.build().unwrap(), Some(&plan.stages()[0])).await, "clustering");
+}
+
+#[tokio::test]
+async fn a_stage_that_does_not_end_in_cells_is_found() {
+    let (plan, resolved) = resolved();
+    let state = session::locked_down(LIMITS).unwrap();
+    let rows = resolved.inputs()[0].clone();
+    refused(second_look(&state, &rows, Some(&plan.stages()[0])).await, "stage without fold");
+}
+
+#[tokio::test]
+async fn operators_and_functions_off_the_list_are_found() {
+    let (_, resolved) = resolved();
+    let state = session::locked_down(LIMITS).unwrap();
+    let analysed = LogicalPlanBuilder::from(resolved.clone()).explain(false, true).unwrap().build().unwrap();
+    refused(second_look(&state, &analysed, None).await, "AnalyzeExec");
+    let random = Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction {
+        func: datafusion::functions::math::random(),
+        args: Vec::new(),
+    });
+    let half = Expr::Literal(ScalarValue::Float64(Some(0.5)), None);
+    let sampled = LogicalPlanBuilder::from(resolved.inputs()[0].clone()).filter(random.lt(half)).unwrap();
+    refused(second_look(&state, &sampled.build().unwrap(), None).await, "unknown function");
+}
+
+#[tokio::test]
+async fn a_job_ends_at_its_memory() {
+    let run = |limits: EngineLimits| async move {
+        let plan = Arc::new(admitted(COUNT));
+        let job = EngineJob { plan, tables: tables(), open: BTreeSet::new(), secrets: None };
+        InProcess::new(limits).run(job, &|_progress| {}).await
+    };
+    let memory = run(EngineLimits { memory_bytes: 1, ..LIMITS }).await;
+    assert!(matches!(memory, Err(EngineError::OutOfMemory)), "{memory:?}");
+}

@@ -102,7 +102,7 @@ async fn found(session: &mut Session<'_>, dir: &Path) -> Result<(Arc<Installatio
     let operator = OPERATOR.parse().map_err(|_| broken("the operator has no name"))?;
     let request = Init { operator, token_file: token_file(dir, OPERATOR), door: Door::Demo };
     let made = init(settings, Arc::clone(&session.clock), Arc::clone(&session.random), request).await?;
-    Ok((Arc::new(made.installation), made.operator))
+    Ok((session.keep(made.installation), made.operator))
 }
 
 /// Everybody who acts, each recognised by a token of their own.

@@ -39,8 +39,9 @@ pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> R
         Init { operator: args.operator, token_file: args.token_file.clone(), door: Door::CommandLine };
     let (clock, random) = (Arc::clone(&session.clock), Arc::clone(&session.random));
     let made = init_installation(session.loaded.settings.clone(), clock, random, request).await?;
-    let root = made.installation.layout().root().display().to_string();
-    let audit_key = made.installation.layout().audit_key().display().to_string();
+    let installation = session.keep(made.installation);
+    let root = installation.layout().root().display().to_string();
+    let audit_key = installation.layout().audit_key().display().to_string();
     let token_file = args.token_file.display().to_string();
     let screen = &mut session.screen;
     screen.say(&format!("An installation stands in {root}."), &format!("已在 {root} 建立安装。"))?;
