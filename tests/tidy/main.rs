@@ -9,6 +9,7 @@
     reason = "tests may panic"
 )]
 
+mod corpora;
 mod dependencies;
 mod documents;
 mod invariants;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
 use anyhow::bail;
 
 use super::Controls;
@@ -28,8 +29,10 @@ type Valued<'a> = (Atom, &'a dyn Fn(&Record<'_>) -> Option<i128>);
 /// All of them, by the name that a corpus file uses.
 const ANSWERS: &[(&str, Answer)] = &[
     ("age_groups", age_groups),
+    ("cost_of_frequent_visitors", cost_of_frequent_visitors),
     ("cost_per_person", cost_per_person),
     ("mean_of_totals", mean_of_totals),
+    ("people_above_the_mean", people_above_the_mean),
     ("persons_by_visits", persons_by_visits),
     ("persons_with_a_visit_on_day_2", persons_with_a_visit_on_day_2),
     ("persons_without_a_visit_on_day_3", persons_without_a_visit_on_day_3),
@@ -253,6 +256,28 @@ fn salary_over_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     let groups = counts(&records, by_dept, &[(atom, &salary)]);
     let over = |group: &Group| arithmetic(&released(group, 0), &all, |mean, all| mean - all);
     Ok(Table { rows: groups.iter().map(|group| vec![group.keys[0].clone(), over(group)]).collect() })
+}
+
+/// How many earn more than the released mean of all.
+fn people_above_the_mean(fixture: &Fixture) -> anyhow::Result<Table> {
+    let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
+    let mut records = fixture.persons.records();
+    let mean = counts(&records, |_| None, &[(Atom::Mean { range: range("salary")? }, &salary)]);
+    let mean = number(&released(&mean[0], 0)).context("the mean of all is released")?;
+    records.retain(|record| salary(record).is_some_and(|salary| amount::to_f64(salary) > mean));
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
+}
+
+/// What a visit costs, over the people with three visits and more.
+fn cost_of_frequent_visitors(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
+    for record in fixture.visits.records() {
+        *visits.entry(record["person_id"]).or_default() += 1;
+    }
+    let mut records = fixture.visits.records();
+    records.retain(|record| visits[record["person_id"]] >= 3);
+    let cost = |record: &Record<'_>| amount::parse(record["cost"]).ok();
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Mean { range: range("cost")? }, &cost)])))
 }
 
 /// Two ungrouped counts, one under the other.

@@ -27,7 +27,7 @@ pub struct Description {
     #[serde(default)]
     pub rows: String,
     /// Group keys: a column, `band age 10`, `prefix zip 2`, `year hire`, `quarter hire`, `month hire`,
-    /// `year_of hire`.
+    /// `year_of hire`, `dow hire` (0 is Sunday).
     #[serde(default)]
     pub keys: Vec<String>,
     /// Cells: `rows`, `subjects`, `sum salary`, `mean salary`, each perhaps with ` where CONDITION`.
@@ -179,9 +179,19 @@ pub(super) fn key_value(key: &str, record: &Record<'_>) -> anyhow::Result<String
             let month: u8 = date[5..7].parse()?;
             format!("{}-{:02}-01", &date[..4], (month - 1) / 3 * 3 + 1)
         }
+        ["dow", column] => day_of_week(value(column)?)?.to_string(),
         ["year_of", column] => value(column)?[..4].to_owned(),
         _ => bail!("`{key}` is no key of this language"),
     })
+}
+
+/// The day of the week of an ISO date, 0 for Sunday (Sakamoto's method).
+fn day_of_week(date: &str) -> anyhow::Result<i64> {
+    let (year, month, day): (i64, usize, i64) =
+        (date[..4].parse()?, date[5..7].parse()?, date[8..10].parse()?);
+    let shifts = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
+    let year = if month < 3 { year - 1 } else { year };
+    Ok((year + year / 4 - year / 100 + year / 400 + shifts[month - 1] + day) % 7)
 }
 
 #[derive(Debug)]
@@ -290,6 +300,13 @@ mod tests {
     fn a_person_of_a_hundred_years_has_no_band() {
         let table = answer("from = 'persons'\nkeys = ['band age 10']\ncells = ['rows']");
         assert_eq!(table.rows.len(), 8);
+    }
+
+    #[test]
+    fn days_of_the_week_are_those_of_the_calendar() {
+        assert_eq!(day_of_week("2026-11-21").unwrap(), 6);
+        assert_eq!(day_of_week("2000-01-01").unwrap(), 6);
+        assert_eq!(day_of_week("1969-07-20").unwrap(), 0);
     }
 
     #[test]

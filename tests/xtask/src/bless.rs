@@ -10,12 +10,7 @@ use crate::test;
 use crate::workspace;
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let (package, name) = workspace::PRODUCT;
-    let built = workspace::cargo()?
-        .args(["build", "--locked", "--package", package, "--bin", name])
-        .status()
-        .context("cannot start cargo")?;
-    anyhow::ensure!(built.success(), "the product does not build; the compiler's messages stand above");
+    workspace::build_product()?;
     let finished = test::test_runner()?
         .args(arguments)
         .env("INSTA_UPDATE", "always")

@@ -6,26 +6,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use anyhow::bail;
 
 use crate::step;
 use crate::workspace;
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let (package, name) = workspace::PRODUCT;
-    let binary = workspace::binary(name)?;
+    let binary = workspace::binary(workspace::PRODUCT)?;
     if !binary.exists() {
         eprintln!("Building Obscura for the first time. The query engine is most of it:");
         eprintln!("up to 25 minutes on 2 cores, a minute after a change in one crate.");
     }
     let started = Instant::now();
-    let built = workspace::cargo()?
-        .args(["build", "--locked", "--package", package, "--bin", name])
-        .status()
-        .context("cannot start cargo")?;
-    if !built.success() {
-        bail!("the product does not build; the compiler's messages stand above");
-    }
+    workspace::build_product()?;
     eprintln!("Built in {}.", step::duration(started.elapsed()));
 
     let finished = Command::new(&binary)

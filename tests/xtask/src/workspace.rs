@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-/// Name of the product's binary and of the package that holds it.
-pub(crate) const PRODUCT: (&str, &str) = ("obscura-sandbox", "obscura");
+/// Name of the product's binary.
+pub(crate) const PRODUCT: &str = "obscura";
 
 /// The folder that holds the root manifest.
 pub(crate) fn root() -> anyhow::Result<PathBuf> {
@@ -35,4 +35,16 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     command.current_dir(root()?);
     command.env("CARGO_TARGET_DIR", target()?);
     Ok(command)
+}
+
+/// Builds the product's binary. Selecting the suites' package with it gives both the same features of what they
+/// share, so that the query engine is compiled once, not once for the product and once for the tests.
+pub(crate) fn build_product() -> anyhow::Result<()> {
+    let built = cargo()?
+        .args(["build", "--locked", "--package", "obscura-sandbox", "--package", "obscura-tests"])
+        .args(["--bin", PRODUCT])
+        .status()
+        .context("cannot start cargo")?;
+    anyhow::ensure!(built.success(), "the product does not build; the compiler's messages stand above");
+    Ok(())
 }
