@@ -51,6 +51,8 @@ pub(crate) struct Class {
     pub(crate) column: String,
     /// The block's rows stand clustered by this column, at whole-file level.
     pub(crate) clustered: bool,
+    /// Every subject has at most one row in the block.
+    pub(crate) one_row: bool,
     /// Some rows may have no subject of this class; they feed no aggregate.
     pub(crate) optional: bool,
 }

@@ -37,7 +37,7 @@ pub(crate) use fold::LARGEST_KEPT;
 pub(crate) use fold::decode;
 
 use columns::CellColumns;
-use fold::Fold;
+use fold::Folds;
 
 /// Name under which the fold appears in plans.
 pub const CELL_FOLD_NAME: &str = "obscura_cell_fold";
@@ -58,12 +58,31 @@ pub(crate) enum Subjects {
 pub struct CellFold {
     subjects: Subjects,
     atoms: Vec<AtomSpec>,
+    /// Contributors beyond which nobody is told apart any more; every subject is, where it is `None`.
+    enough: Option<u64>,
     signature: Signature,
 }
 
 impl CellFold {
-    pub(crate) fn new(subjects: Subjects, atoms: Vec<AtomSpec>) -> Self {
-        CellFold { subjects, atoms, signature: Signature::variadic_any(Volatility::Immutable) }
+    fn groups(&self) -> CellGroups {
+        CellGroups {
+            columns: CellColumns::new(self.subjects, &self.atoms),
+            folds: Folds::new(self.subjects, self.atoms.len(), self.enough),
+            subjects: self.subjects,
+            width: self.atoms.len(),
+            enough: self.enough,
+        }
+    }
+
+    /// Folds these atoms. With `enough`, the number of contributors and the largest contributions are exact only until
+    /// every atom of a group has so many contributors; totals always are.
+    ///
+    /// Where a subject's rows may come in any order it can only be told early to contribute if no later row can take its
+    /// contribution back to zero: `enough` is left out of account for measures that may be of either sign.
+    pub(crate) fn new(subjects: Subjects, atoms: Vec<AtomSpec>, enough: Option<u64>) -> Self {
+        let is_final = subjects != Subjects::Mapped || atoms.iter().all(AtomSpec::keeps_its_sign);
+        let enough = enough.filter(|_| is_final);
+        CellFold { subjects, atoms, enough, signature: Signature::variadic_any(Volatility::Immutable) }
     }
 
     /// True when the fold relies on every subject's rows standing together: the engine must then check the physical plan.
@@ -95,10 +114,9 @@ impl AggregateUDFImpl for CellFold {
     }
 
     fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(CellAccumulator {
-            columns: CellColumns::new(self.subjects, &self.atoms),
-            fold: Fold::new(self.subjects, self.atoms.len()),
-        }))
+        let mut groups = self.groups();
+        groups.folds.grow(1);
+        Ok(Box::new(CellAccumulator { groups }))
     }
 
     fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
@@ -106,20 +124,13 @@ impl AggregateUDFImpl for CellFold {
     }
 
     fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(CellGroups {
-            columns: CellColumns::new(self.subjects, &self.atoms),
-            subjects: self.subjects,
-            width: self.atoms.len(),
-            folds: Vec::new(),
-            bytes: 0,
-        }))
+        Ok(Box::new(self.groups()))
     }
 }
 
-/// The fold over all rows at once (no GROUP BY).
+/// The fold over all rows at once (no GROUP BY): the fold of one group.
 struct CellAccumulator {
-    columns: CellColumns,
-    fold: Fold,
+    groups: CellGroups,
 }
 
 impl std::fmt::Debug for CellAccumulator {
@@ -130,55 +141,47 @@ impl std::fmt::Debug for CellAccumulator {
 
 impl Accumulator for CellAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let batch = self.columns.read(values)?;
-        for row in 0..batch.rows() {
-            self.fold.add(batch.subject(row), &batch, row);
-        }
+        let batch = self.groups.columns.read(values)?;
+        self.groups.folds.add(&batch, |_row| Some(0));
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Binary(Some(self.fold.finish())))
+        Ok(ScalarValue::Binary(Some(self.groups.folds.finish(0))))
     }
 
     fn size(&self) -> usize {
-        self.fold.bytes()
+        self.groups.folds.bytes()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Binary(Some(self.fold.state()))])
+        Ok(vec![ScalarValue::Binary(Some(self.groups.folds.state(0)))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        for state in states_of(states)?.iter().flatten() {
-            self.fold.merge(state)?;
-        }
-        Ok(())
+        states_of(states)?.iter().flatten().try_for_each(|state| self.groups.folds.merge(0, state))
     }
 }
 
 /// The fold per group.
 struct CellGroups {
     columns: CellColumns,
+    folds: Folds,
     subjects: Subjects,
     width: usize,
-    folds: Vec<Fold>,
-    /// Memory held by the folds, kept up to date as they grow.
-    bytes: usize,
+    enough: Option<u64>,
 }
 
 impl CellGroups {
-    fn grow(&mut self, total_num_groups: usize) {
-        let (subjects, width) = (self.subjects, self.width);
-        let before = self.folds.len();
-        self.folds.resize_with(total_num_groups.max(before), || Fold::new(subjects, width));
-        self.bytes += self.folds.iter().skip(before).map(Fold::bytes).sum::<usize>();
-    }
-
-    fn emit(&mut self, emit_to: EmitTo, finish: impl Fn(&mut Fold) -> Vec<u8>) -> ArrayRef {
-        let mut folds = emit_to.take_needed(&mut self.folds);
-        self.bytes = self.folds.iter().map(Fold::bytes).sum();
-        Arc::new(BinaryArray::from_iter_values(folds.iter_mut().map(finish)))
+    fn emit(&mut self, emit_to: EmitTo, finish: impl Fn(&mut Folds, usize) -> Vec<u8>) -> ArrayRef {
+        let groups = match emit_to {
+            EmitTo::All => self.folds.groups(),
+            EmitTo::First(groups) => groups,
+        };
+        let cells = (0..groups).map(|group| finish(&mut self.folds, group));
+        let cells: ArrayRef = Arc::new(BinaryArray::from_iter_values(cells));
+        self.folds.forget_first(groups);
+        cells
     }
 }
 
@@ -190,25 +193,21 @@ impl GroupsAccumulator for CellGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        self.folds.grow(total_num_groups);
         let batch = self.columns.read(values)?;
-        for (row, group) in group_indices.iter().enumerate() {
-            if opt_filter.is_some_and(|filter| !(filter.is_valid_and_true(row))) {
-                continue;
-            }
-            if let Some(fold) = self.folds.get_mut(*group) {
-                self.bytes += fold.add(batch.subject(row), &batch, row);
-            }
-        }
+        self.folds.add(&batch, |row| {
+            let counts = opt_filter.is_none_or(|filter| filter.is_valid_and_true(row));
+            group_indices.get(row).copied().filter(|_| counts)
+        });
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        Ok(self.emit(emit_to, Fold::finish))
+        Ok(self.emit(emit_to, Folds::finish))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        Ok(vec![self.emit(emit_to, Fold::state)])
+        Ok(vec![self.emit(emit_to, Folds::state)])
     }
 
     fn merge_batch(
@@ -217,10 +216,10 @@ impl GroupsAccumulator for CellGroups {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.grow(total_num_groups);
+        self.folds.grow(total_num_groups);
         for (state, group) in states_of(values)?.iter().zip(group_indices) {
-            if let (Some(state), Some(fold)) = (state, self.folds.get_mut(*group)) {
-                self.bytes += fold.merge(state)?;
+            if let Some(state) = state {
+                self.folds.merge(*group, state)?;
             }
         }
         Ok(())
@@ -233,18 +232,17 @@ impl GroupsAccumulator for CellGroups {
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let batch = self.columns.read(values)?;
-        let states = (0..batch.rows()).map(|row| {
-            let mut fold = Fold::new(self.subjects, self.width);
-            if opt_filter.is_none_or(|filter| filter.is_valid_and_true(row)) {
-                fold.add(batch.subject(row), &batch, row);
-            }
-            fold.state()
+        let mut folds = Folds::new(self.subjects, self.width, self.enough);
+        folds.grow(batch.rows());
+        folds.add(&batch, |row| {
+            Some(row).filter(|row| opt_filter.is_none_or(|filter| filter.is_valid_and_true(*row)))
         });
+        let states = (0..batch.rows()).map(|row| folds.state(row));
         Ok(vec![Arc::new(BinaryArray::from_iter_values(states))])
     }
 
     fn size(&self) -> usize {
-        self.bytes
+        self.folds.bytes()
     }
 }
 

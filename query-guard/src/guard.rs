@@ -189,7 +189,46 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
             .at(find_word(sql, &function))
             .with("function", function);
     }
-    Finding::new(Code::QueryNotUnderstood)
+    let finding = Finding::new(Code::QueryNotUnderstood).at(diagnosed_place(sql, error));
+    if let Some(column) = ambiguous_column(error) {
+        return finding.at(find_word(sql, &column)).with("column", column).help(
+            "several tables have a column of this name: put the table's name before it",
+            "多个表都有该名称的字段：请在字段前加上表名",
+        );
+    }
+    // The engine has no kind for this mistake, the most common one; its text is read and never shown.
+    if error.to_string().contains("in GROUP BY or an aggregate") {
+        return finding.help(
+            "every column of SELECT, HAVING and ORDER BY stands in GROUP BY or inside an aggregate",
+            "SELECT、HAVING 与 ORDER BY 中的每个字段须出现在 GROUP BY 中，或位于聚合函数之内",
+        );
+    }
+    finding
+}
+
+/// Where the engine says that planning failed.
+fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
+    match error {
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let place = diagnostic.span.and_then(|span| SqlSpan::locate(sql, span));
+            place.or_else(|| diagnosed_place(sql, inner))
+        }
+        DataFusionError::Context(_, inner) => diagnosed_place(sql, inner),
+        DataFusionError::Collection(errors) => errors.iter().find_map(|error| diagnosed_place(sql, error)),
+        _ => None,
+    }
+}
+
+fn ambiguous_column(error: &DataFusionError) -> Option<String> {
+    match error {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
+            _ => None,
+        },
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => ambiguous_column(inner),
+        DataFusionError::Collection(errors) => errors.iter().find_map(ambiguous_column),
+        _ => None,
+    }
 }
 
 fn missing_column(error: &DataFusionError) -> Option<String> {

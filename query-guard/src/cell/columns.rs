@@ -31,6 +31,18 @@ pub(crate) enum AtomSpec {
     Product(MeasureSpec, MeasureSpec),
 }
 
+impl AtomSpec {
+    /// True when no row's contribution can cancel another's.
+    pub(super) fn keeps_its_sign(&self) -> bool {
+        let keeps = |spec: &MeasureSpec| spec.low >= 0 || spec.high <= 0;
+        match self {
+            AtomSpec::Rows { .. } => true,
+            AtomSpec::Measure(spec) => keeps(spec),
+            AtomSpec::Product(left, right) => keeps(left) && keeps(right),
+        }
+    }
+}
+
 /// Fixed-point reading of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MeasureSpec {
@@ -62,7 +74,7 @@ enum AtomValues {
     One,
     /// Rows that are TRUE contribute one.
     Truths(BooleanBuffer),
-    /// Contributions whose declared range fits 64 bits: nearly all.
+    /// Contributions so small that no batch of them adds up beyond 64 bits: nearly all.
     Narrow(Vec<i64>),
     /// Contributions of wider ranges.
     Wide(Vec<i128>),
@@ -101,10 +113,19 @@ impl CellColumns {
     }
 }
 
-/// Whether every product of values in these ranges fits 64 bits.
+/// Most rows of a batch that is added up in 64 bits.
+const NARROW_ROWS_MAX: usize = 1 << 20;
+/// Largest contribution of such a batch.
+const NARROW_MAX: u128 = (1 << 63) / (1 << 20) - 1;
+
+/// Largest contribution that a measure may make.
+fn size(spec: MeasureSpec) -> u128 {
+    spec.low.unsigned_abs().max(spec.high.unsigned_abs())
+}
+
+/// Whether no product of values in these ranges is too large.
 fn is_narrow_product(left: MeasureSpec, right: MeasureSpec) -> bool {
-    let size = |spec: MeasureSpec| spec.low.unsigned_abs().max(spec.high.unsigned_abs());
-    size(left).checked_mul(size(right)).is_some_and(|size| i64::try_from(size).is_ok())
+    size(left).checked_mul(size(right)).is_some_and(|size| size <= NARROW_MAX)
 }
 
 /// Products row by row. A missing factor was read as zero, and so the product contributes nothing.
@@ -143,14 +164,100 @@ impl CellBatch {
         }
     }
 
-    pub(super) fn add_to(&self, run: &mut [i128], row: usize) {
-        for (sum, values) in run.iter_mut().zip(&self.values) {
-            *sum = sum.saturating_add(match values {
-                AtomValues::One => 1,
-                AtomValues::Truths(truths) => i128::from(row < truths.len() && truths.value(row)),
-                AtomValues::Narrow(values) => values.get(row).copied().map_or(0, i128::from),
-                AtomValues::Wide(values) => values.get(row).copied().unwrap_or_default(),
-            });
+    /// Adds every atom up by group; rows whose group does not exist are left out.
+    pub(super) fn add_to(&self, group_of_row: &[usize], totals: &mut [Vec<i128>]) {
+        for (values, totals) in self.values.iter().zip(totals) {
+            values.add_to(group_of_row, totals);
+        }
+    }
+
+    /// Adds every atom up by slot; rows whose slot does not exist are left out.
+    pub(super) fn sums(&self, slot_of_row: &[usize], slots: usize) -> SlotSums {
+        SlotSums { atoms: self.values.iter().map(|values| values.sums(slot_of_row, slots)).collect() }
+    }
+}
+
+/// Sums of one batch by atom and slot.
+pub(super) struct SlotSums {
+    atoms: Vec<AtomSums>,
+}
+
+enum AtomSums {
+    Narrow(Vec<i64>),
+    Wide(Vec<i128>),
+}
+
+impl SlotSums {
+    /// Writes the sums of one slot, atom by atom.
+    pub(super) fn take_run(&self, slot: usize, run: &mut [i128]) {
+        for (sum, atom) in run.iter_mut().zip(&self.atoms) {
+            *sum = match atom {
+                AtomSums::Narrow(sums) => sums.get(slot).copied().map_or(0, i128::from),
+                AtomSums::Wide(sums) => sums.get(slot).copied().unwrap_or_default(),
+            };
+        }
+    }
+}
+
+impl AtomValues {
+    fn add_to(&self, group_of_row: &[usize], totals: &mut [i128]) {
+        let mut add = |group: &usize, value: i128| {
+            if let Some(total) = totals.get_mut(*group) {
+                *total = total.saturating_add(value);
+            }
+        };
+        match self {
+            AtomValues::One => group_of_row.iter().for_each(|group| add(group, 1)),
+            AtomValues::Truths(truths) => {
+                group_of_row.iter().zip(truths).for_each(|(group, truth)| add(group, i128::from(truth)));
+            }
+            AtomValues::Narrow(values) => {
+                group_of_row.iter().zip(values).for_each(|(group, value)| add(group, i128::from(*value)));
+            }
+            AtomValues::Wide(values) => {
+                group_of_row.iter().zip(values).for_each(|(group, value)| add(group, *value));
+            }
+        }
+    }
+
+    fn sums(&self, slot_of_row: &[usize], slots: usize) -> AtomSums {
+        match self {
+            AtomValues::One => {
+                let mut sums = vec![0_i64; slots];
+                for slot in slot_of_row {
+                    if let Some(sum) = sums.get_mut(*slot) {
+                        *sum += 1;
+                    }
+                }
+                AtomSums::Narrow(sums)
+            }
+            AtomValues::Truths(truths) => {
+                let mut sums = vec![0_i64; slots];
+                for (slot, truth) in slot_of_row.iter().zip(truths) {
+                    if let Some(sum) = sums.get_mut(*slot) {
+                        *sum += i64::from(truth);
+                    }
+                }
+                AtomSums::Narrow(sums)
+            }
+            AtomValues::Narrow(values) => {
+                let mut sums = vec![0_i64; slots];
+                for (slot, value) in slot_of_row.iter().zip(values) {
+                    if let Some(sum) = sums.get_mut(*slot) {
+                        *sum = sum.saturating_add(*value);
+                    }
+                }
+                AtomSums::Narrow(sums)
+            }
+            AtomValues::Wide(values) => {
+                let mut sums = vec![0_i128; slots];
+                for (slot, value) in slot_of_row.iter().zip(values) {
+                    if let Some(sum) = sums.get_mut(*slot) {
+                        *sum = sum.saturating_add(*value);
+                    }
+                }
+                AtomSums::Wide(sums)
+            }
         }
     }
 }
@@ -199,8 +306,9 @@ fn units<T: ArrowPrimitiveType>(
     spec: MeasureSpec,
     read: impl Fn(T::Native) -> Option<i128>,
 ) -> AtomValues {
+    let is_narrow = size(spec) <= NARROW_MAX && array.len() <= NARROW_ROWS_MAX;
     match (i64::try_from(spec.low), i64::try_from(spec.high)) {
-        (Ok(low), Ok(high)) => AtomValues::Narrow(contributions(array, |value| {
+        (Ok(low), Ok(high)) if is_narrow => AtomValues::Narrow(contributions(array, |value| {
             read(value).map_or(0, |value| match i64::try_from(value) {
                 Ok(value) => value.clamp(low, high),
                 Err(_) if value < 0 => low,
@@ -276,7 +384,8 @@ mod tests {
         (0..batch.rows())
             .map(|row| {
                 let mut run = [0];
-                batch.add_to(&mut run, row);
+                let slots: Vec<usize> = (0..batch.rows()).collect();
+                batch.sums(&slots, batch.rows()).take_run(row, &mut run);
                 run[0]
             })
             .collect()

@@ -15,13 +15,13 @@ const SPEC: MeasureSpec = MeasureSpec { scale: 0, low: -1000, high: 1000 };
 
 fn groups(subjects: Subjects) -> CellGroups {
     let atoms = vec![AtomSpec::Rows { conditional: false }, AtomSpec::Measure(SPEC)];
-    CellGroups {
-        columns: CellColumns::new(subjects, &atoms),
-        subjects,
-        width: 2,
-        folds: Vec::new(),
-        bytes: 0,
-    }
+    CellFold::new(subjects, atoms, None).groups()
+}
+
+/// As [`groups`], told that so many contributors are enough.
+fn bounded(subjects: Subjects, enough: u64, low: i128) -> CellGroups {
+    let atoms = vec![AtomSpec::Rows { conditional: false }, AtomSpec::Measure(MeasureSpec { low, ..SPEC })];
+    CellFold::new(subjects, atoms, Some(enough)).groups()
 }
 
 fn arrays(rows: &[(usize, i64, i64)]) -> (Vec<ArrayRef>, Vec<usize>) {
@@ -66,6 +66,17 @@ fn check(array: &ArrayRef, rows: &[(usize, i64, i64)]) {
     }
 }
 
+/// Totals are exact, and so is whether there are enough contributors.
+fn check_bounded(array: &ArrayRef, rows: &[(usize, i64, i64)], enough: u64) {
+    let cells = array.as_any().downcast_ref::<BinaryArray>().unwrap();
+    for (group, cell) in cells.iter().enumerate() {
+        let told = |atoms: &[AtomStatistics]| -> Vec<(i128, bool)> {
+            atoms.iter().map(|atom| (atom.total, atom.contributors >= enough)).collect()
+        };
+        assert_eq!(told(&decode(cell.unwrap()).unwrap()), told(&expected(rows, group)), "group {group}");
+    }
+}
+
 fn rows() -> impl Strategy<Value = Vec<(usize, i64, i64)>> {
     prop::collection::vec((0..3_usize, 0..6_i64, -3..4_i64), 1..60)
 }
@@ -97,6 +108,36 @@ proptest! {
             merged.merge_batch(&partial.state(EmitTo::All).unwrap(), &[0, 1, 2], 3).unwrap();
         }
         check(&merged.evaluate(EmitTo::All).unwrap(), &rows);
+    }
+
+    #[test]
+    fn a_bounded_fold_tells_totals_and_enough_contributors_exactly(
+        rows in rows(),
+        first in 0..60_usize,
+        second in 0..60_usize,
+        enough in 1..7_u64,
+        clustered in any::<bool>(),
+        of_one_sign in any::<bool>(),
+    ) {
+        let mut rows = rows;
+        let low = if of_one_sign { 0 } else { SPEC.low };
+        rows.iter_mut().for_each(|row| row.2 = row.2.max(i64::try_from(low).unwrap()));
+        let subjects = if clustered { Subjects::Clustered } else { Subjects::Mapped };
+        if clustered {
+            rows.sort_by_key(|row| row.1);
+        }
+        let cuts = (first.min(second).min(rows.len()), first.max(second).min(rows.len()));
+        let mut merged = bounded(subjects, enough, low);
+        for part in [&rows[..cuts.0], &rows[cuts.0..]] {
+            let mut partial = bounded(subjects, enough, low);
+            // Two batches each, so that groups close in the first and go on in the second.
+            for batch in part.chunks(cuts.1.max(1)) {
+                let (values, indices) = arrays(batch);
+                partial.update_batch(&values, &indices, None, 3).unwrap();
+            }
+            merged.merge_batch(&partial.state(EmitTo::All).unwrap(), &[0, 1, 2], 3).unwrap();
+        }
+        check_bounded(&merged.evaluate(EmitTo::All).unwrap(), &rows, enough);
     }
 
     #[test]
@@ -148,6 +189,19 @@ fn memory_stays_constant_over_clustered_subjects() {
         sizes.push(fold.size());
     }
     assert_eq!(sizes[0], sizes[2]);
+}
+
+#[test]
+fn a_bounded_fold_forgets_subjects_once_there_are_enough() {
+    let mut fold = bounded(Subjects::Mapped, 10, 0);
+    let mut sizes = Vec::new();
+    for start in [0, 10_000, 20_000] {
+        let rows: Vec<(usize, i64, i64)> = (start..start + 10_000).map(|subject| (0, subject, 1)).collect();
+        let (values, indices) = arrays(&rows);
+        fold.update_batch(&values, &indices, None, 1).unwrap();
+        sizes.push(fold.folds.unsealed_subjects());
+    }
+    assert_eq!(sizes, [0, 0, 0]);
 }
 
 #[test]

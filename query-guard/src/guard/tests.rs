@@ -174,6 +174,24 @@ fn keys_alone_are_folded_without_remembering_every_subject() {
 }
 
 #[test]
+fn a_query_that_is_not_understood_says_what_would_be() {
+    let help = |sql: &str| match crate::fixture::review(sql).decision {
+        crate::guard::Decision::Refused { findings, .. } => {
+            assert!(findings[0].span.is_some(), "{sql} has no place");
+            (findings[0].code, findings[0].help.clone().map(|help| help.en).unwrap_or_default())
+        }
+        crate::guard::Decision::Admitted(_) => panic!("admitted: {sql}"),
+    };
+    let (code, ungrouped) = help("SELECT dept, sex, COUNT(*) FROM persons GROUP BY dept");
+    assert_eq!(code, Code::QueryNotUnderstood);
+    assert!(ungrouped.contains("stands in GROUP BY"), "{ungrouped}");
+    let joined = "FROM persons p JOIN visits v ON p.person_id = v.person_id";
+    let (code, ambiguous) = help(&format!("SELECT COUNT(DISTINCT person_id) {joined}"));
+    assert_eq!(code, Code::QueryNotUnderstood);
+    assert!(ambiguous.contains("put the table's name before it"), "{ambiguous}");
+}
+
+#[test]
 fn hidden_and_nonexistent_columns_are_refused_alike() {
     let hidden = crate::fixture::review("SELECT name FROM persons");
     let nowhere = crate::fixture::review("SELECT nome FROM persons");

@@ -241,6 +241,9 @@ impl Labeller<'_> {
         let mut folds = Vec::with_capacity(block.classes.len());
         let mut classes = Vec::with_capacity(block.classes.len());
         let single = block.classes.len() == 1;
+        // Nobody asks how many subjects there are beyond the threshold, nor how large the largest are.
+        let threshold_only = controls.dominance.is_none()
+            && !columns.iter().any(|column| matches!(column.formula, Formula::Subjects { .. }));
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for (index, class) in block.classes.iter().enumerate() {
             if class.optional {
@@ -248,17 +251,17 @@ impl Labeller<'_> {
                     .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
                     .map_err(not_understood)?;
             }
-            let clustered = single && class.clustered;
-            let subjects = match (&class.kind, clustered) {
-                (None, _) => Subjects::EachRow,
-                (Some(_), true) => Subjects::Clustered,
-                (Some(_), false) => Subjects::Mapped,
+            let clustered = single && class.clustered && !class.one_row;
+            let subjects = match (class.one_row, clustered) {
+                (true, _) => Subjects::EachRow,
+                (false, true) => Subjects::Clustered,
+                (false, false) => Subjects::Mapped,
             };
             let cells = format!("c{index}");
-            let subject = if class.kind.is_some() {
-                base_column(&class.column)
-            } else {
+            let subject = if subjects == Subjects::EachRow {
                 Expr::Literal(ScalarValue::Int64(Some(0)), None)
+            } else {
+                base_column(&class.column)
             };
             let subjects_min =
                 class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
@@ -267,7 +270,8 @@ impl Labeller<'_> {
                 (at_least_subjects(subjects_min), vec![subject])
             } else {
                 let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
-                (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone())), args)
+                let enough = threshold_only.then_some(u64::from(subjects_min));
+                (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
             };
             let fold = AggregateFunction::new_udf(Arc::new(fold), args, false, None, Vec::new(), None);
             folds.push(Expr::AggregateFunction(fold).alias(&cells));

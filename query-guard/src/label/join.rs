@@ -252,6 +252,8 @@ impl Labeller<'_> {
         let mut outputs = left.outputs.clone();
         for class in &mut classes {
             class.clustered = false;
+            // A semi or anti join keeps or drops rows; any other meets rows of the other side.
+            class.one_row &= !survives;
         }
         if survives {
             for (kept, replaced) in &merged {
@@ -267,7 +269,7 @@ impl Labeller<'_> {
                 .classes
                 .iter()
                 .filter(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
-            classes.extend(others.cloned().map(|class| Class { clustered: false, ..class }));
+            classes.extend(others.cloned().map(|class| Class { clustered: false, one_row: false, ..class }));
             bases.extend(right.bases.clone());
             outputs.extend(right.outputs.iter().cloned());
             mark_optional(&mut bases, &mut classes, &left, &right, keep);

@@ -72,7 +72,9 @@ impl Labeller<'_> {
             let name = format!("p{instance}__unit{index}");
             let base = block.bases.get(&class.column).ok_or_else(internal)?;
             grouped.keep(&name, base_column(&class.column), unit_base(base, &name));
-            classes.push(Class { column: name, clustered: false, ..class.clone() });
+            // Grouped by nothing but its own key a subject has one row; a second class or key would split it.
+            let one_row = keys.len() == 1 && block.classes.len() == 1;
+            classes.push(Class { column: name, clustered: false, one_row, ..class.clone() });
         }
         let mut refused = Vec::new();
         for (index, key) in keys.iter().enumerate() {

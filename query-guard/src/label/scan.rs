@@ -152,6 +152,7 @@ fn hidden_units(
             kind: None,
             column: format!("s{instance}__row"),
             clustered: false,
+            one_row: true,
             optional: false,
         }];
     }
@@ -181,6 +182,7 @@ fn hidden_units(
             kind: Some(unit.kind.clone()),
             column: name,
             clustered: unit.clustered && index == 0,
+            one_row: unit.one_row_per_subject,
             optional: false,
         });
     }

@@ -97,7 +97,13 @@ impl Labeller<'_> {
         let classes = units
             .into_iter()
             .zip(&hidden)
-            .map(|(kind, column)| Class { kind, column: column.clone(), clustered: false, optional: false })
+            .map(|(kind, column)| Class {
+                kind,
+                column: column.clone(),
+                clustered: false,
+                one_row: false,
+                optional: false,
+            })
             .collect();
         let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_understood)?);
         let outputs = names.iter().map(|name| base_column(name)).collect();
