@@ -28,6 +28,8 @@ use crate::shape::bare_column;
 use crate::shape::first_span;
 use crate::shape::strip_casts;
 
+/// Largest factor and largest end of an interval: far beyond them numbers become infinite, and then nothing at all.
+const NUMBER_MAX: f64 = 1e24;
 /// Most terms of one argument once products are multiplied out.
 const TERMS_MAX: usize = 64;
 
@@ -163,6 +165,9 @@ impl<'a> Normaliser<'a> {
     fn count(&mut self, args: &[Expr], filter: Option<Expr>) -> Result<Formula, Finding> {
         self.functions.push(Function::Count);
         let mut condition = filter;
+        let present = args.iter().filter_map(|arg| bare_column(&self.block.bases, arg)).collect::<Vec<_>>();
+        self.counts_once(present.iter().filter_map(|column| self.block.base(column)))
+            .map_err(|finding| finding.at(args.iter().find_map(|arg| first_span(self.sql, arg))))?;
         for arg in args {
             let present = self.presence(arg)?;
             condition = conjunction(condition, present);
@@ -208,15 +213,42 @@ impl<'a> Normaliser<'a> {
         Ok(Formula::Subjects { atom: self.atom(Quantity::Rows, condition), class })
     }
 
+    /// Rows are counted where each stands for one row of its source, or where a column that is present marks those.
+    fn counts_once<'b>(&self, mut marks: impl Iterator<Item = &'b Base>) -> Result<(), Finding> {
+        let once = self.block.rows.copied_by.is_empty() || marks.any(Base::marks_rows);
+        if once { Ok(()) } else { Err(repeated_rows(None)) }
+    }
+
+    /// Refuses a linear expression whose numbers run away, or that counts rows which a join repeats.
+    fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Finding> {
+        let numbers = linear.terms.iter().map(|(factor, ..)| *factor).chain([linear.low, linear.high]);
+        if !numbers.map(f64::abs).all(|number| number <= NUMBER_MAX) {
+            return Err(self.not_decomposable(arg));
+        }
+        let counted = counted || linear.terms.iter().any(|(_, quantity, _)| *quantity == Quantity::Rows);
+        if !counted {
+            return Ok(());
+        }
+        let measures = linear.terms.iter().flat_map(|(_, quantity, _)| match quantity {
+            Quantity::Rows => Vec::new(),
+            Quantity::Measure(name) => vec![name],
+            Quantity::Product(left, right) => vec![left, right],
+        });
+        self.counts_once(measures.filter_map(|name| self.block.bases.get(name)))
+            .map_err(|finding| finding.at(first_span(self.sql, arg)))
+    }
+
     fn sum(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
         self.functions.push(Function::Sum);
         let linear = self.linear(arg)?;
+        self.terms_count_once(arg, &linear, false)?;
         Ok(Formula::Sum { terms: self.terms(linear.terms, filter.as_ref()) })
     }
 
     fn mean(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
         self.functions.push(Function::Avg);
         let linear = self.linear(arg)?;
+        self.terms_count_once(arg, &linear, true)?;
         let present = linear.present.into_iter().fold(filter.clone(), |all, one| conjunction(all, Some(one)));
         let terms = self.terms(linear.terms, filter.as_ref());
         Ok(Formula::Mean {
@@ -258,6 +290,14 @@ impl<'a> Normaliser<'a> {
         )]
         match arg {
             Expr::Alias(alias) => self.presence(&alias.expr),
+            Expr::ScalarFunction(call) if call.name() == "coalesce" => {
+                let mut any: Option<Expr> = None;
+                for value in &call.args {
+                    let Some(present) = self.presence(value)? else { return Ok(None) };
+                    any = Some(any.map_or(present.clone(), |any| any.or(present)));
+                }
+                Ok(any)
+            }
             Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.presence(&cast.expr),
             Expr::Case(case) => {
                 let mut rest: Option<Expr> = None;
@@ -332,7 +372,8 @@ impl<'a> Normaliser<'a> {
             Expr::Case(case) => self.case(expr, case),
             Expr::ScalarFunction(call) if call.name() == "coalesce" => match call.args.as_slice() {
                 [value, fallback] => {
-                    let missing = Expr::IsNull(Box::new(value.clone()));
+                    let bare = strip_casts(&self.block.bases, value).clone();
+                    let missing = Expr::IsNull(Box::new(bare));
                     let branches = vec![(Box::new(missing), Box::new(fallback.clone()))];
                     self.case(expr, &Case::new(None, branches, Some(Box::new(value.clone()))))
                 }
@@ -371,6 +412,16 @@ impl<'a> Normaliser<'a> {
                 "该字段没有声明取值范围，无法保护其合计值",
             ));
         };
+        // An open table's numbers are anybody's to choose from: added up they weigh groups against each other.
+        if base.open {
+            return Err(self.not_decomposable(expr).help(
+                "numbers of an open table are not added up over individuals: group by the column instead",
+                "不能对个体累加开放表中的数值：请改为按该字段分组",
+            ));
+        }
+        if !base.copied_by.is_empty() {
+            return Err(repeated_rows(first_span(self.sql, expr)));
+        }
         self.shape.grade = self.shape.grade.max(base.grade);
         let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
         Ok(Linear {
@@ -394,7 +445,11 @@ impl<'a> Normaliser<'a> {
             Operator::Multiply => {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
-                multiply(left, right).ok_or_else(|| refused(self))
+                let product = multiply(left, right).ok_or_else(|| refused(self))?;
+                if product.terms.iter().any(|(_, quantity, _)| self.is_weighted(quantity)) {
+                    return Err(refused(self));
+                }
+                Ok(product)
             }
             Operator::Divide => {
                 let divisor = self
@@ -448,6 +503,17 @@ impl<'a> Normaliser<'a> {
         Ok(Linear { terms, present, low, high })
     }
 
+    /// A product with something counted or added up per subject: its conditions are the analyst's, and so the weights.
+    fn is_weighted(&self, quantity: &Quantity) -> bool {
+        let own = |name: &String| {
+            self.block
+                .bases
+                .get(name)
+                .is_none_or(|base| matches!(base.kind, BaseKind::SubjectCount | BaseKind::SubjectMeasure))
+        };
+        matches!(quantity, Quantity::Product(left, right) if own(left) || own(right))
+    }
+
     fn is_integer(&self, expr: &Expr) -> bool {
         #[expect(
             clippy::wildcard_enum_match_arm,
@@ -496,6 +562,14 @@ impl<'a> Normaliser<'a> {
             .with("column", base.name.clone())
             .with("use", wanted.to_string())
     }
+}
+
+/// Rows that a join or union may repeat are not added up.
+pub(crate) fn repeated_rows(span: Option<crate::finding::SqlSpan>) -> Finding {
+    Finding::new(Code::AggregateNotDecomposable).at(span).help(
+        "a join or union repeats these rows, so that some subjects would count more than others: aggregate each dataset per subject first, or use COUNT(DISTINCT unit key)",
+        "关联或合并会使这些行重复，部分主体将被多次计入：请先按主体分别汇总各数据集，或使用 COUNT(DISTINCT 主体标识)",
+    )
 }
 
 fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {

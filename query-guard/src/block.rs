@@ -40,6 +40,36 @@ pub(crate) struct Block {
     pub(crate) taint: Taint,
     /// Sets of base columns whose values are unique over the block's rows (open tables and released results only).
     pub(crate) unique: BTreeSet<BTreeSet<String>>,
+    /// Which rows of their sources the block's rows stand for.
+    pub(crate) rows: Rows,
+}
+
+/// Which rows of their sources a block's rows stand for.
+///
+/// Whoever can make one row count several times can weigh chosen subjects against the others: thresholds and dominance
+/// then see a large sum, and the difference to the plain sum shows the few (`x UNION ALL x WHERE ...`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// Joins and unions that may have made several rows of one, by number; no row is counted then.
+    pub(crate) copied_by: BTreeSet<usize>,
+    /// Literals that a column of the block's only scan was restricted to: two such blocks may share no row.
+    pub(crate) pins: Option<Pins>,
+}
+
+/// Columns of one scan and the literals that every row's value is among.
+pub(crate) type Pins = BTreeMap<String, BTreeSet<String>>;
+
+impl Rows {
+    /// Rows of one scan, each once.
+    pub(crate) fn scanned() -> Self {
+        Rows { copied_by: BTreeSet::new(), pins: Some(Pins::new()) }
+    }
+
+    /// True when two blocks over the same dataset have no row of it in common.
+    pub(crate) fn is_disjoint(&self, other: &Rows) -> bool {
+        let (Some(pins), Some(others)) = (&self.pins, &other.pins) else { return false };
+        pins.iter().any(|(column, values)| others.get(column).is_some_and(|other| values.is_disjoint(other)))
+    }
 }
 
 /// One class of subjects carried by a block: all instances equated on the same unit.
@@ -127,6 +157,12 @@ pub(crate) struct Base {
     pub(crate) open: bool,
     /// Comes from the side of an outer join that may be missing.
     pub(crate) optional: bool,
+    /// The outer join that may have left it missing.
+    pub(crate) missing_by: Option<usize>,
+    /// Joins and unions that may repeat its values for one row of its source: what is repeated is not added up.
+    pub(crate) copied_by: BTreeSet<usize>,
+    /// Hidden columns of the classes whose row it stands in: only columns of the same subjects are compared.
+    pub(crate) owners: BTreeSet<String>,
     /// Physical type.
     pub(crate) data_type: ArrowType,
     /// Mask already applied at the scan.
@@ -144,6 +180,11 @@ pub(crate) struct Base {
 impl Base {
     pub(crate) fn allows(&self, wanted: Use) -> bool {
         self.uses.contains(&wanted)
+    }
+
+    /// Where it is present it marks rows of its own source, each once.
+    pub(crate) fn marks_rows(&self) -> bool {
+        self.copied_by.is_empty() && !self.owners.is_empty()
     }
 
     /// A quantity whose single values are protected by bins.

@@ -260,7 +260,8 @@ impl Stage {
                     let total = to_f64(self.atom_value(group, *atom)?, self.atoms.get(*atom)?.scale);
                     mean += factor * three_significant_digits(total / rows);
                 }
-                Some(Number::Real(significant(mean).clamp(*low, *high)))
+                // `clamp` panics where the ends are not in order; the guard admits no such interval.
+                Some(Number::Real(significant(mean).max(*low).min(*high)))
             }
         }
     }
@@ -284,7 +285,9 @@ impl Stage {
         if spec.counts {
             return Number::Whole(self.rounded_count(value));
         }
-        match rounding_units(spec) {
+        // A sum of small whole numbers is as telling as a count.
+        let least = self.controls.rounding.filter(|_| spec.scale == 0).map(i128::from);
+        match rounding_units(spec).max(least) {
             Some(base) => Number::Scaled(round_half_up(value, base), spec.scale),
             None => Number::Scaled(value, spec.scale),
         }

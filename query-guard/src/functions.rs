@@ -33,7 +33,6 @@ const SCALAR_NAMES: &[&str] = &[
     "now",
     "nullif",
     "power",
-    "replace",
     "right",
     "round",
     "rtrim",

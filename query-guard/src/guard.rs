@@ -9,8 +9,12 @@ use chrono::Utc;
 use datafusion_common::DataFusionError;
 use datafusion_common::SchemaError;
 use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::TreeNode as _;
 use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
+use datafusion_expr::Operator;
 use datafusion_optimizer::Analyzer;
 use datafusion_optimizer::Optimizer;
 use datafusion_optimizer::OptimizerContext;
@@ -44,6 +48,7 @@ use crate::plan::GuardedPlan;
 use crate::rewrite;
 use crate::statement::Statement;
 use crate::statement::too_large;
+use crate::total::total;
 use crate::treatment::treatments;
 
 /// Most joins of one statement.
@@ -52,6 +57,8 @@ const JOINS_MAX: usize = 16;
 const PLAN_NODES_MAX: usize = 400;
 /// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
+/// Most times that texts may grow by being joined.
+const TEXT_GROWTH_MAX: usize = 4096;
 /// Most output columns.
 const OUTPUT_COLUMNS_MAX: usize = 64;
 
@@ -150,7 +157,7 @@ impl<'a> Guard<'a> {
         for stage in &mut stages {
             stage.plan = pruned(stage.plan.clone())?;
         }
-        let post = pruned(post)?;
+        let post = total(pruned(post)?)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, labeller.top_coded);
         let cost = match (stages.len(), scans.len()) {
@@ -189,6 +196,7 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
             .at(find_word(sql, &function))
             .with("function", function);
     }
+    // The engine has no kinds for the commonest mistakes; its text is read and never shown.
     let finding = Finding::new(Code::QueryNotUnderstood).at(diagnosed_place(sql, error));
     if let Some(column) = ambiguous_column(error) {
         return finding.at(find_word(sql, &column)).with("column", column).help(
@@ -196,7 +204,12 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
             "多个表都有该名称的字段：请在字段前加上表名",
         );
     }
-    // The engine has no kind for this mistake, the most common one; its text is read and never shown.
+    if error.to_string().contains("unique expression names") {
+        return finding.help(
+            "two output columns are the same: give one of them another name with AS",
+            "有两个输出字段相同：请用 AS 为其中一个另取名称",
+        );
+    }
     if error.to_string().contains("in GROUP BY or an aggregate") {
         return finding.help(
             "every column of SELECT, HAVING and ORDER BY stands in GROUP BY or inside an aggregate",
@@ -316,6 +329,19 @@ fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
             format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
         )]);
     }
+    if text_growth(plan) > TEXT_GROWTH_MAX {
+        return Err(vec![too_large(
+            "concatenations",
+            format!("texts grow at most {TEXT_GROWTH_MAX} times"),
+            format!("文本拼接最多使长度增至 {TEXT_GROWTH_MAX} 倍"),
+        )]);
+    }
+    if plan.schema().fields().iter().any(|field| field.data_type().is_nested()) {
+        return Err(vec![Finding::new(Code::QueryNotUnderstood).help(
+            "output columns hold single values, not lists or structures",
+            "输出字段须为单个值，不能为列表或结构",
+        )]);
+    }
     if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
         return Err(vec![too_large(
             "output columns",
@@ -324,6 +350,33 @@ fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
         )]);
     }
     Ok(())
+}
+
+/// By how much a plan's texts can grow: what is joined to itself at every step doubles at every step.
+fn text_growth(plan: &LogicalPlan) -> usize {
+    let mut growth = 1_usize;
+    let walked = plan.apply_with_subqueries(|node| {
+        let factors = node.expressions().iter().map(expression_growth).max();
+        growth = growth.saturating_mul(factors.unwrap_or(1));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    growth
+}
+
+fn expression_growth(expr: &Expr) -> usize {
+    let mut growth = 1_usize;
+    let walked = expr.apply(|inner| {
+        let factor = match inner {
+            Expr::ScalarFunction(call) if call.name() == "concat" => call.args.len().max(1),
+            Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => 2,
+            _ => 1,
+        };
+        growth = growth.saturating_mul(factor);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    growth
 }
 
 /// The sealed columns that plans read, by dataset.

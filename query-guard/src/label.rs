@@ -7,14 +7,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion_common::DataFusionError;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::BinaryExpr;
 use datafusion_expr::Distinct;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Operator;
 use datafusion_expr::Subquery;
 use obscura_policies::effective::EffectivePolicy;
 
@@ -138,9 +141,17 @@ impl<'a> Labeller<'a> {
                 Relation::Open(input) => self.project_open(plan, &projection.expr, input),
             },
             LogicalPlan::Filter(filter) => match self.label(&filter.input)? {
-                Relation::Block(block) => {
+                Relation::Block(block) if block.is_individual() => {
                     let condition = self.define(&block, &filter.predicate)?;
                     self.restrict(*block, &condition).map(|block| Relation::Block(Box::new(block)))
+                }
+                // An open table is filtered in any way; only under the shape rule may it still meet individuals.
+                Relation::Block(block) => {
+                    let condition = self.define(&block, &filter.predicate)?;
+                    match self.restrict((*block).clone(), &condition) {
+                        Ok(block) => Ok(Relation::Block(Box::new(block))),
+                        Err(_) => self.rebuild_over(plan, vec![Relation::Block(block)]),
+                    }
                 }
                 // A filtered released table would pick out groups by any rule at all: it no longer joins individuals.
                 Relation::Open(input) => self.rebuild(plan, vec![input]).map(Relation::Open),
@@ -263,6 +274,9 @@ impl<'a> Labeller<'a> {
         block.taint.grade = block.taint.grade.max(shape.grade);
         block.taint.comparisons += shape.comparisons;
         block.taint.literals += shape.literals;
+        for condition in &accepted {
+            note_rows(&mut block, condition);
+        }
         if let Some(condition) = accepted.into_iter().reduce(Expr::and) {
             block.plan = LogicalPlanBuilder::from(block.plan)
                 .filter(condition)
@@ -442,6 +456,52 @@ impl<'a> Labeller<'a> {
             "aggregate first (GROUP BY), then sort, limit or rank the released rows",
             "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
         )]
+    }
+}
+
+/// What an accepted condition says of the block's rows.
+fn note_rows(block: &mut Block, condition: &Expr) {
+    let bases = &mut block.bases;
+    match condition {
+        // Without a match on the other side a row of an outer join stands for itself.
+        Expr::IsNull(inner) => {
+            let Expr::Column(column) = &**inner else { return };
+            let Some(base) = bases.get(&column.name) else { return };
+            if let (BaseKind::UnitKey { .. }, Some(join)) = (&base.kind, base.missing_by) {
+                block.rows.copied_by.remove(&join);
+                for base in bases.values_mut() {
+                    base.copied_by.remove(&join);
+                }
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            pin(block, left, std::slice::from_ref(&**right));
+        }
+        Expr::InList(list) if !list.negated => pin(block, &list.expr, &list.list),
+        _ => {}
+    }
+}
+
+/// Notes the literals that a column of the block's only scan is among, for types that have one form for each value.
+fn pin(block: &mut Block, side: &Expr, literals: &[Expr]) {
+    let Expr::Column(column) = side else { return };
+    let Some(base) = block.bases.get(&column.name).filter(|base| !base.open && base.dataset.is_some()) else {
+        return;
+    };
+    let exact =
+        matches!(base.data_type, DataType::Int64 | DataType::Utf8 | DataType::Boolean | DataType::Date32);
+    let values: Option<BTreeSet<String>> = literals
+        .iter()
+        .map(|literal| match literal {
+            Expr::Literal(value, _) if exact && value.data_type() == base.data_type => {
+                Some(value.to_string())
+            }
+            _ => None,
+        })
+        .collect();
+    if let (Some(values), Some(pins)) = (values, &mut block.rows.pins) {
+        let known = pins.entry(base.name.clone()).or_insert_with(|| values.clone());
+        *known = known.intersection(&values).cloned().collect();
     }
 }
 

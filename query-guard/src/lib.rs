@@ -39,6 +39,7 @@ mod rewrite;
 mod row_filter;
 mod shape;
 pub mod statement;
+mod total;
 mod treatment;
 
 pub use at_least::AT_LEAST_NAME;

@@ -241,9 +241,15 @@ impl<'a> ShapeCheck<'a> {
             self.count(base.grade, 0, 0);
         }
         let (left_base, right_base) = (self.known(&left.0)?, self.known(&right.0)?);
-        // An open table's numbers are literals by another name: they would cut a bin or a mask in two.
+        // An open table's numbers are literals by another name, and so is what the analyst had counted: they would cut a
+        // bin or a mask in two.
         let stepped = |base: &Base| base.is_measure() || base.mask.is_some();
-        if (left_base.open && stepped(right_base)) || (right_base.open && stepped(left_base)) {
+        let chosen = |base: &Base| base.open || base.kind == BaseKind::SubjectCount;
+        if (chosen(left_base) && stepped(right_base)) || (chosen(right_base) && stepped(left_base)) {
+            return Err(self.not_allowed(whole));
+        }
+        // Two people of one firm share the firm's class, and are not the same subject.
+        if !left_base.open && !right_base.open && left_base.owners != right_base.owners {
             return Err(self.not_allowed(whole));
         }
         self.count(Level(1), 1, 0);

@@ -6,6 +6,9 @@ use std::ops::ControlFlow;
 
 use datafusion_common::Span;
 use datafusion_sql::sqlparser::ast::Query;
+use datafusion_sql::sqlparser::ast::SetExpr;
+use datafusion_sql::sqlparser::ast::SetOperator;
+use datafusion_sql::sqlparser::ast::SetQuantifier;
 use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion_sql::sqlparser::ast::TableFactor;
 use datafusion_sql::sqlparser::ast::Visit;
@@ -128,7 +131,8 @@ impl Statement {
 fn tables_written_out(query: &Query) -> usize {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
-        let weight = tables_in(&cte.query, &known);
+        // One that reads no table is still planned as often as it is written.
+        let weight = tables_in(&cte.query, &known).max(1);
         known.insert(cte.alias.name.value.to_lowercase(), weight);
     }
     tables_in(&query.body, &known)
@@ -137,11 +141,25 @@ fn tables_written_out(query: &Query) -> usize {
 fn tables_in(part: &impl Visit, known: &BTreeMap<String, usize>) -> usize {
     let mut tables = 0_usize;
     let _ = visit_relations(part, |name| {
-        let weight = known.get(&name.to_string().to_lowercase()).copied().unwrap_or(1);
+        // A quoted name is the same name.
+        let name = name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_lowercase());
+        let weight = name.and_then(|name| known.get(&name)).copied().unwrap_or(1);
         tables = tables.saturating_add(weight);
         ControlFlow::<()>::Continue(())
     });
     tables
+}
+
+/// The engine runs INTERSECT ALL and EXCEPT ALL as semi and anti joins, which is not what the standard says of them.
+fn keeps_duplicates(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::SetOperation { op, set_quantifier, left, right } => {
+            let all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+            let unites = matches!(op, SetOperator::Union);
+            (all && !unites) || keeps_duplicates(left) || keeps_duplicates(right)
+        }
+        _ => false,
+    }
 }
 
 /// Finds clauses that the parser accepts and the planner would silently ignore: ignoring one changes the question.
@@ -163,7 +181,8 @@ impl Visitor for Clauses {
         refuse_if(query.for_clause.is_some(), "FOR XML / JSON")?;
         refuse_if(query.settings.is_some(), "SETTINGS")?;
         refuse_if(query.format_clause.is_some(), "FORMAT")?;
-        refuse_if(!query.pipe_operators.is_empty(), "|>")
+        refuse_if(!query.pipe_operators.is_empty(), "|>")?;
+        refuse_if(keeps_duplicates(&query.body), "ALL after INTERSECT or EXCEPT")
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {

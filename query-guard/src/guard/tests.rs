@@ -46,6 +46,15 @@ const ADMITTED: &[&str] = &[
     "SELECT extract(year FROM hire) AS y, COUNT(*) FROM persons WHERE hire >= DATE '2001-01-01' GROUP BY 1",
     "SELECT COUNT(*) FROM (SELECT person_id FROM visits WHERE day = 1 UNION ALL SELECT person_id FROM visits WHERE day = 2)",
     "SELECT dept, COUNT(*) FROM persons WHERE zip = '9999' OR dept = 'tax' GROUP BY dept",
+    "SELECT k, COUNT(*) FROM (SELECT person_id, 'a' AS k FROM visits WHERE day = 1 UNION ALL SELECT person_id, 'b' FROM visits WHERE day = 2 UNION ALL SELECT person_id, 'c' FROM visits WHERE day = 3) GROUP BY k",
+    "SELECT p.dept, COUNT(v.person_id), SUM(v.cost), AVG(v.cost) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
+    "SELECT p.dept, COUNT(DISTINCT p.person_id) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
+    "SELECT p.dept, AVG(p.age) FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
+    "SELECT p.dept, AVG(COALESCE(s.n, 0)) FROM persons p LEFT JOIN (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) s ON p.person_id = s.person_id GROUP BY p.dept",
+    "SELECT SUM(n), COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id)",
+    "SELECT zip FROM zones WHERE level * 2 > 3",
+    "SELECT dept, 1 / (COUNT(*) - 20) FROM persons GROUP BY dept",
+    "SELECT COUNT(*) FROM persons WHERE person_id NOT IN (SELECT person_id FROM visits)",
 ];
 
 #[test]
@@ -138,6 +147,60 @@ const REFUSED: &[(&str, Code)] = &[
         Code::UnitKeyNotComparable,
     ),
     ("SELECT COUNT(*) FROM persons WHERE salary > (SELECT salary FROM persons)", Code::SubqueryNotAllowed),
+    // Rows made several of one weigh chosen people against the others.
+    (
+        "SELECT COUNT(*) FROM (SELECT person_id FROM persons UNION ALL SELECT person_id FROM persons WHERE diag = 'rare') t",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT SUM(salary) FROM (SELECT person_id, salary FROM persons UNION ALL SELECT person_id, salary FROM persons WHERE diag = 'rare') t",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT SUM(a.cost) FROM visits a LEFT JOIN visits b ON a.person_id = b.person_id AND b.day = 3",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id AND v.day = 3",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT SUM(p.salary) FROM persons p JOIN (SELECT person_id FROM visits UNION ALL SELECT person_id FROM visits) v ON p.person_id = v.person_id",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT SUM(n) FROM (SELECT person_id, COUNT(*) AS n FROM (SELECT person_id FROM visits UNION ALL SELECT person_id FROM visits WHERE day = 3) t GROUP BY person_id)",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT SUM(p.salary * s.n) FROM persons p JOIN (SELECT person_id, COUNT(*) AS n FROM visits WHERE day = 3 GROUP BY person_id) s ON p.person_id = s.person_id",
+        Code::AggregateNotDecomposable,
+    ),
+    ("SELECT SUM(z.level) FROM persons p JOIN zones z ON p.zip = z.zip", Code::UseNotGranted),
+    // What is constant for each subject is a literal all the same, and so is what was counted for them.
+    (
+        "SELECT COUNT(*) FROM (SELECT DISTINCT person_id, 45 AS low FROM visits) a JOIN persons p ON a.person_id = p.person_id WHERE p.salary >= a.low",
+        Code::PredicateNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) a JOIN persons p ON a.person_id = p.person_id WHERE p.salary >= a.n",
+        Code::PredicateNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons WHERE salary > (SELECT AVG(CASE WHEN zip >= '2' THEN salary ELSE 0 END) FROM persons)",
+        Code::SubqueryNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons WHERE salary > (SELECT SUM(n) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id))",
+        Code::SubqueryNotAllowed,
+    ),
+    ("SELECT AVG(salary * 1e300 * 1e300 * 0) FROM persons", Code::AggregateNotDecomposable),
+    (
+        "SELECT COUNT(*) FROM (SELECT person_id FROM persons EXCEPT ALL SELECT person_id FROM visits)",
+        Code::StatementNotAllowed,
+    ),
+    ("SELECT replace(dept, 'a', 'b'), COUNT(*) FROM persons GROUP BY 1", Code::FunctionNotAllowed),
+    ("SELECT {'a': 1}", Code::QueryNotUnderstood),
     ("SELECT AVG(salary) OVER (PARTITION BY dept) FROM persons", Code::OperationOverIndividuals),
     ("SELECT COUNT(*) FROM nowhere", Code::DatasetNotFound),
     ("SELECT COUNT(*) FROM information_schema.tables", Code::DatasetNotFound),
@@ -235,7 +298,14 @@ fn hostile_text_is_refused_quickly_on_any_stack() {
         (1..300).map(|table| format!(", zones z{table}")).collect::<String>()
     );
     let list = format!("SELECT COUNT(*) FROM persons WHERE age IN (0{})", ",0".repeat(4900));
-    for sql in [nested, intervals, doubled, united, product, xor, tables, list] {
+    let quoted: Vec<String> = (1..20)
+        .map(|level| {
+            format!("\"c{level}\" AS (SELECT * FROM \"c{0}\" UNION ALL SELECT * FROM \"c{0}\")", level - 1)
+        })
+        .collect();
+    let quoted = format!("WITH \"c0\" AS (SELECT 1 AS x), {} SELECT * FROM \"c19\"", quoted.join(", "));
+    let texts = chain("SELECT concat(x, x) AS x FROM c#", 30, "SELECT 'a' AS x");
+    for sql in [nested, intervals, doubled, united, product, xor, tables, list, texts, quoted] {
         let sql_start: String = sql.chars().take(60).collect();
         assert!(!codes(&sql).is_empty(), "admitted: {sql_start}");
     }

@@ -20,6 +20,7 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
+use obscura_policies::vocabulary::Role;
 
 use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
@@ -138,8 +139,9 @@ impl Labeller<'_> {
                 ReleasedColumn { name: format!("a{index}"), data_type: field.data_type().clone(), formula }
             })
             .collect();
+        let benchmarks = names.iter().map(|column| is_benchmark(column, &atoms, &block.bases)).collect();
         let stage = self.stage(block, group, &atoms, rows_atom, names, &controls, grade, schema)?;
-        let open = released(&stage, schema)?;
+        let open = released(&stage, benchmarks, schema)?;
         self.stages.push(stage);
         Ok(open)
     }
@@ -293,7 +295,7 @@ impl Labeller<'_> {
 }
 
 /// The released table in the place of the aggregate, under the names that the SQL sees.
-fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
+fn released(stage: &Stage, benchmarks: Vec<bool>, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
     let keys = stage.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
     let columns = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
     let fields: Vec<Field> = keys.chain(columns).collect();
@@ -313,8 +315,7 @@ fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
         .map_err(not_understood)?;
     let width = schema.fields().len();
     let keys = stage.keys.len();
-    let benchmarks =
-        stage.columns.iter().enumerate().filter(|(_, column)| is_benchmark(column, &stage.atoms));
+    let benchmarks = benchmarks.into_iter().enumerate().filter(|(_, is_benchmark)| *is_benchmark);
     Ok(Open {
         plan,
         unique: BTreeSet::from([(0..keys).collect()]),
@@ -323,14 +324,23 @@ fn released(stage: &Stage, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
     })
 }
 
-/// The mean or sum of one measure as it is, whose value the analyst cannot choose.
-fn is_benchmark(column: &ReleasedColumn, atoms: &[StageAtom]) -> bool {
-    let terms = match &column.formula {
-        Formula::Sum { terms } | Formula::Mean { terms, .. } => terms.as_slice(),
+/// The mean or sum of one declared measure as it is, whose value the analyst cannot choose: no factor, no condition of
+/// its own, nothing counted or read from an open table.
+fn is_benchmark(column: &ReleasedColumn, atoms: &[Atom], bases: &BTreeMap<String, Base>) -> bool {
+    let (terms, count) = match &column.formula {
+        Formula::Sum { terms } => (terms.as_slice(), None),
+        Formula::Mean { terms, count, .. } => (terms.as_slice(), Some(*count)),
         Formula::Count { .. } | Formula::Subjects { .. } => return false,
     };
     let [term] = terms else { return false };
-    (term.factor - 1.0).abs() < f64::EPSILON && atoms.get(term.atom).is_some_and(|atom| !atom.counts)
+    let Some(Atom { quantity: Quantity::Measure(name), condition: None }) = atoms.get(term.atom) else {
+        return false;
+    };
+    let present = Some(Expr::IsNotNull(Box::new(base_column(name))));
+    let counted = count.is_none_or(|count| atoms.get(count).is_some_and(|atom| atom.condition == present));
+    let declared =
+        bases.get(name).is_some_and(|base| base.kind == BaseKind::Declared(Role::Measure) && !base.open);
+    (term.factor - 1.0).abs() < f64::EPSILON && counted && declared
 }
 
 fn arguments(atom: &Atom) -> Vec<Expr> {
@@ -386,6 +396,12 @@ fn stage_atom(atom: &Atom, spec: &AtomSpec, bases: &BTreeMap<String, Base>) -> S
             .unwrap_or(Fixed::ZERO)
     };
     match (&atom.quantity, spec) {
+        // Counts over subjects' own rows add up to a count.
+        (Quantity::Measure(column), AtomSpec::Measure(measure))
+            if bases.get(column).is_some_and(|base| base.kind == BaseKind::SubjectCount) =>
+        {
+            StageAtom { counts: true, scale: measure.scale, width: Fixed::ZERO }
+        }
         (Quantity::Measure(column), AtomSpec::Measure(measure)) => {
             StageAtom { counts: false, scale: measure.scale, width: width(column) }
         }

@@ -26,6 +26,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::base_column;
 use crate::finding::Code;
@@ -57,6 +58,8 @@ struct Condition {
     equated: Vec<(Column, Column)>,
     /// Whether equated columns that are both NULL match (`IS NOT DISTINCT FROM`, INTERSECT, EXCEPT).
     nulls: NullEquality,
+    /// An anti join by NOT IN: one NULL on the right empties it, and a NULL on the left is never in it.
+    null_aware: bool,
     residual: Vec<Expr>,
 }
 
@@ -135,6 +138,9 @@ impl Labeller<'_> {
                     dataset: None,
                     open: false,
                     optional: false,
+                    missing_by: None,
+                    copied_by: BTreeSet::new(),
+                    owners: BTreeSet::new(),
                     data_type: field.data_type().clone(),
                     mask: None,
                     range: None,
@@ -154,7 +160,8 @@ impl Labeller<'_> {
             .map(|set| set.iter().filter_map(|index| names.get(*index).cloned()).collect())
             .collect();
         let outputs = names.iter().map(|name| base_column(name)).collect();
-        Ok(Block { plan, bases, schema, outputs, classes: Vec::new(), taint: Taint::none(), unique })
+        let (classes, taint, rows) = (Vec::new(), Taint::none(), Rows::default());
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
     }
 
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
@@ -165,8 +172,12 @@ impl Labeller<'_> {
         });
         let filters = join.filter.iter().flat_map(|filter| split_conjunction(filter));
         let conjuncts = pairs.chain(filters.map(|expr| (expr.clone(), NullEquality::NullEqualsNothing)));
-        let mut condition =
-            Condition { equated: Vec::new(), nulls: join.null_equality, residual: Vec::new() };
+        let mut condition = Condition {
+            equated: Vec::new(),
+            nulls: join.null_equality,
+            null_aware: join.null_aware,
+            residual: Vec::new(),
+        };
         for (conjunct, nulls) in conjuncts {
             let defined = self.define(&both, &conjunct)?;
             // One join treats NULLs in one way: an equation of the other way stays a comparison.
@@ -222,9 +233,15 @@ impl Labeller<'_> {
                 None => vec![join_refusal()],
             });
         }
-        // A semi or anti join keeps no column of its right side, and so would lose whose rows those were.
-        let lost =
-            right.classes.iter().any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
+        // A semi or anti join keeps no column of its right side, and so would lose whose rows those were. A whole register
+        // (is somebody employed at all) is nobody's choice; a part of it may be one employer's.
+        let chosen =
+            right.taint.comparisons > 0 || right.taint.literals > 0 || !condition.residual.is_empty();
+        let lost = chosen
+            && right
+                .classes
+                .iter()
+                .any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
         if lost && matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched) {
             return Err(vec![lost_subjects()]);
         }
@@ -246,14 +263,21 @@ impl Labeller<'_> {
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),
         );
         let mut plan = LogicalPlanBuilder::from(left.plan.clone())
-            .join_detailed(plan_right, keep.join_type(), keys, residual, condition.nulls)
+            .join_detailed_with_options(
+                plan_right,
+                keep.join_type(),
+                keys,
+                residual,
+                condition.nulls,
+                condition.null_aware,
+            )
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
         let mut outputs = left.outputs.clone();
+        // A semi or anti join keeps or drops rows; any other meets rows of the other side.
+        let mut rows = left.rows.clone();
         for class in &mut classes {
             class.clustered = false;
-            // A semi or anti join keeps or drops rows; any other meets rows of the other side.
-            class.one_row &= !survives;
         }
         if survives {
             for (kept, replaced) in &merged {
@@ -272,14 +296,26 @@ impl Labeller<'_> {
             classes.extend(others.cloned().map(|class| Class { clustered: false, one_row: false, ..class }));
             bases.extend(right.bases.clone());
             outputs.extend(right.outputs.iter().cloned());
-            mark_optional(&mut bases, &mut classes, &left, &right, keep);
+            let number = self.instance();
+            let meeting = Meeting::of(&left, &right, &merged, keep, number);
+            rows = meeting.rows();
+            for class in &mut classes {
+                class.one_row = meeting.one_row() && merged.iter().any(|(kept, _)| *kept == class.column);
+            }
+            for (name, base) in &mut bases {
+                let of_left = left.bases.contains_key(name);
+                base.copied_by.extend(meeting.copies(of_left));
+                base.owners = base.owners.iter().map(|owner| renamed(owner, &merged)).collect();
+            }
+            mark_optional(&mut bases, &mut classes, &left, &right, keep, number);
             plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_understood)?;
             // Rows without a subject of some class feed no aggregate: the outer join would silently become an inner one.
             if classes.iter().any(|class| class.optional) {
                 return Err(vec![lost_subjects()]);
             }
         }
-        Ok(Block { plan, bases, schema: left.schema, outputs, classes, taint, unique: BTreeSet::new() })
+        let (schema, unique) = (left.schema, BTreeSet::new());
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
     }
 
     /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
@@ -354,6 +390,10 @@ impl Labeller<'_> {
         if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) && released {
             return Err(vec![join_refusal()]);
         }
+        // Values of the open side stand in as many rows as meet them.
+        for base in one.bases.values_mut() {
+            base.copied_by.extend(many.rows.copied_by.iter().copied());
+        }
         let plan = joined(many.plan, one.plan, join_type, &condition, residual)?;
         let classes = many.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let mut bases = many.bases;
@@ -370,7 +410,8 @@ impl Labeller<'_> {
                 Side::Right => one.outputs.into_iter().chain(outputs).collect(),
             };
         }
-        Ok(Block { plan, bases, schema: many.schema, outputs, classes, taint, unique: BTreeSet::new() })
+        let (schema, unique, rows) = (many.schema, BTreeSet::new(), many.rows);
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
     }
 
     /// A residual condition compares columns of the same subject, by the shape rule.
@@ -465,6 +506,74 @@ impl Keep {
     }
 }
 
+/// How the rows of two sides meet: which of them a row of the join stands for, and which it may repeat.
+struct Meeting<'b> {
+    left: &'b Rows,
+    right: &'b Rows,
+    left_is_one: bool,
+    right_is_one: bool,
+    keep: Keep,
+    number: usize,
+}
+
+impl<'b> Meeting<'b> {
+    fn of(left: &'b Block, right: &'b Block, merged: &[(String, String)], keep: Keep, number: usize) -> Self {
+        let is_one = |block: &Block, column: &String| {
+            block.classes.iter().any(|class| class.column == *column && class.one_row)
+        };
+        Meeting {
+            left: &left.rows,
+            right: &right.rows,
+            left_is_one: merged.iter().any(|(kept, _)| is_one(left, kept)),
+            right_is_one: merged.iter().any(|(_, replaced)| is_one(right, replaced)),
+            keep,
+            number,
+        }
+    }
+
+    /// Each subject has at most one row on either side.
+    fn one_row(&self) -> bool {
+        self.left_is_one && self.right_is_one
+    }
+
+    fn rows(&self) -> Rows {
+        let both = self.left.copied_by.union(&self.right.copied_by).copied();
+        let copied_by = if self.one_row() {
+            BTreeSet::new()
+        } else if self.right_is_one && matches!(self.keep, Keep::Both | Keep::Left) {
+            self.left.copied_by.clone()
+        } else if self.left_is_one && matches!(self.keep, Keep::Both | Keep::Right) {
+            self.right.copied_by.clone()
+        } else {
+            both.chain([self.number]).collect()
+        };
+        Rows { copied_by, pins: None }
+    }
+
+    /// What may repeat the values of a side's columns. Where every row is a row of the other side, as it was recorded, how
+    /// often is a fact about the subject, and conditions have their threshold. A side that an outer join preserves stays
+    /// without a match, so that the analyst's conditions would choose who is repeated and who stands once.
+    fn copies(&self, of_left: bool) -> BTreeSet<usize> {
+        let (own_is_one, other, other_is_one, preserving) = if of_left {
+            (self.left_is_one, self.right, self.right_is_one, Keep::Left)
+        } else {
+            (self.right_is_one, self.left, self.left_is_one, Keep::Right)
+        };
+        if other_is_one {
+            return BTreeSet::new();
+        }
+        let chosen = !own_is_one || self.keep == preserving || self.keep == Keep::Either;
+        other.copied_by.iter().copied().chain(chosen.then_some(self.number)).collect()
+    }
+}
+
+fn renamed(owner: &str, merged: &[(String, String)]) -> String {
+    merged
+        .iter()
+        .find(|(_, replaced)| replaced == owner)
+        .map_or_else(|| owner.to_owned(), |(kept, _)| kept.clone())
+}
+
 fn lost_subjects() -> Finding {
     join_refusal().help(
         "the other side is also about subjects of another kind, who must be counted too: use an inner join",
@@ -491,7 +600,14 @@ fn joined(
     let builder = if keys.0.is_empty() && residual.is_none() && join_type == JoinType::Inner {
         builder.cross_join(right)
     } else {
-        builder.join_detailed(right, join_type, keys, residual, condition.nulls)
+        builder.join_detailed_with_options(
+            right,
+            join_type,
+            keys,
+            residual,
+            condition.nulls,
+            condition.null_aware,
+        )
     };
     builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
 }
@@ -513,6 +629,7 @@ fn both_sides(left: &Block, right: &Block, join: &Join) -> Result<Block, Refused
         classes: Vec::new(),
         taint: Taint::none(),
         unique: BTreeSet::new(),
+        rows: Rows::default(),
     })
 }
 
@@ -543,6 +660,7 @@ fn mark_optional(
     left: &Block,
     right: &Block,
     keep: Keep,
+    number: usize,
 ) {
     for (missing, sides) in [(left, [Keep::Right, Keep::Either]), (right, [Keep::Left, Keep::Either])] {
         if !sides.contains(&keep) {
@@ -550,6 +668,8 @@ fn mark_optional(
         }
         for name in missing.bases.keys() {
             if let Some(base) = bases.get_mut(name) {
+                // What was missing before does not tell which of the two joins found nothing.
+                base.missing_by = (!base.optional).then_some(number);
                 base.optional = true;
             }
         }

@@ -17,13 +17,13 @@ use datafusion_expr::expr::AggregateFunction;
 use datafusion_functions_aggregate::expr_fn;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Level;
-use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
 use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Rows;
 use crate::block::base_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
@@ -106,6 +106,7 @@ impl Labeller<'_> {
             }
             grouped.outputs.push(base_column(&name));
         }
+        let owners: BTreeSet<String> = classes.iter().map(|class| class.column.clone()).collect();
         for (index, call) in calls.iter().enumerate() {
             let Expr::AggregateFunction(call) = call.clone().unalias() else { return Err(internal()) };
             let name = format!("p{instance}_a{index}");
@@ -134,6 +135,12 @@ impl Labeller<'_> {
         for class in &mut classes {
             class.optional = false;
         }
+        // Grouping leaves one row for each combination, whatever was repeated before.
+        for base in grouped.bases.values_mut() {
+            base.owners.clone_from(&owners);
+            base.copied_by.clear();
+            base.missing_by = None;
+        }
         let plan = builder
             .aggregate(grouped.group, grouped.calls)
             .and_then(|builder| builder.project(grouped.finish))
@@ -147,6 +154,7 @@ impl Labeller<'_> {
             classes,
             taint,
             unique: BTreeSet::new(),
+            rows: Rows::default(),
         })))
     }
 
@@ -241,12 +249,18 @@ fn own_rows(
             Some(base) if !base.uses.is_empty() => arg.clone(),
             _ => return Err(refused()),
         };
+        if !counts_once(block, base) {
+            return Err(repeated(call, sql));
+        }
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
         let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
         return Ok(OwnRows { aggregates, finish: Finish::Capped(cap), base: count_base(block, cap) });
     }
     let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
     let column = column.ok_or_else(refused)?;
+    if !base.copied_by.is_empty() && !matches!(call.func.name(), "min" | "max") {
+        return Err(repeated(call, sql));
+    }
     shape.grade = shape.grade.max(base.grade);
     let places = i8::try_from(base.scale.min(6)).unwrap_or(6);
     // DataFusion's sums wrap silently: 28 digits do not, for any number of rows.
@@ -276,6 +290,15 @@ fn own_rows(
         ..base.clone()
     };
     Ok(OwnRows { aggregates, finish, base: measured })
+}
+
+/// Whether rows (or rows with this column present) are each counted once.
+fn counts_once(block: &Block, base: Option<&Base>) -> bool {
+    block.rows.copied_by.is_empty() || base.is_some_and(Base::marks_rows)
+}
+
+fn repeated(call: &AggregateFunction, sql: &str) -> Finding {
+    crate::atoms::repeated_rows(call.params.args.iter().find_map(|arg| first_span(sql, arg)))
 }
 
 fn not_per_subject(call: &AggregateFunction, sql: &str) -> Finding {
@@ -308,6 +331,9 @@ fn count_base(block: &Block, cap: u32) -> Base {
         dataset: None,
         open: false,
         optional: false,
+        missing_by: None,
+        copied_by: BTreeSet::new(),
+        owners: BTreeSet::new(),
         data_type: DataType::Int64,
         mask: None,
         range: Some((Fixed::ZERO, Fixed::from_i64(i64::from(cap)))),
@@ -343,7 +369,8 @@ fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
     }
 }
 
-/// What a group key is above the fold: the column itself keeps its facts, a coarser form becomes a dimension.
+/// What a group key is above the fold: the column itself keeps its facts. A coarser form becomes a label: a constant is
+/// one too, and compared with a measure it would be a literal off its edges.
 fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Base {
     if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
         return Base { data_type: data_type.clone(), ..base.clone() };
@@ -355,12 +382,15 @@ fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Ba
     });
     Base {
         name: "key".to_owned(),
-        kind: BaseKind::Declared(Role::Dimension),
+        kind: BaseKind::Label,
         uses,
         grade,
         dataset: None,
         open: false,
         optional: false,
+        missing_by: None,
+        copied_by: BTreeSet::new(),
+        owners: BTreeSet::new(),
         data_type: data_type.clone(),
         mask: None,
         range: None,

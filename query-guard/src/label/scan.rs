@@ -19,6 +19,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::base_column;
 use crate::catalog::GrantedSource;
@@ -74,7 +75,16 @@ impl Labeller<'_> {
         if outputs.len() != schema.fields().len() {
             return Err(internal());
         }
-        Ok(Relation::Block(Box::new(Block { plan, bases, schema, outputs, classes, taint, unique })))
+        Ok(Relation::Block(Box::new(Block {
+            plan,
+            bases,
+            schema,
+            outputs,
+            classes,
+            taint,
+            unique,
+            rows: Rows::scanned(),
+        })))
     }
 
     /// The sealed table under its row filters, rows without subject dropped.
@@ -130,6 +140,9 @@ impl Labeller<'_> {
             dataset: Some(dataset.id.clone()),
             open,
             optional: false,
+            missing_by: None,
+            copied_by: BTreeSet::new(),
+            owners: classes.iter().map(|class| class.column.clone()).collect(),
             data_type: column_type(column, dataset),
             mask: column.mask.clone(),
             range: column.range,
@@ -170,6 +183,9 @@ fn hidden_units(
                 dataset: Some(dataset.id.clone()),
                 open: false,
                 optional: false,
+                missing_by: None,
+                copied_by: BTreeSet::new(),
+                owners: BTreeSet::from([name.clone()]),
                 data_type: arrow::datatypes::DataType::Int64,
                 mask: None,
                 range: None,

@@ -16,6 +16,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::base_column;
 use crate::constant::is_constant;
@@ -78,6 +79,11 @@ impl Labeller<'_> {
         for (index, name) in names.iter().enumerate() {
             bases.insert(name.clone(), self.position(&blocks, index, &hidden, union)?);
         }
+        // Two branches over one dataset may hold the same row: it would count as often as it is written.
+        let rows = united_rows(&blocks, instance);
+        for base in bases.values_mut() {
+            base.copied_by.extend(rows.copied_by.iter().copied());
+        }
         let mut taint = Taint::none();
         let mut plans = Vec::with_capacity(blocks.len());
         for block in blocks {
@@ -115,6 +121,7 @@ impl Labeller<'_> {
             classes,
             taint,
             unique: BTreeSet::new(),
+            rows,
         })))
     }
 
@@ -153,11 +160,46 @@ impl Labeller<'_> {
         }
         let base = match (merged, literals) {
             (Some(base), false) => base,
+            // A union of more than two branches is one of unions.
+            (Some(Base { kind: BaseKind::Label, .. }), true) | (None, _) => label_base(),
             (Some(_), true) => return Err(vec![union_refusal()]),
-            (None, _) => label_base(),
         };
-        Ok(Base { data_type: union.schema.field(index).data_type().clone(), dataset: None, ..base })
+        Ok(Base {
+            data_type: union.schema.field(index).data_type().clone(),
+            dataset: None,
+            owners: hidden.iter().cloned().collect(),
+            ..base
+        })
     }
+}
+
+/// Which rows of their sources the branches' rows stand for together.
+fn united_rows(blocks: &[Block], instance: usize) -> Rows {
+    let share = |left: &Block, right: &Block| {
+        !left.taint.datasets.is_disjoint(&right.taint.datasets) && !left.rows.is_disjoint(&right.rows)
+    };
+    let shared = blocks
+        .iter()
+        .enumerate()
+        .any(|(index, left)| blocks.iter().skip(index + 1).any(|right| share(left, right)));
+    let copied_by = blocks.iter().flat_map(|block| block.rows.copied_by.iter().copied());
+    let copied_by = copied_by.chain(shared.then_some(instance)).collect();
+    let of_one_dataset =
+        blocks.windows(2).all(|pair| matches!(pair, [a, b] if a.taint.datasets == b.taint.datasets));
+    let pins = blocks
+        .iter()
+        .map(|block| block.rows.pins.clone())
+        .reduce(|left, right| {
+            let (left, mut right) = (left?, right?);
+            let both = left.into_iter().filter_map(|(column, values)| {
+                let others = right.remove(&column)?;
+                Some((column, values.union(&others).cloned().collect()))
+            });
+            Some(both.collect())
+        })
+        .flatten()
+        .filter(|_| of_one_dataset);
+    Rows { copied_by, pins }
 }
 
 fn union_refusal() -> Finding {
@@ -172,7 +214,7 @@ fn with_class(base: &Base, hidden: &str) -> Base {
         BaseKind::UnitKey { kind, .. } => BaseKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() },
         other => other.clone(),
     };
-    Base { kind, ..base.clone() }
+    Base { kind, owners: BTreeSet::from([hidden.to_owned()]), ..base.clone() }
 }
 
 /// The stricter of two facts; `None` when they cannot share a position.
@@ -197,6 +239,8 @@ fn combine(left: Base, right: &Base) -> Option<Base> {
         uses,
         grade: left.grade.max(right.grade),
         optional: left.optional || right.optional,
+        missing_by: None,
+        copied_by: left.copied_by.union(&right.copied_by).copied().collect(),
         ..left
     })
 }
@@ -211,6 +255,9 @@ fn label_base() -> Base {
         dataset: None,
         open: false,
         optional: false,
+        missing_by: None,
+        copied_by: BTreeSet::new(),
+        owners: BTreeSet::new(),
         data_type: arrow::datatypes::DataType::Utf8,
         mask: None,
         range: None,

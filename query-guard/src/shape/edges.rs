@@ -5,6 +5,8 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
 use obscura_policies::day::Day;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::mask::MaskContext;
+use obscura_policies::mask::NoSecrets;
 
 use crate::block::BaseKind;
 use crate::constant::exact_number;
@@ -46,13 +48,19 @@ impl ShapeCheck<'_> {
                     return Err(self.not_allowed(&generalised.expr));
                 };
                 if !matches!(op, Operator::Lt | Operator::GtEq) {
-                    return Err(Finding::new(Code::PredicateNotAllowed)
+                    let finding = Finding::new(Code::PredicateNotAllowed)
                         .at(self.place(&generalised.expr))
                         .with("column", base.name.clone())
                         .help(
                             "a measure is cut at its bin edges with < and >=",
                             "度量字段只能在分箱边界上用 < 与 >= 划分",
-                        ));
+                        );
+                    let whole = base.data_type.is_integer() && step == Fixed::ONE;
+                    let next = number.checked_add(step).filter(|_| whole || number == origin);
+                    return Err(match next {
+                        Some(next) => finding.with("next", next.to_string()),
+                        None => finding,
+                    });
                 }
                 let distance = number.checked_sub(origin);
                 if distance.is_some_and(|distance| distance.is_multiple_of(step)) {
@@ -69,13 +77,27 @@ impl ShapeCheck<'_> {
     fn on_mask_edge(&self, generalised: &Generalised<'_>, literal: &ScalarValue) -> Result<(), Finding> {
         let base = generalised.base;
         let Some(mask) = &base.mask else { return Ok(()) };
-        if let ScalarValue::Date32(Some(days)) = literal {
-            let (day, today) = (Day::from_epoch_days(*days), self.constants.today);
-            if mask.is_date_edge(day, today) {
+        if let Some((day, is_whole)) = day_of(literal) {
+            let today = self.constants.today;
+            if is_whole && mask.is_date_edge(day, today) {
                 return Ok(());
             }
             let (below, above) = mask.nearest_date_edges(day, today);
             return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
+        }
+        // A masked text has only what the mask leaves for values: any other literal is equal to nothing.
+        if let Some(text) = literal.try_as_str().flatten()
+            && mask
+                .apply_text(
+                    text,
+                    &MaskContext { today: self.constants.today, subject: None, secrets: &NoSecrets },
+                )
+                .is_some_and(|masked| masked != text)
+        {
+            return Err(self.not_allowed(&generalised.expr).help(
+                "the column is known in a coarser form only: compare with what the mask leaves of the value",
+                "该字段仅以较粗的形式提供：请与脱敏后的取值比较",
+            ));
         }
         match exact_number(literal) {
             Some(number) if base.data_type.is_numeric() && !mask.is_edge(number) => {
@@ -138,4 +160,20 @@ impl ShapeCheck<'_> {
             .with("below", below)
             .with("above", above)
     }
+}
+
+/// The day of a date or of a time without zone, and whether it is the day's beginning.
+fn day_of(literal: &ScalarValue) -> Option<(Day, bool)> {
+    const SECONDS: i64 = 86_400;
+    let (ticks, ticks_per_day) = match literal {
+        ScalarValue::Date32(Some(days)) => return Some((Day::from_epoch_days(*days), true)),
+        ScalarValue::Date64(Some(ticks)) => (*ticks, SECONDS * 1000),
+        ScalarValue::TimestampSecond(Some(ticks), _) => (*ticks, SECONDS),
+        ScalarValue::TimestampMillisecond(Some(ticks), _) => (*ticks, SECONDS * 1000),
+        ScalarValue::TimestampMicrosecond(Some(ticks), _) => (*ticks, SECONDS * 1_000_000),
+        ScalarValue::TimestampNanosecond(Some(ticks), _) => (*ticks, SECONDS * 1_000_000_000),
+        _ => return None,
+    };
+    let days = i32::try_from(ticks.div_euclid(ticks_per_day)).ok()?;
+    Some((Day::from_epoch_days(days), ticks.rem_euclid(ticks_per_day) == 0))
 }

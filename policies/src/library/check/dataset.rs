@@ -152,10 +152,16 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
     }
     let width = range.1.checked_sub(range.0);
     if let (Some(bins), Some(width)) = (column.bins, width)
-        && !width.is_multiple_of(bins)
+        && !(width.is_multiple_of(bins) && range.0.is_multiple_of(bins))
     {
-        let message = format!("bins of {bins} do not divide the range");
-        findings.add("bins-unfit", &bins_field, message, "accepted: a width that divides the range");
+        // Steps of `floor(column / c) * c` count from zero: another grid would cut every bin in two.
+        let message = format!("bins of {bins} do not divide the range into steps from zero");
+        findings.add(
+            "bins-unfit",
+            &bins_field,
+            message,
+            "accepted: a width that divides both ends of the range",
+        );
     }
 }
 
