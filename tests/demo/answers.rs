@@ -149,14 +149,14 @@ fn old_age(city: &Rows<'_>) -> Table {
     table(cells)
 }
 
-/// The question that the guard proposes: below thirty, the nearest edge.
+/// The question that the guard proposes: below forty. Thirty-five lies as near to thirty, and the upper edge is taken.
 fn migrants(city: &Rows<'_>) -> Table {
     let ages = city.map(CityDataset::Residents, "person_id", "age");
     let mut cells = boundary(&[Atom::Subjects, Atom::Mean { range: range(0, 2000) }]);
     for [person, province, paid] in
         city.of(CityDataset::StaySubsidies, ["person_id", "home_province", "amount"])
     {
-        if ages.get(&person).is_some_and(|age| !age.is_empty() && decade(age) < 30) {
+        if ages.get(&person).is_some_and(|age| !age.is_empty() && decade(age) < 40) {
             cells.row(&person, &[province], &[Some(1), amount::parse(&paid).ok()]);
         }
     }

@@ -51,6 +51,8 @@ const ADMITTED: &[&str] = &[
     "SELECT p.dept, COUNT(DISTINCT p.person_id) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
     "SELECT p.dept, AVG(p.age) FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
     "SELECT p.dept, AVG(COALESCE(s.n, 0)) FROM persons p LEFT JOIN (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) s ON p.person_id = s.person_id GROUP BY p.dept",
+    "SELECT COUNT(*) FROM (SELECT person_id FROM visits UNION SELECT person_id FROM persons)",
+    "SELECT COUNT(*) FROM (SELECT person_id, day, COUNT(*) AS n FROM visits GROUP BY person_id, day)",
     "SELECT SUM(n), COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id)",
     "SELECT zip FROM zones WHERE level * 2 > 3",
     "SELECT dept, 1 / (COUNT(*) - 20) FROM persons GROUP BY dept",
@@ -170,6 +172,10 @@ const REFUSED: &[(&str, Code)] = &[
     ),
     (
         "SELECT SUM(n) FROM (SELECT person_id, COUNT(*) AS n FROM (SELECT person_id FROM visits UNION ALL SELECT person_id FROM visits WHERE day = 3) t GROUP BY person_id)",
+        Code::AggregateNotDecomposable,
+    ),
+    (
+        "SELECT COUNT(*) FROM (SELECT person_id, 1 AS k FROM visits UNION SELECT person_id, 2 FROM visits WHERE day = 3 UNION SELECT person_id, 3 FROM visits WHERE day = 3) t",
         Code::AggregateNotDecomposable,
     ),
     (

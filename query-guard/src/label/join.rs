@@ -235,8 +235,10 @@ impl Labeller<'_> {
         }
         // A semi or anti join keeps no column of its right side, and so would lose whose rows those were. A whole register
         // (is somebody employed at all) is nobody's choice; a part of it may be one employer's.
-        let chosen =
-            right.taint.comparisons > 0 || right.taint.literals > 0 || !condition.residual.is_empty();
+        let chosen = right.taint.comparisons > 0
+            || right.taint.literals > 0
+            || !condition.residual.is_empty()
+            || condition.equated.len() > merged.len();
         let lost = chosen
             && right
                 .classes

@@ -135,10 +135,16 @@ impl Labeller<'_> {
         for class in &mut classes {
             class.optional = false;
         }
-        // Grouping leaves one row for each combination, whatever was repeated before.
+        // Grouped by its key alone a subject has one row, whatever was repeated before. Any further key may be a label that
+        // the analyst gave to each copy.
+        let by_subject_alone = keys.len() == block.classes.len();
+        let rows = Rows {
+            copied_by: if by_subject_alone { BTreeSet::new() } else { block.rows.copied_by.clone() },
+            pins: None,
+        };
         for base in grouped.bases.values_mut() {
             base.owners.clone_from(&owners);
-            base.copied_by.clear();
+            base.copied_by.clone_from(&rows.copied_by);
             base.missing_by = None;
         }
         let plan = builder
@@ -154,7 +160,7 @@ impl Labeller<'_> {
             classes,
             taint,
             unique: BTreeSet::new(),
-            rows: Rows::default(),
+            rows,
         })))
     }
 
