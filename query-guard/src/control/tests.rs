@@ -115,6 +115,36 @@ fn set_operations_match_missing_values_as_the_standard_says() {
 }
 
 #[test]
+fn not_in_treats_missing_values_as_the_standard_says() {
+    let known = persons(&people(&[("tax", 30)]));
+    let mut columns = known.columns().to_vec();
+    columns[2] = Arc::new((0..30).map(|row| (row >= 10).then_some("1000")).collect::<StringArray>());
+    let fields: Vec<Field> =
+        known.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let missing = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let zones = |zips: Vec<Option<&str>>| {
+        let count = zips.len();
+        let columns: Vec<(&str, ArrayRef, bool)> = vec![
+            ("zip", Arc::new(StringArray::from(zips)), true),
+            ("district", Arc::new(StringArray::from(vec!["north"; count])), true),
+            ("level", Arc::new(Int64Array::from(vec![1; count])), true),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    };
+    let sql = "SELECT COUNT(*) FROM persons WHERE zip NOT IN (SELECT zip FROM zones)";
+    let counted = |zips: Vec<Option<&str>>| {
+        let rows = BTreeMap::from([
+            ("corpus.persons", vec![vec![missing.clone()]]),
+            ("corpus.zones", vec![vec![zones(zips)]]),
+        ]);
+        let result = ask(sql, &rows);
+        result.column(0).as_primitive::<Int64Type>().iter().next().flatten()
+    };
+    assert_eq!(counted(vec![Some("9999")]), Some(20), "who has no zip is not known to be elsewhere");
+    assert_eq!(counted(vec![Some("9999"), None]), None, "one NULL on the right leaves nobody");
+}
+
+#[test]
 fn a_lower_grade_has_a_lower_threshold() {
     let rows = world(&people(&[("four", 4), ("five", 5)]), &[]);
     let result = ask("SELECT dept, COUNT(*) FROM persons GROUP BY dept", &rows);
