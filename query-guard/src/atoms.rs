@@ -166,8 +166,9 @@ impl<'a> Normaliser<'a> {
         self.functions.push(Function::Count);
         let mut condition = filter;
         let present = args.iter().filter_map(|arg| bare_column(&self.block.bases, arg)).collect::<Vec<_>>();
-        self.counts_once(present.iter().filter_map(|column| self.block.base(column)))
-            .map_err(|finding| finding.at(args.iter().find_map(|arg| first_span(self.sql, arg))))?;
+        if !self.block.counts_once(present.iter().filter_map(|column| self.block.base(column))) {
+            return Err(repeated_rows(args.iter().find_map(|arg| first_span(self.sql, arg))));
+        }
         for arg in args {
             let present = self.presence(arg)?;
             condition = conjunction(condition, present);
@@ -213,12 +214,6 @@ impl<'a> Normaliser<'a> {
         Ok(Formula::Subjects { atom: self.atom(Quantity::Rows, condition), class })
     }
 
-    /// Rows are counted where each stands for one row of its source, or where a column that is present marks those.
-    fn counts_once<'b>(&self, mut marks: impl Iterator<Item = &'b Base>) -> Result<(), Finding> {
-        let once = self.block.rows.copied_by.is_empty() || marks.any(Base::marks_rows);
-        if once { Ok(()) } else { Err(repeated_rows(None)) }
-    }
-
     /// Refuses a linear expression whose numbers run away, or that counts rows which a join repeats.
     fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Finding> {
         let numbers = linear.terms.iter().map(|(factor, ..)| *factor).chain([linear.low, linear.high]);
@@ -226,16 +221,15 @@ impl<'a> Normaliser<'a> {
             return Err(self.not_decomposable(arg));
         }
         let counted = counted || linear.terms.iter().any(|(_, quantity, _)| *quantity == Quantity::Rows);
-        if !counted {
-            return Ok(());
-        }
         let measures = linear.terms.iter().flat_map(|(_, quantity, _)| match quantity {
             Quantity::Rows => Vec::new(),
             Quantity::Measure(name) => vec![name],
             Quantity::Product(left, right) => vec![left, right],
         });
-        self.counts_once(measures.filter_map(|name| self.block.bases.get(name)))
-            .map_err(|finding| finding.at(first_span(self.sql, arg)))
+        if counted && !self.block.counts_once(measures.filter_map(|name| self.block.bases.get(name))) {
+            return Err(repeated_rows(first_span(self.sql, arg)));
+        }
+        Ok(())
     }
 
     fn sum(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {

@@ -219,6 +219,11 @@ impl Block {
             .map(|transformed| transformed.data)
     }
 
+    /// Whether rows (or rows with one of these columns present) stand for one row of their source each.
+    pub(crate) fn counts_once<'b>(&self, marks: impl IntoIterator<Item = &'b Base>) -> bool {
+        self.rows.copied_by.is_empty() || marks.into_iter().any(Base::marks_rows)
+    }
+
     pub(crate) fn base(&self, column: &Column) -> Option<&Base> {
         self.bases.get(&column.name)
     }

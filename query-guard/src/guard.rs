@@ -204,13 +204,14 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
             "多个表都有该名称的字段：请在字段前加上表名",
         );
     }
-    if error.to_string().contains("unique expression names") {
+    let text = error.to_string();
+    if text.contains("unique expression names") {
         return finding.help(
             "two output columns are the same: give one of them another name with AS",
             "有两个输出字段相同：请用 AS 为其中一个另取名称",
         );
     }
-    if error.to_string().contains("in GROUP BY or an aggregate") {
+    if text.contains("in GROUP BY or an aggregate") {
         return finding.help(
             "every column of SELECT, HAVING and ORDER BY stands in GROUP BY or inside an aggregate",
             "SELECT、HAVING 与 ORDER BY 中的每个字段须出现在 GROUP BY 中，或位于聚合函数之内",
@@ -219,39 +220,42 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
     finding
 }
 
+/// The first thing that `look` finds in an error or in what it wraps, from the outside in.
+fn find_in<T>(error: &DataFusionError, look: &dyn Fn(&DataFusionError) -> Option<T>) -> Option<T> {
+    look(error).or_else(|| match error {
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => find_in(inner, look),
+        DataFusionError::Collection(errors) => errors.iter().find_map(|error| find_in(error, look)),
+        _ => None,
+    })
+}
+
 /// Where the engine says that planning failed.
 fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
-    match error {
-        DataFusionError::Diagnostic(diagnostic, inner) => {
-            let place = diagnostic.span.and_then(|span| SqlSpan::locate(sql, span));
-            place.or_else(|| diagnosed_place(sql, inner))
+    find_in(error, &|error| match error {
+        DataFusionError::Diagnostic(diagnostic, _) => {
+            diagnostic.span.and_then(|span| SqlSpan::locate(sql, span))
         }
-        DataFusionError::Context(_, inner) => diagnosed_place(sql, inner),
-        DataFusionError::Collection(errors) => errors.iter().find_map(|error| diagnosed_place(sql, error)),
         _ => None,
-    }
+    })
 }
 
 fn ambiguous_column(error: &DataFusionError) -> Option<String> {
-    match error {
-        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
-            SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
-            _ => None,
-        },
-        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => ambiguous_column(inner),
-        DataFusionError::Collection(errors) => errors.iter().find_map(ambiguous_column),
+    find_in(error, &|error| match schema_error(error)? {
+        SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
         _ => None,
-    }
+    })
 }
 
 fn missing_column(error: &DataFusionError) -> Option<String> {
+    find_in(error, &|error| match schema_error(error)? {
+        SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+        _ => None,
+    })
+}
+
+fn schema_error(error: &DataFusionError) -> Option<&SchemaError> {
     match error {
-        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
-            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
-            _ => None,
-        },
-        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => missing_column(inner),
-        DataFusionError::Collection(errors) => errors.iter().find_map(missing_column),
+        DataFusionError::SchemaError(schema, _) => Some(schema.as_ref()),
         _ => None,
     }
 }

@@ -9,8 +9,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use anyhow::ensure;
 use chrono::DateTime;
 use libtest_mimic::Arguments;
 use libtest_mimic::Trial;
@@ -21,11 +19,12 @@ use obscura_query_guard::guard::Guard;
 use obscura_query_guard::guard::Rewrite;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::plan::Stage;
+use obscura_tests::corpus;
 use obscura_tests::environment;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = match files() {
+    let trials = match corpus::files("plans") {
         Ok(files) => files.into_iter().map(trial).collect(),
         Err(error) => vec![Trial::test("the-corpus-is-there", move || Err(format!("{error:#}").into()))],
     };
@@ -35,17 +34,6 @@ fn main() -> ExitCode {
 fn trial(file: PathBuf) -> Trial {
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Trial::test(name.clone(), move || judge(&name, &file).map_err(|error| format!("{error:#}").into()))
-}
-
-fn files() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = environment::tests_folder().join("plans").join("corpus");
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        files.push(entry?.path());
-    }
-    files.sort();
-    ensure!(!files.is_empty(), "there is no file");
-    Ok(files)
 }
 
 /// One file holds one statement a line; its snapshot holds their verdicts in order.

@@ -1,14 +1,12 @@
 //! sqllogictest: small files of questions with the rows or the refusal that must come, one test a file.
 //! Answers are those of the program; numbers here are written by hand, next to the oracle's in the near misses.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use libtest_mimic::Arguments;
 use libtest_mimic::Trial;
-use obscura_tests::environment;
+use obscura_tests::corpus;
 use obscura_tests::fixture::Fixture;
 use obscura_tests::world::World;
 use obscura_tests::world::code;
@@ -62,7 +60,7 @@ impl DB for Door {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = match files() {
+    let trials = match corpus::files("slt") {
         Ok(files) => files.into_iter().map(trial).collect(),
         Err(error) => vec![Trial::test("the-corpus-is-there", move || Err(format!("{error:#}").into()))],
     };
@@ -72,17 +70,6 @@ fn main() -> ExitCode {
 fn trial(file: PathBuf) -> Trial {
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Trial::test(name, move || judge(&file).map_err(|error| format!("{error:#}").into()))
-}
-
-fn files() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = environment::tests_folder().join("slt").join("corpus");
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        files.push(entry?.path());
-    }
-    files.sort();
-    anyhow::ensure!(!files.is_empty(), "there is no file");
-    Ok(files)
 }
 
 fn judge(file: &PathBuf) -> anyhow::Result<()> {

@@ -173,17 +173,25 @@ pub fn open_attacks() -> anyhow::Result<BTreeSet<String>> {
     Ok(lines.map(str::to_owned).collect())
 }
 
-fn read_all<T: DeserializeOwned>(suite: &str) -> anyhow::Result<Vec<(PathBuf, T)>> {
+/// Lists the files of a suite's corpus in order.
+///
+/// # Errors
+/// When the folder cannot be listed or is empty.
+pub fn files(suite: &str) -> anyhow::Result<Vec<PathBuf>> {
     let folder = environment::tests_folder().join(suite).join("corpus");
-    let mut paths = Vec::new();
+    let mut files = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "toml") {
-            paths.push(path);
-        }
+        files.push(entry?.path());
     }
-    paths.sort();
-    ensure!(!paths.is_empty(), "{} holds no corpus", folder.display());
+    files.sort();
+    ensure!(!files.is_empty(), "{} holds no file", folder.display());
+    Ok(files)
+}
+
+fn read_all<T: DeserializeOwned>(suite: &str) -> anyhow::Result<Vec<(PathBuf, T)>> {
+    let mut paths = files(suite)?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    ensure!(!paths.is_empty(), "`{suite}` holds no corpus of `.toml` files");
     paths
         .into_iter()
         .map(|path| {

@@ -255,7 +255,7 @@ fn own_rows(
             Some(base) if !base.uses.is_empty() => arg.clone(),
             _ => return Err(refused()),
         };
-        if !counts_once(block, base) {
+        if !block.counts_once(base) {
             return Err(repeated(call, sql));
         }
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
@@ -296,11 +296,6 @@ fn own_rows(
         ..base.clone()
     };
     Ok(OwnRows { aggregates, finish, base: measured })
-}
-
-/// Whether rows (or rows with this column present) are each counted once.
-fn counts_once(block: &Block, base: Option<&Base>) -> bool {
-    block.rows.copied_by.is_empty() || base.is_some_and(Base::marks_rows)
 }
 
 fn repeated(call: &AggregateFunction, sql: &str) -> Finding {
