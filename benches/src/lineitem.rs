@@ -152,6 +152,7 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
         unique: BTreeSet::new(),
+        intervals: BTreeSet::new(),
     };
     let controls =
         Controls { subjects_min: SUBJECTS_MIN, dominance, rounding: Some(ROUNDING), ..Controls::default() };

@@ -65,6 +65,19 @@ pub struct EffectiveDataset {
     pub max_rows_per_subject: u32,
     /// Columns or column sets whose values are unique (from the signed manifest): the N:1 side of a join.
     pub unique: BTreeSet<BTreeSet<String>>,
+    /// Columns that span intervals which do not overlap (from the signed manifest): the N:1 side of a range join.
+    pub intervals: BTreeSet<Intervals>,
+}
+
+/// Two columns whose values span intervals that do not overlap, one interval a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Intervals {
+    /// Column of the lower ends.
+    pub low: String,
+    /// Column of the upper ends.
+    pub high: String,
+    /// Neighbours share no end either: a value lies in one interval at most even if both ends belong to it.
+    pub closed: bool,
 }
 
 /// A privacy unit carried by a dataset's rows.

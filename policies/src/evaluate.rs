@@ -20,6 +20,7 @@ use crate::effective::EffectiveColumn;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
 use crate::effective::EffectiveUnit;
+use crate::effective::Intervals;
 use crate::effective::PolicySource;
 use crate::effective::RowFilter;
 use crate::fixed::Fixed;
@@ -72,6 +73,8 @@ pub struct ManifestFacts {
     pub one_row_per_subject: bool,
     /// Columns or sets of columns whose values are unique.
     pub unique: BTreeSet<BTreeSet<String>>,
+    /// Columns that span intervals which do not overlap.
+    pub intervals: BTreeSet<Intervals>,
 }
 
 /// Decides what one job may do.
@@ -293,6 +296,7 @@ fn open(
         join_with: terms.join_with,
         max_rows_per_subject: terms.max_rows_per_subject,
         unique: facts.unique,
+        intervals: facts.intervals,
     })
 }
 

@@ -152,6 +152,7 @@ fn policy() -> Result<EffectivePolicy, Failure> {
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
         unique: BTreeSet::new(),
+        intervals: BTreeSet::new(),
     };
     let controls = Controls {
         subjects_min: 10,

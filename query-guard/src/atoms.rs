@@ -25,7 +25,7 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
-use crate::shape::first_span;
+use crate::shape::branches;
 use crate::shape::strip_casts;
 
 /// Largest factor and largest end of an interval: far beyond them numbers become infinite, and then nothing at all.
@@ -97,7 +97,6 @@ pub(crate) enum Formula {
 pub(crate) struct Normaliser<'a> {
     block: &'a Block,
     constants: Constants,
-    sql: &'a str,
     pub(crate) shape: ShapeCheck<'a>,
     pub(crate) atoms: Vec<Atom>,
     /// Functions that must be allowed by every dataset's policy.
@@ -118,7 +117,6 @@ impl<'a> Normaliser<'a> {
         Normaliser {
             block,
             constants,
-            sql,
             shape: ShapeCheck::new(&block.bases, constants, sql),
             atoms: Vec::new(),
             functions: Vec::new(),
@@ -143,9 +141,7 @@ impl<'a> Normaliser<'a> {
             ("count", false, args) => self.count(args, filter),
             ("sum", false, [arg]) => self.sum(arg, filter),
             ("avg", false, [arg]) => self.mean(arg, filter),
-            ("sum" | "avg" | "count" | "bool_and" | "bool_or" | "grouping", ..) => {
-                Err(self.not_allowed(call))
-            }
+            ("sum" | "avg" | "count" | "grouping", ..) => Err(self.not_allowed(call)),
             (name, false, _) => Err(Finding::new(Code::ControlNotAvailable)
                 .at(self.call_span(call))
                 .with("function", name)
@@ -167,7 +163,7 @@ impl<'a> Normaliser<'a> {
         let mut condition = filter;
         let present = args.iter().filter_map(|arg| bare_column(&self.block.bases, arg)).collect::<Vec<_>>();
         if !self.block.counts_once(present.iter().filter_map(|column| self.block.base(column))) {
-            return Err(repeated_rows(args.iter().find_map(|arg| first_span(self.sql, arg))));
+            return Err(repeated_rows(args.iter().find_map(|arg| self.shape.place(arg))));
         }
         for arg in args {
             let present = self.presence(arg)?;
@@ -227,7 +223,7 @@ impl<'a> Normaliser<'a> {
             Quantity::Product(left, right) => vec![left, right],
         });
         if counted && !self.block.counts_once(measures.filter_map(|name| self.block.bases.get(name))) {
-            return Err(repeated_rows(first_span(self.sql, arg)));
+            return Err(repeated_rows(self.shape.place(arg)));
         }
         Ok(())
     }
@@ -293,10 +289,10 @@ impl<'a> Normaliser<'a> {
                 Ok(any)
             }
             Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.presence(&cast.expr),
-            Expr::Case(case) => {
+            Expr::Case(_) => {
                 let mut rest: Option<Expr> = None;
                 let mut any: Option<Expr> = None;
-                for (condition, value) in self.branches(case)? {
+                for (condition, value) in self.branches(arg)? {
                     let here = conjunction(rest.clone(), condition.clone());
                     if let Some(reached) = self.reached(here, &value)? {
                         any = Some(any.map_or(reached.clone(), |any| any.or(reached)));
@@ -331,21 +327,11 @@ impl<'a> Normaliser<'a> {
     }
 
     /// The branches of a CASE in order, conditions checked; the last has none (ELSE).
-    fn branches(&mut self, case: &Case) -> Result<Vec<(Option<Expr>, Expr)>, Finding> {
-        let mut branches = Vec::with_capacity(case.when_then_expr.len() + 1);
-        for (when, then) in &case.when_then_expr {
-            let condition = match &case.expr {
-                Some(operand) => {
-                    datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone())
-                }
-                None => (**when).clone(),
-            };
-            branches.push((Some(self.shape.predicate(&condition)?), (**then).clone()));
-        }
-        let otherwise =
-            case.else_expr.as_ref().map_or(Expr::Literal(ScalarValue::Null, None), |other| (**other).clone());
-        branches.push((None, otherwise));
-        Ok(branches)
+    fn branches(&mut self, expr: &Expr) -> Result<Vec<(Option<Expr>, Expr)>, Finding> {
+        let checked = |(when, value): (Option<Expr>, Expr)| {
+            Ok((when.map(|when| self.shape.predicate(&when)).transpose()?, value))
+        };
+        branches(expr).into_iter().flatten().map(checked).collect()
     }
 
     /// Reads an expression as a linear combination of measures.
@@ -363,16 +349,8 @@ impl<'a> Normaliser<'a> {
             Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.linear(&cast.expr),
             Expr::Negative(inner) => Ok(scale(self.linear(inner)?, -1.0)),
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
-            Expr::Case(case) => self.case(expr, case),
-            Expr::ScalarFunction(call) if call.name() == "coalesce" => match call.args.as_slice() {
-                [value, fallback] => {
-                    let bare = strip_casts(&self.block.bases, value).clone();
-                    let missing = Expr::IsNull(Box::new(bare));
-                    let branches = vec![(Box::new(missing), Box::new(fallback.clone()))];
-                    self.case(expr, &Case::new(None, branches, Some(Box::new(value.clone()))))
-                }
-                _ => Err(self.not_decomposable(expr)),
-            },
+            Expr::Case(_) => self.case(expr),
+            Expr::ScalarFunction(call) if call.name() == "coalesce" => self.case(expr),
             _ => Err(self.not_decomposable(expr)),
         }
     }
@@ -414,7 +392,7 @@ impl<'a> Normaliser<'a> {
             ));
         }
         if !base.copied_by.is_empty() {
-            return Err(repeated_rows(first_span(self.sql, expr)));
+            return Err(repeated_rows(self.shape.place(expr)));
         }
         self.shape.grade = self.shape.grade.max(base.grade);
         let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
@@ -463,14 +441,14 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    fn case(&mut self, expr: &Expr, case: &Case) -> Result<Linear, Finding> {
+    fn case(&mut self, expr: &Expr) -> Result<Linear, Finding> {
         let mut terms = Vec::new();
         let mut reached: Vec<Expr> = Vec::new();
         let mut interval: Option<(f64, f64)> = None;
         let mut rest: Option<Expr> = None;
         // True while every branch yields a value whenever it is taken, so that the whole is never NULL.
         let mut always = true;
-        for (condition, value) in self.branches(case)? {
+        for (condition, value) in self.branches(expr)? {
             let here = conjunction(rest.clone(), condition.clone());
             if is_null(self.constants, &value) {
                 always = false;
@@ -523,7 +501,7 @@ impl<'a> Normaliser<'a> {
     }
 
     fn call_span(&self, call: &AggregateFunction) -> Option<crate::finding::SqlSpan> {
-        call.params.args.iter().find_map(|arg| first_span(self.sql, arg))
+        call.params.args.iter().find_map(|arg| self.shape.place(arg))
     }
 
     fn not_allowed(&self, call: &AggregateFunction) -> Finding {
@@ -544,7 +522,7 @@ impl<'a> Normaliser<'a> {
     }
 
     fn not_decomposable(&self, expr: &Expr) -> Finding {
-        Finding::new(Code::AggregateNotDecomposable).at(first_span(self.sql, expr)).help(
+        Finding::new(Code::AggregateNotDecomposable).at(self.shape.place(expr)).help(
             "aggregate a measure, a linear combination of measures, or CASE with conditions on columns",
             "请对度量字段、其线性组合，或以字段条件书写的 CASE 进行聚合",
         )
@@ -552,7 +530,7 @@ impl<'a> Normaliser<'a> {
 
     fn use_not_granted(&self, expr: &Expr, base: &Base, wanted: Use) -> Finding {
         Finding::new(Code::UseNotGranted)
-            .at(first_span(self.sql, expr))
+            .at(self.shape.place(expr))
             .with("column", base.name.clone())
             .with("use", wanted.to_string())
     }

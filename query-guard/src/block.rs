@@ -15,6 +15,7 @@ use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
+use obscura_policies::effective::Intervals;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::DatasetId;
@@ -38,10 +39,19 @@ pub(crate) struct Block {
     pub(crate) classes: Vec<Class>,
     /// What every row carries whether or not a column is read.
     pub(crate) taint: Taint,
-    /// Sets of base columns whose values are unique over the block's rows (open tables and released results only).
-    pub(crate) unique: BTreeSet<BTreeSet<String>>,
+    /// By which columns a row of individuals meets at most one of these (open tables and released results only).
+    pub(crate) unique: Unique,
     /// Which rows of their sources the block's rows stand for.
     pub(crate) rows: Rows,
+}
+
+/// By which columns at most one row is met.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Unique {
+    /// Sets of base columns that hold no combination of values twice.
+    pub(crate) sets: BTreeSet<BTreeSet<String>>,
+    /// Base columns that span intervals which do not overlap.
+    pub(crate) intervals: BTreeSet<Intervals>,
 }
 
 /// Which rows of their sources a block's rows stand for.
@@ -178,6 +188,28 @@ pub(crate) struct Base {
 }
 
 impl Base {
+    /// A column that the query made up, read from no dataset and owned by nobody yet.
+    pub(crate) fn label(name: &str, uses: BTreeSet<Use>, grade: Level, data_type: ArrowType) -> Self {
+        Base {
+            name: name.to_owned(),
+            kind: BaseKind::Label,
+            uses,
+            grade,
+            dataset: None,
+            open: false,
+            optional: false,
+            missing_by: None,
+            copied_by: BTreeSet::new(),
+            owners: BTreeSet::new(),
+            data_type,
+            mask: None,
+            range: None,
+            bins: None,
+            scale: 0,
+            coded: false,
+        }
+    }
+
     pub(crate) fn allows(&self, wanted: Use) -> bool {
         self.uses.contains(&wanted)
     }

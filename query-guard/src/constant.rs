@@ -14,6 +14,8 @@ use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
+use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use obscura_policies::day::Day;
@@ -21,6 +23,7 @@ use obscura_policies::fixed::Fixed;
 
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::scalar::AGE_YEARS;
 
 /// Folds constant expressions as of one instant, the job's start.
 #[derive(Debug, Clone, Copy)]
@@ -57,22 +60,33 @@ impl Constants {
         }
     }
 
-    /// Replaces `now()` and `current_date` all over a plan by the job's start.
+    /// Replaces `now()` and `current_date` all over a plan by the job's start; ages are counted to its day.
     pub(crate) fn freeze_clock(self, plan: LogicalPlan) -> Result<LogicalPlan> {
         plan.transform_down_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
-                expr.transform_up(|inner| match &inner {
-                    Expr::ScalarFunction(call) if matches!(call.name(), "now" | "current_date") => {
-                        match self.value(&inner) {
-                            Ok(Some(value)) => Ok(Transformed::yes(Expr::Literal(value, None))),
-                            _ => Ok(Transformed::no(inner)),
-                        }
-                    }
-                    _ => Ok(Transformed::no(inner)),
-                })
+                let name = names.save(&expr);
+                let frozen = expr.transform_up(|inner| Ok(self.frozen(inner)))?;
+                Ok(frozen.update_data(|expr| name.restore(expr)))
             })
         })
         .map(|transformed| transformed.data)
+    }
+
+    fn frozen(self, expr: Expr) -> Transformed<Expr> {
+        let Expr::ScalarFunction(call) = &expr else { return Transformed::no(expr) };
+        match (call.name(), call.args.as_slice()) {
+            ("now" | "current_date", _) => match self.value(&expr) {
+                Ok(Some(value)) => Transformed::yes(Expr::Literal(value, None)),
+                _ => Transformed::no(expr),
+            },
+            (AGE_YEARS, [date]) => {
+                let today = Expr::Literal(ScalarValue::Date32(Some(self.today.epoch_days())), None);
+                let call = ScalarFunction::new_udf(Arc::clone(&call.func), vec![date.clone(), today]);
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
+            _ => Transformed::no(expr),
+        }
     }
 }
 

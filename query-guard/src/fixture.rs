@@ -13,6 +13,7 @@ use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::effective::EffectiveUnit;
 use obscura_policies::effective::Floor;
+use obscura_policies::effective::Intervals;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::DataType;
@@ -119,10 +120,18 @@ pub(crate) fn policy() -> EffectivePolicy {
         Controls { unavailable: BTreeSet::from(["differential-privacy".to_owned()]), ..floor(20).controls };
     EffectivePolicy {
         purpose: "tests".to_owned(),
-        datasets: BTreeMap::from([(persons.id.clone(), persons), (visits.id.clone(), visits), {
-            let zones = zones();
-            (zones.id.clone(), zones)
-        }]),
+        datasets: BTreeMap::from([
+            (persons.id.clone(), persons),
+            (visits.id.clone(), visits),
+            {
+                let zones = zones();
+                (zones.id.clone(), zones)
+            },
+            {
+                let holidays = holidays();
+                (holidays.id.clone(), holidays)
+            },
+        ]),
         floors: BTreeMap::from([
             (Level(1), Floor { release: Release::RowsOpen, controls: Controls::default() }),
             (Level(2), floor(5)),
@@ -151,6 +160,23 @@ fn zones() -> EffectiveDataset {
     zones
 }
 
+/// An open table of intervals of days that do not overlap.
+fn holidays() -> EffectiveDataset {
+    let day = |name| column(name, DataType::Int, Role::Dimension, 1, &[Use::Filter, Use::Group, Use::Join]);
+    let name = column("holiday", DataType::Text, Role::Dimension, 1, &[Use::Filter, Use::Group]);
+    EffectiveDataset {
+        id: "corpus.holidays".parse().unwrap(),
+        columns: vec![day("first_day"), day("last_day"), name],
+        unique: BTreeSet::new(),
+        intervals: BTreeSet::from([Intervals {
+            low: "first_day".to_owned(),
+            high: "last_day".to_owned(),
+            closed: true,
+        }]),
+        ..zones()
+    }
+}
+
 fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -> EffectiveDataset {
     let resident = UnitKind("resident".to_owned());
     let other = if id == "corpus.persons" { "corpus.visits" } else { "corpus.persons" };
@@ -171,6 +197,7 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
         join_with: BTreeSet::from([(other.parse().unwrap(), resident)]),
         max_rows_per_subject: 20,
         unique: BTreeSet::new(),
+        intervals: BTreeSet::new(),
     }
 }
 

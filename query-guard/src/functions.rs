@@ -9,10 +9,14 @@ use datafusion_expr::ScalarUDF;
 use datafusion_expr::WindowUDF;
 
 use crate::mask::MASK_NAME;
+use crate::scalar::AGE_YEARS;
+use crate::scalar::WIDTH_BUCKET;
+use crate::scalar::own_functions;
 
 /// Scalar functions that may stand above a boundary; a few of them are generalisers below it (see `shape`).
 const SCALAR_NAMES: &[&str] = &[
     "abs",
+    AGE_YEARS,
     "btrim",
     "ceil",
     "character_length",
@@ -42,6 +46,7 @@ const SCALAR_NAMES: &[&str] = &[
     "substr",
     "trunc",
     "upper",
+    WIDTH_BUCKET,
 ];
 
 /// Aggregates that are planned: released over individuals by the boundary, or answered with `control-not-available`, or free above a boundary.
@@ -110,7 +115,7 @@ pub(crate) struct Functions {
 impl Functions {
     pub(crate) fn allowed() -> Self {
         let mut scalar = BTreeMap::new();
-        for function in datafusion_functions::all_default_functions() {
+        for function in datafusion_functions::all_default_functions().into_iter().chain(own_functions()) {
             if SCALAR_NAMES.contains(&function.name()) {
                 for alias in function.aliases().iter().chain(std::iter::once(&function.name().to_owned())) {
                     scalar.insert(alias.clone(), Arc::clone(&function));

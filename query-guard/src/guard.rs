@@ -152,7 +152,7 @@ impl<'a> Guard<'a> {
             normalise(plan, constants, self.now).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])?;
         within_limits(&plan)?;
         let mut labeller = Labeller::new(self.policy, constants, sql);
-        let post = labeller.root(&plan)?;
+        let post = labeller.root(&plan).map_err(|findings| placed(sql, findings))?;
         let mut stages = std::mem::take(&mut labeller.stages);
         for stage in &mut stages {
             stage.plan = pruned(stage.plan.clone())?;
@@ -279,6 +279,28 @@ pub(crate) fn find_word(sql: &str, word: &str) -> Option<SqlSpan> {
         start,
         end: start + wanted.len(),
     })
+}
+
+/// Gives what was found in parts that the planner has rearranged the place of the word that it is about.
+fn placed(sql: &str, findings: Refused) -> Refused {
+    let place = |finding: &Finding| {
+        let names = ["column", "function", "operation", "dataset", "right"];
+        let named = names.into_iter().filter_map(|name| finding.params.get(name));
+        let about: &[&str] = match finding.code {
+            Code::JoinNotAllowed => &["join", "exists", "in"],
+            Code::SubqueryNotAllowed => &["exists", "any", "all", "in", "(select"],
+            _ => &[],
+        };
+        let words = named.map(|name| name.rsplit('.').next().unwrap_or(name)).chain(about.iter().copied());
+        words.filter_map(|word| find_word(sql, word)).next()
+    };
+    findings
+        .into_iter()
+        .map(|finding| {
+            let span = finding.span.or_else(|| place(&finding));
+            finding.at(span)
+        })
+        .collect()
 }
 
 /// Type coercion and decorrelation, then the clock is frozen.

@@ -4,25 +4,35 @@
 //! [`Open`] plan (released values, constants). The match over plan nodes is exhaustive: a node that a later engine adds
 //! breaks the build until somebody has thought about it.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_common::DataFusionError;
+use datafusion_common::JoinType;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Aggregate;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Distinct;
 use datafusion_expr::Expr;
+use datafusion_expr::Filter;
+use datafusion_expr::Join;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::Operator;
 use datafusion_expr::Subquery;
 use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::vocabulary::Level;
 
+use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
+use crate::block::Rows;
+use crate::block::Unique;
+use crate::block::base_column;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -35,9 +45,11 @@ use crate::statement::too_large;
 
 mod boundary;
 mod join;
+mod many_to_one;
 mod per_subject;
 mod scan;
 mod union;
+mod window;
 
 /// Most nodes of one expression over base columns.
 const EXPRESSION_NODES_MAX: usize = 1_000;
@@ -83,11 +95,21 @@ pub(crate) struct Labeller<'a> {
     /// Some count over a subject's own rows is cut off at its cap.
     pub(crate) top_coded: bool,
     instances: usize,
+    /// Every column name that the statement mentions anywhere.
+    mentioned: BTreeSet<String>,
 }
 
 impl<'a> Labeller<'a> {
     pub(crate) fn new(policy: &'a EffectivePolicy, constants: Constants, sql: &'a str) -> Self {
-        Labeller { policy, constants, sql, stages: Vec::new(), top_coded: false, instances: 0 }
+        Labeller {
+            policy,
+            constants,
+            sql,
+            stages: Vec::new(),
+            top_coded: false,
+            instances: 0,
+            mentioned: BTreeSet::new(),
+        }
     }
 
     /// The plan above all boundaries.
@@ -95,6 +117,7 @@ impl<'a> Labeller<'a> {
     /// # Errors
     /// `row-level-output` when individuals reach the root, and whatever the rules below find.
     pub(crate) fn root(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan, Refused> {
+        self.mentioned = mentioned(plan);
         match self.label(plan)? {
             Relation::Open(open) => Ok(open.plan),
             Relation::Block(block) if block.is_individual() => Err(vec![self.row_level(plan, &block)]),
@@ -140,6 +163,12 @@ impl<'a> Labeller<'a> {
                 }
                 Relation::Open(input) => self.project_open(plan, &projection.expr, input),
             },
+            // The planner takes the condition of a join without equal keys out of it (`ON day BETWEEN first AND last`).
+            LogicalPlan::Filter(Filter { predicate, input, .. }) if let Some(join) = keyless(input) => {
+                let filter = Some(join.filter.iter().cloned().fold(predicate.clone(), Expr::and));
+                let join = Join { filter, ..join.clone() };
+                self.join(&LogicalPlan::Join(join.clone()), &join)
+            }
             LogicalPlan::Filter(filter) => match self.label(&filter.input)? {
                 Relation::Block(block) if block.is_individual() => {
                     let condition = self.define(&block, &filter.predicate)?;
@@ -214,6 +243,9 @@ impl<'a> Labeller<'a> {
                     }
                     self.group(*block, keys, &calls, &aggregate.schema)
                 }
+                Relation::Block(block) if let Some(groups) = self.open_groups(&block, aggregate)? => {
+                    Ok(Relation::Block(Box::new(groups)))
+                }
                 other => {
                     let keys = aggregate.group_expr.len();
                     let plain = !aggregate.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_)));
@@ -227,9 +259,7 @@ impl<'a> Labeller<'a> {
                 }
             },
             LogicalPlan::Window(window) => match self.label(&window.input)? {
-                Relation::Block(block) if block.is_individual() => {
-                    Err(self.over_individuals(plan, "window function"))
-                }
+                Relation::Block(block) if block.is_individual() => self.window(*block, window),
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Join(join) => self.join(plan, join),
@@ -239,7 +269,7 @@ impl<'a> Labeller<'a> {
             }
             LogicalPlan::Subquery(subquery) => {
                 if !subquery.outer_ref_columns.is_empty() {
-                    return Err(vec![Finding::new(Code::SubqueryNotAllowed)]);
+                    return Err(vec![subquery_refusal()]);
                 }
                 self.label(&subquery.subquery)
             }
@@ -255,6 +285,46 @@ impl<'a> Labeller<'a> {
             | LogicalPlan::Copy(_)
             | LogicalPlan::DescribeTable(_) => Err(vec![Finding::new(Code::StatementNotAllowed)]),
         }
+    }
+
+    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. What is computed
+    /// may not be filtered or grouped there. `None` when a key is no bare column.
+    fn open_groups(&mut self, block: &Block, aggregate: &Aggregate) -> Result<Option<Block>, Refused> {
+        let mut keys = Vec::with_capacity(aggregate.group_expr.len());
+        for key in &aggregate.group_expr {
+            let key = self.define(block, key)?;
+            let Some(column) = bare_column(&block.bases, &key).cloned() else { return Ok(None) };
+            keys.push(column);
+        }
+        let instance = self.instance();
+        let mut bases = BTreeMap::new();
+        let (mut group, mut calls, mut unique) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (index, column) in keys.into_iter().enumerate() {
+            let name = format!("g{instance}_k{index}");
+            bases.insert(name.clone(), block.base(&column).ok_or_else(internal)?.clone());
+            group.push(Expr::Column(column).alias(&name));
+            unique.insert(name);
+        }
+        for (index, call) in aggregate.aggr_expr.iter().enumerate() {
+            let name = format!("g{instance}_a{index}");
+            let kind = BaseKind::Released { computed: true, benchmark: false };
+            let field = aggregate.schema.field(group.len() + index);
+            let base = Base::label(field.name(), BTreeSet::new(), Level(1), field.data_type().clone());
+            bases.insert(name.clone(), Base { kind, open: true, ..base });
+            calls.push(self.define(block, call)?.unalias().alias(&name));
+        }
+        let columns = |exprs: &[Expr]| -> Vec<Expr> {
+            exprs.iter().map(|expr| base_column(&expr.schema_name().to_string())).collect()
+        };
+        let outputs = columns(&group).into_iter().chain(columns(&calls)).collect();
+        let plan = LogicalPlanBuilder::from(block.plan.clone())
+            .aggregate(group, calls)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        let unique = Unique { sets: BTreeSet::from([unique]), intervals: BTreeSet::new() };
+        let rows = Rows::default();
+        let schema = Arc::clone(&aggregate.schema);
+        Ok(Some(Block { plan, bases, schema, outputs, unique, rows, ..block.clone() }))
     }
 
     /// Applies a condition to a block: every conjunct obeys the shape rule and taints every row.
@@ -338,7 +408,7 @@ impl<'a> Labeller<'a> {
                 | Expr::InSubquery(_)
                 | Expr::SetComparison(_)
                 | Expr::OuterReferenceColumn(..) => {
-                    refused.get_or_insert(vec![Finding::new(Code::SubqueryNotAllowed)]);
+                    refused.get_or_insert(vec![subquery_refusal()]);
                     Ok(Transformed::no(inner))
                 }
                 other => Ok(Transformed::no(other)),
@@ -352,7 +422,7 @@ impl<'a> Labeller<'a> {
 
     fn released_value(&mut self, subquery: &Subquery, meets: Meets) -> Result<LogicalPlan, Refused> {
         if !subquery.outer_ref_columns.is_empty() {
-            return Err(vec![Finding::new(Code::SubqueryNotAllowed)]);
+            return Err(vec![subquery_refusal()]);
         }
         match self.label(&subquery.subquery)? {
             // Exactly one row: the empty set of columns identifies it.
@@ -365,7 +435,7 @@ impl<'a> Labeller<'a> {
                 }
                 Meets::Individuals | Meets::Released => Ok(open.plan),
             },
-            _ => Err(vec![Finding::new(Code::SubqueryNotAllowed)]),
+            _ => Err(vec![subquery_refusal()]),
         }
     }
 
@@ -456,6 +526,33 @@ impl<'a> Labeller<'a> {
             "aggregate first (GROUP BY), then sort, limit or rank the released rows",
             "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
         )]
+    }
+}
+
+fn subquery_refusal() -> Finding {
+    Finding::new(Code::SubqueryNotAllowed).help(
+        "use EXISTS or IN in WHERE, or LEFT JOIN a subquery that is aggregated per subject",
+        "请在 WHERE 中使用 EXISTS 或 IN，或 LEFT JOIN 按主体汇总的子查询",
+    )
+}
+
+fn mentioned(plan: &LogicalPlan) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        for expr in node.expressions() {
+            names.extend(expr.column_refs().into_iter().map(|column| column.name.clone()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    names
+}
+
+/// An inner join without equal keys.
+fn keyless(plan: &LogicalPlan) -> Option<&Join> {
+    match plan {
+        LogicalPlan::Join(join) if join.join_type == JoinType::Inner && join.on.is_empty() => Some(join),
+        _ => None,
     }
 }
 

@@ -37,6 +37,7 @@ mod mask;
 pub mod plan;
 mod rewrite;
 mod row_filter;
+mod scalar;
 mod shape;
 pub mod statement;
 mod total;

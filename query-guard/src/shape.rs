@@ -13,6 +13,7 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::Between;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Case;
+use datafusion_expr::Cast;
 use datafusion_expr::Expr;
 use datafusion_expr::Like;
 use datafusion_expr::Operator;
@@ -28,6 +29,7 @@ use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::SqlSpan;
+use crate::guard::find_word;
 
 mod edges;
 mod generaliser;
@@ -83,8 +85,8 @@ impl<'a> ShapeCheck<'a> {
             Expr::IsNotTrue(inner) => Ok(Expr::IsNotTrue(Box::new(self.predicate(inner)?))),
             Expr::IsNotFalse(inner) => Ok(Expr::IsNotFalse(Box::new(self.predicate(inner)?))),
             Expr::IsNotUnknown(inner) => Ok(Expr::IsNotUnknown(Box::new(self.predicate(inner)?))),
-            Expr::IsNull(inner) => Ok(Expr::IsNull(Box::new(self.presence(inner)?))),
-            Expr::IsNotNull(inner) => Ok(Expr::IsNotNull(Box::new(self.presence(inner)?))),
+            Expr::IsNull(inner) => self.missing(inner),
+            Expr::IsNotNull(inner) => Ok(negated(self.missing(inner)?)),
             Expr::Column(column) => self.flag(column),
             Expr::BinaryExpr(binary) => self.comparison(expr, binary),
             Expr::Between(between) => self.between(between),
@@ -108,16 +110,29 @@ impl<'a> ShapeCheck<'a> {
         )]
         match expr {
             Expr::Alias(alias) => self.group_key(&alias.expr),
-            Expr::Case(case) => self.label_case(expr, case),
+            Expr::Case(_) => self.label_case(expr),
             Expr::ScalarFunction(call) if call.name() == "coalesce" => self.coalesce_key(expr, &call.args),
             // A condition as a key is a CASE with the labels true and false.
-            Expr::BinaryExpr(binary) if mirror(binary.op).is_some() => self.predicate(expr),
-            Expr::Between(_) | Expr::InList(_) | Expr::Like(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
-                self.predicate(expr)
+            Expr::BinaryExpr(binary)
+                if mirror(binary.op).is_some() || matches!(binary.op, Operator::And | Operator::Or) =>
+            {
+                self.predicate(expr).map_err(|finding| as_group_key(finding, expr))
             }
+            Expr::Between(_)
+            | Expr::InList(_)
+            | Expr::Like(_)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_) => self.predicate(expr).map_err(|finding| as_group_key(finding, expr)),
             other => {
                 let generalised = self.generalise(other).map_err(|finding| as_group_key(finding, other))?;
-                self.require(&generalised, Use::Group)?;
+                self.require(&generalised, Use::Group).map_err(|finding| as_group_key(finding, other))?;
                 self.key_step(&generalised)?;
                 self.grade = self.grade.max(generalised.base.grade);
                 Ok(generalised.expr)
@@ -125,24 +140,35 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
-    /// `CASE WHEN condition THEN 'label' ... END`: the labels are constants, the conditions obey the rule.
-    fn label_case(&mut self, expr: &Expr, case: &Case) -> Result<Expr, Finding> {
-        let mut branches = Vec::with_capacity(case.when_then_expr.len());
-        for (when, then) in &case.when_then_expr {
-            let condition = match &case.expr {
-                Some(operand) => {
-                    datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, (**when).clone())
-                }
-                None => (**when).clone(),
-            };
-            let label = self.label(expr, then)?;
-            branches.push((Box::new(self.predicate(&condition)?), Box::new(label)));
+    /// Accepts what a subject's own rows are ordered by, or says why not: a column that is theirs, or a coarser form of it.
+    ///
+    /// # Errors
+    /// The finding that refuses it.
+    pub(crate) fn order_key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+        let generalised = self.generalise(expr)?;
+        let base = generalised.base;
+        let wanted =
+            if base.is_measure() && base.allows(Use::Aggregate) { Use::Aggregate } else { Use::Filter };
+        self.require(&generalised, wanted)?;
+        if base.open || matches!(base.kind, BaseKind::Label | BaseKind::Released { .. }) {
+            return Err(self.not_allowed(expr));
         }
-        let otherwise = match &case.else_expr {
-            Some(label) => Some(Box::new(self.label(expr, label)?)),
-            None => None,
-        };
-        Ok(Expr::Case(Case::new(None, branches, otherwise)))
+        self.count(base.grade, 1, 0);
+        Ok(generalised.expr)
+    }
+
+    /// `CASE WHEN condition THEN 'label' ... END`: the labels are constants, the conditions obey the rule.
+    fn label_case(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+        let mut labelled = Vec::new();
+        let mut otherwise = None;
+        for (when, then) in branches(expr).into_iter().flatten() {
+            let label = Box::new(self.label(expr, &then)?);
+            match when {
+                Some(when) => labelled.push((Box::new(self.predicate(&when)?), label)),
+                None => otherwise = Some(label),
+            }
+        }
+        Ok(Expr::Case(Case::new(None, labelled, otherwise)))
     }
 
     /// A label is a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`).
@@ -168,8 +194,16 @@ impl<'a> ShapeCheck<'a> {
         )))
     }
 
-    /// `IS NULL` looks at a bare column; on a unit key it says whether an outer join found the subject.
-    fn presence(&mut self, inner: &Expr) -> Result<Expr, Finding> {
+    /// `IS NULL` looks at a bare column, or at what a CASE yields; on a unit key it says whether an outer join found the
+    /// subject.
+    fn missing(&mut self, inner: &Expr) -> Result<Expr, Finding> {
+        if let Some(value) = self.constants.value(inner)? {
+            return Ok(Expr::Literal(ScalarValue::Boolean(Some(value.is_null())), None));
+        }
+        if let Some(branches) = branches(inner) {
+            return self.in_branches(&branches, &mut |shape, value| shape.missing(value));
+        }
+        let inner = strip_casts(self.bases, inner);
         let Expr::Column(column) = inner else { return Err(self.not_allowed(inner)) };
         let base = self.known(column)?;
         if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
@@ -182,7 +216,25 @@ impl<'a> ShapeCheck<'a> {
             return Err(self.use_not_granted(column, base, Use::Filter));
         }
         self.count(base.grade, 1, 0);
-        Ok(inner.clone())
+        Ok(Expr::IsNull(Box::new(inner.clone())))
+    }
+
+    /// A condition on what a CASE yields is one on whatever each branch yields, where that branch is reached.
+    fn in_branches(
+        &mut self,
+        branches: &[(Option<Expr>, Expr)],
+        judge: &mut dyn FnMut(&mut Self, &Expr) -> Result<Expr, Finding>,
+    ) -> Result<Expr, Finding> {
+        let mut accepted = Vec::with_capacity(branches.len());
+        let mut otherwise = Expr::Literal(ScalarValue::Boolean(None), None);
+        for (when, value) in branches {
+            let outcome = judge(self, value)?;
+            match when {
+                Some(when) => accepted.push((Box::new(self.predicate(when)?), Box::new(outcome))),
+                None => otherwise = outcome,
+            }
+        }
+        Ok(Expr::Case(Case::new(None, accepted, Some(Box::new(otherwise)))))
     }
 
     /// A boolean column stands for itself.
@@ -213,6 +265,12 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn against_literal(&mut self, side: &Expr, op: Operator, literal: &ScalarValue) -> Result<Expr, Finding> {
+        if let Some(branches) = branches(side) {
+            let against = |value: &Expr| {
+                datafusion_expr::binary_expr(value.clone(), op, Expr::Literal(literal.clone(), None))
+            };
+            return self.in_branches(&branches, &mut |shape, value| shape.predicate(&against(value)));
+        }
         let generalised = self.generalise(side)?;
         self.require(&generalised, Use::Filter)?;
         self.on_edge(&generalised, op, literal)?;
@@ -323,6 +381,12 @@ impl<'a> ShapeCheck<'a> {
 
     fn in_list(&mut self, list: &InList) -> Result<Expr, Finding> {
         self.no_unit_key(&list.expr)?;
+        if let Some(branches) = branches(&list.expr) {
+            let among = |value: &Expr| {
+                Expr::InList(InList::new(Box::new(value.clone()), list.list.clone(), list.negated))
+            };
+            return self.in_branches(&branches, &mut |shape, value| shape.predicate(&among(value)));
+        }
         let generalised = self.generalise(&list.expr)?;
         self.require(&generalised, Use::Filter)?;
         if list.list.len() > IN_LIST_MAX {
@@ -405,9 +469,14 @@ impl<'a> ShapeCheck<'a> {
         self.literals += literals;
     }
 
-    /// Where the analyst wrote the first column of the expression.
+    /// Where the analyst wrote the first column of the expression. After an aggregation the planner forgets it; its name
+    /// still tells.
     pub(crate) fn place(&self, expr: &Expr) -> Option<SqlSpan> {
-        first_span(self.sql, expr)
+        let named = || {
+            let known = expr.column_refs().into_iter().filter_map(|column| self.bases.get(&column.name));
+            known.filter_map(|base| find_word(self.sql, &base.name)).next()
+        };
+        first_span(self.sql, expr).or_else(named)
     }
 
     fn not_allowed(&self, expr: &Expr) -> Finding {
@@ -445,6 +514,43 @@ pub(crate) fn first_span(sql: &str, expr: &Expr) -> Option<SqlSpan> {
         .into_iter()
         .find_map(|column| column.spans.first())
         .and_then(|span| SqlSpan::locate(sql, span))
+}
+
+/// The branches of a CASE or of COALESCE in order: condition and value, the last without condition.
+pub(crate) fn branches(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
+    let recast = |inner: &Expr, cast: &dyn Fn(Expr) -> Expr| {
+        branches(inner).map(|all| all.into_iter().map(|(when, value)| (when, cast(value))).collect())
+    };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else has branches")]
+    match expr {
+        Expr::Alias(alias) => branches(&alias.expr),
+        Expr::Cast(cast) => recast(&cast.expr, &|value| {
+            Expr::Cast(Cast::new(Box::new(value), cast.field.data_type().clone()))
+        }),
+        Expr::TryCast(cast) => recast(&cast.expr, &|value| {
+            Expr::TryCast(TryCast::new(Box::new(value), cast.field.data_type().clone()))
+        }),
+        Expr::Case(case) => {
+            let condition = |when: &Expr| match &case.expr {
+                Some(operand) => {
+                    datafusion_expr::binary_expr((**operand).clone(), Operator::Eq, when.clone())
+                }
+                None => when.clone(),
+            };
+            let reached =
+                case.when_then_expr.iter().map(|(when, then)| (Some(condition(when)), (**then).clone()));
+            let otherwise =
+                case.else_expr.as_deref().map_or(Expr::Literal(ScalarValue::Null, None), Clone::clone);
+            Some(reached.chain([(None, otherwise)]).collect())
+        }
+        Expr::ScalarFunction(call) if call.name() == "coalesce" => {
+            let (last, first) = call.args.split_last()?;
+            let reached =
+                first.iter().map(|value| (Some(Expr::IsNotNull(Box::new(value.clone()))), value.clone()));
+            Some(reached.chain([(None, last.clone())]).collect())
+        }
+        _ => None,
+    }
 }
 
 /// The operator with its sides exchanged; `None` when it is not a comparison.
@@ -501,6 +607,14 @@ pub(crate) fn total(expr: Expr) -> Expr {
             Expr::TryCast(TryCast::new(Box::new(total(*cast.expr)), cast.field.data_type().clone()))
         }
         other => other,
+    }
+}
+
+/// The opposite of a condition that is never unknown.
+fn negated(condition: Expr) -> Expr {
+    match condition {
+        Expr::IsNull(inner) => Expr::IsNotNull(inner),
+        other => Expr::Not(Box::new(other)),
     }
 }
 

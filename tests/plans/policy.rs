@@ -55,6 +55,7 @@ pub(crate) fn of_the_corpus() -> anyhow::Result<EffectivePolicy> {
                 clustered: true,
                 one_row_per_subject: id.sql_name().ends_with("persons"),
                 unique: BTreeSet::new(),
+                intervals: BTreeSet::new(),
             };
             (id.clone(), facts)
         })

@@ -29,6 +29,8 @@ pub const OPERATOR: &str = "olga";
 pub const STEWARD: &str = "stella";
 /// The person who reads the log.
 pub const AUDITOR: &str = "aldo";
+/// An open table of intervals of days, the same in every world.
+const HOLIDAYS: &str = "attacks/data/holidays.csv";
 /// The people who ask.
 pub const ANALYSTS: [&str; 2] = ["ana", "ben"];
 
@@ -245,6 +247,7 @@ impl World {
             let file = plain.path().join(format!("{}.csv", table.name));
             self.seal(&format!("corpus.{}", table.name), &file)?.done()?;
         }
+        self.seal("corpus.holidays", &environment::tests_folder().join(HOLIDAYS))?.done()?;
         Ok(())
     }
 

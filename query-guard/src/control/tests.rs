@@ -288,3 +288,19 @@ fn the_rounding_unit_is_below_one_percent_of_the_range() {
     assert_eq!(unit(99, 0), None);
     assert_eq!(unit(1000, 2), Some(1000));
 }
+
+#[test]
+fn ages_are_counted_to_the_jobs_day() {
+    // Everybody was born on 1970-01-01; the job runs on day 20,000 of the epoch, 2024-10-04.
+    let rows = world(&people(&[("tax", 30)]), &[]);
+    let sql = "SELECT age_years(birth), floor(age_years(birth) / 10) * 10, COUNT(*) FROM persons WHERE age_years(birth) >= 54 GROUP BY 1, 2";
+    let result = ask(sql, &rows);
+    let numbers: Vec<String> = result
+        .columns()
+        .iter()
+        .map(|column| arrow::util::display::array_value_to_string(column, 0).unwrap())
+        .collect();
+    assert_eq!(numbers, ["54", "50.0", "30"]);
+    let older = ask("SELECT COUNT(*) FROM persons WHERE age_years(birth) >= 55", &rows);
+    assert!(older.column(0).is_null(0));
+}

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion_common::Column;
 use datafusion_common::JoinType;
 use datafusion_common::NullEquality;
+use datafusion_expr::Between;
 use datafusion_expr::BinaryExpr;
+use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::Join;
 use datafusion_expr::LogicalPlan;
@@ -28,6 +31,7 @@ use crate::block::Block;
 use crate::block::Class;
 use crate::block::Rows;
 use crate::block::Taint;
+use crate::block::Unique;
 use crate::block::base_column;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -44,23 +48,25 @@ use super::not_understood;
 
 /// Which side of a join must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub(super) enum Keep {
     Both,
     Left,
     Right,
     Either,
     LeftIfMatched,
     LeftIfUnmatched,
+    /// All of the left side, with a column that says whether there was a match (`EXISTS ... OR ...`).
+    LeftMarked,
 }
 
 /// A join's condition, taken apart: equated base columns (left, right) and the rest.
-struct Condition {
-    equated: Vec<(Column, Column)>,
+pub(super) struct Condition {
+    pub(super) equated: Vec<(Column, Column)>,
     /// Whether equated columns that are both NULL match (`IS NOT DISTINCT FROM`, INTERSECT, EXCEPT).
-    nulls: NullEquality,
+    pub(super) nulls: NullEquality,
     /// An anti join by NOT IN: one NULL on the right empties it, and a NULL on the left is never in it.
-    null_aware: bool,
-    residual: Vec<Expr>,
+    pub(super) null_aware: bool,
+    pub(super) residual: Vec<Expr>,
 }
 
 impl Labeller<'_> {
@@ -85,12 +91,8 @@ impl Labeller<'_> {
             JoinType::LeftAnti => (left, right, Keep::LeftIfUnmatched),
             JoinType::RightSemi => (right, left, Keep::LeftIfMatched),
             JoinType::RightAnti => (right, left, Keep::LeftIfUnmatched),
-            JoinType::LeftMark | JoinType::RightMark => {
-                return Err(vec![Finding::new(Code::JoinNotAllowed).help(
-                    "use EXISTS or IN on its own, combined with AND",
-                    "请单独使用 EXISTS 或 IN，并以 AND 组合",
-                )]);
-            }
+            JoinType::LeftMark => (left, right, Keep::LeftMarked),
+            JoinType::RightMark => (right, left, Keep::LeftMarked),
         };
         let condition = self.condition(&left, &right, join)?;
         let schema = Arc::clone(&join.schema);
@@ -131,22 +133,13 @@ impl Labeller<'_> {
             bases.insert(
                 name.clone(),
                 Base {
-                    name: field.name().clone(),
                     kind,
-                    uses: BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
-                    grade: Level(1),
-                    dataset: None,
-                    open: false,
-                    optional: false,
-                    missing_by: None,
-                    copied_by: BTreeSet::new(),
-                    owners: BTreeSet::new(),
-                    data_type: field.data_type().clone(),
-                    mask: None,
-                    range: None,
-                    bins: None,
-                    scale: 0,
-                    coded: false,
+                    ..Base::label(
+                        field.name(),
+                        BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
+                        Level(1),
+                        field.data_type().clone(),
+                    )
                 },
             );
         }
@@ -154,11 +147,12 @@ impl Labeller<'_> {
             .project(projection)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
-        let unique = open
+        let sets = open
             .unique
             .iter()
             .map(|set| set.iter().filter_map(|index| names.get(*index).cloned()).collect())
             .collect();
+        let unique = Unique { sets, intervals: BTreeSet::new() };
         let outputs = names.iter().map(|name| base_column(name)).collect();
         let (classes, taint, rows) = (Vec::new(), Taint::none(), Rows::default());
         Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
@@ -192,7 +186,7 @@ impl Labeller<'_> {
                 _ if is_true(&defined) => {}
                 // A pair of the join that is no pair of base columns would lose how it treats NULLs.
                 _ if nulls == NullEquality::NullEqualsNull => return Err(vec![join_refusal()]),
-                _ => condition.residual.push(defined),
+                _ => condition.residual.extend(between_ends(defined)),
             }
         }
         Ok(condition)
@@ -244,19 +238,19 @@ impl Labeller<'_> {
                 .classes
                 .iter()
                 .any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
-        if lost && matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched) {
+        if lost && keep.is_about_left_only() {
             return Err(vec![lost_subjects()]);
         }
         let mut classes = left.classes.clone();
         let plan_right = std::mem::take(&mut right.plan);
         let mut bases = left.bases.clone();
-        let survives = !matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched);
+        let survives = !keep.is_about_left_only();
         let mut taint = left.taint.clone();
         taint.absorb(&right.taint);
         for (a, b) in &condition.equated {
             taint.grade = taint.grade.max(known(&left, a)?.grade).max(known(&right, b)?.grade);
         }
-        let (residual, facts) = self.residual(&left, &right, &condition.residual)?;
+        let (residual, facts) = self.residual(&left, &right, &condition.residual, &merged)?;
         taint.grade = taint.grade.max(facts.0);
         taint.comparisons += facts.1;
         taint.literals += facts.2;
@@ -297,7 +291,13 @@ impl Labeller<'_> {
                 .filter(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
             classes.extend(others.cloned().map(|class| Class { clustered: false, one_row: false, ..class }));
             bases.extend(right.bases.clone());
-            outputs.extend(right.outputs.iter().cloned());
+            if matches!(keep, Keep::Right | Keep::Either) {
+                outputs = only_where_present(outputs, unit_key_beside(&left, &merged))?;
+            }
+            let found = matches!(keep, Keep::Left | Keep::Either);
+            let others = right.outputs.clone();
+            let key = merged.first().map(|(_, replaced)| replaced.clone());
+            outputs.extend(if found { only_where_present(others, key)? } else { others });
             let number = self.instance();
             let meeting = Meeting::of(&left, &right, &merged, keep, number);
             rows = meeting.rows();
@@ -316,110 +316,53 @@ impl Labeller<'_> {
                 return Err(vec![lost_subjects()]);
             }
         }
-        let (schema, unique) = (left.schema, BTreeSet::new());
+        if keep == Keep::LeftMarked {
+            let mark;
+            (plan, mark) = self.marked(plan, &mut bases, &classes, &taint)?;
+            outputs.push(mark);
+        }
+        let (schema, unique) = (left.schema, Unique::default());
         Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
     }
 
-    /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
-    fn many_to_one(
+    /// The plan of a mark join with its mark as a base column: a condition on the subject that the analyst has made up.
+    pub(super) fn marked(
         &mut self,
-        many: Block,
-        mut one: Block,
-        condition: Condition,
-        keep: Keep,
-        side: Side,
-    ) -> Result<Block, Refused> {
-        let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
-        let semi = matches!(keep, Keep::LeftIfMatched | Keep::LeftIfUnmatched);
-        let released = one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }));
-        // A semi join cannot multiply rows, so an open table needs no unique key for it.
-        // A key is unique among its values; how many rows have none is not known.
-        let nulls_match = condition.nulls == NullEquality::NullEqualsNull && !released;
-        let matches_once = !nulls_match && one.unique.iter().any(|set| set.is_subset(&columns));
-        if !matches_once && (columns.is_empty() || !semi || released) {
-            let place = condition.equated.first().map(|(a, _)| a.clone());
-            return Err(place.map_or_else(|| vec![join_refusal()], |column| self.not_joinable(&column)));
-        }
-        let mut taint = many.taint.clone();
-        taint.absorb(&one.taint);
-        let mut uses: Option<BTreeSet<Use>> = None;
-        let mut grade = Level(1);
-        for (a, b) in &condition.equated {
-            let (individual, open) = (known(&many, a)?, known(&one, b)?);
-            let never = matches!(
-                individual.kind,
-                BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier) | BaseKind::Label
-            );
-            if never
-                || matches!(open.kind, BaseKind::Released { computed: true, .. })
-                || individual.is_measure()
-            {
-                return Err(self.not_joinable(a));
-            }
-            let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
-            if !individual.allows(Use::Join)
-                && !individual.allows(Use::Group)
-                && !individual.allows(Use::Filter)
-            {
-                return Err(self.use_not_granted(a, individual, Use::Join));
-            }
-            uses = Some(uses.map_or(shared.clone(), |uses| uses.intersection(&shared).copied().collect()));
-            grade = grade.max(individual.grade).max(open.grade);
-        }
-        taint.grade = taint.grade.max(grade);
-        if let Some(uses) = uses {
-            for base in one.bases.values_mut() {
-                let aggregate = base.allows(Use::Aggregate);
-                base.uses = base.uses.intersection(&uses).copied().collect();
-                if aggregate {
-                    base.uses.insert(Use::Aggregate);
-                }
-                base.grade = base.grade.max(grade);
-            }
-        }
-        let (residual, facts) = self.residual(&many, &one, &condition.residual)?;
-        taint.grade = taint.grade.max(facts.0);
-        taint.comparisons += facts.1;
-        taint.literals += facts.2;
-        // Rows of the open side that no individual meets feed no aggregate, so that side is never the one preserved.
-        let join_type = match (keep, side) {
-            (Keep::Both, _) | (Keep::Left, Side::Right) | (Keep::Right, Side::Left) => JoinType::Inner,
-            (Keep::Left, Side::Left) | (Keep::Right, Side::Right) | (Keep::Either, _) => JoinType::Left,
-            (Keep::LeftIfMatched, Side::Left) => JoinType::LeftSemi,
-            (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
-            (Keep::LeftIfMatched | Keep::LeftIfUnmatched, Side::Right) => return Err(vec![join_refusal()]),
-        };
-        if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) && released {
-            return Err(vec![join_refusal()]);
-        }
-        // Values of the open side stand in as many rows as meet them.
-        for base in one.bases.values_mut() {
-            base.copied_by.extend(many.rows.copied_by.iter().copied());
-        }
-        let plan = joined(many.plan, one.plan, join_type, &condition, residual)?;
-        let classes = many.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
-        let mut bases = many.bases;
-        let mut outputs = many.outputs;
-        if !matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) {
-            let optional = join_type == JoinType::Left;
-            bases.extend(
-                one.bases
-                    .into_iter()
-                    .map(|(name, base)| (name, Base { optional: optional || base.optional, ..base })),
-            );
-            outputs = match side {
-                Side::Left => outputs.into_iter().chain(one.outputs).collect(),
-                Side::Right => one.outputs.into_iter().chain(outputs).collect(),
-            };
-        }
-        let (schema, unique, rows) = (many.schema, BTreeSet::new(), many.rows);
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
+        plan: LogicalPlan,
+        bases: &mut BTreeMap<String, Base>,
+        classes: &[Class],
+        taint: &Taint,
+    ) -> Result<(LogicalPlan, Expr), Refused> {
+        let name = format!("m{}_mark", self.instance());
+        let columns: Vec<Expr> = bases
+            .keys()
+            .map(|column| base_column(column))
+            .chain([base_column("mark").alias(&name)])
+            .collect();
+        let owners = classes.iter().map(|class| class.column.clone()).collect();
+        let uses = BTreeSet::from([Use::Filter, Use::Group]);
+        let mark = Base { owners, ..Base::label("exists", uses, taint.grade, DataType::Boolean) };
+        bases.insert(name.clone(), mark);
+        let plan = LogicalPlanBuilder::from(plan)
+            .project(columns)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        Ok((plan, base_column(&name)))
     }
 
     /// A residual condition compares columns of the same subject, by the shape rule.
-    fn residual(&self, left: &Block, right: &Block, residual: &[Expr]) -> Result<Residual, Refused> {
-        let bases: BTreeMap<String, Base> =
+    pub(super) fn residual(
+        &self,
+        left: &Block,
+        right: &Block,
+        residual: &[Expr],
+        merged: &[(String, String)],
+    ) -> Result<Residual, Refused> {
+        let mut bases: BTreeMap<String, Base> =
             left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
+        for base in bases.values_mut() {
+            base.owners = base.owners.iter().map(|owner| renamed(owner, merged)).collect();
+        }
         let mut shape = ShapeCheck::new(&bases, self.constants, self.sql);
         let mut accepted = Vec::with_capacity(residual.len());
         for expr in residual {
@@ -471,11 +414,11 @@ impl Labeller<'_> {
         }
     }
 
-    fn not_joinable(&self, column: &Column) -> Refused {
+    pub(super) fn not_joinable(&self, column: &Column) -> Refused {
         vec![join_refusal().at(first_span(self.sql, &Expr::Column(column.clone())))]
     }
 
-    fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
+    pub(super) fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
         vec![
             Finding::new(Code::UseNotGranted)
                 .at(first_span(self.sql, &Expr::Column(column.clone())))
@@ -490,12 +433,17 @@ type Residual = (Option<Expr>, (Level, usize, usize));
 
 /// On which side of the SQL's join the individuals stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Left,
     Right,
 }
 
 impl Keep {
+    /// The other side's rows only decide about the left side's.
+    pub(super) fn is_about_left_only(self) -> bool {
+        matches!(self, Keep::LeftIfMatched | Keep::LeftIfUnmatched | Keep::LeftMarked)
+    }
+
     fn join_type(self) -> JoinType {
         match self {
             Keep::Both => JoinType::Inner,
@@ -504,6 +452,7 @@ impl Keep {
             Keep::Either => JoinType::Full,
             Keep::LeftIfMatched => JoinType::LeftSemi,
             Keep::LeftIfUnmatched => JoinType::LeftAnti,
+            Keep::LeftMarked => JoinType::LeftMark,
         }
     }
 }
@@ -583,35 +532,11 @@ fn lost_subjects() -> Finding {
     )
 }
 
-fn join_refusal() -> Finding {
+pub(super) fn join_refusal() -> Finding {
     Finding::new(Code::JoinNotAllowed).help(
-        "join on the unit key of both datasets, or on the unique key of an open table",
-        "请按双方的主体标识关联，或按开放表的唯一键关联",
+        "join on the unit key of both datasets, on the unique key of an open table, or on its intervals that do not overlap",
+        "请按双方的主体标识关联，或按开放表的唯一键或互不重叠的区间关联",
     )
-}
-
-fn joined(
-    left: LogicalPlan,
-    right: LogicalPlan,
-    join_type: JoinType,
-    condition: &Condition,
-    residual: Option<Expr>,
-) -> Result<LogicalPlan, Refused> {
-    let keys: (Vec<Column>, Vec<Column>) = condition.equated.iter().cloned().unzip();
-    let builder = LogicalPlanBuilder::from(left);
-    let builder = if keys.0.is_empty() && residual.is_none() && join_type == JoinType::Inner {
-        builder.cross_join(right)
-    } else {
-        builder.join_detailed_with_options(
-            right,
-            join_type,
-            keys,
-            residual,
-            condition.nulls,
-            condition.null_aware,
-        )
-    };
-    builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
 }
 
 /// Both inputs as one block, only to resolve the join's own condition.
@@ -630,7 +555,7 @@ fn both_sides(left: &Block, right: &Block, join: &Join) -> Result<Block, Refused
         outputs: left.outputs.iter().chain(&right.outputs).cloned().collect(),
         classes: Vec::new(),
         taint: Taint::none(),
-        unique: BTreeSet::new(),
+        unique: Unique::default(),
         rows: Rows::default(),
     })
 }
@@ -638,6 +563,17 @@ fn both_sides(left: &Block, right: &Block, join: &Join) -> Result<Block, Refused
 fn equation(bases: &BTreeMap<String, Base>, expr: &Expr) -> Option<(Column, Column)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
     Some((bare_column(bases, left)?.clone(), bare_column(bases, right)?.clone()))
+}
+
+/// BETWEEN as its two comparisons.
+fn between_ends(expr: Expr) -> Vec<Expr> {
+    match expr {
+        Expr::Between(Between { expr, negated: false, low, high }) => vec![
+            datafusion_expr::binary_expr((*expr).clone(), Operator::GtEq, *low),
+            datafusion_expr::binary_expr(*expr, Operator::LtEq, *high),
+        ],
+        other => vec![other],
+    }
 }
 
 fn is_true(expr: &Expr) -> bool {
@@ -651,8 +587,49 @@ fn mirrored(condition: Condition) -> Condition {
     }
 }
 
-fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
+pub(super) fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
     block.base(column).ok_or_else(internal)
+}
+
+/// What a side's columns are in rows where an outer join found nothing there: missing, also where they are made from
+/// missing values, as a label or COALESCE would be.
+pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Result<Vec<Expr>, Refused> {
+    let present = |output: Expr| {
+        if is_strict(&output) {
+            return Ok(output);
+        }
+        let key = key.as_deref().ok_or_else(|| vec![join_refusal()])?;
+        let found = Expr::IsNotNull(Box::new(base_column(key)));
+        Ok(Expr::Case(Case::new(None, vec![(Box::new(found), Box::new(output))], None)))
+    };
+    outputs.into_iter().map(present).collect()
+}
+
+/// NULL for certain when its columns are.
+fn is_strict(expr: &Expr) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard is taken for one that is not")]
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Alias(alias) => is_strict(&alias.expr),
+        Expr::Cast(cast) => is_strict(&cast.expr),
+        Expr::TryCast(cast) => is_strict(&cast.expr),
+        _ => false,
+    }
+}
+
+/// A side's own unit key that stays beside the merged one.
+fn unit_key_beside(side: &Block, merged: &[(String, String)]) -> Option<String> {
+    let key = side.bases.iter().find(|(name, base)| match &base.kind {
+        BaseKind::UnitKey { class, .. } => {
+            merged.iter().any(|(kept, _)| kept == class && kept != *name) && !base.optional
+        }
+        BaseKind::Declared(_)
+        | BaseKind::SubjectCount
+        | BaseKind::SubjectMeasure
+        | BaseKind::Label
+        | BaseKind::Released { .. } => false,
+    });
+    key.map(|(name, _)| name.clone())
 }
 
 /// Columns and classes of a side that may be missing in a row.

@@ -17,6 +17,7 @@ use datafusion_expr::expr::AggregateFunction;
 use datafusion_functions_aggregate::expr_fn;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
 use crate::block::Base;
@@ -24,6 +25,7 @@ use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
 use crate::block::Rows;
+use crate::block::Unique;
 use crate::block::base_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
@@ -65,6 +67,8 @@ impl Labeller<'_> {
     ) -> Result<Relation, Refused> {
         let instance = self.instance();
         let cap = self.rows_cap(&block);
+        // A constant among the keys splits nobody.
+        let splitting = keys.iter().filter(|key| !is_constant(key)).count();
         let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
         let mut grouped = Grouped::default();
         let mut classes = Vec::with_capacity(block.classes.len());
@@ -73,7 +77,7 @@ impl Labeller<'_> {
             let base = block.bases.get(&class.column).ok_or_else(internal)?;
             grouped.keep(&name, base_column(&class.column), unit_base(base, &name));
             // Grouped by nothing but its own key a subject has one row; a second class or key would split it.
-            let one_row = keys.len() == 1 && block.classes.len() == 1;
+            let one_row = splitting == 1 && block.classes.len() == 1;
             classes.push(Class { column: name, clustered: false, one_row, ..class.clone() });
         }
         let mut refused = Vec::new();
@@ -137,7 +141,7 @@ impl Labeller<'_> {
         }
         // Grouped by its key alone a subject has one row, whatever was repeated before. Any further key may be a label that
         // the analyst gave to each copy.
-        let by_subject_alone = keys.len() == block.classes.len();
+        let by_subject_alone = splitting == block.classes.len();
         let rows = Rows {
             copied_by: if by_subject_alone { BTreeSet::new() } else { block.rows.copied_by.clone() },
             pins: None,
@@ -159,13 +163,13 @@ impl Labeller<'_> {
             outputs: grouped.outputs,
             classes,
             taint,
-            unique: BTreeSet::new(),
+            unique: Unique::default(),
             rows,
         })))
     }
 
     /// The smallest `max_rows_per_subject` of the datasets read.
-    fn rows_cap(&self, block: &Block) -> u32 {
+    pub(super) fn rows_cap(&self, block: &Block) -> u32 {
         block
             .taint
             .datasets
@@ -196,17 +200,19 @@ impl Grouped {
 }
 
 /// One aggregate over a subject's own rows: what is computed, how it is finished, and what it is afterwards.
-struct OwnRows {
+pub(super) struct OwnRows {
     /// Plain aggregates, by the suffix of their column.
-    aggregates: Vec<(&'static str, Expr)>,
-    finish: Finish,
-    base: Base,
+    pub(super) aggregates: Vec<(&'static str, Expr)>,
+    pub(super) finish: Finish,
+    pub(super) base: Base,
 }
 
 /// What is done with the plain aggregates.
-enum Finish {
+pub(super) enum Finish {
     /// A count, top-coded.
     Capped(u32),
+    /// A rank among a subject's own rows, top-coded, in the type that the SQL promised.
+    Rank(u32, DataType),
     /// The value, in the type that the SQL promised.
     Cast(DataType),
     /// Sum over count, in the type that the SQL promised.
@@ -214,11 +220,12 @@ enum Finish {
 }
 
 impl Finish {
-    fn of(self, name: &str) -> Expr {
+    pub(super) fn of(self, name: &str) -> Expr {
         let cast = |expr: Expr, target: DataType| Expr::TryCast(TryCast::new(Box::new(expr), target));
         let part = |suffix: &str| base_column(&format!("{name}{suffix}"));
         match self {
             Self::Capped(cap) => capped(part(COUNT), cap),
+            Self::Rank(cap, target) => cast(capped(cast(part(VALUE), DataType::Int64), cap), target),
             Self::Cast(target) => cast(part(VALUE), target),
             Self::Mean(target) => {
                 let float = |suffix: &str| cast(part(suffix), DataType::Float64);
@@ -228,11 +235,11 @@ impl Finish {
     }
 }
 
-const VALUE: &str = "_value";
+pub(super) const VALUE: &str = "_value";
 const COUNT: &str = "_count";
 
 /// Recognises one aggregate over a subject's own rows.
-fn own_rows(
+pub(super) fn own_rows(
     call: &AggregateFunction,
     shape: &mut ShapeCheck<'_>,
     block: &Block,
@@ -261,6 +268,20 @@ fn own_rows(
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
         let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
         return Ok(OwnRows { aggregates, finish: Finish::Capped(cap), base: count_base(block, cap) });
+    }
+    if matches!(call.func.name(), "bool_and" | "bool_or") {
+        return any_or_every(call, arg, filter, shape);
+    }
+    let extreme = matches!(call.func.name(), "min" | "max");
+    if let (Some(column), Some(base)) = (column, base.filter(|base| extreme && is_ordered_dimension(base))) {
+        if !base.allows(Use::Filter) && !base.allows(Use::Group) {
+            return Err(refused());
+        }
+        shape.grade = shape.grade.max(base.grade);
+        let value = conditional(base_column(&column.name), filter);
+        let chosen = if call.func.name() == "min" { expr_fn::min(value) } else { expr_fn::max(value) };
+        let base = Base { data_type: target.clone(), optional: false, ..base.clone() };
+        return Ok(OwnRows { aggregates: vec![(VALUE, chosen)], finish: Finish::Cast(target.clone()), base });
     }
     let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
     let column = column.ok_or_else(refused)?;
@@ -298,6 +319,31 @@ fn own_rows(
     Ok(OwnRows { aggregates, finish, base: measured })
 }
 
+/// `BOOL_OR` and `BOOL_AND` over a subject's own rows: a condition on the subject, made of conditions on its rows.
+fn any_or_every(
+    call: &AggregateFunction,
+    arg: &Expr,
+    filter: Option<Expr>,
+    shape: &mut ShapeCheck<'_>,
+) -> Result<OwnRows, Finding> {
+    let value = conditional(shape.predicate(arg)?, filter);
+    let outcome =
+        if call.func.name() == "bool_or" { expr_fn::bool_or(value) } else { expr_fn::bool_and(value) };
+    let uses = BTreeSet::from([Use::Filter, Use::Group]);
+    Ok(OwnRows {
+        aggregates: vec![(VALUE, outcome)],
+        finish: Finish::Cast(DataType::Boolean),
+        base: Base::label("condition", uses, shape.grade, DataType::Boolean),
+    })
+}
+
+/// A date, time or whole number that is no measure: the first and last of them are among its own values.
+fn is_ordered_dimension(base: &Base) -> bool {
+    let plain =
+        matches!(base.kind, BaseKind::Declared(role) if !matches!(role, Role::Measure | Role::Identifier));
+    plain && !base.open && (base.data_type.is_temporal() || base.data_type.is_integer())
+}
+
 fn repeated(call: &AggregateFunction, sql: &str) -> Finding {
     crate::atoms::repeated_rows(call.params.args.iter().find_map(|arg| first_span(sql, arg)))
 }
@@ -305,8 +351,8 @@ fn repeated(call: &AggregateFunction, sql: &str) -> Finding {
 fn not_per_subject(call: &AggregateFunction, sql: &str) -> Finding {
     let span = call.params.args.iter().find_map(|arg| first_span(sql, arg));
     Finding::new(Code::AggregateNotDecomposable).at(span).with("function", call.func.name()).help(
-        "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure",
-        "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX",
+        "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure, MIN or MAX of a date, or BOOL_OR of a condition",
+        "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX，对日期使用 MIN、MAX，对条件使用 BOOL_OR",
     )
 }
 
@@ -323,24 +369,16 @@ fn capped(count: Expr, cap: u32) -> Expr {
     Expr::Case(Case::new(None, vec![(Box::new(above), Box::new(most()))], Some(Box::new(count))))
 }
 
-fn count_base(block: &Block, cap: u32) -> Base {
+pub(super) fn count_base(block: &Block, cap: u32) -> Base {
     Base {
-        name: "count".to_owned(),
         kind: BaseKind::SubjectCount,
-        uses: BTreeSet::from([Use::Filter, Use::Group, Use::Aggregate]),
-        grade: block.taint.grade,
-        dataset: None,
-        open: false,
-        optional: false,
-        missing_by: None,
-        copied_by: BTreeSet::new(),
-        owners: BTreeSet::new(),
-        data_type: DataType::Int64,
-        mask: None,
         range: Some((Fixed::ZERO, Fixed::from_i64(i64::from(cap)))),
-        bins: None,
-        scale: 0,
-        coded: false,
+        ..Base::label(
+            "count",
+            BTreeSet::from([Use::Filter, Use::Group, Use::Aggregate]),
+            block.taint.grade,
+            DataType::Int64,
+        )
     }
 }
 
@@ -356,7 +394,7 @@ fn kind_with_class(base: &Base, hidden: &str) -> BaseKind {
 }
 
 /// The hidden column of the class that a bare unit key belongs to.
-fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
+pub(super) fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
     let base = block.base(bare_column(&block.bases, key)?)?;
     match &base.kind {
         // The key of a side that may be missing does not tell every row's subject.
@@ -381,22 +419,5 @@ fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Ba
     let uses = sources.fold(BTreeSet::from([Use::Filter, Use::Group]), |uses, base| {
         uses.intersection(&base.uses).copied().chain([Use::Group]).collect()
     });
-    Base {
-        name: "key".to_owned(),
-        kind: BaseKind::Label,
-        uses,
-        grade,
-        dataset: None,
-        open: false,
-        optional: false,
-        missing_by: None,
-        copied_by: BTreeSet::new(),
-        owners: BTreeSet::new(),
-        data_type: data_type.clone(),
-        mask: None,
-        range: None,
-        bins: None,
-        scale: 0,
-        coded: false,
-    }
+    Base::label("key", uses, grade, data_type.clone())
 }

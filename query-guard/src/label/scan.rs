@@ -12,6 +12,7 @@ use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::TableScan;
 use obscura_policies::effective::EffectiveColumn;
 use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::Intervals;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
 
@@ -21,6 +22,7 @@ use crate::block::Block;
 use crate::block::Class;
 use crate::block::Rows;
 use crate::block::Taint;
+use crate::block::Unique;
 use crate::block::base_column;
 use crate::catalog::GrantedSource;
 use crate::catalog::column_type;
@@ -70,7 +72,7 @@ impl Labeller<'_> {
             .project(projection)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
-        let unique = unique_sets(dataset, instance);
+        let unique = unique(dataset, instance);
         let schema = Arc::clone(&scan.projected_schema);
         if outputs.len() != schema.fields().len() {
             return Err(internal());
@@ -176,22 +178,10 @@ fn hidden_units(
         bases.insert(
             name.clone(),
             Base {
-                name: unit.column.clone(),
                 kind: BaseKind::UnitKey { kind: unit.kind.clone(), class: name.clone() },
-                uses: BTreeSet::new(),
-                grade: Level(1),
                 dataset: Some(dataset.id.clone()),
-                open: false,
-                optional: false,
-                missing_by: None,
-                copied_by: BTreeSet::new(),
                 owners: BTreeSet::from([name.clone()]),
-                data_type: arrow::datatypes::DataType::Int64,
-                mask: None,
-                range: None,
-                bins: None,
-                scale: 0,
-                coded: false,
+                ..Base::label(&unit.column, BTreeSet::new(), Level(1), arrow::datatypes::DataType::Int64)
             },
         );
         classes.push(Class {
@@ -205,12 +195,27 @@ fn hidden_units(
     classes
 }
 
-/// The manifest's unique sets, but for those that a mask may have made duplicates in.
-fn unique_sets(dataset: &EffectiveDataset, instance: usize) -> BTreeSet<BTreeSet<String>> {
+/// What the manifest proves of columns, but for those that a mask may have made duplicates in.
+fn unique(dataset: &EffectiveDataset, instance: usize) -> Unique {
     let masked =
         |name: &String| dataset.columns.iter().any(|column| column.name == *name && column.mask.is_some());
+    let visible = |name: &String| {
+        dataset.columns.iter().any(|column| column.name == *name && !column.uses.is_empty()) && !masked(name)
+    };
+    let base = |name: &String| format!("s{instance}_{name}");
     let sets = dataset.unique.iter().filter(|set| !set.iter().any(masked));
-    sets.map(|set| set.iter().map(|column| format!("s{instance}_{column}")).collect()).collect()
+    let intervals =
+        dataset.intervals.iter().filter(|intervals| visible(&intervals.low) && visible(&intervals.high));
+    Unique {
+        sets: sets.map(|set| set.iter().map(base).collect()).collect(),
+        intervals: intervals
+            .map(|Intervals { low, high, closed }| Intervals {
+                low: base(low),
+                high: base(high),
+                closed: *closed,
+            })
+            .collect(),
+    }
 }
 
 fn raw(name: &str) -> Expr {

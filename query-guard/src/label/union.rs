@@ -18,6 +18,7 @@ use crate::block::Block;
 use crate::block::Class;
 use crate::block::Rows;
 use crate::block::Taint;
+use crate::block::Unique;
 use crate::block::base_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
@@ -120,7 +121,7 @@ impl Labeller<'_> {
             outputs,
             classes,
             taint,
-            unique: BTreeSet::new(),
+            unique: Unique::default(),
             rows,
         })))
     }
@@ -247,22 +248,10 @@ fn combine(left: Base, right: &Base) -> Option<Base> {
 
 /// A position that holds literals in every branch: a label.
 fn label_base() -> Base {
-    Base {
-        name: "label".to_owned(),
-        kind: BaseKind::Label,
-        uses: BTreeSet::from([Use::Group, Use::Filter]),
-        grade: Level(1),
-        dataset: None,
-        open: false,
-        optional: false,
-        missing_by: None,
-        copied_by: BTreeSet::new(),
-        owners: BTreeSet::new(),
-        data_type: arrow::datatypes::DataType::Utf8,
-        mask: None,
-        range: None,
-        bins: None,
-        scale: 0,
-        coded: false,
-    }
+    Base::label(
+        "label",
+        BTreeSet::from([Use::Group, Use::Filter]),
+        Level(1),
+        arrow::datatypes::DataType::Utf8,
+    )
 }

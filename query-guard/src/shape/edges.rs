@@ -34,8 +34,7 @@ impl ShapeCheck<'_> {
         let base = generalised.base;
         let step = self.step(generalised)?;
         match generalised.form {
-            Form::Truncated | Form::Part | Form::Worded => Ok(()),
-            Form::Step(_) => Ok(()),
+            Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded | Form::Step(_) => Ok(()),
             Form::Floor(own) => match exact_number(literal) {
                 Some(number) if number.is_multiple_of(own) => Ok(()),
                 Some(number) => Err(self.off_edge(generalised, number, own, Fixed::ZERO)),
@@ -114,8 +113,20 @@ impl ShapeCheck<'_> {
         let declared = base.mask.as_ref().and_then(obscura_policies::mask::Mask::step).or(base.bins);
         let own = match generalised.form {
             Form::Floor(own) | Form::Step(own) => own,
-            Form::Bare | Form::Truncated | Form::Part | Form::Worded => return Ok(declared),
+            Form::Bare | Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded => {
+                return Ok(declared);
+            }
         };
+        // Bins that do not start at a multiple of their width would be cut by steps that do.
+        let origin = base.range.filter(|_| base.is_measure() && base.mask.is_none()).map(|(low, _)| low);
+        if let (Some(origin), Some(step)) = (origin, declared)
+            && !origin.is_multiple_of(step)
+        {
+            return Err(self.not_allowed(&generalised.expr).help(
+                "the column's bins do not start at a multiple of their width: compare with their edges by < and >=",
+                "该字段的分箱起点不是箱宽的整数倍：请用 < 与 >= 与分箱边界比较",
+            ));
+        }
         let unbinned =
             base.is_measure() && declared.is_none() && !matches!(base.kind, BaseKind::SubjectCount);
         match declared {

@@ -16,6 +16,8 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::constant::exact_number;
 use crate::finding::Finding;
+use crate::scalar::AGE_YEARS;
+use crate::scalar::WIDTH_BUCKET;
 
 use super::ShapeCheck;
 use super::bare_column;
@@ -32,8 +34,10 @@ pub(super) enum Form {
     Step(Fixed),
     /// The beginning of a calendar part.
     Truncated,
-    /// The number of a calendar part.
+    /// The number of a calendar part, or of completed years.
     Part,
+    /// Number of the step of such a number: `floor(age_years(col) / c)`.
+    PartStep(Fixed),
     /// A prefix, lower case, trimmed.
     Worded,
 }
@@ -109,15 +113,29 @@ impl<'a> ShapeCheck<'a> {
             Operator::Multiply => {
                 let (quotient, factor) = self.with_number(binary)?;
                 let inner = self.generalise(quotient).ok()?;
-                let Form::Step(step) = inner.form else { return None };
+                let (step, form) = match inner.form {
+                    Form::Step(step) => (step, Form::Floor(step)),
+                    Form::PartStep(step) => (step, Form::Part),
+                    Form::Bare | Form::Floor(_) | Form::Truncated | Form::Part | Form::Worded => return None,
+                };
                 (step == factor).then(|| Generalised {
-                    form: Form::Floor(step),
+                    form,
                     expr: rebuild(binary, quotient, inner.expr.clone()),
                     ..inner
                 })
             }
             Operator::Divide => {
                 let step = self.number(&binary.right)?;
+                if let Some(inner) = self.counted_part(&binary.left)
+                    && step.is_multiple_of(Fixed::ONE)
+                {
+                    let expr = rebuild(binary, &binary.left, inner.expr.clone());
+                    return step.is_positive().then(|| Generalised {
+                        form: Form::PartStep(step),
+                        expr,
+                        ..inner
+                    });
+                }
                 let column = bare_column(self.bases, &binary.left)?;
                 let base = self.known(column).ok()?;
                 let whole = base.data_type.is_integer() && is_integer(&binary.left, base);
@@ -170,6 +188,17 @@ impl<'a> ShapeCheck<'a> {
                     ..inner
                 })
             }
+            // A second date of the analyst's would move the edges of a masked column.
+            (AGE_YEARS, [inner, today]) if self.is_today(today) => {
+                let inner = self
+                    .generalise(inner)
+                    .ok()
+                    .filter(|inner| matches!(inner.form, Form::Bare | Form::Truncated))
+                    .filter(|inner| inner.base.data_type.is_temporal())?;
+                let args = vec![inner.expr.clone(), today.clone()];
+                Some(Generalised { form: Form::Part, expr: recall(call, args), ..inner })
+            }
+            (WIDTH_BUCKET, [inner, low, high, count]) => self.bucketed(call, inner, [low, high, count]),
             ("lower" | "btrim", [inner]) => {
                 let inner = self
                     .generalise(inner)
@@ -219,6 +248,18 @@ impl<'a> ShapeCheck<'a> {
             return None;
         };
         let step = self.number(right)?;
+        if let Some(part) = self.counted_part(left) {
+            let quotient = rebuild(binary, left, part.expr.clone());
+            let argument = match inner {
+                Expr::Cast(cast) => retype(quotient, cast.field.data_type()),
+                _ => quotient,
+            };
+            return step.is_positive().then(|| Generalised {
+                form: Form::PartStep(step),
+                expr: recall(call, vec![argument]),
+                ..part
+            });
+        }
         let column = bare_column(self.bases, left)?;
         let base = self.known(column).ok()?;
         let argument = match inner {
@@ -231,6 +272,30 @@ impl<'a> ShapeCheck<'a> {
             form: Form::Step(step),
             expr: recall(call, vec![argument]),
         })
+    }
+
+    /// `width_bucket(col, low, high, count)`: steps of equal width whose edges are multiples of it.
+    fn bucketed(&self, call: &ScalarFunction, inner: &Expr, bounds: [&Expr; 3]) -> Option<Generalised<'a>> {
+        let column = bare_column(self.bases, inner)?;
+        let base = self.known(column).ok().filter(|base| base.data_type.is_numeric())?;
+        let [low, high, count] = bounds.map(|bound| self.number(bound));
+        let (low, width, count) =
+            (low?, high?.checked_sub(low?)?, count?.to_i64().filter(|count| *count > 0)?);
+        let step = Fixed::from_micros(width.micros().checked_div(i128::from(count))?);
+        let even =
+            step.is_positive() && step.checked_mul_i64(count) == Some(width) && low.is_multiple_of(step);
+        let args = call.args.iter().map(|arg| total_tree(arg.clone())).collect();
+        even.then(|| Generalised {
+            column: column.clone(),
+            base,
+            form: Form::Step(step),
+            expr: recall(call, args),
+        })
+    }
+
+    /// Years, months or completed years as a number, with casts that cut nothing off.
+    fn counted_part(&self, expr: &Expr) -> Option<Generalised<'a>> {
+        self.generalise(expr).ok().filter(|inner| inner.form == Form::Part)
     }
 
     /// A bare date or timestamp.
@@ -250,6 +315,10 @@ impl<'a> ShapeCheck<'a> {
 
     fn number(&self, expr: &Expr) -> Option<Fixed> {
         exact_number(&self.constants.value(expr).ok().flatten()?)
+    }
+
+    fn is_today(&self, expr: &Expr) -> bool {
+        matches!(expr, Expr::Literal(ScalarValue::Date32(Some(day)), _) if *day == self.constants.today.epoch_days())
     }
 
     fn word(&self, expr: &Expr) -> Option<String> {

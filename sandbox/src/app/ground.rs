@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use obscura_policies::document::Grant;
+use obscura_policies::effective::Intervals;
 use obscura_policies::evaluate::ManifestFacts;
 use obscura_policies::evaluate::Principal;
 use obscura_policies::library::Library;
@@ -23,6 +24,7 @@ use crate::app::verdict::named_datasets;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::storage::IntervalsRecord;
 use crate::storage::SealedVersion;
 
 /// Everything a verdict rests on, besides the question itself.
@@ -77,8 +79,13 @@ fn facts(version: &SealedVersion) -> ManifestFacts {
     ManifestFacts {
         clustered: version.is_clustered_whole(),
         one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
+        intervals: manifest.intervals.iter().map(intervals).collect(),
         unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
     }
+}
+
+fn intervals(record: &IntervalsRecord) -> Intervals {
+    Intervals { low: record.low.clone(), high: record.high.clone(), closed: record.closed }
 }
 
 /// The caller as policies know them.

@@ -77,6 +77,7 @@ fn policy() -> EffectivePolicy {
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
         unique: BTreeSet::new(),
+        intervals: BTreeSet::new(),
     };
     let controls = Controls { subjects_min: 5, rounding: Some(5), ..Controls::default() };
     EffectivePolicy {

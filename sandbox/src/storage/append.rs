@@ -1,6 +1,7 @@
 //! Adding rows to a sealed dataset: the new version shares the old files and adds its own.
 //! Old files keep the keys and the associated data they were sealed with; nothing is decrypted but unit keys, to count.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use arrow::array::new_null_array;
@@ -53,7 +54,9 @@ pub(crate) fn recount(
     let manifest = base.manifest();
     let mut columns: Vec<&str> = manifest.units.iter().map(|unit| unit.column.as_str()).collect();
     if columns.is_empty() {
-        columns = manifest.unique.iter().map(String::as_str).collect();
+        let ends = manifest.intervals.iter().flat_map(|intervals| [&intervals.low, &intervals.high]);
+        let proven: BTreeSet<&str> = manifest.unique.iter().chain(ends).map(String::as_str).collect();
+        columns = proven.into_iter().collect();
     }
     let keys = base.unwrap_keys(kms, &columns)?;
     let schema = base.schema()?;

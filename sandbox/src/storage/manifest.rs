@@ -90,6 +90,9 @@ pub struct Manifest {
     pub units: Vec<UnitRecord>,
     /// Columns whose values are proven unique.
     pub unique: Vec<String>,
+    /// Columns that are proven to span intervals which do not overlap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<IntervalsRecord>,
     /// Rows of all parts.
     pub rows: u64,
     /// Malformed rows left out while sealing this version.
@@ -124,6 +127,18 @@ pub struct ColumnRecord {
     pub grade: String,
     /// The unit whose token it holds.
     pub token_of: Option<String>,
+}
+
+/// Two columns that span intervals which do not overlap, one interval a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntervalsRecord {
+    /// Column of the lower ends.
+    pub low: String,
+    /// Column of the upper ends.
+    pub high: String,
+    /// Neighbours share no end either.
+    pub closed: bool,
 }
 
 /// What sealing measured about one protecting unit.

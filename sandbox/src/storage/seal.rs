@@ -20,10 +20,13 @@ use crate::storage::input::Input;
 use crate::storage::input::InputOptions;
 use crate::storage::input::InputReport;
 use crate::storage::input::Rows;
+use crate::storage::intervals::IntervalColumns;
+use crate::storage::intervals::ProvenIntervals;
 use crate::storage::manifest::Clustered;
 use crate::storage::manifest::ColumnRecord;
 use crate::storage::manifest::DocumentRecord;
 use crate::storage::manifest::FORMAT;
+use crate::storage::manifest::IntervalsRecord;
 use crate::storage::manifest::KeysSection;
 use crate::storage::manifest::MANIFEST_FILE;
 use crate::storage::manifest::Manifest;
@@ -278,17 +281,25 @@ fn ensure_keys(request: &SealRequest<'_>) -> Result<(), StorageError> {
 /// What writing the rows brought to light.
 struct Measured {
     parts: Vec<FinishedPart>,
-    units: Vec<SubjectCounts>,
-    unique: Vec<usize>,
+    counted: Counted,
     report: InputReport,
     bytes: u64,
+}
+
+/// What was counted of each unit, and what is proven of columns, by position.
+#[derive(Default)]
+struct Counted {
+    units: Vec<SubjectCounts>,
+    unique: Vec<usize>,
+    intervals: Vec<ProvenIntervals>,
 }
 
 /// Counts and proofs that are taken while rows pass by in any order.
 struct Counting {
     /// Column of each unit with its counter.
     units: Vec<(usize, SubjectCounter)>,
-    unique: Option<UniqueColumns>,
+    /// Proofs about a table that protects nobody.
+    reference: Option<(UniqueColumns, IntervalColumns)>,
 }
 
 impl Counting {
@@ -301,7 +312,10 @@ impl Counting {
         let units = spec.units.iter().filter_map(|unit| column_of(&unit.column));
         Self {
             units: units.map(|column| (column, counter(column))).collect(),
-            unique: spec.units.is_empty().then(|| UniqueColumns::new(spec.columns.len())),
+            reference: spec
+                .units
+                .is_empty()
+                .then(|| (UniqueColumns::new(spec.columns.len()), IntervalColumns::new(spec.columns.len()))),
         }
     }
 
@@ -310,15 +324,21 @@ impl Counting {
             let tokens = batch.columns().get(*column).and_then(|c| c.as_primitive_opt::<Int64Type>());
             counter.push(tokens.ok_or(StorageError::Columnar { step: "count subjects" })?)?;
         }
-        self.unique.as_mut().map_or(Ok(()), |unique| unique.take(batch))
+        let Some((unique, intervals)) = &mut self.reference else { return Ok(()) };
+        intervals.take(batch);
+        unique.take(batch)
     }
 
-    fn finish(self) -> Result<(Vec<SubjectCounts>, Vec<usize>), StorageError> {
-        let mut units = Vec::with_capacity(self.units.len());
+    fn finish(self) -> Result<Counted, StorageError> {
+        let mut counted = Counted::default();
         for (_column, counter) in self.units {
-            units.push(counter.finish()?);
+            counted.units.push(counter.finish()?);
         }
-        Ok((units, self.unique.map(UniqueColumns::finish).unwrap_or_default()))
+        if let Some((unique, intervals)) = self.reference {
+            counted.unique = unique.finish();
+            counted.intervals = intervals.finish();
+        }
+        Ok(counted)
     }
 }
 
@@ -377,8 +397,7 @@ fn write_rows(
     }
     let parts = writer.finish()?;
     watch(request, Stage::FilesWritten, &report, bytes)?;
-    let (units, unique) = counting.finish()?;
-    Ok(Measured { parts, units, unique, report, bytes })
+    Ok(Measured { parts, counted: counting.finish()?, report, bytes })
 }
 
 fn column_readers(request: &SealRequest<'_>) -> Result<Vec<ColumnReader>, StorageError> {
@@ -399,7 +418,7 @@ fn column_readers(request: &SealRequest<'_>) -> Result<Vec<ColumnReader>, Storag
 fn describe(request: &SealRequest<'_>, version: u64, measured: &Measured) -> Result<Manifest, StorageError> {
     let spec = request.spec;
     let mut units = Vec::with_capacity(spec.units.len());
-    for (at, (unit, counts)) in spec.units.iter().zip(&measured.units).enumerate() {
+    for (at, (unit, counts)) in spec.units.iter().zip(&measured.counted.units).enumerate() {
         let is_clustered = at == 0 && spec.layout == Layout::Clustered;
         units.push(UnitRecord {
             kind: unit.kind.to_string(),
@@ -410,9 +429,18 @@ fn describe(request: &SealRequest<'_>, version: u64, measured: &Measured) -> Res
             clustered: if is_clustered { Clustered::Whole } else { Clustered::No },
         });
     }
-    let mut unique: Vec<String> =
-        measured.unique.iter().filter_map(|at| spec.columns.get(*at)).map(|c| c.name.clone()).collect();
+    let mut unique: Vec<String> = measured
+        .counted
+        .unique
+        .iter()
+        .filter_map(|at| spec.columns.get(*at))
+        .map(|c| c.name.clone())
+        .collect();
     unique.extend(units.iter().filter(|unit| unit.is_one_row_per_subject()).map(|unit| unit.column.clone()));
+    let name = |at: usize| spec.columns.get(at).map(|column| column.name.clone());
+    let intervals = measured.counted.intervals.iter().filter_map(|proven| {
+        Some(IntervalsRecord { low: name(proven.low)?, high: name(proven.high)?, closed: proven.closed })
+    });
     Ok(Manifest {
         format: FORMAT.to_owned(),
         dataset: spec.id.to_string(),
@@ -429,6 +457,7 @@ fn describe(request: &SealRequest<'_>, version: u64, measured: &Measured) -> Res
         layout: if spec.cluster_column().is_some() { "clustered" } else { "arrival" }.to_owned(),
         units,
         unique,
+        intervals: intervals.collect(),
         rows: measured.report.rows,
         rows_skipped: measured.report.rows_skipped,
         parts: measured.parts.iter().map(|part| part_record(part, version)).collect(),

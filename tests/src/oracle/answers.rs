@@ -29,10 +29,19 @@ type Valued<'a> = (Atom, &'a dyn Fn(&Record<'_>) -> Option<i128>);
 /// All of them, by the name that a corpus file uses.
 const ANSWERS: &[(&str, Answer)] = &[
     ("age_groups", age_groups),
+    ("costs_in_buckets", costs_in_buckets),
     ("cost_of_frequent_visitors", cost_of_frequent_visitors),
     ("cost_per_person", cost_per_person),
+    ("costs_over_own_mean", costs_over_own_mean),
+    ("first_visits", first_visits),
     ("mean_of_totals", mean_of_totals),
     ("people_above_the_mean", people_above_the_mean),
+    ("people_by_first_day", people_by_first_day),
+    ("people_of_tax_or_with_a_visit_on_day_2", people_of_tax_or_with_a_visit_on_day_2),
+    ("people_with_a_later_visit", people_with_a_later_visit),
+    ("people_with_a_visit_on_day_2", people_with_a_visit_on_day_2),
+    ("people_with_visit_flags", people_with_visit_flags),
+    ("people_with_three_visits", people_with_three_visits),
     ("persons_by_visits", persons_by_visits),
     ("persons_with_a_visit_on_day_2", persons_with_a_visit_on_day_2),
     ("persons_without_a_visit_on_day_3", persons_without_a_visit_on_day_3),
@@ -42,6 +51,8 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("share_of_women", share_of_women),
     ("running_total", running_total),
     ("total_cost_bands", total_cost_bands),
+    ("visits_by_holiday", visits_by_holiday),
+    ("visits_on_holidays", visits_on_holidays),
     ("two_departments", two_departments),
 ];
 
@@ -310,6 +321,138 @@ fn age_groups(fixture: &Fixture) -> anyhow::Result<Table> {
     let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
     let mean = Atom::Mean { range: range("salary")? };
     Ok(table_of(&counts(&fixture.persons.records(), label, &[(Atom::Rows, &one), (mean, &salary)])))
+}
+
+/// How many visits everybody has.
+fn visits_each(fixture: &Fixture) -> BTreeMap<&str, u32> {
+    let mut visits = BTreeMap::new();
+    for record in fixture.visits.records() {
+        *visits.entry(record["person_id"]).or_default() += 1;
+    }
+    visits
+}
+
+/// The people for whom a condition holds, counted by department.
+fn people_where(fixture: &Fixture, holds: impl Fn(&Record<'_>) -> bool) -> anyhow::Result<Table> {
+    let mut records = fixture.persons.records();
+    records.retain(|record| holds(record));
+    Ok(table_of(&counts(&records, by_dept, &[(Atom::Rows, &one)])))
+}
+
+/// People of each department who work for the tax office or have a visit on day 2.
+fn people_of_tax_or_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visitors = visitors_on(fixture, "2")?;
+    people_where(fixture, |record| record["dept"] == "tax" || visitors.contains(record["person_id"]))
+}
+
+/// People of each department with three visits and more.
+fn people_with_three_visits(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visits = visits_each(fixture);
+    people_where(fixture, |record| visits.get(record["person_id"]).is_some_and(|visits| *visits >= 3))
+}
+
+/// How many people have a visit on day 2 and how many have visits on other days only.
+fn people_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visitors = visitors_on(fixture, "2")?;
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
+    for person in visits_each(fixture).keys() {
+        boundary.row(person, &[visitors.contains(*person).to_string()], &[Some(1)]);
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+/// How many people have a visit at all and how many have none: the label of the others is missing.
+fn people_with_visit_flags(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visitors = visitors_on(fixture, "3")?;
+    let label = |record: &Record<'_>| {
+        Some(if visitors.contains(record["person_id"]) { "came" } else { "" }.to_owned())
+    };
+    Ok(table_of(&counts(&fixture.persons.records(), label, &[(Atom::Rows, &one)])))
+}
+
+/// The visits that are somebody's first, by day: how many, and what they cost.
+fn first_visits(fixture: &Fixture) -> anyhow::Result<Table> {
+    let firsts = first_days(fixture);
+    let mut records = fixture.visits.records();
+    records.retain(|record| firsts[record["person_id"]] == record["day"]);
+    let cost = |record: &Record<'_>| amount::parse(record["cost"]).ok();
+    let by_day = |record: &Record<'_>| Some(record["day"].to_owned());
+    let sum = Atom::Sum { range: range("cost")? };
+    Ok(table_of(&counts(&records, by_day, &[(Atom::Rows, &one), (sum, &cost)])))
+}
+
+/// How many people have their first visit on each day.
+fn people_by_first_day(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
+    for (person, day) in first_days(fixture) {
+        boundary.row(person, &[day.to_owned()], &[Some(1)]);
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+/// The first day of everybody's visits; days have one digit.
+fn first_days(fixture: &Fixture) -> BTreeMap<&str, &str> {
+    let mut firsts: BTreeMap<&str, &str> = BTreeMap::new();
+    for record in fixture.visits.records() {
+        let first = firsts.entry(record["person_id"]).or_insert(record["day"]);
+        *first = (*first).min(record["day"]);
+    }
+    firsts
+}
+
+/// How many people have a visit after another one of theirs.
+fn people_with_a_later_visit(fixture: &Fixture) -> anyhow::Result<Table> {
+    let firsts = first_days(fixture);
+    let mut records = fixture.visits.records();
+    records.retain(|record| firsts[record["person_id"]] < record["day"]);
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Subjects, &one)])))
+}
+
+/// How many visits cost more than the mean of the same person's visits.
+fn costs_over_own_mean(fixture: &Fixture) -> anyhow::Result<Table> {
+    let (totals, visits) = (totals(fixture)?, visits_each(fixture));
+    let mut records = fixture.visits.records();
+    let mut kept = Vec::new();
+    for record in records.drain(..) {
+        let person = record["person_id"];
+        if amount::parse(record["cost"])? * i128::from(visits[person]) > totals[person] {
+            kept.push(record);
+        }
+    }
+    Ok(table_of(&counts(&kept, |_| None, &[(Atom::Rows, &one)])))
+}
+
+/// How many visits lie in each of ten intervals of cost up to 1000.
+fn costs_in_buckets(fixture: &Fixture) -> anyhow::Result<Table> {
+    let bucket = |record: &Record<'_>| {
+        let cost = amount::parse(record["cost"]).ok()?;
+        Some((cost.div_euclid(100 * amount::ONE) + 1).to_string())
+    };
+    Ok(table_of(&counts(&fixture.visits.records(), bucket, &[(Atom::Rows, &one)])))
+}
+
+/// The holiday of a day, as the open table of the corpora says.
+fn holiday(day: &str) -> Option<&'static str> {
+    match day {
+        "0" => Some("opening"),
+        "2" | "3" => Some("fair"),
+        _ => None,
+    }
+}
+
+/// How many visits and what cost on each holiday; the other days under a name of their own.
+fn visits_by_holiday(fixture: &Fixture) -> anyhow::Result<Table> {
+    let label = |record: &Record<'_>| Some(holiday(record["day"]).unwrap_or("none").to_owned());
+    let cost = |record: &Record<'_>| amount::parse(record["cost"]).ok();
+    let sum = Atom::Sum { range: range("cost")? };
+    Ok(table_of(&counts(&fixture.visits.records(), label, &[(Atom::Rows, &one), (sum, &cost)])))
+}
+
+/// How many visits lie on a holiday.
+fn visits_on_holidays(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut records = fixture.visits.records();
+    records.retain(|record| holiday(record["day"]).is_some());
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
 }
 
 fn table_of(groups: &[Group]) -> Table {

@@ -63,6 +63,7 @@ fn key(fixture: &Fixture) -> anyhow::Result<String> {
         fs::read_to_string(documents.join("department.yaml"))?,
         fs::read_to_string(documents.join("corpus.yaml"))?,
         fs::read_to_string(documents.join("grants.yaml"))?,
+        fs::read_to_string(environment::tests_folder().join(super::HOLIDAYS))?,
         fixture.persons.to_csv()?,
         fixture.visits.to_csv()?,
     ];

@@ -24,6 +24,7 @@ use crate::storage::PartLimits;
 use crate::storage::Progress;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
+use crate::storage::Sealed;
 use crate::storage::Stage;
 use crate::storage::StorageError;
 use crate::storage::testing::World;
@@ -213,6 +214,34 @@ fn unique_columns_of_a_reference_table_are_proven() {
     let more = world.seal(&spec, SealMode::Append, "code,city,place\n03,Wenzhou,c\n").unwrap();
     assert!(more.version.manifest().unique.is_empty(), "a value came twice over both versions");
     assert_eq!(more.version.manifest().rows, 4);
+}
+
+#[test]
+fn intervals_of_a_reference_table_are_proven_over_all_versions() {
+    let world = World::new();
+    let spec = DatasetSpec {
+        id: "hz-transport.holidays".parse().unwrap(),
+        columns: vec![
+            column("first", DataType::Date, 1),
+            column("last", DataType::Date, 1),
+            column("holiday", DataType::Text, 1),
+        ],
+        ..stations()
+    };
+    let intervals = |sealed: &Sealed| {
+        let proven = sealed.version.manifest().intervals.clone();
+        proven.into_iter().map(|i| (i.low, i.high, i.closed)).collect::<Vec<_>>()
+    };
+    let proven = [("first".to_owned(), "last".to_owned(), true)];
+    let csv = "first,last,holiday\n2025-01-28,2025-02-04,Spring Festival\n2025-01-01,2025-01-01,New Year\n";
+    assert_eq!(intervals(&world.seal(&spec, SealMode::First, csv).unwrap()), proven);
+    let later = "first,last,holiday\n2025-04-04,2025-04-06,Qingming\n";
+    assert_eq!(intervals(&world.seal(&spec, SealMode::Append, later).unwrap()), proven);
+    let within = "first,last,holiday\n2025-02-01,2025-02-02,Week-end\n";
+    assert_eq!(intervals(&world.seal(&spec, SealMode::Append, within).unwrap()), []);
+    let last = "first,last,holiday\n2025-05-01,2025-05-05,Labour Day\n";
+    let sealed = world.seal(&spec, SealMode::Append, last).unwrap();
+    assert_eq!(intervals(&sealed), [], "what once overlapped is never read again, and proves nothing");
 }
 
 fn stations() -> DatasetSpec {

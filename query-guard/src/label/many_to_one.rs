@@ -1,0 +1,274 @@
+//! Joins of individuals with open or released tables, N:1: each row of an individual meets at most one row, by a unique
+//! key or because it lies in one of several intervals that do not overlap.
+
+use std::collections::BTreeSet;
+
+use datafusion_common::Column;
+use datafusion_common::JoinType;
+use datafusion_common::NullEquality;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Operator;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::Class;
+use crate::block::Unique;
+use crate::shape::bare_column;
+use crate::shape::first_span;
+use crate::shape::total;
+
+use super::Labeller;
+use super::Refused;
+use super::join::Condition;
+use super::join::Keep;
+use super::join::Side;
+use super::join::join_refusal;
+use super::join::known;
+use super::join::only_where_present;
+use super::not_understood;
+
+/// The comparisons that put a value into one of several disjoint intervals.
+struct Range {
+    /// The individual's column.
+    value: Column,
+    /// The other side's columns.
+    low: Column,
+    high: Column,
+    comparisons: Vec<Expr>,
+}
+
+/// One comparison of a range join: an individual's column with an end of an interval.
+struct End {
+    value: Column,
+    end: Column,
+    /// The end is the interval's lower one.
+    is_low: bool,
+    /// The end belongs to the interval.
+    included: bool,
+}
+
+impl Labeller<'_> {
+    /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
+    pub(super) fn many_to_one(
+        &mut self,
+        many: Block,
+        mut one: Block,
+        mut condition: Condition,
+        keep: Keep,
+        side: Side,
+    ) -> Result<Block, Refused> {
+        let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
+        let semi = keep.is_about_left_only();
+        let released = one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }));
+        // A semi join cannot multiply rows, so an open table needs no unique key for it.
+        // A key is unique among its values; how many rows have none is not known.
+        let nulls_match = condition.nulls == NullEquality::NullEqualsNull && !released;
+        let range = if columns.is_empty() { Range::take(&many, &one, &mut condition.residual) } else { None };
+        let matches_once =
+            !nulls_match && (range.is_some() || one.unique.sets.iter().any(|set| set.is_subset(&columns)));
+        if !matches_once && (columns.is_empty() || !semi || released) {
+            return Err(self.not_once(&condition));
+        }
+        let mut taint = many.taint.clone();
+        taint.absorb(&one.taint);
+        let mut uses: Option<BTreeSet<Use>> = None;
+        let mut grade = Level(1);
+        let compared =
+            range.iter().flat_map(|range| [(&range.value, &range.low), (&range.value, &range.high)]);
+        for (a, b) in condition.equated.iter().map(|(a, b)| (a, b)).chain(compared) {
+            let (individual, open) = (known(&many, a)?, known(&one, b)?);
+            let never = matches!(
+                individual.kind,
+                BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier) | BaseKind::Label
+            );
+            if never
+                || matches!(open.kind, BaseKind::Released { computed: true, .. })
+                || individual.is_measure()
+            {
+                return Err(self.not_joinable(a));
+            }
+            // The ends of an interval are literals by another name: they would cut a mask in two.
+            if range.is_some() && (individual.mask.is_some() || !individual.allows(Use::Filter)) {
+                return Err(self.not_joinable(a));
+            }
+            let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
+            if !individual.allows(Use::Join)
+                && !individual.allows(Use::Group)
+                && !individual.allows(Use::Filter)
+            {
+                return Err(self.use_not_granted(a, individual, Use::Join));
+            }
+            uses = Some(uses.map_or(shared.clone(), |uses| uses.intersection(&shared).copied().collect()));
+            grade = grade.max(individual.grade).max(open.grade);
+        }
+        taint.grade = taint.grade.max(grade);
+        if let Some(uses) = uses {
+            for base in one.bases.values_mut() {
+                let aggregate = base.allows(Use::Aggregate);
+                base.uses = base.uses.intersection(&uses).copied().collect();
+                if aggregate {
+                    base.uses.insert(Use::Aggregate);
+                }
+                base.grade = base.grade.max(grade);
+            }
+        }
+        let (residual, facts) = self.residual(&many, &one, &condition.residual, &[])?;
+        taint.grade = taint.grade.max(facts.0);
+        taint.comparisons += facts.1;
+        taint.literals += facts.2;
+        // Rows of the open side that no individual meets feed no aggregate, so that side is never the one preserved.
+        let join_type = match (keep, side) {
+            (Keep::Both, _) | (Keep::Left, Side::Right) | (Keep::Right, Side::Left) => JoinType::Inner,
+            (Keep::Left, Side::Left) | (Keep::Right, Side::Right) | (Keep::Either, _) => JoinType::Left,
+            (Keep::LeftIfMatched, Side::Left) => JoinType::LeftSemi,
+            (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
+            (Keep::LeftMarked, Side::Left) => JoinType::LeftMark,
+            (Keep::LeftIfMatched | Keep::LeftIfUnmatched | Keep::LeftMarked, Side::Right) => {
+                return Err(vec![join_refusal()]);
+            }
+        };
+        if semi && released {
+            return Err(vec![join_refusal()]);
+        }
+        // Values of the open side stand in as many rows as meet them.
+        for base in one.bases.values_mut() {
+            base.copied_by.extend(many.rows.copied_by.iter().copied());
+        }
+        let first = columns.into_iter().next().or_else(|| range.as_ref().map(|range| range.low.name.clone()));
+        if let Some(range) = range {
+            taint.comparisons += range.comparisons.len();
+            condition.residual = range.comparisons;
+        } else {
+            condition.residual.clear();
+        }
+        condition.residual.extend(residual);
+        let mut plan = joined(many.plan, one.plan, join_type, condition)?;
+        let classes: Vec<Class> =
+            many.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
+        let mut bases = many.bases;
+        let mut outputs = many.outputs;
+        if join_type == JoinType::LeftMark {
+            let mark;
+            (plan, mark) = self.marked(plan, &mut bases, &classes, &taint)?;
+            outputs.push(mark);
+        } else if !semi {
+            let optional = join_type == JoinType::Left;
+            if optional {
+                one.outputs = only_where_present(one.outputs, first)?;
+            }
+            bases.extend(
+                one.bases
+                    .into_iter()
+                    .map(|(name, base)| (name, Base { optional: optional || base.optional, ..base })),
+            );
+            outputs = match side {
+                Side::Left => outputs.into_iter().chain(one.outputs).collect(),
+                Side::Right => one.outputs.into_iter().chain(outputs).collect(),
+            };
+        }
+        let (schema, unique, rows) = (many.schema, Unique::default(), many.rows);
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
+    }
+
+    /// The refusal of a join that may meet several rows, with the place of its first column.
+    fn not_once(&self, condition: &Condition) -> Refused {
+        let pairs = condition.equated.iter().map(|(a, _)| Expr::Column(a.clone()));
+        let place =
+            pairs.chain(condition.residual.iter().cloned()).find_map(|expr| first_span(self.sql, &expr));
+        vec![join_refusal().at(place)]
+    }
+}
+
+impl Range {
+    /// Takes the two comparisons of a range join out of a join's condition.
+    fn take(many: &Block, one: &Block, residual: &mut Vec<Expr>) -> Option<Self> {
+        let ends: Vec<Option<End>> = residual.iter().map(|expr| End::of(many, one, expr)).collect();
+        let find = |is_low: bool| {
+            ends.iter()
+                .enumerate()
+                .find_map(|(at, end)| end.as_ref().filter(|end| end.is_low == is_low).map(|end| (at, end)))
+        };
+        let ((at_low, low), (at_high, high)) = (find(true)?, find(false)?);
+        let proven = one.unique.intervals.iter().any(|intervals| {
+            intervals.low == low.end.name
+                && intervals.high == high.end.name
+                && (intervals.closed || !(low.included && high.included))
+        });
+        if low.value != high.value || !proven {
+            return None;
+        }
+        let comparisons = [at_low, at_high].iter().filter_map(|at| residual.get(*at)).map(compared).collect();
+        let range =
+            Range { value: low.value.clone(), low: low.end.clone(), high: high.end.clone(), comparisons };
+        let mut at = 0;
+        residual.retain(|_| {
+            at += 1;
+            at - 1 != at_low && at - 1 != at_high
+        });
+        Some(range)
+    }
+}
+
+impl End {
+    fn of(many: &Block, one: &Block, expr: &Expr) -> Option<Self> {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+        let of_many =
+            |expr: &Expr| bare_column(&many.bases, expr).filter(|c| many.base(c).is_some()).cloned();
+        let of_one = |expr: &Expr| bare_column(&one.bases, expr).filter(|c| one.base(c).is_some()).cloned();
+        let (value, end, op) = match (of_many(left), of_one(right)) {
+            (Some(value), Some(end)) => (value, end, *op),
+            _ => (of_many(right)?, of_one(left)?, op.swap()?),
+        };
+        let (is_low, included) = match op {
+            Operator::GtEq => (true, true),
+            Operator::Gt => (true, false),
+            Operator::LtEq => (false, true),
+            Operator::Lt => (false, false),
+            _ => return None,
+        };
+        Some(End { value, end, is_low, included })
+    }
+}
+
+/// A comparison whose casts cannot fail.
+fn compared(expr: &Expr) -> Expr {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            datafusion_expr::binary_expr(total((**left).clone()), *op, total((**right).clone()))
+        }
+        other => other.clone(),
+    }
+}
+
+/// The join. Without equal keys the engine keeps its left side in memory: that is the short table, never the individuals.
+fn joined(
+    many: LogicalPlan,
+    one: LogicalPlan,
+    join_type: JoinType,
+    condition: Condition,
+) -> Result<LogicalPlan, Refused> {
+    let Condition { equated, nulls, null_aware, residual } = condition;
+    let residual = residual.into_iter().reduce(Expr::and);
+    let keys: (Vec<Column>, Vec<Column>) = equated.into_iter().unzip();
+    let builder = match (keys.0.is_empty(), residual) {
+        (true, None) if join_type == JoinType::Inner => LogicalPlanBuilder::from(many).cross_join(one),
+        (true, residual) => LogicalPlanBuilder::from(one).join_detailed_with_options(
+            many,
+            join_type.swap(),
+            keys,
+            residual,
+            nulls,
+            null_aware,
+        ),
+        (false, residual) => LogicalPlanBuilder::from(many)
+            .join_detailed_with_options(one, join_type, keys, residual, nulls, null_aware),
+    };
+    builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
+}

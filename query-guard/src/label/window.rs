@@ -1,0 +1,288 @@
+//! Window functions over a subject's own rows (`PARTITION BY person_id`): nothing is released yet.
+//! Ranks come out top-coded, sums and means as measures; what a window repeats over rows is never added up again.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use datafusion_common::ScalarValue;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Window;
+use datafusion_expr::WindowFrame;
+use datafusion_expr::WindowFrameBound;
+use datafusion_expr::WindowFrameUnits;
+use datafusion_expr::WindowFunctionDefinition;
+use datafusion_expr::expr::AggregateFunction;
+use datafusion_expr::expr::Sort;
+use datafusion_expr::expr::WindowFunction;
+use datafusion_expr::expr::WindowFunctionParams;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::Class;
+use crate::block::Unique;
+use crate::block::base_column;
+use crate::constant::exact_number;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::shape::ShapeCheck;
+use crate::shape::bare_column;
+use crate::shape::first_span;
+
+use super::Labeller;
+use super::Refused;
+use super::Relation;
+use super::internal;
+use super::not_understood;
+use super::per_subject::Finish;
+use super::per_subject::OwnRows;
+use super::per_subject::VALUE;
+use super::per_subject::class_of;
+use super::per_subject::count_base;
+use super::per_subject::own_rows;
+
+/// Which rows a function sees, for each row: those of the same subject, in an order, within a frame.
+struct Over {
+    partition_by: Vec<Expr>,
+    order_by: Vec<Sort>,
+    frame: WindowFrame,
+}
+
+impl Labeller<'_> {
+    /// Window functions over rows of individuals.
+    ///
+    /// # Errors
+    /// `operation-over-individuals` when the rows are not those of one subject, or the function is none of those that
+    /// only look at a subject's own rows.
+    pub(super) fn window(&mut self, block: Block, window: &Window) -> Result<Relation, Refused> {
+        let instance = self.instance();
+        let cap = self.rows_cap(&block);
+        let mut calls = Vec::new();
+        let mut columns: Vec<Expr> = block.bases.keys().map(|name| base_column(name)).collect();
+        let mut bases = block.bases.clone();
+        let mut outputs = block.outputs.clone();
+        let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
+        let owners: BTreeSet<String> = block.classes.iter().map(|class| class.column.clone()).collect();
+        for (index, expr) in window.window_expr.iter().enumerate() {
+            let Expr::WindowFunction(function) = self.define(&block, expr)?.unalias() else {
+                return Err(internal());
+            };
+            let over = self.over(&block, &function, &mut shape)?;
+            let target = window.schema.field(block.outputs.len() + index).data_type();
+            let own = self.own_window(&block, &function, &mut shape, target, cap)?;
+            self.top_coded |= matches!(own.finish, Finish::Capped(..));
+            let name = format!("w{instance}_{index}");
+            for (suffix, call) in own.aggregates {
+                calls.push(over.call(call)?.alias(format!("{name}{suffix}")));
+            }
+            columns.push(own.finish.of(&name).alias(&name));
+            let copied_by = block.rows.copied_by.iter().copied().chain([instance]).collect();
+            let owners = if own.base.owners.is_empty() { owners.clone() } else { own.base.owners.clone() };
+            bases.insert(name.clone(), Base { copied_by, owners, missing_by: None, ..own.base });
+            outputs.push(base_column(&name));
+        }
+        let mut taint = block.taint.clone();
+        taint.grade = taint.grade.max(shape.grade);
+        taint.comparisons += shape.comparisons;
+        taint.literals += shape.literals;
+        let plan = LogicalPlanBuilder::from(block.plan)
+            .window(calls)
+            .and_then(|builder| builder.project(columns))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_understood)?;
+        let classes = block.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
+        let schema = std::sync::Arc::clone(&window.schema);
+        let (unique, rows) = (Unique::default(), block.rows);
+        Ok(Relation::Block(Box::new(Block { plan, bases, schema, outputs, classes, taint, unique, rows })))
+    }
+
+    /// The rows that a function sees, all of them one subject's.
+    fn over(
+        &self,
+        block: &Block,
+        function: &WindowFunction,
+        shape: &mut ShapeCheck<'_>,
+    ) -> Result<Over, Refused> {
+        let params = &function.params;
+        let is_own = self.groups_by_subject(block, &params.partition_by)
+            && !block.classes.iter().any(|class| class.optional);
+        let offset = |bound: &WindowFrameBound| match bound {
+            WindowFrameBound::CurrentRow => false,
+            WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => !rows.is_null(),
+        };
+        let frame = &params.window_frame;
+        // An offset in values (RANGE) would be a literal off its edges.
+        let by_value =
+            frame.units != WindowFrameUnits::Rows && (offset(&frame.start_bound) || offset(&frame.end_bound));
+        if !is_own || by_value || params.distinct || params.null_treatment.is_some() {
+            return Err(self.not_own(function));
+        }
+        let mut partition_by = Vec::with_capacity(params.partition_by.len());
+        for key in &params.partition_by {
+            partition_by.push(match class_of(block, key) {
+                Some(hidden) => base_column(hidden),
+                None => shape.group_key(key).map_err(|finding| vec![finding])?,
+            });
+        }
+        let mut order_by = Vec::with_capacity(params.order_by.len());
+        for sort in &params.order_by {
+            let expr = shape.order_key(&sort.expr).map_err(|finding| vec![finding])?;
+            order_by.push(Sort { expr, ..sort.clone() });
+        }
+        let by_rank = matches!(function.fun.name(), "rank" | "dense_rank");
+        let by_position = matches!(function.fun, WindowFunctionDefinition::WindowUDF(_)) && !by_rank;
+        if by_position || frame.units == WindowFrameUnits::Rows {
+            order_by.extend(self.tie_breakers(block));
+        }
+        Ok(Over { partition_by, order_by, frame: frame.clone() })
+    }
+
+    /// Rows that the order leaves equal are told apart by whatever the statement mentions: which of them comes first must
+    /// not change from one run to the next, or asking again would show what they differ in.
+    fn tie_breakers(&self, block: &Block) -> Vec<Sort> {
+        let mentioned = block.bases.iter().filter(|(_, base)| {
+            self.mentioned.contains(&base.name) && !matches!(base.kind, BaseKind::UnitKey { .. })
+        });
+        mentioned.map(|(name, _)| base_column(name).sort(true, false)).collect()
+    }
+
+    /// What one function computes from a subject's own rows.
+    fn own_window(
+        &self,
+        block: &Block,
+        function: &WindowFunction,
+        shape: &mut ShapeCheck<'_>,
+        target: &DataType,
+        cap: u32,
+    ) -> Result<OwnRows, Refused> {
+        let params = &function.params;
+        match &function.fun {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let (args, filter) = (params.args.clone(), params.filter.clone());
+                let call = AggregateFunction::new_udf(
+                    std::sync::Arc::clone(aggregate),
+                    args,
+                    false,
+                    filter,
+                    Vec::new(),
+                    None,
+                );
+                own_rows(&call, shape, block, target, cap, self.sql).map_err(|finding| vec![finding])
+            }
+            WindowFunctionDefinition::WindowUDF(udf) => {
+                if params.filter.is_some() {
+                    return Err(self.not_own(function));
+                }
+                let call = |args: Vec<Expr>| {
+                    let fun = function.fun.clone();
+                    vec![(VALUE, Expr::from(WindowFunction::new(fun, args)))]
+                };
+                match (udf.name(), params.args.as_slice()) {
+                    ("row_number" | "rank" | "dense_rank", []) if !params.order_by.is_empty() => {
+                        let base = Base {
+                            uses: BTreeSet::from([Use::Filter, Use::Group]),
+                            data_type: target.clone(),
+                            ..count_base(block, cap)
+                        };
+                        Ok(OwnRows {
+                            aggregates: call(Vec::new()),
+                            finish: Finish::Rank(cap, target.clone()),
+                            base,
+                        })
+                    }
+                    ("lag" | "lead" | "first_value" | "last_value", [value, rest @ ..])
+                        if !params.order_by.is_empty() && self.is_distance(rest) =>
+                    {
+                        let column =
+                            bare_column(&block.bases, value).ok_or_else(|| self.not_own(function))?;
+                        let base = block
+                            .base(column)
+                            .filter(|base| is_own_value(base))
+                            .ok_or_else(|| self.not_own(function))?;
+                        shape.grade = shape.grade.max(base.grade);
+                        let args = std::iter::once(base_column(&column.name)).chain(rest.first().cloned());
+                        let base = Base { data_type: target.clone(), ..base.clone() };
+                        Ok(OwnRows {
+                            aggregates: call(args.collect()),
+                            finish: Finish::Cast(target.clone()),
+                            base,
+                        })
+                    }
+                    _ => Err(self.not_own(function)),
+                }
+            }
+        }
+    }
+
+    /// At most a number of rows to look back; a value in place of a missing one would be a literal off its edges.
+    fn is_distance(&self, args: &[Expr]) -> bool {
+        let value = |expr: &Expr| self.constants.value(expr).ok().flatten();
+        match args {
+            [] => true,
+            [rows] => value(rows).as_ref().and_then(exact_number).is_some(),
+            [rows, missing] => {
+                value(rows).as_ref().and_then(exact_number).is_some()
+                    && value(missing).is_some_and(|value: ScalarValue| value.is_null())
+            }
+            _ => false,
+        }
+    }
+
+    fn not_own(&self, function: &WindowFunction) -> Refused {
+        let params = &function.params;
+        let sorts = params.order_by.iter().map(|sort| &sort.expr);
+        let span = params
+            .partition_by
+            .iter()
+            .chain(sorts)
+            .chain(&params.args)
+            .find_map(|expr| first_span(self.sql, expr));
+        vec![
+            Finding::new(Code::OperationOverIndividuals)
+                .at(span)
+                .with("operation", function.fun.name().to_owned())
+                .help(
+                    "PARTITION BY the unit key, with ORDER BY a column: ROW_NUMBER, RANK, LAG, LEAD, COUNT, SUM, AVG, MIN and MAX; or aggregate first",
+                    "请按主体标识 PARTITION BY，并以字段 ORDER BY：可用 ROW_NUMBER、RANK、LAG、LEAD、COUNT、SUM、AVG、MIN、MAX；或先聚合",
+                ),
+        ]
+    }
+}
+
+impl Over {
+    /// An aggregate or window function over these rows.
+    fn call(&self, call: Expr) -> Result<Expr, Refused> {
+        let (fun, args) = match call {
+            Expr::AggregateFunction(call) => {
+                (WindowFunctionDefinition::AggregateUDF(call.func), call.params.args)
+            }
+            Expr::WindowFunction(function) => (function.fun, function.params.args),
+            _ => return Err(internal()),
+        };
+        Ok(Expr::from(WindowFunction {
+            fun,
+            params: WindowFunctionParams {
+                args,
+                partition_by: self.partition_by.clone(),
+                order_by: self.order_by.clone(),
+                window_frame: self.frame.clone(),
+                filter: None,
+                null_treatment: None,
+                distinct: false,
+            },
+        }))
+    }
+}
+
+/// A value that may be carried from one row of a subject to another.
+fn is_own_value(base: &Base) -> bool {
+    let known = match base.kind {
+        BaseKind::Declared(role) => role != Role::Identifier,
+        BaseKind::SubjectCount | BaseKind::SubjectMeasure => true,
+        BaseKind::UnitKey { .. } | BaseKind::Label | BaseKind::Released { .. } => false,
+    };
+    known && !base.uses.is_empty()
+}
