@@ -29,12 +29,14 @@ use datafusion_expr::utils::AggregateOrderSensitivity;
 
 mod columns;
 mod fold;
+mod statistics;
+mod unsealed;
 
 pub(crate) use columns::AtomSpec;
 pub(crate) use columns::MeasureSpec;
-pub(crate) use fold::AtomStatistics;
-pub(crate) use fold::LARGEST_KEPT;
-pub(crate) use fold::decode;
+pub(crate) use statistics::AtomStatistics;
+pub(crate) use statistics::LARGEST_KEPT;
+pub(crate) use statistics::decode;
 
 use columns::CellColumns;
 use fold::Folds;

@@ -43,6 +43,7 @@ use crate::finding::SqlSpan;
 use crate::functions::Functions;
 use crate::label::Labeller;
 use crate::label::Refused;
+use crate::label::keyless;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::rewrite;
@@ -312,24 +313,35 @@ fn normalise(
     let options = Arc::new(ConfigOptions::default());
     let plan = constants.freeze_clock(plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {})?;
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+    let decorrelate: Rules = vec![
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(EliminateCrossJoin::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
     ];
-    Optimizer::with_rules(rules).optimize(plan, &context(now), |_, _| {})
+    let context = OptimizerContext::new().with_query_execution_start_time(now).with_skip_failing_rules(false);
+    let plan = Optimizer::with_rules(decorrelate).optimize(plan, &context, |_, _| {})?;
+    let mut some_keyless = false;
+    plan.apply_with_subqueries(|node| {
+        some_keyless |= keyless(node).is_some();
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if !some_keyless {
+        return Ok(plan);
+    }
+    // `FROM a, b WHERE a.x = b.x` is a join by key as well.
+    let joins: Rules = vec![Arc::new(EliminateCrossJoin::new()), Arc::new(ExtractEquijoinPredicate::new())];
+    Optimizer::with_rules(joins).optimize(plan, &context, |_, _| {})
 }
 
-fn context(now: DateTime<Utc>) -> OptimizerContext {
-    OptimizerContext::new().with_query_execution_start_time(now).with_skip_failing_rules(false)
-}
+type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
 
 /// Leaves only the columns that are read: the keys a job gets are those of these columns.
 fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(OptimizeProjections::new())];
+    let rules: Rules = vec![Arc::new(OptimizeProjections::new())];
+    // One pass reaches every scan; further ones would only find that nothing is left to do.
+    let context = OptimizerContext::new().with_skip_failing_rules(false).with_max_passes(1);
     Optimizer::with_rules(rules)
-        .optimize(plan, &OptimizerContext::new().with_skip_failing_rules(false), |_, _| {})
+        .optimize(plan, &context, |_, _| {})
         .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
 }
 

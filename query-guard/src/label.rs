@@ -549,7 +549,7 @@ fn mentioned(plan: &LogicalPlan) -> BTreeSet<String> {
 }
 
 /// An inner join without equal keys.
-fn keyless(plan: &LogicalPlan) -> Option<&Join> {
+pub(crate) fn keyless(plan: &LogicalPlan) -> Option<&Join> {
     match plan {
         LogicalPlan::Join(join) if join.join_type == JoinType::Inner && join.on.is_empty() => Some(join),
         _ => None,

@@ -1,13 +1,15 @@
-//! Reads the fold's argument columns into exact whole numbers: one value per row and atom, zero where nothing is contributed.
+//! Reads the fold's argument columns as exact whole numbers: one value per row and atom, zero where nothing is contributed.
 //! Measures become fixed point at their declared scale and are clamped to their declared range; NaN and infinities are missing.
+
+use std::ops::Range;
 
 use arrow::array::Array;
 use arrow::array::ArrayRef;
-use arrow::array::ArrowPrimitiveType;
 use arrow::array::AsArray;
 use arrow::array::Int64Array;
-use arrow::array::PrimitiveArray;
 use arrow::buffer::BooleanBuffer;
+use arrow::buffer::NullBuffer;
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Decimal128Type;
 use arrow::datatypes::Float64Type;
@@ -61,23 +63,90 @@ pub(super) struct CellColumns {
     atoms: Vec<AtomSpec>,
 }
 
-/// One batch, read.
+/// One batch, its columns known but not yet read.
 pub(super) struct CellBatch {
     rows: usize,
     subjects: Option<Int64Array>,
-    values: Vec<AtomValues>,
+    atoms: Vec<AtomColumn>,
+    is_wide: bool,
 }
 
-/// One atom's contribution of each row.
-enum AtomValues {
+/// Where one atom's contributions come from.
+enum AtomColumn {
     /// Every row contributes one.
-    One,
+    Ones,
     /// Rows that are TRUE contribute one.
     Truths(BooleanBuffer),
-    /// Contributions so small that no batch of them adds up beyond 64 bits: nearly all.
-    Narrow(Vec<i64>),
-    /// Contributions of wider ranges.
-    Wide(Vec<i128>),
+    Measure(Measured),
+    Product(Measured, Measured),
+}
+
+/// One column of a measure.
+struct Measured {
+    spec: MeasureSpec,
+    numbers: Numbers,
+    nulls: Option<NullBuffer>,
+}
+
+enum Numbers {
+    Whole(ScalarBuffer<i64>),
+    /// With its decimal places.
+    Decimal(ScalarBuffer<i128>, i8),
+    Float(ScalarBuffer<f64>),
+    Missing,
+}
+
+/// What a row contributes: 64 bits nearly always, 128 where a declared range needs them.
+pub(super) trait Contribution: Copy + Default {
+    /// A number in units of the last place, clamped to the declared range.
+    fn clamped(units: i128, spec: &MeasureSpec) -> Self;
+    /// One row.
+    fn one() -> Self;
+    /// The product of two clamped factors.
+    fn times(self, other: Self) -> Self;
+    /// Adds it to a sum.
+    fn add_to(self, sum: &mut i128);
+}
+
+impl Contribution for i64 {
+    fn clamped(units: i128, spec: &MeasureSpec) -> Self {
+        // Whoever chose 64 bits has seen that the range fits into them.
+        let units = units.clamp(spec.low, spec.high);
+        #[expect(clippy::cast_possible_truncation, reason = "the range fits")]
+        let narrow = units as i64;
+        narrow
+    }
+
+    fn one() -> Self {
+        1
+    }
+
+    fn times(self, other: Self) -> Self {
+        self.saturating_mul(other)
+    }
+
+    fn add_to(self, sum: &mut i128) {
+        // No number of rows makes this overflow.
+        *sum = sum.wrapping_add(i128::from(self));
+    }
+}
+
+impl Contribution for i128 {
+    fn clamped(units: i128, spec: &MeasureSpec) -> Self {
+        units.clamp(spec.low, spec.high)
+    }
+
+    fn one() -> Self {
+        1
+    }
+
+    fn times(self, other: Self) -> Self {
+        self.checked_mul(other).unwrap_or_default()
+    }
+
+    fn add_to(self, sum: &mut i128) {
+        *sum = sum.saturating_add(self);
+    }
 }
 
 impl CellColumns {
@@ -96,57 +165,34 @@ impl CellColumns {
                 Some(first.as_primitive_opt::<Int64Type>().ok_or_else(missing_argument)?.clone())
             }
         };
-        let mut values = Vec::with_capacity(self.atoms.len());
+        let mut next = || rest.next().ok_or_else(missing_argument);
+        let mut atoms = Vec::with_capacity(self.atoms.len());
         for atom in &self.atoms {
-            values.push(match atom {
-                AtomSpec::Rows { conditional: false } => AtomValues::One,
-                AtomSpec::Rows { conditional: true } => truths(rest.next().ok_or_else(missing_argument)?)?,
-                AtomSpec::Measure(spec) => fixed_point(rest.next().ok_or_else(missing_argument)?, *spec)?,
-                AtomSpec::Product(left, right) => product(
-                    fixed_point(rest.next().ok_or_else(missing_argument)?, *left)?,
-                    fixed_point(rest.next().ok_or_else(missing_argument)?, *right)?,
-                    is_narrow_product(*left, *right),
-                ),
+            atoms.push(match atom {
+                AtomSpec::Rows { conditional: false } => AtomColumn::Ones,
+                AtomSpec::Rows { conditional: true } => truths(next()?)?,
+                AtomSpec::Measure(spec) => AtomColumn::Measure(Measured::of(next()?, *spec)?),
+                AtomSpec::Product(left, right) => {
+                    AtomColumn::Product(Measured::of(next()?, *left)?, Measured::of(next()?, *right)?)
+                }
             });
         }
-        Ok(CellBatch { rows, subjects, values })
+        Ok(CellBatch { rows, subjects, atoms, is_wide: self.atoms.iter().any(is_wide) })
     }
 }
 
-/// Most rows of a batch that is added up in 64 bits.
-const NARROW_ROWS_MAX: usize = 1 << 20;
-/// Largest contribution of such a batch.
-const NARROW_MAX: u128 = (1 << 63) / (1 << 20) - 1;
-
-/// Largest contribution that a measure may make.
-fn size(spec: MeasureSpec) -> u128 {
-    spec.low.unsigned_abs().max(spec.high.unsigned_abs())
-}
-
-/// Whether no product of values in these ranges is too large.
-fn is_narrow_product(left: MeasureSpec, right: MeasureSpec) -> bool {
-    size(left).checked_mul(size(right)).is_some_and(|size| size <= NARROW_MAX)
-}
-
-/// Products row by row. A missing factor was read as zero, and so the product contributes nothing.
-fn product(left: AtomValues, right: AtomValues, is_narrow: bool) -> AtomValues {
-    match (left, right) {
-        (AtomValues::Narrow(left), AtomValues::Narrow(right)) if is_narrow => {
-            AtomValues::Narrow(left.into_iter().zip(right).map(|(a, b)| a.saturating_mul(b)).collect())
-        }
-        (left, right) => {
-            let pairs = left.wide().into_iter().zip(right.wide());
-            AtomValues::Wide(pairs.map(|(a, b)| a.checked_mul(b).unwrap_or_default()).collect())
-        }
-    }
-}
-
-impl AtomValues {
-    fn wide(self) -> Vec<i128> {
-        match self {
-            AtomValues::Narrow(values) => values.into_iter().map(i128::from).collect(),
-            AtomValues::Wide(values) => values,
-            AtomValues::One | AtomValues::Truths(_) => Vec::new(),
+/// Whether a row may contribute more than 64 bits hold.
+fn is_wide(atom: &AtomSpec) -> bool {
+    const NARROW_MAX: u128 = i64::MAX.unsigned_abs() as u128;
+    let size = |spec: &MeasureSpec| spec.low.unsigned_abs().max(spec.high.unsigned_abs());
+    match atom {
+        AtomSpec::Rows { .. } => false,
+        AtomSpec::Measure(spec) => size(spec) > NARROW_MAX,
+        AtomSpec::Product(left, right) => {
+            let product = size(left).checked_mul(size(right));
+            [Some(size(left)), Some(size(right)), product]
+                .iter()
+                .any(|size| size.is_none_or(|size| size > NARROW_MAX))
         }
     }
 }
@@ -154,6 +200,11 @@ impl AtomValues {
 impl CellBatch {
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// True when contributions need 128 bits.
+    pub(super) fn is_wide(&self) -> bool {
+        self.is_wide
     }
 
     /// The row's subject; `None` when the row has none and feeds nothing. Each-row folds give every row the subject 0.
@@ -164,99 +215,94 @@ impl CellBatch {
         }
     }
 
-    /// Adds every atom up by group; rows whose group does not exist are left out.
-    pub(super) fn add_to(&self, group_of_row: &[usize], totals: &mut [Vec<i128>]) {
-        for (values, totals) in self.values.iter().zip(totals) {
-            values.add_to(group_of_row, totals);
-        }
-    }
-
-    /// Adds every atom up by slot; rows whose slot does not exist are left out.
-    pub(super) fn sums(&self, slot_of_row: &[usize], slots: usize) -> SlotSums {
-        SlotSums { atoms: self.values.iter().map(|values| values.sums(slot_of_row, slots)).collect() }
-    }
-}
-
-/// Sums of one batch by atom and slot.
-pub(super) struct SlotSums {
-    atoms: Vec<AtomSums>,
-}
-
-enum AtomSums {
-    Narrow(Vec<i64>),
-    Wide(Vec<i128>),
-}
-
-impl SlotSums {
-    /// Writes the sums of one slot, atom by atom.
-    pub(super) fn take_run(&self, slot: usize, run: &mut [i128]) {
-        for (sum, atom) in run.iter_mut().zip(&self.atoms) {
-            *sum = match atom {
-                AtomSums::Narrow(sums) => sums.get(slot).copied().map_or(0, i128::from),
-                AtomSums::Wide(sums) => sums.get(slot).copied().unwrap_or_default(),
-            };
-        }
-    }
-}
-
-impl AtomValues {
-    fn add_to(&self, group_of_row: &[usize], totals: &mut [i128]) {
-        let mut add = |group: &usize, value: i128| {
-            if let Some(total) = totals.get_mut(*group) {
-                *total = total.saturating_add(value);
+    /// Lays the contributions of some rows side by side, atom by atom within a row; `block` has room for all of them.
+    pub(super) fn lay<V: Contribution>(&self, rows: Range<usize>, block: &mut [V]) {
+        for (at, atom) in self.atoms.iter().enumerate() {
+            let places = block.iter_mut().skip(at).step_by(self.atoms.len());
+            match atom {
+                AtomColumn::Ones => places.take(rows.len()).for_each(|place| *place = V::one()),
+                AtomColumn::Truths(truths) => {
+                    let truths = truths.slice(rows.start, rows.len());
+                    for (place, truth) in places.zip(&truths) {
+                        *place = if truth { V::one() } else { V::default() };
+                    }
+                }
+                AtomColumn::Measure(measured) => {
+                    measured.contribute(&rows, places, |place, value| *place = value)
+                }
+                AtomColumn::Product(left, right) => {
+                    left.contribute(&rows, places, |place, value| *place = value);
+                    let places = block.iter_mut().skip(at).step_by(self.atoms.len());
+                    right.contribute(&rows, places, |place, value| *place = value.times(*place));
+                }
             }
+        }
+    }
+}
+
+impl Measured {
+    fn of(array: &ArrayRef, spec: MeasureSpec) -> Result<Self> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        let numbers = match array.data_type() {
+            DataType::Int64 => Numbers::Whole(array.as_primitive::<Int64Type>().values().clone()),
+            DataType::Decimal128(_, scale) => {
+                Numbers::Decimal(array.as_primitive::<Decimal128Type>().values().clone(), *scale)
+            }
+            DataType::Float64 => Numbers::Float(array.as_primitive::<Float64Type>().values().clone()),
+            DataType::Null => Numbers::Missing,
+            _ => return Err(missing_argument()),
         };
-        match self {
-            AtomValues::One => group_of_row.iter().for_each(|group| add(group, 1)),
-            AtomValues::Truths(truths) => {
-                group_of_row.iter().zip(truths).for_each(|(group, truth)| add(group, i128::from(truth)));
+        Ok(Measured { spec, numbers, nulls: array.nulls().cloned() })
+    }
+
+    /// Hands each row's contribution to its place, clamped to the declared range; what is missing contributes zero.
+    fn contribute<'b, V: Contribution + 'b>(
+        &self,
+        rows: &Range<usize>,
+        places: impl Iterator<Item = &'b mut V>,
+        put: impl Fn(&mut V, V),
+    ) {
+        let spec = &self.spec;
+        let factor = 10_i128.pow(u32::from(spec.scale));
+        let clamped = |units: i128| V::clamped(units, spec);
+        match &self.numbers {
+            Numbers::Whole(values) => {
+                self.each(rows, values, places, put, |value| {
+                    clamped(i128::from(value).saturating_mul(factor))
+                });
             }
-            AtomValues::Narrow(values) => {
-                group_of_row.iter().zip(values).for_each(|(group, value)| add(group, i128::from(*value)));
+            // The usual case apart, so that its loop holds no power of ten.
+            Numbers::Decimal(values, scale) if i16::from(*scale) == i16::from(spec.scale) => {
+                self.each(rows, values, places, put, clamped);
             }
-            AtomValues::Wide(values) => {
-                group_of_row.iter().zip(values).for_each(|(group, value)| add(group, *value));
+            Numbers::Decimal(values, scale) => {
+                let units = |value| rescale(value, *scale, spec.scale);
+                self.each(rows, values, places, put, |value| units(value).map_or(V::default(), clamped));
             }
+            Numbers::Float(values) => {
+                let units = |value| float_units(value, factor, *spec);
+                self.each(rows, values, places, put, |value| units(value).map_or(V::default(), clamped));
+            }
+            Numbers::Missing => places.take(rows.len()).for_each(|place| put(place, V::default())),
         }
     }
 
-    fn sums(&self, slot_of_row: &[usize], slots: usize) -> AtomSums {
-        match self {
-            AtomValues::One => {
-                let mut sums = vec![0_i64; slots];
-                for slot in slot_of_row {
-                    if let Some(sum) = sums.get_mut(*slot) {
-                        *sum += 1;
-                    }
+    fn each<'b, T: Copy, V: Contribution + 'b>(
+        &self,
+        rows: &Range<usize>,
+        values: &[T],
+        places: impl Iterator<Item = &'b mut V>,
+        put: impl Fn(&mut V, V),
+        read: impl Fn(T) -> V,
+    ) {
+        let values = values.get(rows.clone()).unwrap_or_default();
+        match &self.nulls {
+            None => places.zip(values).for_each(|(place, value)| put(place, read(*value))),
+            Some(nulls) => {
+                let valid = nulls.inner().slice(rows.start, rows.len());
+                for ((place, value), is_valid) in places.zip(values).zip(&valid) {
+                    put(place, if is_valid { read(*value) } else { V::default() });
                 }
-                AtomSums::Narrow(sums)
-            }
-            AtomValues::Truths(truths) => {
-                let mut sums = vec![0_i64; slots];
-                for (slot, truth) in slot_of_row.iter().zip(truths) {
-                    if let Some(sum) = sums.get_mut(*slot) {
-                        *sum += i64::from(truth);
-                    }
-                }
-                AtomSums::Narrow(sums)
-            }
-            AtomValues::Narrow(values) => {
-                let mut sums = vec![0_i64; slots];
-                for (slot, value) in slot_of_row.iter().zip(values) {
-                    if let Some(sum) = sums.get_mut(*slot) {
-                        *sum = sum.saturating_add(*value);
-                    }
-                }
-                AtomSums::Narrow(sums)
-            }
-            AtomValues::Wide(values) => {
-                let mut sums = vec![0_i128; slots];
-                for (slot, value) in slot_of_row.iter().zip(values) {
-                    if let Some(sum) = sums.get_mut(*slot) {
-                        *sum = sum.saturating_add(*value);
-                    }
-                }
-                AtomSums::Wide(sums)
             }
         }
     }
@@ -266,74 +312,13 @@ fn missing_argument() -> DataFusionError {
     DataFusionError::Internal("cell fold argument missing or of another type".to_owned())
 }
 
-fn truths(array: &ArrayRef) -> Result<AtomValues> {
+fn truths(array: &ArrayRef) -> Result<AtomColumn> {
     let array = array.as_boolean_opt().ok_or_else(missing_argument)?;
     let truths = match array.nulls() {
         Some(nulls) => array.values() & nulls.inner(),
         None => array.values().clone(),
     };
-    Ok(if truths.count_set_bits() == truths.len() { AtomValues::One } else { AtomValues::Truths(truths) })
-}
-
-fn fixed_point(array: &ArrayRef, spec: MeasureSpec) -> Result<AtomValues> {
-    let factor = 10_i128.pow(u32::from(spec.scale));
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
-    match array.data_type() {
-        DataType::Int64 => Ok(units(array.as_primitive::<Int64Type>(), spec, |value| {
-            Some(i128::from(value).saturating_mul(factor))
-        })),
-        DataType::Decimal128(_, scale) => {
-            let own = *scale;
-            let array = array.as_primitive::<Decimal128Type>();
-            // The usual case apart, so that its loop holds no power of ten.
-            Ok(if i16::from(own) == i16::from(spec.scale) {
-                units(array, spec, Some)
-            } else {
-                units(array, spec, |value| rescale(value, own, spec.scale))
-            })
-        }
-        DataType::Float64 => {
-            Ok(units(array.as_primitive::<Float64Type>(), spec, |value| float_units(value, factor, spec)))
-        }
-        DataType::Null => Ok(AtomValues::Narrow(vec![0; array.len()])),
-        _ => Err(missing_argument()),
-    }
-}
-
-/// Values clamped to the declared range; what is missing contributes zero.
-fn units<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    spec: MeasureSpec,
-    read: impl Fn(T::Native) -> Option<i128>,
-) -> AtomValues {
-    let is_narrow = size(spec) <= NARROW_MAX && array.len() <= NARROW_ROWS_MAX;
-    match (i64::try_from(spec.low), i64::try_from(spec.high)) {
-        (Ok(low), Ok(high)) if is_narrow => AtomValues::Narrow(contributions(array, |value| {
-            read(value).map_or(0, |value| match i64::try_from(value) {
-                Ok(value) => value.clamp(low, high),
-                Err(_) if value < 0 => low,
-                Err(_) => high,
-            })
-        })),
-        _ => AtomValues::Wide(contributions(array, |value| {
-            read(value).map_or(0, |value| value.clamp(spec.low, spec.high))
-        })),
-    }
-}
-
-fn contributions<T: ArrowPrimitiveType, V: Default>(
-    array: &PrimitiveArray<T>,
-    read: impl Fn(T::Native) -> V,
-) -> Vec<V> {
-    let mut values: Vec<V> = array.values().iter().map(|value| read(*value)).collect();
-    if let Some(nulls) = array.nulls() {
-        for (value, is_valid) in values.iter_mut().zip(nulls) {
-            if !is_valid {
-                *value = V::default();
-            }
-        }
-    }
-    values
+    Ok(if truths.count_set_bits() == truths.len() { AtomColumn::Ones } else { AtomColumn::Truths(truths) })
 }
 
 /// Moves a decimal to another scale, rounding half away from zero.
@@ -381,14 +366,15 @@ mod tests {
         let subjects: ArrayRef = Arc::new(Int64Array::from(vec![7; rows]));
         let columns = [vec![subjects], columns].concat();
         let batch = CellColumns::new(Subjects::Mapped, &[atom]).read(&columns).unwrap();
-        (0..batch.rows())
-            .map(|row| {
-                let mut run = [0];
-                let slots: Vec<usize> = (0..batch.rows()).collect();
-                batch.sums(&slots, batch.rows()).take_run(row, &mut run);
-                run[0]
-            })
-            .collect()
+        let rows = 0..batch.rows();
+        if batch.is_wide() {
+            let mut block = vec![0_i128; rows.len()];
+            batch.lay(rows, &mut block);
+            return block;
+        }
+        let mut block = vec![0_i64; rows.len()];
+        batch.lay(rows, &mut block);
+        block.into_iter().map(i128::from).collect()
     }
 
     fn decimals(values: &[Option<i64>], scale: i8) -> ArrayRef {

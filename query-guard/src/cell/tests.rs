@@ -173,8 +173,8 @@ proptest! {
         let bytes = state[0].as_any().downcast_ref::<BinaryArray>().unwrap().value(0).to_vec();
         let cut = &bytes[..length.min(bytes.len() - 1)];
         // A cut at the end of a run is a state of fewer runs; everywhere else it is damage.
-        let _ = fold::decode(cut);
-        let _ = fold::decode(&[byte]);
+        let _ = decode(cut);
+        let _ = decode(&[byte]);
     }
 }
 
