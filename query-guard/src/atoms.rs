@@ -191,13 +191,9 @@ impl<'a> Normaliser<'a> {
             }
             _ => (arg, None),
         };
-        let column = bare_column(&self.block.bases, key).ok_or_else(|| self.not_available(call))?;
-        let base = self.block.base(column).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
-        let BaseKind::UnitKey { class: hidden, .. } = &base.kind else {
-            return Err(self.not_available(call));
-        };
+        let (hidden, base) = self.block.unit_key(key).ok_or_else(|| self.not_available(call))?;
         if !base.allows(Use::CountDistinct) {
-            return Err(self.use_not_granted(arg, base, Use::CountDistinct));
+            return Err(self.use_not_granted(arg, &base, Use::CountDistinct));
         }
         let class = self
             .block
@@ -205,7 +201,7 @@ impl<'a> Normaliser<'a> {
             .iter()
             .position(|class| class.column == *hidden)
             .ok_or_else(|| self.not_available(call))?;
-        let present = base.optional.then(|| Expr::IsNotNull(Box::new(Expr::Column(column.clone()))));
+        let present = base.optional.then(|| Expr::IsNotNull(Box::new(key.clone())));
         let condition = conjunction(conjunction(filter, condition), present);
         Ok(Formula::Subjects { atom: self.atom(Quantity::Rows, condition), class })
     }

@@ -24,6 +24,8 @@ use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
 
+use crate::shape::bare_column;
+
 /// Rows of individuals, or of open tables when `classes` is empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
@@ -231,9 +233,15 @@ impl Block {
         !self.classes.is_empty()
     }
 
-    /// Rewrites an expression over the SQL schema into one over base columns.
+    /// Rewrites an expression over the SQL schema into one over base columns. Names stand in the schema; an alias within a
+    /// definition would only hide from a rule what it looks at.
     pub(crate) fn define(&self, expr: &Expr) -> Result<Expr> {
         expr.clone()
+            .transform_up(|inner| match inner {
+                Expr::Alias(alias) => Ok(Transformed::yes(*alias.expr)),
+                other => Ok(Transformed::no(other)),
+            })?
+            .data
             .transform_down(|inner| match &inner {
                 Expr::Column(column) => {
                     let index = self.schema.index_of_column(column)?;
@@ -254,6 +262,35 @@ impl Block {
     /// Whether rows (or rows with one of these columns present) stand for one row of their source each.
     pub(crate) fn counts_once<'b>(&self, marks: impl IntoIterator<Item = &'b Base>) -> bool {
         self.rows.copied_by.is_empty() || marks.into_iter().any(Base::marks_rows)
+    }
+
+    /// The unit key that an expression is, and the hidden column of its class: a bare key, or COALESCE of the keys of one
+    /// class of which one is always there (`FULL JOIN ... USING (person_id)`).
+    pub(crate) fn unit_key(&self, expr: &Expr) -> Option<(&String, Base)> {
+        let bare = |expr: &Expr| {
+            let base = self.base(bare_column(&self.bases, expr)?)?;
+            match &base.kind {
+                BaseKind::UnitKey { class, .. } => Some((class, base)),
+                BaseKind::Declared(_)
+                | BaseKind::SubjectCount
+                | BaseKind::SubjectMeasure
+                | BaseKind::Label
+                | BaseKind::Released { .. } => None,
+            }
+        };
+        let Expr::ScalarFunction(call) = expr else {
+            return bare(expr).map(|(class, base)| (class, base.clone()));
+        };
+        let keys: Vec<(&String, &Base)> =
+            call.args.iter().filter(|_| call.name() == "coalesce").map(bare).collect::<Option<_>>()?;
+        let (class, first) = keys.first()?;
+        let same_class = keys.iter().all(|(other, _)| other == class);
+        let always_there = keys.iter().any(|(_, base)| !base.optional)
+            || matches!(keys.as_slice(), [(_, a), (_, b)] if a.missing_by.is_some() && a.missing_by == b.missing_by);
+        let joined: BTreeSet<Use> =
+            keys.iter().fold(first.uses.clone(), |uses, (_, base)| &uses & &base.uses);
+        (same_class && always_there)
+            .then(|| (*class, Base { optional: false, uses: joined, ..(*first).clone() }))
     }
 
     pub(crate) fn base(&self, column: &Column) -> Option<&Base> {

@@ -104,6 +104,7 @@ pub(crate) fn policy() -> EffectivePolicy {
                 )
             },
             column("day", DataType::Int, Role::Dimension, 2, &[Use::Filter, Use::Group]),
+            column("at", DataType::Timestamp, Role::Dimension, 2, &[Use::Filter, Use::Group]),
         ],
         false,
     );

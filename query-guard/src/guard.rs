@@ -289,6 +289,7 @@ fn placed(sql: &str, findings: Refused) -> Refused {
         let named = names.into_iter().filter_map(|name| finding.params.get(name));
         let about: &[&str] = match finding.code {
             Code::JoinNotAllowed => &["join", "exists", "in"],
+            Code::AggregateNotDecomposable => &["count"],
             Code::SubqueryNotAllowed => &["exists", "any", "all", "in", "(select"],
             _ => &[],
         };

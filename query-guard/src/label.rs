@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion_common::Column;
+use datafusion_common::DFSchemaRef;
 use datafusion_common::DataFusionError;
 use datafusion_common::JoinType;
 use datafusion_common::tree_node::Transformed;
@@ -213,6 +215,12 @@ impl<'a> Labeller<'a> {
                     let keys: Vec<Expr> = block.outputs.clone();
                     self.group(*block, keys, &[], plan.schema())
                 }
+                Relation::Block(block)
+                    if let Some(groups) =
+                        self.open_groups(&block, block.outputs.clone(), &[], plan.schema())? =>
+                {
+                    Ok(Relation::Block(Box::new(groups)))
+                }
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Distinct(Distinct::On(distinct)) => match self.label(&distinct.input)? {
@@ -243,7 +251,7 @@ impl<'a> Labeller<'a> {
                     }
                     self.group(*block, keys, &calls, &aggregate.schema)
                 }
-                Relation::Block(block) if let Some(groups) = self.open_groups(&block, aggregate)? => {
+                Relation::Block(block) if let Some(groups) = self.open_aggregate(&block, aggregate)? => {
                     Ok(Relation::Block(Box::new(groups)))
                 }
                 other => {
@@ -287,43 +295,52 @@ impl<'a> Labeller<'a> {
         }
     }
 
-    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. What is computed
-    /// may not be filtered or grouped there. `None` when a key is no bare column.
-    fn open_groups(&mut self, block: &Block, aggregate: &Aggregate) -> Result<Option<Block>, Refused> {
+    fn open_aggregate(&mut self, block: &Block, aggregate: &Aggregate) -> Result<Option<Block>, Refused> {
         let mut keys = Vec::with_capacity(aggregate.group_expr.len());
         for key in &aggregate.group_expr {
-            let key = self.define(block, key)?;
-            let Some(column) = bare_column(&block.bases, &key).cloned() else { return Ok(None) };
-            keys.push(column);
+            keys.push(self.define(block, key)?);
         }
+        self.open_groups(block, keys, &aggregate.aggr_expr, &aggregate.schema)
+    }
+
+    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. What is computed
+    /// may not be filtered or grouped there. `None` when a key is no bare column.
+    fn open_groups(
+        &mut self,
+        block: &Block,
+        keys: Vec<Expr>,
+        calls: &[Expr],
+        schema: &DFSchemaRef,
+    ) -> Result<Option<Block>, Refused> {
+        let columns: Option<Vec<Column>> =
+            keys.iter().map(|key| bare_column(&block.bases, key).cloned()).collect();
+        let Some(columns) = columns else { return Ok(None) };
         let instance = self.instance();
         let mut bases = BTreeMap::new();
-        let (mut group, mut calls, mut unique) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for (index, column) in keys.into_iter().enumerate() {
+        let (mut group, mut computed, mut unique) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (index, column) in columns.into_iter().enumerate() {
             let name = format!("g{instance}_k{index}");
             bases.insert(name.clone(), block.base(&column).ok_or_else(internal)?.clone());
             group.push(Expr::Column(column).alias(&name));
             unique.insert(name);
         }
-        for (index, call) in aggregate.aggr_expr.iter().enumerate() {
+        for (index, call) in calls.iter().enumerate() {
             let name = format!("g{instance}_a{index}");
             let kind = BaseKind::Released { computed: true, benchmark: false };
-            let field = aggregate.schema.field(group.len() + index);
+            let field = schema.field(group.len() + index);
             let base = Base::label(field.name(), BTreeSet::new(), Level(1), field.data_type().clone());
             bases.insert(name.clone(), Base { kind, open: true, ..base });
-            calls.push(self.define(block, call)?.unalias().alias(&name));
+            computed.push(self.define(block, call)?.alias(&name));
         }
-        let columns = |exprs: &[Expr]| -> Vec<Expr> {
-            exprs.iter().map(|expr| base_column(&expr.schema_name().to_string())).collect()
-        };
-        let outputs = columns(&group).into_iter().chain(columns(&calls)).collect();
+        let outputs =
+            group.iter().chain(&computed).map(|expr| base_column(&expr.schema_name().to_string())).collect();
         let plan = LogicalPlanBuilder::from(block.plan.clone())
-            .aggregate(group, calls)
+            .aggregate(group, computed)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
         let unique = Unique { sets: BTreeSet::from([unique]), intervals: BTreeSet::new() };
         let rows = Rows::default();
-        let schema = Arc::clone(&aggregate.schema);
+        let schema = Arc::clone(schema);
         Ok(Some(Block { plan, bases, schema, outputs, unique, rows, ..block.clone() }))
     }
 

@@ -29,6 +29,9 @@ pub(crate) const AGE_YEARS: &str = "age_years";
 /// 0 below them and `count + 1` from `high` on (ISO/IEC 9075-2, 6.29).
 pub(crate) const WIDTH_BUCKET: &str = "width_bucket";
 
+/// Most intervals of `width_bucket`.
+pub(crate) const BUCKETS_MAX: i64 = 1_000_000;
+
 /// Both functions.
 pub(crate) fn own_functions() -> [Arc<ScalarUDF>; 2] {
     let numbers = vec![DataType::Float64, DataType::Float64, DataType::Float64, DataType::Int64];
@@ -132,9 +135,8 @@ fn buckets(
 }
 
 fn bucket(number: f64, low: f64, high: f64, count: i64) -> Option<i64> {
-    const COUNT_MAX: i64 = 1_000_000;
     let interval = low < high && (high - low).is_finite() && !number.is_nan();
-    if !interval || !(1..=COUNT_MAX).contains(&count) {
+    if !interval || !(1..=BUCKETS_MAX).contains(&count) {
         return None;
     }
     if number < low {

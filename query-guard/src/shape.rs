@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Between;
@@ -66,7 +67,8 @@ impl<'a> ShapeCheck<'a> {
     pub(crate) fn predicate(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         if let Some(value) = self.constants.value(expr)? {
             return match value {
-                ScalarValue::Boolean(_) | ScalarValue::Null => Ok(Expr::Literal(value, None)),
+                ScalarValue::Boolean(_) => Ok(Expr::Literal(value, None)),
+                ScalarValue::Null => Ok(Expr::Literal(ScalarValue::Boolean(None), None)),
                 _ => Err(self.not_allowed(expr)),
             };
         }
@@ -92,7 +94,10 @@ impl<'a> ShapeCheck<'a> {
             Expr::Between(between) => self.between(between),
             Expr::InList(list) => self.in_list(list),
             Expr::Like(like) => self.like(expr, like),
-            other => Err(self.not_allowed(other)),
+            other => match branches(other) {
+                Some(branches) => self.in_branches(&branches, &mut |shape, value| shape.predicate(value)),
+                None => Err(self.not_allowed(other)),
+            },
         }
     }
 
@@ -112,6 +117,7 @@ impl<'a> ShapeCheck<'a> {
             Expr::Alias(alias) => self.group_key(&alias.expr),
             Expr::Case(_) => self.label_case(expr),
             Expr::ScalarFunction(call) if call.name() == "coalesce" => self.coalesce_key(expr, &call.args),
+            Expr::ScalarFunction(_) if is_nullif(expr) => self.label_case(expr),
             // A condition as a key is a CASE with the labels true and false.
             Expr::BinaryExpr(binary)
                 if mirror(binary.op).is_some() || matches!(binary.op, Operator::And | Operator::Or) =>
@@ -183,8 +189,8 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn coalesce_key(&mut self, whole: &Expr, args: &[Expr]) -> Result<Expr, Finding> {
-        let [key, fallback] = args else { return Err(self.key_not_allowed(whole)) };
-        let Some(fallback) = self.constants.value(fallback)? else { return Err(self.key_not_allowed(whole)) };
+        let [key, fallback] = args else { return self.label_case(whole) };
+        let Some(fallback) = self.constants.value(fallback)? else { return self.label_case(whole) };
         let key = self.group_key(key)?;
         let missing = Expr::IsNull(Box::new(key.clone()));
         Ok(Expr::Case(Case::new(
@@ -200,11 +206,14 @@ impl<'a> ShapeCheck<'a> {
         if let Some(value) = self.constants.value(inner)? {
             return Ok(Expr::Literal(ScalarValue::Boolean(Some(value.is_null())), None));
         }
-        if let Some(branches) = branches(inner) {
+        // What a function leaves out (NULLIF) is compared, not asked for by its absence.
+        if let Some(branches) = branches(inner).filter(|_| !is_nullif(inner)) {
             return self.in_branches(&branches, &mut |shape, value| shape.missing(value));
         }
         let inner = strip_casts(self.bases, inner);
-        let Expr::Column(column) = inner else { return Err(self.not_allowed(inner)) };
+        let Expr::Column(column) = inner else {
+            return Ok(Expr::IsUnknown(Box::new(self.predicate(inner)?)));
+        };
         let base = self.known(column)?;
         if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
             return Err(self.not_allowed(inner));
@@ -241,7 +250,7 @@ impl<'a> ShapeCheck<'a> {
     fn flag(&mut self, column: &Column) -> Result<Expr, Finding> {
         let base = self.known(column)?;
         let computed = matches!(base.kind, BaseKind::Released { computed: true, .. });
-        if computed || base.data_type != arrow::datatypes::DataType::Boolean {
+        if computed || base.data_type != ArrowType::Boolean {
             return Err(self.not_allowed(&Expr::Column(column.clone())));
         }
         if !base.allows(Use::Filter) {
@@ -253,6 +262,15 @@ impl<'a> ShapeCheck<'a> {
 
     fn comparison(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
         let Some(mirrored) = mirror(binary.op) else { return Err(self.not_allowed(whole)) };
+        for (side, other, op) in
+            [(&binary.left, &binary.right, binary.op), (&binary.right, &binary.left, mirrored)]
+        {
+            if let Some(branches) = branches(side)
+                && let Some(value) = self.constants.value(other)?
+            {
+                return self.branches_against(&branches, op, &value);
+            }
+        }
         self.no_unit_key(&binary.left)?;
         self.no_unit_key(&binary.right)?;
         let left = self.constants.value(&binary.left)?;
@@ -264,12 +282,26 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    fn branches_against(
+        &mut self,
+        branches: &[(Option<Expr>, Expr)],
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<Expr, Finding> {
+        let against = |value: &Expr| {
+            datafusion_expr::binary_expr(value.clone(), op, Expr::Literal(literal.clone(), None))
+        };
+        self.in_branches(branches, &mut |shape, value| shape.predicate(&against(value)))
+    }
+
     fn against_literal(&mut self, side: &Expr, op: Operator, literal: &ScalarValue) -> Result<Expr, Finding> {
-        if let Some(branches) = branches(side) {
-            let against = |value: &Expr| {
-                datafusion_expr::binary_expr(value.clone(), op, Expr::Literal(literal.clone(), None))
-            };
-            return self.in_branches(&branches, &mut |shape, value| shape.predicate(&against(value)));
+        // `(age >= 60) = true` is the condition itself.
+        if let (ScalarValue::Boolean(Some(wanted)), Operator::Eq | Operator::NotEq) = (literal, op)
+            && bare_column(self.bases, side).is_none()
+        {
+            let condition = self.predicate(side)?;
+            let is_itself = *wanted == (op == Operator::Eq);
+            return Ok(if is_itself { condition } else { Expr::Not(Box::new(condition)) });
         }
         let generalised = self.generalise(side)?;
         self.require(&generalised, Use::Filter)?;
@@ -359,14 +391,13 @@ impl<'a> ShapeCheck<'a> {
             return None;
         };
         let column = bare_column(self.bases, left)?;
-        let temporal = self.bases.get(&column.name).is_some_and(|base| base.data_type.is_temporal());
+        let base = self.bases.get(&column.name).filter(|base| base.data_type.is_temporal())?;
         let moved = self.constants.value(right).ok().flatten()?;
         let interval = matches!(moved, ScalarValue::IntervalMonthDayNano(Some(value)) if value.months.abs() <= 1200 && value.days.abs() <= 36_500 && value.nanoseconds == 0);
-        (temporal && interval).then(|| {
-            (
-                column.clone(),
-                datafusion_expr::binary_expr(total((**left).clone()), *op, Expr::Literal(moved, None)),
-            )
+        interval.then(|| {
+            let moved =
+                datafusion_expr::binary_expr(total((**left).clone()), *op, Expr::Literal(moved, None));
+            (column.clone(), within_calendar(column, &base.data_type, moved))
         })
     }
 
@@ -380,13 +411,13 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn in_list(&mut self, list: &InList) -> Result<Expr, Finding> {
-        self.no_unit_key(&list.expr)?;
         if let Some(branches) = branches(&list.expr) {
             let among = |value: &Expr| {
                 Expr::InList(InList::new(Box::new(value.clone()), list.list.clone(), list.negated))
             };
             return self.in_branches(&branches, &mut |shape, value| shape.predicate(&among(value)));
         }
+        self.no_unit_key(&list.expr)?;
         let generalised = self.generalise(&list.expr)?;
         self.require(&generalised, Use::Filter)?;
         if list.list.len() > IN_LIST_MAX {
@@ -486,10 +517,6 @@ impl<'a> ShapeCheck<'a> {
         )
     }
 
-    fn key_not_allowed(&self, expr: &Expr) -> Finding {
-        as_group_key(self.not_allowed(expr), expr)
-    }
-
     fn unit_key(&self, column: &Column, base: &Base) -> Finding {
         Finding::new(Code::UnitKeyNotComparable)
             .at(self.place(&Expr::Column(column.clone())))
@@ -516,7 +543,7 @@ pub(crate) fn first_span(sql: &str, expr: &Expr) -> Option<SqlSpan> {
         .and_then(|span| SqlSpan::locate(sql, span))
 }
 
-/// The branches of a CASE or of COALESCE in order: condition and value, the last without condition.
+/// The branches of a CASE, of COALESCE or of NULLIF in order: condition and value, the last without condition.
 pub(crate) fn branches(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
     let recast = |inner: &Expr, cast: &dyn Fn(Expr) -> Expr| {
         branches(inner).map(|all| all.into_iter().map(|(when, value)| (when, cast(value))).collect())
@@ -549,8 +576,18 @@ pub(crate) fn branches(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
                 first.iter().map(|value| (Some(Expr::IsNotNull(Box::new(value.clone()))), value.clone()));
             Some(reached.chain([(None, last.clone())]).collect())
         }
+        Expr::ScalarFunction(call) if is_nullif(expr) => {
+            let [value, nothing] = call.args.as_slice() else { return None };
+            let same = datafusion_expr::binary_expr(value.clone(), Operator::Eq, nothing.clone());
+            let missing = Expr::Literal(ScalarValue::Null, None);
+            Some(vec![(Some(same), missing), (None, value.clone())])
+        }
         _ => None,
     }
+}
+
+fn is_nullif(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.name() == "nullif")
 }
 
 /// The operator with its sides exchanged; `None` when it is not a comparison.
@@ -589,8 +626,9 @@ pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) ->
         Expr::Column(column) => bases.get(&column.name).map(|base| &base.data_type),
         Expr::Cast(cast) => Some(cast.field.data_type()),
         Expr::TryCast(cast) => Some(cast.field.data_type()),
-        // What stands deeper (a division, a function, a subquery) is judged by whoever looks there.
-        _ => return if generaliser::computed_widens(target) { strip_casts(bases, inner) } else { expr },
+        // What stands deeper (a division, a function, a subquery) is judged by whoever looks there; rounded to fewer places it
+        // would be another number.
+        _ => return if generaliser::keeps_computed(target) { strip_casts(bases, inner) } else { expr },
     };
     if source.is_some_and(|source| generaliser::widens(source, target)) {
         strip_casts(bases, inner)
@@ -610,6 +648,25 @@ pub(crate) fn total(expr: Expr) -> Expr {
     }
 }
 
+/// What is made from a date or time, and missing far outside the calendar, where the engine's arithmetic fails: before
+/// the year -9999 and after 9999.
+pub(crate) fn within_calendar(column: &Column, data_type: &ArrowType, made: Expr) -> Expr {
+    const FIRST_DAY: i32 = -4_371_587;
+    const LAST_DAY: i32 = 2_932_896;
+    const DAY_MICROSECONDS: i64 = 86_400_000_000;
+    let at = |day: i32| {
+        let literal = if *data_type == ArrowType::Date32 {
+            ScalarValue::Date32(Some(day))
+        } else {
+            ScalarValue::TimestampMicrosecond(Some(i64::from(day) * DAY_MICROSECONDS), None)
+        };
+        Expr::Literal(literal, None)
+    };
+    let bare = || Expr::Column(column.clone());
+    let within = bare().gt_eq(at(FIRST_DAY)).and(bare().lt(at(LAST_DAY)));
+    Expr::Case(Case::new(None, vec![(Box::new(within), Box::new(made))], None))
+}
+
 /// The opposite of a condition that is never unknown.
 fn negated(condition: Expr) -> Expr {
     match condition {
@@ -623,5 +680,5 @@ fn as_group_key(finding: Finding, _whole: &Expr) -> Finding {
         return finding;
     }
     Finding { code: Code::GroupKeyNotAllowed, ..finding }
-        .help("group by a column, date_trunc or extract of a date, floor(col/c)*c of a number, or CASE with constant labels", "请按字段、日期的 date_trunc/extract、数值的 floor(col/c)*c 或带常量标签的 CASE 分组")
+        .help("group by a column, date_trunc or extract of a date, floor(col/c)*c or width_bucket of a number in multiples of its bins, or CASE with constant labels", "请按字段、日期的 date_trunc/extract、数值的 floor(col/c)*c 或 width_bucket（箱宽的整数倍）、或带常量标签的 CASE 分组")
 }

@@ -33,9 +33,19 @@ pub use crate::cli::exit::Exit;
 /// Runs one command with the process's own arguments, environment and streams.
 #[must_use]
 pub fn run_process() -> Exit {
+    silence_panics();
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let look = Terminal { is_terminal: err.is_terminal() };
     run(std::env::args_os(), &Sources::of_process, look, &mut out, &mut err)
+}
+
+/// A panic tells its place and no more: what it says may quote data.
+fn silence_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        // There is nobody to tell if this fails.
+        let _told = writeln!(io::stderr(), "a bug in Obscura or in a library of its: {place}");
+    }));
 }
 
 /// What is known of the terminal.

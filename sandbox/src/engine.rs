@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
+use futures::FutureExt as _;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::Secrets;
 use obscura_query_guard::bind_secrets;
@@ -144,9 +146,12 @@ impl Executor for InProcess {
         progress: &(dyn Fn(EngineProgress) + Send + Sync),
     ) -> Result<Release, EngineError> {
         let limit = Duration::from_secs(self.limits.seconds);
-        tokio::time::timeout(limit, run_stages(job, self.limits, progress))
+        // A panic ends this job like any other failure. What it says may quote data.
+        let run = AssertUnwindSafe(run_stages(job, self.limits, progress)).catch_unwind();
+        tokio::time::timeout(limit, run)
             .await
             .map_err(|_elapsed| EngineError::TimedOut)?
+            .unwrap_or(Err(EngineError::Failed(EngineFailure { kind: "panic" })))
     }
 }
 

@@ -10,6 +10,7 @@ use arrow::array::Decimal128Array;
 use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
 use arrow::array::StringArray;
+use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::Decimal128Type;
 use arrow::datatypes::Float64Type;
 use arrow::datatypes::Int64Type;
@@ -58,6 +59,7 @@ fn visits(rows: &[(i64, i128)]) -> RecordBatch {
             ),
         ),
         ("day", Arc::new(Int64Array::from_iter_values(rows.iter().map(|_| 1)))),
+        ("at", Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|_| 0)))),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
 }
@@ -303,4 +305,121 @@ fn ages_are_counted_to_the_jobs_day() {
     assert_eq!(numbers, ["54", "50.0", "30"]);
     let older = ask("SELECT COUNT(*) FROM persons WHERE age_years(birth) >= 55", &rows);
     assert!(older.column(0).is_null(0));
+}
+
+/// Whatever the data hold, a query that runs over one row runs over any: a failure would tell of the row.
+#[test]
+fn no_form_fails_over_extreme_values() {
+    const DATES: [i32; 6] = [2_932_896, -719_162, 95_026_601, -96_465_658, i32::MAX, i32::MIN];
+    const NUMBERS: [i64; 6] = [i64::MAX, i64::MIN, 0, -1, 1, 1 << 53];
+    const CENTS: [i128; 4] = [999_999_999_999_999_999, -999_999_999_999_999_999, 0, 1];
+    let number = |index: usize| NUMBERS[index % NUMBERS.len()];
+    let date = |index: usize| DATES[index % DATES.len()];
+    let plain = persons(&people(&[("tax", 36)]));
+    let count = plain.num_rows();
+    let schema = plain.schema();
+    let columns = schema.fields().iter().zip(plain.columns()).map(|(field, column)| {
+        let column: ArrayRef = match field.name().as_str() {
+            "age" | "salary" => Arc::new(Int64Array::from_iter_values((0..count).map(number))),
+            "birth" | "hire" => Arc::new(Date32Array::from_iter_values((0..count).map(date))),
+            _ => Arc::clone(column),
+        };
+        (field.name().clone(), column, true)
+    });
+    let extreme = RecordBatch::try_from_iter_with_nullable(columns.collect::<Vec<_>>()).unwrap();
+    let visited: Vec<(i64, i128)> =
+        (0..72).map(|index| (index / 2 + 1, CENTS[usize::try_from(index).unwrap() % CENTS.len()])).collect();
+    let plain = visits(&visited);
+    let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(
+        (0..plain.num_rows()).map(|index| [i64::MAX, i64::MIN, 0, 253_402_300_799_999_999][index % 4]),
+    ));
+    let columns = [&plain.columns()[..4], &[at]].concat();
+    let schema = plain.schema();
+    let columns = schema.fields().iter().zip(columns).map(|(field, column)| (field.name(), column, true));
+    let timed = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let rows =
+        BTreeMap::from([("corpus.persons", vec![vec![extreme]]), ("corpus.visits", vec![vec![timed]])]);
+    let mut forms: Vec<String> = Vec::new();
+    for part in ["year", "quarter", "month", "week", "day"] {
+        forms.push(format!("SELECT date_trunc('{part}', birth), COUNT(*) FROM persons GROUP BY 1"));
+        forms.push(format!("SELECT date_trunc('{part}', at), COUNT(*) FROM visits GROUP BY 1"));
+    }
+    for part in ["year", "quarter", "month", "dow"] {
+        forms.push(format!("SELECT extract({part} FROM birth), COUNT(*) FROM persons GROUP BY 1"));
+        forms.push(format!("SELECT extract({part} FROM at), COUNT(*) FROM visits GROUP BY 1"));
+    }
+    for form in [
+        "age_years(birth)",
+        "floor(age_years(birth) / 10) * 10",
+        "width_bucket(age_years(birth), 0, 100, 5)",
+        "floor(age / 10) * 10",
+        "floor(age / 10.0) * 10.0",
+        "floor(age / CAST(10 AS DECIMAL(38, 6)))",
+        "age - age % 10",
+        "width_bucket(age, 0, 100, 10)",
+        "age / 10",
+        "nullif(age, 10)",
+        "birth < hire",
+        "birth + INTERVAL '30 days' < hire",
+        "birth - INTERVAL '1200 months' < hire",
+        "age < salary",
+    ] {
+        forms.push(format!("SELECT {form}, COUNT(*) FROM persons GROUP BY 1"));
+    }
+    for form in ["CAST(at AS DATE)", "age_years(CAST(at AS DATE))", "at >= TIMESTAMP '2020-01-01 00:00:00'"] {
+        forms.push(format!("SELECT {form}, COUNT(*) FROM visits GROUP BY 1"));
+    }
+    forms.push("SELECT COUNT(*) FROM (SELECT at, LAG(at) OVER (PARTITION BY person_id ORDER BY at) AS before FROM visits) t WHERE before + INTERVAL '30 days' > at".to_owned());
+    for condition in [
+        "floor(salary / 20000.0) >= 2",
+        "salary - salary % 20000 >= 40000",
+        "width_bucket(salary, 0, 200000, 10) = 3",
+        "salary >= 20000 AND birth >= DATE '2000-01-01'",
+        "salary > (SELECT AVG(salary) FROM persons)",
+    ] {
+        forms.push(format!("SELECT COUNT(*), SUM(salary), AVG(age) FROM persons WHERE {condition}"));
+    }
+    for own in [
+        "SUM(cost)",
+        "AVG(cost)",
+        "MIN(cost)",
+        "MAX(cost)",
+        "COUNT(cost)",
+        "BOOL_OR(cost >= 100)",
+        "MIN(day)",
+    ] {
+        forms.push(format!("SELECT COUNT(*) FROM (SELECT person_id, {own} AS x FROM visits GROUP BY person_id) t WHERE x IS NOT NULL"));
+        for frame in [
+            "",
+            "ORDER BY cost",
+            "ORDER BY cost ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+            "ORDER BY cost ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+            "ORDER BY cost RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+            "ORDER BY cost GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW",
+            "ORDER BY cost ROWS BETWEEN 1000 PRECEDING AND 1000 FOLLOWING",
+        ] {
+            forms.push(format!("SELECT COUNT(*) FROM (SELECT {own} OVER (PARTITION BY person_id {frame}) AS x FROM visits) t WHERE x IS NOT NULL"));
+        }
+    }
+    for own in [
+        "ROW_NUMBER()",
+        "RANK()",
+        "DENSE_RANK()",
+        "LAG(cost)",
+        "LEAD(day, 1000)",
+        "LAG(cost, -1000)",
+        "FIRST_VALUE(cost)",
+        "LAST_VALUE(day)",
+    ] {
+        forms.push(format!("SELECT COUNT(*) FROM (SELECT {own} OVER (PARTITION BY person_id ORDER BY cost) AS x FROM visits) t WHERE x IS NOT NULL"));
+    }
+    forms.push("SELECT SUM(p.salary * p.age), AVG(v.cost * 2 + 1) FROM persons p JOIN visits v ON p.person_id = v.person_id".to_owned());
+    let failing: Vec<&String> = forms
+        .iter()
+        .filter(|sql| {
+            let unwind = std::panic::AssertUnwindSafe(|| run(&admitted(sql), &rows));
+            !matches!(std::panic::catch_unwind(unwind), Ok(Ok(_)))
+        })
+        .collect();
+    assert!(failing.is_empty(), "{failing:#?}");
 }

@@ -9,10 +9,13 @@ use arrow::datatypes::DataType;
 use datafusion_common::Column;
 use datafusion_common::JoinType;
 use datafusion_common::NullEquality;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::Between;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Case;
 use datafusion_expr::Expr;
+use datafusion_expr::Filter;
 use datafusion_expr::Join;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
@@ -242,7 +245,14 @@ impl Labeller<'_> {
             return Err(vec![lost_subjects()]);
         }
         let mut classes = left.classes.clone();
-        let plan_right = std::mem::take(&mut right.plan);
+        let mut plan_right = std::mem::take(&mut right.plan);
+        let mut plan_left = left.plan.clone();
+        if matches!(keep, Keep::Left | Keep::Either) {
+            plan_right = without_constants(plan_right)?;
+        }
+        if matches!(keep, Keep::Right | Keep::Either) {
+            plan_left = without_constants(plan_left)?;
+        }
         let mut bases = left.bases.clone();
         let survives = !keep.is_about_left_only();
         let mut taint = left.taint.clone();
@@ -258,7 +268,7 @@ impl Labeller<'_> {
             condition.equated.iter().map(|(a, _)| a.clone()).collect(),
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),
         );
-        let mut plan = LogicalPlanBuilder::from(left.plan.clone())
+        let mut plan = LogicalPlanBuilder::from(plan_left)
             .join_detailed_with_options(
                 plan_right,
                 keep.join_type(),
@@ -603,6 +613,23 @@ pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Res
         Ok(Expr::Case(Case::new(None, vec![(Box::new(found), Box::new(output))], None)))
     };
     outputs.into_iter().map(present).collect()
+}
+
+/// The same rows, with conditions that do not tell the engine that a column is constant: it would take the column for
+/// constant above an outer join as well, where it may be missing, and leave out sorts by it (DataFusion 55,
+/// `EquivalenceGroup::join`).
+pub(super) fn without_constants(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
+    plan.transform_down(|node| match node {
+        LogicalPlan::Filter(Filter { predicate, input, .. }) => {
+            let conditions = split_conjunction(&predicate).into_iter().cloned();
+            let opaque = conditions.map(|condition| Expr::IsTrue(Box::new(condition))).reduce(Expr::and);
+            let predicate = opaque.unwrap_or(predicate);
+            Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, input)?)))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+    .map(|transformed| transformed.data)
+    .map_err(not_understood)
 }
 
 /// NULL for certain when its columns are.

@@ -32,6 +32,7 @@ use super::join::Side;
 use super::join::join_refusal;
 use super::join::known;
 use super::join::only_where_present;
+use super::join::without_constants;
 use super::not_understood;
 
 /// The comparisons that put a value into one of several disjoint intervals.
@@ -134,6 +135,12 @@ impl Labeller<'_> {
                 return Err(vec![join_refusal()]);
             }
         };
+        // One row that is always there is met by everybody.
+        let always_met = one.unique.sets.contains(&BTreeSet::new())
+            && condition.equated.is_empty()
+            && range.is_none()
+            && residual.is_none();
+        let join_type = if always_met && join_type == JoinType::Left { JoinType::Inner } else { join_type };
         if semi && released {
             return Err(vec![join_refusal()]);
         }
@@ -149,7 +156,8 @@ impl Labeller<'_> {
             condition.residual.clear();
         }
         condition.residual.extend(residual);
-        let mut plan = joined(many.plan, one.plan, join_type, condition)?;
+        let plan_one = if join_type == JoinType::Left { without_constants(one.plan)? } else { one.plan };
+        let mut plan = joined(many.plan, plan_one, join_type, condition)?;
         let classes: Vec<Class> =
             many.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let mut bases = many.bases;

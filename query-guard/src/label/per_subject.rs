@@ -91,14 +91,9 @@ impl Labeller<'_> {
                         .position(|class| class.column == *hidden)
                         .ok_or_else(internal)?;
                     let hidden = format!("p{instance}__unit{class}");
-                    let base = bare_column(&block.bases, key)
-                        .and_then(|column| block.base(column))
-                        .ok_or_else(internal)?;
-                    grouped.keep(
-                        &name,
-                        key.clone(),
-                        Base { kind: kind_with_class(base, &hidden), ..base.clone() },
-                    );
+                    let (_, base) = block.unit_key(key).ok_or_else(internal)?;
+                    let kind = kind_with_class(&base, &hidden);
+                    grouped.keep(&name, key.clone(), Base { kind, ..base });
                 }
                 None => match shape.group_key(key) {
                     Ok(expr) => {
@@ -148,7 +143,12 @@ impl Labeller<'_> {
         };
         for base in grouped.bases.values_mut() {
             base.owners.clone_from(&owners);
-            base.copied_by.clone_from(&rows.copied_by);
+            if by_subject_alone {
+                base.copied_by.clear();
+            } else {
+                // What stood in several rows of a subject still does, in several groups.
+                base.copied_by.extend(rows.copied_by.iter().copied());
+            }
             base.missing_by = None;
         }
         let plan = builder
@@ -215,6 +215,8 @@ pub(super) enum Finish {
     Rank(u32, DataType),
     /// The value, in the type that the SQL promised.
     Cast(DataType),
+    /// Whether it is one.
+    Truth,
     /// Sum over count, in the type that the SQL promised.
     Mean(DataType),
 }
@@ -227,6 +229,10 @@ impl Finish {
             Self::Capped(cap) => capped(part(COUNT), cap),
             Self::Rank(cap, target) => cast(capped(cast(part(VALUE), DataType::Int64), cap), target),
             Self::Cast(target) => cast(part(VALUE), target),
+            Self::Truth => {
+                let one = Expr::Literal(ScalarValue::Int64(Some(1)), None);
+                datafusion_expr::binary_expr(part(VALUE), Operator::Eq, one)
+            }
             Self::Mean(target) => {
                 let float = |suffix: &str| cast(part(suffix), DataType::Float64);
                 cast(datafusion_expr::binary_expr(float(VALUE), Operator::Divide, float(COUNT)), target)
@@ -326,13 +332,19 @@ fn any_or_every(
     filter: Option<Expr>,
     shape: &mut ShapeCheck<'_>,
 ) -> Result<OwnRows, Finding> {
-    let value = conditional(shape.predicate(arg)?, filter);
-    let outcome =
-        if call.func.name() == "bool_or" { expr_fn::bool_or(value) } else { expr_fn::bool_and(value) };
+    let condition = shape.predicate(arg)?;
+    let number = |value: i64| Box::new(Expr::Literal(ScalarValue::Int64(Some(value)), None));
+    // As a number: the engine has no booleans over a frame whose beginning moves.
+    let branches = vec![
+        (Box::new(Expr::IsTrue(Box::new(condition.clone()))), number(1)),
+        (Box::new(Expr::IsFalse(Box::new(condition))), number(0)),
+    ];
+    let value = conditional(Expr::Case(Case::new(None, branches, None)), filter);
+    let outcome = if call.func.name() == "bool_or" { expr_fn::max(value) } else { expr_fn::min(value) };
     let uses = BTreeSet::from([Use::Filter, Use::Group]);
     Ok(OwnRows {
         aggregates: vec![(VALUE, outcome)],
-        finish: Finish::Cast(DataType::Boolean),
+        finish: Finish::Truth,
         base: Base::label("condition", uses, shape.grade, DataType::Boolean),
     })
 }
@@ -393,19 +405,10 @@ fn kind_with_class(base: &Base, hidden: &str) -> BaseKind {
     }
 }
 
-/// The hidden column of the class that a bare unit key belongs to.
+/// The hidden column of the class that a unit key belongs to.
 pub(super) fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
-    let base = block.base(bare_column(&block.bases, key)?)?;
-    match &base.kind {
-        // The key of a side that may be missing does not tell every row's subject.
-        BaseKind::UnitKey { class, .. } if !base.optional => Some(class),
-        BaseKind::UnitKey { .. } => None,
-        BaseKind::Declared(_)
-        | BaseKind::SubjectCount
-        | BaseKind::SubjectMeasure
-        | BaseKind::Released { .. }
-        | BaseKind::Label => None,
-    }
+    // The key of a side that may be missing does not tell every row's subject.
+    block.unit_key(key).filter(|(_, base)| !base.optional).map(|(class, _)| class)
 }
 
 /// What a group key is above the fold: the column itself keeps its facts. A coarser form becomes a label: a constant is

@@ -25,7 +25,6 @@ use crate::block::Block;
 use crate::block::Class;
 use crate::block::Unique;
 use crate::block::base_column;
-use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::shape::ShapeCheck;
@@ -43,6 +42,9 @@ use super::per_subject::VALUE;
 use super::per_subject::class_of;
 use super::per_subject::count_base;
 use super::per_subject::own_rows;
+
+/// Most rows that a frame or a function looks away from its own.
+const ROWS_MAX: u64 = 1_000;
 
 /// Which rows a function sees, for each row: those of the same subject, in an order, within a frame.
 struct Over {
@@ -81,7 +83,9 @@ impl Labeller<'_> {
             columns.push(own.finish.of(&name).alias(&name));
             let copied_by = block.rows.copied_by.iter().copied().chain([instance]).collect();
             let owners = if own.base.owners.is_empty() { owners.clone() } else { own.base.owners.clone() };
-            bases.insert(name.clone(), Base { copied_by, owners, missing_by: None, ..own.base });
+            // No longer a column of the scan: that it equals a literal says nothing about which row this is.
+            let base = Base { copied_by, owners, missing_by: None, dataset: None, ..own.base };
+            bases.insert(name.clone(), base);
             outputs.push(base_column(&name));
         }
         let mut taint = block.taint.clone();
@@ -115,9 +119,9 @@ impl Labeller<'_> {
         };
         let frame = &params.window_frame;
         // An offset in values (RANGE) would be a literal off its edges.
-        let by_value =
-            frame.units != WindowFrameUnits::Rows && (offset(&frame.start_bound) || offset(&frame.end_bound));
-        if !is_own || by_value || params.distinct || params.null_treatment.is_some() {
+        let by_value = frame.units == WindowFrameUnits::Range
+            && (offset(&frame.start_bound) || offset(&frame.end_bound));
+        if !is_own || by_value || !is_near(frame) || params.distinct || params.null_treatment.is_some() {
             return Err(self.not_own(function));
         }
         let mut partition_by = Vec::with_capacity(params.partition_by.len());
@@ -132,8 +136,8 @@ impl Labeller<'_> {
             let expr = shape.order_key(&sort.expr).map_err(|finding| vec![finding])?;
             order_by.push(Sort { expr, ..sort.clone() });
         }
-        let by_rank = matches!(function.fun.name(), "rank" | "dense_rank");
-        let by_position = matches!(function.fun, WindowFunctionDefinition::WindowUDF(_)) && !by_rank;
+        // Rows of the same rank stay so where the frame goes by rank.
+        let by_position = matches!(function.fun.name(), "row_number" | "lag" | "lead");
         if by_position || frame.units == WindowFrameUnits::Rows {
             order_by.extend(self.tie_breakers(block));
         }
@@ -217,16 +221,17 @@ impl Labeller<'_> {
         }
     }
 
-    /// At most a number of rows to look back; a value in place of a missing one would be a literal off its edges.
+    /// At most a whole number of rows to look back; a value in place of a missing one would be a literal off its edges.
     fn is_distance(&self, args: &[Expr]) -> bool {
         let value = |expr: &Expr| self.constants.value(expr).ok().flatten();
+        let is_near = |rows: &Expr| match value(rows) {
+            Some(ScalarValue::Int64(Some(rows))) => rows.unsigned_abs() <= ROWS_MAX,
+            _ => false,
+        };
         match args {
             [] => true,
-            [rows] => value(rows).as_ref().and_then(exact_number).is_some(),
-            [rows, missing] => {
-                value(rows).as_ref().and_then(exact_number).is_some()
-                    && value(missing).is_some_and(|value: ScalarValue| value.is_null())
-            }
+            [rows] => is_near(rows),
+            [rows, missing] => is_near(rows) && value(missing).is_some_and(|value| value.is_null()),
             _ => false,
         }
     }
@@ -274,6 +279,28 @@ impl Over {
                 distinct: false,
             },
         }))
+    }
+}
+
+/// A frame that begins before it ends, no farther away than the engine counts.
+fn is_near(frame: &WindowFrame) -> bool {
+    let place = |bound: &WindowFrameBound, back: bool| -> Option<i64> {
+        let rows = |value: &ScalarValue| match value {
+            ScalarValue::UInt64(Some(rows)) if *rows <= ROWS_MAX => i64::try_from(*rows).ok(),
+            value if value.is_null() => Some(i64::MAX),
+            _ => None,
+        };
+        match bound {
+            WindowFrameBound::CurrentRow => Some(0),
+            WindowFrameBound::Preceding(value) => {
+                rows(value).filter(|rows| back || *rows != i64::MAX).map(std::ops::Neg::neg)
+            }
+            WindowFrameBound::Following(value) => rows(value).filter(|rows| !back || *rows != i64::MAX),
+        }
+    };
+    match (place(&frame.start_bound, true), place(&frame.end_bound, false)) {
+        (Some(start), Some(end)) => start <= end,
+        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
 use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Expr;
 use datafusion_expr::Operator;
@@ -17,11 +18,13 @@ use crate::block::BaseKind;
 use crate::constant::exact_number;
 use crate::finding::Finding;
 use crate::scalar::AGE_YEARS;
+use crate::scalar::BUCKETS_MAX;
 use crate::scalar::WIDTH_BUCKET;
 
 use super::ShapeCheck;
 use super::bare_column;
 use super::total;
+use super::within_calendar;
 
 /// How a column was coarsened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +60,9 @@ const PARTS: &[&str] = &["year", "quarter", "month", "dow", "isodow"];
 const TRUNCATIONS: &[&str] = &["year", "quarter", "month", "week", "day"];
 /// Longest prefix of a coded column.
 const PREFIX_MAX: i64 = 12;
+/// Most decimal places of a step, and of what a column is cast to before it is divided by one: with more of them the
+/// engine's arithmetic overflows, for some values and not for others.
+const PLACES_MAX: i8 = 6;
 
 impl<'a> ShapeCheck<'a> {
     /// Recognises one column, possibly coarsened.
@@ -98,7 +104,11 @@ impl<'a> ShapeCheck<'a> {
                 matches!((&inner.base.data_type, target), (ArrowType::Timestamp(..), ArrowType::Date32));
             return day_of.then(|| Generalised {
                 form: Form::Truncated,
-                expr: retype(inner.expr.clone(), target),
+                expr: within_calendar(
+                    &inner.column,
+                    &inner.base.data_type,
+                    retype(inner.expr.clone(), target),
+                ),
                 ..inner
             });
         }
@@ -136,7 +146,7 @@ impl<'a> ShapeCheck<'a> {
                         ..inner
                     });
                 }
-                let column = bare_column(self.bases, &binary.left)?;
+                let column = self.divided(&binary.left)?;
                 let base = self.known(column).ok()?;
                 let whole = base.data_type.is_integer() && is_integer(&binary.left, base);
                 (whole && step.is_positive()).then(|| Generalised {
@@ -147,14 +157,14 @@ impl<'a> ShapeCheck<'a> {
                 })
             }
             Operator::Minus => {
-                let column = bare_column(self.bases, &binary.left)?;
+                let column = self.divided(&binary.left)?;
                 let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right }) =
                     super::strip_casts(self.bases, &binary.right)
                 else {
                     return None;
                 };
                 let step = self.number(right)?;
-                let same = bare_column(self.bases, left)?.name == column.name;
+                let same = self.divided(left)?.name == column.name;
                 let base = self.known(column).ok()?;
                 (same && step.is_positive()).then(|| Generalised {
                     column: column.clone(),
@@ -175,7 +185,7 @@ impl<'a> ShapeCheck<'a> {
                 let inner = self.dated(inner)?;
                 TRUNCATIONS.contains(&part.as_str()).then(|| Generalised {
                     form: Form::Truncated,
-                    expr: recall(call, vec![text(&part), inner.expr.clone()]),
+                    expr: of_date(&inner, recall(call, vec![text(&part), inner.expr.clone()])),
                     ..inner
                 })
             }
@@ -184,7 +194,7 @@ impl<'a> ShapeCheck<'a> {
                 let inner = self.dated(inner)?;
                 PARTS.contains(&part.as_str()).then(|| Generalised {
                     form: Form::Part,
-                    expr: recall(call, vec![text(&part), inner.expr.clone()]),
+                    expr: of_date(&inner, recall(call, vec![text(&part), inner.expr.clone()])),
                     ..inner
                 })
             }
@@ -260,7 +270,7 @@ impl<'a> ShapeCheck<'a> {
                 ..part
             });
         }
-        let column = bare_column(self.bases, left)?;
+        let column = self.divided(left)?;
         let base = self.known(column).ok()?;
         let argument = match inner {
             Expr::Cast(cast) => retype(total_binary(binary), cast.field.data_type()),
@@ -276,11 +286,21 @@ impl<'a> ShapeCheck<'a> {
 
     /// `width_bucket(col, low, high, count)`: steps of equal width whose edges are multiples of it.
     fn bucketed(&self, call: &ScalarFunction, inner: &Expr, bounds: [&Expr; 3]) -> Option<Generalised<'a>> {
+        let [low, high, count] = bounds.map(|bound| self.number(bound));
+        if let Some(part) = self.counted_part(inner) {
+            count?.to_i64().filter(|count| (1..=BUCKETS_MAX).contains(count))?;
+            let bounds = call.args.iter().skip(1).map(|arg| total_tree(arg.clone()));
+            let args =
+                std::iter::once(retype(part.expr.clone(), &ArrowType::Float64)).chain(bounds).collect();
+            return Some(Generalised { expr: recall(call, args), ..part });
+        }
         let column = bare_column(self.bases, inner)?;
         let base = self.known(column).ok().filter(|base| base.data_type.is_numeric())?;
-        let [low, high, count] = bounds.map(|bound| self.number(bound));
-        let (low, width, count) =
-            (low?, high?.checked_sub(low?)?, count?.to_i64().filter(|count| *count > 0)?);
+        let (low, width, count) = (
+            low?,
+            high?.checked_sub(low?)?,
+            count?.to_i64().filter(|count| (1..=BUCKETS_MAX).contains(count))?,
+        );
         let step = Fixed::from_micros(width.micros().checked_div(i128::from(count))?);
         let even =
             step.is_positive() && step.checked_mul_i64(count) == Some(width) && low.is_multiple_of(step);
@@ -305,6 +325,26 @@ impl<'a> ShapeCheck<'a> {
             .filter(|inner| inner.form == Form::Bare && inner.base.data_type.is_temporal())
     }
 
+    /// A bare column that may be divided: under no cast to so many decimal places that the engine's arithmetic overflows.
+    fn divided<'e>(&self, expr: &'e Expr) -> Option<&'e Column> {
+        let column = bare_column(self.bases, expr)?;
+        let most = match self.known(column).ok()?.data_type {
+            ArrowType::Decimal128(_, scale) => scale.max(PLACES_MAX),
+            _ => PLACES_MAX,
+        };
+        let fits = |inner: &Expr| match inner {
+            Expr::Cast(cast) => {
+                !matches!(cast.field.data_type(), ArrowType::Decimal128(_, scale) if *scale > most)
+            }
+            Expr::TryCast(cast) => {
+                !matches!(cast.field.data_type(), ArrowType::Decimal128(_, scale) if *scale > most)
+            }
+            _ => true,
+        };
+        let all_fit = !expr.exists(|inner| Ok(!fits(inner))).unwrap_or(true);
+        all_fit.then_some(column)
+    }
+
     fn with_number<'e>(&self, binary: &'e BinaryExpr) -> Option<(&'e Expr, Fixed)> {
         match (self.number(&binary.left), self.number(&binary.right)) {
             (None, Some(number)) => Some((&binary.left, number)),
@@ -314,7 +354,13 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn number(&self, expr: &Expr) -> Option<Fixed> {
-        exact_number(&self.constants.value(expr).ok().flatten()?)
+        let value = self.constants.value(expr).ok().flatten()?;
+        let is_fine = match value.data_type() {
+            ArrowType::Decimal128(_, scale) => (0..=PLACES_MAX).contains(&scale),
+            ArrowType::Decimal256(..) => false,
+            _ => true,
+        };
+        exact_number(&value).filter(|_| is_fine)
     }
 
     fn is_today(&self, expr: &Expr) -> bool {
@@ -326,6 +372,15 @@ impl<'a> ShapeCheck<'a> {
     }
 }
 
+/// What is made from a bare date or time. Of dates the engine makes nothing outside the calendar; of times it fails.
+fn of_date(inner: &Generalised<'_>, made: Expr) -> Expr {
+    if inner.base.data_type == ArrowType::Date32 {
+        made
+    } else {
+        within_calendar(&inner.column, &inner.base.data_type, made)
+    }
+}
+
 /// A cast of a stored column that loses nothing a comparison could notice (a timestamp's day is a generaliser).
 pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
     if source == target {
@@ -333,8 +388,13 @@ pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
     }
     match (source, target) {
         (ArrowType::Int64, ArrowType::Float64) | (ArrowType::Decimal128(..), ArrowType::Float64) => true,
+        // Unsigned numbers are ranks among a subject's own rows, which are top-coded.
+        (ArrowType::UInt64, ArrowType::Int64) => true,
+        (ArrowType::UInt64, ArrowType::Decimal128(precision, scale)) => {
+            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 20
+        }
         (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => {
-            i16::from(*precision) - i16::from(*scale) >= 19
+            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 19
         }
         (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => {
             to_scale >= from_scale
@@ -344,6 +404,18 @@ pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
         (ArrowType::Utf8, ArrowType::Utf8View | ArrowType::LargeUtf8) => true,
         _ => false,
     }
+}
+
+/// A cast of a computed value that loses nothing.
+pub(super) fn keeps_computed(target: &ArrowType) -> bool {
+    matches!(
+        target,
+        ArrowType::Float64
+            | ArrowType::Utf8
+            | ArrowType::Utf8View
+            | ArrowType::LargeUtf8
+            | ArrowType::Timestamp(_, None)
+    )
 }
 
 /// A cast of a coarsened column that cuts nothing off.
@@ -357,7 +429,9 @@ pub(super) fn computed_widens(target: &ArrowType) -> bool {
         | ArrowType::LargeUtf8
         | ArrowType::Timestamp(_, None)
         | ArrowType::Date32 => true,
-        ArrowType::Decimal128(precision, scale) => i16::from(*precision) - i16::from(*scale) >= 19,
+        ArrowType::Decimal128(precision, scale) => {
+            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 19
+        }
         _ => false,
     }
 }

@@ -33,6 +33,7 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("cost_of_frequent_visitors", cost_of_frequent_visitors),
     ("cost_per_person", cost_per_person),
     ("costs_over_own_mean", costs_over_own_mean),
+    ("days_put_first", days_put_first),
     ("first_visits", first_visits),
     ("mean_of_totals", mean_of_totals),
     ("people_above_the_mean", people_above_the_mean),
@@ -43,15 +44,19 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("people_with_visit_flags", people_with_visit_flags),
     ("people_with_three_visits", people_with_three_visits),
     ("persons_by_visits", persons_by_visits),
+    ("persons_over_an_age_by_sex", persons_over_an_age_by_sex),
+    ("persons_that_stayed", persons_that_stayed),
     ("persons_with_a_visit_on_day_2", persons_with_a_visit_on_day_2),
     ("persons_without_a_visit_on_day_3", persons_without_a_visit_on_day_3),
     ("rank_of_departments", rank_of_departments),
+    ("rows_on_day_1_or_after_it", rows_on_day_1_or_after_it),
     ("salary_over_mean", salary_over_mean),
     ("share_of_departments", share_of_departments),
     ("share_of_women", share_of_women),
     ("running_total", running_total),
     ("total_cost_bands", total_cost_bands),
     ("visits_by_holiday", visits_by_holiday),
+    ("visits_by_last_day", visits_by_last_day),
     ("visits_on_holidays", visits_on_holidays),
     ("two_departments", two_departments),
 ];
@@ -429,6 +434,64 @@ fn costs_in_buckets(fixture: &Fixture) -> anyhow::Result<Table> {
         Some((cost.div_euclid(100 * amount::ONE) + 1).to_string())
     };
     Ok(table_of(&counts(&fixture.visits.records(), bucket, &[(Atom::Rows, &one)])))
+}
+
+/// Everybody's visits in the order of days; days have one digit.
+fn days_each(fixture: &Fixture) -> BTreeMap<&str, Vec<&str>> {
+    let mut days: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for record in fixture.visits.records() {
+        days.entry(record["person_id"]).or_default().push(record["day"]);
+    }
+    days.values_mut().for_each(|days| days.sort_unstable());
+    days
+}
+
+/// How many people have each day put first: day 1 if they have it, otherwise their last.
+fn days_put_first(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
+    for (person, days) in days_each(fixture) {
+        let first = days.iter().find(|day| **day == "1").or(days.last()).context("a visit")?;
+        boundary.row(person, &[(*first).to_owned()], &[Some(1)]);
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+/// How many visits are on day 1, or follow one of the same person that is.
+fn rows_on_day_1_or_after_it(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], false);
+    for (person, days) in days_each(fixture) {
+        for (at, day) in days.iter().enumerate() {
+            if *day == "1" || (at > 0 && days[at - 1] == "1") {
+                boundary.row(person, &[], &[Some(1)]);
+            }
+        }
+    }
+    Ok(table_of(&boundary.release()))
+}
+
+/// How many visits have each day for the last one of the same person.
+fn visits_by_last_day(fixture: &Fixture) -> anyhow::Result<Table> {
+    let days = days_each(fixture);
+    let last = |record: &Record<'_>| Some(days[record["person_id"]].last()?.to_string());
+    Ok(table_of(&counts(&fixture.visits.records(), last, &[(Atom::Rows, &one)])))
+}
+
+/// How many persons have no visit on day 3.
+fn persons_that_stayed(fixture: &Fixture) -> anyhow::Result<Table> {
+    let visitors = visitors_on(fixture, "3")?;
+    let mut records = fixture.persons.records();
+    records.retain(|record| !visitors.contains(record["person_id"]));
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
+}
+
+/// How many women are in the bands from 60 on and how many others in those from 40 on, together.
+fn persons_over_an_age_by_sex(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut records = fixture.persons.records();
+    records.retain(|record| {
+        let age: u32 = record["age"].parse().unwrap_or_default();
+        age >= if record["sex"] == "f" { 60 } else { 40 }
+    });
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
 }
 
 /// The holiday of a day, as the open table of the corpora says.
