@@ -164,6 +164,11 @@ impl<'a> Catalog<'a> {
         self.missing.lock().map(|missing| missing.clone()).unwrap_or_default()
     }
 
+    /// The function that an engine message is about.
+    pub(crate) fn function_in(&self, message: &str) -> Option<String> {
+        self.functions.names().find(|name| message.contains(&format!("'{name}'"))).map(str::to_owned)
+    }
+
     fn note(&self, note: impl FnOnce(&mut Missing)) {
         if let Ok(mut missing) = self.missing.lock() {
             note(&mut missing);

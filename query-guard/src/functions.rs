@@ -154,6 +154,12 @@ impl Functions {
         self.window.get(name).map(Arc::clone)
     }
 
+    /// Every name that a function answers to.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let scalar = self.scalar.keys();
+        scalar.chain(self.aggregate.keys()).chain(self.window.keys()).map(String::as_str)
+    }
+
     /// Names that the allow-list mentions and this engine version does not have: must be empty.
     #[cfg(test)]
     fn missing(&self) -> Vec<&'static str> {

@@ -149,8 +149,9 @@ impl<'a> Guard<'a> {
         let plan = self.plan(sql, query)?;
         // Before normalisation, whose cost grows with the plan: a CTE used twice at every level doubles it.
         within_limits(&plan)?;
-        let plan =
-            normalise(plan, constants, self.now).map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])?;
+        let plan = normalise(plan, constants, self.now).map_err(|error| {
+            vec![planning_finding(sql, &error, &Catalog::new(self.policy, &self.functions))]
+        })?;
         within_limits(&plan)?;
         let mut labeller = Labeller::new(self.policy, constants, sql);
         let post = labeller.root(&plan).map_err(|findings| placed(sql, findings))?;
@@ -206,6 +207,12 @@ fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -
         );
     }
     let text = error.to_string();
+    if let Some(function) = catalog.function_in(&text).filter(|_| text.contains("argument")) {
+        return finding.at(find_word(sql, &function)).with("function", function).help(
+            "the function takes other arguments: mind their number, and cast them to its types",
+            "该函数的参数不符：请检查参数个数，并将参数转换为所需类型",
+        );
+    }
     if text.contains("unique expression names") {
         return finding.help(
             "two output columns are the same: give one of them another name with AS",

@@ -42,9 +42,12 @@ pub fn run_process() -> Exit {
 /// A panic tells its place and no more: what it says may quote data.
 fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic.location().map(|place| {
+            let file = place.file().rsplit(['/', '\\']).next().unwrap_or_default();
+            format!("{file}:{}", place.line())
+        });
         // There is nobody to tell if this fails.
-        let _told = writeln!(io::stderr(), "a bug in Obscura or in a library of its: {place}");
+        let _told = writeln!(io::stderr(), "a bug ended this: {}", place.unwrap_or_default());
     }));
 }
 

@@ -386,3 +386,18 @@ fn a_refusal_of_what_the_planner_rearranged_has_a_place() {
         }
     }
 }
+
+#[test]
+fn a_function_with_other_arguments_is_named_and_placed() {
+    for (sql, function) in [
+        ("SELECT age_years(dept), COUNT(*) FROM persons GROUP BY 1", "age_years"),
+        ("SELECT COUNT(*) FROM persons WHERE width_bucket(age, 1) = 2", "width_bucket"),
+    ] {
+        let crate::guard::Decision::Refused { findings, .. } = crate::fixture::review(sql).decision else {
+            panic!("{sql}")
+        };
+        assert_eq!(findings[0].code, Code::QueryNotUnderstood, "{sql}");
+        assert_eq!(findings[0].params.get("function").map(String::as_str), Some(function));
+        assert!(findings[0].span.is_some() && findings[0].help.is_some(), "{sql}");
+    }
+}

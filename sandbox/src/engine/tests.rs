@@ -208,6 +208,42 @@ async fn operators_and_functions_off_the_list_are_found() {
     refused(second_look(&state, &sampled.build().unwrap(), None).await, "unknown function");
 }
 
+/// A table whose reading is a bug, and says so with a cell.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait]
+impl TableProvider for Broken {
+    fn schema(&self) -> arrow::datatypes::SchemaRef {
+        visits().schema()
+    }
+
+    fn table_type(&self) -> datafusion::logical_expr::TableType {
+        datafusion::logical_expr::TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn datafusion::catalog::Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
+        panic!("cannot read the cell of Zhang San")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_job_and_quotes_nothing() {
+    let tables: BTreeMap<DatasetId, Arc<dyn TableProvider>> =
+        BTreeMap::from([(DATASET.parse().unwrap(), Arc::new(Broken) as Arc<dyn TableProvider>)]);
+    let plan = Arc::new(admitted(COUNT));
+    let job = EngineJob { plan, tables, open: BTreeSet::new(), secrets: None };
+    let failed = InProcess::new(LIMITS).run(job, &|_progress| {}).await.unwrap_err();
+    assert!(matches!(failed, EngineError::Failed(EngineFailure { kind: "panic" })), "{failed:?}");
+    assert!(!format!("{failed:?} {failed}").contains("Zhang"));
+}
+
 #[tokio::test]
 async fn a_job_ends_at_its_memory() {
     let run = |limits: EngineLimits| async move {
