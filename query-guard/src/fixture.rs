@@ -132,6 +132,10 @@ pub(crate) fn policy() -> EffectivePolicy {
                 let holidays = holidays();
                 (holidays.id.clone(), holidays)
             },
+            {
+                let register = register();
+                (register.id.clone(), register)
+            },
         ]),
         floors: BTreeMap::from([
             (Level(1), Floor { release: Release::RowsOpen, controls: Controls::default() }),
@@ -159,6 +163,21 @@ fn zones() -> EffectiveDataset {
     zones.membership = Level(1);
     zones.unique = BTreeSet::from([BTreeSet::from(["zip".to_owned()])]);
     zones
+}
+
+/// An open register of residents: whoever is in it is known to all.
+fn register() -> EffectiveDataset {
+    let columns = vec![
+        column("person_id", DataType::Int, Role::UnitKey, 1, &[Use::Filter, Use::Group, Use::Join]),
+        column("office", DataType::Text, Role::Identifier, 1, &[Use::Filter, Use::Group]),
+        column("rank", DataType::Text, Role::Dimension, 1, &[Use::Filter, Use::Group]),
+    ];
+    EffectiveDataset {
+        release: Release::RowsOpen,
+        membership: Level(1),
+        unique: BTreeSet::from([BTreeSet::from(["person_id".to_owned()])]),
+        ..dataset("corpus.register", columns, true)
+    }
 }
 
 /// An open table of intervals of days that do not overlap.

@@ -45,6 +45,8 @@ use crate::shape::bare_column;
 use crate::shape::first_span;
 use crate::statement::too_large;
 
+use many_to_one::is_identifying;
+
 mod boundary;
 mod join;
 mod many_to_one;
@@ -179,7 +181,12 @@ impl<'a> Labeller<'a> {
                 // An open table is filtered in any way; only under the shape rule may it still meet individuals.
                 Relation::Block(block) => {
                     let condition = self.define(&block, &filter.predicate)?;
+                    // Chosen by name or key, the rows of a register would choose whom they meet.
+                    let mut read =
+                        condition.column_refs().into_iter().filter_map(|column| block.base(column));
+                    let by_name = read.any(is_identifying);
                     match self.restrict((*block).clone(), &condition) {
+                        Ok(_) if by_name => self.rebuild_over(plan, vec![Relation::Block(block)]),
                         Ok(block) => Ok(Relation::Block(Box::new(block))),
                         Err(_) => self.rebuild_over(plan, vec![Relation::Block(block)]),
                     }

@@ -423,3 +423,26 @@ fn no_form_fails_over_extreme_values() {
         .collect();
     assert!(failing.is_empty(), "{failing:#?}");
 }
+
+#[test]
+fn an_open_register_meets_each_subject_once() {
+    let mut rows = world(&people(&[("tax", 40)]), &[]);
+    let ids = Arc::new(Int64Array::from_iter_values(1..=25));
+    let office = Arc::new(StringArray::from_iter_values((1..=25).map(|id| format!("office {id}"))));
+    let rank = Arc::new(StringArray::from_iter_values((1..=25).map(|id| if id <= 10 { "a" } else { "b" })));
+    let columns: Vec<(&str, ArrayRef)> = vec![("person_id", ids), ("office", office), ("rank", rank)];
+    rows.insert("corpus.register", vec![vec![RecordBatch::try_from_iter(columns).unwrap()]]);
+    let by_rank = |sql: &str| {
+        let result = ask(sql, &rows);
+        let ranks = result.column(0).as_string::<i32>().iter().map(|rank| rank.unwrap_or("none").to_owned());
+        let counts = result.column(1).as_primitive::<Int64Type>().values().to_vec();
+        ranks.zip(counts).collect::<Vec<_>>()
+    };
+    let inner =
+        "SELECT r.rank, COUNT(*) FROM persons p JOIN register r ON p.person_id = r.person_id GROUP BY r.rank";
+    assert_eq!(by_rank(inner), [("a".to_owned(), 10), ("b".to_owned(), 15)]);
+    let left = inner.replace("JOIN", "LEFT JOIN");
+    assert_eq!(by_rank(&left), [("a".to_owned(), 10), ("b".to_owned(), 15), ("none".to_owned(), 15)]);
+    let whole = "SELECT 'all', COUNT(*) FROM persons WHERE dept IN (SELECT dept FROM persons GROUP BY dept)";
+    assert_eq!(by_rank(whole), [("all".to_owned(), 40)]);
+}

@@ -78,6 +78,11 @@ const ADMITTED: &[&str] = &[
     "SELECT COUNT(*) FROM visits v WHERE v.cost >= 100 OR EXISTS (SELECT 1 FROM holidays h WHERE v.day BETWEEN h.first_day AND h.last_day)",
     "SELECT dept, COUNT(*) FROM persons p JOIN (SELECT zip FROM zones GROUP BY zip) z ON p.zip = z.zip GROUP BY dept",
     "SELECT district, SUM(level) FROM zones GROUP BY district HAVING SUM(level) > 10",
+    "SELECT r.rank, COUNT(*), SUM(p.salary) FROM persons p JOIN register r ON p.person_id = r.person_id GROUP BY r.rank",
+    "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM register r WHERE r.person_id = p.person_id AND r.rank = 'a')",
+    "SELECT office FROM register WHERE person_id = 3",
+    // Released results as a set of keys, whole.
+    "SELECT COUNT(*) FROM persons WHERE dept IN (SELECT dept FROM persons GROUP BY dept)",
     // Conditions as keys, CASE and COALESCE in conditions, coarser forms.
     "SELECT age >= 60 AND sex = 'f', COUNT(*) FROM persons GROUP BY 1",
     "SELECT NOT (sex = 'f'), COUNT(*) FROM persons GROUP BY 1",
@@ -141,6 +146,35 @@ const REFUSED: &[(&str, Code)] = &[
         Code::OperationOverIndividuals,
     ),
     ("SELECT bool_or(day = 2) FROM visits", Code::ControlNotAvailable),
+    // Whom a row of an open register is about is read by nobody once it has met individuals, and chooses none of them.
+    (
+        "SELECT r.office, COUNT(*) FROM persons p JOIN register r ON p.person_id = r.person_id GROUP BY r.office",
+        Code::UnitKeyNotComparable,
+    ),
+    (
+        "SELECT r.person_id, COUNT(*) FROM persons p JOIN register r ON p.person_id = r.person_id GROUP BY r.person_id",
+        Code::UseNotGranted,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT person_id FROM register WHERE office = 'mayor') r ON p.person_id = r.person_id",
+        Code::JoinNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons WHERE person_id IN (SELECT person_id FROM register WHERE person_id IN (1, 2))",
+        Code::JoinNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT person_id, MAX(office) AS o FROM register GROUP BY person_id) r ON p.person_id = r.person_id WHERE r.o = 'x'",
+        Code::PredicateNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT person_id FROM register LIMIT 1) r ON p.person_id = r.person_id",
+        Code::JoinNotAllowed,
+    ),
+    (
+        "SELECT COUNT(*) FROM persons WHERE dept NOT IN (SELECT dept FROM persons GROUP BY dept HAVING COUNT(*) > 20)",
+        Code::JoinNotAllowed,
+    ),
     // How many rows of an open table have no key is not known, so that NULLs that match could multiply rows.
     ("SELECT COUNT(*) FROM persons p JOIN zones z ON p.zip IS NOT DISTINCT FROM z.zip", Code::JoinNotAllowed),
     ("SELECT COUNT(*) FROM persons p JOIN (VALUES (4711)) t(id) ON p.person_id = t.id", Code::JoinNotAllowed),

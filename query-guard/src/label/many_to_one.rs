@@ -81,10 +81,19 @@ impl Labeller<'_> {
         taint.absorb(&one.taint);
         let mut uses: Option<BTreeSet<Use>> = None;
         let mut grade = Level(1);
+        let mut by_register = false;
         let compared =
             range.iter().flat_map(|range| [(&range.value, &range.low), (&range.value, &range.high)]);
         for (a, b) in condition.equated.iter().map(|(a, b)| (a, b)).chain(compared) {
             let (individual, open) = (known(&many, a)?, known(&one, b)?);
+            if matches_once && self.is_register(individual, open) {
+                if let Some(base) = [individual, open].into_iter().find(|base| !base.allows(Use::Join)) {
+                    return Err(self.use_not_granted(a, base, Use::Join));
+                }
+                by_register = true;
+                grade = grade.max(individual.grade).max(open.grade);
+                continue;
+            }
             let never = matches!(
                 individual.kind,
                 BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier) | BaseKind::Label
@@ -120,6 +129,15 @@ impl Labeller<'_> {
                 base.grade = base.grade.max(grade);
             }
         }
+        if by_register {
+            for base in one.bases.values_mut() {
+                base.grade = base.grade.max(grade);
+                // Whom a row of the register is about is read by nobody once it has met individuals.
+                if is_identifying(base) {
+                    base.uses.clear();
+                }
+            }
+        }
         let (residual, facts) = self.residual(&many, &one, &condition.residual, &[])?;
         taint.grade = taint.grade.max(facts.0);
         taint.comparisons += facts.1;
@@ -141,9 +159,6 @@ impl Labeller<'_> {
             && range.is_none()
             && residual.is_none();
         let join_type = if always_met && join_type == JoinType::Left { JoinType::Inner } else { join_type };
-        if semi && released {
-            return Err(vec![join_refusal()]);
-        }
         // Values of the open side stand in as many rows as meet them.
         for base in one.bases.values_mut() {
             base.copied_by.extend(many.rows.copied_by.iter().copied());
@@ -185,6 +200,17 @@ impl Labeller<'_> {
         Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
     }
 
+    /// Whether a subject's key meets the key of an open register of the same kind of subject.
+    fn is_register(&self, individual: &Base, open: &Base) -> bool {
+        let BaseKind::UnitKey { kind, .. } = &individual.kind else { return false };
+        let dataset = open.dataset.as_ref().and_then(|id| self.policy.datasets.get(id));
+        open.open
+            && !individual.optional
+            && dataset.is_some_and(|dataset| {
+                dataset.units.iter().any(|unit| unit.column == open.name && unit.kind == *kind)
+            })
+    }
+
     /// The refusal of a join that may meet several rows, with the place of its first column.
     fn not_once(&self, condition: &Condition) -> Refused {
         let pairs = condition.equated.iter().map(|(a, _)| Expr::Column(a.clone()));
@@ -192,6 +218,11 @@ impl Labeller<'_> {
             pairs.chain(condition.residual.iter().cloned()).find_map(|expr| first_span(self.sql, &expr));
         vec![join_refusal().at(place)]
     }
+}
+
+/// A column that tells whom a row is about.
+pub(super) fn is_identifying(base: &Base) -> bool {
+    matches!(base.kind, BaseKind::Declared(Role::Identifier | Role::UnitKey))
 }
 
 impl Range {
