@@ -34,8 +34,21 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root()?);
     command.env("CARGO_TARGET_DIR", target()?);
+    // What cargo tells this program of its own package would make build scripts that look at it (that of `ring`) run anew,
+    // and with them compile the whole engine, whenever somebody changes between xtask and cargo itself.
+    for (name, _) in std::env::vars_os() {
+        let own =
+            name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
+        if own {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
 }
+
+/// What the variables begin with that cargo sets for a program it runs.
+const OF_THIS_PACKAGE: [&str; 5] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
 
 /// Builds the product's binary. Selecting the suites' package with it gives both the same features of what they
 /// share, so that the query engine is compiled once, not once for the product and once for the tests.
