@@ -180,15 +180,13 @@ impl<'a> Labeller<'a> {
                 }
                 // An open table is filtered in any way; only under the shape rule may it still meet individuals.
                 Relation::Block(block) => {
-                    let condition = self.define(&block, &filter.predicate)?;
-                    // Chosen by name or key, the rows of a register would choose whom they meet.
-                    let mut read =
-                        condition.column_refs().into_iter().filter_map(|column| block.base(column));
-                    let by_name = read.any(is_identifying);
-                    match self.restrict((*block).clone(), &condition) {
-                        Ok(_) if by_name => self.rebuild_over(plan, vec![Relation::Block(block)]),
-                        Ok(block) => Ok(Relation::Block(Box::new(block))),
-                        Err(_) => self.rebuild_over(plan, vec![Relation::Block(block)]),
+                    let stages = self.stages.len();
+                    match self.restrict_open(&block, &filter.predicate) {
+                        Ok(Some(block)) => Ok(Relation::Block(Box::new(block))),
+                        Ok(None) | Err(_) => {
+                            self.stages.truncate(stages);
+                            self.rebuild_over(plan, vec![Relation::Block(block)])
+                        }
                     }
                 }
                 // A filtered released table would pick out groups by any rule at all: it no longer joins individuals.
@@ -351,6 +349,17 @@ impl<'a> Labeller<'a> {
         Ok(Some(Block { plan, bases, schema, outputs, unique, rows, ..block.clone() }))
     }
 
+    /// Applies a condition to an open table that may still meet individuals afterwards; `None` when it may not: chosen by
+    /// name or key, the rows of a register would choose whom they meet.
+    fn restrict_open(&mut self, block: &Block, predicate: &Expr) -> Result<Option<Block>, Refused> {
+        let condition = self.define(block, predicate)?;
+        let mut read = condition.column_refs().into_iter().filter_map(|column| block.base(column));
+        if read.any(is_identifying) {
+            return Ok(None);
+        }
+        self.restrict(block.clone(), &condition).map(Some)
+    }
+
     /// Applies a condition to a block: every conjunct obeys the shape rule and taints every row.
     pub(super) fn restrict(&mut self, mut block: Block, condition: &Expr) -> Result<Block, Refused> {
         let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
@@ -459,6 +468,14 @@ impl<'a> Labeller<'a> {
                 }
                 Meets::Individuals | Meets::Released => Ok(open.plan),
             },
+            // One row of open data: beside released values it is a value, beside individuals a literal of anybody's choice.
+            Relation::Block(block)
+                if meets == Meets::Released
+                    && !block.is_individual()
+                    && block.unique.sets.contains(&BTreeSet::new()) =>
+            {
+                self.opened(*block).map(|open| open.plan)
+            }
             _ => Err(vec![subquery_refusal()]),
         }
     }

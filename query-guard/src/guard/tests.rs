@@ -78,6 +78,8 @@ const ADMITTED: &[&str] = &[
     "SELECT COUNT(*) FROM visits v WHERE v.cost >= 100 OR EXISTS (SELECT 1 FROM holidays h WHERE v.day BETWEEN h.first_day AND h.last_day)",
     "SELECT dept, COUNT(*) FROM persons p JOIN (SELECT zip FROM zones GROUP BY zip) z ON p.zip = z.zip GROUP BY dept",
     "SELECT district, SUM(level) FROM zones GROUP BY district HAVING SUM(level) > 10",
+    "SELECT dept, COUNT(*) - (SELECT MAX(level) FROM zones) FROM persons GROUP BY dept",
+    "SELECT zip FROM zones WHERE level = (SELECT MAX(level) FROM zones)",
     "SELECT r.rank, COUNT(*), SUM(p.salary) FROM persons p JOIN register r ON p.person_id = r.person_id GROUP BY r.rank",
     "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM register r WHERE r.person_id = p.person_id AND r.rank = 'a')",
     "SELECT office FROM register WHERE person_id = 3",
