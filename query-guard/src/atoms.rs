@@ -285,7 +285,7 @@ impl<'a> Normaliser<'a> {
                 Ok(any)
             }
             Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.presence(&cast.expr),
-            Expr::Case(_) => {
+            Expr::Case(_) | Expr::ScalarFunction(_) if has_branches(arg) => {
                 let mut rest: Option<Expr> = None;
                 let mut any: Option<Expr> = None;
                 for (condition, value) in self.branches(arg)? {
@@ -345,8 +345,7 @@ impl<'a> Normaliser<'a> {
             Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.linear(&cast.expr),
             Expr::Negative(inner) => Ok(scale(self.linear(inner)?, -1.0)),
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
-            Expr::Case(_) => self.case(expr),
-            Expr::ScalarFunction(call) if call.name() == "coalesce" => self.case(expr),
+            Expr::Case(_) | Expr::ScalarFunction(_) if has_branches(expr) => self.case(expr),
             _ => Err(self.not_decomposable(expr)),
         }
     }
@@ -546,6 +545,12 @@ fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {
         (Some(left), Some(right)) => Some(left.and(right)),
         (left, right) => left.or(right),
     }
+}
+
+/// CASE, COALESCE and NULLIF: one atom per branch.
+fn has_branches(expr: &Expr) -> bool {
+    matches!(expr, Expr::Case(_))
+        || matches!(expr, Expr::ScalarFunction(call) if matches!(call.name(), "coalesce" | "nullif"))
 }
 
 fn is_null(constants: Constants, expr: &Expr) -> bool {

@@ -112,9 +112,27 @@ pub(crate) struct Taint {
     pub(crate) literals: usize,
 }
 
+/// What expressions over individuals have read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// Strictest grade.
+    pub(crate) grade: Level,
+    /// Comparisons made.
+    pub(crate) comparisons: usize,
+    /// Literals used.
+    pub(crate) literals: usize,
+}
+
 impl Taint {
     pub(crate) fn none() -> Self {
         Taint { grade: Level(1), datasets: BTreeSet::new(), comparisons: 0, literals: 0 }
+    }
+
+    /// Adds what checked expressions have read.
+    pub(crate) fn read(&mut self, read: Read) {
+        self.grade = self.grade.max(read.grade);
+        self.comparisons += read.comparisons;
+        self.literals += read.literals;
     }
 
     pub(crate) fn absorb(&mut self, other: &Taint) {

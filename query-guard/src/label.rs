@@ -374,9 +374,8 @@ impl<'a> Labeller<'a> {
         if !refused.is_empty() {
             return Err(refused);
         }
-        block.taint.grade = block.taint.grade.max(shape.grade);
-        block.taint.comparisons += shape.comparisons;
-        block.taint.literals += shape.literals;
+        let read = shape.read();
+        block.taint.read(read);
         for condition in &accepted {
             note_rows(&mut block, condition);
         }

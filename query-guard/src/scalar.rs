@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::Array as _;
+use arrow::array::ArrayRef;
 use arrow::array::AsArray;
 use arrow::array::Date32Array;
 use arrow::array::Float64Array;
@@ -34,24 +35,36 @@ pub(crate) const BUCKETS_MAX: i64 = 1_000_000;
 
 /// Both functions.
 pub(crate) fn own_functions() -> [Arc<ScalarUDF>; 2] {
-    let numbers = vec![DataType::Float64, DataType::Float64, DataType::Float64, DataType::Int64];
     let dates = TypeSignature::OneOf(vec![
         TypeSignature::Exact(vec![DataType::Date32]),
         TypeSignature::Exact(vec![DataType::Date32, DataType::Date32]),
     ]);
-    let age_years = AgeYears { signature: Signature::new(dates, Volatility::Immutable) };
-    let width_bucket = WidthBucket { signature: Signature::exact(numbers, Volatility::Immutable) };
-    [Arc::new(ScalarUDF::new_from_impl(age_years)), Arc::new(ScalarUDF::new_from_impl(width_bucket))]
+    let numbers = vec![DataType::Float64, DataType::Float64, DataType::Float64, DataType::Int64];
+    [(Which::AgeYears, dates), (Which::WidthBucket, TypeSignature::Exact(numbers))].map(|(which, types)| {
+        let signature = Signature::new(types, Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(OwnFunction { which, signature }))
+    })
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Which {
+    AgeYears,
+    WidthBucket,
+}
+
+/// One of the two, as the engine knows functions.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct AgeYears {
+struct OwnFunction {
+    which: Which,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for AgeYears {
+impl ScalarUDFImpl for OwnFunction {
     fn name(&self) -> &str {
-        AGE_YEARS
+        match self.which {
+            Which::AgeYears => AGE_YEARS,
+            Which::WidthBucket => WIDTH_BUCKET,
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -64,14 +77,25 @@ impl ScalarUDFImpl for AgeYears {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [dates, today] = arrays.as_slice() else { return internal_err!("age_years takes two dates") };
-        let (Some(dates), Some(today)) =
-            (dates.as_primitive_opt::<Date32Type>(), today.as_primitive_opt::<Date32Type>())
-        else {
-            return internal_err!("age_years takes two dates");
+        let computed = match (self.which, arrays.as_slice()) {
+            (Which::AgeYears, [dates, today]) => age_years(dates, today),
+            (Which::WidthBucket, [numbers, low, high, count]) => width_bucket(numbers, low, high, count),
+            _ => None,
         };
-        Ok(ColumnarValue::Array(Arc::new(ages(dates, today))))
+        match computed {
+            Some(numbers) => Ok(ColumnarValue::Array(Arc::new(numbers))),
+            None => internal_err!("{} has arguments that its signature does not have", self.name()),
+        }
     }
+}
+
+fn age_years(dates: &ArrayRef, today: &ArrayRef) -> Option<Int64Array> {
+    Some(ages(dates.as_primitive_opt::<Date32Type>()?, today.as_primitive_opt::<Date32Type>()?))
+}
+
+fn width_bucket(numbers: &ArrayRef, low: &ArrayRef, high: &ArrayRef, count: &ArrayRef) -> Option<Int64Array> {
+    let [numbers, low, high] = [numbers, low, high].map(|array| array.as_primitive_opt::<Float64Type>());
+    Some(buckets(numbers?, low?, high?, count.as_primitive_opt::<Int64Type>()?))
 }
 
 fn ages(dates: &Date32Array, today: &Date32Array) -> Int64Array {
@@ -84,39 +108,6 @@ fn age(date: i32, today: i32) -> i64 {
     let (year, month, day) = Day::from_epoch_days(today).ymd();
     let had_birthday = (month, day) >= (born_month, born_day);
     i64::from(year) - i64::from(born) - i64::from(!had_birthday)
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct WidthBucket {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for WidthBucket {
-    fn name(&self) -> &str {
-        WIDTH_BUCKET
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [numbers, low, high, count] = arrays.as_slice() else {
-            return internal_err!("width_bucket takes four numbers");
-        };
-        let float = |array: &Arc<dyn arrow::array::Array>| array.as_primitive_opt::<Float64Type>().cloned();
-        let (Some(numbers), Some(low), Some(high), Some(count)) =
-            (float(numbers), float(low), float(high), count.as_primitive_opt::<Int64Type>())
-        else {
-            return internal_err!("width_bucket takes four numbers");
-        };
-        Ok(ColumnarValue::Array(Arc::new(buckets(&numbers, &low, &high, count))))
-    }
 }
 
 fn buckets(

@@ -26,6 +26,7 @@ use obscura_policies::vocabulary::Use;
 
 use crate::block::Base;
 use crate::block::BaseKind;
+use crate::block::Read;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -58,6 +59,11 @@ pub(crate) struct ShapeCheck<'a> {
 impl<'a> ShapeCheck<'a> {
     pub(crate) fn new(bases: &'a BTreeMap<String, Base>, constants: Constants, sql: &'a str) -> Self {
         ShapeCheck { bases, constants, sql, grade: Level(1), comparisons: 0, literals: 0 }
+    }
+
+    /// What was read so far.
+    pub(crate) fn read(&self) -> Read {
+        Read { grade: self.grade, comparisons: self.comparisons, literals: self.literals }
     }
 
     /// Accepts a condition, or says why not.
@@ -397,7 +403,7 @@ impl<'a> ShapeCheck<'a> {
         interval.then(|| {
             let moved =
                 datafusion_expr::binary_expr(total((**left).clone()), *op, Expr::Literal(moved, None));
-            (column.clone(), within_calendar(column, &base.data_type, moved))
+            (column.clone(), Calendar::WHOLE.within(column, &base.data_type, moved))
         })
     }
 
@@ -611,21 +617,27 @@ pub(crate) fn bare_column<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) ->
     }
 }
 
+/// What a cast of either kind casts, and to which type.
+pub(crate) fn cast(expr: &Expr) -> Option<(&Expr, &ArrowType)> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a cast")]
+    match expr {
+        Expr::Cast(cast) => Some((&cast.expr, cast.field.data_type())),
+        Expr::TryCast(cast) => Some((&cast.expr, cast.field.data_type())),
+        _ => None,
+    }
+}
+
 /// The expression under casts that lose nothing.
 ///
 /// A narrowing cast is a hidden condition: `CAST(cost AS TINYINT)` is NULL exactly from 128 on, which is no bin edge.
 pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) -> &'e Expr {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only casts and aliases are looked through")]
-    let (inner, target) = match expr {
-        Expr::Alias(alias) => return strip_casts(bases, &alias.expr),
-        Expr::Cast(cast) => (&*cast.expr, cast.field.data_type()),
-        Expr::TryCast(cast) => (&*cast.expr, cast.field.data_type()),
-        other => return other,
-    };
+    if let Expr::Alias(alias) = expr {
+        return strip_casts(bases, &alias.expr);
+    }
+    let Some((inner, target)) = cast(expr) else { return expr };
     let source = match inner {
         Expr::Column(column) => bases.get(&column.name).map(|base| &base.data_type),
-        Expr::Cast(cast) => Some(cast.field.data_type()),
-        Expr::TryCast(cast) => Some(cast.field.data_type()),
+        Expr::Cast(_) | Expr::TryCast(_) => cast(inner).map(|(_, target)| target),
         // What stands deeper (a division, a function, a subquery) is judged by whoever looks there; rounded to fewer places it
         // would be another number.
         _ => return if generaliser::keeps_computed(target) { strip_casts(bases, inner) } else { expr },
@@ -648,23 +660,34 @@ pub(crate) fn total(expr: Expr) -> Expr {
     }
 }
 
-/// What is made from a date or time, and missing far outside the calendar, where the engine's arithmetic fails: before
-/// the year -9999 and after 9999.
-pub(crate) fn within_calendar(column: &Column, data_type: &ArrowType, made: Expr) -> Expr {
-    const FIRST_DAY: i32 = -4_371_587;
-    const LAST_DAY: i32 = 2_932_896;
-    const DAY_MICROSECONDS: i64 = 86_400_000_000;
-    let at = |day: i32| {
-        let literal = if *data_type == ArrowType::Date32 {
-            ScalarValue::Date32(Some(day))
-        } else {
-            ScalarValue::TimestampMicrosecond(Some(i64::from(day) * DAY_MICROSECONDS), None)
+/// Days since 1970-01-01 between which the engine computes with dates and times without failing, the last not included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calendar {
+    from: i32,
+    until: i32,
+}
+
+impl Calendar {
+    /// From the year -9999 to the last day of 9999, which stands for "without end" in many files.
+    pub(crate) const WHOLE: Calendar = Calendar { from: -4_371_587, until: 2_932_897 };
+    /// The years 1678 to 2261, all of whose days and whose beginnings can be written as nanoseconds in 64 bits.
+    pub(crate) const NANOSECONDS: Calendar = Calendar { from: -106_650, until: 106_651 };
+
+    /// What is made from a date or time column, and missing outside these days.
+    pub(crate) fn within(self, column: &Column, data_type: &ArrowType, made: Expr) -> Expr {
+        const DAY_MICROSECONDS: i64 = 86_400_000_000;
+        let at = |day: i32| {
+            let literal = if *data_type == ArrowType::Date32 {
+                ScalarValue::Date32(Some(day))
+            } else {
+                ScalarValue::TimestampMicrosecond(Some(i64::from(day) * DAY_MICROSECONDS), None)
+            };
+            Expr::Literal(literal, None)
         };
-        Expr::Literal(literal, None)
-    };
-    let bare = || Expr::Column(column.clone());
-    let within = bare().gt_eq(at(FIRST_DAY)).and(bare().lt(at(LAST_DAY)));
-    Expr::Case(Case::new(None, vec![(Box::new(within), Box::new(made))], None))
+        let bare = || Expr::Column(column.clone());
+        let within = bare().gt_eq(at(self.from)).and(bare().lt(at(self.until)));
+        Expr::Case(Case::new(None, vec![(Box::new(within), Box::new(made))], None))
+    }
 }
 
 /// The opposite of a condition that is never unknown.

@@ -227,6 +227,8 @@ mod tests {
     fn counts_over_a_subjects_own_rows_are_cut_off() {
         let sql = "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) GROUP BY n";
         assert_eq!(controls(sql)[0], ["top-coded", "threshold"]);
+        let sql = "SELECT n, COUNT(*) FROM (SELECT ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY day) AS n FROM visits) GROUP BY n";
+        assert_eq!(controls(sql)[0], ["top-coded", "threshold"]);
     }
 
     #[test]

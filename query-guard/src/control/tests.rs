@@ -13,6 +13,7 @@ use arrow::array::StringArray;
 use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::Decimal128Type;
 use arrow::datatypes::Float64Type;
+use arrow::datatypes::Int32Type;
 use arrow::datatypes::Int64Type;
 use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
@@ -310,7 +311,17 @@ fn ages_are_counted_to_the_jobs_day() {
 /// Whatever the data hold, a query that runs over one row runs over any: a failure would tell of the row.
 #[test]
 fn no_form_fails_over_extreme_values() {
-    const DATES: [i32; 6] = [2_932_896, -719_162, 95_026_601, -96_465_658, i32::MAX, i32::MIN];
+    const DATES: [i32; 9] =
+        [2_932_896, -719_162, 95_026_601, -96_465_658, i32::MAX, i32::MIN, -106_700, 106_751, 0];
+    const TIMES: [i64; 7] = [
+        i64::MAX,
+        i64::MIN,
+        0,
+        253_402_300_799_999_999,
+        95_617_584_000_000_000,
+        -9_223_372_036_854_775,
+        9_223_372_036_854_775,
+    ];
     const NUMBERS: [i64; 6] = [i64::MAX, i64::MIN, 0, -1, 1, 1 << 53];
     const CENTS: [i128; 4] = [999_999_999_999_999_999, -999_999_999_999_999_999, 0, 1];
     let number = |index: usize| NUMBERS[index % NUMBERS.len()];
@@ -331,7 +342,7 @@ fn no_form_fails_over_extreme_values() {
         (0..72).map(|index| (index / 2 + 1, CENTS[usize::try_from(index).unwrap() % CENTS.len()])).collect();
     let plain = visits(&visited);
     let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(
-        (0..plain.num_rows()).map(|index| [i64::MAX, i64::MIN, 0, 253_402_300_799_999_999][index % 4]),
+        (0..plain.num_rows()).map(|index| TIMES[index % TIMES.len()]),
     ));
     let columns = [&plain.columns()[..4], &[at]].concat();
     let schema = plain.schema();
@@ -445,4 +456,25 @@ fn an_open_register_meets_each_subject_once() {
     assert_eq!(by_rank(&left), [("a".to_owned(), 10), ("b".to_owned(), 15), ("none".to_owned(), 15)]);
     let whole = "SELECT 'all', COUNT(*) FROM persons WHERE dept IN (SELECT dept FROM persons GROUP BY dept)";
     assert_eq!(by_rank(whole), [("all".to_owned(), 40)]);
+}
+
+#[test]
+fn the_last_day_of_the_calendar_is_a_day() {
+    let plain = persons(&people(&[("tax", 40)]));
+    let columns = plain
+        .schema()
+        .fields()
+        .iter()
+        .zip(plain.columns())
+        .map(|(field, column)| {
+            let endless: ArrayRef = match field.name().as_str() {
+                "hire" => Arc::new(Date32Array::from_iter_values((0..40).map(|_| 2_932_896))),
+                _ => Arc::clone(column),
+            };
+            (field.name().clone(), endless)
+        })
+        .collect::<Vec<_>>();
+    let rows = BTreeMap::from([("corpus.persons", vec![vec![RecordBatch::try_from_iter(columns).unwrap()]])]);
+    let result = ask("SELECT extract(year FROM hire), COUNT(*) FROM persons GROUP BY 1", &rows);
+    assert_eq!(result.column(0).as_primitive::<Int32Type>().values(), &[9999]);
 }

@@ -32,6 +32,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Read;
 use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::Unique;
@@ -163,7 +164,7 @@ impl Labeller<'_> {
 
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
     fn condition(&mut self, left: &Block, right: &Block, join: &Join) -> Result<Condition, Refused> {
-        let both = both_sides(left, right, join)?;
+        let both = both_sides(left, right)?;
         let pairs = join.on.iter().map(|(a, b)| {
             (datafusion_expr::binary_expr(a.clone(), Operator::Eq, b.clone()), join.null_equality)
         });
@@ -260,10 +261,8 @@ impl Labeller<'_> {
         for (a, b) in &condition.equated {
             taint.grade = taint.grade.max(known(&left, a)?.grade).max(known(&right, b)?.grade);
         }
-        let (residual, facts) = self.residual(&left, &right, &condition.residual, &merged)?;
-        taint.grade = taint.grade.max(facts.0);
-        taint.comparisons += facts.1;
-        taint.literals += facts.2;
+        let (residual, read) = self.residual(&left, &right, &condition.residual, &merged)?;
+        taint.read(read);
         let keys = (
             condition.equated.iter().map(|(a, _)| a.clone()).collect(),
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),
@@ -360,14 +359,14 @@ impl Labeller<'_> {
         Ok((plan, base_column(&name)))
     }
 
-    /// A residual condition compares columns of the same subject, by the shape rule.
+    /// A residual condition compares columns of the same subject, by the shape rule; with it comes what it read.
     pub(super) fn residual(
         &self,
         left: &Block,
         right: &Block,
         residual: &[Expr],
         merged: &[(String, String)],
-    ) -> Result<Residual, Refused> {
+    ) -> Result<(Option<Expr>, Read), Refused> {
         let mut bases: BTreeMap<String, Base> =
             left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
         for base in bases.values_mut() {
@@ -378,7 +377,7 @@ impl Labeller<'_> {
         for expr in residual {
             accepted.push(shape.predicate(expr).map_err(|finding| vec![finding])?);
         }
-        Ok((accepted.into_iter().reduce(Expr::and), (shape.grade, shape.comparisons, shape.literals)))
+        Ok((accepted.into_iter().reduce(Expr::and), shape.read()))
     }
 
     fn joinable_keys(&self, left: &Base, right: &Base, column: &Column) -> Result<(), Refused> {
@@ -437,9 +436,6 @@ impl Labeller<'_> {
         ]
     }
 }
-
-/// The residual condition, and the grade, comparisons and literals it read.
-type Residual = (Option<Expr>, (Level, usize, usize));
 
 /// On which side of the SQL's join the individuals stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -550,9 +546,8 @@ pub(super) fn join_refusal() -> Finding {
 }
 
 /// Both inputs as one block, only to resolve the join's own condition.
-fn both_sides(left: &Block, right: &Block, join: &Join) -> Result<Block, Refused> {
+fn both_sides(left: &Block, right: &Block) -> Result<Block, Refused> {
     let schema = left.schema.join(&right.schema).map_err(not_understood)?;
-    let _ = join;
     Ok(Block {
         plan: LogicalPlan::default(),
         bases: left

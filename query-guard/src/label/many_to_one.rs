@@ -119,29 +119,18 @@ impl Labeller<'_> {
             grade = grade.max(individual.grade).max(open.grade);
         }
         taint.grade = taint.grade.max(grade);
-        if let Some(uses) = uses {
-            for base in one.bases.values_mut() {
-                let aggregate = base.allows(Use::Aggregate);
-                base.uses = base.uses.intersection(&uses).copied().collect();
-                if aggregate {
-                    base.uses.insert(Use::Aggregate);
-                }
-                base.grade = base.grade.max(grade);
+        for base in one.bases.values_mut() {
+            base.grade = base.grade.max(grade);
+            if let Some(shared) = &uses {
+                base.uses.retain(|used| *used == Use::Aggregate || shared.contains(used));
+            }
+            // Whom a row of the register is about is read by nobody once it has met individuals.
+            if by_register && is_identifying(base) {
+                base.uses.clear();
             }
         }
-        if by_register {
-            for base in one.bases.values_mut() {
-                base.grade = base.grade.max(grade);
-                // Whom a row of the register is about is read by nobody once it has met individuals.
-                if is_identifying(base) {
-                    base.uses.clear();
-                }
-            }
-        }
-        let (residual, facts) = self.residual(&many, &one, &condition.residual, &[])?;
-        taint.grade = taint.grade.max(facts.0);
-        taint.comparisons += facts.1;
-        taint.literals += facts.2;
+        let (residual, read) = self.residual(&many, &one, &condition.residual, &[])?;
+        taint.read(read);
         // Rows of the open side that no individual meets feed no aggregate, so that side is never the one preserved.
         let join_type = match (keep, side) {
             (Keep::Both, _) | (Keep::Left, Side::Right) | (Keep::Right, Side::Left) => JoinType::Inner,
@@ -164,13 +153,9 @@ impl Labeller<'_> {
             base.copied_by.extend(many.rows.copied_by.iter().copied());
         }
         let first = columns.into_iter().next().or_else(|| range.as_ref().map(|range| range.low.name.clone()));
-        if let Some(range) = range {
-            taint.comparisons += range.comparisons.len();
-            condition.residual = range.comparisons;
-        } else {
-            condition.residual.clear();
-        }
-        condition.residual.extend(residual);
+        let ends = range.map(|range| range.comparisons).unwrap_or_default();
+        taint.comparisons += ends.len();
+        condition.residual = ends.into_iter().chain(residual).collect();
         let plan_one = if join_type == JoinType::Left { without_constants(one.plan)? } else { one.plan };
         let mut plan = joined(many.plan, plan_one, join_type, condition)?;
         let classes: Vec<Class> =
@@ -243,15 +228,10 @@ impl Range {
         if low.value != high.value || !proven {
             return None;
         }
-        let comparisons = [at_low, at_high].iter().filter_map(|at| residual.get(*at)).map(compared).collect();
-        let range =
-            Range { value: low.value.clone(), low: low.end.clone(), high: high.end.clone(), comparisons };
-        let mut at = 0;
-        residual.retain(|_| {
-            at += 1;
-            at - 1 != at_low && at - 1 != at_high
-        });
-        Some(range)
+        let later = residual.remove(at_low.max(at_high));
+        let earlier = residual.remove(at_low.min(at_high));
+        let comparisons = [earlier, later].iter().map(compared).collect();
+        Some(Range { value: low.value.clone(), low: low.end.clone(), high: high.end.clone(), comparisons })
     }
 }
 

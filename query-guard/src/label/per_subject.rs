@@ -122,9 +122,7 @@ impl Labeller<'_> {
             return Err(refused);
         }
         let mut taint = block.taint.clone();
-        taint.grade = taint.grade.max(shape.grade);
-        taint.comparisons += shape.comparisons;
-        taint.literals += shape.literals;
+        taint.read(shape.read());
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for class in block.classes.iter().filter(|class| class.optional) {
             builder = builder

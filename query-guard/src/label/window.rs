@@ -75,7 +75,7 @@ impl Labeller<'_> {
             let over = self.over(&block, &function, &mut shape)?;
             let target = window.schema.field(block.outputs.len() + index).data_type();
             let own = self.own_window(&block, &function, &mut shape, target, cap)?;
-            self.top_coded |= matches!(own.finish, Finish::Capped(..));
+            self.top_coded |= matches!(own.finish, Finish::Capped(..) | Finish::Rank(..));
             let name = format!("w{instance}_{index}");
             for (suffix, call) in own.aggregates {
                 calls.push(over.call(call)?.alias(format!("{name}{suffix}")));
@@ -89,9 +89,7 @@ impl Labeller<'_> {
             outputs.push(base_column(&name));
         }
         let mut taint = block.taint.clone();
-        taint.grade = taint.grade.max(shape.grade);
-        taint.comparisons += shape.comparisons;
-        taint.literals += shape.literals;
+        taint.read(shape.read());
         let plan = LogicalPlanBuilder::from(block.plan)
             .window(calls)
             .and_then(|builder| builder.project(columns))

@@ -21,10 +21,11 @@ use crate::scalar::AGE_YEARS;
 use crate::scalar::BUCKETS_MAX;
 use crate::scalar::WIDTH_BUCKET;
 
+use super::Calendar;
 use super::ShapeCheck;
 use super::bare_column;
+use super::cast;
 use super::total;
-use super::within_calendar;
 
 /// How a column was coarsened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +54,12 @@ pub(super) struct Generalised<'a> {
     pub(super) form: Form,
     /// Total form of the expression.
     pub(super) expr: Expr,
+}
+
+impl Generalised<'_> {
+    fn within(&self, calendar: Calendar, made: Expr) -> Expr {
+        calendar.within(&self.column, &self.base.data_type, made)
+    }
 }
 
 /// Calendar parts that may be cut out of or cut to.
@@ -104,11 +111,7 @@ impl<'a> ShapeCheck<'a> {
                 matches!((&inner.base.data_type, target), (ArrowType::Timestamp(..), ArrowType::Date32));
             return day_of.then(|| Generalised {
                 form: Form::Truncated,
-                expr: within_calendar(
-                    &inner.column,
-                    &inner.base.data_type,
-                    retype(inner.expr.clone(), target),
-                ),
+                expr: inner.within(Calendar::WHOLE, retype(inner.expr.clone(), target)),
                 ..inner
             });
         }
@@ -185,7 +188,8 @@ impl<'a> ShapeCheck<'a> {
                 let inner = self.dated(inner)?;
                 TRUNCATIONS.contains(&part.as_str()).then(|| Generalised {
                     form: Form::Truncated,
-                    expr: of_date(&inner, recall(call, vec![text(&part), inner.expr.clone()])),
+                    expr: inner
+                        .within(Calendar::NANOSECONDS, recall(call, vec![text(&part), inner.expr.clone()])),
                     ..inner
                 })
             }
@@ -194,7 +198,7 @@ impl<'a> ShapeCheck<'a> {
                 let inner = self.dated(inner)?;
                 PARTS.contains(&part.as_str()).then(|| Generalised {
                     form: Form::Part,
-                    expr: of_date(&inner, recall(call, vec![text(&part), inner.expr.clone()])),
+                    expr: inner.within(Calendar::WHOLE, recall(call, vec![text(&part), inner.expr.clone()])),
                     ..inner
                 })
             }
@@ -332,17 +336,10 @@ impl<'a> ShapeCheck<'a> {
             ArrowType::Decimal128(_, scale) => scale.max(PLACES_MAX),
             _ => PLACES_MAX,
         };
-        let fits = |inner: &Expr| match inner {
-            Expr::Cast(cast) => {
-                !matches!(cast.field.data_type(), ArrowType::Decimal128(_, scale) if *scale > most)
-            }
-            Expr::TryCast(cast) => {
-                !matches!(cast.field.data_type(), ArrowType::Decimal128(_, scale) if *scale > most)
-            }
-            _ => true,
-        };
-        let all_fit = !expr.exists(|inner| Ok(!fits(inner))).unwrap_or(true);
-        all_fit.then_some(column)
+        let is_finer =
+            |inner: &Expr| matches!(cast(inner), Some((_, ArrowType::Decimal128(_, scale))) if *scale > most);
+        let some_finer = expr.exists(|inner| Ok(is_finer(inner))).unwrap_or(true);
+        (!some_finer).then_some(column)
     }
 
     fn with_number<'e>(&self, binary: &'e BinaryExpr) -> Option<(&'e Expr, Fixed)> {
@@ -369,15 +366,6 @@ impl<'a> ShapeCheck<'a> {
 
     fn word(&self, expr: &Expr) -> Option<String> {
         self.constants.value(expr).ok().flatten()?.try_as_str().flatten().map(str::to_ascii_lowercase)
-    }
-}
-
-/// What is made from a bare date or time. Of dates the engine makes nothing outside the calendar; of times it fails.
-fn of_date(inner: &Generalised<'_>, made: Expr) -> Expr {
-    if inner.base.data_type == ArrowType::Date32 {
-        made
-    } else {
-        within_calendar(&inner.column, &inner.base.data_type, made)
     }
 }
 
