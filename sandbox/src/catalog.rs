@@ -80,6 +80,11 @@ impl Catalog {
         self.pool.close().await;
     }
 
+    /// Whether the database answers at all.
+    pub async fn answers(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
+    }
+
     /// Asks the database whether its file is sound.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use clap::Parser as _;
 
 use crate::cli::args::Cli;
 use crate::cli::args::Command;
-use crate::cli::args::Global;
 use crate::cli::args::Lang;
+use crate::cli::args::ServeArgs;
 use crate::cli::screen::Look;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
@@ -74,7 +74,7 @@ pub fn run(
             return if told.is_ok() && !error.use_stderr() { Exit::Done } else { Exit::Usage };
         }
     };
-    let mut sources = sources(flags(&cli.global));
+    let mut sources = sources(flags(&cli));
     if let Some(file) = &cli.global.config {
         // A file that is named stands in the place of the one in the working folder.
         sources.files = std::iter::once(file.clone()).chain(sources.files.into_iter().skip(1)).collect();
@@ -127,6 +127,7 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
         Command::Token(command) => commands::setup::token(session, command).await,
         Command::Audit(command) => commands::audit::audit(session, command).await,
         Command::Release(command) => commands::audit::release(session, &command),
+        Command::Serve(_) => commands::serve::serve(session).await,
         Command::Key(command) => commands::setup::key(session, command).await,
         Command::Doctor => commands::setup::doctor(session).await,
         Command::Config(_) => commands::setup::config_check(session),
@@ -134,8 +135,12 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
     }
 }
 
-fn flags(global: &Global) -> BTreeMap<&'static str, String> {
+fn flags(cli: &Cli) -> BTreeMap<&'static str, String> {
+    let global = &cli.global;
     let mut flags = BTreeMap::new();
+    if let Command::Serve(ServeArgs { listen: Some(listen) }) = &cli.command {
+        flags.insert("listen", listen.to_string());
+    }
     if let Some(data_dir) = &global.data_dir {
         flags.insert("data_dir", data_dir.display().to_string());
     }

@@ -2,6 +2,8 @@
 //! The only place that reads the environment. Secrets are never settings: a setting names the file that holds one.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,6 +83,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Days a result is kept when its policy says nothing.
     pub result_days: u32,
+    /// Where `serve` listens.
+    pub listen: SocketAddr,
 }
 
 /// The file that opens the keyring.
@@ -230,6 +234,7 @@ struct SettingsFile {
     threads: u16,
     completion_step_ms: u64,
     result_days: u32,
+    listen: SocketAddr,
 }
 
 impl SettingsFile {
@@ -245,6 +250,7 @@ impl SettingsFile {
         "threads",
         "completion_step_ms",
         "result_days",
+        "listen",
     ];
 
     const NUMBERS: &'static [&'static str] =
@@ -265,6 +271,7 @@ impl SettingsFile {
             threads,
             completion_step_ms: 5,
             result_days: 365,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
         }
     }
 
@@ -317,6 +324,7 @@ impl SettingsFile {
                 completion_step: Duration::from_millis(step),
             },
             result_days: self.result_days,
+            listen: self.listen,
         })
     }
 }
@@ -361,6 +369,7 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         file.threads.to_string(),
         file.completion_step_ms.to_string(),
         file.result_days.to_string(),
+        file.listen.to_string(),
     ];
     SettingsFile::KEYS
         .iter()

@@ -15,6 +15,8 @@ use crate::ids::PersonId;
 pub enum Door {
     /// The command line.
     CommandLine,
+    /// The HTTP interface.
+    Http,
     /// The demonstration city.
     Demo,
 }
@@ -25,6 +27,7 @@ impl Door {
     pub fn name(self) -> &'static str {
         match self {
             Self::CommandLine => "command-line",
+            Self::Http => "http",
             Self::Demo => "demo",
         }
     }

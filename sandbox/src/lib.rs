@@ -9,7 +9,8 @@
 //! 2  catalog audit engine
 //! 3  jobs
 //! 4  app  city
-//! 5  cli
+//! 5  http
+//! 6  cli
 //! ```
 //!
 //! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], then [`app`], where one file is one use case.
@@ -24,6 +25,7 @@ pub mod config;
 pub mod context;
 pub mod engine;
 pub mod error;
+pub mod http;
 pub mod ids;
 pub mod jobs;
 pub mod storage;

@@ -41,14 +41,14 @@ pub async fn authenticate_token(
     door: Door,
 ) -> Result<Caller, AppError> {
     let Some(body) = installation.find_in_force::<TokenBody>(&token.id().to_string()).await? else {
-        return Err(unknown());
+        return Err(token_not_valid());
     };
     // Hashes of 256 random bits: how far two of them agree tells nothing about the secret.
     if body.secret_sha256 != token.secret_sha256() || body.expires <= installation.now() {
-        return Err(unknown());
+        return Err(token_not_valid());
     }
     let Some(person) = installation.find_in_force::<PersonBody>(&body.person).await? else {
-        return Err(unknown());
+        return Err(token_not_valid());
     };
     Ok(Caller::authenticated(person.person().during("read a person")?, door))
 }
@@ -84,7 +84,8 @@ fn unusable(path: &Path, error: TokenFileError) -> AppError {
     PublicError::new(Class::Unauthenticated, "token-file-unusable", en, zh).into()
 }
 
-fn unknown() -> AppError {
+/// Nobody, or somebody whose token is good no longer: always in the same words.
+pub(crate) fn token_not_valid() -> AppError {
     PublicError::new(
         Class::Unauthenticated,
         "token-not-valid",

@@ -240,6 +240,11 @@ impl Installation {
         let _unwritable = self.operator_log.note(self.now(), subject, error);
     }
 
+    /// Whether the parts that a job needs answer.
+    pub async fn is_ready(&self) -> bool {
+        self.catalog.answers().await && self.layout.audit().is_dir()
+    }
+
     /// Closes the database.
     pub async fn close(&self) {
         self.catalog.close().await;

@@ -136,33 +136,92 @@ pub async fn submit_query(
     question: SubmitQuery,
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<Submitted, AppError> {
-    must_be(caller, PersonRole::Analyst)?;
     let begun = Instant::now();
-    let ground = ground(installation, caller, &question.sql).await?;
-    let reviewed = ground.review(installation, &question);
-    let reviewed = match reviewed {
-        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Submitted::Explained(verdict)),
-        Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
-        other => other,
-    };
-    let job = receive(installation, caller, &question, &reviewed, &ground).await?;
-    let submitted = match reviewed {
-        Reviewed::Refused(verdict) => refuse(installation, job, verdict).await?,
-        Reviewed::Admitted { plan, policy, verdict, .. } => {
-            let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
-            run(
-                installation,
-                caller,
-                &ground,
-                job,
-                Admitted { plan: Arc::from(plan), keys, verdict },
-                progress,
-            )
-            .await?
-        }
+    let submitted = match take_in(installation, caller, &question).await? {
+        Taken::Explained(verdict) => return Ok(Submitted::Explained(verdict)),
+        Taken::Refused { job, verdict } => Submitted::Refused { job, verdict },
+        Taken::Admitted(waiting) => run_waiting(installation, *waiting, progress).await?,
     };
     until_next_step(begun, installation.settings().limits.completion_step).await;
     Ok(submitted)
+}
+
+/// A question whose decision is in the log.
+#[derive(Debug)]
+pub enum Taken {
+    /// The statement was `EXPLAIN`: the verdict, nothing else, and no job.
+    Explained(Verdict),
+    /// A rule said no, and the job has ended.
+    Refused {
+        /// The job.
+        job: JobId,
+        /// Why, and what would be admitted.
+        verdict: Verdict,
+    },
+    /// It may run.
+    Admitted(Box<Waiting>),
+}
+
+/// An admitted job that does not run yet. Dropped, it stays behind as received, and the next start settles it.
+pub struct Waiting {
+    caller: Caller,
+    ground: Ground,
+    decided: Decided,
+    admitted: Admitted,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("job", &self.job()).finish_non_exhaustive()
+    }
+}
+
+impl Waiting {
+    /// The job.
+    #[must_use]
+    pub fn job(&self) -> JobId {
+        self.decided.job.id()
+    }
+}
+
+/// Judges a question and writes the job and its decision down; nothing has run afterwards.
+///
+/// # Errors
+/// Forbidden for all but analysts; failure when the question could not even be written down.
+pub async fn take_in(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+) -> Result<Taken, AppError> {
+    must_be(caller, PersonRole::Analyst)?;
+    let ground = ground(installation, caller, &question.sql).await?;
+    let reviewed = match ground.review(installation, question) {
+        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
+        Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
+        other => other,
+    };
+    let decided = receive(installation, caller, question, &reviewed, &ground).await?;
+    match reviewed {
+        Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
+        Reviewed::Admitted { plan, policy, verdict, .. } => {
+            let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
+            let admitted = Admitted { plan: Arc::from(plan), keys, verdict };
+            Ok(Taken::Admitted(Box::new(Waiting { caller: caller.clone(), ground, decided, admitted })))
+        }
+    }
+}
+
+/// Runs an admitted job to its end.
+///
+/// # Errors
+/// When the job's end could not be written down. Whatever else goes wrong is the job's end, not an error.
+pub async fn run_waiting(
+    installation: &Installation,
+    waiting: Waiting,
+    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+) -> Result<Submitted, AppError> {
+    let Waiting { caller, ground, decided, admitted } = waiting;
+    run(installation, &caller, &ground, decided, admitted, progress).await
 }
 
 /// A job that has been taken in, and the receipt of its decision.
@@ -217,13 +276,13 @@ async fn refuse(
     installation: &Installation,
     decided: Decided,
     verdict: Verdict,
-) -> Result<Submitted, AppError> {
+) -> Result<Taken, AppError> {
     let id = decided.job.id();
     let code = verdict.findings.first().map_or("refused", |finding| finding.code.as_str());
     let text = serde_json::to_string(&verdict).during("write a verdict")?;
     let now = installation.now();
     installation.jobs.refuse(decided.job, code, &text, &decided.receipt, now).await.during("refuse a job")?;
-    Ok(Submitted::Refused { job: id, verdict })
+    Ok(Taken::Refused { job: id, verdict })
 }
 
 /// An admitted question, ready to run.

@@ -65,6 +65,7 @@ impl World {
                 completion_step: Duration::from_millis(1),
             },
             result_days: 30,
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let request = Init {
             operator: "operator".parse().unwrap(),

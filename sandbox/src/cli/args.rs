@@ -1,6 +1,7 @@
 //! What may be written on the command line: noun and verb, flags, and examples in every help text.
 //! It parses form only; what a name refers to is found out by the use case.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -131,6 +132,9 @@ pub(crate) enum Command {
     /// Verify signed release records.
     #[command(subcommand)]
     Release(ReleaseCommand),
+    /// Answer over HTTP, for many people at once.
+    #[command(after_help = "Examples:\n  obscura serve\n  obscura serve --listen 127.0.0.1:7300")]
+    Serve(ServeArgs),
     /// Look after key-encryption keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -156,6 +160,13 @@ pub(crate) struct InitArgs {
     /// Where to write the operator's token.
     #[arg(long, value_name = "FILE", default_value = "./operator.token")]
     pub(crate) token_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen [default: 127.0.0.1:7200].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,6 @@ use std::io;
 
 use arrow::array::Array;
 use arrow::array::RecordBatch;
-use arrow::csv::WriterBuilder as CsvWriterBuilder;
-use arrow::ipc::writer::StreamWriter;
-use arrow::json::WriterBuilder as JsonWriterBuilder;
-use arrow::json::writer::JsonArray;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 use comfy_table::Cell;
@@ -16,11 +12,12 @@ use comfy_table::CellAlignment;
 use comfy_table::ContentArrangement;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use parquet::arrow::ArrowWriter;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::app::formats::Format;
+use crate::app::formats::encode;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 
@@ -89,42 +86,18 @@ impl Listing {
 
 /// Writes a released table.
 pub(crate) fn write_batch(screen: &mut Screen<'_>, batch: &RecordBatch) -> io::Result<()> {
-    let failed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
-    match screen.output {
+    let format = match screen.output {
         Output::Table => {
-            let text = draw(batch).map_err(|error| failed(&error))?;
-            screen.line(&text)
+            let text = draw(batch).map_err(|error| io::Error::other(error.to_string()))?;
+            return screen.line(&text);
         }
-        Output::Json => {
-            let mut writer =
-                JsonWriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
-            writer.write(batch).map_err(|error| failed(&error))?;
-            writer.finish().map_err(|error| failed(&error))?;
-            let mut bytes = writer.into_inner();
-            if bytes.is_empty() {
-                bytes.extend_from_slice(json!([]).to_string().as_bytes());
-            }
-            bytes.push(b'\n');
-            screen.data(&bytes)
-        }
-        Output::Csv => {
-            let mut writer = CsvWriterBuilder::new().with_header(true).build(Vec::new());
-            writer.write(batch).map_err(|error| failed(&error))?;
-            screen.data(&writer.into_inner())
-        }
-        Output::Arrow => {
-            let mut writer =
-                StreamWriter::try_new(Vec::new(), &batch.schema()).map_err(|error| failed(&error))?;
-            writer.write(batch).map_err(|error| failed(&error))?;
-            screen.data(&writer.into_inner().map_err(|error| failed(&error))?)
-        }
-        Output::Parquet => {
-            let mut writer =
-                ArrowWriter::try_new(Vec::new(), batch.schema(), None).map_err(|error| failed(&error))?;
-            writer.write(batch).map_err(|error| failed(&error))?;
-            screen.data(&writer.into_inner().map_err(|error| failed(&error))?)
-        }
-    }
+        Output::Json => Format::Json,
+        Output::Csv => Format::Csv,
+        Output::Arrow => Format::Arrow,
+        Output::Parquet => Format::Parquet,
+    };
+    let bytes = encode(batch, format).map_err(|_| io::Error::other("the result has no such form"))?;
+    screen.data(&bytes)
 }
 
 fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {

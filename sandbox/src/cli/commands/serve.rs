@@ -1,0 +1,66 @@
+//! `serve`: answers over HTTP until it is told to stop.
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use crate::cli::exit::Exit;
+use crate::cli::session::Ending;
+use crate::cli::session::Session;
+use crate::error::Class;
+use crate::error::PublicError;
+use crate::http;
+
+pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, Ending> {
+    let wanted = session.loaded.settings.listen;
+    if !http::is_private(wanted) {
+        return Err(PublicError::new(
+            Class::Usage,
+            "listen-without-tls",
+            format!("`{wanted}` can be reached from other machines, and this server speaks no TLS"),
+            format!("`{wanted}` 可被其他机器访问，而本服务尚不支持 TLS"),
+        )
+        .with_help(
+            "listen on 127.0.0.1 and put a server that speaks TLS before it",
+            "请监听 127.0.0.1，并在其前部署支持 TLS 的服务器",
+        )
+        .into());
+    }
+    let installation = session.open().await?;
+    let listener = TcpListener::bind(wanted).await.map_err(|error| {
+        let kind = error.kind();
+        PublicError::new(
+            Class::Failure,
+            "cannot-listen",
+            format!("cannot listen on `{wanted}` ({kind})"),
+            format!("无法监听 `{wanted}`（{kind}）"),
+        )
+    })?;
+    let address = listener.local_addr()?;
+    session.screen.say(
+        &format!("Obscura answers at http://{address}/api/v1. Ctrl-C stops it."),
+        &format!("Obscura 服务地址：http://{address}/api/v1，按 Ctrl-C 停止。"),
+    )?;
+    http::serve(installation, listener, told_to_stop()).await?;
+    session.screen.say("Stopped.", "已停止。")?;
+    Ok(Exit::Done)
+}
+
+/// Ends when somebody presses Ctrl-C or the system ends its services.
+async fn told_to_stop() {
+    let ended = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = interrupted => {}
+    }
+}
