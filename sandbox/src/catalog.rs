@@ -1,9 +1,11 @@
 //! The metadata database: records that say who may do what, and the jobs.
 //! It keeps rows and nothing more: whether a row is honoured is decided against the audit log, in `app`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::SqlitePool;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -83,6 +85,39 @@ impl Catalog {
     /// Whether the database answers at all.
     pub async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
+    }
+
+    /// Notes when a token was used.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_token_use(&self, token: &str, now: Timestamp) -> Result<(), CatalogError> {
+        sqlx::query(
+            "INSERT INTO token_use (token, used_ms) VALUES (?1, ?2) \
+             ON CONFLICT (token) DO UPDATE SET used_ms = ?2",
+        )
+        .bind(token)
+        .bind(now.as_millisecond())
+        .execute(&self.pool)
+        .await
+        .map_err(at("note the use of a token"))?;
+        Ok(())
+    }
+
+    /// When each token was last used.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn token_uses(&self) -> Result<BTreeMap<String, Timestamp>, CatalogError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT token, used_ms FROM token_use")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(at("read the uses of tokens"))?;
+        let read = |(token, millis)| {
+            let used = Timestamp::from_millisecond(millis).map_err(|_| CatalogError::Unreadable)?;
+            Ok((token, used))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Asks the database whether its file is sound.

@@ -85,6 +85,19 @@ pub struct Settings {
     pub result_days: u32,
     /// Where `serve` listens.
     pub listen: SocketAddr,
+    /// What `serve` shows to whom, when it speaks TLS.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The files that TLS needs, all PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and those between it and its root.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// The roots of clients' certificates, when clients must show one.
+    pub client_roots: Option<PathBuf>,
 }
 
 /// The file that opens the keyring.
@@ -235,6 +248,12 @@ struct SettingsFile {
     completion_step_ms: u64,
     result_days: u32,
     listen: SocketAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls_certificate_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls_key_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls_client_roots_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
@@ -251,6 +270,9 @@ impl SettingsFile {
         "completion_step_ms",
         "result_days",
         "listen",
+        "tls_certificate_file",
+        "tls_key_file",
+        "tls_client_roots_file",
     ];
 
     const NUMBERS: &'static [&'static str] =
@@ -272,6 +294,9 @@ impl SettingsFile {
             completion_step_ms: 5,
             result_days: 365,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
+            tls_certificate_file: None,
+            tls_key_file: None,
+            tls_client_roots_file: None,
         }
     }
 
@@ -311,6 +336,16 @@ impl SettingsFile {
             (None, Some(path)) => KeyringSecret::PassphraseFile(path),
             (None, None) => KeyringSecret::KeyFile(beside(&self.data_dir)),
         };
+        let tls = match (self.tls_certificate_file, self.tls_key_file, self.tls_client_roots_file) {
+            (Some(certificate), Some(key), client_roots) => Some(TlsFiles { certificate, key, client_roots }),
+            (None, None, None) => None,
+            _ => {
+                return Err(ConfigError::OutOfRange {
+                    key: "tls_certificate_file",
+                    accepted: "a certificate together with its `tls_key_file`, and with both `tls_client_roots_file`",
+                });
+            }
+        };
         Ok(Settings {
             data_dir: self.data_dir,
             token_file: self.token_file,
@@ -325,6 +360,7 @@ impl SettingsFile {
             },
             result_days: self.result_days,
             listen: self.listen,
+            tls,
         })
     }
 }
@@ -370,6 +406,9 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         file.completion_step_ms.to_string(),
         file.result_days.to_string(),
         file.listen.to_string(),
+        path(&file.tls_certificate_file),
+        secret(&file.tls_key_file),
+        path(&file.tls_client_roots_file),
     ];
     SettingsFile::KEYS
         .iter()

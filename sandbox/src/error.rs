@@ -20,6 +20,8 @@ pub enum Class {
     NotFound,
     /// It is already so, or something else stands in the way.
     Conflict,
+    /// It was there, and is no longer kept.
+    Gone,
     /// What was to be verified does not hold.
     VerificationFailed,
     /// Something of ours broke.

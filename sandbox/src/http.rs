@@ -1,80 +1,157 @@
 //! The HTTP door: the same use cases as the command line, for many people at once.
 //!
-//! It decides nothing and adds no path to data: every handler recognises its caller, calls one use case of `app` and
-//! puts what came of it into a status and a body. Errors are problem documents (RFC 9457).
+//! It decides nothing and adds no path to data: every handler reads its request, calls one use case of `app` and puts
+//! what came of it into a status and a body. Errors are problem documents (RFC 9457).
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use std::time::Instant;
 
+use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::routing::post;
-use tokio::net::TcpListener;
+use tokio::sync::watch;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Description;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::installation::Installation;
+use crate::error::AppError;
+use crate::error::During as _;
+use crate::ids::EventId;
+use crate::ids::JobId;
 
 mod context;
+mod door;
+mod events;
 mod health;
 mod jobs;
+mod limits;
 mod media;
+mod news;
 mod problem;
 mod queries;
 mod queue;
+pub mod server;
+pub mod tls;
 
+use door::DoorKeeper;
+use limits::Limiter;
+use limits::Rate;
+use news::News;
 use queue::Queue;
+use queue::Room;
 
 /// Longest body, in bytes: the guard reads 64 KiB of SQL at the most, and JSON may write every byte of it as six.
 const BODY_BYTES_MAX: usize = 512 * 1024;
-/// Jobs that run at a time, in all.
-const RUNNING_MAX: usize = 4;
-/// Jobs that wait and run at a time, of one person.
-const JOBS_OF_ONE_MAX: usize = 8;
+/// How many jobs there may be at a time.
+const ROOM: Room = Room { running: 4, running_of_one: 2, open_of_one: 16 };
+/// Checks of one person: a check is an oracle, though one that reads no data.
+const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
+/// How long running jobs are given when the process is told to end.
+const LAST_JOBS: Duration = Duration::from_secs(30);
 
 /// What every handler has.
-#[derive(Debug)]
-pub(crate) struct Service {
+pub struct Service {
     installation: Arc<Installation>,
+    /// Names this process in the names of events.
+    name: String,
+    begun: Instant,
     queue: Queue,
+    news: Arc<News>,
+    door: DoorKeeper,
+    checks: Limiter,
+    /// Event streams that are open.
+    streams: Arc<AtomicUsize>,
+    stopping: watch::Sender<bool>,
 }
 
-/// The routes, over one installation.
-pub fn router(installation: Arc<Installation>) -> Router {
-    let queue = Queue::new(Arc::clone(&installation), RUNNING_MAX, JOBS_OF_ONE_MAX);
-    let service = Arc::new(Service { installation, queue });
-    let api = Router::new()
-        .route("/me", get(health::me))
-        .route("/queries/check", post(queries::check))
-        .route("/jobs", post(jobs::submit).get(jobs::list))
-        .route("/jobs/{id}", get(jobs::show))
-        .route("/jobs/{id}/result", get(jobs::result))
-        .route("/jobs/{id}/release", get(jobs::release));
-    Router::new()
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// A service over one installation.
+    ///
+    /// # Errors
+    /// When no random bytes can be drawn.
+    pub fn new(installation: Arc<Installation>) -> Result<Self, AppError> {
+        let name = EventId::new(installation.clock.as_ref(), installation.random.as_ref());
+        let name = name.during("name a process")?.to_string();
+        let news = Arc::new(News::new());
+        Ok(Self {
+            queue: Queue::new(Arc::clone(&installation), Arc::clone(&news), ROOM),
+            installation,
+            name,
+            begun: Instant::now(),
+            news,
+            door: DoorKeeper::new(),
+            checks: Limiter::new(CHECK_RATE),
+            streams: Arc::default(),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Waits until a job of this process has ended, for so long, or until the process is told to end.
+    async fn wait(&self, job: JobId, most: Duration) {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            () = self.queue.wait(job, most) => {}
+            _told = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    /// Ends open streams and long polls, takes no more jobs, and gives those that run some time.
+    async fn stop(&self) {
+        self.stopping.send_replace(true);
+        self.queue.close(LAST_JOBS).await;
+    }
+}
+
+/// What the interface is, before its routes.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Obscura",
+    description = "A privacy-preserving data sandbox: send SQL, get protected aggregates. Raw data does not leave."
+))]
+struct Interface;
+
+/// The routes with their description.
+fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
+    let api = OpenApiRouter::new()
+        .routes(routes!(health::me))
+        .routes(routes!(queries::check))
+        .routes(routes!(jobs::submit, jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::result))
+        .routes(routes!(jobs::release))
+        .routes(routes!(jobs::explain))
+        .routes(routes!(events::of_job))
+        .routes(routes!(events::of_person))
+        .fallback(problem::no_route)
+        .layer(from_fn_with_state(Arc::clone(service), door::pass));
+    OpenApiRouter::with_openapi(Interface::openapi())
         .nest("/api/v1", api)
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/version", get(health::version))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::version))
+        .split_for_parts()
+}
+
+/// The whole service as one router.
+pub fn router(service: Arc<Service>) -> Router {
+    let (routes, description) = routes(&service);
+    routes
+        .route("/openapi.json", get(async move || Json(description)))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(service)
-}
-
-/// Answers requests until told to stop; requests under way are finished, running jobs are left to the next start.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    installation: Arc<Installation>,
-    listener: TcpListener,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    axum::serve(listener, router(installation)).with_graceful_shutdown(stop).await
-}
-
-/// Whether an address may be listened on without TLS.
-#[must_use]
-pub fn is_private(address: SocketAddr) -> bool {
-    address.ip().is_loopback()
 }

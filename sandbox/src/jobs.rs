@@ -2,7 +2,10 @@
 //! It neither reviews nor runs a query; it makes sure that no job ends without its receipt from the audit log.
 //!
 //! ```text
-//! received -> refused | running -> released | withheld | failed
+//! received -> refused
+//!          -> queued -> running -> checking -> released -> expired
+//!             queued | running ->              cancelled
+//!                      running | checking ->   withheld | failed
 //! ```
 
 use jiff::Timestamp;
@@ -24,20 +27,38 @@ pub enum JobState {
     Received,
     /// The guard said no.
     Refused,
-    /// Admitted and being computed.
+    /// Admitted, and waiting for room.
+    Queued,
+    /// Being computed.
     Running,
+    /// Computed and sealed; the last look before anything leaves.
+    Checking,
     /// A result has left.
     Released,
     /// Controls let nothing out.
     Withheld,
     /// We broke.
     Failed,
+    /// Stopped before anything left: by its owner, or because it is no longer allowed.
+    Cancelled,
+    /// A result had left, and is no longer kept.
+    Expired,
 }
 
 impl JobState {
     /// All states.
-    pub const ALL: [Self; 6] =
-        [Self::Received, Self::Refused, Self::Running, Self::Released, Self::Withheld, Self::Failed];
+    pub const ALL: [Self; 10] = [
+        Self::Received,
+        Self::Refused,
+        Self::Queued,
+        Self::Running,
+        Self::Checking,
+        Self::Released,
+        Self::Withheld,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
 
     /// The word used in the database and in answers.
     #[must_use]
@@ -45,10 +66,14 @@ impl JobState {
         match self {
             Self::Received => "received",
             Self::Refused => "refused",
+            Self::Queued => "queued",
             Self::Running => "running",
+            Self::Checking => "checking",
             Self::Released => "released",
             Self::Withheld => "withheld",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
 
@@ -58,12 +83,17 @@ impl JobState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Says whether nothing can follow.
+    /// Says whether the job is over.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Received | Self::Running => false,
-            Self::Refused | Self::Released | Self::Withheld | Self::Failed => true,
+            Self::Received | Self::Queued | Self::Running | Self::Checking => false,
+            Self::Refused
+            | Self::Released
+            | Self::Withheld
+            | Self::Failed
+            | Self::Cancelled
+            | Self::Expired => true,
         }
     }
 }
@@ -76,7 +106,19 @@ pub struct ReceivedJob {
 
 /// A job that was admitted: its decision is in the audit log.
 #[derive(Debug)]
+pub struct QueuedJob {
+    id: JobId,
+}
+
+/// A job that is being computed.
+#[derive(Debug)]
 pub struct RunningJob {
+    id: JobId,
+}
+
+/// A job whose sealed result lies on disk and has not left.
+#[derive(Debug)]
+pub struct CheckingJob {
     id: JobId,
 }
 
@@ -88,7 +130,23 @@ impl ReceivedJob {
     }
 }
 
+impl QueuedJob {
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+}
+
 impl RunningJob {
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+}
+
+impl CheckingJob {
     /// Its identifier.
     #[must_use]
     pub fn id(&self) -> JobId {
@@ -129,6 +187,8 @@ pub struct JobRow {
     pub result_key: Option<String>,
     /// The signed release record.
     pub release: Option<String>,
+    /// SHA-256 of the request that a client may repeat.
+    pub request_sha256: Option<String>,
 }
 
 /// A job could not be moved to its next state.
@@ -140,6 +200,9 @@ pub enum JobError {
     /// The receipt offered is for another job or another kind of event.
     #[error("the receipt does not belong to this step of this job")]
     ForeignReceipt,
+    /// A job of this person was asked for under the same key before.
+    #[error("this request was made before")]
+    Repeated,
     /// The job is not in the state that was expected.
     #[error("the job is not in a state that allows this")]
     WrongState,

@@ -201,9 +201,10 @@ fn nobody_gets_in_without_a_token_and_nobody_sees_anothers_job() {
     let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
     let nobody = server.post(None, "/api/v1/jobs", &body, &[]).must_be(401);
     assert_eq!(nobody.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(nobody.json()["code"], "token-missing");
     for wrong in ["Bearer x", "Basic YTpi", "Bearer obscura1.token_0.00"] {
         let answer = server.get(None, "/api/v1/me", &[("authorization", wrong)]).must_be(401);
-        assert_eq!(answer.json()["code"], nobody.json()["code"]);
+        assert_eq!(answer.json()["code"], "token-not-valid");
     }
     server.post(Some("aldo"), "/api/v1/jobs", &body, &[]).must_be(403);
     let job = server.ask("ana", COUNT).must_be(201).json();
@@ -214,7 +215,8 @@ fn nobody_gets_in_without_a_token_and_nobody_sees_anothers_job() {
         problem
     };
     let hidden = without_name(server.get(Some("ben"), &path, &[]));
-    let missing = without_name(server.get(Some("ben"), "/api/v1/jobs/job_01a2000000007000a000000000000000", &[]));
+    let missing =
+        without_name(server.get(Some("ben"), "/api/v1/jobs/job_01a2000000007000a000000000000000", &[]));
     let malformed = without_name(server.get(Some("ben"), "/api/v1/jobs/4711", &[]));
     assert_eq!(hidden, missing);
     assert_eq!(hidden, malformed);

@@ -14,6 +14,7 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::ids::TokenId;
 
 /// Recognises the person of the token file.
 ///
@@ -51,6 +52,13 @@ pub async fn authenticate_token(
         return Err(token_not_valid());
     };
     Ok(Caller::authenticated(person.person().during("read a person")?, door))
+}
+
+impl Installation {
+    /// Notes that a token was used just now.
+    pub(crate) async fn note_token_use(&self, token: TokenId) -> Result<(), AppError> {
+        self.catalog.note_token_use(&token.to_string(), self.now()).await.during("note the use of a token")
+    }
 }
 
 fn no_token() -> AppError {

@@ -7,20 +7,22 @@ use crate::app::installation::Installation;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::ids::JobId;
 use crate::jobs::JobRow;
 
 /// Most jobs in one list.
 pub const JOBS_MAX: u32 = 1000;
 
-/// Lists jobs, newest first.
+/// Lists jobs, newest first, from the one before `before` on.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn list_jobs(
     installation: &Installation,
     caller: &Caller,
+    before: Option<JobId>,
     most: u32,
 ) -> Result<Vec<JobRow>, AppError> {
     let own = (!caller.holds(PersonRole::Auditor)).then(|| caller.person().name.as_str());
-    installation.jobs.jobs(own, most.min(JOBS_MAX)).await.during("list jobs")
+    installation.jobs.jobs(own, before, most.min(JOBS_MAX)).await.during("list jobs")
 }

@@ -200,7 +200,7 @@ fn from_stream(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
 /// The answer when a result was kept as long as it should be.
 pub(crate) fn expired(job: JobId) -> AppError {
     PublicError::new(
-        Class::NotFound,
+        Class::Gone,
         "result-expired",
         format!("the result of `{job}` is no longer kept"),
         format!("任务 `{job}` 的结果已不再保留"),

@@ -15,11 +15,7 @@ use crate::jobs::JobRow;
 ///
 /// # Errors
 /// Not found, in the same words, for a job that is not there and for one that is somebody else's.
-pub async fn show_job(
-    installation: &Installation,
-    caller: &Caller,
-    id: JobId,
-) -> Result<JobRow, AppError> {
+pub async fn show_job(installation: &Installation, caller: &Caller, id: JobId) -> Result<JobRow, AppError> {
     let row = installation.jobs.job(id).await.during("find a job")?.ok_or_else(no_job)?;
     if row.person == caller.person().name.as_str() {
         Ok(row)
@@ -33,11 +29,5 @@ pub async fn show_job(
 
 /// There is no such job, or it is somebody else's.
 pub(crate) fn no_job() -> AppError {
-    PublicError::new(
-        Class::NotFound,
-        "job-not-found",
-        "there is no such job of yours",
-        "您没有该任务",
-    )
-    .into()
+    PublicError::new(Class::NotFound, "job-not-found", "there is no such job of yours", "您没有该任务").into()
 }

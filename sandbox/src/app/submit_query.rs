@@ -2,6 +2,7 @@
 //!
 //! Order is everything here: the verdict is durable in the log before anything runs, and the sealed result is durable on
 //! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
+//! Judging ([`take_in`]) and running ([`run_waiting`]) are apart, so that jobs can wait for room in between.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use obscura_query_guard::control::Release;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::app::authorise::must_be;
@@ -38,6 +40,7 @@ use crate::app::verdict::Verdict;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::catalog::body::PersonBody;
 use crate::context::Caller;
 use crate::engine::EngineError;
 use crate::engine::EngineJob;
@@ -47,16 +50,25 @@ use crate::engine::Executor;
 use crate::engine::InProcess;
 use crate::engine::sealed_table::SealedTable;
 use crate::error::AppError;
+use crate::error::Class;
 use crate::error::During as _;
 use crate::error::InternalError;
+use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::JobError;
+use crate::jobs::JobRow;
+use crate::jobs::JobState;
+use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
 use crate::jobs::store::NewJob;
+use crate::jobs::store::Repeatable;
 use crate::jobs::store::StagedResult;
 
 /// The one code of every failure while a query runs: what kind of failure it was may depend on the data.
 pub const EXECUTION_FAILED: &str = "execution-failed";
+/// The code of a job that stopped being allowed while it ran.
+pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";
 /// The code of a job whose process died.
 pub const INTERRUPTED: &str = "interrupted";
 /// Longest sealed query text that stands in the event itself, in bytes before base64.
@@ -69,6 +81,70 @@ pub struct SubmitQuery {
     pub sql: String,
     /// Code of the one purpose it serves.
     pub purpose: String,
+    /// The asker's own name for this request: asked again under it, it is the same job.
+    pub key: Option<String>,
+}
+
+impl SubmitQuery {
+    /// A question that is asked once.
+    #[must_use]
+    pub fn once(sql: impl Into<String>, purpose: impl Into<String>) -> Self {
+        Self { sql: sql.into(), purpose: purpose.into(), key: None }
+    }
+
+    fn repeatable(&self) -> Result<Option<Repeatable>, AppError> {
+        let Some(key) = self.key.clone() else { return Ok(None) };
+        let asked = json!({ "sql": self.sql, "purpose": self.purpose });
+        let asked = serde_json_canonicalizer::to_vec(&asked).during("write a request")?;
+        Ok(Some(Repeatable { key, request_sha256: obscura_crypto::sha256_hex(&asked) }))
+    }
+}
+
+/// How far a job has come; what an observer is told is the same whatever the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It runs.
+    Running(EngineProgress),
+    /// It has been computed.
+    Checking,
+}
+
+/// How a door follows a running job, and stops it.
+#[derive(Clone, Copy)]
+pub struct Steering<'a> {
+    progress: &'a (dyn Fn(Progress) + Send + Sync),
+    cancelled: Option<&'a watch::Receiver<bool>>,
+}
+
+impl std::fmt::Debug for Steering<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Steering").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Steering<'a> {
+    /// Follows a job to its end.
+    pub fn following(progress: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
+        Self { progress, cancelled: None }
+    }
+
+    /// Follows a job that may be stopped until its result is sealed.
+    pub fn stoppable(
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+        cancelled: &'a watch::Receiver<bool>,
+    ) -> Self {
+        Self { progress, cancelled: Some(cancelled) }
+    }
+
+    async fn cancelled(&self) {
+        if let Some(cancelled) = self.cancelled {
+            // A sender that is gone will not cancel any more.
+            if cancelled.clone().wait_for(|cancelled| *cancelled).await.is_ok() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
 }
 
 /// What came of a question.
@@ -95,6 +171,13 @@ pub enum Submitted {
         /// The job; the operator's log speaks of it by this name.
         job: JobId,
     },
+    /// It was stopped before anything left.
+    Cancelled {
+        /// The job.
+        job: JobId,
+        /// Why, where it was not its owner's wish.
+        code: Option<&'static str>,
+    },
 }
 
 /// A released result with everything that vouches for it.
@@ -116,15 +199,6 @@ pub struct ReleasedQuery {
     pub released_index: u64,
 }
 
-/// A failure after the job exists: the operator learns what, the caller only that.
-struct Broken(AppError);
-
-impl<E: Into<AppError>> From<E> for Broken {
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
 /// Asks a question and waits for what comes of it.
 ///
 /// # Errors
@@ -134,16 +208,14 @@ pub async fn submit_query(
     installation: &Installation,
     caller: &Caller,
     question: SubmitQuery,
-    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+    progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Submitted, AppError> {
-    let begun = Instant::now();
-    let submitted = match take_in(installation, caller, &question).await? {
-        Taken::Explained(verdict) => return Ok(Submitted::Explained(verdict)),
-        Taken::Refused { job, verdict } => Submitted::Refused { job, verdict },
-        Taken::Admitted(waiting) => run_waiting(installation, *waiting, progress).await?,
-    };
-    until_next_step(begun, installation.settings().limits.completion_step).await;
-    Ok(submitted)
+    match take_in(installation, caller, question).await? {
+        Taken::Explained(verdict) => Ok(Submitted::Explained(verdict)),
+        Taken::Refused { job, verdict } => Ok(Submitted::Refused { job, verdict }),
+        Taken::Admitted(waiting) => run_waiting(installation, *waiting, Steering::following(progress)).await,
+        Taken::Repeated(row) => Err(InternalError::of_kind("ask once", row.state.name()).into()),
+    }
 }
 
 /// A question whose decision is in the log.
@@ -160,13 +232,17 @@ pub enum Taken {
     },
     /// It may run.
     Admitted(Box<Waiting>),
+    /// It was asked before under the same key: the job of then.
+    Repeated(Box<JobRow>),
 }
 
-/// An admitted job that does not run yet. Dropped, it stays behind as received, and the next start settles it.
+/// An admitted job that does not run yet. Dropped, it stays behind as queued, and the next start settles it.
 pub struct Waiting {
     caller: Caller,
+    question: SubmitQuery,
     ground: Ground,
-    decided: Decided,
+    job: QueuedJob,
+    decided_index: u64,
     admitted: Admitted,
 }
 
@@ -180,64 +256,39 @@ impl Waiting {
     /// The job.
     #[must_use]
     pub fn job(&self) -> JobId {
-        self.decided.job.id()
+        self.job.id()
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 
 /// Judges a question and writes the job and its decision down; nothing has run afterwards.
 ///
 /// # Errors
-/// Forbidden for all but analysts; failure when the question could not even be written down.
+/// Forbidden for all but analysts; conflict when the question's key belongs to another question, or to one that is being
+/// judged right now; failure when the question could not even be written down.
 pub async fn take_in(
     installation: &Installation,
     caller: &Caller,
-    question: &SubmitQuery,
+    question: SubmitQuery,
 ) -> Result<Taken, AppError> {
     must_be(caller, PersonRole::Analyst)?;
+    let repeatable = question.repeatable()?;
+    if let Some(repeatable) = &repeatable
+        && let Some(row) = asked_before(installation, caller, repeatable).await?
+    {
+        return Ok(Taken::Repeated(Box::new(row)));
+    }
     let ground = ground(installation, caller, &question.sql).await?;
-    let reviewed = match ground.review(installation, question) {
+    let reviewed = match ground.review(installation, &question) {
         Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
         Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
         other => other,
     };
-    let decided = receive(installation, caller, question, &reviewed, &ground).await?;
-    match reviewed {
-        Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
-        Reviewed::Admitted { plan, policy, verdict, .. } => {
-            let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
-            let admitted = Admitted { plan: Arc::from(plan), keys, verdict };
-            Ok(Taken::Admitted(Box::new(Waiting { caller: caller.clone(), ground, decided, admitted })))
-        }
-    }
-}
-
-/// Runs an admitted job to its end.
-///
-/// # Errors
-/// When the job's end could not be written down. Whatever else goes wrong is the job's end, not an error.
-pub async fn run_waiting(
-    installation: &Installation,
-    waiting: Waiting,
-    progress: &(dyn Fn(EngineProgress) + Send + Sync),
-) -> Result<Submitted, AppError> {
-    let Waiting { caller, ground, decided, admitted } = waiting;
-    run(installation, &caller, &ground, decided, admitted, progress).await
-}
-
-/// A job that has been taken in, and the receipt of its decision.
-struct Decided {
-    job: ReceivedJob,
-    receipt: Receipt,
-}
-
-/// Writes the job down and its decision into the log, before anything else happens.
-async fn receive(
-    installation: &Installation,
-    caller: &Caller,
-    question: &SubmitQuery,
-    reviewed: &Reviewed,
-    ground: &Ground,
-) -> Result<Decided, AppError> {
     let id = JobId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a job")?;
     let query = results::seal_query(installation, id, &question.sql)?;
     let new = NewJob {
@@ -247,18 +298,150 @@ async fn receive(
         door: caller.door().name(),
         received: ground.now,
         sql_key: query.key.to_string(),
+        repeatable: repeatable.clone(),
     };
     let purpose = new.purpose.clone();
-    let job = installation.jobs.receive(new).await.during("take a job in")?;
+    let job = match installation.jobs.receive(new).await {
+        Err(JobError::Repeated) => {
+            // Somebody was quicker with the same key.
+            let repeatable = repeatable.ok_or_else(|| InternalError::of_kind("take a job in", "repeated"))?;
+            let row = asked_before(installation, caller, &repeatable).await?;
+            let row = row.ok_or_else(|| InternalError::of_kind("take a job in", "repeated"))?;
+            return Ok(Taken::Repeated(Box::new(row)));
+        }
+        received => received.during("take a job in")?,
+    };
+    let decided = decide(installation, caller, job, &purpose, &query.sealed, &reviewed, &ground).await?;
+    match reviewed {
+        Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
+        Reviewed::Admitted { plan, policy, verdict, .. } => {
+            let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
+            let text = serde_json::to_string(&verdict).during("write a verdict")?;
+            let decided_index = decided.receipt.index();
+            let queued = installation.jobs.queue(decided.job, &text, &decided.receipt).await;
+            let admitted = Admitted { plan: Arc::from(plan), keys: Arc::new(keys), verdict };
+            Ok(Taken::Admitted(Box::new(Waiting {
+                caller: caller.clone(),
+                question,
+                ground,
+                job: queued.during("queue a job")?,
+                decided_index,
+                admitted,
+            })))
+        }
+    }
+}
+
+/// The job that the caller asked for under this key, whose request must be the same.
+async fn asked_before(
+    installation: &Installation,
+    caller: &Caller,
+    repeatable: &Repeatable,
+) -> Result<Option<JobRow>, AppError> {
+    let person = caller.person().name.as_str();
+    let row = installation.jobs.job_of_request(person, &repeatable.key).await.during("find a job")?;
+    let Some(row) = row else { return Ok(None) };
+    if row.request_sha256.as_deref() != Some(repeatable.request_sha256.as_str()) {
+        return Err(PublicError::new(
+            Class::Conflict,
+            "idempotency-key-reused",
+            "this idempotency key belongs to another request of yours",
+            "该幂等键已用于您的另一个请求",
+        )
+        .with_help("draw a new key for every new request", "请为每个新请求生成新的幂等键")
+        .into());
+    }
+    if row.state == JobState::Received {
+        return Err(PublicError::new(
+            Class::Conflict,
+            "idempotency-in-flight",
+            "the same request is being judged right now",
+            "相同的请求正在处理中",
+        )
+        .with_help("ask again in a second", "请稍后重试")
+        .into());
+    }
+    Ok(Some(row))
+}
+
+/// Runs an admitted job to its end.
+///
+/// # Errors
+/// When the job's end could not be written down. Whatever else goes wrong is the job's end, not an error.
+pub async fn run_waiting(
+    installation: &Installation,
+    waiting: Waiting,
+    steering: Steering<'_>,
+) -> Result<Submitted, AppError> {
+    let Waiting { caller, question, ground, job, decided_index, admitted } = waiting;
+    let id = job.id();
+    let job = installation.jobs.run(job).await.during("run a job")?;
+    let begun = Instant::now();
+    let computed = compute(installation, &ground, &admitted, steering).await;
+    until_next_step(begun, installation.settings().limits.completion_step).await;
+    let (release, unwrapped) = match computed {
+        Ok(computed) => computed,
+        Err(ended) => return end(installation, &caller, id, ended).await,
+    };
+    (steering.progress)(Progress::Checking);
+    let Admitted { plan, verdict, .. } = admitted;
+    let leaving = Leaving {
+        caller: &caller,
+        question: &question,
+        ground: &ground,
+        plan: &plan,
+        verdict: &verdict,
+        unwrapped,
+    };
+    let concluded = match conclude(installation, &leaving, job, &release).await {
+        Ok(concluded) => concluded,
+        Err(ended) => return end(installation, &caller, id, ended).await,
+    };
+    Ok(Submitted::Released(Box::new(ReleasedQuery {
+        job: id,
+        verdict,
+        batch: release.batch().clone(),
+        sha256: concluded.sha256,
+        release: concluded.record,
+        decided_index,
+        released_index: concluded.released_index,
+    })))
+}
+
+/// Ends a job that waits, before it ever ran.
+///
+/// # Errors
+/// When its end could not be written down.
+pub async fn cancel_waiting(installation: &Installation, waiting: Waiting) -> Result<(), AppError> {
+    end(installation, &waiting.caller, waiting.job.id(), Ended::Cancelled(None)).await.map(|_| ())
+}
+
+/// A job that has been taken in, and the receipt of its decision.
+struct Decided {
+    job: ReceivedJob,
+    receipt: Receipt,
+}
+
+/// Writes a job's decision into the log, before anything else happens.
+async fn decide(
+    installation: &Installation,
+    caller: &Caller,
+    job: ReceivedJob,
+    purpose: &str,
+    sealed_query: &[u8],
+    reviewed: &Reviewed,
+    ground: &Ground,
+) -> Result<Decided, AppError> {
+    let id = job.id();
     let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = reviewed;
     let versions = ground.sealed.iter().map(
         |(dataset, version)| json!({ "dataset": dataset.to_string(), "version": version.manifest().version }),
     );
-    let text = if query.sealed.len() <= SEALED_QUERY_BYTES_MAX {
-        json!({ "sealed": STANDARD.encode(&query.sealed) })
+    let text = if sealed_query.len() <= SEALED_QUERY_BYTES_MAX {
+        json!({ "sealed": STANDARD.encode(sealed_query) })
     } else {
-        results::store_long_query(installation, id, &query.sealed)?;
-        json!({ "sealed_sha256": obscura_crypto::sha256_hex(&query.sealed) })
+        results::store_long_query(installation, id, sealed_query)?;
+        json!({ "sealed_sha256": obscura_crypto::sha256_hex(sealed_query) })
     };
     let note = Note::new(Action::QueryDecided, ActorName::of(caller))
         .of_job(id)
@@ -272,11 +455,7 @@ async fn receive(
     Ok(Decided { job, receipt })
 }
 
-async fn refuse(
-    installation: &Installation,
-    decided: Decided,
-    verdict: Verdict,
-) -> Result<Taken, AppError> {
+async fn refuse(installation: &Installation, decided: Decided, verdict: Verdict) -> Result<Taken, AppError> {
     let id = decided.job.id();
     let code = verdict.findings.first().map_or("refused", |finding| finding.code.as_str());
     let text = serde_json::to_string(&verdict).during("write a verdict")?;
@@ -288,80 +467,78 @@ async fn refuse(
 /// An admitted question, ready to run.
 struct Admitted {
     plan: Arc<GuardedPlan>,
-    keys: MaskKeys,
+    keys: Arc<MaskKeys>,
     verdict: Verdict,
 }
 
-async fn run(
+/// Computes an admitted question over the sealed data; also says how many keys were unwrapped for it.
+async fn compute(
+    installation: &Installation,
+    ground: &Ground,
+    admitted: &Admitted,
+    steering: Steering<'_>,
+) -> Result<(Release, usize), Ended> {
+    let Opened { tables, open, unwrapped } =
+        open_tables(ground, installation, &admitted.plan).map_err(Ended::Broken)?;
+    let secrets = Some(Arc::clone(&admitted.keys) as _);
+    let job = EngineJob { plan: Arc::clone(&admitted.plan), tables, open, secrets };
+    let limits = installation.settings().limits;
+    let executor = InProcess::new(EngineLimits {
+        memory_bytes: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
+        seconds: limits.timeout.as_secs(),
+        partitions: limits.threads,
+    });
+    let progress = |progress| (steering.progress)(Progress::Running(progress));
+    tokio::select! {
+        // A result that is there is not thrown away for a wish that came at the same moment.
+        biased;
+        computed = executor.run(job, &progress) => {
+            computed.map(|release| (release, unwrapped)).map_err(engine_failure)
+        }
+        () = steering.cancelled() => Err(Ended::Cancelled(None)),
+    }
+}
+
+/// Ends a job that releases nothing.
+async fn end(
     installation: &Installation,
     caller: &Caller,
-    ground: &Ground,
-    decided: Decided,
-    admitted: Admitted,
-    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+    job: JobId,
+    ended: Ended,
 ) -> Result<Submitted, AppError> {
-    let Admitted { plan, keys, verdict } = admitted;
-    let text = serde_json::to_string(&verdict).during("write a verdict")?;
-    let id = decided.job.id();
-    let job = installation.jobs.run(decided.job, &text, &decided.receipt).await.during("run a job")?;
-    let opened = open_tables(ground, installation, &plan);
-    let executed = match opened {
-        Ok(Opened { tables, open, unwrapped }) => {
-            let secrets = Some(Arc::new(keys) as _);
-            let engine_job = EngineJob { plan: Arc::clone(&plan), tables, open, secrets };
-            let limits = installation.settings().limits;
-            let executor = InProcess::new(EngineLimits {
-                memory_bytes: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
-                seconds: limits.timeout.as_secs(),
-                partitions: limits.threads,
-            });
-            executor
-                .run(engine_job, progress)
-                .await
-                .map(|release| (release, unwrapped))
-                .map_err(engine_failure)
-        }
-        Err(error) => Err(Ended::Broken(error)),
-    };
-    match executed {
-        Ok((release, unwrapped)) => {
-            let context = Leaving { caller, ground, plan: &plan, verdict: &verdict, unwrapped };
-            match conclude(installation, &context, &job, &release).await {
-                Ok(concluded) => {
-                    let now = installation.now();
-                    let done = installation.jobs.release(job, &concluded.receipt, now).await;
-                    done.during("finish a job")?;
-                    Ok(Submitted::Released(Box::new(ReleasedQuery {
-                        job: id,
-                        verdict,
-                        batch: release.batch().clone(),
-                        sha256: concluded.sha256,
-                        release: concluded.record,
-                        decided_index: decided.receipt.index(),
-                        released_index: concluded.receipt.index(),
-                    })))
-                }
-                Err(Broken(error)) => fail(installation, id, &error).await,
-            }
-        }
-        Err(Ended::Withheld) => {
-            let note = Note::new(Action::ResultWithheld, ActorName::of(caller)).of_job(id);
+    let now = installation.now();
+    match ended {
+        Ended::Withheld => {
+            let note = Note::new(Action::ResultWithheld, ActorName::of(caller)).of_job(job);
             let receipt = installation.append_one(note).await?;
-            installation
-                .jobs
-                .withhold(job, &receipt, installation.now())
-                .await
-                .during("withhold a result")?;
-            Ok(Submitted::Withheld { job: id })
+            installation.jobs.withhold(job, &receipt, now).await.during("withhold a result")?;
+            Ok(Submitted::Withheld { job })
         }
-        Err(Ended::Broken(error)) => fail(installation, id, &error).await,
+        Ended::Cancelled(code) => {
+            let mut note = Note::new(Action::JobCancelled, ActorName::of(caller)).of_job(job);
+            if let Some(code) = code {
+                note = note.with("code", code);
+            }
+            let receipt = installation.append_one(note).await?;
+            installation.jobs.cancel(job, code, &receipt, now).await.during("cancel a job")?;
+            Ok(Submitted::Cancelled { job, code })
+        }
+        Ended::Broken(error) => fail(installation, job, &error).await,
     }
 }
 
 /// How a run ends without a release.
 enum Ended {
     Withheld,
+    Cancelled(Option<&'static str>),
     Broken(AppError),
+}
+
+/// Whatever fails once the job exists: the operator learns what, the caller only that.
+impl<E: Into<AppError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
 }
 
 fn engine_failure(error: EngineError) -> Ended {
@@ -412,6 +589,7 @@ fn open_tables(ground: &Ground, installation: &Installation, plan: &GuardedPlan)
 /// What is known when a result is about to leave.
 struct Leaving<'a> {
     caller: &'a Caller,
+    question: &'a SubmitQuery,
     ground: &'a Ground,
     plan: &'a GuardedPlan,
     verdict: &'a Verdict,
@@ -421,42 +599,66 @@ struct Leaving<'a> {
 struct Concluded {
     sha256: String,
     record: String,
-    receipt: Receipt,
+    released_index: u64,
 }
 
 /// Seals the result, then logs its release: INVARIANT(no-receipt-no-result).
 async fn conclude(
     installation: &Installation,
     leaving: &Leaving<'_>,
-    job: &RunningJob,
+    job: RunningJob,
     release: &Release,
-) -> Result<Concluded, Broken> {
+) -> Result<Concluded, Ended> {
     let id = job.id();
     let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
     let stored = results::store(installation, id, grade, release.batch())?;
     let record = release_record(installation, leaving, id, &stored.sha256)?;
     let staged =
         StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
-    installation.jobs.stage_result(job, &staged).await.during("stage a result")?;
+    let job = installation.jobs.check(job, &staged).await.during("stage a result")?;
     let note = |action| Note::new(action, ActorName::of(leaving.caller)).of_job(id);
     let controls = serde_json::to_value(&leaving.verdict.controls).during("write the controls")?;
-    let receipts = installation
-        .append(vec![
-            (note(Action::QueryExecuted).with("keys_unwrapped", leaving.unwrapped), None),
-            (note(Action::OutputChecked).with("controls", controls), None),
-            (
-                note(Action::ResultReleased)
-                    .with("result_sha256", stored.sha256.clone())
-                    .with("release_sha256", obscura_crypto::sha256_hex(record.as_bytes())),
-                None,
-            ),
-        ])
-        .await?;
+    let notes = vec![
+        (note(Action::QueryExecuted).with("keys_unwrapped", leaving.unwrapped), None),
+        (note(Action::OutputChecked).with("controls", controls), None),
+        (
+            note(Action::ResultReleased)
+                .with("result_sha256", stored.sha256.clone())
+                .with("release_sha256", obscura_crypto::sha256_hex(record.as_bytes())),
+            None,
+        ),
+    ];
+    // What is revoked before this moment stops the release, what is revoked after it comes after it in the log.
+    let unchanged = installation.change().await?;
+    if !is_still_allowed(installation, leaving).await? {
+        results::remove(installation, id)?;
+        return Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED)));
+    }
+    let receipts = installation.append(notes).await?;
+    drop(unchanged);
     let receipt = receipts
         .into_iter()
         .last()
         .ok_or_else(|| InternalError::of_kind("release a result", "no receipt"))?;
-    Ok(Concluded { sha256: stored.sha256, record, receipt })
+    installation.jobs.release(job, &receipt, installation.now()).await.during("finish a job")?;
+    Ok(Concluded { sha256: stored.sha256, record, released_index: receipt.index() })
+}
+
+/// Says whether the question would be admitted now as it was: the person is still here, their grants still hold, the
+/// same policies still apply, and nothing of what was read has been dropped.
+async fn is_still_allowed(installation: &Installation, leaving: &Leaving<'_>) -> Result<bool, AppError> {
+    let Leaving { caller, question, verdict, .. } = leaving;
+    let known = installation.find_in_force::<PersonBody>(caller.person().name.as_str()).await?;
+    if known.is_none_or(|known| known.id != caller.person().id.to_string()) {
+        return Ok(false);
+    }
+    let ground = ground(installation, caller, &question.sql).await?;
+    Ok(match ground.review(installation, question) {
+        Reviewed::Admitted { plan, verdict: now, .. } => {
+            ground.is_sealed(&plan) && now.policy == verdict.policy && now.controls == verdict.controls
+        }
+        Reviewed::Refused(_) => false,
+    })
 }
 
 /// The signed record of what was released, under which controls, from which versions.
@@ -511,7 +713,7 @@ pub(crate) async fn fail_job(
     installation.jobs.fail(job, code, &receipt, installation.now()).await.during("fail a job")
 }
 
-/// Rounds the time an answer takes up to the next step, so that small differences in work do not show.
+/// Rounds the time that computing takes up to the next step, so that small differences in work do not show.
 async fn until_next_step(begun: Instant, step: Duration) {
     let step_ms = step.as_millis().max(1);
     let steps = begun.elapsed().as_millis() / step_ms + 1;

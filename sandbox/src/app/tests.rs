@@ -66,6 +66,7 @@ impl World {
             },
             result_days: 30,
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
         };
         let request = Init {
             operator: "operator".parse().unwrap(),
@@ -187,13 +188,15 @@ async fn running_job(installation: &Installation) -> JobId {
         door: "test",
         received: installation.now(),
         sql_key: "key".to_owned(),
+        repeatable: None,
     };
     let received = installation.jobs.receive(new).await.unwrap();
     let decided =
         installation.append_one(Note::new(Action::QueryDecided, program()).of_job(id)).await.unwrap();
-    let running = installation.jobs.run(received, "{}", &decided).await.unwrap();
+    let queued = installation.jobs.queue(received, "{}", &decided).await.unwrap();
+    let running = installation.jobs.run(queued).await.unwrap();
     let result = StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: "{}".to_owned() };
-    installation.jobs.stage_result(&running, &result).await.unwrap();
+    installation.jobs.check(running, &result).await.unwrap();
     id
 }
 
@@ -235,7 +238,7 @@ async fn job_of_a_living_process_is_left_alone() {
     let job = running_job(&installation).await;
     let other = world.open().await;
     assert_eq!(recover(&other).await.unwrap(), Recovered::default());
-    assert_eq!(job_state(&other, job).await, JobState::Running);
+    assert_eq!(job_state(&other, job).await, JobState::Checking);
 }
 
 #[tokio::test]

@@ -29,12 +29,13 @@ use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::statement::Statement;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Deepest recursion of the parser when it only looks for names; the guard's own limits are stricter.
 const RECURSION_MAX: usize = 320;
 
 /// What is said of one question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// `admitted` or `refused`.
     pub decision: String,
@@ -54,8 +55,18 @@ pub struct Verdict {
     pub policy: Vec<SourceView>,
 }
 
+/// A sentence in both languages, as it is described to programs.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(as = Text)]
+pub struct TextView {
+    /// English.
+    pub en: String,
+    /// Chinese.
+    pub zh: String,
+}
+
 /// One reason for a refusal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FindingView {
     /// Stable code.
     pub code: String,
@@ -64,8 +75,10 @@ pub struct FindingView {
     /// Where in the SQL.
     pub span: Option<SpanView>,
     /// The rule, in one sentence.
+    #[schema(value_type = TextView)]
     pub message: Text,
     /// What would be accepted.
+    #[schema(value_type = Option<TextView>)]
     pub help: Option<Text>,
     /// Names the analyst wrote.
     pub params: BTreeMap<String, String>,
@@ -74,7 +87,7 @@ pub struct FindingView {
 }
 
 /// A place in the SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SpanView {
     /// Line, from 1.
     pub line: u64,
@@ -87,18 +100,19 @@ pub struct SpanView {
 }
 
 /// A question that would be admitted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RewriteView {
     /// The question.
     pub sql: String,
     /// What was changed.
+    #[schema(value_type = TextView)]
     pub title: Text,
     /// Always `admitted`: the same guard has said so.
     pub decision: String,
 }
 
 /// One output column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutputView {
     /// Name.
     pub name: String,
@@ -110,7 +124,7 @@ pub struct OutputView {
 }
 
 /// The controls of all stages, the strictest of each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ControlsView {
     /// Fewest subjects a cell rests on.
     pub subjects_min: u32,
@@ -123,7 +137,7 @@ pub struct ControlsView {
 }
 
 /// A document that took part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceView {
     /// Identifier.
     pub id: String,

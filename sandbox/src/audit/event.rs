@@ -63,11 +63,27 @@ pub enum Action {
     ResultDownloaded,
     /// A job failed by our fault, or died with the process.
     JobFailed,
+    /// A job was stopped before anything left.
+    JobCancelled,
+    /// Somebody was let in.
+    LoginSucceeded,
+    /// Somebody was not let in.
+    LoginFailed,
+    /// A request was answered.
+    RequestAnswered,
+    /// An analyst asked for access.
+    AccessRequested,
+    /// A steward decided on a request for access, or its author took it back.
+    AccessDecided,
+    /// A policy waits for a second person.
+    PolicyProposed,
+    /// A proposed policy was put in force by a second person, or taken back.
+    PolicyDecided,
 }
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -88,6 +104,14 @@ impl Action {
         Self::ResultWithheld,
         Self::ResultDownloaded,
         Self::JobFailed,
+        Self::JobCancelled,
+        Self::LoginSucceeded,
+        Self::LoginFailed,
+        Self::RequestAnswered,
+        Self::AccessRequested,
+        Self::AccessDecided,
+        Self::PolicyProposed,
+        Self::PolicyDecided,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -114,6 +138,14 @@ impl Action {
             Self::ResultWithheld => "result.withheld",
             Self::ResultDownloaded => "result.downloaded",
             Self::JobFailed => "job.failed",
+            Self::JobCancelled => "job.cancelled",
+            Self::LoginSucceeded => "login.succeeded",
+            Self::LoginFailed => "login.failed",
+            Self::RequestAnswered => "request.answered",
+            Self::AccessRequested => "access.requested",
+            Self::AccessDecided => "access.decided",
+            Self::PolicyProposed => "policy.proposed",
+            Self::PolicyDecided => "policy.decided",
         }
     }
 
@@ -124,26 +156,30 @@ impl Action {
             | Self::PersonAdded
             | Self::TokenCreated
             | Self::DocumentPublished
-            | Self::GrantCreated => (6, "Create"),
+            | Self::GrantCreated
+            | Self::AccessRequested
+            | Self::PolicyProposed => (6, "Create"),
             Self::PersonRemoved
             | Self::TokenRevoked
             | Self::DocumentRetired
             | Self::GrantRevoked
             | Self::DatasetDropped
             | Self::DatasetShredded => (7, "Delete"),
-            Self::KeyRotated => (2, "Update"),
+            Self::KeyRotated | Self::AccessDecided | Self::PolicyDecided => (2, "Update"),
+            Self::LoginSucceeded | Self::LoginFailed => (3, "Connect"),
             Self::DatasetSealed => (9, "Encrypt"),
             Self::QueryDecided
             | Self::QueryExecuted
             | Self::OutputChecked
             | Self::ResultWithheld
-            | Self::JobFailed => (4, "Query"),
-            Self::ResultReleased | Self::ResultDownloaded => (1, "Read"),
+            | Self::JobFailed
+            | Self::JobCancelled => (4, "Query"),
+            Self::ResultReleased | Self::ResultDownloaded | Self::RequestAnswered => (1, "Read"),
         }
     }
 
     fn has_succeeded(self) -> bool {
-        !matches!(self, Self::JobFailed)
+        !matches!(self, Self::JobFailed | Self::LoginFailed)
     }
 }
 
@@ -193,6 +229,12 @@ impl ActorName {
             name: caller.person().name.to_string(),
             door: caller.door().name().to_owned(),
         }
+    }
+
+    /// Names whoever has shown no valid token.
+    #[must_use]
+    pub fn stranger() -> Self {
+        Self { id: None, name: "stranger".to_owned(), door: Door::Http.name().to_owned() }
     }
 
     /// Names the program itself.

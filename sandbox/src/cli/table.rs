@@ -14,7 +14,6 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::app::formats::Format;
 use crate::app::formats::encode;

@@ -1,22 +1,33 @@
-//! What is known of a request before anybody looks at it: its name, its reader's language, and who asks.
+//! What is known of a request before anybody looks at it: its name, its reader's language, who asks; and its parts, read
+//! so that whatever is wrong with them is answered with a problem document.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
+use axum::extract::Path;
+use axum::extract::Query;
+use axum::extract::Request as HttpRequest;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::http::header::ACCEPT_LANGUAGE;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 
-use crate::app::authenticate::authenticate_token;
-use crate::app::authenticate::token_not_valid;
-use crate::app::token::TokenText;
 use crate::config::Language;
 use crate::context::Caller;
-use crate::context::Door;
 use crate::error::AppError;
+use crate::error::Class;
+use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::problem::Problem;
+use crate::http::problem::malformed;
 use crate::ids::RequestId;
+
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(20);
 
 /// A request's name and language.
 #[derive(Debug, Clone)]
@@ -26,10 +37,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn of(parts: &Parts, service: &Service) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, service: &Service) -> Self {
         let installation = &service.installation;
         let id = RequestId::new(installation.clock.as_ref(), installation.random.as_ref());
-        let wanted = parts.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let language = wanted.and_then(preferred).unwrap_or(installation.settings().language);
         Self { id: id.map_or_else(|_| "unnamed".to_owned(), |id| id.to_string()), language }
     }
@@ -65,7 +76,8 @@ impl FromRequestParts<Arc<Service>> for Request {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(parts, service))
+        // The door has named it already, except where there is no door.
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(&parts.headers, service)))
     }
 }
 
@@ -80,19 +92,109 @@ impl FromRequestParts<Arc<Service>> for Known {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let request = Request::of(parts, service);
-        let shown = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = shown
-            .and_then(|shown| shown.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .and_then(|(_, token)| TokenText::parse(token.trim()));
-        let caller = match token {
-            Some(token) => authenticate_token(&service.installation, &token, Door::Http).await,
-            None => Err(token_not_valid()),
+        let Ok(request) = Request::from_request_parts(parts, service).await;
+        match parts.extensions.get::<Caller>().cloned() {
+            Some(caller) => Ok(Self { request, caller }),
+            None => Err(Problem::of(&request, &no_token())),
+        }
+    }
+}
+
+fn no_token() -> PublicError {
+    PublicError::new(
+        Class::Unauthenticated,
+        "token-missing",
+        "this needs an access token",
+        "此操作需要访问令牌",
+    )
+    .with_help("send `Authorization: Bearer <token>`", "请发送 `Authorization: Bearer <令牌>`")
+}
+
+/// A whole body.
+#[derive(Debug)]
+pub(crate) struct Body(pub(crate) Bytes);
+
+impl FromRequest<Arc<Service>> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: HttpRequest, service: &Arc<Service>) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(known) = Request::from_request_parts(&mut parts, service).await;
+        let read = Bytes::from_request(HttpRequest::from_parts(parts, body), service);
+        let problem = |status, code, en, zh| {
+            Problem::with_status(&known, status, &PublicError::new(Class::Usage, code, en, zh))
         };
-        match caller {
-            Ok(caller) => Ok(Self { request, caller }),
-            Err(error) => Err(request.problem(service, &error)),
+        match tokio::time::timeout(BODY_WAIT, read).await {
+            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                "the body is longer than any request of this interface",
+                "请求体超出长度限制",
+            )),
+            Ok(Err(_)) => Err(malformed(&known, "the body cannot be read", "无法读取请求体")),
+            Err(_elapsed) => Err(problem(
+                StatusCode::REQUEST_TIMEOUT,
+                "body-too-slow",
+                "the body did not arrive in time",
+                "请求体未能及时送达",
+            )),
+        }
+    }
+}
+
+impl Body {
+    /// Reads JSON; what is wrong with it is said by place, never by content.
+    pub(crate) fn json<T: DeserializeOwned>(&self, request: &Request, form: &str) -> Result<T, Problem> {
+        serde_json::from_slice(&self.0).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            malformed(
+                request,
+                format!("the body is not {form} (line {line}, column {column})"),
+                format!("请求体应为 {form}（第 {line} 行第 {column} 列）"),
+            )
+        })
+    }
+
+    /// Reads text.
+    pub(crate) fn text(&self, request: &Request) -> Result<String, Problem> {
+        String::from_utf8(self.0.to_vec())
+            .map_err(|_| malformed(request, "the body is not UTF-8 text", "请求体不是 UTF-8 文本"))
+    }
+}
+
+/// The parameters behind the question mark.
+#[derive(Debug)]
+pub(crate) struct Parameters<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Service>> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let Ok(request) = Request::from_request_parts(parts, service).await;
+        match Query::<T>::from_request_parts(parts, service).await {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(_) => Err(malformed(
+                &request,
+                "a parameter is unknown or has the wrong form",
+                "存在未知或格式不正确的参数",
+            )),
+        }
+    }
+}
+
+/// The name in the path.
+#[derive(Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+impl FromRequestParts<Arc<Service>> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let Ok(request) = Request::from_request_parts(parts, service).await;
+        match Path::<String>::from_request_parts(parts, service).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(malformed(&request, "the path is not UTF-8 text", "路径不是 UTF-8 文本")),
         }
     }
 }

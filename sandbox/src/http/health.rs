@@ -1,24 +1,34 @@
 //! Is it alive, is it ready, which version is it, and who am I to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::Service;
 use crate::http::context::Known;
+use crate::http::problem::Problems;
 
-/// The process answers.
+/// Does the process answer
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "Yes", body = String)))]
 pub(super) async fn live() -> &'static str {
     "alive\n"
 }
 
-/// The parts that a job needs answer.
+/// Do the parts that a job needs answer
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses((status = 200, description = "Yes", body = String), (status = 503, description = "No", body = String))
+)]
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, &'static str) {
-    if service.installation.is_ready().await {
+    let is_stopping = *service.stopping.borrow();
+    if !is_stopping && service.installation.is_ready().await {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
@@ -26,19 +36,46 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, &
 }
 
 /// The version of the program.
-pub(super) async fn version() -> Json<Value> {
-    Json(json!({ "name": "obscura", "version": env!("CARGO_PKG_VERSION"), "api": "v1" }))
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Version {
+    /// Always `obscura`.
+    name: &'static str,
+    /// Of the program.
+    version: &'static str,
+    /// Of this interface.
+    api: &'static str,
 }
 
-/// Whom the token stands for.
-pub(super) async fn me(known: Known) -> Json<Value> {
+/// Which version is it
+#[utoipa::path(get, path = "/version", tag = "health", responses((status = 200, description = "The version", body = Version)))]
+pub(super) async fn version() -> Json<Version> {
+    Json(Version { name: "obscura", version: env!("CARGO_PKG_VERSION"), api: "v1" })
+}
+
+/// A person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// Identifier.
+    id: String,
+    /// Name in grants and in the audit log.
+    name: String,
+    /// Department, if any.
+    department: Option<String>,
+    /// District, if any.
+    district: Option<String>,
+    /// What they may do, with this token.
+    roles: BTreeSet<&'static str>,
+}
+
+/// Whom the token stands for
+#[utoipa::path(get, path = "/me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
+pub(super) async fn me(known: Known) -> Json<Me> {
     let person = known.caller.person();
-    let roles: Vec<String> = person.roles.iter().map(ToString::to_string).collect();
-    Json(json!({
-        "id": person.id.to_string(),
-        "name": person.name.as_str(),
-        "department": person.department,
-        "district": person.district,
-        "roles": roles,
-    }))
+    Json(Me {
+        id: person.id.to_string(),
+        name: person.name.to_string(),
+        department: person.department.clone(),
+        district: person.district.clone(),
+        roles: person.roles.iter().map(|role| role.as_str()).collect(),
+    })
 }

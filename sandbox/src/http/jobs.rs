@@ -1,12 +1,9 @@
-//! Jobs over HTTP: submit, list, look at, and take the result and its release record.
+//! Jobs over HTTP: submit, list, look at, cancel; and the result, its release record and what led to it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::Path;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -20,77 +17,207 @@ use axum::http::header::VARY;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::Serialize;
 use serde_json::json;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
 
 use crate::app::fetch_result::fetch_result;
 use crate::app::formats::encode;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
+use crate::app::read_question::read_question;
+use crate::app::show_job::no_job;
 use crate::app::show_job::show_job;
 use crate::app::submit_query::Taken;
 use crate::app::submit_query::take_in;
+use crate::app::verdict::Verdict;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
+use crate::http::context::Body;
 use crate::http::context::Known;
+use crate::http::context::Name;
+use crate::http::context::Parameters;
+use crate::http::context::Request;
 use crate::http::media::negotiate;
 use crate::http::problem::Problem;
+use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+use crate::http::queries::Question;
 use crate::http::queries::question;
 use crate::ids::JobId;
 use crate::jobs::JobRow;
+use crate::jobs::JobState;
 
 /// Longest that a request waits for a job, in seconds.
 const WAIT_MAX: u64 = 60;
+/// Longest name of a request that may be repeated, in characters.
+const KEY_MAX: usize = 128;
 
-/// Takes a question in: 201 with the job when it has ended in time, 202 when it has not, 422 when a rule says no.
+/// A job: one question and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub(crate) struct JobView {
+    /// Identifier.
+    id: String,
+    /// Who asked.
+    person: String,
+    /// What for.
+    purpose: String,
+    /// Where it stands: `received`, `refused`, `queued`, `running`, `checking`, `released`, `withheld`, `failed`,
+    /// `cancelled` or `expired`.
+    state: &'static str,
+    /// Stable code of a refusal, failure or cancelling.
+    code: Option<String>,
+    /// When it came.
+    received: String,
+    /// When it ended.
+    finished: Option<String>,
+    /// The verdict; only its owner sees it.
+    verdict: Option<Verdict>,
+    /// Index of the decision in the audit log.
+    decided_index: Option<u64>,
+    /// Index of the end in the audit log.
+    finished_index: Option<u64>,
+    /// SHA-256 of the released table.
+    result_sha256: Option<String>,
+}
+
+impl JobView {
+    fn of(row: &JobRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            person: row.person.clone(),
+            purpose: row.purpose.clone(),
+            state: row.state.name(),
+            code: row.code.clone(),
+            received: row.received.to_string(),
+            finished: row.finished.map(|at| at.to_string()),
+            verdict: row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            decided_index: row.decided_index,
+            finished_index: row.finished_index,
+            result_sha256: row.result_sha256.clone(),
+        }
+    }
+}
+
+/// Jobs, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobList)]
+pub(crate) struct JobList {
+    /// The jobs.
+    jobs: Vec<JobView>,
+    /// What to send as `cursor` for older ones; nothing when there are none.
+    next: Option<String>,
+}
+
+/// Ask a question
+///
+/// The decision is in the audit log before anything runs. Repeated under the same `Idempotency-Key`, the request is the
+/// same job and is answered as before.
+#[utoipa::path(
+    post,
+    path = "/jobs",
+    tag = "jobs",
+    request_body = Question,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Your own name for this request, up to 128 characters"),
+        ("Prefer" = Option<String>, Header, description = "`wait=10`: wait so many seconds for the end")
+    ),
+    responses(
+        (status = 200, description = "The statement was EXPLAIN: the verdict, and no job", body = Verdict),
+        (status = 201, description = "The job has ended", body = JobView, headers(("Location" = String))),
+        (status = 202, description = "The job goes on", body = JobView, headers(("Location" = String), ("Retry-After" = u32))),
+        (status = 422, description = "A rule says no: the problem with the job's name and the verdict", content_type = "application/problem+json"),
+        Problems
+    )
+)]
 pub(super) async fn submit(
     State(service): State<Arc<Service>>,
     known: Known,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Problem> {
     let Known { request, caller } = &known;
-    let question = question(request, &body)?;
-    let place = service
-        .queue
-        .place(caller.person().name.as_str())
-        .ok_or_else(|| Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &too_many_jobs()))?;
-    let taken = take_in(&service.installation, caller, &question).await;
-    match taken.map_err(|error| request.problem(&service, &error))? {
-        Taken::Explained(verdict) => Ok(Json(verdict).into_response()),
+    let mut question = question(request, &body)?;
+    question.key = key(request, &headers)?;
+    let place = service.queue.place(caller.person().name.as_str()).ok_or_else(|| too_many_jobs(request))?;
+    let taken = take_in(&service.installation, caller, question).await;
+    let id = match taken.map_err(|error| request.problem(&service, &error))? {
+        Taken::Explained(verdict) => return Ok(Json(verdict).into_response()),
         Taken::Refused { job, verdict } => {
-            let refused = PublicError::new(
-                Class::Usage,
-                "query-refused",
-                "the guard refuses this question",
-                "查询守卫拒绝了该问题",
-            );
-            Err(Problem::with_status(request, StatusCode::UNPROCESSABLE_ENTITY, &refused)
-                .with("job", json!(job.to_string()))
-                .with("verdict", serde_json::to_value(verdict).unwrap_or_default()))
+            service.news.tell(caller.person().name.as_str(), job, JobState::Refused, None);
+            return Err(refused(request, job, &verdict));
+        }
+        Taken::Repeated(row) => {
+            drop(place);
+            if row.state == JobState::Refused {
+                let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
+                let verdict = verdict.ok_or_else(|| request.problem(&service, &no_job()))?;
+                return Err(refused(request, row.id, &verdict));
+            }
+            row.id
         }
         Taken::Admitted(waiting) => {
-            let job = waiting.job();
+            let id = waiting.job();
             service.queue.enter(place, *waiting);
-            service.queue.wait(job, wished(&headers)).await;
-            let row = show_job(&service.installation, caller, job).await;
-            let row = row.map_err(|error| request.problem(&service, &error))?;
-            let location = HeaderValue::from_str(&format!("/api/v1/jobs/{job}"));
-            let mut response = Json(shown(&row)).into_response();
-            if let Ok(location) = location {
-                response.headers_mut().insert(LOCATION, location);
-            }
-            if row.state.is_final() {
-                *response.status_mut() = StatusCode::CREATED;
-            } else {
-                *response.status_mut() = StatusCode::ACCEPTED;
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Ok(response)
+            id
         }
+    };
+    service.wait(id, wished(&headers)).await;
+    let row = show_job(&service.installation, caller, id).await;
+    let row = row.map_err(|error| request.problem(&service, &error))?;
+    let mut response = Json(JobView::of(&row)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/jobs/{id}")) {
+        response.headers_mut().insert(LOCATION, location);
     }
+    if row.state.is_final() {
+        *response.status_mut() = StatusCode::CREATED;
+    } else {
+        *response.status_mut() = StatusCode::ACCEPTED;
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}
+
+/// The client's own name for its request.
+fn key(request: &Request, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let is_well_formed =
+        |key: &&str| (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    key.to_str().ok().filter(is_well_formed).map(|key| Some(key.to_owned())).ok_or_else(|| {
+        malformed(
+            request,
+            format!("an idempotency key has 1 to {KEY_MAX} printable ASCII characters, no spaces"),
+            format!("幂等键须为 1 至 {KEY_MAX} 个可打印 ASCII 字符，不含空格"),
+        )
+    })
+}
+
+fn refused(request: &Request, job: JobId, verdict: &Verdict) -> Problem {
+    let error = PublicError::new(
+        Class::Usage,
+        "query-refused",
+        "the guard refuses this question",
+        "查询守卫拒绝了该问题",
+    );
+    Problem::with_status(request, StatusCode::UNPROCESSABLE_ENTITY, &error)
+        .with("job", json!(job.to_string()))
+        .with("verdict", json!(verdict))
+}
+
+fn too_many_jobs(request: &Request) -> Problem {
+    let error = PublicError::new(
+        Class::Usage,
+        "too-many-jobs",
+        "you have as many unfinished jobs as one person may have",
+        "您未完成的任务已达上限",
+    )
+    .with_help("wait until one of them has ended, or cancel one", "请等待任务结束，或取消其中之一");
+    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
+        .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 /// How long a client would wait (`Prefer: wait=10`, RFC 7240).
@@ -100,60 +227,155 @@ fn wished(headers: &HeaderMap) -> Duration {
     Duration::from_secs(wait.unwrap_or(0).min(WAIT_MAX))
 }
 
-/// How many jobs a list holds.
-#[derive(Debug, Deserialize)]
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    #[serde(default = "page_size")]
-    limit: u32,
+#[into_params(parameter_in = Query)]
+pub(super) struct JobPage {
+    /// How many, up to 1000; 50 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// The `next` of the list before.
+    cursor: Option<String>,
 }
 
-fn page_size() -> u32 {
-    50
-}
-
-/// The newest jobs of the caller; everybody's for an auditor.
+/// List one's jobs, newest first; everybody's for an auditor
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    tag = "jobs",
+    params(JobPage),
+    responses((status = 200, description = "The jobs", body = JobList), Problems)
+)]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Known,
-    page: Option<Query<Page>>,
-) -> Result<Json<Value>, Problem> {
-    let most = page.map_or_else(page_size, |Query(page)| page.limit).clamp(1, JOBS_MAX);
-    let rows = list_jobs(&service.installation, &known.caller, most).await;
-    let rows = rows.map_err(|error| known.request.problem(&service, &error))?;
-    Ok(Json(json!({ "jobs": rows.iter().map(shown).collect::<Vec<_>>() })))
+    Parameters(page): Parameters<JobPage>,
+) -> Result<Json<JobList>, Problem> {
+    let Known { request, caller } = &known;
+    let most = page.limit.unwrap_or(50);
+    if !(1..=JOBS_MAX).contains(&most) {
+        return Err(malformed(
+            request,
+            format!("`limit` is 1 to {JOBS_MAX}"),
+            format!("`limit` 须为 1 至 {JOBS_MAX}"),
+        ));
+    }
+    let before = page.cursor.map(|cursor| cursor.parse::<JobId>()).transpose();
+    let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
+    let rows = list_jobs(&service.installation, caller, before, most).await;
+    let rows = rows.map_err(|error| request.problem(&service, &error))?;
+    let is_full = rows.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| is_full).map(|row| row.id.to_string());
+    let jobs = rows.iter().map(JobView::of).map(|view| JobView { verdict: None, ..view }).collect();
+    Ok(Json(JobList { jobs, next }))
 }
 
 /// How long a look at a job waits for its end.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wait {
-    #[serde(default)]
-    wait: u64,
+    /// Seconds, up to 60.
+    #[param(minimum = 0, maximum = 60)]
+    wait: Option<u64>,
 }
 
-/// One job of the caller.
+/// Look at a job, and wait for its end if you like
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job"), Wait),
+    responses((status = 200, description = "The job", body = JobView), (status = 304, description = "As you know it"), Problems)
+)]
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     known: Known,
-    Path(id): Path<String>,
-    wait: Option<Query<Wait>>,
-) -> Result<Json<Value>, Problem> {
-    let id = job_id(&service, &known, &id)?;
-    if let Some(Query(Wait { wait })) = wait {
-        // Whose job it is is settled first: how long an answer takes must not tell that a job exists.
-        let seen = show_job(&service.installation, &known.caller, id).await;
-        seen.map_err(|error| known.request.problem(&service, &error))?;
-        service.queue.wait(id, Duration::from_secs(wait.min(WAIT_MAX))).await;
+    Name(id): Name,
+    Parameters(Wait { wait }): Parameters<Wait>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut row = own(&service, &known, &id).await?;
+    if let Some(wait) = wait {
+        // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
+        service.wait(row.id, Duration::from_secs(wait.min(WAIT_MAX))).await;
+        row = own(&service, &known, &id).await?;
     }
-    let row = show_job(&service.installation, &known.caller, id).await;
-    row.map(|row| Json(shown(&row))).map_err(|error| known.request.problem(&service, &error))
+    let etag = format!("\"{}-{}\"", row.id, row.state.name());
+    let mut response = if knows(&headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Json(JobView::of(&row)).into_response()
+    };
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
 }
 
-/// The result of a job of the caller, in the form that they accept.
+/// Stop a job before anything leaves
+///
+/// Asked again, the answer is the same.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 200, description = "The cancelled job", body = JobView), Problems)
+)]
+pub(super) async fn cancel(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<JobView>, Problem> {
+    let row = own(&service, &known, &id).await?;
+    let is_own = row.person == known.caller.person().name.as_str();
+    if !is_own {
+        return Err(known.request.problem(&service, &no_job()));
+    }
+    if !row.state.is_final() {
+        service.queue.cancel(row.id);
+        service.wait(row.id, Duration::from_secs(WAIT_MAX)).await;
+    }
+    let row = own(&service, &known, &id).await?;
+    if row.state == JobState::Cancelled {
+        return Ok(Json(JobView::of(&row)));
+    }
+    let error = PublicError::new(
+        Class::Conflict,
+        "job-over",
+        "the job cannot be cancelled any more",
+        "该任务已无法取消",
+    );
+    Err(Problem::of(&known.request, &error).with("state", json!(row.state.name())))
+}
+
+/// Fetch a result
+///
+/// An immutable release: its SHA-256 as an Arrow stream is the ETag of every form. Fetching again costs nothing.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/result",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The table", content(
+            (Vec<serde_json::Value> = "application/json"),
+            (String = "text/csv"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet")
+        )),
+        (status = 304, description = "As you have it"),
+        (status = 406, description = "There is no such form", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "It is no longer kept", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
+        Problems
+    )
+)]
 pub(super) async fn result(
     State(service): State<Arc<Service>>,
     known: Known,
-    Path(id): Path<String>,
+    Name(id): Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = job_id(&service, &known, &id)?;
@@ -169,74 +391,81 @@ pub(super) async fn result(
     let failed = |error: AppError| known.request.problem(&service, &error);
     let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
     let etag = format!("\"{}\"", released.sha256);
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return Ok(StatusCode::NOT_MODIFIED.into_response());
-    }
-    let bytes = encode(&released.batch, format).map_err(failed)?;
-    let mut response = bytes.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    let mut response = if knows(&headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let mut response = encode(&released.batch, format).map_err(failed)?.into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+        response
+    };
     if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert(ETAG, etag);
+        response.headers_mut().insert(ETAG, etag);
     }
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
-/// The signed release record of a job of the caller.
+/// Fetch the signed release record
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/release",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 200, description = "A signed note", body = String), Problems)
+)]
 pub(super) async fn release(
     State(service): State<Arc<Service>>,
     known: Known,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let id = job_id(&service, &known, &id)?;
-    let row = show_job(&service.installation, &known.caller, id).await;
-    let row = row.map_err(|error| known.request.problem(&service, &error))?;
-    match row.release.filter(|_| row.finished_index.is_some()) {
-        Some(record) => {
-            let mut response = record.into_response();
-            let text = HeaderValue::from_static("text/plain; charset=utf-8");
-            response.headers_mut().insert(CONTENT_TYPE, text);
-            Ok(response)
-        }
-        None => Err(known.request.problem(&service, &crate::app::show_job::no_job())),
+    Name(id): Name,
+) -> Result<String, Problem> {
+    let row = own(&service, &known, &id).await?;
+    match (row.state, row.release) {
+        (JobState::Released | JobState::Expired, Some(record)) => Ok(record),
+        _ => Err(known.request.problem(&service, &no_job())),
     }
 }
 
-/// An identifier that is none names no job, like one that is somebody else's.
-fn job_id(service: &Service, known: &Known, text: &str) -> Result<JobId, Problem> {
-    text.parse().map_err(|_| known.request.problem(service, &crate::app::show_job::no_job()))
+/// What led to a job's end.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Explanation {
+    /// The question.
+    sql: String,
+    /// The job, with its verdict.
+    job: JobView,
 }
 
-fn too_many_jobs() -> PublicError {
-    PublicError::new(
-        Class::Conflict,
-        "too-many-jobs",
-        "too many of your jobs are waiting or running",
-        "您等待或运行中的任务过多",
-    )
-    .with_help("wait until one of them has ended", "请等待其中一个结束")
+/// The question and every rule that decided on it
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/explain",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 200, description = "Question and verdict", body = Explanation), Problems)
+)]
+pub(super) async fn explain(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<Explanation>, Problem> {
+    let row = own(&service, &known, &id).await?;
+    let sql = read_question(&service.installation, &known.caller, row.id).await;
+    let sql = sql.map_err(|error| known.request.problem(&service, &error))?;
+    Ok(Json(Explanation { sql, job: JobView::of(&row) }))
 }
 
-/// A job as its owner sees it.
-fn shown(row: &JobRow) -> Value {
-    let id = row.id.to_string();
-    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    json!({
-        "id": id,
-        "state": row.state.name(),
-        "code": row.code,
-        "purpose": row.purpose,
-        "received_at": row.received.to_string(),
-        "finished_at": row.finished.map(|at| at.to_string()),
-        "verdict": verdict,
-        "result_sha256": row.finished_index.and(row.result_sha256.as_deref()),
-        "decided_index": row.decided_index,
-        "finished_index": row.finished_index,
-        "links": {
-            "self": format!("/api/v1/jobs/{id}"),
-            "result": format!("/api/v1/jobs/{id}/result"),
-            "release": format!("/api/v1/jobs/{id}/release"),
-        },
-    })
+/// A job that the caller may see; a name of another form is no job either.
+pub(super) async fn own(service: &Service, known: &Known, id: &str) -> Result<JobRow, Problem> {
+    let id = job_id(service, known, id)?;
+    let row = show_job(&service.installation, &known.caller, id).await;
+    row.map_err(|error| known.request.problem(service, &error))
+}
+
+fn job_id(service: &Service, known: &Known, id: &str) -> Result<JobId, Problem> {
+    id.parse().map_err(|_| known.request.problem(service, &no_job()))
+}
+
+/// Whether the client has this very thing already (RFC 9110, section 13.1.2).
+fn knows(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == etag)
 }

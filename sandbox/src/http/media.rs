@@ -47,7 +47,10 @@ mod tests {
         assert_eq!(wanted("text/csv"), Some(Format::Csv));
         assert_eq!(wanted("text/html, text/csv;q=0.9, */*;q=0.1"), Some(Format::Csv));
         assert_eq!(wanted("application/vnd.apache.arrow.stream"), Some(Format::Arrow));
-        assert_eq!(wanted("application/vnd.apache.parquet;q=0.5, application/json;q=0.4"), Some(Format::Parquet));
+        assert_eq!(
+            wanted("application/vnd.apache.parquet;q=0.5, application/json;q=0.4"),
+            Some(Format::Parquet)
+        );
         assert_eq!(wanted("image/png"), None);
         assert_eq!(wanted("text/csv;q=0"), None);
     }

@@ -1,9 +1,12 @@
 //! Problem documents (RFC 9457): every answer that is no success has one form, and says what would be accepted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -13,6 +16,13 @@ use axum::response::Response;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+use utoipa::IntoResponses;
+use utoipa::ToSchema;
+use utoipa::openapi::ContentBuilder;
+use utoipa::openapi::Ref;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Response as OpenApiResponse;
+use utoipa::openapi::ResponseBuilder;
 
 use crate::error::Class;
 use crate::error::PublicError;
@@ -24,6 +34,7 @@ use crate::http::context::Request;
 pub(crate) struct Problem {
     status: StatusCode,
     body: Map<String, Value>,
+    headers: HeaderMap,
 }
 
 impl Problem {
@@ -35,6 +46,7 @@ impl Problem {
             Class::Forbidden => StatusCode::FORBIDDEN,
             Class::NotFound => StatusCode::NOT_FOUND,
             Class::Conflict => StatusCode::CONFLICT,
+            Class::Gone => StatusCode::GONE,
             Class::VerificationFailed | Class::Failure => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::with_status(request, status, error)
@@ -52,12 +64,18 @@ impl Problem {
             body.insert("help".to_owned(), json!(help.in_language(language)));
         }
         body.insert("request_id".to_owned(), json!(request.id));
-        Self { status, body }
+        Self { status, body, headers: HeaderMap::new() }
     }
 
     /// Adds a member.
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.body.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
     }
 }
@@ -66,6 +84,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(Value::Object(self.body))).into_response();
         let headers = response.headers_mut();
+        headers.extend(self.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -95,4 +114,44 @@ pub(super) async fn no_method(State(_): State<Arc<Service>>, request: Request) -
 /// A body or parameter of the wrong form.
 pub(crate) fn malformed(request: &Request, en: impl Into<String>, zh: impl Into<String>) -> Problem {
     Problem::of(request, &PublicError::new(Class::Usage, "request-malformed", en, zh))
+}
+
+/// The form of every answer that is no success (RFC 9457).
+#[derive(Debug, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
+    /// Where the kind of problem is explained.
+    #[expect(dead_code, reason = "only its description is used")]
+    r#type: String,
+    /// What is wrong, in the reader's language.
+    #[expect(dead_code, reason = "only its description is used")]
+    title: String,
+    /// The status again.
+    #[expect(dead_code, reason = "only its description is used")]
+    status: u16,
+    /// Stable code.
+    #[expect(dead_code, reason = "only its description is used")]
+    code: String,
+    /// What would be accepted.
+    #[expect(dead_code, reason = "only its description is used")]
+    help: Option<String>,
+    /// What the operator's log calls this request.
+    #[expect(dead_code, reason = "only its description is used")]
+    request_id: String,
+}
+
+/// The answers that every route may give besides its own.
+#[derive(Debug)]
+pub(crate) struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<OpenApiResponse>> {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new()
+            .description("A problem document")
+            .content("application/problem+json", content)
+            .build();
+        let statuses = ["400", "401", "403", "404", "405", "408", "409", "413", "429", "500"];
+        statuses.map(|status| (status.to_owned(), RefOr::T(response.clone()))).into()
+    }
 }

@@ -3,51 +3,58 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::app::explain_query::explain_query;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Verdict;
 use crate::http::Service;
+use crate::http::context::Body;
 use crate::http::context::Known;
 use crate::http::context::Request;
+use crate::http::door::too_often;
 use crate::http::problem::Problem;
-use crate::http::problem::malformed;
+use crate::http::problem::Problems;
 
-/// A question in a body.
-#[derive(Debug, Deserialize)]
+/// A question.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Question {
+pub(crate) struct Question {
+    /// One SELECT statement, or EXPLAIN and one.
+    #[schema(example = "SELECT COUNT(*) FROM hz_health.visits")]
     sql: String,
+    /// Code of the purpose it serves, as a grant names it.
+    #[schema(example = "official-statistics")]
     purpose: String,
 }
 
-/// Reads a question; what is wrong with a body is said by place, never by content.
-pub(super) fn question(request: &Request, body: &[u8]) -> Result<SubmitQuery, Problem> {
-    match serde_json::from_slice::<Question>(body) {
-        Ok(Question { sql, purpose }) => Ok(SubmitQuery { sql, purpose }),
-        Err(error) => {
-            let (line, column) = (error.line(), error.column());
-            Err(malformed(
-                request,
-                format!(
-                    "the body is not {{\"sql\": \"...\", \"purpose\": \"...\"}} (line {line}, column {column})"
-                ),
-                format!("请求体应为 {{\"sql\": \"...\", \"purpose\": \"...\"}}（第 {line} 行第 {column} 列）"),
-            ))
-        }
-    }
+/// Reads a question.
+pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {
+    let Question { sql, purpose } = body.json(request, r#"{"sql": "...", "purpose": "..."}"#)?;
+    Ok(SubmitQuery::once(sql, purpose))
 }
 
-/// Judges a question without running it.
+/// Judge a question without running it
+///
+/// Reads no data, spends nothing, makes no job. The verdict is the answer, also when it is a refusal.
+#[utoipa::path(
+    post,
+    path = "/queries/check",
+    tag = "queries",
+    request_body = Question,
+    responses((status = 200, description = "The verdict", body = Verdict), Problems)
+)]
 pub(super) async fn check(
     State(service): State<Arc<Service>>,
     known: Known,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Verdict>, Problem> {
-    let question = question(&known.request, &body)?;
-    let verdict = explain_query(&service.installation, &known.caller, &question).await;
-    verdict.map(Json).map_err(|error| known.request.problem(&service, &error))
+    let Known { request, caller } = &known;
+    let person = caller.person().name.as_str();
+    service.checks.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
+    let question = question(request, &body)?;
+    let verdict = explain_query(&service.installation, caller, &question).await;
+    verdict.map(Json).map_err(|error| request.problem(&service, &error))
 }

@@ -1,120 +1,298 @@
-//! Admitted jobs between their decision and their run: so many at a time, nobody ahead of everybody else, and news of
-//! each that ends. What waits here is lost with the process; the job itself is not, and the next start settles it.
+//! Admitted jobs between their decision and their end: so many run at a time, so many of one person, and whoever has
+//! waited longest is next. What waits here is lost with the process; the job itself is not, and the next start settles it.
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
 use crate::app::installation::Installation;
+use crate::app::submit_query::Progress;
+use crate::app::submit_query::Steering;
+use crate::app::submit_query::Submitted;
 use crate::app::submit_query::Waiting;
+use crate::app::submit_query::cancel_waiting;
 use crate::app::submit_query::run_waiting;
+use crate::error::AppError;
+use crate::http::news::News;
 use crate::ids::JobId;
+use crate::jobs::JobState;
+
+/// How many jobs there may be at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// That run.
+    pub(crate) running: usize,
+    /// Of one person, that run.
+    pub(crate) running_of_one: usize,
+    /// Of one person, that have not ended.
+    pub(crate) open_of_one: usize,
+}
 
 /// The jobs of one process.
 #[derive(Debug, Clone)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
     installation: Arc<Installation>,
-    running: Semaphore,
-    of_one_max: usize,
-    under_way: Mutex<UnderWay>,
+    news: Arc<News>,
+    room: Room,
+    state: Mutex<State>,
+    /// How many jobs have not ended.
+    open: watch::Sender<usize>,
 }
 
-/// Jobs that have not ended, by person, and who waits for them.
 #[derive(Debug, Default)]
-struct UnderWay {
-    of: BTreeMap<String, usize>,
-    ended: BTreeMap<JobId, watch::Sender<bool>>,
+struct State {
+    /// People with jobs, in no order.
+    lanes: BTreeMap<String, Lane>,
+    /// People with waiting jobs, whoever was served longest ago first.
+    turns: VecDeque<String>,
+    running: usize,
+    jobs: BTreeMap<JobId, Handle>,
+    closed: bool,
+}
+
+/// The jobs of one person.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<(Place, Waiting)>,
+    running: usize,
+    open: usize,
+}
+
+/// How a job that has not ended is stopped, and how its end is noticed.
+#[derive(Debug)]
+struct Handle {
+    cancel: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
 }
 
 /// The right to take in one more job of a person: taken before the question is judged, so that nobody's flood of questions
 /// costs more than an answer.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     shared: Arc<Shared>,
     person: String,
     job: Option<JobId>,
+    runs: bool,
 }
 
 impl Queue {
     /// An empty queue.
-    pub(super) fn new(installation: Arc<Installation>, running_max: usize, of_one_max: usize) -> Self {
-        let shared = Shared {
-            installation,
-            running: Semaphore::new(running_max),
-            of_one_max,
-            under_way: Mutex::default(),
-        };
+    pub(crate) fn new(installation: Arc<Installation>, news: Arc<News>, room: Room) -> Self {
+        let shared =
+            Shared { installation, news, room, state: Mutex::default(), open: watch::Sender::new(0) };
         Self { shared: Arc::new(shared) }
     }
 
-    /// A place for one more job of a person, unless they have too many under way.
-    pub(super) fn place(&self, person: &str) -> Option<Place> {
-        let mut under_way = self.shared.under_way();
-        let jobs = under_way.of.entry(person.to_owned()).or_default();
-        if *jobs >= self.shared.of_one_max {
+    /// A place for one more job of a person, unless they have too many or the process is about to end.
+    pub(crate) fn place(&self, person: &str) -> Option<Place> {
+        let mut state = self.shared.state();
+        if state.closed {
             return None;
         }
-        *jobs += 1;
-        Some(Place { shared: Arc::clone(&self.shared), person: person.to_owned(), job: None })
+        let lane = state.lanes.entry(person.to_owned()).or_default();
+        if lane.open >= self.shared.room.open_of_one {
+            return None;
+        }
+        lane.open += 1;
+        self.shared.open.send_modify(|open| *open += 1);
+        Some(Place { shared: Arc::clone(&self.shared), person: person.to_owned(), job: None, runs: false })
     }
 
-    /// Runs an admitted job as soon as there is room for it.
-    pub(super) fn enter(&self, mut place: Place, waiting: Waiting) {
+    /// Runs an admitted job as soon as it is its turn.
+    pub(crate) fn enter(&self, mut place: Place, waiting: Waiting) {
         let job = waiting.job();
-        self.shared.under_way().ended.insert(job, watch::Sender::new(false));
         place.job = Some(job);
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
-            // Waiters are served in the order in which they came.
-            let permit = shared.running.acquire().await;
-            let submitted = run_waiting(&shared.installation, waiting, &|_progress| {}).await;
-            if let Err(crate::error::AppError::Internal(internal)) = submitted {
-                shared.installation.note(&job.to_string(), &internal);
+        let person = place.person.clone();
+        self.shared.news.tell(&person, job, JobState::Queued, None);
+        {
+            let mut state = self.shared.state();
+            let handle = Handle { cancel: watch::Sender::new(false), ended: watch::Sender::new(false) };
+            state.jobs.insert(job, handle);
+            let lane = state.lanes.entry(person.clone()).or_default();
+            lane.waiting.push_back((place, waiting));
+            if !state.turns.contains(&person) {
+                state.turns.push_back(person);
             }
-            drop(permit);
-            drop(place);
-        });
+        }
+        Shared::next(&self.shared);
+    }
+
+    /// Stops a job that has not ended; says whether this process has it. Its end is to be waited for.
+    pub(crate) fn cancel(&self, job: JobId) -> bool {
+        let waiting = {
+            let mut state = self.shared.state();
+            let Some(handle) = state.jobs.get(&job) else { return false };
+            handle.cancel.send_replace(true);
+            state.lanes.values_mut().find_map(|lane| {
+                let at = lane.waiting.iter().position(|(_, waiting)| waiting.job() == job)?;
+                lane.waiting.remove(at)
+            })
+        };
+        if let Some((place, waiting)) = waiting {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                let person = place.person.clone();
+                match cancel_waiting(&shared.installation, waiting).await {
+                    Ok(()) => shared.news.tell(&person, job, JobState::Cancelled, None),
+                    Err(error) => shared.note(job, &error),
+                }
+                drop(place);
+            });
+        }
+        true
     }
 
     /// Waits until a job of this process has ended, or for so long.
-    pub(super) async fn wait(&self, job: JobId, most: Duration) {
-        let ended = self.shared.under_way().ended.get(&job).map(watch::Sender::subscribe);
+    pub(crate) async fn wait(&self, job: JobId, most: Duration) {
+        let ended = self.shared.state().jobs.get(&job).map(|handle| handle.ended.subscribe());
         if let Some(mut ended) = ended {
             // Neither the end of the time nor that of the sender is a failure: the caller looks for itself.
             let _told = tokio::time::timeout(most, ended.wait_for(|ended| *ended)).await;
         }
     }
+
+    /// Takes no more jobs, stops those that wait, and gives those that run so long to end.
+    pub(crate) async fn close(&self, most: Duration) {
+        let waiting: Vec<JobId> = {
+            let mut state = self.shared.state();
+            state.closed = true;
+            let lanes = state.lanes.values();
+            lanes.flat_map(|lane| lane.waiting.iter().map(|(_, waiting)| waiting.job())).collect()
+        };
+        for job in waiting {
+            self.cancel(job);
+        }
+        let mut open = self.shared.open.subscribe();
+        // What runs still after that is marked by the next start.
+        let _in_time = tokio::time::timeout(most, open.wait_for(|open| *open == 0)).await;
+    }
+
+    /// How many jobs wait and run.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let state = self.shared.state();
+        (state.lanes.values().map(|lane| lane.waiting.len()).sum(), state.running)
+    }
 }
 
 impl Shared {
+    /// Starts as many waiting jobs as there is room for.
+    fn next(shared: &Arc<Self>) {
+        loop {
+            let (place, waiting) = {
+                let mut state = shared.state();
+                match state.take_turn(shared.room) {
+                    Some(next) => next,
+                    None => return,
+                }
+            };
+            tokio::spawn(Self::run(Arc::clone(shared), place, waiting));
+        }
+    }
+
+    async fn run(shared: Arc<Self>, place: Place, waiting: Waiting) {
+        let job = waiting.job();
+        let person = place.person.clone();
+        let cancelled = shared.state().jobs.get(&job).map(|handle| handle.cancel.subscribe());
+        let tell = |progress: Progress| match progress {
+            Progress::Running(at) => {
+                let percent =
+                    (at.done * 100).checked_div(at.all).and_then(|percent| u8::try_from(percent).ok());
+                shared.news.tell(&person, job, JobState::Running, percent);
+            }
+            Progress::Checking => shared.news.tell(&person, job, JobState::Checking, None),
+        };
+        shared.news.tell(&person, job, JobState::Running, Some(0));
+        let steering = match &cancelled {
+            Some(cancelled) => Steering::stoppable(&tell, cancelled),
+            None => Steering::following(&tell),
+        };
+        let ended = match run_waiting(&shared.installation, waiting, steering).await {
+            Ok(Submitted::Released(_)) => Some(JobState::Released),
+            Ok(Submitted::Withheld { .. }) => Some(JobState::Withheld),
+            Ok(Submitted::Failed { .. }) => Some(JobState::Failed),
+            Ok(Submitted::Cancelled { .. }) => Some(JobState::Cancelled),
+            Ok(Submitted::Explained(_) | Submitted::Refused { .. }) => None,
+            Err(error) => {
+                shared.note(job, &error);
+                None
+            }
+        };
+        if let Some(state) = ended {
+            shared.news.tell(&person, job, state, None);
+        }
+        drop(place);
+    }
+
+    fn note(&self, job: JobId, error: &AppError) {
+        if let AppError::Internal(internal) = error {
+            self.installation.note(&job.to_string(), internal);
+        }
+    }
+
     /// A panic while the lock was held leaves sets that are still sets.
-    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The job whose turn it is, if there is room for it.
+    fn take_turn(&mut self, room: Room) -> Option<(Place, Waiting)> {
+        if self.running >= room.running {
+            return None;
+        }
+        for _ in 0..self.turns.len() {
+            let person = self.turns.pop_front()?;
+            let Some(lane) = self.lanes.get_mut(&person) else { continue };
+            if lane.running >= room.running_of_one {
+                self.turns.push_back(person);
+                continue;
+            }
+            let Some((mut place, waiting)) = lane.waiting.pop_front() else { continue };
+            place.runs = true;
+            lane.running += 1;
+            self.running += 1;
+            if !lane.waiting.is_empty() {
+                self.turns.push_back(person);
+            }
+            return Some((place, waiting));
+        }
+        None
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut under_way = self.shared.under_way();
-        if let Some(jobs) = under_way.of.get_mut(&self.person) {
-            *jobs = jobs.saturating_sub(1);
-            if *jobs == 0 {
-                under_way.of.remove(&self.person);
+        let mut state = self.shared.state();
+        if self.runs {
+            state.running = state.running.saturating_sub(1);
+        }
+        if let Some(lane) = state.lanes.get_mut(&self.person) {
+            lane.running = lane.running.saturating_sub(usize::from(self.runs));
+            lane.open = lane.open.saturating_sub(1);
+            if lane.open == 0 {
+                state.lanes.remove(&self.person);
             }
         }
-        if let Some(ended) = self.job.and_then(|job| under_way.ended.remove(&job)) {
-            ended.send_replace(true);
+        if let Some(handle) = self.job.and_then(|job| state.jobs.remove(&job)) {
+            handle.ended.send_replace(true);
+        }
+        drop(state);
+        self.shared.open.send_modify(|open| *open = open.saturating_sub(1));
+        // However a job ended, the next one has its turn; unless the whole process is ending.
+        if self.runs && tokio::runtime::Handle::try_current().is_ok() {
+            Shared::next(&self.shared);
         }
     }
 }

@@ -16,9 +16,11 @@ use crate::catalog::record::to_column;
 use crate::clock::Clock;
 use crate::clock::Random;
 use crate::ids::JobId;
+use crate::jobs::CheckingJob;
 use crate::jobs::JobError;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
+use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
 use crate::jobs::must_prove;
@@ -48,6 +50,17 @@ pub struct NewJob {
     pub received: Timestamp,
     /// Wrapped key of the SQL in the audit log; deleting it shreds the SQL.
     pub sql_key: String,
+    /// What makes a repeated request the same one.
+    pub repeatable: Option<Repeatable>,
+}
+
+/// What makes a repeated request the same one (the IETF draft on the `Idempotency-Key` header).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeatable {
+    /// The client's name for the request, unique among one person's.
+    pub key: String,
+    /// SHA-256 of what was asked.
+    pub request_sha256: String,
 }
 
 /// A result that lies sealed on disk and is about to be released.
@@ -78,11 +91,12 @@ impl Jobs {
     /// Takes a job in.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`JobError::Repeated`] when the person asked under the same key before.
     pub async fn receive(&self, new: NewJob) -> Result<ReceivedJob, JobError> {
-        sqlx::query(
-            "INSERT INTO job (id, person, purpose, door, state, runner, received_ms, sql_key) \
-             VALUES (?, ?, ?, ?, 'received', ?, ?, ?)",
+        let (key, sha256) = new.repeatable.map(|it| (it.key, it.request_sha256)).unzip();
+        let done = sqlx::query(
+            "INSERT INTO job (id, person, purpose, door, state, runner, received_ms, sql_key, idempotency_key, \
+             request_sha256) VALUES (?, ?, ?, ?, 'received', ?, ?, ?, ?, ?)",
         )
         .bind(new.id.to_string())
         .bind(new.person)
@@ -91,10 +105,15 @@ impl Jobs {
         .bind(self.runner.name())
         .bind(new.received.as_millisecond())
         .bind(new.sql_key)
+        .bind(key)
+        .bind(sha256)
         .execute(self.catalog.pool())
-        .await
-        .map_err(at("receive a job"))?;
-        Ok(ReceivedJob { id: new.id })
+        .await;
+        match done {
+            Ok(_) => Ok(ReceivedJob { id: new.id }),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(JobError::Repeated),
+            Err(error) => Err(at("receive a job")(error).into()),
+        }
     }
 
     /// Ends a job that the guard refused.
@@ -126,26 +145,40 @@ impl Jobs {
         exactly_one(done.rows_affected())
     }
 
-    /// Lets an admitted job run: its decision is in the log before anything is executed.
+    /// Lets an admitted job wait for room: its decision is in the log before anything is executed.
     ///
     /// # Errors
     /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's decision.
-    pub async fn run(
+    pub async fn queue(
         &self,
         job: ReceivedJob,
         verdict: &str,
         decided: &Receipt,
-    ) -> Result<RunningJob, JobError> {
+    ) -> Result<QueuedJob, JobError> {
         must_prove(decided, Action::QueryDecided, job.id)?;
         let done = sqlx::query(
-            "UPDATE job SET state = 'running', verdict = ?, decided_index = ? WHERE id = ? AND state = 'received'",
+            "UPDATE job SET state = 'queued', verdict = ?, decided_index = ? WHERE id = ? AND state = 'received'",
         )
         .bind(verdict)
         .bind(to_column(decided.index())?)
         .bind(job.id.to_string())
         .execute(self.catalog.pool())
         .await
-        .map_err(at("run a job"))?;
+        .map_err(at("queue a job"))?;
+        exactly_one(done.rows_affected())?;
+        Ok(QueuedJob { id: job.id })
+    }
+
+    /// Lets a queued job run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run(&self, job: QueuedJob) -> Result<RunningJob, JobError> {
+        let done = sqlx::query("UPDATE job SET state = 'running' WHERE id = ? AND state = 'queued'")
+            .bind(job.id.to_string())
+            .execute(self.catalog.pool())
+            .await
+            .map_err(at("run a job"))?;
         exactly_one(done.rows_affected())?;
         Ok(RunningJob { id: job.id })
     }
@@ -154,9 +187,10 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn stage_result(&self, job: &RunningJob, result: &StagedResult) -> Result<(), JobError> {
+    pub async fn check(&self, job: RunningJob, result: &StagedResult) -> Result<CheckingJob, JobError> {
         let done = sqlx::query(
-            "UPDATE job SET result_sha256 = ?, result_key = ?, release = ? WHERE id = ? AND state = 'running'",
+            "UPDATE job SET state = 'checking', result_sha256 = ?, result_key = ?, release = ? \
+             WHERE id = ? AND state = 'running'",
         )
         .bind(&result.sha256)
         .bind(&result.key)
@@ -164,15 +198,21 @@ impl Jobs {
         .bind(job.id.to_string())
         .execute(self.catalog.pool())
         .await
-        .map_err(at("stage a result"))?;
-        exactly_one(done.rows_affected())
+        .map_err(at("check a job"))?;
+        exactly_one(done.rows_affected())?;
+        Ok(CheckingJob { id: job.id })
     }
 
     /// Ends a job whose staged result has been released.
     ///
     /// # Errors
     /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's release.
-    pub async fn release(&self, job: RunningJob, released: &Receipt, now: Timestamp) -> Result<(), JobError> {
+    pub async fn release(
+        &self,
+        job: CheckingJob,
+        released: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
         must_prove(released, Action::ResultReleased, job.id)?;
         self.finish(job.id, JobState::Released, None, released.index(), now).await
     }
@@ -181,14 +221,9 @@ impl Jobs {
     ///
     /// # Errors
     /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's withholding.
-    pub async fn withhold(
-        &self,
-        job: RunningJob,
-        withheld: &Receipt,
-        now: Timestamp,
-    ) -> Result<(), JobError> {
-        must_prove(withheld, Action::ResultWithheld, job.id)?;
-        self.finish(job.id, JobState::Withheld, None, withheld.index(), now).await
+    pub async fn withhold(&self, job: JobId, withheld: &Receipt, now: Timestamp) -> Result<(), JobError> {
+        must_prove(withheld, Action::ResultWithheld, job)?;
+        self.finish(job, JobState::Withheld, None, withheld.index(), now).await
     }
 
     /// Ends a job that broke.
@@ -206,6 +241,21 @@ impl Jobs {
         self.finish(job, JobState::Failed, Some(code), failed.index(), now).await
     }
 
+    /// Ends a job that was stopped before anything left.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's cancelling.
+    pub async fn cancel(
+        &self,
+        job: JobId,
+        code: Option<&str>,
+        cancelled: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        must_prove(cancelled, Action::JobCancelled, job)?;
+        self.finish(job, JobState::Cancelled, code, cancelled.index(), now).await
+    }
+
     /// Ends a job after a crash as the log says it ended.
     ///
     /// # Errors
@@ -219,10 +269,12 @@ impl Jobs {
     /// # Errors
     /// When the database or the folder of running processes cannot be read.
     pub async fn abandoned(&self) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query("SELECT * FROM job WHERE state IN ('received', 'running') ORDER BY id")
-            .fetch_all(self.catalog.pool())
-            .await
-            .map_err(at("list unfinished jobs"))?;
+        let rows = sqlx::query(
+            "SELECT * FROM job WHERE state IN ('received', 'queued', 'running', 'checking') ORDER BY id",
+        )
+        .fetch_all(self.catalog.pool())
+        .await
+        .map_err(at("list unfinished jobs"))?;
         let mut abandoned = Vec::new();
         for row in &rows {
             let job = read(row)?;
@@ -246,17 +298,40 @@ impl Jobs {
         row.map(|row| read(&row)).transpose()
     }
 
-    /// Lists the newest jobs, of one person or of all.
+    /// Finds the job that a person asked for under a key.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn jobs(&self, person: Option<&str>, most: u32) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query("SELECT * FROM job WHERE ?1 IS NULL OR person = ?1 ORDER BY id DESC LIMIT ?2")
+    pub async fn job_of_request(&self, person: &str, key: &str) -> Result<Option<JobRow>, JobError> {
+        let row = sqlx::query("SELECT * FROM job WHERE person = ? AND idempotency_key = ?")
             .bind(person)
-            .bind(most)
-            .fetch_all(self.catalog.pool())
+            .bind(key)
+            .fetch_optional(self.catalog.pool())
             .await
-            .map_err(at("list jobs"))?;
+            .map_err(at("find a job by its request"))?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// Lists the newest jobs before one of them, of one person or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn jobs(
+        &self,
+        person: Option<&str>,
+        before: Option<JobId>,
+        most: u32,
+    ) -> Result<Vec<JobRow>, JobError> {
+        let rows = sqlx::query(
+            "SELECT * FROM job WHERE (?1 IS NULL OR person = ?1) AND (?2 IS NULL OR id < ?2) \
+             ORDER BY id DESC LIMIT ?3",
+        )
+        .bind(person)
+        .bind(before.map(|id| id.to_string()))
+        .bind(most)
+        .fetch_all(self.catalog.pool())
+        .await
+        .map_err(at("list jobs"))?;
         rows.iter().map(read).collect()
     }
 
@@ -280,11 +355,13 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn forget_result(&self, job: JobId) -> Result<(), JobError> {
-        sqlx::query("UPDATE job SET result_key = NULL WHERE id = ? AND state = 'released'")
-            .bind(job.to_string())
-            .execute(self.catalog.pool())
-            .await
-            .map_err(at("forget a result"))?;
+        sqlx::query(
+            "UPDATE job SET state = 'expired', result_key = NULL WHERE id = ? AND state = 'released'",
+        )
+        .bind(job.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("forget a result"))?;
         Ok(())
     }
 
@@ -297,8 +374,11 @@ impl Jobs {
         now: Timestamp,
     ) -> Result<(), JobError> {
         let done = sqlx::query(
-            "UPDATE job SET state = ?, code = ?, finished_index = ?, finished_ms = ? \
-             WHERE id = ? AND state IN ('received', 'running')",
+            "UPDATE job SET state = ?1, code = ?2, finished_index = ?3, finished_ms = ?4, \
+             result_sha256 = CASE WHEN ?1 = 'released' THEN result_sha256 END, \
+             result_key = CASE WHEN ?1 = 'released' THEN result_key END, \
+             release = CASE WHEN ?1 = 'released' THEN release END \
+             WHERE id = ?5 AND state IN ('received', 'queued', 'running', 'checking')",
         )
         .bind(state.name())
         .bind(code)
@@ -341,6 +421,7 @@ fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
             result_sha256: row.try_get("result_sha256")?,
             result_key: row.try_get("result_key")?,
             release: row.try_get("release")?,
+            request_sha256: row.try_get("request_sha256")?,
         })
     };
     columns().map_err(|error| JobError::Catalog(read(error)))

@@ -17,6 +17,7 @@ use crate::clock::SystemRandom;
 use crate::ids::EventId;
 use crate::jobs::store::Jobs;
 use crate::jobs::store::NewJob;
+use crate::jobs::store::Repeatable;
 use crate::jobs::store::StagedResult;
 
 struct World {
@@ -53,22 +54,27 @@ impl World {
         self.log.append(vec![event]).unwrap().remove(0)
     }
 
-    async fn received(&self) -> ReceivedJob {
-        let new = NewJob {
+    fn new_job(&self, person: &str) -> NewJob {
+        NewJob {
             id: JobId::new(&self.clock, &SystemRandom).unwrap(),
-            person: "lin".to_owned(),
+            person: person.to_owned(),
             purpose: "statistics".to_owned(),
             door: "test",
             received: self.clock.now(),
             sql_key: "key".to_owned(),
-        };
-        self.jobs.receive(new).await.unwrap()
+            repeatable: None,
+        }
+    }
+
+    async fn received(&self) -> ReceivedJob {
+        self.jobs.receive(self.new_job("lin")).await.unwrap()
     }
 
     async fn running(&self) -> RunningJob {
         let job = self.received().await;
         let decided = self.receipt(Action::QueryDecided, job.id());
-        self.jobs.run(job, "{}", &decided).await.unwrap()
+        let queued = self.jobs.queue(job, "{}", &decided).await.unwrap();
+        self.jobs.run(queued).await.unwrap()
     }
 
     async fn state(&self, job: JobId) -> JobState {
@@ -85,7 +91,7 @@ async fn released_job_has_its_receipt_and_its_result() {
     let world = world().await;
     let job = world.running().await;
     let id = job.id();
-    world.jobs.stage_result(&job, &result()).await.unwrap();
+    let job = world.jobs.check(job, &result()).await.unwrap();
     let released = world.receipt(Action::ResultReleased, id);
     world.jobs.release(job, &released, world.clock.now()).await.unwrap();
     let row = world.jobs.job(id).await.unwrap().unwrap();
@@ -100,8 +106,8 @@ async fn receipt_of_another_job_or_another_step_ends_nothing() {
     let job = world.received().await;
     let foreign = world.receipt(Action::QueryDecided, other.id());
     let id = job.id();
-    assert!(matches!(world.jobs.run(job, "{}", &foreign).await, Err(JobError::ForeignReceipt)));
-    let job = world.running().await;
+    assert!(matches!(world.jobs.queue(job, "{}", &foreign).await, Err(JobError::ForeignReceipt)));
+    let job = world.jobs.check(world.running().await, &result()).await.unwrap();
     let wrong_step = world.receipt(Action::QueryExecuted, job.id());
     let refused = world.jobs.release(job, &wrong_step, world.clock.now()).await;
     assert!(matches!(refused, Err(JobError::ForeignReceipt)));
@@ -109,11 +115,30 @@ async fn receipt_of_another_job_or_another_step_ends_nothing() {
 }
 
 #[tokio::test]
-async fn job_without_a_result_cannot_be_released() {
+async fn job_that_is_cancelled_while_it_is_checked_keeps_no_result() {
     let world = world().await;
-    let job = world.running().await;
+    let job = world.jobs.check(world.running().await, &result()).await.unwrap();
+    let cancelled = world.receipt(Action::JobCancelled, job.id());
+    world.jobs.cancel(job.id(), Some("why"), &cancelled, world.clock.now()).await.unwrap();
+    let row = world.jobs.job(job.id()).await.unwrap().unwrap();
+    assert_eq!((row.state, row.code.as_deref()), (JobState::Cancelled, Some("why")));
+    assert_eq!((row.result_sha256, row.result_key, row.release), (None, None, None));
     let released = world.receipt(Action::ResultReleased, job.id());
-    assert!(world.jobs.release(job, &released, world.clock.now()).await.is_err());
+    let late = world.jobs.release(job, &released, world.clock.now()).await;
+    assert!(matches!(late, Err(JobError::WrongState)));
+}
+
+#[tokio::test]
+async fn request_that_is_repeated_is_found_and_makes_no_second_job() {
+    let world = world().await;
+    let repeatable = Repeatable { key: "k".to_owned(), request_sha256: "11".to_owned() };
+    let new = |person: &str| NewJob { repeatable: Some(repeatable.clone()), ..world.new_job(person) };
+    let first = world.jobs.receive(new("lin")).await.unwrap();
+    assert!(matches!(world.jobs.receive(new("lin")).await, Err(JobError::Repeated)));
+    world.jobs.receive(new("wang")).await.unwrap();
+    let found = world.jobs.job_of_request("lin", "k").await.unwrap().unwrap();
+    assert_eq!((found.id, found.request_sha256.as_deref()), (first.id(), Some("11")));
+    assert_eq!(world.jobs.job_of_request("lin", "other").await.unwrap(), None);
 }
 
 #[tokio::test]

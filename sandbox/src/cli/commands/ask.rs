@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::app::explain_query::explain_query;
 use crate::app::fetch_result::fetch_result;
 use crate::app::list_jobs::list_jobs;
+use crate::app::submit_query::Progress;
 use crate::app::submit_query::ReleasedQuery;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Submitted;
@@ -27,7 +28,6 @@ use crate::cli::table::write_batch;
 use crate::cli::verdict::draw_admission;
 use crate::cli::verdict::draw_notice;
 use crate::cli::verdict::draw_refusal;
-use crate::engine::EngineProgress;
 use crate::error::Class;
 use crate::error::PublicError;
 
@@ -38,9 +38,11 @@ pub(in crate::cli) async fn query(session: &mut Session<'_>, args: QueryArgs) ->
     let question = question(&args)?;
     let (installation, caller) = session.enter().await?;
     let bar = stage_bar(&session.screen);
-    let progress = |at: EngineProgress| {
-        bar.set_length(u64::try_from(at.all).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(at.done).unwrap_or(u64::MAX));
+    let progress = |at: Progress| {
+        if let Progress::Running(at) = at {
+            bar.set_length(u64::try_from(at.all).unwrap_or(u64::MAX));
+            bar.set_position(u64::try_from(at.done).unwrap_or(u64::MAX));
+        }
     };
     let submitted = submit_query(&installation, &caller, question.clone(), &progress).await;
     bar.finish_and_clear();
@@ -77,6 +79,13 @@ pub(in crate::cli) fn show_submitted(
             )?;
             Ok(Exit::Failure)
         }
+        Submitted::Cancelled { job, .. } => {
+            screen.say(
+                &format!("The question stopped being allowed while it ran; nothing was released ({job})."),
+                &format!("查询执行期间授权已变更，没有任何结果流出（{job}）。"),
+            )?;
+            Ok(Exit::Refused)
+        }
     }
 }
 
@@ -101,7 +110,7 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                     ("received", "asked", "提交时间"),
                 ],
             );
-            for job in list_jobs(&installation, &caller, limit).await? {
+            for job in list_jobs(&installation, &caller, None, limit).await? {
                 listing.row(vec![
                     json!(job.id.to_string()),
                     json!(job.state.name()),
@@ -171,7 +180,7 @@ fn question(args: &QueryArgs) -> Result<SubmitQuery, Ending> {
         }
         (None, None) => return Err(unreadable("nowhere").into()),
     };
-    Ok(SubmitQuery { sql, purpose: args.purpose.to_string() })
+    Ok(SubmitQuery::once(sql, args.purpose.to_string()))
 }
 
 /// Progress by stage, never by rows, and only where a person looks on.

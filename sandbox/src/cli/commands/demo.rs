@@ -286,7 +286,7 @@ impl Stage {
             session.screen.tell(&format!("  │ {line}"))?;
         }
         session.screen.tell("")?;
-        let question = SubmitQuery { sql: sql.to_owned(), purpose: scene.purpose.to_owned() };
+        let question = SubmitQuery::once(sql, scene.purpose);
         let caller = people.named(scene.analyst)?;
         Ok(submit_query(installation, caller, question, &|_progress| {}).await?)
     }
@@ -337,7 +337,10 @@ fn came(submitted: &Submitted) -> Came {
     match submitted {
         Submitted::Released(_) => Came::Answered,
         Submitted::Refused { .. } => Came::Refused,
-        Submitted::Explained(_) | Submitted::Withheld { .. } | Submitted::Failed { .. } => Came::Otherwise,
+        Submitted::Explained(_)
+        | Submitted::Withheld { .. }
+        | Submitted::Failed { .. }
+        | Submitted::Cancelled { .. } => Came::Otherwise,
     }
 }
 

@@ -9,20 +9,24 @@ use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http;
+use crate::http::Service;
+use crate::http::server;
+use crate::http::server::is_private;
+use crate::http::tls::configure;
 
 pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, Ending> {
     let wanted = session.loaded.settings.listen;
-    if !http::is_private(wanted) {
+    let tls = session.loaded.settings.tls.as_ref().map(configure).transpose()?;
+    if tls.is_none() && !is_private(wanted) {
         return Err(PublicError::new(
             Class::Usage,
             "listen-without-tls",
-            format!("`{wanted}` can be reached from other machines, and this server speaks no TLS"),
-            format!("`{wanted}` 可被其他机器访问，而本服务尚不支持 TLS"),
+            format!("`{wanted}` can be reached from other machines, and no TLS certificate is set"),
+            format!("`{wanted}` 可被其他机器访问，但未设置 TLS 证书"),
         )
         .with_help(
-            "listen on 127.0.0.1 and put a server that speaks TLS before it",
-            "请监听 127.0.0.1，并在其前部署支持 TLS 的服务器",
+            "set `tls_certificate_file` and `tls_key_file`, or listen on 127.0.0.1",
+            "请设置 `tls_certificate_file` 和 `tls_key_file`，或监听 127.0.0.1",
         )
         .into());
     }
@@ -37,11 +41,13 @@ pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, End
         )
     })?;
     let address = listener.local_addr()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     session.screen.say(
-        &format!("Obscura answers at http://{address}/api/v1. Ctrl-C stops it."),
-        &format!("Obscura 服务地址：http://{address}/api/v1，按 Ctrl-C 停止。"),
+        &format!("Obscura answers at {scheme}://{address}/api/v1. Ctrl-C stops it."),
+        &format!("Obscura 服务地址：{scheme}://{address}/api/v1，按 Ctrl-C 停止。"),
     )?;
-    http::serve(installation, listener, told_to_stop()).await?;
+    let service = Service::new(installation)?;
+    server::serve(service, listener, tls, told_to_stop()).await?;
     session.screen.say("Stopped.", "已停止。")?;
     Ok(Exit::Done)
 }

@@ -1,0 +1,172 @@
+//! The door: names each request, recognises who asks, keeps floods out, and writes what was answered into the audit log
+//! before the answer leaves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use axum::extract::Request as HttpRequest;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::header::RETRY_AFTER;
+use axum::http::header::X_CONTENT_TYPE_OPTIONS;
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use jiff::Timestamp;
+
+use crate::app::authenticate::authenticate_token;
+use crate::app::authenticate::token_not_valid;
+use crate::app::records::Note;
+use crate::app::token::TokenText;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::context::Caller;
+use crate::context::Door;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::PublicError;
+use crate::http::Service;
+use crate::http::context::Request;
+use crate::http::limits::Limiter;
+use crate::http::limits::Rate;
+use crate::http::problem::Problem;
+use crate::ids::TokenId;
+
+/// What one person may ask for, of everything together.
+const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };
+/// What may be asked without a valid token, by everybody together: each such request costs an entry of the log.
+const STRANGER_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(100) };
+/// How long a token may be silent before its next use is a login again.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What the door remembers.
+#[derive(Debug)]
+pub(crate) struct DoorKeeper {
+    persons: Limiter,
+    strangers: Limiter,
+    /// Strangers that were turned away without an entry of their own.
+    turned_away: AtomicU64,
+    /// When each token was last used.
+    seen: Mutex<BTreeMap<TokenId, Timestamp>>,
+}
+
+impl DoorKeeper {
+    pub(crate) fn new() -> Self {
+        Self {
+            persons: Limiter::new(PERSON_RATE),
+            strangers: Limiter::new(STRANGER_RATE),
+            turned_away: AtomicU64::new(0),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Notes the use of a token, and says whether it is a login.
+    fn is_login(&self, token: TokenId, now: Timestamp) -> bool {
+        // A panic while the lock was held leaves times that are still times.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |last: &Timestamp| now.duration_since(*last).unsigned_abs() < SILENCE;
+        seen.retain(|_, last| is_recent(last));
+        seen.insert(token, now).is_none()
+    }
+}
+
+/// Everything under `/api/v1` passes through here.
+pub(crate) async fn pass(
+    State(service): State<Arc<Service>>,
+    mut request: HttpRequest,
+    next: Next,
+) -> Response {
+    let known = Request::of(request.headers(), &service);
+    request.extensions_mut().insert(known.clone());
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
+    let route = format!("{} {route}", request.method());
+    let entered = enter(&service, request.headers()).await;
+    let now = service.begun.elapsed();
+    let allowed = match &entered {
+        Ok(Some(caller)) => service.door.persons.take(caller.person().name.as_str(), now),
+        Ok(None) | Err(_) => service.door.strangers.take("strangers", now),
+    };
+    if let Err(wait) = allowed {
+        if !matches!(entered, Ok(Some(_))) {
+            service.door.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        return too_often(&known, wait).into_response();
+    }
+    let (actor, mut response) = match entered {
+        Ok(Some(caller)) => {
+            let actor = ActorName::of(&caller);
+            request.extensions_mut().insert(caller);
+            (actor, next.run(request).await)
+        }
+        Ok(None) => (ActorName::stranger(), next.run(request).await),
+        Err(error) => (ActorName::stranger(), known.problem(&service, &error).into_response()),
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(&known.id) {
+        headers.insert("x-request-id", id);
+    }
+    let action = if response.status() == StatusCode::UNAUTHORIZED {
+        Action::LoginFailed
+    } else {
+        Action::RequestAnswered
+    };
+    let mut note = Note::new(action, actor)
+        .with("route", route)
+        .with("status", response.status().as_u16())
+        .with("request", known.id.clone());
+    let turned_away = service.door.turned_away.swap(0, Ordering::Relaxed);
+    if turned_away > 0 {
+        note = note.with("turned_away_before", turned_away);
+    }
+    match service.installation.append_one(note).await {
+        Ok(_) => response,
+        // What cannot be recorded does not happen: INVARIANT(no-receipt-no-result).
+        Err(error) => known.problem(&service, &error).into_response(),
+    }
+}
+
+/// Who asks; nobody when no token is shown.
+async fn enter(service: &Service, headers: &HeaderMap) -> Result<Option<Caller>, AppError> {
+    let Some(shown) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let token = shown
+        .to_str()
+        .ok()
+        .and_then(|shown| shown.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .and_then(|(_, token)| TokenText::parse(token.trim()))
+        .ok_or_else(token_not_valid)?;
+    let installation = &service.installation;
+    let caller = authenticate_token(installation, &token, Door::Http).await?;
+    if service.door.is_login(token.id(), installation.now()) {
+        installation.note_token_use(token.id()).await?;
+        let note = Note::new(Action::LoginSucceeded, ActorName::of(&caller));
+        installation.append_one(note.with("token", token.id().to_string())).await?;
+    }
+    Ok(Some(caller))
+}
+
+/// Asked too often.
+pub(crate) fn too_often(request: &Request, wait: Duration) -> Problem {
+    let error = PublicError::new(
+        Class::Usage,
+        "too-many-requests",
+        "you ask faster than this service answers",
+        "请求过于频繁",
+    )
+    .with_help("wait as long as `Retry-After` says", "请按 `Retry-After` 指示的时间等待");
+    let seconds = wait.as_secs().saturating_add(1);
+    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
+        .header(RETRY_AFTER, HeaderValue::from(seconds))
+}

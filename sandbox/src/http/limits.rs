@@ -1,0 +1,77 @@
+//! How often somebody may ask: a bucket of tokens each, filled at a steady rate (a leaky bucket as a meter, ITU-T I.371).
+//! It keeps no bucket that is full, so that its size is bounded by what was asked lately.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// A rate: so many at once, and one more each `every`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// Most at once.
+    pub(crate) burst: u32,
+    /// Time until one more.
+    pub(crate) every: Duration,
+}
+
+/// Buckets by name.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    rate: Rate,
+    /// When each bucket will be full again.
+    full_at: Mutex<BTreeMap<String, Duration>>,
+}
+
+impl Limiter {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, full_at: Mutex::default() }
+    }
+
+    /// Takes one from a bucket at a moment, counted from any fixed one.
+    ///
+    /// # Errors
+    /// How long to wait when the bucket is empty.
+    pub(crate) fn take(&self, name: &str, now: Duration) -> Result<(), Duration> {
+        // A panic while the lock was held leaves times that are still times.
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        full_at.retain(|_, full| *full > now);
+        let empty = self.rate.every * self.rate.burst;
+        let full = full_at.get(name).copied().unwrap_or(now) + self.rate.every;
+        match (full - now).checked_sub(empty) {
+            Some(wait) if !wait.is_zero() => Err(wait),
+            _ => {
+                full_at.insert(name.to_owned(), full);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_empties_at_once_and_fills_with_time() {
+        let limiter = Limiter::new(Rate { burst: 3, every: Duration::from_secs(2) });
+        let at = Duration::from_secs;
+        for _ in 0..3 {
+            assert_eq!(limiter.take("lin", at(10)), Ok(()));
+        }
+        assert_eq!(limiter.take("lin", at(10)), Err(at(2)));
+        assert_eq!(limiter.take("wang", at(10)), Ok(()), "everybody has their own");
+        assert_eq!(limiter.take("lin", at(12)), Ok(()));
+        assert_eq!(limiter.take("lin", at(12)), Err(at(2)));
+        assert_eq!(limiter.take("lin", at(100)), Ok(()));
+    }
+
+    #[test]
+    fn full_buckets_are_not_kept() {
+        let limiter = Limiter::new(Rate { burst: 1, every: Duration::from_secs(1) });
+        for nth in 0..100 {
+            assert_eq!(limiter.take(&nth.to_string(), Duration::from_secs(nth * 2)), Ok(()));
+        }
+        assert_eq!(limiter.full_at.lock().map(|kept| kept.len()).unwrap_or(usize::MAX), 1);
+    }
+}

@@ -1,0 +1,124 @@
+//! Connections: TLS where there is a certificate, so many at a time, none that keeps us waiting, and an end in good order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::http::Service;
+use crate::http::router;
+
+/// Connections at a time; the next ones wait.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long the head of a request, or a TLS handshake, may take.
+const HEAD_WAIT: Duration = Duration::from_secs(10);
+/// Longest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// How long to let other connections end when there is no room for another.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long requests under way are given at the end.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Answers requests until told to stop; then requests and jobs under way are finished, as far as they can be soon.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    service: Service,
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let service = Arc::new(service);
+    let routes = router(Arc::clone(&service));
+    let tls = tls.map(TlsAcceptor::from);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = async {
+                let permit = Arc::clone(&room).acquire_owned().await;
+                listener.accept().await.map(|(stream, _)| (stream, permit))
+            } => accepted,
+        };
+        let (stream, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) if is_full(&error) => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let (routes, tls, watcher) = (routes.clone(), tls.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _permit = permit;
+            connect(stream, tls, routes, watcher).await;
+        });
+    }
+    drop(listener);
+    service.stop().await;
+    // Whoever is slower than that is cut off.
+    let _in_time = tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await;
+    Ok(())
+}
+
+/// Whether an address may be listened on without TLS.
+#[must_use]
+pub fn is_private(address: SocketAddr) -> bool {
+    address.ip().is_loopback()
+}
+
+async fn connect(stream: TcpStream, tls: Option<TlsAcceptor>, routes: Router, watcher: Watcher) {
+    // Without it small answers wait for one another; where it cannot be set they do.
+    let _unset = stream.set_nodelay(true);
+    match tls {
+        None => talk(stream, routes, watcher).await,
+        Some(tls) => {
+            // A handshake that fails or takes too long is a connection that never was.
+            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_WAIT, tls.accept(stream)).await {
+                talk(stream, routes, watcher).await;
+            }
+        }
+    }
+}
+
+async fn talk<S>(stream: S, routes: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(HEAD_BYTES_MAX);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    // A client that breaks off is not our failure.
+    let _broken_off = watcher.watch(connection).await;
+}
+
+/// Errors of `accept` that concern the one connection.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+/// There are no file descriptors left until other connections end (ENFILE, EMFILE).
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
