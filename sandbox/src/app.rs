@@ -1,6 +1,7 @@
 //! Use cases: one file each, functions over an [`installation::Installation`] that every door calls.
 //! The only layer that composes; edges translate to and from it.
 
+pub mod access_requests;
 pub mod add_person;
 pub mod authenticate;
 mod authorise;

@@ -25,19 +25,24 @@ use crate::error::During as _;
 use crate::ids::EventId;
 use crate::ids::JobId;
 
+mod audit;
 mod context;
+mod datasets;
 mod door;
 mod events;
+mod grants;
 mod health;
 mod jobs;
 mod limits;
 mod media;
 mod news;
+mod policies;
 mod problem;
 mod queries;
 mod queue;
 pub mod server;
 pub mod tls;
+mod tokens;
 
 use door::DoorKeeper;
 use limits::Limiter;
@@ -135,6 +140,27 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(jobs::explain))
         .routes(routes!(events::of_job))
         .routes(routes!(events::of_person))
+        .routes(routes!(datasets::list))
+        .routes(routes!(datasets::show))
+        .routes(routes!(datasets::collections))
+        .routes(routes!(datasets::departments))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::revoke))
+        .routes(routes!(grants::ask, grants::list_requests))
+        .routes(routes!(grants::show_request, grants::withdraw))
+        .routes(routes!(grants::decide))
+        .routes(routes!(policies::list, policies::propose))
+        .routes(routes!(policies::versions))
+        .routes(routes!(policies::diff))
+        .routes(routes!(policies::activate))
+        .routes(routes!(policies::withdraw))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::events))
+        .routes(routes!(audit::proof))
+        .routes(routes!(audit::newest_checkpoint))
+        .routes(routes!(audit::consistent))
+        .routes(routes!(audit::export))
         .fallback(problem::no_route)
         .layer(from_fn_with_state(Arc::clone(service), door::pass));
     OpenApiRouter::with_openapi(Interface::openapi())

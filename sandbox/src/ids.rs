@@ -70,6 +70,8 @@ registry! {
     PersonId, "person_", "Identifies a person who may act here.";
     TokenId, "token_", "Identifies an access token (never the secret itself).";
     GrantId, "grant-", "Identifies a grant; a code of the policy language, hence the hyphen.";
+    AccessRequestId, "access_", "Identifies a request for access: what may become a grant.";
+    ProposalId, "proposal_", "Identifies a policy that waits for a second person.";
     JobId, "job_", "Identifies a job: one question and what became of it.";
     EventId, "event_", "Identifies an event in the audit log.";
     RequestId, "request_", "Identifies one request: what the operator's log and the caller both call it.";

@@ -21,5 +21,6 @@ pub mod corpus;
 pub mod environment;
 pub mod fixture;
 pub mod oracle;
+pub mod server;
 pub mod table;
 pub mod world;

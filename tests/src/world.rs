@@ -13,6 +13,7 @@ use std::sync::Mutex;
 
 use anyhow::Context as _;
 use anyhow::ensure;
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::canary::Scanner;
@@ -27,6 +28,8 @@ pub const PURPOSE: &str = "official-statistics";
 pub const OPERATOR: &str = "olga";
 /// The person who seals, publishes and grants.
 pub const STEWARD: &str = "stella";
+/// The person who activates the policies that the other steward proposes.
+pub const SECOND_STEWARD: &str = "sven";
 /// The person who reads the log.
 pub const AUDITOR: &str = "aldo";
 /// An open table of intervals of days, the same in every world.
@@ -55,12 +58,21 @@ pub mod code {
     pub const USAGE: i32 = 2;
     /// A rule said no.
     pub const REFUSED: i32 = 3;
+    /// It waits for somebody else.
+    pub const WAITS: i32 = 4;
     /// No valid token.
     pub const AUTHENTICATION: i32 = 6;
     /// Something was altered.
     pub const VERIFICATION: i32 = 7;
     /// The controls let nothing out.
     pub const WITHHELD: i32 = 8;
+}
+
+/// A policy that waits for a second person, as the program lists it.
+#[derive(Deserialize)]
+struct Proposal {
+    policy: String,
+    version: u32,
 }
 
 impl Outcome {
@@ -190,13 +202,24 @@ impl World {
         self.run(STEWARD, &["seal", dataset, file])
     }
 
-    /// Puts a file of documents in force.
+    /// Puts a file of documents in force, policies by two people.
     ///
     /// # Errors
     /// When the program refuses them.
     pub fn publish(&self, person: &str, file: &Path) -> anyhow::Result<()> {
         let file = file.to_str().context("paths of tests are text")?;
-        self.run(person, &["policy", "publish", file])?.done()?;
+        let published = self.run(person, &["policy", "publish", file])?;
+        if published.code != Some(code::WAITS) {
+            published.done()?;
+            return Ok(());
+        }
+        let waiting = self.run(SECOND_STEWARD, &["policy", "proposals", "--output", "json"])?.done()?;
+        let waiting: Vec<Proposal> =
+            serde_json::from_str(&waiting.stdout).context("the list of proposals is no JSON")?;
+        for Proposal { policy, version } in waiting {
+            let policy = format!("{policy}@{version}");
+            self.run(SECOND_STEWARD, &["policy", "activate", &policy])?.done()?;
+        }
         Ok(())
     }
 
@@ -233,6 +256,7 @@ impl World {
         let documents = environment::tests_folder().join("attacks").join("documents");
         self.publish(OPERATOR, &documents.join("department.yaml"))?;
         self.add_person(STEWARD, "steward", "corpus")?;
+        self.add_person(SECOND_STEWARD, "steward", "corpus")?;
         self.add_person(AUDITOR, "auditor", "corpus")?;
         for analyst in ANALYSTS {
             self.add_person(analyst, "analyst", "corpus")?;

@@ -51,7 +51,11 @@ pub async fn authenticate_token(
     let Some(person) = installation.find_in_force::<PersonBody>(&body.person).await? else {
         return Err(token_not_valid());
     };
-    Ok(Caller::authenticated(person.person().during("read a person")?, door))
+    let mut person = person.person().during("read a person")?;
+    if let Some(carried) = &body.roles {
+        person.roles.retain(|role| carried.contains(role.as_str()));
+    }
+    Ok(Caller::authenticated(person, door))
 }
 
 impl Installation {

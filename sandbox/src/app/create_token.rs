@@ -1,7 +1,7 @@
-//! Use cases: an operator makes an access token for a person, or revokes one.
-//! The token is written into a file once and never shown; only the hash of its secret is stored.
+//! Use cases: make an access token for oneself, or as an operator for anybody; list and revoke.
+//! The token's text is given out once; only the hash of its secret is stored.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
@@ -27,15 +27,24 @@ use crate::ids::TokenId;
 /// Most days a token is good.
 pub const TOKEN_DAYS_MAX: u32 = 366;
 
-/// Who a token is for, how long, and where it is written.
+/// Who a token is for, how long, and what it carries.
 #[derive(Debug, Clone)]
-pub struct CreateToken<'a> {
+pub struct CreateToken {
     /// The person it acts for.
     pub person: PersonName,
     /// How many days it is good.
     pub days: u32,
-    /// The file to write, which must not exist.
-    pub file: &'a Path,
+    /// Those of the person's roles that it carries; all when not given.
+    pub roles: Option<BTreeSet<PersonRole>>,
+}
+
+/// A token that was just made.
+#[derive(Debug)]
+pub struct NewToken {
+    /// What may be shown of it at any time.
+    pub summary: TokenSummary,
+    /// Its text: shown now and never again.
+    pub text: TokenText,
 }
 
 /// A token as it may be shown.
@@ -47,18 +56,26 @@ pub struct TokenSummary {
     pub person: String,
     /// Until when it is good.
     pub expires: Timestamp,
+    /// The roles that it carries; all of the person's when none is named.
+    pub roles: Option<BTreeSet<String>>,
+    /// When it was last used, to a quarter of an hour.
+    pub used: Option<Timestamp>,
 }
 
-/// Makes a token and writes its file.
+/// Makes a token.
 ///
 /// # Errors
-/// Forbidden for all but operators; not found when there is no such person; conflict when the file is there already.
+/// Forbidden for others than oneself and operators, and for roles that the person, or the token one comes with, does
+/// not carry; not found when there is no such person.
 pub async fn create_token(
     installation: &Installation,
     caller: &Caller,
-    request: CreateToken<'_>,
-) -> Result<TokenSummary, AppError> {
-    must_be(caller, PersonRole::Operator)?;
+    request: CreateToken,
+) -> Result<NewToken, AppError> {
+    let is_own = caller.person().name == request.person;
+    if !is_own {
+        must_be(caller, PersonRole::Operator)?;
+    }
     if request.days == 0 || request.days > TOKEN_DAYS_MAX {
         return Err(PublicError::new(
             Class::Usage,
@@ -68,43 +85,52 @@ pub async fn create_token(
         )
         .into());
     }
-    if request.file.exists() {
+    let Some(person) = installation.find_in_force::<PersonBody>(request.person.as_str()).await? else {
+        return Err(no_such_person(&request.person));
+    };
+    let names = |roles: &BTreeSet<PersonRole>| roles.iter().map(|role| role.as_str().to_owned()).collect();
+    // A token that carries less never makes one that carries more.
+    let carried: BTreeSet<String> = if is_own { names(&caller.person().roles) } else { person.roles.clone() };
+    let roles = match &request.roles {
+        Some(roles) => Some(names(roles)),
+        None => (carried != person.roles).then(|| carried.clone()),
+    };
+    if roles.as_ref().is_some_and(|roles| roles.is_empty() || !roles.is_subset(&carried)) {
         return Err(PublicError::new(
-            Class::Conflict,
-            "already-there",
-            format!("`{}` is there already and was left alone", request.file.display()),
-            format!("`{}` 已存在，未作改动", request.file.display()),
+            Class::Forbidden,
+            "roles-not-carried",
+            "a token carries some of the roles that its person has, and yours carry",
+            "令牌的角色须为其所有者及当前令牌所具有的角色",
         )
         .into());
     }
-    if installation.find_in_force::<PersonBody>(request.person.as_str()).await?.is_none() {
-        return Err(no_such_person(&request.person));
-    }
-    let good_for = SignedDuration::from_hours(24 * i64::from(request.days));
-    let by = Some(caller.person().name.to_string());
-    let (token, expires) =
-        new_token(installation, &request.person, good_for, by, ActorName::of(caller)).await?;
-    token.write_new(request.file).during("write the token file")?;
-    Ok(TokenSummary { id: token.id().to_string(), person: request.person.to_string(), expires })
+    let kind = TokenKind {
+        good_for: SignedDuration::from_hours(24 * i64::from(request.days)),
+        by: Some(caller.person().name.to_string()),
+        roles: roles.clone(),
+    };
+    let (text, expires) = new_token(installation, &request.person, kind, ActorName::of(caller)).await?;
+    let (id, person) = (text.id().to_string(), request.person.to_string());
+    Ok(NewToken { summary: TokenSummary { id, person, expires, roles, used: None }, text })
 }
 
-/// Revokes a token.
+/// Revokes a token: one's own, or as an operator anybody's.
 ///
 /// # Errors
-/// Forbidden for all but operators; not found when there is no such token in force.
+/// Not found when there is no such token in force, or it is somebody else's.
 pub async fn revoke_token(installation: &Installation, caller: &Caller, id: TokenId) -> Result<(), AppError> {
-    must_be(caller, PersonRole::Operator)?;
-    let Some(body) = installation.find_in_force::<TokenBody>(&id.to_string()).await? else {
-        return Err(PublicError::new(
-            Class::NotFound,
-            "token-not-found",
-            format!("there is no token `{id}` in force"),
-            format!("没有有效的令牌 `{id}`"),
-        )
-        .into());
-    };
+    let found = installation.find_in_force::<TokenBody>(&id.to_string()).await?;
+    let may =
+        |body: &TokenBody| caller.holds(PersonRole::Operator) || body.person == caller.person().name.as_str();
+    let body = found.filter(may).ok_or_else(no_token)?;
     installation.end(&body, Note::new(Action::TokenRevoked, ActorName::of(caller))).await?;
     Ok(())
+}
+
+/// There is no such token, or it is somebody else's.
+pub(crate) fn no_token() -> AppError {
+    PublicError::new(Class::NotFound, "token-not-found", "there is no such token in force", "没有该有效令牌")
+        .into()
 }
 
 /// Lists the tokens in force: operators and auditors see all, others their own.
@@ -118,33 +144,45 @@ pub async fn list_tokens(
     let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
     let own = caller.person().name.as_str();
     let tokens = installation.all_in_force::<TokenBody>().await?;
-    Ok(tokens
-        .into_iter()
-        .filter(|token| sees_all || token.person == own)
-        .map(|token| TokenSummary { id: token.id, person: token.person, expires: token.expires })
-        .collect())
+    let mut uses = installation.catalog.token_uses().await.during("read the uses of tokens")?;
+    let shown = tokens.into_iter().filter(|token| sees_all || token.person == own);
+    let summary = |token: TokenBody| {
+        let TokenBody { id, person, expires, roles, .. } = token;
+        TokenSummary { used: uses.remove(&id), id, person, expires, roles }
+    };
+    Ok(shown.map(summary).collect())
+}
+
+/// What a new token is good for.
+pub(crate) struct TokenKind {
+    /// How long.
+    pub(crate) good_for: SignedDuration,
+    /// Who makes it.
+    pub(crate) by: Option<String>,
+    /// The roles that it carries; all when not given.
+    pub(crate) roles: Option<BTreeSet<String>>,
 }
 
 /// Draws a token, puts its record in force, and says until when it is good.
 pub(crate) async fn new_token(
     installation: &Installation,
     person: &PersonName,
-    good_for: SignedDuration,
-    by: Option<String>,
+    kind: TokenKind,
     actor: ActorName,
 ) -> Result<(TokenText, Timestamp), AppError> {
     let id =
         TokenId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a token")?;
     let token = TokenText::draw(id, installation.random.as_ref()).during("draw a token")?;
     // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
-    let expires = installation.now().checked_add(good_for).during("count days")?;
+    let expires = installation.now().checked_add(kind.good_for).during("count days")?;
     let expires = Timestamp::from_second(expires.as_second()).during("count days")?;
     let body = TokenBody {
         id: id.to_string(),
         person: person.to_string(),
         secret_sha256: token.secret_sha256(),
         expires,
-        created_by: by,
+        created_by: kind.by,
+        roles: kind.roles,
     };
     installation.begin(&body, Note::new(Action::TokenCreated, actor)).await?;
     Ok((token, expires))

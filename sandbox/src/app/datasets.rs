@@ -1,5 +1,6 @@
 //! Use cases around sealed datasets: list, show, verify, drop, shred.
-//! Analysts see what they were granted, stewards their departments' datasets; a hidden one looks like none at all.
+//! Everybody with an account finds what may be opened at all, if under conditions; what may not, only those who were
+//! granted it and its stewards. A hidden one looks like none at all.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use obscura_policies::Text;
 use obscura_policies::document::Column;
 use obscura_policies::document::Dataset;
 use obscura_policies::document::Grant;
+use obscura_policies::document::Opening;
 use obscura_policies::effective::EffectiveColumn;
 use obscura_policies::evaluate::effective;
 use obscura_policies::library::Library;
@@ -43,6 +45,16 @@ pub struct DatasetSummary {
     pub id: DatasetId,
     /// Title.
     pub title: Text,
+    /// Department it belongs to.
+    pub department: String,
+    /// Basic or thematic library it belongs to.
+    pub collection: Option<String>,
+    /// Free tags.
+    pub tags: Vec<String>,
+    /// Whether it may be opened to the public.
+    pub opening: &'static str,
+    /// Whether other departments may use it.
+    pub sharing: &'static str,
     /// Newest sealed version; none when it was never sealed.
     pub version: Option<u64>,
     /// Purposes for which the caller has a grant.
@@ -265,7 +277,7 @@ impl Sight {
         let department = dataset.department.as_str();
         let keeps = lineage(&self.library, department).iter().any(|node| caller.is_steward_of(node));
         let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
-        if purposes.is_empty() && !keeps && !sees_all {
+        if purposes.is_empty() && !keeps && !sees_all && dataset.opening == Opening::Prohibited {
             return Ok(None);
         }
         let newest = self.newest.get(&id.to_string());
@@ -277,7 +289,18 @@ impl Sight {
             Some(_) | None => None,
         };
         let (title, version) = (dataset.metadata.title.clone(), newest.map(|body| body.version));
-        Ok(Some(DatasetSummary { id: id.clone(), title, version, purposes, rows }))
+        Ok(Some(DatasetSummary {
+            id: id.clone(),
+            title,
+            department: department.to_owned(),
+            collection: dataset.collection.as_ref().map(ToString::to_string),
+            tags: dataset.tags.clone(),
+            opening: dataset.opening.as_str(),
+            sharing: dataset.sharing.as_str(),
+            version,
+            purposes,
+            rows,
+        }))
     }
 
     /// The columns as the first of the caller's purposes that holds now gives them.
@@ -298,6 +321,36 @@ impl Sight {
             Some((purpose.clone(), dataset.columns))
         })
     }
+}
+
+/// A department in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepartmentSummary {
+    /// Its code.
+    pub id: String,
+    /// Title.
+    pub title: Text,
+    /// The one above it.
+    pub parent: Option<String>,
+}
+
+/// Lists the departments.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn list_departments(installation: &Installation) -> Result<Vec<DepartmentSummary>, AppError> {
+    let library = library(installation).await?;
+    let summary = |department: &obscura_policies::document::Department| DepartmentSummary {
+        id: department.metadata.id.to_string(),
+        title: department.metadata.title.clone(),
+        parent: department.parent.as_ref().map(ToString::to_string),
+    };
+    Ok(library.departments().values().map(summary).collect())
+}
+
+/// There is no such dataset, or it is hidden; without its name, where whether it is a name must not show.
+pub(crate) fn no_dataset() -> AppError {
+    PublicError::new(Class::NotFound, "dataset-not-found", "there is no such dataset", "没有该数据集").into()
 }
 
 fn not_found(id: &DatasetId) -> AppError {

@@ -160,25 +160,12 @@ pub async fn list_grants(
         .collect())
 }
 
-async fn give(
+/// Says whether a grant could be given at all, whoever gives it.
+pub(crate) async fn check(
     installation: &Installation,
-    caller: &Caller,
-    mut grant: Grant,
-) -> Result<GrantSummary, DocumentsRefused> {
-    must_be(caller, PersonRole::Steward)?;
-    let library = library(installation).await?;
-    for granted in &grant.datasets {
-        let department =
-            library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
-        let department = department.unwrap_or_else(|| granted.dataset.department().to_owned());
-        must_steward(caller, &library, &department)?;
-    }
-    let by = caller.person().name.to_string();
-    if grant.person == by {
-        return Err(
-            public(Class::Forbidden, "not-oneself", "nobody grants to themself", "不能给自己授权").into()
-        );
-    }
+    library: &Library,
+    grant: &Grant,
+) -> Result<(), DocumentsRefused> {
     let name: PersonName = grant.person.parse().map_err(|_| {
         public(
             Class::Usage,
@@ -201,8 +188,50 @@ async fn give(
             public(Class::Usage, "grant-over", "the grant's last day is past", "授权的截止日期已过").into()
         );
     }
+    library.check_grant(grant).map_err(DocumentsRefused::Documents)
+}
+
+async fn give(
+    installation: &Installation,
+    caller: &Caller,
+    grant: Grant,
+) -> Result<GrantSummary, DocumentsRefused> {
+    let _guard = installation.change().await?;
+    let id = grant.metadata.id.to_string();
+    match give_while_changing(installation, caller, grant).await? {
+        Some(summary) => Ok(summary),
+        None => Err(public(
+            Class::Conflict,
+            "grant-exists",
+            format!("a grant `{id}` was given before"),
+            format!("授权 `{id}` 已存在"),
+        )
+        .into()),
+    }
+}
+
+/// Gives a grant, for callers that hold the right to change; nothing when it was given before.
+pub(crate) async fn give_while_changing(
+    installation: &Installation,
+    caller: &Caller,
+    mut grant: Grant,
+) -> Result<Option<GrantSummary>, DocumentsRefused> {
+    must_be(caller, PersonRole::Steward)?;
+    let library = library(installation).await?;
+    for granted in &grant.datasets {
+        let department =
+            library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
+        let department = department.unwrap_or_else(|| granted.dataset.department().to_owned());
+        must_steward(caller, &library, &department)?;
+    }
+    let by = caller.person().name.to_string();
+    if grant.person == by {
+        return Err(
+            public(Class::Forbidden, "not-oneself", "nobody grants to themself", "不能给自己授权").into()
+        );
+    }
     grant.approved_by = BTreeSet::from([by.clone()]);
-    library.check_grant(&grant).map_err(DocumentsRefused::Documents)?;
+    check(installation, &library, &grant).await?;
     let body = GrantBody {
         id: grant.metadata.id.to_string(),
         person: grant.person.clone(),
@@ -211,16 +240,8 @@ async fn give(
     };
     let note =
         Note::new(Action::GrantCreated, ActorName::of(caller)).with("purpose", grant.purpose.to_string());
-    match installation.begin(&body, note).await? {
-        Some(_) => Ok(GrantSummary { grant, granted_by: by }),
-        None => Err(public(
-            Class::Conflict,
-            "grant-exists",
-            format!("a grant `{}` was given before", body.id),
-            format!("授权 `{}` 已存在", body.id),
-        )
-        .into()),
-    }
+    let given = installation.begin_while_changing(&body, note).await?;
+    Ok(given.map(|_| GrantSummary { grant, granted_by: by }))
 }
 
 fn concerns(caller: &Caller, library: &Library, grant: &Grant) -> bool {

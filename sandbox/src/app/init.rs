@@ -15,6 +15,7 @@ use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::vocabulary::PersonRole;
 
+use crate::app::create_token::TokenKind;
 use crate::app::create_token::new_token;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
@@ -119,7 +120,8 @@ pub async fn init(
     installation
         .begin(&PersonBody::of(&operator, None), Note::new(Action::PersonAdded, program.clone()))
         .await?;
-    let (token, _expires) = new_token(&installation, &operator.name, OPERATOR_TOKEN, None, program).await?;
+    let first = TokenKind { good_for: OPERATOR_TOKEN, by: None, roles: None };
+    let (token, _expires) = new_token(&installation, &operator.name, first, program).await?;
     token.write_new(&request.token_file).during("write the operator's token file")?;
     let operator = Caller::authenticated(operator, request.door);
     Ok(Initialised { installation, operator, key_file, audit_key })

@@ -1,5 +1,6 @@
 //! Use cases: check documents against those in force, and put them in force.
-//! A published version never changes; who may publish what follows from the document's kind and department.
+//! A published version never changes; who may publish what follows from the document's kind and department. A policy waits
+//! for a second person, who activates it (four eyes); its author may take it back.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +16,21 @@ use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
+use crate::app::library::library;
 use crate::app::policy_tests::PolicyTestFailure;
 use crate::app::policy_tests::run_tests;
 use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DocumentBody;
+use crate::catalog::body::ProposalBody;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
+use crate::error::InternalError;
 use crate::error::PublicError;
+use crate::ids::ProposalId;
 
 /// A file of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +63,21 @@ pub enum Outcome {
     Unchanged,
     /// It is in force now.
     Published,
+    /// It waits for a second person.
+    Proposed,
+}
+
+/// A policy that waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposalSummary {
+    /// Identifier of the policy.
+    pub policy: String,
+    /// Version it would have.
+    pub version: u32,
+    /// Who wrote it.
+    pub proposed_by: String,
+    /// The policy.
+    pub text: String,
 }
 
 /// Why documents were not accepted.
@@ -116,24 +136,184 @@ pub async fn publish_documents(
     for (document, outcome) in &accepted.documents {
         let outcome = match outcome {
             Outcome::Unchanged => Outcome::Unchanged,
-            Outcome::Sound | Outcome::Published => {
-                let body = DocumentBody {
-                    kind: document.value.kind().to_string(),
-                    id: document.value.id(),
-                    version: document.value.version(),
-                    text: document.value.to_yaml().during("write a document")?,
-                    published_by: Some(caller.person().name.to_string()),
-                };
-                let note = Note::new(Action::DocumentPublished, ActorName::of(caller));
-                match installation.begin_while_changing(&body, note).await? {
-                    Some(_) => Outcome::Published,
-                    None => return Err(raced(&body).into()),
-                }
-            }
+            _ => put(installation, caller, &document.value).await?,
         };
         published.push(summary(document, outcome));
     }
     Ok(published)
+}
+
+/// Puts one document in force, or a policy before a second person.
+async fn put(
+    installation: &Installation,
+    caller: &Caller,
+    document: &Document,
+) -> Result<Outcome, DocumentsRefused> {
+    let text = document.to_yaml().during("write a document")?;
+    let by = caller.person().name.to_string();
+    if !matches!(document, Document::Policy(_)) {
+        publish(installation, caller, document, text, None).await?;
+        return Ok(Outcome::Published);
+    }
+    let (policy, version) = (document.id(), document.version());
+    let open = installation.all_in_force::<ProposalBody>().await?;
+    if let Some(open) = open.into_iter().find(|open| open.policy == policy && open.version == version) {
+        if open.text == text && open.proposed_by == by {
+            return Ok(Outcome::Proposed);
+        }
+        return Err(proposed_before(&open).into());
+    }
+    let id = ProposalId::new(installation.clock.as_ref(), installation.random.as_ref());
+    let id = id.during("name a proposal")?.to_string();
+    let body = ProposalBody { id, policy, version, text, proposed_by: by };
+    let note = Note::new(Action::PolicyProposed, ActorName::of(caller));
+    installation.begin_while_changing(&body, note).await?;
+    Ok(Outcome::Proposed)
+}
+
+async fn publish(
+    installation: &Installation,
+    caller: &Caller,
+    document: &Document,
+    text: String,
+    proposed_by: Option<String>,
+) -> Result<(), AppError> {
+    let body = DocumentBody {
+        kind: document.kind().to_string(),
+        id: document.id(),
+        version: document.version(),
+        text,
+        published_by: Some(caller.person().name.to_string()),
+        proposed_by,
+    };
+    let note = Note::new(Action::DocumentPublished, ActorName::of(caller));
+    match installation.begin_while_changing(&body, note).await? {
+        Some(_) => Ok(()),
+        None => Err(raced(&body).into()),
+    }
+}
+
+/// Puts a policy in force that somebody else has proposed; it is checked again against what is in force now.
+///
+/// # Errors
+/// As [`check_documents`]; forbidden for its author and for all but stewards of its department; not found when no such
+/// version waits.
+pub async fn activate_policy(
+    installation: &Installation,
+    caller: &Caller,
+    policy: &str,
+    version: u32,
+) -> Result<DocumentSummary, DocumentsRefused> {
+    must_be(caller, PersonRole::Steward)?;
+    let _guard = installation.change().await?;
+    let proposal = find_proposal(installation, policy, version).await?;
+    let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
+    let accepted = accept(installation, &[file]).await?;
+    let Some((document, outcome)) = accepted.documents.first() else {
+        return Err(no_proposal(policy, version).into());
+    };
+    must_own(caller, &accepted.library, &document.value)?;
+    if proposal.proposed_by == caller.person().name.as_str() {
+        return Err(AppError::from(
+            PublicError::new(
+                Class::Forbidden,
+                "not-oneself",
+                "nobody activates their own policy",
+                "不能启用自己提出的策略",
+            )
+            .with_help("another steward of the department activates it", "须由该部门的另一名数据管理员启用"),
+        )
+        .into());
+    }
+    let by = Some(proposal.proposed_by.clone());
+    // The policy first: if we die in between, the proposal is still open, and activating it again only closes it.
+    if *outcome != Outcome::Unchanged {
+        publish(installation, caller, &document.value, proposal.text.clone(), by).await?;
+    }
+    let note = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "activated");
+    installation.end_while_changing(&proposal, note).await?;
+    Ok(summary(document, Outcome::Published))
+}
+
+/// Takes a proposed policy back: its author, or another steward of its department who will not have it.
+///
+/// # Errors
+/// Forbidden for others; not found when no such version waits.
+pub async fn withdraw_policy(
+    installation: &Installation,
+    caller: &Caller,
+    policy: &str,
+    version: u32,
+) -> Result<(), AppError> {
+    must_be(caller, PersonRole::Steward)?;
+    let _guard = installation.change().await?;
+    let proposal = find_proposal(installation, policy, version).await?;
+    let library = library(installation).await?;
+    if proposal.proposed_by != caller.person().name.as_str() {
+        must_steward(caller, &library, &owner(&proposal)?)?;
+    }
+    let note = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "withdrawn");
+    installation.end_while_changing(&proposal, note).await?;
+    Ok(())
+}
+
+/// Lists the policies that wait for a second person: stewards see those of their departments, auditors all.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn list_proposals(
+    installation: &Installation,
+    caller: &Caller,
+) -> Result<Vec<ProposalSummary>, AppError> {
+    let library = library(installation).await?;
+    let mut summaries = Vec::new();
+    for proposal in installation.all_in_force::<ProposalBody>().await? {
+        let keeps = must_steward(caller, &library, &owner(&proposal)?).is_ok();
+        if keeps || caller.holds(PersonRole::Auditor) {
+            let ProposalBody { policy, version, text, proposed_by, .. } = proposal;
+            summaries.push(ProposalSummary { policy, version, proposed_by, text });
+        }
+    }
+    Ok(summaries)
+}
+
+/// A published policy, with every version of it that was ever in force, oldest first.
+///
+/// # Errors
+/// Not found when there is none; forbidden for all but stewards, operators and auditors.
+pub async fn policy_versions(
+    installation: &Installation,
+    caller: &Caller,
+    policy: &str,
+) -> Result<Vec<DocumentBody>, AppError> {
+    if !caller.holds(PersonRole::Auditor) && !caller.holds(PersonRole::Operator) {
+        must_be(caller, PersonRole::Steward)?;
+    }
+    let kind = Kind::Policy.to_string();
+    let all = installation.all_in_force::<DocumentBody>().await?;
+    let mut versions: Vec<DocumentBody> =
+        all.into_iter().filter(|body| body.kind == kind && body.id == policy).collect();
+    versions.sort_by_key(|body| body.version);
+    if versions.is_empty() { Err(no_policy(policy)) } else { Ok(versions) }
+}
+
+async fn find_proposal(
+    installation: &Installation,
+    policy: &str,
+    version: u32,
+) -> Result<ProposalBody, AppError> {
+    let open = installation.all_in_force::<ProposalBody>().await?;
+    let found = open.into_iter().find(|open| open.policy == policy && open.version == version);
+    found.ok_or_else(|| no_proposal(policy, version))
+}
+
+/// The department whose stewards decide on a proposal.
+fn owner(proposal: &ProposalBody) -> Result<String, AppError> {
+    let mut documents = parse_documents("record", &proposal.text).unwrap_or_default();
+    match documents.pop().map(|document| document.value) {
+        Some(Document::Policy(policy)) => Ok(policy.owner.to_string()),
+        _ => Err(InternalError::of_kind("read a proposal", "no policy in it").into()),
+    }
 }
 
 /// Lists the documents in force that were published here, the newest version of each.
@@ -244,6 +424,40 @@ fn must_own(caller: &Caller, library: &Library, document: &Document) -> Result<(
 fn summary(document: &Located<Document>, outcome: Outcome) -> DocumentSummary {
     let value = &document.value;
     DocumentSummary { kind: value.kind(), id: value.id(), version: value.version(), outcome }
+}
+
+fn proposed_before(open: &ProposalBody) -> AppError {
+    let ProposalBody { policy, version, proposed_by, .. } = open;
+    PublicError::new(
+        Class::Conflict,
+        "proposal-open",
+        format!("another version {version} of `{policy}` waits already, proposed by `{proposed_by}`"),
+        format!("`{policy}` 的版本 {version} 已有待启用的提案，由 `{proposed_by}` 提出"),
+    )
+    .with_help("activate or withdraw it first", "请先启用或撤回该提案")
+    .into()
+}
+
+fn no_proposal(policy: &str, version: u32) -> AppError {
+    let policy: String = policy.chars().take(64).collect();
+    PublicError::new(
+        Class::NotFound,
+        "proposal-not-found",
+        format!("no version {version} of `{policy}` waits to be activated"),
+        format!("`{policy}` 没有待启用的版本 {version}"),
+    )
+    .into()
+}
+
+fn no_policy(policy: &str) -> AppError {
+    let policy: String = policy.chars().take(64).collect();
+    PublicError::new(
+        Class::NotFound,
+        "policy-not-found",
+        format!("there is no policy `{policy}`"),
+        format!("没有策略 `{policy}`"),
+    )
+    .into()
 }
 
 fn raced(body: &DocumentBody) -> PublicError {

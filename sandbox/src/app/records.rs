@@ -174,6 +174,24 @@ impl Installation {
         self.honoured(self.catalog.records_under(B::KIND, prefix).await.during("list records")?).await
     }
 
+    /// The records of a kind that have ended, with the index of the event that ended each.
+    pub(crate) async fn ended<B: Body>(&self) -> Result<Vec<(B, u64)>, AppError> {
+        let records = self.catalog.records(B::KIND).await.during("list records")?;
+        self.learn().await?;
+        let facts = self.facts.lock().await;
+        let mut ended = Vec::new();
+        for record in &records {
+            let fact = facts.fact(record.kind.name(), &record.key);
+            if let (RecordState::Ended { ended_index, .. }, Some(fact)) = (record.state, fact)
+                && fact.ended == Some(ended_index)
+                && fact.sha256 == record.sha256()
+            {
+                ended.push((body::read(record).during("read a record")?, ended_index));
+            }
+        }
+        Ok(ended)
+    }
+
     async fn honoured<B: Body>(&self, records: Vec<Record>) -> Result<Vec<B>, AppError> {
         self.learn().await?;
         let mut bodies = Vec::new();

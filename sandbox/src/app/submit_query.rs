@@ -375,6 +375,9 @@ pub async fn run_waiting(
 ) -> Result<Submitted, AppError> {
     let Waiting { caller, question, ground, job, decided_index, admitted } = waiting;
     let id = job.id();
+    if !is_still_allowed(installation, &caller, &question, &admitted.verdict).await? {
+        return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED))).await;
+    }
     let job = installation.jobs.run(job).await.during("run a job")?;
     let begun = Instant::now();
     let computed = compute(installation, &ground, &admitted, steering).await;
@@ -630,7 +633,8 @@ async fn conclude(
     ];
     // What is revoked before this moment stops the release, what is revoked after it comes after it in the log.
     let unchanged = installation.change().await?;
-    if !is_still_allowed(installation, leaving).await? {
+    let Leaving { caller, question, verdict, .. } = leaving;
+    if !is_still_allowed(installation, caller, question, verdict).await? {
         results::remove(installation, id)?;
         return Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED)));
     }
@@ -646,8 +650,12 @@ async fn conclude(
 
 /// Says whether the question would be admitted now as it was: the person is still here, their grants still hold, the
 /// same policies still apply, and nothing of what was read has been dropped.
-async fn is_still_allowed(installation: &Installation, leaving: &Leaving<'_>) -> Result<bool, AppError> {
-    let Leaving { caller, question, verdict, .. } = leaving;
+async fn is_still_allowed(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+    verdict: &Verdict,
+) -> Result<bool, AppError> {
     let known = installation.find_in_force::<PersonBody>(caller.person().name.as_str()).await?;
     if known.is_none_or(|known| known.id != caller.person().id.to_string()) {
         return Ok(false);

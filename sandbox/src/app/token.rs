@@ -19,7 +19,7 @@ use crate::ids::TokenId;
 const FORMAT: &str = "obscura1";
 const SECRET_BYTES: usize = 32;
 
-/// A token's text; wiped when dropped and never printed except into its file.
+/// A token's text; wiped when dropped, and given out once: into its file, or to its owner.
 pub struct TokenText {
     id: TokenId,
     secret: Zeroizing<String>,
@@ -70,14 +70,20 @@ impl TokenText {
         sha256_hex(self.secret.as_bytes())
     }
 
+    /// The text itself, to be shown to its owner once.
+    #[must_use]
+    pub fn reveal(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{FORMAT}.{}.{}", self.id, self.secret.as_str()))
+    }
+
     /// Writes a new file that only its owner can read.
     ///
     /// # Errors
     /// When there is a file already, or it cannot be written.
     pub fn write_new(&self, path: &Path) -> io::Result<()> {
-        let text = Zeroizing::new(format!("{FORMAT}.{}.{}\n", self.id, self.secret.as_str()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(self.reveal().as_bytes())?;
+        file.write_all(b"\n")?;
         file.sync_all()
     }
 

@@ -56,7 +56,7 @@ pub struct Verdict {
 }
 
 /// A sentence in both languages, as it is described to programs.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Text)]
 pub struct TextView {
     /// English.

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use obscura_crypto::Hash;
 use obscura_crypto::note::SignedNote;
 use obscura_crypto::sign::Verifier;
 use obscura_policies::vocabulary::PersonRole;
@@ -177,13 +178,78 @@ pub fn read_log(
     range: LogRange,
 ) -> Result<Vec<LoggedEvent>, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    let size = installation.audit.checkpoint().map_err(log_failure)?.checkpoint.size();
-    let first = match range.from {
-        Some(from) => from,
-        None => size.saturating_sub(range.most),
-    };
-    let end = size.min(first.saturating_add(range.most));
-    (first..end).map(|index| installation.audit.event(index).map_err(log_failure)).collect()
+    let entries = range.entries(checkpoint(installation)?.0);
+    entries.map(|index| installation.audit.event(index).map_err(log_failure)).collect()
+}
+
+/// Entries as they stand in the log, one a line.
+///
+/// # Errors
+/// Forbidden for all but auditors; verification failed when an entry does not verify.
+pub fn export_log(
+    installation: &Installation,
+    caller: &Caller,
+    range: LogRange,
+) -> Result<Vec<u8>, AppError> {
+    must_be(caller, PersonRole::Auditor)?;
+    let mut lines = Vec::new();
+    for index in range.entries(checkpoint(installation)?.0) {
+        lines.extend(installation.audit.entry(index).map_err(log_failure)?);
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// The size of the log and its newest signed checkpoint.
+///
+/// # Errors
+/// Verification failed when it is not signed by the log's key.
+pub fn checkpoint(installation: &Installation) -> Result<(u64, String), AppError> {
+    let signed = installation.audit.checkpoint().map_err(log_failure)?;
+    Ok((signed.checkpoint.size(), signed.note.to_string()))
+}
+
+/// The proof that the log of this size is the beginning of the newest one, and its checkpoint.
+///
+/// # Errors
+/// Usage when the log was never of this size.
+pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>, String), AppError> {
+    let proof = installation.audit.reader().consistency(from).map_err(log_failure)?;
+    let (hashes, signed) = proof.ok_or_else(|| {
+        PublicError::new(
+            Class::Usage,
+            "size-out-of-range",
+            "the log was never of this size",
+            "日志从未达到该长度",
+        )
+    })?;
+    Ok((hashes, signed.note.to_string()))
+}
+
+/// Proves an entry: any for an auditor, those of their own jobs for others.
+///
+/// # Errors
+/// Not found when there is no such entry, or it is not the caller's to see.
+pub async fn prove_own_entry(
+    installation: &Installation,
+    caller: &Caller,
+    index: u64,
+) -> Result<String, AppError> {
+    if !caller.holds(PersonRole::Auditor) {
+        let not_theirs = || {
+            AppError::from(PublicError::new(
+                Class::NotFound,
+                "entry-not-found",
+                "there is no such entry of a job of yours",
+                "没有您任务的该条目",
+            ))
+        };
+        let event = installation.audit.event(index).map_err(|_| not_theirs())?;
+        let job = event.correlation.and_then(|job| job.parse().ok()).ok_or_else(not_theirs)?;
+        let row = installation.jobs.job(job).await.during("find a job")?;
+        row.filter(|row| row.person == caller.person().name.as_str()).ok_or_else(not_theirs)?;
+    }
+    prove(installation.audit.reader(), index).map_err(log_failure)
 }
 
 /// Which events to read.
@@ -193,6 +259,13 @@ pub struct LogRange {
     pub from: Option<u64>,
     /// How many at most.
     pub most: u64,
+}
+
+impl LogRange {
+    fn entries(self, size: u64) -> std::ops::Range<u64> {
+        let first = self.from.unwrap_or_else(|| size.saturating_sub(self.most));
+        first..size.min(first.saturating_add(self.most))
+    }
 }
 
 /// Makes the proof that an entry is in a log.

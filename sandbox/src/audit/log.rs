@@ -138,17 +138,24 @@ impl AuditLog {
     /// # Errors
     /// When there is no such entry or it does not verify.
     pub fn event(&self, index: u64) -> Result<LoggedEvent, AuditError> {
+        LoggedEvent::read(index, &self.entry(index)?)
+    }
+
+    /// Reads one entry as it stands in the log, led back to the checkpoint.
+    ///
+    /// # Errors
+    /// When there is no such entry or it does not verify.
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>, AuditError> {
         let mut last_read = held(&self.last_read);
         if let Some(entry) = last_read.as_ref().and_then(|bundle| bundle.entry(index)) {
-            return LoggedEvent::read(index, entry);
+            return Ok(entry.to_vec());
         }
         let _lock = self.reader.lock_against_appending()?;
         let checkpoint = self.reader.checkpoint()?.checkpoint;
         let bundle = self.reader.bundle_of(index, &checkpoint)?;
-        let event =
-            bundle.entry(index).ok_or(AuditError::Damaged { index }).map(|e| LoggedEvent::read(index, e))?;
+        let entry = bundle.entry(index).ok_or(AuditError::Damaged { index })?.to_vec();
         *last_read = Some(bundle);
-        event
+        Ok(entry)
     }
 
     /// Index of the newest event that began or ended a record.

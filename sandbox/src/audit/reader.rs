@@ -118,6 +118,23 @@ impl LogReader {
         bundle.entry(index).map(<[u8]>::to_vec).ok_or(AuditError::Damaged { index })
     }
 
+    /// The proof that the log of an earlier size is the beginning of the newest one; nothing when it was never of this
+    /// size.
+    ///
+    /// # Errors
+    /// When the checkpoint is not signed by the log's key.
+    pub fn consistency(&self, from: u64) -> Result<Option<(Vec<Hash>, SignedCheckpoint)>, AuditError> {
+        let _lock = self.lock_against_appending()?;
+        let signed = self.checkpoint()?;
+        let size = signed.checkpoint.size();
+        if from == 0 || from > size {
+            return Ok(None);
+        }
+        let hashes = merkle::consistency_proof(&self.tree(size), from, size);
+        let hashes = hashes.map_err(|_| AuditError::Damaged { index: from.saturating_sub(1) })?;
+        Ok(Some((hashes, signed)))
+    }
+
     /// Reads the bundle that holds an entry and leads all its entries back to a checkpoint.
     pub(super) fn bundle_of(&self, index: u64, checkpoint: &Checkpoint) -> Result<Bundle, AuditError> {
         let size = checkpoint.size();

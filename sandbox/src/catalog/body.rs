@@ -90,6 +90,9 @@ pub struct TokenBody {
     pub expires: Timestamp,
     /// Who made it; nobody for the first.
     pub created_by: Option<String>,
+    /// Those of the person's roles that it carries; all when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<BTreeSet<String>>,
 }
 
 impl Body for TokenBody {
@@ -113,6 +116,9 @@ pub struct DocumentBody {
     pub text: String,
     /// Who published it; nobody for those shipped with the program.
     pub published_by: Option<String>,
+    /// Who wrote it, where somebody else put it in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_by: Option<String>,
 }
 
 impl Body for DocumentBody {
@@ -159,6 +165,54 @@ pub struct GrantBody {
 
 impl Body for GrantBody {
     const KIND: RecordKind = RecordKind::Grant;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A request for access.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRequestBody {
+    /// Identifier.
+    pub id: String,
+    /// Name of the person who asks.
+    pub person: String,
+    /// The department that decides.
+    pub department: String,
+    /// The grant's document, as it would be given.
+    pub text: String,
+    /// Why they ask.
+    pub reason: String,
+    /// When.
+    pub requested: Timestamp,
+}
+
+impl Body for AccessRequestBody {
+    const KIND: RecordKind = RecordKind::AccessRequest;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A policy that waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalBody {
+    /// Identifier.
+    pub id: String,
+    /// Identifier of the policy.
+    pub policy: String,
+    /// Version of the policy.
+    pub version: u32,
+    /// The policy as it would be published.
+    pub text: String,
+    /// Who wrote it.
+    pub proposed_by: String,
+}
+
+impl Body for ProposalBody {
+    const KIND: RecordKind = RecordKind::Proposal;
 
     fn key(&self) -> String {
         self.id.clone()

@@ -25,11 +25,23 @@ pub enum RecordKind {
     DatasetVersion,
     /// A grant; the key is its identifier.
     Grant,
+    /// A request for access; the key is its identifier.
+    AccessRequest,
+    /// A policy that waits for a second person; the key is its identifier.
+    Proposal,
 }
 
 impl RecordKind {
     /// All kinds, in the order they are reconciled.
-    pub const ALL: [Self; 5] = [Self::Person, Self::Token, Self::Document, Self::DatasetVersion, Self::Grant];
+    pub const ALL: [Self; 7] = [
+        Self::Person,
+        Self::Token,
+        Self::Document,
+        Self::DatasetVersion,
+        Self::Grant,
+        Self::AccessRequest,
+        Self::Proposal,
+    ];
 
     /// The word used in the database and in the audit log.
     #[must_use]
@@ -40,6 +52,8 @@ impl RecordKind {
             Self::Document => "document",
             Self::DatasetVersion => "dataset-version",
             Self::Grant => "grant",
+            Self::AccessRequest => "access-request",
+            Self::Proposal => "proposal",
         }
     }
 

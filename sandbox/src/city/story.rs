@@ -95,7 +95,7 @@ impl Scene {
 }
 
 /// Everybody who acts in the story: two analysts, the steward who granted, the auditor who checks.
-pub static CHARACTERS: [Character; 4] = [
+pub static CHARACTERS: [Character; 5] = [
     Character {
         id: "lin",
         name: Passage { en: "Lin Yue, Data Resources Bureau", zh: "林樾，数据资源管理局" },
@@ -111,6 +111,15 @@ pub static CHARACTERS: [Character; 4] = [
     Character {
         id: "shen",
         name: Passage { en: "Shen Yan, steward of the city's data", zh: "沈砚，全市数据管理员" },
+        role: PersonRole::Steward,
+        department: "hz",
+    },
+    Character {
+        id: "ye",
+        name: Passage {
+            en: "Ye Lan, the second pair of eyes on every policy",
+            zh: "叶岚，每项策略的第二双眼睛",
+        },
         role: PersonRole::Steward,
         department: "hz",
     },

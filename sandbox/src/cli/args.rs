@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use clap::Parser;
@@ -120,6 +121,9 @@ pub(crate) enum Command {
     /// Give analysts access to your department's data.
     #[command(subcommand)]
     Grant(GrantCommand),
+    /// Ask for access, and decide on who asks.
+    #[command(subcommand)]
+    Request(RequestCommand),
     /// Add and remove persons.
     #[command(subcommand)]
     Person(PersonCommand),
@@ -315,12 +319,97 @@ pub(crate) enum PolicyCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Put documents in force.
+    /// Put documents in force; a policy waits until a second person activates it.
     #[command(after_help = "Examples:\n  obscura policy publish departments.yaml visits.yaml")]
     Publish {
         /// Files of documents.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// List the policies that wait for a second person.
+    #[command(after_help = "Examples:\n  obscura policy proposals")]
+    Proposals,
+    /// Put a policy in force that somebody else has proposed.
+    #[command(after_help = "Examples:\n  obscura policy activate hz-health-statistics@2")]
+    Activate {
+        /// The policy and its version, as `policy proposals` lists them.
+        #[arg(value_name = "POLICY@VERSION")]
+        policy: PolicyVersion,
+    },
+    /// Take back a policy that waits.
+    #[command(after_help = "Examples:\n  obscura policy withdraw hz-health-statistics@2")]
+    Withdraw {
+        /// The policy and its version, as `policy proposals` lists them.
+        #[arg(value_name = "POLICY@VERSION")]
+        policy: PolicyVersion,
+    },
+}
+
+/// One version of a policy: `id@version`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PolicyVersion {
+    pub(crate) id: String,
+    pub(crate) version: u32,
+}
+
+impl FromStr for PolicyVersion {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (id, version) = text.rsplit_once('@').ok_or("a policy and its version, such as `hz-visits@2`")?;
+        let version = version.parse().map_err(|_| "a version is a number, such as `hz-visits@2`")?;
+        Ok(Self { id: id.to_owned(), version })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestCommand {
+    /// Ask for access to datasets of one department.
+    #[command(
+        after_help = "Examples:\n  obscura request create --purpose official-statistics --dataset hz-health.visits --until 2027-12-31 --reason 'Yearbook 2027'"
+    )]
+    Create {
+        /// What for.
+        #[arg(long)]
+        purpose: Code,
+        /// A dataset, more than once for more.
+        #[arg(long = "dataset", required = true, value_name = "DATASET")]
+        datasets: Vec<DatasetId>,
+        /// Last day.
+        #[arg(long)]
+        until: Day,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// List requests: your own, or those that you decide on.
+    #[command(after_help = "Examples:\n  obscura request list")]
+    List,
+    /// Approve a request: it is a grant from then on.
+    #[command(after_help = "Examples:\n  obscura request approve access_0190...")]
+    Approve {
+        /// The request.
+        id: String,
+        /// What to say to who asked.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Decline a request.
+    #[command(
+        after_help = "Examples:\n  obscura request decline access_0190... --reason 'Ask for fewer columns'"
+    )]
+    Decline {
+        /// The request.
+        id: String,
+        /// What to say to who asked.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Take back a request of yours.
+    #[command(after_help = "Examples:\n  obscura request withdraw access_0190...")]
+    Withdraw {
+        /// The request.
+        id: String,
     },
 }
 
@@ -397,10 +486,15 @@ pub(crate) enum PersonCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Make a token and write its file, readable by you alone.
-    #[command(after_help = "Examples:\n  obscura token create lin --file lin.token --days 90")]
+    #[command(
+        after_help = "Examples:\n  obscura token create lin --file lin.token --days 90\n  obscura token create lin --role analyst --file script.token"
+    )]
     Create {
-        /// The person it acts for.
+        /// The person it acts for: yourself, or anybody if you are an operator.
         person: PersonName,
+        /// A role of theirs that it carries, more than once for more [default: all].
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<PersonRole>,
         /// The file to write [default: ./NAME.token].
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! The commands, grouped by what they are about. Each calls one use case and shows what came of it.
 
+pub(super) mod access;
 pub(super) mod ask;
 pub(super) mod audit;
 pub(super) mod data;

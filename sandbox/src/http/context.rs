@@ -15,7 +15,10 @@ use axum::http::StatusCode;
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::json;
 
+use crate::app::publish_documents::DocumentsRefused;
 use crate::config::Language;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -43,6 +46,51 @@ impl Request {
         let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let language = wanted.and_then(preferred).unwrap_or(installation.settings().language);
         Self { id: id.map_or_else(|_| "unnamed".to_owned(), |id| id.to_string()), language }
+    }
+
+    /// What is wrong with documents, as an answer.
+    pub(crate) fn documents_problem(&self, service: &Service, refused: DocumentsRefused) -> Problem {
+        let wrong = |errors: Value| {
+            let error = PublicError::new(
+                Class::Usage,
+                "documents-refused",
+                "the documents are not in order",
+                "文档存在问题",
+            );
+            Problem::of(self, &error).with("errors", errors)
+        };
+        match refused {
+            DocumentsRefused::App(error) => self.problem(service, &error),
+            DocumentsRefused::Documents(errors) => wrong(
+                errors
+                    .iter()
+                    .map(|error| {
+                        json!({
+                            "code": error.code,
+                            "document": error.document,
+                            "field": error.field,
+                            "line": error.position.map(|at| at.line),
+                            "column": error.position.map(|at| at.column),
+                            "message": error.message,
+                            "help": error.help,
+                        })
+                    })
+                    .collect(),
+            ),
+            DocumentsRefused::Tests(failures) => wrong(
+                failures
+                    .iter()
+                    .map(|failure| {
+                        json!({
+                            "code": "policy-test-failed",
+                            "document": failure.policy,
+                            "field": failure.test,
+                            "message": format!("expected {}, came {}", failure.expected, failure.came),
+                        })
+                    })
+                    .collect(),
+            ),
+        }
     }
 
     /// A failure as an answer; what broke is noted for the operator under the request's name.

@@ -20,6 +20,8 @@ use crate::app::init::Init;
 use crate::app::init::init;
 use crate::app::installation::Installation;
 use crate::app::publish_documents::DocumentFile;
+use crate::app::publish_documents::activate_policy;
+use crate::app::publish_documents::list_proposals;
 use crate::app::publish_documents::publish_documents;
 use crate::app::seal_dataset::SealDataset;
 use crate::app::seal_dataset::seal_dataset;
@@ -124,8 +126,8 @@ impl People {
             };
             let person = add_person(installation, operator, request).await?;
             let file = token_file(dir, character.id);
-            create_token(installation, operator, CreateToken { person: person.name, days: 30, file: &file })
-                .await?;
+            let request = CreateToken { person: person.name, days: 30, roles: None };
+            create_token(installation, operator, request).await?.text.write_new(&file)?;
             callers.push(authenticate(installation, Some(&file), Door::Demo).await?);
         }
         Ok(Self { callers })
@@ -136,8 +138,9 @@ impl People {
         found.ok_or_else(|| broken("a character is missing"))
     }
 
-    fn with(&self, role: PersonRole) -> Result<&Caller, Ending> {
-        self.callers.iter().find(|caller| caller.holds(role)).ok_or_else(|| broken("a character is missing"))
+    /// Those who hold a role, in the order in which they arrived.
+    fn with(&self, role: PersonRole) -> impl Iterator<Item = &Caller> {
+        self.callers.iter().filter(move |caller| caller.holds(role))
     }
 }
 
@@ -149,14 +152,17 @@ async fn settle(
     people: &People,
     residents: u32,
 ) -> Result<(), Ending> {
-    let steward = people.with(PersonRole::Steward)?;
+    let mut stewards = people.with(PersonRole::Steward);
+    let (Some(steward), Some(second)) = (stewards.next(), stewards.next()) else {
+        return Err(broken("a policy needs two stewards"));
+    };
     let files = |wanted: fn(&str) -> bool| -> Vec<DocumentFile> {
         let chosen = documents().iter().filter(|(_, text)| text.split("---").any(wanted));
         chosen
             .map(|(name, text)| DocumentFile { name: (*name).to_owned(), text: (*text).to_owned() })
             .collect()
     };
-    publish_in_parts(installation, operator, steward).await?;
+    publish_in_parts(installation, operator, steward, second).await?;
     // Made once and lived in until the process ends: sealing reads it from another thread.
     let city: &'static City = Box::leak(Box::new(City::new(City::SEED_DEMO, residents)));
     let count = CityDataset::ALL.len();
@@ -188,11 +194,13 @@ async fn settle(
     Ok(())
 }
 
-/// Departments and purposes are the operator's to publish, the rest the steward's; a file may hold both.
+/// Departments and purposes are the operator's to publish, the rest the steward's, policies with a second pair of eyes; a
+/// file may hold both.
 async fn publish_in_parts(
     installation: &Installation,
     operator: &Caller,
     steward: &Caller,
+    second: &Caller,
 ) -> Result<(), Ending> {
     let mut by_operator = Vec::new();
     let mut by_steward = Vec::new();
@@ -209,6 +217,9 @@ async fn publish_in_parts(
     }
     publish_documents(installation, operator, &by_operator).await?;
     publish_documents(installation, steward, &by_steward).await?;
+    for proposal in list_proposals(installation, second).await? {
+        activate_policy(installation, second, &proposal.policy, proposal.version).await?;
+    }
     Ok(())
 }
 

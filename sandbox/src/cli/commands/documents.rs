@@ -1,4 +1,4 @@
-//! `policy check`, `policy publish`, `grant create`, `grant list`, `grant revoke`.
+//! `policy check`, `publish`, `proposals`, `activate`, `withdraw`; `grant create`, `grant list`, `grant revoke`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,12 +18,17 @@ use crate::app::grants::revoke_grant;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentSummary;
 use crate::app::publish_documents::Outcome;
+use crate::app::publish_documents::ProposalSummary;
+use crate::app::publish_documents::activate_policy;
 use crate::app::publish_documents::check_documents;
 use crate::app::publish_documents::list_documents;
+use crate::app::publish_documents::list_proposals;
 use crate::app::publish_documents::publish_documents;
+use crate::app::publish_documents::withdraw_policy;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
 use crate::cli::args::PolicyCommand;
+use crate::cli::args::PolicyVersion;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
@@ -38,6 +43,20 @@ pub(in crate::cli) async fn policy(
 ) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     let summaries = match command {
+        PolicyCommand::Proposals => {
+            show_proposals(&mut session.screen, &list_proposals(&installation, &caller).await?)?;
+            return Ok(Exit::Done);
+        }
+        PolicyCommand::Activate { policy: PolicyVersion { id, version } } => {
+            vec![activate_policy(&installation, &caller, &id, version).await?]
+        }
+        PolicyCommand::Withdraw { policy: PolicyVersion { id, version } } => {
+            withdraw_policy(&installation, &caller, &id, version).await?;
+            session
+                .screen
+                .say(&format!("`{id}@{version}` is withdrawn"), &format!("已撤回 `{id}@{version}`"))?;
+            return Ok(Exit::Done);
+        }
         PolicyCommand::List => list_documents(&installation).await?,
         PolicyCommand::Check { files } => check_documents(&installation, &read_files(&files)?).await?,
         PolicyCommand::Publish { files } => {
@@ -45,7 +64,27 @@ pub(in crate::cli) async fn policy(
         }
     };
     show_documents(&mut session.screen, &summaries)?;
+    if summaries.iter().any(|summary| summary.outcome == Outcome::Proposed) {
+        session.screen.say(
+            "Another steward of the department puts a policy in force: `obscura policy activate`.",
+            "策略须由该部门的另一名数据管理员启用：`obscura policy activate`。",
+        )?;
+        return Ok(Exit::Waits);
+    }
     Ok(Exit::Done)
+}
+
+fn show_proposals(screen: &mut Screen<'_>, proposals: &[ProposalSummary]) -> std::io::Result<()> {
+    let columns = [
+        ("policy", "policy", "策略"),
+        ("version", "version", "版本"),
+        ("proposed_by", "proposed by", "提出人"),
+    ];
+    let mut listing = Listing::new(screen, &columns);
+    for proposal in proposals {
+        listing.row(vec![json!(proposal.policy), json!(proposal.version), json!(proposal.proposed_by)]);
+    }
+    listing.write(screen)
 }
 
 pub(in crate::cli) async fn grant(session: &mut Session<'_>, command: GrantCommand) -> Result<Exit, Ending> {
@@ -87,6 +126,7 @@ fn show_documents(screen: &mut Screen<'_>, summaries: &[DocumentSummary]) -> std
             Outcome::Sound => screen.either("sound", "无误"),
             Outcome::Unchanged => screen.either("in force already", "此前已生效"),
             Outcome::Published => screen.either("in force now", "已生效"),
+            Outcome::Proposed => screen.either("waits for a second person", "待他人启用"),
         };
         let kind = summary.kind.as_str();
         listing.row(vec![json!(kind), json!(summary.id), json!(summary.version), json!(outcome)]);

@@ -33,6 +33,8 @@ use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::context::Door;
+use crate::error::Class;
+use crate::error::PublicError;
 
 pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> Result<Exit, Ending> {
     let request =
@@ -127,10 +129,22 @@ pub(in crate::cli) async fn person(
 pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenCommand) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     match command {
-        TokenCommand::Create { person, file, days } => {
+        TokenCommand::Create { person, file, days, roles } => {
             let file = file.unwrap_or_else(|| PathBuf::from(format!("./{person}.token")));
-            let request = CreateToken { person, days, file: &file };
-            let token = create_token(&installation, &caller, request).await?;
+            // Looked at first: a token whose file cannot be written would be lost.
+            if file.exists() {
+                return Err(PublicError::new(
+                    Class::Conflict,
+                    "already-there",
+                    format!("`{}` is there already and was left alone", file.display()),
+                    format!("`{}` 已存在，未作改动", file.display()),
+                )
+                .into());
+            }
+            let roles = (!roles.is_empty()).then(|| roles.into_iter().collect());
+            let made = create_token(&installation, &caller, CreateToken { person, days, roles }).await?;
+            made.text.write_new(&file)?;
+            let token = made.summary;
             let (shown, expires) = (file.display(), token.expires);
             session.screen.say(
                 &format!("{shown} holds a token of `{}`, good until {expires}", token.person),
@@ -144,11 +158,19 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
                 &[
                     ("id", "token", "令牌"),
                     ("person", "person", "人员"),
+                    ("roles", "roles", "角色"),
                     ("expires", "good until", "有效期至"),
+                    ("used", "last used", "最近使用"),
                 ],
             );
             for token in list_tokens(&installation, &caller).await? {
-                listing.row(vec![json!(token.id), json!(token.person), json!(token.expires.to_string())]);
+                listing.row(vec![
+                    json!(token.id),
+                    json!(token.person),
+                    json!(token.roles),
+                    json!(token.expires.to_string()),
+                    json!(token.used.map(|used| used.to_string())),
+                ]);
             }
             listing.write(&mut session.screen)?;
         }

@@ -1,0 +1,290 @@
+//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde::Serialize;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+
+use crate::app::datasets::ColumnSummary;
+use crate::app::datasets::DatasetSummary;
+use crate::app::datasets::list_datasets;
+use crate::app::datasets::list_departments;
+use crate::app::datasets::no_dataset;
+use crate::app::datasets::show_dataset;
+use crate::app::verdict::TextView;
+use crate::http::Service;
+use crate::http::context::Known;
+use crate::http::context::Name;
+use crate::http::context::Parameters;
+use crate::http::problem::Problem;
+use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+
+/// Most datasets in one list.
+const DATASETS_MAX: usize = 1000;
+
+/// A dataset.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Dataset)]
+pub(crate) struct DatasetView {
+    /// Identifier, as in SQL.
+    id: String,
+    /// Title.
+    title: TextView,
+    /// Department it belongs to.
+    department: String,
+    /// Basic or thematic library it belongs to.
+    collection: Option<String>,
+    /// Free tags.
+    tags: Vec<String>,
+    /// Whether it may be opened to the public: `unconditional`, `limited` or `prohibited`.
+    opening: &'static str,
+    /// Whether other departments may use it: `unconditional`, `conditional` or `none`.
+    sharing: &'static str,
+    /// Newest sealed version; nothing when it was never sealed.
+    version: Option<u64>,
+    /// Purposes for which you have a grant.
+    purposes: BTreeSet<String>,
+    /// Rows, for stewards of its department only.
+    rows: Option<u64>,
+}
+
+impl DatasetView {
+    fn of(summary: DatasetSummary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            title: TextView { en: summary.title.en, zh: summary.title.zh },
+            department: summary.department,
+            collection: summary.collection,
+            tags: summary.tags,
+            opening: summary.opening,
+            sharing: summary.sharing,
+            version: summary.version,
+            purposes: summary.purposes,
+            rows: summary.rows,
+        }
+    }
+
+    /// Whether every word of a search occurs somewhere in what is shown.
+    fn answers(&self, words: &[String]) -> bool {
+        let mut shown = vec![&self.id, &self.title.en, &self.title.zh, &self.department];
+        shown.extend(self.collection.iter().chain(&self.tags));
+        let shown: Vec<String> = shown.into_iter().map(|text| text.to_lowercase()).collect();
+        words.iter().all(|word| shown.iter().any(|text| text.contains(word)))
+    }
+}
+
+/// Datasets, by identifier.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DatasetList {
+    /// The datasets.
+    datasets: Vec<DatasetView>,
+    /// What to send as `cursor` for more; nothing when there are none.
+    next: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DatasetPage {
+    /// Words that all occur in identifier, title, department, collection or tags.
+    q: Option<String>,
+    /// How many, up to 1000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// The `next` of the list before.
+    cursor: Option<String>,
+}
+
+/// Find datasets that you may see
+#[utoipa::path(
+    get,
+    path = "/datasets",
+    tag = "catalogue",
+    params(DatasetPage),
+    responses((status = 200, description = "The datasets", body = DatasetList), Problems)
+)]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Parameters(page): Parameters<DatasetPage>,
+) -> Result<Json<DatasetList>, Problem> {
+    let Known { request, caller } = &known;
+    let most = page.limit.unwrap_or(100);
+    if !(1..=DATASETS_MAX).contains(&most) {
+        return Err(malformed(
+            request,
+            format!("`limit` is 1 to {DATASETS_MAX}"),
+            format!("`limit` 须为 1 至 {DATASETS_MAX}"),
+        ));
+    }
+    let words: Vec<String> =
+        page.q.unwrap_or_default().to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let found = list_datasets(&service.installation, caller).await;
+    let found = found.map_err(|error| request.problem(&service, &error))?;
+    let after = page.cursor.unwrap_or_default();
+    let mut datasets: Vec<DatasetView> = found
+        .into_iter()
+        .map(DatasetView::of)
+        .filter(|dataset| dataset.id > after && dataset.answers(&words))
+        .take(most + 1)
+        .collect();
+    let next = if datasets.len() > most {
+        datasets.truncate(most);
+        datasets.last().map(|dataset| dataset.id.clone())
+    } else {
+        None
+    };
+    Ok(Json(DatasetList { datasets, next }))
+}
+
+/// A column.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Column)]
+pub(crate) struct ColumnView {
+    /// Name in SQL.
+    name: String,
+    /// Title, where there is one.
+    title: Option<TextView>,
+    /// Type.
+    #[serde(rename = "type")]
+    data_type: String,
+    /// Role.
+    role: String,
+    /// Grade.
+    grade: String,
+    /// What you may do with it under a grant of yours; nothing without a grant.
+    uses: Option<Vec<&'static str>>,
+    /// Values are seen through a mask; nothing without a grant.
+    masked: Option<bool>,
+}
+
+impl ColumnView {
+    fn of(column: ColumnSummary) -> Self {
+        let masked = column.uses.as_ref().map(|uses| uses.masked);
+        Self {
+            name: column.name,
+            title: column.title.map(|title| TextView { en: title.en, zh: title.zh }),
+            data_type: column.data_type,
+            role: column.role,
+            grade: column.grade,
+            uses: column.uses.map(|uses| uses.uses),
+            masked,
+        }
+    }
+}
+
+/// A dataset with its columns.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DatasetDetailView {
+    /// What a list says of it.
+    #[serde(flatten)]
+    summary: DatasetView,
+    /// Its columns, in order.
+    columns: Vec<ColumnView>,
+    /// The purpose for which `uses` are shown.
+    purpose: Option<String>,
+}
+
+/// Look at a dataset
+#[utoipa::path(
+    get,
+    path = "/datasets/{id}",
+    tag = "catalogue",
+    params(("id" = String, Path, description = "The dataset")),
+    responses((status = 200, description = "The dataset", body = DatasetDetailView), Problems)
+)]
+pub(super) async fn show(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<DatasetDetailView>, Problem> {
+    let Known { request, caller } = &known;
+    let id = id.parse().map_err(|_| request.problem(&service, &no_dataset()))?;
+    let detail = show_dataset(&service.installation, caller, &id).await;
+    // The name is the caller's own word; whether it is a name at all must not show in the answer.
+    let detail = detail.map_err(|error| match error {
+        crate::error::AppError::Public(_) => request.problem(&service, &no_dataset()),
+        internal => request.problem(&service, &internal),
+    })?;
+    Ok(Json(DatasetDetailView {
+        summary: DatasetView::of(detail.summary),
+        columns: detail.columns.into_iter().map(ColumnView::of).collect(),
+        purpose: detail.purpose,
+    }))
+}
+
+/// A basic or thematic library.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Collection {
+    /// Its code.
+    id: String,
+    /// Its datasets that you may see.
+    datasets: Vec<String>,
+}
+
+/// Basic and thematic libraries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CollectionList {
+    /// The collections.
+    collections: Vec<Collection>,
+}
+
+/// List basic and thematic libraries with the datasets that you may see
+#[utoipa::path(get, path = "/collections", tag = "catalogue", responses((status = 200, description = "The collections", body = CollectionList), Problems))]
+pub(super) async fn collections(
+    State(service): State<Arc<Service>>,
+    known: Known,
+) -> Result<Json<CollectionList>, Problem> {
+    let found = list_datasets(&service.installation, &known.caller).await;
+    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+    let mut collections: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for dataset in found {
+        if let Some(collection) = dataset.collection {
+            collections.entry(collection).or_default().push(dataset.id.to_string());
+        }
+    }
+    let collections = collections.into_iter().map(|(id, datasets)| Collection { id, datasets }).collect();
+    Ok(Json(CollectionList { collections }))
+}
+
+/// A department.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Department {
+    /// Its code.
+    id: String,
+    /// Title.
+    title: TextView,
+    /// The one above it.
+    parent: Option<String>,
+}
+
+/// Departments.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DepartmentList {
+    /// The departments.
+    departments: Vec<Department>,
+}
+
+/// List departments
+#[utoipa::path(get, path = "/departments", tag = "catalogue", responses((status = 200, description = "The departments", body = DepartmentList), Problems))]
+pub(super) async fn departments(
+    State(service): State<Arc<Service>>,
+    known: Known,
+) -> Result<Json<DepartmentList>, Problem> {
+    let found = list_departments(&service.installation).await;
+    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+    let view = |summary: crate::app::datasets::DepartmentSummary| Department {
+        id: summary.id,
+        title: TextView { en: summary.title.en, zh: summary.title.zh },
+        parent: summary.parent,
+    };
+    Ok(Json(DepartmentList { departments: found.into_iter().map(view).collect() }))
+}

@@ -1,0 +1,333 @@
+//! Requests for access and grants over HTTP: ask, decide, list, revoke.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use obscura_policies::document::Grant;
+use obscura_policies::document::GrantedDataset;
+use serde::Deserialize;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::access_requests::AccessDecision;
+use crate::app::access_requests::AccessRequestSummary;
+use crate::app::access_requests::RequestAccess;
+use crate::app::access_requests::decide_access_request;
+use crate::app::access_requests::list_access_requests;
+use crate::app::access_requests::request_access;
+use crate::app::access_requests::show_access_request;
+use crate::app::access_requests::withdraw_access_request;
+use crate::app::grants::list_grants;
+use crate::app::grants::revoke_grant;
+use crate::http::Service;
+use crate::http::context::Body;
+use crate::http::context::Known;
+use crate::http::context::Name;
+use crate::http::context::Request;
+use crate::http::problem::Problem;
+use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+
+/// A dataset, and how far one may ask of it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = GrantedDataset)]
+pub(crate) struct GrantedDatasetView {
+    /// Identifier.
+    #[schema(example = "hz-health.visits")]
+    dataset: String,
+    /// The columns; all that the policies allow when not given.
+    columns: Option<BTreeSet<String>>,
+    /// The uses; all that the policies allow when not given.
+    uses: Option<BTreeSet<String>>,
+    /// SQL condition on rows.
+    row_filter: Option<String>,
+}
+
+impl GrantedDatasetView {
+    fn of(granted: &GrantedDataset) -> Self {
+        let columns = granted.columns.as_ref();
+        Self {
+            dataset: granted.dataset.to_string(),
+            columns: columns.map(|columns| columns.iter().map(ToString::to_string).collect()),
+            uses: granted.uses.as_ref().map(|uses| uses.iter().map(ToString::to_string).collect()),
+            row_filter: granted.row_filter.clone(),
+        }
+    }
+
+    fn read(self, request: &Request) -> Result<GrantedDataset, Problem> {
+        let wrong = |what: &str| {
+            malformed(request, format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
+        };
+        let columns = self.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
+        let uses = self.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
+        Ok(GrantedDataset {
+            dataset: self.dataset.parse().map_err(|_| wrong("dataset"))?,
+            columns: columns.transpose().map_err(
+                |_: <obscura_policies::vocabulary::ColumnName as std::str::FromStr>::Err| wrong("columns"),
+            )?,
+            uses: uses
+                .transpose()
+                .map_err(|_: <obscura_policies::vocabulary::Use as std::str::FromStr>::Err| wrong("uses"))?,
+            row_filter: self.row_filter,
+            jurisdiction: false,
+        })
+    }
+}
+
+/// A grant in force.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Grant)]
+pub(crate) struct GrantView {
+    /// Identifier.
+    id: String,
+    /// Who may ask.
+    person: String,
+    /// What for.
+    purpose: String,
+    /// The datasets, and how far.
+    datasets: Vec<GrantedDatasetView>,
+    /// Last day.
+    until: String,
+    /// Who gave it.
+    granted_by: Option<String>,
+}
+
+impl GrantView {
+    fn of(grant: &Grant, granted_by: Option<String>) -> Self {
+        Self {
+            id: grant.metadata.id.to_string(),
+            person: grant.person.clone(),
+            purpose: grant.purpose.to_string(),
+            datasets: grant.datasets.iter().map(GrantedDatasetView::of).collect(),
+            until: grant.until.to_string(),
+            granted_by,
+        }
+    }
+}
+
+/// Grants in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GrantList {
+    /// The grants.
+    grants: Vec<GrantView>,
+}
+
+/// List one's grants; those of one's departments for a steward, all for an auditor
+#[utoipa::path(get, path = "/grants", tag = "grants", responses((status = 200, description = "The grants", body = GrantList), Problems))]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    known: Known,
+) -> Result<Json<GrantList>, Problem> {
+    let grants = list_grants(&service.installation, &known.caller).await;
+    let grants = grants.map_err(|error| known.request.problem(&service, &error))?;
+    let view =
+        |summary: crate::app::grants::GrantSummary| GrantView::of(&summary.grant, Some(summary.granted_by));
+    Ok(Json(GrantList { grants: grants.into_iter().map(view).collect() }))
+}
+
+/// Revoke a grant: from then on nothing leaves under it, not even of jobs that run
+#[utoipa::path(
+    delete,
+    path = "/grants/{id}",
+    tag = "grants",
+    params(("id" = String, Path, description = "The grant")),
+    responses((status = 204, description = "It is revoked"), Problems)
+)]
+pub(super) async fn revoke(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    let revoked = revoke_grant(&service.installation, &known.caller, &id).await;
+    revoked.map_err(|error| known.request.problem(&service, &error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What to ask for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessWish {
+    /// What for.
+    purpose: String,
+    /// The datasets, all of one department, and how far.
+    datasets: Vec<GrantedDatasetView>,
+    /// Last day, as `2027-12-31`.
+    until: String,
+    /// Why.
+    reason: String,
+}
+
+/// A request for access.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AccessRequest)]
+pub(crate) struct AccessRequestView {
+    /// Identifier.
+    id: String,
+    /// `open`, `approved`, `declined` or `withdrawn`.
+    state: String,
+    /// The department that decides.
+    department: String,
+    /// The grant that it becomes.
+    grant: GrantView,
+    /// Why.
+    reason: String,
+    /// When it was asked.
+    requested: String,
+    /// Who decided.
+    decided_by: Option<String>,
+    /// When.
+    decided: Option<String>,
+    /// What they said.
+    decision_reason: Option<String>,
+}
+
+impl AccessRequestView {
+    fn of(request: AccessRequestSummary) -> Self {
+        let decided = request.decided.as_ref();
+        Self {
+            state: decided.map_or_else(|| "open".to_owned(), |decided| decided.outcome.clone()),
+            grant: GrantView::of(&request.grant, None),
+            requested: request.requested.to_string(),
+            decided_by: decided.map(|decided| decided.by.clone()),
+            decided: decided.map(|decided| decided.at.to_string()),
+            decision_reason: decided.and_then(|decided| decided.reason.clone()),
+            id: request.id,
+            department: request.department,
+            reason: request.reason,
+        }
+    }
+}
+
+/// Requests for access, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccessRequestList {
+    /// The requests.
+    requests: Vec<AccessRequestView>,
+}
+
+/// Ask for access
+#[utoipa::path(
+    post,
+    path = "/requests",
+    tag = "grants",
+    request_body = AccessWish,
+    responses((status = 201, description = "The request, open", body = AccessRequestView), Problems)
+)]
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    body: Body,
+) -> Result<(StatusCode, Json<AccessRequestView>), Problem> {
+    let Known { request, caller } = &known;
+    let wish: AccessWish = body.json(
+        request,
+        r#"{"purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31", "reason": "..."}"#,
+    )?;
+    let wrong = |what: &str| {
+        malformed(request, format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
+    };
+    let asked = RequestAccess {
+        purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
+        datasets: wish.datasets.into_iter().map(|dataset| dataset.read(request)).collect::<Result<_, _>>()?,
+        until: wish.until.parse().map_err(|_| wrong("until"))?,
+        reason: wish.reason,
+    };
+    let made = request_access(&service.installation, caller, asked).await;
+    let made = made.map_err(|refused| request.documents_problem(&service, refused))?;
+    Ok((StatusCode::CREATED, Json(AccessRequestView::of(made))))
+}
+
+/// List one's requests; those that one decides on for a steward, all for an auditor
+#[utoipa::path(get, path = "/requests", tag = "grants", responses((status = 200, description = "The requests", body = AccessRequestList), Problems))]
+pub(super) async fn list_requests(
+    State(service): State<Arc<Service>>,
+    known: Known,
+) -> Result<Json<AccessRequestList>, Problem> {
+    let requests = list_access_requests(&service.installation, &known.caller).await;
+    let requests = requests.map_err(|error| known.request.problem(&service, &error))?;
+    Ok(Json(AccessRequestList { requests: requests.into_iter().map(AccessRequestView::of).collect() }))
+}
+
+/// Look at a request
+#[utoipa::path(
+    get,
+    path = "/requests/{id}",
+    tag = "grants",
+    params(("id" = String, Path, description = "The request")),
+    responses((status = 200, description = "The request", body = AccessRequestView), Problems)
+)]
+pub(super) async fn show_request(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<AccessRequestView>, Problem> {
+    let found = show_access_request(&service.installation, &known.caller, &id).await;
+    found.map(AccessRequestView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+}
+
+/// What a steward says.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionWish {
+    /// Whether it becomes a grant.
+    decision: DecisionWord,
+    /// What to say to who asked.
+    reason: Option<String>,
+}
+
+/// Whether a request becomes a grant.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DecisionWord {
+    /// It does.
+    Approve,
+    /// It does not.
+    Decline,
+}
+
+/// Decide on a request: approved, it is a grant from then on
+#[utoipa::path(
+    post,
+    path = "/requests/{id}/decision",
+    tag = "grants",
+    params(("id" = String, Path, description = "The request")),
+    request_body = DecisionWish,
+    responses((status = 200, description = "The request, decided", body = AccessRequestView), Problems)
+)]
+pub(super) async fn decide(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+    body: Body,
+) -> Result<Json<AccessRequestView>, Problem> {
+    let Known { request, caller } = &known;
+    let wish: DecisionWish = body.json(request, r#"{"decision": "approve", "reason": "..."}"#)?;
+    let decision = match wish.decision {
+        DecisionWord::Approve => AccessDecision::Approve,
+        DecisionWord::Decline => AccessDecision::Decline,
+    };
+    let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
+    let decided = decided.map_err(|refused| request.documents_problem(&service, refused))?;
+    Ok(Json(AccessRequestView::of(decided)))
+}
+
+/// Take back a request of one's own
+#[utoipa::path(
+    delete,
+    path = "/requests/{id}",
+    tag = "grants",
+    params(("id" = String, Path, description = "The request")),
+    responses((status = 200, description = "The request, withdrawn", body = AccessRequestView), Problems)
+)]
+pub(super) async fn withdraw(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<AccessRequestView>, Problem> {
+    let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await;
+    withdrawn.map(AccessRequestView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+}

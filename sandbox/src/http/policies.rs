@@ -1,0 +1,246 @@
+//! Policies over HTTP: propose, list, compare, activate by a second person.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde::Serialize;
+use similar::TextDiff;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+
+use crate::app::publish_documents::DocumentFile;
+use crate::app::publish_documents::DocumentSummary;
+use crate::app::publish_documents::Outcome;
+use crate::app::publish_documents::activate_policy;
+use crate::app::publish_documents::list_documents;
+use crate::app::publish_documents::list_proposals;
+use crate::app::publish_documents::policy_versions;
+use crate::app::publish_documents::publish_documents;
+use crate::app::publish_documents::withdraw_policy;
+use crate::http::Service;
+use crate::http::context::Body;
+use crate::http::context::Known;
+use crate::http::context::Name;
+use crate::http::context::Parameters;
+use crate::http::problem::Problem;
+use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+
+/// A document and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Document)]
+pub(crate) struct DocumentView {
+    /// Kind.
+    kind: &'static str,
+    /// Identifier.
+    id: String,
+    /// Version.
+    version: u32,
+    /// `in_force`, or `proposed`: it waits for a second person.
+    state: &'static str,
+}
+
+impl DocumentView {
+    fn of(summary: DocumentSummary) -> Self {
+        let state = match summary.outcome {
+            Outcome::Sound | Outcome::Unchanged | Outcome::Published => "in_force",
+            Outcome::Proposed => "proposed",
+        };
+        Self { kind: summary.kind.as_str(), id: summary.id, version: summary.version, state }
+    }
+}
+
+/// Documents.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DocumentList {
+    /// The documents.
+    documents: Vec<DocumentView>,
+}
+
+/// List the documents in force, and the policies that wait for a second person
+#[utoipa::path(get, path = "/policies", tag = "policies", responses((status = 200, description = "The documents", body = DocumentList), Problems))]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    known: Known,
+) -> Result<Json<DocumentList>, Problem> {
+    let Known { request, caller } = &known;
+    let listed = list_documents(&service.installation).await;
+    let mut documents: Vec<DocumentView> = listed
+        .map_err(|error| request.problem(&service, &error))?
+        .into_iter()
+        .map(DocumentView::of)
+        .collect();
+    let proposed = list_proposals(&service.installation, caller).await;
+    for proposal in proposed.map_err(|error| request.problem(&service, &error))? {
+        documents.push(DocumentView {
+            kind: "Policy",
+            id: proposal.policy,
+            version: proposal.version,
+            state: "proposed",
+        });
+    }
+    Ok(Json(DocumentList { documents }))
+}
+
+/// Put documents in force, and policies before a second person
+#[utoipa::path(
+    post,
+    path = "/policies",
+    tag = "policies",
+    request_body(content = String, description = "Documents in YAML", content_type = "application/yaml"),
+    responses((status = 201, description = "What came of each", body = DocumentList), Problems)
+)]
+pub(super) async fn propose(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    body: Body,
+) -> Result<(StatusCode, Json<DocumentList>), Problem> {
+    let Known { request, caller } = &known;
+    let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
+    let published = publish_documents(&service.installation, caller, &[file]).await;
+    let published = published.map_err(|refused| request.documents_problem(&service, refused))?;
+    let documents = published.into_iter().map(DocumentView::of).collect();
+    Ok((StatusCode::CREATED, Json(DocumentList { documents })))
+}
+
+/// One version of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PolicyVersion {
+    /// Version.
+    version: u32,
+    /// Who put it in force.
+    published_by: Option<String>,
+    /// Who wrote it.
+    proposed_by: Option<String>,
+    /// The policy, in YAML.
+    text: String,
+}
+
+/// The versions of a policy, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PolicyVersions {
+    /// The versions.
+    versions: Vec<PolicyVersion>,
+}
+
+/// List the versions of a policy
+#[utoipa::path(
+    get,
+    path = "/policies/{id}/versions",
+    tag = "policies",
+    params(("id" = String, Path, description = "The policy")),
+    responses((status = 200, description = "The versions", body = PolicyVersions), Problems)
+)]
+pub(super) async fn versions(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<PolicyVersions>, Problem> {
+    let bodies = policy_versions(&service.installation, &known.caller, &id).await;
+    let bodies = bodies.map_err(|error| known.request.problem(&service, &error))?;
+    let view = |body: crate::catalog::body::DocumentBody| PolicyVersion {
+        version: body.version,
+        published_by: body.published_by,
+        proposed_by: body.proposed_by,
+        text: body.text,
+    };
+    Ok(Json(PolicyVersions { versions: bodies.into_iter().map(view).collect() }))
+}
+
+/// Which versions to compare.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Compared {
+    /// The older version.
+    from: u32,
+    /// The newer version, in force or proposed.
+    to: u32,
+}
+
+/// What changed from one version of a policy to another
+#[utoipa::path(
+    get,
+    path = "/policies/{id}/diff",
+    tag = "policies",
+    params(("id" = String, Path, description = "The policy"), Compared),
+    responses((status = 200, description = "A unified diff", body = String), Problems)
+)]
+pub(super) async fn diff(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+    Parameters(Compared { from, to }): Parameters<Compared>,
+) -> Result<String, Problem> {
+    let Known { request, caller } = &known;
+    let bodies = policy_versions(&service.installation, caller, &id).await;
+    let bodies = bodies.map_err(|error| request.problem(&service, &error))?;
+    let proposals = list_proposals(&service.installation, caller).await;
+    let proposals = proposals.map_err(|error| request.problem(&service, &error))?;
+    let text = |version: u32| {
+        let proposed = || proposals.iter().find(|open| open.policy == id && open.version == version);
+        let published = bodies.iter().find(|body| body.version == version).map(|body| body.text.as_str());
+        let found = published.or_else(|| proposed().map(|open| open.text.as_str()));
+        found.ok_or_else(|| {
+            malformed(request, format!("there is no version {version}"), format!("没有版本 {version}"))
+        })
+    };
+    let (old, new) = (text(from)?, text(to)?);
+    let diff = TextDiff::from_lines(old, new);
+    Ok(diff.unified_diff().header(&format!("{id}@{from}"), &format!("{id}@{to}")).to_string())
+}
+
+/// Which version.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VersionWish {
+    /// The version that waits.
+    version: u32,
+}
+
+/// Put a policy in force that somebody else has proposed
+#[utoipa::path(
+    post,
+    path = "/policies/{id}/activate",
+    tag = "policies",
+    params(("id" = String, Path, description = "The policy")),
+    request_body = VersionWish,
+    responses((status = 200, description = "It is in force", body = DocumentView), Problems)
+)]
+pub(super) async fn activate(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+    body: Body,
+) -> Result<Json<DocumentView>, Problem> {
+    let Known { request, caller } = &known;
+    let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
+    let activated = activate_policy(&service.installation, caller, &id, version).await;
+    let activated = activated.map_err(|refused| request.documents_problem(&service, refused))?;
+    Ok(Json(DocumentView::of(activated)))
+}
+
+/// Take back a policy that waits
+#[utoipa::path(
+    post,
+    path = "/policies/{id}/withdraw",
+    tag = "policies",
+    params(("id" = String, Path, description = "The policy")),
+    request_body = VersionWish,
+    responses((status = 204, description = "It is withdrawn"), Problems)
+)]
+pub(super) async fn withdraw(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    let Known { request, caller } = &known;
+    let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
+    let withdrawn = withdraw_policy(&service.installation, caller, &id, version).await;
+    withdrawn.map_err(|error| request.problem(&service, &error))?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,141 @@
+//! Access tokens over HTTP: make, list, revoke.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::create_token::CreateToken;
+use crate::app::create_token::TokenSummary;
+use crate::app::create_token::create_token;
+use crate::app::create_token::list_tokens;
+use crate::app::create_token::no_token;
+use crate::app::create_token::revoke_token;
+use crate::http::Service;
+use crate::http::context::Body;
+use crate::http::context::Known;
+use crate::http::context::Name;
+use crate::http::problem::Problem;
+use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+
+/// A token; never its text.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(crate) struct TokenView {
+    /// Identifier.
+    id: String,
+    /// The person it acts for.
+    person: String,
+    /// The roles that it carries; all of the person's when nothing.
+    roles: Option<BTreeSet<String>>,
+    /// Until when it is good.
+    expires: String,
+    /// When it was last used, to a quarter of an hour.
+    used: Option<String>,
+}
+
+impl TokenView {
+    fn of(token: TokenSummary) -> Self {
+        let TokenSummary { id, person, expires, roles, used } = token;
+        Self { id, person, roles, expires: expires.to_string(), used: used.map(|used| used.to_string()) }
+    }
+}
+
+/// Tokens in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    /// The tokens.
+    tokens: Vec<TokenView>,
+}
+
+/// A token to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenWish {
+    /// The person it acts for: yourself when not given.
+    person: Option<String>,
+    /// How many days it is good.
+    #[schema(minimum = 1, maximum = 366)]
+    days: u32,
+    /// The roles that it carries; all when not given.
+    roles: Option<BTreeSet<String>>,
+}
+
+/// A new token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenGift {
+    /// What may be shown of it at any time.
+    #[serde(flatten)]
+    summary: TokenView,
+    /// Its text: shown now and never again.
+    token: String,
+}
+
+/// List one's tokens; everybody's for an operator or auditor
+#[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    known: Known,
+) -> Result<Json<TokenList>, Problem> {
+    let tokens = list_tokens(&service.installation, &known.caller).await;
+    let tokens = tokens.map_err(|error| known.request.problem(&service, &error))?;
+    Ok(Json(TokenList { tokens: tokens.into_iter().map(TokenView::of).collect() }))
+}
+
+/// Make a token for oneself, or as an operator for anybody
+#[utoipa::path(
+    post,
+    path = "/tokens",
+    tag = "tokens",
+    request_body = TokenWish,
+    responses((status = 201, description = "The token, shown this once", body = TokenGift), Problems)
+)]
+pub(super) async fn create(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    body: Body,
+) -> Result<(StatusCode, Json<TokenGift>), Problem> {
+    let Known { request, caller } = &known;
+    let TokenWish { person, days, roles } =
+        body.json(request, r#"{"person": "...", "days": 30, "roles": ["analyst"]}"#)?;
+    let person = match person {
+        None => caller.person().name.clone(),
+        Some(name) => name
+            .parse()
+            .map_err(|_| malformed(request, "`person` is no person's name", "`person` 不是人员名称"))?,
+    };
+    let roles = roles.map(|roles| roles.iter().map(|role| role.parse()).collect::<Result<_, _>>());
+    let roles = roles
+        .transpose()
+        .map_err(|_| malformed(request, "`roles` names no roles", "`roles` 不是角色名称"))?;
+    let made = create_token(&service.installation, caller, CreateToken { person, days, roles }).await;
+    let made = made.map_err(|error| request.problem(&service, &error))?;
+    let token = made.text.reveal().to_string();
+    Ok((StatusCode::CREATED, Json(TokenGift { summary: TokenView::of(made.summary), token })))
+}
+
+/// Revoke a token: from then on it is worth nothing
+#[utoipa::path(
+    delete,
+    path = "/tokens/{id}",
+    tag = "tokens",
+    params(("id" = String, Path, description = "The token")),
+    responses((status = 204, description = "It is revoked"), Problems)
+)]
+pub(super) async fn revoke(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    let Known { request, caller } = &known;
+    let id = id.parse().map_err(|_| request.problem(&service, &no_token()))?;
+    let revoked = revoke_token(&service.installation, caller, id).await;
+    revoked.map_err(|error| request.problem(&service, &error))?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,180 @@
+//! Access over HTTP: requests that become grants, policies with four eyes, tokens, and the catalogue.
+
+use obscura_tests::environment;
+use obscura_tests::server::COUNT;
+use obscura_tests::server::Server;
+use obscura_tests::world::PURPOSE;
+use serde_json::Value;
+use serde_json::json;
+
+fn wish() -> String {
+    let datasets = json!([{ "dataset": "corpus.persons", "columns": ["dept", "person_id"] }]);
+    json!({ "purpose": PURPOSE, "datasets": datasets, "until": "2099-12-31", "reason": "a yearbook" })
+        .to_string()
+}
+
+#[test]
+fn a_request_becomes_a_grant_and_a_revoked_grant_is_worth_nothing() {
+    let server = Server::start();
+    server.world.add_person("cleo", "analyst", "corpus").unwrap();
+    assert_eq!(server.ask("cleo", COUNT).must_be(422).json()["code"], "query-refused");
+    let asked = server.post(Some("cleo"), "/api/v1/requests", &wish(), &[]).must_be(201).json();
+    assert_eq!((&asked["state"], &asked["department"]), (&json!("open"), &json!("corpus")));
+    let path = format!("/api/v1/requests/{}", asked["id"].as_str().unwrap());
+    let approve = json!({ "decision": "approve", "reason": "as agreed" }).to_string();
+    for (person, status) in [(None, 401), (Some("cleo"), 403), (Some("ben"), 403), (Some("aldo"), 403)] {
+        server.post(person, &format!("{path}/decision"), &approve, &[]).must_be(status);
+    }
+    server.get(Some("ben"), &path, &[]).must_be(404);
+    let decided = server.post(Some("stella"), &format!("{path}/decision"), &approve, &[]).must_be(200).json();
+    assert_eq!((&decided["state"], &decided["decided_by"]), (&json!("approved"), &json!("stella")));
+    server.post(Some("sven"), &format!("{path}/decision"), &approve, &[]).must_be(409);
+    assert_eq!(server.ask("cleo", COUNT).must_be(201).json()["state"], "released");
+    let outside = "SELECT sex, COUNT(*) FROM persons GROUP BY sex";
+    server.ask("cleo", outside).must_be(422);
+    let grants = server.get(Some("cleo"), "/api/v1/grants", &[]).must_be(200).json();
+    let grant = grants["grants"][0]["id"].as_str().unwrap().to_owned();
+    let grant = format!("/api/v1/grants/{grant}");
+    server.send("DELETE", &grant, Some("cleo"), &[], None).must_be(403);
+    server.send("DELETE", &grant, Some("sven"), &[], None).must_be(204);
+    server.ask("cleo", COUNT).must_be(422);
+    server.send("DELETE", &grant, Some("sven"), &[], None).must_be(404);
+    server.is_clean();
+}
+
+#[test]
+fn a_request_can_be_declined_and_withdrawn_and_is_checked_when_it_is_made() {
+    let server = Server::start();
+    let ask = |wish: &str| server.post(Some("ana"), "/api/v1/requests", wish, &[]);
+    let id = |answer: obscura_tests::server::Answer| answer.json()["id"].as_str().unwrap().to_owned();
+    let first = id(ask(&wish()).must_be(201));
+    let decline = json!({ "decision": "decline" }).to_string();
+    let path = format!("/api/v1/requests/{first}/decision");
+    assert_eq!(server.post(Some("sven"), &path, &decline, &[]).must_be(200).json()["state"], "declined");
+    let second = id(ask(&wish()).must_be(201));
+    let path = format!("/api/v1/requests/{second}");
+    server.send("DELETE", &path, Some("ben"), &[], None).must_be(404);
+    let withdrawn = server.send("DELETE", &path, Some("ana"), &[], None).must_be(200).json();
+    assert_eq!(withdrawn["state"], "withdrawn");
+    let list = server.get(Some("ana"), "/api/v1/requests", &[]).must_be(200).json();
+    let states: Vec<&Value> = list["requests"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["withdrawn", "declined"]);
+    for (field, value) in [
+        ("until", json!("2001-01-01")),
+        ("until", json!("soon")),
+        ("reason", json!("")),
+        ("purpose", json!("no-such-purpose")),
+        ("datasets", json!([])),
+        ("datasets", json!([{ "dataset": "corpus.nothing" }])),
+        ("datasets", json!([{ "dataset": "corpus.persons", "uses": ["read everything"] }])),
+        ("datasets", json!([{ "dataset": "corpus.persons" }, { "dataset": "elsewhere.people" }])),
+        ("more", json!(1)),
+    ] {
+        let mut changed: Value = serde_json::from_str(&wish()).unwrap();
+        changed[field] = value;
+        ask(&changed.to_string()).must_be(400);
+    }
+    server.is_clean();
+}
+
+fn policy(version: u32) -> String {
+    let documents = environment::tests_folder().join("attacks").join("documents").join("corpus.yaml");
+    let text = std::fs::read_to_string(documents).unwrap();
+    let policy = text.split("\n---\n").find(|part| part.contains("id: corpus-statistics")).unwrap();
+    policy.replace("version: 1", &format!("version: {version}"))
+}
+
+#[test]
+fn a_policy_waits_for_a_second_person() {
+    let server = Server::start();
+    let listed = |person: &str| server.get(Some(person), "/api/v1/policies", &[]).must_be(200).json();
+    let propose = |person: &str, text: &str| server.post(Some(person), "/api/v1/policies", text, &[]);
+    let proposed = propose("stella", &policy(2)).must_be(201).json();
+    assert_eq!(proposed["documents"][0]["state"], "proposed");
+    propose("stella", &policy(2)).must_be(201);
+    propose("sven", &policy(2)).must_be(409);
+    propose("ana", &policy(2)).must_be(403);
+    let wrong = propose("stella", &policy(3).replace("content:", "contents:")).must_be(400).json();
+    assert_eq!(wrong["code"], "documents-refused");
+    assert!(wrong["errors"][0]["line"].as_u64().is_some(), "{wrong}");
+    assert!(listed("sven").to_string().contains("\"proposed\""));
+    let path = "/api/v1/policies/corpus-statistics";
+    let diff = server.get(Some("sven"), &format!("{path}/diff?from=1&to=2"), &[]).must_be(200).text();
+    assert!(diff.contains("-  version: 1") && diff.contains("+  version: 2"), "{diff}");
+    let wish = json!({ "version": 2 }).to_string();
+    let own = server.post(Some("stella"), &format!("{path}/activate"), &wish, &[]).must_be(403).json();
+    assert_eq!(own["code"], "not-oneself");
+    server.post(Some("ana"), &format!("{path}/activate"), &wish, &[]).must_be(403);
+    let active = server.post(Some("sven"), &format!("{path}/activate"), &wish, &[]).must_be(200).json();
+    assert_eq!(active["state"], "in_force");
+    server.post(Some("sven"), &format!("{path}/activate"), &wish, &[]).must_be(404);
+    let versions = server.get(Some("aldo"), &format!("{path}/versions"), &[]).must_be(200).json();
+    assert_eq!(versions["versions"][1]["proposed_by"], "stella");
+    assert_eq!(versions["versions"][1]["published_by"], "sven");
+    let verdict = server.ask("ana", COUNT).must_be(201).json()["verdict"].clone();
+    assert!(verdict["policy"].to_string().contains("\"version\":2"), "{verdict}");
+    propose("stella", &policy(3)).must_be(201);
+    let wish = json!({ "version": 3 }).to_string();
+    server.post(Some("sven"), &format!("{path}/withdraw"), &wish, &[]).must_be(204);
+    server.post(Some("sven"), &format!("{path}/activate"), &wish, &[]).must_be(404);
+    server.is_clean();
+}
+
+#[test]
+fn tokens_carry_less_never_more_and_are_worth_nothing_once_revoked() {
+    let server = Server::start();
+    let make =
+        |person: &str, wish: Value| server.post(Some(person), "/api/v1/tokens", &wish.to_string(), &[]);
+    let mine = make("ana", json!({ "days": 7 })).must_be(201).json();
+    let token = mine["token"].as_str().unwrap().to_owned();
+    let me = |token: &str| server.send_with("GET", "/api/v1/me", Some(token), &[], None);
+    assert_eq!(me(&token).must_be(200).json()["name"], "ana");
+    make("ana", json!({ "days": 7, "person": "ben" })).must_be(403);
+    make("ana", json!({ "days": 7, "roles": ["auditor"] })).must_be(403);
+    make("ana", json!({ "days": 7, "roles": [] })).must_be(403);
+    make("ana", json!({ "days": 0 })).must_be(400);
+    make("ana", json!({ "days": 367 })).must_be(400);
+    make("olga", json!({ "days": 7, "person": "nobody" })).must_be(404);
+    let foreign = make("olga", json!({ "days": 7, "person": "ben" })).must_be(201).json();
+    let list = server.get(Some("ana"), "/api/v1/tokens", &[]).must_be(200);
+    assert!(!list.text().contains(&token), "a token is shown once");
+    let list = list.json();
+    let mine = list["tokens"].as_array().unwrap().iter().find(|one| one["id"] == mine["id"]).unwrap().clone();
+    assert!(mine["used"].is_string(), "{mine}");
+    let path = |token: &Value| format!("/api/v1/tokens/{}", token["id"].as_str().unwrap());
+    server.send("DELETE", &path(&foreign), Some("ana"), &[], None).must_be(404);
+    server.send("DELETE", &path(&mine), Some("ana"), &[], None).must_be(204);
+    assert_eq!(me(&token).must_be(401).json()["code"], "token-not-valid");
+    server.is_clean();
+}
+
+#[test]
+fn the_catalogue_shows_what_may_be_found_and_hides_the_rest() {
+    let server = Server::start();
+    let ids = |person: &str, query: &str| -> Vec<String> {
+        let list = server.get(Some(person), &format!("/api/v1/datasets{query}"), &[]).must_be(200).json();
+        let found = list["datasets"].as_array().unwrap().iter();
+        found.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids("ana", ""), ["corpus.holidays", "corpus.persons", "corpus.visits"]);
+    assert!(ids("stella", "").contains(&"corpus.secrets".to_owned()));
+    assert_eq!(ids("ana", "?q=PEOPLE%20visits"), ["corpus.visits"]);
+    assert_eq!(ids("ana", "?limit=1"), ["corpus.holidays"]);
+    assert_eq!(ids("ana", "?limit=1&cursor=corpus.holidays"), ["corpus.persons"]);
+    let same = |path: &str| {
+        let mut problem = server.get(Some("ana"), path, &[]).must_be(404).json();
+        problem.as_object_mut().unwrap().remove("request_id");
+        problem
+    };
+    let hidden = same("/api/v1/datasets/corpus.secrets");
+    assert_eq!(hidden, same("/api/v1/datasets/corpus.nothing"));
+    assert_eq!(hidden, same("/api/v1/datasets/%00"));
+    let shown = server.get(Some("ana"), "/api/v1/datasets/corpus.persons", &[]).must_be(200).json();
+    assert_eq!(shown["rows"], Value::Null, "how many rows there are is the steward's to know");
+    assert!(shown["columns"].as_array().unwrap().iter().any(|column| column["name"] == "dept"));
+    let collections = server.get(Some("ana"), "/api/v1/collections", &[]).must_be(200).json();
+    assert_eq!(collections["collections"][0]["id"], "people");
+    let departments = server.get(Some("ana"), "/api/v1/departments", &[]).must_be(200).json();
+    assert!(departments.to_string().contains("corpus"));
+    server.is_clean();
+}

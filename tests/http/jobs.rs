@@ -1,0 +1,268 @@
+//! How jobs live: asked twice under one key, cancelled, followed, listed page by page, and stopped by a revocation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use obscura_sandbox::app::authenticate::authenticate;
+use obscura_sandbox::app::installation::Installation;
+use obscura_sandbox::app::submit_query::Steering;
+use obscura_sandbox::app::submit_query::SubmitQuery;
+use obscura_sandbox::app::submit_query::Submitted;
+use obscura_sandbox::app::submit_query::Taken;
+use obscura_sandbox::app::submit_query::run_waiting;
+use obscura_sandbox::app::submit_query::take_in;
+use obscura_sandbox::clock::SystemClock;
+use obscura_sandbox::clock::SystemRandom;
+use obscura_sandbox::config::Sources;
+use obscura_sandbox::context::Door;
+use obscura_tests::fixture::Fixture;
+use obscura_tests::server::COUNT;
+use obscura_tests::server::Server;
+use obscura_tests::world::PURPOSE;
+use obscura_tests::world::World;
+use serde_json::Value;
+use serde_json::json;
+
+fn question(sql: &str) -> String {
+    json!({ "sql": sql, "purpose": PURPOSE }).to_string()
+}
+
+#[test]
+fn a_repeated_request_is_the_same_job_and_another_one_under_its_key_is_refused() {
+    let server = Server::start();
+    let ask = |person: &str, sql: &str, key: &str| {
+        let headers = [("idempotency-key", key), ("prefer", "wait=30")];
+        server.post(Some(person), "/api/v1/jobs", &question(sql), &headers)
+    };
+    let first = ask("ana", COUNT, "one").must_be(201).json();
+    let again = ask("ana", COUNT, "one").must_be(201).json();
+    assert_eq!(first, again);
+    assert_ne!(ask("ben", COUNT, "one").must_be(201).json()["id"], first["id"], "keys are one's own");
+    let reused = ask("ana", "SELECT COUNT(*) FROM visits", "one").must_be(409).json();
+    assert_eq!(reused["code"], "idempotency-key-reused");
+    let refused = ask("ana", "SELECT salary FROM persons", "two").must_be(422).json();
+    let again = ask("ana", "SELECT salary FROM persons", "two").must_be(422).json();
+    assert_eq!((&refused["job"], &refused["verdict"]), (&again["job"], &again["verdict"]));
+    for wrong in ["", "with space", &"k".repeat(129)] {
+        ask("ana", COUNT, wrong).must_be(400);
+    }
+    let jobs = server.get(Some("ana"), "/api/v1/jobs", &[]).must_be(200).json();
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 2, "one for each key");
+    server.is_clean();
+}
+
+#[test]
+fn many_repetitions_at_once_make_one_job() {
+    let server = Server::start();
+    let ids: Vec<Value> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..8)
+            .map(|_| {
+                let server = &server;
+                scope.spawn(move || {
+                    loop {
+                        let headers = [("idempotency-key", "k"), ("prefer", "wait=30")];
+                        let answer = server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &headers);
+                        // Being judged right now: the client is told to ask again.
+                        if answer.status != 409 {
+                            return answer.must_be(201).json()["id"].clone();
+                        }
+                        assert_eq!(answer.json()["code"], "idempotency-in-flight");
+                    }
+                })
+            })
+            .collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]));
+    let log = server.world.run("aldo", &["audit", "log", "--limit", "1000", "--output", "csv"]).unwrap();
+    let log = log.done().unwrap().stdout;
+    assert_eq!(log.matches("query.decided").count(), 1);
+    assert_eq!(log.matches("result.released").count(), 1);
+    server.is_clean();
+}
+
+#[test]
+fn a_cancelled_job_releases_nothing_and_stays_cancelled() {
+    let server = Server::start();
+    let outcomes: Vec<(u16, String)> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..14)
+            .map(|_| {
+                let server = &server;
+                scope.spawn(move || {
+                    let job = server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &[]).must_be(202);
+                    let path = job.header("location").unwrap().to_owned();
+                    let first = server.post(Some("ana"), &format!("{path}/cancel"), "", &[]);
+                    let again = server.post(Some("ana"), &format!("{path}/cancel"), "", &[]);
+                    assert_eq!(first.status, again.status);
+                    let job = server.get(Some("ana"), &path, &[]).must_be(200).json();
+                    let result = server.get(Some("ana"), &format!("{path}/result"), &[]);
+                    assert_eq!(result.status == 200, first.status == 409, "{job}");
+                    (first.status, job["state"].as_str().unwrap().to_owned())
+                })
+            })
+            .collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    for (status, state) in &outcomes {
+        assert_eq!(state, if *status == 200 { "cancelled" } else { "released" });
+    }
+    assert!(outcomes.iter().any(|(status, _)| *status == 200), "some of fourteen were still waiting");
+    let foreign = server.ask("ana", COUNT).must_be(201).header("location").unwrap().to_owned();
+    server.post(Some("ben"), &format!("{foreign}/cancel"), "", &[]).must_be(404);
+    server.post(Some("aldo"), &format!("{foreign}/cancel"), "", &[]).must_be(404);
+    server.is_clean();
+}
+
+#[test]
+fn more_jobs_than_one_person_may_have_are_turned_away_and_others_are_not() {
+    let server = Server::start();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..40)
+            .map(|_| {
+                let server = &server;
+                scope.spawn(move || server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &[]).status)
+            })
+            .collect();
+        let other = server.ask("ben", COUNT).must_be(201);
+        assert_eq!(other.json()["state"], "released");
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| [202, 429].contains(status)), "{statuses:?}");
+    assert!(statuses.contains(&202));
+    server.is_clean();
+}
+
+/// The events in a stream: name of the event and what it says.
+fn events(stream: &[u8]) -> Vec<(String, Value)> {
+    let text = String::from_utf8_lossy(stream);
+    let mut events = Vec::new();
+    let mut id = String::new();
+    for line in text.lines() {
+        if let Some(found) = line.strip_prefix("id: ") {
+            found.clone_into(&mut id);
+        } else if let Some(data) = line.strip_prefix("data: ") {
+            events.push((id.clone(), serde_json::from_str(data).unwrap()));
+        }
+    }
+    events
+}
+
+fn follow(server: &Server, path: &str, last: Option<&str>, most: Duration) -> Vec<(String, Value)> {
+    let last = last.map(|last| format!("last-event-id: {last}\r\n")).unwrap_or_default();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n{last}\r\n",
+        server.token("ana")
+    );
+    events(&server.send_bytes(head.as_bytes(), most))
+}
+
+#[test]
+fn a_job_is_followed_to_its_end_and_read_on_from_any_event() {
+    let server = Server::start();
+    let path = server
+        .post(Some("ana"), "/api/v1/jobs", &question(COUNT), &[])
+        .must_be(202)
+        .header("location")
+        .unwrap()
+        .to_owned();
+    let followed = follow(&server, &format!("{path}/events"), None, Duration::from_secs(30));
+    let states: Vec<&str> = followed.iter().map(|(_, event)| event["state"].as_str().unwrap()).collect();
+    assert_eq!(states.last(), Some(&"released"), "the stream ends with the job: {states:?}");
+    let order = ["queued", "running", "checking", "released"];
+    let places: Vec<_> = states.iter().map(|state| order.iter().position(|known| known == state)).collect();
+    assert!(places.is_sorted(), "{states:?}");
+    assert!(followed.iter().all(|(_, event)| event.as_object().unwrap().len() == 3), "nothing else is told");
+    let (first, _) = &followed[0];
+    let rest = follow(&server, &format!("{path}/events"), Some(first), Duration::from_secs(30));
+    assert_eq!(rest.last(), followed.last());
+    let unknown = follow(&server, &format!("{path}/events"), Some("another.7"), Duration::from_secs(30));
+    assert_eq!(unknown.iter().map(|(_, event)| &event["state"]).collect::<Vec<_>>(), ["released"]);
+    let all = follow(&server, "/api/v1/events", Some(first), Duration::from_millis(500));
+    assert!(all.iter().any(|event| Some(event) == followed.last()), "{all:?}");
+    server.get(Some("ben"), &format!("{path}/events"), &[]).must_be(404);
+    server.is_clean();
+}
+
+#[test]
+fn lists_are_read_page_by_page() {
+    let server = Server::start();
+    let asked: Vec<Value> =
+        (0..5).map(|_| server.ask("ana", COUNT).must_be(201).json()["id"].clone()).collect();
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/jobs?limit=2".to_owned();
+    loop {
+        let page = server.get(Some("ana"), &path, &[]).must_be(200).json();
+        seen.extend(page["jobs"].as_array().unwrap().iter().map(|job| job["id"].clone()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/jobs?limit=2&cursor={next}");
+    }
+    assert_eq!(seen, asked.into_iter().rev().collect::<Vec<_>>());
+    for wrong in ["limit=0", "limit=1001", "cursor=x", "limit=-1", "page=2"] {
+        server.get(Some("ana"), &format!("/api/v1/jobs?{wrong}"), &[]).must_be(400);
+    }
+}
+
+#[test]
+fn a_job_that_died_with_its_server_is_marked_and_its_request_is_not_run_again() {
+    let server = Server::start();
+    let done = server.ask("ana", COUNT).must_be(201).json();
+    let headers = [("idempotency-key", "k")];
+    let open = server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &headers);
+    let server = Server::over(server.kill(), &[]);
+    let path = format!("/api/v1/jobs/{}", done["id"].as_str().unwrap());
+    assert_eq!(server.get(Some("ana"), &path, &[]).must_be(200).json(), done);
+    let open = open.json()["id"].clone();
+    let again = server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &headers).must_be(201).json();
+    assert_eq!(again["id"], open);
+    assert!(["released", "failed"].contains(&again["state"].as_str().unwrap()), "{again}");
+    server.is_clean();
+}
+
+#[test]
+fn told_to_end_the_server_finishes_what_runs_and_says_goodbye() {
+    let mut server = Server::start();
+    let job = server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &[]).must_be(202).json();
+    let stopped = std::process::Command::new("kill").arg(server.process_id().to_string()).status().unwrap();
+    assert!(stopped.success());
+    assert!(server.ended_well());
+    let server = Server::over(server.kill(), &[]);
+    let path = format!("/api/v1/jobs/{}", job["id"].as_str().unwrap());
+    let state = server.get(Some("ana"), &path, &[]).must_be(200).json()["state"].clone();
+    assert!(["released", "cancelled"].contains(&state.as_str().unwrap()), "{state}");
+}
+
+/// Opens the installation of a world in this process.
+async fn open(world: &World) -> Arc<Installation> {
+    let mut sources = Sources::default();
+    sources.flags.insert("data_dir", world.data().display().to_string());
+    let settings = sources.load().unwrap().settings;
+    let opened = Installation::open(settings, Arc::new(SystemClock), Arc::new(SystemRandom)).await;
+    Arc::new(opened.unwrap())
+}
+
+#[tokio::test]
+async fn what_is_revoked_while_a_job_runs_stops_its_release() {
+    for (person, arguments) in [
+        ("stella", &["grant", "revoke", "ana-statistics"][..]),
+        ("olga", &["person", "remove", "ana"][..]),
+        ("stella", &["dataset", "drop", "corpus.persons"][..]),
+    ] {
+        let world = World::with(&Fixture::load().unwrap()).unwrap();
+        let installation = open(&world).await;
+        let token = world.root().join("ana.token");
+        let caller = authenticate(&installation, Some(&token), Door::Http).await.unwrap();
+        let Taken::Admitted(waiting) =
+            take_in(&installation, &caller, SubmitQuery::once(COUNT, PURPOSE)).await.unwrap()
+        else {
+            panic!("the question is admitted")
+        };
+        let job = waiting.job();
+        world.run(person, arguments).unwrap().done().unwrap();
+        let ended = run_waiting(&installation, *waiting, Steering::following(&|_| {})).await.unwrap();
+        let Submitted::Cancelled { code: Some(code), .. } = ended else { panic!("{arguments:?}: {ended:?}") };
+        assert_eq!(code, "no-longer-allowed");
+        let kept = world.data().join("results").join(format!("{job}.sealed"));
+        assert!(!kept.exists(), "the sealed result is gone");
+        installation.close().await;
+    }
+}
