@@ -85,6 +85,8 @@ pub struct Settings {
     pub result_days: u32,
     /// Where `serve` listens.
     pub listen: SocketAddr,
+    /// Where `serve` shows operators its metrics; nowhere unless said. Always loopback.
+    pub listen_admin: Option<SocketAddr>,
     /// What `serve` shows to whom, when it speaks TLS.
     pub tls: Option<TlsFiles>,
 }
@@ -249,6 +251,8 @@ struct SettingsFile {
     result_days: u32,
     listen: SocketAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    listen_admin: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     tls_certificate_file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls_key_file: Option<PathBuf>,
@@ -270,6 +274,7 @@ impl SettingsFile {
         "completion_step_ms",
         "result_days",
         "listen",
+        "listen_admin",
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_roots_file",
@@ -294,6 +299,7 @@ impl SettingsFile {
             completion_step_ms: 5,
             result_days: 365,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
+            listen_admin: None,
             tls_certificate_file: None,
             tls_key_file: None,
             tls_client_roots_file: None,
@@ -336,6 +342,10 @@ impl SettingsFile {
             (None, Some(path)) => KeyringSecret::PassphraseFile(path),
             (None, None) => KeyringSecret::KeyFile(beside(&self.data_dir)),
         };
+        if self.listen_admin.is_some_and(|address| !address.ip().is_loopback()) {
+            let accepted = "a loopback address, such as 127.0.0.1:7201";
+            return Err(ConfigError::OutOfRange { key: "listen_admin", accepted });
+        }
         let tls = match (self.tls_certificate_file, self.tls_key_file, self.tls_client_roots_file) {
             (Some(certificate), Some(key), client_roots) => Some(TlsFiles { certificate, key, client_roots }),
             (None, None, None) => None,
@@ -360,6 +370,7 @@ impl SettingsFile {
             },
             result_days: self.result_days,
             listen: self.listen,
+            listen_admin: self.listen_admin,
             tls,
         })
     }
@@ -406,6 +417,7 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         file.completion_step_ms.to_string(),
         file.result_days.to_string(),
         file.listen.to_string(),
+        file.listen_admin.map_or_else(|| "not set".to_owned(), |address| address.to_string()),
         path(&file.tls_certificate_file),
         secret(&file.tls_key_file),
         path(&file.tls_client_roots_file),

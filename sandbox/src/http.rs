@@ -35,6 +35,7 @@ mod health;
 mod jobs;
 mod limits;
 mod media;
+mod metrics;
 mod news;
 mod policies;
 mod problem;
@@ -47,6 +48,7 @@ mod tokens;
 use door::DoorKeeper;
 use limits::Limiter;
 use limits::Rate;
+use metrics::Answered;
 use news::News;
 use queue::Queue;
 use queue::Room;
@@ -73,6 +75,7 @@ pub struct Service {
     /// Event streams that are open.
     streams: Arc<AtomicUsize>,
     stopping: watch::Sender<bool>,
+    answered: Answered,
 }
 
 impl std::fmt::Debug for Service {
@@ -100,6 +103,7 @@ impl Service {
             checks: Limiter::new(CHECK_RATE),
             streams: Arc::default(),
             stopping: watch::Sender::new(false),
+            answered: Answered::default(),
         })
     }
 

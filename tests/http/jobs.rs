@@ -220,7 +220,7 @@ fn a_job_that_died_with_its_server_is_marked_and_its_request_is_not_run_again() 
 
 #[test]
 fn told_to_end_the_server_finishes_what_runs_and_says_goodbye() {
-    let mut server = Server::start();
+    let server = Server::start();
     let job = server.post(Some("ana"), "/api/v1/jobs", &question(COUNT), &[]).must_be(202).json();
     let stopped = std::process::Command::new("kill").arg(server.process_id().to_string()).status().unwrap();
     assert!(stopped.success());

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod access;
+mod description;
 mod jobs;
+mod misuse;
 mod questions;
 mod roles;

@@ -188,7 +188,8 @@ fn the_table_of_roles_is_as_agreed_and_every_request_is_in_the_log() {
     );
     let mut found: Vec<(String, u16)> = Vec::new();
     // Reading the log is in the log as well: only what was there when the reading began is read.
-    let size = server.get(Some("aldo"), "/api/v1/audit/events?limit=1", &[]).must_be(200).json()["size"].as_u64();
+    let size =
+        server.get(Some("aldo"), "/api/v1/audit/events?limit=1", &[]).must_be(200).json()["size"].as_u64();
     let mut from = 0;
     while from < usize::try_from(size.unwrap()).unwrap() {
         let page = server.get(Some("aldo"), &format!("/api/v1/audit/events?from={from}&limit=1000"), &[]);

@@ -29,7 +29,9 @@ pub struct Server {
     pub world: World,
     /// Where it listens.
     pub address: String,
-    process: Child,
+    /// Where operators find its metrics.
+    admin: Option<String>,
+    process: Mutex<Child>,
     agent: ureq::Agent,
     scanner: Scanner,
     /// Every byte that was served.
@@ -111,37 +113,72 @@ impl Server {
             line.clear();
             assert_ne!(told.read_line(&mut line).expect("it tells"), 0, "the server ended");
         }
+        let has_admin = world.root().join("obscura.toml").exists();
+        let mut admin = String::new();
+        if has_admin {
+            told.read_line(&mut admin).expect("it tells");
+        }
+        let admin = admin.split("://").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
         let address =
             line.split("://").nth(1).and_then(|rest| rest.split("/api").next()).expect("an address");
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let scanner = Scanner::new(fixture.canaries).expect("the canaries are words");
-        Self { world, address: address.to_owned(), process, agent, scanner, served: Mutex::default() }
+        Self {
+            world,
+            address: address.to_owned(),
+            admin,
+            process: Mutex::new(process),
+            agent,
+            scanner,
+            served: Mutex::default(),
+        }
+    }
+
+    /// Ends the server as `kill -9` does, also while others still ask. It may have ended by itself.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn kill_now(&self) {
+        let mut process = self.process.lock().expect("no thread panicked");
+        let _stopped = process.kill();
+        process.wait().expect("it has ended");
+    }
+
+    /// Posts and reads the answer, if one comes.
+    #[must_use]
+    pub fn try_post(&self, person: &str, path: &str, body: &str) -> Option<Answer> {
+        let token = self.token(person);
+        let headers = [("content-type", "application/json")];
+        self.try_send("POST", path, Some(&token), &headers, Some(body))
     }
 
     /// Ends the server as `kill -9` does, and gives its world back.
     ///
     /// # Panics
-    /// When it cannot be killed.
+    /// When it cannot be waited for.
     #[must_use]
     pub fn kill(mut self) -> World {
-        self.process.kill().expect("it is killed");
-        self.process.wait().expect("it has ended");
+        self.kill_now();
         let empty = World::empty(&Fixture::load().expect("the fixture loads")).expect("a folder is made");
         std::mem::replace(&mut self.world, empty)
     }
 
     /// The process.
+    ///
+    /// # Panics
+    /// When a thread panicked while it ended the server.
     #[must_use]
     pub fn process_id(&self) -> u32 {
-        self.process.id()
+        self.process.lock().expect("no thread panicked").id()
     }
 
     /// Waits until the server has ended by itself, and says whether it ended well.
     ///
     /// # Panics
     /// When it cannot be waited for.
-    pub fn ended_well(&mut self) -> bool {
-        self.process.wait().expect("it has ended").success()
+    #[must_use]
+    pub fn ended_well(&self) -> bool {
+        self.process.lock().expect("no thread panicked").wait().expect("it has ended").success()
     }
 
     /// The token of a person.
@@ -182,6 +219,17 @@ impl Server {
         headers: &[(&str, &str)],
         body: Option<&str>,
     ) -> Answer {
+        self.try_send(method, path, token, headers, body).expect("an answer")
+    }
+
+    fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Option<Answer> {
         let url = format!("http://{}{path}", self.address);
         let mut request = ureq::http::Request::builder().method(method).uri(url);
         if let Some(token) = token {
@@ -194,15 +242,15 @@ impl Server {
             Some(body) => self.agent.run(request.body(body).expect("a request")),
             None => self.agent.run(request.body(()).expect("a request")),
         };
-        let (parts, mut body) = sent.expect("an answer").into_parts();
-        let body = body.read_to_vec().expect("a whole body");
+        let (parts, mut body) = sent.ok()?.into_parts();
+        let body = body.read_to_vec().ok()?;
         let text = |value: &ureq::http::HeaderValue| value.to_str().expect("text").to_owned();
         let headers: Vec<(String, String)> =
             parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let mut served = self.served.lock().expect("no thread panicked");
         served.extend(headers.iter().flat_map(|(_, value)| value.bytes()));
         served.extend(&body);
-        Answer { status: parts.status.as_u16(), headers, body }
+        Some(Answer { status: parts.status.as_u16(), headers, body })
     }
 
     /// Sends bytes as they are and reads until the server closes, or for so long.
@@ -228,6 +276,24 @@ impl Server {
         self.send("GET", path, person, headers, None)
     }
 
+    /// Where operators find metrics.
+    #[must_use]
+    pub fn admin(&self) -> Option<String> {
+        self.admin.clone()
+    }
+
+    /// Gets a path at another address.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    pub fn get_at(&self, address: &str, path: &str) -> Answer {
+        let mut response = self.agent.get(format!("http://{address}{path}")).call().expect("an answer");
+        let body = response.body_mut().read_to_vec().expect("a whole body");
+        self.served.lock().expect("no thread panicked").extend(&body);
+        Answer { status: response.status().as_u16(), headers: Vec::new(), body }
+    }
+
     /// Posts to a path.
     pub fn post(&self, person: Option<&str>, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
         self.send("POST", path, person, headers, Some(body))
@@ -239,11 +305,12 @@ impl Server {
         self.post(Some(person), "/api/v1/jobs", &body, &[("prefer", "wait=30")])
     }
 
-    /// Nothing that was served, and nothing in the folder, holds a canary.
+    /// Ends the server and searches what was served and its folder: neither holds a canary.
     ///
     /// # Panics
-    /// When something does.
+    /// When one of them does.
     pub fn is_clean(&self) {
+        self.kill_now();
         let served = self.served.lock().expect("no thread panicked");
         assert!(!served.is_empty(), "something was served");
         let seen = self.scanner.scan("what was served", &served);
@@ -255,8 +322,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to stop.
-        let _stopped = self.process.kill();
-        let _ended = self.process.wait();
+        self.kill_now();
     }
 }

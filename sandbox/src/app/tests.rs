@@ -66,6 +66,7 @@ impl World {
             },
             result_days: 30,
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen_admin: None,
             tls: None,
         };
         let request = Init {

@@ -175,7 +175,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Tell the story once and stop, without waiting between scenes.
+    /// Tell the story once and stop: no waiting between scenes, and no server afterwards.
     #[arg(long)]
     pub(crate) once: bool,
     /// How many residents the city has.

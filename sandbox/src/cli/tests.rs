@@ -142,19 +142,21 @@ impl World {
         self.run(Some("operator"), &["token", "create", name, "--file", &file]).must_be(Exit::Done);
     }
 
-    /// An installation with an analyst, two stewards, an auditor, and a published dataset.
+    /// An installation with an analyst, three stewards, an auditor, and a published dataset.
     fn founded() -> Self {
         let mut world = Self::new();
         let token = world.path("operator.token").display().to_string();
         world.run(None, &["init", "--token-file", &token]).must_be(Exit::Done);
         world.person("lin", "analyst", Some("hz-tax"));
         world.person("shen", "steward", Some("hz-health"));
+        world.person("feng", "steward", Some("hz-health"));
         world.person("tian", "steward", Some("hz-tax"));
         world.person("gu", "auditor", None);
         let departments = world.write("departments.yaml", DOCUMENTS);
         let dataset = world.write("dataset.yaml", DATASET);
         world.run(Some("operator"), &["policy", "publish", &departments]).must_be(Exit::Done);
-        world.run(Some("shen"), &["policy", "publish", &dataset]).must_be(Exit::Done);
+        world.run(Some("shen"), &["policy", "publish", &dataset]).must_be(Exit::Waits);
+        world.run(Some("feng"), &["policy", "activate", "health-statistics@1"]).must_be(Exit::Done);
         world
     }
 
@@ -514,6 +516,57 @@ fn policy_whose_own_test_fails_is_not_published() {
 }
 
 #[test]
+fn policy_is_activated_by_another_steward_of_its_department_or_withdrawn() {
+    let mut world = World::founded();
+    let second = DATASET.split("---\n").nth(1).unwrap().replace("version: 1", "version: 2");
+    let second = world.write("second.yaml", &second);
+    world.run(Some("shen"), &["policy", "publish", &second]).must_be(Exit::Waits);
+    let waiting = world.run(Some("feng"), &["policy", "proposals", "-o", "csv"]).must_be(Exit::Done);
+    assert_eq!(waiting.out, "policy,version,proposed_by\nhealth-statistics,2,shen\n");
+    let none = world.run(Some("tian"), &["policy", "proposals", "-o", "csv"]).must_be(Exit::Done);
+    assert_eq!(none.out, "policy,version,proposed_by\n");
+    for (person, code) in [("shen", "not-oneself"), ("tian", "not-your-department"), ("lin", "role-missing")]
+    {
+        let refused = world.run(Some(person), &["policy", "activate", "health-statistics@2"]);
+        let refused = refused.must_be(Exit::Authentication);
+        assert!(refused.err.contains(code), "{person}: {}", refused.err);
+    }
+    world.run(Some("feng"), &["policy", "withdraw", "health-statistics@2"]).must_be(Exit::Done);
+    world.run(Some("feng"), &["policy", "activate", "health-statistics@2"]).must_be(Exit::Failure);
+    world.run(Some("feng"), &["policy", "publish", &second]).must_be(Exit::Waits);
+    world.run(Some("shen"), &["policy", "activate", "health-statistics@2"]).must_be(Exit::Done);
+}
+
+#[test]
+fn request_for_access_becomes_the_grant_that_was_asked() {
+    let mut world = World::founded();
+    let rows = world.write("visits.csv", &visits());
+    world.run(Some("shen"), &["seal", "hz-health.visits", &rows]).must_be(Exit::Done);
+    let ask = [
+        "request",
+        "create",
+        "--purpose",
+        "official-statistics",
+        "--dataset",
+        "hz-health.visits",
+        "--until",
+        "2099-12-31",
+        "--reason",
+        "a yearbook",
+    ];
+    world.run(Some("tian"), &ask).must_be(Exit::Authentication);
+    let id = world.run(Some("lin"), &ask).must_be(Exit::Waits).out.trim().to_owned();
+    world.query(COUNT).must_be(Exit::Refused);
+    world.run(Some("lin"), &["request", "approve", &id]).must_be(Exit::Authentication);
+    world.run(Some("tian"), &["request", "approve", &id]).must_be(Exit::Failure);
+    world.run(Some("shen"), &["request", "approve", &id]).must_be(Exit::Done);
+    world.run(Some("shen"), &["request", "decline", &id]).must_be(Exit::Failure);
+    world.query(COUNT).must_be(Exit::Done);
+    let list = world.run(Some("lin"), &["request", "list", "-o", "csv"]).must_be(Exit::Done);
+    assert!(list.out.contains("approved"), "{}", list.out);
+}
+
+#[test]
 fn published_version_never_changes() {
     let mut world = World::founded();
     let unchanged = world.path("dataset.yaml").display().to_string();
@@ -556,12 +609,12 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("o", &["person", "add", "new.NAME", "--role", "auditor"]),
     ("or", &["person", "list"]),
     ("osart", &["token", "list"]),
-    ("o", &["token", "create", "lin", "--file", "FOLDER/NAME.new"]),
+    ("oa", &["token", "create", "lin", "--file", "FOLDER/NAME.new"]),
     ("osart", &["policy", "check", "FOLDER/dataset.yaml"]),
     ("s", &["policy", "publish", "FOLDER/NAME.yaml"]),
     ("s", &["dataset", "verify", "hz-health.visits"]),
     ("osart", &["dataset", "list"]),
-    ("osar", &["dataset", "show", "hz-health.visits"]),
+    ("osart", &["dataset", "show", "hz-health.visits"]),
     ("st", &["dataset", "suggest", "FOLDER/visits.csv"]),
     ("s", &["seal", "hz-health.visits", "FOLDER/visits.csv", "--append"]),
     (

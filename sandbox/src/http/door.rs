@@ -81,16 +81,18 @@ impl DoorKeeper {
 }
 
 /// Everything under `/api/v1` passes through here.
-pub(crate) async fn pass(
-    State(service): State<Arc<Service>>,
-    mut request: HttpRequest,
-    next: Next,
-) -> Response {
-    let known = Request::of(request.headers(), &service);
+pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpRequest, next: Next) -> Response {
+    let response = let_in(&service, request, next).await;
+    service.answered.count(response.status());
+    response
+}
+
+async fn let_in(service: &Arc<Service>, mut request: HttpRequest, next: Next) -> Response {
+    let known = Request::of(request.headers(), service);
     request.extensions_mut().insert(known.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
     let route = format!("{} {route}", request.method());
-    let entered = enter(&service, request.headers()).await;
+    let entered = enter(service, request.headers()).await;
     let now = service.begun.elapsed();
     let allowed = match &entered {
         Ok(Some(caller)) => service.door.persons.take(caller.person().name.as_str(), now),
@@ -109,7 +111,7 @@ pub(crate) async fn pass(
             (actor, next.run(request).await)
         }
         Ok(None) => (ActorName::stranger(), next.run(request).await),
-        Err(error) => (ActorName::stranger(), known.problem(&service, &error).into_response()),
+        Err(error) => (ActorName::stranger(), known.problem(service, &error).into_response()),
     };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -133,7 +135,7 @@ pub(crate) async fn pass(
     match service.installation.append_one(note).await {
         Ok(_) => response,
         // What cannot be recorded does not happen: INVARIANT(no-receipt-no-result).
-        Err(error) => known.problem(&service, &error).into_response(),
+        Err(error) => known.problem(service, &error).into_response(),
     }
 }
 

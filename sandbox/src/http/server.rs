@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::http::Service;
+use crate::http::metrics;
 use crate::http::router;
 
 /// Connections at a time; the next ones wait.
@@ -33,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long requests under way are given at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Answers requests until told to stop; then requests and jobs under way are finished, as far as they can be soon.
+/// Answers requests, and operators on a listener of their own, until told to stop; then requests and jobs under way are finished, as far as they can be soon.
 ///
 /// # Errors
 /// When the listener fails for good.
@@ -41,9 +42,14 @@ pub async fn serve(
     service: Service,
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
+    admin: Option<TcpListener>,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let service = Arc::new(service);
+    if let Some(admin) = admin {
+        // It ends with the process, and its answers are worth waiting for to nobody.
+        tokio::spawn(axum::serve(admin, metrics::router(Arc::clone(&service))).into_future());
+    }
     let routes = router(Arc::clone(&service));
     let tls = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

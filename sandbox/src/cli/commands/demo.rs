@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ use crate::cli::commands::ask::show_submitted;
 use crate::cli::commands::audit::show_verification;
 use crate::cli::commands::data::Watch;
 use crate::cli::commands::data::plain_options;
+use crate::cli::commands::serve::answer;
+use crate::cli::commands::serve::listen;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
@@ -92,7 +95,32 @@ pub(in crate::cli) async fn demo(session: &mut Session<'_>, args: DemoArgs) -> R
         exit = Exit::VerificationFailed;
     }
     farewell(&mut session.screen, &args.dir)?;
+    if !args.once {
+        stay(session, installation, &args.dir).await?;
+    }
     Ok(exit)
+}
+
+/// Serves the city, and says how to ask it with curl.
+async fn stay(session: &mut Session<'_>, installation: Arc<Installation>, dir: &Path) -> Result<(), Ending> {
+    let wanted = session.loaded.settings.listen;
+    let listener = match listen(wanted).await {
+        Ok(listener) => listener,
+        // Something else listens there; a demonstration takes any place.
+        Err(_) => listen(SocketAddr::new(wanted.ip(), 0)).await?,
+    };
+    let (address, dir) = (listener.local_addr()?, dir.display());
+    session.screen.tell("")?;
+    session.screen.say("Or over HTTP, from another terminal:", "也可以在另一个终端通过 HTTP 提问：")?;
+    for line in [
+        format!("  token=$(cat {dir}/lin.token); url=http://{address}/api/v1"),
+        "  curl -s -H \"Authorization: Bearer $token\" $url/datasets".to_owned(),
+        "  curl -s -H \"Authorization: Bearer $token\" -H 'Prefer: wait=30' $url/jobs -d '{\"sql\": \"SELECT ...\", \"purpose\": \"traffic-management\"}'"
+            .to_owned(),
+    ] {
+        session.screen.tell(&line)?;
+    }
+    answer(session, installation, listener, None, None).await
 }
 
 /// Makes the installation that the city lives in.

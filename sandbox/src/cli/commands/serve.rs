@@ -1,9 +1,14 @@
 //! `serve`: answers over HTTP until it is told to stop.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio_rustls::rustls::ServerConfig;
 
+use crate::app::installation::Installation;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
@@ -31,7 +36,18 @@ pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, End
         .into());
     }
     let installation = session.open().await?;
-    let listener = TcpListener::bind(wanted).await.map_err(|error| {
+    let listener = listen(wanted).await?;
+    let admin = match session.loaded.settings.listen_admin {
+        Some(wanted) => Some(listen(wanted).await?),
+        None => None,
+    };
+    answer(session, installation, listener, tls, admin).await?;
+    Ok(Exit::Done)
+}
+
+/// Takes an address for ourselves.
+pub(in crate::cli) async fn listen(wanted: SocketAddr) -> Result<TcpListener, Ending> {
+    let bound = TcpListener::bind(wanted).await.map_err(|error| {
         let kind = error.kind();
         PublicError::new(
             Class::Failure,
@@ -39,17 +55,36 @@ pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, End
             format!("cannot listen on `{wanted}` ({kind})"),
             format!("无法监听 `{wanted}`（{kind}）"),
         )
-    })?;
+        .with_help("name another address with `--listen`", "请用 `--listen` 指定其他地址")
+    });
+    Ok(bound?)
+}
+
+/// Answers requests until somebody presses Ctrl-C.
+pub(in crate::cli) async fn answer(
+    session: &mut Session<'_>,
+    installation: Arc<Installation>,
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    admin: Option<TcpListener>,
+) -> Result<(), Ending> {
     let address = listener.local_addr()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     session.screen.say(
         &format!("Obscura answers at {scheme}://{address}/api/v1. Ctrl-C stops it."),
         &format!("Obscura 服务地址：{scheme}://{address}/api/v1，按 Ctrl-C 停止。"),
     )?;
+    if let Some(admin) = &admin {
+        let address = admin.local_addr()?;
+        session.screen.say(
+            &format!("Operators find http://{address}/metrics."),
+            &format!("运维指标：http://{address}/metrics。"),
+        )?;
+    }
     let service = Service::new(installation)?;
-    server::serve(service, listener, tls, told_to_stop()).await?;
+    server::serve(service, listener, tls, admin, told_to_stop()).await?;
     session.screen.say("Stopped.", "已停止。")?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Ends when somebody presses Ctrl-C or the system ends its services.

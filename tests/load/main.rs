@@ -1,0 +1,198 @@
+//! Many clients at once, on loopback: every answer is a documented one, nothing of the data is in any byte, and memory
+//! stays flat. Then the server is killed in the middle of it, again and again, and an independent reader of database,
+//! audit log and results looks for what must never be: a result without its entry, a decision without its job, a job
+//! released twice.
+//!
+//! `RUN_SLOW=1` runs the long forms. What the load came to (requests, percentiles, memory) is printed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests may panic"
+)]
+
+mod checker;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use obscura_tests::environment;
+use obscura_tests::fixture::Fixture;
+use obscura_tests::server::COUNT;
+use obscura_tests::server::Server;
+use obscura_tests::world::PURPOSE;
+use obscura_tests::world::World;
+use serde_json::json;
+
+/// A small generator of repeatable numbers, printed with every failure.
+struct Seeded(u64);
+
+impl Seeded {
+    /// The next number below a bound.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn one_of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
+        all[usize::try_from(self.below(all.len() as u64)).unwrap()]
+    }
+}
+
+const QUESTIONS: [&str; 5] = [
+    COUNT,
+    "SELECT sex, AVG(salary) FROM persons GROUP BY sex",
+    "SELECT COUNT(DISTINCT v.person_id) FROM visits v",
+    "SELECT name FROM persons",
+    "SELECT COUNT(*) FROM persons WHERE zip = '9999'",
+];
+
+/// What one client does once: a request of the mix, with its status as an answer may have it.
+fn act(server: &Server, seeded: &mut Seeded, job: &mut Option<String>) -> (&'static str, u16) {
+    let person = seeded.one_of(&["ana", "ben"]);
+    let body = json!({ "sql": seeded.one_of(&QUESTIONS), "purpose": PURPOSE }).to_string();
+    let path = job.clone().unwrap_or_else(|| "/api/v1/jobs/job_0".to_owned());
+    let key = format!("key-{}", seeded.below(1 << 40));
+    match seeded.below(8) {
+        0 => ("check", server.post(Some(person), "/api/v1/queries/check", &body, &[]).status),
+        1 | 2 => {
+            let headers = [("idempotency-key", key.as_str())];
+            let answer = server.post(Some(person), "/api/v1/jobs", &body, &headers);
+            *job = answer.header("location").map(str::to_owned).or_else(|| job.take());
+            ("submit", answer.status)
+        }
+        3 => ("wait", server.get(Some(person), &format!("{path}?wait=2"), &[]).status),
+        4 => {
+            let accept = seeded.one_of(&[
+                "application/json",
+                "text/csv",
+                "application/vnd.apache.arrow.stream",
+                "application/vnd.apache.parquet",
+            ]);
+            ("result", server.get(Some(person), &format!("{path}/result"), &[("accept", accept)]).status)
+        }
+        5 => ("list", server.get(Some(person), "/api/v1/jobs?limit=5", &[]).status),
+        6 => ("cancel", server.post(Some(person), &format!("{path}/cancel"), "", &[]).status),
+        _ => ("events", server.get(Some(person), &format!("{path}/events"), &[]).status),
+    }
+}
+
+/// Memory of a process that is its own, in kibibytes.
+fn memory_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn hundreds_of_clients_get_documented_answers_and_memory_stays_flat() {
+    let (clients, rounds) = if environment::run_slow() { (200, 12) } else { (40, 4) };
+    let server = Server::start();
+    let documented = documented(&server);
+    let answered = AtomicU64::new(0);
+    let mut times: BTreeMap<&'static str, Vec<Duration>> = BTreeMap::new();
+    let mut memory = Vec::new();
+    for round in 0..3 {
+        let done: Vec<Vec<(&'static str, u16, Duration)>> = thread::scope(|scope| {
+            let started: Vec<_> = (0..clients)
+                .map(|client| {
+                    let (server, answered) = (&server, &answered);
+                    scope.spawn(move || {
+                        let mut seeded = Seeded(round * 10_000 + client);
+                        let mut job = None;
+                        (0..rounds)
+                            .map(|_| {
+                                let begun = Instant::now();
+                                let (what, status) = act(server, &mut seeded, &mut job);
+                                answered.fetch_add(1, Ordering::Relaxed);
+                                (what, status, begun.elapsed())
+                            })
+                            .collect()
+                    })
+                })
+                .collect();
+            started.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        for (what, status, took) in done.into_iter().flatten() {
+            assert!(documented[what].contains(&status), "{what} answered {status}");
+            times.entry(what).or_default().push(took);
+        }
+        memory.push(memory_kib(server.process_id()));
+    }
+    let count = answered.load(Ordering::Relaxed);
+    eprintln!("{count} requests of {clients} clients; memory after each third, KiB: {memory:?}");
+    for (what, mut times) in times {
+        times.sort();
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_millis();
+        eprintln!("  {what:<7} {:>6} requests  p50 {:>5} ms  p99 {:>6} ms", times.len(), at(50), at(99));
+    }
+    assert!(memory[2] < memory[0] * 3 / 2, "memory grows with what was asked: {memory:?}");
+    server.is_clean();
+    checker::check(&server.kill()).unwrap();
+}
+
+/// The statuses that the description of the interface names, by what the clients do.
+fn documented(server: &Server) -> BTreeMap<&'static str, Vec<u16>> {
+    let description = server.get(None, "/openapi.json", &[]).must_be(200).json();
+    let statuses = |path: &str, method: &str| {
+        let responses = &description["paths"][path][method]["responses"];
+        let all = responses.as_object().unwrap().keys();
+        all.map(|status| status.parse().unwrap()).filter(|status| *status != 500).collect()
+    };
+    BTreeMap::from([
+        ("check", statuses("/api/v1/queries/check", "post")),
+        ("submit", statuses("/api/v1/jobs", "post")),
+        ("wait", statuses("/api/v1/jobs/{id}", "get")),
+        ("result", statuses("/api/v1/jobs/{id}/result", "get")),
+        ("list", statuses("/api/v1/jobs", "get")),
+        ("cancel", statuses("/api/v1/jobs/{id}/cancel", "post")),
+        ("events", statuses("/api/v1/jobs/{id}/events", "get")),
+    ])
+}
+
+#[test]
+fn killed_in_the_middle_of_it_nothing_is_half_done() {
+    let crashes = if environment::run_slow() { 200 } else { 6 };
+    let mut world = World::with(&Fixture::load().unwrap()).unwrap();
+    let mut seeded = Seeded(20_261_122);
+    let mut seen = checker::Seen::default();
+    for crash in 0..crashes {
+        let server = Server::over(world, &[]);
+        let after = Duration::from_micros(seeded.below(400_000));
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for client in 0..6 {
+                let (server, over) = (&server, &over);
+                scope.spawn(move || {
+                    let mut seeded = Seeded(crash * 100 + client);
+                    while !over.load(Ordering::Relaxed) {
+                        let body =
+                            json!({ "sql": seeded.one_of(&QUESTIONS), "purpose": PURPOSE }).to_string();
+                        // The server dies under our hands: an answer that does not come is what this is about.
+                        let _cut_off = server.try_post(seeded.one_of(&["ana", "ben"]), "/api/v1/jobs", &body);
+                    }
+                });
+            }
+            // Time passing is the very thing under test here.
+            thread::sleep(after);
+            server.kill_now();
+            over.store(true, Ordering::Relaxed);
+        });
+        world = server.kill();
+        // The next start settles what was left; the checker looks at what it says.
+        world.run("aldo", &["job", "list", "--limit", "1"]).unwrap().done().unwrap();
+        let found = checker::check(&world)
+            .unwrap_or_else(|error| panic!("seed 20261122, crash {crash}, after {after:?}: {error:#}"));
+        assert!(found.released >= seen.released && found.decided >= seen.decided, "nothing is forgotten");
+        seen = found;
+    }
+    eprintln!("after {crashes} crashes: {seen:?}");
+    assert!(seen.released > 0, "some jobs were released");
+    assert!(world.sightings().unwrap().is_empty());
+}
