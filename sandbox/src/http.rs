@@ -14,8 +14,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::sync::watch;
+use utoipa::Modify;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
+use utoipa::openapi::security::HttpAuthScheme;
+use utoipa::openapi::security::HttpBuilder;
+use utoipa::openapi::security::SecurityScheme;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -125,11 +129,24 @@ impl Service {
 
 /// What the interface is, before its routes.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Obscura",
-    description = "A privacy-preserving data sandbox: send SQL, get protected aggregates. Raw data does not leave."
-))]
+#[openapi(
+    info(
+        title = "Obscura",
+        description = "A privacy-preserving data sandbox: send SQL, get protected aggregates. Raw data does not leave."
+    ),
+    modifiers(&Interface),
+    security(("token" = [])),
+)]
 struct Interface;
+
+impl Modify for Interface {
+    fn modify(&self, description: &mut Description) {
+        let token =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An access token")).build();
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
 
 /// The routes with their description.
 fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {

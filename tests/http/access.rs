@@ -121,6 +121,37 @@ fn a_policy_waits_for_a_second_person() {
 }
 
 #[test]
+fn another_departments_policies_and_hidden_datasets_are_nobody_elses() {
+    let server = Server::start();
+    let department = "api_version: obscura/v1\nkind: Department\nmetadata: {id: elsewhere, version: 1, title: {zh: 别处, en: Elsewhere}}\nlevel: department\nregion: \"330100\"\n";
+    server.post(Some("olga"), "/api/v1/policies", department, &[]).must_be(201);
+    server.world.add_person("emil", "steward", "elsewhere").unwrap();
+    // A policy of the same name would put the other department's out of force.
+    let taken = policy(2).replace("owner: corpus", "owner: elsewhere");
+    let resources =
+        taken.split("resources: {datasets: [").nth(1).unwrap().split(']').next().unwrap().to_owned();
+    let taken = taken.replace(&format!("[{resources}]"), "[]");
+    let refused = server.post(Some("emil"), "/api/v1/policies", &taken, &[]).must_be(400);
+    assert!(refused.text().contains("owner-differs"), "{}", refused.text());
+    // Whether a hidden dataset has a document is not told by what is wrong with another one.
+    let documents = environment::tests_folder().join("attacks").join("documents").join("corpus.yaml");
+    let documents = std::fs::read_to_string(documents).unwrap();
+    let hidden = documents.split("\n---\n").find(|part| part.contains("id: corpus.secrets")).unwrap();
+    let hidden = hidden.replace("en: Data", "en: Other data");
+    let without_name = |text: &str| {
+        let mut problem = server.post(Some("emil"), "/api/v1/policies", text, &[]).must_be(403).json();
+        problem.as_object_mut().unwrap().remove("request_id");
+        problem
+    };
+    assert_eq!(without_name(&hidden), without_name(&hidden.replace("corpus.secrets", "corpus.nothing")));
+    let listed = server.get(Some("emil"), "/api/v1/policies", &[]).must_be(200).text();
+    assert!(listed.contains("corpus.persons") && !listed.contains("corpus.secrets"), "{listed}");
+    server.get(Some("emil"), "/api/v1/policies/corpus-statistics/versions", &[]).must_be(404);
+    server.get(Some("ana"), "/api/v1/policies", &[]).must_be(403);
+    server.is_clean();
+}
+
+#[test]
 fn tokens_carry_less_never_more_and_are_worth_nothing_once_revoked() {
     let server = Server::start();
     let make =

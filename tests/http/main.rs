@@ -8,3 +8,4 @@ mod jobs;
 mod misuse;
 mod questions;
 mod roles;
+mod tls;

@@ -92,7 +92,7 @@ fn memory_kib(process: u32) -> u64 {
 
 #[test]
 fn hundreds_of_clients_get_documented_answers_and_memory_stays_flat() {
-    let (clients, rounds) = if environment::run_slow() { (200, 12) } else { (40, 4) };
+    let (clients, rounds) = if environment::run_slow() { (200, 3) } else { (40, 4) };
     let server = Server::start();
     let documented = documented(&server);
     let answered = AtomicU64::new(0);
@@ -164,18 +164,21 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
     let mut seen = checker::Seen::default();
     for crash in 0..crashes {
         let server = Server::over(world, &[]);
-        let after = Duration::from_micros(seeded.below(400_000));
+        let after = Duration::from_micros(seeded.below(600_000));
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
-            for client in 0..6 {
+            for client in 0..3 {
                 let (server, over) = (&server, &over);
                 scope.spawn(move || {
                     let mut seeded = Seeded(crash * 100 + client);
                     while !over.load(Ordering::Relaxed) {
                         let body =
                             json!({ "sql": seeded.one_of(&QUESTIONS), "purpose": PURPOSE }).to_string();
+                        // Some wait for the end and ask the next question then, one leaves a growing queue behind.
+                        let wait: &[(&str, &str)] = if client == 0 { &[] } else { &[("prefer", "wait=30")] };
+                        let person = if client == 0 { "ben" } else { "ana" };
                         // The server dies under our hands: an answer that does not come is what this is about.
-                        let _cut_off = server.try_post(seeded.one_of(&["ana", "ben"]), "/api/v1/jobs", &body);
+                        let _cut_off = server.try_post(person, "/api/v1/jobs", &body, wait);
                     }
                 });
             }
@@ -185,8 +188,6 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
             over.store(true, Ordering::Relaxed);
         });
         world = server.kill();
-        // The next start settles what was left; the checker looks at what it says.
-        world.run("aldo", &["job", "list", "--limit", "1"]).unwrap().done().unwrap();
         let found = checker::check(&world)
             .unwrap_or_else(|error| panic!("seed 20261122, crash {crash}, after {after:?}: {error:#}"));
         assert!(found.released >= seen.released && found.decided >= seen.decided, "nothing is forgotten");

@@ -20,7 +20,7 @@ pub fn real_data() -> Option<PathBuf> {
     env::var_os("OBSCURA_REAL_DATA").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Names the Python interpreter that has the packages of `tests/pyarrow/requirements.txt` (`OBSCURA_PYTHON`).
+/// Names the Python interpreter that has the packages of `tests/requirements.txt` (`OBSCURA_PYTHON`).
 #[must_use]
 pub fn python() -> Option<PathBuf> {
     env::var_os("OBSCURA_PYTHON").filter(|value| !value.is_empty()).map(PathBuf::from)

@@ -113,9 +113,9 @@ impl Server {
             line.clear();
             assert_ne!(told.read_line(&mut line).expect("it tells"), 0, "the server ended");
         }
-        let has_admin = world.root().join("obscura.toml").exists();
+        let settings = std::fs::read_to_string(world.root().join("obscura.toml")).unwrap_or_default();
         let mut admin = String::new();
-        if has_admin {
+        if settings.contains("listen_admin") {
             told.read_line(&mut admin).expect("it tells");
         }
         let admin = admin.split("://").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
@@ -146,10 +146,8 @@ impl Server {
 
     /// Posts and reads the answer, if one comes.
     #[must_use]
-    pub fn try_post(&self, person: &str, path: &str, body: &str) -> Option<Answer> {
-        let token = self.token(person);
-        let headers = [("content-type", "application/json")];
-        self.try_send("POST", path, Some(&token), &headers, Some(body))
+    pub fn try_post(&self, person: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+        self.try_send("POST", path, Some(&self.token(person)), headers, Some(body))
     }
 
     /// Ends the server as `kill -9` does, and gives its world back.

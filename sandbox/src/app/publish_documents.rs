@@ -3,6 +3,7 @@
 //! for a second person, who activates it (four eyes); its author may take it back.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
@@ -14,6 +15,7 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
+use crate::app::datasets::list_datasets;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
 use crate::app::library::library;
@@ -97,11 +99,8 @@ impl<E: Into<AppError>> From<E> for DocumentsRefused {
     }
 }
 
-/// Documents that fit together with those in force.
-struct Accepted {
-    documents: Vec<(Located<Document>, Outcome)>,
-    library: Library,
-}
+/// Documents that fit together with those in force, and what becomes of each.
+type Accepted = Vec<(Located<Document>, Outcome)>;
 
 /// Checks documents: their form, their references, and the tests of policies, against everything in force.
 ///
@@ -112,7 +111,7 @@ pub async fn check_documents(
     files: &[DocumentFile],
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
     let accepted = accept(installation, files).await?;
-    Ok(accepted.documents.iter().map(|(document, outcome)| summary(document, *outcome)).collect())
+    Ok(accepted.iter().map(|(document, outcome)| summary(document, *outcome)).collect())
 }
 
 /// Puts documents in force, each with its event; those that are in force already are left alone.
@@ -127,13 +126,15 @@ pub async fn publish_documents(
     if !caller.holds(PersonRole::Operator) {
         must_be(caller, PersonRole::Steward)?;
     }
-    let accepted = accept(installation, files).await?;
-    for (document, _) in &accepted.documents {
-        must_own(caller, &accepted.library, &document.value)?;
+    // Whose documents these are comes first: what is wrong with them may tell of others that are in force.
+    let in_force = library(installation).await?;
+    for document in parse(files)? {
+        must_own(caller, &in_force, &document.value)?;
     }
+    let accepted = accept(installation, files).await?;
     let _guard = installation.change().await?;
     let mut published = Vec::new();
-    for (document, outcome) in &accepted.documents {
+    for (document, outcome) in &accepted {
         let outcome = match outcome {
             Outcome::Unchanged => Outcome::Unchanged,
             _ => put(installation, caller, &document.value).await?,
@@ -207,12 +208,12 @@ pub async fn activate_policy(
     must_be(caller, PersonRole::Steward)?;
     let _guard = installation.change().await?;
     let proposal = find_proposal(installation, policy, version).await?;
+    must_steward(caller, &library(installation).await?, &owner(&proposal.text)?)?;
     let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
     let accepted = accept(installation, &[file]).await?;
-    let Some((document, outcome)) = accepted.documents.first() else {
+    let Some((document, outcome)) = accepted.first() else {
         return Err(no_proposal(policy, version).into());
     };
-    must_own(caller, &accepted.library, &document.value)?;
     if proposal.proposed_by == caller.person().name.as_str() {
         return Err(AppError::from(
             PublicError::new(
@@ -250,7 +251,7 @@ pub async fn withdraw_policy(
     let proposal = find_proposal(installation, policy, version).await?;
     let library = library(installation).await?;
     if proposal.proposed_by != caller.person().name.as_str() {
-        must_steward(caller, &library, &owner(&proposal)?)?;
+        must_steward(caller, &library, &owner(&proposal.text)?)?;
     }
     let note = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "withdrawn");
     installation.end_while_changing(&proposal, note).await?;
@@ -268,7 +269,7 @@ pub async fn list_proposals(
     let library = library(installation).await?;
     let mut summaries = Vec::new();
     for proposal in installation.all_in_force::<ProposalBody>().await? {
-        let keeps = must_steward(caller, &library, &owner(&proposal)?).is_ok();
+        let keeps = must_steward(caller, &library, &owner(&proposal.text)?).is_ok();
         if keeps || caller.holds(PersonRole::Auditor) {
             let ProposalBody { policy, version, text, proposed_by, .. } = proposal;
             summaries.push(ProposalSummary { policy, version, proposed_by, text });
@@ -280,21 +281,25 @@ pub async fn list_proposals(
 /// A published policy, with every version of it that was ever in force, oldest first.
 ///
 /// # Errors
-/// Not found when there is none; forbidden for all but stewards, operators and auditors.
+/// Not found when there is none, or it is another department's; forbidden for all but stewards, operators and auditors.
 pub async fn policy_versions(
     installation: &Installation,
     caller: &Caller,
     policy: &str,
 ) -> Result<Vec<DocumentBody>, AppError> {
-    if !caller.holds(PersonRole::Auditor) && !caller.holds(PersonRole::Operator) {
-        must_be(caller, PersonRole::Steward)?;
-    }
+    must_keep(caller)?;
     let kind = Kind::Policy.to_string();
     let all = installation.all_in_force::<DocumentBody>().await?;
     let mut versions: Vec<DocumentBody> =
         all.into_iter().filter(|body| body.kind == kind && body.id == policy).collect();
     versions.sort_by_key(|body| body.version);
-    if versions.is_empty() { Err(no_policy(policy)) } else { Ok(versions) }
+    let Some(newest) = versions.last() else { return Err(no_policy(policy)) };
+    if !caller.holds(PersonRole::Auditor) && !caller.holds(PersonRole::Operator) {
+        // What a policy says of data that others may not know of is its own department's business.
+        let library = library(installation).await?;
+        must_steward(caller, &library, &owner(&newest.text)?).map_err(|_| no_policy(policy))?;
+    }
+    Ok(versions)
 }
 
 async fn find_proposal(
@@ -307,33 +312,60 @@ async fn find_proposal(
     found.ok_or_else(|| no_proposal(policy, version))
 }
 
-/// The department whose stewards decide on a proposal.
-fn owner(proposal: &ProposalBody) -> Result<String, AppError> {
-    let mut documents = parse_documents("record", &proposal.text).unwrap_or_default();
+/// The department whose stewards decide on a policy.
+fn owner(text: &str) -> Result<String, AppError> {
+    let mut documents = parse_documents("record", text).unwrap_or_default();
     match documents.pop().map(|document| document.value) {
         Some(Document::Policy(policy)) => Ok(policy.owner.to_string()),
-        _ => Err(InternalError::of_kind("read a proposal", "no policy in it").into()),
+        _ => Err(InternalError::of_kind("read a policy", "no policy in it").into()),
     }
 }
 
-/// Lists the documents in force that were published here, the newest version of each.
+/// Lists the documents in force that were published here, the newest version of each; of datasets those that the caller
+/// may know of.
 ///
 /// # Errors
-/// When the database or the log cannot be read.
-pub async fn list_documents(installation: &Installation) -> Result<Vec<DocumentSummary>, AppError> {
+/// Forbidden for all but stewards, operators and auditors.
+pub async fn list_documents(
+    installation: &Installation,
+    caller: &Caller,
+) -> Result<Vec<DocumentSummary>, AppError> {
+    must_keep(caller)?;
+    let visible: BTreeSet<String> = list_datasets(installation, caller)
+        .await?
+        .into_iter()
+        .map(|dataset| dataset.id.to_string())
+        .collect();
     let documents = documents_in_force(installation).await?;
-    Ok(documents.values().map(|document| summary(document, Outcome::Unchanged)).collect())
+    let shown = documents.values().filter(|document| {
+        !matches!(document.value, Document::Dataset(_)) || visible.contains(&document.value.id())
+    });
+    Ok(shown.map(|document| summary(document, Outcome::Unchanged)).collect())
 }
 
-async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<Accepted, DocumentsRefused> {
+/// Refuses unless the caller keeps documents, or checks who does.
+fn must_keep(caller: &Caller) -> Result<(), AppError> {
+    if caller.holds(PersonRole::Auditor) || caller.holds(PersonRole::Operator) {
+        return Ok(());
+    }
+    must_be(caller, PersonRole::Steward)
+}
+
+fn parse(files: &[DocumentFile]) -> Result<Vec<Located<Document>>, DocumentsRefused> {
     let mut errors = Vec::new();
-    let mut new = Vec::new();
+    let mut documents = Vec::new();
     for file in files {
         match parse_documents(&file.name, &file.text) {
-            Ok(documents) => new.extend(documents),
+            Ok(parsed) => documents.extend(parsed),
             Err(found) => errors.extend(found),
         }
     }
+    if errors.is_empty() { Ok(documents) } else { Err(DocumentsRefused::Documents(errors)) }
+}
+
+async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<Accepted, DocumentsRefused> {
+    let new = parse(files)?;
+    let mut errors = Vec::new();
     let in_force = documents_in_force(installation).await?;
     let mut outcomes = Vec::new();
     for document in &new {
@@ -361,7 +393,7 @@ async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<A
     if !failures.is_empty() {
         return Err(DocumentsRefused::Tests(failures));
     }
-    Ok(Accepted { documents: new.into_iter().zip(outcomes).collect(), library })
+    Ok(new.into_iter().zip(outcomes).collect())
 }
 
 fn outcome_of(
@@ -384,6 +416,16 @@ fn outcome_of(
     };
     if present == value {
         return Ok(Outcome::Unchanged);
+    }
+    // Under its name another department's policy would be gone.
+    if let (Document::Policy(present), Document::Policy(new)) = (present, value)
+        && present.owner != new.owner
+    {
+        return Err(Box::new(refused(
+            "owner-differs",
+            "this name belongs to a policy of another department".to_owned(),
+            "choose another identifier".to_owned(),
+        )));
     }
     if present.version() >= value.version() {
         return Err(Box::new(refused(

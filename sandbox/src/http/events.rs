@@ -59,6 +59,7 @@ pub(super) async fn of_job(
     let newest = service.news.newest();
     let row = own(&service, &known, &id).await?;
     let mut follower = Follower::new(&service, &known, Some(row.id))?;
+    follower.person.clone_from(&row.person);
     if !follower.resume(&headers) {
         follower.number = newest;
         follower.pending.push_back(Event {

@@ -67,7 +67,7 @@ pub(super) async fn list(
     known: Known,
 ) -> Result<Json<DocumentList>, Problem> {
     let Known { request, caller } = &known;
-    let listed = list_documents(&service.installation).await;
+    let listed = list_documents(&service.installation, caller).await;
     let mut documents: Vec<DocumentView> = listed
         .map_err(|error| request.problem(&service, &error))?
         .into_iter()

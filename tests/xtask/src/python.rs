@@ -1,4 +1,4 @@
-//! The Python of the interoperability tests: a virtual environment in the target folder with pinned packages.
+//! The Python of the suites that bring their own judges (PyArrow, Schemathesis): a virtual environment in the target folder with pinned packages.
 //! It installs nothing outside that folder.
 
 use std::fs;
@@ -12,7 +12,7 @@ use crate::workspace;
 
 /// Makes the environment, or finds it made, and returns its interpreter.
 pub(crate) fn prepare() -> anyhow::Result<PathBuf> {
-    let wanted = workspace::root()?.join("tests").join("pyarrow").join("requirements.txt");
+    let wanted = workspace::root()?.join("tests").join("requirements.txt");
     let wanted_text =
         fs::read_to_string(&wanted).with_context(|| format!("cannot read {}", wanted.display()))?;
     let folder = workspace::target()?.join("python");

@@ -57,7 +57,7 @@ pub(in crate::cli) async fn policy(
                 .say(&format!("`{id}@{version}` is withdrawn"), &format!("已撤回 `{id}@{version}`"))?;
             return Ok(Exit::Done);
         }
-        PolicyCommand::List => list_documents(&installation).await?,
+        PolicyCommand::List => list_documents(&installation, &caller).await?,
         PolicyCommand::Check { files } => check_documents(&installation, &read_files(&files)?).await?,
         PolicyCommand::Publish { files } => {
             publish_documents(&installation, &caller, &read_files(&files)?).await?
