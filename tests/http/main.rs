@@ -1,6 +1,6 @@
 //! The HTTP door of the built program: who gets in, what questions come to, how jobs live, and what stays in.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod access;
 mod description;

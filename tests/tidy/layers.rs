@@ -12,7 +12,8 @@ const LAYERS: &[&[&str]] = &[
     &["catalog", "audit", "ledger", "engine"],
     &["jobs", "city"],
     &["app"],
-    &["http", "cli", "console"],
+    &["http"],
+    &["cli", "console"],
 ];
 
 #[test]

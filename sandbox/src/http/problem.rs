@@ -29,9 +29,12 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
 
-/// An answer that is no success.
+/// An answer that is no success; boxed, because it is the seldom end of every handler's result.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     body: Map<String, Value>,
     headers: HeaderMap,
@@ -64,29 +67,30 @@ impl Problem {
             body.insert("help".to_owned(), json!(help.in_language(language)));
         }
         body.insert("request_id".to_owned(), json!(request.id));
-        Self { status, body, headers: HeaderMap::new() }
+        Self(Box::new(Parts { status, body, headers: HeaderMap::new() }))
     }
 
     /// Adds a member.
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.body.insert(name.to_owned(), value);
+        self.0.body.insert(name.to_owned(), value);
         self
     }
 
     /// Adds a header.
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(Value::Object(self.body))).into_response();
+        let Parts { status, body, headers: own } = *self.0;
+        let mut response = (status, Json(Value::Object(body))).into_response();
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        headers.extend(own);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

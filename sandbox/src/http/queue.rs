@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::app::installation::Installation;
 use crate::app::submit_query::Progress;
@@ -46,6 +47,8 @@ struct Shared {
     news: Arc<News>,
     room: Room,
     state: Mutex<State>,
+    /// What runs for this queue, and ends with it.
+    tasks: Mutex<JoinSet<()>>,
     /// How many jobs have not ended.
     open: watch::Sender<usize>,
 }
@@ -89,8 +92,14 @@ pub(crate) struct Place {
 impl Queue {
     /// An empty queue.
     pub(crate) fn new(installation: Arc<Installation>, news: Arc<News>, room: Room) -> Self {
-        let shared =
-            Shared { installation, news, room, state: Mutex::default(), open: watch::Sender::new(0) };
+        let shared = Shared {
+            installation,
+            news,
+            room,
+            state: Mutex::default(),
+            tasks: Mutex::new(JoinSet::new()),
+            open: watch::Sender::new(0),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -141,7 +150,7 @@ impl Queue {
         };
         if let Some((place, waiting)) = waiting {
             let shared = Arc::clone(&self.shared);
-            tokio::spawn(async move {
+            self.shared.spawn(async move {
                 let person = place.person.clone();
                 match cancel_waiting(&shared.installation, waiting).await {
                     Ok(()) => shared.news.tell(&person, job, JobState::Cancelled, None),
@@ -196,7 +205,7 @@ impl Shared {
                     None => return,
                 }
             };
-            tokio::spawn(Self::run(Arc::clone(shared), place, waiting));
+            shared.spawn(Self::run(Arc::clone(shared), place, waiting));
         }
     }
 
@@ -238,6 +247,13 @@ impl Shared {
         if let AppError::Internal(internal) = error {
             self.installation.note(&job.to_string(), internal);
         }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // What has ended is not kept.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
     }
 
     /// A panic while the lock was held leaves sets that are still sets.

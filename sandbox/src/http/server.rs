@@ -16,6 +16,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -46,9 +47,11 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let service = Arc::new(service);
+    let mut tasks = JoinSet::new();
     if let Some(admin) = admin {
-        // It ends with the process, and its answers are worth waiting for to nobody.
-        tokio::spawn(axum::serve(admin, metrics::router(Arc::clone(&service))).into_future());
+        let routes = metrics::router(Arc::clone(&service));
+        // Its end, which is ours, is worth waiting for to nobody.
+        tasks.spawn(async move { drop(axum::serve(admin, routes).await) });
     }
     let routes = router(Arc::clone(&service));
     let tls = tls.map(TlsAcceptor::from);
@@ -58,6 +61,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
+            Some(_ended) = tasks.join_next() => continue,
             accepted = async {
                 let permit = Arc::clone(&room).acquire_owned().await;
                 listener.accept().await.map(|(stream, _)| (stream, permit))
@@ -67,13 +71,14 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) if is_full(&error) => {
-                tokio::time::sleep(PAUSE).await;
+                // Until a connection ends, or something else of this process does.
+                let _in_time = tokio::time::timeout(PAUSE, tasks.join_next()).await;
                 continue;
             }
             Err(error) => return Err(error),
         };
         let (routes, tls, watcher) = (routes.clone(), tls.clone(), graceful.watcher());
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let _permit = permit;
             connect(stream, tls, routes, watcher).await;
         });
