@@ -67,7 +67,8 @@ fn real_files_are_answered_as_the_oracle_says() {
     let world = World::with(&Fixture::load().unwrap()).unwrap();
     world.publish(OPERATOR, &here.join("documents").join("departments.yaml")).unwrap();
     world.add_person("rena", "steward", "census").unwrap();
-    world.publish("rena", &here.join("documents").join("datasets.yaml")).unwrap();
+    world.add_person("rolf", "steward", "census").unwrap();
+    world.enact("rena", "rolf", &here.join("documents").join("datasets.yaml")).unwrap();
     let grants = here.join("documents").join("grants.yaml");
     world.run("rena", &["grant", "create", "--file", grants.to_str().unwrap()]).unwrap().done().unwrap();
     for file in &corpus.file {

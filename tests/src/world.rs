@@ -202,23 +202,29 @@ impl World {
         self.run(STEWARD, &["seal", dataset, file])
     }
 
-    /// Puts a file of documents in force, policies by two people.
+    /// Puts a file of documents without policies in force.
     ///
     /// # Errors
     /// When the program refuses them.
     pub fn publish(&self, person: &str, file: &Path) -> anyhow::Result<()> {
         let file = file.to_str().context("paths of tests are text")?;
-        let published = self.run(person, &["policy", "publish", file])?;
-        if published.code != Some(code::WAITS) {
-            published.done()?;
-            return Ok(());
-        }
-        let waiting = self.run(SECOND_STEWARD, &["policy", "proposals", "--output", "json"])?.done()?;
+        self.run(person, &["policy", "publish", file])?.done()?;
+        Ok(())
+    }
+
+    /// Puts a file of documents with policies in force: one steward proposes them, another activates them.
+    ///
+    /// # Errors
+    /// When the program refuses them.
+    pub fn enact(&self, author: &str, second: &str, file: &Path) -> anyhow::Result<()> {
+        let file = file.to_str().context("paths of tests are text")?;
+        let published = self.run(author, &["policy", "publish", file])?;
+        ensure!(published.code == Some(code::WAITS), "{}{}", published.stdout, published.stderr);
+        let waiting = self.run(second, &["policy", "proposals", "--output", "json"])?.done()?;
         let waiting: Vec<Proposal> =
             serde_json::from_str(&waiting.stdout).context("the list of proposals is no JSON")?;
         for Proposal { policy, version } in waiting {
-            let policy = format!("{policy}@{version}");
-            self.run(SECOND_STEWARD, &["policy", "activate", &policy])?.done()?;
+            self.run(second, &["policy", "activate", &format!("{policy}@{version}")])?.done()?;
         }
         Ok(())
     }
@@ -261,7 +267,7 @@ impl World {
         for analyst in ANALYSTS {
             self.add_person(analyst, "analyst", "corpus")?;
         }
-        self.publish(STEWARD, &documents.join("corpus.yaml"))?;
+        self.enact(STEWARD, SECOND_STEWARD, &documents.join("corpus.yaml"))?;
         let grants = documents.join("grants.yaml");
         let grants = grants.to_str().context("paths of tests are text")?;
         self.run(STEWARD, &["grant", "create", "--file", grants])?.done()?;
