@@ -4,6 +4,8 @@
 //! what came of it into a status and a body. Errors are problem documents (RFC 9457).
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::time::Instant;
@@ -14,6 +16,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use utoipa::Modify;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
@@ -66,6 +69,9 @@ const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
 /// How long running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
+/// How long requests are given then.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
 /// What every handler has.
 pub struct Service {
     installation: Arc<Installation>,
@@ -80,6 +86,8 @@ pub struct Service {
     streams: Arc<AtomicUsize>,
     stopping: watch::Sender<bool>,
     answered: Answered,
+    /// Requests under way.
+    requests: Mutex<JoinSet<()>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -108,6 +116,7 @@ impl Service {
             streams: Arc::default(),
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
+            requests: Mutex::new(JoinSet::new()),
         })
     }
 
@@ -120,10 +129,23 @@ impl Service {
         }
     }
 
+    /// Carries a request to its end.
+    fn carry(&self, request: impl Future<Output = ()> + Send + 'static) {
+        // A panic while the lock was held leaves a set that is still a set.
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        // What has ended is not kept.
+        while requests.try_join_next().is_some() {}
+        requests.spawn(request);
+    }
+
     /// Ends open streams and long polls, takes no more jobs, and gives those that run some time.
     async fn stop(&self) {
         self.stopping.send_replace(true);
         self.queue.close(LAST_JOBS).await;
+        let mut requests = std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while requests.join_next().await.is_some() {} };
+        // What still runs after that is settled by the next start.
+        let _in_time = tokio::time::timeout(LAST_REQUESTS, all).await;
     }
 }
 
@@ -159,6 +181,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(jobs::result))
         .routes(routes!(jobs::release))
         .routes(routes!(jobs::explain))
+        .routes(routes!(jobs::filed))
         .routes(routes!(events::of_job))
         .routes(routes!(events::of_person))
         .routes(routes!(datasets::list))

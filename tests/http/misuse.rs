@@ -6,7 +6,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 use std::time::Instant;
 
+use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
+use obscura_tests::world::PURPOSE;
+use serde_json::json;
 
 fn status(answer: &[u8]) -> Option<u16> {
     String::from_utf8_lossy(answer).split(' ').nth(1)?.parse().ok()
@@ -70,6 +73,38 @@ fn whoever_never_finishes_a_request_is_cut_off_and_others_do_not_wait() {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         assert!(status(&rest).is_none_or(|status| status == 408), "{}", String::from_utf8_lossy(&rest));
+    }
+    server.is_clean();
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_leaves_nothing_half_done() {
+    let server = Server::start();
+    let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+    for round in 0..20 {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        let head = format!(
+            "POST /api/v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nidempotency-key: k{round}\r\ncontent-length: {}\r\n\r\n",
+            server.token("ana"),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        // Gone before the answer, each time a little later.
+        stream.set_read_timeout(Some(Duration::from_millis(1 + round * 4))).unwrap();
+        let _nothing_yet = stream.read(&mut [0; 1]);
+    }
+    for round in 0..20 {
+        let key = format!("k{round}");
+        let headers = [("idempotency-key", key.as_str()), ("prefer", "wait=30")];
+        let job = loop {
+            let answer = server.post(Some("ana"), "/api/v1/jobs", &body, &headers);
+            // Still being judged, or more than one person may have: both pass.
+            if ![409, 429].contains(&answer.status) {
+                break answer.must_be(201).json();
+            }
+        };
+        assert_eq!(job["state"], "released", "{job}");
     }
     server.is_clean();
 }

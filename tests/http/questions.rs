@@ -4,6 +4,7 @@ use obscura_tests::server::Answer;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
+use obscura_tests::world::code;
 use serde_json::Value;
 use serde_json::json;
 
@@ -40,6 +41,50 @@ fn a_question_is_checked_asked_and_fetched_in_every_form() {
     assert!(record.contains(job["result_sha256"].as_str().unwrap()));
     let list = server.get(Some("ana"), "/api/v1/jobs", &[]).must_be(200).json();
     assert_eq!(list["jobs"][0]["id"], job["id"]);
+    server.is_clean();
+}
+
+#[test]
+fn evidence_is_verified_without_a_server_and_every_change_of_it_is_found() {
+    let server = Server::start();
+    let released = server.ask("ana", COUNT).must_be(201).json()["id"].as_str().unwrap().to_owned();
+    let refused = server.ask("ana", "SELECT dept, salary FROM persons").must_be(422).json();
+    let refused = refused["job"].as_str().unwrap().to_owned();
+    let file = server.world.root().join("evidence.json");
+    let verify = |evidence: &Value| {
+        std::fs::write(&file, evidence.to_string()).unwrap();
+        server.world.run("ana", &["release", "evidence", file.to_str().unwrap()]).unwrap()
+    };
+    for (job, person, documents) in [(&released, "ana", 0), (&released, "aldo", 4), (&refused, "ana", 0)] {
+        let path = format!("/api/v1/jobs/{job}/evidence");
+        server.get(Some("ben"), &path, &[]).must_be(404);
+        let evidence = server.get(Some(person), &path, &[]).must_be(200).json();
+        let shown = verify(&evidence).done().unwrap();
+        assert!(shown.stderr.contains("The evidence holds"), "{}", shown.stderr);
+        assert!(evidence["documents"].as_array().unwrap().len() >= documents, "{evidence}");
+        for (place, value) in [
+            ("/job", json!("job_01a2000000007000a000000000000000")),
+            ("/sql", json!("SELECT 1")),
+            ("/sql_salt", json!("00")),
+            ("/person", json!("ben")),
+            ("/purpose", json!("other")),
+            ("/state", json!("withheld")),
+            ("/verdict/decision", json!("perhaps")),
+            ("/verdict/policy", json!([])),
+            ("/release", json!("other")),
+            (
+                "/decision_proof",
+                evidence["end_proof"].as_str().map_or(json!(""), |text| json!(text.replace('A', "B"))),
+            ),
+            ("/end_proof", json!("")),
+            ("/documents", json!(["api_version: obscura/v1"])),
+        ] {
+            let mut changed = evidence.clone();
+            *changed.pointer_mut(place).unwrap() = value;
+            let outcome = verify(&changed);
+            assert_eq!(outcome.code, Some(code::VERIFICATION), "{place} of {job}: {}", outcome.stderr);
+        }
+    }
     server.is_clean();
 }
 

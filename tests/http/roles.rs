@@ -109,6 +109,7 @@ impl Things<'_> {
             "GET /api/v1/jobs/{id}/result" => get(format!("/api/v1/jobs/{job}/result")),
             "GET /api/v1/jobs/{id}/release" => get(format!("/api/v1/jobs/{job}/release")),
             "GET /api/v1/jobs/{id}/explain" => get(format!("/api/v1/jobs/{job}/explain")),
+            "GET /api/v1/jobs/{id}/evidence" => get(format!("/api/v1/jobs/{job}/evidence")),
             "GET /api/v1/jobs/{id}/events" => get(format!("/api/v1/jobs/{job}/events")),
             "GET /api/v1/datasets/{id}" => get("/api/v1/datasets/corpus.secrets"),
             "POST /api/v1/requests" => post(

@@ -3,6 +3,7 @@
 use obscura_crypto::sha256_hex;
 use serde_json::Value;
 
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::records::Note;
 use crate::app::results;
@@ -48,7 +49,7 @@ pub async fn fetch_result(
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
-    let batch = results::open(installation, id, &key, &sha256)?;
+    let batch = in_place(|| results::open(installation, id, &key, &sha256))?;
     let note = Note::new(Action::ResultDownloaded, ActorName::of(caller)).of_job(id);
     installation.append_one(note).await?;
     Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })

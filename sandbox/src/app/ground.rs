@@ -12,6 +12,7 @@ use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::plan::GuardedPlan;
 
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
@@ -42,7 +43,7 @@ impl Ground {
         let time = local_time(self.now, &installation.settings().time_zone);
         let reviewer = Reviewer { library: &self.library, principal: &self.principal, now: self.now, time };
         let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
-        reviewer.review(&question.sql, &question.purpose, &self.grants, &facts)
+        in_place(|| reviewer.review(&question.sql, &question.purpose, &self.grants, &facts))
     }
 
     /// Says whether everything a plan reads was sealed.

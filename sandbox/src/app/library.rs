@@ -13,6 +13,7 @@ use obscura_policies::library::Library;
 use obscura_policies::parse::Located;
 use obscura_policies::parse::parse_documents;
 
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::catalog::body::DocumentBody;
 use crate::catalog::body::GrantBody;
@@ -37,11 +38,7 @@ pub(crate) async fn documents_in_force(
             newest.insert(name, body);
         }
     }
-    let mut documents = BTreeMap::new();
-    for (name, body) in newest {
-        documents.insert(name, parse_one(&body.text)?);
-    }
-    Ok(documents)
+    in_place(|| newest.into_iter().map(|(name, body)| Ok((name, parse_one(&body.text)?))).collect())
 }
 
 /// Reads all grants in force, of one person or of everybody, with who gave each.

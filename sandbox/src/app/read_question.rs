@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::app::installation::Installation;
 use crate::app::results;
+use crate::app::results::Asked;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -25,6 +26,15 @@ pub async fn read_question(
     caller: &Caller,
     id: JobId,
 ) -> Result<String, AppError> {
+    Ok(read_asked(installation, caller, id).await?.sql)
+}
+
+/// As [`read_question`], with what the audit log's commitment to the text was made with.
+pub(crate) async fn read_asked(
+    installation: &Installation,
+    caller: &Caller,
+    id: JobId,
+) -> Result<Asked, AppError> {
     let job = installation.jobs.job(id).await.during("find a job")?.ok_or_else(|| no_question(id))?;
     let is_theirs = job.person == caller.person().name.as_str() || caller.holds(PersonRole::Auditor);
     let (Some(key), Some(decided), true) = (job.sql_key, job.decided_index, is_theirs) else {
@@ -43,7 +53,7 @@ pub async fn read_question(
             return Err(InternalError::of_kind("read a sealed question", "no text in the event").into());
         }
     };
-    results::open_query(installation, id, &key, &sealed)
+    results::open_query(installation, id, &key, &sealed, field("commitment").is_some())
 }
 
 fn no_question(job: JobId) -> AppError {

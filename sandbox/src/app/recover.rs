@@ -112,6 +112,8 @@ async fn settle_jobs(installation: &Installation, recovered: &mut Recovered) -> 
                 recovered.jobs_released += 1;
             }
             None => {
+                // What it had sealed never left, and never will.
+                results::remove(installation, job.id)?;
                 fail_job(installation, job.id, INTERRUPTED).await?;
                 recovered.jobs_failed += 1;
             }

@@ -93,12 +93,16 @@ pub(crate) fn open(
     from_stream(&table).map_err(|_| InternalError::of_kind("read a result", "arrow").into())
 }
 
-/// Removes a stored result; one that is gone already is as good.
+/// Removes a stored result, and one that was being stored; one that is gone already is as good.
 pub(crate) fn remove(installation: &Installation, job: JobId) -> Result<(), AppError> {
-    match fs::remove_file(path(installation, job)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).during("remove a result"),
-        Ok(()) | Err(_) => Ok(()),
+    let path = path(installation, job);
+    for path in [staged(&path), path] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).during("remove a result")?,
+            Ok(()) | Err(_) => {}
+        }
     }
+    Ok(())
 }
 
 /// Keeps a sealed query that is too long for an entry of the log, which then holds its hash.
@@ -121,29 +125,66 @@ pub(crate) fn read_long_query(
     if sha256_hex(&sealed) == sha256 { Ok(sealed) } else { Err(tampered(job)) }
 }
 
-/// Opens the sealed text of a query.
+/// A question as it is sealed: its text behind 32 random bytes, so that a hash of both commits to the text and tells
+/// nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The random bytes; none in questions of versions that knew no commitment.
+    pub(crate) salt: Option<[u8; SALT_BYTES]>,
+    /// The SQL.
+    pub(crate) sql: String,
+}
+
+const SALT_BYTES: usize = 32;
+
+impl Asked {
+    /// A question behind new random bytes.
+    pub(crate) fn new(installation: &Installation, sql: &str) -> Result<Self, AppError> {
+        let mut salt = [0; SALT_BYTES];
+        installation.random.fill(&mut salt).during("draw a salt")?;
+        Ok(Self { salt: Some(salt), sql: sql.to_owned() })
+    }
+
+    /// SHA-256 of random bytes and text, in hexadecimal: what the audit log says of the question.
+    pub(crate) fn commitment(&self) -> Option<String> {
+        self.salt.map(|salt| commitment(&salt, &self.sql))
+    }
+}
+
+/// SHA-256 of salt and SQL.
+pub(crate) fn commitment(salt: &[u8], sql: &str) -> String {
+    sha256_hex(&[salt, sql.as_bytes()].concat())
+}
+
+/// Opens a sealed question; `has_salt` when its event has a commitment.
 pub(crate) fn open_query(
     installation: &Installation,
     job: JobId,
     key: &str,
     sealed: &[u8],
-) -> Result<String, AppError> {
+    has_salt: bool,
+) -> Result<Asked, AppError> {
     let key: WrappedKey = key.parse().during("read the key of a query")?;
     let key =
         installation.keys.unwrap(&key, &context("query", &job.to_string())).during("unwrap a query's key")?;
     let aad = associated_data("obscura sealed object", &[b"query", job.to_string().as_bytes()]);
     let text = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
-    String::from_utf8(text.to_vec()).during("read a query")
+    let (salt, sql) = match text.split_first_chunk::<SALT_BYTES>() {
+        Some((salt, sql)) if has_salt => (Some(*salt), sql),
+        _ => (None, text.as_slice()),
+    };
+    Ok(Asked { salt, sql: String::from_utf8(sql.to_vec()).during("read a query")? })
 }
 
-/// Seals the text of a query for the audit log; whoever deletes its wrapped key shreds the text.
+/// Seals a question for the audit log; whoever deletes its wrapped key shreds the text.
 pub(crate) fn seal_query(
     installation: &Installation,
     job: JobId,
-    sql: &str,
+    asked: &Asked,
 ) -> Result<SealedObject, AppError> {
     let kek = KekId::new(QUERIES, QUERIES_GRADE).during("name the key of queries")?;
-    seal(installation, &kek, "query", &job.to_string(), sql.as_bytes())
+    let text = [asked.salt.as_ref().map_or(&[][..], |salt| salt), asked.sql.as_bytes()].concat();
+    seal(installation, &kek, "query", &job.to_string(), &text)
 }
 
 fn seal(
@@ -173,10 +214,15 @@ fn long_query_path(installation: &Installation, job: JobId) -> PathBuf {
     installation.layout.results().join(format!("{job}.query"))
 }
 
-fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Where a file is written before it is whole.
+fn staged(path: &Path) -> PathBuf {
     let mut staged = path.as_os_str().to_owned();
     staged.push(".new");
-    let staged = PathBuf::from(staged);
+    PathBuf::from(staged)
+}
+
+fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let staged = staged(path);
     let mut file = File::create(&staged)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -33,6 +33,7 @@ use crate::app::installation::RELEASE_SIGNER;
 use crate::app::mask_keys::MaskKeys;
 use crate::app::records::Note;
 use crate::app::results;
+use crate::app::results::Asked;
 use crate::app::sealed::storage_failure;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
@@ -290,7 +291,8 @@ pub async fn take_in(
         other => other,
     };
     let id = JobId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a job")?;
-    let query = results::seal_query(installation, id, &question.sql)?;
+    let asked = Asked::new(installation, &question.sql)?;
+    let query = results::seal_query(installation, id, &asked)?;
     let new = NewJob {
         id,
         person: caller.person().name.to_string(),
@@ -311,7 +313,8 @@ pub async fn take_in(
         }
         received => received.during("take a job in")?,
     };
-    let decided = decide(installation, caller, job, &purpose, &query.sealed, &reviewed, &ground).await?;
+    let decided =
+        decide(installation, caller, job, &purpose, (&asked, &query.sealed), &reviewed, &ground).await?;
     match reviewed {
         Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
         Reviewed::Admitted { plan, policy, verdict, .. } => {
@@ -394,6 +397,7 @@ pub async fn run_waiting(
         ground: &ground,
         plan: &plan,
         verdict: &verdict,
+        decided_index,
         unwrapped,
     };
     let concluded = match conclude(installation, &leaving, job, &release).await {
@@ -431,7 +435,7 @@ async fn decide(
     caller: &Caller,
     job: ReceivedJob,
     purpose: &str,
-    sealed_query: &[u8],
+    (asked, sealed_query): (&Asked, &[u8]),
     reviewed: &Reviewed,
     ground: &Ground,
 ) -> Result<Decided, AppError> {
@@ -441,10 +445,11 @@ async fn decide(
         |(dataset, version)| json!({ "dataset": dataset.to_string(), "version": version.manifest().version }),
     );
     let text = if sealed_query.len() <= SEALED_QUERY_BYTES_MAX {
-        json!({ "sealed": STANDARD.encode(sealed_query) })
+        json!({ "sealed": STANDARD.encode(sealed_query), "commitment": asked.commitment() })
     } else {
         results::store_long_query(installation, id, sealed_query)?;
-        json!({ "sealed_sha256": obscura_crypto::sha256_hex(sealed_query) })
+        let sha256 = obscura_crypto::sha256_hex(sealed_query);
+        json!({ "sealed_sha256": sha256, "commitment": asked.commitment() })
     };
     let note = Note::new(Action::QueryDecided, ActorName::of(caller))
         .of_job(id)
@@ -596,6 +601,7 @@ struct Leaving<'a> {
     ground: &'a Ground,
     plan: &'a GuardedPlan,
     verdict: &'a Verdict,
+    decided_index: u64,
     unwrapped: usize,
 }
 
@@ -685,7 +691,11 @@ fn release_record(
         "job": job.to_string(),
         "person": leaving.caller.person().name.as_str(),
         "asked_at": leaving.ground.now.to_string(),
+        "decided_index": leaving.decided_index,
         "result_sha256": sha256,
+        // That small and dominated cells were left out wherever there were any; never whether there were.
+        "suppression": "in force",
+        "software": { "name": "obscura", "version": env!("CARGO_PKG_VERSION") },
         "output": leaving.verdict.output,
         "controls": leaving.verdict.controls,
         "policy": leaving.verdict.policy,

@@ -12,6 +12,7 @@ use obscura_crypto::sign::Verifier;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::records::Disagreement;
@@ -178,8 +179,10 @@ pub fn read_log(
     range: LogRange,
 ) -> Result<Vec<LoggedEvent>, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    let entries = range.entries(checkpoint(installation)?.0);
-    entries.map(|index| installation.audit.event(index).map_err(log_failure)).collect()
+    in_place(|| {
+        let entries = range.entries(checkpoint(installation)?.0);
+        entries.map(|index| installation.audit.event(index).map_err(log_failure)).collect()
+    })
 }
 
 /// Entries as they stand in the log, one a line.
@@ -192,12 +195,14 @@ pub fn export_log(
     range: LogRange,
 ) -> Result<Vec<u8>, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    let mut lines = Vec::new();
-    for index in range.entries(checkpoint(installation)?.0) {
-        lines.extend(installation.audit.entry(index).map_err(log_failure)?);
-        lines.push(b'\n');
-    }
-    Ok(lines)
+    in_place(|| {
+        let mut lines = Vec::new();
+        for index in range.entries(checkpoint(installation)?.0) {
+            lines.extend(installation.audit.entry(index).map_err(log_failure)?);
+            lines.push(b'\n');
+        }
+        Ok(lines)
+    })
 }
 
 /// The size of the log and its newest signed checkpoint.

@@ -257,6 +257,12 @@ pub(crate) enum JobCommand {
         #[arg(long)]
         release: bool,
     },
+    /// Write one file with question, verdict, release record and proofs, to be filed.
+    #[command(after_help = "Examples:\n  obscura job evidence job_0190... > evidence.json")]
+    Evidence {
+        /// The job.
+        id: JobId,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -562,6 +568,20 @@ pub(crate) enum ReleaseCommand {
         /// File with the public key of releases [default: that of the installation].
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+    },
+    /// Verify a file of evidence with two public keys alone. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura job evidence job_0190... > evidence.json\n  obscura release evidence evidence.json --key releases.pub --audit-key audit.pub"
+    )]
+    Evidence {
+        /// The file, as `obscura job evidence` writes it.
+        file: PathBuf,
+        /// File with the public key of releases [default: that of the installation].
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// File with the public key of the audit log [default: that of the installation].
+        #[arg(long, value_name = "FILE")]
+        audit_key: Option<PathBuf>,
     },
 }
 

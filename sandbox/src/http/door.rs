@@ -23,6 +23,7 @@ use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use crate::app::authenticate::authenticate_token;
 use crate::app::authenticate::token_not_valid;
@@ -34,6 +35,7 @@ use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
 use crate::error::Class;
+use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
@@ -81,14 +83,29 @@ impl DoorKeeper {
 }
 
 /// Everything under `/api/v1` passes through here.
+///
+/// A request is carried to its end even if its client goes away: what it has begun to write down must not stay half
+/// written until the next start. A panic ends one request, and prints nothing.
 pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpRequest, next: Next) -> Response {
-    let response = let_in(&service, request, next).await;
+    let known = Request::of(request.headers(), &service);
+    let (answer, answered) = oneshot::channel();
+    let (serving, named) = (Arc::clone(&service), known.clone());
+    service.carry(async move {
+        // Nobody listens any more: then nobody is told.
+        let _gone = answer.send(let_in(&serving, named, request, next).await);
+    });
+    let response = match answered.await {
+        Ok(response) => response,
+        Err(_panicked) => {
+            let error = InternalError::of_kind("answer a request", "panic");
+            known.problem(&service, &error.into()).into_response()
+        }
+    };
     service.answered.count(response.status());
     response
 }
 
-async fn let_in(service: &Arc<Service>, mut request: HttpRequest, next: Next) -> Response {
-    let known = Request::of(request.headers(), service);
+async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest, next: Next) -> Response {
     request.extensions_mut().insert(known.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
     let route = format!("{} {route}", request.method());

@@ -22,8 +22,11 @@ use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
+use crate::app::evidence::Evidence;
+use crate::app::evidence::evidence;
 use crate::app::fetch_result::fetch_result;
 use crate::app::formats::encode;
+use crate::app::in_place::in_place;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
 use crate::app::read_question::read_question;
@@ -394,7 +397,7 @@ pub(super) async fn result(
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = encode(&released.batch, format).map_err(failed)?.into_response();
+        let mut response = in_place(|| encode(&released.batch, format)).map_err(failed)?.into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response
     };
@@ -451,6 +454,26 @@ pub(super) async fn explain(
     let sql = read_question(&service.installation, &known.caller, row.id).await;
     let sql = sql.map_err(|error| known.request.problem(&service, &error))?;
     Ok(Json(Explanation { sql, job: JobView::of(&row) }))
+}
+
+/// One file to be filed: question, verdict, release record, and proofs that anybody can verify
+///
+/// `obscura release evidence FILE --key releases.pub --audit-key audit.pub` verifies it without a server.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/evidence",
+    tag = "jobs",
+    params(("id" = String, Path, description = "The job")),
+    responses((status = 200, description = "The evidence", body = Evidence), Problems)
+)]
+pub(super) async fn filed(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+) -> Result<Json<Evidence>, Problem> {
+    let id = job_id(&service, &known, &id)?;
+    let found = evidence(&service.installation, &known.caller, id).await;
+    found.map(Json).map_err(|error| known.request.problem(&service, &error))
 }
 
 /// A job that the caller may see; a name of another form is no job either.

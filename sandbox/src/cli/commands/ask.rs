@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use crate::app::evidence::evidence;
 use crate::app::explain_query::explain_query;
 use crate::app::fetch_result::fetch_result;
 use crate::app::list_jobs::list_jobs;
@@ -120,6 +121,11 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                 ]);
             }
             listing.write(&mut session.screen)?;
+        }
+        JobCommand::Evidence { id } => {
+            let found = evidence(&installation, &caller, id).await?;
+            let text = serde_json::to_string_pretty(&found).map_err(std::io::Error::other)?;
+            session.screen.line(&text)?;
         }
         JobCommand::Result { id, release } => {
             let released = fetch_result(&installation, &caller, id).await?;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::app::evidence::VerifiedEvidence;
+use crate::app::evidence::verify_evidence;
 use crate::app::installation::Layout;
 use crate::app::read_question::read_question;
 use crate::app::verify_audit::LogCopy;
@@ -58,13 +60,30 @@ pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditComma
     }
 }
 
-/// Verifies a signed release record.
+/// Verifies a signed release record, or a file of evidence.
 pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseCommand) -> Result<Exit, Ending> {
-    let ReleaseCommand::Verify { file, key } = command;
-    let own = Layout::of(&session.loaded.settings.data_dir).release_key();
-    let record = verify_release(key.as_deref().unwrap_or(&own), &read_text(file)?)?;
-    session.screen.say("The release record is signed by that key.", "该发布记录确由该密钥签名。")?;
-    session.screen.data(record.as_bytes())?;
+    let own = Layout::of(&session.loaded.settings.data_dir);
+    match command {
+        ReleaseCommand::Verify { file, key } => {
+            let record = verify_release(key.as_deref().unwrap_or(&own.release_key()), &read_text(file)?)?;
+            session.screen.say("The release record is signed by that key.", "该发布记录确由该密钥签名。")?;
+            session.screen.data(record.as_bytes())?;
+        }
+        ReleaseCommand::Evidence { file, key, audit_key } => {
+            let audit_key = audit_key.as_deref().map_or_else(|| own.audit_key(), Path::to_path_buf);
+            let key = key.as_deref().map_or_else(|| own.release_key(), Path::to_path_buf);
+            let found = verify_evidence(&read_text(file)?, &audit_key, &key)?;
+            let VerifiedEvidence { job, state, decided_index, finished_index, documents, named } = found;
+            session.screen.say(
+                &format!(
+                    "The evidence holds: {job} was decided in entry {decided_index} and ended as {state} in entry {finished_index}; {documents} document(s) with their text, {named} by name and hash."
+                ),
+                &format!(
+                    "证据成立：{job} 的决定见第 {decided_index} 条，以 {state} 结束于第 {finished_index} 条；附文档 {documents} 份，另有 {named} 份仅列名称与哈希。"
+                ),
+            )?;
+        }
+    }
     Ok(Exit::Done)
 }
 
