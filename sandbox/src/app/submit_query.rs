@@ -278,12 +278,10 @@ pub async fn take_in(
     question: SubmitQuery,
 ) -> Result<Taken, AppError> {
     must_be(caller, PersonRole::Analyst)?;
-    let repeatable = question.repeatable()?;
-    if let Some(repeatable) = &repeatable
-        && let Some(row) = asked_before(installation, caller, repeatable).await?
-    {
+    if let Some(row) = repeated(installation, caller, &question).await? {
         return Ok(Taken::Repeated(Box::new(row)));
     }
+    let repeatable = question.repeatable()?;
     let ground = ground(installation, caller, &question.sql).await?;
     let reviewed = match ground.review(installation, &question) {
         Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
@@ -332,6 +330,21 @@ pub async fn take_in(
                 admitted,
             })))
         }
+    }
+}
+
+/// The job of a question that the caller has asked before, under the key that it has.
+///
+/// # Errors
+/// As [`take_in`].
+pub async fn repeated(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+) -> Result<Option<JobRow>, AppError> {
+    match question.repeatable()? {
+        Some(repeatable) => asked_before(installation, caller, &repeatable).await,
+        None => Ok(None),
     }
 }
 

@@ -107,8 +107,9 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
 
 async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest, next: Next) -> Response {
     request.extensions_mut().insert(known.clone());
-    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
-    let route = format!("{} {route}", request.method());
+    let template = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let route = format!("{} {template}", request.method());
+    let about = named(&template, request.uri().path());
     let entered = enter(service, request.headers()).await;
     let now = service.begun.elapsed();
     let allowed = match &entered {
@@ -145,6 +146,10 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
         .with("route", route)
         .with("status", response.status().as_u16())
         .with("request", known.id.clone());
+    // Only of what there is: a name that led nowhere may be anybody's word.
+    if let Some(about) = about.filter(|_| response.status().is_success()) {
+        note = note.with("about", about);
+    }
     let turned_away = service.door.turned_away.swap(0, Ordering::Relaxed);
     if turned_away > 0 {
         note = note.with("turned_away_before", turned_away);
@@ -154,6 +159,12 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
         // What cannot be recorded does not happen: INVARIANT(no-receipt-no-result).
         Err(error) => known.problem(service, &error).into_response(),
     }
+}
+
+/// What a path names: the part of it that its route leaves open.
+fn named(template: &str, path: &str) -> Option<String> {
+    let mut parts = template.split('/').zip(path.split('/'));
+    parts.find(|(open, _)| open.starts_with('{')).map(|(_, name)| name.chars().take(128).collect())
 }
 
 /// Who asks; nobody when no token is shown.
@@ -188,4 +199,30 @@ pub(crate) fn too_often(request: &Request, wait: Duration) -> Problem {
     let seconds = wait.as_secs().saturating_add(1);
     Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
         .header(RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_path_names_is_where_its_route_is_open() {
+        let named = |template, path| super::named(template, path);
+        let job = "/api/v1/jobs/{id}/result";
+        assert_eq!(named(job, "/api/v1/jobs/job_1/result").as_deref(), Some("job_1"));
+        assert_eq!(named("/api/v1/jobs", "/api/v1/jobs"), None);
+    }
+
+    #[test]
+    fn silent_token_logs_in_again() {
+        let clock = crate::clock::SteppedClock::at_second(1_800_000_000);
+        let id = TokenId::new(&clock, &crate::clock::SystemRandom).ok();
+        let keeper = DoorKeeper::new();
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap_or_default();
+        let logins: Vec<bool> = [0, 60, 900, 1900]
+            .into_iter()
+            .filter_map(|seconds| Some(keeper.is_login(id?, at(seconds))))
+            .collect();
+        assert_eq!(logins, [true, false, false, true]);
+    }
 }

@@ -33,6 +33,7 @@ use crate::app::read_question::read_question;
 use crate::app::show_job::no_job;
 use crate::app::show_job::show_job;
 use crate::app::submit_query::Taken;
+use crate::app::submit_query::repeated;
 use crate::app::submit_query::take_in;
 use crate::app::verdict::Verdict;
 use crate::error::AppError;
@@ -134,6 +135,7 @@ pub(crate) struct JobList {
         (status = 201, description = "The job has ended", body = JobView, headers(("Location" = String))),
         (status = 202, description = "The job goes on", body = JobView, headers(("Location" = String), ("Retry-After" = u32))),
         (status = 422, description = "A rule says no: the problem with the job's name and the verdict", content_type = "application/problem+json"),
+        (status = 503, description = "The server is about to end", content_type = "application/problem+json"),
         Problems
     )
 )]
@@ -146,9 +148,16 @@ pub(super) async fn submit(
     let Known { request, caller } = &known;
     let mut question = question(request, &body)?;
     question.key = key(request, &headers)?;
+    let failed = |error: AppError| request.problem(&service, &error);
+    // A repeated request takes no place: its job has one, or needs none any more.
+    if let Some(row) = repeated(&service.installation, caller, &question).await.map_err(failed)? {
+        return answer_again(&service, &known, &headers, row).await;
+    }
+    if *service.stopping.borrow() {
+        return Err(stopping(request));
+    }
     let place = service.queue.place(caller.person().name.as_str()).ok_or_else(|| too_many_jobs(request))?;
-    let taken = take_in(&service.installation, caller, question).await;
-    let id = match taken.map_err(|error| request.problem(&service, &error))? {
+    let id = match take_in(&service.installation, caller, question).await.map_err(failed)? {
         Taken::Explained(verdict) => return Ok(Json(verdict).into_response()),
         Taken::Refused { job, verdict } => {
             service.news.tell(caller.person().name.as_str(), job, JobState::Refused, None);
@@ -156,12 +165,7 @@ pub(super) async fn submit(
         }
         Taken::Repeated(row) => {
             drop(place);
-            if row.state == JobState::Refused {
-                let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
-                let verdict = verdict.ok_or_else(|| request.problem(&service, &no_job()))?;
-                return Err(refused(request, row.id, &verdict));
-            }
-            row.id
+            return answer_again(&service, &known, &headers, *row).await;
         }
         Taken::Admitted(waiting) => {
             let id = waiting.job();
@@ -169,9 +173,34 @@ pub(super) async fn submit(
             id
         }
     };
-    service.wait(id, wished(&headers)).await;
-    let row = show_job(&service.installation, caller, id).await;
-    let row = row.map_err(|error| request.problem(&service, &error))?;
+    answer(&service, &known, &headers, id).await
+}
+
+/// As the request was answered before.
+async fn answer_again(
+    service: &Service,
+    known: &Known,
+    headers: &HeaderMap,
+    row: JobRow,
+) -> Result<Response, Problem> {
+    if row.state != JobState::Refused {
+        return answer(service, known, headers, row.id).await;
+    }
+    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let verdict = verdict.ok_or_else(|| known.request.problem(service, &no_job()))?;
+    Err(refused(&known.request, row.id, &verdict))
+}
+
+/// An admitted job, after so long as the client would wait for its end.
+async fn answer(
+    service: &Service,
+    known: &Known,
+    headers: &HeaderMap,
+    id: JobId,
+) -> Result<Response, Problem> {
+    service.wait(id, wished(headers)).await;
+    let row = show_job(&service.installation, &known.caller, id).await;
+    let row = row.map_err(|error| known.request.problem(service, &error))?;
     let mut response = Json(JobView::of(&row)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/jobs/{id}")) {
         response.headers_mut().insert(LOCATION, location);
@@ -209,6 +238,18 @@ fn refused(request: &Request, job: JobId, verdict: &Verdict) -> Problem {
     Problem::with_status(request, StatusCode::UNPROCESSABLE_ENTITY, &error)
         .with("job", json!(job.to_string()))
         .with("verdict", json!(verdict))
+}
+
+fn stopping(request: &Request) -> Problem {
+    let error = PublicError::new(
+        Class::Failure,
+        "stopping",
+        "this server is about to end and takes no more jobs",
+        "服务即将停止，不再接受任务",
+    )
+    .with_help("ask again in a minute", "请稍后重试");
+    Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
+        .header(RETRY_AFTER, HeaderValue::from_static("60"))
 }
 
 fn too_many_jobs(request: &Request) -> Problem {
