@@ -25,6 +25,7 @@ pub mod publish_documents;
 pub mod read_question;
 pub mod records;
 pub mod recover;
+mod relabelled;
 mod results;
 pub mod rotate_key;
 pub mod seal_dataset;

@@ -120,6 +120,13 @@ impl Caller {
         self.person.roles.contains(&role)
     }
 
+    /// Says whether this is theirs, asked as an analyst: a token that carries other roles of the same person alone does not
+    /// reach what they asked.
+    #[must_use]
+    pub fn asked_as(&self, person: &str) -> bool {
+        self.holds(PersonRole::Analyst) && self.person.name.as_str() == person
+    }
+
     /// Says whether they are a steward of this department.
     #[must_use]
     pub fn is_steward_of(&self, department: &str) -> bool {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -55,6 +54,7 @@ mod tokens;
 use door::DoorKeeper;
 use limits::Limiter;
 use limits::Rate;
+use limits::Seats;
 use metrics::Answered;
 use news::News;
 use queue::Queue;
@@ -66,6 +66,10 @@ const BODY_BYTES_MAX: usize = 512 * 1024;
 const ROOM: Room = Room { running: 4, running_of_one: 2, open_of_one: 16 };
 /// Checks of one person: a check is an oracle, though one that reads no data.
 const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
+/// Event streams of one person, at a time.
+const STREAMS_OF_ONE_MAX: usize = 8;
+/// Requests of one person under way, at a time; long polls count.
+const REQUESTS_OF_ONE_MAX: usize = 64;
 /// How long running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
@@ -83,7 +87,9 @@ pub struct Service {
     door: DoorKeeper,
     checks: Limiter,
     /// Event streams that are open.
-    streams: Arc<AtomicUsize>,
+    streams: Seats,
+    /// Requests that are under way.
+    under_way: Seats,
     stopping: watch::Sender<bool>,
     answered: Answered,
     /// Requests under way.
@@ -113,7 +119,8 @@ impl Service {
             news,
             door: DoorKeeper::new(),
             checks: Limiter::new(CHECK_RATE),
-            streams: Arc::default(),
+            streams: Seats::new(STREAMS_OF_ONE_MAX),
+            under_way: Seats::new(REQUESTS_OF_ONE_MAX),
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),

@@ -152,6 +152,96 @@ fn another_departments_policies_and_hidden_datasets_are_nobody_elses() {
 }
 
 #[test]
+fn labels_that_became_laxer_open_nothing_until_the_data_is_sealed_anew() {
+    let server = Server::start();
+    let documents = environment::tests_folder().join("attacks").join("documents").join("corpus.yaml");
+    let documents = std::fs::read_to_string(documents).unwrap();
+    let persons = documents.split("\n---\n").find(|part| part.contains("id: corpus.persons")).unwrap();
+    let persons = persons.split("---\n").last().unwrap();
+    let relabel = |version: u32, from: &str, to: &str| {
+        let text = persons.replace("version: 1", &format!("version: {version}")).replace(from, to);
+        assert_ne!(text, persons.replace("version: 1", &format!("version: {version}")), "{from}");
+        server.post(Some("stella"), "/api/v1/policies", &text, &[]).must_be(201);
+    };
+    for (version, (from, to)) in (2..).zip([
+        (
+            "{name: name, type: text, role: identifier, grade: L3}",
+            "{name: name, type: text, role: dimension, grade: L1}",
+        ),
+        ("role: sensitive, grade: L3", "role: sensitive, grade: L2"),
+        ("bins: 20000", "bins: 1"),
+        ("role: quasi_identifier, grade: L3, coded: true", "role: dimension, grade: L3, coded: true"),
+    ]) {
+        relabel(version, from, to);
+        let refused = server.ask("ana", COUNT).must_be(422).json();
+        assert_eq!(refused["verdict"]["findings"][0]["code"], "dataset-relabelled", "{from}");
+        let more = server.world.root().join("more.csv");
+        std::fs::write(&more, "person_id,dept,zip,age,sex,diag,salary,name,birth,hire\n").unwrap();
+        let more = more.to_str().unwrap();
+        let added = server.world.run("stella", &["seal", "corpus.persons", more, "--append"]).unwrap();
+        assert!(added.stderr.contains("dataset-relabelled"), "{}", added.stderr);
+    }
+    // Stricter is as good as it was.
+    relabel(
+        9,
+        "{name: hire, type: date, role: dimension, grade: L2}",
+        "{name: hire, type: date, role: dimension, grade: L3}",
+    );
+    server.ask("ana", COUNT).must_be(201);
+    server.is_clean();
+}
+
+#[test]
+fn who_asks_for_access_learns_of_no_hidden_dataset() {
+    let server = Server::start();
+    let ask = |dataset: &str, columns: Option<&str>| {
+        let mut granted = json!({ "dataset": dataset });
+        if let Some(column) = columns {
+            granted["columns"] = json!([column]);
+        }
+        let wish = json!({ "purpose": PURPOSE, "datasets": [granted], "until": "2099-12-31", "reason": "x" });
+        let mut problem =
+            server.post(Some("ana"), "/api/v1/requests", &wish.to_string(), &[]).must_be(400).json();
+        problem.as_object_mut().unwrap().remove("request_id");
+        problem
+    };
+    let absent = ask("corpus.nothing", None);
+    assert!(!absent.to_string().contains("secrets"), "{absent}");
+    assert_eq!(absent, ask("corpus.secrets", None));
+    assert_eq!(absent, ask("corpus.secrets", Some("hidden_column")));
+    assert_eq!(absent, ask("corpus.secrets", Some("zzz")));
+    server.is_clean();
+}
+
+#[test]
+fn a_token_for_another_role_does_not_reach_what_was_asked() {
+    let server = Server::start();
+    let both = ["person", "add", "dora", "--role", "analyst", "--role", "steward", "--department", "corpus"];
+    server.world.run("olga", &both).unwrap().done().unwrap();
+    let file = server.world.root().join("dora.token");
+    server
+        .world
+        .run("olga", &["token", "create", "dora", "--file", file.to_str().unwrap()])
+        .unwrap()
+        .done()
+        .unwrap();
+    let job = server.ask("dora", "SELECT salary FROM persons").must_be(422).json()["job"].clone();
+    let path = format!("/api/v1/jobs/{}", job.as_str().unwrap());
+    let made = server.post(
+        Some("dora"),
+        "/api/v1/tokens",
+        &json!({ "days": 1, "roles": ["steward"] }).to_string(),
+        &[],
+    );
+    let token = made.must_be(201).json()["token"].as_str().unwrap().to_owned();
+    server.get(Some("dora"), &path, &[]).must_be(200);
+    for more in ["", "/explain", "/evidence", "/release", "/result", "/events"] {
+        server.send_with("GET", &format!("{path}{more}"), Some(&token), &[], None).must_be(404);
+    }
+    server.is_clean();
+}
+
+#[test]
 fn tokens_carry_less_never_more_and_are_worth_nothing_once_revoked() {
     let server = Server::start();
     let make =

@@ -19,8 +19,9 @@ use serde_json::Value;
 
 use crate::app::authorise::lineage;
 use crate::app::authorise::must_be;
+use crate::app::datasets::list_datasets;
+use crate::app::grants::approve_while_changing;
 use crate::app::grants::check;
-use crate::app::grants::give_while_changing;
 use crate::app::installation::Installation;
 use crate::app::library::library;
 use crate::app::publish_documents::DocumentsRefused;
@@ -104,6 +105,19 @@ pub async fn request_access(
     must_be(caller, PersonRole::Analyst)?;
     check_reason(&request.reason)?;
     let library = library(installation).await?;
+    // What one may not know of is answered like what is not there, before anything else is said.
+    let visible = list_datasets(installation, caller).await?;
+    for granted in &request.datasets {
+        if !visible.iter().any(|dataset| dataset.id == granted.dataset) {
+            return Err(AppError::from(PublicError::new(
+                Class::Usage,
+                "dataset-not-found",
+                "there is no dataset of this name that you may ask for",
+                "没有可供申请的该名称数据集",
+            ))
+            .into());
+        }
+    }
     let department_of = |granted: &GrantedDataset| {
         let known = library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
         known.unwrap_or_else(|| granted.dataset.department().to_owned())
@@ -232,13 +246,16 @@ pub async fn decide_access_request(
         if let Some(reason) = reason {
             note = note.with("reason", reason);
         }
-        if decision == AccessDecision::Approve {
-            let grant = grant_of(&body)?;
-            note = note.with("grant", grant.metadata.id.to_string());
-            // The grant first: if we die in between, the request is still open and approving it again changes nothing.
-            give_while_changing(installation, caller, grant).await?;
+        match decision {
+            AccessDecision::Approve => {
+                let grant = grant_of(&body)?;
+                let note = note.with("grant", grant.metadata.id.to_string());
+                approve_while_changing(installation, caller, grant, (&body, note)).await?;
+            }
+            AccessDecision::Decline => {
+                installation.end_while_changing(&body, note).await?;
+            }
         }
-        installation.end_while_changing(&body, note).await?;
     }
     Ok(show_access_request(installation, caller, id).await?)
 }

@@ -89,7 +89,7 @@ pub struct VerifiedEvidence {
 pub async fn evidence(installation: &Installation, caller: &Caller, id: JobId) -> Result<Evidence, AppError> {
     let audits = caller.holds(PersonRole::Auditor);
     let row = installation.jobs.job(id).await.during("find a job")?;
-    let is_theirs = |person: &str| audits || person == caller.person().name.as_str();
+    let is_theirs = |person: &str| audits || caller.asked_as(person);
     let row = row.filter(|row| is_theirs(&row.person)).ok_or_else(no_job)?;
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str::<Verdict>(text).ok());
     let (Some(verdict), Some(decided), Some(finished)) = (verdict, row.decided_index, row.finished_index)

@@ -1,5 +1,6 @@
 //! Use case: open again the result of one's own job. The same release as before, and the log must say that it left.
 
+use jiff::SignedDuration;
 use obscura_crypto::sha256_hex;
 use serde_json::Value;
 
@@ -28,11 +29,13 @@ pub async fn fetch_result(
     id: JobId,
 ) -> Result<ReleasedQuery, AppError> {
     let row = installation.jobs.job(id).await.during("find a job")?;
-    let row = row.filter(|row| row.person == caller.person().name.as_str()).ok_or_else(|| no_result(id))?;
+    let row = row.filter(|row| caller.asked_as(&row.person)).ok_or_else(|| no_result(id))?;
     let (Some(sha256), Some(release)) = (row.result_sha256, row.release) else {
         return Err(no_result(id));
     };
-    let key = row.result_key.ok_or_else(|| results::expired(id))?;
+    let kept = SignedDuration::from_hours(24 * i64::from(installation.settings().result_days));
+    let is_over = row.finished.is_some_and(|finished| installation.now().duration_since(finished) > kept);
+    let key = row.result_key.filter(|_| !is_over).ok_or_else(|| results::expired(id))?;
     let (Some(decided_index), Some(released_index)) = (row.decided_index, row.finished_index) else {
         return Err(no_result(id));
     };

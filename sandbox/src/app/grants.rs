@@ -27,9 +27,11 @@ use crate::app::library::library;
 use crate::app::library::local_time;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentsRefused;
+use crate::app::publish_documents::without_names;
 use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::catalog::body::AccessRequestBody;
 use crate::catalog::body::GrantBody;
 use crate::catalog::body::PersonBody;
 use crate::context::Caller;
@@ -188,7 +190,7 @@ pub(crate) async fn check(
             public(Class::Usage, "grant-over", "the grant's last day is past", "授权的截止日期已过").into()
         );
     }
-    library.check_grant(grant).map_err(DocumentsRefused::Documents)
+    library.check_grant(grant).map_err(|errors| DocumentsRefused::Documents(without_names(errors)))
 }
 
 async fn give(
@@ -211,11 +213,34 @@ async fn give(
 }
 
 /// Gives a grant, for callers that hold the right to change; nothing when it was given before.
-pub(crate) async fn give_while_changing(
+async fn give_while_changing(
+    installation: &Installation,
+    caller: &Caller,
+    grant: Grant,
+) -> Result<Option<GrantSummary>, DocumentsRefused> {
+    let (body, note, summary) = prepare(installation, caller, grant).await?;
+    let given = installation.begin_while_changing(&body, note).await?;
+    Ok(given.map(|_| summary))
+}
+
+/// Gives the grant that was asked for and closes the request, in one step of the log.
+pub(crate) async fn approve_while_changing(
+    installation: &Installation,
+    caller: &Caller,
+    grant: Grant,
+    (request, closing): (&AccessRequestBody, Note),
+) -> Result<(), DocumentsRefused> {
+    let (body, note, _) = prepare(installation, caller, grant).await?;
+    installation.replace_while_changing((request, closing), (&body, note)).await?;
+    Ok(())
+}
+
+/// What a grant's record and event say, once it is known that the caller may give it.
+async fn prepare(
     installation: &Installation,
     caller: &Caller,
     mut grant: Grant,
-) -> Result<Option<GrantSummary>, DocumentsRefused> {
+) -> Result<(GrantBody, Note, GrantSummary), DocumentsRefused> {
     must_be(caller, PersonRole::Steward)?;
     let library = library(installation).await?;
     for granted in &grant.datasets {
@@ -240,8 +265,7 @@ pub(crate) async fn give_while_changing(
     };
     let note =
         Note::new(Action::GrantCreated, ActorName::of(caller)).with("purpose", grant.purpose.to_string());
-    let given = installation.begin_while_changing(&body, note).await?;
-    Ok(given.map(|_| GrantSummary { grant, granted_by: by }))
+    Ok((body, note, GrantSummary { grant, granted_by: by }))
 }
 
 fn concerns(caller: &Caller, library: &Library, grant: &Grant) -> bool {

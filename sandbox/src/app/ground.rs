@@ -2,8 +2,10 @@
 //! It reads no data.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use obscura_policies::Text;
 use obscura_policies::document::Grant;
 use obscura_policies::effective::Intervals;
 use obscura_policies::evaluate::ManifestFacts;
@@ -17,10 +19,13 @@ use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
 use crate::app::library::local_time;
+use crate::app::relabelled::is_relabelled;
 use crate::app::sealed;
 use crate::app::submit_query::SubmitQuery;
+use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
+use crate::app::verdict::Verdict;
 use crate::app::verdict::named_datasets;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -34,6 +39,8 @@ pub(crate) struct Ground {
     pub(crate) principal: Principal,
     pub(crate) grants: Vec<Grant>,
     pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,
+    /// Datasets whose document has become laxer than the one they were sealed under.
+    pub(crate) relabelled: BTreeSet<DatasetId>,
     pub(crate) now: Timestamp,
 }
 
@@ -43,7 +50,15 @@ impl Ground {
         let time = local_time(self.now, &installation.settings().time_zone);
         let reviewer = Reviewer { library: &self.library, principal: &self.principal, now: self.now, time };
         let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
-        in_place(|| reviewer.review(&question.sql, &question.purpose, &self.grants, &facts))
+        let reviewed = in_place(|| reviewer.review(&question.sql, &question.purpose, &self.grants, &facts));
+        match reviewed {
+            Reviewed::Admitted { plan, .. }
+                if plan.scans().keys().any(|dataset| self.relabelled.contains(dataset)) =>
+            {
+                Reviewed::Refused(relabelled())
+            }
+            other => other,
+        }
     }
 
     /// Says whether everything a plan reads was sealed.
@@ -64,15 +79,32 @@ pub(crate) async fn ground(
     let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
     let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
     let mut sealed = BTreeMap::new();
+    let mut relabelled = BTreeSet::new();
     for dataset in named_datasets(sql, &library) {
         // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
         if grants.iter().any(|grant| grant.dataset(&dataset).is_some())
             && let Some(version) = sealed::open_newest(installation, &dataset).await?
         {
+            let document = library.datasets().get(&dataset);
+            if document.is_none_or(|document| is_relabelled(&library, document, version.manifest())) {
+                relabelled.insert(dataset.clone());
+            }
             sealed.insert(dataset, version);
         }
     }
-    Ok(Ground { library, principal, grants, sealed, now: installation.now() })
+    Ok(Ground { library, principal, grants, sealed, relabelled, now: installation.now() })
+}
+
+fn relabelled() -> Verdict {
+    let message = Text::new(
+        "the dataset's labels have become laxer since its data was sealed, and bind nobody until it is sealed anew",
+        "数据集封存后其标注被放宽，须重新封存后方可使用",
+    );
+    let help = Text::new(
+        "its department seals the data again with `obscura seal --replace`",
+        "须由所属部门用 `obscura seal --replace` 重新封存",
+    );
+    Verdict::refused(vec![FindingView::plain("dataset-relabelled", message, Some(help))])
 }
 
 fn facts(version: &SealedVersion) -> ManifestFacts {

@@ -127,12 +127,15 @@ pub async fn publish_documents(
         must_be(caller, PersonRole::Steward)?;
     }
     // Whose documents these are comes first: what is wrong with them may tell of others that are in force.
+    let _guard = installation.change().await?;
     let in_force = library(installation).await?;
     for document in parse(files)? {
         must_own(caller, &in_force, &document.value)?;
     }
-    let accepted = accept(installation, files).await?;
-    let _guard = installation.change().await?;
+    let accepted = accept(installation, files).await.map_err(|refused| match refused {
+        DocumentsRefused::Documents(errors) => DocumentsRefused::Documents(without_names(errors)),
+        other => other,
+    })?;
     let mut published = Vec::new();
     for (document, outcome) in &accepted {
         let outcome = match outcome {
@@ -144,6 +147,33 @@ pub async fn publish_documents(
     Ok(published)
 }
 
+/// Errors without what they tell of documents that are not the asker's: whether a dataset of another department exists,
+/// and what there is besides.
+pub(crate) fn without_names(errors: Vec<DocumentError>) -> Vec<DocumentError> {
+    let told = |error: DocumentError| match error.code {
+        "dataset-not-found" | "not-the-owner" => DocumentError {
+            code: "dataset-not-found",
+            message: "there is no dataset of this name among those of the owner".to_owned(),
+            help: None,
+            ..error
+        },
+        // Another document in force that would no longer fit.
+        _ if error.file.as_deref() == Some("record") => DocumentError {
+            code: "does-not-fit",
+            document: "a document in force".to_owned(),
+            field: String::new(),
+            message: "it would no longer fit with these".to_owned(),
+            help: None,
+            position: None,
+            ..error
+        },
+        _ => error,
+    };
+    let mut told: Vec<DocumentError> = errors.into_iter().map(told).collect();
+    told.dedup();
+    told
+}
+
 /// Puts one document in force, or a policy before a second person.
 async fn put(
     installation: &Installation,
@@ -153,7 +183,7 @@ async fn put(
     let text = document.to_yaml().during("write a document")?;
     let by = caller.person().name.to_string();
     if !matches!(document, Document::Policy(_)) {
-        publish(installation, caller, document, text, None).await?;
+        publish(installation, caller, document, text).await?;
         return Ok(Outcome::Published);
     }
     let (policy, version) = (document.id(), document.version());
@@ -177,7 +207,6 @@ async fn publish(
     caller: &Caller,
     document: &Document,
     text: String,
-    proposed_by: Option<String>,
 ) -> Result<(), AppError> {
     let body = DocumentBody {
         kind: document.kind().to_string(),
@@ -185,7 +214,7 @@ async fn publish(
         version: document.version(),
         text,
         published_by: Some(caller.person().name.to_string()),
-        proposed_by,
+        proposed_by: None,
     };
     let note = Note::new(Action::DocumentPublished, ActorName::of(caller));
     match installation.begin_while_changing(&body, note).await? {
@@ -208,10 +237,12 @@ pub async fn activate_policy(
     must_be(caller, PersonRole::Steward)?;
     let _guard = installation.change().await?;
     let proposal = find_proposal(installation, policy, version).await?;
-    must_steward(caller, &library(installation).await?, &owner(&proposal.text)?)?;
+    // Another department's proposal is none to others.
+    let keeps = must_steward(caller, &library(installation).await?, &owner(&proposal.text)?);
+    keeps.map_err(|_| no_proposal(policy, version))?;
     let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
     let accepted = accept(installation, &[file]).await?;
-    let Some((document, outcome)) = accepted.first() else {
+    let Some((document, _)) = accepted.first() else {
         return Err(no_proposal(policy, version).into());
     };
     if proposal.proposed_by == caller.person().name.as_str() {
@@ -226,13 +257,17 @@ pub async fn activate_policy(
         )
         .into());
     }
-    let by = Some(proposal.proposed_by.clone());
-    // The policy first: if we die in between, the proposal is still open, and activating it again only closes it.
-    if *outcome != Outcome::Unchanged {
-        publish(installation, caller, &document.value, proposal.text.clone(), by).await?;
-    }
-    let note = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "activated");
-    installation.end_while_changing(&proposal, note).await?;
+    let body = DocumentBody {
+        kind: document.value.kind().to_string(),
+        id: document.value.id(),
+        version: document.value.version(),
+        text: proposal.text.clone(),
+        published_by: Some(caller.person().name.to_string()),
+        proposed_by: Some(proposal.proposed_by.clone()),
+    };
+    let closing = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "activated");
+    let published = Note::new(Action::DocumentPublished, ActorName::of(caller));
+    installation.replace_while_changing((&proposal, closing), (&body, published)).await?;
     Ok(summary(document, Outcome::Published))
 }
 
@@ -251,7 +286,7 @@ pub async fn withdraw_policy(
     let proposal = find_proposal(installation, policy, version).await?;
     let library = library(installation).await?;
     if proposal.proposed_by != caller.person().name.as_str() {
-        must_steward(caller, &library, &owner(&proposal.text)?)?;
+        must_steward(caller, &library, &owner(&proposal.text)?).map_err(|_| no_proposal(policy, version))?;
     }
     let note = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "withdrawn");
     installation.end_while_changing(&proposal, note).await?;
@@ -443,7 +478,11 @@ fn must_own(caller: &Caller, library: &Library, document: &Document) -> Result<(
         Document::GradeScheme(_) | Document::Department(_) | Document::Purpose(_) => {
             must_be(caller, PersonRole::Operator)
         }
-        Document::Dataset(dataset) => must_steward(caller, library, dataset.department.as_str()),
+        Document::Dataset(dataset) => {
+            // By its name as well: what stands under it may be another department's, and nobody else's to know of.
+            must_steward(caller, library, dataset.metadata.id.department())?;
+            must_steward(caller, library, dataset.department.as_str())
+        }
         Document::Policy(policy) => must_steward(caller, library, policy.owner.as_str()),
         Document::Grant(_) => Err(PublicError::new(
             Class::Usage,
@@ -469,12 +508,12 @@ fn summary(document: &Located<Document>, outcome: Outcome) -> DocumentSummary {
 }
 
 fn proposed_before(open: &ProposalBody) -> AppError {
-    let ProposalBody { policy, version, proposed_by, .. } = open;
+    let ProposalBody { policy, version, .. } = open;
     PublicError::new(
         Class::Conflict,
         "proposal-open",
-        format!("another version {version} of `{policy}` waits already, proposed by `{proposed_by}`"),
-        format!("`{policy}` 的版本 {version} 已有待启用的提案，由 `{proposed_by}` 提出"),
+        format!("another version {version} of `{policy}` waits already"),
+        format!("`{policy}` 的版本 {version} 已有待启用的提案"),
     )
     .with_help("activate or withdraw it first", "请先启用或撤回该提案")
     .into()

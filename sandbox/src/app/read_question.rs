@@ -36,7 +36,7 @@ pub(crate) async fn read_asked(
     id: JobId,
 ) -> Result<Asked, AppError> {
     let job = installation.jobs.job(id).await.during("find a job")?.ok_or_else(|| no_question(id))?;
-    let is_theirs = job.person == caller.person().name.as_str() || caller.holds(PersonRole::Auditor);
+    let is_theirs = caller.asked_as(&job.person) || caller.holds(PersonRole::Auditor);
     let (Some(key), Some(decided), true) = (job.sql_key, job.decided_index, is_theirs) else {
         return Err(no_question(id));
     };

@@ -124,10 +124,53 @@ impl Installation {
             Err(error) => return Err(error).during("stage a record"),
         }
         let change = change_of::<B>(&key, &text, Change::Begins);
-        let receipts = self.append(vec![(note, Some(change))]).await?;
+        let receipts = match self.append(vec![(note, Some(change))]).await {
+            Ok(receipts) => receipts,
+            Err(error) => {
+                // Whether the event is in the log decides; what is staged for nothing would be in the way of a second try.
+                self.learn().await?;
+                let begun = self.facts.lock().await.fact(B::KIND.name(), &key).is_some();
+                if !begun {
+                    self.catalog.discard(B::KIND, &key).await.during("discard a record")?;
+                }
+                return Err(error);
+            }
+        };
         let receipt = receipts.into_iter().next().ok_or_else(no_receipt)?;
         self.catalog.confirm(B::KIND, &key, receipt.index()).await.during("confirm a record")?;
         Ok(Some(receipt))
+    }
+
+    /// Ends one record and begins another in one step of the log: both, or neither. A record of the new one's key that
+    /// is there already stays as it is.
+    pub(crate) async fn replace_while_changing<Old: Body, New: Body>(
+        &self,
+        (old, ending): (&Old, Note),
+        (new, beginning): (&New, Note),
+    ) -> Result<(), AppError> {
+        let (old_key, new_key) = (old.key(), new.key());
+        let old_text = body::print(old).during("write a record")?;
+        let new_text = body::print(new).during("write a record")?;
+        let is_new = match self.catalog.stage(New::KIND, &new_key, &new_text).await {
+            Ok(()) => true,
+            Err(CatalogError::Exists) => false,
+            Err(error) => return Err(error).during("stage a record"),
+        };
+        self.catalog.begin_ending(Old::KIND, &old_key).await.during("begin to end a record")?;
+        let ends = RecordChange { body: None, ..change_of::<Old>(&old_key, &old_text, Change::Ends) };
+        let mut notes = vec![(ending, Some(ends))];
+        if is_new {
+            notes.push((beginning, Some(change_of::<New>(&new_key, &new_text, Change::Begins))));
+        }
+        // What fails from here on is settled by the next start, both records alike.
+        let mut receipts = self.append(notes).await?.into_iter();
+        let ended = receipts.next().ok_or_else(no_receipt)?;
+        self.catalog.end(Old::KIND, &old_key, ended.index()).await.during("end a record")?;
+        if is_new {
+            let begun = receipts.next().ok_or_else(no_receipt)?;
+            self.catalog.confirm(New::KIND, &new_key, begun.index()).await.during("confirm a record")?;
+        }
+        Ok(())
     }
 
     /// Ends a record together with its event.

@@ -17,6 +17,7 @@ use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::jobs::JobRow;
+use crate::jobs::JobState;
 
 /// What was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +28,8 @@ pub struct Recovered {
     pub discarded: u64,
     /// Jobs whose release had been logged, finished.
     pub jobs_released: u64,
+    /// Jobs whose other end had been logged, finished.
+    pub jobs_ended: u64,
     /// Jobs of dead processes, marked as failed.
     pub jobs_failed: u64,
     /// Sealed versions that no event vouches for, removed.
@@ -105,11 +108,16 @@ async fn settle_jobs(installation: &Installation, recovered: &mut Recovered) -> 
     // One at a time, or two starting processes would both end the same job.
     let _guard = installation.change().await?;
     for job in installation.jobs.abandoned().await.during("list abandoned jobs")? {
-        match logged_release(installation, &job)? {
-            Some(index) => {
+        match logged_end(installation, &job)? {
+            Some((state, index)) => {
                 let now = installation.now();
-                installation.jobs.settle_released(job.id, index, now).await.during("finish a job")?;
-                recovered.jobs_released += 1;
+                installation.jobs.settle(job.id, state, index, now).await.during("finish a job")?;
+                if state == JobState::Released {
+                    recovered.jobs_released += 1;
+                } else {
+                    results::remove(installation, job.id)?;
+                    recovered.jobs_ended += 1;
+                }
             }
             None => {
                 // What it had sealed never left, and never will.
@@ -122,19 +130,29 @@ async fn settle_jobs(installation: &Installation, recovered: &mut Recovered) -> 
     Ok(())
 }
 
-/// Looks behind a job's decision for the event of its release.
-fn logged_release(installation: &Installation, job: &JobRow) -> Result<Option<u64>, AppError> {
-    let (Some(decided), Some(sha256)) = (job.decided_index, job.result_sha256.as_deref()) else {
-        return Ok(None);
-    };
+/// Looks behind a job's decision for the event of its end.
+fn logged_end(installation: &Installation, job: &JobRow) -> Result<Option<(JobState, u64)>, AppError> {
+    let Some(decided) = job.decided_index else { return Ok(None) };
     let size = installation.audit.checkpoint().during("read the audit log")?.checkpoint.size();
     let id = job.id.to_string();
     for index in decided.saturating_add(1)..size {
         let event = installation.audit.event(index).during("read the audit log")?;
-        let is_release = event.action == Action::ResultReleased.name();
+        if event.correlation.as_deref() != Some(&id) {
+            continue;
+        }
         let logged = event.detail.get("result_sha256").and_then(|value| value.as_str());
-        if is_release && event.correlation.as_deref() == Some(&id) && logged == Some(sha256) {
-            return Ok(Some(index));
+        let ends = [
+            (Action::ResultReleased, JobState::Released),
+            (Action::ResultWithheld, JobState::Withheld),
+            (Action::JobCancelled, JobState::Cancelled),
+            (Action::JobFailed, JobState::Failed),
+        ];
+        let end = ends.into_iter().find(|(action, _)| event.action == action.name());
+        match end {
+            // The release of another table is none of this job's.
+            Some((_, JobState::Released)) if logged.is_none() || logged != job.result_sha256.as_deref() => {}
+            Some((_, state)) => return Ok(Some((state, index))),
+            None => {}
         }
     }
     Ok(None)

@@ -16,8 +16,10 @@ use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::library::library;
 use crate::app::records::Note;
+use crate::app::relabelled::is_relabelled;
 use crate::app::sealed::discard_unrecorded;
 use crate::app::sealed::highest_ever;
+use crate::app::sealed::open_newest;
 use crate::app::sealed::sealing_lock;
 use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
@@ -99,6 +101,13 @@ pub async fn seal_dataset(
     installation.data.sweep().map_err(|error| storage_failure(&error))?;
     discard_unrecorded(installation, &request.dataset).await?;
     let newest_known = highest_ever(installation, &request.dataset).await?;
+    // Rows that stay keep the labels that they were sealed under.
+    if request.mode == SealMode::Append
+        && let Some(version) = open_newest(installation, &request.dataset).await?
+        && is_relabelled(&library, dataset, version.manifest())
+    {
+        return Err(relabelled(&request.dataset));
+    }
 
     let dataset = request.dataset.clone();
     let held = Arc::clone(installation);
@@ -212,6 +221,17 @@ fn in_force(library: &Library, dataset: &Dataset) -> BTreeMap<String, String> {
         }
     }
     versions
+}
+
+fn relabelled(dataset: &DatasetId) -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "dataset-relabelled",
+        format!("the labels of `{dataset}` have become laxer than those its rows were sealed under"),
+        format!("`{dataset}` 的标注已较封存时放宽"),
+    )
+    .with_help("seal all rows anew with `--replace`", "请用 `--replace` 重新封存全部数据")
+    .into()
 }
 
 fn no_document(dataset: &DatasetId) -> AppError {

@@ -17,7 +17,7 @@ use crate::jobs::JobRow;
 /// Not found, in the same words, for a job that is not there and for one that is somebody else's.
 pub async fn show_job(installation: &Installation, caller: &Caller, id: JobId) -> Result<JobRow, AppError> {
     let row = installation.jobs.job(id).await.during("find a job")?.ok_or_else(no_job)?;
-    if row.person == caller.person().name.as_str() {
+    if caller.asked_as(&row.person) {
         Ok(row)
     } else if caller.holds(PersonRole::Auditor) {
         // What was asked and what came of it stay with whoever asked.

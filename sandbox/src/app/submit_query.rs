@@ -311,8 +311,38 @@ pub async fn take_in(
         }
         received => received.during("take a job in")?,
     };
-    let decided =
-        decide(installation, caller, job, &purpose, (&asked, &query.sealed), &reviewed, &ground).await?;
+    let known = Known { caller, purpose: &purpose, asked: &asked, sealed_query: &query.sealed };
+    match judge(installation, known, job, reviewed, ground, question).await {
+        Ok(taken) => Ok(taken),
+        Err(error) => {
+            // It will never run: said now, as far as it can be, and not by the next start.
+            if let Err(AppError::Internal(again)) = fail(installation, id, &error).await {
+                installation.note(&id.to_string(), &again);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What is known of a question besides its verdict.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    caller: &'a Caller,
+    purpose: &'a str,
+    asked: &'a Asked,
+    sealed_query: &'a [u8],
+}
+
+/// Writes the decision on a job down, and lets it wait if it may run.
+async fn judge(
+    installation: &Installation,
+    known: Known<'_>,
+    job: ReceivedJob,
+    reviewed: Reviewed,
+    ground: Ground,
+    question: SubmitQuery,
+) -> Result<Taken, AppError> {
+    let decided = decide(installation, known, job, &reviewed, &ground).await?;
     match reviewed {
         Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
         Reviewed::Admitted { plan, policy, verdict, .. } => {
@@ -322,7 +352,7 @@ pub async fn take_in(
             let queued = installation.jobs.queue(decided.job, &text, &decided.receipt).await;
             let admitted = Admitted { plan: Arc::from(plan), keys: Arc::new(keys), verdict };
             Ok(Taken::Admitted(Box::new(Waiting {
-                caller: caller.clone(),
+                caller: known.caller.clone(),
                 question,
                 ground,
                 job: queued.during("queue a job")?,
@@ -396,8 +426,17 @@ pub async fn run_waiting(
     }
     let job = installation.jobs.run(job).await.during("run a job")?;
     let begun = Instant::now();
-    let computed = compute(installation, &ground, &admitted, steering).await;
-    until_next_step(begun, installation.settings().limits.completion_step).await;
+    let computing = async {
+        let computed = compute(installation, &ground, &admitted, steering).await;
+        until_next_step(begun, installation.settings().limits.completion_step).await;
+        computed
+    };
+    let computed = tokio::select! {
+        // Until the step is over nobody learns whether it was computed already: whoever cancels by then has cancelled.
+        biased;
+        () = steering.cancelled() => Err(Ended::Cancelled(None)),
+        computed = computing => computed,
+    };
     let (release, unwrapped) = match computed {
         Ok(computed) => computed,
         Err(ended) => return end(installation, &caller, id, ended).await,
@@ -445,13 +484,12 @@ struct Decided {
 /// Writes a job's decision into the log, before anything else happens.
 async fn decide(
     installation: &Installation,
-    caller: &Caller,
+    known: Known<'_>,
     job: ReceivedJob,
-    purpose: &str,
-    (asked, sealed_query): (&Asked, &[u8]),
     reviewed: &Reviewed,
     ground: &Ground,
 ) -> Result<Decided, AppError> {
+    let Known { caller, purpose, asked, sealed_query } = known;
     let id = job.id();
     let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = reviewed;
     let versions = ground.sealed.iter().map(
@@ -510,14 +548,8 @@ async fn compute(
         partitions: limits.threads,
     });
     let progress = |progress| (steering.progress)(Progress::Running(progress));
-    tokio::select! {
-        // A result that is there is not thrown away for a wish that came at the same moment.
-        biased;
-        computed = executor.run(job, &progress) => {
-            computed.map(|release| (release, unwrapped)).map_err(engine_failure)
-        }
-        () = steering.cancelled() => Err(Ended::Cancelled(None)),
-    }
+    let computed = executor.run(job, &progress).await;
+    computed.map(|release| (release, unwrapped)).map_err(engine_failure)
 }
 
 /// Ends a job that releases nothing.
@@ -545,6 +577,7 @@ async fn end(
             Ok(Submitted::Cancelled { job, code })
         }
         Ended::Broken(error) => fail(installation, job, &error).await,
+        Ended::Unwritten(error) => Err(error),
     }
 }
 
@@ -553,6 +586,8 @@ enum Ended {
     Withheld,
     Cancelled(Option<&'static str>),
     Broken(AppError),
+    /// Released in the log, and not yet in the database.
+    Unwritten(AppError),
 }
 
 /// Whatever fails once the job exists: the operator learns what, the caller only that.
@@ -663,7 +698,10 @@ async fn conclude(
         .into_iter()
         .last()
         .ok_or_else(|| InternalError::of_kind("release a result", "no receipt"))?;
-    installation.jobs.release(job, &receipt, installation.now()).await.during("finish a job")?;
+    if let Err(error) = installation.jobs.release(job, &receipt, installation.now()).await {
+        // The log says that it left, so nothing else may end this job; the next start finishes its row.
+        return Err(Ended::Unwritten(InternalError::new("finish a job", &error).into()));
+    }
     Ok(Concluded { sha256: stored.sha256, record, released_index: receipt.index() })
 }
 

@@ -250,7 +250,7 @@ async fn results_are_forgotten_when_their_time_is_over_and_not_before() {
     std::fs::write(&file, "sealed").unwrap();
     let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "00");
     let receipt = installation.append_one(note).await.unwrap();
-    installation.jobs.settle_released(job, receipt.index(), world.clock.now()).await.unwrap();
+    installation.jobs.settle(job, JobState::Released, receipt.index(), world.clock.now()).await.unwrap();
     world.clock.advance_ms(29 * 24 * 3_600_000);
     assert_eq!(expire_results(&installation).await.unwrap(), 0);
     world.clock.advance_ms(2 * 24 * 3_600_000);

@@ -252,7 +252,7 @@ pub async fn prove_own_entry(
         let event = installation.audit.event(index).map_err(|_| not_theirs())?;
         let job = event.correlation.and_then(|job| job.parse().ok()).ok_or_else(not_theirs)?;
         let row = installation.jobs.job(job).await.during("find a job")?;
-        row.filter(|row| row.person == caller.person().name.as_str()).ok_or_else(not_theirs)?;
+        row.filter(|row| caller.asked_as(&row.person)).ok_or_else(not_theirs)?;
     }
     prove(installation.audit.reader(), index).map_err(log_failure)
 }

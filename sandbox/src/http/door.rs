@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use axum::extract::Request as HttpRequest;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::header::CACHE_CONTROL;
@@ -72,13 +74,21 @@ impl DoorKeeper {
         }
     }
 
-    /// Notes the use of a token, and says whether it is a login.
+    /// Says whether the use of a token is a login.
     fn is_login(&self, token: TokenId, now: Timestamp) -> bool {
-        // A panic while the lock was held leaves times that are still times.
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_recent = |last: &Timestamp| now.duration_since(*last).unsigned_abs() < SILENCE;
-        seen.retain(|_, last| is_recent(last));
-        seen.insert(token, now).is_none()
+        let mut seen = self.seen();
+        seen.retain(|_, last| now.duration_since(*last).unsigned_abs() < SILENCE);
+        !seen.contains_key(&token)
+    }
+
+    /// Notes the use of a token, once its login is in the log.
+    fn note_use(&self, token: TokenId, now: Timestamp) {
+        self.seen().insert(token, now);
+    }
+
+    /// A panic while the lock was held leaves times that are still times.
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<TokenId, Timestamp>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,6 +108,11 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
         Ok(response) => response,
         Err(_panicked) => {
             let error = InternalError::of_kind("answer a request", "panic");
+            let note = Note::new(Action::RequestAnswered, ActorName::stranger())
+                .with("status", 500)
+                .with("request", known.id.clone());
+            // Whatever comes of it, the answer is that we broke.
+            let _unrecorded = service.installation.append_one(note).await;
             known.problem(&service, &error.into()).into_response()
         }
     };
@@ -108,7 +123,18 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
 async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest, next: Next) -> Response {
     request.extensions_mut().insert(known.clone());
     let template = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
-    let route = format!("{} {template}", request.method());
+    // A method may be any word of any length; the log knows those that mean something.
+    let method = match *request.method() {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::DELETE
+        | Method::PUT
+        | Method::PATCH
+        | Method::OPTIONS => request.method().as_str(),
+        _ => "(other)",
+    };
+    let route = format!("{method} {template}");
     let about = named(&template, request.uri().path());
     let entered = enter(service, request.headers()).await;
     let now = service.begun.elapsed();
@@ -124,6 +150,9 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     }
     let (actor, mut response) = match entered {
         Ok(Some(caller)) => {
+            let Some(_seat) = service.under_way.sit(caller.person().name.as_str()) else {
+                return too_often(&known, Duration::from_secs(1)).into_response();
+            };
             let actor = ActorName::of(&caller);
             request.extensions_mut().insert(caller);
             (actor, next.run(request).await)
@@ -184,6 +213,7 @@ async fn enter(service: &Service, headers: &HeaderMap) -> Result<Option<Caller>,
         let note = Note::new(Action::LoginSucceeded, ActorName::of(&caller));
         installation.append_one(note.with("token", token.id().to_string())).await?;
     }
+    service.door.note_use(token.id(), installation.now());
     Ok(Some(caller))
 }
 
@@ -219,10 +249,12 @@ mod tests {
         let id = TokenId::new(&clock, &crate::clock::SystemRandom).ok();
         let keeper = DoorKeeper::new();
         let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap_or_default();
-        let logins: Vec<bool> = [0, 60, 900, 1900]
-            .into_iter()
-            .filter_map(|seconds| Some(keeper.is_login(id?, at(seconds))))
-            .collect();
+        let mut logins = Vec::new();
+        for seconds in [0, 60, 900, 1900] {
+            let Some(id) = id else { continue };
+            logins.push(keeper.is_login(id, at(seconds)));
+            keeper.note_use(id, at(seconds));
+        }
         assert_eq!(logins, [true, false, false, true]);
     }
 }

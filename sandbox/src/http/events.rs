@@ -4,8 +4,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -25,20 +23,19 @@ use crate::http::Service;
 use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::jobs::own;
+use crate::http::limits::Seat;
 use crate::http::news::Event;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::ids::JobId;
 use crate::jobs::JobState;
 
-/// Streams that are open at a time, in all.
-const STREAMS_MAX: usize = 512;
 /// How often an idle stream shows that it lives.
 const PULSE: Duration = Duration::from_secs(15);
 
 /// Follow one job to its end
 ///
-/// Events are named `job`; their data is `{"job", "state", "percent"}`. `Last-Event-ID` resumes.
+/// Events are named `job`; their data is `{"job", "state"}`. `Last-Event-ID` resumes.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/events",
@@ -60,14 +57,18 @@ pub(super) async fn of_job(
     let row = own(&service, &known, &id).await?;
     let mut follower = Follower::new(&service, &known, Some(row.id))?;
     follower.person.clone_from(&row.person);
-    if !follower.resume(&headers) {
+    if follower.resume(&headers) {
+        // Whoever has seen the end waits for nothing.
+        let number = follower.number;
+        let follows = |event: &Event| event.job == row.id;
+        follower.over = row.state.is_final() && service.news.after(number, follows).is_empty();
+    } else {
         follower.number = newest;
         follower.pending.push_back(Event {
             number: newest,
             person: row.person,
             job: row.id,
             state: row.state,
-            percent: None,
         });
     }
     Ok(follower.stream())
@@ -100,37 +101,25 @@ struct Follower {
     job: Option<JobId>,
     number: u64,
     pending: VecDeque<Event>,
-    last: Option<(JobState, Option<u8>)>,
+    last: Option<JobState>,
     over: bool,
     newest: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
-    _open: Open,
-}
-
-/// Counts an open stream.
-struct Open(Arc<AtomicUsize>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    _open: Seat,
 }
 
 impl Follower {
     fn new(service: &Arc<Service>, known: &Known, job: Option<JobId>) -> Result<Self, Problem> {
-        let streams = Arc::clone(&service.streams);
-        let before = streams.fetch_add(1, Ordering::Relaxed);
-        let open = Open(streams);
-        if before >= STREAMS_MAX {
+        let Some(open) = service.streams.sit(known.caller.person().name.as_str()) else {
             let error = PublicError::new(
                 Class::Usage,
                 "too-many-streams",
-                "too many event streams are open",
-                "打开的事件流过多",
+                "you have as many event streams open as one person may have",
+                "您打开的事件流已达上限",
             )
             .with_help("ask for the job with `?wait=30` instead", "请改用 `?wait=30` 查询任务");
             return Err(Problem::with_status(&known.request, StatusCode::TOO_MANY_REQUESTS, &error));
-        }
+        };
         Ok(Self {
             service: Arc::clone(service),
             person: known.caller.person().name.to_string(),
@@ -167,7 +156,6 @@ impl Follower {
             let data = json!({
                 "job": event.job.to_string(),
                 "state": event.state.name(),
-                "percent": event.percent,
             });
             let id = format!("{}.{}", follower.service.name, event.number);
             Some((Ok(SseEvent::default().event("job").id(id).data(data.to_string())), follower))
@@ -183,8 +171,7 @@ impl Follower {
             if let Some(event) = self.pending.pop_front() {
                 self.number = self.number.max(event.number);
                 if self.job.is_some() {
-                    let now = (event.state, event.percent);
-                    if self.last.replace(now) == Some(now) {
+                    if self.last.replace(event.state) == Some(event.state) {
                         continue;
                     }
                     self.over = event.state.is_final();

@@ -160,7 +160,7 @@ pub(super) async fn submit(
     let id = match take_in(&service.installation, caller, question).await.map_err(failed)? {
         Taken::Explained(verdict) => return Ok(Json(verdict).into_response()),
         Taken::Refused { job, verdict } => {
-            service.news.tell(caller.person().name.as_str(), job, JobState::Refused, None);
+            service.news.tell(caller.person().name.as_str(), job, JobState::Refused);
             return Err(refused(request, job, &verdict));
         }
         Taken::Repeated(row) => {
@@ -374,7 +374,7 @@ pub(super) async fn cancel(
     Name(id): Name,
 ) -> Result<Json<JobView>, Problem> {
     let row = own(&service, &known, &id).await?;
-    let is_own = row.person == known.caller.person().name.as_str();
+    let is_own = known.caller.asked_as(&row.person);
     if !is_own {
         return Err(known.request.problem(&service, &no_job()));
     }

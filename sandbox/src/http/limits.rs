@@ -2,6 +2,7 @@
 //! It keeps no bucket that is full, so that its size is bounded by what was asked lately.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -48,6 +49,55 @@ impl Limiter {
     }
 }
 
+/// So many at a time of one person, of whatever takes a while.
+#[derive(Debug, Clone)]
+pub(crate) struct Seats {
+    most: usize,
+    taken: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+/// One of them; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    name: String,
+    taken: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Seats {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, taken: Arc::default() }
+    }
+
+    /// Takes a seat, if there is one.
+    pub(crate) fn sit(&self, name: &str) -> Option<Seat> {
+        // A panic while the lock was held leaves counts that are still counts.
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(name.to_owned()).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { name: name.to_owned(), taken: Arc::clone(&self.taken) })
+    }
+
+    /// How many are taken, of everybody.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.name) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.remove(&self.name);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +123,19 @@ mod tests {
             assert_eq!(limiter.take(&nth.to_string(), Duration::from_secs(nth * 2)), Ok(()));
         }
         assert_eq!(limiter.full_at.lock().map(|kept| kept.len()).unwrap_or(usize::MAX), 1);
+    }
+
+    #[test]
+    fn seats_are_one_persons_and_are_given_back() {
+        let seats = Seats::new(2);
+        let first = seats.sit("lin");
+        let second = seats.sit("lin");
+        assert!(first.is_some() && second.is_some() && seats.sit("lin").is_none());
+        assert!(seats.sit("wang").is_some(), "everybody has their own");
+        assert_eq!(seats.taken(), 2);
+        drop(first);
+        assert!(seats.sit("lin").is_some());
+        drop(second);
+        assert_eq!(seats.taken(), 0);
     }
 }

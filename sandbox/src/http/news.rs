@@ -25,8 +25,6 @@ pub(crate) struct Event {
     pub(crate) job: JobId,
     /// Where it stands now.
     pub(crate) state: JobState,
-    /// Stages done, in hundredths of all, while it runs.
-    pub(crate) percent: Option<u8>,
 }
 
 /// The newest events.
@@ -42,13 +40,13 @@ impl News {
     }
 
     /// Tells everybody.
-    pub(crate) fn tell(&self, person: &str, job: JobId, state: JobState, percent: Option<u8>) {
+    pub(crate) fn tell(&self, person: &str, job: JobId, state: JobState) {
         let mut kept = self.kept();
         let number = *self.newest.borrow() + 1;
         if kept.len() == KEPT {
             kept.pop_front();
         }
-        kept.push_back(Event { number, person: person.to_owned(), job, state, percent });
+        kept.push_back(Event { number, person: person.to_owned(), job, state });
         self.newest.send_replace(number);
     }
 
@@ -92,9 +90,9 @@ mod tests {
         let news = News::new();
         assert!(news.reaches_back_to(0));
         for _ in 0..=KEPT {
-            news.tell("lin", job, JobState::Running, Some(50));
+            news.tell("lin", job, JobState::Running);
         }
-        news.tell("wang", job, JobState::Released, None);
+        news.tell("wang", job, JobState::Released);
         let newest = news.newest();
         assert_eq!(newest, KEPT as u64 + 2);
         let of_lin = news.after(newest - 3, |event| event.person == "lin");

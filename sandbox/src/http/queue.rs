@@ -123,7 +123,7 @@ impl Queue {
         let job = waiting.job();
         place.job = Some(job);
         let person = place.person.clone();
-        self.shared.news.tell(&person, job, JobState::Queued, None);
+        self.shared.news.tell(&person, job, JobState::Queued);
         {
             let mut state = self.shared.state();
             let handle = Handle { cancel: watch::Sender::new(false), ended: watch::Sender::new(false) };
@@ -153,7 +153,7 @@ impl Queue {
             self.shared.spawn(async move {
                 let person = place.person.clone();
                 match cancel_waiting(&shared.installation, waiting).await {
-                    Ok(()) => shared.news.tell(&person, job, JobState::Cancelled, None),
+                    Ok(()) => shared.news.tell(&person, job, JobState::Cancelled),
                     Err(error) => shared.note(job, &error),
                 }
                 drop(place);
@@ -214,14 +214,11 @@ impl Shared {
         let person = place.person.clone();
         let cancelled = shared.state().jobs.get(&job).map(|handle| handle.cancel.subscribe());
         let tell = |progress: Progress| match progress {
-            Progress::Running(at) => {
-                let percent =
-                    (at.done * 100).checked_div(at.all).and_then(|percent| u8::try_from(percent).ok());
-                shared.news.tell(&person, job, JobState::Running, percent);
-            }
-            Progress::Checking => shared.news.tell(&person, job, JobState::Checking, None),
+            // When a stage was done is as much as its data took: nobody is told before the step is over.
+            Progress::Running(_) => {}
+            Progress::Checking => shared.news.tell(&person, job, JobState::Checking),
         };
-        shared.news.tell(&person, job, JobState::Running, Some(0));
+        shared.news.tell(&person, job, JobState::Running);
         let steering = match &cancelled {
             Some(cancelled) => Steering::stoppable(&tell, cancelled),
             None => Steering::following(&tell),
@@ -238,7 +235,7 @@ impl Shared {
             }
         };
         if let Some(state) = ended {
-            shared.news.tell(&person, job, state, None);
+            shared.news.tell(&person, job, state);
         }
         drop(place);
     }

@@ -260,8 +260,14 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database fails or the job is over already.
-    pub async fn settle_released(&self, job: JobId, index: u64, now: Timestamp) -> Result<(), JobError> {
-        self.finish(job, JobState::Released, None, index, now).await
+    pub async fn settle(
+        &self,
+        job: JobId,
+        state: JobState,
+        index: u64,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        self.finish(job, state, None, index, now).await
     }
 
     /// Lists the unfinished jobs of processes that no longer live.
