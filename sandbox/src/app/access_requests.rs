@@ -5,25 +5,24 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use obscura_policies::day::Day;
-use obscura_policies::document::ApiVersion;
 use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
-use obscura_policies::document::GrantKind;
 use obscura_policies::document::GrantedDataset;
-use obscura_policies::document::Metadata;
-use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::PersonRole;
-use obscura_policies::vocabulary::Text;
 use serde_json::Value;
 
-use crate::app::authorise::lineage;
+use crate::app::authorise::department_of;
+use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::datasets::list_datasets;
+use crate::app::grants::CreateGrant;
 use crate::app::grants::approve_while_changing;
 use crate::app::grants::check;
+use crate::app::grants::draft;
 use crate::app::installation::Installation;
 use crate::app::library::library;
+use crate::app::library::parse_one;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::records::Note;
 use crate::audit::event::Action;
@@ -36,7 +35,6 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::AccessRequestId;
-use crate::ids::GrantId;
 
 /// Longest reason, in characters.
 pub const REASON_MAX: usize = 2000;
@@ -118,11 +116,8 @@ pub async fn request_access(
             .into());
         }
     }
-    let department_of = |granted: &GrantedDataset| {
-        let known = library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
-        known.unwrap_or_else(|| granted.dataset.department().to_owned())
-    };
-    let departments: BTreeSet<String> = request.datasets.iter().map(department_of).collect();
+    let of = |granted: &GrantedDataset| department_of(&library, &granted.dataset).to_owned();
+    let departments: BTreeSet<String> = request.datasets.iter().map(of).collect();
     let mut departments = departments.into_iter();
     let (Some(department), None) = (departments.next(), departments.next()) else {
         return Err(public(
@@ -134,30 +129,16 @@ pub async fn request_access(
     };
     let (clock, random) = (installation.clock.as_ref(), installation.random.as_ref());
     let id = AccessRequestId::new(clock, random).during("name a request")?.to_string();
-    let grant_id = GrantId::new(clock, random).during("name a grant")?;
-    let title = format!("{}: {}", caller.person().name, request.purpose);
-    let grant = Grant {
-        api_version: ApiVersion,
-        kind: GrantKind,
-        metadata: Metadata {
-            id: grant_id.to_string().parse().during("name a grant")?,
-            version: 1,
-            title: Text::new(title.clone(), title),
-        },
-        person: caller.person().name.to_string(),
-        purpose: request.purpose,
-        datasets: request.datasets,
-        from: None,
-        until: request.until,
-        approved_by: BTreeSet::new(),
-    };
+    let RequestAccess { purpose, datasets, until, reason } = request;
+    let person = caller.person().name.clone();
+    let grant = draft(installation, CreateGrant { person, purpose, datasets, until })?;
     check(installation, &library, &grant).await?;
     let body = AccessRequestBody {
         id,
         person: grant.person.clone(),
         department,
         text: Document::Grant(grant.clone()).to_yaml().during("write a request")?,
-        reason: request.reason,
+        reason,
         // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
         requested: Timestamp::from_second(installation.now().as_second()).during("read the clock")?,
     };
@@ -181,8 +162,10 @@ pub async fn list_access_requests(
     let library = library(installation).await?;
     let mut summaries = Vec::new();
     for (body, decided) in all(installation).await? {
-        let keeps = lineage(&library, &body.department).iter().any(|node| caller.is_steward_of(node));
-        if keeps || caller.holds(PersonRole::Auditor) || body.person == caller.person().name.as_str() {
+        if is_steward(caller, &library, &body.department)
+            || caller.holds(PersonRole::Auditor)
+            || body.person == caller.person().name.as_str()
+        {
             summaries.push(summary(body, decided)?);
         }
     }
@@ -225,7 +208,7 @@ pub async fn decide_access_request(
         let found = all(installation).await?.into_iter().find(|(body, _)| body.id == id);
         let (body, decided) = found.ok_or_else(no_request)?;
         let library = library(installation).await?;
-        if !lineage(&library, &body.department).iter().any(|node| caller.is_steward_of(node)) {
+        if !is_steward(caller, &library, &body.department) {
             return Err(no_request().into());
         }
         if body.person == by {
@@ -309,9 +292,8 @@ fn summary(body: AccessRequestBody, decided: Option<Decided>) -> Result<AccessRe
 }
 
 fn grant_of(body: &AccessRequestBody) -> Result<Grant, AppError> {
-    let mut documents = parse_documents("record", &body.text).unwrap_or_default();
-    match documents.pop().map(|document| document.value) {
-        Some(Document::Grant(grant)) => Ok(grant),
+    match parse_one(&body.text)?.value {
+        Document::Grant(grant) => Ok(grant),
         _ => Err(InternalError::of_kind("read a request", "no grant in it").into()),
     }
 }

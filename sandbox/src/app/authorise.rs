@@ -2,6 +2,7 @@
 //! It knows roles and departments; what an analyst may ask of data is decided by grants and the guard.
 
 use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::context::Caller;
@@ -17,7 +18,7 @@ pub(crate) fn must_be(caller: &Caller, role: PersonRole) -> Result<(), AppError>
 /// Refuses unless the caller is a steward of the department, or of a node above it.
 pub(crate) fn must_steward(caller: &Caller, library: &Library, department: &str) -> Result<(), AppError> {
     must_be(caller, PersonRole::Steward)?;
-    if lineage(library, department).iter().any(|node| caller.is_steward_of(node)) {
+    if is_steward(caller, library, department) {
         return Ok(());
     }
     let department: String = department.chars().take(64).collect();
@@ -30,8 +31,18 @@ pub(crate) fn must_steward(caller: &Caller, library: &Library, department: &str)
     .into())
 }
 
+/// Says whether the caller is a steward of the department, or of a node above it.
+pub(crate) fn is_steward(caller: &Caller, library: &Library, department: &str) -> bool {
+    lineage(library, department).iter().any(|node| caller.is_steward_of(node))
+}
+
+/// The department that answers for a dataset: its document's, or without one that of its name.
+pub(crate) fn department_of<'a>(library: &'a Library, dataset: &'a DatasetId) -> &'a str {
+    library.datasets().get(dataset).map_or_else(|| dataset.department(), |known| known.department.as_str())
+}
+
 /// A department and the nodes above it.
-pub(crate) fn lineage(library: &Library, department: &str) -> Vec<String> {
+fn lineage(library: &Library, department: &str) -> Vec<String> {
     let mut nodes = vec![department.to_owned()];
     let mut next = department.to_owned();
     // Bounded, because documents that refer to each other in a circle must not hang us.

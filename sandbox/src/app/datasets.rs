@@ -17,7 +17,8 @@ use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::authorise::lineage;
+use crate::app::authorise::department_of;
+use crate::app::authorise::is_steward;
 use crate::app::authorise::must_steward;
 use crate::app::ground::principal;
 use crate::app::installation::Installation;
@@ -239,9 +240,7 @@ pub async fn shred_dataset(
 
 async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId) -> Result<(), AppError> {
     let library = library(installation).await?;
-    let department =
-        library.datasets().get(id).map_or_else(|| id.department().to_owned(), |d| d.department.to_string());
-    must_steward(caller, &library, &department)
+    must_steward(caller, &library, department_of(&library, id))
 }
 
 /// What a caller may see, gathered once.
@@ -275,7 +274,7 @@ impl Sight {
         let granted = self.grants.iter().filter(|grant| grant.dataset(id).is_some());
         let purposes: BTreeSet<String> = granted.map(|grant| grant.purpose.to_string()).collect();
         let department = dataset.department.as_str();
-        let keeps = lineage(&self.library, department).iter().any(|node| caller.is_steward_of(node));
+        let keeps = is_steward(caller, &self.library, department);
         let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
         if purposes.is_empty() && !keeps && !sees_all && dataset.opening == Opening::Prohibited {
             return Ok(None);

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use obscura_crypto::sha256_hex;
-use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::PersonRole;
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::installation::Installation;
+use crate::app::library::parse_one;
 use crate::app::read_question::read_asked;
 use crate::app::results::commitment;
 use crate::app::show_job::no_job;
@@ -136,9 +136,7 @@ async fn texts(installation: &Installation, sources: &[SourceView]) -> Result<Ve
 
 /// The hash by which verdicts name a document.
 fn sha256_of(text: &str) -> Option<String> {
-    let mut documents = parse_documents("record", text).ok()?;
-    let source = documents.pop().filter(|_| documents.is_empty())?.value.source().ok()?;
-    Some(source.sha256)
+    Some(parse_one(text).ok()?.value.source().ok()?.sha256)
 }
 
 /// Verifies a file of evidence with the public keys of the audit log and of releases.

@@ -18,7 +18,8 @@ use obscura_policies::vocabulary::PersonRole;
 use obscura_policies::vocabulary::Text;
 
 use crate::app::add_person::no_such_person;
-use crate::app::authorise::lineage;
+use crate::app::authorise::department_of;
+use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
 use crate::app::installation::Installation;
@@ -74,11 +75,17 @@ pub async fn create_grant(
     caller: &Caller,
     request: CreateGrant,
 ) -> Result<GrantSummary, DocumentsRefused> {
+    let grant = draft(installation, request)?;
+    give(installation, caller, grant).await
+}
+
+/// A grant as it would be given, under a name of its own.
+pub(crate) fn draft(installation: &Installation, request: CreateGrant) -> Result<Grant, AppError> {
     let id =
         GrantId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a grant")?;
     let id: Code = id.to_string().parse().during("name a grant")?;
     let title = format!("{}: {}", request.person, request.purpose);
-    let grant = Grant {
+    Ok(Grant {
         api_version: ApiVersion,
         kind: GrantKind,
         metadata: Metadata { id, version: 1, title: Text::new(title.clone(), title) },
@@ -88,8 +95,7 @@ pub async fn create_grant(
         from: None,
         until: request.until,
         approved_by: BTreeSet::new(),
-    };
-    give(installation, caller, grant).await
+    })
 }
 
 /// Gives the grants that a file holds. Who approved them is the caller, whatever the file says.
@@ -244,10 +250,7 @@ async fn prepare(
     must_be(caller, PersonRole::Steward)?;
     let library = library(installation).await?;
     for granted in &grant.datasets {
-        let department =
-            library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
-        let department = department.unwrap_or_else(|| granted.dataset.department().to_owned());
-        must_steward(caller, &library, &department)?;
+        must_steward(caller, &library, department_of(&library, &granted.dataset))?;
     }
     let by = caller.person().name.to_string();
     if grant.person == by {
@@ -269,12 +272,7 @@ async fn prepare(
 }
 
 fn concerns(caller: &Caller, library: &Library, grant: &Grant) -> bool {
-    grant.datasets.iter().any(|granted| {
-        let department =
-            library.datasets().get(&granted.dataset).map(|dataset| dataset.department.to_string());
-        let department = department.unwrap_or_else(|| granted.dataset.department().to_owned());
-        lineage(library, &department).iter().any(|node| caller.is_steward_of(node))
-    })
+    grant.datasets.iter().any(|granted| is_steward(caller, library, department_of(library, &granted.dataset)))
 }
 
 fn public(class: Class, code: &'static str, en: impl Into<String>, zh: impl Into<String>) -> AppError {

@@ -67,7 +67,8 @@ pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> LocalTime {
     LocalTime { day: day.unwrap_or(Day::from_epoch_days(0)), minute: u16::try_from(minute).unwrap_or(0) }
 }
 
-fn parse_one(text: &str) -> Result<Located<Document>, AppError> {
+/// Reads the one document that a record holds.
+pub(crate) fn parse_one(text: &str) -> Result<Located<Document>, AppError> {
     let documents =
         parse_documents("record", text).map_err(|_| unreadable("a document in force cannot be read"))?;
     match <[Located<Document>; 1]>::try_from(documents) {

@@ -19,6 +19,7 @@ use crate::app::datasets::list_datasets;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
 use crate::app::library::library;
+use crate::app::library::parse_one;
 use crate::app::policy_tests::PolicyTestFailure;
 use crate::app::policy_tests::run_tests;
 use crate::app::records::Note;
@@ -349,9 +350,8 @@ async fn find_proposal(
 
 /// The department whose stewards decide on a policy.
 fn owner(text: &str) -> Result<String, AppError> {
-    let mut documents = parse_documents("record", text).unwrap_or_default();
-    match documents.pop().map(|document| document.value) {
-        Some(Document::Policy(policy)) => Ok(policy.owner.to_string()),
+    match parse_one(text)?.value {
+        Document::Policy(policy) => Ok(policy.owner.to_string()),
         _ => Err(InternalError::of_kind("read a policy", "no policy in it").into()),
     }
 }

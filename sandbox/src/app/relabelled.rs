@@ -7,17 +7,16 @@ use obscura_policies::document::Column;
 use obscura_policies::document::Dataset;
 use obscura_policies::document::Document;
 use obscura_policies::library::Library;
-use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::Level;
 
+use crate::app::library::parse_one;
 use crate::storage::Manifest;
 
 /// Says whether the document in force relaxes the labels that a version was sealed under. What cannot be compared counts
 /// as relaxed.
 pub(crate) fn is_relabelled(library: &Library, now: &Dataset, manifest: &Manifest) -> bool {
-    let mut sealed = parse_documents("manifest", &manifest.document.text).unwrap_or_default();
-    match sealed.pop().map(|document| document.value) {
-        Some(Document::Dataset(then)) => relaxes(library, now, &then, manifest),
+    match parse_one(&manifest.document.text).map(|document| document.value) {
+        Ok(Document::Dataset(then)) => relaxes(library, now, &then, manifest),
         _ => true,
     }
 }

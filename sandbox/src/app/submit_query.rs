@@ -259,12 +259,6 @@ impl Waiting {
     pub fn job(&self) -> JobId {
         self.job.id()
     }
-
-    /// Who asked.
-    #[must_use]
-    pub fn caller(&self) -> &Caller {
-        &self.caller
-    }
 }
 
 /// Judges a question and writes the job and its decision down; nothing has run afterwards.
@@ -281,7 +275,6 @@ pub async fn take_in(
     if let Some(row) = repeated(installation, caller, &question).await? {
         return Ok(Taken::Repeated(Box::new(row)));
     }
-    let repeatable = question.repeatable()?;
     let ground = ground(installation, caller, &question.sql).await?;
     let reviewed = match ground.review(installation, &question) {
         Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
@@ -298,14 +291,13 @@ pub async fn take_in(
         door: caller.door().name(),
         received: ground.now,
         sql_key: query.key.to_string(),
-        repeatable: repeatable.clone(),
+        repeatable: question.repeatable()?,
     };
     let purpose = new.purpose.clone();
     let job = match installation.jobs.receive(new).await {
         Err(JobError::Repeated) => {
             // Somebody was quicker with the same key.
-            let repeatable = repeatable.ok_or_else(|| InternalError::of_kind("take a job in", "repeated"))?;
-            let row = asked_before(installation, caller, &repeatable).await?;
+            let row = repeated(installation, caller, &question).await?;
             let row = row.ok_or_else(|| InternalError::of_kind("take a job in", "repeated"))?;
             return Ok(Taken::Repeated(Box::new(row)));
         }
