@@ -245,7 +245,7 @@ async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId)
 
 /// What a caller may see, gathered once.
 struct Sight {
-    library: Library,
+    library: Arc<Library>,
     grants: Vec<Grant>,
     newest: BTreeMap<String, DatasetVersionBody>,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use obscura_policies::Text;
@@ -35,7 +36,7 @@ use crate::storage::SealedVersion;
 
 /// Everything a verdict rests on, besides the question itself.
 pub(crate) struct Ground {
-    pub(crate) library: Library,
+    pub(crate) library: Arc<Library>,
     pub(crate) principal: Principal,
     pub(crate) grants: Vec<Grant>,
     pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,

@@ -15,6 +15,7 @@ use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
+use crate::app::library::LastLibrary;
 use crate::audit::AuditLog;
 use crate::audit::facts::LogFacts;
 use crate::catalog::Catalog;
@@ -139,6 +140,7 @@ pub struct Installation {
     pub(crate) data: DataFolder,
     pub(crate) operator_log: OperatorLog,
     pub(crate) facts: Mutex<LogFacts>,
+    pub(crate) last_library: LastLibrary,
     change: Mutex<()>,
 }
 
@@ -212,6 +214,7 @@ impl Installation {
             data,
             operator_log,
             facts: Mutex::new(LogFacts::default()),
+            last_library: LastLibrary::default(),
             change: Mutex::new(()),
         })
     }

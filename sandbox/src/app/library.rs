@@ -2,9 +2,14 @@
 //! It publishes nothing; a document whose record the log does not confirm is not here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use obscura_crypto::sha256_hex;
 use obscura_policies::day::Day;
 use obscura_policies::day::LocalTime;
 use obscura_policies::document::Document;
@@ -20,17 +25,52 @@ use crate::catalog::body::GrantBody;
 use crate::error::AppError;
 use crate::error::InternalError;
 
+/// The library that was read last. What is in force is found out anew each time; only the reading of the same texts is
+/// spared, and everybody who asks at the same time holds the same library.
+#[derive(Debug, Default)]
+pub(crate) struct LastLibrary(Mutex<Option<(String, Arc<Library>)>>);
+
+impl LastLibrary {
+    /// The library of these texts, if they are those that were read last.
+    fn of(&self, texts: &str) -> Option<Arc<Library>> {
+        self.last().as_ref().filter(|(known, _)| known == texts).map(|(_, library)| Arc::clone(library))
+    }
+
+    fn keep(&self, texts: String, library: &Arc<Library>) {
+        *self.last() = Some((texts, Arc::clone(library)));
+    }
+
+    /// A panic while the lock was held leaves a library that is still a library.
+    fn last(&self) -> MutexGuard<'_, Option<(String, Arc<Library>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Reads all documents in force, the newest version of each.
-pub(crate) async fn library(installation: &Installation) -> Result<Library, AppError> {
-    let documents = documents_in_force(installation).await?;
-    Library::from_located(documents.into_values().collect())
-        .map_err(|_| unreadable("documents do not fit together"))
+pub(crate) async fn library(installation: &Installation) -> Result<Arc<Library>, AppError> {
+    let newest = newest_in_force(installation).await?;
+    let texts = name_of(&newest);
+    if let Some(library) = installation.last_library.of(&texts) {
+        return Ok(library);
+    }
+    let documents = parse_all(newest)?;
+    let library = Library::from_located(documents.into_values().collect())
+        .map_err(|_| unreadable("documents do not fit together"))?;
+    let library = Arc::new(library);
+    installation.last_library.keep(texts, &library);
+    Ok(library)
 }
 
 /// The newest version of each document, by kind and identifier.
 pub(crate) async fn documents_in_force(
     installation: &Installation,
 ) -> Result<BTreeMap<(String, String), Located<Document>>, AppError> {
+    parse_all(newest_in_force(installation).await?)
+}
+
+async fn newest_in_force(
+    installation: &Installation,
+) -> Result<BTreeMap<(String, String), DocumentBody>, AppError> {
     let mut newest: BTreeMap<(String, String), DocumentBody> = BTreeMap::new();
     for body in installation.all_in_force::<DocumentBody>().await? {
         let name = (body.kind.clone(), body.id.clone());
@@ -38,7 +78,23 @@ pub(crate) async fn documents_in_force(
             newest.insert(name, body);
         }
     }
+    Ok(newest)
+}
+
+fn parse_all(
+    newest: BTreeMap<(String, String), DocumentBody>,
+) -> Result<BTreeMap<(String, String), Located<Document>>, AppError> {
     in_place(|| newest.into_iter().map(|(name, body)| Ok((name, parse_one(&body.text)?))).collect())
+}
+
+/// A digest of all texts, each with its length, so that no two sets of texts are taken for each other.
+fn name_of(newest: &BTreeMap<(String, String), DocumentBody>) -> String {
+    let mut all = Vec::new();
+    for body in newest.values() {
+        all.extend(body.text.len().to_be_bytes());
+        all.extend(body.text.as_bytes());
+    }
+    sha256_hex(&all)
 }
 
 /// Reads all grants in force, of one person or of everybody, with who gave each.

@@ -239,7 +239,7 @@ pub async fn activate_policy(
     let _guard = installation.change().await?;
     let proposal = find_proposal(installation, policy, version).await?;
     // Another department's proposal is none to others.
-    let keeps = must_steward(caller, &library(installation).await?, &owner(&proposal.text)?);
+    let keeps = must_steward(caller, library(installation).await?.as_ref(), &owner(&proposal.text)?);
     keeps.map_err(|_| no_proposal(policy, version))?;
     let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
     let accepted = accept(installation, &[file]).await?;
