@@ -1,6 +1,7 @@
 //! From YAML text to documents, with the place of every field so that later findings can point at it.
 //! It checks form only; references between documents are the `library`'s business.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -40,7 +41,7 @@ pub struct Located<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentError {
     /// Stable code, in kebab case.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The file, if the document came from one.
     pub file: Option<String>,
     /// The place in the file, if known.
@@ -142,7 +143,7 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Docume
 
 fn finding(file: &str, code: &'static str, message: String) -> DocumentError {
     DocumentError {
-        code,
+        code: code.into(),
         file: Some(file.to_owned()),
         position: None,
         document: String::new(),

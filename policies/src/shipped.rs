@@ -61,7 +61,7 @@ pub fn hierarchies() -> Result<BTreeMap<String, Arc<Hierarchy>>, Vec<DocumentErr
     for (file, text) in HIERARCHIES {
         let hierarchy = parse_hierarchy(text).map_err(|message| {
             vec![DocumentError {
-                code: "malformed",
+                code: "malformed".into(),
                 file: Some((*file).to_owned()),
                 position: None,
                 document: "Hierarchy".to_owned(),

@@ -21,7 +21,9 @@ use crate::config::Language;
 use crate::config::Sources;
 
 mod args;
+mod client;
 mod commands;
+mod desk;
 mod exit;
 mod screen;
 mod session;
@@ -115,6 +117,8 @@ async fn command(mut session: Session<'_>, command: Command) -> Exit {
 async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, Ending> {
     match command {
         Command::Init(args) => commands::setup::init(session, args).await,
+        Command::Login(args) => commands::login::login(session, args).await,
+        Command::Logout => commands::login::logout(session),
         Command::Demo(args) => commands::demo::demo(session, args).await,
         Command::Seal(args) => commands::data::seal(session, args).await,
         Command::Query(args) => commands::ask::query(session, args).await,
@@ -144,6 +148,9 @@ fn flags(cli: &Cli) -> BTreeMap<&'static str, String> {
     }
     if let Some(data_dir) = &global.data_dir {
         flags.insert("data_dir", data_dir.display().to_string());
+    }
+    if let Some(server) = &global.server {
+        flags.insert("server", server.clone());
     }
     if let Some(lang) = global.lang {
         let language = match lang {

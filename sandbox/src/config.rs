@@ -24,6 +24,11 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+pub mod server;
+
+use server::Login;
+use server::ServerAddress;
+
 /// File of the machine's administrator.
 pub const SYSTEM_FILE: &str = "/etc/obscura/obscura.toml";
 /// File of the folder the command runs in.
@@ -89,6 +94,8 @@ pub struct Settings {
     pub listen_admin: Option<SocketAddr>,
     /// What `serve` shows to whom, when it speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// The server that commands are sent to; nothing when they act on the installation here.
+    pub server: Option<ServerAddress>,
 }
 
 /// The files that TLS needs, all PEM.
@@ -131,6 +138,8 @@ pub struct Loaded {
     pub effective: Vec<Effective>,
     /// Environment variables that look like settings and are none.
     pub unknown_variables: Vec<String>,
+    /// Where a login is kept; nowhere when the person has no home.
+    pub login_file: Option<PathBuf>,
 }
 
 /// Settings that cannot be used.
@@ -158,6 +167,8 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Files, the strongest first; one that does not exist counts as empty.
     pub files: Vec<PathBuf>,
+    /// Where a login is kept.
+    pub login_file: Option<PathBuf>,
 }
 
 impl Sources {
@@ -170,7 +181,8 @@ impl Sources {
                 key.starts_with(PREFIX) || matches!(key.as_str(), "LANG" | "LC_ALL" | "NO_COLOR")
             })
             .collect();
-        Self { flags, environment, files: vec![PathBuf::from(LOCAL_FILE), PathBuf::from(SYSTEM_FILE)] }
+        let files = vec![PathBuf::from(LOCAL_FILE), PathBuf::from(SYSTEM_FILE)];
+        Self { flags, environment, files, login_file: login_file() }
     }
 
     /// Says whether the person asked for output without colour (`NO_COLOR`).
@@ -192,11 +204,27 @@ impl Sources {
             effective: effective(&figment, &file, &settings),
             settings,
             unknown_variables: self.unknown_variables(),
+            login_file: self.login_file.clone(),
         })
     }
 
     fn layers(&self) -> Figment {
-        let mut figment = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
+        let defaults = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
+        let said = self.said();
+        // A login is one thing: its token is shown to its server, and only where nothing else says whom and what to ask.
+        let says_otherwise =
+            ["data_dir", "server", "token_file"].iter().any(|key| said.find_value(key).is_ok());
+        let login = self.login_file.as_deref().filter(|_| !says_otherwise).and_then(Login::read);
+        let figment = match login {
+            Some(login) => defaults.merge(Serialized::defaults(login)),
+            None => defaults,
+        };
+        figment.merge(said)
+    }
+
+    /// What files, environment and flags say.
+    fn said(&self) -> Figment {
+        let mut figment = Figment::new();
         // The usual files may be absent; one that the caller named is missed loudly.
         let is_usual = |path: &Path| path == Path::new(LOCAL_FILE) || path == Path::new(SYSTEM_FILE);
         for path in self.files.iter().rev().filter(|path| !is_usual(path) || path.exists()) {
@@ -231,6 +259,14 @@ impl Sources {
     }
 }
 
+/// The file in a person's own folder of settings (XDG Base Directory Specification).
+fn login_file() -> Option<PathBuf> {
+    let named = |key: &str| std::env::vars_os().find(|(name, _)| name == key).map(|(_, value)| value);
+    let set = |key: &str| named(key).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
+    Some(folder.join("obscura").join("login.toml"))
+}
+
 /// The form of `obscura.toml`. A format we keep: names are never reused with another meaning.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -258,6 +294,10 @@ struct SettingsFile {
     tls_key_file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls_client_roots_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server_roots_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
@@ -278,6 +318,8 @@ impl SettingsFile {
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_roots_file",
+        "server",
+        "server_roots_file",
     ];
 
     const NUMBERS: &'static [&'static str] =
@@ -303,6 +345,8 @@ impl SettingsFile {
             tls_certificate_file: None,
             tls_key_file: None,
             tls_client_roots_file: None,
+            server: None,
+            server_roots_file: None,
         }
     }
 
@@ -356,6 +400,13 @@ impl SettingsFile {
                 });
             }
         };
+        let server = match self.server {
+            None => None,
+            Some(text) => Some(
+                ServerAddress::parse(&text, self.server_roots_file)
+                    .ok_or(ConfigError::OutOfRange { key: "server", accepted: server::ACCEPTED })?,
+            ),
+        };
         Ok(Settings {
             data_dir: self.data_dir,
             token_file: self.token_file,
@@ -372,6 +423,7 @@ impl SettingsFile {
             listen: self.listen,
             listen_admin: self.listen_admin,
             tls,
+            server,
         })
     }
 }
@@ -386,6 +438,7 @@ fn beside(data_dir: &Path) -> PathBuf {
 fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec<Effective> {
     let origin = |key: &str| match figment.find_metadata(key) {
         None => "default".to_owned(),
+        Some(found) if found.name.ends_with("::Login") => "login".to_owned(),
         Some(found) if found.name.starts_with("obscura_sandbox") => "default".to_owned(),
         Some(found) => match &found.source {
             Some(source) => source.to_string(),
@@ -421,6 +474,8 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         path(&file.tls_certificate_file),
         secret(&file.tls_key_file),
         path(&file.tls_client_roots_file),
+        file.server.clone().unwrap_or_else(|| "not set".to_owned()),
+        path(&file.server_roots_file),
     ];
     SettingsFile::KEYS
         .iter()

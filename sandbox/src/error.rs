@@ -1,6 +1,7 @@
 //! What went wrong, for two audiences: [`PublicError`] is made of fixed phrases and names the caller wrote,
 //! [`InternalError`] is for the operator's log and has no way into a response (no `Display`, no `Serialize`).
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use obscura_policies::Text;
@@ -32,7 +33,7 @@ pub enum Class {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicError {
     class: Class,
-    code: &'static str,
+    code: Cow<'static, str>,
     message: Text,
     help: Option<Text>,
 }
@@ -40,7 +41,13 @@ pub struct PublicError {
 impl PublicError {
     /// Makes an answer from a stable code and a sentence in both languages.
     #[must_use]
-    pub fn new(class: Class, code: &'static str, en: impl Into<String>, zh: impl Into<String>) -> Self {
+    pub fn new(
+        class: Class,
+        code: impl Into<Cow<'static, str>>,
+        en: impl Into<String>,
+        zh: impl Into<String>,
+    ) -> Self {
+        let code = code.into();
         Self { class, code, message: Text::new(en, zh), help: None }
     }
 
@@ -59,8 +66,8 @@ impl PublicError {
 
     /// Its stable code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// One sentence, lower case, no full stop.

@@ -36,20 +36,20 @@ mod context;
 mod datasets;
 mod door;
 mod events;
-mod grants;
-mod health;
-mod jobs;
+pub(crate) mod grants;
+pub(crate) mod health;
+pub(crate) mod jobs;
 mod limits;
 mod media;
 mod metrics;
 mod news;
-mod policies;
+pub(crate) mod policies;
 mod problem;
-mod queries;
+pub(crate) mod queries;
 mod queue;
 pub mod server;
 pub mod tls;
-mod tokens;
+pub(crate) mod tokens;
 
 use door::DoorKeeper;
 use limits::Limiter;
@@ -195,12 +195,13 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(datasets::show))
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
-        .routes(routes!(grants::list))
+        .routes(routes!(grants::list, grants::give))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::ask, grants::list_requests))
         .routes(routes!(grants::show_request, grants::withdraw))
         .routes(routes!(grants::decide))
         .routes(routes!(policies::list, policies::propose))
+        .routes(routes!(policies::check))
         .routes(routes!(policies::versions))
         .routes(routes!(policies::diff))
         .routes(routes!(policies::activate))

@@ -106,7 +106,7 @@ fn a_policy_waits_for_a_second_person() {
     assert_eq!(own["code"], "not-oneself");
     server.post(Some("ana"), &format!("{path}/activate"), &wish, &[]).must_be(403);
     let active = server.post(Some("sven"), &format!("{path}/activate"), &wish, &[]).must_be(200).json();
-    assert_eq!(active["state"], "in_force");
+    assert_eq!(active["state"], "published");
     server.post(Some("sven"), &format!("{path}/activate"), &wish, &[]).must_be(404);
     let versions = server.get(Some("aldo"), &format!("{path}/versions"), &[]).must_be(200).json();
     assert_eq!(versions["versions"][1]["proposed_by"], "stella");

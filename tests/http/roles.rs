@@ -128,9 +128,18 @@ impl Things<'_> {
                 format!("/api/v1/requests/{}/decision", self.request()),
                 &json!({ "decision": "decline" }),
             ),
+            "POST /api/v1/grants" => post(
+                "/api/v1/grants",
+                &json!({
+                    "person": "ben",
+                    "purpose": PURPOSE,
+                    "datasets": [{ "dataset": "corpus.persons" }],
+                    "until": "2099-12-31",
+                }),
+            ),
             "DELETE /api/v1/grants/{id}" => get(format!("/api/v1/grants/{}", self.grant())),
-            "POST /api/v1/policies" => {
-                Asked { path: "/api/v1/policies".to_owned(), body: Some(self.policy()) }
+            "POST /api/v1/policies" | "POST /api/v1/policies/check" => {
+                Asked { path: path.to_owned(), body: Some(self.policy()) }
             }
             "GET /api/v1/policies/{id}/versions" => get("/api/v1/policies/corpus-open/versions"),
             "GET /api/v1/policies/{id}/diff" => get("/api/v1/policies/corpus-open/diff?from=1&to=1"),

@@ -24,7 +24,7 @@ struct Findings<'a> {
 impl Findings<'_> {
     fn add(&mut self, code: &'static str, field: &str, message: impl Into<String>, help: &str) {
         self.errors.push(DocumentError {
-            code,
+            code: code.into(),
             file: self.located.file().map(str::to_owned),
             position: self.located.position(field),
             document: name_of(&self.located.value),
@@ -73,7 +73,7 @@ pub(crate) fn duplicate(located: &Located<Document>, present: u32) -> DocumentEr
 /// A document cannot be written down, so it has no hash.
 pub(crate) fn unprintable(document: &Document, error: &PrintError) -> DocumentError {
     DocumentError {
-        code: "malformed",
+        code: "malformed".into(),
         file: None,
         position: None,
         document: name_of(document),

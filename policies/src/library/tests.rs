@@ -71,7 +71,7 @@ fn ungraded_is_the_strictest_and_core_data_stays_out() {
         assert_eq!(library.strictest(&scheme.parse().unwrap()), Some(Level(level)), "{scheme}");
     }
     let error = finding("semantic: resident_id, grade: L3", "semantic: resident_id, grade: L9");
-    assert_eq!((error.code, error.field.as_str()), ("grade-not-found", "columns[0].grade"));
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("grade-not-found", "columns[0].grade"));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
 #[test]
 fn exceptions_need_two_people_and_a_reason() {
     let error = finding("{person: wu, department: hz-data}", "{person: shen, department: hz-data}");
-    assert_eq!((error.code, error.field.as_str()), ("approver-unfit", "approved_by"));
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("approver-unfit", "approved_by"));
     assert_eq!(finding("reason: a rare disease", "reason: \"\" # a rare disease").code, "reason-missing");
 }
 
@@ -200,7 +200,10 @@ fn a_policy_speaks_of_its_owner_s_datasets_only() {
         "datasets: [hz-health.outpatient_visits], grade_max",
         "datasets: [hz-edu.enrolment, hz-health.outpatient_visits], grade_max",
     );
-    assert_eq!((error.code, error.field.as_str()), ("not-the-owner", "object.resources.datasets[0]"));
+    assert_eq!(
+        (error.code.as_ref(), error.field.as_str()),
+        ("not-the-owner", "object.resources.datasets[0]")
+    );
 }
 
 #[test]

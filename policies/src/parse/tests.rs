@@ -115,7 +115,7 @@ fn each_document_of_a_file_keeps_its_lines() {
 fn other_versions_and_kinds_are_refused() {
     assert_eq!(refused(&POLICY.replace("obscura/v1", "obscura/v2")).field, "api_version");
     let error = refused(&POLICY.replace("kind: Policy", "kind: Polcy"));
-    assert_eq!((error.code, error.field.as_str()), ("unknown-kind", "kind"));
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("unknown-kind", "kind"));
     assert_eq!(refused("- 1\n").code, "not-a-document");
     assert_eq!(refused("# nothing\n").code, "document-missing");
     assert_eq!(refused("a: [1\n").code, "malformed");

@@ -3,9 +3,12 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::app::installation::Installation;
 use crate::app::token::TokenFileError;
 use crate::app::token::TokenText;
+use crate::app::token::read_private;
 use crate::catalog::body::PersonBody;
 use crate::catalog::body::TokenBody;
 use crate::context::Caller;
@@ -56,6 +59,20 @@ pub async fn authenticate_token(
         person.roles.retain(|role| carried.contains(role.as_str()));
     }
     Ok(Caller::authenticated(person, door))
+}
+
+/// Reads the text of a token of any kind, to be shown to a server.
+///
+/// # Errors
+/// Unauthenticated when no file is named, or it cannot be used.
+pub fn read_token(token_file: Option<&Path>) -> Result<Zeroizing<String>, AppError> {
+    let path = token_file.ok_or_else(no_token)?;
+    let text = read_private(path).map_err(|error| unusable(path, error))?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(unusable(path, TokenFileError::Malformed));
+    }
+    Ok(Zeroizing::new(token.to_owned()))
 }
 
 impl Installation {

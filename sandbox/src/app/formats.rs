@@ -1,7 +1,10 @@
 //! A released table as bytes, in the forms that programs read.
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::csv::WriterBuilder as CsvWriterBuilder;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::WriterBuilder as JsonWriterBuilder;
 use arrow::json::writer::JsonArray;
@@ -37,6 +40,17 @@ impl Format {
             Self::Parquet => "application/vnd.apache.parquet",
         }
     }
+}
+
+/// Reads a table from an Arrow IPC stream.
+///
+/// # Errors
+/// When the bytes are none.
+pub fn decode_arrow(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let reader = StreamReader::try_new(bytes, None)?;
+    let schema = reader.schema();
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
+    concat_batches(&schema, &batches)
 }
 
 /// Writes a table.

@@ -281,7 +281,7 @@ fn public(class: Class, code: &'static str, en: impl Into<String>, zh: impl Into
 
 fn not_a_grant(file: &DocumentFile, document: &Document) -> DocumentsRefused {
     DocumentsRefused::Documents(vec![DocumentError {
-        code: "not-a-grant",
+        code: "not-a-grant".into(),
         file: Some(file.name.clone()),
         position: None,
         document: format!("{} {}", document.kind(), document.id()),

@@ -103,15 +103,19 @@ impl<E: Into<AppError>> From<E> for DocumentsRefused {
 /// Documents that fit together with those in force, and what becomes of each.
 type Accepted = Vec<(Located<Document>, Outcome)>;
 
-/// Checks documents: their form, their references, and the tests of policies, against everything in force.
+/// Checks documents as if they were to be published: their form, their references, and the tests of policies, against
+/// everything in force.
 ///
 /// # Errors
-/// Everything that is wrong, with file, line and field.
+/// Everything that is wrong, with file, line and field; forbidden when one of them is not the caller's to publish, for
+/// what is wrong with it might tell of others.
 pub async fn check_documents(
     installation: &Installation,
+    caller: &Caller,
     files: &[DocumentFile],
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
-    let accepted = accept(installation, files).await?;
+    must_own_all(installation, caller, files).await?;
+    let accepted = accept(installation, files).await.map_err(told_of_own)?;
     Ok(accepted.iter().map(|(document, outcome)| summary(document, *outcome)).collect())
 }
 
@@ -124,19 +128,9 @@ pub async fn publish_documents(
     caller: &Caller,
     files: &[DocumentFile],
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
-    if !caller.holds(PersonRole::Operator) {
-        must_be(caller, PersonRole::Steward)?;
-    }
-    // Whose documents these are comes first: what is wrong with them may tell of others that are in force.
     let _guard = installation.change().await?;
-    let in_force = library(installation).await?;
-    for document in parse(files)? {
-        must_own(caller, &in_force, &document.value)?;
-    }
-    let accepted = accept(installation, files).await.map_err(|refused| match refused {
-        DocumentsRefused::Documents(errors) => DocumentsRefused::Documents(without_names(errors)),
-        other => other,
-    })?;
+    must_own_all(installation, caller, files).await?;
+    let accepted = accept(installation, files).await.map_err(told_of_own)?;
     let mut published = Vec::new();
     for (document, outcome) in &accepted {
         let outcome = match outcome {
@@ -148,19 +142,42 @@ pub async fn publish_documents(
     Ok(published)
 }
 
+/// Whose documents these are comes first: what is wrong with them may tell of others that are in force.
+async fn must_own_all(
+    installation: &Installation,
+    caller: &Caller,
+    files: &[DocumentFile],
+) -> Result<(), DocumentsRefused> {
+    if !caller.holds(PersonRole::Operator) {
+        must_be(caller, PersonRole::Steward)?;
+    }
+    let in_force = library(installation).await?;
+    for document in parse(files)? {
+        must_own(caller, &in_force, &document.value)?;
+    }
+    Ok(())
+}
+
+fn told_of_own(refused: DocumentsRefused) -> DocumentsRefused {
+    match refused {
+        DocumentsRefused::Documents(errors) => DocumentsRefused::Documents(without_names(errors)),
+        other => other,
+    }
+}
+
 /// Errors without what they tell of documents that are not the asker's: whether a dataset of another department exists,
 /// and what there is besides.
 pub(crate) fn without_names(errors: Vec<DocumentError>) -> Vec<DocumentError> {
-    let told = |error: DocumentError| match error.code {
+    let told = |error: DocumentError| match error.code.as_ref() {
         "dataset-not-found" | "not-the-owner" => DocumentError {
-            code: "dataset-not-found",
+            code: "dataset-not-found".into(),
             message: "there is no dataset of this name among those of the owner".to_owned(),
             help: None,
             ..error
         },
         // Another document in force that would no longer fit.
         _ if error.file.as_deref() == Some("record") => DocumentError {
-            code: "does-not-fit",
+            code: "does-not-fit".into(),
             document: "a document in force".to_owned(),
             field: String::new(),
             message: "it would no longer fit with these".to_owned(),
@@ -437,7 +454,7 @@ fn outcome_of(
 ) -> Result<Outcome, Box<DocumentError>> {
     let value = &document.value;
     let refused = |code: &'static str, message: String, help: String| DocumentError {
-        code,
+        code: code.into(),
         file: document.file().map(str::to_owned),
         position: document.position("metadata.version"),
         document: format!("{} {}", value.kind(), value.id()),

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use obscura_crypto::aead::Aead as _;
 use obscura_crypto::aead::RingAead;
@@ -21,6 +20,7 @@ use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
 use obscura_crypto::sha256_hex;
 
+use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
 use crate::error::AppError;
 use crate::error::Class;
@@ -90,7 +90,7 @@ pub(crate) fn open(
     if sha256_hex(&table) != sha256 {
         return Err(tampered(job));
     }
-    from_stream(&table).map_err(|_| InternalError::of_kind("read a result", "arrow").into())
+    decode_arrow(&table).map_err(|_| InternalError::of_kind("read a result", "arrow").into())
 }
 
 /// Removes a stored result, and one that was being stored; one that is gone already is as good.
@@ -234,13 +234,6 @@ fn to_stream(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
     writer.write(batch)?;
     writer.into_inner()
-}
-
-fn from_stream(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-    let reader = StreamReader::try_new(bytes, None)?;
-    let schema = reader.schema();
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
-    arrow::compute::concat_batches(&schema, &batches)
 }
 
 /// The answer when a result was kept as long as it should be.

@@ -92,13 +92,7 @@ impl TokenText {
     /// # Errors
     /// When it cannot be read, is open to others, or holds something else.
     pub fn read(path: &Path) -> Result<Self, TokenFileError> {
-        let metadata = fs::metadata(path).map_err(|error| TokenFileError::Unreadable(error.kind()))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(TokenFileError::OpenToOthers);
-        }
-        let text = fs::read_to_string(path).map_err(|error| TokenFileError::Unreadable(error.kind()))?;
-        let text = Zeroizing::new(text);
-        Self::parse(text.trim_end()).ok_or(TokenFileError::Malformed)
+        Self::parse(read_private(path)?.trim_end()).ok_or(TokenFileError::Malformed)
     }
 
     /// Reads a token's text.
@@ -114,6 +108,19 @@ impl TokenText {
         well_formed.then_some(())?;
         Some(Self { id: id.parse().ok()?, secret: Zeroizing::new(secret.to_owned()) })
     }
+}
+
+/// Reads a file of a token of any kind, which must not be readable by others.
+///
+/// # Errors
+/// When it cannot be read or is open to others.
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, TokenFileError> {
+    let metadata = fs::metadata(path).map_err(|error| TokenFileError::Unreadable(error.kind()))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(TokenFileError::OpenToOthers);
+    }
+    let text = fs::read_to_string(path).map_err(|error| TokenFileError::Unreadable(error.kind()))?;
+    Ok(Zeroizing::new(text))
 }
 
 fn hex_digit(value: u8) -> char {

@@ -35,9 +35,10 @@ const MAIN_EXAMPLES: &str = "\
 Examples:
   obscura demo --once                 a city, sealed and asked, in a few minutes
   obscura init                        an installation of your own
+  obscura login https://...           somebody else's, over the network
   obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'
 
-Whom a command acts for is said by the file that OBSCURA_TOKEN_FILE names, and by nothing else.
+Whom a command acts for is said by the file that OBSCURA_TOKEN_FILE names, or by `obscura login`.
 Exit codes: 0 done, 1 failure, 2 usage, 3 refused, 4 waits for approval, 5 budget spent, 6 authentication,
 7 verification failed, 8 withheld.";
 
@@ -47,6 +48,9 @@ pub(crate) struct Global {
     /// Folder of the installation [default: ./obscura-data].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Server that questions, jobs, requests, grants, tokens and policies are sent to, instead of an installation here.
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "data_dir")]
+    pub(crate) server: Option<String>,
     /// Settings file to read instead of ./obscura.toml.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -89,6 +93,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  obscura init\n  obscura init --operator chen --token-file ~/.obscura/chen.token --data-dir /srv/obscura"
     )]
     Init(InitArgs),
+    /// Log in at a server: commands are sent there from then on.
+    #[command(
+        after_help = "Examples:\n  obscura login https://obscura.example --token-file lin.token\n  obscura login http://127.0.0.1:7200 < lin.token"
+    )]
+    Login(LoginArgs),
+    /// Forget the server and the token that `login` left here.
+    #[command(after_help = "Examples:\n  obscura logout")]
+    Logout,
     /// Seal the demo city and tell its story.
     #[command(
         after_help = "Examples:\n  obscura demo --once\n  obscura demo --once --lang zh --residents 20000"
@@ -167,6 +179,19 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The server.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// File with the token [default: asked for, or read from standard input].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Roots of the server's certificate (PEM), when they are not those of the web.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) roots: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:7200].
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -239,14 +264,40 @@ pub(crate) struct QueryArgs {
     pub(crate) purpose: Code,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) question: QueryArgs,
+    /// Your own name for this request: repeated under it, it is the same job.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {
+    /// Ask a question and do not wait: a server goes on with it. Here it runs to its end.
+    #[command(
+        after_help = "Examples:\n  obscura job submit --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'"
+    )]
+    Submit(SubmitArgs),
     /// List your newest questions.
     #[command(after_help = "Examples:\n  obscura job list")]
     List {
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: u32,
+    },
+    /// Follow a job to its end.
+    #[command(after_help = "Examples:\n  obscura job watch job_0190...")]
+    Watch {
+        /// The job.
+        id: JobId,
+    },
+    /// Stop a job before anything leaves.
+    #[command(after_help = "Examples:\n  obscura job cancel job_0190...")]
+    Cancel {
+        /// The job.
+        id: JobId,
     },
     /// Fetch the result of a question again: the same release, at no cost.
     #[command(after_help = "Examples:\n  obscura job result job_0190... --output csv")]

@@ -6,6 +6,7 @@ pub(super) mod audit;
 pub(super) mod data;
 pub(super) mod demo;
 pub(super) mod documents;
+pub(super) mod login;
 pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;

@@ -8,12 +8,15 @@ use obscura_policies::parse::DocumentError;
 
 use crate::app::PolicyTestFailure;
 use crate::app::authenticate::authenticate;
+use crate::app::authenticate::read_token;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
+use crate::cli::client::Client;
+use crate::cli::desk::Desk;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
@@ -123,6 +126,17 @@ impl<'a> Session<'a> {
         let installation = self.open().await?;
         let caller = authenticate(&installation, token_file.as_deref(), Door::CommandLine).await?;
         Ok((installation, caller))
+    }
+
+    /// Finds where wishes are carried out, and recognises whom this command acts for.
+    pub(crate) async fn desk(&mut self) -> Result<Desk, Ending> {
+        let settings = &self.loaded.settings;
+        let Some(server) = &settings.server else {
+            let (installation, caller) = self.enter().await?;
+            return Ok(Desk::Here { installation, caller });
+        };
+        let token = read_token(settings.token_file.as_deref())?;
+        Ok(Desk::Server(Client::new(server, token, settings.language)?))
     }
 
     /// Says how a command ended badly. Where even that cannot be said, the exit code still does.

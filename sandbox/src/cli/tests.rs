@@ -119,7 +119,8 @@ impl World {
             let token = self.path(&format!("{person}.token")).display().to_string();
             environment.insert("OBSCURA_TOKEN_FILE".to_owned(), token);
         }
-        let sources = |flags| Sources { flags, environment: environment.clone(), files: Vec::new() };
+        let sources =
+            |flags| Sources { flags, environment: environment.clone(), files: Vec::new(), login_file: None };
         let arguments = std::iter::once("obscura").chain(arguments.iter().copied()).map(OsString::from);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exit = run(arguments, &sources, Terminal { is_terminal: false }, &mut out, &mut err);
@@ -612,7 +613,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("or", &["person", "list"]),
     ("osart", &["token", "list"]),
     ("oa", &["token", "create", "lin", "--file", "FOLDER/NAME.new"]),
-    ("osart", &["policy", "check", "FOLDER/dataset.yaml"]),
+    ("s", &["policy", "check", "FOLDER/dataset.yaml"]),
     ("s", &["policy", "publish", "FOLDER/NAME.yaml"]),
     ("s", &["dataset", "verify", "hz-health.visits"]),
     ("osart", &["dataset", "list"]),

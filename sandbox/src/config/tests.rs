@@ -13,7 +13,12 @@ fn sources(folder: &TempDir, local: &str, system: &str) -> Sources {
     let system_file = folder.path().join("system.toml");
     fs::write(&local_file, local).unwrap();
     fs::write(&system_file, system).unwrap();
-    Sources { flags: BTreeMap::new(), environment: BTreeMap::new(), files: vec![local_file, system_file] }
+    Sources {
+        flags: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        files: vec![local_file, system_file],
+        login_file: None,
+    }
 }
 
 fn timeout_of(sources: &Sources) -> u64 {
@@ -97,4 +102,32 @@ fn contents_of_secrets_are_not_shown() {
     all.flags.insert("keyring_passphrase_file", secret.display().to_string());
     let shown = format!("{:?}", all.load().unwrap());
     assert!(!shown.contains("canary-passphrase"));
+}
+
+#[test]
+fn login_is_used_whole_or_not_at_all() {
+    let folder = TempDir::new().unwrap();
+    let mut all = sources(&folder, "", "");
+    let file = folder.path().join("login.toml");
+    let login = Login {
+        server: "https://obscura.example".to_owned(),
+        token_file: PathBuf::new(),
+        server_roots_file: None,
+    };
+    login.write(&file, "a token").unwrap();
+    all.login_file = Some(file);
+    let used = |sources: &Sources| {
+        let settings = sources.load().unwrap().settings;
+        (settings.server.map(|server| server.url().to_owned()), settings.token_file.is_some())
+    };
+    assert_eq!(used(&all), (Some("https://obscura.example".to_owned()), true));
+    let with = |key: &str, value: &str| {
+        let mut all = all.clone();
+        all.environment.insert(key.to_owned(), value.to_owned());
+        used(&all)
+    };
+    // The token of a login is never shown to another server, and an installation that is named is asked itself.
+    assert_eq!(with("OBSCURA_SERVER", "http://127.0.0.1:1"), (Some("http://127.0.0.1:1".to_owned()), false));
+    assert_eq!(with("OBSCURA_DATA_DIR", "/srv"), (None, false));
+    assert_eq!(with("OBSCURA_TOKEN_FILE", "/other"), (None, true));
 }

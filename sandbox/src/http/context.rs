@@ -67,6 +67,7 @@ impl Request {
                     .map(|error| {
                         json!({
                             "code": error.code,
+                            "file": error.file,
                             "document": error.document,
                             "field": error.field,
                             "line": error.position.map(|at| at.line),
@@ -86,6 +87,8 @@ impl Request {
                             "document": failure.policy,
                             "field": failure.test,
                             "message": format!("expected {}, came {}", failure.expected, failure.came),
+                            "expected": failure.expected,
+                            "came": failure.came,
                         })
                     })
                     .collect(),

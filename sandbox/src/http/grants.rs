@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use obscura_policies::document::Grant;
 use obscura_policies::document::GrantedDataset;
@@ -20,13 +21,19 @@ use crate::app::access_requests::list_access_requests;
 use crate::app::access_requests::request_access;
 use crate::app::access_requests::show_access_request;
 use crate::app::access_requests::withdraw_access_request;
+use crate::app::grants::CreateGrant;
+use crate::app::grants::GrantSummary;
+use crate::app::grants::create_grant;
+use crate::app::grants::create_grants;
 use crate::app::grants::list_grants;
 use crate::app::grants::revoke_grant;
+use crate::app::publish_documents::DocumentFile;
 use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Request;
+use crate::http::media::is_yaml;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -38,7 +45,7 @@ use crate::http::problem::malformed;
 pub(crate) struct GrantedDatasetView {
     /// Identifier.
     #[schema(example = "hz-health.visits")]
-    dataset: String,
+    pub(crate) dataset: String,
     /// The columns; all that the policies allow when not given.
     columns: Option<BTreeSet<String>>,
     /// The uses; all that the policies allow when not given.
@@ -48,7 +55,7 @@ pub(crate) struct GrantedDatasetView {
 }
 
 impl GrantedDatasetView {
-    fn of(granted: &GrantedDataset) -> Self {
+    pub(crate) fn of(granted: &GrantedDataset) -> Self {
         let columns = granted.columns.as_ref();
         Self {
             dataset: granted.dataset.to_string(),
@@ -59,9 +66,7 @@ impl GrantedDatasetView {
     }
 
     fn read(self, request: &Request) -> Result<GrantedDataset, Problem> {
-        let wrong = |what: &str| {
-            malformed(request, format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
-        };
+        let wrong = |what: &str| wrong(request, what);
         let columns = self.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
         let uses = self.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
         Ok(GrantedDataset {
@@ -79,25 +84,29 @@ impl GrantedDatasetView {
 }
 
 /// A grant in force.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Grant)]
 pub(crate) struct GrantView {
     /// Identifier.
-    id: String,
+    pub(crate) id: String,
     /// Who may ask.
-    person: String,
+    pub(crate) person: String,
     /// What for.
-    purpose: String,
+    pub(crate) purpose: String,
     /// The datasets, and how far.
-    datasets: Vec<GrantedDatasetView>,
+    pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day.
-    until: String,
+    pub(crate) until: String,
     /// Who gave it.
-    granted_by: Option<String>,
+    pub(crate) granted_by: Option<String>,
 }
 
 impl GrantView {
-    fn of(grant: &Grant, granted_by: Option<String>) -> Self {
+    pub(crate) fn of(summary: &GrantSummary) -> Self {
+        Self::drafted(&summary.grant, Some(summary.granted_by.clone()))
+    }
+
+    fn drafted(grant: &Grant, granted_by: Option<String>) -> Self {
         Self {
             id: grant.metadata.id.to_string(),
             person: grant.person.clone(),
@@ -110,10 +119,10 @@ impl GrantView {
 }
 
 /// Grants in force.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct GrantList {
     /// The grants.
-    grants: Vec<GrantView>,
+    pub(crate) grants: Vec<GrantView>,
 }
 
 /// List one's grants; those of one's departments for a steward, all for an auditor
@@ -124,9 +133,66 @@ pub(super) async fn list(
 ) -> Result<Json<GrantList>, Problem> {
     let grants = list_grants(&service.installation, &known.caller).await;
     let grants = grants.map_err(|error| known.request.problem(&service, &error))?;
-    let view =
-        |summary: crate::app::grants::GrantSummary| GrantView::of(&summary.grant, Some(summary.granted_by));
-    Ok(Json(GrantList { grants: grants.into_iter().map(view).collect() }))
+    Ok(Json(GrantList { grants: grants.iter().map(GrantView::of).collect() }))
+}
+
+/// A grant to give.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GrantWish {
+    /// Who may ask.
+    pub(crate) person: String,
+    /// What for.
+    pub(crate) purpose: String,
+    /// The datasets, and how far.
+    pub(crate) datasets: Vec<GrantedDatasetView>,
+    /// Last day, as `2027-12-31`.
+    pub(crate) until: String,
+}
+
+/// Give a grant, or those that a Grant document holds
+#[utoipa::path(
+    post,
+    path = "/grants",
+    tag = "grants",
+    request_body(description = "A grant, or Grant documents in YAML", content((GrantWish = "application/json"), (String = "application/yaml"))),
+    responses((status = 201, description = "The grants, in force", body = GrantList), Problems)
+)]
+pub(super) async fn give(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<GrantList>), Problem> {
+    let Known { request, caller } = &known;
+    let refused = |refused| request.documents_problem(&service, refused);
+    let given = if is_yaml(&headers) {
+        let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
+        create_grants(&service.installation, caller, &file).await.map_err(refused)?
+    } else {
+        let wish: GrantWish = body.json(
+            request,
+            r#"{"person": "...", "purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31"}"#,
+        )?;
+        let wrong = |what: &str| wrong(request, what);
+        let wanted = CreateGrant {
+            person: wish.person.parse().map_err(|_| wrong("person"))?,
+            purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
+            datasets: wish
+                .datasets
+                .into_iter()
+                .map(|dataset| dataset.read(request))
+                .collect::<Result<_, _>>()?,
+            until: wish.until.parse().map_err(|_| wrong("until"))?,
+        };
+        vec![create_grant(&service.installation, caller, wanted).await.map_err(refused)?]
+    };
+    Ok((StatusCode::CREATED, Json(GrantList { grants: given.iter().map(GrantView::of).collect() })))
+}
+
+/// A part of a body that breaks its form.
+fn wrong(request: &Request, what: &str) -> Problem {
+    malformed(request, format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
 }
 
 /// Revoke a grant: from then on nothing leaves under it, not even of jobs that run
@@ -148,31 +214,31 @@ pub(super) async fn revoke(
 }
 
 /// What to ask for.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessWish {
     /// What for.
-    purpose: String,
+    pub(crate) purpose: String,
     /// The datasets, all of one department, and how far.
-    datasets: Vec<GrantedDatasetView>,
+    pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day, as `2027-12-31`.
-    until: String,
+    pub(crate) until: String,
     /// Why.
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// A request for access.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AccessRequest)]
 pub(crate) struct AccessRequestView {
     /// Identifier.
-    id: String,
+    pub(crate) id: String,
     /// `open`, `approved`, `declined` or `withdrawn`.
-    state: String,
+    pub(crate) state: String,
     /// The department that decides.
-    department: String,
+    pub(crate) department: String,
     /// The grant that it becomes.
-    grant: GrantView,
+    pub(crate) grant: GrantView,
     /// Why.
     reason: String,
     /// When it was asked.
@@ -186,11 +252,11 @@ pub(crate) struct AccessRequestView {
 }
 
 impl AccessRequestView {
-    fn of(request: AccessRequestSummary) -> Self {
+    pub(crate) fn of(request: AccessRequestSummary) -> Self {
         let decided = request.decided.as_ref();
         Self {
             state: decided.map_or_else(|| "open".to_owned(), |decided| decided.outcome.clone()),
-            grant: GrantView::of(&request.grant, None),
+            grant: GrantView::drafted(&request.grant, None),
             requested: request.requested.to_string(),
             decided_by: decided.map(|decided| decided.by.clone()),
             decided: decided.map(|decided| decided.at.to_string()),
@@ -203,10 +269,10 @@ impl AccessRequestView {
 }
 
 /// Requests for access, newest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AccessRequestList {
     /// The requests.
-    requests: Vec<AccessRequestView>,
+    pub(crate) requests: Vec<AccessRequestView>,
 }
 
 /// Ask for access
@@ -227,9 +293,7 @@ pub(super) async fn ask(
         request,
         r#"{"purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31", "reason": "..."}"#,
     )?;
-    let wrong = |what: &str| {
-        malformed(request, format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
-    };
+    let wrong = |what: &str| wrong(request, what);
     let asked = RequestAccess {
         purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
         datasets: wish.datasets.into_iter().map(|dataset| dataset.read(request)).collect::<Result<_, _>>()?,
@@ -270,23 +334,32 @@ pub(super) async fn show_request(
 }
 
 /// What a steward says.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionWish {
     /// Whether it becomes a grant.
-    decision: DecisionWord,
+    pub(crate) decision: DecisionWord,
     /// What to say to who asked.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Whether a request becomes a grant.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DecisionWord {
     /// It does.
     Approve,
     /// It does not.
     Decline,
+}
+
+impl From<DecisionWord> for AccessDecision {
+    fn from(word: DecisionWord) -> Self {
+        match word {
+            DecisionWord::Approve => Self::Approve,
+            DecisionWord::Decline => Self::Decline,
+        }
+    }
 }
 
 /// Decide on a request: approved, it is a grant from then on
@@ -306,10 +379,7 @@ pub(super) async fn decide(
 ) -> Result<Json<AccessRequestView>, Problem> {
     let Known { request, caller } = &known;
     let wish: DecisionWish = body.json(request, r#"{"decision": "approve", "reason": "..."}"#)?;
-    let decision = match wish.decision {
-        DecisionWord::Approve => AccessDecision::Approve,
-        DecisionWord::Decline => AccessDecision::Decline,
-    };
+    let decision = wish.decision.into();
     let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
     let decided = decided.map_err(|refused| request.documents_problem(&service, refused))?;
     Ok(Json(AccessRequestView::of(decided)))

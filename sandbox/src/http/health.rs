@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,18 +55,18 @@ pub(super) async fn version() -> Json<Version> {
 }
 
 /// A person.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Me {
     /// Identifier.
     id: String,
     /// Name in grants and in the audit log.
-    name: String,
+    pub(crate) name: String,
     /// Department, if any.
     department: Option<String>,
     /// District, if any.
     district: Option<String>,
     /// What they may do, with this token.
-    roles: BTreeSet<&'static str>,
+    pub(crate) roles: BTreeSet<String>,
 }
 
 /// Whom the token stands for
@@ -77,6 +78,6 @@ pub(super) async fn me(known: Known) -> Json<Me> {
         name: person.name.to_string(),
         department: person.department.clone(),
         district: person.district.clone(),
-        roles: person.roles.iter().map(|role| role.as_str()).collect(),
+        roles: person.roles.iter().map(|role| role.as_str().to_owned()).collect(),
     })
 }

@@ -61,41 +61,41 @@ const WAIT_MAX: u64 = 60;
 const KEY_MAX: usize = 128;
 
 /// A job: one question and what became of it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Job)]
 pub(crate) struct JobView {
     /// Identifier.
-    id: String,
+    pub(crate) id: String,
     /// Who asked.
     person: String,
     /// What for.
-    purpose: String,
+    pub(crate) purpose: String,
     /// Where it stands: `received`, `refused`, `queued`, `running`, `checking`, `released`, `withheld`, `failed`,
     /// `cancelled` or `expired`.
-    state: &'static str,
+    pub(crate) state: String,
     /// Stable code of a refusal, failure or cancelling.
-    code: Option<String>,
+    pub(crate) code: Option<String>,
     /// When it came.
-    received: String,
+    pub(crate) received: String,
     /// When it ended.
     finished: Option<String>,
     /// The verdict; only its owner sees it.
-    verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
     /// Index of the decision in the audit log.
-    decided_index: Option<u64>,
+    pub(crate) decided_index: Option<u64>,
     /// Index of the end in the audit log.
-    finished_index: Option<u64>,
+    pub(crate) finished_index: Option<u64>,
     /// SHA-256 of the released table.
-    result_sha256: Option<String>,
+    pub(crate) result_sha256: Option<String>,
 }
 
 impl JobView {
-    fn of(row: &JobRow) -> Self {
+    pub(crate) fn of(row: &JobRow) -> Self {
         Self {
             id: row.id.to_string(),
             person: row.person.clone(),
             purpose: row.purpose.clone(),
-            state: row.state.name(),
+            state: row.state.name().to_owned(),
             code: row.code.clone(),
             received: row.received.to_string(),
             finished: row.finished.map(|at| at.to_string()),
@@ -108,11 +108,11 @@ impl JobView {
 }
 
 /// Jobs, newest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = JobList)]
 pub(crate) struct JobList {
     /// The jobs.
-    jobs: Vec<JobView>,
+    pub(crate) jobs: Vec<JobView>,
     /// What to send as `cursor` for older ones; nothing when there are none.
     next: Option<String>,
 }

@@ -1,7 +1,8 @@
-//! Which form of a result a client wants (RFC 9110, section 12.5.1).
+//! Which form of a result a client wants (RFC 9110, section 12.5.1), and which form its body has.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
+use axum::http::header::CONTENT_TYPE;
 
 use crate::app::formats::Format;
 
@@ -27,6 +28,21 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<Format> {
         }
     }
     best.map(|(_, format)| format)
+}
+
+/// Whether a body says that it is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    has_media(headers, "application/json")
+}
+
+/// Whether a body says that it is YAML (RFC 9512).
+pub(super) fn is_yaml(headers: &HeaderMap) -> bool {
+    has_media(headers, "application/yaml")
+}
+
+fn has_media(headers: &HeaderMap, wanted: &str) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    named.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use obscura_policies::document::Kind;
 use serde::Deserialize;
 use serde::Serialize;
 use similar::TextDiff;
@@ -14,7 +16,9 @@ use utoipa::ToSchema;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentSummary;
 use crate::app::publish_documents::Outcome;
+use crate::app::publish_documents::ProposalSummary;
 use crate::app::publish_documents::activate_policy;
+use crate::app::publish_documents::check_documents;
 use crate::app::publish_documents::list_documents;
 use crate::app::publish_documents::list_proposals;
 use crate::app::publish_documents::policy_versions;
@@ -25,39 +29,70 @@ use crate::http::context::Body;
 use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
+use crate::http::context::Request;
+use crate::http::media::is_json;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
 /// A document and what came of it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Document)]
 pub(crate) struct DocumentView {
     /// Kind.
-    kind: &'static str,
+    pub(crate) kind: String,
     /// Identifier.
-    id: String,
+    pub(crate) id: String,
     /// Version.
-    version: u32,
-    /// `in_force`, or `proposed`: it waits for a second person.
-    state: &'static str,
+    pub(crate) version: u32,
+    /// Where it stands.
+    pub(crate) state: DocumentState,
+    /// Who proposed it, where it waits for a second person.
+    pub(crate) proposed_by: Option<String>,
+}
+
+/// Where a document stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DocumentState {
+    /// Without errors, and only looked at.
+    Sound,
+    /// In force, and not by this request.
+    InForce,
+    /// In force now.
+    Published,
+    /// It waits for a second person.
+    Proposed,
 }
 
 impl DocumentView {
-    fn of(summary: DocumentSummary) -> Self {
+    pub(crate) fn of(summary: DocumentSummary) -> Self {
         let state = match summary.outcome {
-            Outcome::Sound | Outcome::Unchanged | Outcome::Published => "in_force",
-            Outcome::Proposed => "proposed",
+            Outcome::Sound => DocumentState::Sound,
+            Outcome::Unchanged => DocumentState::InForce,
+            Outcome::Published => DocumentState::Published,
+            Outcome::Proposed => DocumentState::Proposed,
         };
-        Self { kind: summary.kind.as_str(), id: summary.id, version: summary.version, state }
+        let DocumentSummary { kind, id, version, .. } = summary;
+        Self { kind: kind.as_str().to_owned(), id, version, state, proposed_by: None }
+    }
+
+    pub(crate) fn waiting(proposal: ProposalSummary) -> Self {
+        Self {
+            kind: Kind::Policy.as_str().to_owned(),
+            id: proposal.policy,
+            version: proposal.version,
+            state: DocumentState::Proposed,
+            proposed_by: Some(proposal.proposed_by),
+        }
     }
 }
 
 /// Documents.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct DocumentList {
     /// The documents.
-    documents: Vec<DocumentView>,
+    pub(crate) documents: Vec<DocumentView>,
 }
 
 /// List the documents in force, and the policies that wait for a second person
@@ -74,15 +109,43 @@ pub(super) async fn list(
         .map(DocumentView::of)
         .collect();
     let proposed = list_proposals(&service.installation, caller).await;
-    for proposal in proposed.map_err(|error| request.problem(&service, &error))? {
-        documents.push(DocumentView {
-            kind: "Policy",
-            id: proposal.policy,
-            version: proposal.version,
-            state: "proposed",
-        });
-    }
+    documents.extend(
+        proposed.map_err(|error| request.problem(&service, &error))?.into_iter().map(DocumentView::waiting),
+    );
     Ok(Json(DocumentList { documents }))
+}
+
+/// Documents in files.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DocumentFiles {
+    /// The files.
+    pub(crate) files: Vec<DocumentFileView>,
+}
+
+/// A file of documents.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DocumentFile)]
+pub(crate) struct DocumentFileView {
+    /// What errors call it.
+    pub(crate) name: String,
+    /// The documents, in YAML.
+    pub(crate) text: String,
+}
+
+/// Reads documents: JSON with files in it, or the YAML itself.
+pub(super) fn read_files(
+    request: &Request,
+    headers: &HeaderMap,
+    body: &Body,
+) -> Result<Vec<DocumentFile>, Problem> {
+    if !is_json(headers) {
+        return Ok(vec![DocumentFile { name: "body".to_owned(), text: body.text(request)? }]);
+    }
+    let DocumentFiles { files } =
+        body.json(request, r#"{"files": [{"name": "visits.yaml", "text": "..."}]}"#)?;
+    Ok(files.into_iter().map(|DocumentFileView { name, text }| DocumentFile { name, text }).collect())
 }
 
 /// Put documents in force, and policies before a second person
@@ -90,20 +153,42 @@ pub(super) async fn list(
     post,
     path = "/policies",
     tag = "policies",
-    request_body(content = String, description = "Documents in YAML", content_type = "application/yaml"),
+    request_body(description = "Documents", content((String = "application/yaml"), (DocumentFiles = "application/json"))),
     responses((status = 201, description = "What came of each", body = DocumentList), Problems)
 )]
 pub(super) async fn propose(
     State(service): State<Arc<Service>>,
     known: Known,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<DocumentList>), Problem> {
     let Known { request, caller } = &known;
-    let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
-    let published = publish_documents(&service.installation, caller, &[file]).await;
+    let files = read_files(request, &headers, &body)?;
+    let published = publish_documents(&service.installation, caller, &files).await;
     let published = published.map_err(|refused| request.documents_problem(&service, refused))?;
     let documents = published.into_iter().map(DocumentView::of).collect();
     Ok((StatusCode::CREATED, Json(DocumentList { documents })))
+}
+
+/// Look whether documents would be accepted; nothing is put in force
+#[utoipa::path(
+    post,
+    path = "/policies/check",
+    tag = "policies",
+    request_body(description = "Documents", content((String = "application/yaml"), (DocumentFiles = "application/json"))),
+    responses((status = 200, description = "They would", body = DocumentList), Problems)
+)]
+pub(super) async fn check(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<DocumentList>, Problem> {
+    let Known { request, caller } = &known;
+    let files = read_files(request, &headers, &body)?;
+    let checked = check_documents(&service.installation, caller, &files).await;
+    let checked = checked.map_err(|refused| request.documents_problem(&service, refused))?;
+    Ok(Json(DocumentList { documents: checked.into_iter().map(DocumentView::of).collect() }))
 }
 
 /// One version of a policy.
@@ -194,11 +279,11 @@ pub(super) async fn diff(
 }
 
 /// Which version.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VersionWish {
     /// The version that waits.
-    version: u32,
+    pub(crate) version: u32,
 }
 
 /// Put a policy in force that somebody else has proposed

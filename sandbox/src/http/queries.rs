@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::explain_query::explain_query;
@@ -19,15 +20,15 @@ use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 
 /// A question.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
     /// One SELECT statement, or EXPLAIN and one.
     #[schema(example = "SELECT COUNT(*) FROM hz_health.visits")]
-    sql: String,
+    pub(crate) sql: String,
     /// Code of the purpose it serves, as a grant names it.
     #[schema(example = "official-statistics")]
-    purpose: String,
+    pub(crate) purpose: String,
 }
 
 /// Reads a question.

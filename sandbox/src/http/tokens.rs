@@ -25,56 +25,56 @@ use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
 /// A token; never its text.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Token)]
 pub(crate) struct TokenView {
     /// Identifier.
-    id: String,
+    pub(crate) id: String,
     /// The person it acts for.
-    person: String,
+    pub(crate) person: String,
     /// The roles that it carries; all of the person's when nothing.
-    roles: Option<BTreeSet<String>>,
+    pub(crate) roles: Option<BTreeSet<String>>,
     /// Until when it is good.
-    expires: String,
+    pub(crate) expires: String,
     /// When it was last used, to a quarter of an hour.
-    used: Option<String>,
+    pub(crate) used: Option<String>,
 }
 
 impl TokenView {
-    fn of(token: TokenSummary) -> Self {
+    pub(crate) fn of(token: TokenSummary) -> Self {
         let TokenSummary { id, person, expires, roles, used } = token;
         Self { id, person, roles, expires: expires.to_string(), used: used.map(|used| used.to_string()) }
     }
 }
 
 /// Tokens in force.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TokenList {
     /// The tokens.
-    tokens: Vec<TokenView>,
+    pub(crate) tokens: Vec<TokenView>,
 }
 
 /// A token to make.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenWish {
     /// The person it acts for: yourself when not given.
-    person: Option<String>,
+    pub(crate) person: Option<String>,
     /// How many days it is good.
     #[schema(minimum = 1, maximum = 366)]
-    days: u32,
+    pub(crate) days: u32,
     /// The roles that it carries; all when not given.
-    roles: Option<BTreeSet<String>>,
+    pub(crate) roles: Option<BTreeSet<String>>,
 }
 
 /// A new token.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TokenGift {
     /// What may be shown of it at any time.
     #[serde(flatten)]
-    summary: TokenView,
+    pub(crate) summary: TokenView,
     /// Its text: shown now and never again.
-    token: String,
+    pub(crate) token: String,
 }
 
 /// List one's tokens; everybody's for an operator or auditor

@@ -3,24 +3,20 @@
 use obscura_policies::document::GrantedDataset;
 use serde_json::json;
 
-use crate::app::access_requests::AccessDecision;
-use crate::app::access_requests::AccessRequestSummary;
 use crate::app::access_requests::RequestAccess;
-use crate::app::access_requests::decide_access_request;
-use crate::app::access_requests::list_access_requests;
-use crate::app::access_requests::request_access;
-use crate::app::access_requests::withdraw_access_request;
 use crate::cli::args::RequestCommand;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
+use crate::http::grants::AccessRequestView;
+use crate::http::grants::DecisionWord;
 
 pub(in crate::cli) async fn request(
     session: &mut Session<'_>,
     command: RequestCommand,
 ) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
+    let desk = session.desk().await?;
     match command {
         RequestCommand::Create { purpose, datasets, until, reason } => {
             let whole = |dataset| GrantedDataset {
@@ -32,7 +28,7 @@ pub(in crate::cli) async fn request(
             };
             let datasets = datasets.into_iter().map(whole).collect();
             let request = RequestAccess { purpose, datasets, until, reason };
-            let asked = request_access(&installation, &caller, request).await?;
+            let asked = desk.request_access(request).await?;
             session.screen.say(
                 &format!("A steward of `{}` decides on it.", asked.department),
                 &format!("由 `{}` 的数据管理员审批。", asked.department),
@@ -41,33 +37,30 @@ pub(in crate::cli) async fn request(
             return Ok(Exit::Waits);
         }
         RequestCommand::List => {
-            let requests = list_access_requests(&installation, &caller).await?;
+            let requests = desk.access_requests().await?;
             show(session, &requests)?;
         }
         RequestCommand::Approve { id, reason } => {
-            let decision = AccessDecision::Approve;
-            let decided = decide_access_request(&installation, &caller, &id, decision, reason).await?;
-            let grant = &decided.grant;
+            let grant = desk.decide(&id, DecisionWord::Approve, reason).await?.grant;
             session.screen.say(
                 &format!("`{}` may ask for `{}` until {}", grant.person, grant.purpose, grant.until),
                 &format!("`{}` 可用于 `{}`，有效期至 {}", grant.person, grant.purpose, grant.until),
             )?;
-            session.screen.line(&grant.metadata.id.to_string())?;
+            session.screen.line(&grant.id)?;
         }
         RequestCommand::Decline { id, reason } => {
-            let decision = AccessDecision::Decline;
-            decide_access_request(&installation, &caller, &id, decision, reason).await?;
+            desk.decide(&id, DecisionWord::Decline, reason).await?;
             session.screen.say(&format!("`{id}` is declined"), &format!("已拒绝 `{id}`"))?;
         }
         RequestCommand::Withdraw { id } => {
-            withdraw_access_request(&installation, &caller, &id).await?;
+            desk.withdraw_request(&id).await?;
             session.screen.say(&format!("`{id}` is withdrawn"), &format!("已撤回 `{id}`"))?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn show(session: &mut Session<'_>, requests: &[AccessRequestSummary]) -> std::io::Result<()> {
+fn show(session: &mut Session<'_>, requests: &[AccessRequestView]) -> std::io::Result<()> {
     let mut listing = Listing::new(
         &session.screen,
         &[
@@ -81,15 +74,15 @@ fn show(session: &mut Session<'_>, requests: &[AccessRequestSummary]) -> std::io
     );
     for request in requests {
         let grant = &request.grant;
-        let datasets: Vec<String> =
-            grant.datasets.iter().map(|granted| granted.dataset.to_string()).collect();
+        let datasets: Vec<&String> = grant.datasets.iter().map(|granted| &granted.dataset).collect();
+        let decision = Some(&request.state).filter(|state| *state != "open");
         listing.row(vec![
             json!(request.id),
             json!(grant.person),
-            json!(grant.purpose.to_string()),
+            json!(grant.purpose),
             json!(datasets),
-            json!(grant.until.to_string()),
-            json!(request.decided.as_ref().map(|decided| decided.outcome.clone())),
+            json!(grant.until),
+            json!(decision),
         ]);
     }
     listing.write(&mut session.screen)

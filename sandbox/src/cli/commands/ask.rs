@@ -1,4 +1,4 @@
-//! `query`, `explain`, `job list`, `job result`.
+//! `query`, `explain`, `job submit`, `list`, `watch`, `cancel`, `result`, `evidence`.
 
 use std::fs;
 use std::io::Read as _;
@@ -7,19 +7,16 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
-use crate::app::evidence::evidence;
-use crate::app::explain_query::explain_query;
-use crate::app::fetch_result::fetch_result;
-use crate::app::list_jobs::list_jobs;
 use crate::app::submit_query::Progress;
 use crate::app::submit_query::ReleasedQuery;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Submitted;
-use crate::app::submit_query::submit_query;
 use crate::app::verdict::Verdict;
 use crate::cli::args::JobCommand;
 use crate::cli::args::Output;
 use crate::cli::args::QueryArgs;
+use crate::cli::args::SubmitArgs;
+use crate::cli::desk::questions::Begun;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
@@ -31,13 +28,15 @@ use crate::cli::verdict::draw_notice;
 use crate::cli::verdict::draw_refusal;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::jobs::JobView;
+use crate::jobs::JobState;
 
 /// Longest text that is read from a file or standard input; the guard's own limit is far below.
 const SQL_BYTES_MAX: u64 = 1 << 20;
 
 pub(in crate::cli) async fn query(session: &mut Session<'_>, args: QueryArgs) -> Result<Exit, Ending> {
     let question = question(&args)?;
-    let (installation, caller) = session.enter().await?;
+    let desk = session.desk().await?;
     let bar = stage_bar(&session.screen);
     let progress = |at: Progress| {
         if let Progress::Running(at) = at {
@@ -45,7 +44,7 @@ pub(in crate::cli) async fn query(session: &mut Session<'_>, args: QueryArgs) ->
             bar.set_position(u64::try_from(at.done).unwrap_or(u64::MAX));
         }
     };
-    let submitted = submit_query(&installation, &caller, question.clone(), &progress).await;
+    let submitted = desk.submit(question.clone(), &progress).await;
     bar.finish_and_clear();
     show_submitted(&mut session.screen, &question.sql, submitted?)
 }
@@ -92,14 +91,36 @@ pub(in crate::cli) fn show_submitted(
 
 pub(in crate::cli) async fn explain(session: &mut Session<'_>, args: QueryArgs) -> Result<Exit, Ending> {
     let question = question(&args)?;
-    let (installation, caller) = session.enter().await?;
-    let verdict = explain_query(&installation, &caller, &question).await?;
+    let verdict = session.desk().await?.explain(&question).await?;
     show_verdict(&mut session.screen, &question.sql, &verdict)
 }
 
 pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
+    let desk = session.desk().await?;
     match command {
+        JobCommand::Submit(SubmitArgs { question: args, key }) => {
+            let question = SubmitQuery { key, ..question(&args)? };
+            return match desk.begin(question.clone()).await? {
+                Begun::Over(submitted) => show_submitted(&mut session.screen, &question.sql, submitted),
+                Begun::GoesOn(job) => {
+                    session.screen.say(
+                        &format!("It goes on; `obscura job watch {}` follows it.", job.id),
+                        &format!("任务正在执行；用 `obscura job watch {}` 跟踪。", job.id),
+                    )?;
+                    session.screen.line(&job.id)?;
+                    Ok(Exit::Done)
+                }
+            };
+        }
+        JobCommand::Watch { id } => {
+            let screen = &mut session.screen;
+            let job = desk.watch(id, |state| screen.line(state)).await?;
+            return Ok(exit_of(&job));
+        }
+        JobCommand::Cancel { id } => {
+            let job = desk.cancel(id).await?;
+            session.screen.say(&format!("{} is cancelled", job.id), &format!("已取消 {}", job.id))?;
+        }
         JobCommand::List { limit } => {
             let mut listing = Listing::new(
                 &session.screen,
@@ -111,24 +132,24 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                     ("received", "asked", "提交时间"),
                 ],
             );
-            for job in list_jobs(&installation, &caller, None, limit).await? {
+            for job in desk.jobs(limit).await? {
                 listing.row(vec![
-                    json!(job.id.to_string()),
-                    json!(job.state.name()),
+                    json!(job.id),
+                    json!(job.state),
                     json!(job.code),
                     json!(job.purpose),
-                    json!(job.received.to_string()),
+                    json!(job.received),
                 ]);
             }
             listing.write(&mut session.screen)?;
         }
         JobCommand::Evidence { id } => {
-            let found = evidence(&installation, &caller, id).await?;
+            let found = desk.evidence(id).await?;
             let text = serde_json::to_string_pretty(&found).map_err(std::io::Error::other)?;
             session.screen.line(&text)?;
         }
         JobCommand::Result { id, release } => {
-            let released = fetch_result(&installation, &caller, id).await?;
+            let released = desk.result(id).await?;
             if release {
                 session.screen.data(released.release.as_bytes())?;
             } else {
@@ -137,6 +158,24 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
         }
     }
     Ok(Exit::Done)
+}
+
+/// How a job ended, as an exit code.
+fn exit_of(job: &JobView) -> Exit {
+    match JobState::from_name(&job.state) {
+        Some(JobState::Released) => Exit::Done,
+        Some(JobState::Refused | JobState::Cancelled) => Exit::Refused,
+        Some(JobState::Withheld) => Exit::Withheld,
+        Some(
+            JobState::Failed
+            | JobState::Expired
+            | JobState::Received
+            | JobState::Queued
+            | JobState::Running
+            | JobState::Checking,
+        )
+        | None => Exit::Failure,
+    }
 }
 
 fn show_release(screen: &mut Screen<'_>, released: &ReleasedQuery) -> Result<(), Ending> {

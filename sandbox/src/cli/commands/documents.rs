@@ -10,21 +10,7 @@ use obscura_policies::vocabulary::ColumnName;
 use serde_json::json;
 
 use crate::app::grants::CreateGrant;
-use crate::app::grants::GrantSummary;
-use crate::app::grants::create_grant;
-use crate::app::grants::create_grants;
-use crate::app::grants::list_grants;
-use crate::app::grants::revoke_grant;
 use crate::app::publish_documents::DocumentFile;
-use crate::app::publish_documents::DocumentSummary;
-use crate::app::publish_documents::Outcome;
-use crate::app::publish_documents::ProposalSummary;
-use crate::app::publish_documents::activate_policy;
-use crate::app::publish_documents::check_documents;
-use crate::app::publish_documents::list_documents;
-use crate::app::publish_documents::list_proposals;
-use crate::app::publish_documents::publish_documents;
-use crate::app::publish_documents::withdraw_policy;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
 use crate::cli::args::PolicyCommand;
@@ -36,35 +22,36 @@ use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::grants::GrantView;
+use crate::http::policies::DocumentState;
+use crate::http::policies::DocumentView;
 
 pub(in crate::cli) async fn policy(
     session: &mut Session<'_>,
     command: PolicyCommand,
 ) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
-    let summaries = match command {
+    let desk = session.desk().await?;
+    let documents = match command {
         PolicyCommand::Proposals => {
-            show_proposals(&mut session.screen, &list_proposals(&installation, &caller).await?)?;
+            show_proposals(&mut session.screen, &desk.proposals().await?)?;
             return Ok(Exit::Done);
         }
         PolicyCommand::Activate { policy: PolicyVersion { id, version } } => {
-            vec![activate_policy(&installation, &caller, &id, version).await?]
+            vec![desk.activate(&id, version).await?]
         }
         PolicyCommand::Withdraw { policy: PolicyVersion { id, version } } => {
-            withdraw_policy(&installation, &caller, &id, version).await?;
+            desk.withdraw_policy(&id, version).await?;
             session
                 .screen
                 .say(&format!("`{id}@{version}` is withdrawn"), &format!("已撤回 `{id}@{version}`"))?;
             return Ok(Exit::Done);
         }
-        PolicyCommand::List => list_documents(&installation, &caller).await?,
-        PolicyCommand::Check { files } => check_documents(&installation, &read_files(&files)?).await?,
-        PolicyCommand::Publish { files } => {
-            publish_documents(&installation, &caller, &read_files(&files)?).await?
-        }
+        PolicyCommand::List => desk.documents().await?,
+        PolicyCommand::Check { files } => desk.check_documents(read_files(&files)?).await?,
+        PolicyCommand::Publish { files } => desk.publish(read_files(&files)?).await?,
     };
-    show_documents(&mut session.screen, &summaries)?;
-    if summaries.iter().any(|summary| summary.outcome == Outcome::Proposed) {
+    show_documents(&mut session.screen, &documents)?;
+    if documents.iter().any(|document| document.state == DocumentState::Proposed) {
         session.screen.say(
             "Another steward of the department puts a policy in force: `obscura policy activate`.",
             "策略须由该部门的另一名数据管理员启用：`obscura policy activate`。",
@@ -74,7 +61,7 @@ pub(in crate::cli) async fn policy(
     Ok(Exit::Done)
 }
 
-fn show_proposals(screen: &mut Screen<'_>, proposals: &[ProposalSummary]) -> std::io::Result<()> {
+fn show_proposals(screen: &mut Screen<'_>, proposals: &[DocumentView]) -> std::io::Result<()> {
     let columns = [
         ("policy", "policy", "策略"),
         ("version", "version", "版本"),
@@ -82,38 +69,37 @@ fn show_proposals(screen: &mut Screen<'_>, proposals: &[ProposalSummary]) -> std
     ];
     let mut listing = Listing::new(screen, &columns);
     for proposal in proposals {
-        listing.row(vec![json!(proposal.policy), json!(proposal.version), json!(proposal.proposed_by)]);
+        listing.row(vec![json!(proposal.id), json!(proposal.version), json!(proposal.proposed_by)]);
     }
     listing.write(screen)
 }
 
 pub(in crate::cli) async fn grant(session: &mut Session<'_>, command: GrantCommand) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
+    let desk = session.desk().await?;
     match command {
         GrantCommand::Create(args) => {
             let given = match &args.file {
-                Some(file) => create_grants(&installation, &caller, &read_file(file)?).await?,
-                None => vec![create_grant(&installation, &caller, request(args)?).await?],
+                Some(file) => desk.grants_of(&read_file(file)?).await?,
+                None => vec![desk.grant(request(args)?).await?],
             };
-            for summary in &given {
-                let grant = &summary.grant;
+            for grant in &given {
                 session.screen.say(
                     &format!("`{}` may ask for `{}` until {}", grant.person, grant.purpose, grant.until),
                     &format!("`{}` 可用于 `{}`，有效期至 {}", grant.person, grant.purpose, grant.until),
                 )?;
-                session.screen.line(&grant.metadata.id.to_string())?;
+                session.screen.line(&grant.id)?;
             }
         }
-        GrantCommand::List => show_grants(&mut session.screen, &list_grants(&installation, &caller).await?)?,
+        GrantCommand::List => show_grants(&mut session.screen, &desk.grants().await?)?,
         GrantCommand::Revoke { id } => {
-            revoke_grant(&installation, &caller, &id).await?;
+            desk.revoke_grant(&id).await?;
             session.screen.say(&format!("`{id}` is revoked"), &format!("已撤销 `{id}`"))?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn show_documents(screen: &mut Screen<'_>, summaries: &[DocumentSummary]) -> std::io::Result<()> {
+fn show_documents(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::io::Result<()> {
     let columns = [
         ("kind", "kind", "类型"),
         ("id", "document", "文档"),
@@ -121,20 +107,20 @@ fn show_documents(screen: &mut Screen<'_>, summaries: &[DocumentSummary]) -> std
         ("outcome", "state", "状态"),
     ];
     let mut listing = Listing::new(screen, &columns);
-    for summary in summaries {
-        let outcome = match summary.outcome {
-            Outcome::Sound => screen.either("sound", "无误"),
-            Outcome::Unchanged => screen.either("in force already", "此前已生效"),
-            Outcome::Published => screen.either("in force now", "已生效"),
-            Outcome::Proposed => screen.either("waits for a second person", "待他人启用"),
+    for document in documents {
+        let state = match document.state {
+            DocumentState::Sound => screen.either("sound", "无误"),
+            DocumentState::InForce => screen.either("in force already", "此前已生效"),
+            DocumentState::Published => screen.either("in force now", "已生效"),
+            DocumentState::Proposed => screen.either("waits for a second person", "待他人启用"),
         };
-        let kind = summary.kind.as_str();
-        listing.row(vec![json!(kind), json!(summary.id), json!(summary.version), json!(outcome)]);
+        let DocumentView { kind, id, version, .. } = document;
+        listing.row(vec![json!(kind), json!(id), json!(version), json!(state)]);
     }
     listing.write(screen)
 }
 
-fn show_grants(screen: &mut Screen<'_>, grants: &[GrantSummary]) -> std::io::Result<()> {
+fn show_grants(screen: &mut Screen<'_>, grants: &[GrantView]) -> std::io::Result<()> {
     let mut listing = Listing::new(
         screen,
         &[
@@ -146,17 +132,15 @@ fn show_grants(screen: &mut Screen<'_>, grants: &[GrantSummary]) -> std::io::Res
             ("granted_by", "given by", "授权人"),
         ],
     );
-    for summary in grants {
-        let grant = &summary.grant;
-        let datasets: Vec<String> =
-            grant.datasets.iter().map(|granted| granted.dataset.to_string()).collect();
+    for grant in grants {
+        let datasets: Vec<&String> = grant.datasets.iter().map(|granted| &granted.dataset).collect();
         listing.row(vec![
-            json!(grant.metadata.id.to_string()),
+            json!(grant.id),
             json!(grant.person),
-            json!(grant.purpose.to_string()),
+            json!(grant.purpose),
             json!(datasets),
-            json!(grant.until.to_string()),
-            json!(summary.granted_by),
+            json!(grant.until),
+            json!(grant.granted_by),
         ]);
     }
     listing.write(screen)

@@ -61,7 +61,7 @@ pub(in crate::cli) async fn listen(wanted: SocketAddr) -> Result<TcpListener, En
 }
 
 /// Answers requests until somebody presses Ctrl-C.
-pub(in crate::cli) async fn answer(
+async fn answer(
     session: &mut Session<'_>,
     installation: Arc<Installation>,
     listener: TcpListener,
@@ -88,7 +88,7 @@ pub(in crate::cli) async fn answer(
 }
 
 /// Ends when somebody presses Ctrl-C or the system ends its services.
-async fn told_to_stop() {
+pub(in crate::cli) async fn told_to_stop() {
     let ended = async {
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => drop(terminate.recv().await),

@@ -14,9 +14,6 @@ use crate::app::add_person::add_person;
 use crate::app::add_person::list_persons;
 use crate::app::add_person::remove_person;
 use crate::app::create_token::CreateToken;
-use crate::app::create_token::create_token;
-use crate::app::create_token::list_tokens;
-use crate::app::create_token::revoke_token;
 use crate::app::diagnose::Health;
 use crate::app::diagnose::diagnose;
 use crate::app::init::Init;
@@ -127,7 +124,7 @@ pub(in crate::cli) async fn person(
 }
 
 pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenCommand) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
+    let desk = session.desk().await?;
     match command {
         TokenCommand::Create { person, file, days, roles } => {
             let file = file.unwrap_or_else(|| PathBuf::from(format!("./{person}.token")));
@@ -142,10 +139,9 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
                 .into());
             }
             let roles = (!roles.is_empty()).then(|| roles.into_iter().collect());
-            let made = create_token(&installation, &caller, CreateToken { person, days, roles }).await?;
-            made.text.write_new(&file)?;
-            let token = made.summary;
-            let (shown, expires) = (file.display(), token.expires);
+            let (token, text) = desk.create_token(CreateToken { person, days, roles }).await?;
+            text.write_new(&file)?;
+            let (shown, expires) = (file.display(), &token.expires);
             session.screen.say(
                 &format!("{shown} holds a token of `{}`, good until {expires}", token.person),
                 &format!("{shown} 为 `{}` 的令牌，有效期至 {expires}", token.person),
@@ -163,19 +159,19 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
                     ("used", "last used", "最近使用"),
                 ],
             );
-            for token in list_tokens(&installation, &caller).await? {
+            for token in desk.tokens().await? {
                 listing.row(vec![
                     json!(token.id),
                     json!(token.person),
                     json!(token.roles),
-                    json!(token.expires.to_string()),
-                    json!(token.used.map(|used| used.to_string())),
+                    json!(token.expires),
+                    json!(token.used),
                 ]);
             }
             listing.write(&mut session.screen)?;
         }
         TokenCommand::Revoke { id } => {
-            revoke_token(&installation, &caller, id).await?;
+            desk.revoke_token(id).await?;
             session.screen.say(&format!("{id} is worth nothing now"), &format!("{id} 已吊销"))?;
         }
     }

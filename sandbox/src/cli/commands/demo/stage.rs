@@ -1,0 +1,202 @@
+//! How the story is told: passages, scenes, and whether they came out as the story has them. Every question goes over HTTP,
+//! with the token of whoever asks it.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::app::installation::Layout;
+use crate::app::submit_query::SubmitQuery;
+use crate::app::submit_query::Submitted;
+use crate::app::verify_audit::LogCopy;
+use crate::app::verify_audit::verify_entry_proof;
+use crate::app::verify_audit::verify_log;
+use crate::city::story;
+use crate::city::story::Expectation;
+use crate::city::story::Passage;
+use crate::city::story::Scene;
+use crate::cli::commands::ask::show_submitted;
+use crate::cli::commands::audit::show_verification;
+use crate::cli::commands::demo::people::People;
+use crate::cli::exit::Exit;
+use crate::cli::screen::Paint;
+use crate::cli::screen::Screen;
+use crate::cli::session::Ending;
+use crate::cli::session::Session;
+use crate::config::Language;
+
+/// Width of a passage.
+const COLUMNS: usize = 92;
+
+/// How the story is told.
+pub(super) struct Stage {
+    language: story::Language,
+    once: bool,
+}
+
+impl Stage {
+    /// A stage for readers of a language, who read at their own pace unless it is told at once.
+    pub(super) fn new(language: Language, once: bool) -> Self {
+        Self { language: told_in(language), once }
+    }
+
+    /// Tells a passage.
+    pub(super) fn tell(&mut self, screen: &mut Screen<'_>, passage: &Passage) -> std::io::Result<()> {
+        screen.tell("")?;
+        for line in story::lines(passage.tell(self.language), COLUMNS) {
+            screen.tell(&line)?;
+        }
+        screen.tell("")
+    }
+
+    fn head(&mut self, screen: &mut Screen<'_>, title: &Passage) -> std::io::Result<()> {
+        let title = screen.paint(&format!("── {} ", title.tell(self.language)), Paint::Title);
+        screen.tell("")?;
+        screen.tell(&title)
+    }
+
+    /// Plays one scene and says whether it came out as the story has it.
+    pub(super) async fn play(
+        &mut self,
+        session: &mut Session<'_>,
+        people: &People,
+        scene: &Scene,
+    ) -> Result<bool, Ending> {
+        self.head(&mut session.screen, &scene.title)?;
+        self.tell(&mut session.screen, &scene.narration)?;
+        let sql = scene.sql(self.language);
+        let submitted = self.ask(session, people, scene, &sql).await?;
+        let mut came_as_told = came(&submitted) == expected(scene.expectation);
+        let fix = match &submitted {
+            Submitted::Refused { verdict, .. } => verdict.rewrites.first().map(|rewrite| rewrite.sql.clone()),
+            _ => None,
+        };
+        show_submitted(&mut session.screen, &sql, submitted)?;
+        if scene.expectation == Expectation::RefusedWithFix {
+            match fix {
+                Some(sql) => {
+                    session
+                        .screen
+                        .say("\nAsked again, as the guard proposes:", "\n按守卫的建议再问一次：")?;
+                    let mended = self.ask(session, people, scene, &sql).await?;
+                    came_as_told = came_as_told && came(&mended) == Came::Answered;
+                    show_submitted(&mut session.screen, &sql, mended)?;
+                }
+                None => came_as_told = false,
+            }
+        }
+        self.tell(&mut session.screen, &scene.remark)?;
+        if !came_as_told {
+            session
+                .screen
+                .say("This scene did not come out as the story has it.", "这一幕的结果与剧本不符。")?;
+        }
+        self.wait(&mut session.screen)?;
+        Ok(came_as_told)
+    }
+
+    async fn ask(
+        &mut self,
+        session: &mut Session<'_>,
+        people: &People,
+        scene: &Scene,
+        sql: &str,
+    ) -> Result<Submitted, Ending> {
+        for line in sql.lines() {
+            session.screen.tell(&format!("  │ {line}"))?;
+        }
+        session.screen.tell("")?;
+        let question = SubmitQuery::once(sql, scene.purpose);
+        people.named(scene.analyst)?.desk.submit(question, &|_progress| {}).await
+    }
+
+    /// The audit log is copied away and verified with its public key alone, and one entry is proven.
+    pub(super) async fn prove(
+        &mut self,
+        session: &mut Session<'_>,
+        layout: &Layout,
+        people: &People,
+    ) -> Result<bool, Ending> {
+        self.head(&mut session.screen, &story::AUDIT_TITLE)?;
+        self.tell(&mut session.screen, &story::AUDIT_NARRATION)?;
+        let copy = layout.root().with_file_name("copy-of-audit");
+        copy_folder(&layout.audit(), &copy)?;
+        let log = LogCopy { folder: copy, key_file: layout.audit_key() };
+        let verification = verify_log(&log, None)?;
+        let exit = show_verification(&mut session.screen, &verification)?;
+        let newest = verification.size.saturating_sub(1);
+        let proof = people.auditor()?.desk.entry_proof(newest).await?;
+        let proven = verify_entry_proof(&log.key_file, &proof)?;
+        session.screen.say(
+            &format!(
+                "Entry {newest} (`{}`) is proven by {} bytes of text.",
+                proven.event.action,
+                proof.len()
+            ),
+            &format!("第 {newest} 条（`{}`）由 {} 字节的文本证明。", proven.event.action, proof.len()),
+        )?;
+        self.tell(&mut session.screen, &story::AUDIT_REMARK)?;
+        Ok(exit == Exit::Done)
+    }
+
+    /// Lets the reader read, where somebody reads.
+    fn wait(&mut self, screen: &mut Screen<'_>) -> std::io::Result<()> {
+        if self.once || !screen.is_terminal {
+            return Ok(());
+        }
+        screen.say("[Enter]", "[回车继续]")?;
+        std::io::stdin().read_line(&mut String::new()).map(drop)
+    }
+}
+
+/// What came of a question, as far as the story cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Answered,
+    Refused,
+    Otherwise,
+}
+
+fn came(submitted: &Submitted) -> Came {
+    match submitted {
+        Submitted::Released(_) => Came::Answered,
+        Submitted::Refused { .. } => Came::Refused,
+        Submitted::Explained(_)
+        | Submitted::Withheld { .. }
+        | Submitted::Failed { .. }
+        | Submitted::Cancelled { .. } => Came::Otherwise,
+    }
+}
+
+fn expected(expectation: Expectation) -> Came {
+    match expectation {
+        Expectation::Answered | Expectation::Suppressed => Came::Answered,
+        Expectation::RefusedWithFix | Expectation::RefusedSinglingOut => Came::Refused,
+    }
+}
+
+fn told_in(language: Language) -> story::Language {
+    match language {
+        Language::En => story::Language::English,
+        Language::Zh => story::Language::Chinese,
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    let mut left = VecDeque::from([(from.to_owned(), to.to_owned())]);
+    while let Some((from, to)) = left.pop_front() {
+        for entry in std::fs::read_dir(&from)? {
+            let entry = entry?;
+            let target = to.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                std::fs::create_dir_all(&target)?;
+                left.push_back((entry.path(), target));
+            } else {
+                let mut copy = std::fs::File::create(&target)?;
+                copy.write_all(&std::fs::read(entry.path())?)?;
+            }
+        }
+    }
+    Ok(())
+}

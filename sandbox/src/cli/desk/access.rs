@@ -1,0 +1,134 @@
+//! Requests for access, and access tokens.
+
+use std::collections::BTreeSet;
+
+use zeroize::Zeroizing;
+
+use crate::app::access_requests::AccessDecision;
+use crate::app::access_requests::RequestAccess;
+use crate::app::access_requests::decide_access_request;
+use crate::app::access_requests::list_access_requests;
+use crate::app::access_requests::request_access;
+use crate::app::access_requests::withdraw_access_request;
+use crate::app::create_token::CreateToken;
+use crate::app::create_token::create_token;
+use crate::app::create_token::list_tokens;
+use crate::app::create_token::revoke_token;
+use crate::app::token::TokenText;
+use crate::cli::client::Sent;
+use crate::cli::client::step;
+use crate::cli::client::unexpected;
+use crate::cli::desk::Desk;
+use crate::cli::session::Ending;
+use crate::http::grants::AccessRequestList;
+use crate::http::grants::AccessRequestView;
+use crate::http::grants::AccessWish;
+use crate::http::grants::DecisionWish;
+use crate::http::grants::DecisionWord;
+use crate::http::grants::GrantedDatasetView;
+use crate::http::tokens::TokenGift;
+use crate::http::tokens::TokenList;
+use crate::http::tokens::TokenView;
+use crate::http::tokens::TokenWish;
+use crate::ids::TokenId;
+
+impl Desk {
+    /// Asks for access.
+    pub(crate) async fn request_access(&self, request: RequestAccess) -> Result<AccessRequestView, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                Ok(AccessRequestView::of(request_access(installation, caller, request).await?))
+            }
+            Self::Server(client) => {
+                let wish = AccessWish {
+                    purpose: request.purpose.to_string(),
+                    datasets: request.datasets.iter().map(GrantedDatasetView::of).collect(),
+                    until: request.until.to_string(),
+                    reason: request.reason,
+                };
+                client.post("/requests", Sent::json(&wish)?).await
+            }
+        }
+    }
+
+    /// Lists requests for access.
+    pub(crate) async fn access_requests(&self) -> Result<Vec<AccessRequestView>, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                let requests = list_access_requests(installation, caller).await?;
+                Ok(requests.into_iter().map(AccessRequestView::of).collect())
+            }
+            Self::Server(client) => Ok(client.get::<AccessRequestList>("/requests").await?.requests),
+        }
+    }
+
+    /// Decides on a request.
+    pub(crate) async fn decide(
+        &self,
+        id: &str,
+        decision: DecisionWord,
+        reason: Option<String>,
+    ) -> Result<AccessRequestView, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                let decision = AccessDecision::from(decision);
+                let decided = decide_access_request(installation, caller, id, decision, reason).await?;
+                Ok(AccessRequestView::of(decided))
+            }
+            Self::Server(client) => {
+                let wish = Sent::json(&DecisionWish { decision, reason })?;
+                client.post(&format!("/requests/{}/decision", step(id)), wish).await
+            }
+        }
+    }
+
+    /// Takes back a request of one's own.
+    pub(crate) async fn withdraw_request(&self, id: &str) -> Result<(), Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                withdraw_access_request(installation, caller, id).await?;
+                Ok(())
+            }
+            Self::Server(client) => client.delete(&format!("/requests/{}", step(id))).await.map(drop),
+        }
+    }
+
+    /// Makes a token.
+    pub(crate) async fn create_token(&self, request: CreateToken) -> Result<(TokenView, TokenText), Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                let made = create_token(installation, caller, request).await?;
+                Ok((TokenView::of(made.summary), made.text))
+            }
+            Self::Server(client) => {
+                let names = |role: obscura_policies::vocabulary::PersonRole| role.as_str().to_owned();
+                let wish = TokenWish {
+                    person: Some(request.person.to_string()),
+                    days: request.days,
+                    roles: request.roles.map(|roles| roles.into_iter().map(names).collect::<BTreeSet<_>>()),
+                };
+                let TokenGift { summary, token } = client.post("/tokens", Sent::json(&wish)?).await?;
+                let token = Zeroizing::new(token);
+                Ok((summary, TokenText::parse(&token).ok_or_else(unexpected)?))
+            }
+        }
+    }
+
+    /// Lists the tokens in force.
+    pub(crate) async fn tokens(&self) -> Result<Vec<TokenView>, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                Ok(list_tokens(installation, caller).await?.into_iter().map(TokenView::of).collect())
+            }
+            Self::Server(client) => Ok(client.get::<TokenList>("/tokens").await?.tokens),
+        }
+    }
+
+    /// Revokes a token.
+    pub(crate) async fn revoke_token(&self, id: TokenId) -> Result<(), Ending> {
+        match self {
+            Self::Here { installation, caller } => Ok(revoke_token(installation, caller, id).await?),
+            Self::Server(client) => client.delete(&format!("/tokens/{id}")).await.map(drop),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The command line as a client: what it prints and how it ends is what it would print and how it would end here.
+
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+
+use obscura_tests::environment;
+use obscura_tests::server::COUNT;
+use obscura_tests::server::Server;
+use obscura_tests::world::Outcome;
+use obscura_tests::world::PURPOSE;
+use obscura_tests::world::code;
+
+/// A question with a rewrite.
+const REFUSED: &str = "SELECT person_id, COUNT(*) FROM persons GROUP BY person_id";
+
+/// Runs the program for a person against an address; there is no installation where it could look instead.
+fn at(address: &str, server: &Server, person: Option<&str>, arguments: &[&str]) -> Outcome {
+    let mut command = server.world.command(person).unwrap();
+    command
+        .env_remove("OBSCURA_DATA_DIR")
+        .env("OBSCURA_SERVER", address)
+        .env("HOME", server.world.root().join("home"))
+        .args(arguments);
+    server.world.finish(command, &format!("`obscura {}` at a server", arguments.join(" "))).unwrap()
+}
+
+fn there(server: &Server, person: &str, arguments: &[&str]) -> Outcome {
+    at(&format!("http://{}", server.address), server, Some(person), arguments)
+}
+
+/// Ends the server and looks for canaries in what commands printed and what is kept.
+fn clean(server: &Server) {
+    server.kill_now();
+    let seen = server.world.sightings().unwrap();
+    assert!(seen.is_empty(), "{seen:?}");
+}
+
+/// A text without what no two runs have in common: names of jobs and places in the log.
+fn without_names(text: &str) -> String {
+    let plain = |word: &str| !word.contains("job_") && !word.chars().all(|c| c.is_ascii_digit());
+    text.split_whitespace().filter(|word| plain(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn ask(sql: &str) -> Vec<&str> {
+    vec!["query", "--purpose", PURPOSE, "--", sql]
+}
+
+#[test]
+fn what_is_printed_is_what_would_be_printed_here() {
+    let server = Server::start();
+    let bad_policy = environment::tests_folder().join("cli/files/bad-policy.yaml");
+    let bad_policy = bad_policy.to_str().unwrap();
+    let documents = environment::tests_folder().join("attacks/documents/corpus.yaml");
+    let documents = documents.to_str().unwrap();
+    let explain = ["explain", "--purpose", PURPOSE, "--", COUNT];
+    let refused = ["explain", "--purpose", PURPOSE, "--output", "json", "--", REFUSED];
+    let explained = "EXPLAIN SELECT COUNT(*) FROM persons";
+    let nobody = "SELECT dept, COUNT(*) FROM nothing GROUP BY dept";
+    let cases: Vec<(&str, Vec<&str>, i32)> = vec![
+        ("ana", ask(COUNT), code::DONE),
+        ("ana", [ask(COUNT), vec!["--output", "json"]].concat(), code::USAGE),
+        ("ana", vec!["query", "--purpose", PURPOSE, "--output", "json", "--", COUNT], code::DONE),
+        (
+            "ana",
+            vec!["query", "--purpose", PURPOSE, "--output", "csv", "--lang", "zh", "--", COUNT],
+            code::DONE,
+        ),
+        ("ana", ask(REFUSED), code::REFUSED),
+        ("ana", ask(nobody), code::REFUSED),
+        ("ana", ask(explained), code::DONE),
+        ("stella", ask(COUNT), code::AUTHENTICATION),
+        ("ana", explain.to_vec(), code::DONE),
+        ("ana", refused.to_vec(), code::REFUSED),
+        ("ana", vec!["grant", "list"], code::DONE),
+        ("stella", vec!["grant", "list", "--output", "json"], code::DONE),
+        ("ana", vec!["grant", "revoke", "../../nothing"], code::AUTHENTICATION),
+        ("stella", vec!["grant", "revoke", "nothing"], code::FAILURE),
+        ("aldo", vec!["token", "list", "--output", "csv"], code::DONE),
+        ("stella", vec!["policy", "list"], code::DONE),
+        ("stella", vec!["policy", "proposals"], code::DONE),
+        ("stella", vec!["policy", "check", documents], code::DONE),
+        ("stella", vec!["policy", "check", bad_policy], code::FAILURE),
+        ("stella", vec!["policy", "publish", documents], code::DONE),
+        ("stella", vec!["policy", "publish", bad_policy], code::FAILURE),
+        ("ana", vec!["policy", "check", documents], code::AUTHENTICATION),
+        ("ana", vec!["policy", "list", "--lang", "zh"], code::AUTHENTICATION),
+        ("stella", vec!["policy", "activate", "nothing@7"], code::FAILURE),
+        ("ana", vec!["request", "list"], code::DONE),
+        ("ana", vec!["request", "withdraw", "access_nothing"], code::FAILURE),
+        ("ana", vec!["job", "list", "--output", "json"], code::DONE),
+    ];
+    for (person, arguments, ends) in cases {
+        // The place of the times of last use is the same; the times are those of the first run.
+        let here = server.world.run(person, &arguments).unwrap();
+        let there = there(&server, person, &arguments);
+        let name = arguments.join(" ");
+        assert_eq!(here.code, Some(ends), "{name}\n{}{}", here.stdout, here.stderr);
+        assert_eq!(there.code, here.code, "{name}\n{}{}", there.stdout, there.stderr);
+        if name.starts_with("token list") {
+            let rows = |outcome: &Outcome| outcome.stdout.lines().count();
+            assert_eq!(rows(&there), rows(&here));
+        } else {
+            assert_eq!(there.stdout, here.stdout, "{name}");
+        }
+        assert_eq!(without_names(&there.stderr), without_names(&here.stderr), "{name}");
+    }
+    clean(&server);
+}
+
+#[test]
+fn a_job_is_submitted_watched_fetched_and_filed() {
+    let server = Server::start();
+    let submit = ["job", "submit", "--purpose", PURPOSE, "--key", "yearbook-1", "--", COUNT];
+    let job = there(&server, "ana", &submit).done().unwrap().stdout.trim().to_owned();
+    let again = there(&server, "ana", &submit).done().unwrap();
+    assert!(again.stdout.contains(&job) || again.stderr.contains(&job), "{again:?}");
+    let watched = there(&server, "ana", &["job", "watch", &job]).done().unwrap();
+    assert_eq!(watched.stdout.lines().last(), Some("released"));
+    assert_eq!(there(&server, "ben", &["job", "watch", &job]).code, Some(code::FAILURE));
+    let csv = ["job", "result", &job, "--output", "csv"];
+    let result = there(&server, "ana", &csv).done().unwrap();
+    assert_eq!(result, server.world.run("ana", &csv).unwrap());
+    let cancelled = there(&server, "ana", &["job", "cancel", &job]);
+    assert_eq!(cancelled.code, Some(code::FAILURE), "{cancelled:?}");
+    assert!(cancelled.stderr.contains("error[job-over]"), "{}", cancelled.stderr);
+    let record = there(&server, "ana", &["job", "result", &job, "--release"]).done().unwrap().stdout;
+    let filed = there(&server, "ana", &["job", "evidence", &job]).done().unwrap().stdout;
+    for (name, text) in [("release.note", &record), ("evidence.json", &filed)] {
+        std::fs::write(server.world.root().join(name), text).unwrap();
+    }
+    server.world.run("ana", &["release", "verify", "release.note"]).unwrap().done().unwrap();
+    server.world.run("ana", &["release", "evidence", "evidence.json"]).unwrap().done().unwrap();
+    clean(&server);
+}
+
+#[test]
+fn three_people_work_together_at_a_server() {
+    let server = Server::start();
+    server.world.add_person("cleo", "analyst", "corpus").unwrap();
+    let wish = [
+        "request",
+        "create",
+        "--purpose",
+        PURPOSE,
+        "--dataset",
+        "corpus.persons",
+        "--until",
+        "2099-12-31",
+        "--reason",
+        "a yearbook",
+    ];
+    let asked = there(&server, "cleo", &wish);
+    assert_eq!(asked.code, Some(code::WAITS), "{asked:?}");
+    let request = asked.stdout.trim();
+    assert_eq!(there(&server, "cleo", &["request", "approve", request]).code, Some(code::AUTHENTICATION));
+    let grant = there(&server, "stella", &["request", "approve", request]).done().unwrap().stdout;
+    there(&server, "cleo", &ask(COUNT)).done().unwrap();
+    there(&server, "sven", &["grant", "revoke", grant.trim()]).done().unwrap();
+    assert_eq!(there(&server, "cleo", &ask(COUNT)).code, Some(code::REFUSED));
+    let given = [
+        "grant",
+        "create",
+        "--person",
+        "cleo",
+        "--purpose",
+        PURPOSE,
+        "--dataset",
+        "corpus.persons:person_id,dept",
+        "--until",
+        "2099-12-31",
+    ];
+    there(&server, "stella", &given).done().unwrap();
+    there(&server, "cleo", &ask(COUNT)).done().unwrap();
+    let made = there(&server, "cleo", &["token", "create", "cleo", "--file", "more.token", "--days", "1"]);
+    let token = made.done().unwrap().stdout.trim().to_owned();
+    let list = there(&server, "cleo", &["token", "list"]).done().unwrap().stdout;
+    assert!(list.contains(&token), "{list}");
+    there(&server, "cleo", &["token", "revoke", &token]).done().unwrap();
+    clean(&server);
+}
+
+#[test]
+fn a_login_is_kept_until_logout_and_only_one_that_works() {
+    let server = Server::start();
+    let home = server.world.root().join("home");
+    let run = |arguments: &[&str], data_dir: Option<&Path>| {
+        let mut command = server.world.command(None).unwrap();
+        command.env_remove("OBSCURA_DATA_DIR").env("HOME", &home).args(arguments);
+        if let Some(data_dir) = data_dir {
+            command.env("OBSCURA_DATA_DIR", data_dir);
+        }
+        server.world.finish(command, "a command after a login").unwrap()
+    };
+    let url = format!("http://{}", server.address);
+    std::fs::write(server.world.root().join("wrong.token"), "no-token").unwrap();
+    for wrong in ["wrong.token", "nothing.token"] {
+        assert_eq!(run(&["login", &url, "--token-file", wrong], None).code, Some(code::AUTHENTICATION));
+    }
+    assert_eq!(run(&["login", "http://obscura.example"], None).code, Some(code::USAGE));
+    assert!(!home.join(".config/obscura/login.toml").exists());
+    let login = run(&["login", &url, "--token-file", "ana.token"], None).done().unwrap();
+    assert!(login.stderr.contains("`ana` (analyst)"), "{}", login.stderr);
+    run(&ask(COUNT), None).done().unwrap();
+    let settings = run(&["config", "check"], None).done().unwrap().stdout;
+    assert!(settings.contains(&url) && settings.contains("login"), "{settings}");
+    // Whoever names an installation means it, and there is nobody's token for it.
+    assert_eq!(run(&ask(COUNT), Some(&server.world.data())).code, Some(code::AUTHENTICATION));
+    run(&["logout"], None).done().unwrap();
+    assert_eq!(run(&ask(COUNT), None).code, Some(code::FAILURE));
+    assert_eq!(std::fs::read_dir(home.join(".config/obscura")).unwrap().count(), 0);
+    clean(&server);
+}
+
+#[test]
+fn a_server_that_is_none_gets_no_token_it_should_not_have_and_a_clear_error() {
+    let server = Server::start();
+    let ends = |address: &str, person: Option<&str>| {
+        let outcome = at(address, &server, person, &["grant", "list"]);
+        let code = outcome.stderr.split(['[', ']']).nth(1).unwrap_or_default().to_owned();
+        (outcome.code, code)
+    };
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(
+        ends(&format!("http://{closed}"), Some("ana")),
+        (Some(code::FAILURE), "server-unreachable".to_owned())
+    );
+    assert_eq!(ends("http://obscura.example", Some("ana")), (Some(code::USAGE), "settings".to_owned()));
+    let address = format!("http://{}", server.address);
+    assert_eq!(ends(&address, None), (Some(code::AUTHENTICATION), "token-missing".to_owned()));
+    // One that sends us elsewhere, where the token must not go.
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let target = elsewhere.local_addr().unwrap();
+    for answer in [
+        format!("HTTP/1.1 307 Elsewhere\r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n"),
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_owned(),
+        "HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\n{}".to_owned(),
+    ] {
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", stranger.local_addr().unwrap());
+        let served = std::thread::scope(|scope| {
+            let talk = scope.spawn(|| {
+                let (mut stream, _) = stranger.accept().unwrap();
+                let mut head = [0; 4096];
+                let _read = stream.read(&mut head).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            let ended = ends(&address, Some("ana"));
+            talk.join().unwrap();
+            ended
+        });
+        assert_eq!(served, (Some(code::FAILURE), "server-not-understood".to_owned()));
+    }
+    assert!(elsewhere.accept().is_err(), "nobody was sent elsewhere");
+    clean(&server);
+}
