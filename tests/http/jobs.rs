@@ -28,6 +28,38 @@ fn question(sql: &str) -> String {
 }
 
 #[test]
+fn stewards_see_in_outline_who_asked_of_their_data_and_nobody_elses() {
+    let server = Server::start();
+    server.world.add_person("emil", "steward", "elsewhere").unwrap();
+    let released = server.ask("ana", COUNT).must_be(201).json();
+    let refused = server.ask("ben", "SELECT person_id FROM persons").must_be(422).json();
+    let job = released["id"].as_str().unwrap();
+    let path = format!("/api/v1/jobs/{job}");
+    let seen = server.get(Some("stella"), &path, &[]).must_be(200).json();
+    assert_eq!((&seen["person"], &seen["state"]), (&json!("ana"), &json!("released")));
+    assert_eq!(seen["verdict"], Value::Null);
+    server.get(Some("emil"), &path, &[]).must_be(404);
+    for part in ["result", "release", "explain", "evidence"] {
+        server.get(Some("stella"), &format!("{path}/{part}"), &[]).must_be(404);
+    }
+    server.post(Some("stella"), &format!("{path}/cancel"), "{}", &[]).must_be(404);
+    let listed = |person: &str, query: &str| {
+        let page = server.get(Some(person), &format!("/api/v1/jobs{query}"), &[]).must_be(200).json();
+        let ids = page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned());
+        (ids.collect::<Vec<_>>(), page["next"].as_str().map(str::to_owned))
+    };
+    let refused = refused["job"].as_str().unwrap().to_owned();
+    assert_eq!(listed("stella", ""), (vec![refused.clone(), job.to_owned()], None));
+    assert_eq!(listed("emil", ""), (vec![], None));
+    assert_eq!(listed("ana", ""), (vec![job.to_owned()], None));
+    let (first, next) = listed("stella", "?limit=1");
+    assert_eq!(first, [refused]);
+    let (second, _) = listed("stella", &format!("?limit=1&cursor={}", next.unwrap()));
+    assert_eq!(second, [job]);
+    server.is_clean();
+}
+
+#[test]
 fn a_repeated_request_is_the_same_job_and_another_one_under_its_key_is_refused() {
     let server = Server::start();
     let ask = |person: &str, sql: &str, key: &str| {

@@ -1,8 +1,15 @@
-//! Use case: look at one job: one's own, or anybody's for an auditor. Somebody else's is no job at all.
+//! Use case: look at one job: one's own, in outline anybody's for an auditor, and for a steward those that asked of their
+//! department's data. Somebody else's is no job at all.
 
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
+use crate::app::authorise::department_of;
+use crate::app::authorise::is_steward;
 use crate::app::installation::Installation;
+use crate::app::library::library;
+use crate::app::verdict::Verdict;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -16,15 +23,28 @@ use crate::jobs::JobRow;
 /// # Errors
 /// Not found, in the same words, for a job that is not there and for one that is somebody else's.
 pub async fn show_job(installation: &Installation, caller: &Caller, id: JobId) -> Result<JobRow, AppError> {
-    let row = installation.jobs.job(id).await.during("find a job")?.ok_or_else(no_job)?;
+    let library = library(installation).await?;
+    let row = installation.jobs.job(id).await.during("find a job")?;
+    row.and_then(|row| as_seen_by(caller, &library, row)).ok_or_else(no_job)
+}
+
+/// A job as far as the caller may see it; nothing when it is none to them.
+pub(crate) fn as_seen_by(caller: &Caller, library: &Library, row: JobRow) -> Option<JobRow> {
     if caller.asked_as(&row.person) {
-        Ok(row)
-    } else if caller.holds(PersonRole::Auditor) {
-        // What was asked and what came of it stay with whoever asked.
-        Ok(JobRow { verdict: None, release: None, ..row })
-    } else {
-        Err(no_job())
+        return Some(row);
     }
+    let is_seen = caller.holds(PersonRole::Auditor)
+        || (caller.holds(PersonRole::Steward) && concerns(caller, library, &row));
+    // What was asked and what came of it stay with whoever asked.
+    is_seen.then(|| JobRow { verdict: None, release: None, ..row })
+}
+
+/// Whether a job asked of data of a department whose steward the caller is: the verdict names the documents it rests on.
+fn concerns(caller: &Caller, library: &Library, row: &JobRow) -> bool {
+    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str::<Verdict>(text).ok());
+    let sources = verdict.map(|verdict| verdict.policy).unwrap_or_default();
+    let mut datasets = sources.iter().filter_map(|source| source.id.parse::<DatasetId>().ok());
+    datasets.any(|dataset| is_steward(caller, library, department_of(library, &dataset)))
 }
 
 /// There is no such job, or it is somebody else's.

@@ -283,7 +283,7 @@ pub(super) struct JobPage {
     cursor: Option<String>,
 }
 
-/// List one's jobs, newest first; everybody's for an auditor
+/// List one's jobs, newest first; in outline everybody's for an auditor, those about their data for a steward
 #[utoipa::path(
     get,
     path = "/jobs",
@@ -307,11 +307,10 @@ pub(super) async fn list(
     }
     let before = page.cursor.map(|cursor| cursor.parse::<JobId>()).transpose();
     let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
-    let rows = list_jobs(&service.installation, caller, before, most).await;
-    let rows = rows.map_err(|error| request.problem(&service, &error))?;
-    let is_full = rows.len() >= usize::try_from(most).unwrap_or(usize::MAX);
-    let next = rows.last().filter(|_| is_full).map(|row| row.id.to_string());
-    let jobs = rows.iter().map(JobView::of).map(|view| JobView { verdict: None, ..view }).collect();
+    let page = list_jobs(&service.installation, caller, before, most).await;
+    let page = page.map_err(|error| request.problem(&service, &error))?;
+    let next = page.next.map(|id| id.to_string());
+    let jobs = page.jobs.iter().map(JobView::of).map(|view| JobView { verdict: None, ..view }).collect();
     Ok(Json(JobList { jobs, next }))
 }
 

@@ -84,8 +84,8 @@ impl Desk {
     pub(crate) async fn jobs(&self, limit: u32) -> Result<Vec<JobView>, Ending> {
         match self {
             Self::Here { installation, caller } => {
-                let rows = list_jobs(installation, caller, None, limit).await?;
-                Ok(rows.iter().map(JobView::of).collect())
+                let page = list_jobs(installation, caller, None, limit).await?;
+                Ok(page.jobs.iter().map(JobView::of).collect())
             }
             Self::Server(client) => Ok(client.get::<JobList>(&format!("/jobs?limit={limit}")).await?.jobs),
         }
