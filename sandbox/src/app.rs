@@ -20,6 +20,7 @@ pub mod installation;
 mod library;
 pub mod list_jobs;
 mod mask_keys;
+pub mod pending;
 mod policy_tests;
 pub mod publish_documents;
 pub mod read_question;

@@ -26,10 +26,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::installation::Installation;
+use crate::app::pending::pending_jobs;
+use crate::app::pending::resume;
+use crate::app::submit_query::Taken;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::ids::EventId;
 use crate::ids::JobId;
+use crate::jobs::JobState;
 
 mod audit;
 mod context;
@@ -70,6 +74,8 @@ const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
 const STREAMS_OF_ONE_MAX: usize = 8;
 /// Requests of one person under way, at a time; long polls count.
 const REQUESTS_OF_ONE_MAX: usize = 64;
+/// How often jobs that wait for an approval are looked at, besides when one is given here.
+const RESUME_EVERY: Duration = Duration::from_secs(20);
 /// How long running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
@@ -133,6 +139,44 @@ impl Service {
         tokio::select! {
             () = self.queue.wait(job, most) => {}
             _told = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their place.
+    async fn resume(&self, person: Option<&str>) {
+        let installation = &self.installation;
+        let pending = match pending_jobs(installation, person).await {
+            Ok(pending) => pending,
+            Err(error) => return self.note("pending", &error),
+        };
+        for row in pending {
+            // Whoever has as many jobs as one person may have gets to this one later.
+            let Some(place) = self.queue.place(&row.person) else { continue };
+            match resume(installation, &row).await {
+                Ok(Some(Taken::Admitted(waiting))) => self.queue.enter(place, *waiting),
+                Ok(Some(Taken::Refused { job, .. })) => self.news.tell(&row.person, job, JobState::Refused),
+                Ok(Some(Taken::Explained(_) | Taken::Pending { .. } | Taken::Repeated(_)) | None) => {}
+                Err(error) => self.note(&row.id.to_string(), &error),
+            }
+        }
+    }
+
+    fn note(&self, subject: &str, error: &AppError) {
+        if let AppError::Internal(internal) = error {
+            self.installation.note(subject, internal);
+        }
+    }
+
+    /// Goes on with what waits for approvals, now and every so often: they may be given at other doors too.
+    async fn keep_resuming(&self) {
+        let mut stopping = self.stopping.subscribe();
+        let mut times = tokio::time::interval(RESUME_EVERY);
+        loop {
+            tokio::select! {
+                _told = stopping.wait_for(|stopping| *stopping) => return,
+                _time = times.tick() => {}
+            }
+            self.resume(None).await;
         }
     }
 

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! received -> refused
+//!          -> pending_approval -> received
 //!          -> queued -> running -> checking -> released -> expired
-//!             queued | running ->              cancelled
+//!             pending_approval | queued | running -> cancelled
 //!                      running | checking ->   withheld | failed
 //! ```
 
@@ -27,6 +28,8 @@ pub enum JobState {
     Received,
     /// The guard said no.
     Refused,
+    /// It would be admitted once an open request for access is approved; then it is judged again.
+    PendingApproval,
     /// Admitted, and waiting for room.
     Queued,
     /// Being computed.
@@ -47,9 +50,10 @@ pub enum JobState {
 
 impl JobState {
     /// All states.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Received,
         Self::Refused,
+        Self::PendingApproval,
         Self::Queued,
         Self::Running,
         Self::Checking,
@@ -66,6 +70,7 @@ impl JobState {
         match self {
             Self::Received => "received",
             Self::Refused => "refused",
+            Self::PendingApproval => "pending_approval",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Checking => "checking",
@@ -87,7 +92,7 @@ impl JobState {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Received | Self::Queued | Self::Running | Self::Checking => false,
+            Self::Received | Self::PendingApproval | Self::Queued | Self::Running | Self::Checking => false,
             Self::Refused
             | Self::Released
             | Self::Withheld

@@ -27,6 +27,109 @@ fn question(sql: &str) -> String {
     json!({ "sql": sql, "purpose": PURPOSE }).to_string()
 }
 
+/// Asks for access to the persons, for a new analyst who has no grant.
+fn hope(server: &Server, person: &str) -> String {
+    server.world.add_person(person, "analyst", "corpus").unwrap();
+    let wish = json!({
+        "purpose": PURPOSE,
+        "datasets": [{ "dataset": "corpus.persons" }],
+        "until": "2099-12-31",
+        "reason": "a yearbook",
+    });
+    let asked = server.post(Some(person), "/api/v1/requests", &wish.to_string(), &[]).must_be(201).json();
+    asked["id"].as_str().unwrap().to_owned()
+}
+
+fn wait_for_approval(server: &Server, person: &str) -> String {
+    let waiting = server.ask(person, COUNT).must_be(202);
+    assert_eq!(waiting.header("retry-after"), Some("60"));
+    let waiting = waiting.json();
+    assert_eq!((&waiting["state"], &waiting["verdict"]), (&json!("pending_approval"), &Value::Null));
+    format!("/api/v1/jobs/{}", waiting["id"].as_str().unwrap())
+}
+
+fn decide(server: &Server, request: &str, decision: &str) {
+    let path = format!("/api/v1/requests/{request}/decision");
+    server.post(Some("stella"), &path, &json!({ "decision": decision }).to_string(), &[]).must_be(200);
+}
+
+#[test]
+fn a_job_waits_for_the_approval_of_a_request_and_is_judged_by_what_was_approved() {
+    let server = Server::start();
+    assert_eq!(server.ask("ana", COUNT).must_be(201).json()["state"], "released");
+    let request = hope(&server, "cleo");
+    // A request lets nothing wait that it would not let in, and is nobody else's.
+    server.ask("cleo", "SELECT person_id FROM persons").must_be(422);
+    server.ask("cleo", "SELECT dept, COUNT(*) FROM visits GROUP BY dept").must_be(422);
+    server.ask("cleo", "SELECT COUNT(*) FROM nothing").must_be(422);
+    server.world.add_person("dora", "analyst", "corpus").unwrap();
+    server.ask("dora", COUNT).must_be(422);
+    let job = wait_for_approval(&server, "cleo");
+    server.get(Some("cleo"), &format!("{job}/result"), &[]).must_be(404);
+    server.get(Some("dora"), &job, &[]).must_be(404);
+    decide(&server, &request, "approve");
+    let done = server.get(Some("cleo"), &format!("{job}?wait=30"), &[]).must_be(200).json();
+    assert_eq!((&done["state"], &done["verdict"]["decision"]), (&json!("released"), &json!("admitted")));
+    server.get(Some("cleo"), &format!("{job}/result"), &[]).must_be(200);
+    let evidence = server.get(Some("cleo"), &format!("{job}/evidence"), &[]).must_be(200);
+    std::fs::write(server.world.root().join("evidence.json"), &evidence.body).unwrap();
+    server.world.run("ana", &["release", "evidence", "evidence.json"]).unwrap().done().unwrap();
+    server.world.run("ana", &["audit", "verify"]).unwrap().done().unwrap();
+    server.is_clean();
+}
+
+#[test]
+fn a_job_that_waits_ends_with_its_request_or_when_it_is_taken_back() {
+    let server = Server::start();
+    let request = hope(&server, "cleo");
+    let declined = wait_for_approval(&server, "cleo");
+    let taken_back = wait_for_approval(&server, "cleo");
+    server.post(Some("ana"), &format!("{taken_back}/cancel"), "{}", &[]).must_be(404);
+    let cancelled = server.post(Some("cleo"), &format!("{taken_back}/cancel"), "{}", &[]).must_be(200).json();
+    assert_eq!(cancelled["state"], "cancelled");
+    decide(&server, &request, "decline");
+    assert_eq!(server.get(Some("cleo"), &declined, &[]).must_be(200).json()["state"], "refused");
+    server.ask("cleo", COUNT).must_be(422);
+    let request = hope(&server, "dora");
+    let withdrawn = wait_for_approval(&server, "dora");
+    let path = format!("/api/v1/requests/{request}");
+    server.send("DELETE", &path, Some("dora"), &[], None).must_be(200);
+    assert_eq!(server.get(Some("dora"), &withdrawn, &[]).must_be(200).json()["state"], "refused");
+    hope(&server, "erik");
+    for _ in 0..16 {
+        wait_for_approval(&server, "erik");
+    }
+    server.ask("erik", COUNT).must_be(422);
+    server.is_clean();
+}
+
+#[test]
+fn a_job_goes_on_waiting_after_a_crash_and_is_run_when_it_was_approved_meanwhile() {
+    let server = Server::start();
+    let request = hope(&server, "cleo");
+    let job = wait_for_approval(&server, "cleo");
+    let world = server.kill();
+    let server = Server::over(world, &[]);
+    assert_eq!(server.get(Some("cleo"), &job, &[]).must_be(200).json()["state"], "pending_approval");
+    let world = server.kill();
+    world.run("stella", &["request", "approve", &request]).unwrap().done().unwrap();
+    let server = Server::over(world, &[]);
+    let done = server.get(Some("cleo"), &format!("{job}?wait=30"), &[]).must_be(200).json();
+    assert_eq!(done["state"], "released");
+    // Somebody who is not here any more gets nothing.
+    hope(&server, "dora");
+    let job = wait_for_approval(&server, "dora");
+    server.world.run("olga", &["person", "remove", "dora"]).unwrap().done().unwrap();
+    let world = server.kill();
+    let server = Server::over(world, &[]);
+    let left = server.get(Some("stella"), "/api/v1/jobs", &[]).must_be(200).json();
+    assert_eq!(left["jobs"].as_array().unwrap().len(), 1, "a job without a verdict concerns nobody: {job}");
+    let states = server.get(Some("aldo"), "/api/v1/jobs", &[]).must_be(200).json();
+    let states: Vec<&Value> = states["jobs"].as_array().unwrap().iter().map(|job| &job["state"]).collect();
+    assert_eq!(states, ["cancelled", "released"]);
+    server.is_clean();
+}
+
 #[test]
 fn stewards_see_in_outline_who_asked_of_their_data_and_nobody_elses() {
     let server = Server::start();

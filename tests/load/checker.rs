@@ -21,6 +21,8 @@ pub(crate) struct Seen {
     pub(crate) released: usize,
     /// Jobs that were cut off.
     pub(crate) failed: usize,
+    /// Jobs that waited for an approval.
+    pub(crate) pending: usize,
 }
 
 /// The entries that end a job.
@@ -45,19 +47,33 @@ pub(crate) fn check(world: &World) -> anyhow::Result<Seen> {
         let row = rows.get(job).with_context(|| format!("{job} is in the log and not in the database"))?;
         let of = |action: &str| story.iter().filter(|(_, known, _)| known == action).collect::<Vec<_>>();
         let (decided, released) = (of("query.decided"), of("result.released"));
-        if let [(_, action, _)] = story.as_slice()
-            && action == "job.failed"
+        let story: &[_] = match story.split_first() {
+            // It waited for an approval first.
+            Some(((index, action, _), rest)) if action == "query.pending" => {
+                seen.pending += 1;
+                if rest.is_empty() {
+                    ensure!(row.state == "pending_approval", "{job} waits and is {}", row.state);
+                    ensure!(row.decided == Some(*index), "{job}: the row names another entry");
+                    continue;
+                }
+                rest
+            }
+            _ => story,
+        };
+        if let [(_, action, _)] = story
+            && ["job.failed", "job.cancelled"].contains(&action.as_str())
         {
-            // Cut off before its decision: it ran nothing.
-            ensure!(row.state == "failed" && row.sha256.is_none(), "{job} failed and is {}", row.state);
-            seen.failed += 1;
+            // Cut off or taken back before its decision: it ran nothing.
+            let state = action.trim_start_matches("job.");
+            ensure!(row.state == state && row.sha256.is_none(), "{job} {state} and is {}", row.state);
+            seen.failed += usize::from(state == "failed");
             continue;
         }
         ensure!(decided.len() == 1, "{job} was decided {} times", decided.len());
         ensure!(released.len() <= 1, "{job} was released {} times", released.len());
         ensure!(story[0].1 == "query.decided", "{job} began with {}", story[0].1);
         // Cut off between its decision and its row, a job is marked as failed and names no decision.
-        let names_it = row.decided == Some(decided[0].0) || (row.decided.is_none() && row.state == "failed");
+        let names_it = row.decided == Some(decided[0].0) || row.state == "failed";
         ensure!(names_it, "{job}: the row names another decision");
         let is_end = |action: &str| ENDS.contains(&action);
         let ended: Vec<(u64, &str)> = story

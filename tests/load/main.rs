@@ -164,10 +164,36 @@ fn documented(server: &Server) -> BTreeMap<&'static str, Vec<u16>> {
     ])
 }
 
+/// Asks for access, leaves a job that waits for it, has the request decided on, and gives the access back: as far as the
+/// server lives.
+fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
+    let wish = json!({
+        "purpose": PURPOSE,
+        "datasets": [{ "dataset": "corpus.persons" }],
+        "until": "2099-12-31",
+        "reason": "a yearbook",
+    });
+    let asked = server.try_post("hera", "/api/v1/requests", &wish.to_string(), &[])?;
+    let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+    server.try_post("hera", "/api/v1/jobs", &body, &[])?;
+    let request = asked.json()["id"].as_str()?.to_owned();
+    let decision = json!({ "decision": seeded.one_of(&["approve", "decline"]) }).to_string();
+    let path = format!("/api/v1/requests/{request}/decision");
+    server.try_post("stella", &path, &decision, &[])?;
+    let token = server.token("hera");
+    let grants = server.try_send("GET", "/api/v1/grants", Some(&token), &[], None)?.json();
+    for grant in grants["grants"].as_array()? {
+        let path = format!("/api/v1/grants/{}", grant["id"].as_str()?);
+        server.try_send("DELETE", &path, Some(&server.token("stella")), &[], None)?;
+    }
+    Some(())
+}
+
 #[test]
 fn killed_in_the_middle_of_it_nothing_is_half_done() {
     let crashes = if environment::run_slow() { 200 } else { 6 };
     let mut world = World::with(&Fixture::load().unwrap()).unwrap();
+    world.add_person("hera", "analyst", "corpus").unwrap();
     let mut seeded = Seeded(20_261_122);
     let mut seen = checker::Seen::default();
     // As many as were promised, and as many more as it takes until something has left at all.
@@ -195,6 +221,13 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
                     }
                 });
             }
+            let (hoped, still) = (&server, &over);
+            scope.spawn(move || {
+                let mut seeded = Seeded(crash * 100 + 99);
+                while !still.load(Ordering::Relaxed) {
+                    let _cut_off = hope(hoped, &mut seeded);
+                }
+            });
             pass(after);
             server.kill_now();
             over.store(true, Ordering::Relaxed);
@@ -211,5 +244,6 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
     }
     eprintln!("after {crash} crashes: {seen:?}");
     assert!(seen.released > 0, "some jobs were released");
+    assert!(seen.pending > 0, "some jobs waited for an approval");
     assert!(world.sightings().unwrap().is_empty());
 }

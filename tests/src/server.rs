@@ -220,7 +220,11 @@ impl Server {
         self.try_send(method, path, token, headers, body).expect("an answer")
     }
 
-    fn try_send(
+    /// As [`Self::send_with`]; nothing when there is no answer.
+    ///
+    /// # Panics
+    /// When the request has no form.
+    pub fn try_send(
         &self,
         method: &str,
         path: &str,

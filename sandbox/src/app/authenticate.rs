@@ -61,6 +61,20 @@ pub async fn authenticate_token(
     Ok(Caller::authenticated(person, door))
 }
 
+/// The person who has asked and is not there: for going on with what they asked while they were, and for nothing else.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub(crate) async fn in_absence(
+    installation: &Installation,
+    name: &str,
+    door: Door,
+) -> Result<Option<Caller>, AppError> {
+    let Some(person) = installation.find_in_force::<PersonBody>(name).await? else { return Ok(None) };
+    let person = person.person().during("read a person")?;
+    Ok(Some(Caller::authenticated(person, door)))
+}
+
 /// Reads the text of a token of any kind, to be shown to a server.
 ///
 /// # Errors

@@ -74,11 +74,21 @@ pub(crate) async fn ground(
     caller: &Caller,
     sql: &str,
 ) -> Result<Ground, AppError> {
+    ground_with(installation, caller, sql, Vec::new()).await
+}
+
+/// As [`ground`], as if further grants were given.
+pub(crate) async fn ground_with(
+    installation: &Installation,
+    caller: &Caller,
+    sql: &str,
+    hoped: Vec<Grant>,
+) -> Result<Ground, AppError> {
     let library = library(installation).await?;
     let person = caller.person();
     let principal = principal(caller)?;
     let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
-    let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).collect();
+    let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).chain(hoped).collect();
     let mut sealed = BTreeMap::new();
     let mut relabelled = BTreeSet::new();
     for dataset in named_datasets(sql, &library) {

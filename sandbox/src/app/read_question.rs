@@ -16,6 +16,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::JobRow;
 
 /// Reads the SQL of a job: one's own, or anybody's for an auditor.
 ///
@@ -36,8 +37,25 @@ pub(crate) async fn read_asked(
     id: JobId,
 ) -> Result<Asked, AppError> {
     let job = installation.jobs.job(id).await.during("find a job")?.ok_or_else(|| no_question(id))?;
-    let is_theirs = caller.asked_as(&job.person) || caller.holds(PersonRole::Auditor);
-    let (Some(key), Some(decided), true) = (job.sql_key, job.decided_index, is_theirs) else {
+    if !caller.asked_as(&job.person) && !caller.holds(PersonRole::Auditor) {
+        return Err(no_question(id));
+    }
+    Ok(read_logged(installation, &job)?.asked)
+}
+
+/// A question as it lies in the log.
+pub(crate) struct LoggedQuestion {
+    /// What was asked.
+    pub(crate) asked: Asked,
+    /// The same, sealed.
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// Reads the question of a job for those who carry it out: whoever calls this has settled that the caller may see it, or
+/// shows it to nobody.
+pub(crate) fn read_logged(installation: &Installation, job: &JobRow) -> Result<LoggedQuestion, AppError> {
+    let id = job.id;
+    let (Some(key), Some(decided)) = (&job.sql_key, job.decided_index) else {
         return Err(no_question(id));
     };
     let event = installation.audit.event(decided).during("read the audit log")?;
@@ -53,7 +71,8 @@ pub(crate) async fn read_asked(
             return Err(InternalError::of_kind("read a sealed question", "no text in the event").into());
         }
     };
-    results::open_query(installation, id, &key, &sealed, field("commitment").is_some())
+    let asked = results::open_query(installation, id, key, &sealed, field("commitment").is_some())?;
+    Ok(LoggedQuestion { asked, sealed })
 }
 
 fn no_question(job: JobId) -> AppError {

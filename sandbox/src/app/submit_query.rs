@@ -31,6 +31,8 @@ use crate::app::ground::ground;
 use crate::app::installation::Installation;
 use crate::app::installation::RELEASE_SIGNER;
 use crate::app::mask_keys::MaskKeys;
+use crate::app::pending::pend;
+use crate::app::pending::waits_for_approval;
 use crate::app::records::Note;
 use crate::app::results;
 use crate::app::results::Asked;
@@ -84,13 +86,24 @@ pub struct SubmitQuery {
     pub purpose: String,
     /// The asker's own name for this request: asked again under it, it is the same job.
     pub key: Option<String>,
+    /// Whether it waits for an approval.
+    pub patience: Patience,
+}
+
+/// What becomes of a question that an open request for access would let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It is refused.
+    None,
+    /// It waits until the request is decided on, where a service goes on with it.
+    ForApproval,
 }
 
 impl SubmitQuery {
     /// A question that is asked once.
     #[must_use]
     pub fn once(sql: impl Into<String>, purpose: impl Into<String>) -> Self {
-        Self { sql: sql.into(), purpose: purpose.into(), key: None }
+        Self { sql: sql.into(), purpose: purpose.into(), key: None, patience: Patience::None }
     }
 
     fn repeatable(&self) -> Result<Option<Repeatable>, AppError> {
@@ -172,6 +185,11 @@ pub enum Submitted {
         /// The job; the operator's log speaks of it by this name.
         job: JobId,
     },
+    /// It waits for the approval of a request.
+    Pending {
+        /// The job.
+        job: JobId,
+    },
     /// It was stopped before anything left.
     Cancelled {
         /// The job.
@@ -214,6 +232,7 @@ pub async fn submit_query(
     match take_in(installation, caller, question).await? {
         Taken::Explained(verdict) => Ok(Submitted::Explained(verdict)),
         Taken::Refused { job, verdict } => Ok(Submitted::Refused { job, verdict }),
+        Taken::Pending { job } => Ok(Submitted::Pending { job }),
         Taken::Admitted(waiting) => run_waiting(installation, *waiting, Steering::following(progress)).await,
         Taken::Repeated(row) => Err(InternalError::of_kind("ask once", row.state.name()).into()),
     }
@@ -230,6 +249,11 @@ pub enum Taken {
         job: JobId,
         /// Why, and what would be admitted.
         verdict: Verdict,
+    },
+    /// It waits for the approval of a request.
+    Pending {
+        /// The job.
+        job: JobId,
     },
     /// It may run.
     Admitted(Box<Waiting>),
@@ -281,6 +305,10 @@ pub async fn take_in(
         Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
         other => other,
     };
+    let waits = match &reviewed {
+        Reviewed::Refused(_) => waits_for_approval(installation, caller, &question).await?,
+        Reviewed::Admitted { .. } => false,
+    };
     let id = JobId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a job")?;
     let asked = Asked::new(installation, &question.sql)?;
     let query = results::seal_query(installation, id, &asked)?;
@@ -304,29 +332,38 @@ pub async fn take_in(
         received => received.during("take a job in")?,
     };
     let known = Known { caller, purpose: &purpose, asked: &asked, sealed_query: &query.sealed };
-    match judge(installation, known, job, reviewed, ground, question).await {
+    let taken = if waits {
+        pend(installation, known, job).await
+    } else {
+        judge(installation, known, job, reviewed, ground, question).await
+    };
+    match taken {
         Ok(taken) => Ok(taken),
         Err(error) => {
-            // It will never run: said now, as far as it can be, and not by the next start.
-            if let Err(AppError::Internal(again)) = fail(installation, id, &error).await {
-                installation.note(&id.to_string(), &again);
-            }
+            never_runs(installation, id, &error).await;
             Err(error)
         }
     }
 }
 
+/// A job that broke before its decision will never run: said now, as far as it can be, and not by the next start.
+pub(super) async fn never_runs(installation: &Installation, id: JobId, error: &AppError) {
+    if let Err(AppError::Internal(again)) = fail(installation, id, error).await {
+        installation.note(&id.to_string(), &again);
+    }
+}
+
 /// What is known of a question besides its verdict.
 #[derive(Clone, Copy)]
-struct Known<'a> {
-    caller: &'a Caller,
-    purpose: &'a str,
-    asked: &'a Asked,
-    sealed_query: &'a [u8],
+pub(super) struct Known<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) purpose: &'a str,
+    pub(super) asked: &'a Asked,
+    pub(super) sealed_query: &'a [u8],
 }
 
 /// Writes the decision on a job down, and lets it wait if it may run.
-async fn judge(
+pub(super) async fn judge(
     installation: &Installation,
     known: Known<'_>,
     job: ReceivedJob,
@@ -487,13 +524,7 @@ async fn decide(
     let versions = ground.sealed.iter().map(
         |(dataset, version)| json!({ "dataset": dataset.to_string(), "version": version.manifest().version }),
     );
-    let text = if sealed_query.len() <= SEALED_QUERY_BYTES_MAX {
-        json!({ "sealed": STANDARD.encode(sealed_query), "commitment": asked.commitment() })
-    } else {
-        results::store_long_query(installation, id, sealed_query)?;
-        let sha256 = obscura_crypto::sha256_hex(sealed_query);
-        json!({ "sealed_sha256": sha256, "commitment": asked.commitment() })
-    };
+    let text = logged_text(installation, id, asked, sealed_query)?;
     let note = Note::new(Action::QueryDecided, ActorName::of(caller))
         .of_job(id)
         .with("purpose", purpose)
@@ -504,6 +535,21 @@ async fn decide(
         .with("query", text);
     let receipt = installation.append_one(note).await?;
     Ok(Decided { job, receipt })
+}
+
+/// A question as an event carries it: sealed, with a commitment to its text.
+pub(super) fn logged_text(
+    installation: &Installation,
+    id: JobId,
+    asked: &Asked,
+    sealed: &[u8],
+) -> Result<Value, AppError> {
+    if sealed.len() <= SEALED_QUERY_BYTES_MAX {
+        return Ok(json!({ "sealed": STANDARD.encode(sealed), "commitment": asked.commitment() }));
+    }
+    results::store_long_query(installation, id, sealed)?;
+    let sha256 = obscura_crypto::sha256_hex(sealed);
+    Ok(json!({ "sealed_sha256": sha256, "commitment": asked.commitment() }))
 }
 
 async fn refuse(installation: &Installation, decided: Decided, verdict: Verdict) -> Result<Taken, AppError> {
@@ -782,7 +828,7 @@ async fn until_next_step(begun: Instant, step: Duration) {
     tokio::time::sleep_until(begun + Duration::from_millis(rounded)).await;
 }
 
-fn never_sealed() -> Verdict {
+pub(super) fn never_sealed() -> Verdict {
     let message =
         Text::new("the dataset has a document but was never sealed", "该数据集已有文档，但尚未封存");
     let help = Text::new("its department seals it with `obscura seal`", "须由所属部门用 `obscura seal` 封存");

@@ -51,6 +51,8 @@ pub enum Action {
     KeyRotated,
     /// The guard gave its verdict, before anything was run.
     QueryDecided,
+    /// A question waits for the approval of a request for access.
+    QueryPending,
     /// The engine ran the approved plan.
     QueryExecuted,
     /// The control step looked at every cell.
@@ -83,7 +85,7 @@ pub enum Action {
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -98,6 +100,7 @@ impl Action {
         Self::GrantRevoked,
         Self::KeyRotated,
         Self::QueryDecided,
+        Self::QueryPending,
         Self::QueryExecuted,
         Self::OutputChecked,
         Self::ResultReleased,
@@ -132,6 +135,7 @@ impl Action {
             Self::GrantRevoked => "grant.revoked",
             Self::KeyRotated => "key.rotated",
             Self::QueryDecided => "query.decided",
+            Self::QueryPending => "query.pending",
             Self::QueryExecuted => "query.executed",
             Self::OutputChecked => "output.checked",
             Self::ResultReleased => "result.released",
@@ -169,6 +173,7 @@ impl Action {
             Self::LoginSucceeded | Self::LoginFailed => (3, "Connect"),
             Self::DatasetSealed => (9, "Encrypt"),
             Self::QueryDecided
+            | Self::QueryPending
             | Self::QueryExecuted
             | Self::OutputChecked
             | Self::ResultWithheld

@@ -187,6 +187,9 @@ pub(super) async fn give(
         };
         vec![create_grant(&service.installation, caller, wanted).await.map_err(refused)?]
     };
+    for summary in &given {
+        service.resume(Some(&summary.grant.person)).await;
+    }
     Ok((StatusCode::CREATED, Json(GrantList { grants: given.iter().map(GrantView::of).collect() })))
 }
 
@@ -382,6 +385,7 @@ pub(super) async fn decide(
     let decision = wish.decision.into();
     let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
     let decided = decided.map_err(|refused| request.documents_problem(&service, refused))?;
+    service.resume(Some(&decided.grant.person)).await;
     Ok(Json(AccessRequestView::of(decided)))
 }
 
@@ -399,5 +403,7 @@ pub(super) async fn withdraw(
     Name(id): Name,
 ) -> Result<Json<AccessRequestView>, Problem> {
     let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await;
-    withdrawn.map(AccessRequestView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+    let withdrawn = withdrawn.map_err(|error| known.request.problem(&service, &error))?;
+    service.resume(Some(&withdrawn.grant.person)).await;
+    Ok(Json(AccessRequestView::of(withdrawn)))
 }

@@ -29,6 +29,7 @@ use crate::app::formats::encode;
 use crate::app::in_place::in_place;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
+use crate::app::pending::cancel_pending;
 use crate::app::read_question::read_question;
 use crate::app::show_job::no_job;
 use crate::app::show_job::show_job;
@@ -70,7 +71,7 @@ pub(crate) struct JobView {
     person: String,
     /// What for.
     pub(crate) purpose: String,
-    /// Where it stands: `received`, `refused`, `queued`, `running`, `checking`, `released`, `withheld`, `failed`,
+    /// Where it stands: `received`, `refused`, `pending_approval`, `queued`, `running`, `checking`, `released`, `withheld`, `failed`,
     /// `cancelled` or `expired`.
     pub(crate) state: String,
     /// Stable code of a refusal, failure or cancelling.
@@ -163,6 +164,11 @@ pub(super) async fn submit(
             service.news.tell(caller.person().name.as_str(), job, JobState::Refused);
             return Err(refused(request, job, &verdict));
         }
+        Taken::Pending { job } => {
+            drop(place);
+            service.news.tell(caller.person().name.as_str(), job, JobState::PendingApproval);
+            job
+        }
         Taken::Repeated(row) => {
             drop(place);
             return answer_again(&service, &known, &headers, *row).await;
@@ -209,7 +215,8 @@ async fn answer(
         *response.status_mut() = StatusCode::CREATED;
     } else {
         *response.status_mut() = StatusCode::ACCEPTED;
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let after = if row.state == JobState::PendingApproval { "60" } else { "1" };
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(after));
     }
     Ok(response)
 }
@@ -377,7 +384,12 @@ pub(super) async fn cancel(
     if !is_own {
         return Err(known.request.problem(&service, &no_job()));
     }
-    if !row.state.is_final() {
+    if row.state == JobState::PendingApproval {
+        let taken_back = cancel_pending(&service.installation, &known.caller, row.id).await;
+        if taken_back.map_err(|error| known.request.problem(&service, &error))? {
+            service.news.tell(&row.person, row.id, JobState::Cancelled);
+        }
+    } else if !row.state.is_final() {
         service.queue.cancel(row.id);
         service.wait(row.id, Duration::from_secs(WAIT_MAX)).await;
     }

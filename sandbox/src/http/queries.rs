@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::explain_query::explain_query;
+use crate::app::submit_query::Patience;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Verdict;
 use crate::http::Service;
@@ -34,7 +35,7 @@ pub(crate) struct Question {
 /// Reads a question.
 pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {
     let Question { sql, purpose } = body.json(request, r#"{"sql": "...", "purpose": "..."}"#)?;
-    Ok(SubmitQuery::once(sql, purpose))
+    Ok(SubmitQuery { patience: Patience::ForApproval, ..SubmitQuery::once(sql, purpose) })
 }
 
 /// Judge a question without running it

@@ -228,7 +228,7 @@ impl Shared {
             Ok(Submitted::Withheld { .. }) => Some(JobState::Withheld),
             Ok(Submitted::Failed { .. }) => Some(JobState::Failed),
             Ok(Submitted::Cancelled { .. }) => Some(JobState::Cancelled),
-            Ok(Submitted::Explained(_) | Submitted::Refused { .. }) => None,
+            Ok(Submitted::Explained(_) | Submitted::Refused { .. } | Submitted::Pending { .. }) => None,
             Err(error) => {
                 shared.note(job, &error);
                 None

@@ -53,6 +53,10 @@ pub async fn serve(
         // Its end, which is ours, is worth waiting for to nobody.
         tasks.spawn(async move { drop(axum::serve(admin, routes).await) });
     }
+    // What was approved while no service ran goes on before anybody asks.
+    service.resume(None).await;
+    let resuming = Arc::clone(&service);
+    tasks.spawn(async move { resuming.keep_resuming().await });
     let routes = router(Arc::clone(&service));
     let tls = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

@@ -145,6 +145,54 @@ impl Jobs {
         exactly_one(done.rows_affected())
     }
 
+    /// Lets a job wait for the approval of a request: that it waits is in the log.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's waiting.
+    pub async fn pend(&self, job: ReceivedJob, pending: &Receipt) -> Result<(), JobError> {
+        must_prove(pending, Action::QueryPending, job.id)?;
+        let done = sqlx::query(
+            "UPDATE job SET state = 'pending_approval', decided_index = ? WHERE id = ? AND state = 'received'",
+        )
+        .bind(to_column(pending.index())?)
+        .bind(job.id.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("let a job wait for an approval"))?;
+        exactly_one(done.rows_affected())
+    }
+
+    /// Takes a job that waited for an approval in again, by this process and no other; nothing when another was quicker.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resume(&self, job: JobId) -> Result<Option<ReceivedJob>, JobError> {
+        let done = sqlx::query(
+            "UPDATE job SET state = 'received', runner = ? WHERE id = ? AND state = 'pending_approval'",
+        )
+        .bind(self.runner.name())
+        .bind(job.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("take a job in again"))?;
+        Ok((done.rows_affected() == 1).then_some(ReceivedJob { id: job }))
+    }
+
+    /// Lists the jobs that wait for an approval, of one person or of all, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pending(&self, person: Option<&str>) -> Result<Vec<JobRow>, JobError> {
+        let rows = sqlx::query(
+            "SELECT * FROM job WHERE state = 'pending_approval' AND (?1 IS NULL OR person = ?1) ORDER BY id",
+        )
+        .bind(person)
+        .fetch_all(self.catalog.pool())
+        .await
+        .map_err(at("list jobs that wait for an approval"))?;
+        rows.iter().map(read).collect()
+    }
+
     /// Lets an admitted job wait for room: its decision is in the log before anything is executed.
     ///
     /// # Errors
@@ -384,7 +432,7 @@ impl Jobs {
              result_sha256 = CASE WHEN ?1 = 'released' THEN result_sha256 END, \
              result_key = CASE WHEN ?1 = 'released' THEN result_key END, \
              release = CASE WHEN ?1 = 'released' THEN release END \
-             WHERE id = ?5 AND state IN ('received', 'queued', 'running', 'checking')",
+             WHERE id = ?5 AND state IN ('received', 'pending_approval', 'queued', 'running', 'checking')",
         )
         .bind(state.name())
         .bind(code)

@@ -65,6 +65,13 @@ pub(in crate::cli) fn show_submitted(
             show_release(screen, &released)?;
             Ok(Exit::Done)
         }
+        Submitted::Pending { job } => {
+            screen.say(
+                &format!("It waits until your request for access is decided on ({job})."),
+                &format!("任务正在等待您的访问申请获批（{job}）。"),
+            )?;
+            Ok(Exit::Waits)
+        }
         Submitted::Withheld { job } => {
             screen.say(
                 &format!("Nothing of this result may leave under its policy ({job})."),
@@ -166,6 +173,7 @@ fn exit_of(job: &JobView) -> Exit {
         Some(JobState::Released) => Exit::Done,
         Some(JobState::Refused | JobState::Cancelled) => Exit::Refused,
         Some(JobState::Withheld) => Exit::Withheld,
+        Some(JobState::PendingApproval) => Exit::Waits,
         Some(
             JobState::Failed
             | JobState::Expired

@@ -162,8 +162,10 @@ fn body(question: &SubmitQuery) -> Result<Sent, Ending> {
     Sent::json(&Question { sql: question.sql.clone(), purpose: question.purpose.clone() })
 }
 
+/// Whether there is nothing to wait for, now.
 fn is_over(job: &JobView) -> bool {
-    JobState::from_name(&job.state).is_none_or(JobState::is_final)
+    let state = JobState::from_name(&job.state);
+    state.is_none_or(|state| state.is_final() || state == JobState::PendingApproval)
 }
 
 async fn begin(client: &Client, question: SubmitQuery, wait: u32) -> Result<Begun, Ending> {
@@ -195,6 +197,7 @@ async fn ended(client: &Client, mut view: JobView) -> Result<Submitted, Ending> 
         Some(JobState::Released | JobState::Expired) => {
             Ok(Submitted::Released(Box::new(released(client, &view).await?)))
         }
+        Some(JobState::PendingApproval) => Ok(Submitted::Pending { job }),
         Some(JobState::Withheld) => Ok(Submitted::Withheld { job }),
         Some(JobState::Failed) => Ok(Submitted::Failed { job }),
         Some(JobState::Cancelled) => {

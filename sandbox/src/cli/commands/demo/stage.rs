@@ -162,6 +162,7 @@ fn came(submitted: &Submitted) -> Came {
         Submitted::Released(_) => Came::Answered,
         Submitted::Refused { .. } => Came::Refused,
         Submitted::Explained(_)
+        | Submitted::Pending { .. }
         | Submitted::Withheld { .. }
         | Submitted::Failed { .. }
         | Submitted::Cancelled { .. } => Came::Otherwise,

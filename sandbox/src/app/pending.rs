@@ -1,0 +1,193 @@
+//! Use cases: a question for which a request for access is open waits for its approval, is judged again when the request is
+//! decided on, and can be taken back until then.
+//!
+//! It waits only if it would be admitted with what was asked for; whoever asks without a request, or more, is refused. That
+//! it waits is in the log with the sealed question, and the job is judged again from there: the decision that follows is as
+//! durable as any other, and one process alone makes it.
+
+use std::collections::BTreeSet;
+
+use obscura_policies::document::Document;
+use obscura_policies::document::Grant;
+
+use crate::app::authenticate::in_absence;
+use crate::app::ground::ground;
+use crate::app::ground::ground_with;
+use crate::app::installation::Installation;
+use crate::app::library::local_time;
+use crate::app::library::parse_one;
+use crate::app::read_question::LoggedQuestion;
+use crate::app::read_question::read_logged;
+use crate::app::records::Note;
+use crate::app::show_job::no_job;
+use crate::app::submit_query::Known;
+use crate::app::submit_query::NO_LONGER_ALLOWED;
+use crate::app::submit_query::Patience;
+use crate::app::submit_query::SubmitQuery;
+use crate::app::submit_query::Taken;
+use crate::app::submit_query::judge;
+use crate::app::submit_query::logged_text;
+use crate::app::submit_query::never_runs;
+use crate::app::submit_query::never_sealed;
+use crate::app::verdict::Reviewed;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::catalog::body::AccessRequestBody;
+use crate::context::Caller;
+use crate::context::Door;
+use crate::error::AppError;
+use crate::error::During as _;
+use crate::ids::JobId;
+use crate::jobs::JobRow;
+use crate::jobs::JobState;
+use crate::jobs::ReceivedJob;
+
+/// Most jobs of one person that wait for approvals; further ones are refused.
+const PENDING_OF_ONE_MAX: usize = 16;
+
+/// Says whether a refused question waits: an open request of the caller would let it in, and not too many wait already.
+pub(super) async fn waits_for_approval(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+) -> Result<bool, AppError> {
+    if question.patience == Patience::None || !is_hoped_for(installation, caller, question).await? {
+        return Ok(false);
+    }
+    let person = caller.person().name.as_str();
+    let pending = installation.jobs.pending(Some(person)).await.during("count jobs")?;
+    Ok(pending.len() < PENDING_OF_ONE_MAX)
+}
+
+/// Whether a question would be admitted if every open request of the caller were approved.
+async fn is_hoped_for(
+    installation: &Installation,
+    caller: &Caller,
+    question: &SubmitQuery,
+) -> Result<bool, AppError> {
+    let hoped = open_requests(installation, caller.person().name.as_str()).await?;
+    if hoped.is_empty() {
+        return Ok(false);
+    }
+    let ground = ground_with(installation, caller, &question.sql, hoped).await?;
+    Ok(match ground.review(installation, question) {
+        Reviewed::Admitted { plan, explain_only, .. } => !explain_only && ground.is_sealed(&plan),
+        Reviewed::Refused(_) => false,
+    })
+}
+
+/// What a person has asked for and nobody has decided on, as the grants it would be.
+async fn open_requests(installation: &Installation, person: &str) -> Result<Vec<Grant>, AppError> {
+    let today = local_time(installation.now(), &installation.settings().time_zone).day;
+    let mut open = Vec::new();
+    for body in installation.all_in_force::<AccessRequestBody>().await? {
+        if body.person == person
+            && let Document::Grant(mut grant) = parse_one(&body.text)?.value
+            && grant.until >= today
+        {
+            // A steward of the department, whoever it will be.
+            grant.approved_by = BTreeSet::from([body.department]);
+            open.push(grant);
+        }
+    }
+    Ok(open)
+}
+
+/// Writes down that a job waits.
+pub(super) async fn pend(
+    installation: &Installation,
+    known: Known<'_>,
+    job: ReceivedJob,
+) -> Result<Taken, AppError> {
+    let id = job.id();
+    let text = logged_text(installation, id, known.asked, known.sealed_query)?;
+    let note = Note::new(Action::QueryPending, ActorName::of(known.caller))
+        .of_job(id)
+        .with("purpose", known.purpose)
+        .with("query", text);
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.pend(job, &receipt).await.during("let a job wait for an approval")?;
+    Ok(Taken::Pending { job: id })
+}
+
+/// The jobs that wait for an approval, of one person or of all.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn pending_jobs(
+    installation: &Installation,
+    person: Option<&str>,
+) -> Result<Vec<JobRow>, AppError> {
+    installation.jobs.pending(person).await.during("list jobs that wait for an approval")
+}
+
+/// Judges a job that waits again; nothing when it goes on waiting, or another process was quicker.
+///
+/// # Errors
+/// When it cannot be judged or its decision not be written down; then the job has failed.
+pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<Taken>, AppError> {
+    let Some(caller) = in_absence(installation, &row.person, Door::Http).await? else {
+        return take_back(installation, row.id, ActorName::program(Door::Http), Some(NO_LONGER_ALLOWED))
+            .await
+            .map(|()| None);
+    };
+    let LoggedQuestion { asked, sealed } = read_logged(installation, row)?;
+    let question = SubmitQuery {
+        patience: Patience::ForApproval,
+        ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())
+    };
+    let ground = ground(installation, &caller, &question.sql).await?;
+    let reviewed = match ground.review(installation, &question) {
+        Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
+        other => other,
+    };
+    if matches!(reviewed, Reviewed::Refused(_)) && is_hoped_for(installation, &caller, &question).await? {
+        return Ok(None);
+    }
+    let Some(job) = installation.jobs.resume(row.id).await.during("take a job in again")? else {
+        return Ok(None);
+    };
+    let known = Known { caller: &caller, purpose: &row.purpose, asked: &asked, sealed_query: &sealed };
+    match judge(installation, known, job, reviewed, ground, question).await {
+        Ok(taken) => Ok(Some(taken)),
+        Err(error) => {
+            never_runs(installation, row.id, &error).await;
+            Err(error)
+        }
+    }
+}
+
+/// Takes back a job of one's own that waits for an approval; says whether it still did.
+///
+/// # Errors
+/// Not found for everybody else's jobs; when its end cannot be written down.
+pub async fn cancel_pending(
+    installation: &Installation,
+    caller: &Caller,
+    id: JobId,
+) -> Result<bool, AppError> {
+    let row = installation.jobs.job(id).await.during("find a job")?;
+    let row = row.filter(|row| caller.asked_as(&row.person)).ok_or_else(no_job)?;
+    if row.state != JobState::PendingApproval {
+        return Ok(false);
+    }
+    take_back(installation, id, ActorName::of(caller), None).await.map(|()| true)
+}
+
+/// Ends a job that waits, unless somebody is judging it already.
+async fn take_back(
+    installation: &Installation,
+    id: JobId,
+    actor: ActorName,
+    code: Option<&'static str>,
+) -> Result<(), AppError> {
+    if installation.jobs.resume(id).await.during("take a job in again")?.is_none() {
+        return Ok(());
+    }
+    let mut note = Note::new(Action::JobCancelled, actor).of_job(id);
+    if let Some(code) = code {
+        note = note.with("code", code);
+    }
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.cancel(id, code, &receipt, installation.now()).await.during("cancel a job")
+}
