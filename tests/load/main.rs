@@ -164,8 +164,8 @@ fn documented(server: &Server) -> BTreeMap<&'static str, Vec<u16>> {
     ])
 }
 
-/// Asks for access, leaves a job that waits for it, has the request decided on, and gives the access back: as far as the
-/// server lives.
+/// One step of somebody who has no access yet: asks for it, leaves a job that waits for it, has the request decided on, gives
+/// the access back. What a crash cuts off, a later step goes on with.
 fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
     let wish = json!({
         "purpose": PURPOSE,
@@ -173,18 +173,31 @@ fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
         "until": "2099-12-31",
         "reason": "a yearbook",
     });
-    let asked = server.try_post("hera", "/api/v1/requests", &wish.to_string(), &[])?;
-    let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
-    server.try_post("hera", "/api/v1/jobs", &body, &[])?;
-    let request = asked.json()["id"].as_str()?.to_owned();
-    let decision = json!({ "decision": seeded.one_of(&["approve", "decline"]) }).to_string();
-    let path = format!("/api/v1/requests/{request}/decision");
-    server.try_post("stella", &path, &decision, &[])?;
-    let token = server.token("hera");
-    let grants = server.try_send("GET", "/api/v1/grants", Some(&token), &[], None)?.json();
-    for grant in grants["grants"].as_array()? {
-        let path = format!("/api/v1/grants/{}", grant["id"].as_str()?);
-        server.try_send("DELETE", &path, Some(&server.token("stella")), &[], None)?;
+    let list = |what: &str| {
+        let token = server.token("hera");
+        let listed = server.try_send("GET", &format!("/api/v1/{what}"), Some(&token), &[], None)?.json();
+        listed[what].as_array().cloned()
+    };
+    match seeded.below(5) {
+        0 => {
+            server.try_post("hera", "/api/v1/requests", &wish.to_string(), &[])?;
+        }
+        1 | 2 => {
+            let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+            server.try_post("hera", "/api/v1/jobs", &body, &[])?;
+        }
+        3 => {
+            let requests = list("requests")?;
+            let open = requests.iter().find(|request| request["state"] == "open")?;
+            let path = format!("/api/v1/requests/{}/decision", open["id"].as_str()?);
+            let decision = json!({ "decision": seeded.one_of(&["approve", "decline"]) });
+            server.try_post("stella", &path, &decision.to_string(), &[])?;
+        }
+        _ => {
+            let grants = list("grants")?;
+            let path = format!("/api/v1/grants/{}", grants.first()?["id"].as_str()?);
+            server.try_send("DELETE", &path, Some(&server.token("stella")), &[], None)?;
+        }
     }
     Some(())
 }
@@ -196,9 +209,10 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
     world.add_person("hera", "analyst", "corpus").unwrap();
     let mut seeded = Seeded(20_261_122);
     let mut seen = checker::Seen::default();
-    // As many as were promised, and as many more as it takes until something has left at all.
-    let enough =
-        |crash: u64, seen: checker::Seen| crash >= crashes && (seen.released > 0 || crash >= 10 * crashes);
+    // As many as were promised, and as many more as it takes until something has left and something has waited at all.
+    let enough = |crash: u64, seen: checker::Seen| {
+        crash >= crashes && ((seen.released > 0 && seen.pending > 0) || crash >= 20 * crashes)
+    };
     let mut crash = 0;
     while !enough(crash, seen) {
         crash += 1;
