@@ -24,6 +24,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+pub mod identity;
+
+use identity::OidcSettings;
+
 /// File of the machine's administrator.
 pub const SYSTEM_FILE: &str = "/etc/obscura/obscura.toml";
 /// File of the folder the command runs in.
@@ -89,6 +93,8 @@ pub struct Settings {
     pub listen_admin: Option<SocketAddr>,
     /// What `serve` shows to whom, when it speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// Whose tokens `serve` honours besides its own.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// The files that TLS needs, all PEM.
@@ -258,6 +264,12 @@ struct SettingsFile {
     tls_key_file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls_client_roots_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oidc_issuer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oidc_audience: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oidc_roots_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
@@ -278,6 +290,9 @@ impl SettingsFile {
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_roots_file",
+        "oidc_issuer",
+        "oidc_audience",
+        "oidc_roots_file",
     ];
 
     const NUMBERS: &'static [&'static str] =
@@ -303,6 +318,9 @@ impl SettingsFile {
             tls_certificate_file: None,
             tls_key_file: None,
             tls_client_roots_file: None,
+            oidc_issuer: None,
+            oidc_audience: None,
+            oidc_roots_file: None,
         }
     }
 
@@ -372,6 +390,7 @@ impl SettingsFile {
             listen: self.listen,
             listen_admin: self.listen_admin,
             tls,
+            oidc: OidcSettings::of(self.oidc_issuer, self.oidc_audience, self.oidc_roots_file)?,
         })
     }
 }
@@ -421,6 +440,9 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         path(&file.tls_certificate_file),
         secret(&file.tls_key_file),
         path(&file.tls_client_roots_file),
+        file.oidc_issuer.clone().unwrap_or_else(|| "not set".to_owned()),
+        file.oidc_audience.clone().unwrap_or_else(|| "not set".to_owned()),
+        path(&file.oidc_roots_file),
     ];
     SettingsFile::KEYS
         .iter()

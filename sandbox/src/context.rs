@@ -87,11 +87,21 @@ impl FromStr for PersonName {
     }
 }
 
+/// What a caller has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of this installation.
+    AccessToken,
+    /// A token of the identity provider: good for as long as the provider says, and for no longer.
+    ProviderToken,
+}
+
 /// The person a request acts for: made by authentication and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     person: Person,
     door: Door,
+    credential: Credential,
 }
 
 impl Caller {
@@ -99,7 +109,20 @@ impl Caller {
     ///
     /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
     pub(crate) fn authenticated(person: Person, door: Door) -> Self {
-        Self { person, door }
+        Self { person, door, credential: Credential::AccessToken }
+    }
+
+    /// States that the identity provider vouches for `person` at `door`.
+    ///
+    /// Only `app::authenticate` may call this.
+    pub(crate) fn vouched_for(person: Person, door: Door) -> Self {
+        Self { person, door, credential: Credential::ProviderToken }
+    }
+
+    /// What they have shown.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        self.credential
     }
 
     /// Who it is.

@@ -7,6 +7,7 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
 use crate::app::installation::Installation;
+use crate::app::link_person::end_links_while_changing;
 use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -61,7 +62,7 @@ pub async fn add_person(
     }
 }
 
-/// Removes a person: their tokens are worth nothing from then on, and their name is never used again.
+/// Removes a person: their tokens and their link are worth nothing from then on, and their name is never used again.
 ///
 /// # Errors
 /// Forbidden for all but operators, and for operators on themselves; not found when there is no such person.
@@ -80,10 +81,13 @@ pub async fn remove_person(
         )
         .into());
     }
+    let _guard = installation.change().await?;
     let Some(body) = installation.find_in_force::<PersonBody>(name.as_str()).await? else {
         return Err(no_such_person(name));
     };
-    installation.end(&body, Note::new(Action::PersonRemoved, ActorName::of(caller))).await?;
+    // What acts for them ends first, so that nobody is ever linked to a person who is not there.
+    end_links_while_changing(installation, caller, name).await?;
+    installation.end_while_changing(&body, Note::new(Action::PersonRemoved, ActorName::of(caller))).await?;
     Ok(())
 }
 

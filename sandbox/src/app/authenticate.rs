@@ -1,9 +1,10 @@
-//! Use case: find out who is asking, from the token file that the settings name.
+//! Use case: find out who is asking: from the token file that the settings name, or a token that was shown.
 //! The only place, besides `init`, that makes a `Caller`. Whatever is wrong, the answer is the same.
 
 use std::path::Path;
 
 use crate::app::installation::Installation;
+use crate::app::link_person::link_of;
 use crate::app::token::TokenFileError;
 use crate::app::token::TokenText;
 use crate::catalog::body::PersonBody;
@@ -14,6 +15,8 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::identity::IdentityError;
+use crate::identity::IdentityProvider;
 use crate::ids::TokenId;
 
 /// Recognises the person of the token file.
@@ -58,6 +61,45 @@ pub async fn authenticate_token(
     Ok(Caller::authenticated(person, door))
 }
 
+/// Somebody whom the identity provider vouches for.
+#[derive(Debug)]
+pub struct Vouched {
+    /// Who asks.
+    pub caller: Caller,
+    /// Identifier of the link that they were recognised by.
+    pub link: String,
+}
+
+/// Recognises the person that a token of the identity provider is about.
+///
+/// Who they are comes from the provider, what they may do from our catalogue: a token can only narrow it.
+///
+/// # Errors
+/// Unauthenticated, in the words for any token, when the token is not valid, its account is linked to nobody, or its
+/// person is no longer here; unavailable when the provider's keys are not to be had.
+pub async fn authenticate_vouched(
+    installation: &Installation,
+    provider: &IdentityProvider,
+    token: &str,
+    door: Door,
+) -> Result<Vouched, AppError> {
+    let identity = provider.recognise(token).await.map_err(|error| match error {
+        IdentityError::NotValid => token_not_valid(),
+        IdentityError::Unreachable => provider_unreachable(),
+    })?;
+    let Some(link) = link_of(installation, provider.issuer(), &identity.account).await? else {
+        return Err(token_not_valid());
+    };
+    let Some(person) = installation.find_in_force::<PersonBody>(&link.person).await? else {
+        return Err(token_not_valid());
+    };
+    let mut person = person.person().during("read a person")?;
+    if let Some(narrowed_to) = &identity.narrowed_to {
+        person.roles.retain(|role| narrowed_to.contains(role.as_str()));
+    }
+    Ok(Vouched { caller: Caller::vouched_for(person, door), link: link.id })
+}
+
 impl Installation {
     /// Notes that a token was used just now.
     pub(crate) async fn note_token_use(&self, token: TokenId) -> Result<(), AppError> {
@@ -94,6 +136,21 @@ fn unusable(path: &Path, error: TokenFileError) -> AppError {
         }
     };
     PublicError::new(Class::Unauthenticated, "token-file-unusable", en, zh).into()
+}
+
+/// Whether the token is good cannot be said now.
+fn provider_unreachable() -> AppError {
+    PublicError::new(
+        Class::Unavailable,
+        "identity-provider-unreachable",
+        "the identity provider does not answer, so its tokens cannot be verified",
+        "身份提供方无响应，暂时无法核验其令牌",
+    )
+    .with_help(
+        "ask again later, or with an access token of this installation",
+        "请稍后重试，或使用本系统签发的访问令牌",
+    )
+    .into()
 }
 
 /// Nobody, or somebody whose token is good no longer: always in the same words.

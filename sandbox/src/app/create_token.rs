@@ -17,6 +17,7 @@ use crate::audit::event::ActorName;
 use crate::catalog::body::PersonBody;
 use crate::catalog::body::TokenBody;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::PersonName;
 use crate::error::AppError;
 use crate::error::Class;
@@ -65,7 +66,7 @@ pub struct TokenSummary {
 /// Makes a token.
 ///
 /// # Errors
-/// Forbidden for others than oneself and operators, and for roles that the person, or the token one comes with, does
+/// Forbidden for others than oneself and operators, for oneself with a token of the identity provider, and for roles that the person, or the token one comes with, does
 /// not carry; not found when there is no such person.
 pub async fn create_token(
     installation: &Installation,
@@ -75,6 +76,9 @@ pub async fn create_token(
     let is_own = caller.person().name == request.person;
     if !is_own {
         must_be(caller, PersonRole::Operator)?;
+    }
+    if is_own && caller.credential() == Credential::ProviderToken {
+        return Err(provider_decides());
     }
     if request.days == 0 || request.days > TOKEN_DAYS_MAX {
         return Err(PublicError::new(
@@ -112,6 +116,18 @@ pub async fn create_token(
     let (text, expires) = new_token(installation, &request.person, kind, ActorName::of(caller)).await?;
     let (id, person) = (text.id().to_string(), request.person.to_string());
     Ok(NewToken { summary: TokenSummary { id, person, expires, roles, used: None }, text })
+}
+
+/// An access token would outlive what the provider has said.
+fn provider_decides() -> AppError {
+    PublicError::new(
+        Class::Forbidden,
+        "provider-token-makes-none",
+        "with a token of the identity provider nobody makes an access token for themself",
+        "使用身份提供方的令牌时，不能为自己签发访问令牌",
+    )
+    .with_help("an operator makes it with `obscura token create`", "请运维人员用 `obscura token create` 签发")
+    .into()
 }
 
 /// Revokes a token: one's own, or as an operator anybody's.

@@ -68,6 +68,7 @@ impl World {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             listen_admin: None,
             tls: None,
+            oidc: None,
         };
         let request = Init {
             operator: "operator".parse().unwrap(),

@@ -17,6 +17,7 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::context::PersonName;
+use crate::identity::Account;
 use crate::ids::JobId;
 use crate::ids::TokenId;
 
@@ -124,7 +125,7 @@ pub(crate) enum Command {
     /// Ask for access, and decide on who asks.
     #[command(subcommand)]
     Request(RequestCommand),
-    /// Add and remove persons.
+    /// Add, link and remove persons.
     #[command(subcommand)]
     Person(PersonCommand),
     /// Make and revoke access tokens.
@@ -481,6 +482,21 @@ pub(crate) enum PersonCommand {
     /// List persons.
     #[command(after_help = "Examples:\n  obscura person list")]
     List,
+    /// Link a person to who they are at the identity provider: its tokens about them act for them.
+    #[command(after_help = "Examples:\n  obscura person link lin --subject 248289761001")]
+    Link {
+        /// Their name.
+        name: PersonName,
+        /// What the provider calls them: the `sub` of their tokens.
+        #[arg(long, value_name = "SUB")]
+        subject: Account,
+    },
+    /// End a person's link: the provider's tokens about them are worth nothing from then on.
+    #[command(after_help = "Examples:\n  obscura person unlink lin")]
+    Unlink {
+        /// Their name.
+        name: PersonName,
+    },
     /// Remove a person; their name is never used again.
     #[command(after_help = "Examples:\n  obscura person remove lin")]
     Remove {
