@@ -162,8 +162,8 @@ pub(crate) fn token_not_valid() -> AppError {
         "令牌无效：未知、已过期或已吊销",
     )
     .with_help(
-        "an operator makes a new one with `obscura token create`",
-        "请运维人员用 `obscura token create` 重新签发",
+        "an admin makes a new one with `obscura token create`",
+        "请人员管理员用 `obscura token create` 重新签发",
     )
     .into()
 }

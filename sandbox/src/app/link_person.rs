@@ -35,14 +35,14 @@ pub struct LinkPerson {
 /// Links a person: from then on the provider's tokens about this account act for them.
 ///
 /// # Errors
-/// Forbidden for all but operators; usage when the settings name no provider; not found when there is no such person;
+/// Forbidden for all but admins; usage when the settings name no provider; not found when there is no such person;
 /// conflict when the person or the account is linked already.
 pub async fn link_person(
     installation: &Installation,
     caller: &Caller,
     request: LinkPerson,
 ) -> Result<(), AppError> {
-    must_be(caller, PersonRole::Operator)?;
+    must_be(caller, PersonRole::Admin)?;
     let Some(oidc) = &installation.settings().oidc else { return Err(no_provider()) };
     let issuer = oidc.issuer.as_str();
     let _guard = installation.change().await?;
@@ -76,13 +76,13 @@ pub async fn link_person(
 /// Ends a person's link: the provider's tokens about them are worth nothing from then on.
 ///
 /// # Errors
-/// Forbidden for all but operators; not found when they are not linked.
+/// Forbidden for all but admins; not found when they are not linked.
 pub async fn unlink_person(
     installation: &Installation,
     caller: &Caller,
     name: &PersonName,
 ) -> Result<(), AppError> {
-    must_be(caller, PersonRole::Operator)?;
+    must_be(caller, PersonRole::Admin)?;
     let _guard = installation.change().await?;
     if end_links_while_changing(installation, caller, name).await? == 0 {
         return Err(PublicError::new(

@@ -85,7 +85,7 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make an installation: data directory, keys, audit log, first operator.
+    /// Make an installation: data directory, keys, audit log, first person.
     #[command(
         after_help = "Examples:\n  obscura init\n  obscura init --operator chen --token-file ~/.obscura/chen.token --data-dir /srv/obscura"
     )]
@@ -159,10 +159,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Name of the first operator.
+    /// Name of the first person: operator and admin.
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub(crate) operator: PersonName,
-    /// Where to write the operator's token.
+    /// Where to write their token.
     #[arg(long, value_name = "FILE", default_value = "./operator.token")]
     pub(crate) token_file: PathBuf,
 }
@@ -469,7 +469,7 @@ pub(crate) enum PersonCommand {
     Add {
         /// Their name: lower-case letters, digits, `.`, `_`, `-`.
         name: PersonName,
-        /// A role: analyst, steward, auditor, operator; may be given more than once.
+        /// A role: analyst, steward, auditor, operator, admin; may be given more than once.
         #[arg(long = "role", required = true, value_name = "ROLE")]
         roles: Vec<PersonRole>,
         /// Their department.
@@ -512,7 +512,7 @@ pub(crate) enum TokenCommand {
         after_help = "Examples:\n  obscura token create lin --file lin.token --days 90\n  obscura token create lin --role analyst --file script.token"
     )]
     Create {
-        /// The person it acts for: yourself, or anybody if you are an operator.
+        /// The person it acts for: yourself, or as an admin somebody who has none.
         person: PersonName,
         /// A role of theirs that it carries, more than once for more [default: all].
         #[arg(long = "role", value_name = "ROLE")]

@@ -1,6 +1,6 @@
 //! How keys age, and how seldom an issuer is asked, over an issuer in memory and a clock that is set; how claims are judged.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::sync::Mutex as StdMutex;
 
