@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 use thiserror::Error;
 
 use crate::ids::PersonId;
+use crate::ids::TokenId;
 
 /// The way a request came in; recorded, never decisive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,13 +89,20 @@ impl FromStr for PersonName {
     }
 }
 
-/// What a caller has shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a caller was recognised by.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
+    /// They have just made the installation.
+    Founding,
     /// An access token of this installation.
-    AccessToken,
+    AccessToken(TokenId),
     /// A token of the identity provider: good for as long as the provider says, and for no longer.
-    ProviderToken,
+    ProviderToken {
+        /// Key of the link that it was recognised by.
+        link: String,
+        /// When it ends.
+        expires: Timestamp,
+    },
 }
 
 /// The person a request acts for: made by authentication and by nothing else.
@@ -105,24 +114,17 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// States that `person` has shown a valid token at `door`.
+    /// States that `person` was recognised at `door`.
     ///
     /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
-    pub(crate) fn authenticated(person: Person, door: Door) -> Self {
-        Self { person, door, credential: Credential::AccessToken }
+    pub(crate) fn authenticated(person: Person, door: Door, credential: Credential) -> Self {
+        Self { person, door, credential }
     }
 
-    /// States that the identity provider vouches for `person` at `door`.
-    ///
-    /// Only `app::authenticate` may call this.
-    pub(crate) fn vouched_for(person: Person, door: Door) -> Self {
-        Self { person, door, credential: Credential::ProviderToken }
-    }
-
-    /// What they have shown.
+    /// What they were recognised by.
     #[must_use]
-    pub fn credential(&self) -> Credential {
-        self.credential
+    pub fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// Who it is.

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 use jsonwebtoken::DecodingKey;
 use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::identity::OidcSettings;
@@ -40,6 +41,8 @@ const REFRESH_AFTER: SignedDuration = SignedDuration::from_mins(5);
 const KEYS_AGE_MAX: SignedDuration = SignedDuration::from_mins(60);
 /// The issuer is asked at most once in this time, whatever strangers show us.
 const ASK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(15);
+/// Requests that wait at a time while the issuer is asked: strangers can make more than it is worth to keep.
+const WAITING_MAX: usize = 64;
 /// What faults of the provider are called in the operator's log.
 const LOG_SUBJECT: &str = "identity-provider";
 
@@ -52,6 +55,8 @@ pub struct IdentityProvider {
     clock: Arc<dyn Clock>,
     log: OperatorLog,
     known: RwLock<Option<Arc<Known>>>,
+    /// Who may wait while the issuer is asked.
+    waiting: Semaphore,
     /// How it went when the issuer was last asked; held while it is being asked, so that it is asked once.
     asked: Mutex<Option<Asked>>,
 }
@@ -75,6 +80,8 @@ pub struct Identity {
     pub account: Account,
     /// The words after `obscura:` in the token's scope, when there are any: roles are narrowed to these.
     pub narrowed_to: Option<BTreeSet<String>>,
+    /// When the token ends.
+    pub expires: Timestamp,
 }
 
 /// Why a token was not honoured.
@@ -110,6 +117,7 @@ impl IdentityProvider {
             clock,
             log,
             known: RwLock::default(),
+            waiting: Semaphore::new(WAITING_MAX),
             asked: Mutex::default(),
         }
     }
@@ -151,7 +159,10 @@ impl IdentityProvider {
             // Somebody asks already, and until they know better the known key is good.
             (Some(key), Err(_)) => return Ok(key),
             (_, Ok(mut asked)) => self.ask_unless_just_asked(&mut asked).await,
-            (None, Err(_)) => self.ask_unless_just_asked(&mut *self.asked.lock().await).await,
+            (None, Err(_)) => {
+                let _seat = self.waiting.try_acquire().map_err(|_full| IdentityError::Unreachable)?;
+                self.ask_unless_just_asked(&mut *self.asked.lock().await).await
+            }
         };
         match (self.find(shown, KEYS_AGE_MAX), answered) {
             (Some(key), _) => Ok(key),

@@ -1,5 +1,9 @@
 //! Tokens of an identity provider: whom they act for, everything that is wrong with them, and what a provider does wrong.
 
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -269,6 +273,30 @@ fn a_subject_is_linked_to_one_person_and_the_end_of_a_link_works_at_once() {
     by(OPERATOR, &link("ana")).done().unwrap();
     assert_eq!(me(&server, &shown).must_be(200).json()["name"], "ana");
     by("aldo", &["audit", "verify"]).done().unwrap();
+    server.is_clean();
+}
+
+#[test]
+fn a_stream_tells_nothing_more_once_its_link_has_ended() {
+    let key = IssuerKey::eddsa("one");
+    let issuer = Issuer::start(&[&key], Manner::Well);
+    let server = serve(&issuer.settings());
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let token = issuer.token(&key, ANA);
+    let head = format!(
+        "GET /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().contains("200"));
+    assert!(lines.any(|line| line.is_empty()), "headers end");
+    server.ask("ana", COUNT).must_be(201);
+    assert!(lines.any(|line| line.contains("\"released\"")), "a stream of a link in force tells");
+    server.world.run(OPERATOR, &["person", "unlink", "ana"]).unwrap().done().unwrap();
+    server.ask("ana", COUNT).must_be(201);
+    let rest: Vec<String> = lines.collect();
+    assert!(!rest.iter().any(|line| line.contains("job")), "{rest:?}");
     server.is_clean();
 }
 

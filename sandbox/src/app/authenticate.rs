@@ -7,9 +7,12 @@ use crate::app::installation::Installation;
 use crate::app::link_person::link_of;
 use crate::app::token::TokenFileError;
 use crate::app::token::TokenText;
+use crate::catalog::body::AccountLinkBody;
+use crate::catalog::body::Body as _;
 use crate::catalog::body::PersonBody;
 use crate::catalog::body::TokenBody;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::Door;
 use crate::error::AppError;
 use crate::error::Class;
@@ -58,7 +61,7 @@ pub async fn authenticate_token(
     if let Some(carried) = &body.roles {
         person.roles.retain(|role| carried.contains(role.as_str()));
     }
-    Ok(Caller::authenticated(person, door))
+    Ok(Caller::authenticated(person, door, Credential::AccessToken(token.id())))
 }
 
 /// Somebody whom the identity provider vouches for.
@@ -94,10 +97,33 @@ pub async fn authenticate_vouched(
         return Err(token_not_valid());
     };
     let mut person = person.person().during("read a person")?;
+    // INVARIANT(provider-gives-no-role): a claim takes away, and nothing else of the token reaches the roles.
     if let Some(narrowed_to) = &identity.narrowed_to {
         person.roles.retain(|role| narrowed_to.contains(role.as_str()));
     }
-    Ok(Vouched { caller: Caller::vouched_for(person, door), link: link.id })
+    let credential = Credential::ProviderToken { link: link.key(), expires: identity.expires };
+    Ok(Vouched { caller: Caller::authenticated(person, door, credential), link: link.id })
+}
+
+/// Says whether what a caller was recognised by a while ago is still good: for whatever goes on without asking again.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn is_still_recognised(installation: &Installation, caller: &Caller) -> Result<bool, AppError> {
+    let now = installation.now();
+    let person = caller.person().name.as_str();
+    let is_good = match caller.credential() {
+        Credential::Founding => true,
+        Credential::AccessToken(id) => {
+            let token = installation.find_in_force::<TokenBody>(&id.to_string()).await?;
+            token.is_some_and(|token| token.expires > now)
+        }
+        Credential::ProviderToken { link, expires } => {
+            let link = installation.find_in_force::<AccountLinkBody>(link).await?;
+            link.is_some_and(|link| link.person == person) && *expires > now
+        }
+    };
+    Ok(is_good && installation.find_in_force::<PersonBody>(person).await?.is_some())
 }
 
 impl Installation {

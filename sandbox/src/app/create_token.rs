@@ -78,7 +78,7 @@ pub async fn create_token(
     if !is_own {
         must_be(caller, PersonRole::Admin)?;
     }
-    if is_own && caller.credential() == Credential::ProviderToken {
+    if is_own && matches!(caller.credential(), Credential::ProviderToken { .. }) {
         return Err(provider_decides());
     }
     if request.days == 0 || request.days > TOKEN_DAYS_MAX {

@@ -32,6 +32,7 @@ use crate::clock::Random;
 use crate::config::KeyringSecret;
 use crate::config::Settings;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::Door;
 use crate::context::Person;
 use crate::context::PersonName;
@@ -125,7 +126,7 @@ pub async fn init(
     let (token, _expires) = new_token_while_changing(&installation, &operator.name, first, program).await?;
     drop(changing);
     token.write_new(&request.token_file).during("write the operator's token file")?;
-    let operator = Caller::authenticated(operator, request.door);
+    let operator = Caller::authenticated(operator, request.door, Credential::Founding);
     Ok(Initialised { installation, operator, key_file, audit_key })
 }
 

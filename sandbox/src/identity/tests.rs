@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::sync::Mutex as StdMutex;
+use std::sync::mpsc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,11 +25,16 @@ const MINUTE_MS: i64 = 60_000;
 struct Issuer {
     published: StdMutex<Result<Vec<Value>, Fault>>,
     asked: StdMutex<u32>,
+    /// What the next fetch waits for.
+    gate: StdMutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl KeySource for Issuer {
     fn fetch(&self) -> Result<PublishedKeys, Fault> {
         *self.asked.lock().unwrap() += 1;
+        if let Some(gate) = self.gate.lock().unwrap().take() {
+            gate.recv().unwrap();
+        }
         let keys = self.published.lock().unwrap().clone()?;
         Ok(PublishedKeys::read(json!({ "keys": keys }).to_string().as_bytes()).unwrap())
     }
@@ -66,6 +72,7 @@ impl World {
         let issuer = Arc::new(Issuer {
             published: StdMutex::new(Ok(vec![jwk("one", &signer)])),
             asked: StdMutex::default(),
+            gate: StdMutex::default(),
         });
         let settings = OidcSettings {
             issuer: "https://login.example".parse().unwrap(),
@@ -165,6 +172,46 @@ async fn a_flood_of_unknown_keys_asks_the_issuer_once() {
     world.clock.advance_ms(15_000);
     assert_eq!(world.shown("stranger").await, Err(IdentityError::NotValid));
     assert_eq!(world.asked(), 3);
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_slow_it_is_asked_once_and_only_so_many_wait() {
+    let world = World::new();
+    let (go, gate) = mpsc::channel();
+    *world.issuer.gate.lock().unwrap() = Some(gate);
+    let tokens: Vec<String> = (0..WAITING_MAX + 6).map(|_| world.token("stranger")).collect();
+    let shown = futures::future::join_all(tokens.iter().map(|token| world.provider.recognise(token)));
+    let release = async {
+        while world.provider.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        go.send(()).unwrap();
+    };
+    let (answers, ()) = futures::join!(shown, release);
+    let of = |error| answers.iter().filter(|answer| **answer == Err(error)).count();
+    assert_eq!((of(IdentityError::NotValid), of(IdentityError::Unreachable)), (WAITING_MAX + 1, 5));
+    assert_eq!(world.asked(), 1);
+    assert_eq!(world.provider.waiting.available_permits(), WAITING_MAX);
+}
+
+#[tokio::test]
+async fn while_keys_are_fetched_anew_known_ones_are_honoured_without_waiting() {
+    let world = World::new();
+    assert_eq!(world.shown("one").await, Ok(()));
+    world.clock.advance_ms(5 * MINUTE_MS);
+    let (go, gate) = mpsc::channel();
+    *world.issuer.gate.lock().unwrap() = Some(gate);
+    let second = async {
+        while world.provider.asked.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let honoured = world.shown("one").await;
+        go.send(()).unwrap();
+        honoured
+    };
+    let (first, second) = futures::join!(world.shown("one"), second);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!(world.asked(), 2);
 }
 
 #[tokio::test]
@@ -298,6 +345,16 @@ async fn a_changed_token_is_worth_nothing() {
     let changed = URL_SAFE_NO_PAD.encode(claims.to_string());
     let (header, _) = message.split_once('.').unwrap();
     bad.push(format!("{header}.{changed}.{signature}"));
+    for at in 0..token.len() {
+        let mut bytes = token.clone().into_bytes();
+        for other in [b'A', b'b', b'.', b'='] {
+            bytes[at] = other;
+            let changed = String::from_utf8(bytes.clone()).unwrap();
+            if changed != token {
+                bad.push(changed);
+            }
+        }
+    }
     for token in &bad {
         assert_eq!(world.provider.recognise(token).await, Err(IdentityError::NotValid), "{token}");
     }

@@ -121,7 +121,8 @@ impl Claims {
             return None;
         }
         let account = self.sub.parse().ok()?;
-        Some(Identity { account, narrowed_to: self.narrowed_to() })
+        let expires = Timestamp::from_second(self.exp).ok()?;
+        Some(Identity { account, narrowed_to: self.narrowed_to(), expires })
     }
 
     fn is_for_now(&self, now: i64) -> bool {
