@@ -115,6 +115,8 @@ fn without_zeros(number: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use ring::rand::SystemRandom;
     use ring::signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
@@ -172,6 +174,53 @@ mod tests {
         let as_rsa = ForeignKey::Rsa { modulus: &key, exponent: &[1, 0, 1] };
         assert!(as_rsa.verify(ForeignAlgorithm::EcdsaP256Sha256, MESSAGE, &signature).is_err());
         assert!(as_rsa.verify(ForeignAlgorithm::RsaPkcs1Sha256, MESSAGE, &signature).is_err());
+    }
+
+    fn decoded(text: &str) -> Vec<u8> {
+        URL_SAFE_NO_PAD.decode(text).unwrap()
+    }
+
+    /// The claims that RFC 7515 signs in its appendix A.
+    const RFC_7515_CLAIMS: &str =
+        "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+
+    #[test]
+    fn published_signatures_verify() {
+        // RFC 7515, appendix A.2.
+        let modulus = decoded(
+            "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+        );
+        let signature = decoded(
+            "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+        );
+        let rsa = ForeignKey::Rsa { modulus: &modulus, exponent: &[1, 0, 1] };
+        let message = format!("eyJhbGciOiJSUzI1NiJ9.{RFC_7515_CLAIMS}");
+        assert_eq!(rsa.verify(ForeignAlgorithm::RsaPkcs1Sha256, message.as_bytes(), &signature), Ok(()));
+        // The same key as ASN.1 writes it.
+        let padded = [&[0][..], &modulus].concat();
+        let padded = ForeignKey::Rsa { modulus: &padded, exponent: &[0, 1, 0, 1] };
+        assert_eq!(padded.verify(ForeignAlgorithm::RsaPkcs1Sha256, message.as_bytes(), &signature), Ok(()));
+        // RFC 7515, appendix A.3.
+        let (x, y) = (
+            decoded("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
+            decoded("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"),
+        );
+        let point = [&[4][..], &x, &y].concat();
+        let signature =
+            decoded("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
+        let message = format!("eyJhbGciOiJFUzI1NiJ9.{RFC_7515_CLAIMS}");
+        verifies(ForeignAlgorithm::EcdsaP256Sha256, &point, &message, &signature);
+        // RFC 8037, appendix A.4.
+        let point = decoded("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        let signature =
+            decoded("hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg");
+        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        verifies(ForeignAlgorithm::Ed25519, &point, message, &signature);
+    }
+
+    fn verifies(algorithm: ForeignAlgorithm, point: &[u8], message: &str, signature: &[u8]) {
+        let verified = ForeignKey::Point(point).verify(algorithm, message.as_bytes(), signature);
+        assert_eq!(verified, Ok(()), "{algorithm:?}");
     }
 
     #[test]
