@@ -18,7 +18,7 @@
 //! entries -> merkle (leaf, node, proofs) -> tiles (storage) -> checkpoint (signed) -> tlog_proof (receipt)
 //! ```
 //!
-//! Reading order: [`aead`], [`keys`], [`kms`], then [`tokens`] and [`sign`], then [`merkle`], [`tiles`], [`note`],
+//! Reading order: [`aead`], [`keys`], [`kms`], then [`tokens`], [`sign`] and [`foreign`], then [`merkle`], [`tiles`], [`note`],
 //! [`checkpoint`] and [`tlog_proof`].
 //!
 //! ```
@@ -45,6 +45,7 @@
 pub mod aead;
 pub mod checkpoint;
 pub mod danger;
+pub mod foreign;
 pub mod keys;
 pub mod kms;
 pub mod merkle;

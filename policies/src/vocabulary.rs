@@ -372,6 +372,8 @@ words! {
         Auditor = "auditor",
         /// Runs the installation.
         Operator = "operator",
+        /// Says who may act here.
+        Admin = "admin",
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod in_place;
 pub mod init;
 pub mod installation;
 mod library;
+pub mod link_person;
 pub mod list_jobs;
 mod mask_keys;
 pub mod pending;

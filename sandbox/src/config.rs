@@ -24,8 +24,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+pub mod identity;
 pub mod server;
 
+use identity::OidcSettings;
 use server::Login;
 use server::ServerAddress;
 
@@ -96,6 +98,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// The server that commands are sent to; nothing when they act on the installation here.
     pub server: Option<ServerAddress>,
+    /// Whose tokens `serve` honours besides its own.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// The files that TLS needs, all PEM.
@@ -298,6 +302,11 @@ struct SettingsFile {
     server: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server_roots_file: Option<PathBuf>,
+    oidc_issuer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oidc_audience: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oidc_roots_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
@@ -320,6 +329,9 @@ impl SettingsFile {
         "tls_client_roots_file",
         "server",
         "server_roots_file",
+        "oidc_issuer",
+        "oidc_audience",
+        "oidc_roots_file",
     ];
 
     const NUMBERS: &'static [&'static str] =
@@ -347,6 +359,9 @@ impl SettingsFile {
             tls_client_roots_file: None,
             server: None,
             server_roots_file: None,
+            oidc_issuer: None,
+            oidc_audience: None,
+            oidc_roots_file: None,
         }
     }
 
@@ -424,6 +439,7 @@ impl SettingsFile {
             listen_admin: self.listen_admin,
             tls,
             server,
+            oidc: OidcSettings::of(self.oidc_issuer, self.oidc_audience, self.oidc_roots_file)?,
         })
     }
 }
@@ -476,6 +492,9 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         path(&file.tls_client_roots_file),
         file.server.clone().unwrap_or_else(|| "not set".to_owned()),
         path(&file.server_roots_file),
+        file.oidc_issuer.clone().unwrap_or_else(|| "not set".to_owned()),
+        file.oidc_audience.clone().unwrap_or_else(|| "not set".to_owned()),
+        path(&file.oidc_roots_file),
     ];
     SettingsFile::KEYS
         .iter()

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 use thiserror::Error;
 
 use crate::ids::PersonId;
+use crate::ids::TokenId;
 
 /// The way a request came in; recorded, never decisive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,19 +89,44 @@ impl FromStr for PersonName {
     }
 }
 
+/// What a caller was recognised by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// They have just made the installation.
+    Founding,
+    /// Nothing, just now: they have asked before, and what they asked goes on.
+    InAbsence,
+    /// An access token of this installation.
+    AccessToken(TokenId),
+    /// A token of the identity provider: good for as long as the provider says, and for no longer.
+    ProviderToken {
+        /// Key of the link that it was recognised by.
+        link: String,
+        /// When it ends.
+        expires: Timestamp,
+    },
+}
+
 /// The person a request acts for: made by authentication and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     person: Person,
     door: Door,
+    credential: Credential,
 }
 
 impl Caller {
-    /// States that `person` has shown a valid token at `door`.
+    /// States that `person` was recognised at `door`.
     ///
     /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
-    pub(crate) fn authenticated(person: Person, door: Door) -> Self {
-        Self { person, door }
+    pub(crate) fn authenticated(person: Person, door: Door, credential: Credential) -> Self {
+        Self { person, door, credential }
+    }
+
+    /// What they were recognised by.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// Who it is.

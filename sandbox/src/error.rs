@@ -25,6 +25,8 @@ pub enum Class {
     Gone,
     /// What was to be verified does not hold.
     VerificationFailed,
+    /// Something that we need does not answer; later it may.
+    Unavailable,
     /// Something of ours broke.
     Failure,
 }

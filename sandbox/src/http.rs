@@ -31,6 +31,8 @@ use crate::app::pending::resume;
 use crate::app::submit_query::Taken;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::error::operator_log::OperatorLog;
+use crate::identity::IdentityProvider;
 use crate::ids::EventId;
 use crate::ids::JobId;
 use crate::jobs::JobState;
@@ -91,6 +93,8 @@ pub struct Service {
     queue: Queue,
     news: Arc<News>,
     door: DoorKeeper,
+    /// Whose tokens are honoured besides ours.
+    identity: Option<IdentityProvider>,
     checks: Limiter,
     /// Event streams that are open.
     streams: Seats,
@@ -112,11 +116,15 @@ impl Service {
     /// A service over one installation.
     ///
     /// # Errors
-    /// When no random bytes can be drawn.
+    /// When no random bytes can be drawn, or the file of an identity provider's roots cannot be used.
     pub fn new(installation: Arc<Installation>) -> Result<Self, AppError> {
         let name = EventId::new(installation.clock.as_ref(), installation.random.as_ref());
         let name = name.during("name a process")?.to_string();
         let news = Arc::new(News::new());
+        let identity = installation.settings().oidc.as_ref().map(|oidc| {
+            let log = OperatorLog::in_folder(&installation.layout().log());
+            IdentityProvider::new(oidc, Arc::clone(&installation.clock), log)
+        });
         Ok(Self {
             queue: Queue::new(Arc::clone(&installation), Arc::clone(&news), ROOM),
             installation,
@@ -124,6 +132,7 @@ impl Service {
             begun: Instant::now(),
             news,
             door: DoorKeeper::new(),
+            identity: identity.transpose()?,
             checks: Limiter::new(CHECK_RATE),
             streams: Seats::new(STREAMS_OF_ONE_MAX),
             under_way: Seats::new(REQUESTS_OF_ONE_MAX),
@@ -214,8 +223,8 @@ struct Interface;
 
 impl Modify for Interface {
     fn modify(&self, description: &mut Description) {
-        let token =
-            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An access token")).build();
+        let what = "An access token, or where an identity provider is set, a token of it (JWT)";
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(what)).build();
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(token));
     }

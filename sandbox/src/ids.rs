@@ -71,6 +71,7 @@ registry! {
     TokenId, "token_", "Identifies an access token (never the secret itself).";
     GrantId, "grant-", "Identifies a grant; a code of the policy language, hence the hyphen.";
     AccessRequestId, "access_", "Identifies a request for access: what may become a grant.";
+    LinkId, "link_", "Identifies the link between a person and who they are to an identity provider.";
     ProposalId, "proposal_", "Identifies a policy that waits for a second person.";
     JobId, "job_", "Identifies a job: one question and what became of it.";
     EventId, "event_", "Identifies an event in the audit log.";

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 0  ids clock context config error
-//! 1  storage
+//! 1  storage identity
 //! 2  catalog audit engine
 //! 3  jobs
 //! 4  app  city
@@ -26,6 +26,7 @@ pub mod context;
 pub mod engine;
 pub mod error;
 pub mod http;
+pub mod identity;
 pub mod ids;
 pub mod jobs;
 pub mod storage;

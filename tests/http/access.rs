@@ -256,7 +256,20 @@ fn tokens_carry_less_never_more_and_are_worth_nothing_once_revoked() {
     make("ana", json!({ "days": 0 })).must_be(400);
     make("ana", json!({ "days": 367 })).must_be(400);
     make("olga", json!({ "days": 7, "person": "nobody" })).must_be(404);
-    let foreign = make("olga", json!({ "days": 7, "person": "ben" })).must_be(201).json();
+    let second = make("olga", json!({ "days": 7, "person": "ben" })).must_be(409).json();
+    assert_eq!(second["code"], "token-in-force");
+    let nina = ["person", "add", "nina", "--role", "auditor"];
+    server.world.run("olga", &nina).unwrap().done().unwrap();
+    let first = make("olga", json!({ "days": 7, "person": "nina" })).must_be(201).json();
+    assert_eq!(me(first["token"].as_str().unwrap()).must_be(200).json()["name"], "nina");
+    let events = server.get(Some("aldo"), "/api/v1/audit/events?from=0&limit=1000", &[]).must_be(200).json();
+    let made = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|event| event["action"] == "token.created" && event["detail"]["person"] == "nina");
+    assert_eq!(made.unwrap()["actor"], "olga", "who made it and for whom are in the log");
+    let foreign = make("ben", json!({ "days": 7 })).must_be(201).json();
     let list = server.get(Some("ana"), "/api/v1/tokens", &[]).must_be(200);
     assert!(!list.text().contains(&token), "a token is shown once");
     let list = list.json();

@@ -5,6 +5,7 @@
 mod access;
 mod client;
 mod description;
+mod identity;
 mod jobs;
 mod misuse;
 mod questions;

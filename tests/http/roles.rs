@@ -10,15 +10,16 @@ use serde_json::Value;
 use serde_json::json;
 
 /// Those who ask: nobody, the one whose things they are, another analyst, a steward of the department, one of another
-/// department, the auditor and the operator.
-const ACTORS: [(&str, Option<&str>); 7] = [
+/// department, the auditor, an operator and an admin.
+const ACTORS: [(&str, Option<&str>); 8] = [
     ("nobody", None),
     ("owner", Some("ana")),
     ("analyst", Some("ben")),
     ("steward", Some("sven")),
     ("elsewhere", Some("emil")),
     ("auditor", Some("aldo")),
-    ("operator", Some("olga")),
+    ("operator", Some("otto")),
+    ("admin", Some("adam")),
 ];
 
 /// What a route is asked with: a path and a body, made anew for every asker.
@@ -163,6 +164,8 @@ const ENDLESS: [&str; 1] = ["GET /api/v1/events"];
 fn the_table_of_roles_is_as_agreed_and_every_request_is_in_the_log() {
     let server = Server::start();
     server.world.add_person("emil", "steward", "elsewhere").unwrap();
+    server.world.add_person("otto", "operator", "corpus").unwrap();
+    server.world.add_person("adam", "admin", "corpus").unwrap();
     let description = server.get(None, "/openapi.json", &[]).must_be(200).json();
     let job = server.ask("ana", COUNT).must_be(201).json()["id"].as_str().unwrap().to_owned();
     let things = Things { server: &server, job, policies: std::cell::Cell::new(1) };

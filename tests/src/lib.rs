@@ -20,6 +20,7 @@ pub mod canary;
 pub mod corpus;
 pub mod environment;
 pub mod fixture;
+pub mod issuer;
 pub mod oracle;
 pub mod server;
 pub mod table;

@@ -8,7 +8,7 @@ use crate::tree;
 /// Modules by layer, lowest first (style guide, section 1).
 const LAYERS: &[&[&str]] = &[
     &["ids", "clock", "context", "config", "error"],
-    &["storage"],
+    &["storage", "identity"],
     &["catalog", "audit", "ledger", "engine"],
     &["jobs", "city"],
     &["app"],

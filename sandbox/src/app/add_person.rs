@@ -1,4 +1,4 @@
-//! Use cases: an operator adds a person with their roles, removes one, lists them.
+//! Use cases: an admin adds a person with their roles, removes one, lists them.
 //! A person's roles never change: whoever needs others is added under another name, so that the log reads plainly.
 
 use std::collections::BTreeSet;
@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
+use crate::app::authorise::must_be_one_of;
 use crate::app::installation::Installation;
+use crate::app::link_person::end_links_while_changing;
 use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -36,14 +38,14 @@ pub struct AddPerson {
 /// Adds a person.
 ///
 /// # Errors
-/// Forbidden for all but operators; usage when roles do not go together or a department is missing; conflict when the
+/// Forbidden for all but admins; usage when roles do not go together or a department is missing; conflict when the
 /// name was ever used.
 pub async fn add_person(
     installation: &Installation,
     caller: &Caller,
     request: AddPerson,
 ) -> Result<Person, AppError> {
-    must_be(caller, PersonRole::Operator)?;
+    must_be(caller, PersonRole::Admin)?;
     check_roles(&request)?;
     let person = Person {
         id: PersonId::new(installation.clock.as_ref(), installation.random.as_ref())
@@ -61,16 +63,16 @@ pub async fn add_person(
     }
 }
 
-/// Removes a person: their tokens are worth nothing from then on, and their name is never used again.
+/// Removes a person: their tokens and their link are worth nothing from then on, and their name is never used again.
 ///
 /// # Errors
-/// Forbidden for all but operators, and for operators on themselves; not found when there is no such person.
+/// Forbidden for all but admins, and for admins on themselves; not found when there is no such person.
 pub async fn remove_person(
     installation: &Installation,
     caller: &Caller,
     name: &PersonName,
 ) -> Result<(), AppError> {
-    must_be(caller, PersonRole::Operator)?;
+    must_be(caller, PersonRole::Admin)?;
     if caller.person().name == *name {
         return Err(PublicError::new(
             Class::Forbidden,
@@ -80,21 +82,22 @@ pub async fn remove_person(
         )
         .into());
     }
+    let _guard = installation.change().await?;
     let Some(body) = installation.find_in_force::<PersonBody>(name.as_str()).await? else {
         return Err(no_such_person(name));
     };
-    installation.end(&body, Note::new(Action::PersonRemoved, ActorName::of(caller))).await?;
+    // What acts for them ends first, so that nobody is ever linked to a person who is not there.
+    end_links_while_changing(installation, caller, name).await?;
+    installation.end_while_changing(&body, Note::new(Action::PersonRemoved, ActorName::of(caller))).await?;
     Ok(())
 }
 
 /// Lists all persons by name.
 ///
 /// # Errors
-/// Forbidden for all but operators and auditors.
+/// Forbidden for all but admins, operators and auditors.
 pub async fn list_persons(installation: &Installation, caller: &Caller) -> Result<Vec<Person>, AppError> {
-    if !caller.holds(PersonRole::Auditor) {
-        must_be(caller, PersonRole::Operator)?;
-    }
+    must_be_one_of(caller, PersonRole::Admin, &[PersonRole::Operator, PersonRole::Auditor])?;
     let bodies = installation.all_in_force::<PersonBody>().await?;
     bodies.iter().map(PersonBody::person).collect::<Result<_, _>>().during("read a person")
 }
@@ -104,16 +107,16 @@ fn check_roles(request: &AddPerson) -> Result<(), AppError> {
     if request.roles.is_empty() {
         return usage("role-needed", "a person has at least one role", "人员至少需要一个角色");
     }
-    // Separation of duties: whoever keeps the machines or checks the history neither asks nor grants.
-    let keeps = request.roles.contains(&PersonRole::Operator) || request.roles.contains(&PersonRole::Auditor);
-    if keeps && request.roles.len() > 1 {
+    if !go_together(&request.roles) {
         return usage(
             "roles-apart",
-            "an operator or auditor holds no other role",
-            "运维人员和审计员不得兼任其他角色",
+            "an admin, operator or auditor neither asks nor grants, and an auditor holds no other role",
+            "人员管理员、运维人员和审计员不得兼任分析人员或数据管理员，审计员不得兼任任何其他角色",
         );
     }
-    if !keeps && request.department.is_none() {
+    let works_with_data =
+        [PersonRole::Analyst, PersonRole::Steward].iter().any(|role| request.roles.contains(role));
+    if works_with_data && request.department.is_none() {
         return usage(
             "department-needed",
             "an analyst or steward belongs to a department",
@@ -130,6 +133,16 @@ fn check_roles(request: &AddPerson) -> Result<(), AppError> {
         }
     }
     Ok(())
+}
+
+/// Separation of duties: whoever keeps the machines, says who may act, or checks the history neither asks nor grants, and
+/// whoever checks the history has made none of it.
+fn go_together(roles: &BTreeSet<PersonRole>) -> bool {
+    let asks_or_grants = [PersonRole::Analyst, PersonRole::Steward];
+    let keeps = [PersonRole::Operator, PersonRole::Admin];
+    [&asks_or_grants[..], &keeps[..], &[PersonRole::Auditor]]
+        .iter()
+        .any(|together| roles.iter().all(|role| together.contains(role)))
 }
 
 fn name_taken(name: &PersonName) -> AppError {
@@ -152,4 +165,23 @@ pub(crate) fn no_such_person(name: &PersonName) -> AppError {
     )
     .with_help("`obscura person list` shows who there is", "可用 `obscura person list` 查看")
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_that_check_each_other_stay_apart() {
+        for one in PersonRole::ALL {
+            for other in PersonRole::ALL {
+                let both = BTreeSet::from([*one, *other]);
+                let names: Vec<&str> = both.iter().map(|role| role.as_str()).collect();
+                let expected =
+                    one == other || matches!(names[..], ["analyst", "steward"] | ["operator", "admin"]);
+                assert_eq!(go_together(&both), expected, "{names:?}");
+            }
+        }
+        assert!(!go_together(&PersonRole::ALL.iter().copied().collect()));
+    }
 }

@@ -1,4 +1,4 @@
-//! Use case: find out who is asking, from the token file that the settings name.
+//! Use case: find out who is asking: from the token file that the settings name, or a token that was shown.
 //! The only place, besides `init`, that makes a `Caller`. Whatever is wrong, the answer is the same.
 
 use std::path::Path;
@@ -6,17 +6,23 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::app::installation::Installation;
+use crate::app::link_person::link_of;
 use crate::app::token::TokenFileError;
 use crate::app::token::TokenText;
 use crate::app::token::read_private;
+use crate::catalog::body::AccountLinkBody;
+use crate::catalog::body::Body as _;
 use crate::catalog::body::PersonBody;
 use crate::catalog::body::TokenBody;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::Door;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::identity::IdentityError;
+use crate::identity::IdentityProvider;
 use crate::ids::TokenId;
 
 /// Recognises the person of the token file.
@@ -58,7 +64,69 @@ pub async fn authenticate_token(
     if let Some(carried) = &body.roles {
         person.roles.retain(|role| carried.contains(role.as_str()));
     }
-    Ok(Caller::authenticated(person, door))
+    Ok(Caller::authenticated(person, door, Credential::AccessToken(token.id())))
+}
+
+/// Somebody whom the identity provider vouches for.
+#[derive(Debug)]
+pub struct Vouched {
+    /// Who asks.
+    pub caller: Caller,
+    /// Identifier of the link that they were recognised by.
+    pub link: String,
+}
+
+/// Recognises the person that a token of the identity provider is about.
+///
+/// Who they are comes from the provider, what they may do from our catalogue: a token can only narrow it.
+///
+/// # Errors
+/// Unauthenticated, in the words for any token, when the token is not valid, its account is linked to nobody, or its
+/// person is no longer here; unavailable when the provider's keys are not to be had.
+pub async fn authenticate_vouched(
+    installation: &Installation,
+    provider: &IdentityProvider,
+    token: &str,
+    door: Door,
+) -> Result<Vouched, AppError> {
+    let identity = provider.recognise(token).await.map_err(|error| match error {
+        IdentityError::NotValid => token_not_valid(),
+        IdentityError::Unreachable => provider_unreachable(),
+    })?;
+    let Some(link) = link_of(installation, provider.issuer(), &identity.account).await? else {
+        return Err(token_not_valid());
+    };
+    let Some(person) = installation.find_in_force::<PersonBody>(&link.person).await? else {
+        return Err(token_not_valid());
+    };
+    let mut person = person.person().during("read a person")?;
+    // INVARIANT(provider-gives-no-role): a claim takes away, and nothing else of the token reaches the roles.
+    if let Some(narrowed_to) = &identity.narrowed_to {
+        person.roles.retain(|role| narrowed_to.contains(role.as_str()));
+    }
+    let credential = Credential::ProviderToken { link: link.key(), expires: identity.expires };
+    Ok(Vouched { caller: Caller::authenticated(person, door, credential), link: link.id })
+}
+
+/// Says whether what a caller was recognised by a while ago is still good: for whatever goes on without asking again.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn is_still_recognised(installation: &Installation, caller: &Caller) -> Result<bool, AppError> {
+    let now = installation.now();
+    let person = caller.person().name.as_str();
+    let is_good = match caller.credential() {
+        Credential::Founding | Credential::InAbsence => true,
+        Credential::AccessToken(id) => {
+            let token = installation.find_in_force::<TokenBody>(&id.to_string()).await?;
+            token.is_some_and(|token| token.expires > now)
+        }
+        Credential::ProviderToken { link, expires } => {
+            let link = installation.find_in_force::<AccountLinkBody>(link).await?;
+            link.is_some_and(|link| link.person == person) && *expires > now
+        }
+    };
+    Ok(is_good && installation.find_in_force::<PersonBody>(person).await?.is_some())
 }
 
 /// The person who has asked and is not there: for going on with what they asked while they were, and for nothing else.
@@ -72,7 +140,7 @@ pub(crate) async fn in_absence(
 ) -> Result<Option<Caller>, AppError> {
     let Some(person) = installation.find_in_force::<PersonBody>(name).await? else { return Ok(None) };
     let person = person.person().during("read a person")?;
-    Ok(Some(Caller::authenticated(person, door)))
+    Ok(Some(Caller::authenticated(person, door, Credential::InAbsence)))
 }
 
 /// Reads the text of a token of any kind, to be shown to a server.
@@ -127,6 +195,21 @@ fn unusable(path: &Path, error: TokenFileError) -> AppError {
     PublicError::new(Class::Unauthenticated, "token-file-unusable", en, zh).into()
 }
 
+/// Whether the token is good cannot be said now.
+fn provider_unreachable() -> AppError {
+    PublicError::new(
+        Class::Unavailable,
+        "identity-provider-unreachable",
+        "the identity provider does not answer, so its tokens cannot be verified",
+        "身份提供方无响应，暂时无法核验其令牌",
+    )
+    .with_help(
+        "ask again later, or with an access token of this installation",
+        "请稍后重试，或使用本系统签发的访问令牌",
+    )
+    .into()
+}
+
 /// Nobody, or somebody whose token is good no longer: always in the same words.
 pub(crate) fn token_not_valid() -> AppError {
     PublicError::new(
@@ -136,8 +219,8 @@ pub(crate) fn token_not_valid() -> AppError {
         "令牌无效：未知、已过期或已吊销",
     )
     .with_help(
-        "an operator makes a new one with `obscura token create`",
-        "请运维人员用 `obscura token create` 重新签发",
+        "an admin makes a new one with `obscura token create`",
+        "请人员管理员用 `obscura token create` 重新签发",
     )
     .into()
 }

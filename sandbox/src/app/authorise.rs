@@ -15,6 +15,15 @@ pub(crate) fn must_be(caller: &Caller, role: PersonRole) -> Result<(), AppError>
     if caller.holds(role) { Ok(()) } else { Err(forbidden(role)) }
 }
 
+/// Refuses unless the caller holds one of the roles; the first is the one that it is for.
+pub(crate) fn must_be_one_of(
+    caller: &Caller,
+    first: PersonRole,
+    others: &[PersonRole],
+) -> Result<(), AppError> {
+    if others.iter().any(|role| caller.holds(*role)) { Ok(()) } else { must_be(caller, first) }
+}
+
 /// Refuses unless the caller is a steward of the department, or of a node above it.
 pub(crate) fn must_steward(caller: &Caller, library: &Library, department: &str) -> Result<(), AppError> {
     must_be(caller, PersonRole::Steward)?;
@@ -70,6 +79,6 @@ fn forbidden(role: PersonRole) -> AppError {
         format!("this is for the role `{role}`, which you do not hold"),
         format!("此操作需要 `{role}` 角色，而您没有该角色"),
     )
-    .with_help("an operator adds persons and their roles", "人员和角色由运维人员添加")
+    .with_help("an admin adds persons with their roles", "人员及其角色由人员管理员添加")
     .into()
 }

@@ -1,4 +1,4 @@
-//! Use cases: make an access token for oneself, or as an operator for anybody; list and revoke.
+//! Use cases: make an access token for oneself, or as an admin the first one of somebody else; list and revoke.
 //! The token's text is given out once; only the hash of its secret is stored.
 
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ use crate::audit::event::ActorName;
 use crate::catalog::body::PersonBody;
 use crate::catalog::body::TokenBody;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::PersonName;
 use crate::error::AppError;
 use crate::error::Class;
@@ -65,8 +66,9 @@ pub struct TokenSummary {
 /// Makes a token.
 ///
 /// # Errors
-/// Forbidden for others than oneself and operators, and for roles that the person, or the token one comes with, does
-/// not carry; not found when there is no such person.
+/// Forbidden for others than oneself and admins, for oneself with a token of the identity provider, and for roles that
+/// the person, or the token one comes with, does not carry; not found when there is no such person; conflict when
+/// somebody else has a token already.
 pub async fn create_token(
     installation: &Installation,
     caller: &Caller,
@@ -74,7 +76,10 @@ pub async fn create_token(
 ) -> Result<NewToken, AppError> {
     let is_own = caller.person().name == request.person;
     if !is_own {
-        must_be(caller, PersonRole::Operator)?;
+        must_be(caller, PersonRole::Admin)?;
+    }
+    if is_own && matches!(caller.credential(), Credential::ProviderToken { .. }) {
+        return Err(provider_decides());
     }
     if request.days == 0 || request.days > TOKEN_DAYS_MAX {
         return Err(PublicError::new(
@@ -84,6 +89,10 @@ pub async fn create_token(
             format!("令牌有效期为 1 至 {TOKEN_DAYS_MAX} 天"),
         )
         .into());
+    }
+    let _guard = installation.change().await?;
+    if !is_own && has_token(installation, &request.person).await? {
+        return Err(has_one_already(&request.person));
     }
     let Some(person) = installation.find_in_force::<PersonBody>(request.person.as_str()).await? else {
         return Err(no_such_person(&request.person));
@@ -109,19 +118,54 @@ pub async fn create_token(
         by: Some(caller.person().name.to_string()),
         roles: roles.clone(),
     };
-    let (text, expires) = new_token(installation, &request.person, kind, ActorName::of(caller)).await?;
+    let (text, expires) =
+        new_token_while_changing(installation, &request.person, kind, ActorName::of(caller)).await?;
     let (id, person) = (text.id().to_string(), request.person.to_string());
     Ok(NewToken { summary: TokenSummary { id, person, expires, roles, used: None }, text })
 }
 
-/// Revokes a token: one's own, or as an operator anybody's.
+/// An access token would outlive what the provider has said.
+fn provider_decides() -> AppError {
+    PublicError::new(
+        Class::Forbidden,
+        "provider-token-makes-none",
+        "with a token of the identity provider nobody makes an access token for themself",
+        "使用身份提供方的令牌时，不能为自己签发访问令牌",
+    )
+    .with_help("an admin makes it with `obscura token create`", "请人员管理员用 `obscura token create` 签发")
+    .into()
+}
+
+/// Says whether a person has a token that is good.
+async fn has_token(installation: &Installation, person: &PersonName) -> Result<bool, AppError> {
+    let tokens = installation.all_in_force::<TokenBody>().await?;
+    let now = installation.now();
+    Ok(tokens.iter().any(|token| token.person == person.as_str() && token.expires > now))
+}
+
+/// A second one, made by somebody else, could be used beside theirs without their seeing it.
+fn has_one_already(person: &PersonName) -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "token-in-force",
+        format!("`{person}` has a token, and makes further ones with it"),
+        format!("`{person}` 已有有效令牌，可自行签发更多令牌"),
+    )
+    .with_help(
+        "whoever has lost theirs has it revoked first: `obscura token list`, `obscura token revoke`",
+        "如令牌遗失，请先用 `obscura token list` 和 `obscura token revoke` 吊销",
+    )
+    .into()
+}
+
+/// Revokes a token: one's own, or as an admin or operator anybody's.
 ///
 /// # Errors
 /// Not found when there is no such token in force, or it is somebody else's.
 pub async fn revoke_token(installation: &Installation, caller: &Caller, id: TokenId) -> Result<(), AppError> {
     let found = installation.find_in_force::<TokenBody>(&id.to_string()).await?;
-    let may =
-        |body: &TokenBody| caller.holds(PersonRole::Operator) || body.person == caller.person().name.as_str();
+    let keeps = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Admin);
+    let may = |body: &TokenBody| keeps || body.person == caller.person().name.as_str();
     let body = found.filter(may).ok_or_else(no_token)?;
     installation.end(&body, Note::new(Action::TokenRevoked, ActorName::of(caller))).await?;
     Ok(())
@@ -133,7 +177,7 @@ pub(crate) fn no_token() -> AppError {
         .into()
 }
 
-/// Lists the tokens in force: operators and auditors see all, others their own.
+/// Lists the tokens in force: admins, operators and auditors see all, others their own.
 ///
 /// # Errors
 /// When the database or the log cannot be read.
@@ -141,7 +185,8 @@ pub async fn list_tokens(
     installation: &Installation,
     caller: &Caller,
 ) -> Result<Vec<TokenSummary>, AppError> {
-    let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
+    let sees_all = [PersonRole::Admin, PersonRole::Operator, PersonRole::Auditor];
+    let sees_all = sees_all.into_iter().any(|role| caller.holds(role));
     let own = caller.person().name.as_str();
     let tokens = installation.all_in_force::<TokenBody>().await?;
     let mut uses = installation.catalog.token_uses().await.during("read the uses of tokens")?;
@@ -163,8 +208,8 @@ pub(crate) struct TokenKind {
     pub(crate) roles: Option<BTreeSet<String>>,
 }
 
-/// Draws a token, puts its record in force, and says until when it is good.
-pub(crate) async fn new_token(
+/// Draws a token, puts its record in force, and says until when it is good; for callers that hold the right to change.
+pub(crate) async fn new_token_while_changing(
     installation: &Installation,
     person: &PersonName,
     kind: TokenKind,
@@ -184,6 +229,7 @@ pub(crate) async fn new_token(
         created_by: kind.by,
         roles: kind.roles,
     };
-    installation.begin(&body, Note::new(Action::TokenCreated, actor)).await?;
+    let note = Note::new(Action::TokenCreated, actor).with("person", body.person.clone());
+    installation.begin_while_changing(&body, note).await?;
     Ok((token, expires))
 }

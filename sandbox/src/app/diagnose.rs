@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::Text;
@@ -15,8 +16,12 @@ use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_log;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
+use crate::clock::SystemClock;
 use crate::config::KeyringSecret;
 use crate::config::Settings;
+use crate::config::identity::OidcSettings;
+use crate::error::operator_log::OperatorLog;
+use crate::identity::IdentityProvider;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +60,9 @@ pub async fn diagnose(settings: &Settings) -> Vec<Check> {
     checks.push(database_check(&layout.database()).await);
     checks.extend(log_checks(&layout).await);
     checks.push(core_dump_check());
+    if let Some(oidc) = &settings.oidc {
+        checks.push(provider_check(oidc, OperatorLog::in_folder(&layout.log())).await);
+    }
     checks
 }
 
@@ -108,6 +116,31 @@ fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
             "打开密钥环的文件位于数据目录内，目录的任何副本都可被打开",
         ),
         (true, false) => Check::well("the keyring opens", "密钥环可正常打开"),
+    }
+}
+
+/// Whether the identity provider answers, and with keys that we can use.
+async fn provider_check(oidc: &OidcSettings, log: OperatorLog) -> Check {
+    let provider = match IdentityProvider::new(oidc, Arc::new(SystemClock), log) {
+        Ok(provider) => provider,
+        Err(error) => {
+            let message = error.public().message().clone();
+            return Check::ill(message.en, message.zh);
+        }
+    };
+    match provider.look().await {
+        Ok(0) => Check::warning(
+            "the identity provider publishes no key that we honour",
+            "身份提供方没有发布可用的密钥",
+        ),
+        Ok(keys) => Check::well(
+            format!("the identity provider answers: {keys} keys"),
+            format!("身份提供方应答正常：{keys} 个密钥"),
+        ),
+        Err(_) => Check::ill(
+            "the identity provider does not answer as it should; the operator's log says how",
+            "身份提供方应答异常，详情见运维日志",
+        ),
     }
 }
 

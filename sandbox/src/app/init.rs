@@ -1,4 +1,4 @@
-//! Use case: make an installation, with its keys, its log and its first operator.
+//! Use case: make an installation, with its keys, its log and its first person.
 //! Nobody is asked who they are, because nobody exists yet; from here on nobody acts without a token.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::create_token::TokenKind;
-use crate::app::create_token::new_token;
+use crate::app::create_token::new_token_while_changing;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::installation::MANIFEST_SIGNER;
@@ -32,6 +32,7 @@ use crate::clock::Random;
 use crate::config::KeyringSecret;
 use crate::config::Settings;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::Door;
 use crate::context::Person;
 use crate::context::PersonName;
@@ -42,13 +43,13 @@ use crate::error::PublicError;
 use crate::ids::InstallationId;
 use crate::ids::PersonId;
 
-/// How long the first operator's token is good.
+/// How long the first person's token is good.
 const OPERATOR_TOKEN: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// What `init` is asked to make.
 #[derive(Debug, Clone)]
 pub struct Init {
-    /// Name of the first operator.
+    /// Name of the first person, who is operator and admin.
     pub operator: PersonName,
     /// Where to write their token.
     pub token_file: PathBuf,
@@ -61,7 +62,7 @@ pub struct Init {
 pub struct Initialised {
     /// The installation, open.
     pub installation: Installation,
-    /// The first operator.
+    /// The first person.
     pub operator: Caller,
     /// A key file that was made and should be kept apart from the data directory.
     pub key_file: Option<PathBuf>,
@@ -115,15 +116,17 @@ pub async fn init(
         name: request.operator,
         department: None,
         district: None,
-        roles: BTreeSet::from([PersonRole::Operator]),
+        roles: BTreeSet::from([PersonRole::Operator, PersonRole::Admin]),
     };
     installation
         .begin(&PersonBody::of(&operator, None), Note::new(Action::PersonAdded, program.clone()))
         .await?;
     let first = TokenKind { good_for: OPERATOR_TOKEN, by: None, roles: None };
-    let (token, _expires) = new_token(&installation, &operator.name, first, program).await?;
+    let changing = installation.change().await?;
+    let (token, _expires) = new_token_while_changing(&installation, &operator.name, first, program).await?;
+    drop(changing);
     token.write_new(&request.token_file).during("write the operator's token file")?;
-    let operator = Caller::authenticated(operator, request.door);
+    let operator = Caller::authenticated(operator, request.door, Credential::Founding);
     Ok(Initialised { installation, operator, key_file, audit_key })
 }
 

@@ -166,6 +166,7 @@ mod tests {
     use super::*;
     use crate::clock::SteppedClock;
     use crate::clock::SystemRandom;
+    use crate::context::Credential;
     use crate::context::Door;
     use crate::context::Person;
     use crate::ids::PersonId;
@@ -178,7 +179,7 @@ mod tests {
             district: None,
             roles: BTreeSet::from([role]),
         };
-        Caller::authenticated(person, Door::CommandLine)
+        Caller::authenticated(person, Door::CommandLine, Credential::Founding)
     }
 
     fn file() -> Input {

@@ -69,6 +69,7 @@ impl World {
             listen_admin: None,
             tls: None,
             server: None,
+            oidc: None,
         };
         let request = Init {
             operator: "operator".parse().unwrap(),

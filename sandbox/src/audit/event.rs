@@ -81,11 +81,15 @@ pub enum Action {
     PolicyProposed,
     /// A proposed policy was put in force by a second person, or taken back.
     PolicyDecided,
+    /// A person was linked to who they are to the identity provider.
+    PersonLinked,
+    /// A person's link was ended.
+    PersonUnlinked,
 }
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -115,6 +119,8 @@ impl Action {
         Self::AccessDecided,
         Self::PolicyProposed,
         Self::PolicyDecided,
+        Self::PersonLinked,
+        Self::PersonUnlinked,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -150,6 +156,8 @@ impl Action {
             Self::AccessDecided => "access.decided",
             Self::PolicyProposed => "policy.proposed",
             Self::PolicyDecided => "policy.decided",
+            Self::PersonLinked => "person.linked",
+            Self::PersonUnlinked => "person.unlinked",
         }
     }
 
@@ -162,8 +170,10 @@ impl Action {
             | Self::DocumentPublished
             | Self::GrantCreated
             | Self::AccessRequested
-            | Self::PolicyProposed => (6, "Create"),
+            | Self::PolicyProposed
+            | Self::PersonLinked => (6, "Create"),
             Self::PersonRemoved
+            | Self::PersonUnlinked
             | Self::TokenRevoked
             | Self::DocumentRetired
             | Self::GrantRevoked

@@ -103,6 +103,37 @@ impl Body for TokenBody {
     }
 }
 
+/// The link between a person and who they are to an identity provider: never the account, only a keyed token of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLinkBody {
+    /// Identifier.
+    pub id: String,
+    /// Name of the person that the provider's tokens act for.
+    pub person: String,
+    /// The issuer, as its tokens name it.
+    pub issuer: String,
+    /// Keyed token of issuer and account.
+    pub account: String,
+    /// Who linked them.
+    pub linked_by: String,
+}
+
+impl AccountLinkBody {
+    /// What the keys of all links of an account begin with: it may be linked again after a link has ended.
+    #[must_use]
+    pub fn prefix(account: &str) -> String {
+        format!("{account}/")
+    }
+}
+
+impl Body for AccountLinkBody {
+    const KIND: RecordKind = RecordKind::AccountLink;
+
+    fn key(&self) -> String {
+        format!("{}{}", Self::prefix(&self.account), self.id)
+    }
+}
+
 /// A published document: immutable once in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentBody {

@@ -29,11 +29,13 @@ pub enum RecordKind {
     AccessRequest,
     /// A policy that waits for a second person; the key is its identifier.
     Proposal,
+    /// A person's link to an identity provider; the key is a keyed token of the account, `/`, and an identifier.
+    AccountLink,
 }
 
 impl RecordKind {
     /// All kinds, in the order they are reconciled.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Person,
         Self::Token,
         Self::Document,
@@ -41,6 +43,7 @@ impl RecordKind {
         Self::Grant,
         Self::AccessRequest,
         Self::Proposal,
+        Self::AccountLink,
     ];
 
     /// The word used in the database and in the audit log.
@@ -54,6 +57,7 @@ impl RecordKind {
             Self::Grant => "grant",
             Self::AccessRequest => "access-request",
             Self::Proposal => "proposal",
+            Self::AccountLink => "account-link",
         }
     }
 

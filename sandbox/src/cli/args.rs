@@ -17,6 +17,7 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::context::PersonName;
+use crate::identity::Account;
 use crate::ids::JobId;
 use crate::ids::TokenId;
 
@@ -88,7 +89,7 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make an installation: data directory, keys, audit log, first operator.
+    /// Make an installation: data directory, keys, audit log, first person.
     #[command(
         after_help = "Examples:\n  obscura init\n  obscura init --operator chen --token-file ~/.obscura/chen.token --data-dir /srv/obscura"
     )]
@@ -136,7 +137,7 @@ pub(crate) enum Command {
     /// Ask for access, and decide on who asks.
     #[command(subcommand)]
     Request(RequestCommand),
-    /// Add and remove persons.
+    /// Add, link and remove persons.
     #[command(subcommand)]
     Person(PersonCommand),
     /// Make and revoke access tokens.
@@ -170,10 +171,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Name of the first operator.
+    /// Name of the first person: operator and admin.
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub(crate) operator: PersonName,
-    /// Where to write the operator's token.
+    /// Where to write their token.
     #[arg(long, value_name = "FILE", default_value = "./operator.token")]
     pub(crate) token_file: PathBuf,
 }
@@ -519,7 +520,7 @@ pub(crate) enum PersonCommand {
     Add {
         /// Their name: lower-case letters, digits, `.`, `_`, `-`.
         name: PersonName,
-        /// A role: analyst, steward, auditor, operator; may be given more than once.
+        /// A role: analyst, steward, auditor, operator, admin; may be given more than once.
         #[arg(long = "role", required = true, value_name = "ROLE")]
         roles: Vec<PersonRole>,
         /// Their department.
@@ -532,6 +533,21 @@ pub(crate) enum PersonCommand {
     /// List persons.
     #[command(after_help = "Examples:\n  obscura person list")]
     List,
+    /// Link a person to who they are at the identity provider: its tokens about them act for them.
+    #[command(after_help = "Examples:\n  obscura person link lin --subject 248289761001")]
+    Link {
+        /// Their name.
+        name: PersonName,
+        /// What the provider calls them: the `sub` of their tokens.
+        #[arg(long, value_name = "SUB")]
+        subject: Account,
+    },
+    /// End a person's link: the provider's tokens about them are worth nothing from then on.
+    #[command(after_help = "Examples:\n  obscura person unlink lin")]
+    Unlink {
+        /// Their name.
+        name: PersonName,
+    },
     /// Remove a person; their name is never used again.
     #[command(after_help = "Examples:\n  obscura person remove lin")]
     Remove {
@@ -547,7 +563,7 @@ pub(crate) enum TokenCommand {
         after_help = "Examples:\n  obscura token create lin --file lin.token --days 90\n  obscura token create lin --role analyst --file script.token"
     )]
     Create {
-        /// The person it acts for: yourself, or anybody if you are an operator.
+        /// The person it acts for: yourself, or as an admin somebody who has none.
         person: PersonName,
         /// A role of theirs that it carries, more than once for more [default: all].
         #[arg(long = "role", value_name = "ROLE")]

@@ -50,7 +50,9 @@ impl Exit {
         match class {
             Class::Usage => Self::Usage,
             Class::Unauthenticated | Class::Forbidden => Self::Authentication,
-            Class::NotFound | Class::Conflict | Class::Gone | Class::Failure => Self::Failure,
+            Class::NotFound | Class::Conflict | Class::Gone | Class::Unavailable | Class::Failure => {
+                Self::Failure
+            }
             Class::VerificationFailed => Self::VerificationFailed,
         }
     }

@@ -606,18 +606,21 @@ fn revoked_and_foreign_tokens_and_removed_persons_open_nothing() {
     world.run(Some("shen"), &["grant", "list"]).must_be(Exit::Authentication);
 }
 
-/// Who may do what: one row an action, one letter a role that may (`o`perator, steward of the department `s`,
-/// steward of another `t`, `a`nalyst, audito`r`); nobody else, and nobody without a token.
+/// Who may do what: one row an action, one letter a role that may (a`d`min, `o`perator, steward of the department
+/// `s`, steward of another `t`, `a`nalyst, audito`r`); nobody else, and nobody without a token.
 const MATRIX: &[(&str, &[&str])] = &[
-    ("o", &["person", "add", "new.NAME", "--role", "auditor"]),
-    ("or", &["person", "list"]),
-    ("osart", &["token", "list"]),
-    ("oa", &["token", "create", "lin", "--file", "FOLDER/NAME.new"]),
+    ("d", &["person", "add", "new.NAME", "--role", "auditor"]),
+    ("d", &["token", "create", "newcomer", "--file", "FOLDER/newcomer.token"]),
+    ("d", &["person", "remove", "newcomer"]),
+    ("odr", &["person", "list"]),
+    ("odsart", &["token", "list"]),
+    ("a", &["token", "create", "lin", "--file", "FOLDER/NAME.new"]),
+    ("o", &["key", "rotate", "hz-health/L3"]),
     ("s", &["policy", "check", "FOLDER/dataset.yaml"]),
     ("s", &["policy", "publish", "FOLDER/NAME.yaml"]),
     ("s", &["dataset", "verify", "hz-health.visits"]),
-    ("osart", &["dataset", "list"]),
-    ("osart", &["dataset", "show", "hz-health.visits"]),
+    ("odsart", &["dataset", "list"]),
+    ("odsart", &["dataset", "show", "hz-health.visits"]),
     ("st", &["dataset", "suggest", "FOLDER/visits.csv"]),
     ("s", &["seal", "hz-health.visits", "FOLDER/visits.csv", "--append"]),
     (
@@ -635,17 +638,20 @@ const MATRIX: &[(&str, &[&str])] = &[
             "2099-01-01",
         ],
     ),
-    ("osart", &["grant", "list"]),
+    ("odsart", &["grant", "list"]),
     ("a", &["explain", "-p", "official-statistics", COUNT]),
     ("a", &["query", "-p", "official-statistics", COUNT]),
-    ("osart", &["job", "list"]),
+    ("odsart", &["job", "list"]),
     ("r", &["audit", "log"]),
 ];
 
 #[test]
 fn role_matrix_holds() {
     let mut world = World::sealed();
-    let people = [('o', "operator"), ('s', "shen"), ('t', "tian"), ('a', "lin"), ('r', "gu")];
+    world.person("otto", "operator", None);
+    world.person("adam", "admin", None);
+    world.run(Some("adam"), &["person", "add", "newcomer", "--role", "auditor"]).must_be(Exit::Done);
+    let people = [('o', "otto"), ('d', "adam"), ('s', "shen"), ('t', "tian"), ('a', "lin"), ('r', "gu")];
     for (number, (allowed, arguments)) in MATRIX.iter().enumerate() {
         for (letter, name) in people {
             let folder = world.folder.path().display().to_string();
@@ -673,7 +679,14 @@ fn role_matrix_holds() {
 #[test]
 fn nobody_grants_to_themself_and_roles_that_check_each_other_stay_apart() {
     let mut world = World::founded();
-    for roles in [["analyst", "operator"], ["steward", "auditor"]] {
+    for roles in [
+        ["analyst", "operator"],
+        ["steward", "auditor"],
+        ["admin", "analyst"],
+        ["admin", "steward"],
+        ["admin", "auditor"],
+        ["operator", "auditor"],
+    ] {
         let arguments =
             ["person", "add", "both", "--role", roles[0], "--role", roles[1], "--department", "hz-tax"];
         world.run(Some("operator"), &arguments).must_be(Exit::Usage);
@@ -688,6 +701,28 @@ fn nobody_grants_to_themself_and_roles_that_check_each_other_stay_apart() {
     let arguments = [&["grant", "create", "--person", "both"][..], &grant[..]].concat();
     let refused = world.run(Some("both"), &arguments).must_be(Exit::Authentication);
     assert!(refused.err.contains("not-oneself"), "{}", refused.err);
+}
+
+#[test]
+fn an_admin_neither_takes_another_role_nor_makes_a_second_token_beside_somebodys_own() {
+    let mut world = World::founded();
+    world.person("adam", "admin", None);
+    let file = world.path("other.token").display().to_string();
+    for role in ["analyst", "steward", "auditor", "operator"] {
+        let arguments = ["token", "create", "adam", "--role", role, "--file", &file];
+        let refused = world.run(Some("adam"), &arguments).must_be(Exit::Authentication);
+        assert!(refused.err.contains("roles-not-carried"), "{}", refused.err);
+    }
+    let second = ["token", "create", "shen", "--file", &file];
+    let refused = world.run(Some("adam"), &second).must_be(Exit::Failure);
+    assert!(refused.err.contains("token-in-force"), "{}", refused.err);
+    assert!(!Path::new(&file).exists());
+    let tokens = world.run(Some("adam"), &["token", "list", "-o", "json"]).must_be(Exit::Done);
+    let tokens: Value = serde_json::from_str(&tokens.out).unwrap();
+    let tokens = tokens.as_array().unwrap();
+    let first = tokens.iter().find(|token| token["person"] == "shen").unwrap()["id"].as_str().unwrap();
+    world.run(Some("adam"), &["token", "revoke", first]).must_be(Exit::Done);
+    world.run(Some("adam"), &second).must_be(Exit::Done);
 }
 
 #[test]

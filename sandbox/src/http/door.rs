@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::app::authenticate::authenticate_token;
+use crate::app::authenticate::authenticate_vouched;
 use crate::app::authenticate::token_not_valid;
 use crate::app::records::Note;
 use crate::app::token::TokenText;
@@ -44,7 +45,6 @@ use crate::http::context::Request;
 use crate::http::limits::Limiter;
 use crate::http::limits::Rate;
 use crate::http::problem::Problem;
-use crate::ids::TokenId;
 
 /// What one person may ask for, of everything together.
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };
@@ -60,8 +60,8 @@ pub(crate) struct DoorKeeper {
     strangers: Limiter,
     /// Strangers that were turned away without an entry of their own.
     turned_away: AtomicU64,
-    /// When each token was last used.
-    seen: Mutex<BTreeMap<TokenId, Timestamp>>,
+    /// When each access token, and each link to the identity provider, was last used.
+    seen: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl DoorKeeper {
@@ -74,20 +74,20 @@ impl DoorKeeper {
         }
     }
 
-    /// Says whether the use of a token is a login.
-    fn is_login(&self, token: TokenId, now: Timestamp) -> bool {
+    /// Says whether the use of a token or link is a login.
+    fn is_login(&self, shown: &str, now: Timestamp) -> bool {
         let mut seen = self.seen();
         seen.retain(|_, last| now.duration_since(*last).unsigned_abs() < SILENCE);
-        !seen.contains_key(&token)
+        !seen.contains_key(shown)
     }
 
-    /// Notes the use of a token, once its login is in the log.
-    fn note_use(&self, token: TokenId, now: Timestamp) {
-        self.seen().insert(token, now);
+    /// Notes the use of a token or link, once its login is in the log.
+    fn note_use(&self, shown: String, now: Timestamp) {
+        self.seen().insert(shown, now);
     }
 
     /// A panic while the lock was held leaves times that are still times.
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<TokenId, Timestamp>> {
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Timestamp>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -199,21 +199,34 @@ fn named(template: &str, path: &str) -> Option<String> {
 /// Who asks; nobody when no token is shown.
 async fn enter(service: &Service, headers: &HeaderMap) -> Result<Option<Caller>, AppError> {
     let Some(shown) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let token = shown
+    let text = shown
         .to_str()
         .ok()
         .and_then(|shown| shown.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .and_then(|(_, token)| TokenText::parse(token.trim()))
+        .map(|(_, token)| token.trim())
         .ok_or_else(token_not_valid)?;
     let installation = &service.installation;
-    let caller = authenticate_token(installation, &token, Door::Http).await?;
-    if service.door.is_login(token.id(), installation.now()) {
-        installation.note_token_use(token.id()).await?;
+    let (caller, kind, shown) = match (TokenText::parse(text), &service.identity) {
+        (Some(token), _) => {
+            let caller = authenticate_token(installation, &token, Door::Http).await?;
+            let id = token.id();
+            if service.door.is_login(&id.to_string(), installation.now()) {
+                installation.note_token_use(id).await?;
+            }
+            (caller, "token", id.to_string())
+        }
+        (None, Some(provider)) => {
+            let vouched = authenticate_vouched(installation, provider, text, Door::Http).await?;
+            (vouched.caller, "link", vouched.link)
+        }
+        (None, None) => return Err(token_not_valid()),
+    };
+    if service.door.is_login(&shown, installation.now()) {
         let note = Note::new(Action::LoginSucceeded, ActorName::of(&caller));
-        installation.append_one(note.with("token", token.id().to_string())).await?;
+        installation.append_one(note.with(kind, shown.clone())).await?;
     }
-    service.door.note_use(token.id(), installation.now());
+    service.door.note_use(shown, installation.now());
     Ok(Some(caller))
 }
 
@@ -245,15 +258,12 @@ mod tests {
 
     #[test]
     fn silent_token_logs_in_again() {
-        let clock = crate::clock::SteppedClock::at_second(1_800_000_000);
-        let id = TokenId::new(&clock, &crate::clock::SystemRandom).ok();
         let keeper = DoorKeeper::new();
         let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap_or_default();
         let mut logins = Vec::new();
         for seconds in [0, 60, 900, 1900] {
-            let Some(id) = id else { continue };
-            logins.push(keeper.is_login(id, at(seconds)));
-            keeper.note_use(id, at(seconds));
+            logins.push(keeper.is_login("token_1", at(seconds)));
+            keeper.note_use("token_1".to_owned(), at(seconds));
         }
         assert_eq!(logins, [true, false, false, true]);
     }

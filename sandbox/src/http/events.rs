@@ -17,6 +17,8 @@ use futures::stream::unfold;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::app::authenticate::is_still_recognised;
+use crate::context::Caller;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
@@ -97,6 +99,9 @@ pub(super) async fn of_person(
 /// One open stream.
 struct Follower {
     service: Arc<Service>,
+    /// Who is told.
+    caller: Caller,
+    /// Whose jobs it is about.
     person: String,
     job: Option<JobId>,
     number: u64,
@@ -122,6 +127,7 @@ impl Follower {
         };
         Ok(Self {
             service: Arc::clone(service),
+            caller: known.caller.clone(),
             person: known.caller.person().name.to_string(),
             job,
             number: 0,
@@ -176,7 +182,9 @@ impl Follower {
                     }
                     self.over = event.state.is_final();
                 }
-                return Some(event);
+                // What they came with may have ended since, and with it what they are told.
+                let recognised = is_still_recognised(&self.service.installation, &self.caller).await;
+                return recognised.unwrap_or(false).then_some(event);
             }
             // Marked as seen before it is read, so that what comes meanwhile wakes us again.
             self.newest.borrow_and_update();

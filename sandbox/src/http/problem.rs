@@ -10,6 +10,7 @@ use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::header::RETRY_AFTER;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -28,6 +29,9 @@ use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
+
+/// When to ask again for what is not to be had now, in seconds.
+const UNAVAILABLE_SECONDS: u16 = 15;
 
 /// An answer that is no success; boxed, because it is the seldom end of every handler's result.
 #[derive(Debug)]
@@ -50,9 +54,14 @@ impl Problem {
             Class::NotFound => StatusCode::NOT_FOUND,
             Class::Conflict => StatusCode::CONFLICT,
             Class::Gone => StatusCode::GONE,
+            Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Class::VerificationFailed | Class::Failure => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::with_status(request, status, error)
+        let problem = Self::with_status(request, status, error);
+        match error.class() {
+            Class::Unavailable => problem.header(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_SECONDS)),
+            _ => problem,
+        }
     }
 
     /// A failure with a status of its own.
@@ -155,7 +164,7 @@ impl IntoResponses for Problems {
             .description("A problem document")
             .content("application/problem+json", content)
             .build();
-        let statuses = ["400", "401", "403", "404", "405", "408", "409", "413", "429", "500"];
+        let statuses = ["400", "401", "403", "404", "405", "408", "409", "413", "429", "500", "503"];
         statuses.map(|status| (status.to_owned(), RefOr::T(response.clone()))).into()
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct TokenGift {
     pub(crate) token: String,
 }
 
-/// List one's tokens; everybody's for an operator or auditor
+/// List one's tokens; everybody's for an admin, operator or auditor
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
@@ -88,7 +88,7 @@ pub(super) async fn list(
     Ok(Json(TokenList { tokens: tokens.into_iter().map(TokenView::of).collect() }))
 }
 
-/// Make a token for oneself, or as an operator for anybody
+/// Make a token for oneself, or as an admin the first one of somebody else
 #[utoipa::path(
     post,
     path = "/tokens",

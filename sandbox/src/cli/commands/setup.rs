@@ -18,6 +18,9 @@ use crate::app::diagnose::Health;
 use crate::app::diagnose::diagnose;
 use crate::app::init::Init;
 use crate::app::init::init as init_installation;
+use crate::app::link_person::LinkPerson;
+use crate::app::link_person::link_person;
+use crate::app::link_person::unlink_person;
 use crate::app::rotate_key::rotate_key;
 use crate::cli::args::Cli;
 use crate::cli::args::InitArgs;
@@ -111,6 +114,21 @@ pub(in crate::cli) async fn person(
                 ]);
             }
             listing.write(&mut session.screen)?;
+        }
+        PersonCommand::Link { name, subject: account } => {
+            let shown = name.clone();
+            link_person(&installation, &caller, LinkPerson { name, account }).await?;
+            session.screen.say(
+                &format!("tokens of the identity provider about this account act for `{shown}` now"),
+                &format!("身份提供方为该账号签发的令牌现在代表 `{shown}`"),
+            )?;
+        }
+        PersonCommand::Unlink { name } => {
+            unlink_person(&installation, &caller, &name).await?;
+            session.screen.say(
+                &format!("no token of the identity provider acts for `{name}` any more"),
+                &format!("身份提供方的令牌不再代表 `{name}`"),
+            )?;
         }
         PersonCommand::Remove { name } => {
             remove_person(&installation, &caller, &name).await?;

@@ -47,7 +47,7 @@ impl People {
         let mut guests = Vec::new();
         for character in &CHARACTERS {
             let name = character.id.parse().map_err(|_| broken("a character has no name"))?;
-            let keeps = matches!(character.role, PersonRole::Auditor | PersonRole::Operator);
+            let keeps = !matches!(character.role, PersonRole::Analyst | PersonRole::Steward);
             let request = AddPerson {
                 name,
                 roles: BTreeSet::from([character.role]),
