@@ -34,6 +34,7 @@ use crate::ids::JobId;
 mod audit;
 mod context;
 mod datasets;
+mod docs;
 mod door;
 mod events;
 mod grants;
@@ -227,6 +228,9 @@ pub fn router(service: Arc<Service>) -> Router {
     let (routes, description) = routes(&service);
     routes
         .route("/openapi.json", get(async move || Json(description)))
+        .route("/docs", get(docs::to_page))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::file))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -4,6 +4,7 @@
 
 mod access;
 mod description;
+mod docs;
 mod jobs;
 mod misuse;
 mod questions;
