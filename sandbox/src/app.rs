@@ -14,6 +14,7 @@ pub mod fetch_result;
 pub mod formats;
 pub mod grants;
 mod ground;
+pub mod housekeeping;
 pub(crate) mod in_place;
 pub mod init;
 pub mod installation;

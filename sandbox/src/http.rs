@@ -44,6 +44,8 @@ mod limits;
 mod media;
 mod metrics;
 mod news;
+mod patience;
+mod peer;
 mod policies;
 mod problem;
 mod queries;
@@ -180,7 +182,7 @@ impl Modify for Interface {
 
 /// The routes with their description.
 fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
-    let api = OpenApiRouter::new()
+    let (api, described) = OpenApiRouter::new()
         .routes(routes!(health::me))
         .routes(routes!(queries::check))
         .routes(routes!(jobs::submit, jobs::list))
@@ -213,14 +215,18 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(audit::newest_checkpoint))
         .routes(routes!(audit::consistent))
         .routes(routes!(audit::export))
+        .split_for_parts();
+    // Whatever is under this path passes the door, also what leads nowhere there.
+    let api = api
         .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
         .layer(from_fn_with_state(Arc::clone(service), door::pass));
-    OpenApiRouter::with_openapi(Interface::openapi())
-        .nest("/api/v1", api)
+    let (open, description) = OpenApiRouter::with_openapi(Interface::openapi().nest("/api/v1", described))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::version))
-        .split_for_parts()
+        .split_for_parts();
+    (open.nest("/api/v1", api), description)
 }
 
 /// The whole service as one router.

@@ -58,6 +58,18 @@ pub async fn authenticate_token(
     Ok(Caller::authenticated(person, door))
 }
 
+/// Says whether a token that was shown a while ago would still be accepted.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn is_still_valid(installation: &Installation, token: TokenId) -> Result<bool, AppError> {
+    let Some(body) = installation.find_in_force::<TokenBody>(&token.to_string()).await? else {
+        return Ok(false);
+    };
+    let is_current = body.expires > installation.now();
+    Ok(is_current && installation.find_in_force::<PersonBody>(&body.person).await?.is_some())
+}
+
 impl Installation {
     /// Notes that a token was used just now.
     pub(crate) async fn note_token_use(&self, token: TokenId) -> Result<(), AppError> {

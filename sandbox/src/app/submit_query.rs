@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::app::authorise::must_be;
 use crate::app::ground::Ground;
 use crate::app::ground::ground;
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::RELEASE_SIGNER;
 use crate::app::mask_keys::MaskKeys;
@@ -490,7 +491,7 @@ async fn decide(
     let text = if sealed_query.len() <= SEALED_QUERY_BYTES_MAX {
         json!({ "sealed": STANDARD.encode(sealed_query), "commitment": asked.commitment() })
     } else {
-        results::store_long_query(installation, id, sealed_query)?;
+        in_place(|| results::store_long_query(installation, id, sealed_query))?;
         let sha256 = obscura_crypto::sha256_hex(sealed_query);
         json!({ "sealed_sha256": sha256, "commitment": asked.commitment() })
     };
@@ -660,7 +661,7 @@ async fn conclude(
 ) -> Result<Concluded, Ended> {
     let id = job.id();
     let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
-    let stored = results::store(installation, id, grade, release.batch())?;
+    let stored = in_place(|| results::store(installation, id, grade, release.batch()))?;
     let record = release_record(installation, leaving, id, &stored.sha256)?;
     let staged =
         StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };

@@ -1,6 +1,7 @@
 //! What is known of a request before anybody looks at it: its name, its reader's language, who asks; and its parts, read
 //! so that whatever is wrong with them is answered with a problem document.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::http::Service;
 use crate::http::problem::Problem;
 use crate::http::problem::malformed;
 use crate::ids::RequestId;
+use crate::ids::TokenId;
 
 /// How long a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(20);
@@ -121,7 +123,7 @@ fn preferred(header: &str) -> Option<Language> {
 }
 
 impl FromRequestParts<Arc<Service>> for Request {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Self::Rejection> {
         // The door has named it already, except where there is no door.
@@ -145,6 +147,18 @@ impl FromRequestParts<Arc<Service>> for Known {
             Some(caller) => Ok(Self { request, caller }),
             None => Err(Problem::of(&request, &no_token())),
         }
+    }
+}
+
+/// The token that was shown, for what outlives a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown(pub(crate) Option<TokenId>);
+
+impl FromRequestParts<Arc<Service>> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _service: &Arc<Service>) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<TokenId>().copied()))
     }
 }
 
