@@ -58,6 +58,11 @@ pub struct PersonName(String);
 pub struct PersonNameError;
 
 impl PersonName {
+    /// The name of nobody in particular; its form makes it nobody's.
+    fn of_strangers() -> Self {
+        Self("(stranger)".to_owned())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -87,7 +92,7 @@ impl FromStr for PersonName {
     }
 }
 
-/// The person a request acts for: made by authentication and by nothing else.
+/// The person a request acts for: made by authentication and by nothing else, or nobody in particular.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     person: Person,
@@ -100,6 +105,25 @@ impl Caller {
     /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
     pub(crate) fn authenticated(person: Person, door: Door) -> Self {
         Self { person, door }
+    }
+
+    /// Whoever has shown no token: nobody in particular, who holds no role and reaches open data only.
+    #[must_use]
+    pub(crate) fn stranger(door: Door) -> Self {
+        let person = Person {
+            id: PersonId::NOBODY,
+            name: PersonName::of_strangers(),
+            department: None,
+            district: None,
+            roles: BTreeSet::new(),
+        };
+        Self { person, door }
+    }
+
+    /// Says whether nobody has been recognised.
+    #[must_use]
+    pub fn is_stranger(&self) -> bool {
+        self.person.id == PersonId::NOBODY
     }
 
     /// Who it is.
@@ -145,5 +169,14 @@ mod tests {
             assert!(wrong.parse::<PersonName>().is_err(), "{wrong}");
         }
         assert_eq!("lin.fang-2".parse::<PersonName>().unwrap().as_str(), "lin.fang-2");
+    }
+
+    #[test]
+    fn a_stranger_is_nobody_and_holds_nothing() {
+        let stranger = Caller::stranger(Door::Http);
+        assert!(stranger.is_stranger());
+        let name = stranger.person().name.as_str();
+        assert!(name.parse::<PersonName>().is_err(), "nobody can be given the name");
+        assert!(stranger.person().roles.is_empty() && !stranger.asked_as(name));
     }
 }

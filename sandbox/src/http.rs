@@ -44,6 +44,7 @@ mod limits;
 mod media;
 mod metrics;
 mod news;
+mod open_data;
 mod patience;
 mod peer;
 mod policies;
@@ -73,6 +74,10 @@ const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
 const STREAMS_OF_ONE_MAX: usize = 8;
 /// Requests of one person under way, at a time; long polls count.
 const REQUESTS_OF_ONE_MAX: usize = 64;
+/// Downloads of open data under way, at a time.
+const DOWNLOADS_MAX: usize = 16;
+/// Of which so many may come from one address.
+const DOWNLOADS_OF_ONE_MAX: usize = 4;
 /// How long running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
@@ -93,6 +98,10 @@ pub struct Service {
     streams: Seats,
     /// Requests that are under way.
     under_way: Seats,
+    /// Downloads of open data under way, of everybody.
+    downloads: Seats,
+    /// The same, from one address each.
+    downloads_of_one: Seats,
     stopping: watch::Sender<bool>,
     answered: Answered,
     /// Requests under way.
@@ -124,6 +133,8 @@ impl Service {
             checks: Limiter::new(CHECK_RATE),
             streams: Seats::new(STREAMS_OF_ONE_MAX),
             under_way: Seats::new(REQUESTS_OF_ONE_MAX),
+            downloads: Seats::new(DOWNLOADS_MAX),
+            downloads_of_one: Seats::new(DOWNLOADS_OF_ONE_MAX),
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),
@@ -198,6 +209,8 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(datasets::show))
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
+        .routes(routes!(open_data::catalog))
+        .routes(routes!(open_data::download))
         .routes(routes!(grants::list))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::ask, grants::list_requests))

@@ -7,6 +7,7 @@ mod description;
 mod docs;
 mod jobs;
 mod misuse;
+mod open_data;
 mod questions;
 mod roles;
 mod tls;

@@ -22,10 +22,12 @@ use serde_json::json;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::config::Language;
 use crate::context::Caller;
+use crate::context::Door;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
+use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::problem::malformed;
 use crate::ids::RequestId;
@@ -159,6 +161,28 @@ impl FromRequestParts<Arc<Service>> for Shown {
 
     async fn from_request_parts(parts: &mut Parts, _service: &Arc<Service>) -> Result<Self, Infallible> {
         Ok(Self(parts.extensions.get::<TokenId>().copied()))
+    }
+}
+
+/// A request of anybody: of whoever has shown a valid token, or of a stranger, who reaches open data only.
+///
+/// A token that is not valid makes nobody a stranger: the door has turned its bearer away.
+#[derive(Debug)]
+pub(crate) struct Anyone {
+    pub(crate) request: Request,
+    pub(crate) caller: Caller,
+    /// Where the connection comes from.
+    pub(crate) peer: Peer,
+}
+
+impl FromRequestParts<Arc<Service>> for Anyone {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Infallible> {
+        let request = Request::from_request_parts(parts, service).await?;
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+        Ok(Self { request, caller: caller.unwrap_or_else(|| Caller::stranger(Door::Http)), peer })
     }
 }
 
