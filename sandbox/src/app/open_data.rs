@@ -18,6 +18,7 @@ use obscura_policies::evaluate::open_to_everybody;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::app::datasets::no_dataset;
@@ -203,7 +204,9 @@ pub async fn open_release(installation: &Installation, id: &DatasetId) -> Result
     Ok(match row {
         None => OpenRelease::Ask(open.question(1, &name)),
         Some(row) if !row.state.is_final() => OpenRelease::Running(row.id),
-        Some(row) if is_kept(installation, &row) => OpenRelease::Kept(Box::new(row)),
+        Some(row) if is_kept(installation, &row) && is_of(&row, open.version.manifest()) => {
+            OpenRelease::Kept(Box::new(row))
+        }
         Some(row) => match rests(row.state, row.finished, installation.now()) {
             Some(seconds) => OpenRelease::Resting(seconds),
             None => OpenRelease::Ask(open.question(attempt.saturating_add(1), &name)),
@@ -229,7 +232,8 @@ pub(crate) async fn known_sha256(
     open: &OpenVersion,
 ) -> Result<Option<String>, AppError> {
     let row = newest_job(installation, &open.name()?).await?;
-    Ok(row.filter(|row| is_kept(installation, row)).and_then(|row| row.result_sha256))
+    let is_this = |row: &JobRow| is_kept(installation, row) && is_of(row, open.version.manifest());
+    Ok(row.filter(is_this).and_then(|row| row.result_sha256))
 }
 
 async fn newest_job(installation: &Installation, name: &str) -> Result<Option<JobRow>, AppError> {
@@ -240,6 +244,15 @@ async fn newest_job(installation: &Installation, name: &str) -> Result<Option<Jo
 
 fn is_kept(installation: &Installation, row: &JobRow) -> bool {
     row.state == JobState::Released && row.result_key.is_some() && !is_over(installation, row)
+}
+
+/// Says whether a release is of this very version: another may have been sealed while the job waited for its turn, and
+/// dropped since. That the record is the one that was released is looked up when it is fetched.
+fn is_of(row: &JobRow, manifest: &Manifest) -> bool {
+    let record = row.release.as_deref().and_then(|note| note.split("\n\n").next());
+    let record: Option<Value> = record.and_then(|text| serde_json::from_str(text).ok());
+    let read = json!([{ "id": manifest.dataset, "version": manifest.version }]);
+    record.is_some_and(|record| record.get("datasets") == Some(&read))
 }
 
 /// How many seconds to leave alone what ended without a release.
