@@ -33,8 +33,11 @@ use crate::vocabulary::PersonRole;
 use crate::vocabulary::Use;
 
 mod floors;
+mod open_data;
 mod refusal;
 
+pub use open_data::OPEN_DATA;
+pub use open_data::open_to_everybody;
 pub use refusal::PolicyRefusal;
 pub use refusal::RefusalCode;
 

@@ -94,6 +94,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where `serve` shows operators its metrics; nowhere unless said. Always loopback.
     pub listen_admin: Option<SocketAddr>,
+    /// Connections that one address may have at a time.
+    pub connections_per_address_max: usize,
+    /// How the outside reaches this installation, without a slash at the end: what addresses in catalogues begin with.
+    pub public_url: Option<String>,
     /// What `serve` shows to whom, when it speaks TLS.
     pub tls: Option<TlsFiles>,
     /// The server that commands are sent to; nothing when they act on the installation here.
@@ -292,6 +296,9 @@ struct SettingsFile {
     listen: SocketAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     listen_admin: Option<SocketAddr>,
+    connections_per_address_max: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls_certificate_file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -324,6 +331,8 @@ impl SettingsFile {
         "result_days",
         "listen",
         "listen_admin",
+        "connections_per_address_max",
+        "public_url",
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_roots_file",
@@ -334,8 +343,14 @@ impl SettingsFile {
         "oidc_roots_file",
     ];
 
-    const NUMBERS: &'static [&'static str] =
-        &["memory_max_mb", "timeout_seconds", "threads", "completion_step_ms", "result_days"];
+    const NUMBERS: &'static [&'static str] = &[
+        "memory_max_mb",
+        "timeout_seconds",
+        "threads",
+        "completion_step_ms",
+        "result_days",
+        "connections_per_address_max",
+    ];
 
     fn with_language(language: Language) -> Self {
         let threads =
@@ -354,6 +369,8 @@ impl SettingsFile {
             result_days: 365,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
             listen_admin: None,
+            connections_per_address_max: 128,
+            public_url: None,
             tls_certificate_file: None,
             tls_key_file: None,
             tls_client_roots_file: None,
@@ -380,6 +397,8 @@ impl SettingsFile {
         let step =
             within("completion_step_ms", self.completion_step_ms, 60_000, "milliseconds from 1 to 60000")?;
         within("result_days", u64::from(self.result_days), 36_500, "a number of days from 1 to 36500")?;
+        let per_address = u64::from(self.connections_per_address_max);
+        within("connections_per_address_max", per_address, 1024, "a number of connections from 1 to 1024")?;
         within("threads", u64::from(self.threads), 1024, "a number of threads from 1 to 1024")?;
         let language = match self.language.as_str() {
             "en" => Language::En,
@@ -437,10 +456,29 @@ impl SettingsFile {
             result_days: self.result_days,
             listen: self.listen,
             listen_admin: self.listen_admin,
+            connections_per_address_max: usize::from(self.connections_per_address_max),
+            public_url: self.public_url.map(|text| public_url(&text)).transpose()?,
             tls,
             server,
             oidc: OidcSettings::of(self.oidc_issuer, self.oidc_audience, self.oidc_roots_file)?,
         })
+    }
+}
+
+/// An address as catalogues begin theirs: `https://data.example.gov`, with a path if need be.
+fn public_url(text: &str) -> Result<String, ConfigError> {
+    let refused = ConfigError::OutOfRange {
+        key: "public_url",
+        accepted: "an address that begins with http:// or https://, such as `https://data.example.gov`",
+    };
+    let text = text.trim_end_matches('/');
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(is_plain) => {
+            Ok(text.to_owned())
+        }
+        _ => Err(refused),
     }
 }
 
@@ -487,6 +525,8 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         file.result_days.to_string(),
         file.listen.to_string(),
         file.listen_admin.map_or_else(|| "not set".to_owned(), |address| address.to_string()),
+        file.connections_per_address_max.to_string(),
+        settings.public_url.clone().unwrap_or_else(|| "not set".to_owned()),
         path(&file.tls_certificate_file),
         secret(&file.tls_key_file),
         path(&file.tls_client_roots_file),

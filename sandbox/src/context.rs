@@ -60,6 +60,11 @@ pub struct PersonName(String);
 pub struct PersonNameError;
 
 impl PersonName {
+    /// The name of nobody in particular; its form makes it nobody's.
+    fn of_strangers() -> Self {
+        Self("(stranger)".to_owned())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -92,6 +97,8 @@ impl FromStr for PersonName {
 /// What a caller was recognised by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
+    /// Nothing: a stranger.
+    Nobody,
     /// They have just made the installation.
     Founding,
     /// Nothing, just now: they have asked before, and what they asked goes on.
@@ -107,7 +114,7 @@ pub enum Credential {
     },
 }
 
-/// The person a request acts for: made by authentication and by nothing else.
+/// The person a request acts for: made by authentication and by nothing else, or nobody in particular.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     person: Person,
@@ -127,6 +134,25 @@ impl Caller {
     #[must_use]
     pub fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    /// Whoever has shown no token: nobody in particular, who holds no role and reaches open data only.
+    #[must_use]
+    pub(crate) fn stranger(door: Door) -> Self {
+        let person = Person {
+            id: PersonId::NOBODY,
+            name: PersonName::of_strangers(),
+            department: None,
+            district: None,
+            roles: BTreeSet::new(),
+        };
+        Self { person, door, credential: Credential::Nobody }
+    }
+
+    /// Says whether nobody has been recognised.
+    #[must_use]
+    pub fn is_stranger(&self) -> bool {
+        self.person.id == PersonId::NOBODY
     }
 
     /// Who it is.
@@ -172,5 +198,14 @@ mod tests {
             assert!(wrong.parse::<PersonName>().is_err(), "{wrong}");
         }
         assert_eq!("lin.fang-2".parse::<PersonName>().unwrap().as_str(), "lin.fang-2");
+    }
+
+    #[test]
+    fn a_stranger_is_nobody_and_holds_nothing() {
+        let stranger = Caller::stranger(Door::Http);
+        assert!(stranger.is_stranger());
+        let name = stranger.person().name.as_str();
+        assert!(name.parse::<PersonName>().is_err(), "nobody can be given the name");
+        assert!(stranger.person().roles.is_empty() && !stranger.asked_as(name));
     }
 }

@@ -40,6 +40,7 @@ use crate::jobs::JobState;
 mod audit;
 mod context;
 mod datasets;
+mod docs;
 mod door;
 mod events;
 pub(crate) mod grants;
@@ -49,6 +50,9 @@ mod limits;
 mod media;
 mod metrics;
 mod news;
+mod open_data;
+mod patience;
+mod peer;
 pub(crate) mod policies;
 mod problem;
 pub(crate) mod queries;
@@ -78,6 +82,10 @@ const STREAMS_OF_ONE_MAX: usize = 8;
 const REQUESTS_OF_ONE_MAX: usize = 64;
 /// How often jobs that wait for an approval are looked at, besides when one is given here.
 const RESUME_EVERY: Duration = Duration::from_secs(20);
+/// Downloads of open data under way, at a time.
+const DOWNLOADS_MAX: usize = 16;
+/// Of which so many may come from one address.
+const DOWNLOADS_OF_ONE_MAX: usize = 4;
 /// How long running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
@@ -100,6 +108,10 @@ pub struct Service {
     streams: Seats,
     /// Requests that are under way.
     under_way: Seats,
+    /// Downloads of open data under way, of everybody.
+    downloads: Seats,
+    /// The same, from one address each.
+    downloads_of_one: Seats,
     stopping: watch::Sender<bool>,
     answered: Answered,
     /// Requests under way.
@@ -136,6 +148,8 @@ impl Service {
             checks: Limiter::new(CHECK_RATE),
             streams: Seats::new(STREAMS_OF_ONE_MAX),
             under_way: Seats::new(REQUESTS_OF_ONE_MAX),
+            downloads: Seats::new(DOWNLOADS_MAX),
+            downloads_of_one: Seats::new(DOWNLOADS_OF_ONE_MAX),
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),
@@ -232,7 +246,7 @@ impl Modify for Interface {
 
 /// The routes with their description.
 fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
-    let api = OpenApiRouter::new()
+    let (api, described) = OpenApiRouter::new()
         .routes(routes!(health::me))
         .routes(routes!(queries::check))
         .routes(routes!(jobs::submit, jobs::list))
@@ -249,6 +263,9 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
         .routes(routes!(grants::list, grants::give))
+        .routes(routes!(open_data::catalog))
+        .routes(routes!(open_data::download))
+        .routes(routes!(grants::list))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::ask, grants::list_requests))
         .routes(routes!(grants::show_request, grants::withdraw))
@@ -266,14 +283,18 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(audit::newest_checkpoint))
         .routes(routes!(audit::consistent))
         .routes(routes!(audit::export))
+        .split_for_parts();
+    // Whatever is under this path passes the door, also what leads nowhere there.
+    let api = api
         .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
         .layer(from_fn_with_state(Arc::clone(service), door::pass));
-    OpenApiRouter::with_openapi(Interface::openapi())
-        .nest("/api/v1", api)
+    let (open, description) = OpenApiRouter::with_openapi(Interface::openapi().nest("/api/v1", described))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::version))
-        .split_for_parts()
+        .split_for_parts();
+    (open.nest("/api/v1", api), description)
 }
 
 /// The whole service as one router.
@@ -281,6 +302,9 @@ pub fn router(service: Arc<Service>) -> Router {
     let (routes, description) = routes(&service);
     routes
         .route("/openapi.json", get(async move || Json(description)))
+        .route("/docs", get(docs::to_page))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::file))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -79,6 +79,11 @@ registry! {
     InstallationId, "obscura_", "Identifies an installation: one data directory, one audit log.";
 }
 
+impl PersonId {
+    /// Of nobody: no person is ever given it.
+    pub const NOBODY: Self = Self(Uuid::nil());
+}
+
 fn uuid_v7(clock: &dyn Clock, random: &dyn Random) -> Result<Uuid, RandomError> {
     let mut bytes = [0_u8; 10];
     random.fill(&mut bytes)?;

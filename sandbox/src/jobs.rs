@@ -192,6 +192,8 @@ pub struct JobRow {
     pub result_key: Option<String>,
     /// The signed release record.
     pub release: Option<String>,
+    /// The client's name for the request that it may repeat.
+    pub request_key: Option<String>,
     /// SHA-256 of the request that a client may repeat.
     pub request_sha256: Option<String>,
 }

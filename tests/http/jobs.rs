@@ -1,5 +1,8 @@
 //! How jobs live: asked twice under one key, cancelled, followed, listed page by page, and stopped by a revocation.
 
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -315,6 +318,57 @@ fn a_job_is_followed_to_its_end_and_read_on_from_any_event() {
     let all = follow(&server, "/api/v1/events", Some(first), Duration::from_millis(500));
     assert!(all.iter().any(|event| Some(event) == followed.last()), "{all:?}");
     server.get(Some("ben"), &format!("{path}/events"), &[]).must_be(404);
+    // Somebody who comes back to where this process never was has missed something, and is told.
+    let head = format!(
+        "GET /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nlast-event-id: another.7\r\n\r\n",
+        server.token("ana")
+    );
+    let told = server.send_bytes(head.as_bytes(), Duration::from_millis(500));
+    assert!(String::from_utf8_lossy(&told).contains("event: gap\n"), "{}", String::from_utf8_lossy(&told));
+    assert_eq!(events(&told)[0].1, json!({ "missed": true }));
+    server.is_clean();
+}
+
+#[test]
+fn a_stream_ends_with_its_token_before_it_tells_anything_more() {
+    let server = Server::start();
+    let token = |person: &str| {
+        let made = server.post(Some(person), "/api/v1/tokens", &json!({ "days": 1 }).to_string(), &[]);
+        let made = made.must_be(201).json();
+        (made["id"].as_str().unwrap().to_owned(), made["token"].as_str().unwrap().to_owned())
+    };
+    let open = |token: &str| {
+        let head = format!(
+            "GET /api/v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+        let mut began = vec![0; 4096];
+        let read = stream.read(&mut began).unwrap();
+        assert!(String::from_utf8_lossy(&began[..read]).starts_with("HTTP/1.1 200"));
+        stream
+    };
+    let revoke = |person: &str, id: &str| {
+        server.send("DELETE", &format!("/api/v1/tokens/{id}"), Some(person), &[], None).must_be(204);
+    };
+    let (id, its_token) = token("ana");
+    let mut busy = open(&its_token);
+    server.ask("ana", COUNT).must_be(201);
+    let mut told = vec![0; 4096];
+    let read = busy.read(&mut told).unwrap();
+    assert!(String::from_utf8_lossy(&told[..read]).contains("event: job"), "as long as the token is good");
+    revoke("ana", &id);
+    let again = server.ask("ana", COUNT).must_be(201);
+    let mut rest = Vec::new();
+    busy.read_to_end(&mut rest).unwrap();
+    let again = again.json()["id"].as_str().unwrap().to_owned();
+    assert!(!String::from_utf8_lossy(&rest).contains(&again), "{}", String::from_utf8_lossy(&rest));
+    // One that has nothing to tell ends as well, at its next look at the token.
+    let (id, its_token) = token("ben");
+    let mut idle = open(&its_token);
+    revoke("ben", &id);
+    idle.read_to_end(&mut rest).unwrap();
     server.is_clean();
 }
 

@@ -5,9 +5,11 @@
 mod access;
 mod client;
 mod description;
+mod docs;
 mod identity;
 mod jobs;
 mod misuse;
+mod open_data;
 mod questions;
 mod roles;
 mod tls;

@@ -6,9 +6,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 use std::time::Instant;
 
+use obscura_tests::fixture::Fixture;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
+use obscura_tests::world::World;
 use serde_json::json;
 
 fn status(answer: &[u8]) -> Option<u16> {
@@ -118,5 +120,138 @@ fn strangers_in_great_numbers_are_turned_away_and_the_log_does_not_grow_with_the
     let log = server.get(Some("aldo"), "/api/v1/audit/events?from=0&limit=1000", &[]).must_be(200).json();
     let failed = log["events"].as_array().unwrap().iter().filter(|event| event["action"] == "login.failed");
     assert_eq!(failed.count(), statuses.iter().filter(|status| **status == 401).count());
+    server.is_clean();
+}
+
+#[test]
+fn one_address_has_its_share_of_connections_and_no_more() {
+    let world = World::with(&Fixture::load().unwrap()).unwrap();
+    std::fs::write(world.root().join("obscura.toml"), "connections_per_address_max = 4").unwrap();
+    let server = Server::over(world, &[]);
+    let request = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let talk = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        // Whoever is one too many may be told so by the first byte they write.
+        let _closed = stream.write_all(request);
+        stream.read(&mut [0; 4096]).unwrap_or(0)
+    };
+    let mut held: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    for stream in &mut held {
+        assert!(talk(stream) > 0);
+    }
+    for _ in 0..8 {
+        let mut one_too_many = TcpStream::connect(&server.address).unwrap();
+        assert_eq!(talk(&mut one_too_many), 0, "it is closed without a word");
+    }
+    for stream in &mut held {
+        assert!(talk(stream) > 0, "those that were there stay");
+    }
+    drop(held.pop());
+    let begun = Instant::now();
+    loop {
+        let mut next = TcpStream::connect(&server.address).unwrap();
+        if talk(&mut next) > 0 {
+            break;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the place of a connection that ended is given to another"
+        );
+    }
+    drop(held);
+}
+
+#[test]
+fn whoever_takes_nothing_of_what_they_are_sent_is_cut_off() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n";
+    // Enough answers to fill every buffer on the way; none of them is read.
+    for _ in 0..64 {
+        if stream.write_all(request).is_err() {
+            break;
+        }
+    }
+    // While they are waited for nobody else waits.
+    server.get(Some("ana"), "/api/v1/me", &[]).must_be(200);
+    let (_nobody, nothing) = std::sync::mpsc::channel::<()>();
+    let begun = Instant::now();
+    loop {
+        // A server that has cut the connection off answers what is written to it with a reset.
+        match stream.write(b"x") {
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => break,
+            _ => assert!(begun.elapsed() < Duration::from_secs(60), "the connection is still held"),
+        }
+        // Nothing of what came is taken meanwhile.
+        assert!(nothing.recv_timeout(Duration::from_millis(200)).is_err());
+    }
+    assert!(begun.elapsed() > Duration::from_secs(5), "it was waited for");
+    server.is_clean();
+}
+
+#[test]
+fn methods_that_a_path_does_not_take_pass_the_door_and_are_in_the_log() {
+    let server = Server::start();
+    for (person, method, path) in [
+        (Some("ana"), "PUT", "/api/v1/me"),
+        (None, "DELETE", "/api/v1/datasets"),
+        (Some("ana"), "PATCH", "/api/v1/jobs/x/result"),
+    ] {
+        let answer = server.send(method, path, person, &[], None).must_be(405);
+        assert_eq!(answer.json()["code"], "method-not-allowed");
+        assert!(answer.header("x-request-id").is_some_and(|id| answer.text().contains(id)));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    // So do paths that lead nowhere.
+    let nowhere = server.get(Some("ana"), "/api/v1/nothing", &[]).must_be(404);
+    assert!(nowhere.header("x-request-id").is_some());
+    let log = server.get(Some("aldo"), "/api/v1/audit/events?from=0&limit=1000", &[]).must_be(200).json();
+    let is_nowhere = |event: &&serde_json::Value| event["detail"]["route"] == "GET (none)";
+    assert_eq!(log["events"].as_array().unwrap().iter().filter(is_nowhere).count(), 1);
+    let found = log["events"].as_array().unwrap().iter().filter(|event| event["detail"]["status"] == 405);
+    let found: Vec<String> =
+        found.map(|event| event["detail"]["route"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(found, ["PUT /api/v1/me", "DELETE /api/v1/datasets", "PATCH /api/v1/jobs/{id}/result"]);
+    server.is_clean();
+}
+
+#[test]
+fn people_who_ask_too_often_are_in_the_log_as_a_number() {
+    let world = World::with(&Fixture::load().unwrap()).unwrap();
+    // Every job takes ten seconds, so that whoever waits for one holds a place.
+    std::fs::write(world.root().join("obscura.toml"), "completion_step_ms = 10000").unwrap();
+    let server = Server::over(world, &[]);
+    let question = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+    let job = server.post(Some("ana"), "/api/v1/jobs", &question, &[]).must_be(202).json();
+    let wait = format!("/api/v1/jobs/{}?wait=60", job["id"].as_str().unwrap());
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..80).map(|_| scope.spawn(|| server.get(Some("ana"), &wait, &[]).status)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let turned_away = statuses.iter().filter(|status| **status == 429).count() as u64;
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count() as u64, 80 - turned_away);
+    // The next request of theirs that is answered carries what is left to be told.
+    while server.get(Some("ana"), "/api/v1/me", &[]).status != 200 {}
+    let mut told = 0;
+    let mut entries = 0;
+    let mut from = 0;
+    loop {
+        let path = format!("/api/v1/audit/events?from={from}&limit=1000");
+        let page = server.get(Some("aldo"), &path, &[]).must_be(200).json();
+        let events = page["events"].as_array().unwrap();
+        let Some(last) = events.last() else { break };
+        from = last["index"].as_u64().unwrap() + 1;
+        for event in events.iter().filter(|event| event["actor"] == "ana") {
+            entries += u64::from(event["detail"]["route"] == "GET /api/v1/jobs/{id}");
+            told += event["detail"]["turned_away_before"].as_u64().unwrap_or(0);
+        }
+        if events.len() < 1000 {
+            break;
+        }
+    }
+    assert!(turned_away > 0, "nobody was turned away");
+    assert_eq!((told, entries), (turned_away, 80 - turned_away), "each has its entry, or is a number in one");
     server.is_clean();
 }

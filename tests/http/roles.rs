@@ -95,6 +95,7 @@ impl Things<'_> {
             | "GET /api/v1/datasets"
             | "GET /api/v1/collections"
             | "GET /api/v1/departments"
+            | "GET /api/v1/catalog"
             | "GET /api/v1/grants"
             | "GET /api/v1/requests"
             | "GET /api/v1/policies"
@@ -113,6 +114,7 @@ impl Things<'_> {
             "GET /api/v1/jobs/{id}/evidence" => get(format!("/api/v1/jobs/{job}/evidence")),
             "GET /api/v1/jobs/{id}/events" => get(format!("/api/v1/jobs/{job}/events")),
             "GET /api/v1/datasets/{id}" => get("/api/v1/datasets/corpus.secrets"),
+            "GET /api/v1/datasets/{id}/download" => get("/api/v1/datasets/corpus.holidays/download"),
             "POST /api/v1/requests" => post(
                 "/api/v1/requests",
                 &json!({

@@ -116,6 +116,7 @@ pub async fn is_still_recognised(installation: &Installation, caller: &Caller) -
     let now = installation.now();
     let person = caller.person().name.as_str();
     let is_good = match caller.credential() {
+        Credential::Nobody => return Ok(false),
         Credential::Founding | Credential::InAbsence => true,
         Credential::AccessToken(id) => {
             let token = installation.find_in_force::<TokenBody>(&id.to_string()).await?;

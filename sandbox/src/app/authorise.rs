@@ -24,6 +24,11 @@ pub(crate) fn must_be_one_of(
     if others.iter().any(|role| caller.holds(*role)) { Ok(()) } else { must_be(caller, first) }
 }
 
+/// Refuses unless the caller may ask questions: an analyst, under grants; or a stranger, whom only open data answers.
+pub(crate) fn may_ask(caller: &Caller) -> Result<(), AppError> {
+    if caller.is_stranger() { Ok(()) } else { must_be(caller, PersonRole::Analyst) }
+}
+
 /// Refuses unless the caller is a steward of the department, or of a node above it.
 pub(crate) fn must_steward(caller: &Caller, library: &Library, department: &str) -> Result<(), AppError> {
     must_be(caller, PersonRole::Steward)?;

@@ -1,6 +1,6 @@
 //! Use cases around sealed datasets: list, show, verify, drop, shred.
 //! Everybody with an account finds what may be opened at all, if under conditions; what may not, only those who were
-//! granted it and its stewards. A hidden one looks like none at all.
+//! granted it and its stewards; strangers find open ones only. A hidden one looks like none at all.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -21,11 +21,13 @@ use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_steward;
 use crate::app::ground::principal;
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
 use crate::app::library::local_time;
+use crate::app::open_data::open_version_of_list;
 use crate::app::records::Note;
 use crate::app::sealed;
 use crate::app::sealed::storage_failure;
@@ -54,6 +56,8 @@ pub struct DatasetSummary {
     pub tags: Vec<String>,
     /// Whether it may be opened to the public.
     pub opening: &'static str,
+    /// Whether everybody may download it, without an account.
+    pub open: bool,
     /// Whether other departments may use it.
     pub sharing: &'static str,
     /// Newest sealed version; none when it was never sealed.
@@ -119,11 +123,13 @@ pub async fn list_datasets(
     caller: &Caller,
 ) -> Result<Vec<DatasetSummary>, AppError> {
     let sight = Sight::of(installation, caller).await?;
-    let mut summaries = Vec::new();
-    for dataset in sight.library.datasets().values() {
-        summaries.extend(sight.summary(installation, caller, dataset)?);
-    }
-    Ok(summaries)
+    in_place(|| {
+        let mut summaries = Vec::new();
+        for dataset in sight.library.datasets().values() {
+            summaries.extend(sight.summary(installation, caller, dataset)?);
+        }
+        Ok(summaries)
+    })
 }
 
 /// Shows one dataset with its columns.
@@ -252,13 +258,12 @@ struct Sight {
 
 impl Sight {
     async fn of(installation: &Installation, caller: &Caller) -> Result<Self, AppError> {
-        let grants = grants_in_force(installation, Some(caller.person().name.as_str())).await?;
-        let mut newest: BTreeMap<String, DatasetVersionBody> = BTreeMap::new();
-        for body in installation.all_in_force::<DatasetVersionBody>().await? {
-            if newest.get(&body.dataset).is_none_or(|known| known.version < body.version) {
-                newest.insert(body.dataset.clone(), body);
-            }
-        }
+        let grants = if caller.is_stranger() {
+            Vec::new()
+        } else {
+            grants_in_force(installation, Some(caller.person().name.as_str())).await?
+        };
+        let newest = sealed::newest_of_all(installation).await?;
         let grants = grants.into_iter().map(|(_, grant)| grant).collect();
         Ok(Self { library: library(installation).await?, grants, newest })
     }
@@ -276,10 +281,12 @@ impl Sight {
         let department = dataset.department.as_str();
         let keeps = is_steward(caller, &self.library, department);
         let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
-        if purposes.is_empty() && !keeps && !sees_all && dataset.opening == Opening::Prohibited {
+        let newest = self.newest.get(&id.to_string());
+        let open = open_version_of_list(installation, &self.library, id, newest).is_some();
+        let is_hidden = purposes.is_empty() && !keeps && !sees_all && dataset.opening == Opening::Prohibited;
+        if is_hidden || (caller.is_stranger() && !open) {
             return Ok(None);
         }
-        let newest = self.newest.get(&id.to_string());
         let rows = match newest {
             Some(body) if keeps => {
                 let expected = Expected::Newest(body.version);
@@ -295,6 +302,7 @@ impl Sight {
             collection: dataset.collection.as_ref().map(ToString::to_string),
             tags: dataset.tags.clone(),
             opening: dataset.opening.as_str(),
+            open,
             sharing: dataset.sharing.as_str(),
             version,
             purposes,
@@ -320,31 +328,6 @@ impl Sight {
             Some((purpose.clone(), dataset.columns))
         })
     }
-}
-
-/// A department in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DepartmentSummary {
-    /// Its code.
-    pub id: String,
-    /// Title.
-    pub title: Text,
-    /// The one above it.
-    pub parent: Option<String>,
-}
-
-/// Lists the departments.
-///
-/// # Errors
-/// When the database or the log cannot be read.
-pub async fn list_departments(installation: &Installation) -> Result<Vec<DepartmentSummary>, AppError> {
-    let library = library(installation).await?;
-    let summary = |department: &obscura_policies::document::Department| DepartmentSummary {
-        id: department.metadata.id.to_string(),
-        title: department.metadata.title.clone(),
-        parent: department.parent.as_ref().map(ToString::to_string),
-    };
-    Ok(library.departments().values().map(summary).collect())
 }
 
 /// There is no such dataset, or it is hidden; without its name, where whether it is a name must not show.

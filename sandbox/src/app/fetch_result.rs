@@ -18,6 +18,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::JobRow;
 
 /// Opens again the result of a job of one's own: the same release, costing nothing.
 ///
@@ -30,11 +31,23 @@ pub async fn fetch_result(
 ) -> Result<ReleasedQuery, AppError> {
     let row = installation.jobs.job(id).await.during("find a job")?;
     let row = row.filter(|row| caller.asked_as(&row.person)).ok_or_else(|| no_result(id))?;
+    fetch_released(installation, row, ActorName::of(caller)).await
+}
+
+/// Opens again the result of a job, for somebody who may have it.
+///
+/// # Errors
+/// As [`fetch_result`].
+pub(crate) async fn fetch_released(
+    installation: &Installation,
+    row: JobRow,
+    actor: ActorName,
+) -> Result<ReleasedQuery, AppError> {
+    let id = row.id;
+    let is_over = is_over(installation, &row);
     let (Some(sha256), Some(release)) = (row.result_sha256, row.release) else {
         return Err(no_result(id));
     };
-    let kept = SignedDuration::from_hours(24 * i64::from(installation.settings().result_days));
-    let is_over = row.finished.is_some_and(|finished| installation.now().duration_since(finished) > kept);
     let key = row.result_key.filter(|_| !is_over).ok_or_else(|| results::expired(id))?;
     let (Some(decided_index), Some(released_index)) = (row.decided_index, row.finished_index) else {
         return Err(no_result(id));
@@ -53,9 +66,15 @@ pub async fn fetch_result(
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
     let batch = in_place(|| results::open(installation, id, &key, &sha256))?;
-    let note = Note::new(Action::ResultDownloaded, ActorName::of(caller)).of_job(id);
+    let note = Note::new(Action::ResultDownloaded, actor).of_job(id);
     installation.append_one(note).await?;
     Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })
+}
+
+/// Says whether a job's result was kept as long as the settings say.
+pub(crate) fn is_over(installation: &Installation, row: &JobRow) -> bool {
+    let kept = SignedDuration::from_hours(24 * i64::from(installation.settings().result_days));
+    row.finished.is_some_and(|finished| installation.now().duration_since(finished) > kept)
 }
 
 fn no_result(job: JobId) -> AppError {

@@ -20,9 +20,12 @@ use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
 use crate::app::library::local_time;
+use crate::app::open_data::is_declared_open;
+use crate::app::open_data::is_sealed_open;
 use crate::app::relabelled::is_relabelled;
 use crate::app::sealed;
 use crate::app::submit_query::SubmitQuery;
+use crate::app::verdict::Asker;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
@@ -37,10 +40,10 @@ use crate::storage::SealedVersion;
 /// Everything a verdict rests on, besides the question itself.
 pub(crate) struct Ground {
     pub(crate) library: Arc<Library>,
-    pub(crate) principal: Principal,
-    pub(crate) grants: Vec<Grant>,
+    pub(crate) asker: Asker,
     pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,
-    /// Datasets whose document has become laxer than the one they were sealed under.
+    /// Datasets whose document has become laxer than the one they were sealed under, and for strangers those that were not
+    /// sealed as open data.
     pub(crate) relabelled: BTreeSet<DatasetId>,
     pub(crate) now: Timestamp,
 }
@@ -49,9 +52,9 @@ impl Ground {
     /// Judges a question.
     pub(crate) fn review(&self, installation: &Installation, question: &SubmitQuery) -> Reviewed {
         let time = local_time(self.now, &installation.settings().time_zone);
-        let reviewer = Reviewer { library: &self.library, principal: &self.principal, now: self.now, time };
+        let reviewer = Reviewer { library: &self.library, asker: &self.asker, now: self.now, time };
         let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
-        let reviewed = in_place(|| reviewer.review(&question.sql, &question.purpose, &self.grants, &facts));
+        let reviewed = in_place(|| reviewer.review(&question.sql, &question.purpose, &facts));
         match reviewed {
             Reviewed::Admitted { plan, .. }
                 if plan.scans().keys().any(|dataset| self.relabelled.contains(dataset)) =>
@@ -85,25 +88,39 @@ pub(crate) async fn ground_with(
     hoped: Vec<Grant>,
 ) -> Result<Ground, AppError> {
     let library = library(installation).await?;
-    let person = caller.person();
-    let principal = principal(caller)?;
-    let grants = grants_in_force(installation, Some(person.name.as_str())).await?;
-    let grants: Vec<Grant> = grants.into_iter().map(|(_, grant)| grant).chain(hoped).collect();
+    let asker = asker(installation, caller, hoped).await?;
     let mut sealed = BTreeMap::new();
     let mut relabelled = BTreeSet::new();
     for dataset in named_datasets(sql, &library) {
         // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
-        if grants.iter().any(|grant| grant.dataset(&dataset).is_some())
-            && let Some(version) = sealed::open_newest(installation, &dataset).await?
-        {
+        let may_know = match &asker {
+            Asker::Person { grants, .. } => grants.iter().any(|grant| grant.dataset(&dataset).is_some()),
+            Asker::Stranger => is_declared_open(installation, &library, &dataset),
+        };
+        if may_know && let Some(version) = sealed::open_newest(installation, &dataset).await? {
             let document = library.datasets().get(&dataset);
-            if document.is_none_or(|document| is_relabelled(&library, document, version.manifest())) {
+            let differs = document.is_none_or(|document| match &asker {
+                Asker::Person { .. } => is_relabelled(&library, document, version.manifest()),
+                Asker::Stranger => !is_sealed_open(&library, document, &version),
+            });
+            if differs {
                 relabelled.insert(dataset.clone());
             }
             sealed.insert(dataset, version);
         }
     }
-    Ok(Ground { library, principal, grants, sealed, relabelled, now: installation.now() })
+    Ok(Ground { library, asker, sealed, relabelled, now: installation.now() })
+}
+
+/// On whose behalf a caller asks.
+async fn asker(installation: &Installation, caller: &Caller, hoped: Vec<Grant>) -> Result<Asker, AppError> {
+    if caller.is_stranger() {
+        return Ok(Asker::Stranger);
+    }
+    let principal = principal(caller)?;
+    let grants = grants_in_force(installation, Some(caller.person().name.as_str())).await?;
+    let grants = grants.into_iter().map(|(_, grant)| grant).chain(hoped).collect();
+    Ok(Asker::Person { principal, grants })
 }
 
 fn relabelled() -> Verdict {

@@ -19,12 +19,17 @@ static GIVEN_BACK: Condvar = Condvar::new();
 /// Does work that computes for milliseconds or reads files: the runtime's other tasks move to another thread meanwhile.
 /// Such work is never part of other such work.
 pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
-    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-    let in_turn = || {
+    aside(|| {
         let _turn = Turn::take();
         work()
-    };
-    if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) { block_in_place(in_turn) } else { in_turn() }
+    })
+}
+
+/// Does work that only waits for a file, or reads a few: the runtime's other tasks move to another thread meanwhile, and it
+/// waits for no turn.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) { block_in_place(work) } else { work() }
 }
 
 /// The right to work; given back when dropped, also by a panic.
@@ -51,4 +56,42 @@ impl Drop for Turn {
 /// A panic while the lock was held leaves a number that is still a number.
 fn held() -> MutexGuard<'static, usize> {
     TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::runtime::Builder;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// The work waits for what only another task of the same single thread can bring.
+    fn others_go_on_meanwhile(work: fn(mpsc::Receiver<()>)) {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (bring, brought) = mpsc::channel();
+            let (begun, beginning) = tokio::sync::oneshot::channel();
+            let mut tasks = JoinSet::new();
+            tasks.spawn(async move {
+                begun.send(()).unwrap();
+                work(brought);
+            });
+            tasks.spawn(async move {
+                beginning.await.unwrap();
+                bring.send(()).unwrap();
+            });
+            while let Some(ended) = tasks.join_next().await {
+                ended.unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn work_keeps_no_other_task_of_its_thread_waiting() {
+        others_go_on_meanwhile(|brought| in_place(|| brought.recv().unwrap()));
+        others_go_on_meanwhile(|brought| aside(|| brought.recv().unwrap()));
+    }
 }

@@ -20,6 +20,7 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Text;
 
 use crate::app::library::local_time;
+use crate::app::verdict::Asker;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
 use crate::app::verdict::named_datasets;
@@ -79,9 +80,9 @@ fn run_one(
     };
     let datasets = named_datasets(&test.sql, library);
     let grant = grant_for(&person, test, &datasets, time)?;
-    let reviewer = Reviewer { library, principal: &principal, now, time };
-    let grants = [grant];
-    let reviewed = reviewer.review(&test.sql, test.person.purpose.as_str(), &grants, &BTreeMap::new());
+    let asker = Asker::Person { principal, grants: vec![grant] };
+    let reviewer = Reviewer { library, asker: &asker, now, time };
+    let reviewed = reviewer.review(&test.sql, test.person.purpose.as_str(), &BTreeMap::new());
     let (came, is_expected) = match (&reviewed, test.expect) {
         (Reviewed::Admitted { .. }, expected) => ("admitted".to_owned(), expected == Expectation::Admitted),
         (Reviewed::Refused(verdict), expected) => {

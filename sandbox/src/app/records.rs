@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
@@ -249,7 +250,8 @@ impl Installation {
     /// Takes in what the log says beyond what is known already.
     pub(crate) async fn learn(&self) -> Result<(), AppError> {
         let mut facts = self.facts.lock().await;
-        facts.learn(&self.audit).during("read the audit log")
+        // It waits for whoever appends, and reads what is new.
+        aside(|| facts.learn(&self.audit)).during("read the audit log")
     }
 
     /// INVARIANT(log-is-the-truth): the one place that decides whether a row counts.

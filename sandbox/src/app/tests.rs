@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::app::housekeeping::keep_house;
 use crate::app::init::Init;
 use crate::app::init::init;
 use crate::app::installation::Installation;
@@ -67,6 +68,8 @@ impl World {
             result_days: 30,
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             listen_admin: None,
+            connections_per_address_max: 128,
+            public_url: None,
             tls: None,
             server: None,
             oidc: None,
@@ -289,4 +292,33 @@ async fn keyring_of_another_installation_does_not_open_this_one() {
     let clock = Arc::clone(&world.clock);
     let opened = Installation::open(world.settings.clone(), clock as _, Arc::new(SystemRandom)).await;
     assert_eq!(opened.unwrap_err().public().code(), "audit-key-foreign");
+}
+
+#[tokio::test]
+async fn a_serving_process_forgets_results_whose_time_is_over_while_it_serves() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    let file = installation.layout().results().join(format!("{job}.sealed"));
+    std::fs::write(&file, "sealed").unwrap();
+    let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "00");
+    let receipt = installation.append_one(note).await.unwrap();
+    installation.jobs.settle(job, JobState::Released, receipt.index(), world.clock.now()).await.unwrap();
+    let installation = Arc::new(installation);
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let serving = keep_house(Arc::clone(&installation), Duration::from_millis(5), stopping);
+    let watching = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        for _ in 0..10 {
+            looks.tick().await;
+            assert!(file.exists(), "its time is not over");
+        }
+        world.clock.advance_ms(31 * 24 * 3_600_000);
+        while file.exists() {
+            looks.tick().await;
+        }
+        stop.send_replace(true);
+    };
+    let both = async { tokio::join!(serving, watching) };
+    tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
+    assert_eq!(job_state(&installation, job).await, JobState::Expired);
 }

@@ -18,6 +18,7 @@ use obscura_policies::evaluate::PolicyRefusal;
 use obscura_policies::evaluate::Principal;
 use obscura_policies::evaluate::RefusalCode;
 use obscura_policies::evaluate::effective;
+use obscura_policies::evaluate::open_to_everybody;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::finding::Finding;
@@ -147,10 +148,24 @@ pub struct SourceView {
     pub sha256: String,
 }
 
-/// Policies and one person at one moment, ready to judge questions.
+/// On whose behalf a question is judged.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// A person, under their grants.
+    Person {
+        /// The person as policies know them.
+        principal: Principal,
+        /// Their grants.
+        grants: Vec<Grant>,
+    },
+    /// Nobody in particular: only open data answers.
+    Stranger,
+}
+
+/// Policies at one moment, ready to judge questions of one asker.
 pub(crate) struct Reviewer<'a> {
     pub(crate) library: &'a Library,
-    pub(crate) principal: &'a Principal,
+    pub(crate) asker: &'a Asker,
     pub(crate) now: Timestamp,
     pub(crate) time: LocalTime,
 }
@@ -178,11 +193,13 @@ impl Reviewer<'_> {
         &self,
         sql: &str,
         purpose: &str,
-        grants: &[Grant],
         manifests: &BTreeMap<DatasetId, ManifestFacts>,
     ) -> Reviewed {
-        let allowed = |datasets: &[DatasetId]| {
-            effective(self.library, self.principal, purpose, grants, datasets, manifests, self.time)
+        let allowed = |datasets: &[DatasetId]| match self.asker {
+            Asker::Person { principal, grants } => {
+                effective(self.library, principal, purpose, grants, datasets, manifests, self.time)
+            }
+            Asker::Stranger => open_to_everybody(self.library, datasets, manifests, self.time.day),
         };
         // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
         let mut datasets: Vec<DatasetId> = named_datasets(sql, self.library).into_iter().collect();

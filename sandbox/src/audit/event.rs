@@ -239,6 +239,9 @@ impl ActorName {
     /// Names the person a request acts for.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
+        if caller.is_stranger() {
+            return Self { door: caller.door().name().to_owned(), ..Self::stranger() };
+        }
         Self {
             id: Some(caller.person().id.to_string()),
             name: caller.person().name.to_string(),

@@ -131,3 +131,19 @@ fn login_is_used_whole_or_not_at_all() {
     assert_eq!(with("OBSCURA_DATA_DIR", "/srv"), (None, false));
     assert_eq!(with("OBSCURA_TOKEN_FILE", "/other"), (None, true));
 }
+
+#[test]
+fn a_public_address_is_plain_and_has_no_slash_at_its_end() {
+    let folder = TempDir::new().unwrap();
+    let of = |text: &str| sources(&folder, &format!("public_url = '{text}'"), "").load();
+    assert_eq!(
+        of("https://data.example.gov/").unwrap().settings.public_url.unwrap(),
+        "https://data.example.gov"
+    );
+    assert_eq!(of("http://10.0.0.1:80/x").unwrap().settings.public_url.unwrap(), "http://10.0.0.1:80/x");
+    for wrong in
+        ["data.example.gov", "ftp://x", "https://", "https:///x", "https://x y", "https://x\"", "https://x?y"]
+    {
+        assert!(of(wrong).is_err(), "{wrong}");
+    }
+}

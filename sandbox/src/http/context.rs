@@ -1,6 +1,7 @@
 //! What is known of a request before anybody looks at it: its name, its reader's language, who asks; and its parts, read
 //! so that whatever is wrong with them is answered with a problem document.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +22,12 @@ use serde_json::json;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::config::Language;
 use crate::context::Caller;
+use crate::context::Door;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
+use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::problem::malformed;
 use crate::ids::RequestId;
@@ -124,7 +127,7 @@ fn preferred(header: &str) -> Option<Language> {
 }
 
 impl FromRequestParts<Arc<Service>> for Request {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Self::Rejection> {
         // The door has named it already, except where there is no door.
@@ -148,6 +151,28 @@ impl FromRequestParts<Arc<Service>> for Known {
             Some(caller) => Ok(Self { request, caller }),
             None => Err(Problem::of(&request, &no_token())),
         }
+    }
+}
+
+/// A request of anybody: of whoever has shown a valid token, or of a stranger, who reaches open data only.
+///
+/// A token that is not valid makes nobody a stranger: the door has turned its bearer away.
+#[derive(Debug)]
+pub(crate) struct Anyone {
+    pub(crate) request: Request,
+    pub(crate) caller: Caller,
+    /// Where the connection comes from.
+    pub(crate) peer: Peer,
+}
+
+impl FromRequestParts<Arc<Service>> for Anyone {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Infallible> {
+        let request = Request::from_request_parts(parts, service).await?;
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+        Ok(Self { request, caller: caller.unwrap_or_else(|| Caller::stranger(Door::Http)), peer })
     }
 }
 

@@ -1,4 +1,5 @@
-//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search.
+//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search. Whoever has no
+//! account sees open datasets and what belongs to them.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -14,12 +15,13 @@ use utoipa::ToSchema;
 use crate::app::datasets::ColumnSummary;
 use crate::app::datasets::DatasetSummary;
 use crate::app::datasets::list_datasets;
-use crate::app::datasets::list_departments;
 use crate::app::datasets::no_dataset;
 use crate::app::datasets::show_dataset;
+use crate::app::departments::DepartmentSummary;
+use crate::app::departments::list_departments;
 use crate::app::verdict::TextView;
 use crate::http::Service;
-use crate::http::context::Known;
+use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::problem::Problem;
@@ -45,6 +47,8 @@ pub(crate) struct DatasetView {
     tags: Vec<String>,
     /// Whether it may be opened to the public: `unconditional`, `limited` or `prohibited`.
     opening: &'static str,
+    /// Whether everybody may download it, without an account.
+    open: bool,
     /// Whether other departments may use it: `unconditional`, `conditional` or `none`.
     sharing: &'static str,
     /// Newest sealed version; nothing when it was never sealed.
@@ -64,6 +68,7 @@ impl DatasetView {
             collection: summary.collection,
             tags: summary.tags,
             opening: summary.opening,
+            open: summary.open,
             sharing: summary.sharing,
             version: summary.version,
             purposes: summary.purposes,
@@ -108,15 +113,16 @@ pub(super) struct DatasetPage {
     get,
     path = "/datasets",
     tag = "catalogue",
+    security((), ("token" = [])),
     params(DatasetPage),
     responses((status = 200, description = "The datasets", body = DatasetList), Problems)
 )]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    anyone: Anyone,
     Parameters(page): Parameters<DatasetPage>,
 ) -> Result<Json<DatasetList>, Problem> {
-    let Known { request, caller } = &known;
+    let Anyone { request, caller, .. } = &anyone;
     let most = page.limit.unwrap_or(100);
     if !(1..=DATASETS_MAX).contains(&most) {
         return Err(malformed(
@@ -198,15 +204,16 @@ pub(crate) struct DatasetDetailView {
     get,
     path = "/datasets/{id}",
     tag = "catalogue",
+    security((), ("token" = [])),
     params(("id" = String, Path, description = "The dataset")),
     responses((status = 200, description = "The dataset", body = DatasetDetailView), Problems)
 )]
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
-    known: Known,
+    anyone: Anyone,
     Name(id): Name,
 ) -> Result<Json<DatasetDetailView>, Problem> {
-    let Known { request, caller } = &known;
+    let Anyone { request, caller, .. } = &anyone;
     let id = id.parse().map_err(|_| request.problem(&service, &no_dataset()))?;
     let detail = show_dataset(&service.installation, caller, &id).await;
     // The name is the caller's own word; whether it is a name at all must not show in the answer.
@@ -238,13 +245,13 @@ pub(crate) struct CollectionList {
 }
 
 /// List basic and thematic libraries with the datasets that you may see
-#[utoipa::path(get, path = "/collections", tag = "catalogue", responses((status = 200, description = "The collections", body = CollectionList), Problems))]
+#[utoipa::path(get, path = "/collections", tag = "catalogue", security((), ("token" = [])), responses((status = 200, description = "The collections", body = CollectionList), Problems))]
 pub(super) async fn collections(
     State(service): State<Arc<Service>>,
-    known: Known,
+    anyone: Anyone,
 ) -> Result<Json<CollectionList>, Problem> {
-    let found = list_datasets(&service.installation, &known.caller).await;
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+    let found = list_datasets(&service.installation, &anyone.caller).await;
+    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
     let mut collections: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for dataset in found {
         if let Some(collection) = dataset.collection {
@@ -274,14 +281,14 @@ pub(crate) struct DepartmentList {
 }
 
 /// List departments
-#[utoipa::path(get, path = "/departments", tag = "catalogue", responses((status = 200, description = "The departments", body = DepartmentList), Problems))]
+#[utoipa::path(get, path = "/departments", tag = "catalogue", security((), ("token" = [])), responses((status = 200, description = "The departments", body = DepartmentList), Problems))]
 pub(super) async fn departments(
     State(service): State<Arc<Service>>,
-    known: Known,
+    anyone: Anyone,
 ) -> Result<Json<DepartmentList>, Problem> {
-    let found = list_departments(&service.installation).await;
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
-    let view = |summary: crate::app::datasets::DepartmentSummary| Department {
+    let found = list_departments(&service.installation, &anyone.caller).await;
+    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
+    let view = |summary: DepartmentSummary| Department {
         id: summary.id,
         title: TextView { en: summary.title.en, zh: summary.title.zh },
         parent: summary.parent,

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
@@ -50,6 +48,8 @@ use crate::http::problem::Problem;
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };
 /// What may be asked without a valid token, by everybody together: each such request costs an entry of the log.
 const STRANGER_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(100) };
+/// What all who have shown no valid token are counted as; its form makes it nobody's name.
+const STRANGERS: &str = "(strangers)";
 /// How long a token may be silent before its next use is a login again.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
@@ -58,10 +58,10 @@ const SILENCE: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct DoorKeeper {
     persons: Limiter,
     strangers: Limiter,
-    /// Strangers that were turned away without an entry of their own.
-    turned_away: AtomicU64,
     /// When each access token, and each link to the identity provider, was last used.
     seen: Mutex<BTreeMap<String, Timestamp>>,
+    /// How often each was turned away without an entry of its own; strangers are one.
+    turned_away: Mutex<BTreeMap<String, u64>>,
 }
 
 impl DoorKeeper {
@@ -69,7 +69,7 @@ impl DoorKeeper {
         Self {
             persons: Limiter::new(PERSON_RATE),
             strangers: Limiter::new(STRANGER_RATE),
-            turned_away: AtomicU64::new(0),
+            turned_away: Mutex::default(),
             seen: Mutex::default(),
         }
     }
@@ -84,6 +84,23 @@ impl DoorKeeper {
     /// Notes the use of a token or link, once its login is in the log.
     fn note_use(&self, shown: String, now: Timestamp) {
         self.seen().insert(shown, now);
+    }
+
+    /// Counts somebody who is turned away.
+    fn turn_away(&self, name: &str) {
+        let mut counts = self.turned_away();
+        let count = counts.entry(name.to_owned()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// How often somebody was turned away since this was last asked.
+    fn turned_away_before(&self, name: &str) -> Option<u64> {
+        self.turned_away().remove(name)
+    }
+
+    /// A panic while the lock was held leaves counts that are still counts.
+    fn turned_away(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic while the lock was held leaves times that are still times.
@@ -138,19 +155,22 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     let about = named(&template, request.uri().path());
     let entered = enter(service, request.headers()).await;
     let now = service.begun.elapsed();
-    let allowed = match &entered {
-        Ok(Some(caller)) => service.door.persons.take(caller.person().name.as_str(), now),
-        Ok(None) | Err(_) => service.door.strangers.take("strangers", now),
+    let (name, allowed) = match &entered {
+        Ok(Some(caller)) => {
+            let name = caller.person().name.to_string();
+            let allowed = service.door.persons.take(&name, now);
+            (name, allowed)
+        }
+        Ok(None) | Err(_) => (STRANGERS.to_owned(), service.door.strangers.take(STRANGERS, now)),
     };
     if let Err(wait) = allowed {
-        if !matches!(entered, Ok(Some(_))) {
-            service.door.turned_away.fetch_add(1, Ordering::Relaxed);
-        }
+        service.door.turn_away(&name);
         return too_often(&known, wait).into_response();
     }
     let (actor, mut response) = match entered {
         Ok(Some(caller)) => {
-            let Some(_seat) = service.under_way.sit(caller.person().name.as_str()) else {
+            let Some(_seat) = service.under_way.sit(&name) else {
+                service.door.turn_away(&name);
                 return too_often(&known, Duration::from_secs(1)).into_response();
             };
             let actor = ActorName::of(&caller);
@@ -179,8 +199,7 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     if let Some(about) = about.filter(|_| response.status().is_success()) {
         note = note.with("about", about);
     }
-    let turned_away = service.door.turned_away.swap(0, Ordering::Relaxed);
-    if turned_away > 0 {
+    if let Some(turned_away) = service.door.turned_away_before(&name) {
         note = note.with("turned_away_before", turned_away);
     }
     match service.installation.append_one(note).await {
@@ -254,6 +273,17 @@ mod tests {
         let job = "/api/v1/jobs/{id}/result";
         assert_eq!(named(job, "/api/v1/jobs/job_1/result").as_deref(), Some("job_1"));
         assert_eq!(named("/api/v1/jobs", "/api/v1/jobs"), None);
+    }
+
+    #[test]
+    fn whoever_is_turned_away_is_counted_once_and_apart() {
+        let keeper = DoorKeeper::new();
+        for name in ["lin", "lin", STRANGERS] {
+            keeper.turn_away(name);
+        }
+        assert_eq!(keeper.turned_away_before("lin"), Some(2));
+        assert_eq!(keeper.turned_away_before("lin"), None);
+        assert_eq!(keeper.turned_away_before(STRANGERS), Some(1));
     }
 
     #[test]

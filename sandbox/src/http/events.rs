@@ -1,5 +1,5 @@
 //! Server-sent events: how jobs come along, for those who would rather be told than ask. Whoever comes back with the
-//! last event's name reads on from there.
+//! last event's name reads on from there, or is told that there is a gap. A stream lives no longer than its token.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,8 +16,13 @@ use futures::Stream;
 use futures::stream::unfold;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio::time::Interval;
+use tokio::time::MissedTickBehavior;
+use tokio::time::interval_at;
 
 use crate::app::authenticate::is_still_recognised;
+use crate::app::show_job::show_job;
 use crate::context::Caller;
 use crate::error::Class;
 use crate::error::PublicError;
@@ -27,6 +32,7 @@ use crate::http::context::Name;
 use crate::http::jobs::own;
 use crate::http::limits::Seat;
 use crate::http::news::Event;
+use crate::http::news::Gap;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::ids::JobId;
@@ -34,10 +40,15 @@ use crate::jobs::JobState;
 
 /// How often an idle stream shows that it lives.
 const PULSE: Duration = Duration::from_secs(15);
+/// The header with the last event that was received.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Longest that a stream outlives its token; before it tells anything it looks besides.
+const TOKEN_LOOK: Duration = Duration::from_secs(15);
 
 /// Follow one job to its end
 ///
-/// Events are named `job`; their data is `{"job", "state"}`. `Last-Event-ID` resumes.
+/// Events are named `job`; their data is `{"job", "state"}`. `Last-Event-ID` resumes. The stream ends with the token.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/events",
@@ -63,20 +74,20 @@ pub(super) async fn of_job(
         // Whoever has seen the end waits for nothing.
         let number = follower.number;
         let follows = |event: &Event| event.job == row.id;
-        follower.over = row.state.is_final() && service.news.after(number, follows).is_empty();
+        let following = service.news.after(number, follows);
+        follower.over = row.state.is_final() && following.is_ok_and(|events| events.is_empty());
     } else {
         follower.number = newest;
-        follower.pending.push_back(Event {
-            number: newest,
-            person: row.person,
-            job: row.id,
-            state: row.state,
-        });
+        let now = Event { number: newest, person: row.person, job: row.id, state: row.state };
+        follower.pending.push_back(Told::Job(now));
     }
     Ok(follower.stream())
 }
 
 /// Follow all of one's jobs
+///
+/// As with one job; an event named `gap` says that events are missing, after `Last-Event-ID` or because the client was more
+/// than 4096 events behind: `GET /jobs` says where jobs stand now. The stream ends with the token.
 #[utoipa::path(
     get,
     path = "/events",
@@ -92,24 +103,34 @@ pub(super) async fn of_person(
     let mut follower = Follower::new(&service, &known, None)?;
     if !follower.resume(&headers) {
         follower.number = service.news.newest();
+        if headers.contains_key(LAST_EVENT_ID) {
+            follower.pending.push_back(Told::Gap { number: follower.number });
+        }
     }
     Ok(follower.stream())
+}
+
+/// What a stream tells.
+enum Told {
+    /// A step of a job.
+    Job(Event),
+    /// Events before this one, and behind the last that was told, are missing.
+    Gap { number: u64 },
 }
 
 /// One open stream.
 struct Follower {
     service: Arc<Service>,
-    /// Who is told.
     caller: Caller,
-    /// Whose jobs it is about.
     person: String,
     job: Option<JobId>,
     number: u64,
-    pending: VecDeque<Event>,
+    pending: VecDeque<Told>,
     last: Option<JobState>,
     over: bool,
     newest: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
+    look: Interval,
     _open: Seat,
 }
 
@@ -125,6 +146,8 @@ impl Follower {
             .with_help("ask for the job with `?wait=30` instead", "请改用 `?wait=30` 查询任务");
             return Err(Problem::with_status(&known.request, StatusCode::TOO_MANY_REQUESTS, &error));
         };
+        let mut look = interval_at(Instant::now() + TOKEN_LOOK, TOKEN_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             service: Arc::clone(service),
             caller: known.caller.clone(),
@@ -136,13 +159,14 @@ impl Follower {
             over: false,
             newest: service.news.follow(),
             stopping: service.stopping.subscribe(),
+            look,
             _open: open,
         })
     }
 
     /// Goes on behind the last event that was received, if this process has told it and still knows what followed.
     fn resume(&mut self, headers: &HeaderMap) -> bool {
-        let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+        let last = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
         let number = last
             .and_then(|last| last.rsplit_once('.'))
             .filter(|(process, _)| *process == self.service.name)
@@ -158,45 +182,83 @@ impl Follower {
 
     fn stream(self) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
         let events = unfold(self, |mut follower| async move {
-            let event = follower.next().await?;
-            let data = json!({
-                "job": event.job.to_string(),
-                "state": event.state.name(),
-            });
-            let id = format!("{}.{}", follower.service.name, event.number);
-            Some((Ok(SseEvent::default().event("job").id(id).data(data.to_string())), follower))
+            let told = follower.next().await?;
+            let (name, number, data) = match &told {
+                Told::Job(event) => {
+                    let data = json!({ "job": event.job.to_string(), "state": event.state.name() });
+                    ("job", event.number, data)
+                }
+                Told::Gap { number } => ("gap", *number, json!({ "missed": true })),
+            };
+            let id = format!("{}.{number}", follower.service.name);
+            Some((Ok(SseEvent::default().event(name).id(id).data(data.to_string())), follower))
         });
         Sse::new(events).keep_alive(KeepAlive::new().interval(PULSE))
     }
 
-    async fn next(&mut self) -> Option<Event> {
+    /// What is told next, to whom it may be told still.
+    async fn next(&mut self) -> Option<Told> {
+        let told = self.wait().await?;
+        self.is_welcome().await.then_some(told)
+    }
+
+    async fn wait(&mut self) -> Option<Told> {
         loop {
             if self.over {
                 return None;
             }
-            if let Some(event) = self.pending.pop_front() {
-                self.number = self.number.max(event.number);
-                if self.job.is_some() {
-                    if self.last.replace(event.state) == Some(event.state) {
-                        continue;
+            match self.pending.pop_front() {
+                Some(Told::Job(event)) => {
+                    self.number = self.number.max(event.number);
+                    if self.job.is_some() {
+                        if self.last.replace(event.state) == Some(event.state) {
+                            continue;
+                        }
+                        self.over = event.state.is_final();
                     }
-                    self.over = event.state.is_final();
+                    return Some(Told::Job(event));
                 }
-                // What they came with may have ended since, and with it what they are told.
-                let recognised = is_still_recognised(&self.service.installation, &self.caller).await;
-                return recognised.unwrap_or(false).then_some(event);
+                Some(gap @ Told::Gap { .. }) => return Some(gap),
+                None => {}
             }
             // Marked as seen before it is read, so that what comes meanwhile wakes us again.
             self.newest.borrow_and_update();
             let (person, job) = (&self.person, self.job);
             let wanted = |event: &Event| event.person == *person && job.is_none_or(|job| event.job == job);
-            self.pending.extend(self.service.news.after(self.number, wanted));
+            match self.service.news.after(self.number, wanted) {
+                Ok(events) => self.pending.extend(events.into_iter().map(Told::Job)),
+                Err(gap) => self.skip(gap).await,
+            }
             if self.pending.is_empty() {
-                tokio::select! {
-                    changed = self.newest.changed() => changed.ok()?,
-                    _stopping = self.stopping.wait_for(|stopping| *stopping) => return None,
+                let is_time_to_look = tokio::select! {
+                    changed = self.newest.changed() => changed.map(|()| false).ok()?,
+                    stopping = self.stopping.wait_for(|stopping| *stopping) => {
+                        drop(stopping);
+                        return None;
+                    }
+                    _time = self.look.tick() => true,
+                };
+                if is_time_to_look && !self.is_welcome().await {
+                    return None;
                 }
             }
         }
+    }
+
+    /// Goes on behind events that are missing; whoever follows one job is told where it stands instead.
+    async fn skip(&mut self, gap: Gap) {
+        self.number = gap.before.saturating_sub(1);
+        self.pending.push_back(Told::Gap { number: self.number });
+        if let Some(job) = self.job
+            && let Ok(row) = show_job(&self.service.installation, &self.caller, job).await
+        {
+            let now = Event { number: self.number, person: row.person, job, state: row.state };
+            self.pending.push_back(Told::Job(now));
+        }
+    }
+
+    /// Says whether what the reader came with is still good; what cannot be looked up is not.
+    async fn is_welcome(&self) -> bool {
+        is_still_recognised(&self.service.installation, &self.caller).await.unwrap_or(false)
     }
 }

@@ -434,15 +434,7 @@ pub(super) async fn result(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = job_id(&service, &known, &id)?;
-    let format = negotiate(&headers).ok_or_else(|| {
-        let error = PublicError::new(
-            Class::Usage,
-            "format-not-available",
-            "results come as application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet",
-            "结果格式可为 application/json、text/csv、application/vnd.apache.arrow.stream 或 application/vnd.apache.parquet",
-        );
-        Problem::with_status(&known.request, StatusCode::NOT_ACCEPTABLE, &error)
-    })?;
+    let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
     let failed = |error: AppError| known.request.problem(&service, &error);
     let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
     let etag = format!("\"{}\"", released.sha256);
@@ -539,8 +531,19 @@ fn job_id(service: &Service, known: &Known, id: &str) -> Result<JobId, Problem> 
     id.parse().map_err(|_| known.request.problem(service, &no_job()))
 }
 
+/// A form of a table that we do not write.
+pub(super) fn no_such_form(request: &Request) -> Problem {
+    let error = PublicError::new(
+        Class::Usage,
+        "format-not-available",
+        "results come as application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet",
+        "结果格式可为 application/json、text/csv、application/vnd.apache.arrow.stream 或 application/vnd.apache.parquet",
+    );
+    Problem::with_status(request, StatusCode::NOT_ACCEPTABLE, &error)
+}
+
 /// Whether the client has this very thing already (RFC 9110, section 13.1.2).
-fn knows(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == etag)
 }

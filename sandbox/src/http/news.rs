@@ -27,6 +27,13 @@ pub(crate) struct Event {
     pub(crate) state: JobState,
 }
 
+/// Events that somebody has not been told are not kept any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// The number of the oldest event that is.
+    pub(crate) before: u64,
+}
+
 /// The newest events.
 #[derive(Debug)]
 pub(crate) struct News {
@@ -67,8 +74,16 @@ impl News {
     }
 
     /// The events after this number that somebody wants, oldest first.
-    pub(crate) fn after(&self, number: u64, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
-        self.kept().iter().filter(|event| event.number > number && wanted(event)).cloned().collect()
+    ///
+    /// # Errors
+    /// [`Gap`] when not all of them are kept any more.
+    pub(crate) fn after(&self, number: u64, wanted: impl Fn(&Event) -> bool) -> Result<Vec<Event>, Gap> {
+        let kept = self.kept();
+        let oldest = kept.front().map_or(1, |event| event.number);
+        if number + 1 < oldest {
+            return Err(Gap { before: oldest });
+        }
+        Ok(kept.iter().filter(|event| event.number > number && wanted(event)).cloned().collect())
     }
 
     /// A panic while the lock was held leaves events that are still events.
@@ -95,10 +110,12 @@ mod tests {
         news.tell("wang", job, JobState::Released);
         let newest = news.newest();
         assert_eq!(newest, KEPT as u64 + 2);
-        let of_lin = news.after(newest - 3, |event| event.person == "lin");
+        let of_lin = news.after(newest - 3, |event| event.person == "lin").unwrap();
         assert_eq!(of_lin.iter().map(|event| event.number).collect::<Vec<_>>(), [newest - 2, newest - 1]);
         assert!(news.reaches_back_to(newest - KEPT as u64));
         assert!(!news.reaches_back_to(0), "the first two are gone");
+        assert_eq!(news.after(1, |_| true), Err(Gap { before: 3 }), "number 2 would be missing");
+        assert_eq!(news.after(2, |_| true).unwrap().len(), KEPT);
         assert!(!news.reaches_back_to(newest + 1), "numbers of another process");
     }
 }

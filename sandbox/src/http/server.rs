@@ -1,4 +1,5 @@
-//! Connections: TLS where there is a certificate, so many at a time, none that keeps us waiting, and an end in good order.
+//! Connections: TLS where there is a certificate, so many at a time, so many from one address, none that keeps us waiting,
+//! and an end in good order.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,6 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -20,14 +25,21 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::app::housekeeping::EVERY;
+use crate::app::housekeeping::keep_house;
 use crate::http::Service;
+use crate::http::limits::Seats;
 use crate::http::metrics;
+use crate::http::patience::Patient;
+use crate::http::peer::Peer;
 use crate::http::router;
 
 /// Connections at a time; the next ones wait.
 const CONNECTIONS_MAX: usize = 1024;
 /// How long the head of a request, or a TLS handshake, may take.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of what it is sent.
+const WRITE_WAIT: Duration = Duration::from_secs(20);
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// How long to let other connections end when there is no room for another.
@@ -57,9 +69,11 @@ pub async fn serve(
     service.resume(None).await;
     let resuming = Arc::clone(&service);
     tasks.spawn(async move { resuming.keep_resuming().await });
+    tasks.spawn(keep_house(Arc::clone(&service.installation), EVERY, service.stopping.subscribe()));
     let routes = router(Arc::clone(&service));
     let tls = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let addresses = Seats::new(service.installation.settings().connections_per_address_max);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
@@ -68,10 +82,10 @@ pub async fn serve(
             Some(_ended) = tasks.join_next() => continue,
             accepted = async {
                 let permit = Arc::clone(&room).acquire_owned().await;
-                listener.accept().await.map(|(stream, _)| (stream, permit))
+                listener.accept().await.map(|(stream, address)| (stream, Peer::of(address.ip()), permit))
             } => accepted,
         };
-        let (stream, permit) = match accepted {
+        let (stream, peer, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) if is_full(&error) => {
@@ -81,10 +95,12 @@ pub async fn serve(
             }
             Err(error) => return Err(error),
         };
+        // Whoever has as many as one may have is not waited for: others would wait behind them.
+        let Some(seat) = addresses.sit(peer.as_str()) else { continue };
         let (routes, tls, watcher) = (routes.clone(), tls.clone(), graceful.watcher());
         tasks.spawn(async move {
-            let _permit = permit;
-            connect(stream, tls, routes, watcher).await;
+            let _held = (permit, seat);
+            connect(stream, peer, tls, routes, watcher).await;
         });
     }
     drop(listener);
@@ -100,27 +116,33 @@ pub fn is_private(address: SocketAddr) -> bool {
     address.ip().is_loopback()
 }
 
-async fn connect(stream: TcpStream, tls: Option<TlsAcceptor>, routes: Router, watcher: Watcher) {
+async fn connect(stream: TcpStream, peer: Peer, tls: Option<TlsAcceptor>, routes: Router, watcher: Watcher) {
     // Without it small answers wait for one another; where it cannot be set they do.
     let _unset = stream.set_nodelay(true);
+    let stream = Patient::new(stream, WRITE_WAIT);
     match tls {
-        None => talk(stream, routes, watcher).await,
+        None => talk(stream, peer, routes, watcher).await,
         Some(tls) => {
             // A handshake that fails or takes too long is a connection that never was.
             if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_WAIT, tls.accept(stream)).await {
-                talk(stream, routes, watcher).await;
+                talk(stream, peer, routes, watcher).await;
             }
         }
     }
 }
 
-async fn talk<S>(stream: S, routes: Router, watcher: Watcher)
+async fn talk<S>(stream: S, peer: Peer, routes: Router, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(HEAD_BYTES_MAX);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        routes.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     // A client that breaks off is not our failure.
     let _broken_off = watcher.watch(connection).await;
 }

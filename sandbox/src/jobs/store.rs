@@ -366,6 +366,27 @@ impl Jobs {
         row.map(|row| read(&row)).transpose()
     }
 
+    /// Finds the newest job that a person asked for under a key that begins with `prefix`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_job_of_requests(
+        &self,
+        person: &str,
+        prefix: &str,
+    ) -> Result<Option<JobRow>, JobError> {
+        let row = sqlx::query(
+            "SELECT * FROM job WHERE person = ?1 AND substr(idempotency_key, 1, length(?2)) = ?2 \
+             ORDER BY id DESC LIMIT 1",
+        )
+        .bind(person)
+        .bind(prefix)
+        .fetch_optional(self.catalog.pool())
+        .await
+        .map_err(at("find the newest job of a request"))?;
+        row.map(|row| read(&row)).transpose()
+    }
+
     /// Lists the newest jobs before one of them, of one person or of all.
     ///
     /// # Errors
@@ -475,6 +496,7 @@ fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
             result_sha256: row.try_get("result_sha256")?,
             result_key: row.try_get("result_key")?,
             release: row.try_get("release")?,
+            request_key: row.try_get("idempotency_key")?,
             request_sha256: row.try_get("request_sha256")?,
         })
     };

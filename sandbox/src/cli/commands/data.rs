@@ -88,6 +88,7 @@ pub(in crate::cli) async fn dataset(
                     ("sql_name", "name in SQL", "SQL 名称"),
                     ("title", "title", "标题"),
                     ("version", "version", "版本"),
+                    ("open", "open to all", "已开放"),
                     ("rows", "rows", "行数"),
                     ("purposes", "your purposes", "您的用途"),
                 ],
@@ -99,6 +100,7 @@ pub(in crate::cli) async fn dataset(
                     json!(dataset.id.sql_name()),
                     json!(screen.pick(&dataset.title)),
                     json!(dataset.version),
+                    json!(dataset.open),
                     json!(dataset.rows),
                     Value::Array(purposes),
                 ]);
@@ -109,6 +111,12 @@ pub(in crate::cli) async fn dataset(
             let detail = show_dataset(&installation, &caller, &dataset).await?;
             let title = screen.pick(&detail.summary.title).to_owned();
             screen.tell(&format!("{} · {title} · {}", detail.summary.id, detail.summary.id.sql_name()))?;
+            if detail.summary.open {
+                screen.say(
+                    "it is open: everybody may download it, without an account",
+                    "该数据集已开放：任何人无需账号即可下载",
+                )?;
+            }
             if let Some(purpose) = &detail.purpose {
                 screen.say(
                     &format!("what you may do for `{purpose}`:"),

@@ -1,0 +1,94 @@
+//! The page over the description of the interface, for people: Swagger UI from files inside the program. It tells what the
+//! description tells, loads nothing from elsewhere, and runs no script that stands in a page.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::header::LOCATION;
+use axum::http::header::REFERRER_POLICY;
+use axum::http::header::X_CONTENT_TYPE_OPTIONS;
+use axum::http::header::X_FRAME_OPTIONS;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use utoipa_swagger_ui::Config;
+use utoipa_swagger_ui::SwaggerFile;
+
+use crate::http::Service;
+use crate::http::context::Request;
+use crate::http::problem::Problem;
+use crate::http::problem::no_route;
+
+/// What the page consists of; of the rest of its distribution nothing is served.
+const FILES: [&str; 8] = [
+    "index.html",
+    "index.css",
+    "swagger-ui.css",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "swagger-initializer.js",
+    "favicon-16x16.png",
+    "favicon-32x32.png",
+];
+
+/// Headers of every file: what the page may load, where it may stand, and what it tells others.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (CACHE_CONTROL, "no-cache"),
+];
+
+/// The page's own settings.
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    // A validator would be told the address of every installation; query parameters would let links change what is shown.
+    let config = Config::from("/openapi.json").validator_url("none").query_config_enabled(false);
+    Arc::new(config.persist_authorization(false).try_it_out_enabled(false))
+});
+
+/// The page.
+pub(super) async fn page(state: State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
+    file(state, request, Path("index.html".to_owned())).await
+}
+
+/// The address without its slash, from which the page's files would not be found.
+pub(super) async fn to_page() -> Response {
+    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "/docs/")]).into_response()
+}
+
+/// A file of the page, if it is one.
+fn served(name: &str) -> Option<SwaggerFile<'static>> {
+    let is_ours = FILES.contains(&name);
+    is_ours.then(|| utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).ok().flatten())?
+}
+
+/// One of the page's files.
+pub(super) async fn file(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let Some(file) = served(&name) else { return Err(no_route(State(service), request).await) };
+    let mut response = file.bytes.into_owned().into_response();
+    let headers = response.headers_mut();
+    for (header, value) in HEADERS {
+        headers.insert(header, HeaderValue::from_static(value));
+    }
+    if let Ok(content_type) = HeaderValue::from_str(&file.content_type) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    Ok(response)
+}

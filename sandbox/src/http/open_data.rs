@@ -1,0 +1,257 @@
+//! Open data over HTTP, for everybody: the catalogue that harvesters read, and the rows of open datasets.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::header::ETAG;
+use axum::http::header::RETRY_AFTER;
+use axum::http::header::VARY;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use futures::stream::unfold;
+use obscura_policies::vocabulary::DatasetId;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::formats::Format;
+use crate::app::formats::encode;
+use crate::app::in_place::in_place;
+use crate::app::open_catalog::open_catalog;
+use crate::app::open_data::OpenRelease;
+use crate::app::open_data::fetch_open;
+use crate::app::open_data::not_open;
+use crate::app::open_data::open_release;
+use crate::app::submit_query::SubmitQuery;
+use crate::app::submit_query::Taken;
+use crate::app::submit_query::take_in;
+use crate::context::Caller;
+use crate::context::Door;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::PublicError;
+use crate::http::Service;
+use crate::http::context::Anyone;
+use crate::http::context::Name;
+use crate::http::context::Parameters;
+use crate::http::context::Request;
+use crate::http::jobs::knows;
+use crate::http::jobs::no_such_form;
+use crate::http::limits::Seat;
+use crate::http::media::negotiate;
+use crate::http::problem::Problem;
+use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+use crate::ids::JobId;
+use crate::jobs::JobRow;
+
+/// Longest that a download waits for the job that makes its rows ready.
+const READY_WAIT: Duration = Duration::from_secs(30);
+/// Longest that a download may take, once its rows are ready: its place is somebody else's then.
+const DOWNLOAD_WAIT: Duration = Duration::from_secs(15 * 60);
+/// How much of a body is handed to the connection at a time, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The catalogue of open data (DCAT-AP 3, JSON-LD)
+///
+/// One document with every dataset that everybody may download, for harvesters. Addresses are relative to its own
+/// unless the installation knows how the outside reaches it (`public_url`).
+#[utoipa::path(
+    get,
+    path = "/catalog",
+    tag = "catalogue",
+    security((), ("token" = [])),
+    responses((status = 200, description = "The catalogue", body = serde_json::Value, content_type = "application/ld+json"), Problems)
+)]
+pub(super) async fn catalog(
+    State(service): State<Arc<Service>>,
+    anyone: Anyone,
+) -> Result<Response, Problem> {
+    let found = open_catalog(&service.installation).await;
+    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
+    let mut response = found.to_string().into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/ld+json"));
+    Ok(response)
+}
+
+/// The form of a download.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DownloadForm {
+    /// `csv`, `json`, `parquet` or `arrow`; as `Accept` says when it is not given.
+    format: Option<String>,
+}
+
+/// Download an open dataset
+///
+/// All rows of its newest version, as they were released under the guard: the SHA-256 of the release, with the form, is the
+/// ETag. Nobody needs an account. A dataset that is not open is not there.
+#[utoipa::path(
+    get,
+    path = "/datasets/{id}/download",
+    tag = "catalogue",
+    security((), ("token" = [])),
+    params(("id" = String, Path, description = "The dataset"), DownloadForm),
+    responses(
+        (status = 200, description = "The rows", content(
+            (Vec<serde_json::Value> = "application/json"),
+            (String = "text/csv"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet")
+        )),
+        (status = 304, description = "As you have it"),
+        (status = 406, description = "There is no such form", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The rows are being made ready", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
+        Problems
+    )
+)]
+pub(super) async fn download(
+    State(service): State<Arc<Service>>,
+    anyone: Anyone,
+    Name(id): Name,
+    Parameters(form): Parameters<DownloadForm>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let request = &anyone.request;
+    let failed = |error: AppError| request.problem(&service, &error);
+    let format = format(request, &form, &headers)?;
+    // Whether it is a name at all must not show in the answer.
+    let id: DatasetId = id.parse().map_err(|_| failed(not_open()))?;
+    let seats = sit(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
+    let row = ready(&service, request, &id).await?;
+    let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
+    let mut response = if knows(&headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let released = fetch_open(&service.installation, &anyone.caller, row).await.map_err(failed)?;
+        let bytes = in_place(|| encode(&released.batch, format)).map_err(failed)?;
+        attachment(&id, format, Bytes::from(bytes), seats)
+    };
+    let headers = response.headers_mut();
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(ETAG, etag);
+    }
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    // It may be kept, and has to be asked for again: what is open today need not be open tomorrow.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// The form that is asked for by name, or else by `Accept`.
+fn format(request: &Request, form: &DownloadForm, headers: &HeaderMap) -> Result<Format, Problem> {
+    match form.format.as_deref() {
+        None => negotiate(headers).ok_or_else(|| no_such_form(request)),
+        Some(name) => Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+            malformed(
+                request,
+                "`format` is `csv`, `json`, `parquet` or `arrow`",
+                "`format` 须为 `csv`、`json`、`parquet` 或 `arrow`",
+            )
+        }),
+    }
+}
+
+/// Places among the downloads under way: one of so many in all, and one of so many from where this one comes from.
+fn sit(service: &Service, anyone: &Anyone) -> Option<[Seat; 2]> {
+    Some([service.downloads_of_one.sit(anyone.peer.as_str())?, service.downloads.sit("everybody")?])
+}
+
+/// The job whose release is handed out; it is asked for where nobody has asked yet.
+async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Problem> {
+    let failed = |error: AppError| request.problem(service, &error);
+    let look = || open_release(&service.installation, id);
+    let job = match look().await.map_err(failed)? {
+        OpenRelease::Kept(row) => return Ok(*row),
+        OpenRelease::Resting(seconds) => return Err(not_ready(request, seconds)),
+        OpenRelease::Running(job) => job,
+        OpenRelease::Ask(question) => match ask(service, request, question).await? {
+            Some(job) => job,
+            None => return Err(not_ready(request, 1)),
+        },
+    };
+    service.wait(job, READY_WAIT).await;
+    match look().await.map_err(failed)? {
+        OpenRelease::Kept(row) => Ok(*row),
+        OpenRelease::Resting(seconds) => Err(not_ready(request, seconds)),
+        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(request, 1)),
+    }
+}
+
+/// Asks for the rows as nobody in particular, by the one function that makes jobs; nothing when the guard says no.
+async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Result<Option<JobId>, Problem> {
+    let stranger = Caller::stranger(Door::Http);
+    if *service.stopping.borrow() {
+        return Ok(None);
+    }
+    let Some(place) = service.queue.place(stranger.person().name.as_str()) else { return Ok(None) };
+    match take_in(&service.installation, &stranger, question).await {
+        Ok(Taken::Admitted(waiting)) => {
+            let job = waiting.job();
+            service.queue.enter(place, *waiting);
+            Ok(Some(job))
+        }
+        // Somebody was quicker, and their job serves as well.
+        Ok(Taken::Repeated(row)) => Ok(Some(row.id)),
+        Ok(Taken::Refused { .. } | Taken::Explained(_) | Taken::Pending { .. }) => Ok(None),
+        Err(AppError::Public(error)) if error.class() == Class::Conflict => Ok(None),
+        Err(error) => Err(request.problem(service, &error)),
+    }
+}
+
+/// A file, handed out piece by piece; its seats are taken until the last of it is gone.
+fn attachment(id: &DatasetId, format: Format, bytes: Bytes, seats: [Seat; 2]) -> Response {
+    let length = bytes.len();
+    let end = Instant::now() + DOWNLOAD_WAIT;
+    let pieces = unfold((bytes, seats), move |(mut rest, seats)| async move {
+        let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+        if Instant::now() > end {
+            return Some((Err(io::Error::from(io::ErrorKind::TimedOut)), (rest, seats)));
+        }
+        (!piece.is_empty()).then_some((Ok(piece), (rest, seats)))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
+    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name())) {
+        headers.insert(CONTENT_DISPOSITION, name);
+    }
+    response
+}
+
+fn not_ready(request: &Request, seconds: u64) -> Problem {
+    let error = PublicError::new(
+        Class::Failure,
+        "open-data-not-ready",
+        "the rows of this open dataset are not ready",
+        "该开放数据集尚未准备就绪",
+    )
+    .with_help("ask again as `Retry-After` says", "请按 `Retry-After` 指示的时间重试");
+    Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
+        .header(RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+fn too_many_downloads(request: &Request) -> Problem {
+    let error = PublicError::new(
+        Class::Usage,
+        "too-many-downloads",
+        "as many downloads are under way as there may be",
+        "正在进行的下载已达上限",
+    )
+    .with_help("wait until one of them has ended", "请等待其中之一结束");
+    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
+        .header(RETRY_AFTER, HeaderValue::from_static("1"))
+}
