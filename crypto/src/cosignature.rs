@@ -98,8 +98,7 @@ impl WitnessKey {
         for line in note.signatures().iter().filter(|line| self.is_of(line)) {
             let (time, signature) = line.signature.split_first_chunk().ok_or(NoteError::Signature)?;
             let time = u64::from_be_bytes(*time);
-            let bytes: [u8; SIGNATURE_BYTES] =
-                signature.try_into().map_err(|_cause| NoteError::Signature)?;
+            let bytes: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_cause| NoteError::Signature)?;
             self.verifier
                 .verify(message(note, time).as_bytes(), &Signature::from_bytes(bytes))
                 .map_err(|_cause| NoteError::Signature)?;
@@ -196,7 +195,8 @@ impl Witnesses {
             return Err(NoteError::Form);
         }
         let is_log = |line: &&NoteSignature| line.name == log.name() && line.key_id == log.key_id();
-        let mut lines: Vec<NoteSignature> = note.signatures().iter().find(is_log).into_iter().cloned().collect();
+        let mut lines: Vec<NoteSignature> =
+            note.signatures().iter().find(is_log).into_iter().cloned().collect();
         for key in &self.keys {
             let both = other.signatures().iter().chain(note.signatures());
             lines.extend(both.filter(|line| key.is_of(line)).take(1).cloned());

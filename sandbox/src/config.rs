@@ -89,6 +89,8 @@ pub struct Settings {
     pub listen_admin: Option<SocketAddr>,
     /// What `serve` shows to whom, when it speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// The public keys of the witnesses whose cosignatures on the audit log's checkpoints are believed.
+    pub witness_keys_file: Option<PathBuf>,
 }
 
 /// The files that TLS needs, all PEM.
@@ -258,6 +260,8 @@ struct SettingsFile {
     tls_key_file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls_client_roots_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness_keys_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
@@ -278,6 +282,7 @@ impl SettingsFile {
         "tls_certificate_file",
         "tls_key_file",
         "tls_client_roots_file",
+        "witness_keys_file",
     ];
 
     const NUMBERS: &'static [&'static str] =
@@ -303,6 +308,7 @@ impl SettingsFile {
             tls_certificate_file: None,
             tls_key_file: None,
             tls_client_roots_file: None,
+            witness_keys_file: None,
         }
     }
 
@@ -372,6 +378,7 @@ impl SettingsFile {
             listen: self.listen,
             listen_admin: self.listen_admin,
             tls,
+            witness_keys_file: self.witness_keys_file,
         })
     }
 }
@@ -421,6 +428,7 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         path(&file.tls_certificate_file),
         secret(&file.tls_key_file),
         path(&file.tls_client_roots_file),
+        path(&file.witness_keys_file),
     ];
     SettingsFile::KEYS
         .iter()

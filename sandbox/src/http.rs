@@ -210,6 +210,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(audit::events))
         .routes(routes!(audit::proof))
         .routes(routes!(audit::newest_checkpoint))
+        .routes(routes!(audit::cosigned, audit::keep_cosignatures))
         .routes(routes!(audit::consistent))
         .routes(routes!(audit::export))
         .fallback(problem::no_route)

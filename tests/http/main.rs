@@ -9,3 +9,4 @@ mod misuse;
 mod questions;
 mod roles;
 mod tls;
+mod witnesses;

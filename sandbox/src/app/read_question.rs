@@ -7,8 +7,11 @@ use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
 
 use crate::app::installation::Installation;
+use crate::app::records::Note;
 use crate::app::results;
 use crate::app::results::Asked;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -53,6 +56,9 @@ pub(crate) async fn read_asked(
             return Err(InternalError::of_kind("read a sealed question", "no text in the event").into());
         }
     };
+    // In the log before the text is open, whoever reads it.
+    let note = Note::new(Action::QuestionRead, ActorName::of(caller)).of_job(id);
+    installation.append_one(note).await?;
     results::open_query(installation, id, &key, &sealed, field("commitment").is_some())
 }
 

@@ -17,6 +17,7 @@ use crate::app::records::Note;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
+use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_log;
@@ -68,6 +69,7 @@ impl World {
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             listen_admin: None,
             tls: None,
+            witness_keys_file: None,
         };
         let request = Init {
             operator: "operator".parse().unwrap(),
@@ -171,10 +173,10 @@ async fn what_a_crash_leaves_is_no_finding_and_what_a_forger_leaves_is() {
     let text = body::print(&grant()).unwrap();
     installation.catalog.stage(RecordKind::Grant, "grant-1", &text).await.unwrap();
     let layout = installation.layout().clone();
-    let facts = verify_log(&LogCopy::of(&layout), None).unwrap().facts;
-    assert_eq!(reconcile(&layout, &facts).await.unwrap(), []);
+    let verification = verify_log(&LogCopy::of(&layout), &LogAgainst::default()).unwrap();
+    assert_eq!(reconcile(&layout, &verification).await.unwrap(), []);
     installation.catalog.confirm(RecordKind::Grant, "grant-1", 1).await.unwrap();
-    let found = reconcile(&layout, &facts).await.unwrap();
+    let found = reconcile(&layout, &verification).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].problem, "the database has it, the log does not");
     drop(world);

@@ -9,3 +9,5 @@ pub(super) mod documents;
 pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;
+pub(super) mod verify;
+mod witness;
