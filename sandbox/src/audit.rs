@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::ids::EventId;
 
+pub mod accounted_keys;
 pub mod accounts;
 pub mod cosigned;
 pub mod event;

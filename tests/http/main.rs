@@ -8,5 +8,6 @@ mod jobs;
 mod misuse;
 mod questions;
 mod roles;
+mod shredded;
 mod tls;
 mod witnesses;

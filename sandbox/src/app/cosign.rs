@@ -86,15 +86,17 @@ pub fn cosigned_checkpoint(installation: &Installation) -> Result<String, AppErr
 
 fn kept_text(reader: &LogReader) -> Result<String, AppError> {
     let kept = cosigned::read_kept(reader).map_err(log_failure)?;
-    kept.ok_or_else(|| {
+    let kept = kept.ok_or_else(|| {
         PublicError::new(
             Class::NotFound,
             "checkpoint-not-cosigned",
             "no checkpoint of this log was cosigned yet",
             "本日志尚无经见证方会签的检查点",
         )
-        .into()
-    })
+    })?;
+    // Whatever somebody put into its place is not handed out as ours.
+    reader.verify_checkpoint(&kept).map_err(log_failure)?;
+    Ok(kept)
 }
 
 /// Keeps a checkpoint that witnesses have cosigned, and says so in the log.

@@ -16,8 +16,8 @@ use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
 use crate::audit::AuditLog;
+use crate::audit::accounted_keys::AccountedKeys;
 use crate::audit::facts::LogFacts;
-use crate::audit::unwraps::AccountedKeys;
 use crate::audit::unwraps::UnwrapJournal;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;

@@ -388,7 +388,11 @@ impl Jobs {
         .execute(self.catalog.pool())
         .await
         .map_err(at("forget a question"))?;
-        exactly_one(done.rows_affected())
+        exactly_one(done.rows_affected())?;
+        // The key must not linger in the write-ahead log; where others read meanwhile, the next checkpoint clears it.
+        let cleared = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.catalog.pool()).await;
+        cleared.map_err(at("clear the write-ahead log"))?;
+        Ok(())
     }
 
     /// Which of these jobs still have the key of their question's text.

@@ -61,6 +61,12 @@ fn shredded_question_opens_for_nobody_and_the_log_is_whole() {
     world.query(&sql).must_be(Exit::Done);
     let id = newest_job(&mut world);
     let release = world.run(Some("lin"), &["job", "result", &id, "--release"]).must_be(Exit::Done).out;
+    let has_keys = |world: &World| {
+        let mut bytes = Vec::new();
+        collect(&world.path("data"), &mut bytes);
+        contains(&bytes, b"owk1:_queries/")
+    };
+    assert!(has_keys(&world));
     let shred = ["audit", "shred", &id, "--reason", "a name stood in it"];
     for person in ["lin", "gu", "shen"] {
         world.run(Some(person), &shred).must_be(Exit::Authentication);
@@ -70,6 +76,7 @@ fn shredded_question_opens_for_nobody_and_the_log_is_whole() {
     world.run(Some("operator"), &shred).must_be(Exit::Done);
     world.run(Some("operator"), &["audit", "shred", &refused, "--reason", "a name"]).must_be(Exit::Done);
     world.run(Some("operator"), &shred).must_be(Exit::Failure);
+    assert!(!has_keys(&world), "no wrapped key of a question is left");
     for reader in ["lin", "gu"] {
         for job in [&id, &refused] {
             world.run(Some(reader), &["audit", "question", job]).must_be(Exit::Failure);

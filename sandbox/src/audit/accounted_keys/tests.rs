@@ -17,9 +17,12 @@ use crate::audit::accounts::UnwrapFinding;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::event::LoggedEvent;
+use crate::audit::unwraps::UnwrapLine;
+use crate::audit::unwraps::read_journal;
 use crate::clock::Clock as _;
 use crate::clock::SteppedClock;
 use crate::clock::SystemRandom;
+use crate::ids::JobId;
 
 /// A keyring behind a journal, and one sealed column of two parts.
 struct World {
