@@ -69,18 +69,18 @@ pub async fn shred_question(
         )
         .into());
     }
+    let verdict = without_text(&job)?;
     let note = Note::new(Action::QuestionShredded, ActorName::of(caller)).of_job(id).with("reason", reason);
     installation.append_one(note).await?;
-    let verdict = without_text(&job)?;
     installation.jobs.forget_question(id, verdict.as_deref()).await.during("forget a question")?;
     results::remove_long_query(installation, id)
 }
 
 /// What stays of a verdict: a decision with its codes, output and controls; no rewritten question, and no name that the
-/// asker wrote into a finding.
+/// asker wrote into a finding. Of one that cannot be read nothing stays.
 fn without_text(job: &JobRow) -> Result<Option<String>, AppError> {
-    let Some(text) = &job.verdict else { return Ok(None) };
-    let mut verdict: Verdict = serde_json::from_str(text).during("read a verdict")?;
+    let read = job.verdict.as_deref().and_then(|text| serde_json::from_str::<Verdict>(text).ok());
+    let Some(mut verdict) = read else { return Ok(None) };
     verdict.rewrites.clear();
     for finding in &mut verdict.findings {
         let message = Text::new("the text of this question was destroyed", "该问题的文本已销毁");

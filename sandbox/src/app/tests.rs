@@ -43,6 +43,8 @@ use crate::jobs::JobState;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
+mod cosigned;
+
 struct World {
     folder: TempDir,
     clock: Arc<SteppedClock>,
