@@ -16,10 +16,11 @@
 //!                                  |-- unit keys        -> tokens::Tokenizer, tokens::SubjectHashKey
 //!                                  `-- signing keys     -> sign::Signer -> note, checkpoint, tlog_proof
 //! entries -> merkle (leaf, node, proofs) -> tiles (storage) -> checkpoint (signed) -> tlog_proof (receipt)
+//! checkpoint -> add_checkpoint (to a witness) -> cosignature (from it)
 //! ```
 //!
 //! Reading order: [`aead`], [`keys`], [`kms`], then [`tokens`], [`sign`] and [`foreign`], then [`merkle`], [`tiles`], [`note`],
-//! [`checkpoint`] and [`tlog_proof`].
+//! [`checkpoint`], [`tlog_proof`], [`cosignature`] and [`add_checkpoint`].
 //!
 //! ```
 //! use obscura_crypto::aead::{Aead, RingAead, RustCryptoAead, associated_data};
@@ -42,8 +43,10 @@
     )
 )]
 
+pub mod add_checkpoint;
 pub mod aead;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod danger;
 pub mod foreign;
 pub mod keys;

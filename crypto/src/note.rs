@@ -24,10 +24,10 @@ pub struct SignedNote {
 
 /// One signature line: `— name base64(key id || signature)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct NoteSignature {
-    name: String,
-    key_id: u32,
-    signature: Vec<u8>,
+pub(crate) struct NoteSignature {
+    pub(crate) name: String,
+    pub(crate) key_id: u32,
+    pub(crate) signature: Vec<u8>,
 }
 
 impl SignedNote {
@@ -67,6 +67,24 @@ impl SignedNote {
             }
         }
         if is_signed { Ok(&self.text) } else { Err(NoteError::Unsigned) }
+    }
+
+    /// Gives the text before anybody's signature has been verified: for other kinds of signatures, which verify it.
+    pub(crate) fn unverified_text(&self) -> &str {
+        &self.text
+    }
+
+    /// Lists the signature lines.
+    pub(crate) fn signatures(&self) -> &[NoteSignature] {
+        &self.signatures
+    }
+
+    /// Gives the same text under these lines.
+    pub(crate) fn under(&self, signatures: Vec<NoteSignature>) -> Result<Self, NoteError> {
+        if signatures.is_empty() || signatures.len() > NOTE_SIGNATURES_MAX {
+            return Err(NoteError::Form);
+        }
+        Ok(Self { text: self.text.clone(), signatures })
     }
 }
 

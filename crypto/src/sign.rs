@@ -72,9 +72,14 @@ impl Verifier {
         if name.is_empty() || name.len() > KEY_NAME_BYTES_MAX || !name.chars().all(allowed) {
             return Err(SignError::Name);
         }
-        let digest = sha256(&[name.as_bytes(), b"\n", &[ED25519], key.as_bytes()].concat());
-        let key_id = digest.as_bytes().first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
+        let key_id = key_id(name, ED25519, key.as_bytes());
         Ok(Self { name: name.to_owned(), key, key_id })
+    }
+
+    /// Takes a name and a raw public key that stood together in some other text form.
+    pub(crate) fn from_public_key(name: &str, key: &[u8; 32]) -> Result<Self, SignError> {
+        let key = VerifyingKey::from_bytes(key).map_err(|_cause| SignError::Verifier)?;
+        if key.is_weak() { Err(SignError::Verifier) } else { Self::new(name, key) }
     }
 
     /// Names the key.
@@ -133,14 +138,19 @@ impl FromStr for Verifier {
             return Err(SignError::Verifier);
         };
         let key: &[u8; 32] = key.try_into().map_err(|_cause| SignError::Verifier)?;
-        let key = VerifyingKey::from_bytes(key).map_err(|_cause| SignError::Verifier)?;
-        let verifier = Self::new(name, key)?;
+        let verifier = Self::from_public_key(name, key)?;
         // The id is redundant, so it catches a key pasted beside another key's name.
-        if key.is_weak() || format!("{:08x}", verifier.key_id) != key_id {
+        if format!("{:08x}", verifier.key_id) != key_id {
             return Err(SignError::Verifier);
         }
         Ok(verifier)
     }
+}
+
+/// Computes the short id by which signed notes name a key of a signature type.
+pub(crate) fn key_id(name: &str, kind: u8, key: &[u8; 32]) -> u32 {
+    let digest = sha256(&[name.as_bytes(), b"\n", &[kind], key].concat());
+    digest.as_bytes().first_chunk().map_or(0, |first| u32::from_be_bytes(*first))
 }
 
 /// Holds one Ed25519 signature; its text form is standard base64.

@@ -13,12 +13,16 @@ use thiserror::Error;
 
 use crate::ids::EventId;
 
+pub mod accounted_keys;
+pub mod accounts;
+pub mod cosigned;
 pub mod event;
 pub mod facts;
-mod files;
+pub(crate) mod files;
 mod log;
 pub mod proof;
 pub mod reader;
+pub mod unwraps;
 pub mod verify;
 
 #[cfg(test)]
@@ -113,13 +117,16 @@ pub enum AuditError {
     /// The event cannot be written as JSON.
     #[error("the event cannot be written")]
     Unwritable,
+    /// The journal of unwrapped keys cannot be continued.
+    #[error("the journal of unwrapped keys cannot be continued")]
+    Journal,
     /// Another thread's write took this event along and failed.
     #[error("the audit log could not be written")]
     Group,
 }
 
 impl AuditError {
-    fn file(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { step, source }
     }
 }

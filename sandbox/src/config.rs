@@ -104,6 +104,8 @@ pub struct Settings {
     pub server: Option<ServerAddress>,
     /// Whose tokens `serve` honours besides its own.
     pub oidc: Option<OidcSettings>,
+    /// The public keys of the witnesses whose cosignatures on the audit log's checkpoints are believed.
+    pub witness_keys_file: Option<PathBuf>,
 }
 
 /// The files that TLS needs, all PEM.
@@ -309,11 +311,14 @@ struct SettingsFile {
     server: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server_roots_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     oidc_issuer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     oidc_audience: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     oidc_roots_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness_keys_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
@@ -341,6 +346,7 @@ impl SettingsFile {
         "oidc_issuer",
         "oidc_audience",
         "oidc_roots_file",
+        "witness_keys_file",
     ];
 
     const NUMBERS: &'static [&'static str] = &[
@@ -379,6 +385,7 @@ impl SettingsFile {
             oidc_issuer: None,
             oidc_audience: None,
             oidc_roots_file: None,
+            witness_keys_file: None,
         }
     }
 
@@ -461,6 +468,7 @@ impl SettingsFile {
             tls,
             server,
             oidc: OidcSettings::of(self.oidc_issuer, self.oidc_audience, self.oidc_roots_file)?,
+            witness_keys_file: self.witness_keys_file,
         })
     }
 }
@@ -535,6 +543,7 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         file.oidc_issuer.clone().unwrap_or_else(|| "not set".to_owned()),
         file.oidc_audience.clone().unwrap_or_else(|| "not set".to_owned()),
         path(&file.oidc_roots_file),
+        path(&file.witness_keys_file),
     ];
     SettingsFile::KEYS
         .iter()

@@ -281,6 +281,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(audit::events))
         .routes(routes!(audit::proof))
         .routes(routes!(audit::newest_checkpoint))
+        .routes(routes!(audit::cosigned, audit::keep_cosignatures))
         .routes(routes!(audit::consistent))
         .routes(routes!(audit::export))
         .split_for_parts();

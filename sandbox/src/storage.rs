@@ -33,6 +33,7 @@ mod subjects;
 pub(crate) mod testing;
 mod version;
 
+pub use append::recounted_columns;
 pub use error::BadRowReason;
 pub use error::StorageError;
 pub use folder::DataFolder;
@@ -59,6 +60,7 @@ pub use manifest::PartKeysRecord;
 pub use manifest::PartRecord;
 pub use manifest::ShredRecord;
 pub use manifest::UnitRecord;
+pub use naming::FOOTER as FOOTER_KEY;
 pub use part::PartLimits;
 pub use seal::Direction;
 pub use seal::MEMORY_BYTES_STANDARD;

@@ -12,4 +12,6 @@ mod misuse;
 mod open_data;
 mod questions;
 mod roles;
+mod shredded;
 mod tls;
+mod witnesses;

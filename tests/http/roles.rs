@@ -102,9 +102,13 @@ impl Things<'_> {
             | "GET /api/v1/tokens"
             | "GET /api/v1/audit/events"
             | "GET /api/v1/audit/checkpoint"
+            | "GET /api/v1/audit/checkpoint/cosignatures"
             | "GET /api/v1/audit/export" => get(path),
             "GET /api/v1/audit/consistency" => get("/api/v1/audit/consistency?from=1"),
             "GET /api/v1/audit/events/{index}/proof" => get("/api/v1/audit/events/0/proof"),
+            "POST /api/v1/audit/checkpoint/cosignatures" => {
+                Asked { path: path.to_owned(), body: Some("no checkpoint".to_owned()) }
+            }
             "POST /api/v1/queries/check" | "POST /api/v1/jobs" => post(path, &question),
             "GET /api/v1/jobs/{id}" => get(format!("/api/v1/jobs/{job}")),
             "POST /api/v1/jobs/{id}/cancel" => post(format!("/api/v1/jobs/{job}/cancel"), &json!({})),

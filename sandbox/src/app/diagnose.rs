@@ -11,6 +11,7 @@ use obscura_policies::Text;
 
 use crate::app::installation::Layout;
 use crate::app::installation::keyring_secret;
+use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_log;
@@ -164,7 +165,8 @@ async fn database_check(path: &Path) -> Check {
 }
 
 async fn log_checks(layout: &Layout) -> Vec<Check> {
-    let Ok(verification) = verify_log(&LogCopy::of(layout), None) else {
+    let against = LogAgainst { journal: Some(layout.unwraps()), ..LogAgainst::default() };
+    let Ok(verification) = verify_log(&LogCopy::of(layout), &against) else {
         return vec![Check::ill("the audit log cannot be read", "无法读取审计日志")];
     };
     if !verification.findings.is_empty() {
@@ -178,7 +180,7 @@ async fn log_checks(layout: &Layout) -> Vec<Check> {
         format!("the audit log verifies: {size} entries"),
         format!("审计日志校验通过：{size} 条"),
     );
-    let agreement = match reconcile(layout, &verification.facts).await {
+    let agreement = match reconcile(layout, &verification).await {
         Ok(found) if found.is_empty() => Check::well("database and log agree", "数据库与审计日志一致"),
         Ok(_) => Check::ill(
             "database and log disagree; `obscura audit verify` says where",

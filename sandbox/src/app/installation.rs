@@ -17,7 +17,9 @@ use tokio::sync::Mutex;
 
 use crate::app::library::LastLibrary;
 use crate::audit::AuditLog;
+use crate::audit::accounted_keys::AccountedKeys;
 use crate::audit::facts::LogFacts;
+use crate::audit::unwraps::UnwrapJournal;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
 use crate::clock::Clock;
@@ -73,6 +75,12 @@ impl Layout {
     #[must_use]
     pub fn audit(&self) -> PathBuf {
         self.root.join("audit")
+    }
+
+    /// The journal of unwrapped keys.
+    #[must_use]
+    pub fn unwraps(&self) -> PathBuf {
+        self.root.join("unwraps")
     }
 
     /// The public key that the audit log is verified with.
@@ -135,7 +143,10 @@ pub struct Installation {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) catalog: Catalog,
     pub(crate) audit: Arc<AuditLog>,
+    /// Everything of the key service but data keys, which it refuses to give.
     pub(crate) keys: Arc<dyn KeyManagement>,
+    /// INVARIANT(keys-leave-on-an-account): the one way to data keys.
+    pub(crate) accounts: Arc<AccountedKeys>,
     pub(crate) jobs: Jobs,
     pub(crate) data: DataFolder,
     pub(crate) operator_log: OperatorLog,
@@ -202,6 +213,8 @@ impl Installation {
             .during("open the job store")?;
         let operator_log = OperatorLog::in_folder(&layout.log());
         let data = DataFolder::new(layout.root());
+        let accounts = Arc::new(AccountedKeys::new(keys, UnwrapJournal::at(&layout.unwraps())));
+        let keys: Arc<dyn KeyManagement> = Arc::<AccountedKeys>::clone(&accounts);
         Ok(Self {
             settings,
             layout,
@@ -210,6 +223,7 @@ impl Installation {
             catalog,
             audit,
             keys,
+            accounts,
             jobs,
             data,
             operator_log,

@@ -59,6 +59,14 @@ impl MaskKeys {
         }
         Ok(taken)
     }
+
+    /// Names the keys, for those who are told which secrets took part and not what they are.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let tokens = self.tokens.keys().map(|domain| format!("mask-token/{domain}"));
+        let shifts = self.shifts.keys().map(|per| format!("mask-date-shift/{per}"));
+        let formats = self.formats.keys().map(|domain| format!("mask-format/{domain}"));
+        tokens.chain(shifts).chain(formats).collect()
+    }
 }
 
 /// Four keyed 64-bit outputs over distinct inputs are 256 bits of a pseudo-random function: a key of their own.

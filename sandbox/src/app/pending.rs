@@ -131,7 +131,8 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
             .await
             .map(|()| None);
     };
-    let LoggedQuestion { asked, sealed } = read_logged(installation, row)?;
+    let LoggedQuestion { asked, sealed } =
+        read_logged(installation, row, ActorName::program(Door::Http)).await?;
     let question = SubmitQuery {
         patience: Patience::ForApproval,
         ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())

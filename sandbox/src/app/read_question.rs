@@ -7,8 +7,11 @@ use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
 
 use crate::app::installation::Installation;
+use crate::app::records::Note;
 use crate::app::results;
 use crate::app::results::Asked;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -40,7 +43,7 @@ pub(crate) async fn read_asked(
     if !caller.asked_as(&job.person) && !caller.holds(PersonRole::Auditor) {
         return Err(no_question(id));
     }
-    Ok(read_logged(installation, &job)?.asked)
+    Ok(read_logged(installation, &job, ActorName::of(caller)).await?.asked)
 }
 
 /// A question as it lies in the log.
@@ -51,9 +54,12 @@ pub(crate) struct LoggedQuestion {
     pub(crate) sealed: Vec<u8>,
 }
 
-/// Reads the question of a job for those who carry it out: whoever calls this has settled that the caller may see it, or
-/// shows it to nobody.
-pub(crate) fn read_logged(installation: &Installation, job: &JobRow) -> Result<LoggedQuestion, AppError> {
+/// Reads the question of a job: whoever calls this has settled that `reader` may see it, or shows it to nobody.
+pub(crate) async fn read_logged(
+    installation: &Installation,
+    job: &JobRow,
+    reader: ActorName,
+) -> Result<LoggedQuestion, AppError> {
     let id = job.id;
     let (Some(key), Some(decided)) = (&job.sql_key, job.decided_index) else {
         return Err(no_question(id));
@@ -71,6 +77,9 @@ pub(crate) fn read_logged(installation: &Installation, job: &JobRow) -> Result<L
             return Err(InternalError::of_kind("read a sealed question", "no text in the event").into());
         }
     };
+    // In the log before the text is open, whoever reads it.
+    let note = Note::new(Action::QuestionRead, reader).of_job(id);
+    installation.append_one(note).await?;
     let asked = results::open_query(installation, id, key, &sealed, field("commitment").is_some())?;
     Ok(LoggedQuestion { asked, sealed })
 }

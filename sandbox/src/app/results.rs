@@ -16,12 +16,14 @@ use obscura_crypto::aead::RingAead;
 use obscura_crypto::aead::associated_data;
 use obscura_crypto::keys::DataKey;
 use obscura_crypto::kms::KekId;
+use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
 use obscura_crypto::sha256_hex;
 
 use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
+use crate::audit::unwraps::Account;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -81,10 +83,9 @@ pub(crate) fn open(
         Err(error) => return Err(error).during("read a result"),
     };
     let key: WrappedKey = key.parse().during("read the key of a result")?;
-    let key = installation
-        .keys
-        .unwrap(&key, &context("result", &job.to_string()))
-        .during("unwrap a result's key")?;
+    let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("result", &job.to_string()));
+    let accounted = installation.accounts.on_account(Account::Result(job), unwrap);
+    let key = accounted.during("account for a key")?.taken.during("unwrap a result's key")?;
     let aad = associated_data("obscura sealed object", &[b"result", job.to_string().as_bytes()]);
     let table = RingAead.open(&key, &aad, &sealed).map_err(|_| tampered(job))?;
     if sha256_hex(&table) != sha256 {
@@ -113,6 +114,14 @@ pub(crate) fn store_long_query(
 ) -> Result<(), AppError> {
     let folder = installation.layout.results();
     write_whole(&folder, &long_query_path(installation, job), sealed).during("write a long query")
+}
+
+/// Removes a sealed query that was too long for an entry of the log; one that is not there is as good.
+pub(crate) fn remove_long_query(installation: &Installation, job: JobId) -> Result<(), AppError> {
+    match fs::remove_file(long_query_path(installation, job)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).during("remove a long query"),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Reads a sealed query that was too long for an entry of the log.
@@ -165,8 +174,9 @@ pub(crate) fn open_query(
     has_salt: bool,
 ) -> Result<Asked, AppError> {
     let key: WrappedKey = key.parse().during("read the key of a query")?;
-    let key =
-        installation.keys.unwrap(&key, &context("query", &job.to_string())).during("unwrap a query's key")?;
+    let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("query", &job.to_string()));
+    let accounted = installation.accounts.on_account(Account::Question(job), unwrap);
+    let key = accounted.during("account for a key")?.taken.during("unwrap a query's key")?;
     let aad = associated_data("obscura sealed object", &[b"query", job.to_string().as_bytes()]);
     let text = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
     let (salt, sql) = match text.split_first_chunk::<SALT_BYTES>() {

@@ -10,6 +10,7 @@ use obscura_policies::document::Kind;
 use obscura_policies::document::Layout as DocumentLayout;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
+use serde_json::json;
 
 use crate::app::authorise::must_steward;
 use crate::app::installation::Installation;
@@ -24,6 +25,7 @@ use crate::app::sealed::sealing_lock;
 use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::audit::unwraps::Account;
 use crate::catalog::body::DatasetVersionBody;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -41,8 +43,10 @@ use crate::storage::PartLimits;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
 use crate::storage::SealRequest;
+use crate::storage::SealedVersion;
 use crate::storage::StorageError;
 use crate::storage::UnitSpec;
+use crate::storage::recounted_columns;
 
 /// What to seal, and how.
 pub struct SealDataset {
@@ -104,9 +108,11 @@ pub async fn seal_dataset(
     // Rows that stay keep the labels that they were sealed under.
     if request.mode == SealMode::Append
         && let Some(version) = open_newest(installation, &request.dataset).await?
-        && is_relabelled(&library, dataset, version.manifest())
     {
-        return Err(relabelled(&request.dataset));
+        if is_relabelled(&library, dataset, version.manifest()) {
+            return Err(relabelled(&request.dataset));
+        }
+        grant_recount(installation, caller, &version).await?;
     }
 
     let dataset = request.dataset.clone();
@@ -142,6 +148,22 @@ pub async fn seal_dataset(
     })
 }
 
+/// Says in the log, before anything is opened, which keys of the rows that stay appending is given to count them anew.
+async fn grant_recount(
+    installation: &Installation,
+    caller: &Caller,
+    base: &SealedVersion,
+) -> Result<(), AppError> {
+    let (dataset, manifest) = (base.dataset().to_string(), base.manifest());
+    let columns = recounted_columns(manifest);
+    let account = Account::Append(base.dataset().clone()).to_string();
+    let granted = json!({ "dataset": dataset, "version": manifest.version, "columns": columns });
+    let note = Note::new(Action::KeysGranted, ActorName::of(caller))
+        .with("account", account)
+        .with("datasets", vec![granted]);
+    installation.append_one(note).await.map(|_receipt| ())
+}
+
 fn seal_blocking(
     installation: &Installation,
     spec: &DatasetSpec,
@@ -162,7 +184,8 @@ fn seal_blocking(
             memory_bytes: MEMORY_BYTES_STANDARD,
             limits: PartLimits::STANDARD,
             sealed_at: installation.now(),
-            kms: installation.keys.as_ref(),
+            // INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by.
+            kms: &installation.accounts.each_on_account(Account::Append(spec.id.clone())),
             signer: &signer,
             observer: request.observer.as_ref(),
         },

@@ -4,19 +4,13 @@
 //! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
 //! Judging ([`take_in`]) and running ([`run_waiting`]) are apart, so that jobs can wait for room in between.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use datafusion::catalog::TableProvider;
-use obscura_crypto::note::SignedNote;
 use obscura_policies::Text;
-use obscura_policies::vocabulary::DatasetId;
-use obscura_policies::vocabulary::Level;
 use obscura_query_guard::control::Release;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::Value;
@@ -29,14 +23,18 @@ use crate::app::ground::Ground;
 use crate::app::ground::ground;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
-use crate::app::installation::RELEASE_SIGNER;
 use crate::app::mask_keys::MaskKeys;
+use crate::app::opening::Opened;
+use crate::app::opening::Unwrapped;
+use crate::app::opening::keys_granted;
+use crate::app::opening::open_tables;
 use crate::app::pending::pend;
 use crate::app::pending::waits_for_approval;
 use crate::app::records::Note;
+use crate::app::release_record::Leaving;
+use crate::app::release_record::release_record;
 use crate::app::results;
 use crate::app::results::Asked;
-use crate::app::sealed::storage_failure;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Verdict;
@@ -51,7 +49,6 @@ use crate::engine::EngineLimits;
 use crate::engine::EngineProgress;
 use crate::engine::Executor;
 use crate::engine::InProcess;
-use crate::engine::sealed_table::SealedTable;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -456,7 +453,7 @@ pub async fn run_waiting(
     let job = installation.jobs.run(job).await.during("run a job")?;
     let begun = Instant::now();
     let computing = async {
-        let computed = compute(installation, &ground, &admitted, steering).await;
+        let computed = compute(installation, id, &ground, &admitted, steering).await;
         until_next_step(begun, installation.settings().limits.completion_step).await;
         computed
     };
@@ -471,7 +468,7 @@ pub async fn run_waiting(
         Err(ended) => return end(installation, &caller, id, ended).await,
     };
     (steering.progress)(Progress::Checking);
-    let Admitted { plan, verdict, .. } = admitted;
+    let Admitted { plan, verdict, keys } = admitted;
     let leaving = Leaving {
         caller: &caller,
         question: &question,
@@ -480,6 +477,7 @@ pub async fn run_waiting(
         verdict: &verdict,
         decided_index,
         unwrapped,
+        secrets: keys.names(),
     };
     let concluded = match conclude(installation, &leaving, job, &release).await {
         Ok(concluded) => concluded,
@@ -533,7 +531,13 @@ async fn decide(
         .with("datasets", versions.collect::<Vec<_>>())
         .with("policy", serde_json::to_value(&verdict.policy).during("write a verdict")?)
         .with("query", text);
-    let receipt = installation.append_one(note).await?;
+    let mut notes = vec![(note, None)];
+    if let Reviewed::Admitted { plan, .. } = reviewed {
+        notes.push((keys_granted(caller, id, ground, plan)?, None));
+    }
+    let receipts = installation.append(notes).await?;
+    let receipt = receipts.into_iter().next();
+    let receipt = receipt.ok_or_else(|| InternalError::of_kind("decide on a job", "no receipt"))?;
     Ok(Decided { job, receipt })
 }
 
@@ -568,15 +572,16 @@ struct Admitted {
     verdict: Verdict,
 }
 
-/// Computes an admitted question over the sealed data; also says how many keys were unwrapped for it.
+/// Computes an admitted question over the sealed data; also says which keys were unwrapped for it.
 async fn compute(
     installation: &Installation,
+    id: JobId,
     ground: &Ground,
     admitted: &Admitted,
     steering: Steering<'_>,
-) -> Result<(Release, usize), Ended> {
+) -> Result<(Release, Unwrapped), Ended> {
     let Opened { tables, open, unwrapped } =
-        open_tables(ground, installation, &admitted.plan).map_err(Ended::Broken)?;
+        open_tables(ground, installation, id, &admitted.plan).map_err(Ended::Broken)?;
     let secrets = Some(Arc::clone(&admitted.keys) as _);
     let job = EngineJob { plan: Arc::clone(&admitted.plan), tables, open, secrets };
     let limits = installation.settings().limits;
@@ -646,51 +651,6 @@ fn engine_failure(error: EngineError) -> Ended {
     Ended::Broken(InternalError::of_kind("run a query", kind).into())
 }
 
-/// The sealed datasets that a plan reads.
-struct Opened {
-    tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
-    /// Those of which every column read was sealed as open data.
-    open: BTreeSet<DatasetId>,
-    /// How many keys were unwrapped.
-    unwrapped: usize,
-}
-
-/// Opens the sealed datasets of a plan with the keys of its columns, and counts the keys.
-fn open_tables(ground: &Ground, installation: &Installation, plan: &GuardedPlan) -> Result<Opened, AppError> {
-    let mut opened = Opened { tables: BTreeMap::new(), open: BTreeSet::new(), unwrapped: 0 };
-    for (dataset, columns) in plan.scans() {
-        let version = ground
-            .sealed
-            .get(dataset)
-            .ok_or_else(|| InternalError::of_kind("open a dataset", "not sealed"))?;
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let keys =
-            version.unwrap_keys(installation.keys.as_ref(), &columns).map_err(|e| storage_failure(&e))?;
-        opened.unwrapped += keys.count();
-        let table = SealedTable::open(version, &keys, &columns).map_err(|e| storage_failure(&e))?;
-        opened.tables.insert(dataset.clone(), Arc::new(table));
-        let is_open = |name: &&str| {
-            let sealed = version.manifest().columns.iter().find(|column| column.name == **name);
-            sealed.is_some_and(|column| column.grade.parse() == Ok(Level(1)))
-        };
-        if columns.iter().all(is_open) {
-            opened.open.insert(dataset.clone());
-        }
-    }
-    Ok(opened)
-}
-
-/// What is known when a result is about to leave.
-struct Leaving<'a> {
-    caller: &'a Caller,
-    question: &'a SubmitQuery,
-    ground: &'a Ground,
-    plan: &'a GuardedPlan,
-    verdict: &'a Verdict,
-    decided_index: u64,
-    unwrapped: usize,
-}
-
 struct Concluded {
     sha256: String,
     record: String,
@@ -714,7 +674,12 @@ async fn conclude(
     let note = |action| Note::new(action, ActorName::of(leaving.caller)).of_job(id);
     let controls = serde_json::to_value(&leaving.verdict.controls).during("write the controls")?;
     let notes = vec![
-        (note(Action::QueryExecuted).with("keys_unwrapped", leaving.unwrapped), None),
+        (
+            note(Action::QueryExecuted)
+                .with("keys_unwrapped", leaving.unwrapped.keys)
+                .with("unwraps_sha256", leaving.unwrapped.line_sha256.clone()),
+            None,
+        ),
         (note(Action::OutputChecked).with("controls", controls), None),
         (
             note(Action::ResultReleased)
@@ -764,39 +729,6 @@ async fn is_still_allowed(
         }
         Reviewed::Refused(_) => false,
     })
-}
-
-/// The signed record of what was released, under which controls, from which versions.
-fn release_record(
-    installation: &Installation,
-    leaving: &Leaving<'_>,
-    job: JobId,
-    sha256: &str,
-) -> Result<String, AppError> {
-    let datasets = leaving.plan.scans().keys().filter_map(|dataset| {
-        let manifest = leaving.ground.sealed.get(dataset)?.manifest();
-        Some(json!({ "id": dataset.to_string(), "version": manifest.version }))
-    });
-    let record = json!({
-        "format": "obscura-release/1",
-        "job": job.to_string(),
-        "person": leaving.caller.person().name.as_str(),
-        "asked_at": leaving.ground.now.to_string(),
-        "decided_index": leaving.decided_index,
-        "result_sha256": sha256,
-        // That small and dominated cells were left out wherever there were any; never whether there were.
-        "suppression": "in force",
-        "software": { "name": "obscura", "version": env!("CARGO_PKG_VERSION") },
-        "output": leaving.verdict.output,
-        "controls": leaving.verdict.controls,
-        "policy": leaving.verdict.policy,
-        "datasets": datasets.collect::<Vec<_>>(),
-        "audit_log": installation.audit.verifier().name(),
-    });
-    let text = serde_json_canonicalizer::to_string(&record).during("write a release record")?;
-    let signer = installation.keys.signer(RELEASE_SIGNER).during("take the key of releases")?;
-    let note = SignedNote::sign(&format!("{text}\n"), &signer).during("sign a release record")?;
-    Ok(note.to_string())
 }
 
 /// Ends a job that broke; the caller learns nothing but that.

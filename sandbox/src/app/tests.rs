@@ -18,6 +18,7 @@ use crate::app::records::Note;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
+use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_log;
@@ -42,6 +43,8 @@ use crate::ids::JobId;
 use crate::jobs::JobState;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
+
+mod cosigned;
 
 struct World {
     folder: TempDir,
@@ -73,6 +76,7 @@ impl World {
             tls: None,
             server: None,
             oidc: None,
+            witness_keys_file: None,
         };
         let request = Init {
             operator: "operator".parse().unwrap(),
@@ -176,10 +180,10 @@ async fn what_a_crash_leaves_is_no_finding_and_what_a_forger_leaves_is() {
     let text = body::print(&grant()).unwrap();
     installation.catalog.stage(RecordKind::Grant, "grant-1", &text).await.unwrap();
     let layout = installation.layout().clone();
-    let facts = verify_log(&LogCopy::of(&layout), None).unwrap().facts;
-    assert_eq!(reconcile(&layout, &facts).await.unwrap(), []);
+    let verification = verify_log(&LogCopy::of(&layout), &LogAgainst::default()).unwrap();
+    assert_eq!(reconcile(&layout, &verification).await.unwrap(), []);
     installation.catalog.confirm(RecordKind::Grant, "grant-1", 1).await.unwrap();
-    let found = reconcile(&layout, &facts).await.unwrap();
+    let found = reconcile(&layout, &verification).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].problem, "the database has it, the log does not");
     drop(world);

@@ -7,24 +7,29 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use obscura_crypto::Hash;
+use obscura_crypto::note::NOTE_BYTES_MAX;
 use obscura_crypto::note::SignedNote;
 use obscura_crypto::sign::Verifier;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
+use crate::app::cosign::never_of_this_size;
+use crate::app::cosign::read_witnesses;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::records::Disagreement;
 use crate::audit::AuditError;
+use crate::audit::event::Action;
 use crate::audit::event::LoggedEvent;
 use crate::audit::facts::Fact;
-use crate::audit::facts::LogFacts;
 use crate::audit::proof::Proven;
 use crate::audit::proof::prove;
 use crate::audit::proof::verify_proof;
 use crate::audit::reader::LogReader;
+use crate::audit::verify::Against;
 use crate::audit::verify::Verification;
+use crate::audit::verify::Witnessing;
 use crate::audit::verify::verify;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
@@ -38,6 +43,7 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::jobs::store::Jobs;
 use crate::storage::DataFolder;
 use crate::storage::Expected;
 use crate::storage::SealedVersion;
@@ -58,19 +64,56 @@ impl LogCopy {
         Self { folder: layout.audit(), key_file: layout.audit_key() }
     }
 
-    fn reader(&self) -> Result<LogReader, AppError> {
+    pub(crate) fn reader(&self) -> Result<LogReader, AppError> {
         let verifier = read_key(&self.key_file)?;
         Ok(LogReader::new(&self.folder, verifier))
     }
 }
 
-/// Verifies a log by its folder and key alone.
+/// What a log is verified against, besides itself.
+#[derive(Debug, Clone, Default)]
+pub struct LogAgainst {
+    /// A file with a checkpoint that was kept elsewhere.
+    pub checkpoint: Option<PathBuf>,
+    /// A file with the keys of witnesses.
+    pub witnesses: Option<PathBuf>,
+    /// Whether one of them must have cosigned.
+    pub witnessing: Witnessing,
+    /// The journal of unwrapped keys.
+    pub journal: Option<PathBuf>,
+}
+
+/// Verifies a log by its folder and key, against whatever else there is.
 ///
 /// # Errors
-/// When the key or a kept checkpoint cannot be read; what is wrong with the log is in the verification.
-pub fn verify_log(log: &LogCopy, kept: Option<&Path>) -> Result<Verification, AppError> {
-    let kept = kept.map(fs::read_to_string).transpose().during("read the kept checkpoint")?;
-    verify(&log.reader()?, kept.as_deref()).during("verify the audit log")
+/// When the key, a kept checkpoint or the witnesses cannot be read; what is wrong with the log is in the verification.
+pub fn verify_log(log: &LogCopy, against: &LogAgainst) -> Result<Verification, AppError> {
+    let kept = against.checkpoint.as_deref().map(read_checkpoint).transpose()?;
+    let witnesses = against.witnesses.as_deref().map(read_witnesses).transpose()?;
+    let against = Against {
+        kept: kept.as_deref(),
+        witnesses: witnesses.as_ref(),
+        witnessing: against.witnessing,
+        journal: against.journal.as_deref(),
+    };
+    verify(&log.reader()?, against).during("verify the audit log")
+}
+
+fn read_checkpoint(file: &Path) -> Result<String, AppError> {
+    let unusable = |what: &str| {
+        AppError::from(PublicError::new(
+            Class::Usage,
+            "checkpoint-unreadable",
+            format!("`{}` {what}", file.display()),
+            format!("`{}` 不是可读的检查点文件", file.display()),
+        ))
+    };
+    let length = fs::metadata(file).map_err(|_| unusable("cannot be read"))?.len();
+    if length > NOTE_BYTES_MAX.try_into().unwrap_or(u64::MAX) {
+        return Err(unusable("is longer than a checkpoint"));
+    }
+    // What is no text is no checkpoint either, and is found to be none.
+    Ok(String::from_utf8_lossy(&fs::read(file).map_err(|_| unusable("cannot be read"))?).into_owned())
 }
 
 /// Compares the records of the database, and the manifests on disk, with what the log says. Records that a crash left
@@ -78,7 +121,8 @@ pub fn verify_log(log: &LogCopy, kept: Option<&Path>) -> Result<Verification, Ap
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn reconcile(layout: &Layout, facts: &LogFacts) -> Result<Vec<Disagreement>, AppError> {
+pub async fn reconcile(layout: &Layout, verification: &Verification) -> Result<Vec<Disagreement>, AppError> {
+    let facts = &verification.facts;
     let catalog =
         Catalog::open(&layout.database(), Missing::Fail).await.during("open the metadata database")?;
     let mut rows: BTreeMap<(&'static str, String), Record> = BTreeMap::new();
@@ -87,8 +131,12 @@ pub async fn reconcile(layout: &Layout, facts: &LogFacts) -> Result<Vec<Disagree
             rows.insert((kind.name(), record.key.clone()), record);
         }
     }
+    let shredded = verification.shredded.iter().map(String::as_str);
+    let left = Jobs::with_question(&catalog, shredded).await.during("look for shredded questions")?;
     catalog.close().await;
-    let mut found = Vec::new();
+    let problem = "the log says that its text was destroyed, the database has the key";
+    let left = left.into_iter().map(|key| Disagreement { kind: "question", key, problem });
+    let mut found: Vec<Disagreement> = left.collect();
     for ((kind, key), row) in &rows {
         let on_disk = || differs_on_disk(layout, row);
         if let Some(problem) = disagreement(row, facts.fact(kind, key)).or_else(on_disk) {
@@ -220,14 +268,7 @@ pub fn checkpoint(installation: &Installation) -> Result<(u64, String), AppError
 /// Usage when the log was never of this size.
 pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>, String), AppError> {
     let proof = installation.audit.reader().consistency(from).map_err(log_failure)?;
-    let (hashes, signed) = proof.ok_or_else(|| {
-        PublicError::new(
-            Class::Usage,
-            "size-out-of-range",
-            "the log was never of this size",
-            "日志从未达到该长度",
-        )
-    })?;
+    let (hashes, signed) = proof.ok_or_else(never_of_this_size)?;
     Ok((hashes, signed.note.to_string()))
 }
 
@@ -250,6 +291,10 @@ pub async fn prove_own_entry(
             ))
         };
         let event = installation.audit.event(index).map_err(|_| not_theirs())?;
+        // Which columns policies add to a plan, and who has read a question, is not for whoever asked it.
+        if [Action::KeysGranted, Action::QuestionRead].iter().any(|action| event.action == action.name()) {
+            return Err(not_theirs());
+        }
         let job = event.correlation.and_then(|job| job.parse().ok()).ok_or_else(not_theirs)?;
         let row = installation.jobs.job(job).await.during("find a job")?;
         row.filter(|row| caller.asked_as(&row.person)).ok_or_else(not_theirs)?;
@@ -289,7 +334,7 @@ pub fn verify_entry_proof(key_file: &Path, proof: &str) -> Result<Proven, AppErr
     verify_proof(proof, &read_key(key_file)?).map_err(log_failure)
 }
 
-fn read_key(path: &Path) -> Result<Verifier, AppError> {
+pub(crate) fn read_key(path: &Path) -> Result<Verifier, AppError> {
     let unusable = |what: &str| {
         AppError::from(PublicError::new(
             Class::Usage,
@@ -302,7 +347,7 @@ fn read_key(path: &Path) -> Result<Verifier, AppError> {
     text.trim_end().parse().map_err(|_| unusable("holds no public key"))
 }
 
-fn log_failure(error: AuditError) -> AppError {
+pub(crate) fn log_failure(error: AuditError) -> AppError {
     match &error {
         AuditError::Checkpoint | AuditError::Damaged { .. } | AuditError::UnreadableEntry { .. } => {
             PublicError::new(

@@ -85,11 +85,19 @@ pub enum Action {
     PersonLinked,
     /// A person's link was ended.
     PersonUnlinked,
+    /// A checkpoint of this log was cosigned by witnesses and kept.
+    CheckpointCosigned,
+    /// An admitted job may be given the keys of these columns and no others.
+    KeysGranted,
+    /// The text of a question was read.
+    QuestionRead,
+    /// The key of a question's text was destroyed.
+    QuestionShredded,
 }
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 35] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -121,6 +129,10 @@ impl Action {
         Self::PolicyDecided,
         Self::PersonLinked,
         Self::PersonUnlinked,
+        Self::CheckpointCosigned,
+        Self::KeysGranted,
+        Self::QuestionRead,
+        Self::QuestionShredded,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -158,6 +170,10 @@ impl Action {
             Self::PolicyDecided => "policy.decided",
             Self::PersonLinked => "person.linked",
             Self::PersonUnlinked => "person.unlinked",
+            Self::CheckpointCosigned => "checkpoint.cosigned",
+            Self::KeysGranted => "keys.granted",
+            Self::QuestionRead => "question.read",
+            Self::QuestionShredded => "question.shredded",
         }
     }
 
@@ -178,18 +194,24 @@ impl Action {
             | Self::DocumentRetired
             | Self::GrantRevoked
             | Self::DatasetDropped
-            | Self::DatasetShredded => (7, "Delete"),
-            Self::KeyRotated | Self::AccessDecided | Self::PolicyDecided => (2, "Update"),
+            | Self::DatasetShredded
+            | Self::QuestionShredded => (7, "Delete"),
+            Self::KeyRotated | Self::AccessDecided | Self::PolicyDecided | Self::CheckpointCosigned => {
+                (2, "Update")
+            }
             Self::LoginSucceeded | Self::LoginFailed => (3, "Connect"),
             Self::DatasetSealed => (9, "Encrypt"),
             Self::QueryDecided
             | Self::QueryPending
+            | Self::KeysGranted
             | Self::QueryExecuted
             | Self::OutputChecked
             | Self::ResultWithheld
             | Self::JobFailed
             | Self::JobCancelled => (4, "Query"),
-            Self::ResultReleased | Self::ResultDownloaded | Self::RequestAnswered => (1, "Read"),
+            Self::ResultReleased | Self::ResultDownloaded | Self::RequestAnswered | Self::QuestionRead => {
+                (1, "Read")
+            }
         }
     }
 

@@ -12,11 +12,13 @@ use obscura_crypto::tiles::Tile;
 
 /// Name of the file with the signed size and root.
 pub(super) const CHECKPOINT: &str = "checkpoint";
+/// Name of the file with the newest checkpoint that witnesses cosigned.
+pub(super) const COSIGNED: &str = "checkpoint.cosigned";
 /// Held while appending, across processes.
 pub(super) const LOCK: &str = ".lock";
 
 /// Writes a file so that after a crash the old one or the new one is there, never a part of one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();

@@ -135,6 +135,19 @@ impl LogReader {
         Ok(Some((hashes, signed)))
     }
 
+    /// Verifies that a checkpoint of this log is of its beginning; says the size of the log when it is not.
+    ///
+    /// # Errors
+    /// When the log's own checkpoint is not signed by its key.
+    pub fn continues(&self, older: &Checkpoint) -> Result<Result<(), u64>, AuditError> {
+        let Some((hashes, newest)) = self.consistency(older.size())? else {
+            return Ok(Err(self.checkpoint()?.checkpoint.size()));
+        };
+        let (size, root) = (newest.checkpoint.size(), newest.checkpoint.root());
+        let verified = merkle::verify_consistency(older.size(), &older.root(), size, &root, &hashes);
+        Ok(verified.map_err(|_| size))
+    }
+
     /// Reads the bundle that holds an entry and leads all its entries back to a checkpoint.
     pub(super) fn bundle_of(&self, index: u64, checkpoint: &Checkpoint) -> Result<Bundle, AuditError> {
         let size = checkpoint.size();

@@ -21,11 +21,15 @@ use crate::audit::facts::LogFacts;
 use crate::audit::proof::prove;
 use crate::audit::proof::verify_proof;
 use crate::audit::reader::LogReader;
+use crate::audit::verify::Against;
 use crate::audit::verify::Finding;
 use crate::audit::verify::verify;
 use crate::clock::Clock as _;
 use crate::clock::SteppedClock;
 use crate::clock::SystemRandom;
+
+mod anchors;
+mod edits;
 
 const ORIGIN: &str = "obscura_test";
 
@@ -50,6 +54,11 @@ fn event(number: usize) -> Event {
     }
 }
 
+/// A checkpoint that was kept elsewhere.
+fn with(kept: &str) -> Against<'_> {
+    Against { kept: Some(kept), ..Against::default() }
+}
+
 struct World {
     folder: TempDir,
     log: AuditLog,
@@ -68,7 +77,7 @@ impl World {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        verify(&self.reader(), None).unwrap().findings
+        verify(&self.reader(), Against::default()).unwrap().findings
     }
 
     /// All files that belong to the log, with their bytes.
@@ -129,7 +138,7 @@ fn second_process_continues_where_the_first_one_stopped() {
     other.append(vec![event(1)]).unwrap();
     let receipt = one.append(vec![event(2)]).unwrap().remove(0);
     assert_eq!(receipt.index(), 2);
-    assert_eq!(verify(one.reader(), None).unwrap().findings, []);
+    assert_eq!(verify(one.reader(), Against::default()).unwrap().findings, []);
 }
 
 /// Two logs over one folder with one key, as two processes have. A signer cannot be cloned, so the keyring makes both.
@@ -161,7 +170,7 @@ fn threads_that_append_together_each_get_their_own_receipt() {
             });
         }
     });
-    let verification = verify(&world.reader(), None).unwrap();
+    let verification = verify(&world.reader(), Against::default()).unwrap();
     assert_eq!((verification.size, verification.findings), (160, Vec::new()));
 }
 
@@ -172,7 +181,7 @@ fn facts_learnt_by_the_chain_are_those_of_the_whole_log() {
     facts.learn(&world.log).unwrap();
     world.log.append((300..310).map(event).collect()).unwrap();
     facts.learn(&world.log).unwrap();
-    let all = verify(&world.reader(), None).unwrap().facts;
+    let all = verify(&world.reader(), Against::default()).unwrap().facts;
     assert_eq!(facts.all().collect::<Vec<_>>(), all.all().collect::<Vec<_>>());
     assert_eq!(facts.fact("grant", "grant_306").unwrap().begun, 306);
     assert!(facts.fact("grant", "grant_307").is_none());
@@ -189,7 +198,7 @@ fn changed_byte_of_an_entry_is_named_by_its_index() {
     let mut damaged = bytes;
     damaged[place] = b'2';
     fs::write(&path, damaged).unwrap();
-    let verification = verify(&world.reader(), None).unwrap();
+    let verification = verify(&world.reader(), Against::default()).unwrap();
     assert_eq!(verification.first_bad_entry(), Some(13));
     assert_eq!(verification.findings, [Finding::Entry { index: 13 }]);
     assert!(matches!(world.reader().entry(13), Err(AuditError::Damaged { index: 13 })));
@@ -207,8 +216,12 @@ fn truncation_is_found_with_a_checkpoint_kept_elsewhere() {
     for (path, bytes) in older {
         fs::write(path, bytes).unwrap();
     }
-    assert_eq!(verify(&world.reader(), None).unwrap().findings, [], "an old copy is consistent in itself");
-    let findings = verify(&world.reader(), Some(&kept)).unwrap().findings;
+    assert_eq!(
+        verify(&world.reader(), Against::default()).unwrap().findings,
+        [],
+        "an old copy is consistent in itself"
+    );
+    let findings = verify(&world.reader(), with(&kept)).unwrap().findings;
     assert_eq!(findings, [Finding::Truncated { kept: 6, size: 5 }]);
 }
 
@@ -217,7 +230,7 @@ fn log_that_grew_since_a_kept_checkpoint_still_verifies_against_it() {
     let world = World::with(5);
     let kept = fs::read_to_string(world.folder.path().join("checkpoint")).unwrap();
     world.log.append((5..300).map(event).collect()).unwrap();
-    assert_eq!(verify(&world.reader(), Some(&kept)).unwrap().findings, []);
+    assert_eq!(verify(&world.reader(), with(&kept)).unwrap().findings, []);
 }
 
 #[test]
@@ -233,7 +246,7 @@ fn history_rewritten_with_the_log_s_own_key_is_found_with_a_kept_checkpoint() {
     let other = World::with(2);
     // Another log under another key does not pass for this one.
     let reader = LogReader::new(other.folder.path(), log.verifier().clone());
-    let findings = verify(&reader, Some(&kept)).unwrap().findings;
+    let findings = verify(&reader, with(&kept)).unwrap().findings;
     assert_eq!(findings, [Finding::Checkpoint]);
     drop(forged);
 }
@@ -262,7 +275,7 @@ fn event_too_long_for_an_entry_is_refused_and_nothing_is_appended() {
     let mut long = event(1);
     long.detail.insert("long".to_owned(), json!("x".repeat(70_000)));
     assert!(matches!(world.log.append(vec![event(2), long]), Err(AuditError::EntryTooLong)));
-    assert_eq!(verify(&world.reader(), None).unwrap().size, 1);
+    assert_eq!(verify(&world.reader(), Against::default()).unwrap().size, 1);
 }
 
 #[test]
@@ -336,11 +349,11 @@ proptest! {
         }
         fs::write(folder.path().join("log/checkpoint"), old_checkpoint).unwrap();
         let size = u64::try_from(before).unwrap();
-        let verification = verify(log.reader(), None).unwrap();
+        let verification = verify(log.reader(), Against::default()).unwrap();
         prop_assert_eq!((verification.size, verification.findings), (size, Vec::new()));
         let receipt = log.append(vec![event(before)]).unwrap().remove(0);
         prop_assert_eq!(receipt.index(), size);
-        let verification = verify(log.reader(), None).unwrap();
+        let verification = verify(log.reader(), Against::default()).unwrap();
         prop_assert_eq!((verification.size, verification.findings), (size + 1, Vec::new()));
     }
 }

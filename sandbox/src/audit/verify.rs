@@ -1,8 +1,13 @@
 //! Verifying a whole log offline, by its folder and public key: every entry, hash, link and the signed root.
 //! It names what it finds; it repairs nothing and asks no database.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use obscura_crypto::Hash;
 use obscura_crypto::checkpoint::Checkpoint;
+use obscura_crypto::cosignature::Cosignature;
+use obscura_crypto::cosignature::Witnesses;
 use obscura_crypto::merkle;
 use obscura_crypto::merkle::Tree;
 use obscura_crypto::tiles;
@@ -11,9 +16,16 @@ use obscura_crypto::tiles::TILE_WIDTH;
 use obscura_crypto::tiles::Tile;
 
 use crate::audit::AuditError;
+use crate::audit::accounts::KeyAccounts;
+use crate::audit::accounts::UnwrapFinding;
+use crate::audit::cosigned::Cosigned;
+use crate::audit::cosigned::read_kept;
+use crate::audit::event::Action;
 use crate::audit::event::LoggedEvent;
 use crate::audit::facts::LogFacts;
 use crate::audit::reader::LogReader;
+use crate::audit::reader::SignedCheckpoint;
+use crate::audit::unwraps::read_journal;
 
 /// Something in a log that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +66,62 @@ pub enum Finding {
         /// How many entries the kept checkpoint covers.
         kept: u64,
     },
-    /// The kept checkpoint is not signed by the log's key.
+    /// The kept checkpoint is not signed by the log's key, or a cosignature on it does not match.
     KeptCheckpoint,
+    /// The checkpoint that witnesses cosigned is in the log's folder and does not verify.
+    Cosigned,
+    /// The log says that a checkpoint of this size was cosigned and kept, and it is not there.
+    CosignedMissing {
+        /// How many entries it covers.
+        size: u64,
+    },
+    /// No checkpoint at hand was cosigned by one of the witnesses that are believed.
+    NotWitnessed,
+    /// A key left the keyring that no decision covers, or the journal of keys is not as it was written.
+    Unwrap(UnwrapFinding),
+}
+
+/// What a log is compared with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Against<'a> {
+    /// A checkpoint of this log that was stored elsewhere.
+    pub kept: Option<&'a str>,
+    /// The witnesses that are believed.
+    pub witnesses: Option<&'a Witnesses>,
+    /// Whether one of them must have cosigned.
+    pub witnessing: Witnessing,
+    /// The journal of unwrapped keys.
+    pub journal: Option<&'a Path>,
+}
+
+/// Whether a log must have been cosigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Witnessing {
+    /// Where there is a cosigned checkpoint it must hold; there need be none.
+    #[default]
+    Welcome,
+    /// A checkpoint must have been cosigned by a witness that is believed.
+    Demanded,
+}
+
+/// A checkpoint that the log was compared with and that it continues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// How many entries it covers.
+    pub size: u64,
+    /// Where it was found.
+    pub place: Place,
+    /// Whose cosignatures on it were verified.
+    pub cosignatures: Vec<Cosignature>,
+}
+
+/// Where a checkpoint was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Away from the log.
+    Elsewhere,
+    /// In the log's folder: whoever could shorten the log could remove it too.
+    Beside,
 }
 
 /// What came of verifying a log.
@@ -67,6 +133,10 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// What the log says about records, as far as it could be read.
     pub facts: LogFacts,
+    /// Jobs of which the log says that their question's text was destroyed.
+    pub shredded: BTreeSet<String>,
+    /// The checkpoints that the log was compared with and that it continues; with none, nothing tells a shortened log.
+    pub anchors: Vec<Anchor>,
 }
 
 impl Verification {
@@ -80,21 +150,25 @@ impl Verification {
             | Finding::Root
             | Finding::Truncated { .. }
             | Finding::Rewritten { .. }
-            | Finding::KeptCheckpoint => None,
+            | Finding::KeptCheckpoint
+            | Finding::Cosigned
+            | Finding::CosignedMissing { .. }
+            | Finding::NotWitnessed
+            | Finding::Unwrap(_) => None,
         };
         self.findings.iter().filter_map(index).min()
     }
 }
 
-/// Verifies everything there is to verify. `kept` is a checkpoint of this log that was stored elsewhere; only with one
-/// can a log be told from an older copy of itself.
+/// Verifies everything there is to verify. Only with a checkpoint that others have seen can a log be told from an older
+/// copy of itself.
 ///
 /// # Errors
-/// When the folder cannot be locked; whatever is wrong with the log itself is a finding.
-pub fn verify(reader: &LogReader, kept: Option<&str>) -> Result<Verification, AuditError> {
+/// When a folder cannot be locked or a file not read; whatever is wrong with the log itself is a finding.
+pub fn verify(reader: &LogReader, against: Against<'_>) -> Result<Verification, AuditError> {
     let _lock = reader.lock_against_appending()?;
-    let mut walk = Walk { reader, findings: Vec::new(), facts: LogFacts::default(), newest_change: None };
-    let kept = kept.map(|text| reader.verify_checkpoint(text).map(|signed| signed.checkpoint));
+    let mut walk = Walk::over(reader);
+    let mut anchors = Anchors::read(reader, against)?;
     let size = match reader.checkpoint() {
         Ok(signed) => {
             let leaves = walk.entries(signed.checkpoint.size());
@@ -102,30 +176,96 @@ pub fn verify(reader: &LogReader, kept: Option<&str>) -> Result<Verification, Au
             if walk.findings.is_empty() && merkle::root(&leaves) != signed.checkpoint.root() {
                 walk.findings.push(Finding::Root);
             }
-            if let Some(Ok(kept)) = &kept {
-                walk.continues(kept, &leaves);
-            }
+            anchors.found.retain(|found| walk.continues(&found.signed.checkpoint, &leaves));
             signed.checkpoint.size()
         }
         Err(_) => {
             walk.findings.push(Finding::Checkpoint);
+            anchors.found.clear();
             0
         }
     };
-    if let Some(Err(_)) = kept {
-        walk.findings.push(Finding::KeptCheckpoint);
+    if let Some(size) = walk.newest_cosigned.filter(|size| anchors.beside.is_none_or(|kept| kept < *size)) {
+        walk.findings.push(Finding::CosignedMissing { size });
     }
-    Ok(Verification { size, findings: walk.findings, facts: walk.facts })
+    walk.findings.append(&mut anchors.findings);
+    walk.findings.extend(walk.accounts.unadmitted().into_iter().map(Finding::Unwrap));
+    if let Some(journal) = against.journal {
+        // The log cannot grow meanwhile, and a decision is in it before the journal has a line: none is missed.
+        let lines = read_journal(journal)?;
+        walk.findings.extend(walk.accounts.reconcile(lines).into_iter().map(Finding::Unwrap));
+    }
+    let anchors = anchors.found.into_iter().map(|found| found.anchor).collect();
+    let shredded = walk.accounts.shredded().clone();
+    Ok(Verification { size, findings: walk.findings, facts: walk.facts, shredded, anchors })
+}
+
+/// The checkpoints to compare with, as far as they hold in themselves.
+struct Anchors {
+    found: Vec<Found>,
+    /// Size of the one in the log's folder, if it holds.
+    beside: Option<u64>,
+    findings: Vec<Finding>,
+}
+
+struct Found {
+    signed: SignedCheckpoint,
+    anchor: Anchor,
+}
+
+impl Anchors {
+    fn read(reader: &LogReader, against: Against<'_>) -> Result<Self, AuditError> {
+        let mut anchors = Self { found: Vec::new(), beside: None, findings: Vec::new() };
+        let beside = read_kept(reader)?;
+        for (text, place) in [(against.kept, Place::Elsewhere), (beside.as_deref(), Place::Beside)] {
+            let Some(text) = text else { continue };
+            match (Cosigned::verify(reader, against.witnesses, text), place) {
+                (Ok(Cosigned { signed, cosignatures }), _) => {
+                    let size = signed.checkpoint.size();
+                    if place == Place::Beside {
+                        anchors.beside = Some(size);
+                    }
+                    anchors.found.push(Found { signed, anchor: Anchor { size, place, cosignatures } });
+                }
+                (Err(_), Place::Elsewhere) => anchors.findings.push(Finding::KeptCheckpoint),
+                (Err(_), Place::Beside) => anchors.findings.push(Finding::Cosigned),
+            }
+        }
+        let is_witnessed = anchors.found.iter().any(|found| !found.anchor.cosignatures.is_empty());
+        // One that was kept because witnesses cosigned it must still bear a cosignature.
+        let must_be = match against.witnessing {
+            Witnessing::Demanded => true,
+            Witnessing::Welcome => against.witnesses.is_some() && anchors.beside.is_some(),
+        };
+        if must_be && !is_witnessed {
+            anchors.findings.push(Finding::NotWitnessed);
+        }
+        Ok(anchors)
+    }
 }
 
 struct Walk<'a> {
     reader: &'a LogReader,
     findings: Vec<Finding>,
     facts: LogFacts,
+    accounts: KeyAccounts,
     newest_change: Option<u64>,
+    /// Size of the newest checkpoint that the log says was cosigned and kept.
+    newest_cosigned: Option<u64>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn over(reader: &'a LogReader) -> Self {
+        Self {
+            reader,
+            findings: Vec::new(),
+            facts: LogFacts::default(),
+            accounts: KeyAccounts::default(),
+            newest_change: None,
+            newest_cosigned: None,
+        }
+    }
+
     /// Compares every entry with its stored hash; gives the hashes of the entries, stored ones where an entry is gone.
     fn entries(&mut self, size: u64) -> Vec<Hash> {
         let mut leaves = Vec::new();
@@ -165,6 +305,11 @@ impl Walk<'_> {
         if event.record.is_some() {
             self.newest_change = Some(index);
         }
+        if event.action == Action::CheckpointCosigned.name() {
+            let size = event.detail.get("size").and_then(serde_json::Value::as_u64);
+            self.newest_cosigned = self.newest_cosigned.max(size);
+        }
+        self.accounts.take(&event);
         self.facts.take(event);
     }
 
@@ -189,11 +334,12 @@ impl Walk<'_> {
         }
     }
 
-    fn continues(&mut self, kept: &Checkpoint, leaves: &[Hash]) {
+    /// Compares the log with a checkpoint of its past, and says whether it continues it.
+    fn continues(&mut self, kept: &Checkpoint, leaves: &[Hash]) -> bool {
         let size = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
         if kept.size() > size {
             self.findings.push(Finding::Truncated { kept: kept.size(), size });
-            return;
+            return false;
         }
         let mut tree = Tree::new();
         for leaf in leaves.iter().take(usize::try_from(kept.size()).unwrap_or(usize::MAX)) {
@@ -201,7 +347,9 @@ impl Walk<'_> {
         }
         if tree.root() != kept.root() {
             self.findings.push(Finding::Rewritten { kept: kept.size() });
+            return false;
         }
+        true
     }
 }
 

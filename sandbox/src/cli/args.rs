@@ -605,6 +605,74 @@ pub(crate) enum AuditCommand {
         after_help = "Examples:\n  obscura audit verify\n  obscura audit verify --log copy-of-audit --key audit.pub --checkpoint kept-elsewhere\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub"
     )]
     Verify(AuditVerifyArgs),
+    /// Write entries as OCSF events, one a line, for a SIEM.
+    #[command(
+        after_help = "Examples:\n  obscura audit export > events.ndjson\n  obscura audit export --from 1000 --to 2000 | siem-import"
+    )]
+    Export {
+        /// The first entry.
+        #[arg(long, value_name = "INDEX", default_value_t = 0)]
+        from: u64,
+        /// The entry to stop before [default: the end of the log].
+        #[arg(long, value_name = "INDEX")]
+        to: Option<u64>,
+    },
+    /// Write the newest signed checkpoint, to keep elsewhere or to show to a witness. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura audit checkpoint > kept-elsewhere\n  obscura audit checkpoint --since 1200 > request\n  obscura audit checkpoint --cosigned > kept-elsewhere"
+    )]
+    Checkpoint {
+        /// Add the proof that the log has only grown since it was of this size: a request to a witness.
+        #[arg(long, value_name = "SIZE", conflicts_with = "cosigned")]
+        since: Option<u64>,
+        /// Write the newest one that witnesses cosigned instead.
+        #[arg(long)]
+        cosigned: bool,
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// Keep a checkpoint of this log that witnesses have cosigned.
+    #[command(after_help = "Examples:\n  obscura audit cosign cosigned-checkpoint")]
+    Cosign {
+        /// The checkpoint with the cosignatures on it.
+        file: PathBuf,
+    },
+    /// Be a witness: cosign a checkpoint of somebody's log if it continues what was seen. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura audit witness request --log-key audit.pub --state /srv/witness > cosigned-checkpoint"
+    )]
+    Witness {
+        /// A checkpoint, or a request with the proof, as `obscura audit checkpoint --since` writes it.
+        request: PathBuf,
+        /// File with the public key of the log.
+        #[arg(long, value_name = "FILE")]
+        log_key: PathBuf,
+        /// Folder with the witness's key and memory.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+    },
+    /// Make the key of a witness, and show its public half. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura audit witness-key witness.hz-audit.example --state /srv/witness"
+    )]
+    WitnessKey {
+        /// Name of the witness, such as a host name and a path.
+        name: String,
+        /// Folder to make.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+    },
+    /// Destroy the key of a question's text, for good; the log stays whole.
+    #[command(
+        after_help = "Examples:\n  obscura audit shred job_0190... --reason \"a name stood in the SQL\""
+    )]
+    Shred {
+        /// The job.
+        job: JobId,
+        /// Why; it stands in the log.
+        #[arg(long)]
+        reason: String,
+    },
     /// Write the proof that an entry is in the log. Needs no token.
     #[command(
         after_help = "Examples:\n  obscura audit prove 42 > entry-42.tlog-proof\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub"
@@ -625,9 +693,9 @@ pub(crate) enum AuditCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReleaseCommand {
-    /// Verify a release record with the public key alone. Needs no token.
+    /// Verify a release record with public keys alone. Needs no token.
     #[command(
-        after_help = "Examples:\n  obscura job result job_0190... --release > release.note\n  obscura release verify release.note --key releases.pub"
+        after_help = "Examples:\n  obscura job result job_0190... --release > release.note\n  obscura release verify release.note --key releases.pub --audit-key audit.pub"
     )]
     Verify {
         /// The record, as `obscura job result --release` writes it.
@@ -635,6 +703,10 @@ pub(crate) enum ReleaseCommand {
         /// File with the public key of releases [default: that of the installation].
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// File with the public key of the audit log, to verify the decision [default: that of the installation, unless
+        /// `--key` is given].
+        #[arg(long, value_name = "FILE")]
+        audit_key: Option<PathBuf>,
     },
     /// Verify a file of evidence with two public keys alone. Needs no token.
     #[command(
@@ -679,6 +751,10 @@ pub(crate) struct AuditVerifyArgs {
     /// A checkpoint of this log that was kept elsewhere: tells a shortened or rewritten log.
     #[arg(long, value_name = "FILE", conflicts_with = "proof")]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// Keys of witnesses, one of whom must have cosigned a checkpoint of this log [default: those of the settings, where
+    /// a cosigned checkpoint is welcome and not demanded].
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    pub(crate) witness: Option<PathBuf>,
     /// Verify this proof of one entry instead of a log.
     #[arg(long, value_name = "FILE", conflicts_with = "log")]
     pub(crate) proof: Option<PathBuf>,

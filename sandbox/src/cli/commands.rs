@@ -10,3 +10,5 @@ pub(super) mod login;
 pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;
+pub(super) mod verify;
+mod witness;

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod log;
+
 const DOCUMENTS: &str = "\
 api_version: obscura/v1
 kind: Department
@@ -336,7 +338,7 @@ fn result_is_fetched_again_unchanged_and_only_by_its_owner() {
     assert_eq!(again.out, answer.out);
     world.run(Some("shen"), &["job", "result", &id]).must_be(Exit::Failure);
     let release = world.run(Some("lin"), &["job", "result", &id, "--release"]).must_be(Exit::Done);
-    assert!(release.out.contains("obscura-release/1") && release.out.contains("releases"), "{}", release.out);
+    assert!(release.out.contains("obscura-release/2") && release.out.contains("releases"), "{}", release.out);
 }
 
 #[test]

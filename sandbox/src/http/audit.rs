@@ -13,6 +13,8 @@ use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
+use crate::app::cosign::cosigned_checkpoint;
+use crate::app::cosign::keep_cosigned;
 use crate::app::verify_audit::LogRange;
 use crate::app::verify_audit::checkpoint;
 use crate::app::verify_audit::consistency;
@@ -22,6 +24,7 @@ use crate::app::verify_audit::read_log;
 use crate::audit::event::LoggedEvent;
 use crate::error::AppError;
 use crate::http::Service;
+use crate::http::context::Body;
 use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
@@ -180,6 +183,59 @@ pub(super) async fn newest_checkpoint(
 ) -> Result<String, Problem> {
     let newest = checkpoint(&service.installation);
     newest.map(|(_, note)| note).map_err(|error| known.request.problem(&service, &error))
+}
+
+/// The newest checkpoint that witnesses cosigned
+#[utoipa::path(
+    get,
+    path = "/audit/checkpoint/cosignatures",
+    tag = "audit",
+    responses((status = 200, description = "A C2SP checkpoint with cosignatures", body = String), Problems)
+)]
+pub(super) async fn cosigned(State(service): State<Arc<Service>>, known: Known) -> Result<String, Problem> {
+    cosigned_checkpoint(&service.installation).map_err(|error| known.request.problem(&service, &error))
+}
+
+/// A cosigned checkpoint that is kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CosignedCheckpoint {
+    /// How many entries it covers.
+    size: u64,
+    /// Who cosigned it.
+    witnesses: Vec<WitnessView>,
+}
+
+/// A cosignature.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cosignature)]
+pub(crate) struct WitnessView {
+    /// Name of the witness.
+    name: String,
+    /// When, in seconds since 1970.
+    time: u64,
+}
+
+/// Bring a checkpoint that witnesses have cosigned
+///
+/// It is kept when it is ours, of the log as it is, newer than the one before, and cosigned by a witness that the
+/// settings name.
+#[utoipa::path(
+    post,
+    path = "/audit/checkpoint/cosignatures",
+    tag = "audit",
+    request_body(content = String, content_type = "text/plain"),
+    responses((status = 200, description = "What is kept now", body = CosignedCheckpoint), Problems)
+)]
+pub(super) async fn keep_cosignatures(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    body: Body,
+) -> Result<Json<CosignedCheckpoint>, Problem> {
+    let text = String::from_utf8_lossy(&body.0);
+    let kept = keep_cosigned(&service.installation, &known.caller, &text).await;
+    let kept = kept.map_err(|error| known.request.problem(&service, &error))?;
+    let witnesses = kept.cosignatures.into_iter().map(|it| WitnessView { name: it.witness, time: it.time });
+    Ok(Json(CosignedCheckpoint { size: kept.size, witnesses: witnesses.collect() }))
 }
 
 /// That the log of a size is the beginning of the newest one (RFC 9162, section 2.1.4).

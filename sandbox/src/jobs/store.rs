@@ -440,6 +440,52 @@ impl Jobs {
         Ok(())
     }
 
+    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict.
+    ///
+    /// # Errors
+    /// [`JobError::WrongState`] when the job has not ended or was forgotten before.
+    pub async fn forget_question(&self, job: JobId, verdict: Option<&str>) -> Result<(), JobError> {
+        let done = sqlx::query(
+            // The hash of a request would tell a guessed question; without it a repeated request is another one.
+            "UPDATE job SET sql_key = NULL, verdict = ?1, \
+             request_sha256 = CASE WHEN request_sha256 IS NOT NULL THEN 'shredded' END \
+             WHERE id = ?2 AND sql_key IS NOT NULL \
+             AND state NOT IN ('received', 'queued', 'running', 'checking')",
+        )
+        .bind(verdict)
+        .bind(job.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("forget a question"))?;
+        exactly_one(done.rows_affected())?;
+        // The key must not linger in the write-ahead log; where others read meanwhile, the next checkpoint clears it.
+        let cleared = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.catalog.pool()).await;
+        cleared.map_err(at("clear the write-ahead log"))?;
+        Ok(())
+    }
+
+    /// Which of these jobs still have the key of their question's text.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn with_question(
+        catalog: &Catalog,
+        jobs: impl Iterator<Item = &str>,
+    ) -> Result<Vec<String>, JobError> {
+        let mut found = Vec::new();
+        for job in jobs {
+            let row = sqlx::query("SELECT id FROM job WHERE id = ? AND sql_key IS NOT NULL")
+                .bind(job)
+                .fetch_optional(catalog.pool())
+                .await
+                .map_err(at("look for a question"))?;
+            if row.is_some() {
+                found.push(job.to_owned());
+            }
+        }
+        Ok(found)
+    }
+
     async fn finish(
         &self,
         job: JobId,

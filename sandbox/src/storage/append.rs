@@ -45,19 +45,25 @@ pub(crate) fn next_ordinal(base: &SealedVersion) -> Result<u64, StorageError> {
     highest.map(|highest| highest + 1).ok_or(StorageError::Columnar { step: "number the parts" })
 }
 
+/// The columns of the old rows that appending opens: unit keys, or in a table without units what was proven of it.
+#[must_use]
+pub fn recounted_columns(manifest: &Manifest) -> Vec<&str> {
+    let columns: Vec<&str> = manifest.units.iter().map(|unit| unit.column.as_str()).collect();
+    if !columns.is_empty() {
+        return columns;
+    }
+    let ends = manifest.intervals.iter().flat_map(|intervals| [&intervals.low, &intervals.high]);
+    let proven: BTreeSet<&str> = manifest.unique.iter().chain(ends).map(String::as_str).collect();
+    proven.into_iter().collect()
+}
+
 /// Hands the old rows' unit keys (or, for a table without units, all of a small table) to the counters.
 pub(crate) fn recount(
     base: &SealedVersion,
     kms: &dyn KeyManagement,
     mut take: impl FnMut(&RecordBatch) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
-    let manifest = base.manifest();
-    let mut columns: Vec<&str> = manifest.units.iter().map(|unit| unit.column.as_str()).collect();
-    if columns.is_empty() {
-        let ends = manifest.intervals.iter().flat_map(|intervals| [&intervals.low, &intervals.high]);
-        let proven: BTreeSet<&str> = manifest.unique.iter().chain(ends).map(String::as_str).collect();
-        columns = proven.into_iter().collect();
-    }
+    let columns = recounted_columns(base.manifest());
     let keys = base.unwrap_keys(kms, &columns)?;
     let schema = base.schema()?;
     for part in base.open_parts()? {

@@ -8,7 +8,7 @@ use obscura_policies::vocabulary::DatasetId;
 /// Version of the stored format: folder, manifest, associated data.
 pub(crate) const FORMAT_VERSION: u16 = 1;
 /// Stands where a column's name stands, for the footer's key. No column can be called so.
-pub(crate) const FOOTER: &str = "#footer";
+pub const FOOTER: &str = "#footer";
 
 /// File name of a part.
 pub(crate) fn part_name(ordinal: u64) -> String {

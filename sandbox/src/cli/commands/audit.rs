@@ -1,39 +1,40 @@
-//! `audit log`, `audit verify`, `audit prove`. The last two need no token: a public key is enough.
+//! `audit log`, `audit prove`, `audit export` and the like, and `release`. Proving needs no token: a public key is enough.
 
 use std::fs;
 use std::path::Path;
 
+use indicatif::ProgressBar;
 use serde_json::json;
 
+use crate::app::cosign::Handed;
 use crate::app::evidence::VerifiedEvidence;
 use crate::app::evidence::verify_evidence;
 use crate::app::installation::Layout;
 use crate::app::read_question::read_question;
+use crate::app::shred_question::shred_question;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::LogRange;
+use crate::app::verify_audit::checkpoint;
+use crate::app::verify_audit::export_log;
 use crate::app::verify_audit::prove_entry;
 use crate::app::verify_audit::read_log;
-use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_entry_proof;
-use crate::app::verify_audit::verify_log;
-use crate::app::verify_audit::verify_release;
-use crate::audit::verify::Finding;
-use crate::audit::verify::Verification;
+use crate::app::verify_release::DecisionProof;
+use crate::app::verify_release::verify_release_record;
 use crate::cli::args::AuditCommand;
-use crate::cli::args::AuditVerifyArgs;
 use crate::cli::args::LogArgs;
 use crate::cli::args::ReleaseCommand;
+use crate::cli::commands::verify::verify;
+use crate::cli::commands::witness;
 use crate::cli::exit::Exit;
-use crate::cli::screen::Paint;
-use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
 
-/// Most findings that are listed; the rest is counted.
-const FINDINGS_SHOWN: usize = 20;
+/// Entries that are read and written at a time.
+const EXPORT_ENTRIES: u64 = 500;
 
 pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditCommand) -> Result<Exit, Ending> {
     match command {
@@ -57,17 +58,73 @@ pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditComma
             session.screen.line(&sql)?;
             Ok(Exit::Done)
         }
+        AuditCommand::Export { from, to } => export(session, from, to).await,
+        AuditCommand::Checkpoint { since, cosigned, log } => {
+            let handed = match since {
+                Some(size) => Handed::Since(size),
+                None if cosigned => Handed::Cosigned,
+                None => Handed::Newest,
+            };
+            witness::checkpoint(session, &copy(session, &log), handed)
+        }
+        AuditCommand::Cosign { file } => witness::cosign(session, &read_text(&file)?).await,
+        AuditCommand::Witness { request, log_key, state } => {
+            witness::witness(session, &read_text(&request)?, &log_key, &state)
+        }
+        AuditCommand::WitnessKey { name, state } => witness::make_key(session, &name, &state),
+        AuditCommand::Shred { job, reason } => {
+            let (installation, caller) = session.enter().await?;
+            shred_question(&installation, &caller, job, &reason).await?;
+            session.screen.say(
+                "The key of the question's text is destroyed; the log is whole and says so. Backups of the database hold it until they are gone.",
+                "该问题文本的密钥已销毁；日志完整并有记录。数据库备份中的副本须另行销毁。",
+            )?;
+            Ok(Exit::Done)
+        }
     }
+}
+
+/// Writes entries as they stand in the log, some at a time, with progress where a person looks on.
+async fn export(session: &mut Session<'_>, from: u64, to: Option<u64>) -> Result<Exit, Ending> {
+    let (installation, caller) = session.enter().await?;
+    let size = checkpoint(&installation)?.0;
+    let end = to.unwrap_or(size).min(size);
+    let bar = if session.screen.is_terminal {
+        ProgressBar::new(end.saturating_sub(from))
+    } else {
+        ProgressBar::hidden()
+    };
+    let mut next = from;
+    loop {
+        // Also when there is nothing to write: whether somebody may read is asked first.
+        let most = end.saturating_sub(next).min(EXPORT_ENTRIES);
+        let lines = export_log(&installation, &caller, LogRange { from: Some(next), most })?;
+        session.screen.data(&lines)?;
+        next = next.saturating_add(most);
+        bar.inc(most);
+        if next >= end {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    let written = end.saturating_sub(from);
+    session.screen.say(&format!("{written} entries."), &format!("共 {written} 条。"))?;
+    Ok(Exit::Done)
 }
 
 /// Verifies a signed release record, or a file of evidence.
 pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseCommand) -> Result<Exit, Ending> {
     let own = Layout::of(&session.loaded.settings.data_dir);
     match command {
-        ReleaseCommand::Verify { file, key } => {
-            let record = verify_release(key.as_deref().unwrap_or(&own.release_key()), &read_text(file)?)?;
+        ReleaseCommand::Verify { file, key, audit_key } => {
+            // Somebody who brings a key verifies somebody else's record: our own log's key would be the wrong one.
+            let own_audit_key = key.is_none().then(|| own.audit_key());
+            let audit_key = audit_key.clone().or(own_audit_key);
+            let key = key.as_deref().map_or_else(|| own.release_key(), Path::to_path_buf);
+            let found = verify_release_record(&key, audit_key.as_deref(), &read_text(file)?)?;
             session.screen.say("The release record is signed by that key.", "该发布记录确由该密钥签名。")?;
-            session.screen.data(record.as_bytes())?;
+            say_decision(session, found.decision)?;
+            session.screen.data(found.text.as_bytes())?;
         }
         ReleaseCommand::Evidence { file, key, audit_key } => {
             let audit_key = audit_key.as_deref().map_or_else(|| own.audit_key(), Path::to_path_buf);
@@ -85,6 +142,23 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
         }
     }
     Ok(Exit::Done)
+}
+
+fn say_decision(session: &mut Session<'_>, decision: DecisionProof) -> std::io::Result<()> {
+    match decision {
+        DecisionProof::InLog { index, size } => session.screen.say(
+            &format!("Its decision is entry {index} of the audit log, under a signed checkpoint of {size} entries."),
+            &format!("其决定为审计日志第 {index} 条，由覆盖 {size} 条的签名检查点证明。"),
+        ),
+        DecisionProof::NotVerified => session.screen.say(
+            "Not verified: that its decision is in the audit log; give the log's public key with --audit-key.",
+            "未校验：其决定是否在审计日志中；请用 --audit-key 指定日志公钥。",
+        ),
+        DecisionProof::NotInRecord => session.screen.say(
+            "Not verified: that its decision is in the audit log; records of this older form hold no proof of it.",
+            "未校验：其决定是否在审计日志中；此旧版记录不含证明。",
+        ),
+    }
 }
 
 async fn show_log(session: &mut Session<'_>, range: LogRange) -> Result<Exit, Ending> {
@@ -111,105 +185,6 @@ async fn show_log(session: &mut Session<'_>, range: LogRange) -> Result<Exit, En
     }
     listing.write(&mut session.screen)?;
     Ok(Exit::Done)
-}
-
-async fn verify(session: &mut Session<'_>, args: &AuditVerifyArgs) -> Result<Exit, Ending> {
-    let log = copy(session, &args.log);
-    let verification = verify_log(&log, args.checkpoint.as_deref())?;
-    let mut exit = show_verification(&mut session.screen, &verification)?;
-    // A copy of the log is verified alone; the installation's own log also vouches for its database.
-    let layout = Layout::of(&session.loaded.settings.data_dir);
-    if args.log.log.is_none() && layout.database().exists() {
-        let found = reconcile(&layout, &verification.facts).await?;
-        let screen = &mut session.screen;
-        for disagreement in found.iter().take(FINDINGS_SHOWN) {
-            let (kind, key, problem) = (disagreement.kind, &disagreement.key, disagreement.problem);
-            screen.tell(&format!("  {kind} `{key}`: {problem}"))?;
-        }
-        if found.is_empty() {
-            screen.say("The database agrees with the log.", "数据库与日志一致。")?;
-        } else {
-            exit = Exit::VerificationFailed;
-            let count = found.len();
-            screen.say(
-                &format!("{count} row(s) of the database do not agree with the log and are not honoured."),
-                &format!("数据库有 {count} 行与日志不一致，这些行不予承认。"),
-            )?;
-        }
-    }
-    Ok(exit)
-}
-
-/// Shows what came of verifying a log.
-pub(in crate::cli) fn show_verification(
-    screen: &mut Screen<'_>,
-    verification: &Verification,
-) -> std::io::Result<Exit> {
-    let size = verification.size;
-    if verification.findings.is_empty() {
-        let en = format!("The log verifies: {size} entries, none altered.");
-        let zh = format!("日志校验通过：{size} 条，无一被改动。");
-        let text = screen.paint(screen.either(&en, &zh), Paint::Good);
-        screen.tell(&text)?;
-        return Ok(Exit::Done);
-    }
-    let (en, zh) = match verification.first_bad_entry() {
-        Some(index) => (
-            format!("The log does not verify. First bad entry: {index}."),
-            format!("日志校验失败。第一条有问题的记录：{index}。"),
-        ),
-        None => ("The log does not verify.".to_owned(), "日志校验失败。".to_owned()),
-    };
-    let text = screen.paint(screen.either(&en, &zh), Paint::Bad);
-    screen.tell(&text)?;
-    for finding in verification.findings.iter().take(FINDINGS_SHOWN) {
-        let (en, zh) = words(finding);
-        screen.say(&format!("  {en}"), &format!("  {zh}"))?;
-    }
-    let more = verification.findings.len().saturating_sub(FINDINGS_SHOWN);
-    if more > 0 {
-        screen.say(&format!("  and {more} more"), &format!("  另有 {more} 处"))?;
-    }
-    Ok(Exit::VerificationFailed)
-}
-
-fn words(finding: &Finding) -> (String, String) {
-    match finding {
-        Finding::Checkpoint => (
-            "the checkpoint is missing or not signed by the log's key".to_owned(),
-            "检查点缺失，或不是由日志密钥签名".to_owned(),
-        ),
-        Finding::Entry { index } => (
-            format!("entry {index} is not the one that was logged"),
-            format!("第 {index} 条与当初记录的不符"),
-        ),
-        Finding::Hash { index } => {
-            (format!("the hash of entry {index} is gone"), format!("第 {index} 条的哈希缺失"))
-        }
-        Finding::Tile { path } => {
-            (format!("the hashes in `{path}` do not fit the entries"), format!("`{path}` 中的哈希与记录不符"))
-        }
-        Finding::Root => (
-            "entries and hashes agree, but not with the signed root".to_owned(),
-            "记录与哈希一致，但与签名的根不符".to_owned(),
-        ),
-        Finding::Link { index } => (
-            format!("entry {index} does not link to the change before it"),
-            format!("第 {index} 条未正确链接到前一次变更"),
-        ),
-        Finding::Truncated { kept, size } => (
-            format!("the log has {size} entries, the kept checkpoint covers {kept}: the end was cut off"),
-            format!("日志有 {size} 条，而留存的检查点覆盖 {kept} 条：末尾被截断"),
-        ),
-        Finding::Rewritten { kept } => (
-            format!("the first {kept} entries are not those that the kept checkpoint covers"),
-            format!("前 {kept} 条与留存的检查点不符，历史被改写"),
-        ),
-        Finding::KeptCheckpoint => (
-            "the kept checkpoint is not signed by the log's key".to_owned(),
-            "留存的检查点不是由日志密钥签名".to_owned(),
-        ),
-    }
 }
 
 fn verify_proof(session: &mut Session<'_>, proof: &Path, log: &LogArgs) -> Result<Exit, Ending> {
@@ -246,7 +221,7 @@ fn read_text(path: &Path) -> Result<String, Ending> {
     Ok(text)
 }
 
-fn copy(session: &Session<'_>, args: &LogArgs) -> LogCopy {
+pub(super) fn copy(session: &Session<'_>, args: &LogArgs) -> LogCopy {
     let own = LogCopy::of(&Layout::of(&session.loaded.settings.data_dir));
     LogCopy {
         folder: args.log.clone().unwrap_or(own.folder),

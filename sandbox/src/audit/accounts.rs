@@ -1,0 +1,292 @@
+//! Reconciling: every key that left the keyring against the decision that allowed it. The log says what each job may be
+//! given and what its run was given; the journal of unwrapped keys says what left. This file compares, and opens neither.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use obscura_crypto::sha256_hex;
+use serde_json::Value;
+
+use crate::audit::event::Action;
+use crate::audit::event::LoggedEvent;
+use crate::audit::unwraps::Account;
+use crate::audit::unwraps::ColumnUnwraps;
+use crate::audit::unwraps::UnwrapLine;
+use crate::ids::JobId;
+
+/// Name under which the key of a file's footer is counted; every column's reader needs it.
+const FOOTER: &str = crate::storage::FOOTER_KEY;
+
+/// An unwrapped key that no decision covers, or a journal that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnwrapFinding {
+    /// A line of the journal cannot be read.
+    Unreadable {
+        /// Which line, from 1.
+        line: u64,
+    },
+    /// A line of the journal does not follow the one before it: lines were changed, dropped or moved.
+    Chain {
+        /// Which line, from 1.
+        line: u64,
+    },
+    /// Keys were unwrapped on an account that no entry of the log stands for.
+    Undecided {
+        /// Which line, from 1.
+        line: u64,
+        /// The account.
+        account: String,
+    },
+    /// A key was unwrapped that the job may not be given.
+    NotGranted {
+        /// Which line, from 1.
+        line: u64,
+        /// The account.
+        account: String,
+        /// Dataset and column, or kind and identifier.
+        key: String,
+    },
+    /// The log names a line of a run that is not in the journal.
+    Missing {
+        /// The job.
+        job: String,
+    },
+    /// The log and the journal name different numbers of keys for a run.
+    Count {
+        /// The job.
+        job: String,
+        /// By the log.
+        logged: u64,
+        /// By the journal.
+        journalled: u64,
+    },
+    /// The log says that a job ran which it never admitted.
+    Unadmitted {
+        /// The job.
+        job: String,
+    },
+}
+
+/// What the log says about one job's keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct OfJob {
+    decided: bool,
+    admitted: bool,
+    released: bool,
+    reads: u64,
+    granted: Option<Granted>,
+    /// How many keys its run was given, and the line of the journal that says so.
+    executed: Option<(u64, Option<String>)>,
+}
+
+/// What the log says about the keys of all jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyAccounts {
+    jobs: BTreeMap<String, OfJob>,
+    shredded: BTreeSet<String>,
+    /// What appending to each dataset was given.
+    appends: Granted,
+}
+
+/// Columns by dataset, with the newest version.
+type Granted = BTreeMap<String, (u64, BTreeSet<String>)>;
+
+impl KeyAccounts {
+    /// Jobs of which the log says that their question's text was destroyed.
+    #[must_use]
+    pub fn shredded(&self) -> &BTreeSet<String> {
+        &self.shredded
+    }
+
+    /// Takes in one event.
+    pub fn take(&mut self, event: &LoggedEvent) {
+        let is = |action: Action| event.action == action.name();
+        let said = |name: &str| event.detail.get(name);
+        let Some(job) = event.correlation.clone() else {
+            if is(Action::KeysGranted) {
+                for (dataset, (version, columns)) in granted(said("datasets")) {
+                    let known = self.appends.entry(dataset).or_default();
+                    known.0 = known.0.max(version);
+                    known.1.extend(columns);
+                }
+            }
+            return;
+        };
+        if is(Action::QueryDecided) {
+            let of_job = self.jobs.entry(job).or_default();
+            of_job.decided = true;
+            of_job.admitted |= said("decision").and_then(Value::as_str) == Some("admitted");
+        } else if is(Action::KeysGranted) {
+            self.jobs.entry(job).or_default().granted.get_or_insert_with(|| granted(said("datasets")));
+        } else if is(Action::QueryExecuted) {
+            let keys = said("keys_unwrapped").and_then(Value::as_u64).unwrap_or_default();
+            let line = said("unwraps_sha256").and_then(Value::as_str).map(str::to_owned);
+            self.jobs.entry(job).or_default().executed.get_or_insert((keys, line));
+        } else if is(Action::ResultReleased) {
+            self.jobs.entry(job).or_default().released = true;
+        } else if is(Action::QuestionRead) {
+            let of_job = self.jobs.entry(job).or_default();
+            of_job.reads = of_job.reads.saturating_add(1);
+        } else if is(Action::QuestionShredded) {
+            self.shredded.insert(job);
+        }
+    }
+
+    /// Finds runs of jobs that were never admitted; the log alone tells.
+    #[must_use]
+    pub fn unadmitted(&self) -> Vec<UnwrapFinding> {
+        let ran = self.jobs.iter().filter(|(_, of_job)| of_job.executed.is_some() && !of_job.admitted);
+        ran.map(|(job, _)| UnwrapFinding::Unadmitted { job: job.clone() }).collect()
+    }
+
+    /// Compares a journal with what the log says.
+    #[must_use]
+    pub fn reconcile(&self, lines: impl Iterator<Item = Vec<u8>>) -> Vec<UnwrapFinding> {
+        let mut books = Books {
+            log: self,
+            found: Vec::new(),
+            keys: BTreeMap::new(),
+            lines: BTreeSet::new(),
+            reads: BTreeMap::new(),
+        };
+        let mut previous = sha256_hex(b"");
+        for (bytes, line) in lines.zip(1_u64..) {
+            let read: Option<UnwrapLine> = serde_json::from_slice(&bytes).ok();
+            let sha256 = sha256_hex(&bytes);
+            match read {
+                Some(read) => {
+                    if read.previous != previous {
+                        books.found.push(UnwrapFinding::Chain { line });
+                    }
+                    books.line(line, &read, &sha256);
+                }
+                None => books.found.push(UnwrapFinding::Unreadable { line }),
+            }
+            previous = sha256;
+        }
+        books.close()
+    }
+}
+
+/// One comparison under way.
+struct Books<'a> {
+    log: &'a KeyAccounts,
+    found: Vec<UnwrapFinding>,
+    /// Keys of each job's run.
+    keys: BTreeMap<String, u64>,
+    /// Hashes of all lines of runs.
+    lines: BTreeSet<String>,
+    /// Times that each question was opened.
+    reads: BTreeMap<String, u64>,
+}
+
+impl<'a> Books<'a> {
+    fn line(&mut self, line: u64, read: &UnwrapLine, sha256: &str) {
+        let account = &read.account;
+        let Some(allowed) = account.parse().ok().and_then(|account| self.allowed(&account)) else {
+            self.found.push(UnwrapFinding::Undecided { line, account: account.clone() });
+            return;
+        };
+        let mut beyond = Vec::new();
+        for column in &read.columns {
+            let is_granted = matches!(&allowed, Allowed::Columns(granted, _) if is_granted(granted, column));
+            if !is_granted {
+                beyond.push(format!("{}.{}", column.dataset, column.column));
+            }
+        }
+        for object in &read.objects {
+            let is_it =
+                matches!(&allowed, Allowed::Object(kind, id) if object.kind == *kind && object.id == *id);
+            if !is_it {
+                beyond.push(format!("{} {}", object.kind, object.id));
+            }
+        }
+        let not_granted = |key| UnwrapFinding::NotGranted { line, account: account.clone(), key };
+        self.found.extend(beyond.into_iter().map(not_granted));
+        let counted = match allowed {
+            Allowed::Columns(_, Some(job)) => {
+                self.lines.insert(sha256.to_owned());
+                self.keys.entry(job).or_default()
+            }
+            Allowed::Object("query", job) => self.reads.entry(job).or_default(),
+            Allowed::Columns(_, None) | Allowed::Object(..) => return,
+        };
+        *counted = counted.saturating_add(read.keys());
+    }
+
+    /// What the log allows to unwrap on an account; nothing when no entry stands for it.
+    fn allowed(&self, account: &Account) -> Option<Allowed<'a>> {
+        let log: &'a KeyAccounts = self.log;
+        let of_job = |job: &JobId| Some((log.jobs.get(&job.to_string())?, job.to_string()));
+        match account {
+            Account::Query(job) => {
+                let (of_job, job) = of_job(job).filter(|(of_job, _)| of_job.admitted)?;
+                Some(Allowed::Columns(of_job.granted.as_ref()?, Some(job)))
+            }
+            Account::Result(job) => {
+                let (_, job) = of_job(job).filter(|(of_job, _)| of_job.released)?;
+                Some(Allowed::Object("result", job))
+            }
+            Account::Question(job) => {
+                let (_, job) = of_job(job).filter(|(of_job, _)| of_job.decided)?;
+                Some(Allowed::Object("query", job))
+            }
+            Account::Append(dataset) => {
+                let is_granted = log.appends.contains_key(&dataset.to_string());
+                is_granted.then_some(Allowed::Columns(&log.appends, None))
+            }
+        }
+    }
+
+    /// What the log says was given out must be in the journal too, and nothing else.
+    fn close(mut self) -> Vec<UnwrapFinding> {
+        for (job, of_job) in &self.log.jobs {
+            // Runs of versions that kept no journal name no line of it.
+            if let Some((logged, Some(line))) = &of_job.executed {
+                let journalled = self.keys.get(job).copied().unwrap_or_default();
+                if !self.lines.contains(line) {
+                    self.found.push(UnwrapFinding::Missing { job: job.clone() });
+                } else if journalled != *logged {
+                    self.found.push(UnwrapFinding::Count { job: job.clone(), logged: *logged, journalled });
+                }
+            }
+            let opened = self.reads.get(job).copied().unwrap_or_default();
+            if opened > of_job.reads {
+                let (job, logged) = (job.clone(), of_job.reads);
+                self.found.push(UnwrapFinding::Count { job, logged, journalled: opened });
+            }
+        }
+        self.found
+    }
+}
+
+/// What may be unwrapped on an account.
+enum Allowed<'a> {
+    /// Columns; of a job's run, its name.
+    Columns(&'a Granted, Option<String>),
+    /// One sealed object of this kind and identifier.
+    Object(&'static str, String),
+}
+
+fn is_granted(granted: &Granted, column: &ColumnUnwraps) -> bool {
+    // A part keeps the number of the version it was sealed in, which is never newer than the one that was granted.
+    granted.get(&column.dataset).is_some_and(|(newest, columns)| {
+        column.version <= *newest && (column.column == FOOTER || columns.contains(&column.column))
+    })
+}
+
+fn granted(datasets: Option<&Value>) -> Granted {
+    let mut granted = BTreeMap::new();
+    for dataset in datasets.and_then(Value::as_array).into_iter().flatten() {
+        let (Some(name), Some(version), Some(columns)) = (
+            dataset.get("dataset").and_then(Value::as_str),
+            dataset.get("version").and_then(Value::as_u64),
+            dataset.get("columns").and_then(Value::as_array),
+        ) else {
+            continue;
+        };
+        let columns = columns.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        granted.insert(name.to_owned(), (version, columns));
+    }
+    granted
+}

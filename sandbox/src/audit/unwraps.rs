@@ -1,0 +1,214 @@
+//! The journal of unwrapped keys: which keys left the keyring on whose account, on disk before anybody has them.
+//! Each line holds the hash of the line before it, and the log holds the hash of the line of every run, so that a line
+//! that was changed or dropped is found. It holds names and numbers, no key, and this file knows none.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Read as _;
+use std::io::Seek as _;
+use std::io::SeekFrom;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use obscura_crypto::sha256_hex;
+use obscura_policies::vocabulary::DatasetId;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::audit::AuditError;
+use crate::audit::accounted_keys::Unwrapped;
+use crate::ids::JobId;
+
+/// Longest line, in bytes.
+pub const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// On whose account keys are unwrapped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Account {
+    /// The columns that a job reads.
+    Query(JobId),
+    /// A result that is opened again.
+    Result(JobId),
+    /// The text of a question.
+    Question(JobId),
+    /// Rows that stay when others are appended, to count subjects anew.
+    Append(DatasetId),
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query(job) => write!(f, "query {job}"),
+            Self::Result(job) => write!(f, "result {job}"),
+            Self::Question(job) => write!(f, "question {job}"),
+            Self::Append(dataset) => write!(f, "append {dataset}"),
+        }
+    }
+}
+
+impl FromStr for Account {
+    type Err = AuditError;
+
+    fn from_str(text: &str) -> Result<Self, AuditError> {
+        let (kind, id) = text.split_once(' ').ok_or(AuditError::Journal)?;
+        let job = || id.parse().map_err(|_| AuditError::Journal);
+        match kind {
+            "query" => job().map(Self::Query),
+            "result" => job().map(Self::Result),
+            "question" => job().map(Self::Question),
+            "append" => id.parse().map(Self::Append).map_err(|_| AuditError::Journal),
+            _ => Err(AuditError::Journal),
+        }
+    }
+}
+
+/// Keys of one column that were unwrapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnUnwraps {
+    /// The dataset.
+    pub dataset: String,
+    /// The newest version that a part of it was sealed in.
+    pub version: u64,
+    /// The column, or the name of the footer.
+    pub column: String,
+    /// How many keys: one for each part.
+    pub keys: u64,
+}
+
+/// Keys of one sealed object that were unwrapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectUnwraps {
+    /// What kind of thing.
+    pub kind: String,
+    /// Its identifier.
+    pub id: String,
+    /// How many times.
+    pub keys: u64,
+}
+
+/// One line of the journal. A format we keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnwrapLine {
+    /// On whose account.
+    pub account: String,
+    /// Columns.
+    pub columns: Vec<ColumnUnwraps>,
+    /// Other things.
+    pub objects: Vec<ObjectUnwraps>,
+    /// SHA-256 of the line before; that of nothing for the first.
+    pub previous: String,
+}
+
+impl UnwrapLine {
+    /// How many keys in all.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        let columns = self.columns.iter().map(|column| column.keys);
+        let objects = self.objects.iter().map(|object| object.keys);
+        columns.chain(objects).fold(0, u64::saturating_add)
+    }
+}
+
+/// The journal of one installation.
+#[derive(Debug, Clone)]
+pub struct UnwrapJournal {
+    path: PathBuf,
+}
+
+impl UnwrapJournal {
+    /// Takes the journal at a path; it begins with the first key.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Appends one line and gives its hash. What a killed process left of a line is cut off: its keys never left.
+    pub(super) fn append(&self, account: &Account, unwrapped: Unwrapped) -> Result<String, AuditError> {
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true).mode(0o600);
+        let mut file = options.open(&self.path).map_err(AuditError::file("open the journal of keys"))?;
+        file.lock().map_err(AuditError::file("lock the journal of keys"))?;
+        let (end, previous) = last_line(&mut file)?;
+        let line = UnwrapLine {
+            account: account.to_string(),
+            columns: unwrapped
+                .columns
+                .into_iter()
+                .map(|((dataset, column), (version, keys))| ColumnUnwraps { dataset, version, column, keys })
+                .collect(),
+            objects: unwrapped
+                .objects
+                .into_iter()
+                .map(|((kind, id), keys)| ObjectUnwraps { kind, id, keys })
+                .collect(),
+            previous: sha256_hex(&previous),
+        };
+        let mut bytes = serde_json::to_vec(&line).map_err(|_| AuditError::Unwritable)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) >= LINE_BYTES_MAX {
+            return Err(AuditError::EntryTooLong);
+        }
+        let sha256 = sha256_hex(&bytes);
+        bytes.push(b'\n');
+        let step = || AuditError::file("write the journal of keys");
+        file.set_len(end).map_err(step())?;
+        file.seek(SeekFrom::Start(end)).map_err(step())?;
+        file.write_all(&bytes).map_err(step())?;
+        file.sync_data().map_err(step())?;
+        Ok(sha256)
+    }
+}
+
+/// The end of the last whole line, and that line without its line end.
+fn last_line(file: &mut File) -> Result<(u64, Vec<u8>), AuditError> {
+    let step = || AuditError::file("read the journal of keys");
+    let length = file.metadata().map_err(step())?.len();
+    let first = length.saturating_sub(2 * LINE_BYTES_MAX);
+    file.seek(SeekFrom::Start(first)).map_err(step())?;
+    let mut tail = Vec::new();
+    file.take(2 * LINE_BYTES_MAX).read_to_end(&mut tail).map_err(step())?;
+    let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
+        // No whole line: nothing yet, or a file that is no journal.
+        return if first == 0 { Ok((0, Vec::new())) } else { Err(AuditError::Journal) };
+    };
+    let (whole, _torn) = tail.split_at(end);
+    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+    let end = u64::try_from(end).ok().and_then(|end| first.checked_add(end)?.checked_add(1));
+    Ok((end.ok_or(AuditError::Journal)?, line))
+}
+
+/// Reads a journal line by line, as it is; a journal that is not there is empty. What a killed process left of a last
+/// line is no line.
+///
+/// # Errors
+/// When the file is there and cannot be opened; what cannot be read later is an empty line, which is none of the journal.
+pub fn read_journal(path: &Path) -> Result<impl Iterator<Item = Vec<u8>> + use<>, AuditError> {
+    let mut reader = match File::open(path) {
+        Ok(file) => Some(BufReader::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(AuditError::file("read the journal of keys")(error)),
+    };
+    Ok(std::iter::from_fn(move || {
+        let open = reader.as_mut()?;
+        let mut line = Vec::new();
+        let read = open.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        match (read, line.pop()) {
+            (Ok(_), Some(b'\n')) => Some(line),
+            // Longer than any line: what is left of it is read as further lines, which are none either.
+            (Ok(read), Some(_)) if u64::try_from(read) == Ok(LINE_BYTES_MAX) => Some(Vec::new()),
+            (Ok(_), _) => None,
+            (Err(_), _) => {
+                reader = None;
+                Some(Vec::new())
+            }
+        }
+    }))
+}
