@@ -3,6 +3,7 @@
 //! It decides nothing and adds no path to data: every handler reads its request, calls one use case of `app` and puts
 //! what came of it into a status and a body. Errors are problem documents (RFC 9457).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -26,6 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::installation::Installation;
+use crate::app::pending::circumstances;
 use crate::app::pending::pending_jobs;
 use crate::app::pending::resume;
 use crate::app::submit_query::Taken;
@@ -116,6 +118,8 @@ pub struct Service {
     answered: Answered,
     /// Requests under way.
     requests: Mutex<JoinSet<()>>,
+    /// Jobs that wait for an approval, and what their judgement rested on when it was last looked for.
+    looked_at: tokio::sync::Mutex<BTreeMap<JobId, String>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -153,6 +157,7 @@ impl Service {
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),
+            looked_at: tokio::sync::Mutex::default(),
         })
     }
 
@@ -172,9 +177,22 @@ impl Service {
             Ok(pending) => pending,
             Err(error) => return self.note("pending", &error),
         };
+        let mut looked_at = self.looked_at.lock().await;
+        looked_at.retain(|job, _| person.is_some() || pending.iter().any(|row| row.id == *job));
         for row in pending {
+            match circumstances(installation, &row.person).await {
+                Ok(now) if looked_at.get(&row.id) == Some(&now) => continue,
+                Ok(now) => drop(looked_at.insert(row.id, now)),
+                Err(error) => {
+                    self.note(&row.id.to_string(), &error);
+                    continue;
+                }
+            }
             // Whoever has as many jobs as one person may have gets to this one later.
-            let Some(place) = self.queue.place(&row.person) else { continue };
+            let Some(place) = self.queue.place(&row.person) else {
+                looked_at.remove(&row.id);
+                continue;
+            };
             match resume(installation, &row).await {
                 Ok(Some(Taken::Admitted(waiting))) => self.queue.enter(place, *waiting),
                 Ok(Some(Taken::Refused { job, .. })) => self.news.tell(&row.person, job, JobState::Refused),

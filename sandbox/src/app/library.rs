@@ -61,6 +61,11 @@ pub(crate) async fn library(installation: &Installation) -> Result<Arc<Library>,
     Ok(library)
 }
 
+/// A name of the documents in force: another set of them has another.
+pub(crate) async fn name_of_library(installation: &Installation) -> Result<String, AppError> {
+    Ok(name_of(&newest_in_force(installation).await?))
+}
+
 /// The newest version of each document, by kind and identifier.
 pub(crate) async fn documents_in_force(
     installation: &Installation,

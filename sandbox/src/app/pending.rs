@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use obscura_crypto::sha256_hex;
 use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
 
@@ -14,7 +15,9 @@ use crate::app::authenticate::in_absence;
 use crate::app::ground::ground;
 use crate::app::ground::ground_with;
 use crate::app::installation::Installation;
+use crate::app::library::grants_in_force;
 use crate::app::library::local_time;
+use crate::app::library::name_of_library;
 use crate::app::library::parse_one;
 use crate::app::read_question::LoggedQuestion;
 use crate::app::read_question::read_logged;
@@ -33,6 +36,7 @@ use crate::app::verdict::Reviewed;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::AccessRequestBody;
+use crate::catalog::body::PersonBody;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
@@ -119,6 +123,22 @@ pub async fn pending_jobs(
     person: Option<&str>,
 ) -> Result<Vec<JobRow>, AppError> {
     installation.jobs.pending(person).await.during("list jobs that wait for an approval")
+}
+
+/// A name of everything that the judgement of a person's waiting jobs rests on, so far as it changes: while it is the same,
+/// there is nothing to judge again, and no reason to read their questions.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn circumstances(installation: &Installation, person: &str) -> Result<String, AppError> {
+    let mut all = vec![name_of_library(installation).await?];
+    all.extend(open_requests(installation, person).await?.iter().map(|grant| grant.metadata.id.to_string()));
+    all.push("grants".to_owned());
+    let grants = grants_in_force(installation, Some(person)).await?;
+    all.extend(grants.into_iter().map(|(body, _)| body.id));
+    let is_here = installation.find_in_force::<PersonBody>(person).await?;
+    all.push(is_here.map_or_else(String::new, |body| body.roles.into_iter().collect::<Vec<_>>().join(" ")));
+    Ok(sha256_hex(all.join("\n").as_bytes()))
 }
 
 /// Judges a job that waits again; nothing when it goes on waiting, or another process was quicker.

@@ -11,6 +11,7 @@ use super::*;
 use crate::app::cosign::keep_cosigned;
 use crate::app::shred_question::shred_question;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::Person;
 use crate::ids::PersonId;
 
@@ -24,7 +25,7 @@ fn caller(role: PersonRole) -> Caller {
         district: None,
         roles: BTreeSet::from([role]),
     };
-    Caller::authenticated(person, Door::CommandLine)
+    Caller::authenticated(person, Door::CommandLine, Credential::Founding)
 }
 
 /// An installation that believes one witness.
@@ -44,9 +45,9 @@ fn cosigned(installation: &Installation, witness: &Cosigner, time: u64) -> Strin
     witness.cosign(&note, installation.audit.verifier(), time).unwrap().to_string()
 }
 
-async fn code(installation: &Installation, text: &str) -> Option<&'static str> {
+async fn code(installation: &Installation, text: &str) -> Option<String> {
     let kept = keep_cosigned(installation, &caller(PersonRole::Auditor), text).await;
-    kept.err().map(|error| error.public().code())
+    kept.err().map(|error| error.public().code().to_owned())
 }
 
 #[tokio::test]
@@ -54,7 +55,7 @@ async fn cosignature_of_an_impossible_time_is_not_kept() {
     let (world, installation, witness) = witnessed().await;
     for time in [NOW + 301, NOW - 301, 1, u64::try_from(i64::MAX).unwrap()] {
         let text = cosigned(&installation, &witness, time);
-        assert_eq!(code(&installation, &text).await, Some("cosignature-time-wrong"), "{time}");
+        assert_eq!(code(&installation, &text).await.as_deref(), Some("cosignature-time-wrong"), "{time}");
     }
     for time in [NOW - 299, NOW, NOW + 299] {
         assert_eq!(code(&installation, &cosigned(&installation, &witness, time)).await, None, "{time}");
@@ -75,11 +76,15 @@ async fn checkpoint_that_the_log_does_not_continue_is_not_kept() {
     fs::remove_dir_all(&folder).unwrap();
     copy(&before, &folder);
     let shorter = world.open().await;
-    assert_eq!(code(&shorter, &text).await, Some("checkpoint-of-another-log"));
+    assert_eq!(code(&shorter, &text).await.as_deref(), Some("checkpoint-of-another-log"));
     for _ in 0..3 {
         shorter.append_one(note.clone()).await.unwrap();
     }
-    assert_eq!(code(&shorter, &text).await, Some("checkpoint-of-another-log"), "it went another way");
+    assert_eq!(
+        code(&shorter, &text).await.as_deref(),
+        Some("checkpoint-of-another-log"),
+        "it went another way"
+    );
     assert!(!folder.join("checkpoint.cosigned").exists());
 }
 
