@@ -283,7 +283,6 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(open_data::catalog))
         .routes(routes!(open_data::download))
-        .routes(routes!(grants::list))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::ask, grants::list_requests))
         .routes(routes!(grants::show_request, grants::withdraw))

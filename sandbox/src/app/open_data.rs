@@ -253,8 +253,12 @@ fn is_kept(installation: &Installation, row: &JobRow) -> bool {
 fn is_of(row: &JobRow, manifest: &Manifest) -> bool {
     let record = row.release.as_deref().and_then(|note| note.split("\n\n").next());
     let record: Option<Value> = record.and_then(|text| serde_json::from_str(text).ok());
-    let read = json!([{ "id": manifest.dataset, "version": manifest.version }]);
-    record.is_some_and(|record| record.get("datasets") == Some(&read))
+    let read = record.as_ref().and_then(|record| record.get("datasets")).and_then(Value::as_array);
+    let is_this = |read: &Value| {
+        read.get("id") == Some(&json!(manifest.dataset))
+            && read.get("version") == Some(&json!(manifest.version))
+    };
+    read.is_some_and(|read| read.len() == 1 && read.iter().all(is_this))
 }
 
 /// How many seconds to leave alone what ended without a release.
