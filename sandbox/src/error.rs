@@ -37,7 +37,8 @@ pub struct PublicError {
     class: Class,
     code: Cow<'static, str>,
     message: Text,
-    help: Option<Text>,
+    /// Apart, because every result that may fail is as large as this.
+    help: Option<Box<Text>>,
 }
 
 impl PublicError {
@@ -56,7 +57,7 @@ impl PublicError {
     /// Adds what would be accepted.
     #[must_use]
     pub fn with_help(mut self, en: impl Into<String>, zh: impl Into<String>) -> Self {
-        self.help = Some(Text::new(en, zh));
+        self.help = Some(Box::new(Text::new(en, zh)));
         self
     }
 
@@ -81,7 +82,7 @@ impl PublicError {
     /// What would be accepted, where that can be said.
     #[must_use]
     pub fn help(&self) -> Option<&Text> {
-        self.help.as_ref()
+        self.help.as_deref()
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn as_seen_by(caller: &Caller, library: &Library, row: JobRow) -> Opt
     let is_seen = caller.holds(PersonRole::Auditor)
         || (caller.holds(PersonRole::Steward) && concerns(caller, library, &row));
     // What was asked and what came of it stay with whoever asked.
-    is_seen.then(|| JobRow { verdict: None, release: None, ..row })
+    is_seen.then_some(JobRow { verdict: None, release: None, ..row })
 }
 
 /// Whether a job asked of data of a department whose steward the caller is: the verdict names the documents it rests on.

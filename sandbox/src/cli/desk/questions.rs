@@ -43,7 +43,7 @@ pub(crate) enum Begun {
     /// It is over.
     Over(Submitted),
     /// It goes on.
-    GoesOn(JobView),
+    GoesOn(Box<JobView>),
 }
 
 impl Desk {
@@ -59,7 +59,7 @@ impl Desk {
             }
             Self::Server(client) => match begin(client, question, WAIT).await? {
                 Begun::Over(submitted) => Ok(submitted),
-                Begun::GoesOn(job) => ended(client, job).await,
+                Begun::GoesOn(job) => ended(client, *job).await,
             },
         }
     }
@@ -184,7 +184,7 @@ async fn begin(client: &Client, question: SubmitQuery, wait: u32) -> Result<Begu
         return Ok(Begun::Over(Submitted::Explained(verdict)));
     }
     let job: JobView = read(&answer)?;
-    if is_over(&job) { Ok(Begun::Over(ended(client, job).await?)) } else { Ok(Begun::GoesOn(job)) }
+    if is_over(&job) { Ok(Begun::Over(ended(client, job).await?)) } else { Ok(Begun::GoesOn(Box::new(job))) }
 }
 
 /// Waits for the end of a job, and says how it ended.
