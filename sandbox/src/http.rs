@@ -41,7 +41,7 @@ use crate::jobs::JobState;
 
 mod audit;
 mod context;
-mod datasets;
+pub(crate) mod datasets;
 mod docs;
 mod door;
 mod events;

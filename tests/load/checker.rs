@@ -148,7 +148,9 @@ fn stories(log: &Path) -> anyhow::Result<BTreeMap<String, Story>> {
             let (entry, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)));
             let entry: Value = serde_json::from_slice(entry)?;
             let action = entry["metadata"]["event_code"].as_str().context("a code")?.to_owned();
-            if let Some(job) = entry["metadata"]["correlation_uid"].as_str() {
+            // That a question was read changes nothing of what became of it.
+            let job = entry["metadata"]["correlation_uid"].as_str().filter(|_| action != "question.read");
+            if let Some(job) = job {
                 let detail = entry["unmapped"]["obscura"]["detail"].clone();
                 stories.entry(job.to_owned()).or_default().push((index, action, detail));
             }

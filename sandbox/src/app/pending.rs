@@ -46,6 +46,8 @@ use crate::jobs::JobRow;
 use crate::jobs::JobState;
 use crate::jobs::ReceivedJob;
 
+/// Most open requests, the newest first, that a question is held against.
+const HOPES_MAX: usize = 4;
 /// Most jobs of one person that wait for approvals; further ones are refused.
 const PENDING_OF_ONE_MAX: usize = 16;
 
@@ -63,21 +65,25 @@ pub(super) async fn waits_for_approval(
     Ok(pending.len() < PENDING_OF_ONE_MAX)
 }
 
-/// Whether a question would be admitted if every open request of the caller were approved.
+/// Whether a question would be admitted if one open request of the caller were approved, or all of them were: two that ask
+/// for the same let nothing in together.
 async fn is_hoped_for(
     installation: &Installation,
     caller: &Caller,
     question: &SubmitQuery,
 ) -> Result<bool, AppError> {
-    let hoped = open_requests(installation, caller.person().name.as_str()).await?;
-    if hoped.is_empty() {
-        return Ok(false);
+    let all = open_requests(installation, caller.person().name.as_str()).await?;
+    let one_by_one = all.iter().rev().take(HOPES_MAX).map(|grant| vec![grant.clone()]);
+    let together = (all.len() > 1).then(|| all.clone());
+    for hoped in one_by_one.chain(together) {
+        let ground = ground_with(installation, caller, &question.sql, hoped).await?;
+        if let Reviewed::Admitted { plan, explain_only: false, .. } = ground.review(installation, question)
+            && ground.is_sealed(&plan)
+        {
+            return Ok(true);
+        }
     }
-    let ground = ground_with(installation, caller, &question.sql, hoped).await?;
-    Ok(match ground.review(installation, question) {
-        Reviewed::Admitted { plan, explain_only, .. } => !explain_only && ground.is_sealed(&plan),
-        Reviewed::Refused(_) => false,
-    })
+    Ok(false)
 }
 
 /// What a person has asked for and nobody has decided on, as the grants it would be.

@@ -57,13 +57,25 @@ pub struct Verdict {
 }
 
 /// A sentence in both languages, as it is described to programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Text)]
 pub struct TextView {
     /// English.
     pub en: String,
     /// Chinese.
     pub zh: String,
+}
+
+impl From<Text> for TextView {
+    fn from(text: Text) -> Self {
+        Self { en: text.en, zh: text.zh }
+    }
+}
+
+impl From<&TextView> for Text {
+    fn from(text: &TextView) -> Self {
+        Self::new(text.en.clone(), text.zh.clone())
+    }
 }
 
 /// One reason for a refusal.

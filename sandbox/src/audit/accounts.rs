@@ -116,6 +116,9 @@ impl KeyAccounts {
             let of_job = self.jobs.entry(job).or_default();
             of_job.decided = true;
             of_job.admitted |= said("decision").and_then(Value::as_str) == Some("admitted");
+        } else if is(Action::QueryPending) {
+            // Its question is in the log, to be read and judged again; nothing else of it may be opened.
+            self.jobs.entry(job).or_default().decided = true;
         } else if is(Action::KeysGranted) {
             self.jobs.entry(job).or_default().granted.get_or_insert_with(|| granted(said("datasets")));
         } else if is(Action::QueryExecuted) {

@@ -236,7 +236,10 @@ impl Client {
             let mut event = ServerEvent::default();
             // A stream that breaks is followed again from its last event.
             for line in BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok) {
-                if event.take(&line) && sender.blocking_send(Ok(std::mem::take(&mut event))).is_err() {
+                // Nobody listens any more: the server's next sign of life is enough to notice.
+                let is_over = sender.is_closed()
+                    || event.take(&line) && sender.blocking_send(Ok(std::mem::take(&mut event))).is_err();
+                if is_over {
                     return;
                 }
             }

@@ -9,6 +9,7 @@ use crate::context::Caller;
 
 mod access;
 mod audit;
+mod catalogue;
 mod documents;
 pub(crate) mod questions;
 

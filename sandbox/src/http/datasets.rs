@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use utoipa::ToSchema;
 
 use crate::app::datasets::ColumnSummary;
+use crate::app::datasets::DatasetDetail;
 use crate::app::datasets::DatasetSummary;
 use crate::app::datasets::list_datasets;
 use crate::app::datasets::no_dataset;
@@ -32,13 +33,13 @@ use crate::http::problem::malformed;
 const DATASETS_MAX: usize = 1000;
 
 /// A dataset.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Dataset)]
 pub(crate) struct DatasetView {
     /// Identifier, as in SQL.
-    id: String,
+    pub(crate) id: String,
     /// Title.
-    title: TextView,
+    pub(crate) title: TextView,
     /// Department it belongs to.
     department: String,
     /// Basic or thematic library it belongs to.
@@ -46,30 +47,30 @@ pub(crate) struct DatasetView {
     /// Free tags.
     tags: Vec<String>,
     /// Whether it may be opened to the public: `unconditional`, `limited` or `prohibited`.
-    opening: &'static str,
+    opening: String,
     /// Whether everybody may download it, without an account.
-    open: bool,
+    pub(crate) open: bool,
     /// Whether other departments may use it: `unconditional`, `conditional` or `none`.
-    sharing: &'static str,
+    sharing: String,
     /// Newest sealed version; nothing when it was never sealed.
-    version: Option<u64>,
+    pub(crate) version: Option<u64>,
     /// Purposes for which you have a grant.
-    purposes: BTreeSet<String>,
+    pub(crate) purposes: BTreeSet<String>,
     /// Rows, for stewards of its department only.
-    rows: Option<u64>,
+    pub(crate) rows: Option<u64>,
 }
 
 impl DatasetView {
-    fn of(summary: DatasetSummary) -> Self {
+    pub(crate) fn of(summary: DatasetSummary) -> Self {
         Self {
             id: summary.id.to_string(),
-            title: TextView { en: summary.title.en, zh: summary.title.zh },
+            title: summary.title.into(),
             department: summary.department,
             collection: summary.collection,
             tags: summary.tags,
-            opening: summary.opening,
+            opening: summary.opening.to_owned(),
             open: summary.open,
-            sharing: summary.sharing,
+            sharing: summary.sharing.to_owned(),
             version: summary.version,
             purposes: summary.purposes,
             rows: summary.rows,
@@ -86,12 +87,12 @@ impl DatasetView {
 }
 
 /// Datasets, by identifier.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct DatasetList {
     /// The datasets.
-    datasets: Vec<DatasetView>,
+    pub(crate) datasets: Vec<DatasetView>,
     /// What to send as `cursor` for more; nothing when there are none.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Which part of a list.
@@ -152,24 +153,24 @@ pub(super) async fn list(
 }
 
 /// A column.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Column)]
 pub(crate) struct ColumnView {
     /// Name in SQL.
-    name: String,
+    pub(crate) name: String,
     /// Title, where there is one.
-    title: Option<TextView>,
+    pub(crate) title: Option<TextView>,
     /// Type.
     #[serde(rename = "type")]
-    data_type: String,
+    pub(crate) data_type: String,
     /// Role.
-    role: String,
+    pub(crate) role: String,
     /// Grade.
-    grade: String,
+    pub(crate) grade: String,
     /// What you may do with it under a grant of yours; nothing without a grant.
-    uses: Option<Vec<&'static str>>,
+    pub(crate) uses: Option<Vec<String>>,
     /// Values are seen through a mask; nothing without a grant.
-    masked: Option<bool>,
+    pub(crate) masked: Option<bool>,
 }
 
 impl ColumnView {
@@ -177,26 +178,36 @@ impl ColumnView {
         let masked = column.uses.as_ref().map(|uses| uses.masked);
         Self {
             name: column.name,
-            title: column.title.map(|title| TextView { en: title.en, zh: title.zh }),
+            title: column.title.map(TextView::from),
             data_type: column.data_type,
             role: column.role,
             grade: column.grade,
-            uses: column.uses.map(|uses| uses.uses),
+            uses: column.uses.map(|uses| uses.uses.into_iter().map(str::to_owned).collect()),
             masked,
         }
     }
 }
 
 /// A dataset with its columns.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct DatasetDetailView {
     /// What a list says of it.
     #[serde(flatten)]
-    summary: DatasetView,
+    pub(crate) summary: DatasetView,
     /// Its columns, in order.
-    columns: Vec<ColumnView>,
+    pub(crate) columns: Vec<ColumnView>,
     /// The purpose for which `uses` are shown.
-    purpose: Option<String>,
+    pub(crate) purpose: Option<String>,
+}
+
+impl DatasetDetailView {
+    pub(crate) fn of(detail: DatasetDetail) -> Self {
+        Self {
+            summary: DatasetView::of(detail.summary),
+            columns: detail.columns.into_iter().map(ColumnView::of).collect(),
+            purpose: detail.purpose,
+        }
+    }
 }
 
 /// Look at a dataset
@@ -221,11 +232,7 @@ pub(super) async fn show(
         crate::error::AppError::Public(_) => request.problem(&service, &no_dataset()),
         internal => request.problem(&service, &internal),
     })?;
-    Ok(Json(DatasetDetailView {
-        summary: DatasetView::of(detail.summary),
-        columns: detail.columns.into_iter().map(ColumnView::of).collect(),
-        purpose: detail.purpose,
-    }))
+    Ok(Json(DatasetDetailView::of(detail)))
 }
 
 /// A basic or thematic library.

@@ -7,12 +7,11 @@ use std::sync::atomic::Ordering;
 
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
-use serde_json::Value;
+use obscura_policies::Text;
+use obscura_policies::vocabulary::DatasetId;
 use serde_json::json;
 
 use crate::app::datasets::drop_dataset;
-use crate::app::datasets::list_datasets;
-use crate::app::datasets::show_dataset;
 use crate::app::datasets::shred_dataset;
 use crate::app::datasets::verify_dataset;
 use crate::app::seal_dataset::SealDataset;
@@ -29,6 +28,8 @@ use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::datasets::DatasetDetailView;
+use crate::http::datasets::DatasetView;
 use crate::storage::Direction;
 use crate::storage::Encoding;
 use crate::storage::Format;
@@ -77,80 +78,23 @@ pub(in crate::cli) async fn dataset(
     session: &mut Session<'_>,
     command: DatasetCommand,
 ) -> Result<Exit, Ending> {
+    let command = match command {
+        DatasetCommand::List => {
+            let datasets = session.desk().await?.datasets().await?;
+            show_datasets(&mut session.screen, &datasets)?;
+            return Ok(Exit::Done);
+        }
+        DatasetCommand::Show { dataset } => {
+            let detail = session.desk().await?.dataset(&dataset).await?;
+            show_detail(&mut session.screen, &detail)?;
+            return Ok(Exit::Done);
+        }
+        here => here,
+    };
     let (installation, caller) = session.enter().await?;
     let screen = &mut session.screen;
     match command {
-        DatasetCommand::List => {
-            let mut listing = Listing::new(
-                screen,
-                &[
-                    ("id", "dataset", "数据集"),
-                    ("sql_name", "name in SQL", "SQL 名称"),
-                    ("title", "title", "标题"),
-                    ("version", "version", "版本"),
-                    ("open", "open to all", "已开放"),
-                    ("rows", "rows", "行数"),
-                    ("purposes", "your purposes", "您的用途"),
-                ],
-            );
-            for dataset in list_datasets(&installation, &caller).await? {
-                let purposes: Vec<Value> = dataset.purposes.iter().map(|purpose| json!(purpose)).collect();
-                listing.row(vec![
-                    json!(dataset.id.to_string()),
-                    json!(dataset.id.sql_name()),
-                    json!(screen.pick(&dataset.title)),
-                    json!(dataset.version),
-                    json!(dataset.open),
-                    json!(dataset.rows),
-                    Value::Array(purposes),
-                ]);
-            }
-            listing.write(screen)?;
-        }
-        DatasetCommand::Show { dataset } => {
-            let detail = show_dataset(&installation, &caller, &dataset).await?;
-            let title = screen.pick(&detail.summary.title).to_owned();
-            screen.tell(&format!("{} · {title} · {}", detail.summary.id, detail.summary.id.sql_name()))?;
-            if detail.summary.open {
-                screen.say(
-                    "it is open: everybody may download it, without an account",
-                    "该数据集已开放：任何人无需账号即可下载",
-                )?;
-            }
-            if let Some(purpose) = &detail.purpose {
-                screen.say(
-                    &format!("what you may do for `{purpose}`:"),
-                    &format!("用途 `{purpose}` 下您的权限："),
-                )?;
-            }
-            let mut listing = Listing::new(
-                screen,
-                &[
-                    ("name", "column", "字段"),
-                    ("type", "type", "类型"),
-                    ("role", "role", "角色"),
-                    ("grade", "grade", "分级"),
-                    ("uses", "you may", "您可以"),
-                    ("title", "title", "标题"),
-                ],
-            );
-            for column in &detail.columns {
-                let title = column.title.as_ref().map(|title| screen.pick(title));
-                let uses = column.uses.as_ref().map(|granted| {
-                    let masked = granted.masked.then_some(screen.either("(masked)", "（脱敏）"));
-                    granted.uses.iter().copied().chain(masked).collect::<Vec<_>>().join(" ")
-                });
-                listing.row(vec![
-                    json!(column.name),
-                    json!(column.data_type),
-                    json!(column.role),
-                    json!(column.grade),
-                    json!(uses),
-                    json!(title),
-                ]);
-            }
-            listing.write(screen)?;
-        }
+        DatasetCommand::List | DatasetCommand::Show { .. } => {}
         DatasetCommand::Verify { dataset } => {
             let found = verify_dataset(&installation, &caller, &dataset).await?;
             screen.say(
@@ -193,6 +137,83 @@ pub(in crate::cli) async fn dataset(
         }
     }
     Ok(Exit::Done)
+}
+
+/// What SQL calls a dataset.
+fn sql_name(id: &str) -> String {
+    id.parse::<DatasetId>().map_or_else(|_| id.to_owned(), |id| id.sql_name())
+}
+
+fn show_datasets(screen: &mut Screen<'_>, datasets: &[DatasetView]) -> std::io::Result<()> {
+    let mut listing = Listing::new(
+        screen,
+        &[
+            ("id", "dataset", "数据集"),
+            ("sql_name", "name in SQL", "SQL 名称"),
+            ("title", "title", "标题"),
+            ("version", "version", "版本"),
+            ("open", "open to all", "已开放"),
+            ("rows", "rows", "行数"),
+            ("purposes", "your purposes", "您的用途"),
+        ],
+    );
+    for dataset in datasets {
+        let title = Text::from(&dataset.title);
+        listing.row(vec![
+            json!(dataset.id),
+            json!(sql_name(&dataset.id)),
+            json!(screen.pick(&title)),
+            json!(dataset.version),
+            json!(dataset.open),
+            json!(dataset.rows),
+            json!(dataset.purposes),
+        ]);
+    }
+    listing.write(screen)
+}
+
+fn show_detail(screen: &mut Screen<'_>, detail: &DatasetDetailView) -> std::io::Result<()> {
+    let summary = &detail.summary;
+    let title = screen.pick(&Text::from(&summary.title)).to_owned();
+    screen.tell(&format!("{} · {title} · {}", summary.id, sql_name(&summary.id)))?;
+    if summary.open {
+        screen.say(
+            "it is open: everybody may download it, without an account",
+            "该数据集已开放：任何人无需账号即可下载",
+        )?;
+    }
+    if let Some(purpose) = &detail.purpose {
+        screen
+            .say(&format!("what you may do for `{purpose}`:"), &format!("用途 `{purpose}` 下您的权限："))?;
+    }
+    let mut listing = Listing::new(
+        screen,
+        &[
+            ("name", "column", "字段"),
+            ("type", "type", "类型"),
+            ("role", "role", "角色"),
+            ("grade", "grade", "分级"),
+            ("uses", "you may", "您可以"),
+            ("title", "title", "标题"),
+        ],
+    );
+    for column in &detail.columns {
+        let title = column.title.as_ref().map(Text::from);
+        let uses = column.uses.as_ref().map(|uses| {
+            let is_masked = column.masked == Some(true);
+            let masked = is_masked.then(|| screen.either("(masked)", "（脱敏）"));
+            uses.iter().map(String::as_str).chain(masked).collect::<Vec<_>>().join(" ")
+        });
+        listing.row(vec![
+            json!(column.name),
+            json!(column.data_type),
+            json!(column.role),
+            json!(column.grade),
+            json!(uses),
+            json!(title.as_ref().map(|title| screen.pick(title))),
+        ]);
+    }
+    listing.write(screen)
 }
 
 /// Where rows come from: a file, or standard input for `-`.

@@ -1,0 +1,45 @@
+//! The catalogue: datasets that one may see.
+
+use obscura_policies::vocabulary::DatasetId;
+
+use crate::app::datasets::list_datasets;
+use crate::app::datasets::show_dataset;
+use crate::cli::client::step;
+use crate::cli::desk::Desk;
+use crate::cli::session::Ending;
+use crate::http::datasets::DatasetDetailView;
+use crate::http::datasets::DatasetList;
+use crate::http::datasets::DatasetView;
+
+impl Desk {
+    /// Lists the datasets that one may see.
+    pub(crate) async fn datasets(&self) -> Result<Vec<DatasetView>, Ending> {
+        let client = match self {
+            Self::Here { installation, caller } => {
+                let found = list_datasets(installation, caller).await?;
+                return Ok(found.into_iter().map(DatasetView::of).collect());
+            }
+            Self::Server(client) => client,
+        };
+        let mut path = "/datasets?limit=1000".to_owned();
+        let mut all = Vec::new();
+        loop {
+            let DatasetList { datasets, next } = client.get(&path).await?;
+            all.extend(datasets);
+            match next {
+                Some(next) => path = format!("/datasets?limit=1000&cursor={}", step(&next)),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Looks at a dataset.
+    pub(crate) async fn dataset(&self, id: &DatasetId) -> Result<DatasetDetailView, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                Ok(DatasetDetailView::of(show_dataset(installation, caller, id).await?))
+            }
+            Self::Server(client) => client.get(&format!("/datasets/{}", step(&id.to_string()))).await,
+        }
+    }
+}
