@@ -142,8 +142,8 @@ pub async fn show_dataset(
     id: &DatasetId,
 ) -> Result<DatasetDetail, AppError> {
     let sight = Sight::of(installation, caller).await?;
-    let dataset = sight.library.datasets().get(id).ok_or_else(|| not_found(id))?;
-    let summary = sight.summary(installation, caller, dataset)?.ok_or_else(|| not_found(id))?;
+    let dataset = sight.library.datasets().get(id).ok_or_else(|| no_dataset_named(id))?;
+    let summary = sight.summary(installation, caller, dataset)?.ok_or_else(|| no_dataset_named(id))?;
     let granted = sight.granted(installation, caller, id, &summary.purposes);
     let (purpose, granted) =
         granted.map_or((None, None), |(purpose, columns)| (Some(purpose), Some(columns)));
@@ -335,7 +335,8 @@ pub(crate) fn no_dataset() -> AppError {
     PublicError::new(Class::NotFound, "dataset-not-found", "there is no such dataset", "没有该数据集").into()
 }
 
-fn not_found(id: &DatasetId) -> AppError {
+/// As [`no_dataset`], to whoever has written the name themself.
+pub(crate) fn no_dataset_named(id: &DatasetId) -> AppError {
     PublicError::new(
         Class::NotFound,
         "dataset-not-found",

@@ -78,26 +78,19 @@ pub(in crate::cli) async fn dataset(
     session: &mut Session<'_>,
     command: DatasetCommand,
 ) -> Result<Exit, Ending> {
-    let command = match command {
+    match command {
         DatasetCommand::List => {
             let datasets = session.desk().await?.datasets().await?;
             show_datasets(&mut session.screen, &datasets)?;
-            return Ok(Exit::Done);
         }
         DatasetCommand::Show { dataset } => {
             let detail = session.desk().await?.dataset(&dataset).await?;
             show_detail(&mut session.screen, &detail)?;
-            return Ok(Exit::Done);
         }
-        here => here,
-    };
-    let (installation, caller) = session.enter().await?;
-    let screen = &mut session.screen;
-    match command {
-        DatasetCommand::List | DatasetCommand::Show { .. } => {}
         DatasetCommand::Verify { dataset } => {
+            let (installation, caller) = session.enter().await?;
             let found = verify_dataset(&installation, &caller, &dataset).await?;
-            screen.say(
+            session.screen.say(
                 &format!(
                     "`{dataset}` version {}: every byte of {} file(s) is as sealed",
                     found.version, found.parts
@@ -109,8 +102,9 @@ pub(in crate::cli) async fn dataset(
             )?;
         }
         DatasetCommand::Drop { dataset, version_number } => {
+            let (installation, caller) = session.enter().await?;
             let version = drop_dataset(&installation, &caller, &dataset, version_number).await?;
-            screen.say(
+            session.screen.say(
                 &format!("`{dataset}` version {version} is out of use and its files are gone"),
                 &format!("`{dataset}` 版本 {version} 已停用，文件已删除"),
             )?;
@@ -126,13 +120,15 @@ pub(in crate::cli) async fn dataset(
                 .with_help("say `--yes` to mean it", "如确认，请加 `--yes`")
                 .into());
             }
+            let (installation, caller) = session.enter().await?;
             let versions = shred_dataset(&installation, &caller, &dataset).await?;
-            screen.say(
+            session.screen.say(
                 &format!("the keys of {versions} version(s) of `{dataset}` are destroyed for ever"),
                 &format!("`{dataset}` 的 {versions} 个版本的密钥已永久销毁"),
             )?;
         }
         DatasetCommand::Suggest { file, dataset } => {
+            let (_, caller) = session.enter().await?;
             return suggest(session, &caller, &file, dataset);
         }
     }

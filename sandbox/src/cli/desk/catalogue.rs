@@ -3,10 +3,13 @@
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::datasets::list_datasets;
+use crate::app::datasets::no_dataset_named;
 use crate::app::datasets::show_dataset;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
+use crate::error::AppError;
+use crate::error::Class;
 use crate::http::datasets::DatasetDetailView;
 use crate::http::datasets::DatasetList;
 use crate::http::datasets::DatasetView;
@@ -39,7 +42,16 @@ impl Desk {
             Self::Here { installation, caller } => {
                 Ok(DatasetDetailView::of(show_dataset(installation, caller, id).await?))
             }
-            Self::Server(client) => client.get(&format!("/datasets/{}", step(&id.to_string()))).await,
+            Self::Server(client) => {
+                let found = client.get(&format!("/datasets/{}", step(&id.to_string()))).await;
+                found.map_err(|ending| match ending {
+                    // The server does not repeat the name, to be the same for all; here it may be.
+                    Ending::App(AppError::Public(error)) if error.class() == Class::NotFound => {
+                        no_dataset_named(id).into()
+                    }
+                    other => other,
+                })
+            }
         }
     }
 }
