@@ -2,7 +2,9 @@
 //! that is not described, as an analyst, as a steward and as an auditor.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and say why they did not run")]
 
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use obscura_tests::environment;
 use obscura_tests::server::Server;
@@ -21,25 +23,34 @@ fn every_answer_is_described_and_none_is_our_failure() {
         return;
     };
     let examples = if environment::run_slow() { "15" } else { "5" };
-    for person in ["ana", "stella", "aldo"] {
-        let server = Server::start();
-        let folder = tempfile::tempdir().unwrap();
-        let asked = Command::new(&python)
-            .args(["-m", "schemathesis.cli", "run"])
-            .arg(format!("http://{}/openapi.json", server.address))
-            .args(["--header", &format!("Authorization: Bearer {}", server.token(person))])
-            .args(["--checks", CHECKS, "--max-examples", examples, "--rate-limit", "40/s"])
-            // Streams do not end, and a token that revokes itself ends the conversation.
-            .args(["--exclude-path", "/api/v1/events", "--exclude-path", "/api/v1/jobs/{id}/events"])
-            .args(["--exclude-path", "/api/v1/tokens/{id}"])
-            .args(["--generation-deterministic", "--no-color", "--continue-on-failure"])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&asked.stdout);
-        assert!(asked.status.success(), "as {person}:\n{told}\n{}", String::from_utf8_lossy(&asked.stderr));
-        assert!(told.contains("generated"), "something was asked:\n{told}");
-        let seen = server.kill().sightings().unwrap();
-        assert!(seen.is_empty(), "{seen:?}");
-    }
+    // Each asks a server of their own, and mostly waits for it.
+    thread::scope(|scope| {
+        for person in ["ana", "stella", "aldo"] {
+            let python = &python;
+            scope.spawn(move || ask_everything(python, person, examples));
+        }
+    });
+}
+
+/// Asks every route that ends as a person would, and in every wrong way.
+fn ask_everything(python: &Path, person: &str, examples: &str) {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let asked = Command::new(python)
+        .args(["-m", "schemathesis.cli", "run"])
+        .arg(format!("http://{}/openapi.json", server.address))
+        .args(["--header", &format!("Authorization: Bearer {}", server.token(person))])
+        .args(["--checks", CHECKS, "--max-examples", examples, "--rate-limit", "40/s"])
+        // Streams do not end, and a token that revokes itself ends the conversation.
+        .args(["--exclude-path", "/api/v1/events", "--exclude-path", "/api/v1/jobs/{id}/events"])
+        .args(["--exclude-path", "/api/v1/tokens/{id}"])
+        .args(["--generation-deterministic", "--no-color", "--continue-on-failure"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&asked.stdout);
+    assert!(asked.status.success(), "as {person}:\n{told}\n{}", String::from_utf8_lossy(&asked.stderr));
+    assert!(told.contains("generated"), "something was asked:\n{told}");
+    let seen = server.kill().sightings().unwrap();
+    assert!(seen.is_empty(), "{seen:?}");
 }
