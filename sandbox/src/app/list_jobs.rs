@@ -4,8 +4,7 @@
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::installation::Installation;
-use crate::app::library::library;
-use crate::app::show_job::as_seen_by;
+use crate::app::show_job::Sight;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
@@ -40,7 +39,7 @@ pub async fn list_jobs(
     let is_full = |jobs: &[JobRow]| jobs.len() >= usize::try_from(most).unwrap_or(usize::MAX);
     let sees_others = caller.holds(PersonRole::Auditor) || caller.holds(PersonRole::Steward);
     let own = (!sees_others).then(|| caller.person().name.as_str());
-    let library = library(installation).await?;
+    let sight = Sight::of(installation, caller).await?;
     let mut page = JobPage { jobs: Vec::new(), next: before };
     let mut looked_through = 0;
     loop {
@@ -53,7 +52,7 @@ pub async fn list_jobs(
             }
             page.next = Some(row.id);
             // Without the role one asked in, one's own are none of one's own either.
-            page.jobs.extend(as_seen_by(caller, &library, row));
+            page.jobs.extend(sight.see(row));
         }
         if is_last {
             return Ok(JobPage { next: None, ..page });

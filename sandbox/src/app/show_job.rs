@@ -1,6 +1,8 @@
 //! Use case: look at one job: one's own, in outline anybody's for an auditor, and for a steward those that asked of their
 //! department's data. Somebody else's is no job at all.
 
+use std::sync::Arc;
+
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
@@ -23,20 +25,37 @@ use crate::jobs::JobRow;
 /// # Errors
 /// Not found, in the same words, for a job that is not there and for one that is somebody else's.
 pub async fn show_job(installation: &Installation, caller: &Caller, id: JobId) -> Result<JobRow, AppError> {
-    let library = library(installation).await?;
+    let sight = Sight::of(installation, caller).await?;
     let row = installation.jobs.job(id).await.during("find a job")?;
-    row.and_then(|row| as_seen_by(caller, &library, row)).ok_or_else(no_job)
+    row.and_then(|row| sight.see(row)).ok_or_else(no_job)
 }
 
-/// A job as far as the caller may see it; nothing when it is none to them.
-pub(crate) fn as_seen_by(caller: &Caller, library: &Library, row: JobRow) -> Option<JobRow> {
-    if caller.asked_as(&row.person) {
-        return Some(row);
+/// How far somebody sees jobs. What it takes to find out depends on their roles, and on no job.
+pub(crate) struct Sight<'a> {
+    caller: &'a Caller,
+    /// The departments, for a steward.
+    library: Option<Arc<Library>>,
+}
+
+impl<'a> Sight<'a> {
+    pub(crate) async fn of(installation: &Installation, caller: &'a Caller) -> Result<Self, AppError> {
+        let library = match caller.holds(PersonRole::Steward) {
+            true => Some(library(installation).await?),
+            false => None,
+        };
+        Ok(Self { caller, library })
     }
-    let is_seen = caller.holds(PersonRole::Auditor)
-        || (caller.holds(PersonRole::Steward) && concerns(caller, library, &row));
-    // What was asked and what came of it stay with whoever asked.
-    is_seen.then_some(JobRow { verdict: None, release: None, ..row })
+
+    /// A job as far as it is seen; nothing when it is none to them.
+    pub(crate) fn see(&self, row: JobRow) -> Option<JobRow> {
+        if self.caller.asked_as(&row.person) {
+            return Some(row);
+        }
+        let concerns = |library: &Arc<Library>| concerns(self.caller, library, &row);
+        let is_seen = self.caller.holds(PersonRole::Auditor) || self.library.as_ref().is_some_and(concerns);
+        // What was asked and what came of it stay with whoever asked.
+        is_seen.then_some(JobRow { verdict: None, release: None, ..row })
+    }
 }
 
 /// Whether a job asked of data of a department whose steward the caller is: the verdict names the documents it rests on.
