@@ -175,7 +175,7 @@ impl Service {
         let installation = &self.installation;
         let pending = match pending_jobs(installation, person).await {
             Ok(pending) => pending,
-            Err(error) => return self.note("pending", &error),
+            Err(error) => return installation.note_failure("pending", &error),
         };
         let mut looked_at = self.looked_at.lock().await;
         looked_at.retain(|job, _| person.is_some() || pending.iter().any(|row| row.id == *job));
@@ -184,7 +184,7 @@ impl Service {
                 Ok(now) if looked_at.get(&row.id) == Some(&now) => continue,
                 Ok(now) => drop(looked_at.insert(row.id, now)),
                 Err(error) => {
-                    self.note(&row.id.to_string(), &error);
+                    installation.note_failure(&row.id.to_string(), &error);
                     continue;
                 }
             }
@@ -197,14 +197,8 @@ impl Service {
                 Ok(Some(Taken::Admitted(waiting))) => self.queue.enter(place, *waiting),
                 Ok(Some(Taken::Refused { job, .. })) => self.news.tell(&row.person, job, JobState::Refused),
                 Ok(Some(Taken::Explained(_) | Taken::Pending { .. } | Taken::Repeated(_)) | None) => {}
-                Err(error) => self.note(&row.id.to_string(), &error),
+                Err(error) => installation.note_failure(&row.id.to_string(), &error),
             }
-        }
-    }
-
-    fn note(&self, subject: &str, error: &AppError) {
-        if let AppError::Internal(internal) = error {
-            self.installation.note(subject, internal);
         }
     }
 

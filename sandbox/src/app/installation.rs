@@ -257,6 +257,13 @@ impl Installation {
         let _unwritable = self.operator_log.note(self.now(), subject, error);
     }
 
+    /// Notes what of a failure is the operator's to know, if anything is.
+    pub(crate) fn note_failure(&self, subject: &str, error: &AppError) {
+        if let AppError::Internal(internal) = error {
+            self.note(subject, internal);
+        }
+    }
+
     /// Whether the parts that a job needs answer.
     pub async fn is_ready(&self) -> bool {
         self.catalog.answers().await && self.layout.audit().is_dir()

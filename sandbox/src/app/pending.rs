@@ -28,6 +28,7 @@ use crate::app::submit_query::NO_LONGER_ALLOWED;
 use crate::app::submit_query::Patience;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Taken;
+use crate::app::submit_query::cancel_job;
 use crate::app::submit_query::judge;
 use crate::app::submit_query::logged_text;
 use crate::app::submit_query::never_runs;
@@ -211,10 +212,5 @@ async fn take_back(
     if installation.jobs.resume(id).await.during("take a job in again")?.is_none() {
         return Ok(());
     }
-    let mut note = Note::new(Action::JobCancelled, actor).of_job(id);
-    if let Some(code) = code {
-        note = note.with("code", code);
-    }
-    let receipt = installation.append_one(note).await?;
-    installation.jobs.cancel(id, code, &receipt, installation.now()).await.during("cancel a job")
+    cancel_job(installation, id, actor, code).await
 }

@@ -345,8 +345,8 @@ pub async fn take_in(
 
 /// A job that broke before its decision will never run: said now, as far as it can be, and not by the next start.
 pub(super) async fn never_runs(installation: &Installation, id: JobId, error: &AppError) {
-    if let Err(AppError::Internal(again)) = fail(installation, id, error).await {
-        installation.note(&id.to_string(), &again);
+    if let Err(again) = fail(installation, id, error).await {
+        installation.note_failure(&id.to_string(), &again);
     }
 }
 
@@ -611,12 +611,7 @@ async fn end(
             Ok(Submitted::Withheld { job })
         }
         Ended::Cancelled(code) => {
-            let mut note = Note::new(Action::JobCancelled, ActorName::of(caller)).of_job(job);
-            if let Some(code) = code {
-                note = note.with("code", code);
-            }
-            let receipt = installation.append_one(note).await?;
-            installation.jobs.cancel(job, code, &receipt, now).await.during("cancel a job")?;
+            cancel_job(installation, job, ActorName::of(caller), code).await?;
             Ok(Submitted::Cancelled { job, code })
         }
         Ended::Broken(error) => fail(installation, job, &error).await,
@@ -740,6 +735,21 @@ async fn fail(installation: &Installation, job: JobId, error: &AppError) -> Resu
     installation.note(&job.to_string(), internal);
     fail_job(installation, job, EXECUTION_FAILED).await?;
     Ok(Submitted::Failed { job })
+}
+
+/// Ends a job that is stopped before anything leaves, with its event.
+pub(super) async fn cancel_job(
+    installation: &Installation,
+    job: JobId,
+    actor: ActorName,
+    code: Option<&'static str>,
+) -> Result<(), AppError> {
+    let mut note = Note::new(Action::JobCancelled, actor).of_job(job);
+    if let Some(code) = code {
+        note = note.with("code", code);
+    }
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.cancel(job, code, &receipt, installation.now()).await.during("cancel a job")
 }
 
 /// Ends a job as failed, with its event.

@@ -101,9 +101,7 @@ impl Request {
 
     /// A failure as an answer; what broke is noted for the operator under the request's name.
     pub(crate) fn problem(&self, service: &Service, error: &AppError) -> Problem {
-        if let AppError::Internal(internal) = error {
-            service.installation.note(&self.id, internal);
-        }
+        service.installation.note_failure(&self.id, error);
         Problem::of(self, &error.public())
     }
 }

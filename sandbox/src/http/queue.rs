@@ -19,7 +19,6 @@ use crate::app::submit_query::Submitted;
 use crate::app::submit_query::Waiting;
 use crate::app::submit_query::cancel_waiting;
 use crate::app::submit_query::run_waiting;
-use crate::error::AppError;
 use crate::http::news::News;
 use crate::ids::JobId;
 use crate::jobs::JobState;
@@ -154,7 +153,7 @@ impl Queue {
                 let person = place.person.clone();
                 match cancel_waiting(&shared.installation, waiting).await {
                     Ok(()) => shared.news.tell(&person, job, JobState::Cancelled),
-                    Err(error) => shared.note(job, &error),
+                    Err(error) => shared.installation.note_failure(&job.to_string(), &error),
                 }
                 drop(place);
             });
@@ -230,7 +229,7 @@ impl Shared {
             Ok(Submitted::Cancelled { .. }) => Some(JobState::Cancelled),
             Ok(Submitted::Explained(_) | Submitted::Refused { .. } | Submitted::Pending { .. }) => None,
             Err(error) => {
-                shared.note(job, &error);
+                shared.installation.note_failure(&job.to_string(), &error);
                 None
             }
         };
@@ -238,12 +237,6 @@ impl Shared {
             shared.news.tell(&person, job, state);
         }
         drop(place);
-    }
-
-    fn note(&self, job: JobId, error: &AppError) {
-        if let AppError::Internal(internal) = error {
-            self.installation.note(&job.to_string(), internal);
-        }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
