@@ -151,11 +151,14 @@ pub(crate) async fn in_absence(
 pub fn read_token(token_file: Option<&Path>) -> Result<Zeroizing<String>, AppError> {
     let path = token_file.ok_or_else(no_token)?;
     let text = read_private(path).map_err(|error| unusable(path, error))?;
+    trimmed(&text).ok_or_else(|| unusable(path, TokenFileError::Malformed))
+}
+
+/// A token of any kind without what stands around it; nothing when it is none.
+pub(crate) fn trimmed(text: &str) -> Option<Zeroizing<String>> {
     let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(unusable(path, TokenFileError::Malformed));
-    }
-    Ok(Zeroizing::new(token.to_owned()))
+    let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    is_one.then(|| Zeroizing::new(token.to_owned()))
 }
 
 impl Installation {

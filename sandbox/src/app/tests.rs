@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -251,15 +252,21 @@ async fn job_of_a_living_process_is_left_alone() {
     assert_eq!(job_state(&other, job).await, JobState::Checking);
 }
 
-#[tokio::test]
-async fn results_are_forgotten_when_their_time_is_over_and_not_before() {
-    let (world, installation) = World::new().await;
-    let job = running_job(&installation).await;
+/// A job with a file in the place of its sealed result.
+async fn released_job(world: &World, installation: &Installation) -> (JobId, PathBuf) {
+    let job = running_job(installation).await;
     let file = installation.layout().results().join(format!("{job}.sealed"));
     std::fs::write(&file, "sealed").unwrap();
     let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "00");
     let receipt = installation.append_one(note).await.unwrap();
     installation.jobs.settle(job, JobState::Released, receipt.index(), world.clock.now()).await.unwrap();
+    (job, file)
+}
+
+#[tokio::test]
+async fn results_are_forgotten_when_their_time_is_over_and_not_before() {
+    let (world, installation) = World::new().await;
+    let (job, file) = released_job(&world, &installation).await;
     world.clock.advance_ms(29 * 24 * 3_600_000);
     assert_eq!(expire_results(&installation).await.unwrap(), 0);
     world.clock.advance_ms(2 * 24 * 3_600_000);
@@ -301,12 +308,7 @@ async fn keyring_of_another_installation_does_not_open_this_one() {
 #[tokio::test]
 async fn a_serving_process_forgets_results_whose_time_is_over_while_it_serves() {
     let (world, installation) = World::new().await;
-    let job = running_job(&installation).await;
-    let file = installation.layout().results().join(format!("{job}.sealed"));
-    std::fs::write(&file, "sealed").unwrap();
-    let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "00");
-    let receipt = installation.append_one(note).await.unwrap();
-    installation.jobs.settle(job, JobState::Released, receipt.index(), world.clock.now()).await.unwrap();
+    let (job, file) = released_job(&world, &installation).await;
     let installation = Arc::new(installation);
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let serving = keep_house(Arc::clone(&installation), Duration::from_millis(5), stopping);

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use zeroize::Zeroizing;
 
 use crate::app::authenticate::read_token;
+use crate::app::authenticate::trimmed;
 use crate::cli::args::LoginArgs;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
@@ -77,18 +78,11 @@ fn ask_for_token(session: &mut Session<'_>) -> Result<Zeroizing<String>, Ending>
     } else {
         std::io::stdin().take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
     }
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(PublicError::new(
-            Class::Unauthenticated,
-            "token-missing",
-            "no token was given",
-            "未提供令牌",
-        )
-        .with_help("name its file with `--token-file`", "请用 `--token-file` 指定令牌文件")
-        .into());
-    }
-    Ok(Zeroizing::new(token.to_owned()))
+    let token = trimmed(&text).ok_or_else(|| {
+        PublicError::new(Class::Unauthenticated, "token-missing", "no token was given", "未提供令牌")
+            .with_help("name its file with `--token-file`", "请用 `--token-file` 指定令牌文件")
+    });
+    Ok(token?)
 }
 
 fn no_home() -> PublicError {
