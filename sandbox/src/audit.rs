@@ -22,6 +22,7 @@ pub(crate) mod files;
 mod log;
 pub mod proof;
 pub mod reader;
+pub mod stories;
 pub mod unwraps;
 pub mod verify;
 

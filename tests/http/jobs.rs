@@ -145,9 +145,15 @@ fn stewards_see_in_outline_who_asked_of_their_data_and_nobody_elses() {
     assert_eq!((&seen["person"], &seen["state"]), (&json!("ana"), &json!("released")));
     assert_eq!(seen["verdict"], Value::Null);
     server.get(Some("emil"), &path, &[]).must_be(404);
-    for part in ["result", "release", "explain", "evidence"] {
+    assert_eq!(seen["result_sha256"], Value::Null, "a small result is guessed from its hash");
+    for part in ["result", "release", "evidence"] {
         server.get(Some("stella"), &format!("{path}/{part}"), &[]).must_be(404);
     }
+    // All that was asked of is hers, so she sees how it was decided.
+    let explained = server.get(Some("stella"), &format!("{path}/explain"), &[]).must_be(200).json();
+    assert_eq!((&explained["sql"], &explained["job"]["result_sha256"]), (&json!(COUNT), &Value::Null));
+    assert_eq!(explained["plan"]["stages"][0]["subjects"], json!([{"unit": "resident", "min": 10}]));
+    server.get(Some("emil"), &format!("{path}/explain"), &[]).must_be(404);
     server.post(Some("stella"), &format!("{path}/cancel"), "{}", &[]).must_be(404);
     let listed = |person: &str, query: &str| {
         let page = server.get(Some(person), &format!("/api/v1/jobs{query}"), &[]).must_be(200).json();

@@ -209,8 +209,9 @@ impl Installation {
             Missing::Fail => AuditLog::open(&layout.audit(), signer),
         };
         let audit = Arc::new(audit.during("open the audit log")?);
-        let jobs = Jobs::open(catalog.clone(), &layout.running(), clock.as_ref(), random.as_ref())
-            .during("open the job store")?;
+        let jobs =
+            Jobs::open(catalog.clone(), &layout.running(), keys.as_ref(), clock.as_ref(), random.as_ref());
+        let jobs = jobs.during("open the job store")?;
         let operator_log = OperatorLog::in_folder(&layout.log());
         let data = DataFolder::new(layout.root());
         let accounts = Arc::new(AccountedKeys::new(keys, UnwrapJournal::at(&layout.unwraps())));

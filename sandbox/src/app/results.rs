@@ -23,6 +23,7 @@ use obscura_crypto::sha256_hex;
 
 use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
+use crate::app::verdict::Verdict;
 use crate::audit::unwraps::Account;
 use crate::error::AppError;
 use crate::error::Class;
@@ -144,7 +145,7 @@ pub(crate) struct Asked {
     pub(crate) sql: String,
 }
 
-const SALT_BYTES: usize = 32;
+pub(crate) const SALT_BYTES: usize = 32;
 
 impl Asked {
     /// A question behind new random bytes.
@@ -158,9 +159,15 @@ impl Asked {
     pub(crate) fn commitment(&self) -> Option<String> {
         self.salt.map(|salt| commitment(&salt, &self.sql))
     }
+
+    /// The same of a verdict on it, which may quote it.
+    pub(crate) fn commitment_to(&self, verdict: &Verdict) -> Result<Option<String>, AppError> {
+        let text = serde_json_canonicalizer::to_string(verdict).during("write a verdict")?;
+        Ok(self.salt.map(|salt| commitment(&salt, &text)))
+    }
 }
 
-/// SHA-256 of salt and SQL.
+/// SHA-256 of salt and text.
 pub(crate) fn commitment(salt: &[u8], sql: &str) -> String {
     sha256_hex(&[salt, sql.as_bytes()].concat())
 }

@@ -15,10 +15,12 @@ use crate::app::housekeeping::keep_house;
 use crate::app::init::Init;
 use crate::app::init::init;
 use crate::app::installation::Installation;
+use crate::app::pending;
 use crate::app::records::Note;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
+use crate::app::recover::settle_jobs;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
@@ -202,9 +204,10 @@ async fn running_job(installation: &Installation) -> JobId {
         repeatable: None,
     };
     let received = installation.jobs.receive(new).await.unwrap();
-    let decided =
-        installation.append_one(Note::new(Action::QueryDecided, program()).of_job(id)).await.unwrap();
-    let queued = installation.jobs.queue(received, "{}", &decided).await.unwrap();
+    let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned() };
+    let note = Note::new(Action::QueryDecided, lin).of_job(id).with("purpose", "official-statistics");
+    let decided = installation.append_one(note.with("decision", "admitted")).await.unwrap();
+    let queued = installation.jobs.queue(received, "{}", "{}", &decided).await.unwrap();
     let running = installation.jobs.run(queued).await.unwrap();
     let result = StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: "{}".to_owned() };
     installation.jobs.check(running, &result).await.unwrap();
@@ -241,6 +244,44 @@ async fn release_of_another_table_does_not_settle_a_job() {
     let next = world.open().await;
     recover(&next).await.unwrap();
     assert_eq!(job_state(&next, job).await, JobState::Failed);
+}
+
+#[tokio::test]
+async fn a_job_that_was_dropped_is_settled_while_its_process_lives() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    let in_hand = installation.jobs.hold(job);
+    let mut recovered = Recovered::default();
+    settle_jobs(&installation, &mut recovered).await.unwrap();
+    assert_eq!(recovered, Recovered::default());
+    drop(in_hand);
+    settle_jobs(&installation, &mut recovered).await.unwrap();
+    assert_eq!(recovered, Recovered { jobs_failed: 1, ..Recovered::default() });
+    assert_eq!(job_state(&installation, job).await, JobState::Failed);
+    drop(world);
+}
+
+#[tokio::test]
+async fn a_row_that_says_it_waits_is_judged_again_by_no_word_but_the_logs() {
+    let (world, installation) = World::new().await;
+    let id = running_job(&installation).await;
+    let alter = |change: &str| {
+        let statement = format!("UPDATE job SET {change} WHERE id = '{id}'");
+        let pool = installation.catalog.pool().clone();
+        async move { sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap() }
+    };
+    alter("state = 'pending_approval'").await;
+    let size = || installation.audit.checkpoint().unwrap().checkpoint.size();
+    let before = size();
+    let row = installation.jobs.job(id).await.unwrap().unwrap();
+    assert!(pending::resume(&installation, &row).await.is_err());
+    let waiting = Note::new(Action::QueryPending, program()).of_job(id);
+    let late = installation.append_one(waiting).await.unwrap();
+    alter(&format!("decided_index = {}", late.index())).await;
+    let row = installation.jobs.job(id).await.unwrap().unwrap();
+    assert!(pending::resume(&installation, &row).await.is_err(), "it waits for somebody else");
+    assert_eq!((size(), job_state(&installation, id).await), (before + 1, JobState::PendingApproval));
+    drop(world);
 }
 
 #[tokio::test]

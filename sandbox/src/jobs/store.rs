@@ -1,10 +1,11 @@
 //! The rows of jobs: every transition is one statement that also checks the state it starts from.
-//! Results and SQL are not here, only their wrapped keys.
+//! Results and SQL are not here, only their wrapped keys; what quotes the SQL is sealed.
 
 use std::path::Path;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use obscura_crypto::kms::KeyManagement;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -23,9 +24,14 @@ use crate::jobs::JobState;
 use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
+use crate::jobs::hold::Hands;
+use crate::jobs::hold::Hold;
 use crate::jobs::must_prove;
 use crate::jobs::runner::Runner;
 use crate::jobs::runner::is_dead;
+use crate::jobs::texts::Column;
+use crate::jobs::texts::Origin;
+use crate::jobs::texts::Texts;
 
 /// The jobs of one installation, as one process takes care of them.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub struct Jobs {
     catalog: Catalog,
     folder: PathBuf,
     runner: Runner,
+    texts: Texts,
+    hands: Hands,
 }
 
 /// A job about to be taken in.
@@ -59,8 +67,8 @@ pub struct NewJob {
 pub struct Repeatable {
     /// The client's name for the request, unique among one person's.
     pub key: String,
-    /// SHA-256 of what was asked.
-    pub request_sha256: String,
+    /// What was asked, all of it.
+    pub request: String,
 }
 
 /// A result that lies sealed on disk and is about to be released.
@@ -78,14 +86,22 @@ impl Jobs {
     /// Opens the job store for this process.
     ///
     /// # Errors
-    /// When the folder of running processes cannot be written.
+    /// When the folder of running processes cannot be written, or the key service has no key for texts.
     pub fn open(
         catalog: Catalog,
         folder: &Path,
+        keys: &dyn KeyManagement,
         clock: &dyn Clock,
         random: &dyn Random,
     ) -> Result<Self, JobError> {
-        Ok(Self { catalog, folder: folder.to_owned(), runner: Runner::start(folder, clock, random)? })
+        let (texts, runner) = (Texts::new(keys)?, Runner::start(folder, clock, random)?);
+        Ok(Self { catalog, folder: folder.to_owned(), runner, texts, hands: Hands::default() })
+    }
+
+    /// Takes a job in hand, before it is taken in and until its end is written down.
+    #[must_use]
+    pub fn hold(&self, job: JobId) -> Hold {
+        self.hands.hold(job)
     }
 
     /// Takes a job in.
@@ -93,20 +109,25 @@ impl Jobs {
     /// # Errors
     /// [`JobError::Repeated`] when the person asked under the same key before.
     pub async fn receive(&self, new: NewJob) -> Result<ReceivedJob, JobError> {
-        let (key, sha256) = new.repeatable.map(|it| (it.key, it.request_sha256)).unzip();
+        let (key, token) = new.repeatable.map(|it| (it.key, self.texts.token(&it.request))).unzip();
+        let received_ms = new.received.as_millisecond();
+        let (person, purpose, request_key) = (new.person.as_str(), new.purpose.as_str(), key.as_deref());
+        let origin = Origin { job: new.id, person, purpose, received_ms, request_key };
+        let mark = self.texts.mark(origin);
         let done = sqlx::query(
             "INSERT INTO job (id, person, purpose, door, state, runner, received_ms, sql_key, idempotency_key, \
-             request_sha256) VALUES (?, ?, ?, ?, 'received', ?, ?, ?, ?, ?)",
+             request_token, mark) VALUES (?, ?, ?, ?, 'received', ?, ?, ?, ?, ?, ?)",
         )
         .bind(new.id.to_string())
         .bind(new.person)
         .bind(new.purpose)
         .bind(new.door)
         .bind(self.runner.name())
-        .bind(new.received.as_millisecond())
+        .bind(received_ms)
         .bind(new.sql_key)
         .bind(key)
-        .bind(sha256)
+        .bind(token)
+        .bind(mark)
         .execute(self.catalog.pool())
         .await;
         match done {
@@ -134,7 +155,7 @@ impl Jobs {
              finished_ms = ? WHERE id = ? AND state = 'received'",
         )
         .bind(code)
-        .bind(verdict)
+        .bind(self.texts.seal(job.id, Column::Verdict, verdict)?)
         .bind(to_column(decided.index())?)
         .bind(to_column(decided.index())?)
         .bind(now.as_millisecond())
@@ -190,7 +211,7 @@ impl Jobs {
         .fetch_all(self.catalog.pool())
         .await
         .map_err(at("list jobs that wait for an approval"))?;
-        rows.iter().map(read).collect()
+        self.honoured(&rows)
     }
 
     /// Lets an admitted job wait for room: its decision is in the log before anything is executed.
@@ -201,13 +222,16 @@ impl Jobs {
         &self,
         job: ReceivedJob,
         verdict: &str,
+        plan: &str,
         decided: &Receipt,
     ) -> Result<QueuedJob, JobError> {
         must_prove(decided, Action::QueryDecided, job.id)?;
         let done = sqlx::query(
-            "UPDATE job SET state = 'queued', verdict = ?, decided_index = ? WHERE id = ? AND state = 'received'",
+            "UPDATE job SET state = 'queued', verdict = ?, plan = ?, decided_index = ? \
+             WHERE id = ? AND state = 'received'",
         )
-        .bind(verdict)
+        .bind(self.texts.seal(job.id, Column::Verdict, verdict)?)
+        .bind(self.texts.seal(job.id, Column::Plan, plan)?)
         .bind(to_column(decided.index())?)
         .bind(job.id.to_string())
         .execute(self.catalog.pool())
@@ -242,7 +266,7 @@ impl Jobs {
         )
         .bind(&result.sha256)
         .bind(&result.key)
-        .bind(&result.release)
+        .bind(self.texts.seal(job.id, Column::Release, &result.release)?)
         .bind(job.id.to_string())
         .execute(self.catalog.pool())
         .await
@@ -318,7 +342,8 @@ impl Jobs {
         self.finish(job, state, None, index, now).await
     }
 
-    /// Lists the unfinished jobs of processes that no longer live.
+    /// Lists the unfinished jobs that nobody has in hand: those of processes that no longer live, and those that this one
+    /// dropped.
     ///
     /// # Errors
     /// When the database or the folder of running processes cannot be read.
@@ -330,9 +355,13 @@ impl Jobs {
         .await
         .map_err(at("list unfinished jobs"))?;
         let mut abandoned = Vec::new();
-        for row in &rows {
-            let job = read(row)?;
-            if job.runner != self.runner.name() && is_dead(&self.folder, &job.runner)? {
+        for job in self.honoured(&rows)? {
+            let is_dropped = if job.runner == self.runner.name() {
+                !self.hands.has(job.id)
+            } else {
+                is_dead(&self.folder, &job.runner)?
+            };
+            if is_dropped {
                 abandoned.push(job);
             }
         }
@@ -349,7 +378,7 @@ impl Jobs {
             .fetch_optional(self.catalog.pool())
             .await
             .map_err(at("find a job"))?;
-        row.map(|row| read(&row)).transpose()
+        Ok(self.honoured(row.as_slice())?.pop())
     }
 
     /// Finds the job that a person asked for under a key.
@@ -363,7 +392,7 @@ impl Jobs {
             .fetch_optional(self.catalog.pool())
             .await
             .map_err(at("find a job by its request"))?;
-        row.map(|row| read(&row)).transpose()
+        Ok(self.honoured(row.as_slice())?.pop())
     }
 
     /// Finds the newest job that a person asked for under a key that begins with `prefix`.
@@ -384,7 +413,7 @@ impl Jobs {
         .fetch_optional(self.catalog.pool())
         .await
         .map_err(at("find the newest job of a request"))?;
-        row.map(|row| read(&row)).transpose()
+        Ok(self.honoured(row.as_slice())?.pop())
     }
 
     /// Lists the newest jobs before one of them, of one person or of all.
@@ -407,7 +436,7 @@ impl Jobs {
         .fetch_all(self.catalog.pool())
         .await
         .map_err(at("list jobs"))?;
-        rows.iter().map(read).collect()
+        self.honoured(&rows)
     }
 
     /// Lists released jobs that ended before `before` and whose results are still kept.
@@ -422,7 +451,7 @@ impl Jobs {
         .fetch_all(self.catalog.pool())
         .await
         .map_err(at("list old results"))?;
-        rows.iter().map(|row| read(row).map(|job| job.id)).collect()
+        rows.iter().map(|row| read(row).map(|(job, _)| job.id)).collect()
     }
 
     /// Forgets the key of a result, after which nothing opens it.
@@ -445,10 +474,11 @@ impl Jobs {
     /// # Errors
     /// [`JobError::WrongState`] when the job has not ended or was forgotten before.
     pub async fn forget_question(&self, job: JobId, verdict: Option<&str>) -> Result<(), JobError> {
+        let verdict = verdict.map(|text| self.texts.seal(job, Column::Verdict, text)).transpose()?;
         let done = sqlx::query(
-            // The hash of a request would tell a guessed question; without it a repeated request is another one.
-            "UPDATE job SET sql_key = NULL, verdict = ?1, \
-             request_sha256 = CASE WHEN request_sha256 IS NOT NULL THEN 'shredded' END \
+            // The token of a request would tell a guessed question; without it a repeated request is another one.
+            "UPDATE job SET sql_key = NULL, verdict = ?1, plan = NULL, \
+             request_token = CASE WHEN request_token IS NOT NULL THEN 'shredded' END \
              WHERE id = ?2 AND sql_key IS NOT NULL \
              AND state NOT IN ('received', 'queued', 'running', 'checking')",
         )
@@ -462,6 +492,16 @@ impl Jobs {
         let cleared = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.catalog.pool()).await;
         cleared.map_err(at("clear the write-ahead log"))?;
         Ok(())
+    }
+
+    /// All rows as they lie in the database, texts sealed and marks not looked at, for comparing them with the log; nothing
+    /// in the place of one that cannot be read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn as_stored(catalog: &Catalog) -> Result<Vec<Option<JobRow>>, JobError> {
+        let rows = sqlx::query("SELECT * FROM job ORDER BY id").fetch_all(catalog.pool()).await;
+        Ok(rows.map_err(at("list jobs"))?.iter().map(|row| read(row).ok().map(|(job, _)| job)).collect())
     }
 
     /// Which of these jobs still have the key of their question's text.
@@ -511,22 +551,56 @@ impl Jobs {
         .map_err(at("finish a job"))?;
         exactly_one(done.rows_affected())
     }
+
+    /// The rows that say whose job they are under their mark, their texts opened. Others are no jobs: the log knows better,
+    /// and `audit verify` names them.
+    fn honoured(&self, rows: &[SqliteRow]) -> Result<Vec<JobRow>, JobError> {
+        let mut honoured = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (row, mark) = read(row)?;
+            let origin = Origin {
+                job: row.id,
+                person: &row.person,
+                purpose: &row.purpose,
+                received_ms: row.received.as_millisecond(),
+                request_key: row.request_key.as_deref(),
+            };
+            if mark.as_deref() != Some(self.texts.mark(origin).as_str()) {
+                continue;
+            }
+            let open = |column, text: Option<String>| {
+                text.map(|text| self.texts.open(row.id, column, &text)).transpose()
+            };
+            let verdict = open(Column::Verdict, row.verdict)?;
+            let plan = open(Column::Plan, row.plan)?;
+            let release = open(Column::Release, row.release)?;
+            honoured.push(JobRow { verdict, plan, release, ..row });
+        }
+        Ok(honoured)
+    }
+
+    /// Says whether a row is of just this request.
+    #[must_use]
+    pub fn is_of_request(&self, row: &JobRow, repeatable: &Repeatable) -> bool {
+        row.request_token.as_deref() == Some(self.texts.token(&repeatable.request).as_str())
+    }
 }
 
 fn exactly_one(rows: u64) -> Result<(), JobError> {
     if rows == 1 { Ok(()) } else { Err(JobError::WrongState) }
 }
 
-fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
+/// A row as it lies in the database, its texts sealed, and its mark.
+fn read(row: &SqliteRow) -> Result<(JobRow, Option<String>), JobError> {
     let read = at("read a job");
-    let columns = || -> Result<JobRow, sqlx::Error> {
+    let columns = || -> Result<(JobRow, Option<String>), sqlx::Error> {
         let wrong = |name: &str| sqlx::Error::ColumnNotFound(name.to_owned());
         let time = |millis: i64| Timestamp::from_millisecond(millis).map_err(|_| wrong("time"));
         let index = |name: &str| -> Result<Option<u64>, sqlx::Error> {
             let stored: Option<i64> = row.try_get(name)?;
             stored.map(|n| u64::try_from(n).map_err(|_| wrong(name))).transpose()
         };
-        Ok(JobRow {
+        let job = JobRow {
             id: row.try_get::<String, _>("id")?.parse().map_err(|_| wrong("id"))?,
             person: row.try_get("person")?,
             purpose: row.try_get("purpose")?,
@@ -536,15 +610,17 @@ fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
             received: time(row.try_get("received_ms")?)?,
             finished: row.try_get::<Option<i64>, _>("finished_ms")?.map(time).transpose()?,
             sql_key: row.try_get("sql_key")?,
-            verdict: row.try_get("verdict")?,
+            verdict: row.try_get(Column::Verdict.name())?,
+            plan: row.try_get(Column::Plan.name())?,
             decided_index: index("decided_index")?,
             finished_index: index("finished_index")?,
             result_sha256: row.try_get("result_sha256")?,
             result_key: row.try_get("result_key")?,
-            release: row.try_get("release")?,
+            release: row.try_get(Column::Release.name())?,
             request_key: row.try_get("idempotency_key")?,
-            request_sha256: row.try_get("request_sha256")?,
-        })
+            request_token: row.try_get("request_token")?,
+        };
+        Ok((job, row.try_get("mark")?))
     };
     columns().map_err(|error| JobError::Catalog(read(error)))
 }

@@ -141,6 +141,9 @@ fn words(finding: &Finding) -> (String, String) {
             "no checkpoint at hand was cosigned by one of the witnesses".to_owned(),
             "现有检查点均无所列见证方的会签".to_owned(),
         ),
+        Finding::Story { job, problem } => {
+            (format!("{job}: {problem}"), format!("{job}：日志中该任务的经历不可能发生（{problem}）"))
+        }
         Finding::Unwrap(finding) => unwrap_words(finding),
     }
 }
