@@ -26,6 +26,7 @@ use crate::effective::PolicySource;
 use crate::hierarchy::Hierarchy;
 use crate::parse::DocumentError;
 use crate::parse::Located;
+use crate::parse::first_errors;
 use crate::shipped;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
@@ -98,7 +99,7 @@ impl Library {
         for located in &documents {
             check::check(&library, located, &mut errors);
         }
-        if errors.is_empty() { Ok(library) } else { Err(errors) }
+        if errors.is_empty() { Ok(library) } else { Err(first_errors(errors)) }
     }
 
     fn insert(&mut self, document: Document, errors: &mut Vec<DocumentError>) {
@@ -187,7 +188,7 @@ impl Library {
     pub fn check_grant(&self, grant: &Grant) -> Result<(), Vec<DocumentError>> {
         let mut errors = Vec::new();
         check::check(self, &Located::nowhere(Document::Grant(grant.clone())), &mut errors);
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() { Ok(()) } else { Err(first_errors(errors)) }
     }
 
     /// A grant on every dataset for the person of a policy's test, as wide as grants go and valid today.

@@ -18,6 +18,16 @@ use crate::document::Kind;
 
 /// Most bytes that one file of documents may have.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
+/// Most documents that one file may hold.
+pub const DOCUMENTS_MAX: usize = 1000;
+/// Most findings that are told at once.
+pub const ERRORS_MAX: usize = 50;
+/// Most bytes of text that the aliases of one document may grow to.
+const SCALAR_BYTES_MAX: usize = 4 * FILE_BYTES_MAX;
+/// Longest path of a field whose place is remembered; what lies deeper is told by the field around it.
+const PATH_BYTES_MAX: usize = 256;
+/// Most fields of one document whose places are remembered.
+const POSITIONS_MAX: usize = 50_000;
 
 /// A place in a file, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +139,14 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Docume
         return Err(errors);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for part in split(text) {
+    for (nth, part) in Parts::of(text).enumerate() {
+        if nth == DOCUMENTS_MAX {
+            errors.push(too_many(file_name));
+        }
+        // One finding more than is told says that there are more.
+        if nth == DOCUMENTS_MAX || errors.len() > ERRORS_MAX {
+            break;
+        }
         match parse_one(file_name, &part) {
             Ok(document) => documents.push(document),
             Err(error) => errors.push(*error),
@@ -138,7 +155,29 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Docume
     if documents.is_empty() && errors.is_empty() {
         errors.push(finding(file_name, "document-missing", "the file holds no document".to_owned()));
     }
-    if errors.is_empty() { Ok(documents) } else { Err(errors) }
+    if errors.is_empty() { Ok(documents) } else { Err(first_errors(errors)) }
+}
+
+/// The first findings, and that there are more where there are: what a small file can do wrong is no reason for a large
+/// answer.
+#[must_use]
+pub fn first_errors(mut errors: Vec<DocumentError>) -> Vec<DocumentError> {
+    if errors.len() > ERRORS_MAX {
+        errors.truncate(ERRORS_MAX);
+        errors.push(DocumentError {
+            file: None,
+            help: Some(format!("correct the first {ERRORS_MAX} and look again")),
+            ..finding("", "more-errors", "there is more that is wrong".to_owned())
+        });
+    }
+    errors
+}
+
+fn too_many(file: &str) -> DocumentError {
+    DocumentError {
+        help: Some("put them into several files".to_owned()),
+        ..finding(file, "too-many-documents", format!("the file holds more than {DOCUMENTS_MAX} documents"))
+    }
 }
 
 fn finding(file: &str, code: &'static str, message: String) -> DocumentError {
@@ -153,40 +192,82 @@ fn finding(file: &str, code: &'static str, message: String) -> DocumentError {
     }
 }
 
-/// Cuts a stream at its `---` lines; each part keeps its line numbers by leading empty lines.
-fn split(text: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    let mut current = String::new();
-    let mut has_content = false;
-    for (number, line) in text.lines().enumerate() {
-        let marker = line == "---" || line.starts_with("--- ") || line.starts_with("---\t");
-        if marker {
-            if has_content {
-                parts.push(std::mem::take(&mut current));
-            }
-            current = "\n".repeat(number + 1);
-            has_content = false;
-            continue;
-        }
-        let trimmed = line.trim();
-        has_content |= !trimmed.is_empty() && !trimmed.starts_with('#');
-        current.push_str(line);
-        current.push('\n');
-    }
-    if has_content {
-        parts.push(current);
-    }
-    parts
+/// One document of a stream, and how many lines lie before it.
+struct Part {
+    text: String,
+    lines_before: u32,
 }
 
-fn parse_one(file: &str, text: &str) -> Result<Located<Document>, Box<DocumentError>> {
-    let root: Spanned<Node> =
-        serde_saphyr::from_str(text).map_err(|e| form_error(file, "", &BTreeMap::new(), &e))?;
+/// A stream, cut at its `---` lines.
+struct Parts<'a> {
+    lines: std::iter::Enumerate<std::str::Lines<'a>>,
+    lines_before: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { lines: text.lines().enumerate(), lines_before: 0 }
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Part;
+
+    fn next(&mut self) -> Option<Part> {
+        let mut text = String::new();
+        let mut has_content = false;
+        for (number, line) in self.lines.by_ref() {
+            let marker = line == "---" || line.starts_with("--- ") || line.starts_with("---\t");
+            if marker {
+                let lines_before = std::mem::replace(&mut self.lines_before, number + 1);
+                if has_content {
+                    return Some(Part::new(text, lines_before));
+                }
+                text.clear();
+                continue;
+            }
+            let trimmed = line.trim();
+            has_content |= !trimmed.is_empty() && !trimmed.starts_with('#');
+            text.push_str(line);
+            text.push('\n');
+        }
+        has_content.then(|| Part::new(text, self.lines_before))
+    }
+}
+
+impl Part {
+    fn new(text: String, lines_before: usize) -> Self {
+        Self { text, lines_before: u32::try_from(lines_before).unwrap_or(u32::MAX) }
+    }
+
+    /// Reads the part as YAML, within bounds.
+    fn read<T: DeserializeOwned>(&self) -> Result<T, serde_saphyr::Error> {
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! { max_total_scalar_bytes: SCALAR_BYTES_MAX },
+        };
+        serde_saphyr::from_str_with_options(&self.text, options)
+    }
+
+    /// The place in the file of a place in the part.
+    fn position(&self, line: u64, column: u64) -> Position {
+        let line = u32::try_from(line).unwrap_or(u32::MAX).saturating_add(self.lines_before);
+        Position { line, column: u32::try_from(column).unwrap_or(u32::MAX) }
+    }
+
+    /// The place in the file of a value; nothing when the reader does not know it.
+    fn position_of<T>(&self, spanned: &Spanned<T>) -> Option<Position> {
+        let location = spanned.referenced;
+        (location.line() > 0).then(|| self.position(location.line(), location.column()))
+    }
+}
+
+fn parse_one(file: &str, part: &Part) -> Result<Located<Document>, Box<DocumentError>> {
+    let root: Spanned<Node> = part.read().map_err(|e| form_error(file, "", part, &BTreeMap::new(), &e))?;
     let mut positions = BTreeMap::new();
-    root.value.collect(String::new(), position(&root), &mut positions);
+    root.value.collect(String::new(), part.position_of(&root), part, &mut positions);
     let Node::Map(fields) = &root.value else {
         let mut error = finding(file, "not-a-document", "a document is a map of fields".to_owned());
-        error.position = position(&root);
+        error.position = part.position_of(&root);
         return Err(Box::new(error));
     };
     let word = fields.iter().find(|(key, _)| key.value == "kind").map(|(_, value)| &value.value);
@@ -197,19 +278,19 @@ fn parse_one(file: &str, text: &str) -> Result<Located<Document>, Box<DocumentEr
     let kind = kind.map_err(|message| {
         let mut error = finding(file, "unknown-kind", message);
         "kind".clone_into(&mut error.field);
-        error.position = positions.get("kind").copied().or_else(|| position(&root));
+        error.position = positions.get("kind").copied().or_else(|| part.position_of(&root));
         Box::new(error)
     })?;
     let name = kind.as_str();
     let value = match kind {
-        Kind::GradeScheme => Document::GradeScheme(typed(file, name, text, &positions)?),
-        Kind::Department => Document::Department(typed(file, name, text, &positions)?),
-        Kind::Dataset => Document::Dataset(typed(file, name, text, &positions)?),
-        Kind::Policy => Document::Policy(typed(file, name, text, &positions)?),
-        Kind::Purpose => Document::Purpose(typed(file, name, text, &positions)?),
-        Kind::Grant => Document::Grant(typed(file, name, text, &positions)?),
-        Kind::Exception => Document::Exception(typed(file, name, text, &positions)?),
-        Kind::Application => Document::Application(typed(file, name, text, &positions)?),
+        Kind::GradeScheme => Document::GradeScheme(typed(file, name, part, &positions)?),
+        Kind::Department => Document::Department(typed(file, name, part, &positions)?),
+        Kind::Dataset => Document::Dataset(typed(file, name, part, &positions)?),
+        Kind::Policy => Document::Policy(typed(file, name, part, &positions)?),
+        Kind::Purpose => Document::Purpose(typed(file, name, part, &positions)?),
+        Kind::Grant => Document::Grant(typed(file, name, part, &positions)?),
+        Kind::Exception => Document::Exception(typed(file, name, part, &positions)?),
+        Kind::Application => Document::Application(typed(file, name, part, &positions)?),
     };
     Ok(Located { value, file: Some(file.to_owned()), positions })
 }
@@ -221,22 +302,20 @@ fn kinds() -> String {
 fn typed<T: DeserializeOwned>(
     file: &str,
     document: &str,
-    text: &str,
+    part: &Part,
     positions: &BTreeMap<String, Position>,
 ) -> Result<T, Box<DocumentError>> {
-    serde_saphyr::from_str(text).map_err(|e| form_error(file, document, positions, &e))
+    part.read().map_err(|e| form_error(file, document, part, positions, &e))
 }
 
 fn form_error(
     file: &str,
     document: &str,
+    part: &Part,
     positions: &BTreeMap<String, Position>,
     error: &serde_saphyr::Error,
 ) -> Box<DocumentError> {
-    let position = error.location().map(|location| Position {
-        line: u32::try_from(location.line()).unwrap_or(u32::MAX),
-        column: u32::try_from(location.column()).unwrap_or(u32::MAX),
-    });
+    let position = error.location().map(|location| part.position(location.line(), location.column()));
     // The field is the last one that begins at or before the place of the error.
     let field = position.and_then(|at| {
         let before = positions.iter().filter(|(_, start)| **start <= at);
@@ -259,12 +338,6 @@ fn form_error(
     })
 }
 
-fn position<T>(spanned: &Spanned<T>) -> Option<Position> {
-    let location = spanned.referenced;
-    let line = u32::try_from(location.line()).ok().filter(|line| *line > 0)?;
-    Some(Position { line, column: u32::try_from(location.column()).ok()? })
-}
-
 /// The shape of a document: only what is needed to know where each field stands.
 enum Node {
     Map(Vec<(Spanned<String>, Spanned<Self>)>),
@@ -273,18 +346,28 @@ enum Node {
 }
 
 impl Node {
-    fn collect(&self, path: String, at: Option<Position>, positions: &mut BTreeMap<String, Position>) {
+    fn collect(
+        &self,
+        path: String,
+        at: Option<Position>,
+        part: &Part,
+        positions: &mut BTreeMap<String, Position>,
+    ) {
+        if path.len() > PATH_BYTES_MAX || positions.len() >= POSITIONS_MAX {
+            return;
+        }
         match self {
             Self::Map(fields) => {
                 for (key, value) in fields {
                     let name = &key.value;
                     let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    value.value.collect(path, position(key), positions);
+                    value.value.collect(path, part.position_of(key), part, positions);
                 }
             }
             Self::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    item.value.collect(format!("{path}[{index}]"), position(item), positions);
+                    let path = format!("{path}[{index}]");
+                    item.value.collect(path, part.position_of(item), part, positions);
                 }
             }
             Self::Scalar(_) => {}

@@ -255,3 +255,22 @@ fn people_who_ask_too_often_are_in_the_log_as_a_number() {
     assert_eq!((told, entries), (turned_away, 80 - turned_away), "each has its entry, or is a number in one");
     server.is_clean();
 }
+
+#[test]
+fn ten_thousands_of_documents_in_one_body_are_no_work_for_the_server() {
+    let server = Server::start();
+    let text = "---\na\n".repeat(40_000);
+    let yaml = [("content-type", "application/yaml")];
+    let give = |person: &str, path: &str| server.post(Some(person), path, &text, &yaml);
+    // Whoever may not give grants is told so, whatever they send.
+    assert_eq!(give("ana", "/api/v1/grants").must_be(403).json()["code"], "role-missing");
+    assert_eq!(give("ana", "/api/v1/policies").must_be(403).json()["code"], "role-missing");
+    for path in ["/api/v1/grants", "/api/v1/policies", "/api/v1/policies/check"] {
+        let problem = give("stella", path).must_be(400).json();
+        let errors = problem["errors"].as_array().unwrap();
+        assert_eq!((errors.len(), &errors[0]["line"]), (51, &json!(2)), "{path}");
+        assert_eq!(errors[50]["code"], "more-errors", "{path}");
+    }
+    server.get(Some("ana"), "/api/v1/me", &[]).must_be(200);
+    server.is_clean();
+}

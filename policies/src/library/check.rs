@@ -5,6 +5,7 @@ use crate::document::Document;
 use crate::document::PrintError;
 use crate::library::Library;
 use crate::parse::DocumentError;
+use crate::parse::ERRORS_MAX;
 use crate::parse::Located;
 
 mod dataset;
@@ -23,6 +24,10 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn add(&mut self, code: &'static str, field: &str, message: impl Into<String>, help: &str) {
+        // One more than is told says that there are more.
+        if self.errors.len() > ERRORS_MAX {
+            return;
+        }
         self.errors.push(DocumentError {
             code: code.into(),
             file: self.located.file().map(str::to_owned),

@@ -2,7 +2,11 @@
 //! Nothing here is used outside tests.
 
 use crate::document::Document;
+use crate::parse::DOCUMENTS_MAX;
 use crate::parse::DocumentError;
+use crate::parse::ERRORS_MAX;
+use crate::parse::Parts;
+use crate::parse::first_errors;
 use crate::parse::parse_documents;
 
 pub(crate) const POLICY: &str = r#"# the example of the policy language
@@ -135,4 +139,42 @@ fn yaml_and_json_forms_read_back() {
         let again = parse_documents("again.yaml", &text).unwrap();
         assert_eq!(&again.first().unwrap().value, document, "{text}");
     }
+}
+
+#[test]
+fn many_small_documents_take_no_more_room_than_their_text() {
+    // Padded to keep its lines, the last of these alone was 80 KB, and all of them together 1.6 GB.
+    let parts: Vec<usize> = Parts::of(&"---\na\n".repeat(40_000)).map(|part| part.text.len()).collect();
+    assert_eq!(parts.len(), 40_000);
+    assert!(parts.iter().all(|length| *length == 2));
+}
+
+#[test]
+fn no_more_documents_and_findings_than_a_person_reads() {
+    let department = |nth: usize| {
+        format!(
+            "---\napi_version: obscura/v1\nkind: Department\nmetadata: {{id: d{nth}, version: 1, title: {{zh: 杭州}}}}\nlevel: city\n"
+        )
+    };
+    let most: String = (0..DOCUMENTS_MAX).map(department).collect();
+    assert_eq!(parse_documents("x.yaml", &most).unwrap().len(), DOCUMENTS_MAX);
+    let error = refused(&format!("{most}{}", department(DOCUMENTS_MAX)));
+    assert_eq!(error.code, "too-many-documents");
+    let errors = parse_documents("x.yaml", &"---\na\n".repeat(40_000)).unwrap_err();
+    assert_eq!(errors.len(), ERRORS_MAX + 1);
+    assert_eq!(errors.first().unwrap().position.unwrap().line, 2);
+    assert_eq!(errors.get(ERRORS_MAX - 1).unwrap().position.unwrap().line as usize, 2 * ERRORS_MAX);
+    assert_eq!(errors.last().unwrap().code, "more-errors");
+    assert_eq!(first_errors(errors.clone()), errors);
+}
+
+#[test]
+fn long_keys_over_many_fields_and_aliases_are_no_way_to_more_memory() {
+    // The path of each item holds the key: without a bound this was 50 GB.
+    let key = "k".repeat(400_000);
+    let text = format!("kind: Policy\n? {key}\n: [{}]\n", "1,".repeat(100_000));
+    assert_eq!(refused(&text).code, "malformed");
+    let text = format!("kind: Policy\na: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(90));
+    let error = refused(&text);
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("malformed", ""));
 }

@@ -22,6 +22,7 @@ use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
@@ -75,6 +76,7 @@ pub async fn create_grant(
     caller: &Caller,
     request: CreateGrant,
 ) -> Result<GrantSummary, DocumentsRefused> {
+    must_be(caller, PersonRole::Steward)?;
     let grant = draft(installation, request)?;
     give(installation, caller, grant).await
 }
@@ -107,7 +109,10 @@ pub async fn create_grants(
     caller: &Caller,
     file: &DocumentFile,
 ) -> Result<Vec<GrantSummary>, DocumentsRefused> {
-    let documents = parse_documents(&file.name, &file.text).map_err(DocumentsRefused::Documents)?;
+    // Before anything of the file is read: only stewards may make the server work on it.
+    must_be(caller, PersonRole::Steward)?;
+    let documents = in_place(|| parse_documents(&file.name, &file.text));
+    let documents = documents.map_err(DocumentsRefused::Documents)?;
     let mut grants = Vec::new();
     for document in documents {
         match document.value {

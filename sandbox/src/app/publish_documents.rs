@@ -9,13 +9,16 @@ use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
 use obscura_policies::library::Library;
 use obscura_policies::parse::DocumentError;
+use obscura_policies::parse::ERRORS_MAX;
 use obscura_policies::parse::Located;
+use obscura_policies::parse::first_errors;
 use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
 use crate::app::datasets::list_datasets;
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
 use crate::app::library::library;
@@ -406,13 +409,18 @@ fn must_keep(caller: &Caller) -> Result<(), AppError> {
 fn parse(files: &[DocumentFile]) -> Result<Vec<Located<Document>>, DocumentsRefused> {
     let mut errors = Vec::new();
     let mut documents = Vec::new();
-    for file in files {
-        match parse_documents(&file.name, &file.text) {
-            Ok(parsed) => documents.extend(parsed),
-            Err(found) => errors.extend(found),
+    in_place(|| {
+        for file in files {
+            match parse_documents(&file.name, &file.text) {
+                Ok(parsed) => documents.extend(parsed),
+                Err(found) => errors.extend(found),
+            }
+            if errors.len() > ERRORS_MAX {
+                break;
+            }
         }
-    }
-    if errors.is_empty() { Ok(documents) } else { Err(DocumentsRefused::Documents(errors)) }
+    });
+    if errors.is_empty() { Ok(documents) } else { Err(DocumentsRefused::Documents(first_errors(errors))) }
 }
 
 async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<Accepted, DocumentsRefused> {
@@ -434,14 +442,14 @@ async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<A
         all.insert((document.value.kind().to_string(), document.value.id()), document.clone());
     }
     // Grants are records of their own; here they are only checked, not kept.
-    let library = Library::from_located(all.into_values().collect()).map_err(DocumentsRefused::Documents)?;
+    let library = in_place(|| Library::from_located(all.into_values().collect()));
+    let library = library.map_err(DocumentsRefused::Documents)?;
     let policies = new.iter().filter_map(|document| match &document.value {
         Document::Policy(policy) => Some(policy.as_ref()),
         _ => None,
     });
-    let failures: Vec<_> = policies
-        .flat_map(|policy| run_tests(&library, policy, installation.now(), installation.settings()))
-        .collect();
+    let run = |policy| run_tests(&library, policy, installation.now(), installation.settings());
+    let failures: Vec<_> = in_place(|| policies.flat_map(run).take(ERRORS_MAX).collect());
     if !failures.is_empty() {
         return Err(DocumentsRefused::Tests(failures));
     }
