@@ -2,6 +2,7 @@
 //! Whoever holds a `Library` need not ask again whether a dataset, purpose or scheme that a document names exists.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::day::Day;
@@ -73,6 +74,31 @@ impl Library {
     /// # Errors
     /// Everything wrong with the documents or between them, with the place of each finding.
     pub fn from_located(documents: Vec<Located<Document>>) -> Result<Self, Vec<DocumentError>> {
+        Self::assembled(&documents, &documents)
+    }
+
+    /// Makes a library of the documents that somebody may know of, and checks the new ones among them: a dataset that is
+    /// not `visible` is as good as absent, so that no finding and no test of a policy can tell the two apart.
+    ///
+    /// # Errors
+    /// Everything wrong with the new documents.
+    pub fn as_seen(
+        mut documents: Vec<Located<Document>>,
+        new: &[Located<Document>],
+        visible: &BTreeSet<DatasetId>,
+    ) -> Result<Self, Vec<DocumentError>> {
+        documents.retain(|located| match &located.value {
+            Document::Dataset(dataset) => visible.contains(&dataset.metadata.id),
+            _ => true,
+        });
+        Self::assembled(&documents, new)
+    }
+
+    /// Puts documents together and checks some of them.
+    fn assembled(
+        documents: &[Located<Document>],
+        checked: &[Located<Document>],
+    ) -> Result<Self, Vec<DocumentError>> {
         let mut errors = Vec::new();
         let mut library = Self { hierarchies: shipped::hierarchies()?, ..Self::default() };
         let own: BTreeMap<(Kind, String), u32> = documents
@@ -85,7 +111,7 @@ impl Library {
                 library.insert(located.value, &mut errors);
             }
         }
-        for located in &documents {
+        for located in documents {
             let key = (located.value.kind(), located.value.id());
             if let Some(present) = library.sources.get(&key) {
                 let identical = located.value.source().is_ok_and(|source| source == *present);
@@ -96,7 +122,7 @@ impl Library {
             }
             library.insert(located.value.clone(), &mut errors);
         }
-        for located in &documents {
+        for located in checked {
             check::check(&library, located, &mut errors);
         }
         if errors.is_empty() { Ok(library) } else { Err(first_errors(errors)) }

@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod description;
 mod docs;
+mod hidden;
 mod identity;
 mod jobs;
 mod misuse;

@@ -132,6 +132,17 @@ pub async fn list_datasets(
     })
 }
 
+/// The names of the datasets that the caller may see.
+pub(crate) async fn visible_datasets(
+    installation: &Installation,
+    caller: &Caller,
+) -> Result<BTreeSet<DatasetId>, AppError> {
+    let sight = Sight::of(installation, caller).await?;
+    let datasets = sight.library.datasets().values();
+    let seen = datasets.filter(|dataset| sight.shows(installation, caller, dataset));
+    Ok(seen.map(|dataset| dataset.metadata.id.clone()).collect())
+}
+
 /// Shows one dataset with its columns.
 ///
 /// # Errors
@@ -268,6 +279,20 @@ impl Sight {
         Ok(Self { library: library(installation).await?, grants, newest })
     }
 
+    /// Says whether the caller may know of a dataset at all.
+    fn shows(&self, installation: &Installation, caller: &Caller, dataset: &Dataset) -> bool {
+        let id = &dataset.metadata.id;
+        if caller.is_stranger() {
+            return open_version_of_list(installation, &self.library, id, self.newest.get(&id.to_string()))
+                .is_some();
+        }
+        dataset.opening != Opening::Prohibited
+            || caller.holds(PersonRole::Operator)
+            || caller.holds(PersonRole::Auditor)
+            || self.grants.iter().any(|grant| grant.dataset(id).is_some())
+            || is_steward(caller, &self.library, dataset.department.as_str())
+    }
+
     /// What the caller may be told of a dataset, if they may know of it at all.
     fn summary(
         &self,
@@ -280,11 +305,9 @@ impl Sight {
         let purposes: BTreeSet<String> = granted.map(|grant| grant.purpose.to_string()).collect();
         let department = dataset.department.as_str();
         let keeps = is_steward(caller, &self.library, department);
-        let sees_all = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Auditor);
         let newest = self.newest.get(&id.to_string());
         let open = open_version_of_list(installation, &self.library, id, newest).is_some();
-        let is_hidden = purposes.is_empty() && !keeps && !sees_all && dataset.opening == Opening::Prohibited;
-        if is_hidden || (caller.is_stranger() && !open) {
+        if !self.shows(installation, caller, dataset) {
             return Ok(None);
         }
         let rows = match newest {

@@ -7,17 +7,20 @@ use std::collections::BTreeSet;
 
 use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
+use obscura_policies::document::Policy;
 use obscura_policies::library::Library;
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::ERRORS_MAX;
 use obscura_policies::parse::Located;
 use obscura_policies::parse::first_errors;
 use obscura_policies::parse::parse_documents;
+use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
+use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
-use crate::app::datasets::list_datasets;
+use crate::app::datasets::visible_datasets;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
@@ -118,7 +121,7 @@ pub async fn check_documents(
     files: &[DocumentFile],
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
     must_own_all(installation, caller, files).await?;
-    let accepted = accept(installation, files).await.map_err(told_of_own)?;
+    let accepted = accept(installation, caller, files).await.map_err(told_of_own)?;
     Ok(accepted.iter().map(|(document, outcome)| summary(document, *outcome)).collect())
 }
 
@@ -133,7 +136,7 @@ pub async fn publish_documents(
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
     let _guard = installation.change().await?;
     must_own_all(installation, caller, files).await?;
-    let accepted = accept(installation, files).await.map_err(told_of_own)?;
+    let accepted = accept(installation, caller, files).await.map_err(told_of_own)?;
     let mut published = Vec::new();
     for (document, outcome) in &accepted {
         let outcome = match outcome {
@@ -203,13 +206,16 @@ async fn put(
 ) -> Result<Outcome, DocumentsRefused> {
     let text = document.to_yaml().during("write a document")?;
     let by = caller.person().name.to_string();
-    if !matches!(document, Document::Policy(_)) {
+    let Document::Policy(proposed) = document else {
         publish(installation, caller, document, text).await?;
         return Ok(Outcome::Published);
-    }
+    };
     let (policy, version) = (document.id(), document.version());
-    let open = installation.all_in_force::<ProposalBody>().await?;
-    if let Some(open) = open.into_iter().find(|open| open.policy == policy && open.version == version) {
+    // Of the same department only: what another proposes is not for these to know, and the first to be activated has it.
+    for open in proposals(installation, &policy, version).await? {
+        if owner(&open.text)? != proposed.owner.as_str() {
+            continue;
+        }
         if open.text == text && open.proposed_by == by {
             return Ok(Outcome::Proposed);
         }
@@ -257,12 +263,9 @@ pub async fn activate_policy(
 ) -> Result<DocumentSummary, DocumentsRefused> {
     must_be(caller, PersonRole::Steward)?;
     let _guard = installation.change().await?;
-    let proposal = find_proposal(installation, policy, version).await?;
-    // Another department's proposal is none to others.
-    let keeps = must_steward(caller, library(installation).await?.as_ref(), &owner(&proposal.text)?);
-    keeps.map_err(|_| no_proposal(policy, version))?;
+    let proposal = find_proposal(installation, caller, policy, version).await?;
     let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
-    let accepted = accept(installation, &[file]).await?;
+    let accepted = accept(installation, caller, &[file]).await.map_err(told_of_own)?;
     let Some((document, _)) = accepted.first() else {
         return Err(no_proposal(policy, version).into());
     };
@@ -295,7 +298,7 @@ pub async fn activate_policy(
 /// Takes a proposed policy back: its author, or another steward of its department who will not have it.
 ///
 /// # Errors
-/// Forbidden for others; not found when no such version waits.
+/// Forbidden for all but stewards; not found when no such version waits.
 pub async fn withdraw_policy(
     installation: &Installation,
     caller: &Caller,
@@ -304,11 +307,7 @@ pub async fn withdraw_policy(
 ) -> Result<(), AppError> {
     must_be(caller, PersonRole::Steward)?;
     let _guard = installation.change().await?;
-    let proposal = find_proposal(installation, policy, version).await?;
-    let library = library(installation).await?;
-    if proposal.proposed_by != caller.person().name.as_str() {
-        must_steward(caller, &library, &owner(&proposal.text)?).map_err(|_| no_proposal(policy, version))?;
-    }
+    let proposal = find_proposal(installation, caller, policy, version).await?;
     let note = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "withdrawn");
     installation.end_while_changing(&proposal, note).await?;
     Ok(())
@@ -358,14 +357,31 @@ pub async fn policy_versions(
     Ok(versions)
 }
 
-async fn find_proposal(
+/// The open proposals of a version of a policy: at most one of each department.
+async fn proposals(
     installation: &Installation,
     policy: &str,
     version: u32,
+) -> Result<Vec<ProposalBody>, AppError> {
+    let mut open = installation.all_in_force::<ProposalBody>().await?;
+    open.retain(|open| open.policy == policy && open.version == version);
+    Ok(open)
+}
+
+/// The proposal that a steward may decide on. Another department's is none to others.
+async fn find_proposal(
+    installation: &Installation,
+    caller: &Caller,
+    policy: &str,
+    version: u32,
 ) -> Result<ProposalBody, AppError> {
-    let open = installation.all_in_force::<ProposalBody>().await?;
-    let found = open.into_iter().find(|open| open.policy == policy && open.version == version);
-    found.ok_or_else(|| no_proposal(policy, version))
+    let library = library(installation).await?;
+    for open in proposals(installation, policy, version).await? {
+        if is_steward(caller, &library, &owner(&open.text)?) {
+            return Ok(open);
+        }
+    }
+    Err(no_proposal(policy, version))
 }
 
 /// The department whose stewards decide on a policy.
@@ -376,8 +392,8 @@ fn owner(text: &str) -> Result<String, AppError> {
     }
 }
 
-/// Lists the documents in force that were published here, the newest version of each; of datasets those that the caller
-/// may know of.
+/// Lists the documents in force that were published here, the newest version of each; of datasets and policies those that
+/// the caller may know of.
 ///
 /// # Errors
 /// Forbidden for all but stewards, operators and auditors.
@@ -386,14 +402,13 @@ pub async fn list_documents(
     caller: &Caller,
 ) -> Result<Vec<DocumentSummary>, AppError> {
     must_keep(caller)?;
-    let visible: BTreeSet<String> = list_datasets(installation, caller)
-        .await?
-        .into_iter()
-        .map(|dataset| dataset.id.to_string())
-        .collect();
+    let visible = visible_datasets(installation, caller).await?;
+    let library = library(installation).await?;
     let documents = documents_in_force(installation).await?;
-    let shown = documents.values().filter(|document| {
-        !matches!(document.value, Document::Dataset(_)) || visible.contains(&document.value.id())
+    let shown = documents.values().filter(|document| match &document.value {
+        Document::Dataset(dataset) => visible.contains(&dataset.metadata.id),
+        Document::Policy(policy) => may_see_policy(caller, &library, policy),
+        _ => true,
     });
     Ok(shown.map(|document| summary(document, Outcome::Unchanged)).collect())
 }
@@ -423,7 +438,11 @@ fn parse(files: &[DocumentFile]) -> Result<Vec<Located<Document>>, DocumentsRefu
     if errors.is_empty() { Ok(documents) } else { Err(DocumentsRefused::Documents(first_errors(errors))) }
 }
 
-async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<Accepted, DocumentsRefused> {
+async fn accept(
+    installation: &Installation,
+    caller: &Caller,
+    files: &[DocumentFile],
+) -> Result<Accepted, DocumentsRefused> {
     let new = parse(files)?;
     let mut errors = Vec::new();
     let in_force = documents_in_force(installation).await?;
@@ -441,9 +460,17 @@ async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<A
     for document in &new {
         all.insert((document.value.kind().to_string(), document.value.id()), document.clone());
     }
-    // Grants are records of their own; here they are only checked, not kept.
-    let library = in_place(|| Library::from_located(all.into_values().collect()));
+    let mut visible = known_to(installation, caller).await?;
+    visible.extend(new.iter().filter_map(|document| match &document.value {
+        Document::Dataset(dataset) => Some(dataset.metadata.id.clone()),
+        _ => None,
+    }));
+    let all: Vec<Located<Document>> = all.into_values().collect();
+    // First as the caller sees it: what is wrong with their own must not tell of datasets that they may not know of.
+    let library = in_place(|| Library::as_seen(all.clone(), &new, &visible));
     let library = library.map_err(DocumentsRefused::Documents)?;
+    // Then as it is: nothing in force may break. Grants are records of their own; here they are only checked, not kept.
+    in_place(|| Library::from_located(all)).map_err(DocumentsRefused::Documents)?;
     let policies = new.iter().filter_map(|document| match &document.value {
         Document::Policy(policy) => Some(policy.as_ref()),
         _ => None,
@@ -454,6 +481,25 @@ async fn accept(installation: &Installation, files: &[DocumentFile]) -> Result<A
         return Err(DocumentsRefused::Tests(failures));
     }
     Ok(new.into_iter().zip(outcomes).collect())
+}
+
+/// The datasets that the caller may know of: those that they may see, and those that policies in force of their own
+/// departments name.
+async fn known_to(installation: &Installation, caller: &Caller) -> Result<BTreeSet<DatasetId>, AppError> {
+    let mut known = visible_datasets(installation, caller).await?;
+    let library = library(installation).await?;
+    for policy in library.policies().values().filter(|policy| may_see_policy(caller, &library, policy)) {
+        known.extend(policy.object.resources.datasets.iter().cloned());
+        known.extend(policy.condition.join_with.iter().map(|join| join.dataset.clone()));
+    }
+    Ok(known)
+}
+
+/// What a policy says of data that others may not know of is its own department's business, and so is its name.
+fn may_see_policy(caller: &Caller, library: &Library, policy: &Policy) -> bool {
+    is_steward(caller, library, policy.owner.as_str())
+        || caller.holds(PersonRole::Auditor)
+        || caller.holds(PersonRole::Operator)
 }
 
 fn outcome_of(
