@@ -312,3 +312,48 @@ fn the_catalogue_shows_what_may_be_found_and_hides_the_rest() {
     assert!(departments.to_string().contains("corpus"));
     server.is_clean();
 }
+
+#[test]
+fn open_requests_are_few_and_small_and_a_list_of_them_comes_in_parts() {
+    let server = Server::start();
+    let ask = |person: &str, wish: &str| server.post(Some(person), "/api/v1/requests", wish, &[]);
+    let refused = |field: &str, value: Value| {
+        let mut wish: Value = serde_json::from_str(&wish()).unwrap();
+        wish["datasets"][0][field] = value;
+        ask("ana", &wish.to_string()).must_be(400).json()["code"].clone()
+    };
+    assert_eq!(refused("row_filter", json!("x".repeat(2049))), "row-filter-too-long");
+    let mut many: Value = serde_json::from_str(&wish()).unwrap();
+    many["datasets"] = json!(vec![many["datasets"][0].clone(); 33]);
+    assert_eq!(ask("ana", &many.to_string()).must_be(400).json()["code"], "too-many-datasets");
+    let asked: Vec<String> =
+        (0..16).map(|_| ask("ana", &wish()).must_be(201).json()["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ask("ana", &wish()).must_be(409).json()["code"], "too-many-open-requests");
+    ask("ben", &wish()).must_be(201);
+    server.send("DELETE", &format!("/api/v1/requests/{}", asked[3]), Some("ana"), &[], None).must_be(200);
+    ask("ana", &wish()).must_be(201);
+    let walk = |person: &str, limit: u32| {
+        let (mut ids, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/api/v1/requests?limit={limit}{cursor}");
+            let page = server.get(Some(person), &path, &[]).must_be(200).json();
+            let found = page["requests"].as_array().unwrap();
+            assert!(found.len() <= limit as usize);
+            ids.extend(found.iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { return ids };
+            cursor = format!("&cursor={next}");
+        }
+    };
+    let own = walk("ana", 5);
+    assert_eq!((own.len(), own.contains(&asked[3])), (17, true));
+    assert!(own.is_sorted_by(|a, b| a > b), "newest first, each once");
+    assert_eq!(walk("ana", 200), own);
+    let seen = walk("sven", 4);
+    assert_eq!(seen.len(), 18);
+    assert_eq!(walk("aldo", 7), seen);
+    for query in ["limit=0", "limit=201", "cursor=job_1", "more=1"] {
+        server.get(Some("ana"), &format!("/api/v1/requests?{query}"), &[]).must_be(400);
+    }
+    server.get(Some("ana"), "/api/v1/requests/access_1", &[]).must_be(404);
+    server.is_clean();
+}

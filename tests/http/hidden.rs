@@ -140,3 +140,28 @@ fn policies_and_proposals_of_others_are_nobody_elses() {
     decide("emil", "withdraw").must_be(404);
     server.is_clean();
 }
+
+#[test]
+fn nobody_takes_the_name_of_a_grant_that_was_asked_for() {
+    let server = elsewhere();
+    server.world.add_person("cleo", "analyst", "corpus").unwrap();
+    let own = policy("elsewhere-statistics", "", OWN, "admitted");
+    server.post(Some("emil"), "/api/v1/policies", &own, &[]).must_be(201);
+    let wish = json!({ "purpose": "official-statistics", "datasets": [{ "dataset": "corpus.persons" }], "until": "2099-12-31", "reason": "a yearbook" });
+    let asked = server.post(Some("cleo"), "/api/v1/requests", &wish.to_string(), &[]).must_be(201).json();
+    let id = asked["grant"]["id"].as_str().unwrap();
+    let yaml = format!(
+        "api_version: obscura/v1\nkind: Grant\nmetadata: {{id: {id}, version: 1, title: {{en: Taken, zh: 占用}}}}\nperson: cleo\npurpose: official-statistics\ndatasets: [{{dataset: elsewhere.people}}]\nuntil: 2099-12-31\napproved_by: [emil]\n"
+    );
+    let give = |text: &str| {
+        server.post(Some("emil"), "/api/v1/grants", text, &[("content-type", "application/yaml")])
+    };
+    assert_eq!(give(&yaml).must_be(400).json()["errors"][0]["code"], "grant-id-reserved");
+    give(&yaml.replace(id, "cleo-elsewhere")).must_be(201);
+    let path = format!("/api/v1/requests/{}/decision", asked["id"].as_str().unwrap());
+    let approve = json!({ "decision": "approve" }).to_string();
+    server.post(Some("sven"), &path, &approve, &[]).must_be(200);
+    let grants = server.get(Some("cleo"), "/api/v1/grants", &[]).must_be(200).text();
+    assert!(grants.contains(id) && grants.contains("cleo-elsewhere"), "{grants}");
+    server.is_clean();
+}

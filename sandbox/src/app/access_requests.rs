@@ -8,6 +8,7 @@ use obscura_policies::day::Day;
 use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
 use obscura_policies::document::GrantedDataset;
+use obscura_policies::library::Library;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
@@ -20,6 +21,8 @@ use crate::app::grants::CreateGrant;
 use crate::app::grants::approve_while_changing;
 use crate::app::grants::check;
 use crate::app::grants::draft;
+use crate::app::grants::must_be_few;
+use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::app::library::library;
 use crate::app::library::parse_one;
@@ -38,6 +41,12 @@ use crate::ids::AccessRequestId;
 
 /// Longest reason, in characters.
 pub const REASON_MAX: usize = 2000;
+/// Most open requests of one person.
+pub const OPEN_MAX: usize = 16;
+/// Most requests in one list.
+pub const REQUESTS_MAX: u32 = 200;
+/// Most requests that are looked through for one list of a steward, who then asks for more.
+const LOOKED_THROUGH_MAX: usize = 2000;
 
 /// What somebody asks for.
 #[derive(Debug, Clone)]
@@ -102,6 +111,7 @@ pub async fn request_access(
 ) -> Result<AccessRequestSummary, DocumentsRefused> {
     must_be(caller, PersonRole::Analyst)?;
     check_reason(&request.reason)?;
+    must_be_few(&request.datasets)?;
     let library = library(installation).await?;
     // What one may not know of is answered like what is not there, before anything else is said.
     let visible = list_datasets(installation, caller).await?;
@@ -145,32 +155,69 @@ pub async fn request_access(
     let note = Note::new(Action::AccessRequested, ActorName::of(caller))
         .with("purpose", grant.purpose.to_string())
         .with("department", body.department.clone());
-    if installation.begin(&body, note).await?.is_none() {
+    let _guard = installation.change().await?;
+    if open_requests_of(installation, &body.person).await?.len() >= OPEN_MAX {
+        return Err(too_many_open().into());
+    }
+    if installation.begin_while_changing(&body, note).await?.is_none() {
         return Err(AppError::from(InternalError::of_kind("keep a request", "exists")).into());
     }
     Ok(summary(body, None)?)
 }
 
-/// Lists requests, newest first: analysts see their own, stewards those of their departments, auditors all.
+/// Requests, newest first.
+#[derive(Debug)]
+pub struct AccessRequestPage {
+    /// The requests.
+    pub requests: Vec<AccessRequestSummary>,
+    /// The request before which there may be more.
+    pub next: Option<AccessRequestId>,
+}
+
+/// Lists requests, newest first, from the one before `before` on: analysts see their own, stewards those of their
+/// departments, auditors all.
 ///
 /// # Errors
 /// When the database or the log cannot be read.
 pub async fn list_access_requests(
     installation: &Installation,
     caller: &Caller,
-) -> Result<Vec<AccessRequestSummary>, AppError> {
+    before: Option<AccessRequestId>,
+    most: u32,
+) -> Result<AccessRequestPage, AppError> {
+    let most = most.clamp(1, REQUESTS_MAX);
+    let full = usize::try_from(most).unwrap_or(usize::MAX);
     let library = library(installation).await?;
-    let mut summaries = Vec::new();
-    for (body, decided) in all(installation).await? {
-        if is_steward(caller, &library, &body.department)
-            || caller.holds(PersonRole::Auditor)
-            || body.person == caller.person().name.as_str()
-        {
-            summaries.push(summary(body, decided)?);
+    let sees_others = caller.holds(PersonRole::Auditor) || caller.holds(PersonRole::Steward);
+    let own = (!sees_others).then(|| caller.person().name.as_str());
+    let mut page = AccessRequestPage { requests: Vec::new(), next: before };
+    let mut looked_through = 0;
+    loop {
+        let key = page.next.map(|id| id.to_string());
+        let rows = installation.catalog.requests(own, key.as_deref(), most).await;
+        let rows = rows.during("list requests for access")?;
+        let is_last = rows.len() < full;
+        looked_through += rows.len();
+        let last = rows.last().map(|row| row.key.parse()).transpose().during("read a request's name")?;
+        for (body, ended) in installation.known_ever::<AccessRequestBody>(rows).await? {
+            if page.requests.len() >= full {
+                return Ok(page);
+            }
+            page.next = Some(body.id.parse().during("read a request's name")?);
+            if may_see(caller, &library, &body) {
+                page.requests.push(told(installation, body, ended)?);
+            }
+        }
+        if page.requests.len() < full {
+            page.next = last;
+        }
+        if is_last {
+            return Ok(AccessRequestPage { next: None, ..page });
+        }
+        if page.requests.len() >= full || looked_through >= LOOKED_THROUGH_MAX {
+            return Ok(page);
         }
     }
-    summaries.sort_by(|a, b| b.id.cmp(&a.id));
-    Ok(summaries)
 }
 
 /// Shows one request.
@@ -182,8 +229,20 @@ pub async fn show_access_request(
     caller: &Caller,
     id: &str,
 ) -> Result<AccessRequestSummary, AppError> {
-    let all = list_access_requests(installation, caller).await?;
-    all.into_iter().find(|request| request.id == id).ok_or_else(no_request)
+    let (body, ended) = find(installation, id).await?;
+    if !may_see(caller, library(installation).await?.as_ref(), &body) {
+        return Err(no_request());
+    }
+    told(installation, body, ended)
+}
+
+/// What a person has asked for and nobody has decided on, oldest first.
+pub(crate) async fn open_requests_of(
+    installation: &Installation,
+    person: &str,
+) -> Result<Vec<AccessRequestBody>, AppError> {
+    let records = installation.catalog.open_requests(person).await.during("list open requests")?;
+    installation.honoured(records).await
 }
 
 /// Decides on a request: approved, it is a grant from this moment on.
@@ -205,8 +264,7 @@ pub async fn decide_access_request(
     let by = caller.person().name.to_string();
     {
         let _guard = installation.change().await?;
-        let found = all(installation).await?.into_iter().find(|(body, _)| body.id == id);
-        let (body, decided) = found.ok_or_else(no_request)?;
+        let (body, ended) = find(installation, id).await?;
         let library = library(installation).await?;
         if !is_steward(caller, &library, &body.department) {
             return Err(no_request().into());
@@ -216,7 +274,7 @@ pub async fn decide_access_request(
             let error = PublicError::new(Class::Forbidden, "not-oneself", en, "不能审批自己的申请");
             return Err(AppError::from(error).into());
         }
-        if decided.is_some() {
+        if ended.is_some() {
             return Err(decided_before().into());
         }
         let mut note = Note::new(Action::AccessDecided, ActorName::of(caller)).with(
@@ -255,10 +313,11 @@ pub async fn withdraw_access_request(
     {
         let _guard = installation.change().await?;
         let own = caller.person().name.as_str();
-        let found = all(installation).await?.into_iter();
-        let (body, decided) =
-            found.into_iter().find(|(body, _)| body.id == id && body.person == own).ok_or_else(no_request)?;
-        if decided.is_some() {
+        let (body, ended) = find(installation, id).await?;
+        if body.person != own {
+            return Err(no_request());
+        }
+        if ended.is_some() {
             return Err(decided_before());
         }
         let note = Note::new(Action::AccessDecided, ActorName::of(caller)).with("outcome", "withdrawn");
@@ -267,22 +326,35 @@ pub async fn withdraw_access_request(
     show_access_request(installation, caller, id).await
 }
 
-/// All requests that the log knows, with what became of them.
-async fn all(installation: &Installation) -> Result<Vec<(AccessRequestBody, Option<Decided>)>, AppError> {
-    let open = installation.all_in_force::<AccessRequestBody>().await?;
-    let mut found: Vec<_> = open.into_iter().map(|body| (body, None)).collect();
-    for (body, ended) in installation.ended::<AccessRequestBody>().await? {
-        let event = installation.audit.event(ended).during("read the audit log")?;
-        let text = |name: &str| event.detail.get(name).and_then(Value::as_str).map(str::to_owned);
-        let decided = Decided {
-            outcome: text("outcome").unwrap_or_default(),
-            by: event.actor.name.clone(),
-            at: event.time,
-            reason: text("reason"),
-        };
-        found.push((body, Some(decided)));
-    }
-    Ok(found)
+/// A request that the log knows, and the event that ended it if one did. Its name alone is looked up: what is read must not
+/// grow with what was ever asked.
+async fn find(installation: &Installation, id: &str) -> Result<(AccessRequestBody, Option<u64>), AppError> {
+    let id: AccessRequestId = id.parse().map_err(|_| no_request())?;
+    installation.find_ever(&id.to_string()).await?.ok_or_else(no_request)
+}
+
+fn may_see(caller: &Caller, library: &Library, body: &AccessRequestBody) -> bool {
+    is_steward(caller, library, &body.department)
+        || caller.holds(PersonRole::Auditor)
+        || body.person == caller.person().name.as_str()
+}
+
+/// A request as it is shown, with what became of it by the log.
+fn told(
+    installation: &Installation,
+    body: AccessRequestBody,
+    ended: Option<u64>,
+) -> Result<AccessRequestSummary, AppError> {
+    let Some(ended) = ended else { return summary(body, None) };
+    let event = aside(|| installation.audit.event(ended)).during("read the audit log")?;
+    let text = |name: &str| event.detail.get(name).and_then(Value::as_str).map(str::to_owned);
+    let decided = Decided {
+        outcome: text("outcome").unwrap_or_default(),
+        by: event.actor.name.clone(),
+        at: event.time,
+        reason: text("reason"),
+    };
+    summary(body, Some(decided))
 }
 
 fn summary(body: AccessRequestBody, decided: Option<Decided>) -> Result<AccessRequestSummary, AppError> {
@@ -312,6 +384,17 @@ fn check_reason(reason: &str) -> Result<(), AppError> {
 fn decided_before() -> AppError {
     PublicError::new(Class::Conflict, "request-decided", "the request was decided before", "该申请已有决定")
         .into()
+}
+
+fn too_many_open() -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "too-many-open-requests",
+        format!("you have {OPEN_MAX} open requests, as many as one person may have"),
+        format!("您有 {OPEN_MAX} 个待审批的申请，已达上限"),
+    )
+    .with_help("wait until one is decided, or withdraw one", "请等待审批，或撤回其中之一")
+    .into()
 }
 
 fn no_request() -> AppError {

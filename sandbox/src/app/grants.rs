@@ -44,6 +44,13 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::GrantId;
 
+/// Most datasets of one grant.
+pub const DATASETS_MAX: usize = 32;
+/// Longest condition on rows, in bytes.
+pub const ROW_FILTER_BYTES_MAX: usize = 2048;
+/// Largest document of a grant, in bytes: it is read again with every question.
+pub const GRANT_BYTES_MAX: usize = 64 * 1024;
+
 /// The grant to give.
 #[derive(Debug, Clone)]
 pub struct CreateGrant {
@@ -116,6 +123,9 @@ pub async fn create_grants(
     let mut grants = Vec::new();
     for document in documents {
         match document.value {
+            Document::Grant(grant) if grant.metadata.id.as_str().parse::<GrantId>().is_ok() => {
+                return Err(DocumentsRefused::Documents(vec![reserved(file, &grant)]));
+            }
             Document::Grant(grant) => grants.push(grant),
             other => return Err(not_a_grant(file, &other)),
         }
@@ -179,6 +189,7 @@ pub(crate) async fn check(
     library: &Library,
     grant: &Grant,
 ) -> Result<(), DocumentsRefused> {
+    must_be_small(grant)?;
     let name: PersonName = grant.person.parse().map_err(|_| {
         public(
             Class::Usage,
@@ -204,6 +215,33 @@ pub(crate) async fn check(
     library.check_grant(grant).map_err(|errors| DocumentsRefused::Documents(without_names(errors)))
 }
 
+/// Refuses what names more datasets, or filters their rows at more length, than anybody reads.
+pub(crate) fn must_be_few(datasets: &[GrantedDataset]) -> Result<(), AppError> {
+    if datasets.len() > DATASETS_MAX {
+        let en = format!("a grant names at most {DATASETS_MAX} datasets");
+        let zh = format!("一个授权最多包含 {DATASETS_MAX} 个数据集");
+        return Err(public(Class::Usage, "too-many-datasets", en, zh));
+    }
+    let mut filters = datasets.iter().filter_map(|granted| granted.row_filter.as_ref());
+    if filters.any(|filter| filter.len() > ROW_FILTER_BYTES_MAX) {
+        let en = format!("a row filter has at most {ROW_FILTER_BYTES_MAX} bytes");
+        let zh = format!("行过滤条件最长 {ROW_FILTER_BYTES_MAX} 字节");
+        return Err(public(Class::Usage, "row-filter-too-long", en, zh));
+    }
+    Ok(())
+}
+
+/// What is asked for and given is read again with every question of the person, and kept for ever.
+fn must_be_small(grant: &Grant) -> Result<(), AppError> {
+    must_be_few(&grant.datasets)?;
+    let text = Document::Grant(grant.clone()).to_yaml().during("write a grant")?;
+    if text.len() <= GRANT_BYTES_MAX {
+        return Ok(());
+    }
+    let en = format!("a grant has at most {GRANT_BYTES_MAX} bytes");
+    Err(public(Class::Usage, "grant-too-large", en, format!("一个授权最大 {GRANT_BYTES_MAX} 字节")))
+}
+
 async fn give(
     installation: &Installation,
     caller: &Caller,
@@ -213,13 +251,7 @@ async fn give(
     let id = grant.metadata.id.to_string();
     match give_while_changing(installation, caller, grant).await? {
         Some(summary) => Ok(summary),
-        None => Err(public(
-            Class::Conflict,
-            "grant-exists",
-            format!("a grant `{id}` was given before"),
-            format!("授权 `{id}` 已存在"),
-        )
-        .into()),
+        None => Err(given_before(&id).into()),
     }
 }
 
@@ -242,8 +274,9 @@ pub(crate) async fn approve_while_changing(
     (request, closing): (&AccessRequestBody, Note),
 ) -> Result<(), DocumentsRefused> {
     let (body, note, _) = prepare(installation, caller, grant).await?;
-    installation.replace_while_changing((request, closing), (&body, note)).await?;
-    Ok(())
+    let is_given = installation.replace_while_changing((request, closing), (&body, note)).await?;
+    // The request stays open: who decides must not be told of a grant that is somebody else's.
+    if is_given { Ok(()) } else { Err(given_before(&body.id).into()) }
 }
 
 /// What a grant's record and event say, once it is known that the caller may give it.
@@ -282,6 +315,28 @@ fn concerns(caller: &Caller, library: &Library, grant: &Grant) -> bool {
 
 fn public(class: Class, code: &'static str, en: impl Into<String>, zh: impl Into<String>) -> AppError {
     PublicError::new(class, code, en, zh).into()
+}
+
+fn given_before(id: &str) -> AppError {
+    public(
+        Class::Conflict,
+        "grant-exists",
+        format!("a grant `{id}` was given before"),
+        format!("授权 `{id}` 已存在"),
+    )
+}
+
+/// Names of the form that the server gives are the server's: one in a file could stand in the way of a request.
+fn reserved(file: &DocumentFile, grant: &Grant) -> DocumentError {
+    DocumentError {
+        code: "grant-id-reserved".into(),
+        file: Some(file.name.clone()),
+        position: None,
+        document: format!("Grant {}", grant.metadata.id),
+        field: "metadata.id".to_owned(),
+        message: "names of this form are given by the server".to_owned(),
+        help: Some("choose a name that says what it is for".to_owned()),
+    }
 }
 
 fn not_a_grant(file: &DocumentFile, document: &Document) -> DocumentsRefused {

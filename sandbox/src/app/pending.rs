@@ -11,6 +11,7 @@ use obscura_crypto::sha256_hex;
 use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
 
+use crate::app::access_requests::open_requests_of;
 use crate::app::authenticate::in_absence;
 use crate::app::ground::ground;
 use crate::app::ground::ground_with;
@@ -38,7 +39,6 @@ use crate::app::verdict::Reviewed;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::stories::JobStories;
-use crate::catalog::body::AccessRequestBody;
 use crate::catalog::body::PersonBody;
 use crate::context::Caller;
 use crate::context::Door;
@@ -94,9 +94,8 @@ async fn is_hoped_for(
 async fn open_requests(installation: &Installation, person: &str) -> Result<Vec<Grant>, AppError> {
     let today = local_time(installation.now(), &installation.settings().time_zone).day;
     let mut open = Vec::new();
-    for body in installation.all_in_force::<AccessRequestBody>().await? {
-        if body.person == person
-            && let Document::Grant(mut grant) = parse_one(&body.text)?.value
+    for body in open_requests_of(installation, person).await? {
+        if let Document::Grant(mut grant) = parse_one(&body.text)?.value
             && grant.until >= today
         {
             // A steward of the department, whoever it will be.

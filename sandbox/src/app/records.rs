@@ -142,36 +142,32 @@ impl Installation {
         Ok(Some(receipt))
     }
 
-    /// Ends one record and begins another in one step of the log: both, or neither. A record of the new one's key that
-    /// is there already stays as it is.
+    /// Ends one record and begins another in one step of the log: both, or neither. Says whether it did; where a record of
+    /// the new one's key is there already, both stay as they are.
     pub(crate) async fn replace_while_changing<Old: Body, New: Body>(
         &self,
         (old, ending): (&Old, Note),
         (new, beginning): (&New, Note),
-    ) -> Result<(), AppError> {
+    ) -> Result<bool, AppError> {
         let (old_key, new_key) = (old.key(), new.key());
         let old_text = body::print(old).during("write a record")?;
         let new_text = body::print(new).during("write a record")?;
-        let is_new = match self.catalog.stage(New::KIND, &new_key, &new_text).await {
-            Ok(()) => true,
-            Err(CatalogError::Exists) => false,
+        match self.catalog.stage(New::KIND, &new_key, &new_text).await {
+            Ok(()) => {}
+            Err(CatalogError::Exists) => return Ok(false),
             Err(error) => return Err(error).during("stage a record"),
-        };
+        }
         self.catalog.begin_ending(Old::KIND, &old_key).await.during("begin to end a record")?;
         let ends = RecordChange { body: None, ..change_of::<Old>(&old_key, &old_text, Change::Ends) };
-        let mut notes = vec![(ending, Some(ends))];
-        if is_new {
-            notes.push((beginning, Some(change_of::<New>(&new_key, &new_text, Change::Begins))));
-        }
+        let begins = change_of::<New>(&new_key, &new_text, Change::Begins);
+        let notes = vec![(ending, Some(ends)), (beginning, Some(begins))];
         // What fails from here on is settled by the next start, both records alike.
         let mut receipts = self.append(notes).await?.into_iter();
         let ended = receipts.next().ok_or_else(no_receipt)?;
         self.catalog.end(Old::KIND, &old_key, ended.index()).await.during("end a record")?;
-        if is_new {
-            let begun = receipts.next().ok_or_else(no_receipt)?;
-            self.catalog.confirm(New::KIND, &new_key, begun.index()).await.during("confirm a record")?;
-        }
-        Ok(())
+        let begun = receipts.next().ok_or_else(no_receipt)?;
+        self.catalog.confirm(New::KIND, &new_key, begun.index()).await.during("confirm a record")?;
+        Ok(true)
     }
 
     /// Ends a record together with its event.
@@ -222,21 +218,53 @@ impl Installation {
     pub(crate) async fn ended<B: Body>(&self) -> Result<Vec<(B, u64)>, AppError> {
         let records = self.catalog.records(B::KIND).await.during("list records")?;
         self.learn().await?;
-        let facts = self.facts.lock().await;
         let mut ended = Vec::new();
         for record in &records {
-            let fact = facts.fact(record.kind.name(), &record.key);
-            if let (RecordState::Ended { ended_index, .. }, Some(fact)) = (record.state, fact)
-                && fact.ended == Some(ended_index)
-                && fact.sha256 == record.sha256()
-            {
-                ended.push((body::read(record).during("read a record")?, ended_index));
+            if let Some(index) = self.ended_index(record).await {
+                ended.push((body::read(record).during("read a record")?, index));
             }
         }
         Ok(ended)
     }
 
-    async fn honoured<B: Body>(&self, records: Vec<Record>) -> Result<Vec<B>, AppError> {
+    /// The record of this key, and the index of the event that ended it if one did; nothing where the log knows of none.
+    pub(crate) async fn find_ever<B: Body>(&self, key: &str) -> Result<Option<(B, Option<u64>)>, AppError> {
+        let record = self.catalog.record(B::KIND, key).await.during("find a record")?;
+        Ok(self.known_ever(record.into_iter().collect()).await?.pop())
+    }
+
+    /// Of these records those that the log knows of, with the index of the event that ended each that has ended.
+    pub(crate) async fn known_ever<B: Body>(
+        &self,
+        records: Vec<Record>,
+    ) -> Result<Vec<(B, Option<u64>)>, AppError> {
+        self.learn().await?;
+        let mut known = Vec::new();
+        for record in &records {
+            let ended = self.ended_index(record).await;
+            if ended.is_some() || self.is_honoured(record).await {
+                known.push((body::read(record).during("read a record")?, ended));
+            }
+        }
+        Ok(known)
+    }
+
+    /// The event that ended a record, if row and log agree on it.
+    async fn ended_index(&self, record: &Record) -> Option<u64> {
+        let facts = self.facts.lock().await;
+        let fact = facts.fact(record.kind.name(), &record.key)?;
+        match record.state {
+            RecordState::Ended { ended_index, .. }
+                if fact.ended == Some(ended_index) && fact.sha256 == record.sha256() =>
+            {
+                Some(ended_index)
+            }
+            _ => None,
+        }
+    }
+
+    /// Of these records those that are in force and that the log agrees with.
+    pub(crate) async fn honoured<B: Body>(&self, records: Vec<Record>) -> Result<Vec<B>, AppError> {
         self.learn().await?;
         let mut bodies = Vec::new();
         for record in &records {

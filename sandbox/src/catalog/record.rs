@@ -259,6 +259,50 @@ impl Catalog {
         rows.iter().map(read).collect()
     }
 
+    /// Lists requests for access, newest first, from the one before `before` on; of one person or of everybody.
+    ///
+    /// # Errors
+    /// When the database fails or a row is unreadable.
+    pub async fn requests(
+        &self,
+        person: Option<&str>,
+        before: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<Record>, CatalogError> {
+        // The kind is written out, so that the index over it is used.
+        let whose = match person {
+            Some(_) => "json_extract(body, '$.person') = ?1",
+            None => "?1 IS NULL",
+        };
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT * FROM record WHERE kind = 'access-request' AND {whose} AND (?2 IS NULL OR key < ?2) \
+             ORDER BY key DESC LIMIT ?3"
+        )))
+        .bind(person)
+        .bind(before)
+        .bind(most)
+        .fetch_all(self.pool())
+        .await
+        .map_err(at("list requests for access"))?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Lists the requests for access of one person that are in force, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails or a row is unreadable.
+    pub async fn open_requests(&self, person: &str) -> Result<Vec<Record>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT * FROM record WHERE kind = 'access-request' AND json_extract(body, '$.person') = ? \
+             AND state IN ('in_force', 'ending') ORDER BY key",
+        )
+        .bind(person)
+        .fetch_all(self.pool())
+        .await
+        .map_err(at("list open requests for access"))?;
+        rows.iter().map(read).collect()
+    }
+
     /// Lists the records that a crash may have left between database and log.
     ///
     /// # Errors

@@ -11,10 +11,12 @@ use obscura_policies::document::Grant;
 use obscura_policies::document::GrantedDataset;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::IntoParams;
 use utoipa::ToSchema;
 
 use crate::app::access_requests::AccessDecision;
 use crate::app::access_requests::AccessRequestSummary;
+use crate::app::access_requests::REQUESTS_MAX;
 use crate::app::access_requests::RequestAccess;
 use crate::app::access_requests::decide_access_request;
 use crate::app::access_requests::list_access_requests;
@@ -32,11 +34,13 @@ use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;
 use crate::http::context::Name;
+use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::media::is_yaml;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
+use crate::ids::AccessRequestId;
 
 /// A dataset, and how far one may ask of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -276,6 +280,20 @@ impl AccessRequestView {
 pub(crate) struct AccessRequestList {
     /// The requests.
     pub(crate) requests: Vec<AccessRequestView>,
+    /// What to send as `cursor` for older ones; nothing when there are none.
+    pub(crate) next: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequestPage {
+    /// How many, up to 200; 50 when not given.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next` of the list before.
+    cursor: Option<String>,
 }
 
 /// Ask for access
@@ -308,15 +326,34 @@ pub(super) async fn ask(
     Ok((StatusCode::CREATED, Json(AccessRequestView::of(made))))
 }
 
-/// List one's requests; those that one decides on for a steward, all for an auditor
-#[utoipa::path(get, path = "/requests", tag = "grants", responses((status = 200, description = "The requests", body = AccessRequestList), Problems))]
+/// List one's requests, newest first; those that one decides on for a steward, all for an auditor
+#[utoipa::path(
+    get,
+    path = "/requests",
+    tag = "grants",
+    params(RequestPage),
+    responses((status = 200, description = "The requests", body = AccessRequestList), Problems)
+)]
 pub(super) async fn list_requests(
     State(service): State<Arc<Service>>,
     known: Known,
+    Parameters(page): Parameters<RequestPage>,
 ) -> Result<Json<AccessRequestList>, Problem> {
-    let requests = list_access_requests(&service.installation, &known.caller).await;
-    let requests = requests.map_err(|error| known.request.problem(&service, &error))?;
-    Ok(Json(AccessRequestList { requests: requests.into_iter().map(AccessRequestView::of).collect() }))
+    let Known { request, caller } = &known;
+    let most = page.limit.unwrap_or(50);
+    if !(1..=REQUESTS_MAX).contains(&most) {
+        return Err(malformed(
+            request,
+            format!("`limit` is 1 to {REQUESTS_MAX}"),
+            format!("`limit` 须为 1 至 {REQUESTS_MAX}"),
+        ));
+    }
+    let before = page.cursor.map(|cursor| cursor.parse::<AccessRequestId>()).transpose();
+    let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
+    let page = list_access_requests(&service.installation, caller, before, most).await;
+    let page = page.map_err(|error| request.problem(&service, &error))?;
+    let requests = page.requests.into_iter().map(AccessRequestView::of).collect();
+    Ok(Json(AccessRequestList { requests, next: page.next.map(|id| id.to_string()) }))
 }
 
 /// Look at a request

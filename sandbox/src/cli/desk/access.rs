@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 use crate::app::access_requests::AccessDecision;
+use crate::app::access_requests::REQUESTS_MAX;
 use crate::app::access_requests::RequestAccess;
 use crate::app::access_requests::decide_access_request;
 use crate::app::access_requests::list_access_requests;
@@ -51,14 +52,17 @@ impl Desk {
         }
     }
 
-    /// Lists requests for access.
+    /// Lists requests for access, the newest.
     pub(crate) async fn access_requests(&self) -> Result<Vec<AccessRequestView>, Ending> {
         match self {
             Self::Here { installation, caller } => {
-                let requests = list_access_requests(installation, caller).await?;
-                Ok(requests.into_iter().map(AccessRequestView::of).collect())
+                let page = list_access_requests(installation, caller, None, REQUESTS_MAX).await?;
+                Ok(page.requests.into_iter().map(AccessRequestView::of).collect())
             }
-            Self::Server(client) => Ok(client.get::<AccessRequestList>("/requests").await?.requests),
+            Self::Server(client) => {
+                let path = format!("/requests?limit={REQUESTS_MAX}");
+                Ok(client.get::<AccessRequestList>(&path).await?.requests)
+            }
         }
     }
 
