@@ -357,3 +357,18 @@ fn open_requests_are_few_and_small_and_a_list_of_them_comes_in_parts() {
     server.get(Some("ana"), "/api/v1/requests/access_1", &[]).must_be(404);
     server.is_clean();
 }
+
+#[test]
+fn a_policy_has_no_more_tests_than_somebody_reads() {
+    let server = Server::start();
+    let text = policy(2);
+    let (before, tests) = text.split_once("\ntests:\n").unwrap();
+    let one = tests.split("\n  - name").next().unwrap();
+    let with = |count: usize| format!("{before}\ntests:\n{}", format!("{one}\n").repeat(count));
+    for path in ["/api/v1/policies/check", "/api/v1/policies"] {
+        let problem = server.post(Some("stella"), path, &with(101), &[]).must_be(400).json();
+        assert_eq!(problem["errors"][0]["code"], "too-many-tests", "{problem}");
+    }
+    server.post(Some("stella"), "/api/v1/policies", &with(100), &[]).must_be(201);
+    server.is_clean();
+}

@@ -11,6 +11,7 @@ use obscura_policies::document::Policy;
 use obscura_policies::library::Library;
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::ERRORS_MAX;
+use obscura_policies::parse::FILE_BYTES_MAX;
 use obscura_policies::parse::Located;
 use obscura_policies::parse::first_errors;
 use obscura_policies::parse::parse_documents;
@@ -22,9 +23,11 @@ use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
 use crate::app::datasets::visible_datasets;
 use crate::app::in_place::in_place;
+use crate::app::installation::ChangeGuard;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
 use crate::app::library::library;
+use crate::app::library::name_of_library;
 use crate::app::library::parse_one;
 use crate::app::policy_tests::PolicyTestFailure;
 use crate::app::policy_tests::run_tests;
@@ -40,6 +43,11 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::ProposalId;
+
+/// Most tests of one policy.
+const TESTS_MAX: usize = 100;
+/// How often documents are judged again when those in force changed meanwhile.
+const TRIES: usize = 4;
 
 /// A file of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,18 +142,32 @@ pub async fn publish_documents(
     caller: &Caller,
     files: &[DocumentFile],
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
-    let _guard = installation.change().await?;
-    must_own_all(installation, caller, files).await?;
-    let accepted = accept(installation, caller, files).await.map_err(told_of_own)?;
-    let mut published = Vec::new();
-    for (document, outcome) in &accepted {
-        let outcome = match outcome {
-            Outcome::Unchanged => Outcome::Unchanged,
-            _ => put(installation, caller, &document.value).await?,
-        };
-        published.push(summary(document, outcome));
+    for _ in 0..TRIES {
+        let judged_by = name_of_library(installation).await?;
+        must_own_all(installation, caller, files).await?;
+        let accepted = accept(installation, caller, files).await.map_err(told_of_own)?;
+        let Some(_guard) = change_while(installation, &judged_by).await? else { continue };
+        let mut published = Vec::new();
+        for (document, outcome) in &accepted {
+            let outcome = match outcome {
+                Outcome::Unchanged => Outcome::Unchanged,
+                _ => put(installation, caller, &document.value).await?,
+            };
+            published.push(summary(document, outcome));
+        }
+        return Ok(published);
     }
-    Ok(published)
+    Err(overtaken().into())
+}
+
+/// Takes the right to change, if the documents in force are still those that something was judged by. To judge takes as long
+/// as whoever wrote the documents likes, and every release waits for this right.
+async fn change_while<'a>(
+    installation: &'a Installation,
+    judged_by: &str,
+) -> Result<Option<ChangeGuard<'a>>, AppError> {
+    let guard = installation.change().await?;
+    Ok((name_of_library(installation).await? == judged_by).then_some(guard))
 }
 
 /// Whose documents these are comes first: what is wrong with them may tell of others that are in force.
@@ -262,37 +284,49 @@ pub async fn activate_policy(
     version: u32,
 ) -> Result<DocumentSummary, DocumentsRefused> {
     must_be(caller, PersonRole::Steward)?;
-    let _guard = installation.change().await?;
-    let proposal = find_proposal(installation, caller, policy, version).await?;
-    let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
-    let accepted = accept(installation, caller, &[file]).await.map_err(told_of_own)?;
-    let Some((document, _)) = accepted.first() else {
-        return Err(no_proposal(policy, version).into());
-    };
-    if proposal.proposed_by == caller.person().name.as_str() {
-        return Err(AppError::from(
-            PublicError::new(
-                Class::Forbidden,
-                "not-oneself",
-                "nobody activates their own policy",
-                "不能启用自己提出的策略",
-            )
-            .with_help("another steward of the department activates it", "须由该部门的另一名数据管理员启用"),
-        )
-        .into());
+    for _ in 0..TRIES {
+        let judged_by = name_of_library(installation).await?;
+        let proposal = find_proposal(installation, caller, policy, version).await?;
+        let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
+        let accepted = accept(installation, caller, &[file]).await.map_err(told_of_own)?;
+        let Some((document, _)) = accepted.first() else {
+            return Err(no_proposal(policy, version).into());
+        };
+        if proposal.proposed_by == caller.person().name.as_str() {
+            return Err(not_ones_own().into());
+        }
+        let Some(_guard) = change_while(installation, &judged_by).await? else { continue };
+        // Withdrawn meanwhile, or activated by another.
+        if installation.find_in_force::<ProposalBody>(&proposal.id).await?.is_none() {
+            return Err(no_proposal(policy, version).into());
+        }
+        put_in_force(installation, caller, &proposal, &document.value).await?;
+        return Ok(summary(document, Outcome::Published));
     }
+    Err(overtaken().into())
+}
+
+/// Puts a proposed policy in force, for callers that hold the right to change.
+async fn put_in_force(
+    installation: &Installation,
+    caller: &Caller,
+    proposal: &ProposalBody,
+    document: &Document,
+) -> Result<(), AppError> {
     let body = DocumentBody {
-        kind: document.value.kind().to_string(),
-        id: document.value.id(),
-        version: document.value.version(),
+        kind: document.kind().to_string(),
+        id: document.id(),
+        version: document.version(),
         text: proposal.text.clone(),
         published_by: Some(caller.person().name.to_string()),
         proposed_by: Some(proposal.proposed_by.clone()),
     };
     let closing = Note::new(Action::PolicyDecided, ActorName::of(caller)).with("outcome", "activated");
     let published = Note::new(Action::DocumentPublished, ActorName::of(caller));
-    installation.replace_while_changing((&proposal, closing), (&body, published)).await?;
-    Ok(summary(document, Outcome::Published))
+    if !installation.replace_while_changing((proposal, closing), (&body, published)).await? {
+        return Err(raced(&body).into());
+    }
+    Ok(())
 }
 
 /// Takes a proposed policy back: its author, or another steward of its department who will not have it.
@@ -448,13 +482,13 @@ async fn accept(
     let in_force = documents_in_force(installation).await?;
     let mut outcomes = Vec::new();
     for document in &new {
-        match outcome_of(document, &in_force) {
+        match must_be_bounded(document).and_then(|()| outcome_of(document, &in_force)) {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => errors.push(*error),
         }
     }
     if !errors.is_empty() {
-        return Err(DocumentsRefused::Documents(errors));
+        return Err(DocumentsRefused::Documents(first_errors(errors)));
     }
     let mut all: BTreeMap<(String, String), Located<Document>> = in_force;
     for document in &new {
@@ -500,6 +534,32 @@ fn may_see_policy(caller: &Caller, library: &Library, policy: &Policy) -> bool {
     is_steward(caller, library, policy.owner.as_str())
         || caller.holds(PersonRole::Auditor)
         || caller.holds(PersonRole::Operator)
+}
+
+/// A policy's tests are run whenever it is checked; and what is kept must be read again, also where the form it is kept in
+/// is longer than the one it came in.
+fn must_be_bounded(document: &Located<Document>) -> Result<(), Box<DocumentError>> {
+    let value = &document.value;
+    let refused = |code: &'static str, field: &str, message: String| DocumentError {
+        code: code.into(),
+        file: document.file().map(str::to_owned),
+        position: document.position(field),
+        document: format!("{} {}", value.kind(), value.id()),
+        field: field.to_owned(),
+        message,
+        help: None,
+    };
+    if let Document::Policy(policy) = value
+        && policy.tests.len() > TESTS_MAX
+    {
+        let message = format!("a policy has at most {TESTS_MAX} tests");
+        return Err(Box::new(refused("too-many-tests", "tests", message)));
+    }
+    if value.to_yaml().is_ok_and(|text| text.len() > FILE_BYTES_MAX) {
+        let message = format!("a document has at most {FILE_BYTES_MAX} bytes in the form it is kept in");
+        return Err(Box::new(refused("document-too-large", "", message)));
+    }
+    Ok(())
 }
 
 fn outcome_of(
@@ -587,6 +647,28 @@ fn proposed_before(open: &ProposalBody) -> AppError {
         format!("`{policy}` 的版本 {version} 已有待启用的提案"),
     )
     .with_help("activate or withdraw it first", "请先启用或撤回该提案")
+    .into()
+}
+
+fn not_ones_own() -> AppError {
+    PublicError::new(
+        Class::Forbidden,
+        "not-oneself",
+        "nobody activates their own policy",
+        "不能启用自己提出的策略",
+    )
+    .with_help("another steward of the department activates it", "须由该部门的另一名数据管理员启用")
+    .into()
+}
+
+fn overtaken() -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "documents-changed",
+        "the documents in force changed while these were checked",
+        "检查期间生效的文档已发生变化",
+    )
+    .with_help("send them again", "请重新提交")
     .into()
 }
 

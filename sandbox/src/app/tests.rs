@@ -48,6 +48,7 @@ use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
 mod cosigned;
+mod published;
 mod replaced;
 
 struct World {
