@@ -274,3 +274,33 @@ fn ten_thousands_of_documents_in_one_body_are_no_work_for_the_server() {
     server.get(Some("ana"), "/api/v1/me", &[]).must_be(200);
     server.is_clean();
 }
+
+/// The status of a request that comes from another address of this machine.
+fn status_from(address: &str, server: &Server, head: &str) -> Option<u16> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        let stream = socket.connect(server.address.parse().unwrap()).await.unwrap();
+        let mut stream = stream.into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(stream, "{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        status(&answer)
+    })
+}
+
+#[test]
+fn one_place_that_floods_closes_open_data_to_nobody_else() {
+    let server = Server::start();
+    let path = "/api/v1/datasets";
+    let statuses: Vec<u16> = (0..400).map(|_| server.get(None, path, &[]).status).collect();
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    assert_eq!(status_from("127.0.0.2", &server, &format!("GET {path}")), Some(200));
+    let bad = format!("GET {path} HTTP/1.1\r\nauthorization: Bearer nothing\r\nx: ");
+    // The rest of the line becomes a header of no meaning.
+    assert_eq!(status_from("127.0.0.2", &server, &bad), Some(401));
+    server.is_clean();
+}

@@ -42,12 +42,17 @@ use crate::http::Service;
 use crate::http::context::Request;
 use crate::http::limits::Limiter;
 use crate::http::limits::Rate;
+use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 
 /// What one person may ask for, of everything together.
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };
-/// What may be asked without a valid token, by everybody together: each such request costs an entry of the log.
-const STRANGER_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(100) };
+/// What may be asked from one place without a valid token: one client must not take what is everybody's.
+const PEER_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(100) };
+/// What may be asked without a token by everybody together: each such request costs an entry of the log.
+const STRANGER_RATE: Rate = Rate { burst: 500, every: Duration::from_millis(20) };
+/// How many tokens that are not valid have an entry of the log of their own, of everybody together.
+const REFUSED_RATE: Rate = Rate { burst: 500, every: Duration::from_millis(20) };
 /// What all who have shown no valid token are counted as; its form makes it nobody's name.
 const STRANGERS: &str = "(strangers)";
 /// How long a token may be silent before its next use is a login again.
@@ -57,7 +62,12 @@ const SILENCE: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub(crate) struct DoorKeeper {
     persons: Limiter,
+    /// Without a valid token, by place.
+    peers: Limiter,
+    /// Without a token, all together.
     strangers: Limiter,
+    /// With a token that is not valid, all together.
+    refused: Limiter,
     /// When each access token, and each link to the identity provider, was last used.
     seen: Mutex<BTreeMap<String, Timestamp>>,
     /// How often each was turned away without an entry of its own; strangers are one.
@@ -68,10 +78,25 @@ impl DoorKeeper {
     pub(crate) fn new() -> Self {
         Self {
             persons: Limiter::new(PERSON_RATE),
+            peers: Limiter::new(PEER_RATE),
             strangers: Limiter::new(STRANGER_RATE),
+            refused: Limiter::new(REFUSED_RATE),
             turned_away: Mutex::default(),
             seen: Mutex::default(),
         }
+    }
+
+    /// Lets in whoever shows no token, unless their place or all places together ask too often.
+    fn take_stranger(&self, peer: &Peer, now: Duration) -> Result<(), Duration> {
+        self.peers.take(peer.as_str(), now)?;
+        self.strangers.take(STRANGERS, now)
+    }
+
+    /// Lets in whoever shows a token that is not valid, to be told so, unless their place asks too often; says whether it
+    /// has an entry of the log. What others do changes nothing for them but the entry.
+    fn take_refused(&self, peer: &Peer, now: Duration) -> Result<bool, Duration> {
+        self.peers.take(peer.as_str(), now)?;
+        Ok(self.refused.take(STRANGERS, now).is_ok())
     }
 
     /// Says whether the use of a token or link is a login.
@@ -155,18 +180,23 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     let about = named(&template, request.uri().path());
     let entered = enter(service, request.headers()).await;
     let now = service.begun.elapsed();
+    let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
     let (name, allowed) = match &entered {
         Ok(Some(caller)) => {
             let name = caller.person().name.to_string();
-            let allowed = service.door.persons.take(&name, now);
+            let allowed = service.door.persons.take(&name, now).map(|()| true);
             (name, allowed)
         }
-        Ok(None) | Err(_) => (STRANGERS.to_owned(), service.door.strangers.take(STRANGERS, now)),
+        Ok(None) => (STRANGERS.to_owned(), service.door.take_stranger(&peer, now).map(|()| true)),
+        Err(_) => (STRANGERS.to_owned(), service.door.take_refused(&peer, now)),
     };
-    if let Err(wait) = allowed {
-        service.door.turn_away(&name);
-        return too_often(&known, wait).into_response();
-    }
+    let has_entry = match allowed {
+        Ok(has_entry) => has_entry,
+        Err(wait) => {
+            service.door.turn_away(&name);
+            return too_often(&known, wait).into_response();
+        }
+    };
     let (actor, mut response) = match entered {
         Ok(Some(caller)) => {
             let Some(_seat) = service.under_way.sit(&name) else {
@@ -185,6 +215,10 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(&known.id) {
         headers.insert("x-request-id", id);
+    }
+    if !has_entry {
+        service.door.turn_away(&name);
+        return response;
     }
     let action = if response.status() == StatusCode::UNAUTHORIZED {
         Action::LoginFailed
@@ -284,6 +318,27 @@ mod tests {
         assert_eq!(keeper.turned_away_before("lin"), Some(2));
         assert_eq!(keeper.turned_away_before("lin"), None);
         assert_eq!(keeper.turned_away_before(STRANGERS), Some(1));
+    }
+
+    #[test]
+    fn one_place_closes_the_door_to_nobody_else() {
+        let keeper = DoorKeeper::new();
+        let [flooding, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|address| Peer::of(address.into()));
+        let now = Duration::from_secs(1);
+        let let_in = (0..1000).filter(|_| keeper.take_stranger(&flooding, now).is_ok()).count();
+        assert_eq!(let_in, 100);
+        assert!(keeper.take_refused(&flooding, now).is_err(), "by its own bucket");
+        assert_eq!(keeper.take_stranger(&other, now), Ok(()));
+        // Many places together close it to strangers; a bad token is still told what it is, without an entry.
+        for nth in 0..=u8::MAX {
+            let peer = Peer::of([198, 51, 100, nth].into());
+            for _ in 0..4 {
+                let (_stranger, _refused) =
+                    (keeper.take_stranger(&peer, now), keeper.take_refused(&peer, now));
+            }
+        }
+        assert!(keeper.take_stranger(&other, now).is_err());
+        assert_eq!(keeper.take_refused(&other, now), Ok(false));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How often somebody may ask: a bucket of tokens each, filled at a steady rate (a leaky bucket as a meter, ITU-T I.371).
-//! It keeps no bucket that is full, so that its size is bounded by what was asked lately.
+//! It keeps no bucket that is full, and no more than so many,
+//! so that its size is bounded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,11 @@ pub(crate) struct Rate {
     /// Time until one more.
     pub(crate) every: Duration,
 }
+
+/// Most buckets that are kept at a time; whoever comes when there are so many shares one with all others who do.
+const BUCKETS_MAX: usize = 4096;
+/// The name of that one.
+const OTHERS: &str = "(others)";
 
 /// Buckets by name.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ impl Limiter {
         // A panic while the lock was held leaves times that are still times.
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         full_at.retain(|_, full| *full > now);
+        let is_kept = full_at.contains_key(name) || full_at.len() < BUCKETS_MAX;
+        let name = if is_kept { name } else { OTHERS };
         let empty = self.rate.every * self.rate.burst;
         let full = full_at.get(name).copied().unwrap_or(now) + self.rate.every;
         match (full - now).checked_sub(empty) {
@@ -123,6 +131,18 @@ mod tests {
             assert_eq!(limiter.take(&nth.to_string(), Duration::from_secs(nth * 2)), Ok(()));
         }
         assert_eq!(limiter.full_at.lock().map(|kept| kept.len()).unwrap_or(usize::MAX), 1);
+    }
+
+    #[test]
+    fn more_names_than_buckets_share_one() {
+        let limiter = Limiter::new(Rate { burst: 1, every: Duration::from_secs(1000) });
+        let now = Duration::from_secs(1);
+        for nth in 0..BUCKETS_MAX {
+            assert_eq!(limiter.take(&nth.to_string(), now), Ok(()));
+        }
+        assert_eq!(limiter.take("one more", now), Ok(()));
+        assert!(limiter.take("another", now).is_err(), "it is the bucket of the one before");
+        assert_eq!(limiter.full_at.lock().map(|kept| kept.len()).unwrap_or(0), BUCKETS_MAX + 1);
     }
 
     #[test]
