@@ -41,6 +41,7 @@ use crate::ids::EventId;
 use crate::ids::JobId;
 use crate::jobs::JobState;
 
+mod allowance;
 mod audit;
 mod context;
 pub(crate) mod datasets;
@@ -65,6 +66,7 @@ pub mod server;
 pub mod tls;
 pub(crate) mod tokens;
 
+use allowance::Allowance;
 use door::DoorKeeper;
 use limits::Limiter;
 use limits::Rate;
@@ -80,6 +82,8 @@ const BODY_BYTES_MAX: usize = 512 * 1024;
 const ROOM: Room = Room { running: 4, running_of_one: 2, open_of_one: 16 };
 /// Checks of one person: a check is an oracle, though one that reads no data.
 const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
+/// Questions of one person: as fast as a program that waits for its answers asks, and each costs an entry of the log.
+const SUBMIT_RATE: Rate = Rate { burst: 120, every: Duration::from_millis(250) };
 /// Event streams of one person, at a time.
 const STREAMS_OF_ONE_MAX: usize = 8;
 /// Requests of one person under way, at a time; long polls count.
@@ -108,6 +112,10 @@ pub struct Service {
     /// Whose tokens are honoured besides ours.
     identity: Option<IdentityProvider>,
     checks: Limiter,
+    /// Questions that become jobs.
+    submissions: Limiter,
+    /// What of refused questions the log still takes.
+    refused: Allowance,
     /// Event streams that are open.
     streams: Seats,
     /// Requests that are under way.
@@ -152,6 +160,8 @@ impl Service {
             door: DoorKeeper::new(),
             identity: identity.transpose()?,
             checks: Limiter::new(CHECK_RATE),
+            submissions: Limiter::new(SUBMIT_RATE),
+            refused: Allowance::default(),
             streams: Seats::new(STREAMS_OF_ONE_MAX),
             under_way: Seats::new(REQUESTS_OF_ONE_MAX),
             downloads: Seats::new(DOWNLOADS_MAX),

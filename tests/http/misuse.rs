@@ -304,3 +304,28 @@ fn one_place_that_floods_closes_open_data_to_nobody_else() {
     assert_eq!(status_from("127.0.0.2", &server, &bad), Some(401));
     server.is_clean();
 }
+
+#[test]
+fn questions_come_no_faster_than_their_rate_and_explain_no_faster_than_a_check() {
+    let server = Server::start();
+    let ask = |sql: &str| {
+        let body = json!({ "sql": sql, "purpose": PURPOSE }).to_string();
+        server.post(Some("ana"), "/api/v1/jobs", &body, &[])
+    };
+    let explain = format!("EXPLAIN {COUNT}");
+    let statuses: Vec<u16> = (0..80).map(|_| ask(&explain).status).collect();
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+    server.post(Some("ana"), "/api/v1/queries/check", &body, &[]).must_be(429);
+    // What is refused costs as much of the rate as what is admitted.
+    let is_fast = || (0..1000).all(|_| ask("SELECT name FROM persons").status == 422);
+    let turned_away: Vec<bool> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(is_fast)).collect();
+        asking.into_iter().map(|one| !one.join().unwrap()).collect()
+    });
+    assert_eq!(turned_away, [true; 4]);
+    let turned_away = ask(COUNT).must_be(429);
+    assert!(turned_away.headers.iter().any(|(name, _)| name == "retry-after"), "{turned_away:?}");
+    assert_eq!(turned_away.json()["code"], "too-many-requests");
+    server.is_clean();
+}

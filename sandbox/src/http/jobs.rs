@@ -48,6 +48,7 @@ use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
+use crate::http::door::too_often;
 use crate::http::media::negotiate;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -159,10 +160,21 @@ pub(super) async fn submit(
     if *service.stopping.borrow() {
         return Err(stopping(request));
     }
-    let place = service.queue.place(caller.person().name.as_str()).ok_or_else(|| too_many_jobs(request))?;
+    let person = caller.person().name.as_str();
+    service.submissions.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
+    let refusals = service.refused.check(person, service.installation.now());
+    refusals.map_err(|wait| too_much_refused(request, wait))?;
+    let place = service.queue.place(person).ok_or_else(|| too_many_jobs(request))?;
+    let length = question.sql.len();
     let id = match take_in(&service.installation, caller, question).await.map_err(failed)? {
-        Taken::Explained(verdict) => return Ok(Json(verdict).into_response()),
+        Taken::Explained(verdict) => {
+            // It is a check by another name.
+            let checked = service.checks.take(person, service.begun.elapsed());
+            checked.map_err(|wait| too_often(request, wait))?;
+            return Ok(Json(verdict).into_response());
+        }
         Taken::Refused { job, verdict } => {
+            service.refused.spend(person, length, service.installation.now());
             service.news.tell(caller.person().name.as_str(), job, JobState::Refused);
             return Err(refused(request, job, &verdict));
         }
@@ -259,6 +271,18 @@ fn stopping(request: &Request) -> Problem {
     .with_help("ask again in a minute", "请稍后重试");
     Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
         .header(RETRY_AFTER, HeaderValue::from_static("60"))
+}
+
+fn too_much_refused(request: &Request, wait: u64) -> Problem {
+    let error = PublicError::new(
+        Class::Usage,
+        "too-much-refused",
+        "more of your questions were refused today than the log takes in a day",
+        "您今日被拒绝的问题已达每日上限",
+    )
+    .with_help("`POST /queries/check` says what would be refused", "可先用 `POST /queries/check` 检查问题");
+    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
+        .header(RETRY_AFTER, HeaderValue::from(wait))
 }
 
 fn too_many_jobs(request: &Request) -> Problem {
