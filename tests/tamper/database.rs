@@ -52,3 +52,16 @@ fn a_deleted_row_is_found() {
     alter(&database, "DELETE FROM record WHERE body LIKE '%ben-statistics%'");
     must_be_found(&world.run(AUDITOR, &["audit", "verify"]).unwrap(), &database, 0);
 }
+
+#[test]
+fn a_document_marked_as_staged_is_found_and_stays_in_force() {
+    let world = world();
+    let database = world.data().join("obscura.db");
+    let answer = world.query("ana", QUESTION).unwrap().done().unwrap().stdout;
+    alter(
+        &database,
+        "UPDATE record SET state = 'staged' WHERE kind = 'document' AND key LIKE 'Dataset/corpus.persons@%'",
+    );
+    must_be_found(&world.run(AUDITOR, &["audit", "verify"]).unwrap(), &database, 0);
+    assert_eq!(world.query("ana", QUESTION).unwrap().done().unwrap().stdout, answer);
+}

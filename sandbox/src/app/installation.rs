@@ -130,6 +130,13 @@ impl Layout {
         self.root.join("changing.lock")
     }
 
+    /// Waits until nobody changes records; nobody does as long as the file is held.
+    pub(crate) fn lock_changes(&self) -> io::Result<File> {
+        let file = File::options().create(true).truncate(false).write(true).open(self.change_lock())?;
+        file.lock()?;
+        Ok(file)
+    }
+
     pub(crate) fn folders(&self) -> [PathBuf; 5] {
         [self.root.clone(), self.datasets(), self.results(), self.running(), self.log()]
     }
@@ -277,12 +284,8 @@ impl Installation {
     /// Waits for the exclusive right to change records.
     pub(crate) async fn change(&self) -> Result<ChangeGuard<'_>, AppError> {
         let in_process = self.change.lock().await;
-        let path = self.layout.change_lock();
-        let locked = tokio::task::spawn_blocking(move || -> io::Result<File> {
-            let file = File::options().create(true).truncate(false).write(true).open(path)?;
-            file.lock()?;
-            Ok(file)
-        });
+        let layout = self.layout.clone();
+        let locked = tokio::task::spawn_blocking(move || layout.lock_changes());
         let across_processes =
             locked.await.during("wait for the right to change")?.during("take the right to change")?;
         Ok(ChangeGuard { _in_process: in_process, _across_processes: across_processes })

@@ -1,13 +1,16 @@
 //! Records that begin and end only together with their event, and are honoured only while the log agrees.
 //!
 //! INVARIANT(log-is-the-truth): a row counts when the log holds an event with the same kind, key and hash that began it
-//! and none that ended it. A crash between row and event is decided at the next start by looking into the log.
+//! and none that ended it. A crash between row and event is decided by looking into the log, at the next start or before
+//! the next change.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::app::honoured::is_honoured;
+use crate::app::honoured::without_row;
 use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::audit::Receipt;
@@ -19,7 +22,6 @@ use crate::audit::event::RecordChange;
 use crate::catalog::CatalogError;
 use crate::catalog::body;
 use crate::catalog::body::Body;
-use crate::catalog::record::Record;
 use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::Class;
@@ -119,10 +121,8 @@ impl Installation {
     ) -> Result<Option<Receipt>, AppError> {
         let key = body.key();
         let text = body::print(body).during("write a record")?;
-        match self.catalog.stage(B::KIND, &key, &text).await {
-            Ok(()) => {}
-            Err(CatalogError::Exists) => return Ok(None),
-            Err(error) => return Err(error).during("stage a record"),
+        if !self.stage::<B>(&key, &text).await? {
+            return Ok(None);
         }
         let change = change_of::<B>(&key, &text, Change::Begins);
         let receipts = match self.append(vec![(note, Some(change))]).await {
@@ -152,18 +152,14 @@ impl Installation {
         let (old_key, new_key) = (old.key(), new.key());
         let old_text = body::print(old).during("write a record")?;
         let new_text = body::print(new).during("write a record")?;
-        let is_new = match self.catalog.stage(New::KIND, &new_key, &new_text).await {
-            Ok(()) => true,
-            Err(CatalogError::Exists) => false,
-            Err(error) => return Err(error).during("stage a record"),
-        };
+        let is_new = self.stage::<New>(&new_key, &new_text).await?;
         self.catalog.begin_ending(Old::KIND, &old_key).await.during("begin to end a record")?;
         let ends = RecordChange { body: None, ..change_of::<Old>(&old_key, &old_text, Change::Ends) };
         let mut notes = vec![(ending, Some(ends))];
         if is_new {
             notes.push((beginning, Some(change_of::<New>(&new_key, &new_text, Change::Begins))));
         }
-        // What fails from here on is settled by the next start, both records alike.
+        // What fails from here on is settled by the next start or change, both records alike.
         let mut receipts = self.append(notes).await?.into_iter();
         let ended = receipts.next().ok_or_else(no_receipt)?;
         self.catalog.end(Old::KIND, &old_key, ended.index()).await.during("end a record")?;
@@ -188,6 +184,8 @@ impl Installation {
     ) -> Result<Receipt, AppError> {
         let key = body.key();
         let text = body::print(body).during("write a record")?;
+        // A row that is staged though it is in force must not stand in the way of its end.
+        self.settle_while_changing().await?;
         self.catalog.begin_ending(B::KIND, &key).await.during("begin to end a record")?;
         let change = RecordChange { body: None, ..change_of::<B>(&key, &text, Change::Ends) };
         let receipts = self.append(vec![(note, Some(change))]).await?;
@@ -196,26 +194,50 @@ impl Installation {
         Ok(receipt)
     }
 
-    /// Finds the record of this key, if it is in force and the log agrees.
+    /// Stages a record, and says whether it is new. A key that the log knows is never given again, its row being there
+    /// or not: the log would not honour a second record of it.
+    async fn stage<B: Body>(&self, key: &str, text: &str) -> Result<bool, AppError> {
+        self.settle_while_changing().await?;
+        self.learn().await?;
+        if self.facts.lock().await.fact(B::KIND.name(), key).is_some() {
+            return Ok(false);
+        }
+        match self.catalog.stage(B::KIND, key, text).await {
+            Ok(()) => Ok(true),
+            Err(CatalogError::Exists) => Ok(false),
+            Err(error) => Err(error).during("stage a record"),
+        }
+    }
+
+    /// Finds the record of this key, if it is in force and the log agrees. Only for kinds of which one that is missing
+    /// is simply not there: persons, tokens, links and grants.
     pub(crate) async fn find_in_force<B: Body>(&self, key: &str) -> Result<Option<B>, AppError> {
         let Some(record) = self.catalog.record(B::KIND, key).await.during("find a record")? else {
             return Ok(None);
         };
         self.learn().await?;
-        if !self.is_honoured(&record).await {
+        if !is_honoured(&*self.facts.lock().await, &record) {
             return Ok(None);
         }
         body::read(&record).during("read a record").map(Some)
     }
 
     /// Lists the records of a kind that are in force and that the log agrees with, by key.
+    ///
+    /// # Errors
+    /// Also when one that the log has in force has no row, and something older would be taken for it.
     pub(crate) async fn all_in_force<B: Body>(&self) -> Result<Vec<B>, AppError> {
-        self.honoured(self.catalog.records(B::KIND).await.during("list records")?).await
+        self.in_force_under("").await
     }
 
     /// As [`Self::all_in_force`], of the records whose keys begin with `prefix`.
     pub(crate) async fn in_force_under<B: Body>(&self, prefix: &str) -> Result<Vec<B>, AppError> {
-        self.honoured(self.catalog.records_under(B::KIND, prefix).await.during("list records")?).await
+        let found = self.honoured(B::KIND, prefix).await?;
+        if !found.missing.is_empty() {
+            self.note_missing(B::KIND, &found.missing);
+            return Err(without_row().into());
+        }
+        found.rows.iter().map(|row| body::read(row).during("read a record")).collect()
     }
 
     /// The records of a kind that have ended, with the index of the event that ended each.
@@ -236,34 +258,11 @@ impl Installation {
         Ok(ended)
     }
 
-    async fn honoured<B: Body>(&self, records: Vec<Record>) -> Result<Vec<B>, AppError> {
-        self.learn().await?;
-        let mut bodies = Vec::new();
-        for record in &records {
-            if self.is_honoured(record).await {
-                bodies.push(body::read(record).during("read a record")?);
-            }
-        }
-        Ok(bodies)
-    }
-
     /// Takes in what the log says beyond what is known already.
     pub(crate) async fn learn(&self) -> Result<(), AppError> {
         let mut facts = self.facts.lock().await;
         // It waits for whoever appends, and reads what is new.
         aside(|| facts.learn(&self.audit)).during("read the audit log")
-    }
-
-    /// INVARIANT(log-is-the-truth): the one place that decides whether a row counts.
-    async fn is_honoured(&self, record: &Record) -> bool {
-        let facts = self.facts.lock().await;
-        let fact = facts.fact(record.kind.name(), &record.key);
-        match (record.state, fact) {
-            (RecordState::InForce { event_index } | RecordState::Ending { event_index }, Some(fact)) => {
-                fact.begun == event_index && fact.ended.is_none() && fact.sha256 == record.sha256()
-            }
-            (RecordState::Staged | RecordState::Ended { .. }, _) | (_, None) => false,
-        }
     }
 }
 

@@ -13,7 +13,6 @@ use crate::app::submit_query::INTERRUPTED;
 use crate::app::submit_query::fail_job;
 use crate::audit::event::Action;
 use crate::catalog::body::DatasetVersionBody;
-use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::jobs::JobRow;
@@ -60,6 +59,7 @@ pub async fn expire_results(installation: &Installation) -> Result<u64, AppError
 pub async fn recover(installation: &Installation) -> Result<Recovered, AppError> {
     let mut recovered = Recovered::default();
     settle_records(installation, &mut recovered).await?;
+    installation.note_all_missing().await?;
     settle_jobs(installation, &mut recovered).await?;
     settle_versions(installation, &mut recovered).await?;
     Ok(recovered)
@@ -71,33 +71,9 @@ async fn settle_records(installation: &Installation, recovered: &mut Recovered) 
     }
     // Whoever holds the right to change is not dead, so what is undecided now was left by somebody who is.
     let _guard = installation.change().await?;
-    let undecided = installation.catalog.undecided().await.during("list undecided records")?;
-    installation.learn().await?;
-    for record in undecided {
-        let fact = installation.facts.lock().await.fact(record.kind.name(), &record.key).cloned();
-        let (kind, key) = (record.kind, record.key.as_str());
-        let catalog = &installation.catalog;
-        match (record.state, fact) {
-            (RecordState::Staged, Some(fact)) if fact.sha256 == record.sha256() => {
-                catalog.confirm(kind, key, fact.begun).await.during("confirm a record")?;
-                recovered.completed += 1;
-            }
-            (RecordState::Staged, _) => {
-                catalog.discard(kind, key).await.during("discard a record")?;
-                recovered.discarded += 1;
-            }
-            (RecordState::Ending { .. }, Some(fact)) if fact.ended.is_some() => {
-                let index = fact.ended.unwrap_or(fact.begun);
-                catalog.end(kind, key, index).await.during("end a record")?;
-                recovered.completed += 1;
-            }
-            (RecordState::Ending { .. }, _) => {
-                catalog.keep(kind, key).await.during("keep a record")?;
-                recovered.discarded += 1;
-            }
-            (RecordState::InForce { .. } | RecordState::Ended { .. }, _) => {}
-        }
-    }
+    let settled = installation.settle_while_changing().await?;
+    recovered.completed += settled.completed;
+    recovered.discarded += settled.discarded;
     Ok(())
 }
 

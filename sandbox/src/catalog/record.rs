@@ -78,7 +78,10 @@ impl fmt::Display for RecordKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordState {
     /// Written, its event not yet known to be in the log.
-    Staged,
+    Staged {
+        /// Index of an event; none unless somebody has taken the row back to this state by hand.
+        event_index: Option<u64>,
+    },
     /// In force since this event.
     InForce {
         /// Index of the event that began it.
@@ -279,7 +282,7 @@ fn read(row: &SqliteRow) -> Result<Record, CatalogError> {
         stored.map(|n| u64::try_from(n).map_err(|_| CatalogError::Unreadable)).transpose()
     };
     let state = match (text("state")?.as_str(), index("event_index")?, index("ended_index")?) {
-        ("staged", _, _) => RecordState::Staged,
+        ("staged", event_index, _) => RecordState::Staged { event_index },
         ("in_force", Some(event_index), _) => RecordState::InForce { event_index },
         ("ending", Some(event_index), _) => RecordState::Ending { event_index },
         ("ended", Some(event_index), Some(ended_index)) => RecordState::Ended { event_index, ended_index },

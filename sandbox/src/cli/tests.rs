@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod log;
+mod records;
 
 const DOCUMENTS: &str = "\
 api_version: obscura/v1
