@@ -1,8 +1,6 @@
 //! Use case: after a start, settle what a killed process left between database, log and disk.
 //! The log decides every time; nothing is guessed and nothing is run again.
 
-use std::collections::BTreeSet;
-
 use jiff::SignedDuration;
 
 use crate::app::installation::Installation;
@@ -12,7 +10,6 @@ use crate::app::sealed::storage_failure;
 use crate::app::submit_query::INTERRUPTED;
 use crate::app::submit_query::fail_job;
 use crate::audit::event::Action;
-use crate::catalog::body::DatasetVersionBody;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::jobs::JobRow;
@@ -136,13 +133,10 @@ fn logged_end(installation: &Installation, job: &JobRow) -> Result<Option<(JobSt
 
 async fn settle_versions(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
     installation.data.sweep().map_err(|error| storage_failure(&error))?;
-    let recorded = installation.all_in_force::<DatasetVersionBody>().await?;
-    let recorded: BTreeSet<(String, u64)> =
-        recorded.into_iter().map(|body| (body.dataset, body.version)).collect();
     for dataset in installation.data.datasets().map_err(|error| storage_failure(&error))? {
         let on_disk = installation.data.versions(&dataset).map_err(|error| storage_failure(&error))?;
-        let name = dataset.to_string();
-        if on_disk.iter().all(|version| recorded.contains(&(name.clone(), *version))) {
+        let recorded = sealed::vouched_for(installation, &dataset).await?;
+        if on_disk.iter().all(|version| recorded.contains(version)) {
             continue;
         }
         // Somebody who is sealing right now has published and is about to append.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::app::library::documents_in_force;
+use crate::app::sealed::highest_ever;
 use crate::app::sealed::newest;
 use crate::app::sealed::newest_of_all;
 use crate::catalog::body::DatasetVersionBody;
@@ -142,6 +143,9 @@ async fn nothing_older_takes_the_place_of_a_row_that_does_not_count() {
             assert!(told.contains(subject), "{altered}: {told}");
         }
         assert!(problems(&installation).await.len() >= 2, "{altered}");
+        // The number of a version is not given a second time, and what there is of it can be followed by another.
+        let dataset = DATASET.parse().unwrap();
+        assert_eq!(highest_ever(&installation, &dataset).await.unwrap().map(|it| it >= 2), Some(true));
     }
 }
 
@@ -196,4 +200,25 @@ async fn what_others_change_meanwhile_is_never_taken_for_a_row_that_is_gone() {
     };
     tokio::join!(change, look);
     assert_eq!(operator_log(&installation), "");
+}
+
+#[tokio::test]
+async fn sealed_data_is_removed_only_when_the_log_knows_of_none() {
+    let (world, installation) = world().await;
+    let dataset = DATASET.parse().unwrap();
+    let folder = |version| installation.data.version(&dataset, version);
+    for version in 1..=4 {
+        std::fs::create_dir_all(folder(version)).unwrap();
+    }
+    // The third was dropped, of the fourth the log knows nothing, and the row of the second is gone.
+    installation.begin(&sealed(3), Note::new(Action::DatasetSealed, program())).await.unwrap();
+    installation.end(&sealed(3), Note::new(Action::DatasetDropped, program())).await.unwrap();
+    alter(&installation, "DELETE FROM record WHERE key = 'hz-health.visits@2'").await;
+    let next = world.open().await;
+    assert_eq!(recover(&next).await.unwrap(), Recovered { versions_removed: 2, ..Recovered::default() });
+    assert_eq!([1, 2, 3, 4].map(|version| folder(version).exists()), [true, true, false, false]);
+    assert!(operator_log(&next).contains("dataset-version `hz-health.visits@2`"));
+    alter(&next, "DELETE FROM record WHERE kind = 'dataset-version'").await;
+    assert_eq!(recover(&next).await.unwrap(), Recovered::default());
+    assert_eq!(highest_ever(&next, &dataset).await.unwrap(), Some(3));
 }

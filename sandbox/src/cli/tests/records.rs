@@ -3,6 +3,7 @@
 use super::*;
 
 const SUM: &str = "select district, sum(cost) as s from hz_health.visits group by district";
+const FOLDER: &str = "data/datasets/hz-health/visits";
 
 /// As [`World::sealed`], with a second version of the policy, which admits no sums.
 fn with_stricter_policy() -> World {
@@ -74,4 +75,43 @@ fn policy_whose_row_was_altered_is_not_replaced_by_the_one_before() {
         is_found(&mut world, "health-statistics@2");
         fails_closed(&mut world, "document `Policy/health-statistics@2`");
     }
+}
+
+#[test]
+fn dataset_version_whose_row_is_gone_is_not_replaced_by_the_one_before() {
+    let mut world = World::sealed();
+    let rows = world.path("visits.csv").display().to_string();
+    world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--replace"]).must_be(Exit::Done);
+    let database = world.path("data/obscura.db");
+    alter(&database, "DELETE FROM record WHERE key = 'hz-health.visits@2'");
+    is_found(&mut world, "hz-health.visits@2");
+    fails_closed(&mut world, "dataset-version `hz-health.visits@2`");
+    // What the log vouches for stays on disk, and its number is not given again.
+    assert!(world.path(FOLDER).join("v0000002").is_dir());
+    let sealed = world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--replace"]);
+    let sealed = sealed.must_be(Exit::Done);
+    assert!(sealed.err.contains("version 3"), "{}", sealed.err);
+    world.query(COUNT).must_be(Exit::Done);
+}
+
+#[test]
+fn sealed_data_whose_row_is_gone_stays_on_disk() {
+    let mut world = World::sealed();
+    let folders = |world: &World| {
+        let entries = fs::read_dir(world.path(FOLDER)).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).count()
+    };
+    let before = folders(&world);
+    let database = world.path("data/obscura.db");
+    alter(&database, "DELETE FROM record WHERE key = 'hz-health.visits@1'");
+    world.run(Some("gu"), &["audit", "log"]).must_be(Exit::Done);
+    world.run(Some("gu"), &["audit", "log"]).must_be(Exit::Done);
+    assert_eq!(folders(&world), before);
+    let log = operator_log(&world);
+    assert!(log.contains("dataset-version `hz-health.visits@1`"), "{log}");
+    is_found(&mut world, "hz-health.visits@1");
+    let rows = world.path("visits.csv").display().to_string();
+    let again = world.run(Some("shen"), &["seal", "hz-health.visits", &rows]);
+    again.must_be(Exit::Failure);
+    assert_eq!(folders(&world), before, "a first sealing takes nothing away either");
 }
