@@ -16,6 +16,7 @@ use obscura_crypto::aead::RingAead;
 use obscura_crypto::aead::associated_data;
 use obscura_crypto::keys::DataKey;
 use obscura_crypto::kms::KekId;
+use obscura_crypto::kms::KekVersion;
 use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
@@ -30,6 +31,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::keys::JobKey;
 
 const FORMAT_VERSION: u16 = 1;
 // Departments' codes hold no `_`, so these keys are nobody else's.
@@ -210,6 +212,37 @@ fn seal(
     let sealed = RingAead.seal(&key, &aad, bytes).during("seal")?;
     let key = installation.keys.wrap(kek, &key, &context(kind, id)).during("wrap a data key")?;
     Ok(SealedObject { sealed, key })
+}
+
+/// Which keys of jobs are wrapped under this key-encryption key, if any are.
+pub(crate) fn wrapped_under(kek: &KekId) -> Option<JobKey> {
+    match kek.department() {
+        QUERIES => Some(JobKey::Question),
+        RESULTS => Some(JobKey::Result),
+        _ => None,
+    }
+}
+
+/// Wraps the key of a job again; nothing when it is not under this key-encryption key, or under its newest version.
+pub(crate) fn rewrap(
+    installation: &Installation,
+    (kek, newest): (&KekId, KekVersion),
+    which: JobKey,
+    (job, key): (JobId, &str),
+) -> Result<Option<WrappedKey>, AppError> {
+    let wrapped: WrappedKey = key.parse().during("read the key of a job")?;
+    if wrapped.kek() != kek || wrapped.version() == newest {
+        return Ok(None);
+    }
+    let kind = match which {
+        JobKey::Question => "query",
+        JobKey::Result => "result",
+    };
+    installation
+        .keys
+        .rewrap(&wrapped, &context(kind, &job.to_string()))
+        .during("rewrap the key of a job")
+        .map(Some)
 }
 
 fn context(kind: &str, id: &str) -> WrapContext {

@@ -46,6 +46,7 @@ use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
 mod cosigned;
+mod rotation;
 mod truth;
 
 struct World {

@@ -13,6 +13,7 @@ use super::*;
 
 mod log;
 mod records;
+mod rotation;
 
 const DOCUMENTS: &str = "\
 api_version: obscura/v1
