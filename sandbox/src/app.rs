@@ -38,6 +38,7 @@ mod relabelled;
 mod release_record;
 mod results;
 pub mod rotate_key;
+mod rotation_lock;
 pub mod seal_dataset;
 mod sealed;
 pub mod show_job;

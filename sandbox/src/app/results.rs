@@ -24,6 +24,8 @@ use obscura_crypto::sha256_hex;
 
 use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
+use crate::app::rotation_lock::Unrecorded;
+use crate::app::rotation_lock::wrap_to_record;
 use crate::audit::unwraps::Account;
 use crate::error::AppError;
 use crate::error::Class;
@@ -46,6 +48,8 @@ pub(crate) struct SealedObject {
     pub(crate) sealed: Vec<u8>,
     /// Its wrapped key.
     pub(crate) key: WrappedKey,
+    /// This object is kept until its key stands in the job's row: a rotation waits for it.
+    _unrecorded: Unrecorded,
 }
 
 /// A result on disk.
@@ -54,6 +58,8 @@ pub(crate) struct StoredResult {
     pub(crate) sha256: String,
     /// Its wrapped key.
     pub(crate) key: WrappedKey,
+    /// As of a [`SealedObject`].
+    _unrecorded: Unrecorded,
 }
 
 /// Seals a released table into its file and makes it durable.
@@ -69,7 +75,7 @@ pub(crate) fn store(
     let object = seal(installation, &kek, "result", &job.to_string(), &table)?;
     let folder = installation.layout.results();
     write_whole(&folder, &path(installation, job), &object.sealed).during("write a result")?;
-    Ok(StoredResult { sha256, key: object.key })
+    Ok(StoredResult { sha256, key: object.key, _unrecorded: object._unrecorded })
 }
 
 /// Opens a stored result and makes sure that it is the one that was released.
@@ -206,12 +212,11 @@ fn seal(
     id: &str,
     bytes: &[u8],
 ) -> Result<SealedObject, AppError> {
-    installation.keys.ensure_key(kek).during("make a key-encryption key")?;
     let key = DataKey::generate().during("draw a data key")?;
     let aad = associated_data("obscura sealed object", &[kind.as_bytes(), id.as_bytes()]);
     let sealed = RingAead.seal(&key, &aad, bytes).during("seal")?;
-    let key = installation.keys.wrap(kek, &key, &context(kind, id)).during("wrap a data key")?;
-    Ok(SealedObject { sealed, key })
+    let (key, unrecorded) = wrap_to_record(installation, kek, &key, &context(kind, id))?;
+    Ok(SealedObject { sealed, key, _unrecorded: unrecorded })
 }
 
 /// Which keys of jobs are wrapped under this key-encryption key, if any are.

@@ -9,6 +9,7 @@ use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::records::Note;
 use crate::app::results;
+use crate::app::rotation_lock;
 use crate::app::sealed::sealing_lock;
 use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
@@ -43,7 +44,8 @@ pub struct RotatedKey {
 /// the rotation is in the log.
 ///
 /// # Errors
-/// Forbidden for all but operators; not found when there is no such key; conflict while a dataset is being sealed.
+/// Forbidden for all but operators; not found when there is no such key; conflict while any dataset is being sealed, or
+/// another key rotated.
 pub async fn rotate_key(
     installation: &Installation,
     caller: &Caller,
@@ -59,6 +61,7 @@ pub async fn rotate_key(
         )
         .into());
     }
+    let _alone = rotation_lock::rotating(installation)?.ok_or_else(sealing_in_progress)?;
     let newest = installation.keys.rotate(kek).during("rotate a key")?;
     let rewrapped = rewrap_datasets(installation, kek)? + rewrap_jobs(installation, kek, newest).await?;
     let note = Note::new(Action::KeyRotated, ActorName::of(caller))
@@ -71,7 +74,7 @@ pub async fn rotate_key(
     Ok(RotatedKey { version: newest.number(), rewrapped })
 }
 
-/// Wraps the keys of a department's sealed versions again.
+/// Wraps the keys of a department's sealed versions again. Nothing is sealed meanwhile.
 fn rewrap_datasets(installation: &Installation, kek: &KekId) -> Result<u64, AppError> {
     let signer = installation.keys.signer(MANIFEST_SIGNER).during("take the key of manifests")?;
     let mut rewrapped = 0;
@@ -101,6 +104,8 @@ fn rewrap_datasets(installation: &Installation, kek: &KekId) -> Result<u64, AppE
 /// Wraps the keys of questions or results again, where the key is theirs.
 async fn rewrap_jobs(installation: &Installation, kek: &KekId, newest: KekVersion) -> Result<u64, AppError> {
     let Some(which) = results::wrapped_under(kek) else { return Ok(0) };
+    // Whoever wraps from now on does so under the newest version; of what was wrapped before, all must be in its row.
+    rotation_lock::wait_until_recorded(installation, kek, newest)?;
     let catalog = &installation.catalog;
     let (mut rewrapped, mut after) = (0, None);
     loop {
@@ -116,4 +121,15 @@ async fn rewrap_jobs(installation: &Installation, kek: &KekId, newest: KekVersio
         }
         rewrapped += Jobs::replace_keys(catalog, which, &again).await.during("replace the keys of jobs")?;
     }
+}
+
+fn sealing_in_progress() -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "sealing-in-progress",
+        "a dataset is being sealed, or another key is being rotated",
+        "有数据集正在封存，或另一密钥正在轮换",
+    )
+    .with_help("rotate when that is done", "请待其完成后再轮换")
+    .into()
 }

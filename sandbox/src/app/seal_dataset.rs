@@ -18,6 +18,7 @@ use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::library::library;
 use crate::app::records::Note;
 use crate::app::relabelled::is_relabelled;
+use crate::app::rotation_lock;
 use crate::app::sealed::discard_unrecorded;
 use crate::app::sealed::highest_ever;
 use crate::app::sealed::open_newest;
@@ -88,8 +89,9 @@ pub struct SealedDataset {
 /// Seals a file.
 ///
 /// # Errors
-/// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; otherwise
-/// what storage says. Whatever happens, the old version or the new one is there, never half of one.
+/// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; conflict while
+/// a key is being rotated; otherwise what storage says. Whatever happens, the old version or the new one is there, never
+/// half of one.
 pub async fn seal_dataset(
     installation: &Arc<Installation>,
     caller: &Caller,
@@ -99,6 +101,8 @@ pub async fn seal_dataset(
     let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
     must_steward(caller, &library, dataset.department.as_str())?;
     let spec = spec_of(&library, dataset)?;
+    // From before the first key is wrapped until the version is recorded, so that a rotation overlooks none.
+    let _unrotated = rotation_lock::sealing(installation)?.ok_or_else(rotation_in_progress)?;
     let Some(_lock) = sealing_lock(installation, &request.dataset)? else {
         return Err(storage_failure(&StorageError::Busy { dataset: request.dataset.to_string() }));
     };
@@ -255,6 +259,12 @@ fn relabelled(dataset: &DatasetId) -> AppError {
     )
     .with_help("seal all rows anew with `--replace`", "请用 `--replace` 重新封存全部数据")
     .into()
+}
+
+fn rotation_in_progress() -> AppError {
+    PublicError::new(Class::Conflict, "rotation-in-progress", "a key is being rotated", "正在轮换密钥")
+        .with_help("seal when that is done", "请待其完成后再封存")
+        .into()
 }
 
 fn no_document(dataset: &DatasetId) -> AppError {
