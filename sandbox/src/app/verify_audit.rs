@@ -343,6 +343,19 @@ pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>,
     Ok((hashes, signed.note.to_string()))
 }
 
+/// The entries of a job that are for whoever asked. Which columns policies add to a plan, how many keys that took, and who
+/// has read the question, is not.
+const ASKERS_OWN: [Action; 8] = [
+    Action::QueryPending,
+    Action::QueryDecided,
+    Action::OutputChecked,
+    Action::ResultReleased,
+    Action::ResultWithheld,
+    Action::ResultDownloaded,
+    Action::JobFailed,
+    Action::JobCancelled,
+];
+
 /// Proves an entry: any for an auditor, those of their own jobs for others.
 ///
 /// # Errors
@@ -362,8 +375,7 @@ pub async fn prove_own_entry(
             ))
         };
         let event = installation.audit.event(index).map_err(|_| not_theirs())?;
-        // Which columns policies add to a plan, and who has read a question, is not for whoever asked it.
-        if [Action::KeysGranted, Action::QuestionRead].iter().any(|action| event.action == action.name()) {
+        if !ASKERS_OWN.iter().any(|action| event.action == action.name()) {
             return Err(not_theirs());
         }
         let job = event.correlation.and_then(|job| job.parse().ok()).ok_or_else(not_theirs)?;
