@@ -142,3 +142,22 @@ fn asker_proves_their_decision_and_learns_nothing_of_granted_keys() {
     let evidence = world.run(Some("lin"), &["job", "evidence", &id]).must_be(Exit::Done).out;
     assert!(!record.contains("person_id") && !evidence.contains("keys.granted"));
 }
+
+#[test]
+fn database_missing_from_one_s_own_folder_is_found_and_the_journal_is_compared_all_the_same() {
+    let mut world = World::sealed();
+    world.query(COUNT).must_be(Exit::Done);
+    world.run(None, &["audit", "verify"]).must_be(Exit::Done);
+    for name in ["obscura.db", "obscura.db-wal", "obscura.db-shm"] {
+        let _absent = fs::remove_file(world.path("data").join(name));
+    }
+    let found = world.run(None, &["audit", "verify"]).must_be(Exit::VerificationFailed);
+    assert!(found.err.contains("database is missing"), "{}", found.err);
+    fs::write(world.path("data/unwraps"), "").unwrap();
+    let found = world.run(None, &["audit", "verify"]).must_be(Exit::VerificationFailed);
+    assert!(found.err.contains("the journal of keys lacks the line"), "{}", found.err);
+    // A copy is verified without either.
+    let (log, key) = (world.path("data/audit"), world.path("data/audit.pub"));
+    let (log, key) = (log.display().to_string(), key.display().to_string());
+    world.run(None, &["audit", "verify", "--log", &log, "--key", &key]).must_be(Exit::Done);
+}
