@@ -15,6 +15,7 @@ use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
+use crate::app::in_place::aside;
 use crate::app::library::LastLibrary;
 use crate::audit::AuditLog;
 use crate::audit::accounted_keys::AccountedKeys;
@@ -264,9 +265,9 @@ impl Installation {
         }
     }
 
-    /// Whether the parts that a job needs answer.
+    /// Whether the parts that a job needs answer, and the log is still the one that this process has seen.
     pub async fn is_ready(&self) -> bool {
-        self.catalog.answers().await && self.layout.audit().is_dir()
+        self.catalog.answers().await && aside(|| self.audit.newest_change()).is_ok()
     }
 
     /// Closes the database.

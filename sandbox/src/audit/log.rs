@@ -39,14 +39,23 @@ pub struct AuditLog {
     reader: LogReader,
     signer: Signer,
     waiting: Mutex<VecDeque<Waiting>>,
-    state: Mutex<Option<State>>,
+    known: Mutex<Known>,
     last_read: Mutex<Option<Bundle>>,
+}
+
+/// What this process knows of the log.
+#[derive(Debug, Default)]
+struct Known {
+    /// The newest checkpoint that it has read or signed. A failure does not make it forget: the log goes on from there,
+    /// or not by this process.
+    newest: Option<Checkpoint>,
+    /// The log under that checkpoint; nothing when what is on disk is unknown.
+    state: Option<State>,
 }
 
 /// What the log looked like when this process last looked or wrote.
 #[derive(Debug)]
 struct State {
-    signed: SignedCheckpoint,
     tree: Tree,
     newest_change: Option<u64>,
 }
@@ -91,7 +100,7 @@ impl AuditLog {
             reader,
             signer,
             waiting: Mutex::default(),
-            state: Mutex::default(),
+            known: Mutex::default(),
             last_read: Mutex::default(),
         }
     }
@@ -99,8 +108,8 @@ impl AuditLog {
     /// Appends events in this order; when it returns they are on disk and covered by a signed checkpoint.
     ///
     /// # Errors
-    /// When an event is too long or the log cannot be written; then none of them has been appended, unless the
-    /// failure came after the checkpoint was in place.
+    /// When an event is too long, the log cannot be written, or it is not a continuation of what this process has seen;
+    /// then none of them has been appended, unless the failure came after the checkpoint was in place.
     pub fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
         for event in &events {
             // Checked with the longest possible link, before others' events are in the same write.
@@ -115,13 +124,13 @@ impl AuditLog {
                 answers.push(receipt);
             }
         }
-        // Whoever gets the state first writes for all that wait; the others find their answers when they get it.
-        let mut state = held(&self.state);
+        // Whoever gets what is known first writes for all that wait; the others find their answers when they get it.
+        let mut known = held(&self.known);
         let batch: Vec<Waiting> = held(&self.waiting).drain(..).collect();
         if !batch.is_empty() {
-            self.write_for(batch, &mut state);
+            self.write_for(batch, &mut known);
         }
-        drop(state);
+        drop(known);
         answers.into_iter().map(|answer| answer.recv().unwrap_or(Err(AuditError::Group))).collect()
     }
 
@@ -163,11 +172,11 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read or does not verify.
     pub fn newest_change(&self) -> Result<Option<u64>, AuditError> {
-        // Always the state first and the file lock second, as in `append`, or two threads wait for each other.
-        let mut state = held(&self.state);
+        // Always what is known first and the file lock second, as in `append`, or two threads wait for each other.
+        let mut known = held(&self.known);
         let _lock = self.lock()?;
-        self.refresh(&mut state)?;
-        Ok(state.as_ref().and_then(|state| state.newest_change))
+        self.refresh(&mut known)?;
+        Ok(known.state.as_ref().and_then(|state| state.newest_change))
     }
 
     /// The read-only side of this log.
@@ -199,32 +208,35 @@ impl AuditLog {
     }
 
     /// Takes in what other processes have appended; the caller holds the file lock.
-    fn refresh(&self, state: &mut Option<State>) -> Result<(), AuditError> {
-        let signed = self.reader.checkpoint()?;
-        if state.as_ref().is_some_and(|known| known.signed.checkpoint == signed.checkpoint) {
+    fn refresh(&self, known: &mut Known) -> Result<(), AuditError> {
+        let signed = self.reader.checkpoint()?.checkpoint;
+        if known.state.is_some() && known.newest.as_ref() == Some(&signed) {
             return Ok(());
         }
-        let size = signed.checkpoint.size();
+        let size = signed.size();
         let newest = size.saturating_sub(1);
-        let tree =
-            Tree::resume(&self.reader.tree(size), size).ok_or(AuditError::Damaged { index: newest })?;
-        if tree.root() != signed.checkpoint.root() {
+        let stored = self.reader.tree(size);
+        let tree = Tree::resume(&stored, size).ok_or(AuditError::Damaged { index: newest })?;
+        if tree.root() != signed.root() {
             return Err(AuditError::Damaged { index: newest });
+        }
+        if let Some(seen) = &known.newest {
+            must_continue(seen, &signed, &stored)?;
         }
         let newest_change = if size == 0 {
             None
         } else {
-            let bundle = self.reader.bundle_of(newest, &signed.checkpoint)?;
+            let bundle = self.reader.bundle_of(newest, &signed)?;
             let entry = bundle.entry(newest).ok_or(AuditError::Damaged { index: newest })?;
             let event = LoggedEvent::read(newest, entry)?;
             if event.record.is_some() { Some(newest) } else { event.previous_change }
         };
-        *state = Some(State { signed, tree, newest_change });
+        *known = Known { newest: Some(signed), state: Some(State { tree, newest_change }) };
         Ok(())
     }
 
-    fn write_for(&self, batch: Vec<Waiting>, state: &mut Option<State>) {
-        match self.write(&batch, state) {
+    fn write_for(&self, batch: Vec<Waiting>, known: &mut Known) {
+        match self.write(&batch, known) {
             Ok(receipts) => {
                 for (waiting, receipt) in batch.into_iter().zip(receipts) {
                     // A caller that no longer listens has lost its receipt, not its entry.
@@ -233,7 +245,7 @@ impl AuditLog {
             }
             Err(error) => {
                 // What is on disk is unknown now: look again next time.
-                *state = None;
+                known.state = None;
                 let mut error = Some(error);
                 for waiting in batch {
                     let _gone = waiting.answer.send(Err(error.take().unwrap_or(AuditError::Group)));
@@ -243,15 +255,15 @@ impl AuditLog {
     }
 
     /// Entries, then hashes from the leaves up, then the checkpoint; each durable before the next.
-    fn write(&self, batch: &[Waiting], state: &mut Option<State>) -> Result<Vec<Receipt>, AuditError> {
+    fn write(&self, batch: &[Waiting], known: &mut Known) -> Result<Vec<Receipt>, AuditError> {
         let _lock = self.lock()?;
-        self.refresh(state)?;
-        let Some(known) = state.as_ref() else {
+        self.refresh(known)?;
+        let Some(state) = known.state.as_ref() else {
             return Err(AuditError::Checkpoint);
         };
-        let old_size = known.tree.size();
-        let mut tree = known.tree.clone();
-        let mut newest_change = known.newest_change;
+        let old_size = state.tree.size();
+        let mut tree = state.tree.clone();
+        let mut newest_change = state.newest_change;
         let mut entries = Vec::with_capacity(batch.len());
         for waiting in batch {
             let entry = waiting.event.entry(self.origin(), newest_change)?;
@@ -268,7 +280,7 @@ impl AuditLog {
             let _left_behind = files::remove_superseded(self.reader.folder(), tile);
         }
         let size = tree.size();
-        *state = Some(State { signed, tree, newest_change });
+        *known = Known { newest: Some(signed.checkpoint), state: Some(State { tree, newest_change }) };
         let receipt = |(waiting, index): (&Waiting, u64)| Receipt {
             index,
             size,
@@ -324,6 +336,19 @@ impl AuditLog {
             .map_err(AuditError::file("write the checkpoint"))?;
         Ok(SignedCheckpoint { checkpoint, note })
     }
+}
+
+/// Checks that the log under `now` begins with the one under `seen`: the proof reads a few tiles, however long it is.
+fn must_continue(seen: &Checkpoint, now: &Checkpoint, stored: &impl NodeSource) -> Result<(), AuditError> {
+    let size = now.size();
+    let not_continued = || AuditError::NotContinued { size };
+    if seen.size() > size {
+        return Err(not_continued());
+    }
+    let proof = merkle::consistency_proof(stored, seen.size(), size);
+    let proof = proof.map_err(|_| AuditError::Damaged { index: seen.size() })?;
+    merkle::verify_consistency(seen.size(), &seen.root(), size, &now.root(), &proof)
+        .map_err(|_| not_continued())
 }
 
 /// The stored tree with new leaves behind it.
