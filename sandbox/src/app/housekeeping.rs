@@ -1,5 +1,5 @@
-//! What a serving process does by itself, now and then: it removes results that were kept as long as they should be, and
-//! looks whether the audit log is still the one that it has seen.
+//! What a serving process does by itself, now and then: it removes results that were kept as long as they should be, clears
+//! pages of the database that hold deleted keys, and looks whether the audit log is still the one that it has seen.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::app::recover::expire_results;
+use crate::catalog::OldPages;
 use crate::error::AppError;
 use crate::error::InternalError;
 
@@ -25,6 +26,14 @@ pub async fn keep_house(
         // What did not work now is tried again the next time.
         if let Err(AppError::Internal(error)) = expire_results(&installation).await {
             installation.note("results past their days", &error);
+        }
+        // Whoever shredded was told of pages that somebody still read; they go when the readers have gone.
+        match installation.catalog.clear_old_pages().await {
+            Ok(OldPages::Cleared | OldPages::Held) => {}
+            Err(error) => {
+                installation
+                    .note("old pages of the database", &InternalError::new("clear old pages", &error));
+            }
         }
         // Where nobody asks, nobody else would notice.
         if let Err(error) = aside(|| installation.audit.newest_change()) {
