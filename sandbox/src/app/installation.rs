@@ -209,12 +209,13 @@ impl Installation {
             Missing::Create => AuditLog::create(&layout.audit(), signer),
             Missing::Fail => AuditLog::open(&layout.audit(), signer),
         };
-        let audit = Arc::new(audit.during("open the audit log")?);
+        let journal = UnwrapJournal::at(&layout.unwraps());
+        let audit = Arc::new(audit.during("open the audit log")?.naming(journal.clone()));
         let jobs = Jobs::open(catalog.clone(), &layout.running(), clock.as_ref(), random.as_ref())
             .during("open the job store")?;
         let operator_log = OperatorLog::in_folder(&layout.log());
         let data = DataFolder::new(layout.root());
-        let accounts = Arc::new(AccountedKeys::new(keys, UnwrapJournal::at(&layout.unwraps())));
+        let accounts = Arc::new(AccountedKeys::new(keys, journal));
         let keys: Arc<dyn KeyManagement> = Arc::<AccountedKeys>::clone(&accounts);
         Ok(Self {
             settings,

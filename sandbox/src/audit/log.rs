@@ -15,6 +15,7 @@ use obscura_crypto::checkpoint::Checkpoint;
 use obscura_crypto::merkle;
 use obscura_crypto::merkle::NodeSource;
 use obscura_crypto::merkle::Tree;
+use obscura_crypto::sha256_hex;
 use obscura_crypto::sign::Signer;
 use obscura_crypto::sign::Verifier;
 use obscura_crypto::tiles;
@@ -32,12 +33,16 @@ use crate::audit::files::LOCK;
 use crate::audit::reader::Bundle;
 use crate::audit::reader::LogReader;
 use crate::audit::reader::SignedCheckpoint;
+use crate::audit::unwraps::JOURNAL_DETAIL;
+use crate::audit::unwraps::UnwrapJournal;
 
 /// The audit log of one installation, open for appending.
 #[derive(Debug)]
 pub struct AuditLog {
     reader: LogReader,
     signer: Signer,
+    /// Whose newest line some entries name.
+    journal: Option<UnwrapJournal>,
     waiting: Mutex<VecDeque<Waiting>>,
     known: Mutex<Known>,
     last_read: Mutex<Option<Bundle>>,
@@ -94,11 +99,18 @@ impl AuditLog {
         Ok(log)
     }
 
+    /// Names the newest line of a journal of keys in the entries that are to.
+    #[must_use]
+    pub fn naming(self, journal: UnwrapJournal) -> Self {
+        Self { journal: Some(journal), ..self }
+    }
+
     fn over(folder: &Path, signer: Signer) -> Self {
         let reader = LogReader::new(folder, signer.verifier().clone());
         Self {
             reader,
             signer,
+            journal: None,
             waiting: Mutex::default(),
             known: Mutex::default(),
             last_read: Mutex::default(),
@@ -110,8 +122,12 @@ impl AuditLog {
     /// # Errors
     /// When an event is too long, the log cannot be written, or it is not a continuation of what this process has seen;
     /// then none of them has been appended, unless the failure came after the checkpoint was in place.
-    pub fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
-        for event in &events {
+    pub fn append(&self, mut events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
+        for event in &mut events {
+            if self.journal.is_some() && event.action.names_journal() {
+                // As long as the one that it will name.
+                name_line(event, sha256_hex(b""));
+            }
             // Checked with the longest possible link, before others' events are in the same write.
             event.entry(self.origin(), Some(u64::MAX))?;
         }
@@ -235,8 +251,8 @@ impl AuditLog {
         Ok(())
     }
 
-    fn write_for(&self, batch: Vec<Waiting>, known: &mut Known) {
-        match self.write(&batch, known) {
+    fn write_for(&self, mut batch: Vec<Waiting>, known: &mut Known) {
+        match self.write(&mut batch, known) {
             Ok(receipts) => {
                 for (waiting, receipt) in batch.into_iter().zip(receipts) {
                     // A caller that no longer listens has lost its receipt, not its entry.
@@ -255,9 +271,11 @@ impl AuditLog {
     }
 
     /// Entries, then hashes from the leaves up, then the checkpoint; each durable before the next.
-    fn write(&self, batch: &[Waiting], known: &mut Known) -> Result<Vec<Receipt>, AuditError> {
+    fn write(&self, batch: &mut [Waiting], known: &mut Known) -> Result<Vec<Receipt>, AuditError> {
         let _lock = self.lock()?;
         self.refresh(known)?;
+        self.name_lines(batch)?;
+        let batch = &*batch;
         let Some(state) = known.state.as_ref() else {
             return Err(AuditError::Checkpoint);
         };
@@ -289,6 +307,19 @@ impl AuditLog {
             correlation: waiting.event.correlation.clone(),
         };
         Ok(batch.iter().zip(old_size..).map(receipt).collect())
+    }
+
+    /// While nobody else appends: the lines that entries name follow one another as the entries do.
+    fn name_lines(&self, batch: &mut [Waiting]) -> Result<(), AuditError> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let naming: Vec<_> =
+            batch.iter_mut().filter(|waiting| waiting.event.action.names_journal()).collect();
+        if naming.is_empty() {
+            return Ok(());
+        }
+        let newest = journal.newest_line()?;
+        naming.into_iter().for_each(|waiting| name_line(&mut waiting.event, newest.clone()));
+        Ok(())
     }
 
     fn write_tiles(&self, old_size: u64, entries: &[Vec<u8>]) -> Result<Vec<Tile>, AuditError> {
@@ -336,6 +367,11 @@ impl AuditLog {
             .map_err(AuditError::file("write the checkpoint"))?;
         Ok(SignedCheckpoint { checkpoint, note })
     }
+}
+
+/// Says in an event which line of the journal is the newest.
+fn name_line(event: &mut Event, sha256: String) {
+    event.detail.insert(JOURNAL_DETAIL.to_owned(), sha256.into());
 }
 
 /// Checks that the log under `now` begins with the one under `seen`: the proof reads a few tiles, however long it is.

@@ -168,6 +168,10 @@ fn unwrap_words(finding: &UnwrapFinding) -> (String, String) {
             ),
             format!("`{account}` 解开了密钥，而日志中没有相应决定（第 {line} 行）"),
         ),
+        UnwrapFinding::Repeated { line, account } => (
+            format!("keys were unwrapped for `{account}` once more than the log allows (line {line})"),
+            format!("为 `{account}` 解开密钥的次数多于日志所允许（第 {line} 行）"),
+        ),
         UnwrapFinding::NotGranted { line, account, key } => (
             format!(
                 "the key of `{key}` was unwrapped for `{account}`, to which it was not granted (line {line})"
@@ -177,6 +181,12 @@ fn unwrap_words(finding: &UnwrapFinding) -> (String, String) {
         UnwrapFinding::Missing { job } => (
             format!("the journal of keys lacks the line that the log names for `{job}`"),
             format!("密钥流水缺少日志所记 `{job}` 的行"),
+        ),
+        UnwrapFinding::CutOff { entry } => (
+            format!(
+                "the journal of keys lacks a line, or has it in another place, that entry {entry} of the log names: lines were cut off"
+            ),
+            format!("密钥流水缺少日志第 {entry} 条所记的行，或其位置不符：有行被截去"),
         ),
         UnwrapFinding::Count { job, logged, journalled } => (
             format!("for `{job}` the log knows of {logged} unwrapped key(s), the journal of {journalled}"),
