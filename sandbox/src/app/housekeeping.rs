@@ -36,8 +36,10 @@ pub async fn keep_house(
             }
         }
         // Where nobody asks, nobody else would notice.
-        if let Err(error) = aside(|| installation.audit.newest_change()) {
-            installation.note("the audit log", &InternalError::new("look at the audit log", &error));
+        if !aside(|| installation.audit.is_continued()) {
+            let cut_back =
+                "the audit log does not continue the one that was seen before: it was cut back or replaced";
+            installation.note("the audit log", &InternalError::of_kind("look at the audit log", cut_back));
         }
         let told = stopping.wait_for(|stopping| *stopping);
         if tokio::time::timeout(every, told).await.is_ok() {

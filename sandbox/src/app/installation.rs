@@ -268,7 +268,7 @@ impl Installation {
 
     /// Whether the parts that a job needs answer, and the log is still the one that this process has seen.
     pub async fn is_ready(&self) -> bool {
-        self.catalog.answers().await && aside(|| self.audit.newest_change()).is_ok()
+        self.catalog.answers().await && aside(|| self.audit.is_continued())
     }
 
     /// Closes the database.

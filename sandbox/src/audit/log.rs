@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use obscura_crypto::Hash;
@@ -45,6 +47,8 @@ pub struct AuditLog {
     journal: Option<UnwrapJournal>,
     waiting: Mutex<VecDeque<Waiting>>,
     known: Mutex<Known>,
+    /// Whether it was a continuation of what was known when somebody last looked.
+    was_continued: AtomicBool,
     last_read: Mutex<Option<Bundle>>,
 }
 
@@ -113,6 +117,7 @@ impl AuditLog {
             journal: None,
             waiting: Mutex::default(),
             known: Mutex::default(),
+            was_continued: AtomicBool::new(true),
             last_read: Mutex::default(),
         }
     }
@@ -195,6 +200,18 @@ impl AuditLog {
         Ok(known.state.as_ref().and_then(|state| state.newest_change))
     }
 
+    /// Whether the log is still the one that this process has seen, or a longer one. It waits for nobody who verifies the
+    /// log, which may take long.
+    pub fn is_continued(&self) -> bool {
+        let Ok(_lock) = self.reader.lock_against_appending() else { return false };
+        let Ok(now) = self.reader.checkpoint() else { return false };
+        // Whoever holds what is known is about to append, and looks for themselves.
+        let Ok(known) = self.known.try_lock() else { return self.was_continued.load(Ordering::Relaxed) };
+        let Some(seen) = &known.newest else { return true };
+        *seen == now.checkpoint
+            || must_continue(seen, &now.checkpoint, &self.reader.tree(now.checkpoint.size())).is_ok()
+    }
+
     /// The read-only side of this log.
     #[must_use]
     pub fn reader(&self) -> &LogReader {
@@ -237,7 +254,9 @@ impl AuditLog {
             return Err(AuditError::Damaged { index: newest });
         }
         if let Some(seen) = &known.newest {
-            must_continue(seen, &signed, &stored)?;
+            let continued = must_continue(seen, &signed, &stored);
+            self.was_continued.store(continued.is_ok(), Ordering::Relaxed);
+            continued?;
         }
         let newest_change = if size == 0 {
             None

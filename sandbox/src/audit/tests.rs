@@ -257,6 +257,7 @@ fn log_that_was_cut_back_under_a_running_process_is_not_continued() {
         let refused = log.append(vec![event(252)]);
         assert!(matches!(refused, Err(AuditError::NotContinued { size: 252 })), "{refused:?}");
         assert!(matches!(log.newest_change(), Err(AuditError::NotContinued { size: 252 })));
+        assert!(!log.is_continued());
     }
     assert_eq!(verify(log.reader(), Against::default()).unwrap().size, 252, "nothing was signed");
     // Somebody who has seen only the older log makes another one of the same size, and a longer one.
@@ -268,7 +269,31 @@ fn log_that_was_cut_back_under_a_running_process_is_not_continued() {
     put_back(&folder.path().join("log"), &whole);
     let receipt = log.append(vec![event(258)]).unwrap().remove(0);
     assert_eq!(receipt.index(), 258);
+    assert!(log.is_continued());
     assert_eq!(verify(log.reader(), Against::default()).unwrap().findings, []);
+}
+
+#[test]
+fn asking_whether_a_log_goes_on_waits_for_nobody_who_verifies_it() {
+    let folder = TempDir::new().unwrap();
+    let (log, other) = two_handles(folder.path());
+    log.append(vec![event(0)]).unwrap();
+    let verifying = log.reader().lock_against_appending().unwrap();
+    assert!(log.is_continued() && other.is_continued());
+    std::thread::scope(|scope| {
+        let (begun, appending) = std::sync::mpsc::channel();
+        let log = &log;
+        scope.spawn(move || {
+            begun.send(()).unwrap();
+            log.append(vec![event(1)]).unwrap();
+        });
+        appending.recv().unwrap();
+        for _ in 0..20 {
+            assert!(log.is_continued(), "whether or not somebody is about to append");
+        }
+        drop(verifying);
+    });
+    assert!(other.is_continued(), "it is longer than the other process knows");
 }
 
 #[test]
