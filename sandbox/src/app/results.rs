@@ -71,24 +71,28 @@ pub(crate) fn store(
     Ok(StoredResult { sha256, key: object.key })
 }
 
+/// Reads a stored result as it is sealed.
+pub(crate) fn read(installation: &Installation, job: JobId) -> Result<Vec<u8>, AppError> {
+    match fs::read(path(installation, job)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(expired(job)),
+        read => read.during("read a result"),
+    }
+}
+
 /// Opens a stored result and makes sure that it is the one that was released.
 pub(crate) fn open(
     installation: &Installation,
     job: JobId,
     key: &str,
     sha256: &str,
+    sealed: &[u8],
 ) -> Result<RecordBatch, AppError> {
-    let sealed = match fs::read(path(installation, job)) {
-        Ok(sealed) => sealed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(expired(job)),
-        Err(error) => return Err(error).during("read a result"),
-    };
     let key: WrappedKey = key.parse().during("read the key of a result")?;
     let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("result", &job.to_string()));
     let accounted = installation.accounts.on_account(Account::Result(job), unwrap);
     let key = accounted.during("account for a key")?.taken.during("unwrap a result's key")?;
     let aad = associated_data("obscura sealed object", &[b"result", job.to_string().as_bytes()]);
-    let table = RingAead.open(&key, &aad, &sealed).map_err(|_| tampered(job))?;
+    let table = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
     if sha256_hex(&table) != sha256 {
         return Err(tampered(job));
     }

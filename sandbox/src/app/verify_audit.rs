@@ -432,15 +432,16 @@ pub(crate) fn read_key(path: &Path) -> Result<Verifier, AppError> {
 
 pub(crate) fn log_failure(error: AuditError) -> AppError {
     match &error {
-        AuditError::Checkpoint | AuditError::Damaged { .. } | AuditError::UnreadableEntry { .. } => {
-            PublicError::new(
-                Class::VerificationFailed,
-                "log-not-verified",
-                error.to_string(),
-                "审计日志校验失败",
-            )
-            .into()
-        }
+        AuditError::Checkpoint
+        | AuditError::Damaged { .. }
+        | AuditError::NotContinued { .. }
+        | AuditError::UnreadableEntry { .. } => PublicError::new(
+            Class::VerificationFailed,
+            "log-not-verified",
+            error.to_string(),
+            "审计日志校验失败",
+        )
+        .into(),
         AuditError::NoSuchEntry { size } => PublicError::new(
             Class::NotFound,
             "entry-not-found",

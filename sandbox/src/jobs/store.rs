@@ -491,7 +491,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict.
+    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict. Pages of the
+    /// database that held them are to be cleared afterwards.
     ///
     /// # Errors
     /// [`JobError::WrongState`] when the job has not ended or was forgotten before.
@@ -509,11 +510,7 @@ impl Jobs {
         .execute(self.catalog.pool())
         .await
         .map_err(at("forget a question"))?;
-        exactly_one(done.rows_affected())?;
-        // The key must not linger in the write-ahead log; where others read meanwhile, the next checkpoint clears it.
-        let cleared = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.catalog.pool()).await;
-        cleared.map_err(at("clear the write-ahead log"))?;
-        Ok(())
+        exactly_one(done.rows_affected())
     }
 
     /// All rows as they lie in the database, texts sealed and marks not looked at, for comparing them with the log; nothing
