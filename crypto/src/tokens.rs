@@ -6,6 +6,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::keys::DataKey;
 use crate::secret::{SecretBytes, opaque_debug};
 
 /// Block length of SHA-256.
@@ -39,7 +40,8 @@ impl Tokenizer {
     }
 }
 
-/// Gives each subject a secret, uniform number: record keys for cell-key noise and elements of ledger sketches.
+/// Gives each subject a secret, uniform number: record keys for cell-key noise and elements of ledger sketches. It also
+/// gives keys by name, for small texts that are sealed where no wrapped key has a place.
 pub struct SubjectHashKey(HmacSha256);
 
 opaque_debug!(SubjectHashKey);
@@ -59,6 +61,22 @@ impl SubjectHashKey {
     #[must_use]
     pub fn hash_bytes(&self, bytes: &[u8]) -> u64 {
         first_64_bits(&self.0, bytes)
+    }
+
+    /// Derives the data key of a name: the whole HMAC (NIST SP 800-108, counter mode, one block).
+    ///
+    /// A secret that derives keys is used for nothing else.
+    #[must_use]
+    pub fn data_key(&self, name: &str) -> DataKey {
+        let input = [&1_u32.to_be_bytes(), name.as_bytes(), &[0], &256_u32.to_be_bytes()].concat();
+        let digest = digest(&self.0, &input);
+        let derived = SecretBytes::filled_by(|bytes| {
+            bytes.copy_from_slice(digest.as_slice());
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match derived {
+            Ok(derived) => DataKey::from_secret(derived),
+        }
     }
 }
 
@@ -122,6 +140,15 @@ mod tests {
         assert_eq!(tokenizer.token64(DATA), 0x5bdc_c146_bf60_754e);
         let hashes = SubjectHashKey::new(&rfc_4231_case_2());
         assert_eq!(hashes.hash_bytes(DATA.as_bytes()), 0x5bdc_c146_bf60_754e);
+    }
+
+    #[test]
+    fn a_derived_key_is_the_hmac_of_its_counted_name() {
+        let secret = rfc_4231_case_2();
+        let expected = derive(&secret, &[&[0, 0, 0, 1], b"rows", &[0], &[0, 0, 1, 0]]);
+        let hashes = SubjectHashKey::new(&secret);
+        assert_eq!(hashes.data_key("rows").expose(), expected.expose());
+        assert_ne!(hashes.data_key("row").expose(), expected.expose());
     }
 
     #[test]

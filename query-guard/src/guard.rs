@@ -57,7 +57,7 @@ const JOINS_MAX: usize = 16;
 /// Most plan nodes, common table expressions written out.
 const PLAN_NODES_MAX: usize = 400;
 /// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Most times that texts may grow by being joined.
 const TEXT_GROWTH_MAX: usize = 4096;
 /// Most output columns.
@@ -149,6 +149,7 @@ impl<'a> Guard<'a> {
         let plan = self.plan(sql, query)?;
         // Before normalisation, whose cost grows with the plan: a CTE used twice at every level doubles it.
         within_limits(&plan)?;
+        let asked = plan.clone();
         let plan = normalise(plan, constants, self.now).map_err(|error| {
             vec![planning_finding(sql, &error, &Catalog::new(self.policy, &self.functions))]
         })?;
@@ -167,7 +168,7 @@ impl<'a> Guard<'a> {
             (0..=2, 0..=3) => Cost::M,
             _ => Cost::L,
         };
-        Ok(GuardedPlan { stages, post, scans, treatments, cost })
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost })
     }
 
     fn plan(&self, sql: &str, query: &Query) -> Result<LogicalPlan, Refused> {

@@ -27,6 +27,7 @@ mod catalog;
 mod cell;
 mod constant;
 pub mod control;
+pub mod explain;
 pub mod finding;
 #[cfg(test)]
 mod fixture;

@@ -19,6 +19,8 @@ use crate::atoms::Formula;
 /// INVARIANT(only-guarded-plans-run): fields are private and there is no public constructor.
 #[derive(Debug, Clone)]
 pub struct GuardedPlan {
+    /// The question as it was planned, before the guard touched it.
+    pub(crate) asked: LogicalPlan,
     pub(crate) stages: Vec<Stage>,
     pub(crate) post: LogicalPlan,
     pub(crate) scans: BTreeMap<DatasetId, BTreeSet<String>>,

@@ -11,6 +11,7 @@ pub mod datasets;
 pub mod departments;
 pub mod diagnose;
 pub mod evidence;
+pub mod explain_job;
 pub mod explain_query;
 pub mod fetch_result;
 pub mod formats;

@@ -30,6 +30,8 @@ use crate::app::installation::Installation;
 use crate::app::pending::circumstances;
 use crate::app::pending::pending_jobs;
 use crate::app::pending::resume;
+use crate::app::recover::Recovered;
+use crate::app::recover::settle_jobs;
 use crate::app::submit_query::Taken;
 use crate::error::AppError;
 use crate::error::During as _;
@@ -202,7 +204,15 @@ impl Service {
         }
     }
 
-    /// Goes on with what waits for approvals, now and every so often: they may be given at other doors too.
+    /// Settles jobs that were dropped, here or by a process that died.
+    async fn settle(&self) {
+        if let Err(error) = settle_jobs(&self.installation, &mut Recovered::default()).await {
+            self.installation.note_failure("dropped jobs", &error);
+        }
+    }
+
+    /// Settles what was dropped and goes on with what waits for approvals, now and every so often: they may be given at
+    /// other doors too.
     async fn keep_resuming(&self) {
         let mut stopping = self.stopping.subscribe();
         let mut times = tokio::time::interval(RESUME_EVERY);
@@ -211,6 +221,7 @@ impl Service {
                 _told = stopping.wait_for(|stopping| *stopping) => return,
                 _time = times.tick() => {}
             }
+            self.settle().await;
             self.resume(None).await;
         }
     }

@@ -17,9 +17,11 @@ use crate::audit::event::Action;
 use crate::catalog::CatalogError;
 use crate::ids::JobId;
 
+pub mod hold;
 pub mod keys;
 pub mod runner;
 pub mod store;
+mod texts;
 
 /// Where a job stands. `refused` (a rule said no), `withheld` (controls let nothing out) and `failed` (we broke) are
 /// different things everywhere.
@@ -195,8 +197,8 @@ pub struct JobRow {
     pub release: Option<String>,
     /// The client's name for the request that it may repeat.
     pub request_key: Option<String>,
-    /// SHA-256 of the request that a client may repeat.
-    pub request_sha256: Option<String>,
+    /// What the request is known by when the client repeats it.
+    pub request_token: Option<String>,
 }
 
 /// A job could not be moved to its next state.
@@ -217,6 +219,12 @@ pub enum JobError {
     /// The folder in which processes show that they live cannot be used.
     #[error("the folder of running processes cannot be used")]
     Runner(#[source] std::io::Error),
+    /// The key service has no key for the texts of rows.
+    #[error("the key of the texts of jobs cannot be taken")]
+    Keys(#[from] obscura_crypto::kms::KmsError),
+    /// A text of a row cannot be sealed or opened: it was changed, or is another row's.
+    #[error("a text of a job does not open")]
+    Text,
     /// No random bytes.
     #[error("no name could be drawn for this process")]
     Random(#[from] crate::clock::RandomError),

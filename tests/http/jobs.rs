@@ -145,9 +145,15 @@ fn stewards_see_in_outline_who_asked_of_their_data_and_nobody_elses() {
     assert_eq!((&seen["person"], &seen["state"]), (&json!("ana"), &json!("released")));
     assert_eq!(seen["verdict"], Value::Null);
     server.get(Some("emil"), &path, &[]).must_be(404);
-    for part in ["result", "release", "explain", "evidence"] {
+    assert_eq!(seen["result_sha256"], Value::Null, "a small result is guessed from its hash");
+    for part in ["result", "release", "evidence"] {
         server.get(Some("stella"), &format!("{path}/{part}"), &[]).must_be(404);
     }
+    // All that was asked of is hers, so she sees how it was decided.
+    let explained = server.get(Some("stella"), &format!("{path}/explain"), &[]).must_be(200).json();
+    assert_eq!((&explained["sql"], &explained["job"]["result_sha256"]), (&json!(COUNT), &Value::Null));
+    assert_eq!(explained["plan"]["stages"][0]["subjects"], json!([{"unit": "resident", "min": 10}]));
+    server.get(Some("emil"), &format!("{path}/explain"), &[]).must_be(404);
     server.post(Some("stella"), &format!("{path}/cancel"), "{}", &[]).must_be(404);
     let listed = |person: &str, query: &str| {
         let page = server.get(Some(person), &format!("/api/v1/jobs{query}"), &[]).must_be(200).json();
@@ -454,4 +460,18 @@ async fn what_is_revoked_while_a_job_runs_stops_its_release() {
         assert!(!kept.exists(), "the sealed result is gone");
         installation.close().await;
     }
+}
+
+#[test]
+fn the_asker_has_proofs_of_what_was_decided_and_left_and_of_nothing_else() {
+    let server = Server::start();
+    let done = server.ask("ana", COUNT).must_be(201).json();
+    let entries = done["decided_index"].as_u64().unwrap()..=done["finished_index"].as_u64().unwrap();
+    let proof = |person: &str, index: u64| {
+        server.get(Some(person), &format!("/api/v1/audit/events/{index}/proof"), &[]).status
+    };
+    // The decision, the columns that it grants, the keys that its run took, the check, the release.
+    let of_ana: Vec<u16> = entries.clone().map(|index| proof("ana", index)).collect();
+    assert_eq!(of_ana, [200, 404, 404, 200, 200]);
+    assert!(entries.clone().all(|index| proof("ben", index) == 404 && proof("aldo", index) == 200));
 }

@@ -16,7 +16,7 @@ use super::must_be_found;
 use super::world;
 
 /// Runs one statement on the database, as somebody with the file would.
-fn alter(database: &Path, statement: &str) {
+pub(super) fn alter(database: &Path, statement: &str) {
     let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); n = c.execute(sys.argv[2]).rowcount; c.commit(); print(n)";
     let output = Command::new("python3").args(["-c", program]).arg(database).arg(statement).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

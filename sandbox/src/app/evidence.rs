@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 use crate::app::installation::Installation;
 use crate::app::library::parse_one;
 use crate::app::read_question::read_asked;
-use crate::app::results::commitment;
+use crate::app::results::Asked;
+use crate::app::results::SALT_BYTES;
 use crate::app::show_job::no_job;
 use crate::app::verdict::SourceView;
 use crate::app::verdict::Verdict;
@@ -31,6 +32,7 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::JobState;
 
 /// Name and version of the file's form. A format we keep.
 const FORMAT: &str = "obscura-evidence/1";
@@ -168,18 +170,32 @@ pub fn verify_evidence(
         return Err(broken("the decision in the log is another one", "日志中的决定与此不符"));
     }
     let committed = said("query").get("commitment").and_then(Value::as_str).map(str::to_owned);
-    let salt = evidence.sql_salt.as_deref().and_then(unhex);
-    if committed.is_none() || committed != salt.map(|salt| commitment(&salt, &evidence.sql)) {
+    let asked = Asked { salt: evidence.sql_salt.as_deref().and_then(salt), sql: evidence.sql.clone() };
+    if committed.is_none() || committed != asked.commitment() {
         return Err(broken("the question is not the one that was decided on", "问题不是当时所决定的问题"));
     }
+    let committed = said("verdict").as_str().map(str::to_owned);
+    if committed.is_none() || committed != asked.commitment_to(&evidence.verdict)? {
+        return Err(broken("the verdict is not the one that was given", "裁决不是当时给出的裁决"));
+    }
+    let admitted = evidence.verdict.is_admitted();
     let ends_so = is_of_job(&end)
-        && match evidence.state.as_str() {
-            "refused" => end.index == decision.index,
-            "released" | "expired" => end.action == Action::ResultReleased.name(),
-            "withheld" => end.action == Action::ResultWithheld.name(),
-            "failed" => end.action == Action::JobFailed.name(),
-            "cancelled" => end.action == Action::JobCancelled.name(),
-            _ => false,
+        && match JobState::from_name(&evidence.state) {
+            Some(JobState::Refused) => !admitted && end.index == decision.index,
+            Some(JobState::Released | JobState::Expired) => {
+                admitted && end.action == Action::ResultReleased.name()
+            }
+            Some(JobState::Withheld) => admitted && end.action == Action::ResultWithheld.name(),
+            Some(JobState::Failed) => end.action == Action::JobFailed.name(),
+            Some(JobState::Cancelled) => admitted && end.action == Action::JobCancelled.name(),
+            Some(
+                JobState::Received
+                | JobState::PendingApproval
+                | JobState::Queued
+                | JobState::Running
+                | JobState::Checking,
+            )
+            | None => false,
         };
     if !ends_so {
         return Err(broken("the end in the log is another one", "日志中的结局与此不符"));
@@ -221,12 +237,13 @@ pub fn verify_evidence(
     })
 }
 
-/// Bytes from hexadecimal; nothing from anything else.
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// The salt from hexadecimal; nothing from anything else.
+fn salt(text: &str) -> Option<[u8; SALT_BYTES]> {
     let digits: Vec<u8> =
         text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+    bytes.try_into().ok().filter(|_| rest.is_empty())
 }
 
 fn broken(en: &str, zh: &str) -> AppError {

@@ -15,6 +15,7 @@ use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
+use crate::app::in_place::aside;
 use crate::app::library::LastLibrary;
 use crate::audit::AuditLog;
 use crate::audit::accounted_keys::AccountedKeys;
@@ -215,12 +216,14 @@ impl Installation {
             Missing::Create => AuditLog::create(&layout.audit(), signer),
             Missing::Fail => AuditLog::open(&layout.audit(), signer),
         };
-        let audit = Arc::new(audit.during("open the audit log")?);
-        let jobs = Jobs::open(catalog.clone(), &layout.running(), clock.as_ref(), random.as_ref())
-            .during("open the job store")?;
+        let journal = UnwrapJournal::at(&layout.unwraps());
+        let audit = Arc::new(audit.during("open the audit log")?.naming(journal.clone()));
+        let jobs =
+            Jobs::open(catalog.clone(), &layout.running(), keys.as_ref(), clock.as_ref(), random.as_ref());
+        let jobs = jobs.during("open the job store")?;
         let operator_log = OperatorLog::in_folder(&layout.log());
         let data = DataFolder::new(layout.root());
-        let accounts = Arc::new(AccountedKeys::new(keys, UnwrapJournal::at(&layout.unwraps())));
+        let accounts = Arc::new(AccountedKeys::new(keys, journal));
         let keys: Arc<dyn KeyManagement> = Arc::<AccountedKeys>::clone(&accounts);
         Ok(Self {
             settings,
@@ -271,9 +274,9 @@ impl Installation {
         }
     }
 
-    /// Whether the parts that a job needs answer.
+    /// Whether the parts that a job needs answer, and the log is still the one that this process has seen.
     pub async fn is_ready(&self) -> bool {
-        self.catalog.answers().await && self.layout.audit().is_dir()
+        self.catalog.answers().await && aside(|| self.audit.is_continued())
     }
 
     /// Closes the database.

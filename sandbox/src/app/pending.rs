@@ -14,6 +14,7 @@ use obscura_policies::document::Grant;
 use crate::app::authenticate::in_absence;
 use crate::app::ground::ground;
 use crate::app::ground::ground_with;
+use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::local_time;
@@ -36,12 +37,14 @@ use crate::app::submit_query::never_sealed;
 use crate::app::verdict::Reviewed;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::audit::stories::JobStories;
 use crate::catalog::body::AccessRequestBody;
 use crate::catalog::body::PersonBody;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
@@ -153,6 +156,15 @@ pub async fn circumstances(installation: &Installation, person: &str) -> Result<
 /// # Errors
 /// When it cannot be judged or its decision not be written down; then the job has failed.
 pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<Taken>, AppError> {
+    let _hold = installation.jobs.hold(row.id);
+    if !still_waits(installation, row)? {
+        let now = installation.jobs.job(row.id).await.during("find a job")?;
+        // Another process was quicker, or the row says what the log does not.
+        return match now.is_some_and(|now| now.state == JobState::PendingApproval) {
+            false => Ok(None),
+            true => Err(InternalError::of_kind("judge a job that waits", "the log has another story").into()),
+        };
+    }
     let Some(caller) = in_absence(installation, &row.person, Door::Http).await? else {
         return take_back(installation, row.id, ActorName::program(Door::Http), Some(NO_LONGER_ALLOWED))
             .await
@@ -196,10 +208,35 @@ pub async fn cancel_pending(
 ) -> Result<bool, AppError> {
     let row = installation.jobs.job(id).await.during("find a job")?;
     let row = row.filter(|row| caller.asked_as(&row.person)).ok_or_else(no_job)?;
-    if row.state != JobState::PendingApproval {
+    if row.state != JobState::PendingApproval || !still_waits(installation, &row)? {
         return Ok(false);
     }
+    let _hold = installation.jobs.hold(id);
     take_back(installation, id, ActorName::of(caller), None).await.map(|()| true)
+}
+
+/// Says whether a job waits by the log too: the entry that its row names lets it wait, for the same person and purpose, and
+/// nothing came after it. INVARIANT(log-is-the-truth): a row alone makes nobody ask.
+fn still_waits(installation: &Installation, row: &JobRow) -> Result<bool, AppError> {
+    let Some(pending) = row.decided_index else { return Ok(false) };
+    let id = row.id.to_string();
+    let mut stories = JobStories::default();
+    in_place(|| {
+        let size = installation.audit.checkpoint().during("read the audit log")?.checkpoint.size();
+        for index in pending..size {
+            let event = installation.audit.event(index).during("read the audit log")?;
+            if event.correlation.as_deref() == Some(&id) {
+                stories.take(&event);
+            }
+        }
+        Ok::<(), AppError>(())
+    })?;
+    Ok(stories.of(&id).is_some_and(|story| {
+        let asker = (row.person.clone(), row.purpose.clone());
+        story.pending == Some(pending)
+            && story.asker == Some(asker)
+            && (story.decided, story.ended, story.impossible) == (None, None, None)
+    }))
 }
 
 /// Ends a job that waits, unless somebody is judging it already.

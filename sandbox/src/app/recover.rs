@@ -74,7 +74,10 @@ async fn settle_records(installation: &Installation, recovered: &mut Recovered) 
     Ok(())
 }
 
-async fn settle_jobs(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
+pub(crate) async fn settle_jobs(
+    installation: &Installation,
+    recovered: &mut Recovered,
+) -> Result<(), AppError> {
     if installation.jobs.abandoned().await.during("list abandoned jobs")?.is_empty() {
         return Ok(());
     }

@@ -26,6 +26,7 @@ use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
 use crate::app::rotation_lock::Unrecorded;
 use crate::app::rotation_lock::wrap_to_record;
+use crate::app::verdict::Verdict;
 use crate::audit::unwraps::Account;
 use crate::error::AppError;
 use crate::error::Class;
@@ -78,24 +79,28 @@ pub(crate) fn store(
     Ok(StoredResult { sha256, key: object.key, _unrecorded: object._unrecorded })
 }
 
+/// Reads a stored result as it is sealed.
+pub(crate) fn read(installation: &Installation, job: JobId) -> Result<Vec<u8>, AppError> {
+    match fs::read(path(installation, job)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(expired(job)),
+        read => read.during("read a result"),
+    }
+}
+
 /// Opens a stored result and makes sure that it is the one that was released.
 pub(crate) fn open(
     installation: &Installation,
     job: JobId,
     key: &str,
     sha256: &str,
+    sealed: &[u8],
 ) -> Result<RecordBatch, AppError> {
-    let sealed = match fs::read(path(installation, job)) {
-        Ok(sealed) => sealed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(expired(job)),
-        Err(error) => return Err(error).during("read a result"),
-    };
     let key: WrappedKey = key.parse().during("read the key of a result")?;
     let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("result", &job.to_string()));
     let accounted = installation.accounts.on_account(Account::Result(job), unwrap);
     let key = accounted.during("account for a key")?.taken.during("unwrap a result's key")?;
     let aad = associated_data("obscura sealed object", &[b"result", job.to_string().as_bytes()]);
-    let table = RingAead.open(&key, &aad, &sealed).map_err(|_| tampered(job))?;
+    let table = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
     if sha256_hex(&table) != sha256 {
         return Err(tampered(job));
     }
@@ -152,7 +157,7 @@ pub(crate) struct Asked {
     pub(crate) sql: String,
 }
 
-const SALT_BYTES: usize = 32;
+pub(crate) const SALT_BYTES: usize = 32;
 
 impl Asked {
     /// A question behind new random bytes.
@@ -166,9 +171,15 @@ impl Asked {
     pub(crate) fn commitment(&self) -> Option<String> {
         self.salt.map(|salt| commitment(&salt, &self.sql))
     }
+
+    /// The same of a verdict on it, which may quote it.
+    pub(crate) fn commitment_to(&self, verdict: &Verdict) -> Result<Option<String>, AppError> {
+        let text = serde_json_canonicalizer::to_string(verdict).during("write a verdict")?;
+        Ok(self.salt.map(|salt| commitment(&salt, &text)))
+    }
 }
 
-/// SHA-256 of salt and SQL.
+/// SHA-256 of salt and text.
 pub(crate) fn commitment(salt: &[u8], sql: &str) -> String {
     sha256_hex(&[salt, sql.as_bytes()].concat())
 }

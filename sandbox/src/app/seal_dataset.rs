@@ -33,6 +33,7 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::storage::ColumnKeys;
 use crate::storage::ColumnSpec;
 use crate::storage::DatasetSpec;
 use crate::storage::Input;
@@ -168,6 +169,17 @@ async fn grant_recount(
     installation.append_one(note).await.map(|_receipt| ())
 }
 
+/// INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by, all at once on one line.
+fn recount_keys(
+    installation: &Installation,
+    version: &SealedVersion,
+    columns: &[&str],
+) -> Result<ColumnKeys, StorageError> {
+    let account = Account::Append(version.dataset().clone());
+    let accounted = installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, columns));
+    accounted.map_err(|_unwritten| StorageError::Keys { step: "account for keys" })?.taken
+}
+
 fn seal_blocking(
     installation: &Installation,
     spec: &DatasetSpec,
@@ -188,8 +200,8 @@ fn seal_blocking(
             memory_bytes: MEMORY_BYTES_STANDARD,
             limits: PartLimits::STANDARD,
             sealed_at: installation.now(),
-            // INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by.
-            kms: &installation.accounts.each_on_account(Account::Append(spec.id.clone())),
+            kms: installation.keys.as_ref(),
+            recount: &|version, columns| recount_keys(installation, version, columns),
             signer: &signer,
             observer: request.observer.as_ref(),
         },

@@ -53,17 +53,32 @@ impl<'a> Sight<'a> {
         }
         let concerns = |library: &Arc<Library>| concerns(self.caller, library, &row);
         let is_seen = self.caller.holds(PersonRole::Auditor) || self.library.as_ref().is_some_and(concerns);
-        // What was asked and what came of it stay with whoever asked.
-        is_seen.then_some(JobRow { verdict: None, release: None, ..row })
+        is_seen.then(|| JobRow { verdict: None, ..without_result(row) })
     }
+}
+
+/// What came of a job stays with whoever asked; its hash too, from which a small result is guessed.
+pub(crate) fn without_result(row: JobRow) -> JobRow {
+    JobRow { release: None, result_key: None, result_sha256: None, ..row }
 }
 
 /// Whether a job asked of data of a department whose steward the caller is: the verdict names the documents it rests on.
 fn concerns(caller: &Caller, library: &Library, row: &JobRow) -> bool {
+    datasets_of(row).iter().any(|dataset| is_steward(caller, library, department_of(library, dataset)))
+}
+
+/// Whether a job asked of data of such departments and of nobody else's.
+pub(crate) fn concerns_nobody_else(caller: &Caller, library: &Library, row: &JobRow) -> bool {
+    let datasets = datasets_of(row);
+    let is_theirs = |dataset| is_steward(caller, library, department_of(library, dataset));
+    !datasets.is_empty() && datasets.iter().all(is_theirs)
+}
+
+/// The datasets whose documents a verdict rests on.
+fn datasets_of(row: &JobRow) -> Vec<DatasetId> {
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str::<Verdict>(text).ok());
     let sources = verdict.map(|verdict| verdict.policy).unwrap_or_default();
-    let mut datasets = sources.iter().filter_map(|source| source.id.parse::<DatasetId>().ok());
-    datasets.any(|dataset| is_steward(caller, library, department_of(library, &dataset)))
+    sources.iter().filter_map(|source| source.id.parse().ok()).collect()
 }
 
 /// There is no such job, or it is somebody else's.

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::app::authorise::may_ask;
+use crate::app::explain_job::PlanView;
 use crate::app::ground::Ground;
 use crate::app::ground::ground;
 use crate::app::in_place::in_place;
@@ -61,6 +62,7 @@ use crate::jobs::JobState;
 use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
+use crate::jobs::hold::Hold;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::Repeatable;
 use crate::jobs::store::StagedResult;
@@ -106,8 +108,8 @@ impl SubmitQuery {
     fn repeatable(&self) -> Result<Option<Repeatable>, AppError> {
         let Some(key) = self.key.clone() else { return Ok(None) };
         let asked = json!({ "sql": self.sql, "purpose": self.purpose });
-        let asked = serde_json_canonicalizer::to_vec(&asked).during("write a request")?;
-        Ok(Some(Repeatable { key, request_sha256: obscura_crypto::sha256_hex(&asked) }))
+        let request = serde_json_canonicalizer::to_string(&asked).during("write a request")?;
+        Ok(Some(Repeatable { key, request }))
     }
 }
 
@@ -258,8 +260,9 @@ pub enum Taken {
     Repeated(Box<JobRow>),
 }
 
-/// An admitted job that does not run yet. Dropped, it stays behind as queued, and the next start settles it.
+/// An admitted job that does not run yet. Dropped, it stays behind as queued, until what was dropped is settled.
 pub struct Waiting {
+    hold: Hold,
     caller: Caller,
     question: SubmitQuery,
     ground: Ground,
@@ -319,6 +322,7 @@ pub async fn take_in(
         repeatable: question.repeatable()?,
     };
     let purpose = new.purpose.clone();
+    let _hold = installation.jobs.hold(id);
     let job = match installation.jobs.receive(new).await {
         Err(JobError::Repeated) => {
             // Somebody was quicker with the same key.
@@ -374,14 +378,17 @@ pub(super) async fn judge(
         Reviewed::Admitted { plan, policy, verdict, .. } => {
             let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
             let text = serde_json::to_string(&verdict).during("write a verdict")?;
+            let explained = serde_json::to_string(&PlanView::of(&plan)).during("write a plan")?;
             let decided_index = decided.receipt.index();
-            let queued = installation.jobs.queue(decided.job, &text, &decided.receipt).await;
+            let queued = installation.jobs.queue(decided.job, &text, &explained, &decided.receipt).await;
             let admitted = Admitted { plan: Arc::from(plan), keys: Arc::new(keys), verdict };
+            let queued = queued.during("queue a job")?;
             Ok(Taken::Admitted(Box::new(Waiting {
+                hold: installation.jobs.hold(queued.id()),
                 caller: known.caller.clone(),
                 question,
                 ground,
-                job: queued.during("queue a job")?,
+                job: queued,
                 decided_index,
                 admitted,
             })))
@@ -413,7 +420,7 @@ async fn asked_before(
     let person = caller.person().name.as_str();
     let row = installation.jobs.job_of_request(person, &repeatable.key).await.during("find a job")?;
     let Some(row) = row else { return Ok(None) };
-    if row.request_sha256.as_deref() != Some(repeatable.request_sha256.as_str()) {
+    if !installation.jobs.is_of_request(&row, repeatable) {
         return Err(PublicError::new(
             Class::Conflict,
             "idempotency-key-reused",
@@ -445,7 +452,7 @@ pub async fn run_waiting(
     waiting: Waiting,
     steering: Steering<'_>,
 ) -> Result<Submitted, AppError> {
-    let Waiting { caller, question, ground, job, decided_index, admitted } = waiting;
+    let Waiting { hold: _hold, caller, question, ground, job, decided_index, admitted } = waiting;
     let id = job.id();
     if !is_still_allowed(installation, &caller, &question, &admitted.verdict).await? {
         return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED))).await;
@@ -530,6 +537,7 @@ async fn decide(
         .with("codes", verdict.codes().into_iter().map(Value::from).collect::<Vec<_>>())
         .with("datasets", versions.collect::<Vec<_>>())
         .with("policy", serde_json::to_value(&verdict.policy).during("write a verdict")?)
+        .with("verdict", asked.commitment_to(verdict)?)
         .with("query", text);
     let mut notes = vec![(note, None)];
     if let Reviewed::Admitted { plan, .. } = reviewed {
@@ -624,7 +632,7 @@ enum Ended {
     Withheld,
     Cancelled(Option<&'static str>),
     Broken(AppError),
-    /// Released in the log, and not yet in the database.
+    /// Released in the log, or perhaps so, and not yet in the database.
     Unwritten(AppError),
 }
 
@@ -690,14 +698,15 @@ async fn conclude(
         results::remove(installation, id)?;
         return Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED)));
     }
-    let receipts = installation.append(notes).await?;
+    // An append that fails may still have reached the disk: the log decides then, and nothing else may end the job before.
+    let receipts = installation.append(notes).await.map_err(Ended::Unwritten)?;
     drop(unchanged);
     let receipt = receipts
         .into_iter()
         .last()
         .ok_or_else(|| InternalError::of_kind("release a result", "no receipt"))?;
     if let Err(error) = installation.jobs.release(job, &receipt, installation.now()).await {
-        // The log says that it left, so nothing else may end this job; the next start finishes its row.
+        // The log says that it left, so nothing else may end this job; its row is finished when what was dropped is settled.
         return Err(Ended::Unwritten(InternalError::new("finish a job", &error).into()));
     }
     Ok(Concluded { sha256: stored.sha256, record, released_index: receipt.index() })

@@ -9,16 +9,22 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::json;
+use sqlx::Connection as _;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 use crate::app::housekeeping::keep_house;
 use crate::app::init::Init;
 use crate::app::init::init;
 use crate::app::installation::Installation;
+use crate::app::pending;
 use crate::app::records::Note;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
+use crate::app::recover::settle_jobs;
+use crate::app::submit_query::fail_job;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
@@ -27,6 +33,7 @@ use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::event::Change;
 use crate::audit::event::RecordChange;
+use crate::catalog::OldPages;
 use crate::catalog::body;
 use crate::catalog::body::Body;
 use crate::catalog::body::GrantBody;
@@ -204,9 +211,10 @@ async fn running_job(installation: &Installation) -> JobId {
         repeatable: None,
     };
     let received = installation.jobs.receive(new).await.unwrap();
-    let decided =
-        installation.append_one(Note::new(Action::QueryDecided, program()).of_job(id)).await.unwrap();
-    let queued = installation.jobs.queue(received, "{}", &decided).await.unwrap();
+    let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned() };
+    let note = Note::new(Action::QueryDecided, lin).of_job(id).with("purpose", "official-statistics");
+    let decided = installation.append_one(note.with("decision", "admitted")).await.unwrap();
+    let queued = installation.jobs.queue(received, "{}", "{}", &decided).await.unwrap();
     let running = installation.jobs.run(queued).await.unwrap();
     let result = StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: "{}".to_owned() };
     installation.jobs.check(running, &result).await.unwrap();
@@ -243,6 +251,44 @@ async fn release_of_another_table_does_not_settle_a_job() {
     let next = world.open().await;
     recover(&next).await.unwrap();
     assert_eq!(job_state(&next, job).await, JobState::Failed);
+}
+
+#[tokio::test]
+async fn a_job_that_was_dropped_is_settled_while_its_process_lives() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    let in_hand = installation.jobs.hold(job);
+    let mut recovered = Recovered::default();
+    settle_jobs(&installation, &mut recovered).await.unwrap();
+    assert_eq!(recovered, Recovered::default());
+    drop(in_hand);
+    settle_jobs(&installation, &mut recovered).await.unwrap();
+    assert_eq!(recovered, Recovered { jobs_failed: 1, ..Recovered::default() });
+    assert_eq!(job_state(&installation, job).await, JobState::Failed);
+    drop(world);
+}
+
+#[tokio::test]
+async fn a_row_that_says_it_waits_is_judged_again_by_no_word_but_the_logs() {
+    let (world, installation) = World::new().await;
+    let id = running_job(&installation).await;
+    let alter = |change: &str| {
+        let statement = format!("UPDATE job SET {change} WHERE id = '{id}'");
+        let pool = installation.catalog.pool().clone();
+        async move { sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap() }
+    };
+    alter("state = 'pending_approval'").await;
+    let size = || installation.audit.checkpoint().unwrap().checkpoint.size();
+    let before = size();
+    let row = installation.jobs.job(id).await.unwrap().unwrap();
+    assert!(pending::resume(&installation, &row).await.is_err());
+    let waiting = Note::new(Action::QueryPending, program()).of_job(id);
+    let late = installation.append_one(waiting).await.unwrap();
+    alter(&format!("decided_index = {}", late.index())).await;
+    let row = installation.jobs.job(id).await.unwrap().unwrap();
+    assert!(pending::resume(&installation, &row).await.is_err(), "it waits for somebody else");
+    assert_eq!((size(), job_state(&installation, id).await), (before + 1, JobState::PendingApproval));
+    drop(world);
 }
 
 #[tokio::test]
@@ -329,4 +375,31 @@ async fn a_serving_process_forgets_results_whose_time_is_over_while_it_serves() 
     let both = async { tokio::join!(serving, watching) };
     tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
     assert_eq!(job_state(&installation, job).await, JobState::Expired);
+}
+
+#[tokio::test]
+async fn a_serving_process_clears_the_pages_of_a_forgotten_key_once_nobody_reads_them() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    fail_job(&installation, job, "interrupted").await.unwrap();
+    let options = SqliteConnectOptions::new().filename(installation.layout().database());
+    let mut reader = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    sqlx::query("SELECT * FROM job").fetch_all(&mut reader).await.unwrap();
+    installation.jobs.forget_question(job, None).await.unwrap();
+    assert_eq!(installation.catalog.clear_old_pages().await.unwrap(), OldPages::Held);
+    let pages = world.folder.path().join("data/obscura.db-wal");
+    assert_ne!(std::fs::metadata(&pages).unwrap().len(), 0);
+    reader.close().await.unwrap();
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let serving = keep_house(Arc::new(installation), Duration::from_millis(5), stopping);
+    let watching = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        while std::fs::metadata(&pages).unwrap().len() > 0 {
+            looks.tick().await;
+        }
+        stop.send_replace(true);
+    };
+    let both = async { tokio::join!(serving, watching) };
+    tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
 }

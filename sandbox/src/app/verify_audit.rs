@@ -2,6 +2,7 @@
 //! Verification needs no token and no key but the public one, and changes nothing.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ use crate::audit::proof::Proven;
 use crate::audit::proof::prove;
 use crate::audit::proof::verify_proof;
 use crate::audit::reader::LogReader;
+use crate::audit::stories::JobStory;
+use crate::audit::stories::StoryEnd;
 use crate::audit::verify::Against;
 use crate::audit::verify::Verification;
 use crate::audit::verify::Witnessing;
@@ -44,6 +47,8 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::jobs::JobRow;
+use crate::jobs::JobState;
 use crate::jobs::store::Jobs;
 use crate::storage::DataFolder;
 use crate::storage::Expected;
@@ -147,10 +152,12 @@ async fn reconcile_unchanging(
     }
     let shredded = verification.shredded.iter().map(String::as_str);
     let left = Jobs::with_question(&catalog, shredded).await.during("look for shredded questions")?;
+    let jobs = Jobs::as_stored(&catalog).await.during("list jobs")?;
     catalog.close().await;
     let problem = "the log says that its text was destroyed, the database has the key";
     let left = left.into_iter().map(|key| Disagreement { kind: "question", key, problem });
     let mut found: Vec<Disagreement> = left.collect();
+    found.extend(job_disagreements(&jobs, verification));
     for ((kind, key), row) in &rows {
         let on_disk = || differs_on_disk(layout, row);
         if let Some(problem) =
@@ -171,6 +178,70 @@ async fn reconcile_unchanging(
     }
     found.sort();
     Ok(found)
+}
+
+/// Compares the rows of jobs with what the log says became of them. A row that is behind the log was left so by a crash,
+/// and is settled by the next start; one that is ahead of what was read of the log says nothing yet.
+fn job_disagreements(rows: &[Option<JobRow>], verification: &Verification) -> Vec<Disagreement> {
+    let stories = &verification.stories;
+    let mut found = Vec::new();
+    let mut tell = |key: &str, problem| {
+        found.push(Disagreement { kind: "job", key: key.to_owned(), problem });
+    };
+    let mut known = BTreeSet::new();
+    for row in rows {
+        let Some(row) = row else {
+            tell("?", "a row of the database cannot be read");
+            continue;
+        };
+        let id = row.id.to_string();
+        if row.finished_index.max(row.decided_index).is_none_or(|index| index < verification.size)
+            && let Some(problem) = job_disagreement(row, stories.of(&id))
+        {
+            tell(&id, problem);
+        }
+        known.insert(id);
+    }
+    for (job, _) in stories.all().filter(|(job, _)| !known.contains(*job)) {
+        tell(job, "the log has it, the database does not");
+    }
+    found
+}
+
+fn job_disagreement(row: &JobRow, story: Option<&JobStory>) -> Option<&'static str> {
+    let Some(story) = story else {
+        return (row.state != JobState::Received).then_some("the database has it, the log does not");
+    };
+    let is_theirs = |(person, purpose): &(String, String)| row.person == *person && row.purpose == *purpose;
+    if !story.asker.as_ref().is_none_or(is_theirs) {
+        return Some("the database names another asker or purpose than the log");
+    }
+    let decided = row.decided_index;
+    if decided.is_some() && decided != story.decided && decided != story.pending {
+        return Some("the database names another decision than the log");
+    }
+    let agrees = match (row.state, story.ended) {
+        // Not settled yet.
+        (JobState::Received | JobState::Queued | JobState::Running | JobState::Checking, _) => true,
+        (JobState::PendingApproval, ended) => ended.is_none() && story.decided.is_none(),
+        (JobState::Refused, ended) => ended.is_none() && story.decided.is_some() && !story.admitted,
+        (state, Some((end, index))) => {
+            let is_it = match end {
+                StoryEnd::Released => matches!(state, JobState::Released | JobState::Expired),
+                StoryEnd::Withheld => state == JobState::Withheld,
+                StoryEnd::Failed => state == JobState::Failed,
+                StoryEnd::Cancelled => state == JobState::Cancelled,
+            };
+            is_it && row.finished_index == Some(index)
+        }
+        (_, None) => false,
+    };
+    if !agrees {
+        return Some("the database tells another end than the log");
+    }
+    let has_result = matches!(row.state, JobState::Released | JobState::Expired);
+    (has_result && row.result_sha256 != story.result_sha256)
+        .then_some("the database names another result than the log")
 }
 
 /// What the log said when it was verified, and what was appended before changes were held.
@@ -308,6 +379,19 @@ pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>,
     Ok((hashes, signed.note.to_string()))
 }
 
+/// The entries of a job that are for whoever asked. Which columns policies add to a plan, how many keys that took, and who
+/// has read the question, is not.
+const ASKERS_OWN: [Action; 8] = [
+    Action::QueryPending,
+    Action::QueryDecided,
+    Action::OutputChecked,
+    Action::ResultReleased,
+    Action::ResultWithheld,
+    Action::ResultDownloaded,
+    Action::JobFailed,
+    Action::JobCancelled,
+];
+
 /// Proves an entry: any for an auditor, those of their own jobs for others.
 ///
 /// # Errors
@@ -327,8 +411,7 @@ pub async fn prove_own_entry(
             ))
         };
         let event = installation.audit.event(index).map_err(|_| not_theirs())?;
-        // Which columns policies add to a plan, and who has read a question, is not for whoever asked it.
-        if [Action::KeysGranted, Action::QuestionRead].iter().any(|action| event.action == action.name()) {
+        if !ASKERS_OWN.iter().any(|action| event.action == action.name()) {
             return Err(not_theirs());
         }
         let job = event.correlation.and_then(|job| job.parse().ok()).ok_or_else(not_theirs)?;
@@ -385,15 +468,16 @@ pub(crate) fn read_key(path: &Path) -> Result<Verifier, AppError> {
 
 pub(crate) fn log_failure(error: AuditError) -> AppError {
     match &error {
-        AuditError::Checkpoint | AuditError::Damaged { .. } | AuditError::UnreadableEntry { .. } => {
-            PublicError::new(
-                Class::VerificationFailed,
-                "log-not-verified",
-                error.to_string(),
-                "审计日志校验失败",
-            )
-            .into()
-        }
+        AuditError::Checkpoint
+        | AuditError::Damaged { .. }
+        | AuditError::NotContinued { .. }
+        | AuditError::UnreadableEntry { .. } => PublicError::new(
+            Class::VerificationFailed,
+            "log-not-verified",
+            error.to_string(),
+            "审计日志校验失败",
+        )
+        .into(),
         AuditError::NoSuchEntry { size } => PublicError::new(
             Class::NotFound,
             "entry-not-found",

@@ -25,6 +25,7 @@ use crate::audit::event::LoggedEvent;
 use crate::audit::facts::LogFacts;
 use crate::audit::reader::LogReader;
 use crate::audit::reader::SignedCheckpoint;
+use crate::audit::stories::JobStories;
 use crate::audit::unwraps::read_journal;
 
 /// Something in a log that is not as it was written.
@@ -77,6 +78,13 @@ pub enum Finding {
     },
     /// No checkpoint at hand was cosigned by one of the witnesses that are believed.
     NotWitnessed,
+    /// The log tells of a job what none can go through.
+    Story {
+        /// The job.
+        job: String,
+        /// What that is.
+        problem: &'static str,
+    },
     /// A key left the keyring that no decision covers, or the journal of keys is not as it was written.
     Unwrap(UnwrapFinding),
 }
@@ -133,6 +141,8 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// What the log says about records, as far as it could be read.
     pub facts: LogFacts,
+    /// What the log says became of each job, as far as it could be read.
+    pub stories: JobStories,
     /// Jobs of which the log says that their question's text was destroyed.
     pub shredded: BTreeSet<String>,
     /// The checkpoints that the log was compared with and that it continues; with none, nothing tells a shortened log.
@@ -154,6 +164,7 @@ impl Verification {
             | Finding::Cosigned
             | Finding::CosignedMissing { .. }
             | Finding::NotWitnessed
+            | Finding::Story { .. }
             | Finding::Unwrap(_) => None,
         };
         self.findings.iter().filter_map(index).min()
@@ -189,6 +200,8 @@ pub fn verify(reader: &LogReader, against: Against<'_>) -> Result<Verification, 
         walk.findings.push(Finding::CosignedMissing { size });
     }
     walk.findings.append(&mut anchors.findings);
+    let impossible = walk.stories.all().filter_map(|(job, story)| Some((job.to_owned(), story.impossible?)));
+    walk.findings.extend(impossible.map(|(job, problem)| Finding::Story { job, problem }));
     walk.findings.extend(walk.accounts.unadmitted().into_iter().map(Finding::Unwrap));
     if let Some(journal) = against.journal {
         // The log cannot grow meanwhile, and a decision is in it before the journal has a line: none is missed.
@@ -197,7 +210,8 @@ pub fn verify(reader: &LogReader, against: Against<'_>) -> Result<Verification, 
     }
     let anchors = anchors.found.into_iter().map(|found| found.anchor).collect();
     let shredded = walk.accounts.shredded().clone();
-    Ok(Verification { size, findings: walk.findings, facts: walk.facts, shredded, anchors })
+    let Walk { findings, facts, stories, .. } = walk;
+    Ok(Verification { size, findings, facts, stories, shredded, anchors })
 }
 
 /// The checkpoints to compare with, as far as they hold in themselves.
@@ -248,6 +262,7 @@ struct Walk<'a> {
     reader: &'a LogReader,
     findings: Vec<Finding>,
     facts: LogFacts,
+    stories: JobStories,
     accounts: KeyAccounts,
     newest_change: Option<u64>,
     /// Size of the newest checkpoint that the log says was cosigned and kept.
@@ -260,6 +275,7 @@ impl<'a> Walk<'a> {
             reader,
             findings: Vec::new(),
             facts: LogFacts::default(),
+            stories: JobStories::default(),
             accounts: KeyAccounts::default(),
             newest_change: None,
             newest_cosigned: None,
@@ -309,6 +325,7 @@ impl<'a> Walk<'a> {
             let size = event.detail.get("size").and_then(serde_json::Value::as_u64);
             self.newest_cosigned = self.newest_cosigned.max(size);
         }
+        self.stories.take(&event);
         self.accounts.take(&event);
         self.facts.take(event);
     }

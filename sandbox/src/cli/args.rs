@@ -309,6 +309,12 @@ pub(crate) enum JobCommand {
         #[arg(long)]
         release: bool,
     },
+    /// Show what led to the end of a question: its text, every rule that decided on it, the plan before and after the guard.
+    #[command(after_help = "Examples:\n  obscura job explain job_0190...")]
+    Explain {
+        /// The job.
+        id: JobId,
+    },
     /// Write one file with question, verdict, release record and proofs, to be filed.
     #[command(after_help = "Examples:\n  obscura job evidence job_0190... > evidence.json")]
     Evidence {

@@ -24,13 +24,15 @@ use utoipa::ToSchema;
 
 use crate::app::evidence::Evidence;
 use crate::app::evidence::evidence;
+use crate::app::explain_job::ExplainedJob;
+use crate::app::explain_job::PlanView;
+use crate::app::explain_job::explain_job;
 use crate::app::fetch_result::fetch_result;
 use crate::app::formats::encode;
 use crate::app::in_place::in_place;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
 use crate::app::pending::cancel_pending;
-use crate::app::read_question::read_question;
 use crate::app::show_job::no_job;
 use crate::app::show_job::show_job;
 use crate::app::submit_query::Taken;
@@ -473,31 +475,41 @@ pub(super) async fn release(
 }
 
 /// What led to a job's end.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Explanation {
     /// The question.
-    sql: String,
+    pub(crate) sql: String,
     /// The job, with its verdict.
-    job: JobView,
+    pub(crate) job: JobView,
+    /// The plan before and after the guard, where the question was admitted.
+    pub(crate) plan: Option<PlanView>,
 }
 
-/// The question and every rule that decided on it
+impl Explanation {
+    pub(crate) fn of(explained: ExplainedJob) -> Self {
+        let ExplainedJob { sql, row, plan } = explained;
+        Self { sql, job: JobView::of(&row), plan }
+    }
+}
+
+/// The question, every rule that decided on it, and its plan before and after the guard
+///
+/// For whoever asked, for auditors, and for stewards when all that was asked of is of their departments.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/explain",
     tag = "jobs",
     params(("id" = String, Path, description = "The job")),
-    responses((status = 200, description = "Question and verdict", body = Explanation), Problems)
+    responses((status = 200, description = "Question, verdict and plan", body = Explanation), Problems)
 )]
 pub(super) async fn explain(
     State(service): State<Arc<Service>>,
     known: Known,
     Name(id): Name,
 ) -> Result<Json<Explanation>, Problem> {
-    let row = own(&service, &known, &id).await?;
-    let sql = read_question(&service.installation, &known.caller, row.id).await;
-    let sql = sql.map_err(|error| known.request.problem(&service, &error))?;
-    Ok(Json(Explanation { sql, job: JobView::of(&row) }))
+    let id = job_id(&service, &known, &id)?;
+    let explained = explain_job(&service.installation, &known.caller, id).await;
+    explained.map(Explanation::of).map(Json).map_err(|error| known.request.problem(&service, &error))
 }
 
 /// One file to be filed: question, verdict, release record, and proofs that anybody can verify

@@ -1,10 +1,11 @@
 //! The rows of jobs: every transition is one statement that also checks the state it starts from.
-//! Results and SQL are not here, only their wrapped keys.
+//! Results and SQL are not here, only their wrapped keys; what quotes the SQL is sealed.
 
 use std::path::Path;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use obscura_crypto::kms::KeyManagement;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -23,9 +24,25 @@ use crate::jobs::JobState;
 use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
+use crate::jobs::hold::Hands;
+use crate::jobs::hold::Hold;
 use crate::jobs::must_prove;
 use crate::jobs::runner::Runner;
 use crate::jobs::runner::is_dead;
+use crate::jobs::texts::Column;
+use crate::jobs::texts::Origin;
+use crate::jobs::texts::Texts;
+
+/// A query for rows of jobs, all but their plans.
+macro_rules! rows {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, person, purpose, state, code, runner, received_ms, finished_ms, sql_key, verdict, decided_index, \
+             finished_index, result_sha256, result_key, release, idempotency_key, request_token, mark FROM job ",
+            $which
+        )
+    };
+}
 
 /// The jobs of one installation, as one process takes care of them.
 #[derive(Debug)]
@@ -33,6 +50,8 @@ pub struct Jobs {
     catalog: Catalog,
     folder: PathBuf,
     runner: Runner,
+    texts: Texts,
+    hands: Hands,
 }
 
 /// A job about to be taken in.
@@ -59,8 +78,8 @@ pub struct NewJob {
 pub struct Repeatable {
     /// The client's name for the request, unique among one person's.
     pub key: String,
-    /// SHA-256 of what was asked.
-    pub request_sha256: String,
+    /// What was asked, all of it.
+    pub request: String,
 }
 
 /// A result that lies sealed on disk and is about to be released.
@@ -78,14 +97,22 @@ impl Jobs {
     /// Opens the job store for this process.
     ///
     /// # Errors
-    /// When the folder of running processes cannot be written.
+    /// When the folder of running processes cannot be written, or the key service has no key for texts.
     pub fn open(
         catalog: Catalog,
         folder: &Path,
+        keys: &dyn KeyManagement,
         clock: &dyn Clock,
         random: &dyn Random,
     ) -> Result<Self, JobError> {
-        Ok(Self { catalog, folder: folder.to_owned(), runner: Runner::start(folder, clock, random)? })
+        let (texts, runner) = (Texts::new(keys)?, Runner::start(folder, clock, random)?);
+        Ok(Self { catalog, folder: folder.to_owned(), runner, texts, hands: Hands::default() })
+    }
+
+    /// Takes a job in hand, before it is taken in and until its end is written down.
+    #[must_use]
+    pub fn hold(&self, job: JobId) -> Hold {
+        self.hands.hold(job)
     }
 
     /// Takes a job in.
@@ -93,20 +120,25 @@ impl Jobs {
     /// # Errors
     /// [`JobError::Repeated`] when the person asked under the same key before.
     pub async fn receive(&self, new: NewJob) -> Result<ReceivedJob, JobError> {
-        let (key, sha256) = new.repeatable.map(|it| (it.key, it.request_sha256)).unzip();
+        let (key, token) = new.repeatable.map(|it| (it.key, self.texts.token(&it.request))).unzip();
+        let received_ms = new.received.as_millisecond();
+        let (person, purpose, request_key) = (new.person.as_str(), new.purpose.as_str(), key.as_deref());
+        let origin = Origin { job: new.id, person, purpose, received_ms, request_key };
+        let mark = self.texts.mark(origin);
         let done = sqlx::query(
             "INSERT INTO job (id, person, purpose, door, state, runner, received_ms, sql_key, idempotency_key, \
-             request_sha256) VALUES (?, ?, ?, ?, 'received', ?, ?, ?, ?, ?)",
+             request_token, mark) VALUES (?, ?, ?, ?, 'received', ?, ?, ?, ?, ?, ?)",
         )
         .bind(new.id.to_string())
         .bind(new.person)
         .bind(new.purpose)
         .bind(new.door)
         .bind(self.runner.name())
-        .bind(new.received.as_millisecond())
+        .bind(received_ms)
         .bind(new.sql_key)
         .bind(key)
-        .bind(sha256)
+        .bind(token)
+        .bind(mark)
         .execute(self.catalog.pool())
         .await;
         match done {
@@ -134,7 +166,7 @@ impl Jobs {
              finished_ms = ? WHERE id = ? AND state = 'received'",
         )
         .bind(code)
-        .bind(verdict)
+        .bind(self.texts.seal(job.id, Column::Verdict, verdict)?)
         .bind(to_column(decided.index())?)
         .bind(to_column(decided.index())?)
         .bind(now.as_millisecond())
@@ -183,14 +215,14 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn pending(&self, person: Option<&str>) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE state = 'pending_approval' AND (?1 IS NULL OR person = ?1) ORDER BY id",
-        )
+        let rows = sqlx::query(rows!(
+            "WHERE state = 'pending_approval' AND (?1 IS NULL OR person = ?1) ORDER BY id"
+        ))
         .bind(person)
         .fetch_all(self.catalog.pool())
         .await
         .map_err(at("list jobs that wait for an approval"))?;
-        rows.iter().map(read).collect()
+        self.honoured(&rows)
     }
 
     /// Lets an admitted job wait for room: its decision is in the log before anything is executed.
@@ -201,13 +233,16 @@ impl Jobs {
         &self,
         job: ReceivedJob,
         verdict: &str,
+        plan: &str,
         decided: &Receipt,
     ) -> Result<QueuedJob, JobError> {
         must_prove(decided, Action::QueryDecided, job.id)?;
         let done = sqlx::query(
-            "UPDATE job SET state = 'queued', verdict = ?, decided_index = ? WHERE id = ? AND state = 'received'",
+            "UPDATE job SET state = 'queued', verdict = ?, plan = ?, decided_index = ? \
+             WHERE id = ? AND state = 'received'",
         )
-        .bind(verdict)
+        .bind(self.texts.seal(job.id, Column::Verdict, verdict)?)
+        .bind(self.texts.seal(job.id, Column::Plan, plan)?)
         .bind(to_column(decided.index())?)
         .bind(job.id.to_string())
         .execute(self.catalog.pool())
@@ -242,7 +277,7 @@ impl Jobs {
         )
         .bind(&result.sha256)
         .bind(&result.key)
-        .bind(&result.release)
+        .bind(self.texts.seal(job.id, Column::Release, &result.release)?)
         .bind(job.id.to_string())
         .execute(self.catalog.pool())
         .await
@@ -318,21 +353,25 @@ impl Jobs {
         self.finish(job, state, None, index, now).await
     }
 
-    /// Lists the unfinished jobs of processes that no longer live.
+    /// Lists the unfinished jobs that nobody has in hand: those of processes that no longer live, and those that this one
+    /// dropped.
     ///
     /// # Errors
     /// When the database or the folder of running processes cannot be read.
     pub async fn abandoned(&self) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE state IN ('received', 'queued', 'running', 'checking') ORDER BY id",
-        )
-        .fetch_all(self.catalog.pool())
-        .await
-        .map_err(at("list unfinished jobs"))?;
+        let rows =
+            sqlx::query(rows!("WHERE state IN ('received', 'queued', 'running', 'checking') ORDER BY id"))
+                .fetch_all(self.catalog.pool())
+                .await
+                .map_err(at("list unfinished jobs"))?;
         let mut abandoned = Vec::new();
-        for row in &rows {
-            let job = read(row)?;
-            if job.runner != self.runner.name() && is_dead(&self.folder, &job.runner)? {
+        for job in self.honoured(&rows)? {
+            let is_dropped = if job.runner == self.runner.name() {
+                !self.hands.has(job.id)
+            } else {
+                is_dead(&self.folder, &job.runner)?
+            };
+            if is_dropped {
                 abandoned.push(job);
             }
         }
@@ -344,12 +383,24 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, JobError> {
-        let row = sqlx::query("SELECT * FROM job WHERE id = ?")
+        let row = sqlx::query(rows!("WHERE id = ?"))
             .bind(id.to_string())
             .fetch_optional(self.catalog.pool())
             .await
             .map_err(at("find a job"))?;
-        row.map(|row| read(&row)).transpose()
+        Ok(self.honoured(row.as_slice())?.pop())
+    }
+
+    /// The plan of a job before and after the guard, where it was admitted. It is long, and few ask for it.
+    ///
+    /// # Errors
+    /// When the database fails, or it does not open.
+    pub async fn plan(&self, job: JobId) -> Result<Option<String>, JobError> {
+        let row = sqlx::query("SELECT plan FROM job WHERE id = ?").bind(job.to_string());
+        let row = row.fetch_optional(self.catalog.pool()).await.map_err(at("find a plan"))?;
+        let sealed = row.map(|row| row.try_get::<Option<String>, _>("plan")).transpose();
+        let sealed = sealed.map_err(at("find a plan"))?.flatten();
+        sealed.map(|sealed| self.texts.open(job, Column::Plan, &sealed)).transpose()
     }
 
     /// Finds the job that a person asked for under a key.
@@ -357,13 +408,13 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn job_of_request(&self, person: &str, key: &str) -> Result<Option<JobRow>, JobError> {
-        let row = sqlx::query("SELECT * FROM job WHERE person = ? AND idempotency_key = ?")
+        let row = sqlx::query(rows!("WHERE person = ? AND idempotency_key = ?"))
             .bind(person)
             .bind(key)
             .fetch_optional(self.catalog.pool())
             .await
             .map_err(at("find a job by its request"))?;
-        row.map(|row| read(&row)).transpose()
+        Ok(self.honoured(row.as_slice())?.pop())
     }
 
     /// Finds the newest job that a person asked for under a key that begins with `prefix`.
@@ -375,16 +426,16 @@ impl Jobs {
         person: &str,
         prefix: &str,
     ) -> Result<Option<JobRow>, JobError> {
-        let row = sqlx::query(
-            "SELECT * FROM job WHERE person = ?1 AND substr(idempotency_key, 1, length(?2)) = ?2 \
-             ORDER BY id DESC LIMIT 1",
-        )
+        let row = sqlx::query(rows!(
+            "WHERE person = ?1 AND substr(idempotency_key, 1, length(?2)) = ?2 \
+             ORDER BY id DESC LIMIT 1"
+        ))
         .bind(person)
         .bind(prefix)
         .fetch_optional(self.catalog.pool())
         .await
         .map_err(at("find the newest job of a request"))?;
-        row.map(|row| read(&row)).transpose()
+        Ok(self.honoured(row.as_slice())?.pop())
     }
 
     /// Lists the newest jobs before one of them, of one person or of all.
@@ -397,17 +448,17 @@ impl Jobs {
         before: Option<JobId>,
         most: u32,
     ) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE (?1 IS NULL OR person = ?1) AND (?2 IS NULL OR id < ?2) \
-             ORDER BY id DESC LIMIT ?3",
-        )
+        let rows = sqlx::query(rows!(
+            "WHERE (?1 IS NULL OR person = ?1) AND (?2 IS NULL OR id < ?2) \
+             ORDER BY id DESC LIMIT ?3"
+        ))
         .bind(person)
         .bind(before.map(|id| id.to_string()))
         .bind(most)
         .fetch_all(self.catalog.pool())
         .await
         .map_err(at("list jobs"))?;
-        rows.iter().map(read).collect()
+        self.honoured(&rows)
     }
 
     /// Lists released jobs that ended before `before` and whose results are still kept.
@@ -415,14 +466,14 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn released_before(&self, before: Timestamp) -> Result<Vec<JobId>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE state = 'released' AND result_key IS NOT NULL AND finished_ms < ? ORDER BY id",
-        )
+        let rows = sqlx::query(rows!(
+            "WHERE state = 'released' AND result_key IS NOT NULL AND finished_ms < ? ORDER BY id"
+        ))
         .bind(before.as_millisecond())
         .fetch_all(self.catalog.pool())
         .await
         .map_err(at("list old results"))?;
-        rows.iter().map(|row| read(row).map(|job| job.id)).collect()
+        rows.iter().map(|row| read(row).map(|(job, _)| job.id)).collect()
     }
 
     /// Forgets the key of a result, after which nothing opens it.
@@ -440,15 +491,17 @@ impl Jobs {
         Ok(())
     }
 
-    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict.
+    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict. Pages of the
+    /// database that held them are to be cleared afterwards.
     ///
     /// # Errors
     /// [`JobError::WrongState`] when the job has not ended or was forgotten before.
     pub async fn forget_question(&self, job: JobId, verdict: Option<&str>) -> Result<(), JobError> {
+        let verdict = verdict.map(|text| self.texts.seal(job, Column::Verdict, text)).transpose()?;
         let done = sqlx::query(
-            // The hash of a request would tell a guessed question; without it a repeated request is another one.
-            "UPDATE job SET sql_key = NULL, verdict = ?1, \
-             request_sha256 = CASE WHEN request_sha256 IS NOT NULL THEN 'shredded' END \
+            // The token of a request would tell a guessed question; without it a repeated request is another one.
+            "UPDATE job SET sql_key = NULL, verdict = ?1, plan = NULL, \
+             request_token = CASE WHEN request_token IS NOT NULL THEN 'shredded' END \
              WHERE id = ?2 AND sql_key IS NOT NULL \
              AND state NOT IN ('received', 'queued', 'running', 'checking')",
         )
@@ -457,11 +510,17 @@ impl Jobs {
         .execute(self.catalog.pool())
         .await
         .map_err(at("forget a question"))?;
-        exactly_one(done.rows_affected())?;
-        // The key must not linger in the write-ahead log; where others read meanwhile, the next checkpoint clears it.
-        let cleared = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.catalog.pool()).await;
-        cleared.map_err(at("clear the write-ahead log"))?;
-        Ok(())
+        exactly_one(done.rows_affected())
+    }
+
+    /// All rows as they lie in the database, texts sealed and marks not looked at, for comparing them with the log; nothing
+    /// in the place of one that cannot be read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn as_stored(catalog: &Catalog) -> Result<Vec<Option<JobRow>>, JobError> {
+        let rows = sqlx::query(rows!("ORDER BY id")).fetch_all(catalog.pool()).await;
+        Ok(rows.map_err(at("list jobs"))?.iter().map(|row| read(row).ok().map(|(job, _)| job)).collect())
     }
 
     /// Which of these jobs still have the key of their question's text.
@@ -511,22 +570,55 @@ impl Jobs {
         .map_err(at("finish a job"))?;
         exactly_one(done.rows_affected())
     }
+
+    /// The rows that say whose job they are under their mark, their texts opened. Others are no jobs: the log knows better,
+    /// and `audit verify` names them.
+    fn honoured(&self, rows: &[SqliteRow]) -> Result<Vec<JobRow>, JobError> {
+        let mut honoured = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (row, mark) = read(row)?;
+            let origin = Origin {
+                job: row.id,
+                person: &row.person,
+                purpose: &row.purpose,
+                received_ms: row.received.as_millisecond(),
+                request_key: row.request_key.as_deref(),
+            };
+            if mark.as_deref() != Some(self.texts.mark(origin).as_str()) {
+                continue;
+            }
+            let open = |column, text: Option<String>| {
+                text.map(|text| self.texts.open(row.id, column, &text)).transpose()
+            };
+            let verdict = open(Column::Verdict, row.verdict)?;
+            let release = open(Column::Release, row.release)?;
+            honoured.push(JobRow { verdict, release, ..row });
+        }
+        Ok(honoured)
+    }
+
+    /// Says whether a row is of just this request.
+    #[must_use]
+    pub fn is_of_request(&self, row: &JobRow, repeatable: &Repeatable) -> bool {
+        row.request_token.as_deref() == Some(self.texts.token(&repeatable.request).as_str())
+    }
 }
 
 fn exactly_one(rows: u64) -> Result<(), JobError> {
     if rows == 1 { Ok(()) } else { Err(JobError::WrongState) }
 }
 
-fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
+/// A row as it lies in the database, its texts sealed, and its mark.
+fn read(row: &SqliteRow) -> Result<(JobRow, Option<String>), JobError> {
     let read = at("read a job");
-    let columns = || -> Result<JobRow, sqlx::Error> {
+    let columns = || -> Result<(JobRow, Option<String>), sqlx::Error> {
         let wrong = |name: &str| sqlx::Error::ColumnNotFound(name.to_owned());
         let time = |millis: i64| Timestamp::from_millisecond(millis).map_err(|_| wrong("time"));
         let index = |name: &str| -> Result<Option<u64>, sqlx::Error> {
             let stored: Option<i64> = row.try_get(name)?;
             stored.map(|n| u64::try_from(n).map_err(|_| wrong(name))).transpose()
         };
-        Ok(JobRow {
+        let job = JobRow {
             id: row.try_get::<String, _>("id")?.parse().map_err(|_| wrong("id"))?,
             person: row.try_get("person")?,
             purpose: row.try_get("purpose")?,
@@ -536,15 +628,16 @@ fn read(row: &SqliteRow) -> Result<JobRow, JobError> {
             received: time(row.try_get("received_ms")?)?,
             finished: row.try_get::<Option<i64>, _>("finished_ms")?.map(time).transpose()?,
             sql_key: row.try_get("sql_key")?,
-            verdict: row.try_get("verdict")?,
+            verdict: row.try_get(Column::Verdict.name())?,
             decided_index: index("decided_index")?,
             finished_index: index("finished_index")?,
             result_sha256: row.try_get("result_sha256")?,
             result_key: row.try_get("result_key")?,
-            release: row.try_get("release")?,
+            release: row.try_get(Column::Release.name())?,
             request_key: row.try_get("idempotency_key")?,
-            request_sha256: row.try_get("request_sha256")?,
-        })
+            request_token: row.try_get("request_token")?,
+        };
+        Ok((job, row.try_get("mark")?))
     };
     columns().map_err(|error| JobError::Catalog(read(error)))
 }

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+use obscura_crypto::kms::KeyFile;
+use obscura_crypto::kms::LocalKeyring;
+use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Signer;
+use sqlx::Executor as _;
 use tempfile::TempDir;
 
 use super::*;
@@ -24,20 +28,31 @@ struct World {
     folder: TempDir,
     clock: SteppedClock,
     log: AuditLog,
+    catalog: Catalog,
     jobs: Jobs,
+}
+
+fn keyring(folder: &TempDir) -> LocalKeyring {
+    let (file, keyring) = (folder.path().join("key"), folder.path().join("keyring"));
+    if keyring.exists() {
+        return LocalKeyring::open(&keyring, &Secret::KeyFile(KeyFile::open(&file).unwrap())).unwrap();
+    }
+    LocalKeyring::create(&keyring, &Secret::KeyFile(KeyFile::create(&file).unwrap())).unwrap()
 }
 
 async fn jobs(folder: &TempDir, clock: &SteppedClock) -> Jobs {
     let catalog = Catalog::open(&folder.path().join("obscura.db"), Missing::Create).await.unwrap();
-    Jobs::open(catalog, &folder.path().join("running"), clock, &SystemRandom).unwrap()
+    let keys = keyring(folder);
+    Jobs::open(catalog, &folder.path().join("running"), &keys, clock, &SystemRandom).unwrap()
 }
 
 async fn world() -> World {
     let folder = TempDir::new().unwrap();
     let clock = SteppedClock::at_second(1_800_000_000);
     let log = AuditLog::create(&folder.path().join("audit"), Signer::generate("test").unwrap()).unwrap();
+    let catalog = Catalog::open(&folder.path().join("obscura.db"), Missing::Create).await.unwrap();
     let jobs = jobs(&folder, &clock).await;
-    World { folder, clock, log, jobs }
+    World { folder, clock, log, catalog, jobs }
 }
 
 impl World {
@@ -73,7 +88,7 @@ impl World {
     async fn running(&self) -> RunningJob {
         let job = self.received().await;
         let decided = self.receipt(Action::QueryDecided, job.id());
-        let queued = self.jobs.queue(job, "{}", &decided).await.unwrap();
+        let queued = self.jobs.queue(job, "{}", "{}", &decided).await.unwrap();
         self.jobs.run(queued).await.unwrap()
     }
 
@@ -106,7 +121,7 @@ async fn receipt_of_another_job_or_another_step_ends_nothing() {
     let job = world.received().await;
     let foreign = world.receipt(Action::QueryDecided, other.id());
     let id = job.id();
-    assert!(matches!(world.jobs.queue(job, "{}", &foreign).await, Err(JobError::ForeignReceipt)));
+    assert!(matches!(world.jobs.queue(job, "{}", "{}", &foreign).await, Err(JobError::ForeignReceipt)));
     let job = world.jobs.check(world.running().await, &result()).await.unwrap();
     let wrong_step = world.receipt(Action::QueryExecuted, job.id());
     let refused = world.jobs.release(job, &wrong_step, world.clock.now()).await;
@@ -131,13 +146,16 @@ async fn job_that_is_cancelled_while_it_is_checked_keeps_no_result() {
 #[tokio::test]
 async fn request_that_is_repeated_is_found_and_makes_no_second_job() {
     let world = world().await;
-    let repeatable = Repeatable { key: "k".to_owned(), request_sha256: "11".to_owned() };
+    let repeatable = Repeatable { key: "k".to_owned(), request: "select 1".to_owned() };
     let new = |person: &str| NewJob { repeatable: Some(repeatable.clone()), ..world.new_job(person) };
     let first = world.jobs.receive(new("lin")).await.unwrap();
     assert!(matches!(world.jobs.receive(new("lin")).await, Err(JobError::Repeated)));
     world.jobs.receive(new("wang")).await.unwrap();
     let found = world.jobs.job_of_request("lin", "k").await.unwrap().unwrap();
-    assert_eq!((found.id, found.request_sha256.as_deref()), (first.id(), Some("11")));
+    assert_eq!(found.id, first.id());
+    assert!(world.jobs.is_of_request(&found, &repeatable));
+    let other = Repeatable { request: "select 2".to_owned(), ..repeatable };
+    assert!(!world.jobs.is_of_request(&found, &other));
     assert_eq!(world.jobs.job_of_request("lin", "other").await.unwrap(), None);
 }
 
@@ -148,11 +166,72 @@ async fn jobs_of_a_dead_process_are_found_and_those_of_a_living_one_are_not() {
     let other_process = jobs(&world.folder, &world.clock).await;
     assert_eq!(other_process.abandoned().await.unwrap(), [], "the first process still lives");
     let id = mine.id();
-    let World { folder, clock, log, jobs: first } = world;
+    let World { folder, clock, log, catalog, jobs: first } = world;
     drop(first);
     let abandoned = other_process.abandoned().await.unwrap();
     assert_eq!(abandoned.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
-    drop((folder, clock, log));
+    drop((folder, clock, log, catalog));
+}
+
+#[tokio::test]
+async fn a_job_that_was_dropped_is_abandoned_and_one_in_hand_is_not() {
+    let world = world().await;
+    let job = world.running().await;
+    let (hold, again) = (world.jobs.hold(job.id()), world.jobs.hold(job.id()));
+    drop(hold);
+    assert_eq!(world.jobs.abandoned().await.unwrap(), []);
+    drop(again);
+    assert_eq!(world.jobs.abandoned().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_row_is_the_job_of_nobody_that_it_was_not_marked_for() {
+    let world = world().await;
+    let id = world.running().await.id();
+    for (change, back) in [
+        ("person = 'he'", "person = 'lin'"),
+        ("purpose = 'urban-planning'", "purpose = 'statistics'"),
+        ("received_ms = received_ms + 1", "received_ms = received_ms - 1"),
+        ("idempotency_key = 'k', request_token = 'k'", "idempotency_key = NULL, request_token = NULL"),
+    ] {
+        let alter = async |change: &str| {
+            let statement = sqlx::AssertSqlSafe(format!("UPDATE job SET {change}"));
+            sqlx::query(statement).execute(world.catalog.pool()).await.unwrap();
+        };
+        assert!(world.jobs.job(id).await.unwrap().is_some());
+        alter(change).await;
+        assert_eq!(world.jobs.job(id).await.unwrap(), None, "{change}");
+        assert_eq!(world.jobs.jobs(None, None, 9).await.unwrap(), [], "{change}");
+        assert_eq!(world.jobs.abandoned().await.unwrap(), [], "{change}");
+        alter(back).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_row_quotes_is_sealed_and_opens_in_its_place_alone() {
+    let world = world().await;
+    let [one, other] = [world.received().await, world.received().await];
+    let ids = [one.id(), other.id()];
+    for job in [one, other] {
+        let decided = world.receipt(Action::QueryDecided, job.id());
+        world
+            .jobs
+            .queue(job, "{\"sql\":\"rare disease\"}", "{\"before\":\"rare plan\"}", &decided)
+            .await
+            .unwrap();
+    }
+    let row = world.jobs.job(ids[0]).await.unwrap().unwrap();
+    assert_eq!(row.verdict.as_deref(), Some("{\"sql\":\"rare disease\"}"));
+    let plan = world.jobs.plan(ids[0]).await.unwrap();
+    assert_eq!(plan.as_deref(), Some("{\"before\":\"rare plan\"}"));
+    for name in ["obscura.db", "obscura.db-wal"] {
+        let bytes = std::fs::read(world.folder.path().join(name)).unwrap();
+        assert!(!bytes.windows(4).any(|window| window == b"rare"), "{name}");
+    }
+    let pool = world.catalog.pool();
+    pool.execute("UPDATE job SET verdict = (SELECT max(verdict) FROM job)").await.unwrap();
+    let opened = [world.jobs.job(ids[0]).await, world.jobs.job(ids[1]).await];
+    assert_eq!(opened.iter().filter(|job| matches!(job, Err(JobError::Text))).count(), 1);
 }
 
 #[tokio::test]

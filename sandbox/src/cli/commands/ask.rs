@@ -1,4 +1,4 @@
-//! `query`, `explain`, `job submit`, `list`, `watch`, `cancel`, `result`, `evidence`.
+//! `query`, `explain`, `job submit`, `list`, `watch`, `cancel`, `result`, `explain`, `evidence`.
 
 use std::fs;
 use std::io::Read as _;
@@ -28,6 +28,7 @@ use crate::cli::verdict::draw_notice;
 use crate::cli::verdict::draw_refusal;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::jobs::Explanation;
 use crate::http::jobs::JobView;
 use crate::jobs::JobState;
 
@@ -150,6 +151,10 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
             }
             listing.write(&mut session.screen)?;
         }
+        JobCommand::Explain { id } => {
+            let explanation = desk.explanation(id).await?;
+            show_explanation(&mut session.screen, &explanation)?;
+        }
         JobCommand::Evidence { id } => {
             let found = desk.evidence(id).await?;
             let text = serde_json::to_string_pretty(&found).map_err(std::io::Error::other)?;
@@ -165,6 +170,41 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows what led to a job's end: in the order in which it was decided.
+fn show_explanation(screen: &mut Screen<'_>, explanation: &Explanation) -> Result<(), Ending> {
+    if screen.output == Output::Json {
+        let text = serde_json::to_string_pretty(explanation).map_err(std::io::Error::other)?;
+        return Ok(screen.line(&text)?);
+    }
+    screen.line(&explanation.sql)?;
+    if let Some(verdict) = &explanation.job.verdict {
+        show_verdict(screen, &explanation.sql, verdict)?;
+    }
+    let Some(plan) = &explanation.plan else { return Ok(()) };
+    show_plan(screen, "As it was asked", "原查询计划", &plan.before)?;
+    for stage in &plan.stages {
+        let en = format!("What runs in its place: {} ({})", stage.name, stage.grade);
+        let zh = format!("实际执行：{}（{}）", stage.name, stage.grade);
+        show_plan(screen, &en, &zh, &stage.plan)?;
+        for subjects in &stage.subjects {
+            let unit = subjects.unit.as_deref();
+            screen.say(
+                &format!("  every cell rests on at least {} {}", subjects.min, unit.unwrap_or("rows")),
+                &format!("  每个单元格至少涉及 {} 个{}", subjects.min, unit.unwrap_or("行")),
+            )?;
+        }
+    }
+    show_plan(screen, "With what they release", "对其输出的后续计算", &plan.after)
+}
+
+fn show_plan(screen: &mut Screen<'_>, en: &str, zh: &str, plan: &str) -> Result<(), Ending> {
+    screen.say(&format!("{en}:"), &format!("{zh}："))?;
+    for line in plan.lines() {
+        screen.line(&format!("  {line}"))?;
+    }
+    Ok(())
 }
 
 /// How a job ended, as an exit code.

@@ -5,6 +5,7 @@ use obscura_crypto::sha256_hex;
 use serde_json::Value;
 
 use crate::app::evidence::evidence;
+use crate::app::explain_job::explain_job;
 use crate::app::explain_query::explain_query;
 use crate::app::fetch_result::fetch_result;
 use crate::app::formats::Format;
@@ -28,6 +29,7 @@ use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::jobs::Explanation;
 use crate::http::jobs::JobList;
 use crate::http::jobs::JobView;
 use crate::http::queries::Question;
@@ -114,6 +116,16 @@ impl Desk {
         match self {
             Self::Here { installation, caller } => Ok(fetch_result(installation, caller, id).await?),
             Self::Server(client) => released(client, &self.job(id).await?).await,
+        }
+    }
+
+    /// What led to the end of a job.
+    pub(crate) async fn explanation(&self, id: JobId) -> Result<Explanation, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                Ok(Explanation::of(explain_job(installation, caller, id).await?))
+            }
+            Self::Server(client) => client.get(&format!("/jobs/{id}/explain")).await,
         }
     }
 

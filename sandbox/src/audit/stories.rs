@@ -1,0 +1,208 @@
+//! What the log says became of each job: who asked, how it was decided, how it ended. A story that no job can have is a
+//! finding by itself; whether the database tells the same one is for whoever has a database.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::audit::event::Action;
+use crate::audit::event::LoggedEvent;
+
+/// How a job ended, by the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoryEnd {
+    /// A result left.
+    Released,
+    /// Controls let nothing out.
+    Withheld,
+    /// It broke, or was cut off.
+    Failed,
+    /// It was stopped.
+    Cancelled,
+}
+
+impl StoryEnd {
+    /// How an action ends a job, if it does.
+    #[must_use]
+    pub fn of(action: &str) -> Option<Self> {
+        let ends = [
+            (Action::ResultReleased, Self::Released),
+            (Action::ResultWithheld, Self::Withheld),
+            (Action::JobFailed, Self::Failed),
+            (Action::JobCancelled, Self::Cancelled),
+        ];
+        ends.into_iter().find(|(known, _)| action == known.name()).map(|(_, end)| end)
+    }
+}
+
+/// What the log says of one job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobStory {
+    /// Who asked, and what for; nothing when the job was cut off before anything was decided.
+    pub asker: Option<(String, String)>,
+    /// Entry that says that it waits for an approval.
+    pub pending: Option<u64>,
+    /// Entry of its decision.
+    pub decided: Option<u64>,
+    /// Whether it was admitted.
+    pub admitted: bool,
+    /// How it ended, and the entry that says so.
+    pub ended: Option<(StoryEnd, u64)>,
+    /// SHA-256 of what was released.
+    pub result_sha256: Option<String>,
+    /// What no job's story can hold.
+    pub impossible: Option<&'static str>,
+}
+
+impl JobStory {
+    fn decided(&mut self, event: &LoggedEvent) {
+        let is_second = self.decided.is_some();
+        self.asked(event);
+        self.decided.get_or_insert(event.index);
+        if is_second {
+            self.is_impossible("the log decides on it twice");
+        } else if self.ended.is_some() {
+            self.is_impossible("the log decides on it after its end");
+        }
+        self.admitted |= event.detail.get("decision").and_then(Value::as_str) == Some("admitted");
+    }
+
+    fn pending(&mut self, event: &LoggedEvent) {
+        if self.pending.is_some() || self.decided.is_some() || self.ended.is_some() {
+            self.is_impossible("the log lets it wait after something else");
+        }
+        self.asked(event);
+        self.pending.get_or_insert(event.index);
+    }
+
+    fn asked(&mut self, event: &LoggedEvent) {
+        let purpose = event.detail.get("purpose").and_then(Value::as_str).unwrap_or_default();
+        let asker = (event.actor.name.clone(), purpose.to_owned());
+        if *self.asker.get_or_insert_with(|| asker.clone()) != asker {
+            self.is_impossible("the log names two askers or purposes");
+        }
+    }
+
+    fn ended(&mut self, end: StoryEnd, event: &LoggedEvent) {
+        if self.ended.is_some() {
+            self.is_impossible("the log ends it twice");
+        }
+        let needs_admission = matches!(end, StoryEnd::Released | StoryEnd::Withheld);
+        if needs_admission && !self.admitted {
+            self.is_impossible("the log has its result and did not admit it");
+        }
+        self.ended.get_or_insert((end, event.index));
+        if end == StoryEnd::Released {
+            self.result_sha256 = event.detail.get("result_sha256").and_then(Value::as_str).map(str::to_owned);
+        }
+    }
+
+    fn is_impossible(&mut self, why: &'static str) {
+        self.impossible.get_or_insert(why);
+    }
+}
+
+/// What the log says of all jobs, by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobStories {
+    jobs: BTreeMap<String, JobStory>,
+}
+
+impl JobStories {
+    /// Takes in one event; events must come in the log's order.
+    pub fn take(&mut self, event: &LoggedEvent) {
+        let Some(job) = &event.correlation else { return };
+        if event.action == Action::QueryDecided.name() {
+            self.story(job).decided(event);
+        } else if event.action == Action::QueryPending.name() {
+            self.story(job).pending(event);
+        } else if let Some(end) = StoryEnd::of(&event.action) {
+            self.story(job).ended(end, event);
+        }
+    }
+
+    fn story(&mut self, job: &str) -> &mut JobStory {
+        self.jobs.entry(job.to_owned()).or_default()
+    }
+
+    /// All of them, by the jobs' names.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &JobStory)> {
+        self.jobs.iter().map(|(job, story)| (job.as_str(), story))
+    }
+
+    /// What the log says of one job.
+    #[must_use]
+    pub fn of(&self, job: &str) -> Option<&JobStory> {
+        self.jobs.get(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::audit::event::ActorName;
+
+    fn told(events: &[(Action, &str)]) -> JobStory {
+        let mut stories = JobStories::default();
+        for (index, (action, by)) in (0..).zip(events) {
+            let detail = BTreeMap::from([
+                ("purpose".to_owned(), Value::from("statistics")),
+                ("decision".to_owned(), Value::from(if *by == "refused" { "refused" } else { "admitted" })),
+                ("result_sha256".to_owned(), Value::from("aa")),
+            ]);
+            let name = if *by == "he" { "he" } else { "lin" };
+            stories.take(&LoggedEvent {
+                index,
+                action: action.name().to_owned(),
+                actor: ActorName { id: None, name: name.to_owned(), door: "test".to_owned() },
+                correlation: Some("job_1".to_owned()),
+                detail,
+                id: String::new(),
+                time: Timestamp::UNIX_EPOCH,
+                record: None,
+                previous_change: None,
+            });
+        }
+        stories.of("job_1").cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_job_waits_is_decided_on_and_ends() {
+        let story = told(&[
+            (Action::QueryPending, "lin"),
+            (Action::QueryDecided, "lin"),
+            (Action::ResultReleased, "lin"),
+        ]);
+        assert_eq!(story.impossible, None);
+        assert_eq!(story.asker, Some(("lin".to_owned(), "statistics".to_owned())));
+        assert_eq!((story.pending, story.decided), (Some(0), Some(1)));
+        assert_eq!(story.ended, Some((StoryEnd::Released, 2)));
+        assert_eq!(story.result_sha256.as_deref(), Some("aa"));
+    }
+
+    #[test]
+    fn a_story_that_no_job_has_is_told_as_such() {
+        use Action::JobFailed;
+        use Action::QueryDecided;
+        use Action::QueryPending;
+        use Action::ResultReleased;
+        let impossible: &[&[(Action, &str)]] = &[
+            &[(QueryDecided, "lin"), (QueryDecided, "lin")],
+            &[(QueryDecided, "refused"), (QueryDecided, "he")],
+            &[(QueryPending, "lin"), (QueryDecided, "he")],
+            &[(QueryDecided, "lin"), (ResultReleased, "lin"), (ResultReleased, "lin")],
+            &[(QueryDecided, "lin"), (ResultReleased, "lin"), (JobFailed, "lin")],
+            &[(QueryDecided, "refused"), (ResultReleased, "lin")],
+            &[(ResultReleased, "lin")],
+            &[(JobFailed, "lin"), (QueryDecided, "lin")],
+            &[(QueryDecided, "lin"), (QueryPending, "lin")],
+        ];
+        for events in impossible {
+            assert_ne!(told(events).impossible, None, "{events:?}");
+        }
+        assert_eq!(told(&[(QueryPending, "lin"), (JobFailed, "lin")]).impossible, None);
+        assert_eq!(told(&[(QueryDecided, "refused"), (JobFailed, "lin")]).impossible, None);
+    }
+}
