@@ -191,6 +191,7 @@ fn seal_file(folder: &Path, kms: &LocalKeyring) -> anyhow::Result<SealedVersion>
         limits: PartLimits::STANDARD,
         sealed_at: jiff::Timestamp::UNIX_EPOCH,
         kms,
+        recount: &|version, columns| version.unwrap_keys(kms, columns),
         signer: &signer,
         observer: &Unobserved,
     };

@@ -12,8 +12,8 @@ use crate::catalog::SealedSource;
 use crate::guard::STACK_BYTES;
 use crate::plan::GuardedPlan;
 
-/// Longest text of one plan, in bytes; what is longer is cut off, and says so.
-const TEXT_BYTES_MAX: usize = 32 * 1024;
+/// Longest texts of all plans together, in bytes; what is longer is cut off, and says so.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// A plan before and after the guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,20 +30,22 @@ impl GuardedPlan {
     /// Writes the plans down: one line for each step, its inputs indented below it.
     #[must_use]
     pub fn explain(&self) -> Explanation {
+        let mut left = TEXT_BYTES_MAX;
         stacker::grow(STACK_BYTES, || Explanation {
-            asked: text(&self.asked),
-            stages: self.stages.iter().map(|stage| text(&stage.plan)).collect(),
-            post: text(&self.post),
+            asked: text(&self.asked, &mut left),
+            stages: self.stages.iter().map(|stage| text(&stage.plan, &mut left)).collect(),
+            post: text(&self.post, &mut left),
         })
     }
 }
 
-fn text(plan: &LogicalPlan) -> String {
-    let mut lines = Bounded::default();
-    // What stops it is that the text is long enough.
+fn text(plan: &LogicalPlan, left: &mut usize) -> String {
+    let mut lines = Bounded { text: String::new(), left: *left };
+    // What stops it is that the texts are long enough.
     if write(plan, 0, &mut lines).is_err() {
         lines.text.push_str("\n...");
     }
+    *left = lines.left;
     lines.text
 }
 
@@ -82,16 +84,15 @@ fn sealed_rows(plan: &LogicalPlan) -> Option<String> {
 }
 
 /// A text that takes no more when it is long enough.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bounded {
     text: String,
+    left: usize,
 }
 
 impl fmt::Write for Bounded {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        if self.text.len() + more.len() > TEXT_BYTES_MAX {
-            return Err(fmt::Error);
-        }
+        self.left = self.left.checked_sub(more.len()).ok_or(fmt::Error)?;
         self.text.push_str(more);
         Ok(())
     }
@@ -136,7 +137,7 @@ mod tests {
     fn a_text_that_is_too_long_is_cut_off_and_says_so() {
         let long = lit("x".repeat(TEXT_BYTES_MAX)).alias("long");
         let plan = LogicalPlanBuilder::empty(true).project([long]).unwrap().build().unwrap();
-        let text = text(&plan);
+        let text = text(&plan, &mut TEXT_BYTES_MAX.clone());
         assert!(text.len() <= TEXT_BYTES_MAX + 4 && text.ends_with("\n..."), "{} bytes", text.len());
     }
 }

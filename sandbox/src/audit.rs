@@ -100,6 +100,14 @@ pub enum AuditError {
         /// Where it was noticed.
         index: u64,
     },
+    /// The log is not a continuation of the one that this process has seen.
+    #[error(
+        "the audit log of {size} entries does not continue the one that was seen before: it was cut back or replaced"
+    )]
+    NotContinued {
+        /// How many entries it has now.
+        size: u64,
+    },
     /// An entry is not one that this version can read.
     #[error("entry {index} of the audit log is unreadable")]
     UnreadableEntry {

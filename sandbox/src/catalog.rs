@@ -17,6 +17,9 @@ use thiserror::Error;
 pub mod body;
 pub mod record;
 
+/// How long clearing waits, in milliseconds: nobody writes meanwhile.
+const CLEARING_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
+
 /// The metadata database of one installation.
 #[derive(Debug, Clone)]
 pub struct Catalog {
@@ -44,6 +47,16 @@ pub enum CatalogError {
     /// A row does not have the form this version writes.
     #[error("a row of the metadata database is unreadable")]
     Unreadable,
+}
+
+/// What has become of the pages that hold what was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum OldPages {
+    /// They are in no file of the database any more.
+    Cleared,
+    /// Somebody is still reading them: they stay in the files until that has ended and they are cleared again.
+    Held,
 }
 
 /// Whether a missing database is made or is a failure.
@@ -118,6 +131,25 @@ impl Catalog {
             Ok((token, used))
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// Clears the pages that hold what was deleted, also from the write-ahead log, and says whether they are gone. It waits
+    /// no longer than [`CLEARING_PATIENCE`] for each of those who read or write meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn clear_old_pages(&self) -> Result<OldPages, CatalogError> {
+        let step = "clear old pages";
+        let mut connection = self.pool.acquire().await.map_err(at(step))?;
+        // Its patience is shorter than that of others, who must not be given it afterwards.
+        connection.close_on_drop();
+        sqlx::query(CLEARING_PATIENCE).execute(&mut *connection).await.map_err(at(step))?;
+        let (busy, _pages, _written): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(at(step))?;
+        // SQLite says so in an answer, not in an error.
+        Ok(if busy == 0 { OldPages::Cleared } else { OldPages::Held })
     }
 
     /// Asks the database whether its file is sound.

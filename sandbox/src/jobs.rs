@@ -18,6 +18,7 @@ use crate::catalog::CatalogError;
 use crate::ids::JobId;
 
 pub mod hold;
+pub mod keys;
 pub mod runner;
 pub mod store;
 mod texts;
@@ -184,8 +185,6 @@ pub struct JobRow {
     pub sql_key: Option<String>,
     /// The verdict as it was given.
     pub verdict: Option<String>,
-    /// The plan before and after the guard, where it was admitted.
-    pub plan: Option<String>,
     /// Index of the decision in the audit log.
     pub decided_index: Option<u64>,
     /// Index of the end in the audit log.

@@ -65,6 +65,7 @@ pub use part::PartLimits;
 pub use seal::Direction;
 pub use seal::MEMORY_BYTES_STANDARD;
 pub use seal::Progress;
+pub use seal::RecountKeys;
 pub use seal::SealMode;
 pub use seal::SealObserver;
 pub use seal::SealRequest;

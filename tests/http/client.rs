@@ -130,6 +130,17 @@ fn a_job_is_submitted_watched_fetched_and_filed() {
     let cancelled = there(&server, "ana", &["job", "cancel", &job]);
     assert_eq!(cancelled.code, Some(code::FAILURE), "{cancelled:?}");
     assert!(cancelled.stderr.contains("error[job-over]"), "{}", cancelled.stderr);
+    let explain = ["job", "explain", &job];
+    let explained = there(&server, "ana", &explain).done().unwrap();
+    assert_eq!(explained, server.world.run("ana", &explain).unwrap());
+    assert!(
+        explained.stdout.contains("Rows: corpus.persons, as policies and grant give them"),
+        "{explained:?}"
+    );
+    let as_json = there(&server, "stella", &["job", "explain", &job, "--output", "json"]).done().unwrap();
+    let as_json: serde_json::Value = serde_json::from_str(&as_json.stdout).unwrap();
+    assert_eq!(as_json["job"]["result_sha256"], serde_json::Value::Null);
+    assert_eq!(there(&server, "ben", &explain).code, Some(code::FAILURE));
     let record = there(&server, "ana", &["job", "result", &job, "--release"]).done().unwrap().stdout;
     let filed = there(&server, "ana", &["job", "evidence", &job]).done().unwrap().stdout;
     for (name, text) in [("release.note", &record), ("evidence.json", &filed)] {

@@ -461,3 +461,17 @@ async fn what_is_revoked_while_a_job_runs_stops_its_release() {
         installation.close().await;
     }
 }
+
+#[test]
+fn the_asker_has_proofs_of_what_was_decided_and_left_and_of_nothing_else() {
+    let server = Server::start();
+    let done = server.ask("ana", COUNT).must_be(201).json();
+    let entries = done["decided_index"].as_u64().unwrap()..=done["finished_index"].as_u64().unwrap();
+    let proof = |person: &str, index: u64| {
+        server.get(Some(person), &format!("/api/v1/audit/events/{index}/proof"), &[]).status
+    };
+    // The decision, the columns that it grants, the keys that its run took, the check, the release.
+    let of_ana: Vec<u16> = entries.clone().map(|index| proof("ana", index)).collect();
+    assert_eq!(of_ana, [200, 404, 404, 200, 200]);
+    assert!(entries.clone().all(|index| proof("ben", index) == 404 && proof("aldo", index) == 200));
+}

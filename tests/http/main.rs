@@ -4,6 +4,7 @@
 
 mod access;
 mod client;
+mod cut_back;
 mod description;
 mod docs;
 mod hidden;

@@ -1,9 +1,14 @@
 //! The database against the log: a row that somebody wrote by hand is found and permits nothing.
 
+use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
+use obscura_tests::fixture::Fixture;
 use obscura_tests::world::AUDITOR;
+use obscura_tests::world::STEWARD;
+use obscura_tests::world::World;
 use obscura_tests::world::code;
 
 use super::QUESTION;
@@ -51,4 +56,47 @@ fn a_deleted_row_is_found() {
     let database = world.data().join("obscura.db");
     alter(&database, "DELETE FROM record WHERE body LIKE '%ben-statistics%'");
     must_be_found(&world.run(AUDITOR, &["audit", "verify"]).unwrap(), &database, 0);
+}
+
+/// The folders of a dataset's versions.
+fn versions(world: &World, dataset: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(world.data().join("datasets").join("corpus").join(dataset)).unwrap();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.is_dir());
+    found.sort();
+    found
+}
+
+#[test]
+fn a_sealed_version_whose_row_is_deleted_stays_and_nothing_older_answers() {
+    let world = world();
+    let database = world.data().join("obscura.db");
+    let plain = tempfile::tempdir().unwrap();
+    Fixture::load().unwrap().write(plain.path()).unwrap();
+    let file = plain.path().join("persons.csv");
+    let replace = ["seal", "corpus.persons", file.to_str().unwrap(), "--replace"];
+    world.run(STEWARD, &replace).unwrap().done().unwrap();
+    let sealed = versions(&world, "persons");
+    alter(&database, "DELETE FROM record WHERE key = 'corpus.persons@2'");
+    let outcome = world.query("ana", QUESTION).unwrap();
+    assert_eq!(outcome.code, Some(code::FAILURE), "{}", outcome.stdout);
+    assert!(outcome.stdout.is_empty());
+    must_be_found(&world.run(AUDITOR, &["audit", "verify"]).unwrap(), &database, 0);
+    assert_eq!(versions(&world, "persons"), sealed);
+    world.run(STEWARD, &replace).unwrap().done().unwrap();
+    world.query("ana", QUESTION).unwrap().done().unwrap();
+    assert_eq!(versions(&world, "persons").len(), sealed.len() + 1);
+}
+
+#[test]
+fn a_document_marked_as_staged_is_found_and_stays_in_force() {
+    let world = world();
+    let database = world.data().join("obscura.db");
+    let answer = world.query("ana", QUESTION).unwrap().done().unwrap().stdout;
+    alter(
+        &database,
+        "UPDATE record SET state = 'staged' WHERE kind = 'document' AND key LIKE 'Dataset/corpus.persons@%'",
+    );
+    must_be_found(&world.run(AUDITOR, &["audit", "verify"]).unwrap(), &database, 0);
+    assert_eq!(world.query("ana", QUESTION).unwrap().done().unwrap().stdout, answer);
 }

@@ -199,7 +199,7 @@ pub async fn list_access_requests(
         let is_last = rows.len() < full;
         looked_through += rows.len();
         let last = rows.last().map(|row| row.key.parse()).transpose().during("read a request's name")?;
-        for (body, ended) in installation.known_ever::<AccessRequestBody>(rows).await? {
+        for (body, ended) in installation.known_ever::<AccessRequestBody>(&rows).await? {
             if page.requests.len() >= full {
                 return Ok(page);
             }
@@ -242,7 +242,8 @@ pub(crate) async fn open_requests_of(
     person: &str,
 ) -> Result<Vec<AccessRequestBody>, AppError> {
     let records = installation.catalog.open_requests(person).await.during("list open requests")?;
-    installation.honoured(records).await
+    let known = installation.known_ever(&records).await?;
+    Ok(known.into_iter().filter(|(_, ended)| ended.is_none()).map(|(body, _)| body).collect())
 }
 
 /// Decides on a request: approved, it is a grant from this moment on.

@@ -27,8 +27,10 @@ use crate::jobs::JobRow;
 pub struct ExplainedJob {
     /// The question.
     pub sql: String,
-    /// The job with its verdict and its plan.
+    /// The job with its verdict.
     pub row: JobRow,
+    /// The plan, where it was admitted.
+    pub plan: Option<PlanView>,
 }
 
 /// The plan of an admitted question, before and after the guard. A format we keep; it holds no estimate and no value of a
@@ -84,11 +86,6 @@ impl PlanView {
             after: explained.post,
         }
     }
-
-    /// The plan of a job that was admitted, as it was written down then.
-    pub(crate) fn of_job(row: &JobRow) -> Option<Self> {
-        row.plan.as_deref().and_then(|text| serde_json::from_str(text).ok())
-    }
 }
 
 impl StageView {
@@ -132,5 +129,7 @@ pub async fn explain_job(
     }
     let question = read_logged(installation, &row, ActorName::of(caller)).await?;
     let row = if caller.asked_as(&row.person) { row } else { without_result(row) };
-    Ok(ExplainedJob { sql: question.asked.sql, row })
+    let plan = installation.jobs.plan(id).await.during("find a plan")?;
+    let plan = plan.map(|text| serde_json::from_str(&text)).transpose().during("read a plan")?;
+    Ok(ExplainedJob { sql: question.asked.sql, row, plan })
 }

@@ -65,9 +65,11 @@ pub(crate) async fn fetch_released(
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
-    let batch = in_place(|| results::open(installation, id, &key, &sha256))?;
+    let sealed = in_place(|| results::read(installation, id))?;
+    // In the log before its key leaves: the journal holds no more of them than the log says.
     let note = Note::new(Action::ResultDownloaded, actor).of_job(id);
     installation.append_one(note).await?;
+    let batch = in_place(|| results::open(installation, id, &key, &sha256, &sealed))?;
     Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })
 }
 

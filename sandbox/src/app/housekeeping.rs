@@ -1,13 +1,17 @@
-//! What a serving process does by itself, now and then: it removes results that were kept as long as they should be.
+//! What a serving process does by itself, now and then: it removes results that were kept as long as they should be, clears
+//! pages of the database that hold deleted keys, and looks whether the audit log is still the one that it has seen.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::app::recover::expire_results;
+use crate::catalog::OldPages;
 use crate::error::AppError;
+use crate::error::InternalError;
 
 /// How often a serving process keeps house.
 pub const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -22,6 +26,20 @@ pub async fn keep_house(
         // What did not work now is tried again the next time.
         if let Err(AppError::Internal(error)) = expire_results(&installation).await {
             installation.note("results past their days", &error);
+        }
+        // Whoever shredded was told of pages that somebody still read; they go when the readers have gone.
+        match installation.catalog.clear_old_pages().await {
+            Ok(OldPages::Cleared | OldPages::Held) => {}
+            Err(error) => {
+                installation
+                    .note("old pages of the database", &InternalError::new("clear old pages", &error));
+            }
+        }
+        // Where nobody asks, nobody else would notice.
+        if !aside(|| installation.audit.is_continued()) {
+            let cut_back =
+                "the audit log does not continue the one that was seen before: it was cut back or replaced";
+            installation.note("the audit log", &InternalError::of_kind("look at the audit log", cut_back));
         }
         let told = stopping.wait_for(|stopping| *stopping);
         if tokio::time::timeout(every, told).await.is_ok() {

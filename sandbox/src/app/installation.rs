@@ -15,6 +15,7 @@ use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
+use crate::app::in_place::aside;
 use crate::app::library::LastLibrary;
 use crate::audit::AuditLog;
 use crate::audit::accounted_keys::AccountedKeys;
@@ -130,6 +131,13 @@ impl Layout {
         self.root.join("changing.lock")
     }
 
+    /// Waits until nobody changes records; nobody does as long as the file is held.
+    pub(crate) fn lock_changes(&self) -> io::Result<File> {
+        let file = File::options().create(true).truncate(false).write(true).open(self.change_lock())?;
+        file.lock()?;
+        Ok(file)
+    }
+
     pub(crate) fn folders(&self) -> [PathBuf; 5] {
         [self.root.clone(), self.datasets(), self.results(), self.running(), self.log()]
     }
@@ -208,13 +216,14 @@ impl Installation {
             Missing::Create => AuditLog::create(&layout.audit(), signer),
             Missing::Fail => AuditLog::open(&layout.audit(), signer),
         };
-        let audit = Arc::new(audit.during("open the audit log")?);
+        let journal = UnwrapJournal::at(&layout.unwraps());
+        let audit = Arc::new(audit.during("open the audit log")?.naming(journal.clone()));
         let jobs =
             Jobs::open(catalog.clone(), &layout.running(), keys.as_ref(), clock.as_ref(), random.as_ref());
         let jobs = jobs.during("open the job store")?;
         let operator_log = OperatorLog::in_folder(&layout.log());
         let data = DataFolder::new(layout.root());
-        let accounts = Arc::new(AccountedKeys::new(keys, UnwrapJournal::at(&layout.unwraps())));
+        let accounts = Arc::new(AccountedKeys::new(keys, journal));
         let keys: Arc<dyn KeyManagement> = Arc::<AccountedKeys>::clone(&accounts);
         Ok(Self {
             settings,
@@ -265,9 +274,9 @@ impl Installation {
         }
     }
 
-    /// Whether the parts that a job needs answer.
+    /// Whether the parts that a job needs answer, and the log is still the one that this process has seen.
     pub async fn is_ready(&self) -> bool {
-        self.catalog.answers().await && self.layout.audit().is_dir()
+        self.catalog.answers().await && aside(|| self.audit.is_continued())
     }
 
     /// Closes the database.
@@ -278,12 +287,8 @@ impl Installation {
     /// Waits for the exclusive right to change records.
     pub(crate) async fn change(&self) -> Result<ChangeGuard<'_>, AppError> {
         let in_process = self.change.lock().await;
-        let path = self.layout.change_lock();
-        let locked = tokio::task::spawn_blocking(move || -> io::Result<File> {
-            let file = File::options().create(true).truncate(false).write(true).open(path)?;
-            file.lock()?;
-            Ok(file)
-        });
+        let layout = self.layout.clone();
+        let locked = tokio::task::spawn_blocking(move || layout.lock_changes());
         let across_processes =
             locked.await.during("wait for the right to change")?.during("take the right to change")?;
         Ok(ChangeGuard { _in_process: in_process, _across_processes: across_processes })

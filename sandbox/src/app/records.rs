@@ -1,13 +1,16 @@
 //! Records that begin and end only together with their event, and are honoured only while the log agrees.
 //!
 //! INVARIANT(log-is-the-truth): a row counts when the log holds an event with the same kind, key and hash that began it
-//! and none that ended it. A crash between row and event is decided at the next start by looking into the log.
+//! and none that ended it. A crash between row and event is decided by looking into the log, at the next start or before
+//! the next change.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::app::honoured::is_honoured;
+use crate::app::honoured::without_row;
 use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::audit::Receipt;
@@ -16,6 +19,7 @@ use crate::audit::event::ActorName;
 use crate::audit::event::Change;
 use crate::audit::event::Event;
 use crate::audit::event::RecordChange;
+use crate::audit::facts::LogFacts;
 use crate::catalog::CatalogError;
 use crate::catalog::body;
 use crate::catalog::body::Body;
@@ -119,10 +123,8 @@ impl Installation {
     ) -> Result<Option<Receipt>, AppError> {
         let key = body.key();
         let text = body::print(body).during("write a record")?;
-        match self.catalog.stage(B::KIND, &key, &text).await {
-            Ok(()) => {}
-            Err(CatalogError::Exists) => return Ok(None),
-            Err(error) => return Err(error).during("stage a record"),
+        if !self.stage::<B>(&key, &text).await? {
+            return Ok(None);
         }
         let change = change_of::<B>(&key, &text, Change::Begins);
         let receipts = match self.append(vec![(note, Some(change))]).await {
@@ -152,16 +154,14 @@ impl Installation {
         let (old_key, new_key) = (old.key(), new.key());
         let old_text = body::print(old).during("write a record")?;
         let new_text = body::print(new).during("write a record")?;
-        match self.catalog.stage(New::KIND, &new_key, &new_text).await {
-            Ok(()) => {}
-            Err(CatalogError::Exists) => return Ok(false),
-            Err(error) => return Err(error).during("stage a record"),
+        if !self.stage::<New>(&new_key, &new_text).await? {
+            return Ok(false);
         }
         self.catalog.begin_ending(Old::KIND, &old_key).await.during("begin to end a record")?;
         let ends = RecordChange { body: None, ..change_of::<Old>(&old_key, &old_text, Change::Ends) };
         let begins = change_of::<New>(&new_key, &new_text, Change::Begins);
         let notes = vec![(ending, Some(ends)), (beginning, Some(begins))];
-        // What fails from here on is settled by the next start, both records alike.
+        // What fails from here on is settled by the next start or change, both records alike.
         let mut receipts = self.append(notes).await?.into_iter();
         let ended = receipts.next().ok_or_else(no_receipt)?;
         self.catalog.end(Old::KIND, &old_key, ended.index()).await.during("end a record")?;
@@ -184,6 +184,8 @@ impl Installation {
     ) -> Result<Receipt, AppError> {
         let key = body.key();
         let text = body::print(body).during("write a record")?;
+        // A row that is staged though it is in force must not stand in the way of its end.
+        self.settle_while_changing().await?;
         self.catalog.begin_ending(B::KIND, &key).await.during("begin to end a record")?;
         let change = RecordChange { body: None, ..change_of::<B>(&key, &text, Change::Ends) };
         let receipts = self.append(vec![(note, Some(change))]).await?;
@@ -192,87 +194,80 @@ impl Installation {
         Ok(receipt)
     }
 
-    /// Finds the record of this key, if it is in force and the log agrees.
+    /// Stages a record, and says whether it is new. A key that the log knows is never given again, its row being there
+    /// or not: the log would not honour a second record of it.
+    async fn stage<B: Body>(&self, key: &str, text: &str) -> Result<bool, AppError> {
+        self.settle_while_changing().await?;
+        self.learn().await?;
+        if self.facts.lock().await.fact(B::KIND.name(), key).is_some() {
+            return Ok(false);
+        }
+        match self.catalog.stage(B::KIND, key, text).await {
+            Ok(()) => Ok(true),
+            Err(CatalogError::Exists) => Ok(false),
+            Err(error) => Err(error).during("stage a record"),
+        }
+    }
+
+    /// Finds the record of this key, if it is in force and the log agrees. Only for kinds of which one that is missing
+    /// is simply not there: persons, tokens, links and grants.
     pub(crate) async fn find_in_force<B: Body>(&self, key: &str) -> Result<Option<B>, AppError> {
         let Some(record) = self.catalog.record(B::KIND, key).await.during("find a record")? else {
             return Ok(None);
         };
         self.learn().await?;
-        if !self.is_honoured(&record).await {
+        if !is_honoured(&*self.facts.lock().await, &record) {
             return Ok(None);
         }
         body::read(&record).during("read a record").map(Some)
     }
 
     /// Lists the records of a kind that are in force and that the log agrees with, by key.
+    ///
+    /// # Errors
+    /// Also when one that the log has in force has no row, and something older would be taken for it.
     pub(crate) async fn all_in_force<B: Body>(&self) -> Result<Vec<B>, AppError> {
-        self.honoured(self.catalog.records(B::KIND).await.during("list records")?).await
+        self.in_force_under("").await
     }
 
     /// As [`Self::all_in_force`], of the records whose keys begin with `prefix`.
     pub(crate) async fn in_force_under<B: Body>(&self, prefix: &str) -> Result<Vec<B>, AppError> {
-        self.honoured(self.catalog.records_under(B::KIND, prefix).await.during("list records")?).await
+        let found = self.honoured(B::KIND, prefix).await?;
+        if !found.missing.is_empty() {
+            self.note_missing(B::KIND, &found.missing);
+            return Err(without_row().into());
+        }
+        found.rows.iter().map(|row| body::read(row).during("read a record")).collect()
     }
 
     /// The records of a kind that have ended, with the index of the event that ended each.
     pub(crate) async fn ended<B: Body>(&self) -> Result<Vec<(B, u64)>, AppError> {
         let records = self.catalog.records(B::KIND).await.during("list records")?;
-        self.learn().await?;
-        let mut ended = Vec::new();
-        for record in &records {
-            if let Some(index) = self.ended_index(record).await {
-                ended.push((body::read(record).during("read a record")?, index));
-            }
-        }
-        Ok(ended)
+        let known = self.known_ever(&records).await?;
+        Ok(known.into_iter().filter_map(|(body, ended)| Some((body, ended?))).collect())
     }
 
     /// The record of this key, and the index of the event that ended it if one did; nothing where the log knows of none.
     pub(crate) async fn find_ever<B: Body>(&self, key: &str) -> Result<Option<(B, Option<u64>)>, AppError> {
         let record = self.catalog.record(B::KIND, key).await.during("find a record")?;
-        Ok(self.known_ever(record.into_iter().collect()).await?.pop())
+        Ok(self.known_ever(record.as_slice()).await?.pop())
     }
 
     /// Of these records those that the log knows of, with the index of the event that ended each that has ended.
     pub(crate) async fn known_ever<B: Body>(
         &self,
-        records: Vec<Record>,
+        records: &[Record],
     ) -> Result<Vec<(B, Option<u64>)>, AppError> {
         self.learn().await?;
+        let facts = self.facts.lock().await;
         let mut known = Vec::new();
-        for record in &records {
-            let ended = self.ended_index(record).await;
-            if ended.is_some() || self.is_honoured(record).await {
+        for record in records {
+            let ended = ended_index(&facts, record);
+            if ended.is_some() || is_honoured(&facts, record) {
                 known.push((body::read(record).during("read a record")?, ended));
             }
         }
         Ok(known)
-    }
-
-    /// The event that ended a record, if row and log agree on it.
-    async fn ended_index(&self, record: &Record) -> Option<u64> {
-        let facts = self.facts.lock().await;
-        let fact = facts.fact(record.kind.name(), &record.key)?;
-        match record.state {
-            RecordState::Ended { ended_index, .. }
-                if fact.ended == Some(ended_index) && fact.sha256 == record.sha256() =>
-            {
-                Some(ended_index)
-            }
-            _ => None,
-        }
-    }
-
-    /// Of these records those that are in force and that the log agrees with.
-    pub(crate) async fn honoured<B: Body>(&self, records: Vec<Record>) -> Result<Vec<B>, AppError> {
-        self.learn().await?;
-        let mut bodies = Vec::new();
-        for record in &records {
-            if self.is_honoured(record).await {
-                bodies.push(body::read(record).during("read a record")?);
-            }
-        }
-        Ok(bodies)
     }
 
     /// Takes in what the log says beyond what is known already.
@@ -281,17 +276,18 @@ impl Installation {
         // It waits for whoever appends, and reads what is new.
         aside(|| facts.learn(&self.audit)).during("read the audit log")
     }
+}
 
-    /// INVARIANT(log-is-the-truth): the one place that decides whether a row counts.
-    async fn is_honoured(&self, record: &Record) -> bool {
-        let facts = self.facts.lock().await;
-        let fact = facts.fact(record.kind.name(), &record.key);
-        match (record.state, fact) {
-            (RecordState::InForce { event_index } | RecordState::Ending { event_index }, Some(fact)) => {
-                fact.begun == event_index && fact.ended.is_none() && fact.sha256 == record.sha256()
-            }
-            (RecordState::Staged | RecordState::Ended { .. }, _) | (_, None) => false,
+/// The event that ended a record, if row and log agree on it.
+fn ended_index(facts: &LogFacts, record: &Record) -> Option<u64> {
+    let fact = facts.fact(record.kind.name(), &record.key)?;
+    match record.state {
+        RecordState::Ended { ended_index, .. }
+            if fact.ended == Some(ended_index) && fact.sha256 == record.sha256() =>
+        {
+            Some(ended_index)
         }
+        _ => None,
     }
 }
 

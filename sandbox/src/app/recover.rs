@@ -1,8 +1,6 @@
 //! Use case: after a start, settle what a killed process left between database, log and disk.
 //! The log decides every time; nothing is guessed and nothing is run again.
 
-use std::collections::BTreeSet;
-
 use jiff::SignedDuration;
 
 use crate::app::installation::Installation;
@@ -12,8 +10,6 @@ use crate::app::sealed::storage_failure;
 use crate::app::submit_query::INTERRUPTED;
 use crate::app::submit_query::fail_job;
 use crate::audit::event::Action;
-use crate::catalog::body::DatasetVersionBody;
-use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::jobs::JobRow;
@@ -60,6 +56,7 @@ pub async fn expire_results(installation: &Installation) -> Result<u64, AppError
 pub async fn recover(installation: &Installation) -> Result<Recovered, AppError> {
     let mut recovered = Recovered::default();
     settle_records(installation, &mut recovered).await?;
+    installation.note_all_missing().await?;
     settle_jobs(installation, &mut recovered).await?;
     settle_versions(installation, &mut recovered).await?;
     Ok(recovered)
@@ -71,33 +68,9 @@ async fn settle_records(installation: &Installation, recovered: &mut Recovered) 
     }
     // Whoever holds the right to change is not dead, so what is undecided now was left by somebody who is.
     let _guard = installation.change().await?;
-    let undecided = installation.catalog.undecided().await.during("list undecided records")?;
-    installation.learn().await?;
-    for record in undecided {
-        let fact = installation.facts.lock().await.fact(record.kind.name(), &record.key).cloned();
-        let (kind, key) = (record.kind, record.key.as_str());
-        let catalog = &installation.catalog;
-        match (record.state, fact) {
-            (RecordState::Staged, Some(fact)) if fact.sha256 == record.sha256() => {
-                catalog.confirm(kind, key, fact.begun).await.during("confirm a record")?;
-                recovered.completed += 1;
-            }
-            (RecordState::Staged, _) => {
-                catalog.discard(kind, key).await.during("discard a record")?;
-                recovered.discarded += 1;
-            }
-            (RecordState::Ending { .. }, Some(fact)) if fact.ended.is_some() => {
-                let index = fact.ended.unwrap_or(fact.begun);
-                catalog.end(kind, key, index).await.during("end a record")?;
-                recovered.completed += 1;
-            }
-            (RecordState::Ending { .. }, _) => {
-                catalog.keep(kind, key).await.during("keep a record")?;
-                recovered.discarded += 1;
-            }
-            (RecordState::InForce { .. } | RecordState::Ended { .. }, _) => {}
-        }
-    }
+    let settled = installation.settle_while_changing().await?;
+    recovered.completed += settled.completed;
+    recovered.discarded += settled.discarded;
     Ok(())
 }
 
@@ -163,13 +136,10 @@ fn logged_end(installation: &Installation, job: &JobRow) -> Result<Option<(JobSt
 
 async fn settle_versions(installation: &Installation, recovered: &mut Recovered) -> Result<(), AppError> {
     installation.data.sweep().map_err(|error| storage_failure(&error))?;
-    let recorded = installation.all_in_force::<DatasetVersionBody>().await?;
-    let recorded: BTreeSet<(String, u64)> =
-        recorded.into_iter().map(|body| (body.dataset, body.version)).collect();
     for dataset in installation.data.datasets().map_err(|error| storage_failure(&error))? {
         let on_disk = installation.data.versions(&dataset).map_err(|error| storage_failure(&error))?;
-        let name = dataset.to_string();
-        if on_disk.iter().all(|version| recorded.contains(&(name.clone(), *version))) {
+        let recorded = sealed::vouched_for(installation, &dataset).await?;
+        if on_disk.iter().all(|version| recorded.contains(version)) {
             continue;
         }
         // Somebody who is sealing right now has published and is about to append.

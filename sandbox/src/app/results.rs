@@ -16,6 +16,7 @@ use obscura_crypto::aead::RingAead;
 use obscura_crypto::aead::associated_data;
 use obscura_crypto::keys::DataKey;
 use obscura_crypto::kms::KekId;
+use obscura_crypto::kms::KekVersion;
 use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
@@ -23,6 +24,8 @@ use obscura_crypto::sha256_hex;
 
 use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
+use crate::app::rotation_lock::Unrecorded;
+use crate::app::rotation_lock::wrap_to_record;
 use crate::app::verdict::Verdict;
 use crate::audit::unwraps::Account;
 use crate::error::AppError;
@@ -31,6 +34,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::keys::JobKey;
 
 const FORMAT_VERSION: u16 = 1;
 // Departments' codes hold no `_`, so these keys are nobody else's.
@@ -45,6 +49,8 @@ pub(crate) struct SealedObject {
     pub(crate) sealed: Vec<u8>,
     /// Its wrapped key.
     pub(crate) key: WrappedKey,
+    /// This object is kept until its key stands in the job's row: a rotation waits for it.
+    _unrecorded: Unrecorded,
 }
 
 /// A result on disk.
@@ -53,6 +59,8 @@ pub(crate) struct StoredResult {
     pub(crate) sha256: String,
     /// Its wrapped key.
     pub(crate) key: WrappedKey,
+    /// As of a [`SealedObject`].
+    _unrecorded: Unrecorded,
 }
 
 /// Seals a released table into its file and makes it durable.
@@ -68,7 +76,15 @@ pub(crate) fn store(
     let object = seal(installation, &kek, "result", &job.to_string(), &table)?;
     let folder = installation.layout.results();
     write_whole(&folder, &path(installation, job), &object.sealed).during("write a result")?;
-    Ok(StoredResult { sha256, key: object.key })
+    Ok(StoredResult { sha256, key: object.key, _unrecorded: object._unrecorded })
+}
+
+/// Reads a stored result as it is sealed.
+pub(crate) fn read(installation: &Installation, job: JobId) -> Result<Vec<u8>, AppError> {
+    match fs::read(path(installation, job)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(expired(job)),
+        read => read.during("read a result"),
+    }
 }
 
 /// Opens a stored result and makes sure that it is the one that was released.
@@ -77,18 +93,14 @@ pub(crate) fn open(
     job: JobId,
     key: &str,
     sha256: &str,
+    sealed: &[u8],
 ) -> Result<RecordBatch, AppError> {
-    let sealed = match fs::read(path(installation, job)) {
-        Ok(sealed) => sealed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(expired(job)),
-        Err(error) => return Err(error).during("read a result"),
-    };
     let key: WrappedKey = key.parse().during("read the key of a result")?;
     let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("result", &job.to_string()));
     let accounted = installation.accounts.on_account(Account::Result(job), unwrap);
     let key = accounted.during("account for a key")?.taken.during("unwrap a result's key")?;
     let aad = associated_data("obscura sealed object", &[b"result", job.to_string().as_bytes()]);
-    let table = RingAead.open(&key, &aad, &sealed).map_err(|_| tampered(job))?;
+    let table = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
     if sha256_hex(&table) != sha256 {
         return Err(tampered(job));
     }
@@ -211,12 +223,42 @@ fn seal(
     id: &str,
     bytes: &[u8],
 ) -> Result<SealedObject, AppError> {
-    installation.keys.ensure_key(kek).during("make a key-encryption key")?;
     let key = DataKey::generate().during("draw a data key")?;
     let aad = associated_data("obscura sealed object", &[kind.as_bytes(), id.as_bytes()]);
     let sealed = RingAead.seal(&key, &aad, bytes).during("seal")?;
-    let key = installation.keys.wrap(kek, &key, &context(kind, id)).during("wrap a data key")?;
-    Ok(SealedObject { sealed, key })
+    let (key, unrecorded) = wrap_to_record(installation, kek, &key, &context(kind, id))?;
+    Ok(SealedObject { sealed, key, _unrecorded: unrecorded })
+}
+
+/// Which keys of jobs are wrapped under this key-encryption key, if any are.
+pub(crate) fn wrapped_under(kek: &KekId) -> Option<JobKey> {
+    match kek.department() {
+        QUERIES => Some(JobKey::Question),
+        RESULTS => Some(JobKey::Result),
+        _ => None,
+    }
+}
+
+/// Wraps the key of a job again; nothing when it is not under this key-encryption key, or under its newest version.
+pub(crate) fn rewrap(
+    installation: &Installation,
+    (kek, newest): (&KekId, KekVersion),
+    which: JobKey,
+    (job, key): (JobId, &str),
+) -> Result<Option<WrappedKey>, AppError> {
+    let wrapped: WrappedKey = key.parse().during("read the key of a job")?;
+    if wrapped.kek() != kek || wrapped.version() == newest {
+        return Ok(None);
+    }
+    let kind = match which {
+        JobKey::Question => "query",
+        JobKey::Result => "result",
+    };
+    installation
+        .keys
+        .rewrap(&wrapped, &context(kind, &job.to_string()))
+        .during("rewrap the key of a job")
+        .map(Some)
 }
 
 fn context(kind: &str, id: &str) -> WrapContext {

@@ -18,6 +18,7 @@ use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::library::library;
 use crate::app::records::Note;
 use crate::app::relabelled::is_relabelled;
+use crate::app::rotation_lock;
 use crate::app::sealed::discard_unrecorded;
 use crate::app::sealed::highest_ever;
 use crate::app::sealed::open_newest;
@@ -32,6 +33,7 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::storage::ColumnKeys;
 use crate::storage::ColumnSpec;
 use crate::storage::DatasetSpec;
 use crate::storage::Input;
@@ -88,8 +90,9 @@ pub struct SealedDataset {
 /// Seals a file.
 ///
 /// # Errors
-/// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; otherwise
-/// what storage says. Whatever happens, the old version or the new one is there, never half of one.
+/// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; conflict while
+/// a key is being rotated; otherwise what storage says. Whatever happens, the old version or the new one is there, never
+/// half of one.
 pub async fn seal_dataset(
     installation: &Arc<Installation>,
     caller: &Caller,
@@ -99,6 +102,8 @@ pub async fn seal_dataset(
     let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
     must_steward(caller, &library, dataset.department.as_str())?;
     let spec = spec_of(&library, dataset)?;
+    // From before the first key is wrapped until the version is recorded, so that a rotation overlooks none.
+    let _unrotated = rotation_lock::sealing(installation)?.ok_or_else(rotation_in_progress)?;
     let Some(_lock) = sealing_lock(installation, &request.dataset)? else {
         return Err(storage_failure(&StorageError::Busy { dataset: request.dataset.to_string() }));
     };
@@ -164,6 +169,17 @@ async fn grant_recount(
     installation.append_one(note).await.map(|_receipt| ())
 }
 
+/// INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by, all at once on one line.
+fn recount_keys(
+    installation: &Installation,
+    version: &SealedVersion,
+    columns: &[&str],
+) -> Result<ColumnKeys, StorageError> {
+    let account = Account::Append(version.dataset().clone());
+    let accounted = installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, columns));
+    accounted.map_err(|_unwritten| StorageError::Keys { step: "account for keys" })?.taken
+}
+
 fn seal_blocking(
     installation: &Installation,
     spec: &DatasetSpec,
@@ -184,8 +200,8 @@ fn seal_blocking(
             memory_bytes: MEMORY_BYTES_STANDARD,
             limits: PartLimits::STANDARD,
             sealed_at: installation.now(),
-            // INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by.
-            kms: &installation.accounts.each_on_account(Account::Append(spec.id.clone())),
+            kms: installation.keys.as_ref(),
+            recount: &|version, columns| recount_keys(installation, version, columns),
             signer: &signer,
             observer: request.observer.as_ref(),
         },
@@ -255,6 +271,12 @@ fn relabelled(dataset: &DatasetId) -> AppError {
     )
     .with_help("seal all rows anew with `--replace`", "请用 `--replace` 重新封存全部数据")
     .into()
+}
+
+fn rotation_in_progress() -> AppError {
+    PublicError::new(Class::Conflict, "rotation-in-progress", "a key is being rotated", "正在轮换密钥")
+        .with_help("seal when that is done", "请待其完成后再封存")
+        .into()
 }
 
 fn no_document(dataset: &DatasetId) -> AppError {

@@ -2,13 +2,13 @@
 //! It opens manifests; keys and rows are opened by the query that needs them.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
-use crate::catalog::body;
 use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::record::RecordKind;
 use crate::error::AppError;
@@ -51,19 +51,37 @@ pub(crate) async fn versions(
     installation.in_force_under::<DatasetVersionBody>(&format!("{dataset}@")).await
 }
 
-/// The highest version number ever given to a dataset, dropped ones included: numbers only rise.
+/// The highest version number ever given to a dataset, dropped ones included: numbers only rise. The log knows them all,
+/// whatever became of their rows.
 pub(crate) async fn highest_ever(
     installation: &Installation,
     dataset: &DatasetId,
 ) -> Result<Option<u64>, AppError> {
     let prefix = format!("{dataset}@");
-    let records = installation.catalog.records_under(RecordKind::DatasetVersion, &prefix).await;
-    let mut highest = None;
-    for record in records.during("list versions")? {
-        let version = body::read::<DatasetVersionBody>(&record).during("read a version")?.version;
-        highest = highest.max(Some(version));
-    }
-    Ok(highest)
+    let rows = installation.catalog.records_under(RecordKind::DatasetVersion, &prefix).await;
+    let rows = rows.during("list versions")?;
+    installation.learn().await?;
+    let facts = installation.facts.lock().await;
+    let logged = facts.under(RecordKind::DatasetVersion.name(), &prefix).map(|(key, _)| key);
+    let keys = logged.chain(rows.iter().map(|row| row.key.as_str()));
+    Ok(keys.filter_map(|key| number_of(key, &prefix)).max())
+}
+
+/// The versions of a dataset that the log has in force, whether or not the database has a row of each.
+pub(crate) async fn vouched_for(
+    installation: &Installation,
+    dataset: &DatasetId,
+) -> Result<BTreeSet<u64>, AppError> {
+    let prefix = format!("{dataset}@");
+    installation.learn().await?;
+    let facts = installation.facts.lock().await;
+    let in_force = facts.under(RecordKind::DatasetVersion.name(), &prefix);
+    let in_force = in_force.filter(|(_, fact)| fact.ended.is_none());
+    Ok(in_force.filter_map(|(key, _)| number_of(key, &prefix)).collect())
+}
+
+fn number_of(key: &str, prefix: &str) -> Option<u64> {
+    key.strip_prefix(prefix)?.parse().ok()
 }
 
 /// Opens the manifest of the newest version and makes sure that it is the one whose hash is in the log.
@@ -113,14 +131,16 @@ pub(crate) fn sealing_lock(
     }
 }
 
-/// Removes versions on disk that no event vouches for: a process died after publishing and before appending.
+/// Removes versions on disk that no event vouches for: a process died after publishing and before appending, or after the
+/// event that ended the version and before it was removed.
 ///
-/// Shredded versions keep their manifest for ever. The caller holds the dataset's sealing lock.
+/// What the log has in force stays, though its row be gone: sealed data cannot be made again, a row can. Shredded versions
+/// keep their manifest for ever. The caller holds the dataset's sealing lock.
 pub(crate) async fn discard_unrecorded(
     installation: &Installation,
     dataset: &DatasetId,
 ) -> Result<u64, AppError> {
-    let recorded: Vec<u64> = versions(installation, dataset).await?.iter().map(|v| v.version).collect();
+    let recorded = vouched_for(installation, dataset).await?;
     let on_disk = installation.data.versions(dataset).map_err(|error| storage_failure(&error))?;
     let signer = installation.keys.signer(MANIFEST_SIGNER).during("take the key of manifests")?;
     let mut removed = 0;

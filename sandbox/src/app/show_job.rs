@@ -53,7 +53,7 @@ impl<'a> Sight<'a> {
         }
         let concerns = |library: &Arc<Library>| concerns(self.caller, library, &row);
         let is_seen = self.caller.holds(PersonRole::Auditor) || self.library.as_ref().is_some_and(concerns);
-        is_seen.then(|| JobRow { verdict: None, plan: None, ..without_result(row) })
+        is_seen.then(|| JobRow { verdict: None, ..without_result(row) })
     }
 }
 

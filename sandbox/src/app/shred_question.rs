@@ -13,6 +13,7 @@ use crate::app::verdict::FindingView;
 use crate::app::verdict::Verdict;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::catalog::OldPages;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -27,11 +28,12 @@ const REASON_CHARACTERS_MAX: usize = 200;
 /// Destroys the key of a job's question, and whatever else of its text the database holds. Operators do it, who read no
 /// question, and say why; an analyst cannot take back what they asked.
 ///
-/// Killed between log and database it leaves the key, which `audit verify` reports; asked again, it goes on.
+/// Killed between log and database it leaves the key, which `audit verify` reports; asked again, it goes on. Asked again
+/// when the key is forgotten, it makes sure that no old page of the database holds it.
 ///
 /// # Errors
-/// Forbidden for all but operators; not found when there is no such job or no text of it any more; conflict while the
-/// job has not ended; usage without a reason.
+/// Forbidden for all but operators; not found when there is no such job; conflict while the job has not ended, and while
+/// somebody reads a page that still holds the key; usage without a reason.
 pub async fn shred_question(
     installation: &Installation,
     caller: &Caller,
@@ -51,15 +53,6 @@ pub async fn shred_question(
     }
     let _alone = installation.change().await?;
     let job = installation.jobs.job(id).await.during("find a job")?.ok_or_else(no_job)?;
-    if job.sql_key.is_none() {
-        return Err(PublicError::new(
-            Class::NotFound,
-            "question-shredded",
-            "the text of this question was destroyed before",
-            "该问题的文本此前已销毁",
-        )
-        .into());
-    }
     if !job.state.is_final() {
         return Err(PublicError::new(
             Class::Conflict,
@@ -69,11 +62,33 @@ pub async fn shred_question(
         )
         .into());
     }
-    let verdict = without_text(&job)?;
-    let note = Note::new(Action::QuestionShredded, ActorName::of(caller)).of_job(id).with("reason", reason);
-    installation.append_one(note).await?;
-    installation.jobs.forget_question(id, verdict.as_deref()).await.during("forget a question")?;
-    results::remove_long_query(installation, id)
+    if job.sql_key.is_some() {
+        let verdict = without_text(&job)?;
+        let note =
+            Note::new(Action::QuestionShredded, ActorName::of(caller)).of_job(id).with("reason", reason);
+        installation.append_one(note).await?;
+        installation.jobs.forget_question(id, verdict.as_deref()).await.during("forget a question")?;
+    }
+    results::remove_long_query(installation, id)?;
+    match installation.catalog.clear_old_pages().await.during("clear old pages")? {
+        OldPages::Cleared => Ok(()),
+        OldPages::Held => Err(not_cleared()),
+    }
+}
+
+/// The key opens nothing any more by this program; whoever has the files still finds it.
+fn not_cleared() -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "old-pages-not-cleared",
+        "the key of the question's text is forgotten, but old pages of the database that hold it are not yet cleared: somebody is reading them",
+        "该问题文本的密钥已被遗忘，但数据库中含有它的旧页尚未清除：有程序正在读取",
+    )
+    .with_help(
+        "end what reads the database (a backup, a shell) and run the same command again; a server tries again each hour",
+        "请结束正在读取数据库的程序（备份、命令行工具等），再次运行同一命令；服务进程每小时也会重试",
+    )
+    .into()
 }
 
 /// What stays of a verdict: a decision with its codes, output and controls; no rewritten question, and no name that the

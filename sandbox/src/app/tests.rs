@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::json;
+use sqlx::Connection as _;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 use crate::app::housekeeping::keep_house;
@@ -21,6 +24,7 @@ use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
 use crate::app::recover::settle_jobs;
+use crate::app::submit_query::fail_job;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
@@ -29,6 +33,7 @@ use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::event::Change;
 use crate::audit::event::RecordChange;
+use crate::catalog::OldPages;
 use crate::catalog::body;
 use crate::catalog::body::Body;
 use crate::catalog::body::GrantBody;
@@ -50,6 +55,8 @@ use crate::jobs::store::StagedResult;
 mod cosigned;
 mod published;
 mod replaced;
+mod rotation;
+mod truth;
 
 struct World {
     folder: TempDir,
@@ -370,4 +377,31 @@ async fn a_serving_process_forgets_results_whose_time_is_over_while_it_serves() 
     let both = async { tokio::join!(serving, watching) };
     tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
     assert_eq!(job_state(&installation, job).await, JobState::Expired);
+}
+
+#[tokio::test]
+async fn a_serving_process_clears_the_pages_of_a_forgotten_key_once_nobody_reads_them() {
+    let (world, installation) = World::new().await;
+    let job = running_job(&installation).await;
+    fail_job(&installation, job, "interrupted").await.unwrap();
+    let options = SqliteConnectOptions::new().filename(installation.layout().database());
+    let mut reader = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    sqlx::query("SELECT * FROM job").fetch_all(&mut reader).await.unwrap();
+    installation.jobs.forget_question(job, None).await.unwrap();
+    assert_eq!(installation.catalog.clear_old_pages().await.unwrap(), OldPages::Held);
+    let pages = world.folder.path().join("data/obscura.db-wal");
+    assert_ne!(std::fs::metadata(&pages).unwrap().len(), 0);
+    reader.close().await.unwrap();
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let serving = keep_house(Arc::new(installation), Duration::from_millis(5), stopping);
+    let watching = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        while std::fs::metadata(&pages).unwrap().len() > 0 {
+            looks.tick().await;
+        }
+        stop.send_replace(true);
+    };
+    let both = async { tokio::join!(serving, watching) };
+    tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
 }

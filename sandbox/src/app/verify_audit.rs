@@ -24,6 +24,7 @@ use crate::audit::AuditError;
 use crate::audit::event::Action;
 use crate::audit::event::LoggedEvent;
 use crate::audit::facts::Fact;
+use crate::audit::facts::LogFacts;
 use crate::audit::proof::Proven;
 use crate::audit::proof::prove;
 use crate::audit::proof::verify_proof;
@@ -121,13 +122,26 @@ fn read_checkpoint(file: &Path) -> Result<String, AppError> {
     Ok(String::from_utf8_lossy(&fs::read(file).map_err(|_| unusable("cannot be read"))?).into_owned())
 }
 
-/// Compares the records of the database, and the manifests on disk, with what the log says. Records that a crash left
-/// undecided are no finding.
+/// Compares the records of the database, and the manifests on disk, with what the log says. The newest change may have
+/// been left undecided by a crash, which is no finding; whoever changes records settles what was left before.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn reconcile(layout: &Layout, verification: &Verification) -> Result<Vec<Disagreement>, AppError> {
-    let facts = &verification.facts;
+    let held = layout.clone();
+    let unchanging = tokio::task::spawn_blocking(move || held.lock_changes());
+    let unchanging = unchanging.await.during("wait for changes")?.during("wait for changes")?;
+    let found = reconcile_unchanging(layout, verification).await;
+    drop(unchanging);
+    found
+}
+
+/// As [`reconcile`], while nobody changes records: what is between database and log now was left there.
+async fn reconcile_unchanging(
+    layout: &Layout,
+    verification: &Verification,
+) -> Result<Vec<Disagreement>, AppError> {
+    let facts = &facts_of_now(layout, verification);
     let catalog =
         Catalog::open(&layout.database(), Missing::Fail).await.during("open the metadata database")?;
     let mut rows: BTreeMap<(&'static str, String), Record> = BTreeMap::new();
@@ -146,7 +160,9 @@ pub async fn reconcile(layout: &Layout, verification: &Verification) -> Result<V
     found.extend(job_disagreements(&jobs, verification));
     for ((kind, key), row) in &rows {
         let on_disk = || differs_on_disk(layout, row);
-        if let Some(problem) = disagreement(row, facts.fact(kind, key)).or_else(on_disk) {
+        if let Some(problem) =
+            disagreement(row, facts.fact(kind, key), facts.newest_change()).or_else(on_disk)
+        {
             found.push(Disagreement { kind, key: key.clone(), problem });
         }
     }
@@ -228,10 +244,27 @@ fn job_disagreement(row: &JobRow, story: Option<&JobStory>) -> Option<&'static s
         .then_some("the database names another result than the log")
 }
 
-fn disagreement(row: &Record, fact: Option<&Fact>) -> Option<&'static str> {
+/// What the log said when it was verified, and what was appended before changes were held.
+fn facts_of_now(layout: &Layout, verification: &Verification) -> LogFacts {
+    let mut facts = verification.facts.clone();
+    let Ok(reader) = LogCopy::of(layout).reader() else { return facts };
+    let Ok(signed) = reader.checkpoint() else { return facts };
+    for index in verification.size..signed.checkpoint.size() {
+        // What does not verify is told of by verifying the log.
+        let event = reader.entry(index).and_then(|entry| LoggedEvent::read(index, &entry));
+        let Ok(event) = event else { break };
+        facts.take(event);
+    }
+    facts
+}
+
+fn disagreement(row: &Record, fact: Option<&Fact>, newest_change: Option<u64>) -> Option<&'static str> {
+    if let RecordState::Staged { event_index: Some(_) } = row.state {
+        return Some("staged in the database, with an event that staged rows have not");
+    }
     let Some(fact) = fact else {
         return match row.state {
-            RecordState::Staged => None,
+            RecordState::Staged { .. } => None,
             _ => Some("the database has it, the log does not"),
         };
     };
@@ -239,7 +272,10 @@ fn disagreement(row: &Record, fact: Option<&Fact>) -> Option<&'static str> {
         return Some("the database has other contents than the log");
     }
     match (row.state, fact.ended) {
-        (RecordState::Staged, _) | (RecordState::Ending { .. }, _) => None,
+        (RecordState::Staged { .. }, _) if newest_change > Some(fact.begun) => {
+            Some("staged in the database, in the log since before the newest change")
+        }
+        (RecordState::Staged { .. }, _) | (RecordState::Ending { .. }, _) => None,
         (RecordState::InForce { event_index } | RecordState::Ended { event_index, .. }, _)
             if event_index != fact.begun =>
         {
@@ -343,6 +379,19 @@ pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>,
     Ok((hashes, signed.note.to_string()))
 }
 
+/// The entries of a job that are for whoever asked. Which columns policies add to a plan, how many keys that took, and who
+/// has read the question, is not.
+const ASKERS_OWN: [Action; 8] = [
+    Action::QueryPending,
+    Action::QueryDecided,
+    Action::OutputChecked,
+    Action::ResultReleased,
+    Action::ResultWithheld,
+    Action::ResultDownloaded,
+    Action::JobFailed,
+    Action::JobCancelled,
+];
+
 /// Proves an entry: any for an auditor, those of their own jobs for others.
 ///
 /// # Errors
@@ -362,8 +411,7 @@ pub async fn prove_own_entry(
             ))
         };
         let event = installation.audit.event(index).map_err(|_| not_theirs())?;
-        // Which columns policies add to a plan, and who has read a question, is not for whoever asked it.
-        if [Action::KeysGranted, Action::QuestionRead].iter().any(|action| event.action == action.name()) {
+        if !ASKERS_OWN.iter().any(|action| event.action == action.name()) {
             return Err(not_theirs());
         }
         let job = event.correlation.and_then(|job| job.parse().ok()).ok_or_else(not_theirs)?;
@@ -420,15 +468,16 @@ pub(crate) fn read_key(path: &Path) -> Result<Verifier, AppError> {
 
 pub(crate) fn log_failure(error: AuditError) -> AppError {
     match &error {
-        AuditError::Checkpoint | AuditError::Damaged { .. } | AuditError::UnreadableEntry { .. } => {
-            PublicError::new(
-                Class::VerificationFailed,
-                "log-not-verified",
-                error.to_string(),
-                "审计日志校验失败",
-            )
-            .into()
-        }
+        AuditError::Checkpoint
+        | AuditError::Damaged { .. }
+        | AuditError::NotContinued { .. }
+        | AuditError::UnreadableEntry { .. } => PublicError::new(
+            Class::VerificationFailed,
+            "log-not-verified",
+            error.to_string(),
+            "审计日志校验失败",
+        )
+        .into(),
         AuditError::NoSuchEntry { size } => PublicError::new(
             Class::NotFound,
             "entry-not-found",

@@ -45,7 +45,8 @@ pub enum DecisionProof {
 /// Verifies a record: its signature with the key of releases, its decision with that of the audit log, if given.
 ///
 /// # Errors
-/// Verification failed when the signature, the proof, or what the decision says does not hold.
+/// Verification failed when the signature, the proof, or what the decision says does not hold, and when the log's key is
+/// given and the record holds no proof of its decision.
 pub fn verify_release_record(
     release_key: &Path,
     audit_key: Option<&Path>,
@@ -56,6 +57,8 @@ pub fn verify_release_record(
         .map_err(|_| broken("it is no release record", "这不是发布记录"))?;
     let proof = match fields.get("format").and_then(Value::as_str) {
         Some(FORMAT) => fields.get("decision_proof").and_then(Value::as_str),
+        // Whoever gives the log's key wants the decision verified; a form that cannot show one must not pass for that.
+        Some(FORMAT_WITHOUT_PROOF) if audit_key.is_some() => return Err(without_decision()),
         Some(FORMAT_WITHOUT_PROOF) => {
             return Ok(VerifiedRelease { text, decision: DecisionProof::NotInRecord });
         }
@@ -98,14 +101,30 @@ fn verify_decision(fields: &Value, audit_key: &Path, proof: &str) -> Result<Deci
     Ok(DecisionProof::InLog { index: event.index, size: proven.checkpoint.size() })
 }
 
+fn without_decision() -> AppError {
+    let (en, zh) = (
+        "it is of the older form without its decision, so that nothing shows it to be in the audit log",
+        "此旧版记录不含决定，无从证明其决定在审计日志中",
+    );
+    failed(en, zh)
+        .with_help(
+            "`--key` without `--audit-key` verifies the signature alone",
+            "仅用 `--key`、不用 `--audit-key` 时只校验签名",
+        )
+        .into()
+}
+
 fn broken(en: &str, zh: &str) -> AppError {
+    failed(en, zh).into()
+}
+
+fn failed(en: &str, zh: &str) -> PublicError {
     PublicError::new(
         Class::VerificationFailed,
         "release-not-verified",
         format!("the release record does not hold: {en}"),
         format!("发布记录不成立：{zh}"),
     )
-    .into()
 }
 
 #[cfg(test)]
@@ -136,6 +155,14 @@ mod tests {
         let found = verified(older, None).unwrap();
         assert_eq!(found.decision, DecisionProof::NotInRecord);
         assert!(found.text.contains("job_1"));
+    }
+
+    #[test]
+    fn record_without_its_decision_does_not_verify_where_the_log_s_key_is_given() {
+        let older = "{\"decided_index\":3,\"format\":\"obscura-release/1\",\"job\":\"job_1\"}";
+        let key = Signer::generate("log").unwrap().verifier().to_string();
+        let error = verified(older, Some(&key)).unwrap_err().public();
+        assert_eq!((error.class(), error.code()), (Class::VerificationFailed, "release-not-verified"));
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub struct Accounted<T> {
 
 /// A key service from which a data key leaves on an account alone, and not before the journal says so.
 ///
-/// INVARIANT(keys-leave-on-an-account): asked for a data key directly it refuses; [`AccountedKeys::on_account`] and
-/// [`AccountedKeys::each_on_account`] are the only ways, and give nothing out that is not in the journal.
+/// INVARIANT(keys-leave-on-an-account): asked for a data key directly it refuses; [`AccountedKeys::on_account`] is the only
+/// way, and gives nothing out that is not in the journal.
 pub struct AccountedKeys {
     keys: Arc<dyn KeyManagement>,
     journal: UnwrapJournal,
@@ -73,28 +73,6 @@ impl AccountedKeys {
         }
         let line = self.journal.append(&account, unwrapped)?;
         Ok(Accounted { taken, line_sha256: Some(line) })
-    }
-}
-
-impl AccountedKeys {
-    /// Gives a key service that writes a line for each single key before it gives it out: for work that unwraps few keys
-    /// and uses them as it goes.
-    #[must_use]
-    pub fn each_on_account(&self, account: Account) -> EachKey<'_> {
-        EachKey { keys: self.keys.as_ref(), journal: &self.journal, account }
-    }
-}
-
-/// A key service whose every data key is in the journal on one account.
-pub struct EachKey<'a> {
-    keys: &'a dyn KeyManagement,
-    journal: &'a UnwrapJournal,
-    account: Account,
-}
-
-impl fmt::Debug for EachKey<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EachKey").field("account", &self.account).finish_non_exhaustive()
     }
 }
 
@@ -156,19 +134,6 @@ macro_rules! as_the_service_does {
 impl KeyManagement for AccountedKeys {
     fn unwrap(&self, _wrapped: &WrappedKey, _context: &WrapContext) -> Result<DataKey, KmsError> {
         Err(KmsError::Refused)
-    }
-
-    as_the_service_does!();
-}
-
-impl KeyManagement for EachKey<'_> {
-    fn unwrap(&self, wrapped: &WrappedKey, context: &WrapContext) -> Result<DataKey, KmsError> {
-        let key = self.keys.unwrap(wrapped, context)?;
-        let mut unwrapped = Unwrapped::default();
-        unwrapped.count(context);
-        // The key is dropped, and wiped, when the journal cannot be written.
-        self.journal.append(&self.account, unwrapped).map_err(|_unwritten| KmsError::Refused)?;
-        Ok(key)
     }
 
     as_the_service_does!();

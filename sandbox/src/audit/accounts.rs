@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::iter::Peekable;
+use std::slice;
 
 use obscura_crypto::sha256_hex;
 use serde_json::Value;
@@ -11,6 +14,7 @@ use crate::audit::event::Action;
 use crate::audit::event::LoggedEvent;
 use crate::audit::unwraps::Account;
 use crate::audit::unwraps::ColumnUnwraps;
+use crate::audit::unwraps::JOURNAL_DETAIL;
 use crate::audit::unwraps::UnwrapLine;
 use crate::ids::JobId;
 
@@ -37,6 +41,13 @@ pub enum UnwrapFinding {
         /// The account.
         account: String,
     },
+    /// Keys were unwrapped on an account once more than the log allows.
+    Repeated {
+        /// Which line, from 1.
+        line: u64,
+        /// The account.
+        account: String,
+    },
     /// A key was unwrapped that the job may not be given.
     NotGranted {
         /// Which line, from 1.
@@ -50,6 +61,12 @@ pub enum UnwrapFinding {
     Missing {
         /// The job.
         job: String,
+    },
+    /// An entry of the log names the line that was the newest, and that line is not in the journal, or stands before one
+    /// that an earlier entry names.
+    CutOff {
+        /// Which entry.
+        entry: u64,
     },
     /// The log and the journal name different numbers of keys for a run.
     Count {
@@ -74,6 +91,7 @@ struct OfJob {
     admitted: bool,
     released: bool,
     reads: u64,
+    downloads: u64,
     granted: Option<Granted>,
     /// How many keys its run was given, and the line of the journal that says so.
     executed: Option<(u64, Option<String>)>,
@@ -86,6 +104,10 @@ pub struct KeyAccounts {
     shredded: BTreeSet<String>,
     /// What appending to each dataset was given.
     appends: Granted,
+    /// How many times.
+    append_grants: BTreeMap<String, u64>,
+    /// Entries that name the newest line of the journal, with its hash, in order.
+    named: Vec<(u64, String)>,
 }
 
 /// Columns by dataset, with the newest version.
@@ -102,9 +124,14 @@ impl KeyAccounts {
     pub fn take(&mut self, event: &LoggedEvent) {
         let is = |action: Action| event.action == action.name();
         let said = |name: &str| event.detail.get(name);
+        if let Some(line) = said(JOURNAL_DETAIL).and_then(Value::as_str) {
+            self.named.push((event.index, line.to_owned()));
+        }
         let Some(job) = event.correlation.clone() else {
             if is(Action::KeysGranted) {
                 for (dataset, (version, columns)) in granted(said("datasets")) {
+                    let grants = self.append_grants.entry(dataset.clone()).or_default();
+                    *grants = grants.saturating_add(1);
                     let known = self.appends.entry(dataset).or_default();
                     known.0 = known.0.max(version);
                     known.1.extend(columns);
@@ -130,6 +157,9 @@ impl KeyAccounts {
         } else if is(Action::QuestionRead) {
             let of_job = self.jobs.entry(job).or_default();
             of_job.reads = of_job.reads.saturating_add(1);
+        } else if is(Action::ResultDownloaded) {
+            let of_job = self.jobs.entry(job).or_default();
+            of_job.downloads = of_job.downloads.saturating_add(1);
         } else if is(Action::QuestionShredded) {
             self.shredded.insert(job);
         }
@@ -148,11 +178,14 @@ impl KeyAccounts {
         let mut books = Books {
             log: self,
             found: Vec::new(),
-            keys: BTreeMap::new(),
-            lines: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            results: BTreeMap::new(),
             reads: BTreeMap::new(),
+            appends: BTreeMap::new(),
+            named: self.named.iter().peekable(),
         };
         let mut previous = sha256_hex(b"");
+        books.pass_named(&previous);
         for (bytes, line) in lines.zip(1_u64..) {
             let read: Option<UnwrapLine> = serde_json::from_slice(&bytes).ok();
             let sha256 = sha256_hex(&bytes);
@@ -165,6 +198,7 @@ impl KeyAccounts {
                 }
                 None => books.found.push(UnwrapFinding::Unreadable { line }),
             }
+            books.pass_named(&sha256);
             previous = sha256;
         }
         books.close()
@@ -175,12 +209,16 @@ impl KeyAccounts {
 struct Books<'a> {
     log: &'a KeyAccounts,
     found: Vec<UnwrapFinding>,
-    /// Keys of each job's run.
-    keys: BTreeMap<String, u64>,
-    /// Hashes of all lines of runs.
-    lines: BTreeSet<String>,
+    /// Each job's run: how many keys, and the hash of its line.
+    runs: BTreeMap<String, (u64, String)>,
+    /// Times that each result was opened again.
+    results: BTreeMap<String, u64>,
     /// Times that each question was opened.
     reads: BTreeMap<String, u64>,
+    /// Times that each dataset's rows were counted anew.
+    appends: BTreeMap<String, u64>,
+    /// Entries that name a line which has not been passed yet.
+    named: Peekable<slice::Iter<'a, (u64, String)>>,
 }
 
 impl<'a> Books<'a> {
@@ -206,15 +244,37 @@ impl<'a> Books<'a> {
         }
         let not_granted = |key| UnwrapFinding::NotGranted { line, account: account.clone(), key };
         self.found.extend(beyond.into_iter().map(not_granted));
-        let counted = match allowed {
-            Allowed::Columns(_, Some(job)) => {
-                self.lines.insert(sha256.to_owned());
-                self.keys.entry(job).or_default()
+        let is_repeated = match allowed {
+            Allowed::Columns(_, Of::Run(job)) => match self.runs.entry(job) {
+                // A job runs once, and is given all its keys at once.
+                Entry::Occupied(_) => true,
+                Entry::Vacant(run) => {
+                    run.insert((read.keys(), sha256.to_owned()));
+                    false
+                }
+            },
+            Allowed::Columns(_, Of::Append(dataset)) => {
+                let grants = self.log.append_grants.get(&dataset).copied().unwrap_or_default();
+                let lines = self.appends.entry(dataset).or_default();
+                *lines = lines.saturating_add(1);
+                *lines > grants
             }
-            Allowed::Object("query", job) => self.reads.entry(job).or_default(),
-            Allowed::Columns(_, None) | Allowed::Object(..) => return,
+            Allowed::Object(kind, job) => {
+                let opened = if kind == "result" { &mut self.results } else { &mut self.reads };
+                let opened = opened.entry(job).or_default();
+                *opened = opened.saturating_add(read.keys().max(1));
+                false
+            }
         };
-        *counted = counted.saturating_add(read.keys());
+        if is_repeated {
+            self.found.push(UnwrapFinding::Repeated { line, account: account.clone() });
+        }
+    }
+
+    /// Passes the entries that name this line. Each names the line that was the newest when it was written, so that what
+    /// they name follows one another as they do.
+    fn pass_named(&mut self, sha256: &str) {
+        while self.named.next_if(|(_, line)| line == sha256).is_some() {}
     }
 
     /// What the log allows to unwrap on an account; nothing when no entry stands for it.
@@ -224,7 +284,7 @@ impl<'a> Books<'a> {
         match account {
             Account::Query(job) => {
                 let (of_job, job) = of_job(job).filter(|(of_job, _)| of_job.admitted)?;
-                Some(Allowed::Columns(of_job.granted.as_ref()?, Some(job)))
+                Some(Allowed::Columns(of_job.granted.as_ref()?, Of::Run(job)))
             }
             Account::Result(job) => {
                 let (_, job) = of_job(job).filter(|(of_job, _)| of_job.released)?;
@@ -235,8 +295,9 @@ impl<'a> Books<'a> {
                 Some(Allowed::Object("query", job))
             }
             Account::Append(dataset) => {
-                let is_granted = log.appends.contains_key(&dataset.to_string());
-                is_granted.then_some(Allowed::Columns(&log.appends, None))
+                let dataset = dataset.to_string();
+                let is_granted = log.appends.contains_key(&dataset);
+                is_granted.then_some(Allowed::Columns(&log.appends, Of::Append(dataset)))
             }
         }
     }
@@ -246,18 +307,26 @@ impl<'a> Books<'a> {
         for (job, of_job) in &self.log.jobs {
             // Runs of versions that kept no journal name no line of it.
             if let Some((logged, Some(line))) = &of_job.executed {
-                let journalled = self.keys.get(job).copied().unwrap_or_default();
-                if !self.lines.contains(line) {
-                    self.found.push(UnwrapFinding::Missing { job: job.clone() });
-                } else if journalled != *logged {
-                    self.found.push(UnwrapFinding::Count { job: job.clone(), logged: *logged, journalled });
+                let (logged, job) = (*logged, job.clone());
+                match self.runs.get(&job) {
+                    Some((journalled, sha256)) if sha256 == line => {
+                        if *journalled != logged {
+                            let journalled = *journalled;
+                            self.found.push(UnwrapFinding::Count { job, logged, journalled });
+                        }
+                    }
+                    _ => self.found.push(UnwrapFinding::Missing { job }),
                 }
             }
-            let opened = self.reads.get(job).copied().unwrap_or_default();
-            if opened > of_job.reads {
-                let (job, logged) = (job.clone(), of_job.reads);
-                self.found.push(UnwrapFinding::Count { job, logged, journalled: opened });
+            for (opened, logged) in [(&self.reads, of_job.reads), (&self.results, of_job.downloads)] {
+                let journalled = opened.get(job).copied().unwrap_or_default();
+                if journalled > logged {
+                    self.found.push(UnwrapFinding::Count { job: job.clone(), logged, journalled });
+                }
             }
+        }
+        if let Some((entry, _)) = self.named.next() {
+            self.found.push(UnwrapFinding::CutOff { entry: *entry });
         }
         self.found
     }
@@ -265,10 +334,18 @@ impl<'a> Books<'a> {
 
 /// What may be unwrapped on an account.
 enum Allowed<'a> {
-    /// Columns; of a job's run, its name.
-    Columns(&'a Granted, Option<String>),
+    /// Columns.
+    Columns(&'a Granted, Of),
     /// One sealed object of this kind and identifier.
     Object(&'static str, String),
+}
+
+/// What columns are read for.
+enum Of {
+    /// The run of this job.
+    Run(String),
+    /// Appending to this dataset.
+    Append(String),
 }
 
 fn is_granted(granted: &Granted, column: &ColumnUnwraps) -> bool {

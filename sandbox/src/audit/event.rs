@@ -215,6 +215,21 @@ impl Action {
         }
     }
 
+    /// Whether the entry names the newest line of the journal of keys: entries before which keys may have left, and those
+    /// behind which one leaves next, so that the lines before cannot be cut off.
+    pub(super) fn names_journal(self) -> bool {
+        matches!(
+            self,
+            Self::KeysGranted
+                | Self::QuestionRead
+                | Self::ResultDownloaded
+                | Self::ResultWithheld
+                | Self::JobFailed
+                | Self::JobCancelled
+                | Self::DatasetSealed
+        )
+    }
+
     fn has_succeeded(self) -> bool {
         !matches!(self, Self::JobFailed | Self::LoginFailed)
     }

@@ -62,6 +62,7 @@ impl LogFacts {
         let Some(record) = event.record else {
             return;
         };
+        self.newest_change = self.newest_change.max(Some(event.index));
         let name = (record.kind, record.key);
         match record.change {
             Change::Begins => {
@@ -84,6 +85,19 @@ impl LogFacts {
     #[must_use]
     pub fn fact(&self, kind: &str, key: &str) -> Option<&Fact> {
         self.facts.get(&(kind.to_owned(), key.to_owned()))
+    }
+
+    /// What the log says about records of one kind whose keys begin with `prefix`, by key.
+    pub fn under<'a>(&'a self, kind: &'a str, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Fact)> {
+        let from = self.facts.range((kind.to_owned(), prefix.to_owned())..);
+        from.take_while(move |((of, key), _)| of == kind && key.starts_with(prefix))
+            .map(|((_, key), fact)| (key.as_str(), fact))
+    }
+
+    /// Index of the newest event that changed a record.
+    #[must_use]
+    pub fn newest_change(&self) -> Option<u64> {
+        self.newest_change
     }
 
     /// Everything the log says, by kind and key.

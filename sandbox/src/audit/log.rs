@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use obscura_crypto::Hash;
@@ -15,6 +17,7 @@ use obscura_crypto::checkpoint::Checkpoint;
 use obscura_crypto::merkle;
 use obscura_crypto::merkle::NodeSource;
 use obscura_crypto::merkle::Tree;
+use obscura_crypto::sha256_hex;
 use obscura_crypto::sign::Signer;
 use obscura_crypto::sign::Verifier;
 use obscura_crypto::tiles;
@@ -32,21 +35,36 @@ use crate::audit::files::LOCK;
 use crate::audit::reader::Bundle;
 use crate::audit::reader::LogReader;
 use crate::audit::reader::SignedCheckpoint;
+use crate::audit::unwraps::JOURNAL_DETAIL;
+use crate::audit::unwraps::UnwrapJournal;
 
 /// The audit log of one installation, open for appending.
 #[derive(Debug)]
 pub struct AuditLog {
     reader: LogReader,
     signer: Signer,
+    /// Whose newest line some entries name.
+    journal: Option<UnwrapJournal>,
     waiting: Mutex<VecDeque<Waiting>>,
-    state: Mutex<Option<State>>,
+    known: Mutex<Known>,
+    /// Whether it was a continuation of what was known when somebody last looked.
+    was_continued: AtomicBool,
     last_read: Mutex<Option<Bundle>>,
+}
+
+/// What this process knows of the log.
+#[derive(Debug, Default)]
+struct Known {
+    /// The newest checkpoint that it has read or signed. A failure does not make it forget: the log goes on from there,
+    /// or not by this process.
+    newest: Option<Checkpoint>,
+    /// The log under that checkpoint; nothing when what is on disk is unknown.
+    state: Option<State>,
 }
 
 /// What the log looked like when this process last looked or wrote.
 #[derive(Debug)]
 struct State {
-    signed: SignedCheckpoint,
     tree: Tree,
     newest_change: Option<u64>,
 }
@@ -85,13 +103,21 @@ impl AuditLog {
         Ok(log)
     }
 
+    /// Names the newest line of a journal of keys in the entries that are to.
+    #[must_use]
+    pub fn naming(self, journal: UnwrapJournal) -> Self {
+        Self { journal: Some(journal), ..self }
+    }
+
     fn over(folder: &Path, signer: Signer) -> Self {
         let reader = LogReader::new(folder, signer.verifier().clone());
         Self {
             reader,
             signer,
+            journal: None,
             waiting: Mutex::default(),
-            state: Mutex::default(),
+            known: Mutex::default(),
+            was_continued: AtomicBool::new(true),
             last_read: Mutex::default(),
         }
     }
@@ -99,10 +125,14 @@ impl AuditLog {
     /// Appends events in this order; when it returns they are on disk and covered by a signed checkpoint.
     ///
     /// # Errors
-    /// When an event is too long or the log cannot be written; then none of them has been appended, unless the
-    /// failure came after the checkpoint was in place.
-    pub fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
-        for event in &events {
+    /// When an event is too long, the log cannot be written, or it is not a continuation of what this process has seen;
+    /// then none of them has been appended, unless the failure came after the checkpoint was in place.
+    pub fn append(&self, mut events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
+        for event in &mut events {
+            if self.journal.is_some() && event.action.names_journal() {
+                // As long as the one that it will name.
+                name_line(event, sha256_hex(b""));
+            }
             // Checked with the longest possible link, before others' events are in the same write.
             event.entry(self.origin(), Some(u64::MAX))?;
         }
@@ -115,13 +145,13 @@ impl AuditLog {
                 answers.push(receipt);
             }
         }
-        // Whoever gets the state first writes for all that wait; the others find their answers when they get it.
-        let mut state = held(&self.state);
+        // Whoever gets what is known first writes for all that wait; the others find their answers when they get it.
+        let mut known = held(&self.known);
         let batch: Vec<Waiting> = held(&self.waiting).drain(..).collect();
         if !batch.is_empty() {
-            self.write_for(batch, &mut state);
+            self.write_for(batch, &mut known);
         }
-        drop(state);
+        drop(known);
         answers.into_iter().map(|answer| answer.recv().unwrap_or(Err(AuditError::Group))).collect()
     }
 
@@ -163,11 +193,23 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read or does not verify.
     pub fn newest_change(&self) -> Result<Option<u64>, AuditError> {
-        // Always the state first and the file lock second, as in `append`, or two threads wait for each other.
-        let mut state = held(&self.state);
+        // Always what is known first and the file lock second, as in `append`, or two threads wait for each other.
+        let mut known = held(&self.known);
         let _lock = self.lock()?;
-        self.refresh(&mut state)?;
-        Ok(state.as_ref().and_then(|state| state.newest_change))
+        self.refresh(&mut known)?;
+        Ok(known.state.as_ref().and_then(|state| state.newest_change))
+    }
+
+    /// Whether the log is still the one that this process has seen, or a longer one. It waits for nobody who verifies the
+    /// log, which may take long.
+    pub fn is_continued(&self) -> bool {
+        let Ok(_lock) = self.reader.lock_against_appending() else { return false };
+        let Ok(now) = self.reader.checkpoint() else { return false };
+        // Whoever holds what is known is about to append, and looks for themselves.
+        let Ok(known) = self.known.try_lock() else { return self.was_continued.load(Ordering::Relaxed) };
+        let Some(seen) = &known.newest else { return true };
+        *seen == now.checkpoint
+            || must_continue(seen, &now.checkpoint, &self.reader.tree(now.checkpoint.size())).is_ok()
     }
 
     /// The read-only side of this log.
@@ -199,32 +241,37 @@ impl AuditLog {
     }
 
     /// Takes in what other processes have appended; the caller holds the file lock.
-    fn refresh(&self, state: &mut Option<State>) -> Result<(), AuditError> {
-        let signed = self.reader.checkpoint()?;
-        if state.as_ref().is_some_and(|known| known.signed.checkpoint == signed.checkpoint) {
+    fn refresh(&self, known: &mut Known) -> Result<(), AuditError> {
+        let signed = self.reader.checkpoint()?.checkpoint;
+        if known.state.is_some() && known.newest.as_ref() == Some(&signed) {
             return Ok(());
         }
-        let size = signed.checkpoint.size();
+        let size = signed.size();
         let newest = size.saturating_sub(1);
-        let tree =
-            Tree::resume(&self.reader.tree(size), size).ok_or(AuditError::Damaged { index: newest })?;
-        if tree.root() != signed.checkpoint.root() {
+        let stored = self.reader.tree(size);
+        let tree = Tree::resume(&stored, size).ok_or(AuditError::Damaged { index: newest })?;
+        if tree.root() != signed.root() {
             return Err(AuditError::Damaged { index: newest });
+        }
+        if let Some(seen) = &known.newest {
+            let continued = must_continue(seen, &signed, &stored);
+            self.was_continued.store(continued.is_ok(), Ordering::Relaxed);
+            continued?;
         }
         let newest_change = if size == 0 {
             None
         } else {
-            let bundle = self.reader.bundle_of(newest, &signed.checkpoint)?;
+            let bundle = self.reader.bundle_of(newest, &signed)?;
             let entry = bundle.entry(newest).ok_or(AuditError::Damaged { index: newest })?;
             let event = LoggedEvent::read(newest, entry)?;
             if event.record.is_some() { Some(newest) } else { event.previous_change }
         };
-        *state = Some(State { signed, tree, newest_change });
+        *known = Known { newest: Some(signed), state: Some(State { tree, newest_change }) };
         Ok(())
     }
 
-    fn write_for(&self, batch: Vec<Waiting>, state: &mut Option<State>) {
-        match self.write(&batch, state) {
+    fn write_for(&self, mut batch: Vec<Waiting>, known: &mut Known) {
+        match self.write(&mut batch, known) {
             Ok(receipts) => {
                 for (waiting, receipt) in batch.into_iter().zip(receipts) {
                     // A caller that no longer listens has lost its receipt, not its entry.
@@ -233,7 +280,7 @@ impl AuditLog {
             }
             Err(error) => {
                 // What is on disk is unknown now: look again next time.
-                *state = None;
+                known.state = None;
                 let mut error = Some(error);
                 for waiting in batch {
                     let _gone = waiting.answer.send(Err(error.take().unwrap_or(AuditError::Group)));
@@ -243,15 +290,17 @@ impl AuditLog {
     }
 
     /// Entries, then hashes from the leaves up, then the checkpoint; each durable before the next.
-    fn write(&self, batch: &[Waiting], state: &mut Option<State>) -> Result<Vec<Receipt>, AuditError> {
+    fn write(&self, batch: &mut [Waiting], known: &mut Known) -> Result<Vec<Receipt>, AuditError> {
         let _lock = self.lock()?;
-        self.refresh(state)?;
-        let Some(known) = state.as_ref() else {
+        self.refresh(known)?;
+        self.name_lines(batch)?;
+        let batch = &*batch;
+        let Some(state) = known.state.as_ref() else {
             return Err(AuditError::Checkpoint);
         };
-        let old_size = known.tree.size();
-        let mut tree = known.tree.clone();
-        let mut newest_change = known.newest_change;
+        let old_size = state.tree.size();
+        let mut tree = state.tree.clone();
+        let mut newest_change = state.newest_change;
         let mut entries = Vec::with_capacity(batch.len());
         for waiting in batch {
             let entry = waiting.event.entry(self.origin(), newest_change)?;
@@ -268,7 +317,7 @@ impl AuditLog {
             let _left_behind = files::remove_superseded(self.reader.folder(), tile);
         }
         let size = tree.size();
-        *state = Some(State { signed, tree, newest_change });
+        *known = Known { newest: Some(signed.checkpoint), state: Some(State { tree, newest_change }) };
         let receipt = |(waiting, index): (&Waiting, u64)| Receipt {
             index,
             size,
@@ -277,6 +326,19 @@ impl AuditLog {
             correlation: waiting.event.correlation.clone(),
         };
         Ok(batch.iter().zip(old_size..).map(receipt).collect())
+    }
+
+    /// While nobody else appends: the lines that entries name follow one another as the entries do.
+    fn name_lines(&self, batch: &mut [Waiting]) -> Result<(), AuditError> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let naming: Vec<_> =
+            batch.iter_mut().filter(|waiting| waiting.event.action.names_journal()).collect();
+        if naming.is_empty() {
+            return Ok(());
+        }
+        let newest = journal.newest_line()?;
+        naming.into_iter().for_each(|waiting| name_line(&mut waiting.event, newest.clone()));
+        Ok(())
     }
 
     fn write_tiles(&self, old_size: u64, entries: &[Vec<u8>]) -> Result<Vec<Tile>, AuditError> {
@@ -324,6 +386,24 @@ impl AuditLog {
             .map_err(AuditError::file("write the checkpoint"))?;
         Ok(SignedCheckpoint { checkpoint, note })
     }
+}
+
+/// Says in an event which line of the journal is the newest.
+fn name_line(event: &mut Event, sha256: String) {
+    event.detail.insert(JOURNAL_DETAIL.to_owned(), sha256.into());
+}
+
+/// Checks that the log under `now` begins with the one under `seen`: the proof reads a few tiles, however long it is.
+fn must_continue(seen: &Checkpoint, now: &Checkpoint, stored: &impl NodeSource) -> Result<(), AuditError> {
+    let size = now.size();
+    let not_continued = || AuditError::NotContinued { size };
+    if seen.size() > size {
+        return Err(not_continued());
+    }
+    let proof = merkle::consistency_proof(stored, seen.size(), size);
+    let proof = proof.map_err(|_| AuditError::Damaged { index: seen.size() })?;
+    merkle::verify_consistency(seen.size(), &seen.root(), size, &now.root(), &proof)
+        .map_err(|_| not_continued())
 }
 
 /// The stored tree with new leaves behind it.

@@ -225,6 +225,88 @@ fn truncation_is_found_with_a_checkpoint_kept_elsewhere() {
     assert_eq!(findings, [Finding::Truncated { kept: 6, size: 5 }]);
 }
 
+/// Takes the files of a log back to what they were.
+fn put_back(folder: &Path, older: &BTreeMap<PathBuf, Vec<u8>>) {
+    let mut now = BTreeMap::new();
+    collect(folder, &mut now);
+    for path in now.keys() {
+        fs::remove_file(path).unwrap();
+    }
+    for (path, bytes) in older {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn log_that_was_cut_back_under_a_running_process_is_not_continued() {
+    let folder = TempDir::new().unwrap();
+    let (log, other) = two_handles(folder.path());
+    log.append((0..252).map(event).collect()).unwrap();
+    let files = || {
+        let mut files = BTreeMap::new();
+        collect(&folder.path().join("log"), &mut files);
+        files
+    };
+    let older = files();
+    log.append((252..258).map(event).collect()).unwrap();
+    let whole = files();
+    put_back(&folder.path().join("log"), &older);
+    // It goes on refusing: a failure does not make it forget what it has seen.
+    for _ in 0..2 {
+        let refused = log.append(vec![event(252)]);
+        assert!(matches!(refused, Err(AuditError::NotContinued { size: 252 })), "{refused:?}");
+        assert!(matches!(log.newest_change(), Err(AuditError::NotContinued { size: 252 })));
+        assert!(!log.is_continued());
+    }
+    assert_eq!(verify(log.reader(), Against::default()).unwrap().size, 252, "nothing was signed");
+    // Somebody who has seen only the older log makes another one of the same size, and a longer one.
+    other.append((300..306).map(event).collect()).unwrap();
+    assert!(matches!(log.append(vec![event(258)]), Err(AuditError::NotContinued { size: 258 })));
+    other.append((306..400).map(event).collect()).unwrap();
+    assert!(matches!(log.append(vec![event(258)]), Err(AuditError::NotContinued { size: 352 })));
+    // The log itself, put back, is gone on with.
+    put_back(&folder.path().join("log"), &whole);
+    let receipt = log.append(vec![event(258)]).unwrap().remove(0);
+    assert_eq!(receipt.index(), 258);
+    assert!(log.is_continued());
+    assert_eq!(verify(log.reader(), Against::default()).unwrap().findings, []);
+}
+
+#[test]
+fn asking_whether_a_log_goes_on_waits_for_nobody_who_verifies_it() {
+    let folder = TempDir::new().unwrap();
+    let (log, other) = two_handles(folder.path());
+    log.append(vec![event(0)]).unwrap();
+    let verifying = log.reader().lock_against_appending().unwrap();
+    assert!(log.is_continued() && other.is_continued());
+    std::thread::scope(|scope| {
+        let (begun, appending) = std::sync::mpsc::channel();
+        let log = &log;
+        scope.spawn(move || {
+            begun.send(()).unwrap();
+            log.append(vec![event(1)]).unwrap();
+        });
+        appending.recv().unwrap();
+        for _ in 0..20 {
+            assert!(log.is_continued(), "whether or not somebody is about to append");
+        }
+        drop(verifying);
+    });
+    assert!(other.is_continued(), "it is longer than the other process knows");
+}
+
+#[test]
+fn log_that_others_made_longer_is_continued_at_every_size() {
+    let folder = TempDir::new().unwrap();
+    let (one, other) = two_handles(folder.path());
+    for number in 0..12_usize {
+        one.append((0..=number % 5).map(event).collect()).unwrap();
+        other.append((0..=number % 23).map(event).collect()).unwrap();
+    }
+    assert_eq!(verify(one.reader(), Against::default()).unwrap().findings, []);
+}
+
 #[test]
 fn log_that_grew_since_a_kept_checkpoint_still_verifies_against_it() {
     let world = World::with(5);
@@ -327,7 +409,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let folder = TempDir::new().unwrap();
-        let (log, _) = two_handles(folder.path());
+        let (log, next_process) = two_handles(folder.path());
         log.append((0..before).map(event).collect()).unwrap();
         let old_checkpoint = fs::read(folder.path().join("log/checkpoint")).unwrap();
         let mut old = BTreeMap::new();
@@ -351,7 +433,7 @@ proptest! {
         let size = u64::try_from(before).unwrap();
         let verification = verify(log.reader(), Against::default()).unwrap();
         prop_assert_eq!((verification.size, verification.findings), (size, Vec::new()));
-        let receipt = log.append(vec![event(before)]).unwrap().remove(0);
+        let receipt = next_process.append(vec![event(before)]).unwrap().remove(0);
         prop_assert_eq!(receipt.index(), size);
         let verification = verify(log.reader(), Against::default()).unwrap();
         prop_assert_eq!((verification.size, verification.findings), (size + 1, Vec::new()));

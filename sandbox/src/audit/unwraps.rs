@@ -1,6 +1,7 @@
 //! The journal of unwrapped keys: which keys left the keyring on whose account, on disk before anybody has them.
-//! Each line holds the hash of the line before it, and the log holds the hash of the line of every run, so that a line
-//! that was changed or dropped is found. It holds names and numbers, no key, and this file knows none.
+//! Each line holds the hash of the line before it, and the log the hash of the line of every run and, with every entry of
+//! some kinds, that of the newest line, so that a line that was changed, dropped or cut off is found. It holds names and
+//! numbers, no key, and this file knows none.
 
 use std::fmt;
 use std::fs::File;
@@ -27,6 +28,10 @@ use crate::ids::JobId;
 
 /// Longest line, in bytes.
 pub const LINE_BYTES_MAX: u64 = 1 << 20;
+/// Where the last line is looked for first; lines are short as a rule.
+const TAIL_BYTES: u64 = 1 << 13;
+/// Under which name an entry of the log holds the hash of the line that was the newest.
+pub(super) const JOURNAL_DETAIL: &str = "journal_sha256";
 
 /// On whose account keys are unwrapped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +136,18 @@ impl UnwrapJournal {
         Self { path: path.to_owned() }
     }
 
+    /// The hash of the newest line, once it is on disk; that of nothing when there is none.
+    pub(super) fn newest_line(&self) -> Result<String, AuditError> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(sha256_hex(b"")),
+            Err(error) => return Err(AuditError::file("open the journal of keys")(error)),
+        };
+        file.lock_shared().map_err(AuditError::file("lock the journal of keys"))?;
+        let (_end, line) = last_line(&mut file)?;
+        Ok(sha256_hex(&line))
+    }
+
     /// Appends one line and gives its hash. What a killed process left of a line is cut off: its keys never left.
     pub(super) fn append(&self, account: &Account, unwrapped: Unwrapped) -> Result<String, AuditError> {
         let mut options = File::options();
@@ -163,26 +180,46 @@ impl UnwrapJournal {
         file.seek(SeekFrom::Start(end)).map_err(step())?;
         file.write_all(&bytes).map_err(step())?;
         file.sync_data().map_err(step())?;
+        if end == 0 {
+            // The log will name this line, so the file itself must be there after a power cut too.
+            let folder = self.path.parent().map(File::open).transpose().map_err(step())?;
+            folder.map(|folder| folder.sync_all()).transpose().map_err(step())?;
+        }
         Ok(sha256)
     }
 }
 
 /// The end of the last whole line, and that line without its line end.
 fn last_line(file: &mut File) -> Result<(u64, Vec<u8>), AuditError> {
+    let length = file.metadata().map_err(AuditError::file("read the journal of keys"))?.len();
+    for bytes in [TAIL_BYTES, 2 * LINE_BYTES_MAX] {
+        if let Some(found) = last_line_among(file, length, bytes)? {
+            return Ok(found);
+        }
+    }
+    // A file that is no journal.
+    Err(AuditError::Journal)
+}
+
+/// As [`last_line`]; nothing when it does not begin among the last so many bytes.
+fn last_line_among(file: &mut File, length: u64, bytes: u64) -> Result<Option<(u64, Vec<u8>)>, AuditError> {
     let step = || AuditError::file("read the journal of keys");
-    let length = file.metadata().map_err(step())?.len();
-    let first = length.saturating_sub(2 * LINE_BYTES_MAX);
+    let first = length.saturating_sub(bytes);
     file.seek(SeekFrom::Start(first)).map_err(step())?;
     let mut tail = Vec::new();
-    file.take(2 * LINE_BYTES_MAX).read_to_end(&mut tail).map_err(step())?;
+    file.take(bytes).read_to_end(&mut tail).map_err(step())?;
     let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
-        // No whole line: nothing yet, or a file that is no journal.
-        return if first == 0 { Ok((0, Vec::new())) } else { Err(AuditError::Journal) };
+        // No whole line: of a journal that has only just begun, none was ever whole.
+        return Ok((first == 0).then(|| (0, Vec::new())));
     };
     let (whole, _torn) = tail.split_at(end);
-    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+    let mut lines = whole.rsplit(|byte| *byte == b'\n');
+    let line = lines.next().unwrap_or_default().to_vec();
+    if first > 0 && lines.next().is_none() {
+        return Ok(None);
+    }
     let end = u64::try_from(end).ok().and_then(|end| first.checked_add(end)?.checked_add(1));
-    Ok((end.ok_or(AuditError::Journal)?, line))
+    Ok(Some((end.ok_or(AuditError::Journal)?, line)))
 }
 
 /// Reads a journal line by line, as it is; a journal that is not there is empty. What a killed process left of a last

@@ -78,7 +78,10 @@ impl fmt::Display for RecordKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordState {
     /// Written, its event not yet known to be in the log.
-    Staged,
+    Staged {
+        /// Index of an event; none unless somebody has taken the row back to this state by hand.
+        event_index: Option<u64>,
+    },
     /// In force since this event.
     InForce {
         /// Index of the event that began it.
@@ -287,14 +290,14 @@ impl Catalog {
         rows.iter().map(read).collect()
     }
 
-    /// Lists the requests for access of one person that are in force, oldest first.
+    /// Lists the requests for access of one person that have not ended, oldest first.
     ///
     /// # Errors
     /// When the database fails or a row is unreadable.
     pub async fn open_requests(&self, person: &str) -> Result<Vec<Record>, CatalogError> {
         let rows = sqlx::query(
             "SELECT * FROM record WHERE kind = 'access-request' AND json_extract(body, '$.person') = ? \
-             AND state IN ('in_force', 'ending') ORDER BY key",
+             AND state <> 'ended' ORDER BY key",
         )
         .bind(person)
         .fetch_all(self.pool())
@@ -323,7 +326,7 @@ fn read(row: &SqliteRow) -> Result<Record, CatalogError> {
         stored.map(|n| u64::try_from(n).map_err(|_| CatalogError::Unreadable)).transpose()
     };
     let state = match (text("state")?.as_str(), index("event_index")?, index("ended_index")?) {
-        ("staged", _, _) => RecordState::Staged,
+        ("staged", event_index, _) => RecordState::Staged { event_index },
         ("in_force", Some(event_index), _) => RecordState::InForce { event_index },
         ("ending", Some(event_index), _) => RecordState::Ending { event_index },
         ("ended", Some(event_index), Some(ended_index)) => RecordState::Ended { event_index, ended_index },

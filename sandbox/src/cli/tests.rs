@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use super::*;
 
 mod log;
+mod records;
+mod rotation;
 
 const DOCUMENTS: &str = "\
 api_version: obscura/v1

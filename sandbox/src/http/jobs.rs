@@ -511,8 +511,8 @@ pub(crate) struct Explanation {
 
 impl Explanation {
     pub(crate) fn of(explained: ExplainedJob) -> Self {
-        let ExplainedJob { sql, row } = explained;
-        Self { sql, job: JobView::of(&row), plan: PlanView::of_job(&row) }
+        let ExplainedJob { sql, row, plan } = explained;
+        Self { sql, job: JobView::of(&row), plan }
     }
 }
 

@@ -33,6 +33,17 @@ use crate::jobs::texts::Column;
 use crate::jobs::texts::Origin;
 use crate::jobs::texts::Texts;
 
+/// A query for rows of jobs, all but their plans.
+macro_rules! rows {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, person, purpose, state, code, runner, received_ms, finished_ms, sql_key, verdict, decided_index, \
+             finished_index, result_sha256, result_key, release, idempotency_key, request_token, mark FROM job ",
+            $which
+        )
+    };
+}
+
 /// The jobs of one installation, as one process takes care of them.
 #[derive(Debug)]
 pub struct Jobs {
@@ -204,9 +215,9 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn pending(&self, person: Option<&str>) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE state = 'pending_approval' AND (?1 IS NULL OR person = ?1) ORDER BY id",
-        )
+        let rows = sqlx::query(rows!(
+            "WHERE state = 'pending_approval' AND (?1 IS NULL OR person = ?1) ORDER BY id"
+        ))
         .bind(person)
         .fetch_all(self.catalog.pool())
         .await
@@ -348,12 +359,11 @@ impl Jobs {
     /// # Errors
     /// When the database or the folder of running processes cannot be read.
     pub async fn abandoned(&self) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE state IN ('received', 'queued', 'running', 'checking') ORDER BY id",
-        )
-        .fetch_all(self.catalog.pool())
-        .await
-        .map_err(at("list unfinished jobs"))?;
+        let rows =
+            sqlx::query(rows!("WHERE state IN ('received', 'queued', 'running', 'checking') ORDER BY id"))
+                .fetch_all(self.catalog.pool())
+                .await
+                .map_err(at("list unfinished jobs"))?;
         let mut abandoned = Vec::new();
         for job in self.honoured(&rows)? {
             let is_dropped = if job.runner == self.runner.name() {
@@ -373,7 +383,7 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, JobError> {
-        let row = sqlx::query("SELECT * FROM job WHERE id = ?")
+        let row = sqlx::query(rows!("WHERE id = ?"))
             .bind(id.to_string())
             .fetch_optional(self.catalog.pool())
             .await
@@ -381,12 +391,24 @@ impl Jobs {
         Ok(self.honoured(row.as_slice())?.pop())
     }
 
+    /// The plan of a job before and after the guard, where it was admitted. It is long, and few ask for it.
+    ///
+    /// # Errors
+    /// When the database fails, or it does not open.
+    pub async fn plan(&self, job: JobId) -> Result<Option<String>, JobError> {
+        let row = sqlx::query("SELECT plan FROM job WHERE id = ?").bind(job.to_string());
+        let row = row.fetch_optional(self.catalog.pool()).await.map_err(at("find a plan"))?;
+        let sealed = row.map(|row| row.try_get::<Option<String>, _>("plan")).transpose();
+        let sealed = sealed.map_err(at("find a plan"))?.flatten();
+        sealed.map(|sealed| self.texts.open(job, Column::Plan, &sealed)).transpose()
+    }
+
     /// Finds the job that a person asked for under a key.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn job_of_request(&self, person: &str, key: &str) -> Result<Option<JobRow>, JobError> {
-        let row = sqlx::query("SELECT * FROM job WHERE person = ? AND idempotency_key = ?")
+        let row = sqlx::query(rows!("WHERE person = ? AND idempotency_key = ?"))
             .bind(person)
             .bind(key)
             .fetch_optional(self.catalog.pool())
@@ -404,10 +426,10 @@ impl Jobs {
         person: &str,
         prefix: &str,
     ) -> Result<Option<JobRow>, JobError> {
-        let row = sqlx::query(
-            "SELECT * FROM job WHERE person = ?1 AND substr(idempotency_key, 1, length(?2)) = ?2 \
-             ORDER BY id DESC LIMIT 1",
-        )
+        let row = sqlx::query(rows!(
+            "WHERE person = ?1 AND substr(idempotency_key, 1, length(?2)) = ?2 \
+             ORDER BY id DESC LIMIT 1"
+        ))
         .bind(person)
         .bind(prefix)
         .fetch_optional(self.catalog.pool())
@@ -426,10 +448,10 @@ impl Jobs {
         before: Option<JobId>,
         most: u32,
     ) -> Result<Vec<JobRow>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE (?1 IS NULL OR person = ?1) AND (?2 IS NULL OR id < ?2) \
-             ORDER BY id DESC LIMIT ?3",
-        )
+        let rows = sqlx::query(rows!(
+            "WHERE (?1 IS NULL OR person = ?1) AND (?2 IS NULL OR id < ?2) \
+             ORDER BY id DESC LIMIT ?3"
+        ))
         .bind(person)
         .bind(before.map(|id| id.to_string()))
         .bind(most)
@@ -444,9 +466,9 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn released_before(&self, before: Timestamp) -> Result<Vec<JobId>, JobError> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE state = 'released' AND result_key IS NOT NULL AND finished_ms < ? ORDER BY id",
-        )
+        let rows = sqlx::query(rows!(
+            "WHERE state = 'released' AND result_key IS NOT NULL AND finished_ms < ? ORDER BY id"
+        ))
         .bind(before.as_millisecond())
         .fetch_all(self.catalog.pool())
         .await
@@ -469,7 +491,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict.
+    /// Forgets the key of a question's text, after which nothing opens it, and leaves this of its verdict. Pages of the
+    /// database that held them are to be cleared afterwards.
     ///
     /// # Errors
     /// [`JobError::WrongState`] when the job has not ended or was forgotten before.
@@ -487,11 +510,7 @@ impl Jobs {
         .execute(self.catalog.pool())
         .await
         .map_err(at("forget a question"))?;
-        exactly_one(done.rows_affected())?;
-        // The key must not linger in the write-ahead log; where others read meanwhile, the next checkpoint clears it.
-        let cleared = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.catalog.pool()).await;
-        cleared.map_err(at("clear the write-ahead log"))?;
-        Ok(())
+        exactly_one(done.rows_affected())
     }
 
     /// All rows as they lie in the database, texts sealed and marks not looked at, for comparing them with the log; nothing
@@ -500,7 +519,7 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn as_stored(catalog: &Catalog) -> Result<Vec<Option<JobRow>>, JobError> {
-        let rows = sqlx::query("SELECT * FROM job ORDER BY id").fetch_all(catalog.pool()).await;
+        let rows = sqlx::query(rows!("ORDER BY id")).fetch_all(catalog.pool()).await;
         Ok(rows.map_err(at("list jobs"))?.iter().map(|row| read(row).ok().map(|(job, _)| job)).collect())
     }
 
@@ -572,9 +591,8 @@ impl Jobs {
                 text.map(|text| self.texts.open(row.id, column, &text)).transpose()
             };
             let verdict = open(Column::Verdict, row.verdict)?;
-            let plan = open(Column::Plan, row.plan)?;
             let release = open(Column::Release, row.release)?;
-            honoured.push(JobRow { verdict, plan, release, ..row });
+            honoured.push(JobRow { verdict, release, ..row });
         }
         Ok(honoured)
     }
@@ -611,7 +629,6 @@ fn read(row: &SqliteRow) -> Result<(JobRow, Option<String>), JobError> {
             finished: row.try_get::<Option<i64>, _>("finished_ms")?.map(time).transpose()?,
             sql_key: row.try_get("sql_key")?,
             verdict: row.try_get(Column::Verdict.name())?,
-            plan: row.try_get(Column::Plan.name())?,
             decided_index: index("decided_index")?,
             finished_index: index("finished_index")?,
             result_sha256: row.try_get("result_sha256")?,

@@ -222,7 +222,8 @@ async fn what_a_row_quotes_is_sealed_and_opens_in_its_place_alone() {
     }
     let row = world.jobs.job(ids[0]).await.unwrap().unwrap();
     assert_eq!(row.verdict.as_deref(), Some("{\"sql\":\"rare disease\"}"));
-    assert_eq!(row.plan.as_deref(), Some("{\"before\":\"rare plan\"}"));
+    let plan = world.jobs.plan(ids[0]).await.unwrap();
+    assert_eq!(plan.as_deref(), Some("{\"before\":\"rare plan\"}"));
     for name in ["obscura.db", "obscura.db-wal"] {
         let bytes = std::fs::read(world.folder.path().join(name)).unwrap();
         assert!(!bytes.windows(4).any(|window| window == b"rare"), "{name}");

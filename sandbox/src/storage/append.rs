@@ -7,13 +7,13 @@ use std::path::Path;
 use arrow::array::new_null_array;
 use arrow::record_batch::RecordBatch;
 use arrow::record_batch::RecordBatchOptions;
-use obscura_crypto::kms::KeyManagement;
 
 use crate::storage::error::StorageError;
 use crate::storage::manifest::Clustered;
 use crate::storage::manifest::KeysSection;
 use crate::storage::manifest::Manifest;
 use crate::storage::reading::read_part;
+use crate::storage::seal::RecountKeys;
 use crate::storage::seal::column_records;
 use crate::storage::spec::DatasetSpec;
 use crate::storage::version::SealedVersion;
@@ -60,11 +60,11 @@ pub fn recounted_columns(manifest: &Manifest) -> Vec<&str> {
 /// Hands the old rows' unit keys (or, for a table without units, all of a small table) to the counters.
 pub(crate) fn recount(
     base: &SealedVersion,
-    kms: &dyn KeyManagement,
+    keys: RecountKeys<'_>,
     mut take: impl FnMut(&RecordBatch) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let columns = recounted_columns(base.manifest());
-    let keys = base.unwrap_keys(kms, &columns)?;
+    let keys = keys(base, &columns)?;
     let schema = base.schema()?;
     for part in base.open_parts()? {
         read_part(&part, &keys, &columns, |batch| {

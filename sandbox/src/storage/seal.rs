@@ -44,6 +44,7 @@ use crate::storage::spec::Layout;
 use crate::storage::subjects::SubjectCounter;
 use crate::storage::subjects::SubjectCounts;
 use crate::storage::subjects::UniqueColumns;
+use crate::storage::version::ColumnKeys;
 use crate::storage::version::Expected;
 use crate::storage::version::SealedVersion;
 
@@ -120,6 +121,9 @@ impl SealObserver for Unobserved {
     }
 }
 
+/// Gives the keys of these columns of a sealed version, to count its rows anew.
+pub type RecountKeys<'a> = &'a dyn Fn(&SealedVersion, &[&str]) -> Result<ColumnKeys, StorageError>;
+
 /// One seal.
 pub struct SealRequest<'a> {
     /// Where sealed datasets lie.
@@ -140,6 +144,8 @@ pub struct SealRequest<'a> {
     pub sealed_at: jiff::Timestamp,
     /// Wraps the data keys and makes tokens.
     pub kms: &'a dyn KeyManagement,
+    /// Gives the keys that appending reads the rows that stay with.
+    pub recount: RecountKeys<'a>,
     /// Signs the manifest.
     pub signer: &'a Signer,
     /// Looks in.
@@ -364,7 +370,7 @@ fn write_rows(
     });
     let mut counting = Counting::new(request, staging);
     if let Some(base) = appended_to {
-        append::recount(base, request.kms, |batch| counting.take(batch))?;
+        append::recount(base, request.recount, |batch| counting.take(batch))?;
     }
     let mut grouping = spec.cluster_column().map(|column| {
         Grouping::new(GroupingPlan {

@@ -101,6 +101,7 @@ impl World {
             limits: self.limits,
             sealed_at: jiff::Timestamp::UNIX_EPOCH,
             kms: &self.kms,
+            recount: &|version, columns| version.unwrap_keys(&self.kms, columns),
             signer: &self.signer,
             observer,
         };

@@ -182,32 +182,102 @@ fn a_question_opened_more_often_than_the_log_says_is_found() {
 }
 
 #[test]
+fn a_result_opened_more_often_than_the_log_says_is_found() {
+    let world = World::new();
+    let mut log = world.log(&["age"], 0, None);
+    log.take(&world.event(Action::ResultReleased, &[]));
+    let open = || world.unwrap(Account::Result(world.job), &[object("result", world.job)]);
+    open();
+    let found = log.reconcile(world.lines().into_iter());
+    assert!(matches!(found.as_slice(), [UnwrapFinding::Count { logged: 0, journalled: 1, .. }]), "{found:?}");
+    log.take(&world.event(Action::ResultDownloaded, &[]));
+    assert_eq!(log.reconcile(world.lines().into_iter()), []);
+    open();
+    assert_ne!(log.reconcile(world.lines().into_iter()), []);
+}
+
+#[test]
+fn a_second_line_of_a_job_s_run_is_found_also_when_the_run_did_not_end_well() {
+    let world = World::new();
+    world.run(&["age"]);
+    let granted = json!([{ "dataset": "hz-health.visits", "version": 2, "columns": ["age"] }]);
+    let mut log = KeyAccounts::default();
+    log.take(&world.event(Action::QueryDecided, &[("decision", json!("admitted"))]));
+    log.take(&world.event(Action::KeysGranted, &[("datasets", granted)]));
+    assert_eq!(log.reconcile(world.lines().into_iter()), []);
+    world.run(&["age"]);
+    let found = log.reconcile(world.lines().into_iter());
+    assert!(matches!(found.as_slice(), [UnwrapFinding::Repeated { line: 2, .. }]), "{found:?}");
+}
+
+#[test]
 fn a_line_that_was_changed_dropped_or_moved_is_found() {
     let world = World::new();
     let first = world.run(&["age"]);
-    world.unwrap(Account::Query(world.job), &[column("age", 1)]);
-    let last = world.unwrap(Account::Query(world.job), &[column("age", 0)]);
+    let read = || world.unwrap(Account::Question(world.job), &[object("query", world.job)]);
+    read();
+    let last = read();
     let lines = world.lines();
-    let log = world.log(&["age"], 4, first);
+    let mut log = world.log(&["age"], 2, first);
+    log.take(&world.event(Action::QuestionRead, &[]));
+    log.take(&world.event(Action::QuestionRead, &[]));
+    // The last line is under no hash but the log's.
+    log.take(&world.event(Action::JobFailed, &[("journal_sha256", json!(last))]));
     assert_eq!(log.reconcile(lines.clone().into_iter()), []);
     for number in 0..3 {
         let mut dropped = lines.clone();
         dropped.remove(number);
         assert_ne!(log.reconcile(dropped.into_iter()), [], "dropped {number}");
         let mut changed = lines.clone();
-        changed[number] =
-            String::from_utf8(changed[number].clone()).unwrap().replace("part", "p").into_bytes();
-        let at = changed[number].iter().position(|byte| *byte == b'2').unwrap();
-        changed[number][at] = b'1';
-        // The last line is under no hash but the log's.
-        let anchored = if number == 2 { world.log(&["age"], 4, last.clone()) } else { log.clone() };
-        assert_ne!(anchored.reconcile(changed.into_iter()), [], "changed {number}");
+        let at = changed[number].iter().position(|byte| *byte == b':').unwrap();
+        changed[number].insert(at, b' ');
+        assert_ne!(log.reconcile(changed.into_iter()), [], "changed {number}");
     }
     let mut moved = lines;
     moved.swap(0, 1);
     assert_ne!(log.reconcile(moved.into_iter()), []);
     let missing = log.reconcile(std::iter::empty());
-    assert!(matches!(missing.as_slice(), [UnwrapFinding::Missing { .. }]), "{missing:?}");
+    assert!(
+        matches!(missing.as_slice(), [UnwrapFinding::Missing { .. }, UnwrapFinding::CutOff { .. }]),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn lines_that_the_log_names_must_be_there_in_its_order() {
+    let world = World::new();
+    let first = world.run(&["age"]).unwrap();
+    let mut log = world.log(&["age"], 2, Some(first.clone()));
+    let nothing = obscura_crypto::sha256_hex(b"");
+    let name = |log: &mut KeyAccounts, line: &str| {
+        log.take(&world.event(Action::JobFailed, &[("journal_sha256", json!(line))]));
+    };
+    for line in [&nothing, &nothing, &first, &first] {
+        name(&mut log, line);
+    }
+    assert_eq!(log.reconcile(world.lines().into_iter()), []);
+    // Once there was a line, there is always one: it was put away, and put back.
+    name(&mut log, &nothing);
+    assert_eq!(log.reconcile(world.lines().into_iter()), [UnwrapFinding::CutOff { entry: 0 }]);
+}
+
+#[test]
+fn newest_line_of_a_journal_is_found_however_long_it_is() {
+    let world = World::new();
+    let path = world.folder.path().join("unwraps");
+    let journal = UnwrapJournal::at(&path);
+    assert_eq!(journal.newest_line().unwrap(), obscura_crypto::sha256_hex(b""));
+    let columns: Vec<String> = (0..400).map(|number| format!("column_{number}")).collect();
+    let long: Vec<&str> = columns.iter().map(String::as_str).collect();
+    for columns in [&long[..], &["age"], &long[..], &long[..1]] {
+        let line = world.run(columns).unwrap();
+        assert_eq!(journal.newest_line().unwrap(), line);
+        // What a killed process left of a line is none.
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, [whole.as_slice(), b"{\"account\":\"que"].concat()).unwrap();
+        assert_eq!(journal.newest_line().unwrap(), line);
+    }
+    assert!(world.lines()[0].len() > 20_000);
 }
 
 #[test]
@@ -223,40 +293,43 @@ fn a_run_that_was_never_admitted_is_found_in_the_log_alone() {
 fn a_torn_line_is_cut_off_and_the_chain_goes_on() {
     let world = World::new();
     let path = world.folder.path().join("unwraps");
-    world.run(&["age"]);
+    world.unwrap(Account::Question(world.job), &[object("query", world.job)]);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [whole.as_slice(), b"{\"account\":\"que"].concat()).unwrap();
     assert_eq!(world.lines().len(), 1, "a torn line is none");
     let line = world.run(&["age"]);
     let lines = world.lines();
     assert_eq!(lines.len(), 2);
-    assert_eq!(world.log(&["age"], 4, line).reconcile(lines.into_iter()), []);
+    let mut log = world.log(&["age"], 2, line);
+    log.take(&world.event(Action::QuestionRead, &[]));
+    assert_eq!(log.reconcile(lines.into_iter()), []);
 }
 
 #[test]
-fn appending_opens_what_was_granted_for_it_and_each_key_is_a_line() {
+fn appending_opens_what_was_granted_for_it_once_for_each_grant() {
     let world = World::new();
-    let account = Account::Append("hz-health.visits".parse().unwrap());
-    let each = world.keys.each_on_account(account);
-    for context in [column("person_id", 0), column("#footer", 0), column("person_id", 1)] {
-        drop(each.unwrap(&world.wrap(&context), &context).unwrap());
-    }
-    assert_eq!(world.lines().len(), 3);
+    let account = || Account::Append("hz-health.visits".parse().unwrap());
+    let keys = [column("person_id", 0), column("#footer", 0), column("person_id", 1)];
+    world.unwrap(account(), &keys);
+    assert_eq!(world.lines().len(), 1);
     let found = KeyAccounts::default().reconcile(world.lines().into_iter());
-    assert_eq!(found.len(), 3, "nothing stands for it: {found:?}");
-    let granted = |columns: &[&str]| {
+    assert!(
+        matches!(found.as_slice(), [UnwrapFinding::Undecided { .. }]),
+        "nothing stands for it: {found:?}"
+    );
+    let granted = |columns: &[&str], times: usize| {
         let datasets = json!([{ "dataset": "hz-health.visits", "version": 2, "columns": columns }]);
         let event = world.event(Action::KeysGranted, &[("datasets", datasets)]);
+        let event = LoggedEvent { correlation: None, ..event };
         let mut log = KeyAccounts::default();
-        log.take(&LoggedEvent { correlation: None, ..event });
+        (0..times).for_each(|_| log.take(&event));
         log.reconcile(world.lines().into_iter())
     };
-    assert_eq!(granted(&["person_id"]), []);
-    let beyond = granted(&["age"]);
-    assert!(beyond.len() == 2 && beyond.iter().all(|it| matches!(it, UnwrapFinding::NotGranted { .. })));
-    // Where the journal cannot be written no key is given.
-    fs::remove_file(world.folder.path().join("unwraps")).unwrap();
-    fs::create_dir(world.folder.path().join("unwraps")).unwrap();
-    let context = column("person_id", 0);
-    assert!(each.unwrap(&world.wrap(&context), &context).is_err());
+    assert_eq!(granted(&["person_id"], 1), []);
+    let beyond = granted(&["age"], 1);
+    assert!(matches!(beyond.as_slice(), [UnwrapFinding::NotGranted { .. }]), "{beyond:?}");
+    world.unwrap(account(), &keys);
+    let again = granted(&["person_id"], 1);
+    assert!(matches!(again.as_slice(), [UnwrapFinding::Repeated { line: 2, .. }]), "{again:?}");
+    assert_eq!(granted(&["person_id"], 2), []);
 }

@@ -25,9 +25,10 @@ const FINDINGS_SHOWN: usize = 20;
 
 pub(super) async fn verify(session: &mut Session<'_>, args: &AuditVerifyArgs) -> Result<Exit, Ending> {
     let log = copy(session, &args.log);
-    // A copy of the log is verified alone; the installation's own log also vouches for its database and its keys.
+    // A copy of the log is verified alone; the installation's own log also vouches for its database and its keys. What is
+    // there does not decide which of them it is, or removing a file would turn a check off.
     let layout = Layout::of(&session.loaded.settings.data_dir);
-    let is_own = args.log.log.is_none() && layout.database().exists();
+    let is_own = args.log.log.is_none();
     let trusted = session.loaded.settings.witness_keys_file.clone().filter(|_| is_own);
     let against = LogAgainst {
         checkpoint: args.checkpoint.clone(),
@@ -37,7 +38,13 @@ pub(super) async fn verify(session: &mut Session<'_>, args: &AuditVerifyArgs) ->
     };
     let verification = verify_log(&log, &against)?;
     let mut exit = show_verification(&mut session.screen, &verification)?;
-    if is_own {
+    if is_own && !layout.database().exists() {
+        exit = Exit::VerificationFailed;
+        session.screen.say(
+            "The database is missing: nothing can be compared with what the log says of it. Name a copy of the log with --log.",
+            "数据库缺失：无法与日志核对。如校验的是日志副本，请用 --log 指定。",
+        )?;
+    } else if is_own {
         let found = reconcile(&layout, &verification).await?;
         let screen = &mut session.screen;
         for disagreement in found.iter().take(FINDINGS_SHOWN) {
@@ -164,6 +171,10 @@ fn unwrap_words(finding: &UnwrapFinding) -> (String, String) {
             ),
             format!("`{account}` 解开了密钥，而日志中没有相应决定（第 {line} 行）"),
         ),
+        UnwrapFinding::Repeated { line, account } => (
+            format!("keys were unwrapped for `{account}` once more than the log allows (line {line})"),
+            format!("为 `{account}` 解开密钥的次数多于日志所允许（第 {line} 行）"),
+        ),
         UnwrapFinding::NotGranted { line, account, key } => (
             format!(
                 "the key of `{key}` was unwrapped for `{account}`, to which it was not granted (line {line})"
@@ -173,6 +184,12 @@ fn unwrap_words(finding: &UnwrapFinding) -> (String, String) {
         UnwrapFinding::Missing { job } => (
             format!("the journal of keys lacks the line that the log names for `{job}`"),
             format!("密钥流水缺少日志所记 `{job}` 的行"),
+        ),
+        UnwrapFinding::CutOff { entry } => (
+            format!(
+                "the journal of keys lacks a line, or has it in another place, that entry {entry} of the log names: lines were cut off"
+            ),
+            format!("密钥流水缺少日志第 {entry} 条所记的行，或其位置不符：有行被截去"),
         ),
         UnwrapFinding::Count { job, logged, journalled } => (
             format!("for `{job}` the log knows of {logged} unwrapped key(s), the journal of {journalled}"),
