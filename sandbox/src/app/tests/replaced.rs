@@ -25,7 +25,7 @@ async fn a_request_stays_open_when_its_grant_is_there_already() {
     assert!(!installation.replace_while_changing(closing(), beginning(&taken)).await.unwrap());
     assert_eq!(size(), before, "nothing has happened");
     let open = installation.all_in_force::<AccessRequestBody>().await.unwrap();
-    assert_eq!(open, [request.clone()]);
+    assert_eq!(open, std::slice::from_ref(&request));
     let given = GrantBody { id: "grant-2".to_owned(), ..grant() };
     assert!(installation.replace_while_changing(closing(), beginning(&given)).await.unwrap());
     assert!(installation.all_in_force::<AccessRequestBody>().await.unwrap().is_empty());
