@@ -78,14 +78,13 @@ pub fn run(
     };
     let mut sources = sources(flags(&cli));
     if let Some(file) = &cli.global.config {
-        // A file that is named stands in the place of the one in the working folder.
-        sources.files = std::iter::once(file.clone()).chain(sources.files.into_iter().skip(1)).collect();
+        sources.name_file(file.clone());
     }
     let colours = terminal.is_terminal && !sources.forbids_colour();
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            return match writeln!(err, "error[settings]: {error}") {
+            return match writeln!(err, "error[settings]: {}", error.told(sources.locale())) {
                 Ok(()) | Err(_) => Exit::Usage,
             };
         }

@@ -121,8 +121,7 @@ impl World {
             let token = self.path(&format!("{person}.token")).display().to_string();
             environment.insert("OBSCURA_TOKEN_FILE".to_owned(), token);
         }
-        let sources =
-            |flags| Sources { flags, environment: environment.clone(), files: Vec::new(), login_file: None };
+        let sources = |flags| Sources { flags, environment: environment.clone(), ..Sources::default() };
         let arguments = std::iter::once("obscura").chain(arguments.iter().copied()).map(OsString::from);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exit = run(arguments, &sources, Terminal { is_terminal: false }, &mut out, &mut err);
