@@ -22,6 +22,8 @@ use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
+use crate::app::authenticate::is_still_recognised;
+use crate::app::authenticate::token_not_valid;
 use crate::app::evidence::Evidence;
 use crate::app::evidence::evidence;
 use crate::app::explain_job::ExplainedJob;
@@ -206,7 +208,7 @@ async fn answer(
     headers: &HeaderMap,
     id: JobId,
 ) -> Result<Response, Problem> {
-    service.wait(id, wished(headers)).await;
+    wait(service, known, id, wished(headers)).await?;
     let row = show_job(&service.installation, &known.caller, id).await;
     let row = row.map_err(|error| known.request.problem(service, &error))?;
     let mut response = Json(JobView::of(&row)).into_response();
@@ -221,6 +223,19 @@ async fn answer(
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(after));
     }
     Ok(response)
+}
+
+/// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
+async fn wait(service: &Service, known: &Known, id: JobId, most: Duration) -> Result<(), Problem> {
+    if most.is_zero() {
+        return Ok(());
+    }
+    service.wait(id, most).await;
+    let failed = |error: AppError| known.request.problem(service, &error);
+    match is_still_recognised(&service.installation, &known.caller).await.map_err(failed)? {
+        true => Ok(()),
+        false => Err(failed(token_not_valid())),
+    }
 }
 
 /// The client's own name for its request.
@@ -351,7 +366,7 @@ pub(super) async fn show(
     let mut row = own(&service, &known, &id).await?;
     if let Some(wait) = wait {
         // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
-        service.wait(row.id, Duration::from_secs(wait.min(WAIT_MAX))).await;
+        self::wait(&service, &known, row.id, Duration::from_secs(wait.min(WAIT_MAX))).await?;
         row = own(&service, &known, &id).await?;
     }
     let etag = format!("\"{}-{}\"", row.id, row.state.name());
@@ -393,7 +408,7 @@ pub(super) async fn cancel(
         }
     } else if !row.state.is_final() {
         service.queue.cancel(row.id);
-        service.wait(row.id, Duration::from_secs(WAIT_MAX)).await;
+        wait(&service, &known, row.id, Duration::from_secs(WAIT_MAX)).await?;
     }
     let row = own(&service, &known, &id).await?;
     if row.state == JobState::Cancelled {
