@@ -227,7 +227,9 @@ fn a_token_for_another_role_does_not_reach_what_was_asked() {
         .unwrap()
         .done()
         .unwrap();
-    let job = server.ask("dora", "SELECT salary FROM persons").must_be(422).json()["job"].clone();
+    let question = json!({ "sql": "SELECT salary FROM persons", "purpose": PURPOSE }).to_string();
+    let key = [("idempotency-key", "of-dora")];
+    let job = server.post(Some("dora"), "/api/v1/jobs", &question, &key).must_be(422).json()["job"].clone();
     let path = format!("/api/v1/jobs/{}", job.as_str().unwrap());
     let made = server.post(
         Some("dora"),
@@ -240,6 +242,9 @@ fn a_token_for_another_role_does_not_reach_what_was_asked() {
     for more in ["", "/explain", "/evidence", "/release", "/result", "/events"] {
         server.send_with("GET", &format!("{path}{more}"), Some(&token), &[], None).must_be(404);
     }
+    // Nor by asking again what was asked.
+    let again = server.send_with("POST", "/api/v1/jobs", Some(&token), &key, Some(&question)).must_be(403);
+    assert_eq!(again.json()["code"], "role-missing");
     server.is_clean();
 }
 

@@ -405,6 +405,7 @@ pub async fn repeated(
     caller: &Caller,
     question: &SubmitQuery,
 ) -> Result<Option<JobRow>, AppError> {
+    may_ask(caller)?;
     match question.repeatable()? {
         Some(repeatable) => asked_before(installation, caller, &repeatable).await,
         None => Ok(None),
