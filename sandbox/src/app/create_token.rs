@@ -11,6 +11,8 @@ use crate::app::add_person::no_such_person;
 use crate::app::authenticate::token_not_valid;
 use crate::app::authorise::must_be;
 use crate::app::installation::Installation;
+use crate::app::link_person::LinkSummary;
+use crate::app::link_person::links;
 use crate::app::records::Note;
 use crate::app::token::TokenText;
 use crate::audit::event::Action;
@@ -69,7 +71,7 @@ pub struct TokenSummary {
 /// # Errors
 /// Forbidden for others than oneself and admins, for oneself with a token of the identity provider, and for roles that
 /// the person, or the token one comes with, does not carry; not found when there is no such person; conflict when
-/// somebody else has a token already.
+/// somebody else has a token already, or is linked to an account at the identity provider.
 pub async fn create_token(
     installation: &Installation,
     caller: &Caller,
@@ -95,6 +97,9 @@ pub async fn create_token(
     let parent = parent(installation, caller).await?;
     if !is_own && has_token(installation, &request.person).await? {
         return Err(has_one_already(&request.person));
+    }
+    if !is_own && !links(installation, Some(&request.person)).await?.is_empty() {
+        return Err(is_linked(&request.person));
     }
     let Some(person) = installation.find_in_force::<PersonBody>(request.person.as_str()).await? else {
         return Err(no_such_person(&request.person));
@@ -148,7 +153,7 @@ fn provider_decides() -> AppError {
 }
 
 /// Says whether a person has a token that is good.
-async fn has_token(installation: &Installation, person: &PersonName) -> Result<bool, AppError> {
+pub(crate) async fn has_token(installation: &Installation, person: &PersonName) -> Result<bool, AppError> {
     let tokens = installation.all_in_force::<TokenBody>().await?;
     let now = installation.now();
     Ok(tokens.iter().any(|token| token.person == person.as_str() && token.expires > now))
@@ -165,6 +170,21 @@ fn has_one_already(person: &PersonName) -> AppError {
     .with_help(
         "whoever has lost theirs has it revoked first: `obscura token list`, `obscura token revoke`",
         "如令牌遗失，请先用 `obscura token list` 和 `obscura token revoke` 吊销",
+    )
+    .into()
+}
+
+/// Nor one beside their account at the identity provider.
+fn is_linked(person: &PersonName) -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "link-in-force",
+        format!("`{person}` is linked to an account at the identity provider, and comes with its tokens"),
+        format!("`{person}` 已关联身份提供方的账号，应使用其令牌"),
+    )
+    .with_help(
+        "`obscura person unlink` ends the link, and with it what acts for them",
+        "可用 `obscura person unlink` 解除关联，此后该账号不再代表其本人",
     )
     .into()
 }
@@ -221,8 +241,7 @@ pub async fn list_tokens(
     installation: &Installation,
     caller: &Caller,
 ) -> Result<Vec<TokenSummary>, AppError> {
-    let sees_all = [PersonRole::Admin, PersonRole::Operator, PersonRole::Auditor];
-    let sees_all = sees_all.into_iter().any(|role| caller.holds(role));
+    let sees_all = sees_all(caller);
     let own = caller.person().name.as_str();
     let tokens = installation.all_in_force::<TokenBody>().await?;
     let mut uses = installation.catalog.token_uses().await.during("read the uses of tokens")?;
@@ -232,6 +251,18 @@ pub async fn list_tokens(
         TokenSummary { used: uses.remove(&id), id, person, expires, roles }
     };
     Ok(shown.map(summary).collect())
+}
+
+/// Lists the links to the identity provider that stand beside these tokens: for whoever sees a token, the link as well.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn list_links(installation: &Installation, caller: &Caller) -> Result<Vec<LinkSummary>, AppError> {
+    links(installation, (!sees_all(caller)).then_some(&caller.person().name)).await
+}
+
+fn sees_all(caller: &Caller) -> bool {
+    [PersonRole::Admin, PersonRole::Operator, PersonRole::Auditor].into_iter().any(|role| caller.holds(role))
 }
 
 /// What a new token is good for.

@@ -119,6 +119,9 @@ pub struct AccountLinkBody {
     pub account: String,
     /// Who linked them.
     pub linked_by: String,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Timestamp>,
 }
 
 impl AccountLinkBody {
