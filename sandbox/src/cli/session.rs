@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
         let public = error.public();
         let heading = self.screen.paint(&format!("error[{}]", public.code()), Paint::Bad);
         let message = self.screen.pick(public.message()).to_owned();
-        self.screen.tell(&format!("{heading}: {message}"))?;
+        self.screen.show(&heading.then(&format!(": {message}")))?;
         if let Some(help) = public.help() {
             let help = self.screen.pick(help).to_owned();
             let word = self.screen.either("help", "建议").to_owned();

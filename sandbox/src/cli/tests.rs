@@ -124,7 +124,8 @@ impl World {
         let sources = |flags| Sources { flags, environment: environment.clone(), ..Sources::default() };
         let arguments = std::iter::once("obscura").chain(arguments.iter().copied()).map(OsString::from);
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = run(arguments, &sources, Terminal { is_terminal: false }, &mut out, &mut err);
+        let exit =
+            run(arguments, &sources, Terminal { is_terminal: false, shows_data: false }, &mut out, &mut err);
         self.everything.extend_from_slice(&out);
         self.everything.extend_from_slice(&err);
         Ran {

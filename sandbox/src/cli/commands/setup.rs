@@ -232,7 +232,7 @@ pub(in crate::cli) async fn doctor(session: &mut Session<'_>) -> Result<Exit, En
         }
         let word = session.screen.paint(word, paint);
         let text = session.screen.pick(&check.finding).to_owned();
-        session.screen.line(&format!("{word}  {text}"))?;
+        session.screen.painted_line(&word.then(&format!("  {text}")))?;
     }
     Ok(exit)
 }
