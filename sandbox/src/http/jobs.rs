@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -51,6 +52,8 @@ use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::media::negotiate;
+use crate::http::open_data::too_many_downloads;
+use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -425,7 +428,8 @@ pub(super) async fn cancel(
 
 /// Fetch a result
 ///
-/// An immutable release: its SHA-256 as an Arrow stream is the ETag of every form. Fetching again costs nothing.
+/// An immutable release: its SHA-256 as an Arrow stream is the ETag of every form. Fetching again costs nothing; one person
+/// fetches four at a time.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/result",
@@ -453,12 +457,15 @@ pub(super) async fn result(
     let id = job_id(&service, &known, &id)?;
     let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
     let failed = |error: AppError| known.request.problem(&service, &error);
+    let name = known.caller.person().name.as_str();
+    let seat = service.results.sit(name).ok_or_else(|| too_many_downloads(&known.request))?;
     let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
     let etag = format!("\"{}\"", released.sha256);
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = in_place(|| encode(&released.batch, format)).map_err(failed)?.into_response();
+        let bytes = in_place(|| encode(&released.batch, format)).map_err(failed)?;
+        let mut response = in_pieces(Bytes::from(bytes), seat);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response
     };
