@@ -164,7 +164,7 @@ pub async fn list_access_requests(
     for (body, decided) in all(installation).await? {
         if is_steward(caller, &library, &body.department)
             || caller.holds(PersonRole::Auditor)
-            || body.person == caller.person().name.as_str()
+            || caller.asked_as(&body.person)
         {
             summaries.push(summary(body, decided)?);
         }
@@ -254,10 +254,9 @@ pub async fn withdraw_access_request(
 ) -> Result<AccessRequestSummary, AppError> {
     {
         let _guard = installation.change().await?;
-        let own = caller.person().name.as_str();
-        let found = all(installation).await?.into_iter();
-        let (body, decided) =
-            found.into_iter().find(|(body, _)| body.id == id && body.person == own).ok_or_else(no_request)?;
+        let mut found = all(installation).await?.into_iter();
+        let is_own = |body: &AccessRequestBody| body.id == id && caller.asked_as(&body.person);
+        let (body, decided) = found.find(|(body, _)| is_own(body)).ok_or_else(no_request)?;
         if decided.is_some() {
             return Err(decided_before());
         }
