@@ -32,6 +32,7 @@ mod opening;
 pub mod pending;
 mod policy_tests;
 pub mod publish_documents;
+mod purpose;
 pub mod read_question;
 pub mod records;
 pub mod recover;

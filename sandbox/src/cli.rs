@@ -17,6 +17,7 @@ use crate::cli::screen::Look;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
+use crate::cli::visible::visible;
 use crate::config::Language;
 use crate::config::Sources;
 
@@ -29,6 +30,7 @@ mod screen;
 mod session;
 mod table;
 mod verdict;
+mod visible;
 
 pub use crate::cli::exit::Exit;
 
@@ -37,7 +39,7 @@ pub use crate::cli::exit::Exit;
 pub fn run_process() -> Exit {
     silence_panics();
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    let look = Terminal { is_terminal: err.is_terminal() };
+    let look = Terminal { is_terminal: err.is_terminal(), shows_data: out.is_terminal() };
     run(std::env::args_os(), &Sources::of_process, look, &mut out, &mut err)
 }
 
@@ -58,6 +60,8 @@ fn silence_panics() {
 pub struct Terminal {
     /// Standard error is a terminal: progress and colour are welcome.
     pub is_terminal: bool,
+    /// Standard output is a terminal: data is for a person to see, and steers nothing.
+    pub shows_data: bool,
 }
 
 /// Runs one command. `sources` turns the flags that are settings into the places where settings are looked for.
@@ -78,14 +82,15 @@ pub fn run(
     };
     let mut sources = sources(flags(&cli));
     if let Some(file) = &cli.global.config {
-        // A file that is named stands in the place of the one in the working folder.
-        sources.files = std::iter::once(file.clone()).chain(sources.files.into_iter().skip(1)).collect();
+        sources.name_file(file.clone());
     }
     let colours = terminal.is_terminal && !sources.forbids_colour();
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            return match writeln!(err, "error[settings]: {error}") {
+            // It may quote a file that somebody else wrote.
+            let told = error.told(sources.locale());
+            return match writeln!(err, "error[settings]: {}", visible(&told)) {
                 Ok(()) | Err(_) => Exit::Usage,
             };
         }
@@ -94,6 +99,7 @@ pub fn run(
         language: loaded.settings.language,
         output: cli.global.output,
         is_terminal: terminal.is_terminal,
+        shows_data: terminal.shows_data,
         colours,
     };
     let screen = Screen::new(out, err, look);

@@ -166,6 +166,31 @@ pub enum ConfigError {
         /// What would be accepted.
         accepted: &'static str,
     },
+    /// The file of the folder a command happens to run in says whom to ask, or as whom.
+    #[error(
+        "`{key}` in {LOCAL_FILE}: whoever made this folder may not say where your token goes; \
+         set it in the environment ({PREFIX}{}), by a flag, in {SYSTEM_FILE}, or with `obscura login`",
+        key.to_uppercase()
+    )]
+    NotFromFolder {
+        /// Which setting.
+        key: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// Says what is wrong in the reader's language.
+    #[must_use]
+    pub fn told(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::NotFromFolder { key }, Language::Zh) => format!(
+                "{LOCAL_FILE} 中的 `{key}`：令牌发往何处不能由当前文件夹决定；\
+                 请用环境变量（{PREFIX}{}）、命令行参数、{SYSTEM_FILE} 或 `obscura login` 设置",
+                key.to_uppercase()
+            ),
+            (other, Language::En | Language::Zh) => other.to_string(),
+        }
+    }
 }
 
 /// Where settings are looked for.
@@ -175,7 +200,10 @@ pub struct Sources {
     pub flags: BTreeMap<&'static str, String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
-    /// Files, the strongest first; one that does not exist counts as empty.
+    /// File of the folder the command runs in: stronger than the others, but whoever made the folder wrote it, so that it
+    /// may not say who is asked and with whose token. One that does not exist counts as empty.
+    pub folder_file: Option<PathBuf>,
+    /// Other files, the strongest first.
     pub files: Vec<PathBuf>,
     /// Where a login is kept.
     pub login_file: Option<PathBuf>,
@@ -191,8 +219,19 @@ impl Sources {
                 key.starts_with(PREFIX) || matches!(key.as_str(), "LANG" | "LC_ALL" | "NO_COLOR")
             })
             .collect();
-        let files = vec![PathBuf::from(LOCAL_FILE), PathBuf::from(SYSTEM_FILE)];
-        Self { flags, environment, files, login_file: login_file() }
+        Self {
+            flags,
+            environment,
+            folder_file: Some(PathBuf::from(LOCAL_FILE)),
+            files: vec![PathBuf::from(SYSTEM_FILE)],
+            login_file: login_file(),
+        }
+    }
+
+    /// Puts a file that the person named in the place of the one in the working folder.
+    pub fn name_file(&mut self, file: PathBuf) {
+        self.folder_file = None;
+        self.files.insert(0, file);
     }
 
     /// Says whether the person asked for output without colour (`NO_COLOR`).
@@ -204,8 +243,10 @@ impl Sources {
     /// Reads every source and checks the outcome.
     ///
     /// # Errors
-    /// When a file is not TOML, names an unknown setting, or a value has the wrong form or range.
+    /// When a file is not TOML, names an unknown setting, or a value has the wrong form or range; and when the working
+    /// folder's file holds a setting that decides where a token goes.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
+        self.check_folder_file()?;
         let figment = self.layers();
         let file: SettingsFile =
             figment.extract().map_err(|error| ConfigError::Unreadable(error.to_string()))?;
@@ -216,6 +257,15 @@ impl Sources {
             unknown_variables: self.unknown_variables(),
             login_file: self.login_file.clone(),
         })
+    }
+
+    fn check_folder_file(&self) -> Result<(), ConfigError> {
+        let Some(file) = self.folder_file.as_deref().filter(|file| file.exists()) else { return Ok(()) };
+        let said = Figment::from(Toml::file_exact(file));
+        match SettingsFile::NOT_FROM_FOLDER.iter().find(|key| said.find_value(key).is_ok()) {
+            Some(key) => Err(ConfigError::NotFromFolder { key }),
+            None => Ok(()),
+        }
     }
 
     fn layers(&self) -> Figment {
@@ -236,8 +286,9 @@ impl Sources {
     fn said(&self) -> Figment {
         let mut figment = Figment::new();
         // The usual files may be absent; one that the caller named is missed loudly.
-        let is_usual = |path: &Path| path == Path::new(LOCAL_FILE) || path == Path::new(SYSTEM_FILE);
-        for path in self.files.iter().rev().filter(|path| !is_usual(path) || path.exists()) {
+        let is_missed = |path: &&PathBuf| path.as_path() != Path::new(SYSTEM_FILE) || path.exists();
+        let folder_file = self.folder_file.iter().filter(|path| path.exists());
+        for path in self.files.iter().rev().filter(is_missed).chain(folder_file) {
             figment = figment.merge(Toml::file_exact(path));
         }
         let known = |name: &str| SettingsFile::KEYS.iter().copied().find(|key| *key == name);
@@ -250,7 +301,9 @@ impl Sources {
             .merge(TextLayer { name: "flag", values: self.flags.clone() })
     }
 
-    fn locale(&self) -> Language {
+    /// The language of a reader who has set none.
+    #[must_use]
+    pub fn locale(&self) -> Language {
         let locale = ["LC_ALL", "LANG"].iter().find_map(|name| self.environment.get(*name));
         match locale {
             Some(locale) if locale.starts_with("zh") => Language::Zh,
@@ -348,6 +401,9 @@ impl SettingsFile {
         "oidc_roots_file",
         "witness_keys_file",
     ];
+
+    /// A folder that somebody else made must not say where a token goes, whose certificate is believed there, or which token.
+    const NOT_FROM_FOLDER: &'static [&'static str] = &["server", "server_roots_file", "token_file"];
 
     const NUMBERS: &'static [&'static str] = &[
         "memory_max_mb",

@@ -61,7 +61,7 @@ pub struct PersonNameError;
 
 impl PersonName {
     /// The name of nobody in particular; its form makes it nobody's.
-    fn of_strangers() -> Self {
+    pub(crate) fn of_strangers() -> Self {
         Self("(stranger)".to_owned())
     }
 

@@ -58,6 +58,7 @@ mod news;
 mod open_data;
 mod patience;
 mod peer;
+mod pieces;
 pub(crate) mod policies;
 mod problem;
 pub(crate) mod queries;
@@ -94,6 +95,8 @@ const RESUME_EVERY: Duration = Duration::from_secs(20);
 const DOWNLOADS_MAX: usize = 16;
 /// Of which so many may come from one address.
 const DOWNLOADS_OF_ONE_MAX: usize = 4;
+/// Results that one person fetches, at a time: each is a table in memory until the last of it is taken.
+const RESULTS_OF_ONE_MAX: usize = 4;
 /// How long running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
@@ -120,6 +123,8 @@ pub struct Service {
     streams: Seats,
     /// Requests that are under way.
     under_way: Seats,
+    /// Results on their way to whoever asked.
+    results: Seats,
     /// Downloads of open data under way, of everybody.
     downloads: Seats,
     /// The same, from one address each.
@@ -164,6 +169,7 @@ impl Service {
             refused: Allowance::default(),
             streams: Seats::new(STREAMS_OF_ONE_MAX),
             under_way: Seats::new(REQUESTS_OF_ONE_MAX),
+            results: Seats::new(RESULTS_OF_ONE_MAX),
             downloads: Seats::new(DOWNLOADS_MAX),
             downloads_of_one: Seats::new(DOWNLOADS_OF_ONE_MAX),
             stopping: watch::Sender::new(false),

@@ -1,9 +1,11 @@
 //! Access over HTTP: requests that become grants, policies with four eyes, tokens, and the catalogue.
 
 use obscura_tests::environment;
+use obscura_tests::fixture::Fixture;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
+use obscura_tests::world::World;
 use serde_json::Value;
 use serde_json::json;
 
@@ -225,7 +227,9 @@ fn a_token_for_another_role_does_not_reach_what_was_asked() {
         .unwrap()
         .done()
         .unwrap();
-    let job = server.ask("dora", "SELECT salary FROM persons").must_be(422).json()["job"].clone();
+    let question = json!({ "sql": "SELECT salary FROM persons", "purpose": PURPOSE }).to_string();
+    let key = [("idempotency-key", "of-dora")];
+    let job = server.post(Some("dora"), "/api/v1/jobs", &question, &key).must_be(422).json()["job"].clone();
     let path = format!("/api/v1/jobs/{}", job.as_str().unwrap());
     let made = server.post(
         Some("dora"),
@@ -238,6 +242,9 @@ fn a_token_for_another_role_does_not_reach_what_was_asked() {
     for more in ["", "/explain", "/evidence", "/release", "/result", "/events"] {
         server.send_with("GET", &format!("{path}{more}"), Some(&token), &[], None).must_be(404);
     }
+    // Nor by asking again what was asked.
+    let again = server.send_with("POST", "/api/v1/jobs", Some(&token), &key, Some(&question)).must_be(403);
+    assert_eq!(again.json()["code"], "role-missing");
     server.is_clean();
 }
 
@@ -279,6 +286,76 @@ fn tokens_carry_less_never_more_and_are_worth_nothing_once_revoked() {
     server.send("DELETE", &path(&foreign), Some("ana"), &[], None).must_be(404);
     server.send("DELETE", &path(&mine), Some("ana"), &[], None).must_be(204);
     assert_eq!(me(&token).must_be(401).json()["code"], "token-not-valid");
+    server.is_clean();
+}
+
+#[test]
+fn a_token_lives_no_longer_than_the_one_it_was_made_with_and_ends_with_it() {
+    let server = Server::start();
+    let make = |token: &str, days: u32| {
+        let wish = json!({ "days": days }).to_string();
+        server.send_with("POST", "/api/v1/tokens", Some(token), &[], Some(&wish)).must_be(201).json()
+    };
+    let text = |made: &Value| made["token"].as_str().unwrap().to_owned();
+    let is_good =
+        |made: &Value| server.send_with("GET", "/api/v1/me", Some(&text(made)), &[], None).status == 200;
+    let child = make(&server.token("ana"), 1);
+    let grandchild = make(&text(&child), 366);
+    assert_eq!(grandchild["expires"], child["expires"]);
+    let sibling = make(&server.token("ana"), 1);
+    assert!(is_good(&grandchild) && is_good(&sibling));
+    let path = format!("/api/v1/tokens/{}", child["id"].as_str().unwrap());
+    server.send("DELETE", &path, Some("ana"), &[], None).must_be(204);
+    assert!(!is_good(&child) && !is_good(&grandchild) && is_good(&sibling));
+    let log = server.get(Some("aldo"), "/api/v1/audit/events?from=0&limit=1000", &[]).must_be(200).json();
+    let about = |action: &str, key: &str, value: &Value| {
+        let is_it = |event: &&Value| event["action"] == action && event["detail"][key] == *value;
+        log["events"].as_array().unwrap().iter().filter(is_it).count()
+    };
+    assert_eq!(about("token.created", "made_with", &child["id"]), 1, "which token made it is in the log");
+    assert_eq!(about("token.revoked", "revoked_with", &child["id"]), 1, "and what ended it");
+    // What an admin makes for somebody else is theirs, and does not end with the admin's.
+    let nina = ["person", "add", "nina", "--role", "auditor"];
+    server.world.run("olga", &nina).unwrap().done().unwrap();
+    let admins = make(&server.token("olga"), 1);
+    let wish = json!({ "days": 7, "person": "nina" }).to_string();
+    let made = server.send_with("POST", "/api/v1/tokens", Some(&text(&admins)), &[], Some(&wish));
+    let made = made.must_be(201).json();
+    assert_ne!(made["expires"], admins["expires"]);
+    let path = format!("/api/v1/tokens/{}", admins["id"].as_str().unwrap());
+    server.send("DELETE", &path, Some("olga"), &[], None).must_be(204);
+    assert!(is_good(&made) && !is_good(&admins));
+    server.is_clean();
+}
+
+#[test]
+fn who_waits_for_a_job_while_their_token_is_revoked_is_told_nothing_of_it() {
+    let world = World::with(&Fixture::load().unwrap()).unwrap();
+    // Every job takes ten seconds, so that there is time to revoke a token meanwhile.
+    std::fs::write(world.root().join("obscura.toml"), "completion_step_ms = 10000").unwrap();
+    let server = &Server::over(world, &[]);
+    let wish = json!({ "days": 1 }).to_string();
+    let made = server.post(Some("ana"), "/api/v1/tokens", &wish, &[]).must_be(201).json();
+    let token = made["token"].as_str().unwrap();
+    let question = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+    let own = || server.get(Some("ana"), "/api/v1/jobs", &[]).must_be(200).json()["jobs"][0]["id"].clone();
+    let answers = std::thread::scope(|scope| {
+        let posted = scope.spawn(|| {
+            server.send_with("POST", "/api/v1/jobs", Some(token), &[("prefer", "wait=60")], Some(&question))
+        });
+        let job = std::iter::repeat_with(own).find_map(|id| Some(id.as_str()?.to_owned())).unwrap();
+        let wait = format!("/api/v1/jobs/{job}?wait=60");
+        let polled = scope.spawn(move || server.send_with("GET", &wait, Some(token), &[], None));
+        for _ in 0..20 {
+            server.get(Some("ana"), "/api/v1/me", &[]).must_be(200);
+        }
+        let path = format!("/api/v1/tokens/{}", made["id"].as_str().unwrap());
+        server.send("DELETE", &path, Some("ana"), &[], None).must_be(204);
+        [posted.join().unwrap(), polled.join().unwrap()]
+    });
+    for answer in answers {
+        assert_eq!(answer.must_be(401).json()["code"], "token-not-valid");
+    }
     server.is_clean();
 }
 

@@ -6,10 +6,12 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use obscura_tests::environment;
+use obscura_tests::fixture::Fixture;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::Outcome;
 use obscura_tests::world::PURPOSE;
+use obscura_tests::world::World;
 use obscura_tests::world::code;
 
 /// A question with a rewrite.
@@ -271,4 +273,28 @@ fn a_server_that_is_none_gets_no_token_it_should_not_have_and_a_clear_error() {
     }
     assert!(elsewhere.accept().is_err(), "nobody was sent elsewhere");
     clean(&server);
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_not_told_the_token() {
+    let world = World::with(&Fixture::load().unwrap()).unwrap();
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", stranger.local_addr().unwrap());
+    let file = world.root().join("obscura.toml");
+    for text in
+        [format!("server = {address:?}"), "server_roots_file = \"x\"".into(), "token_file = \"x\"".into()]
+    {
+        std::fs::write(&file, &text).unwrap();
+        for arguments in [&["dataset", "list"][..], &["config", "check"]] {
+            for lang in ["en_GB.UTF-8", "zh_CN.UTF-8"] {
+                let mut command = world.command(Some("ana")).unwrap();
+                command.env("HOME", world.root().join("home")).env("LANG", lang).args(arguments);
+                let told = world.finish(command, "a command in a foreign folder").unwrap();
+                assert_eq!(told.code, Some(code::USAGE), "{text}: {}{}", told.stdout, told.stderr);
+                assert!(told.stderr.contains("/etc/obscura/obscura.toml"), "{}", told.stderr);
+            }
+        }
+    }
+    assert!(stranger.accept().is_err(), "nobody has come");
 }

@@ -36,8 +36,17 @@ const ANA: &str = "subject-of-ana-7f3a91";
 fn serve(settings: &str) -> Server {
     let world = World::with(&Fixture::load().unwrap()).unwrap();
     std::fs::write(world.root().join("obscura.toml"), settings).unwrap();
+    take_token(&world, "ana");
     world.run(OPERATOR, &["person", "link", "ana", "--subject", ANA]).unwrap().done().unwrap();
     Server::over(world, &[])
+}
+
+/// Takes a person's token away: nobody is linked beside one.
+fn take_token(world: &World, person: &str) {
+    let file = world.root().join(format!("{person}.token"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    world.run(OPERATOR, &["token", "revoke", text.split('.').nth(1).unwrap()]).unwrap().done().unwrap();
+    std::fs::remove_file(file).unwrap();
 }
 
 fn me(server: &Server, token: &str) -> Answer {
@@ -261,11 +270,13 @@ fn a_subject_is_linked_to_one_person_and_the_end_of_a_link_works_at_once() {
     fails(OPERATOR, &link("ben"), code::FAILURE, "linked-already");
     fails(OPERATOR, &["person", "link", "ana", "--subject", "x"], code::FAILURE, "linked-already");
     fails(OPERATOR, &["person", "link", "nobody", "--subject", "x"], code::FAILURE, "person-not-found");
-    fails("ana", &link("ana"), code::AUTHENTICATION, "role-missing");
-    fails("ana", &["person", "unlink", "ana"], code::AUTHENTICATION, "role-missing");
+    fails("ben", &link("ben"), code::AUTHENTICATION, "role-missing");
+    fails("ben", &["person", "unlink", "ana"], code::AUTHENTICATION, "role-missing");
     fails(OPERATOR, &["person", "unlink", "ben"], code::FAILURE, "link-not-found");
     by(OPERATOR, &["person", "unlink", "ana"]).done().unwrap();
     assert_eq!(plain(me(&server, &shown)), refused(&server));
+    fails(OPERATOR, &link("ben"), code::FAILURE, "token-in-force");
+    take_token(&server.world, "ben");
     by(OPERATOR, &link("ben")).done().unwrap();
     assert_eq!(me(&server, &shown).must_be(200).json()["name"], "ben");
     by(OPERATOR, &["person", "remove", "ben"]).done().unwrap();
@@ -273,6 +284,37 @@ fn a_subject_is_linked_to_one_person_and_the_end_of_a_link_works_at_once() {
     by(OPERATOR, &link("ana")).done().unwrap();
     assert_eq!(me(&server, &shown).must_be(200).json()["name"], "ana");
     by("aldo", &["audit", "verify"]).done().unwrap();
+    server.is_clean();
+}
+
+#[test]
+fn an_admin_puts_no_token_beside_a_link_and_no_link_beside_a_token_and_a_link_is_seen() {
+    let key = IssuerKey::eddsa("one");
+    let issuer = Issuer::start(&[&key], Manner::Well);
+    let server = serve(&issuer.settings());
+    let name = issuer.claims(ANA)["iss"].clone();
+    let beside = server.world.run(OPERATOR, &["person", "link", "ben", "--subject", "mine"]).unwrap();
+    assert_eq!(beside.code, Some(code::FAILURE), "{beside:?}");
+    assert!(beside.stderr.contains("error[token-in-force]"), "{beside:?}");
+    let wish = json!({ "days": 1, "person": "ana" }).to_string();
+    let refused = server.post(Some(OPERATOR), "/api/v1/tokens", &wish, &[]).must_be(409).json();
+    assert_eq!(refused["code"], "link-in-force");
+    // Whoever is linked sees it, and who has done it; so do those who see all tokens.
+    let shown = issuer.token(&key, ANA);
+    let me = me(&server, &shown).must_be(200).json();
+    assert_eq!((&me["link"]["issuer"], &me["link"]["linked_by"]), (&name, &json!(OPERATOR)));
+    assert!(me["link"]["since"].is_string(), "{me}");
+    let own = server.send_with("GET", "/api/v1/tokens", Some(&shown), &[], None).must_be(200).json();
+    assert_eq!((&own["links"][0]["person"], &own["links"][0]["issuer"]), (&json!("ana"), &name));
+    assert_eq!(server.get(Some("ben"), "/api/v1/tokens", &[]).must_be(200).json()["links"], json!([]));
+    assert_eq!(server.get(Some("ben"), "/api/v1/me", &[]).must_be(200).json()["link"], Value::Null);
+    let list = server.world.run(OPERATOR, &["token", "list"]).unwrap().done().unwrap().stderr;
+    assert!(list.contains("`ana`") && list.contains(name.as_str().unwrap()), "{list}");
+    let log = server.get(Some("aldo"), "/api/v1/audit/events?from=0&limit=1000", &[]).must_be(200).json();
+    let linked = log["events"].as_array().unwrap().iter().find(|event| event["action"] == "person.linked");
+    let detail = &linked.unwrap()["detail"];
+    assert_eq!((&detail["person"], &detail["issuer"]), (&json!("ana"), &name));
+    assert!(detail["account"].is_string() && detail["link"] == me["link"]["id"], "{detail}");
     server.is_clean();
 }
 
@@ -291,9 +333,14 @@ fn a_stream_tells_nothing_more_once_its_link_has_ended() {
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     assert!(lines.next().unwrap().contains("200"));
     assert!(lines.any(|line| line.is_empty()), "headers end");
-    server.ask("ana", COUNT).must_be(201);
+    let question = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
+    let wait = [("prefer", "wait=30")];
+    server.send_with("POST", "/api/v1/jobs", Some(&token), &wait, Some(&question)).must_be(201);
     assert!(lines.any(|line| line.contains("\"released\"")), "a stream of a link in force tells");
     server.world.run(OPERATOR, &["person", "unlink", "ana"]).unwrap().done().unwrap();
+    let file = server.world.root().join("ana.token");
+    let create = ["token", "create", "ana", "--file", file.to_str().unwrap()];
+    server.world.run(OPERATOR, &create).unwrap().done().unwrap();
     server.ask("ana", COUNT).must_be(201);
     assert!(lines.all(|line| !line.contains("job")), "it ends, and tells nothing before");
     server.is_clean();
@@ -320,7 +367,7 @@ fn while_a_provider_does_wrong_its_tokens_wait_and_ours_do_not() {
         assert_eq!(answer.status, 503, "{manner:?}");
         assert_eq!(answer.json()["code"], "identity-provider-unreachable", "{manner:?}");
         assert_eq!(answer.header("retry-after"), Some("15"), "{manner:?}");
-        server.get(Some("ana"), "/api/v1/me", &[]).must_be(200);
+        server.get(Some("ben"), "/api/v1/me", &[]).must_be(200);
         let connections = issuer.connections();
         me(&server, &issuer.token(&key, ANA)).must_be(503);
         assert_eq!(issuer.connections(), connections, "{manner:?}: it is not asked again at once");

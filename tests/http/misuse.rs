@@ -329,3 +329,18 @@ fn questions_come_no_faster_than_their_rate_and_explain_no_faster_than_a_check()
     assert_eq!(turned_away.json()["code"], "too-many-requests");
     server.is_clean();
 }
+
+#[test]
+fn a_purpose_that_is_no_code_is_kept_and_shown_nowhere() {
+    let server = Server::start();
+    for purpose in ["\u{1b}]0;mine\u{7}", "official statistics", "", "\u{202e}x"] {
+        let question = json!({ "sql": COUNT, "purpose": purpose }).to_string();
+        for path in ["/api/v1/jobs", "/api/v1/queries/check"] {
+            let refused = server.post(Some("ana"), path, &question, &[]).must_be(400).json();
+            assert_eq!(refused["code"], "purpose-malformed", "{purpose:?}");
+        }
+    }
+    let jobs = server.get(Some("ana"), "/api/v1/jobs", &[]).must_be(200).json();
+    assert_eq!(jobs["jobs"], json!([]));
+    server.is_clean();
+}

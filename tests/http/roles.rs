@@ -36,9 +36,10 @@ fn post(path: impl Into<String>, body: &Value) -> Asked {
     Asked { path: path.into(), body: Some(body.to_string()) }
 }
 
-/// Things of ana's, made when they are needed.
+/// Things of somebody's, made when they are needed.
 struct Things<'a> {
     server: &'a Server,
+    owner: &'static str,
     job: String,
     policies: std::cell::Cell<u32>,
     /// The request for access that was made last.
@@ -57,10 +58,11 @@ impl Things<'_> {
         let before = self.request.take();
         if !before.is_empty() {
             let path = format!("/api/v1/requests/{before}");
-            let withdrawn = self.server.send("DELETE", &path, Some("ana"), &[], None);
+            let withdrawn = self.server.send("DELETE", &path, Some(self.owner), &[], None);
             assert!([200, 409].contains(&withdrawn.status), "{}", withdrawn.text());
         }
-        let made = self.server.post(Some("ana"), "/api/v1/requests", &wish.to_string(), &[]).must_be(201);
+        let made =
+            self.server.post(Some(self.owner), "/api/v1/requests", &wish.to_string(), &[]).must_be(201);
         let id = made.json()["id"].as_str().unwrap().to_owned();
         self.request.replace(id.clone());
         id
@@ -75,7 +77,8 @@ impl Things<'_> {
     }
 
     fn token(&self) -> String {
-        let made = self.server.post(Some("ana"), "/api/v1/tokens", &json!({ "days": 1 }).to_string(), &[]);
+        let made =
+            self.server.post(Some(self.owner), "/api/v1/tokens", &json!({ "days": 1 }).to_string(), &[]);
         made.must_be(201).json()["id"].as_str().unwrap().to_owned()
     }
 
@@ -167,7 +170,7 @@ impl Things<'_> {
             "POST /api/v1/policies/{id}/withdraw" => {
                 post("/api/v1/policies/corpus-statistics/withdraw", &version())
             }
-            "POST /api/v1/tokens" => post("/api/v1/tokens", &json!({ "days": 1, "person": "ana" })),
+            "POST /api/v1/tokens" => post("/api/v1/tokens", &json!({ "days": 1, "person": self.owner })),
             "DELETE /api/v1/tokens/{id}" => get(format!("/api/v1/tokens/{}", self.token())),
             _ => return None,
         })
@@ -187,6 +190,7 @@ fn the_table_of_roles_is_as_agreed_and_every_request_is_in_the_log() {
     let job = server.ask("ana", COUNT).must_be(201).json()["id"].as_str().unwrap().to_owned();
     let things = Things {
         server: &server,
+        owner: "ana",
         job,
         policies: std::cell::Cell::new(1),
         request: std::cell::RefCell::default(),
@@ -243,6 +247,67 @@ fn the_table_of_roles_is_as_agreed_and_every_request_is_in_the_log() {
     for one in expected {
         let at = found.iter().position(|entry| *entry == one);
         found.remove(at.unwrap_or_else(|| panic!("{one:?} is not in the log")));
+    }
+    server.is_clean();
+}
+
+/// What everybody has of their own, whatever their token carries: another person's differs.
+const OWN: [&str; 4] =
+    ["GET /api/v1/me", "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{id}"];
+
+#[test]
+fn a_stewards_token_of_who_is_an_analyst_too_reaches_what_a_steward_reaches() {
+    let server = Server::start();
+    server.world.add_person("emil", "steward", "elsewhere").unwrap();
+    let both =
+        ["person", "add", "dora", "--role", "analyst", "--role", "steward", "--department", "elsewhere"];
+    server.world.run("olga", &both).unwrap().done().unwrap();
+    let file = server.world.root().join("dora.token");
+    let file = file.to_str().unwrap();
+    server.world.run("olga", &["token", "create", "dora", "--file", file]).unwrap().done().unwrap();
+    // What only grants make visible, and a job under one.
+    let grant = json!({
+        "person": "dora",
+        "purpose": PURPOSE,
+        "datasets": [{ "dataset": "corpus.secrets" }, { "dataset": "corpus.persons" }],
+        "until": "2099-12-31",
+    });
+    server.post(Some("stella"), "/api/v1/grants", &grant.to_string(), &[]).must_be(201);
+    server.get(Some("dora"), "/api/v1/datasets/corpus.secrets", &[]).must_be(200);
+    let job = server.ask("dora", COUNT).must_be(201).json()["id"].as_str().unwrap().to_owned();
+    let things = Things {
+        server: &server,
+        owner: "dora",
+        job,
+        policies: std::cell::Cell::new(1),
+        request: std::cell::RefCell::default(),
+    };
+    let wish = json!({ "days": 1, "roles": ["steward"] }).to_string();
+    let made = server.post(Some("dora"), "/api/v1/tokens", &wish, &[]).must_be(201).json();
+    let token = made["token"].as_str().unwrap();
+    let description = server.get(None, "/openapi.json", &[]).must_be(200).json();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys().filter(|key| key.as_str() != "parameters") {
+            let (method, route) = (method.to_uppercase(), format!("{} {path}", method.to_uppercase()));
+            if OWN.contains(&route.as_str()) {
+                continue;
+            }
+            let asked = match ENDLESS.contains(&route.as_str()) {
+                true => get(path),
+                false => things.asked(&route).unwrap(),
+            };
+            let body = asked.body.as_deref();
+            let narrowed = server.send_with(&method, &asked.path, Some(token), &[], body);
+            let alone = server.send(&method, &asked.path, Some("emil"), &[], body);
+            let told = |answer: &obscura_tests::server::Answer| {
+                // The log grows by every request.
+                let read = if path.contains("/audit/") { &[][..] } else { &answer.body };
+                let mut body = serde_json::from_slice::<Value>(read).unwrap_or_default();
+                body.as_object_mut().and_then(|body| body.remove("request_id"));
+                (answer.status, body)
+            };
+            assert_eq!(told(&narrowed), told(&alone), "{route}");
+        }
     }
     server.is_clean();
 }

@@ -313,9 +313,8 @@ pub async fn withdraw_access_request(
 ) -> Result<AccessRequestSummary, AppError> {
     {
         let _guard = installation.change().await?;
-        let own = caller.person().name.as_str();
         let (body, ended) = find(installation, id).await?;
-        if body.person != own {
+        if !caller.asked_as(&body.person) {
             return Err(no_request());
         }
         if ended.is_some() {
@@ -337,7 +336,7 @@ async fn find(installation: &Installation, id: &str) -> Result<(AccessRequestBod
 fn may_see(caller: &Caller, library: &Library, body: &AccessRequestBody) -> bool {
     is_steward(caller, library, &body.department)
         || caller.holds(PersonRole::Auditor)
-        || body.person == caller.person().name.as_str()
+        || caller.asked_as(&body.person)
 }
 
 /// A request as it is shown, with what became of it by the log.

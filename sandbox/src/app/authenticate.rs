@@ -7,9 +7,12 @@ use zeroize::Zeroizing;
 
 use crate::app::installation::Installation;
 use crate::app::link_person::link_of;
+use crate::app::records::Note;
 use crate::app::token::TokenFileError;
 use crate::app::token::TokenText;
 use crate::app::token::read_private;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
 use crate::catalog::body::AccountLinkBody;
 use crate::catalog::body::Body as _;
 use crate::catalog::body::PersonBody;
@@ -39,6 +42,37 @@ pub async fn authenticate(
     };
     let token = TokenText::read(path).map_err(|error| unusable(path, error))?;
     authenticate_token(installation, &token, door).await
+}
+
+/// As [`authenticate`], for a command that comes and goes: that somebody was let in, or was not, is in the log.
+///
+/// # Errors
+/// As [`authenticate`], and when it cannot be written down.
+pub async fn log_in(
+    installation: &Installation,
+    token_file: Option<&Path>,
+    door: Door,
+) -> Result<Caller, AppError> {
+    let entered = authenticate(installation, token_file, door).await;
+    let note = match &entered {
+        Ok(caller) => {
+            let note = Note::new(Action::LoginSucceeded, ActorName::of(caller));
+            match caller.credential() {
+                Credential::AccessToken(id) => {
+                    installation.note_token_use(*id).await?;
+                    note.with("token", id.to_string())
+                }
+                _ => note,
+            }
+        }
+        Err(AppError::Public(error)) if error.class() == Class::Unauthenticated => {
+            let nobody = ActorName::of(&Caller::stranger(door));
+            Note::new(Action::LoginFailed, nobody).with("code", error.code())
+        }
+        Err(_) => return entered,
+    };
+    installation.append_one(note).await?;
+    entered
 }
 
 /// Recognises the person of a token.

@@ -8,8 +8,11 @@ use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::add_person::no_such_person;
+use crate::app::authenticate::token_not_valid;
 use crate::app::authorise::must_be;
 use crate::app::installation::Installation;
+use crate::app::link_person::LinkSummary;
+use crate::app::link_person::links;
 use crate::app::records::Note;
 use crate::app::token::TokenText;
 use crate::audit::event::Action;
@@ -63,12 +66,12 @@ pub struct TokenSummary {
     pub used: Option<Timestamp>,
 }
 
-/// Makes a token.
+/// Makes a token; one's own lives no longer than the one it was made with.
 ///
 /// # Errors
 /// Forbidden for others than oneself and admins, for oneself with a token of the identity provider, and for roles that
 /// the person, or the token one comes with, does not carry; not found when there is no such person; conflict when
-/// somebody else has a token already.
+/// somebody else has a token already, or is linked to an account at the identity provider.
 pub async fn create_token(
     installation: &Installation,
     caller: &Caller,
@@ -91,8 +94,12 @@ pub async fn create_token(
         .into());
     }
     let _guard = installation.change().await?;
+    let parent = parent(installation, caller).await?;
     if !is_own && has_token(installation, &request.person).await? {
         return Err(has_one_already(&request.person));
+    }
+    if !is_own && !links(installation, Some(&request.person)).await?.is_empty() {
+        return Err(is_linked(&request.person));
     }
     let Some(person) = installation.find_in_force::<PersonBody>(request.person.as_str()).await? else {
         return Err(no_such_person(&request.person));
@@ -115,13 +122,22 @@ pub async fn create_token(
     }
     let kind = TokenKind {
         good_for: SignedDuration::from_hours(24 * i64::from(request.days)),
+        ends_by: parent.as_ref().filter(|_| is_own).map(|parent| parent.expires),
         by: Some(caller.person().name.to_string()),
+        made_with: parent.map(|parent| parent.id),
         roles: roles.clone(),
     };
     let (text, expires) =
         new_token_while_changing(installation, &request.person, kind, ActorName::of(caller)).await?;
     let (id, person) = (text.id().to_string(), request.person.to_string());
     Ok(NewToken { summary: TokenSummary { id, person, expires, roles, used: None }, text })
+}
+
+/// The access token that the caller came with: revoked meanwhile, it makes none.
+async fn parent(installation: &Installation, caller: &Caller) -> Result<Option<TokenBody>, AppError> {
+    let Credential::AccessToken(id) = caller.credential() else { return Ok(None) };
+    let body = installation.find_in_force::<TokenBody>(&id.to_string()).await?;
+    body.map(Some).ok_or_else(token_not_valid)
 }
 
 /// An access token would outlive what the provider has said.
@@ -137,7 +153,7 @@ fn provider_decides() -> AppError {
 }
 
 /// Says whether a person has a token that is good.
-async fn has_token(installation: &Installation, person: &PersonName) -> Result<bool, AppError> {
+pub(crate) async fn has_token(installation: &Installation, person: &PersonName) -> Result<bool, AppError> {
     let tokens = installation.all_in_force::<TokenBody>().await?;
     let now = installation.now();
     Ok(tokens.iter().any(|token| token.person == person.as_str() && token.expires > now))
@@ -158,17 +174,57 @@ fn has_one_already(person: &PersonName) -> AppError {
     .into()
 }
 
-/// Revokes a token: one's own, or as an admin or operator anybody's.
+/// Nor one beside their account at the identity provider.
+fn is_linked(person: &PersonName) -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "link-in-force",
+        format!("`{person}` is linked to an account at the identity provider, and comes with its tokens"),
+        format!("`{person}` 已关联身份提供方的账号，应使用其令牌"),
+    )
+    .with_help(
+        "`obscura person unlink` ends the link, and with it what acts for them",
+        "可用 `obscura person unlink` 解除关联，此后该账号不再代表其本人",
+    )
+    .into()
+}
+
+/// Revokes a token: one's own, or as an admin or operator anybody's; and with it those that its person made with it.
 ///
 /// # Errors
 /// Not found when there is no such token in force, or it is somebody else's.
 pub async fn revoke_token(installation: &Installation, caller: &Caller, id: TokenId) -> Result<(), AppError> {
-    let found = installation.find_in_force::<TokenBody>(&id.to_string()).await?;
+    let _guard = installation.change().await?;
+    let mut tokens = installation.all_in_force::<TokenBody>().await?;
     let keeps = caller.holds(PersonRole::Operator) || caller.holds(PersonRole::Admin);
     let may = |body: &TokenBody| keeps || body.person == caller.person().name.as_str();
-    let body = found.filter(may).ok_or_else(no_token)?;
-    installation.end(&body, Note::new(Action::TokenRevoked, ActorName::of(caller))).await?;
+    let id = id.to_string();
+    let body = tokens.iter().find(|body| body.id == id && may(body)).cloned().ok_or_else(no_token)?;
+    tokens.retain(|token| token.person == body.person);
+    let revoked = || Note::new(Action::TokenRevoked, ActorName::of(caller));
+    // The youngest first: a process that dies in between leaves no token without the one that ends it.
+    for descendant in descendants(&id, tokens).into_iter().rev() {
+        installation.end_while_changing(&descendant, revoked().with("revoked_with", id.clone())).await?;
+    }
+    installation.end_while_changing(&body, revoked()).await?;
     Ok(())
+}
+
+/// The tokens that were made with one, and with those in turn, each behind its parent.
+fn descendants(of: &str, mut tokens: Vec<TokenBody>) -> Vec<TokenBody> {
+    let mut found: Vec<TokenBody> = Vec::new();
+    loop {
+        let is_next = |token: &TokenBody| {
+            let made_with = token.made_with.as_deref();
+            made_with == Some(of) || found.iter().any(|parent| made_with == Some(parent.id.as_str()))
+        };
+        let (next, others): (Vec<_>, Vec<_>) = tokens.into_iter().partition(is_next);
+        if next.is_empty() {
+            return found;
+        }
+        found.extend(next);
+        tokens = others;
+    }
 }
 
 /// There is no such token, or it is somebody else's.
@@ -185,8 +241,7 @@ pub async fn list_tokens(
     installation: &Installation,
     caller: &Caller,
 ) -> Result<Vec<TokenSummary>, AppError> {
-    let sees_all = [PersonRole::Admin, PersonRole::Operator, PersonRole::Auditor];
-    let sees_all = sees_all.into_iter().any(|role| caller.holds(role));
+    let sees_all = sees_all(caller);
     let own = caller.person().name.as_str();
     let tokens = installation.all_in_force::<TokenBody>().await?;
     let mut uses = installation.catalog.token_uses().await.during("read the uses of tokens")?;
@@ -198,12 +253,28 @@ pub async fn list_tokens(
     Ok(shown.map(summary).collect())
 }
 
+/// Lists the links to the identity provider that stand beside these tokens: for whoever sees a token, the link as well.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn list_links(installation: &Installation, caller: &Caller) -> Result<Vec<LinkSummary>, AppError> {
+    links(installation, (!sees_all(caller)).then_some(&caller.person().name)).await
+}
+
+fn sees_all(caller: &Caller) -> bool {
+    [PersonRole::Admin, PersonRole::Operator, PersonRole::Auditor].into_iter().any(|role| caller.holds(role))
+}
+
 /// What a new token is good for.
 pub(crate) struct TokenKind {
     /// How long.
     pub(crate) good_for: SignedDuration,
+    /// And until when at the latest.
+    pub(crate) ends_by: Option<Timestamp>,
     /// Who makes it.
     pub(crate) by: Option<String>,
+    /// The access token that it is made with.
+    pub(crate) made_with: Option<String>,
     /// The roles that it carries; all when not given.
     pub(crate) roles: Option<BTreeSet<String>>,
 }
@@ -221,15 +292,22 @@ pub(crate) async fn new_token_while_changing(
     // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
     let expires = installation.now().checked_add(kind.good_for).during("count days")?;
     let expires = Timestamp::from_second(expires.as_second()).during("count days")?;
+    let expires = kind.ends_by.map_or(expires, |end| expires.min(end));
     let body = TokenBody {
         id: id.to_string(),
         person: person.to_string(),
         secret_sha256: token.secret_sha256(),
         expires,
         created_by: kind.by,
+        made_with: kind.made_with,
         roles: kind.roles,
     };
-    let note = Note::new(Action::TokenCreated, actor).with("person", body.person.clone());
+    let mut note = Note::new(Action::TokenCreated, actor)
+        .with("person", body.person.clone())
+        .with("expires", body.expires.to_string());
+    if let Some(parent) = &body.made_with {
+        note = note.with("made_with", parent.clone());
+    }
     installation.begin_while_changing(&body, note).await?;
     Ok((token, expires))
 }

@@ -24,7 +24,7 @@ use crate::app::ground::principal;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
-use crate::app::library::grants_in_force;
+use crate::app::library::grants_that_hold;
 use crate::app::library::library;
 use crate::app::library::local_time;
 use crate::app::open_data::open_version_of_list;
@@ -269,13 +269,13 @@ struct Sight {
 
 impl Sight {
     async fn of(installation: &Installation, caller: &Caller) -> Result<Self, AppError> {
-        let grants = if caller.is_stranger() {
-            Vec::new()
+        // Grants are an analyst's: a token that carries other roles alone sees nothing by them.
+        let grants = if caller.holds(PersonRole::Analyst) {
+            grants_that_hold(installation, caller.person().name.as_str()).await?
         } else {
-            grants_in_force(installation, Some(caller.person().name.as_str())).await?
+            Vec::new()
         };
         let newest = sealed::newest_of_all(installation).await?;
-        let grants = grants.into_iter().map(|(_, grant)| grant).collect();
         Ok(Self { library: library(installation).await?, grants, newest })
     }
 

@@ -5,6 +5,7 @@ use obscura_policies::vocabulary::PersonRole;
 use crate::app::authorise::must_be;
 use crate::app::ground::ground;
 use crate::app::installation::Installation;
+use crate::app::purpose::check_purpose;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Verdict;
@@ -21,6 +22,7 @@ pub async fn explain_query(
     question: &SubmitQuery,
 ) -> Result<Verdict, AppError> {
     must_be(caller, PersonRole::Analyst)?;
+    check_purpose(&question.purpose)?;
     let ground = ground(installation, caller, &question.sql).await?;
     Ok(match ground.review(installation, question) {
         Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,

@@ -25,8 +25,9 @@ use crate::app::authorise::must_steward;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
+use crate::app::library::holds_on;
 use crate::app::library::library;
-use crate::app::library::local_time;
+use crate::app::library::today;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::publish_documents::without_names;
@@ -172,9 +173,11 @@ pub async fn list_grants(
 ) -> Result<Vec<GrantSummary>, AppError> {
     let library = library(installation).await?;
     let grants = grants_in_force(installation, None).await?;
-    let own = caller.person().name.as_str();
+    let today = today(installation);
     let shown = |grant: &Grant| {
-        caller.holds(PersonRole::Auditor) || grant.person == own || concerns(caller, &library, grant)
+        let keeps = || caller.holds(PersonRole::Auditor) || concerns(caller, &library, grant);
+        // Who keeps them sees those that begin later as well.
+        (caller.asked_as(&grant.person) && holds_on(grant, today)) || (today <= grant.until && keeps())
     };
     Ok(grants
         .into_iter()
@@ -207,7 +210,7 @@ pub(crate) async fn check(
         }
         Some(_) => {}
     }
-    if grant.until < local_time(installation.now(), &installation.settings().time_zone).day {
+    if grant.until < today(installation) {
         return Err(
             public(Class::Usage, "grant-over", "the grant's last day is past", "授权的截止日期已过").into()
         );

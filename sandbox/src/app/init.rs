@@ -121,7 +121,7 @@ pub async fn init(
     installation
         .begin(&PersonBody::of(&operator, None), Note::new(Action::PersonAdded, program.clone()))
         .await?;
-    let first = TokenKind { good_for: OPERATOR_TOKEN, by: None, roles: None };
+    let first = TokenKind { good_for: OPERATOR_TOKEN, ends_by: None, by: None, made_with: None, roles: None };
     let changing = installation.change().await?;
     let (token, _expires) = new_token_while_changing(&installation, &operator.name, first, program).await?;
     drop(changing);

@@ -119,6 +119,26 @@ pub(crate) async fn grants_in_force(
     Ok(grants)
 }
 
+/// The grants of a person that hold today: one that is over, or has not begun, opens nothing and shows nothing.
+pub(crate) async fn grants_that_hold(
+    installation: &Installation,
+    person: &str,
+) -> Result<Vec<Grant>, AppError> {
+    let today = today(installation);
+    let grants = grants_in_force(installation, Some(person)).await?;
+    Ok(grants.into_iter().map(|(_, grant)| grant).filter(|grant| holds_on(grant, today)).collect())
+}
+
+/// Says whether a grant holds on a day.
+pub(crate) fn holds_on(grant: &Grant, day: Day) -> bool {
+    grant.from.is_none_or(|from| from <= day) && day <= grant.until
+}
+
+/// The day in the configured time zone.
+pub(crate) fn today(installation: &Installation) -> Day {
+    local_time(installation.now(), &installation.settings().time_zone).day
+}
+
 /// The wall clock of the configured time zone, as policies count it.
 pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> LocalTime {
     let zoned = at.to_zoned(zone.clone());

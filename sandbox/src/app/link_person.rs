@@ -1,10 +1,12 @@
 //! Use cases: link a person to who they are at the identity provider, and end that link.
 //! What the provider calls them is personal: the record holds a keyed token of it, and nothing gives it back.
 
+use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::add_person::no_such_person;
 use crate::app::authorise::must_be;
+use crate::app::create_token::has_token;
 use crate::app::installation::Installation;
 use crate::app::records::Note;
 use crate::audit::event::Action;
@@ -36,7 +38,7 @@ pub struct LinkPerson {
 ///
 /// # Errors
 /// Forbidden for all but admins; usage when the settings name no provider; not found when there is no such person;
-/// conflict when the person or the account is linked already.
+/// conflict when the person or the account is linked already, or somebody else has a token.
 pub async fn link_person(
     installation: &Installation,
     caller: &Caller,
@@ -60,6 +62,10 @@ pub async fn link_person(
     if links.iter().any(|link| link.account == account) {
         return Err(linked_already("this account is linked to a person already", "该账号已关联到某位人员"));
     }
+    // Whoever links an account of their own to somebody else acts as them: never beside a token that they use themself.
+    if caller.person().name != request.name && has_token(installation, &request.name).await? {
+        return Err(has_token_already(&request.name));
+    }
     let id = LinkId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a link")?;
     let body = AccountLinkBody {
         id: id.to_string(),
@@ -67,8 +73,14 @@ pub async fn link_person(
         issuer: issuer.to_owned(),
         account,
         linked_by: caller.person().name.to_string(),
+        // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
+        linked: Some(Timestamp::from_second(installation.now().as_second()).during("read the clock")?),
     };
-    let note = Note::new(Action::PersonLinked, ActorName::of(caller)).with("person", body.person.clone());
+    let note = Note::new(Action::PersonLinked, ActorName::of(caller))
+        .with("person", body.person.clone())
+        .with("link", body.id.clone())
+        .with("issuer", body.issuer.clone())
+        .with("account", body.account.clone());
     installation.begin_while_changing(&body, note).await?;
     Ok(())
 }
@@ -105,10 +117,45 @@ pub(crate) async fn end_links_while_changing(
     let mut links = installation.all_in_force::<AccountLinkBody>().await?;
     links.retain(|link| link.person == name.as_str());
     for link in &links {
-        let note = Note::new(Action::PersonUnlinked, ActorName::of(caller)).with("person", name.as_str());
+        let note = Note::new(Action::PersonUnlinked, ActorName::of(caller))
+            .with("person", name.as_str())
+            .with("link", link.id.clone())
+            .with("issuer", link.issuer.clone());
         installation.end_while_changing(link, note).await?;
     }
     Ok(links.len())
+}
+
+/// A link as it may be shown: never the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkSummary {
+    /// Identifier.
+    pub id: String,
+    /// The person that the provider's tokens act for.
+    pub person: String,
+    /// The issuer, as its tokens name it.
+    pub issuer: String,
+    /// Since when; of links from before this was kept, nothing.
+    pub since: Option<Timestamp>,
+    /// Who linked them.
+    pub linked_by: String,
+}
+
+/// The links of one person, or of everybody.
+///
+/// # Errors
+/// When the database or the log cannot be read.
+pub async fn links(
+    installation: &Installation,
+    person: Option<&PersonName>,
+) -> Result<Vec<LinkSummary>, AppError> {
+    let links = installation.all_in_force::<AccountLinkBody>().await?;
+    let shown = links.into_iter().filter(|link| person.is_none_or(|person| link.person == person.as_str()));
+    let summary = |link: AccountLinkBody| {
+        let AccountLinkBody { id, person, issuer, linked: since, linked_by, .. } = link;
+        LinkSummary { id, person, issuer, since, linked_by }
+    };
+    Ok(shown.map(summary).collect())
 }
 
 /// The link of an account, if it is in force.
@@ -135,6 +182,22 @@ fn no_provider() -> AppError {
         "设置中没有身份提供方",
     )
     .with_help("set `oidc_issuer` and `oidc_audience`", "请设置 `oidc_issuer` 和 `oidc_audience`")
+    .into()
+}
+
+fn has_token_already(name: &PersonName) -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "token-in-force",
+        format!(
+            "`{name}` has a token, and an account linked now could be used beside it without their seeing it"
+        ),
+        format!("`{name}` 已有有效令牌；此时关联账号，可能在其不知情的情况下被他人使用"),
+    )
+    .with_help(
+        "have their tokens revoked first: `obscura token list`, `obscura token revoke`",
+        "请先用 `obscura token list` 和 `obscura token revoke` 吊销其令牌",
+    )
     .into()
 }
 

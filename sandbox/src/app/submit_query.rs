@@ -31,6 +31,7 @@ use crate::app::opening::keys_granted;
 use crate::app::opening::open_tables;
 use crate::app::pending::pend;
 use crate::app::pending::waits_for_approval;
+use crate::app::purpose::check_purpose;
 use crate::app::records::Note;
 use crate::app::release_record::Leaving;
 use crate::app::release_record::release_record;
@@ -296,6 +297,7 @@ pub async fn take_in(
     question: SubmitQuery,
 ) -> Result<Taken, AppError> {
     may_ask(caller)?;
+    check_purpose(&question.purpose)?;
     if let Some(row) = repeated(installation, caller, &question).await? {
         return Ok(Taken::Repeated(Box::new(row)));
     }
@@ -405,6 +407,7 @@ pub async fn repeated(
     caller: &Caller,
     question: &SubmitQuery,
 ) -> Result<Option<JobRow>, AppError> {
+    may_ask(caller)?;
     match question.repeatable()? {
         Some(repeatable) => asked_before(installation, caller, &repeatable).await,
         None => Ok(None),

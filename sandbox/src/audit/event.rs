@@ -292,6 +292,12 @@ impl ActorName {
         Self { id: None, name: "stranger".to_owned(), door: Door::Http.name().to_owned() }
     }
 
+    /// Says whether it is whoever has shown no valid token; a person of that name has an identifier.
+    #[must_use]
+    pub fn is_stranger(&self) -> bool {
+        self.id.is_none() && self.name == Self::stranger().name
+    }
+
     /// Names the program itself.
     #[must_use]
     pub fn program(door: Door) -> Self {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::audit::event::Action;
 use crate::audit::event::LoggedEvent;
+use crate::context::PersonName;
 
 /// How a job ended, by the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,11 @@ impl JobStory {
 
     fn asked(&mut self, event: &LoggedEvent) {
         let purpose = event.detail.get("purpose").and_then(Value::as_str).unwrap_or_default();
-        let asker = (event.actor.name.clone(), purpose.to_owned());
+        let name = match event.actor.is_stranger() {
+            true => PersonName::of_strangers().to_string(),
+            false => event.actor.name.clone(),
+        };
+        let asker = (name, purpose.to_owned());
         if *self.asker.get_or_insert_with(|| asker.clone()) != asker {
             self.is_impossible("the log names two askers or purposes");
         }

@@ -301,8 +301,9 @@ fn log_that_others_made_longer_is_continued_at_every_size() {
     let folder = TempDir::new().unwrap();
     let (one, other) = two_handles(folder.path());
     for number in 0..12_usize {
-        one.append((0..=number % 5).map(event).collect()).unwrap();
-        other.append((0..=number % 23).map(event).collect()).unwrap();
+        let (first, second) = (100 * number, 100 * number + 50);
+        one.append((first..=first + number % 5).map(event).collect()).unwrap();
+        other.append((second..=second + number % 23).map(event).collect()).unwrap();
     }
     assert_eq!(verify(one.reader(), Against::default()).unwrap().findings, []);
 }

@@ -90,6 +90,9 @@ pub struct TokenBody {
     pub expires: Timestamp,
     /// Who made it; nobody for the first.
     pub created_by: Option<String>,
+    /// The access token that it was made with: of the same person, it ends this one with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_with: Option<String>,
     /// Those of the person's roles that it carries; all when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<BTreeSet<String>>,
@@ -116,6 +119,9 @@ pub struct AccountLinkBody {
     pub account: String,
     /// Who linked them.
     pub linked_by: String,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Timestamp>,
 }
 
 impl AccountLinkBody {

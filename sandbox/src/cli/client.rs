@@ -2,8 +2,9 @@
 //! It knows nothing of what is asked; `desk` does.
 
 use std::fs;
-use std::io::BufRead as _;
+use std::io::BufRead;
 use std::io::BufReader;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::app::PolicyTestFailure;
 use crate::app::verdict::Verdict;
 use crate::cli::session::Ending;
+use crate::cli::visible::visible_line;
 use crate::config::Language;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
@@ -35,8 +37,12 @@ use crate::ids::JobId;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// How long it may be silent: longer than a long poll, and than the pulse of an event stream.
 const SILENCE: Duration = Duration::from_secs(90);
-/// Longest answer, in bytes.
+/// Longest answer, in bytes: a result may be long.
 const BODY_BYTES_MAX: u64 = 1 << 30;
+/// Longest answer that says something of a request, in bytes.
+const WORDS_BYTES_MAX: u64 = 1 << 20;
+/// Longest line of an event stream, in bytes.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A server and somebody's token.
 #[derive(Clone)]
@@ -200,7 +206,8 @@ impl Client {
                 None if *request.method() == Method::POST => agent.run(request.map(|()| Vec::new()))?,
                 None => agent.run(request)?,
             };
-            let body = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?;
+            let most = if response.status().is_success() { BODY_BYTES_MAX } else { WORDS_BYTES_MAX };
+            let body = response.body_mut().with_config().limit(most).read_to_vec()?;
             Ok((response.status().as_u16(), body))
         };
         let talked = tokio::task::spawn_blocking(talk).await.map_err(|_| unexpected())?;
@@ -229,13 +236,14 @@ impl Client {
             };
             let status = response.status().as_u16();
             if status != 200 {
-                let body = response.into_body().with_config().limit(BODY_BYTES_MAX).read_to_vec();
+                let body = response.into_body().with_config().limit(WORDS_BYTES_MAX).read_to_vec();
                 let refused = problem(status, &body.unwrap_or_default());
                 return drop(sender.blocking_send(Err(refused.into())));
             }
             let mut event = ServerEvent::default();
             // A stream that breaks is followed again from its last event.
-            for line in BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok) {
+            let mut reader = BufReader::new(response.into_body().into_reader());
+            while let Some(line) = next_line(&mut reader) {
                 // Nobody listens any more: the server's next sign of life is enough to notice.
                 let is_over = sender.is_closed()
                     || event.take(&line) && sender.blocking_send(Ok(std::mem::take(&mut event))).is_err();
@@ -275,6 +283,17 @@ impl Client {
         )
         .into()
     }
+}
+
+/// The next line of a stream; nothing at its end, and of a line that never ends.
+fn next_line(reader: &mut impl BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    let read = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).ok()?;
+    if read == 0 || !line.ends_with(b"\n") {
+        return None;
+    }
+    let line = String::from_utf8(line).ok()?;
+    Some(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// One server-sent event.
@@ -336,9 +355,10 @@ fn problem(status: u16, body: &[u8]) -> Refused {
         429 | 500.. => Class::Failure,
         _ => Class::Usage,
     };
-    // The server has chosen the reader's language.
-    let mut error = PublicError::new(class, problem.code, problem.title.clone(), problem.title);
-    if let Some(help) = problem.help {
+    // The server has chosen the reader's language; each is one line, and no further one of ours.
+    let title = visible_line(&problem.title);
+    let mut error = PublicError::new(class, visible_line(&problem.code), title.clone(), title);
+    if let Some(help) = problem.help.as_deref().map(visible_line) {
         error = error.with_help(help.clone(), help);
     }
     Ending::from(error).into()
@@ -422,6 +442,29 @@ mod tests {
         assert_eq!(step("../../livez?x#y"), "..%2F..%2Flivez%3Fx%23y");
         assert_eq!(step(".."), "%2E%2E");
         assert_eq!(step("查"), "%E6%9F%A5");
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_not_waited_for() {
+        let longest = usize::try_from(LINE_BYTES_MAX).unwrap_or(usize::MAX) - 1;
+        let stream = format!("id: 1\r\n\n{}\n{}\n", "x".repeat(longest), "y".repeat(longest + 1));
+        let mut reader = stream.as_bytes();
+        let lines: Vec<usize> =
+            std::iter::from_fn(|| next_line(&mut reader)).map(|line| line.len()).collect();
+        assert_eq!(lines, [5, 0, longest]);
+    }
+
+    #[test]
+    fn what_a_server_says_is_one_line_and_steers_nothing() {
+        let said = br#"{"code": "x\u001b[2J", "title": "no\nerror[y]: \u009b31m", "help": "\u202ehelp"}"#;
+        let error = match problem(400, said) {
+            Refused::Otherwise(Ending::App(error)) => Some(error.public()),
+            _ => None,
+        };
+        let shown = error.as_ref().map(|error| (error.code(), error.message().in_language("en")));
+        assert_eq!(shown, Some(("x?[2J", "no error[y]: \u{b7}31m")));
+        let help = error.as_ref().and_then(|error| error.help()).map(|help| help.in_language("zh"));
+        assert_eq!(help, Some("\u{fffd}help"));
     }
 
     #[test]

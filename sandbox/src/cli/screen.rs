@@ -1,5 +1,6 @@
 //! The two streams of a command: data on standard output, narration on standard error.
-//! Nothing else in the crate writes to either. Colour and progress only where a person looks on.
+//! Nothing else in the crate writes to either. Colour and progress only where a person looks on; what others have written
+//! steers no terminal (`visible`), and only what is `Painted` here carries escape sequences, ours.
 
 use std::io;
 use std::io::Write;
@@ -7,6 +8,7 @@ use std::io::Write;
 use obscura_policies::Text;
 
 use crate::cli::args::Output;
+use crate::cli::visible::visible;
 use crate::config::Language;
 
 /// Where a command's words go.
@@ -19,6 +21,8 @@ pub(crate) struct Screen<'a> {
     pub(crate) output: Output,
     /// Standard error is a terminal.
     pub(crate) is_terminal: bool,
+    /// Standard output is a terminal.
+    shows_data: bool,
     /// Colour is welcome.
     pub(crate) colours: bool,
 }
@@ -38,25 +42,40 @@ pub(crate) struct Look {
     pub(crate) output: Output,
     /// Standard error is a terminal.
     pub(crate) is_terminal: bool,
+    /// Standard output is a terminal.
+    pub(crate) shows_data: bool,
     /// Colour is welcome.
     pub(crate) colours: bool,
 }
 
 impl<'a> Screen<'a> {
     pub(crate) fn new(out: &'a mut (dyn Write + Send), err: &'a mut (dyn Write + Send), look: Look) -> Self {
-        let Look { language, output, is_terminal, colours } = look;
-        Self { out, err, language, output, is_terminal, colours }
+        let Look { language, output, is_terminal, shows_data, colours } = look;
+        Self { out, err, language, output, is_terminal, shows_data, colours }
     }
 
-    /// Writes data.
+    /// Writes data: byte by byte for programs, to be seen on a terminal.
     pub(crate) fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_all(bytes)?;
+        if self.shows_data {
+            self.out.write_all(visible(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        } else {
+            self.out.write_all(bytes)?;
+        }
         self.out.flush()
     }
 
-    /// Writes a line of data.
+    /// Writes a line of data; where a program asked for a form of its own, exactly that.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{text}")
+        if self.shows_data || self.output == Output::Table {
+            writeln!(self.out, "{}", visible(text))
+        } else {
+            writeln!(self.out, "{text}")
+        }
+    }
+
+    /// Writes a line of data that is painted.
+    pub(crate) fn painted_line(&mut self, text: &Painted) -> io::Result<()> {
+        writeln!(self.out, "{}", text.0)
     }
 
     /// Tells something, in the reader's language.
@@ -65,12 +84,17 @@ impl<'a> Screen<'a> {
             Language::En => en,
             Language::Zh => zh,
         };
-        writeln!(self.err, "{text}")
+        self.tell(text)
     }
 
     /// Tells something that is the same in every language.
     pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.err, "{text}")
+        writeln!(self.err, "{}", visible(text))
+    }
+
+    /// Tells something that is painted.
+    pub(crate) fn show(&mut self, text: &Painted) -> io::Result<()> {
+        writeln!(self.err, "{}", text.0)
     }
 
     /// Chooses the reader's language.
@@ -87,9 +111,10 @@ impl<'a> Screen<'a> {
     }
 
     /// Paints a text where colour is welcome.
-    pub(crate) fn paint(&self, text: &str, paint: Paint) -> String {
+    pub(crate) fn paint(&self, text: &str, paint: Paint) -> Painted {
+        let text = visible(text);
         if !self.colours {
-            return text.to_owned();
+            return Painted(text.into_owned());
         }
         let code = match paint {
             Paint::Title => "1",
@@ -97,7 +122,24 @@ impl<'a> Screen<'a> {
             Paint::Bad => "31",
             Paint::Faint => "2",
         };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        Painted(format!("\u{1b}[{code}m{text}\u{1b}[0m"))
+    }
+}
+
+/// A text whose escape sequences are ours: what it was made of was made visible first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Painted(String);
+
+impl Painted {
+    /// Adds a text that is not painted.
+    pub(crate) fn then(mut self, text: &str) -> Self {
+        self.0.push_str(&visible(text));
+        self
+    }
+
+    /// A drawing, whose maker has made every text in it visible.
+    pub(crate) fn drawing_of_visible(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
@@ -112,4 +154,41 @@ pub(crate) enum Paint {
     Bad,
     /// Beside the point.
     Faint,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    /// What a screen writes to its two streams.
+    fn written(output: Output, shows_data: bool, write: impl Fn(&mut Screen<'_>)) -> (String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let look = Look { language: Language::En, output, is_terminal: true, shows_data, colours: true };
+        write(&mut Screen::new(&mut out, &mut err, look));
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal_and_our_colours_do() {
+        let (out, err) = written(Output::Table, false, |screen| {
+            screen.line("a\u{1b}[2J").unwrap();
+            screen.tell("b\u{9b}2J").unwrap();
+            screen.say("c\u{202e}", "").unwrap();
+            let painted = screen.paint("d\u{1b}[8m", Paint::Bad).then(": e\u{7}");
+            screen.show(&painted).unwrap();
+        });
+        assert_eq!(out, "a?[2J\n");
+        assert_eq!(err, "b\u{b7}2J\nc\u{fffd}\n\u{1b}[31md?[8m\u{1b}[0m: e?\n");
+    }
+
+    #[test]
+    fn a_program_gets_every_byte_and_a_person_sees_them() {
+        let write = |screen: &mut Screen<'_>| {
+            screen.data("n,\u{1b}c\r\n".as_bytes()).unwrap();
+            screen.line("{\"n\": \"\u{9b}\"}").unwrap();
+        };
+        assert_eq!(written(Output::Json, false, write).0, "n,\u{1b}c\r\n{\"n\": \"\u{9b}\"}\n");
+        assert_eq!(written(Output::Json, true, write).0, "n,?c \n{\"n\": \"\u{b7}\"}\n");
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use obscura_policies::parse::DocumentError;
 
 use crate::app::PolicyTestFailure;
-use crate::app::authenticate::authenticate;
+use crate::app::authenticate::log_in;
 use crate::app::authenticate::read_token;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
         // Who asks is settled before anything is opened that needs a key.
         let token_file = self.loaded.settings.token_file.clone();
         let installation = self.open().await?;
-        let caller = authenticate(&installation, token_file.as_deref(), Door::CommandLine).await?;
+        let caller = log_in(&installation, token_file.as_deref(), Door::CommandLine).await?;
         Ok((installation, caller))
     }
 
@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
         let public = error.public();
         let heading = self.screen.paint(&format!("error[{}]", public.code()), Paint::Bad);
         let message = self.screen.pick(public.message()).to_owned();
-        self.screen.tell(&format!("{heading}: {message}"))?;
+        self.screen.show(&heading.then(&format!(": {message}")))?;
         if let Some(help) = public.help() {
             let help = self.screen.pick(help).to_owned();
             let word = self.screen.either("help", "建议").to_owned();

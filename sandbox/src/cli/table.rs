@@ -1,6 +1,7 @@
 //! Data in the form that was asked for: tables for people, JSON, CSV, Arrow and Parquet for programs.
 //! It writes what has left the room already; it protects nothing.
 
+use std::borrow::Cow;
 use std::io;
 
 use arrow::array::Array;
@@ -19,6 +20,7 @@ use crate::app::formats::Format;
 use crate::app::formats::encode;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
+use crate::cli::visible::visible;
 
 /// How a missing value is shown in a table: withheld, empty and never there look alike.
 const MISSING: &str = "–";
@@ -55,7 +57,7 @@ impl Listing {
                 let mut table = plain_table();
                 table.set_header(self.headings.iter().map(Cell::new));
                 for row in &self.rows {
-                    table.add_row(row.iter().map(|value| Cell::new(shown(value))));
+                    table.add_row(row.iter().map(|value| Cell::new(visible(&shown(value)))));
                 }
                 screen.line(&table.to_string())
             }
@@ -104,12 +106,12 @@ fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
     let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
     let formatters: Vec<ArrayFormatter<'_>> = formatters.collect::<Result<_, _>>()?;
     let mut table = plain_table();
-    table.set_header(batch.schema().fields().iter().map(|field| Cell::new(field.name())));
+    table.set_header(batch.schema().fields().iter().map(|field| Cell::new(visible(field.name()))));
     for row in 0..batch.num_rows() {
         let cells = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
             let is_number = column.data_type().is_numeric();
             let text = formatter.value(row).to_string();
-            let cell = Cell::new(if is_number { without_zeros(&text) } else { text.as_str() });
+            let cell = Cell::new(if is_number { Cow::from(without_zeros(&text)) } else { visible(&text) });
             cell.set_alignment(if is_number { CellAlignment::Right } else { CellAlignment::Left })
         });
         table.add_row(cells);

@@ -13,7 +13,10 @@ use miette::SourceCode;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Verdict;
 use crate::cli::screen::Paint;
+use crate::cli::screen::Painted;
 use crate::cli::screen::Screen;
+use crate::cli::visible::visible;
+use crate::cli::visible::visible_line;
 
 /// Longest line of SQL that findings are drawn under.
 const LINE_BYTES_MAX: usize = 2000;
@@ -73,14 +76,15 @@ impl Diagnostic for Drawn<'_> {
 pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict) -> io::Result<()> {
     screen.say("The guard refuses this question.", "守卫拒绝了这个问题。")?;
     for finding in &verdict.findings {
-        let text = draw(screen, sql, finding);
-        screen.tell(text.trim_end())?;
+        let drawing = draw(screen, sql, finding);
+        screen.show(&drawing)?;
     }
     for rewrite in &verdict.rewrites {
         let title = screen.pick(&rewrite.title).to_owned();
         let introduction = screen.either("This would be admitted", "以下问题可以通过").to_owned();
         let heading = screen.paint(&format!("{introduction}: {title}"), Paint::Good);
-        screen.tell(&format!("\n{heading}\n"))?;
+        screen.tell("")?;
+        screen.show(&heading.then("\n"))?;
         for line in rewrite.sql.lines() {
             screen.tell(&format!("    {line}"))?;
         }
@@ -92,7 +96,7 @@ pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict
 pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
     let admitted = screen.either("The guard admits this question.", "守卫允许这个问题。").to_owned();
     let admitted = screen.paint(&admitted, Paint::Good);
-    screen.tell(&admitted)?;
+    screen.show(&admitted)?;
     if let Some(controls) = &verdict.controls {
         let subjects = controls.subjects_min;
         screen.say(
@@ -124,7 +128,7 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
 pub(crate) fn draw_notice(screen: &mut Screen<'_>) -> io::Result<()> {
     let notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
     let notice = screen.paint(&notice, Paint::Faint);
-    screen.tell(&notice)
+    screen.show(&notice)
 }
 
 /// A line that fills screens shows no place.
@@ -132,13 +136,17 @@ fn is_drawable(sql: &str) -> bool {
     sql.lines().all(|line| line.len() <= LINE_BYTES_MAX)
 }
 
-fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> String {
+/// Everything that is drawn is visible before it is: what the drawing adds are colours. Places are bytes, and stay.
+fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> Painted {
+    let sql = &*visible(sql);
     let named = ["column", "function", "dataset"].iter().find_map(|role| finding.params.get(*role));
-    let label = named.map_or_else(|| screen.either("here", "此处").to_owned(), Clone::clone);
+    let label = named.map_or_else(|| screen.either("here", "此处").to_owned(), |name| visible_line(name));
+    let help = finding.help.as_ref().map(|help| visible(screen.pick(help)));
+    let (code, message) = (visible_line(&finding.code), visible(screen.pick(&finding.message)));
     let drawn = Drawn {
-        code: &finding.code,
-        message: screen.pick(&finding.message),
-        help: finding.help.as_ref().map(|help| screen.pick(help)),
+        code: &code,
+        message: &message,
+        help: help.as_deref(),
         sql,
         // A place outside the text would make the drawing fail, and the finding is worth more than its place.
         span: finding
@@ -151,7 +159,7 @@ fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> String {
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
     let mut text = String::new();
     match handler.render_report(&mut text, &drawn) {
-        Ok(()) => text,
-        Err(fmt::Error) => format!("{}: {}\n", drawn.code, drawn.message),
+        Ok(()) => Painted::drawing_of_visible(text.trim_end()),
+        Err(fmt::Error) => Painted::drawing_of_visible(&format!("{}: {}", drawn.code, drawn.message)),
     }
 }

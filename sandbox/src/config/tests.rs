@@ -16,7 +16,8 @@ fn sources(folder: &TempDir, local: &str, system: &str) -> Sources {
     Sources {
         flags: BTreeMap::new(),
         environment: BTreeMap::new(),
-        files: vec![local_file, system_file],
+        folder_file: Some(local_file),
+        files: vec![system_file],
         login_file: None,
     }
 }
@@ -130,6 +131,31 @@ fn login_is_used_whole_or_not_at_all() {
     assert_eq!(with("OBSCURA_SERVER", "http://127.0.0.1:1"), (Some("http://127.0.0.1:1".to_owned()), false));
     assert_eq!(with("OBSCURA_DATA_DIR", "/srv"), (None, false));
     assert_eq!(with("OBSCURA_TOKEN_FILE", "/other"), (None, true));
+}
+
+#[test]
+fn the_working_folder_does_not_say_where_a_token_goes() {
+    let folder = TempDir::new().unwrap();
+    for (key, text) in [
+        ("server", "server = 'http://127.0.0.1:1'"),
+        ("server_roots_file", "server_roots_file = 'roots.pem'"),
+        ("token_file", "token_file = 'somebody.token'"),
+    ] {
+        let told = |error: ConfigError, language| {
+            assert!(matches!(&error, ConfigError::NotFromFolder { key: found } if *found == key), "{error}");
+            error.told(language)
+        };
+        let foreign = sources(&folder, text, "");
+        let english = told(foreign.load().unwrap_err(), Language::En);
+        let variable = format!("OBSCURA_{}", key.to_uppercase());
+        assert!(english.contains(&variable) && english.contains(SYSTEM_FILE), "{english}");
+        assert!(told(foreign.load().unwrap_err(), Language::Zh).contains("令牌"));
+        // The administrator of the machine may, and so may who names the file.
+        sources(&folder, "", text).load().unwrap();
+        let mut named = sources(&folder, text, "");
+        named.name_file(folder.path().join("obscura.toml"));
+        named.load().unwrap();
+    }
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub(super) async fn of_job(
     Ok(follower.stream())
 }
 
-/// Follow all of one's jobs
+/// Follow all of one's jobs, as an analyst
 ///
 /// As with one job; an event named `gap` says that events are missing, after `Last-Event-ID` or because the client was more
 /// than 4096 events behind: `GET /jobs` says where jobs stand now. The stream ends with the token.
@@ -100,6 +100,10 @@ pub(super) async fn of_person(
     known: Known,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+    // A token that carries other roles alone does not reach what its person asks.
+    if !known.caller.asked_as(known.caller.person().name.as_str()) {
+        return Err(Problem::of(&known.request, &not_an_analyst()));
+    }
     let mut follower = Follower::new(&service, &known, None)?;
     if !follower.resume(&headers) {
         follower.number = service.news.newest();
@@ -108,6 +112,19 @@ pub(super) async fn of_person(
         }
     }
     Ok(follower.stream())
+}
+
+fn not_an_analyst() -> PublicError {
+    PublicError::new(
+        Class::Forbidden,
+        "role-missing",
+        "only analysts have jobs to follow",
+        "只有分析人员才有可跟踪的任务",
+    )
+    .with_help(
+        "a job that you may see is followed at `/jobs/{id}/events`",
+        "您可见的任务可通过 `/jobs/{id}/events` 跟踪",
+    )
 }
 
 /// What a stream tells.

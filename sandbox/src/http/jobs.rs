@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -22,6 +23,8 @@ use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
+use crate::app::authenticate::is_still_recognised;
+use crate::app::authenticate::token_not_valid;
 use crate::app::evidence::Evidence;
 use crate::app::evidence::evidence;
 use crate::app::explain_job::ExplainedJob;
@@ -50,6 +53,8 @@ use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::door::too_often;
 use crate::http::media::negotiate;
+use crate::http::open_data::too_many_downloads;
+use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -218,7 +223,7 @@ async fn answer(
     headers: &HeaderMap,
     id: JobId,
 ) -> Result<Response, Problem> {
-    service.wait(id, wished(headers)).await;
+    wait(service, known, id, wished(headers)).await?;
     let row = show_job(&service.installation, &known.caller, id).await;
     let row = row.map_err(|error| known.request.problem(service, &error))?;
     let mut response = Json(JobView::of(&row)).into_response();
@@ -233,6 +238,19 @@ async fn answer(
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(after));
     }
     Ok(response)
+}
+
+/// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
+async fn wait(service: &Service, known: &Known, id: JobId, most: Duration) -> Result<(), Problem> {
+    if most.is_zero() {
+        return Ok(());
+    }
+    service.wait(id, most).await;
+    let failed = |error: AppError| known.request.problem(service, &error);
+    match is_still_recognised(&service.installation, &known.caller).await.map_err(failed)? {
+        true => Ok(()),
+        false => Err(failed(token_not_valid())),
+    }
 }
 
 /// The client's own name for its request.
@@ -375,7 +393,7 @@ pub(super) async fn show(
     let mut row = own(&service, &known, &id).await?;
     if let Some(wait) = wait {
         // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
-        service.wait(row.id, Duration::from_secs(wait.min(WAIT_MAX))).await;
+        self::wait(&service, &known, row.id, Duration::from_secs(wait.min(WAIT_MAX))).await?;
         row = own(&service, &known, &id).await?;
     }
     let etag = format!("\"{}-{}\"", row.id, row.state.name());
@@ -417,7 +435,7 @@ pub(super) async fn cancel(
         }
     } else if !row.state.is_final() {
         service.queue.cancel(row.id);
-        service.wait(row.id, Duration::from_secs(WAIT_MAX)).await;
+        wait(&service, &known, row.id, Duration::from_secs(WAIT_MAX)).await?;
     }
     let row = own(&service, &known, &id).await?;
     if row.state == JobState::Cancelled {
@@ -434,7 +452,8 @@ pub(super) async fn cancel(
 
 /// Fetch a result
 ///
-/// An immutable release: its SHA-256 as an Arrow stream is the ETag of every form. Fetching again costs nothing.
+/// An immutable release: its SHA-256 as an Arrow stream is the ETag of every form. Fetching again costs nothing; one person
+/// fetches four at a time.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/result",
@@ -462,12 +481,15 @@ pub(super) async fn result(
     let id = job_id(&service, &known, &id)?;
     let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
     let failed = |error: AppError| known.request.problem(&service, &error);
+    let name = known.caller.person().name.as_str();
+    let seat = service.results.sit(name).ok_or_else(|| too_many_downloads(&known.request))?;
     let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
     let etag = format!("\"{}\"", released.sha256);
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = in_place(|| encode(&released.batch, format)).map_err(failed)?.into_response();
+        let bytes = in_place(|| encode(&released.batch, format)).map_err(failed)?;
+        let mut response = in_pieces(Bytes::from(bytes), seat);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response
     };

@@ -1,11 +1,8 @@
 //! Open data over HTTP, for everybody: the catalogue that harvesters read, and the rows of open datasets.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
-use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,14 +10,12 @@ use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::header::CONTENT_DISPOSITION;
-use axum::http::header::CONTENT_LENGTH;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::ETAG;
 use axum::http::header::RETRY_AFTER;
 use axum::http::header::VARY;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use futures::stream::unfold;
 use obscura_policies::vocabulary::DatasetId;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -50,6 +45,7 @@ use crate::http::jobs::knows;
 use crate::http::jobs::no_such_form;
 use crate::http::limits::Seat;
 use crate::http::media::negotiate;
+use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -58,10 +54,6 @@ use crate::jobs::JobRow;
 
 /// Longest that a download waits for the job that makes its rows ready.
 const READY_WAIT: Duration = Duration::from_secs(30);
-/// Longest that a download may take, once its rows are ready: its place is somebody else's then.
-const DOWNLOAD_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How much of a body is handed to the connection at a time, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// The catalogue of open data (DCAT-AP 3, JSON-LD)
 ///
@@ -212,19 +204,9 @@ async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Res
 
 /// A file, handed out piece by piece; its seats are taken until the last of it is gone.
 fn attachment(id: &DatasetId, format: Format, bytes: Bytes, seats: [Seat; 2]) -> Response {
-    let length = bytes.len();
-    let end = Instant::now() + DOWNLOAD_WAIT;
-    let pieces = unfold((bytes, seats), move |(mut rest, seats)| async move {
-        let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-        if Instant::now() > end {
-            return Some((Err(io::Error::from(io::ErrorKind::TimedOut)), (rest, seats)));
-        }
-        (!piece.is_empty()).then_some((Ok(piece), (rest, seats)))
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let mut response = in_pieces(bytes, seats);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
     if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name())) {
         headers.insert(CONTENT_DISPOSITION, name);
@@ -244,7 +226,7 @@ fn not_ready(request: &Request, seconds: u64) -> Problem {
         .header(RETRY_AFTER, HeaderValue::from(seconds))
 }
 
-fn too_many_downloads(request: &Request) -> Problem {
+pub(super) fn too_many_downloads(request: &Request) -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "too-many-downloads",

@@ -13,9 +13,11 @@ use utoipa::ToSchema;
 use crate::app::create_token::CreateToken;
 use crate::app::create_token::TokenSummary;
 use crate::app::create_token::create_token;
+use crate::app::create_token::list_links;
 use crate::app::create_token::list_tokens;
 use crate::app::create_token::no_token;
 use crate::app::create_token::revoke_token;
+use crate::app::link_person::LinkSummary;
 use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;
@@ -47,11 +49,37 @@ impl TokenView {
     }
 }
 
-/// Tokens in force.
+/// A link to an account at the identity provider, whose tokens act for a person; never the account.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Link)]
+pub(crate) struct LinkView {
+    /// Identifier.
+    pub(crate) id: String,
+    /// The person.
+    pub(crate) person: String,
+    /// The issuer, as its tokens name it.
+    pub(crate) issuer: String,
+    /// Since when.
+    pub(crate) since: Option<String>,
+    /// The admin who linked them.
+    pub(crate) linked_by: String,
+}
+
+impl LinkView {
+    pub(crate) fn of(link: LinkSummary) -> Self {
+        let LinkSummary { id, person, issuer, since, linked_by } = link;
+        Self { id, person, issuer, since: since.map(|since| since.to_string()), linked_by }
+    }
+}
+
+/// Tokens in force, and links beside them.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TokenList {
     /// The tokens.
     pub(crate) tokens: Vec<TokenView>,
+    /// The links by which tokens of the identity provider act for these people.
+    #[serde(default)]
+    pub(crate) links: Vec<LinkView>,
 }
 
 /// A token to make.
@@ -77,7 +105,7 @@ pub(crate) struct TokenGift {
     pub(crate) token: String,
 }
 
-/// List one's tokens; everybody's for an admin, operator or auditor
+/// List one's tokens, and whether an account at the identity provider acts for one; everybody's for an admin, operator or auditor
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
@@ -85,7 +113,12 @@ pub(super) async fn list(
 ) -> Result<Json<TokenList>, Problem> {
     let tokens = list_tokens(&service.installation, &known.caller).await;
     let tokens = tokens.map_err(|error| known.request.problem(&service, &error))?;
-    Ok(Json(TokenList { tokens: tokens.into_iter().map(TokenView::of).collect() }))
+    let links = list_links(&service.installation, &known.caller).await;
+    let links = links.map_err(|error| known.request.problem(&service, &error))?;
+    Ok(Json(TokenList {
+        tokens: tokens.into_iter().map(TokenView::of).collect(),
+        links: links.into_iter().map(LinkView::of).collect(),
+    }))
 }
 
 /// Make a token for oneself, or as an admin the first one of somebody else

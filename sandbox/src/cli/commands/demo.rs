@@ -192,7 +192,8 @@ async fn settle(
         let sealed = seal_dataset(installation, &steward.caller, request).await?;
         let line =
             format!("  {:>2}/{count}  {:<32} {:>10}", number + 1, sealed.dataset.to_string(), sealed.rows);
-        session.screen.tell(&session.screen.paint(&line, Paint::Faint).clone())?;
+        let line = session.screen.paint(&line, Paint::Faint);
+        session.screen.show(&line)?;
     }
     for (name, text) in documents().iter().filter(|(_, text)| text.contains("kind: Grant\n")) {
         let file = DocumentFile { name: (*name).to_owned(), text: (*text).to_owned() };

@@ -35,6 +35,8 @@ use crate::cli::table::Listing;
 use crate::context::Door;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::tokens::LinkView;
+use crate::http::tokens::TokenList;
 
 pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> Result<Exit, Ending> {
     let request =
@@ -177,7 +179,8 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
                     ("used", "last used", "最近使用"),
                 ],
             );
-            for token in desk.tokens().await? {
+            let TokenList { tokens, links } = desk.tokens().await?;
+            for token in tokens {
                 listing.row(vec![
                     json!(token.id),
                     json!(token.person),
@@ -187,6 +190,13 @@ pub(in crate::cli) async fn token(session: &mut Session<'_>, command: TokenComma
                 ]);
             }
             listing.write(&mut session.screen)?;
+            for LinkView { person, issuer, since, linked_by, .. } in links {
+                let since = since.unwrap_or_default();
+                session.screen.say(
+                    &format!("tokens of {issuer} act for `{person}` too: linked by `{linked_by}` {since}"),
+                    &format!("{issuer} 的令牌也可代表 `{person}`：由 `{linked_by}` 关联 {since}"),
+                )?;
+            }
         }
         TokenCommand::Revoke { id } => {
             desk.revoke_token(id).await?;
@@ -222,7 +232,7 @@ pub(in crate::cli) async fn doctor(session: &mut Session<'_>) -> Result<Exit, En
         }
         let word = session.screen.paint(word, paint);
         let text = session.screen.pick(&check.finding).to_owned();
-        session.screen.line(&format!("{word}  {text}"))?;
+        session.screen.painted_line(&word.then(&format!("  {text}")))?;
     }
     Ok(exit)
 }

@@ -75,7 +75,7 @@ pub(in crate::cli) fn show_verification(
         let en = format!("The log verifies: {size} entries, none altered.");
         let zh = format!("日志校验通过：{size} 条，无一被改动。");
         let text = screen.paint(screen.either(&en, &zh), Paint::Good);
-        screen.tell(&text)?;
+        screen.show(&text)?;
         show_anchors(screen, &verification.anchors)?;
         return Ok(Exit::Done);
     }
@@ -87,7 +87,7 @@ pub(in crate::cli) fn show_verification(
         None => ("The log does not verify.".to_owned(), "日志校验失败。".to_owned()),
     };
     let text = screen.paint(screen.either(&en, &zh), Paint::Bad);
-    screen.tell(&text)?;
+    screen.show(&text)?;
     for finding in verification.findings.iter().take(FINDINGS_SHOWN) {
         let (en, zh) = words(finding);
         screen.say(&format!("  {en}"), &format!("  {zh}"))?;

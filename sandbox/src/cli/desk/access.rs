@@ -13,6 +13,7 @@ use crate::app::access_requests::request_access;
 use crate::app::access_requests::withdraw_access_request;
 use crate::app::create_token::CreateToken;
 use crate::app::create_token::create_token;
+use crate::app::create_token::list_links;
 use crate::app::create_token::list_tokens;
 use crate::app::create_token::revoke_token;
 use crate::app::token::TokenText;
@@ -27,6 +28,7 @@ use crate::http::grants::AccessWish;
 use crate::http::grants::DecisionWish;
 use crate::http::grants::DecisionWord;
 use crate::http::grants::GrantedDatasetView;
+use crate::http::tokens::LinkView;
 use crate::http::tokens::TokenGift;
 use crate::http::tokens::TokenList;
 use crate::http::tokens::TokenView;
@@ -118,13 +120,15 @@ impl Desk {
         }
     }
 
-    /// Lists the tokens in force.
-    pub(crate) async fn tokens(&self) -> Result<Vec<TokenView>, Ending> {
+    /// Lists the tokens in force, and the links beside them.
+    pub(crate) async fn tokens(&self) -> Result<TokenList, Ending> {
         match self {
             Self::Here { installation, caller } => {
-                Ok(list_tokens(installation, caller).await?.into_iter().map(TokenView::of).collect())
+                let tokens = list_tokens(installation, caller).await?.into_iter().map(TokenView::of);
+                let links = list_links(installation, caller).await?.into_iter().map(LinkView::of);
+                Ok(TokenList { tokens: tokens.collect(), links: links.collect() })
             }
-            Self::Server(client) => Ok(client.get::<TokenList>("/tokens").await?.tokens),
+            Self::Server(client) => client.get::<TokenList>("/tokens").await,
         }
     }
 

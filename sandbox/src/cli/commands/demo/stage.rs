@@ -53,7 +53,7 @@ impl Stage {
     fn head(&mut self, screen: &mut Screen<'_>, title: &Passage) -> std::io::Result<()> {
         let title = screen.paint(&format!("── {} ", title.tell(self.language)), Paint::Title);
         screen.tell("")?;
-        screen.tell(&title)
+        screen.show(&title)
     }
 
     /// Plays one scene and says whether it came out as the story has it.
