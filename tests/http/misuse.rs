@@ -316,15 +316,18 @@ fn questions_come_no_faster_than_their_rate_and_explain_no_faster_than_a_check()
     let statuses: Vec<u16> = (0..80).map(|_| ask(&explain).status).collect();
     assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
     let body = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
-    server.post(Some("ana"), "/api/v1/queries/check", &body, &[]).must_be(429);
+    // One bucket: a check may find it filled by one, and hardly by three.
+    let check = || server.post(Some("ana"), "/api/v1/queries/check", &body, &[]).status;
+    assert!((0..3).any(|_| check() == 429));
     // What is refused costs as much of the rate as what is admitted.
-    let is_fast = || (0..1000).all(|_| ask("SELECT name FROM persons").status == 422);
-    let turned_away: Vec<bool> = std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..4).map(|_| scope.spawn(is_fast)).collect();
-        asking.into_iter().map(|one| !one.join().unwrap()).collect()
+    let until_turned_away = || {
+        let mut answers = (0..1000).map(|_| ask("SELECT name FROM persons"));
+        answers.find(|answer| answer.status != 422).unwrap()
+    };
+    let turned_away = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(until_turned_away)).collect();
+        asking.into_iter().map(|one| one.join().unwrap().must_be(429)).last().unwrap()
     });
-    assert_eq!(turned_away, [true; 4]);
-    let turned_away = ask(COUNT).must_be(429);
     assert!(turned_away.headers.iter().any(|(name, _)| name == "retry-after"), "{turned_away:?}");
     assert_eq!(turned_away.json()["code"], "too-many-requests");
     server.is_clean();
