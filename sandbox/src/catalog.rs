@@ -134,7 +134,7 @@ impl Catalog {
     }
 
     /// Clears the pages that hold what was deleted, also from the write-ahead log, and says whether they are gone. It waits
-    /// no longer than [`CLEARING_PATIENCE`] for each of those who read or write meanwhile.
+    /// no longer than a second for each of those who read or write meanwhile.
     ///
     /// # Errors
     /// When the database fails.
