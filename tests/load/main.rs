@@ -207,7 +207,8 @@ fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
 
 #[test]
 fn killed_in_the_middle_of_it_nothing_is_half_done() {
-    let crashes = if environment::run_slow() { 200 } else { 6 };
+    // Long enough a life for several jobs, also in a build without optimisation.
+    let (crashes, longest) = if environment::run_slow() { (200, 2_000_000) } else { (6, 600_000) };
     let mut world = World::with(&Fixture::load().unwrap()).unwrap();
     world.add_person("hera", "analyst", "corpus").unwrap();
     let mut seeded = Seeded(20_261_122);
@@ -220,7 +221,7 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
     while !enough(crash, seen) {
         crash += 1;
         let server = Server::over(world, &[]);
-        let after = Duration::from_micros(seeded.below(600_000));
+        let after = Duration::from_micros(seeded.below(longest));
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             for client in 0..3 {
