@@ -13,7 +13,6 @@ use crate::app::library::library;
 use crate::app::read_question::read_logged;
 use crate::app::show_job::concerns_nobody_else;
 use crate::app::show_job::no_job;
-use crate::app::show_job::show_job;
 use crate::app::show_job::without_result;
 use crate::audit::event::ActorName;
 use crate::context::Caller;
@@ -117,18 +116,17 @@ pub async fn explain_job(
     caller: &Caller,
     id: JobId,
 ) -> Result<ExplainedJob, AppError> {
-    // In the words of a job that is not there, whatever the reason.
-    show_job(installation, caller, id).await?;
     let row = installation.jobs.job(id).await.during("find a job")?.ok_or_else(no_job)?;
-    let library = library(installation).await?;
-    let sees_all = caller.asked_as(&row.person)
+    let is_own = caller.asked_as(&row.person);
+    let sees_all = is_own
         || caller.holds(PersonRole::Auditor)
-        || concerns_nobody_else(caller, &library, &row);
+        || concerns_nobody_else(caller, library(installation).await?.as_ref(), &row);
     if !sees_all {
+        // In the words of a job that is not there.
         return Err(no_job());
     }
     let question = read_logged(installation, &row, ActorName::of(caller)).await?;
-    let row = if caller.asked_as(&row.person) { row } else { without_result(row) };
+    let row = if is_own { row } else { without_result(row) };
     let plan = installation.jobs.plan(id).await.during("find a plan")?;
     let plan = plan.map(|text| serde_json::from_str(&text)).transpose().during("read a plan")?;
     Ok(ExplainedJob { sql: question.asked.sql, row, plan })

@@ -39,8 +39,8 @@ use crate::http::context::Request;
 use crate::http::media::is_yaml;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
+use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
-use crate::ids::AccessRequestId;
 
 /// A dataset, and how far one may ask of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -340,16 +340,7 @@ pub(super) async fn list_requests(
     Parameters(page): Parameters<RequestPage>,
 ) -> Result<Json<AccessRequestList>, Problem> {
     let Known { request, caller } = &known;
-    let most = page.limit.unwrap_or(50);
-    if !(1..=REQUESTS_MAX).contains(&most) {
-        return Err(malformed(
-            request,
-            format!("`limit` is 1 to {REQUESTS_MAX}"),
-            format!("`limit` 须为 1 至 {REQUESTS_MAX}"),
-        ));
-    }
-    let before = page.cursor.map(|cursor| cursor.parse::<AccessRequestId>()).transpose();
-    let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
+    let (before, most) = asked_part(request, (page.cursor, page.limit), REQUESTS_MAX)?;
     let page = list_access_requests(&service.installation, caller, before, most).await;
     let page = page.map_err(|error| request.problem(&service, &error))?;
     let requests = page.requests.into_iter().map(AccessRequestView::of).collect();

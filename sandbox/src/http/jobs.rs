@@ -57,6 +57,7 @@ use crate::http::open_data::too_many_downloads;
 use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
+use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
 use crate::http::queries::Question;
 use crate::http::queries::question;
@@ -348,16 +349,7 @@ pub(super) async fn list(
     Parameters(page): Parameters<JobPage>,
 ) -> Result<Json<JobList>, Problem> {
     let Known { request, caller } = &known;
-    let most = page.limit.unwrap_or(50);
-    if !(1..=JOBS_MAX).contains(&most) {
-        return Err(malformed(
-            request,
-            format!("`limit` is 1 to {JOBS_MAX}"),
-            format!("`limit` 须为 1 至 {JOBS_MAX}"),
-        ));
-    }
-    let before = page.cursor.map(|cursor| cursor.parse::<JobId>()).transpose();
-    let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
+    let (before, most) = asked_part(request, (page.cursor, page.limit), JOBS_MAX)?;
     let page = list_jobs(&service.installation, caller, before, most).await;
     let page = page.map_err(|error| request.problem(&service, &error))?;
     let next = page.next.map(|id| id.to_string());

@@ -1,6 +1,7 @@
 //! Problem documents (RFC 9457): every answer that is no success has one form, and says what would be accepted.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -127,6 +128,25 @@ pub(super) async fn no_method(State(_): State<Arc<Service>>, request: Request) -
 /// A body or parameter of the wrong form.
 pub(crate) fn malformed(request: &Request, en: impl Into<String>, zh: impl Into<String>) -> Problem {
     Problem::of(request, &PublicError::new(Class::Usage, "request-malformed", en, zh))
+}
+
+/// What part of a list is asked for: from the one before which on, and how many at most, 50 when not said and never more than `most`.
+pub(crate) fn asked_part<Id: FromStr>(
+    request: &Request,
+    (cursor, limit): (Option<String>, Option<u32>),
+    most: u32,
+) -> Result<(Option<Id>, u32), Problem> {
+    let limit = limit.unwrap_or(50);
+    if !(1..=most).contains(&limit) {
+        return Err(malformed(
+            request,
+            format!("`limit` is 1 to {most}"),
+            format!("`limit` 须为 1 至 {most}"),
+        ));
+    }
+    let before = cursor.map(|cursor| cursor.parse()).transpose();
+    let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
+    Ok((before, limit))
 }
 
 /// The form of every answer that is no success (RFC 9457).
