@@ -6,25 +6,13 @@ use std::path::Path;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
+use obscura_tests::world::copy;
 use serde_json::json;
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
 
 /// Makes a folder what another one is.
 fn put_back(copied: &Path, folder: &Path) {
     fs::remove_dir_all(folder).unwrap();
-    copy(copied, folder);
+    copy(copied, folder).unwrap();
 }
 
 #[test]
@@ -38,10 +26,10 @@ fn server_signs_no_log_that_was_cut_back_under_it_and_is_not_ready() {
     let (log, journal) = (server.world.data().join("audit"), server.world.data().join("unwraps"));
     let (older, newer) = (server.world.root().join("older"), server.world.root().join("newer"));
     ask().must_be(201);
-    copy(&log, &older);
+    copy(&log, &older).unwrap();
     let lines = fs::read(&journal).unwrap();
     ask().must_be(201);
-    copy(&log, &newer);
+    copy(&log, &newer).unwrap();
     let all_lines = fs::read(&journal).unwrap();
     let cut_back = fs::read(older.join("checkpoint")).unwrap();
 

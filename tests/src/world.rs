@@ -3,6 +3,8 @@
 
 mod template;
 
+pub use self::template::copy;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -18,6 +18,7 @@ use obscura_tests::world::Outcome;
 use obscura_tests::world::STEWARD;
 use obscura_tests::world::World;
 use obscura_tests::world::code;
+use obscura_tests::world::copy;
 
 const QUESTION: &str = "SELECT dept, COUNT(*) FROM persons GROUP BY dept";
 
@@ -169,12 +170,12 @@ fn a_log_cut_short_is_found_with_a_checkpoint_kept_elsewhere() {
     let world = world();
     let before = world.root().join("before");
     let log = world.data().join("audit");
-    copy(&log, &before);
+    copy(&log, &before).unwrap();
     world.query("ana", QUESTION).unwrap().done().unwrap();
     let kept = world.root().join("kept");
     fs::copy(log.join("checkpoint"), &kept).unwrap();
     fs::remove_dir_all(&log).unwrap();
-    copy(&before, &log);
+    copy(&before, &log).unwrap();
     let kept = kept.to_str().unwrap();
     let outcome = world.run(AUDITOR, &["audit", "verify", "--checkpoint", kept]).unwrap();
     must_be_found(&outcome, &log, 0);
@@ -203,7 +204,7 @@ fn an_old_version_put_back_is_found() {
     let world = world();
     let folder = world.data().join("datasets");
     let before = world.root().join("before");
-    copy(&folder, &before);
+    copy(&folder, &before).unwrap();
     let plain = tempfile::tempdir().unwrap();
     let fixture = Fixture::load().unwrap();
     fixture.write(plain.path()).unwrap();
@@ -212,22 +213,9 @@ fn an_old_version_put_back_is_found() {
         world.run(STEWARD, &["seal", "corpus.persons", file.to_str().unwrap(), "--replace"]).unwrap();
     replaced.done().unwrap();
     fs::remove_dir_all(&folder).unwrap();
-    copy(&before, &folder);
+    copy(&before, &folder).unwrap();
     must_be_found(&world.run(STEWARD, &["dataset", "verify", "corpus.persons"]).unwrap(), &folder, 0);
     assert_ne!(world.query("ana", QUESTION).unwrap().code, Some(code::DONE));
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 /// The number of the analyst's newest job.

@@ -93,7 +93,7 @@ fn size(checkpoint: &str) -> u64 {
 
 fn put_back(before: &Path, log: &Path) {
     fs::remove_dir_all(log).unwrap();
-    copy(before, log);
+    copy(before, log).unwrap();
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_log_cut_behind_a_cosigned_checkpoint_is_found() {
     let unwitnessed = it.verify(&[]).done().unwrap().stderr;
     assert!(unwitnessed.contains("Nothing here tells whether entries were cut off"), "{unwitnessed}");
     let before = it.file("before");
-    copy(&it.log(), &before);
+    copy(&it.log(), &before).unwrap();
     let first = it.witness(0);
     let seen = size(&first);
     it.world.query("ana", QUESTION).unwrap().done().unwrap();
@@ -156,7 +156,7 @@ fn a_witness_cosigns_only_what_continues_what_it_has_seen() {
     assert!(cosigned.contains("witness.example/w1"), "{cosigned}");
     it.ask(&old).done().unwrap();
     let before = it.file("before");
-    copy(&it.log(), &before);
+    copy(&it.log(), &before).unwrap();
     it.world.query("ana", QUESTION).unwrap().done().unwrap();
     let new = it.keep("new", &["audit", "checkpoint"]);
     let unproven = it.ask(&new);

@@ -38,7 +38,10 @@ pub(super) fn of(fixture: &Fixture) -> anyhow::Result<PathBuf> {
 }
 
 /// Copies a folder with everything in it, permissions included.
-pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
