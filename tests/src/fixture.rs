@@ -72,13 +72,15 @@ impl Plain {
     }
 }
 
-/// The data of one world: both tables, and what was planted in them.
+/// The data of one world: its tables, and what was planted in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fixture {
     /// One row a person.
     pub persons: Plain,
     /// One to four rows a person.
     pub visits: Plain,
+    /// One row a job: most people have one, the victim has eight, and no one else has a job of that name.
+    pub staff: Plain,
     /// The planted values.
     pub canaries: Vec<Canary>,
 }
@@ -105,7 +107,9 @@ impl Fixture {
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             Plain::from_csv(name, &text)
         };
-        let mut fixture = Self { persons: read("persons")?, visits: read("visits")?, canaries: Vec::new() };
+        let persons = read("persons")?;
+        let staff = staff(&persons)?;
+        let mut fixture = Self { persons, visits: read("visits")?, staff, canaries: Vec::new() };
         for number in 1..=3 {
             fixture.plant(number)?;
         }
@@ -126,6 +130,7 @@ impl Fixture {
             Neighbour::Absent => {
                 other.persons.rows.retain(|row| row[person] != VICTIM);
                 other.visits.rows.retain(|row| row[visitor] != VICTIM);
+                other.staff.rows.retain(|row| row[0] != VICTIM);
                 ensure!(other.persons.rows.len() + 1 == before, "the victim is one row of persons");
             }
             Neighbour::Changed => {
@@ -143,18 +148,27 @@ impl Fixture {
                 for row in other.visits.rows.iter_mut().filter(|row| row[visitor] == VICTIM) {
                     row[cost] = "13.0".to_owned();
                 }
+                for row in other.staff.rows.iter_mut().filter(|row| row[0] == VICTIM) {
+                    row[2] = "driver".to_owned();
+                }
                 ensure!(other != *self, "the victim is in the data");
             }
         }
         Ok(other)
     }
 
-    /// Writes both tables as CSV files into a folder.
+    /// The tables that are about people.
+    #[must_use]
+    pub fn tables(&self) -> [&Plain; 3] {
+        [&self.persons, &self.visits, &self.staff]
+    }
+
+    /// Writes the tables as CSV files into a folder.
     ///
     /// # Errors
     /// When they cannot be written.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        for table in [&self.persons, &self.visits] {
+        for table in self.tables() {
             let path = folder.join(format!("{}.csv", table.name));
             fs::write(&path, table.to_csv()?).with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -185,6 +199,27 @@ impl Fixture {
         plant_row(&mut self.persons, &person, &mut self.canaries)?;
         plant_row(&mut self.visits, &visit, &mut self.canaries)
     }
+}
+
+/// Who works where: everybody in one of 40 firms by their place in the list, the victim in eight of them, in a job that
+/// nobody else has.
+fn staff(persons: &Plain) -> anyhow::Result<Plain> {
+    const JOBS: [&str; 3] = ["clerk", "driver", "nurse"];
+    let person = persons.column("person_id")?;
+    let columns = ["person_id", "firm", "job", "site", "pay"].map(str::to_owned).to_vec();
+    let mut rows = Vec::new();
+    for (place, row) in persons.rows.iter().enumerate() {
+        let id = &row[person];
+        let jobs = if id == VICTIM { 8 } else { 1 };
+        for nth in 0..jobs {
+            let firm = format!("F{:02}", (place * 7 + nth * 5) % 40);
+            let job = if id == VICTIM { "tax" } else { JOBS[place % JOBS.len()] };
+            let site = format!("S{}", if id == VICTIM { 9 } else { place % 8 });
+            let pay = (20_000 + place * 37 % 60_000).to_string();
+            rows.push(vec![id.clone(), firm, job.to_owned(), site, pay]);
+        }
+    }
+    Ok(Plain { name: "staff".to_owned(), columns, rows })
 }
 
 fn plant_row(table: &mut Plain, values: &[(&str, String)], canaries: &mut Vec<Canary>) -> anyhow::Result<()> {

@@ -34,8 +34,12 @@ pub const STEWARD: &str = "stella";
 pub const SECOND_STEWARD: &str = "sven";
 /// The person who reads the log.
 pub const AUDITOR: &str = "aldo";
-/// An open table of intervals of days, the same in every world.
-const HOLIDAYS: &str = "attacks/data/holidays.csv";
+/// Tables that are the same in every world: intervals of days and zones, both open, and firms.
+const FIXED: [(&str, &str); 3] = [
+    ("corpus.holidays", "attacks/data/holidays.csv"),
+    ("corpus.zones", "attacks/data/zones.csv"),
+    ("corpus.firms", "attacks/data/firms.csv"),
+];
 /// The people who ask.
 pub const ANALYSTS: [&str; 2] = ["ana", "ben"];
 
@@ -275,11 +279,13 @@ impl World {
         self.run(STEWARD, &["grant", "create", "--file", grants])?.done()?;
         let plain = tempfile::tempdir().context("cannot make a folder for plain text")?;
         fixture.write(plain.path())?;
-        for table in [&fixture.persons, &fixture.visits] {
+        for table in fixture.tables() {
             let file = plain.path().join(format!("{}.csv", table.name));
             self.seal(&format!("corpus.{}", table.name), &file)?.done()?;
         }
-        self.seal("corpus.holidays", &environment::tests_folder().join(HOLIDAYS))?.done()?;
+        for (dataset, file) in FIXED {
+            self.seal(dataset, &environment::tests_folder().join(file))?.done()?;
+        }
         Ok(())
     }
 

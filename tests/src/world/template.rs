@@ -61,15 +61,16 @@ fn key(fixture: &Fixture) -> anyhow::Result<String> {
     let product = fs::metadata(environment::product()?)?;
     let built = product.modified()?.duration_since(SystemTime::UNIX_EPOCH)?;
     let documents = environment::tests_folder().join("attacks").join("documents");
-    let parts = [
-        format!("{} {}", product.len(), built.as_nanos()),
-        fs::read_to_string(documents.join("department.yaml"))?,
-        fs::read_to_string(documents.join("corpus.yaml"))?,
-        fs::read_to_string(documents.join("grants.yaml"))?,
-        fs::read_to_string(environment::tests_folder().join(super::HOLIDAYS))?,
-        fixture.persons.to_csv()?,
-        fixture.visits.to_csv()?,
-    ];
+    let mut parts = vec![format!("{} {}", product.len(), built.as_nanos())];
+    for name in ["department.yaml", "corpus.yaml", "grants.yaml"] {
+        parts.push(fs::read_to_string(documents.join(name))?);
+    }
+    for (_, file) in super::FIXED {
+        parts.push(fs::read_to_string(environment::tests_folder().join(file))?);
+    }
+    for table in fixture.tables() {
+        parts.push(table.to_csv()?);
+    }
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in parts.iter().flat_map(|part| part.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
