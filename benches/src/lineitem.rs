@@ -142,6 +142,7 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
             kind: UnitKind(UNIT.to_owned()),
             column: UNIT_COLUMN.to_owned(),
             one_row_per_subject: false,
+            rows_max: None,
             clustered: proof == Proof::Clustered,
         }],
         columns: COLUMNS.iter().map(|column| effective(column, grade)).collect(),
@@ -151,6 +152,7 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
+        rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
     };

@@ -63,6 +63,8 @@ pub struct EffectiveDataset {
     pub join_with: BTreeSet<(DatasetId, UnitKind)>,
     /// Most rows of one subject that a per-subject count distinguishes (top-coded).
     pub max_rows_per_subject: u32,
+    /// Rows (from the signed manifest); nothing where it proves nothing.
+    pub rows: Option<u64>,
     /// Columns or column sets whose values are unique (from the signed manifest): the N:1 side of a join.
     pub unique: BTreeSet<BTreeSet<String>>,
     /// Columns that span intervals which do not overlap (from the signed manifest): the N:1 side of a range join.
@@ -89,6 +91,8 @@ pub struct EffectiveUnit {
     pub column: String,
     /// The manifest proves at most one row per subject.
     pub one_row_per_subject: bool,
+    /// Most rows of one subject (from the signed manifest); nothing where it proves nothing.
+    pub rows_max: Option<u64>,
     /// The sealed files are clustered by this unit (`clustered: whole`).
     pub clustered: bool,
 }

@@ -74,6 +74,10 @@ pub struct ManifestFacts {
     pub clustered: bool,
     /// Each subject of the first protected unit has at most one row.
     pub one_row_per_subject: bool,
+    /// Rows of the sealed version.
+    pub rows: Option<u64>,
+    /// Most rows of one subject, by the column of its key.
+    pub rows_max: BTreeMap<String, u64>,
     /// Columns or sets of columns whose values are unique.
     pub unique: BTreeSet<BTreeSet<String>>,
     /// Columns that span intervals which do not overlap.
@@ -285,6 +289,7 @@ fn open(
         column: unit.column.to_string(),
         one_row_per_subject: (index == 0 && facts.one_row_per_subject)
             || facts.unique.contains(&BTreeSet::from([unit.column.to_string()])),
+        rows_max: facts.rows_max.get(unit.column.as_str()).copied(),
         clustered: index == 0 && clustered,
     });
     Some(EffectiveDataset {
@@ -298,6 +303,7 @@ fn open(
         controls: terms.controls,
         join_with: terms.join_with,
         max_rows_per_subject: terms.max_rows_per_subject,
+        rows: facts.rows,
         unique: facts.unique,
         intervals: facts.intervals,
     })

@@ -139,6 +139,7 @@ fn policy() -> Result<EffectivePolicy, Failure> {
             kind: UnitKind("enterprise".to_owned()),
             column: "firm".to_owned(),
             one_row_per_subject: true,
+            rows_max: Some(1),
             clustered: false,
         }],
         columns: vec![
@@ -151,6 +152,7 @@ fn policy() -> Result<EffectivePolicy, Failure> {
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
+        rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
     };

@@ -23,6 +23,7 @@ use crate::constant::Constants;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::shape::Review;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::branches;
@@ -96,7 +97,7 @@ pub(crate) enum Formula {
 /// Rewrites the aggregates of one boundary to atoms.
 pub(crate) struct Normaliser<'a> {
     block: &'a Block,
-    constants: Constants,
+    review: Review<'a>,
     pub(crate) shape: ShapeCheck<'a>,
     pub(crate) atoms: Vec<Atom>,
     /// Functions that must be allowed by every dataset's policy.
@@ -113,11 +114,11 @@ struct Linear {
 }
 
 impl<'a> Normaliser<'a> {
-    pub(crate) fn new(block: &'a Block, constants: Constants, sql: &'a str) -> Self {
+    pub(crate) fn new(block: &'a Block, review: Review<'a>) -> Self {
         Normaliser {
             block,
-            constants,
-            shape: ShapeCheck::new(&block.bases, constants, sql),
+            review,
+            shape: ShapeCheck::new(&block.bases, &block.conditions, review),
             atoms: Vec::new(),
             functions: Vec::new(),
         }
@@ -182,7 +183,7 @@ impl<'a> Normaliser<'a> {
         self.functions.push(Function::CountDistinct);
         let (key, condition) = match strip_casts(&self.block.bases, arg) {
             Expr::Case(Case { expr: None, when_then_expr, else_expr })
-                if else_expr.as_ref().is_none_or(|other| is_null(self.constants, other)) =>
+                if else_expr.as_ref().is_none_or(|other| is_null(self.review.constants, other)) =>
             {
                 match when_then_expr.as_slice() {
                     [(when, then)] => (&**then, Some(self.shape.predicate(when)?)),
@@ -267,7 +268,8 @@ impl<'a> Normaliser<'a> {
 
     /// The condition under which an argument of COUNT is present; `None` when it always is.
     fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Finding> {
-        if let Some(value) = self.constants.value(arg)? {
+        self.review.budget.spend(arg)?;
+        if let Some(value) = self.review.constants.value(arg)? {
             return Ok(value.is_null().then(|| Expr::Literal(ScalarValue::Boolean(Some(false)), None)));
         }
         #[expect(
@@ -290,6 +292,7 @@ impl<'a> Normaliser<'a> {
                 let mut any: Option<Expr> = None;
                 for (condition, value) in self.branches(arg)? {
                     let here = conjunction(rest.clone(), condition.clone());
+                    self.spend(here.as_ref())?;
                     if let Some(reached) = self.reached(here, &value)? {
                         any = Some(any.map_or(reached.clone(), |any| any.or(reached)));
                     }
@@ -315,7 +318,7 @@ impl<'a> Normaliser<'a> {
 
     /// The condition under which a CASE branch yields a value, or `None` when it never does.
     fn reached(&mut self, here: Option<Expr>, value: &Expr) -> Result<Option<Expr>, Finding> {
-        if is_null(self.constants, value) {
+        if is_null(self.review.constants, value) {
             return Ok(None);
         }
         let present = self.presence(value)?;
@@ -332,7 +335,8 @@ impl<'a> Normaliser<'a> {
 
     /// Reads an expression as a linear combination of measures.
     fn linear(&mut self, expr: &Expr) -> Result<Linear, Finding> {
-        if let Some(value) = self.constants.value(expr)? {
+        self.review.budget.spend(expr)?;
+        if let Some(value) = self.review.constants.value(expr)? {
             return self.constant(expr, &value);
         }
         if let Some(column) = bare_column(&self.block.bases, expr) {
@@ -420,6 +424,7 @@ impl<'a> Normaliser<'a> {
             }
             Operator::Divide => {
                 let divisor = self
+                    .review
                     .constants
                     .value(&binary.right)?
                     .as_ref()
@@ -445,7 +450,8 @@ impl<'a> Normaliser<'a> {
         let mut always = true;
         for (condition, value) in self.branches(expr)? {
             let here = conjunction(rest.clone(), condition.clone());
-            if is_null(self.constants, &value) {
+            self.spend(here.as_ref())?;
+            if is_null(self.review.constants, &value) {
                 always = false;
             } else {
                 let linear = self.linear(&value)?;
@@ -468,6 +474,11 @@ impl<'a> Normaliser<'a> {
         let present =
             if always { Vec::new() } else { reached.into_iter().reduce(Expr::or).into_iter().collect() };
         Ok(Linear { terms, present, low, high })
+    }
+
+    /// Takes a condition that was put together from the budget.
+    fn spend(&self, condition: Option<&Expr>) -> Result<(), Finding> {
+        condition.map_or(Ok(()), |condition| self.review.budget.spend(condition))
     }
 
     /// A product with something counted or added up per subject: its conditions are the analyst's, and so the weights.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
@@ -45,7 +46,13 @@ pub(crate) struct Block {
     pub(crate) unique: Unique,
     /// Which rows of their sources the block's rows stand for.
     pub(crate) rows: Rows,
+    /// The conditions that every row fulfils.
+    pub(crate) conditions: Conditions,
 }
+
+/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. What cannot be
+/// written so (joins, columns that the query made up) has a text of its own, which nothing else is equal to.
+pub(crate) type Conditions = BTreeSet<String>;
 
 /// By which columns at most one row is met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -123,7 +130,27 @@ pub(crate) struct Read {
     pub(crate) literals: usize,
 }
 
+impl Read {
+    pub(crate) fn nothing() -> Self {
+        Read { grade: Level(1), comparisons: 0, literals: 0 }
+    }
+
+    /// What both have read.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Read {
+            grade: self.grade.max(other.grade),
+            comparisons: self.comparisons + other.comparisons,
+            literals: self.literals + other.literals,
+        }
+    }
+}
+
 impl Taint {
+    /// What was read so far.
+    pub(crate) fn as_read(&self) -> Read {
+        Read { grade: self.grade, comparisons: self.comparisons, literals: self.literals }
+    }
+
     pub(crate) fn none() -> Self {
         Taint { grade: Level(1), datasets: BTreeSet::new(), comparisons: 0, literals: 0 }
     }
@@ -165,9 +192,35 @@ pub(crate) enum BaseKind {
     Released {
         /// An expression over released columns rather than one of them.
         computed: bool,
-        /// The mean or sum of one measure, which measures may be compared with.
-        benchmark: bool,
+        /// What it is of its stage, unless it is computed.
+        column: Option<Arc<ReleasedColumnFacts>>,
     },
+}
+
+/// A column of a dataset.
+pub(crate) type SourceColumn = (DatasetId, String);
+
+/// What a released column is to the rows of individuals that it meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReleasedColumnFacts {
+    /// A group key; where it is a column as it is, that column.
+    Key {
+        /// Name among the stage's columns.
+        name: String,
+        /// The column.
+        source: Option<SourceColumn>,
+    },
+    /// The mean of one declared measure, which that measure may be compared with.
+    Benchmark {
+        /// The measure.
+        of: SourceColumn,
+        /// Conditions of the rows that it is the mean of.
+        conditions: Conditions,
+        /// Names of the stage's keys, and the column that each is.
+        keys: BTreeMap<String, Option<SourceColumn>>,
+    },
+    /// Anything else.
+    Other,
 }
 
 /// Facts about one base column.
@@ -237,6 +290,17 @@ impl Base {
     /// Where it is present it marks rows of its own source, each once.
     pub(crate) fn marks_rows(&self) -> bool {
         self.copied_by.is_empty() && !self.owners.is_empty()
+    }
+
+    /// The column of a dataset that it is, unmasked or masked.
+    pub(crate) fn source(&self) -> Option<SourceColumn> {
+        let dataset = self.dataset.as_ref().filter(|_| matches!(self.kind, BaseKind::Declared(_)))?;
+        Some((dataset.clone(), self.name.clone()))
+    }
+
+    /// Known in steps, so that a comparison with anything chosen would cut one in two.
+    pub(crate) fn is_stepped(&self) -> bool {
+        self.is_measure() || self.mask.is_some() || self.bins.is_some()
     }
 
     /// A quantity whose single values are protected by bins.
@@ -313,6 +377,29 @@ impl Block {
 
     pub(crate) fn base(&self, column: &Column) -> Option<&Base> {
         self.bases.get(&column.name)
+    }
+
+    /// A condition as a text over the columns of datasets; `None` when it reads anything else.
+    pub(crate) fn canonical(&self, condition: &Expr) -> Option<String> {
+        let mut known = true;
+        let renamed = condition.clone().transform_up(|inner| match inner {
+            Expr::Column(column) => match self.base(&column).and_then(Base::source) {
+                Some((dataset, name)) => {
+                    let name = Column::new(Some(dataset.sql_name()), name);
+                    Ok(Transformed::yes(Expr::Column(name)))
+                }
+                None => {
+                    known = false;
+                    Ok(Transformed::no(Expr::Column(column)))
+                }
+            },
+            Expr::ScalarSubquery(_) => {
+                known = false;
+                Ok(Transformed::no(inner))
+            }
+            other => Ok(Transformed::no(other)),
+        });
+        renamed.ok().filter(|_| known).map(|renamed| renamed.data.to_string())
     }
 }
 

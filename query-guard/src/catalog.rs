@@ -15,7 +15,9 @@ use datafusion_common::Result;
 use datafusion_common::TableReference;
 use datafusion_common::config::ConfigOptions;
 use datafusion_expr::AggregateUDF;
+use datafusion_expr::Expr;
 use datafusion_expr::HigherOrderUDF;
+use datafusion_expr::LogicalPlan;
 use datafusion_expr::ScalarUDF;
 use datafusion_expr::TableSource;
 use datafusion_expr::WindowUDF;
@@ -33,6 +35,7 @@ use obscura_policies::vocabulary::DataType;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Role;
 
+use crate::block::ReleasedColumnFacts;
 use crate::functions::Functions;
 
 /// A sealed dataset as a stage's plan names it; the engine replaces it by the real table.
@@ -73,6 +76,33 @@ impl TableSource for GrantedSource {
 #[derive(Debug, Clone)]
 pub struct ReleasedSource {
     pub(crate) schema: SchemaRef,
+    /// What each column is to individuals that it meets.
+    pub(crate) columns: BTreeMap<String, Arc<ReleasedColumnFacts>>,
+}
+
+impl ReleasedSource {
+    /// What an output column of a plan over released tables is, if it is a column of one of them as it is.
+    pub(crate) fn column_of(plan: &LogicalPlan, index: usize) -> Option<Arc<ReleasedColumnFacts>> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "what any other node yields is computed")]
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let column = match projection.expr.get(index)? {
+                    Expr::Alias(alias) => alias.expr.try_as_col()?,
+                    other => other.try_as_col()?,
+                };
+                let below = projection.input.schema().maybe_index_of_column(column)?;
+                Self::column_of(&projection.input, below)
+            }
+            LogicalPlan::SubqueryAlias(alias) => Self::column_of(&alias.input, index),
+            LogicalPlan::Subquery(subquery) => Self::column_of(&subquery.subquery, index),
+            LogicalPlan::TableScan(scan) => {
+                let source = scan.source.downcast_ref::<ReleasedSource>()?;
+                let name = scan.projected_schema.fields().get(index)?.name();
+                source.columns.get(name).map(Arc::clone)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl TableSource for ReleasedSource {

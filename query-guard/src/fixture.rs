@@ -34,8 +34,12 @@ pub(crate) mod execute;
 
 /// Reviews a query under the fixture's policy.
 pub(crate) fn review(sql: &str) -> Verdict {
-    let policy = policy();
-    Guard::new(&policy, DateTime::UNIX_EPOCH, Day::from_epoch_days(20_000)).review(sql)
+    review_under(&policy(), sql)
+}
+
+/// Reviews a query under a policy.
+pub(crate) fn review_under(policy: &EffectivePolicy, sql: &str) -> Verdict {
+    Guard::new(policy, DateTime::UNIX_EPOCH, Day::from_epoch_days(20_000)).review(sql)
 }
 
 /// The codes of a refusal; empty when the query is admitted.
@@ -207,6 +211,7 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
             kind: resident.clone(),
             column: "person_id".to_owned(),
             one_row_per_subject,
+            rows_max: Some(if one_row_per_subject { 1 } else { 4 }),
             clustered: true,
         }],
         columns,
@@ -216,6 +221,7 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
         controls: Controls::default(),
         join_with: BTreeSet::from([(other.parse().unwrap(), resident)]),
         max_rows_per_subject: 20,
+        rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
     }

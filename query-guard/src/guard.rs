@@ -9,12 +9,8 @@ use chrono::Utc;
 use datafusion_common::DataFusionError;
 use datafusion_common::SchemaError;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::tree_node::TreeNode as _;
 use datafusion_common::tree_node::TreeNodeRecursion;
-use datafusion_expr::BinaryExpr;
-use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
-use datafusion_expr::Operator;
 use datafusion_optimizer::Analyzer;
 use datafusion_optimizer::Optimizer;
 use datafusion_optimizer::OptimizerContext;
@@ -34,6 +30,7 @@ use obscura_policies::effective::PolicySource;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Text;
 
+use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::catalog::SealedSource;
 use crate::constant::Constants;
@@ -44,24 +41,19 @@ use crate::functions::Functions;
 use crate::label::Labeller;
 use crate::label::Refused;
 use crate::label::keyless;
+use crate::order::ordered;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
+use crate::plan::Stage;
 use crate::rewrite;
+use crate::rows::RowFacts;
+use crate::size::within_limits;
 use crate::statement::Statement;
-use crate::statement::too_large;
 use crate::total::total;
 use crate::treatment::treatments;
 
-/// Most joins of one statement.
-const JOINS_MAX: usize = 16;
-/// Most plan nodes, common table expressions written out.
-const PLAN_NODES_MAX: usize = 400;
 /// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
 pub(crate) const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Most times that texts may grow by being joined.
-const TEXT_GROWTH_MAX: usize = 4096;
-/// Most output columns.
-const OUTPUT_COLUMNS_MAX: usize = 64;
 
 /// Reviews queries of one job: one purpose, one grant per dataset, one instant.
 #[derive(Debug)]
@@ -70,6 +62,17 @@ pub struct Guard<'a> {
     now: DateTime<Utc>,
     today: Day,
     functions: Functions,
+    is_over: IsOver<'a>,
+}
+
+/// Says whether a review has lasted too long; the guard itself reads no clock.
+#[derive(Clone, Copy)]
+struct IsOver<'a>(&'a (dyn Fn() -> bool + Sync));
+
+impl std::fmt::Debug for IsOver<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IsOver")
+    }
 }
 
 /// What the guard says of one query.
@@ -110,7 +113,14 @@ impl<'a> Guard<'a> {
     /// Makes a guard for one job, as of one instant; `today` is the job's day in the configured time zone.
     #[must_use]
     pub fn new(policy: &'a EffectivePolicy, now: DateTime<Utc>, today: Day) -> Self {
-        Guard { policy, now, today, functions: Functions::allowed() }
+        Guard { policy, now, today, functions: Functions::allowed(), is_over: IsOver(&|| false) }
+    }
+
+    /// Lets the caller end a review that lasts too long: it is asked now and then, and the question is then refused
+    /// `query-too-large`.
+    #[must_use]
+    pub fn until(self, is_over: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Guard { is_over: IsOver(is_over), ..self }
     }
 
     /// Reviews one query. A function of text and policy alone: it reads no data and keeps nothing.
@@ -132,11 +142,12 @@ impl<'a> Guard<'a> {
             }
         };
         let explain = statement.explain;
-        let decision = match self.admit(sql, &statement.query) {
+        let budget = Budget::new(self.is_over.0);
+        let decision = match self.admit(sql, &statement.query, &budget) {
             Ok(plan) => Decision::Admitted(Box::new(plan)),
             Err(findings) => {
                 let rewrites = rewrite::suggest(&statement.query, &findings, |sql, query| {
-                    self.admit(sql, query).map(drop)
+                    self.admit(sql, query, &budget).map(drop)
                 });
                 Decision::Refused { findings, rewrites }
             }
@@ -144,31 +155,31 @@ impl<'a> Guard<'a> {
         Verdict { decision, explain, policy }
     }
 
-    fn admit(&self, sql: &str, query: &Query) -> Result<GuardedPlan, Refused> {
+    fn admit(&self, sql: &str, query: &Query, budget: &Budget<'_>) -> Result<GuardedPlan, Refused> {
         let constants = Constants::at(self.now, self.today);
         let plan = self.plan(sql, query)?;
         // Before normalisation, whose cost grows with the plan: a CTE used twice at every level doubles it.
-        within_limits(&plan)?;
+        within_limits(sql, &plan)?;
         let asked = plan.clone();
         let plan = normalise(plan, constants, self.now).map_err(|error| {
             vec![planning_finding(sql, &error, &Catalog::new(self.policy, &self.functions))]
         })?;
-        within_limits(&plan)?;
-        let mut labeller = Labeller::new(self.policy, constants, sql);
+        within_limits(sql, &plan)?;
+        let mut labeller = Labeller::new(self.policy, constants, sql, budget);
         let post = labeller.root(&plan).map_err(|findings| placed(sql, findings))?;
         let mut stages = std::mem::take(&mut labeller.stages);
+        let rows = RowFacts::of(self.policy, &stages, std::mem::take(&mut labeller.many_to_many));
+        let reduced = |plan| rows.reduced(plan).map_err(|finding| placed(sql, vec![finding]));
         for stage in &mut stages {
-            stage.plan = pruned(stage.plan.clone())?;
+            stage.plan = reduced(pruned(stage.plan.clone())?)?;
         }
-        let post = total(pruned(post)?)?;
+        // Open data has the order of its file, which is no secret.
+        let post = if stages.is_empty() { post } else { ordered(post)? };
+        let post = total(reduced(pruned(post)?)?)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, labeller.top_coded);
-        let cost = match (stages.len(), scans.len()) {
-            (0 | 1, 0 | 1) => Cost::S,
-            (0..=2, 0..=3) => Cost::M,
-            _ => Cost::L,
-        };
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost })
+        let cost = cost(&stages);
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
     }
 
     fn plan(&self, sql: &str, query: &Query) -> Result<LogicalPlan, Refused> {
@@ -354,76 +365,21 @@ fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
         .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
 }
 
-fn within_limits(plan: &LogicalPlan) -> Result<(), Refused> {
-    let (mut joins, mut nodes) = (0_usize, 0_usize);
-    let counted = plan.apply_with_subqueries(|node| {
-        nodes += 1;
-        joins += usize::from(matches!(node, LogicalPlan::Join(_)));
-        let fits = joins <= JOINS_MAX && nodes <= PLAN_NODES_MAX;
-        Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
-    });
-    if counted.is_err() || joins > JOINS_MAX {
-        return Err(vec![too_large(
-            "joins",
-            format!("at most {JOINS_MAX} joins"),
-            format!("关联不超过 {JOINS_MAX} 个"),
-        )]);
+/// The cost class, from the shape of the stages alone.
+fn cost(stages: &[Stage]) -> Cost {
+    let mut scans = 0_usize;
+    for stage in stages {
+        let walked = stage.plan.apply_with_subqueries(|node| {
+            scans += usize::from(matches!(node, LogicalPlan::TableScan(_)));
+            Ok(TreeNodeRecursion::Continue)
+        });
+        debug_assert!(walked.is_ok(), "the closure never fails");
     }
-    if nodes > PLAN_NODES_MAX {
-        return Err(vec![too_large(
-            "steps",
-            format!("at most {PLAN_NODES_MAX} steps once common table expressions are written out"),
-            format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
-        )]);
+    match (stages.len(), scans) {
+        (0 | 1, 0 | 1) => Cost::S,
+        (0..=2, 0..=3) => Cost::M,
+        _ => Cost::L,
     }
-    if text_growth(plan) > TEXT_GROWTH_MAX {
-        return Err(vec![too_large(
-            "concatenations",
-            format!("texts grow at most {TEXT_GROWTH_MAX} times"),
-            format!("文本拼接最多使长度增至 {TEXT_GROWTH_MAX} 倍"),
-        )]);
-    }
-    if plan.schema().fields().iter().any(|field| field.data_type().is_nested()) {
-        return Err(vec![Finding::new(Code::QueryNotUnderstood).help(
-            "output columns hold single values, not lists or structures",
-            "输出字段须为单个值，不能为列表或结构",
-        )]);
-    }
-    if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
-        return Err(vec![too_large(
-            "output columns",
-            format!("at most {OUTPUT_COLUMNS_MAX} output columns"),
-            format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"),
-        )]);
-    }
-    Ok(())
-}
-
-/// By how much a plan's texts can grow: what is joined to itself at every step doubles at every step.
-fn text_growth(plan: &LogicalPlan) -> usize {
-    let mut growth = 1_usize;
-    let walked = plan.apply_with_subqueries(|node| {
-        let factors = node.expressions().iter().map(expression_growth).max();
-        growth = growth.saturating_mul(factors.unwrap_or(1));
-        Ok(TreeNodeRecursion::Continue)
-    });
-    debug_assert!(walked.is_ok(), "the closure never fails");
-    growth
-}
-
-fn expression_growth(expr: &Expr) -> usize {
-    let mut growth = 1_usize;
-    let walked = expr.apply(|inner| {
-        let factor = match inner {
-            Expr::ScalarFunction(call) if call.name() == "concat" => call.args.len().max(1),
-            Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => 2,
-            _ => 1,
-        };
-        growth = growth.saturating_mul(factor);
-        Ok(TreeNodeRecursion::Continue)
-    });
-    debug_assert!(walked.is_ok(), "the closure never fails");
-    growth
 }
 
 /// The sealed columns that plans read, by dataset.
@@ -444,5 +400,7 @@ fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId
     scans
 }
 
+#[cfg(test)]
+mod monotone;
 #[cfg(test)]
 mod tests;

@@ -32,14 +32,21 @@ use obscura_policies::vocabulary::Level;
 use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
+use crate::block::Read;
+use crate::block::ReleasedColumnFacts;
 use crate::block::Rows;
 use crate::block::Unique;
 use crate::block::base_column;
+use crate::budget::Budget;
+use crate::budget::nodes;
+use crate::catalog::ReleasedSource;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::guard::find_word;
 use crate::plan::Stage;
+use crate::rows::ManyToMany;
+use crate::shape::Review;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::first_span;
@@ -56,7 +63,7 @@ mod union;
 mod window;
 
 /// Most nodes of one expression over base columns.
-const EXPRESSION_NODES_MAX: usize = 1_000;
+const EXPRESSION_NODES_MAX: u64 = 4_000;
 
 /// Every reason found so far; never empty.
 pub(crate) type Refused = Vec<Finding>;
@@ -69,9 +76,20 @@ pub(crate) struct Open {
     pub(crate) unique: BTreeSet<BTreeSet<usize>>,
     /// Output columns that are a stage's own released columns, not computed from them.
     pub(crate) bare: BTreeSet<usize>,
-    /// Bare columns that are the mean or sum of one bare measure: what a measure may be compared with.
-    /// Any other released number can be made to be any number (`AVG(20001)`), and would put a literal off its edges.
-    pub(crate) benchmarks: BTreeSet<usize>,
+    /// What was read of individuals, and of open tables, to make it: where it meets individuals again, they count once more.
+    pub(crate) read: Read,
+}
+
+impl Open {
+    /// A plan whose columns are computed, over what was read before.
+    fn computed(plan: LogicalPlan, read: Read) -> Self {
+        Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new(), read }
+    }
+
+    /// Whether it always has exactly one row: the empty set of columns identifies it.
+    pub(crate) fn is_one_row(&self) -> bool {
+        self.unique.contains(&BTreeSet::new())
+    }
 }
 
 /// What a released value is about to meet.
@@ -93,26 +111,35 @@ pub(crate) enum Relation {
 /// One pass over one query.
 pub(crate) struct Labeller<'a> {
     policy: &'a EffectivePolicy,
-    constants: Constants,
-    sql: &'a str,
+    review: Review<'a>,
     pub(crate) stages: Vec<Stage>,
     /// Some count over a subject's own rows is cut off at its cap.
     pub(crate) top_coded: bool,
     instances: usize,
+    /// Joins both of whose sides have several rows of one subject.
+    pub(crate) many_to_many: ManyToMany,
     /// Every column name that the statement mentions anywhere.
     mentioned: BTreeSet<String>,
+    /// What scalar subqueries have read that no relation has taken over yet.
+    subqueries_read: Read,
 }
 
 impl<'a> Labeller<'a> {
-    pub(crate) fn new(policy: &'a EffectivePolicy, constants: Constants, sql: &'a str) -> Self {
+    pub(crate) fn new(
+        policy: &'a EffectivePolicy,
+        constants: Constants,
+        sql: &'a str,
+        budget: &'a Budget<'a>,
+    ) -> Self {
         Labeller {
             policy,
-            constants,
-            sql,
+            review: Review { constants, sql, budget },
             stages: Vec::new(),
             top_coded: false,
             instances: 0,
+            many_to_many: ManyToMany::new(),
             mentioned: BTreeSet::new(),
+            subqueries_read: Read::nothing(),
         }
     }
 
@@ -139,13 +166,13 @@ impl<'a> Labeller<'a> {
             unit_key
                 .and_then(|key| bare_column(&block.bases, key))
                 .and_then(|column| block.base(column))
-                .and_then(|base| find_word(self.sql, &base.name))
+                .and_then(|base| find_word(self.review.sql, &base.name))
         };
         let span = unit_key
-            .and_then(|key| first_span(self.sql, key))
+            .and_then(|key| first_span(self.review.sql, key))
             .or_else(named)
-            .or_else(|| block.outputs.iter().find_map(|output| first_span(self.sql, output)))
-            .or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.sql, expr)));
+            .or_else(|| block.outputs.iter().find_map(|output| first_span(self.review.sql, output)))
+            .or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr)));
         Finding::new(Code::RowLevelOutput).at(span).help(
             "count or aggregate: SELECT column, COUNT(*) ... GROUP BY column",
             "请使用聚合：SELECT 字段, COUNT(*) ... GROUP BY 字段",
@@ -161,6 +188,7 @@ impl<'a> Labeller<'a> {
                     for expr in &projection.expr {
                         outputs.push(self.define(&block, expr)?);
                     }
+                    block.taint.read(self.take_subqueries_read());
                     block.outputs = outputs;
                     block.schema = Arc::clone(&projection.schema);
                     Ok(Relation::Block(block))
@@ -331,7 +359,7 @@ impl<'a> Labeller<'a> {
         }
         for (index, call) in calls.iter().enumerate() {
             let name = format!("g{instance}_a{index}");
-            let kind = BaseKind::Released { computed: true, benchmark: false };
+            let kind = BaseKind::Released { computed: true, column: None };
             let field = schema.field(group.len() + index);
             let base = Base::label(field.name(), BTreeSet::new(), Level(1), field.data_type().clone());
             bases.insert(name.clone(), Base { kind, open: true, ..base });
@@ -362,10 +390,16 @@ impl<'a> Labeller<'a> {
 
     /// Applies a condition to a block: every conjunct obeys the shape rule and taints every row.
     pub(super) fn restrict(&mut self, mut block: Block, condition: &Expr) -> Result<Block, Refused> {
-        let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
+        let conjuncts = datafusion_expr::utils::split_conjunction(condition);
+        let mut conditions = block.conditions.clone();
+        for conjunct in &conjuncts {
+            let own = block.canonical(conjunct);
+            conditions.insert(own.unwrap_or_else(|| format!("condition {}", self.instance())));
+        }
+        let mut shape = ShapeCheck::new(&block.bases, &conditions, self.review);
         let mut accepted = Vec::new();
         let mut refused = Vec::new();
-        for conjunct in datafusion_expr::utils::split_conjunction(condition) {
+        for conjunct in conjuncts {
             match shape.predicate(conjunct) {
                 Ok(expr) => accepted.push(expr),
                 Err(finding) => refused.push(finding),
@@ -376,6 +410,8 @@ impl<'a> Labeller<'a> {
         }
         let read = shape.read();
         block.taint.read(read);
+        block.taint.read(self.take_subqueries_read());
+        block.conditions = conditions;
         for condition in &accepted {
             note_rows(&mut block, condition);
         }
@@ -392,13 +428,9 @@ impl<'a> Labeller<'a> {
     pub(super) fn define(&mut self, block: &Block, expr: &Expr) -> Result<Expr, Refused> {
         let expr = self.release_subqueries(expr.clone(), Meets::Individuals)?;
         let defined = block.define(&expr).map_err(not_understood)?;
-        let mut nodes = 0_usize;
-        let counted = defined.apply(|_| {
-            nodes += 1;
-            let fits = nodes <= EXPRESSION_NODES_MAX;
-            Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
-        });
-        if counted.is_err() || nodes > EXPRESSION_NODES_MAX {
+        let nodes = nodes(&defined, EXPRESSION_NODES_MAX + 1);
+        self.review.budget.take(nodes).map_err(|finding| vec![finding])?;
+        if nodes > EXPRESSION_NODES_MAX {
             return Err(vec![too_large(
                 "expression",
                 format!("at most {EXPRESSION_NODES_MAX} parts in one expression once names are written out"),
@@ -457,15 +489,17 @@ impl<'a> Labeller<'a> {
             return Err(vec![subquery_refusal()]);
         }
         match self.label(&subquery.subquery)? {
-            // Exactly one row: the empty set of columns identifies it.
-            Relation::Open(open) if open.unique.contains(&BTreeSet::new()) => match meets {
-                Meets::Individuals if !open.benchmarks.contains(&0) => {
+            Relation::Open(open) if open.is_one_row() => match meets {
+                Meets::Individuals if !is_benchmark(&open) => {
                     Err(vec![Finding::new(Code::SubqueryNotAllowed).help(
-                        "individuals are compared with the mean or sum of one measure, as it is released",
-                        "个体只能与单个度量字段的均值或合计的发布值比较",
+                        "a measure of individuals is compared with its own mean, as it is released",
+                        "个体的度量字段只能与该字段自身均值的发布值比较",
                     )])
                 }
-                Meets::Individuals | Meets::Released => Ok(open.plan),
+                Meets::Individuals | Meets::Released => {
+                    self.subqueries_read = self.subqueries_read.and(open.read);
+                    Ok(open.plan)
+                }
             },
             // One row of open data: beside released values it is a value, beside individuals a literal of anybody's choice.
             Relation::Block(block)
@@ -507,9 +541,15 @@ impl<'a> Labeller<'a> {
         for expr in plan.expressions() {
             exprs.push(self.release_subqueries(expr, Meets::Released)?);
         }
+        let read = inputs.iter().fold(self.take_subqueries_read(), |read, input| read.and(input.read));
         let plans = inputs.into_iter().map(|input| input.plan).collect();
         let plan = plan.with_new_exprs(exprs, plans).map_err(not_understood)?;
-        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new(), benchmarks: BTreeSet::new() })
+        Ok(Open::computed(plan, read))
+    }
+
+    /// What the subqueries of expressions have read since it was last asked.
+    fn take_subqueries_read(&mut self) -> Read {
+        std::mem::replace(&mut self.subqueries_read, Read::nothing())
     }
 
     /// A projection of released values: bare columns stay bare, and a unique set stays unique if all of it is kept.
@@ -533,9 +573,9 @@ impl<'a> Labeller<'a> {
                 sources.iter().enumerate().filter(|(_, source)| source.is_some_and(|s| known.contains(&s)));
             kept.map(|(index, _)| index).collect::<BTreeSet<usize>>()
         };
-        let (bare, benchmarks) = (carried(&input.bare), carried(&input.benchmarks));
+        let bare = carried(&input.bare);
         let open = self.rebuild(plan, vec![input])?;
-        Ok(Relation::Open(Open { unique, bare, benchmarks, ..open }))
+        Ok(Relation::Open(Open { unique, bare, ..open }))
     }
 
     /// An open table's block as a plan with the schema the SQL sees.
@@ -552,7 +592,7 @@ impl<'a> Labeller<'a> {
             .project(columns)
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_understood)?;
-        Ok(Open { plan, unique: BTreeSet::new(), bare: BTreeSet::new(), benchmarks: BTreeSet::new() })
+        Ok(Open::computed(plan, block.taint.as_read()))
     }
 
     pub(super) fn instance(&mut self) -> usize {
@@ -561,12 +601,19 @@ impl<'a> Labeller<'a> {
     }
 
     fn over_individuals(&self, plan: &LogicalPlan, operation: &'static str) -> Refused {
-        let span = plan.expressions().iter().find_map(|expr| first_span(self.sql, expr));
+        let span = plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr));
         vec![Finding::new(Code::OperationOverIndividuals).at(span).with("operation", operation).help(
             "aggregate first (GROUP BY), then sort, limit or rank the released rows",
             "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
         )]
     }
+}
+
+/// The mean of one measure: any other released number can be made to be any number (`AVG(20001)`), and would put a literal
+/// off its edges.
+fn is_benchmark(open: &Open) -> bool {
+    let column = ReleasedSource::column_of(&open.plan, 0);
+    matches!(column.as_deref(), Some(ReleasedColumnFacts::Benchmark { .. }))
 }
 
 fn subquery_refusal() -> Finding {

@@ -13,6 +13,8 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
 use crate::atoms::Formula;
+use crate::finding::Finding;
+use crate::rows::RowFacts;
 
 /// An admitted query: an ordered list of stages, then post-processing over their released tables.
 ///
@@ -26,6 +28,7 @@ pub struct GuardedPlan {
     pub(crate) scans: BTreeMap<DatasetId, BTreeSet<String>>,
     pub(crate) treatments: Vec<Treatment>,
     pub(crate) cost: Cost,
+    pub(crate) rows: RowFacts,
 }
 
 impl GuardedPlan {
@@ -39,6 +42,19 @@ impl GuardedPlan {
     #[must_use]
     pub fn post(&self) -> &LogicalPlan {
         &self.post
+    }
+
+    /// Looks again at how many rows post-processing makes of released and open tables, now that it is known how many rows
+    /// each stage has released, by its name. These numbers are released values themselves.
+    ///
+    /// # Errors
+    /// The finding `query-too-large` when joins make more of them than [`crate::rows::JOINED_ROWS_MAX`].
+    pub fn joins_released_rows(&self, released: &BTreeMap<String, u64>) -> Result<(), Finding> {
+        let mut facts = self.rows.clone();
+        for (stage, rows) in released {
+            facts.released(stage, *rows);
+        }
+        facts.reduced(self.post.clone()).map(drop)
     }
 
     /// The datasets read, and the columns of each: the keys a job asks for are those of these columns.
@@ -63,11 +79,11 @@ impl GuardedPlan {
 /// How costly a plan is, from its shape alone: never from statistics of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
-    /// One scan.
+    /// One scan, one boundary at the most.
     S,
-    /// Joins or several boundaries.
+    /// Two boundaries and three scans at the most.
     M,
-    /// Many of them.
+    /// More of them.
     L,
 }
 
@@ -107,6 +123,15 @@ impl Stage {
     #[must_use]
     pub fn plan(&self) -> &LogicalPlan {
         &self.plan
+    }
+
+    /// Most rows of its released table, where the policy bounds its cells.
+    pub(crate) fn rows_max(&self) -> Option<u64> {
+        if self.keys.is_empty() {
+            return Some(1);
+        }
+        let columns = u64::try_from(self.columns.len().max(1)).unwrap_or(u64::MAX);
+        self.controls.cells_max.map(|cells| u64::from(cells) / columns)
     }
 
     /// The controls its cells must pass.

@@ -7,6 +7,7 @@
 //! Refused: `where floor(100 * power(age, 0.7)) = 3`. Accepted: `where age >= 60 and dept in ('tax', 'health')`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
@@ -26,7 +27,11 @@ use obscura_policies::vocabulary::Use;
 
 use crate::block::Base;
 use crate::block::BaseKind;
+use crate::block::Conditions;
 use crate::block::Read;
+use crate::block::ReleasedColumnFacts;
+use crate::budget::Budget;
+use crate::catalog::ReleasedSource;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -46,8 +51,9 @@ const LIKE_PREFIX_MIN: usize = 2;
 /// Checks expressions over one block's base columns and adds up what they read.
 pub(crate) struct ShapeCheck<'a> {
     bases: &'a BTreeMap<String, Base>,
-    constants: Constants,
-    sql: &'a str,
+    /// Conditions that the rows fulfil already, or together with this one.
+    conditions: &'a Conditions,
+    review: Review<'a>,
     /// Strictest grade read so far.
     pub(crate) grade: Level,
     /// Comparisons so far.
@@ -56,9 +62,26 @@ pub(crate) struct ShapeCheck<'a> {
     pub(crate) literals: usize,
 }
 
+/// What every check of one review needs: the job's constants, the text for places, and what may still be spent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Review<'a> {
+    pub(crate) constants: Constants,
+    pub(crate) sql: &'a str,
+    pub(crate) budget: &'a Budget<'a>,
+}
+
 impl<'a> ShapeCheck<'a> {
-    pub(crate) fn new(bases: &'a BTreeMap<String, Base>, constants: Constants, sql: &'a str) -> Self {
-        ShapeCheck { bases, constants, sql, grade: Level(1), comparisons: 0, literals: 0 }
+    pub(crate) fn new(
+        bases: &'a BTreeMap<String, Base>,
+        conditions: &'a Conditions,
+        review: Review<'a>,
+    ) -> Self {
+        ShapeCheck { bases, conditions, review, grade: Level(1), comparisons: 0, literals: 0 }
+    }
+
+    /// The review that it is part of.
+    pub(crate) fn review(&self) -> Review<'a> {
+        self.review
     }
 
     /// What was read so far.
@@ -71,7 +94,8 @@ impl<'a> ShapeCheck<'a> {
     /// # Errors
     /// The finding that refuses it.
     pub(crate) fn predicate(&mut self, expr: &Expr) -> Result<Expr, Finding> {
-        if let Some(value) = self.constants.value(expr)? {
+        self.review.budget.spend(expr)?;
+        if let Some(value) = self.review.constants.value(expr)? {
             return match value {
                 ScalarValue::Boolean(_) => Ok(Expr::Literal(value, None)),
                 ScalarValue::Null => Ok(Expr::Literal(ScalarValue::Boolean(None), None)),
@@ -112,7 +136,8 @@ impl<'a> ShapeCheck<'a> {
     /// # Errors
     /// The finding that refuses it.
     pub(crate) fn group_key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
-        if let Some(value) = self.constants.value(expr)? {
+        self.review.budget.spend(expr)?;
+        if let Some(value) = self.review.constants.value(expr)? {
             return Ok(Expr::Literal(value, None));
         }
         #[expect(
@@ -185,7 +210,7 @@ impl<'a> ShapeCheck<'a> {
 
     /// A label is a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`).
     fn label(&mut self, whole: &Expr, label: &Expr) -> Result<Expr, Finding> {
-        match self.constants.value(label)? {
+        match self.review.constants.value(label)? {
             Some(value) => {
                 self.literals += 1;
                 Ok(Expr::Literal(value, None))
@@ -196,7 +221,7 @@ impl<'a> ShapeCheck<'a> {
 
     fn coalesce_key(&mut self, whole: &Expr, args: &[Expr]) -> Result<Expr, Finding> {
         let [key, fallback] = args else { return self.label_case(whole) };
-        let Some(fallback) = self.constants.value(fallback)? else { return self.label_case(whole) };
+        let Some(fallback) = self.review.constants.value(fallback)? else { return self.label_case(whole) };
         let key = self.group_key(key)?;
         let missing = Expr::IsNull(Box::new(key.clone()));
         Ok(Expr::Case(Case::new(
@@ -209,7 +234,8 @@ impl<'a> ShapeCheck<'a> {
     /// `IS NULL` looks at a bare column, or at what a CASE yields; on a unit key it says whether an outer join found the
     /// subject.
     fn missing(&mut self, inner: &Expr) -> Result<Expr, Finding> {
-        if let Some(value) = self.constants.value(inner)? {
+        self.review.budget.spend(inner)?;
+        if let Some(value) = self.review.constants.value(inner)? {
             return Ok(Expr::Literal(ScalarValue::Boolean(Some(value.is_null())), None));
         }
         // What a function leaves out (NULLIF) is compared, not asked for by its absence.
@@ -272,15 +298,15 @@ impl<'a> ShapeCheck<'a> {
             [(&binary.left, &binary.right, binary.op), (&binary.right, &binary.left, mirrored)]
         {
             if let Some(branches) = branches(side)
-                && let Some(value) = self.constants.value(other)?
+                && let Some(value) = self.review.constants.value(other)?
             {
                 return self.branches_against(&branches, op, &value);
             }
         }
         self.no_unit_key(&binary.left)?;
         self.no_unit_key(&binary.right)?;
-        let left = self.constants.value(&binary.left)?;
-        let right = self.constants.value(&binary.right)?;
+        let left = self.review.constants.value(&binary.left)?;
+        let right = self.review.constants.value(&binary.right)?;
         match (left, right) {
             (None, Some(literal)) => self.against_literal(&binary.left, binary.op, &literal),
             (Some(literal), None) => self.against_literal(&binary.right, mirrored, &literal),
@@ -337,11 +363,17 @@ impl<'a> ShapeCheck<'a> {
             self.count(base.grade, 0, 0);
         }
         let (left_base, right_base) = (self.known(&left.0)?, self.known(&right.0)?);
+        // A measure is compared with measures only, and what else has bins with nothing: any other column may be pinned to a
+        // literal between two edges (`day = 3 AND cost > day`).
+        let is_binned = |base: &Base| !base.is_measure() && base.bins.is_some();
+        if left_base.is_measure() != right_base.is_measure() || is_binned(left_base) || is_binned(right_base)
+        {
+            return Err(self.not_allowed(whole));
+        }
         // An open table's numbers are literals by another name, and so is what the analyst had counted: they would cut a
         // bin or a mask in two.
-        let stepped = |base: &Base| base.is_measure() || base.mask.is_some();
         let chosen = |base: &Base| base.open || base.kind == BaseKind::SubjectCount;
-        if (chosen(left_base) && stepped(right_base)) || (chosen(right_base) && stepped(left_base)) {
+        if (chosen(left_base) && right_base.is_stepped()) || (chosen(right_base) && left_base.is_stepped()) {
             return Err(self.not_allowed(whole));
         }
         // Two people of one firm share the firm's class, and are not the same subject.
@@ -350,6 +382,17 @@ impl<'a> ShapeCheck<'a> {
         }
         self.count(Level(1), 1, 0);
         Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
+    }
+
+    /// A mean over the same or a coarser filter lies among the measure's values wherever the analyst looks; any other
+    /// released number can be made to measure, and would be a literal off its edges.
+    fn is_its_own_mean(&self, base: &Base, facts: &ReleasedColumnFacts) -> bool {
+        match facts {
+            ReleasedColumnFacts::Benchmark { of, conditions, .. } => {
+                base.source().as_ref() == Some(of) && conditions.is_subset(self.conditions)
+            }
+            ReleasedColumnFacts::Key { .. } | ReleasedColumnFacts::Other => false,
+        }
     }
 
     /// Comparing a measure with a released value is free: the value is the same for everybody in its group.
@@ -362,8 +405,12 @@ impl<'a> ShapeCheck<'a> {
             };
         let Some(column) = bare_column(self.bases, measure) else { return Err(self.not_allowed(measure)) };
         let base = self.known(column)?;
-        if !base.is_measure() {
-            return Err(self.not_allowed(measure));
+        let (released, facts) = released;
+        if !base.is_measure() || !self.is_its_own_mean(base, &facts) {
+            return Err(self.not_allowed(measure).help(
+                "compare a measure with its own mean over the same rows, or over more of them",
+                "请将度量字段与其自身在相同或更大范围内的均值比较",
+            ));
         }
         if !base.allows(Use::Filter) && !base.allows(Use::Aggregate) {
             return Err(self.use_not_granted(column, base, Use::Filter));
@@ -375,14 +422,24 @@ impl<'a> ShapeCheck<'a> {
         Ok(Some(datafusion_expr::binary_expr(total((**measure).clone()), op, released)))
     }
 
-    /// A released column or a scalar subquery, with widening casts.
-    fn released_side(&self, expr: &Expr) -> Option<Expr> {
+    /// A released column or a scalar subquery, with widening casts, and what it is of its stage.
+    fn released_side(&self, expr: &Expr) -> Option<(Expr, Arc<ReleasedColumnFacts>)> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is released")]
         match strip_casts(self.bases, expr) {
-            Expr::Column(column) => {
-                let kind = &self.bases.get(&column.name)?.kind;
-                matches!(kind, BaseKind::Released { benchmark: true, .. }).then(|| total(expr.clone()))
+            Expr::Column(column) => match &self.bases.get(&column.name)?.kind {
+                BaseKind::Released { column: Some(facts), .. } => {
+                    Some((total(expr.clone()), Arc::clone(facts)))
+                }
+                BaseKind::Released { column: None, .. }
+                | BaseKind::UnitKey { .. }
+                | BaseKind::Declared(_)
+                | BaseKind::SubjectCount
+                | BaseKind::SubjectMeasure
+                | BaseKind::Label => None,
+            },
+            Expr::ScalarSubquery(subquery) => {
+                Some((expr.clone(), ReleasedSource::column_of(&subquery.subquery, 0)?))
             }
-            Expr::ScalarSubquery(_) => Some(expr.clone()),
             _ => None,
         }
     }
@@ -398,7 +455,7 @@ impl<'a> ShapeCheck<'a> {
         };
         let column = bare_column(self.bases, left)?;
         let base = self.bases.get(&column.name).filter(|base| base.data_type.is_temporal())?;
-        let moved = self.constants.value(right).ok().flatten()?;
+        let moved = self.review.constants.value(right).ok().flatten()?;
         let interval = matches!(moved, ScalarValue::IntervalMonthDayNano(Some(value)) if value.months.abs() <= 1200 && value.days.abs() <= 36_500 && value.nanoseconds == 0);
         interval.then(|| {
             let moved =
@@ -434,7 +491,9 @@ impl<'a> ShapeCheck<'a> {
         }
         let mut literals = Vec::with_capacity(list.list.len());
         for item in &list.list {
-            let Some(literal) = self.constants.value(item)? else { return Err(self.not_allowed(&list.expr)) };
+            let Some(literal) = self.review.constants.value(item)? else {
+                return Err(self.not_allowed(&list.expr));
+            };
             self.on_edge(&generalised, Operator::Eq, &literal)?;
             literals.push(Expr::Literal(literal, None));
         }
@@ -447,6 +506,7 @@ impl<'a> ShapeCheck<'a> {
         let generalised = self.generalise(&like.expr)?;
         self.require(&generalised, Use::Filter)?;
         let pattern = self
+            .review
             .constants
             .value(&like.pattern)?
             .and_then(|value| value.try_as_str().flatten().map(str::to_owned));
@@ -511,9 +571,9 @@ impl<'a> ShapeCheck<'a> {
     pub(crate) fn place(&self, expr: &Expr) -> Option<SqlSpan> {
         let named = || {
             let known = expr.column_refs().into_iter().filter_map(|column| self.bases.get(&column.name));
-            known.filter_map(|base| find_word(self.sql, &base.name)).next()
+            known.filter_map(|base| find_word(self.review.sql, &base.name)).next()
         };
-        first_span(self.sql, expr).or_else(named)
+        first_span(self.review.sql, expr).or_else(named)
     }
 
     fn not_allowed(&self, expr: &Expr) -> Finding {

@@ -54,6 +54,8 @@ pub(crate) fn of_the_corpus() -> anyhow::Result<EffectivePolicy> {
             let facts = ManifestFacts {
                 clustered: true,
                 one_row_per_subject: id.sql_name().ends_with("persons"),
+                rows: None,
+                rows_max: BTreeMap::from([("person_id".to_owned(), 4)]),
                 unique: BTreeSet::new(),
                 intervals: BTreeSet::new(),
             };

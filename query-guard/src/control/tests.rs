@@ -373,7 +373,6 @@ fn no_form_fails_over_extreme_values() {
         "birth < hire",
         "birth + INTERVAL '30 days' < hire",
         "birth - INTERVAL '1200 months' < hire",
-        "age < salary",
     ] {
         forms.push(format!("SELECT {form}, COUNT(*) FROM persons GROUP BY 1"));
     }

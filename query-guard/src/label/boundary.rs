@@ -20,7 +20,6 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
-use obscura_policies::vocabulary::Role;
 
 use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
@@ -30,6 +29,10 @@ use crate::atoms::Quantity;
 use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
+use crate::block::Read;
+use crate::block::ReleasedColumnFacts;
+use crate::block::SourceColumn;
+use crate::block::Taint;
 use crate::block::base_column;
 use crate::catalog::ReleasedSource;
 use crate::cell::AtomSpec;
@@ -45,6 +48,7 @@ use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
+use crate::shape::bare_column;
 use crate::statement::too_large;
 
 use super::Labeller;
@@ -62,6 +66,8 @@ const GROUP_KEYS_MAX: usize = 8;
 const COMPARISONS_MAX: usize = 8;
 /// Most literals below one boundary.
 const LITERALS_MAX: usize = 64;
+/// The least grade whose floor holds where protected subjects are carried.
+const CARRIED_MIN: Level = Level(2);
 /// Decimal places at which a measure of floating point is kept.
 const FLOAT_SCALE: u8 = 4;
 
@@ -88,7 +94,8 @@ impl Labeller<'_> {
         schema: &Arc<DFSchema>,
     ) -> Result<Open, Refused> {
         self.within_limits(keys.len())?;
-        let mut normaliser = Normaliser::new(&block, self.constants, self.sql);
+        let subqueries = self.take_subqueries_read();
+        let mut normaliser = Normaliser::new(&block, self.review);
         let mut refused = Vec::new();
         let mut group = Vec::with_capacity(keys.len());
         for key in keys {
@@ -106,9 +113,8 @@ impl Labeller<'_> {
                 Err(finding) => refused.push(finding),
             }
         }
-        let grade = normaliser.shape.grade.max(block.taint.grade);
-        let comparisons = normaliser.shape.comparisons + block.taint.comparisons;
-        let literals = normaliser.shape.literals + block.taint.literals;
+        let read = normaliser.shape.read().and(block.taint.as_read()).and(subqueries);
+        let Read { grade, comparisons, literals } = read;
         if comparisons > COMPARISONS_MAX {
             refused.push(too_large(
                 "comparisons",
@@ -123,8 +129,11 @@ impl Labeller<'_> {
                 format!("针对个体的常量不超过 {LITERALS_MAX} 个"),
             ));
         }
-        if let Err(finding) = self.functions_allowed(&block, &normaliser.functions) {
-            refused.push(finding);
+        for function in &normaliser.functions {
+            if let Err(finding) = self.functions_allowed(&block.taint, Some(*function)) {
+                refused.push(finding);
+                break;
+            }
         }
         let (atoms, functions) = (normaliser.atoms, normaliser.functions);
         let controls = self.controls(&block, grade, &functions, &mut refused);
@@ -139,9 +148,9 @@ impl Labeller<'_> {
                 ReleasedColumn { name: format!("a{index}"), data_type: field.data_type().clone(), formula }
             })
             .collect();
-        let benchmarks = names.iter().map(|column| is_benchmark(column, &atoms, &block.bases)).collect();
+        let facts = facts(keys, &names, &atoms, &block);
         let stage = self.stage(block, group, &atoms, rows_atom, names, &controls, grade, schema)?;
-        let open = released(&stage, benchmarks, schema)?;
+        let open = released(&stage, facts, schema, read)?;
         self.stages.push(stage);
         Ok(open)
     }
@@ -164,18 +173,18 @@ impl Labeller<'_> {
         Ok(())
     }
 
-    fn functions_allowed(&self, block: &Block, functions: &[Function]) -> Result<(), Finding> {
-        for id in &block.taint.datasets {
+    /// Every dataset's policy must allow a function over its individuals, whether its values are released or only compared.
+    pub(super) fn functions_allowed(&self, taint: &Taint, function: Option<Function>) -> Result<(), Finding> {
+        let Some(function) = function else { return Ok(()) };
+        for id in &taint.datasets {
             let allowed = self.policy.datasets.get(id).map(|dataset| &dataset.functions);
-            for function in functions {
-                if !allowed.is_some_and(|allowed| allowed.contains(function)) {
-                    let names: Vec<String> =
-                        allowed.into_iter().flatten().take(5).map(ToString::to_string).collect();
-                    let list = names.join(", ");
-                    return Err(Finding::new(Code::FunctionNotAllowed)
-                        .with("function", function.to_string())
-                        .help(format!("the policy allows: {list}"), format!("策略允许：{list}")));
-                }
+            if !allowed.is_some_and(|allowed| covered_by(function).any(|other| allowed.contains(&other))) {
+                let names: Vec<String> =
+                    allowed.into_iter().flatten().take(5).map(ToString::to_string).collect();
+                let list = names.join(", ");
+                return Err(Finding::new(Code::FunctionNotAllowed)
+                    .with("function", function.to_string())
+                    .help(format!("the policy allows: {list}"), format!("策略允许：{list}")));
             }
         }
         Ok(())
@@ -189,7 +198,14 @@ impl Labeller<'_> {
         functions: &[Function],
         refused: &mut Vec<Finding>,
     ) -> Controls {
-        let Some(floor) = self.policy.floors.get(&grade) else {
+        // Whatever its columns are graded, a class of protected subjects is held to the floor of L2 at the least.
+        let carried = block.classes.iter().any(|class| class.kind.is_some());
+        let floor = if carried && grade < CARRIED_MIN {
+            self.policy.floors.range(CARRIED_MIN..).next().map(|(_, floor)| floor)
+        } else {
+            self.policy.floors.get(&grade)
+        };
+        let Some(floor) = floor else {
             refused.push(Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string()));
             return Controls::default();
         };
@@ -294,13 +310,39 @@ impl Labeller<'_> {
     }
 }
 
+/// The functions of a policy that allow one over a subject's own rows: itself, and what tells more. Whether some or all rows
+/// fulfil a condition is what a count of them under it tells; the least and the largest lie within what sums and means tell.
+fn covered_by(function: Function) -> impl Iterator<Item = Function> {
+    let more: &[Function] = match function {
+        Function::Min | Function::Max => &[Function::Sum, Function::Avg],
+        Function::BoolAnd | Function::BoolOr => &[Function::Count],
+        Function::Count
+        | Function::CountDistinct
+        | Function::Sum
+        | Function::Avg
+        | Function::Median
+        | Function::Quantile
+        | Function::Stddev
+        | Function::Var
+        | Function::Covar
+        | Function::Corr
+        | Function::Regr => &[],
+    };
+    std::iter::once(function).chain(more.iter().copied())
+}
+
 /// The released table in the place of the aggregate, under the names that the SQL sees.
-fn released(stage: &Stage, benchmarks: Vec<bool>, schema: &Arc<DFSchema>) -> Result<Open, Refused> {
+fn released(
+    stage: &Stage,
+    columns: BTreeMap<String, Arc<ReleasedColumnFacts>>,
+    schema: &Arc<DFSchema>,
+    read: Read,
+) -> Result<Open, Refused> {
     let keys = stage.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
-    let columns = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
-    let fields: Vec<Field> = keys.chain(columns).collect();
+    let values = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
+    let fields: Vec<Field> = keys.chain(values).collect();
     let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-    let source = ReleasedSource { schema: Arc::new(Schema::new(fields)) };
+    let source = ReleasedSource { schema: Arc::new(Schema::new(fields)), columns };
     let projection: Vec<Expr> = names
         .iter()
         .zip(schema.iter())
@@ -315,32 +357,56 @@ fn released(stage: &Stage, benchmarks: Vec<bool>, schema: &Arc<DFSchema>) -> Res
         .map_err(not_understood)?;
     let width = schema.fields().len();
     let keys = stage.keys.len();
-    let benchmarks = benchmarks.into_iter().enumerate().filter(|(_, is_benchmark)| *is_benchmark);
-    Ok(Open {
-        plan,
-        unique: BTreeSet::from([(0..keys).collect()]),
-        bare: (0..width).collect(),
-        benchmarks: benchmarks.map(|(index, _)| keys + index).collect(),
-    })
+    Ok(Open { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
 }
 
-/// The mean or sum of one declared measure as it is, whose value the analyst cannot choose: no factor, no condition of
-/// its own, nothing counted or read from an open table.
-fn is_benchmark(column: &ReleasedColumn, atoms: &[Atom], bases: &BTreeMap<String, Base>) -> bool {
-    let (terms, count) = match &column.formula {
-        Formula::Sum { terms } => (terms.as_slice(), None),
-        Formula::Mean { terms, count, .. } => (terms.as_slice(), Some(*count)),
-        Formula::Count { .. } | Formula::Subjects { .. } => return false,
+/// What each column of a stage is to individuals that it meets later.
+fn facts(
+    keys: &[Expr],
+    columns: &[ReleasedColumn],
+    atoms: &[Atom],
+    block: &Block,
+) -> BTreeMap<String, Arc<ReleasedColumnFacts>> {
+    let source = |key: &Expr| {
+        let column = bare_column(&block.bases, key)?;
+        block.base(column).and_then(Base::source)
     };
-    let [term] = terms else { return false };
-    let Some(Atom { quantity: Quantity::Measure(name), condition: None }) = atoms.get(term.atom) else {
-        return false;
+    let keys: BTreeMap<String, Option<SourceColumn>> =
+        keys.iter().enumerate().map(|(index, key)| (format!("k{index}"), source(key))).collect();
+    let of_keys = keys.iter().map(|(name, source)| {
+        (name.clone(), ReleasedColumnFacts::Key { name: name.clone(), source: source.clone() })
+    });
+    let of_columns = columns.iter().map(|column| {
+        let facts = match benchmark_of(column, atoms, &block.bases) {
+            Some(of) => ReleasedColumnFacts::Benchmark {
+                of,
+                conditions: block.conditions.clone(),
+                keys: keys.clone(),
+            },
+            None => ReleasedColumnFacts::Other,
+        };
+        (column.name.clone(), facts)
+    });
+    of_keys.chain(of_columns).map(|(name, facts)| (name, Arc::new(facts))).collect()
+}
+
+/// The measure that a column is the mean of as it is, whose value the analyst cannot choose: no factor, no condition of its
+/// own, nothing counted or read from an open table.
+fn benchmark_of(
+    column: &ReleasedColumn,
+    atoms: &[Atom],
+    bases: &BTreeMap<String, Base>,
+) -> Option<SourceColumn> {
+    let Formula::Mean { terms, count, .. } = &column.formula else { return None };
+    let [term] = terms.as_slice() else { return None };
+    let Atom { quantity: Quantity::Measure(name), condition: None } = atoms.get(term.atom)? else {
+        return None;
     };
     let present = Some(Expr::IsNotNull(Box::new(base_column(name))));
-    let counted = count.is_none_or(|count| atoms.get(count).is_some_and(|atom| atom.condition == present));
-    let declared =
-        bases.get(name).is_some_and(|base| base.kind == BaseKind::Declared(Role::Measure) && !base.open);
-    (term.factor - 1.0).abs() < f64::EPSILON && counted && declared
+    let is_whole = (term.factor - 1.0).abs() < f64::EPSILON
+        && atoms.get(*count).is_some_and(|atom| atom.condition == present);
+    let base = bases.get(name).filter(|base| base.is_measure() && !base.open)?;
+    base.source().filter(|_| is_whole)
 }
 
 fn arguments(atom: &Atom) -> Vec<Expr> {

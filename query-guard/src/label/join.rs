@@ -32,11 +32,13 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Conditions;
 use crate::block::Read;
 use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::Unique;
 use crate::block::base_column;
+use crate::catalog::ReleasedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::shape::ShapeCheck;
@@ -132,7 +134,7 @@ impl Labeller<'_> {
             projection.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(name));
             let kind = BaseKind::Released {
                 computed: !open.bare.contains(&index),
-                benchmark: open.benchmarks.contains(&index),
+                column: ReleasedSource::column_of(&open.plan, index),
             };
             bases.insert(
                 name.clone(),
@@ -158,8 +160,11 @@ impl Labeller<'_> {
             .collect();
         let unique = Unique { sets, intervals: BTreeSet::new() };
         let outputs = names.iter().map(|name| base_column(name)).collect();
-        let (classes, taint, rows) = (Vec::new(), Taint::none(), Rows::default());
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
+        // What was read to make it was read to choose whom it meets, ancestors and all.
+        let mut taint = Taint::none();
+        taint.read(open.read);
+        let (classes, rows, conditions) = (Vec::new(), Rows::default(), Conditions::new());
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
     }
 
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
@@ -224,6 +229,7 @@ impl Labeller<'_> {
                 }
             }
         }
+        self.equated_of_one_subject(&left, &right, &condition, &merged)?;
         if merged.is_empty() {
             let place = condition.equated.first().map(|(a, _)| a.clone());
             return Err(match place {
@@ -231,20 +237,15 @@ impl Labeller<'_> {
                 None => vec![join_refusal()],
             });
         }
-        // A semi or anti join keeps no column of its right side, and so would lose whose rows those were. A whole register
-        // (is somebody employed at all) is nobody's choice; a part of it may be one employer's.
-        let chosen = right.taint.comparisons > 0
-            || right.taint.literals > 0
-            || !condition.residual.is_empty()
-            || condition.equated.len() > merged.len();
-        let lost = chosen
-            && right
-                .classes
-                .iter()
-                .any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
-        if lost && keep.is_about_left_only() {
+        // A semi or anti join keeps no column of its right side, and so would lose whose rows those were: the firms of one
+        // resident would be released as firms alone. A semi join counts them as an inner join does.
+        let lost =
+            right.classes.iter().any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
+        let carried = lost && keep == Keep::LeftIfMatched;
+        if lost && keep.is_about_left_only() && !carried {
             return Err(vec![lost_subjects()]);
         }
+        let keep = if carried { Keep::Both } else { keep };
         let mut classes = left.classes.clone();
         let mut plan_right = std::mem::take(&mut right.plan);
         let mut plan_left = left.plan.clone();
@@ -263,6 +264,8 @@ impl Labeller<'_> {
         }
         let (residual, read) = self.residual(&left, &right, &condition.residual, &merged)?;
         taint.read(read);
+        taint.read(self.take_subqueries_read());
+        taint.comparisons += condition.equated.len() - merged.len();
         let keys = (
             condition.equated.iter().map(|(a, _)| a.clone()).collect(),
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),
@@ -304,12 +307,16 @@ impl Labeller<'_> {
                 outputs = only_where_present(outputs, unit_key_beside(&left, &merged))?;
             }
             let found = matches!(keep, Keep::Left | Keep::Either);
-            let others = right.outputs.clone();
+            let others = if carried { Vec::new() } else { right.outputs.clone() };
             let key = merged.first().map(|(_, replaced)| replaced.clone());
             outputs.extend(if found { only_where_present(others, key)? } else { others });
             let number = self.instance();
             let meeting = Meeting::of(&left, &right, &merged, keep, number);
             rows = meeting.rows();
+            if !meeting.left_is_one && !meeting.right_is_one {
+                let names = condition.equated.iter().map(|(a, b)| (a.name.clone(), b.name.clone()));
+                self.many_to_many.insert(names.collect());
+            }
             for class in &mut classes {
                 class.one_row = meeting.one_row() && merged.iter().any(|(kept, _)| *kept == class.column);
             }
@@ -317,6 +324,13 @@ impl Labeller<'_> {
                 let of_left = left.bases.contains_key(name);
                 base.copied_by.extend(meeting.copies(of_left));
                 base.owners = base.owners.iter().map(|owner| renamed(owner, &merged)).collect();
+            }
+            // Asked for by IN or EXISTS, a row is one row, however many of the other side it meets.
+            if carried && !meeting.right_is_one {
+                rows.copied_by.insert(number);
+                for base in bases.values_mut() {
+                    base.copied_by.insert(number);
+                }
             }
             mark_optional(&mut bases, &mut classes, &left, &right, keep, number);
             plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_understood)?;
@@ -331,7 +345,35 @@ impl Labeller<'_> {
             outputs.push(mark);
         }
         let (schema, unique) = (left.schema, Unique::default());
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
+        let conditions = self.joined_conditions(left.conditions, right.conditions);
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
+    }
+
+    /// The conditions of both sides, and that of the join, which is equal to no other.
+    pub(super) fn joined_conditions(&mut self, left: Conditions, right: Conditions) -> Conditions {
+        left.into_iter().chain(right).chain([format!("join {}", self.instance())]).collect()
+    }
+
+    /// Columns that a join equates besides unit keys are compared, and so must be one subject's: two people of one firm have
+    /// the firm in common, not the site.
+    fn equated_of_one_subject(
+        &self,
+        left: &Block,
+        right: &Block,
+        condition: &Condition,
+        merged: &[(String, String)],
+    ) -> Result<(), Refused> {
+        for (a, b) in &condition.equated {
+            let (from, to) = (known(left, a)?, known(right, b)?);
+            let is_key = |base: &Base| matches!(base.kind, BaseKind::UnitKey { .. });
+            let owners = |base: &Base| -> BTreeSet<String> {
+                base.owners.iter().map(|owner| renamed(owner, merged)).collect()
+            };
+            if !is_key(from) && !is_key(to) && owners(from) != owners(to) {
+                return Err(self.not_joinable(a));
+            }
+        }
+        Ok(())
     }
 
     /// The plan of a mark join with its mark as a base column: a condition on the subject that the analyst has made up.
@@ -372,7 +414,8 @@ impl Labeller<'_> {
         for base in bases.values_mut() {
             base.owners = base.owners.iter().map(|owner| renamed(owner, merged)).collect();
         }
-        let mut shape = ShapeCheck::new(&bases, self.constants, self.sql);
+        let conditions = left.conditions.union(&right.conditions).cloned().collect();
+        let mut shape = ShapeCheck::new(&bases, &conditions, self.review);
         let mut accepted = Vec::with_capacity(residual.len());
         for expr in residual {
             accepted.push(shape.predicate(expr).map_err(|finding| vec![finding])?);
@@ -403,7 +446,7 @@ impl Labeller<'_> {
             for b in right.datasets.iter().filter(|b| *b != a) {
                 if !names(a, b) || !names(b, a) {
                     let span = column.and_then(|column| column.spans.first());
-                    let span = span.and_then(|span| crate::finding::SqlSpan::locate(self.sql, span));
+                    let span = span.and_then(|span| crate::finding::SqlSpan::locate(self.review.sql, span));
                     let finding = Finding::new(Code::JoinNotAgreed).at(span);
                     return Err(vec![finding.with("left", a.sql_name()).with("right", b.sql_name())]);
                 }
@@ -424,13 +467,13 @@ impl Labeller<'_> {
     }
 
     pub(super) fn not_joinable(&self, column: &Column) -> Refused {
-        vec![join_refusal().at(first_span(self.sql, &Expr::Column(column.clone())))]
+        vec![join_refusal().at(first_span(self.review.sql, &Expr::Column(column.clone())))]
     }
 
     pub(super) fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
         vec![
             Finding::new(Code::UseNotGranted)
-                .at(first_span(self.sql, &Expr::Column(column.clone())))
+                .at(first_span(self.review.sql, &Expr::Column(column.clone())))
                 .with("column", base.name.clone())
                 .with("use", wanted.to_string()),
         ]
@@ -562,6 +605,7 @@ fn both_sides(left: &Block, right: &Block) -> Result<Block, Refused> {
         taint: Taint::none(),
         unique: Unique::default(),
         rows: Rows::default(),
+        conditions: Conditions::new(),
     })
 }
 

@@ -19,6 +19,8 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::ReleasedColumnFacts;
+use crate::block::SourceColumn;
 use crate::block::Unique;
 use crate::shape::bare_column;
 use crate::shape::first_span;
@@ -77,8 +79,15 @@ impl Labeller<'_> {
         if !matches_once && (columns.is_empty() || !semi || released) {
             return Err(self.not_once(&condition));
         }
+        let whole = !released
+            && one.taint.comparisons == 0
+            && one.taint.literals == 0
+            && condition.residual.is_empty()
+            || one.unique.sets.contains(&BTreeSet::new());
         let mut taint = many.taint.clone();
         taint.absorb(&one.taint);
+        taint.read(self.take_subqueries_read());
+        keep_benchmarks(&many, &mut one, &condition);
         let mut uses: Option<BTreeSet<Use>> = None;
         let mut grade = Level(1);
         let mut by_register = false;
@@ -103,6 +112,10 @@ impl Labeller<'_> {
                 || individual.is_measure()
             {
                 return Err(self.not_joinable(a));
+            }
+            // A key set that was filtered, or that a threshold may have cut, filters what it meets.
+            if !whole && !individual.allows(Use::Filter) {
+                return Err(self.use_not_granted(a, individual, Use::Filter));
             }
             // The ends of an interval are literals by another name: they would cut a mask in two.
             if range.is_some() && (individual.mask.is_some() || !individual.allows(Use::Filter)) {
@@ -154,7 +167,7 @@ impl Labeller<'_> {
         }
         let first = columns.into_iter().next().or_else(|| range.as_ref().map(|range| range.low.name.clone()));
         let ends = range.map(|range| range.comparisons).unwrap_or_default();
-        taint.comparisons += ends.len();
+        taint.comparisons += ends.len() + usize::from(!whole);
         condition.residual = ends.into_iter().chain(residual).collect();
         let plan_one = if join_type == JoinType::Left { without_constants(one.plan)? } else { one.plan };
         let mut plan = joined(many.plan, plan_one, join_type, condition)?;
@@ -182,7 +195,8 @@ impl Labeller<'_> {
             };
         }
         let (schema, unique, rows) = (many.schema, Unique::default(), many.rows);
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows })
+        let conditions = self.joined_conditions(many.conditions, one.conditions);
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
     }
 
     /// Whether a subject's key meets the key of an open register of the same kind of subject.
@@ -199,9 +213,42 @@ impl Labeller<'_> {
     /// The refusal of a join that may meet several rows, with the place of its first column.
     fn not_once(&self, condition: &Condition) -> Refused {
         let pairs = condition.equated.iter().map(|(a, _)| Expr::Column(a.clone()));
-        let place =
-            pairs.chain(condition.residual.iter().cloned()).find_map(|expr| first_span(self.sql, &expr));
+        let place = pairs
+            .chain(condition.residual.iter().cloned())
+            .find_map(|expr| first_span(self.review.sql, &expr));
         vec![join_refusal().at(place)]
+    }
+}
+
+/// A released mean stays one only where each key of its stage meets the column that it is: met by another column it would be
+/// the mean of a group that the analyst chose.
+fn keep_benchmarks(many: &Block, one: &mut Block, condition: &Condition) {
+    let met = |name: &str, source: &SourceColumn| {
+        condition.equated.iter().any(|(a, b)| {
+            let is_key = one.base(b).is_some_and(|base| match &base.kind {
+                BaseKind::Released { column: Some(facts), .. } => {
+                    matches!(&**facts, ReleasedColumnFacts::Key { name: known, .. } if known == name)
+                }
+                _ => false,
+            });
+            is_key && many.base(a).and_then(Base::source).as_ref() == Some(source)
+        })
+    };
+    let is_kept = |base: &Base| match &base.kind {
+        BaseKind::Released { column: Some(facts), .. } => match &**facts {
+            ReleasedColumnFacts::Benchmark { keys, .. } => {
+                keys.iter().all(|(name, source)| source.as_ref().is_some_and(|source| met(name, source)))
+            }
+            ReleasedColumnFacts::Key { .. } | ReleasedColumnFacts::Other => true,
+        },
+        _ => true,
+    };
+    let lost: Vec<String> =
+        one.bases.iter().filter(|(_, base)| !is_kept(base)).map(|(name, _)| name.clone()).collect();
+    for name in lost {
+        if let Some(Base { kind: BaseKind::Released { column, .. }, .. }) = one.bases.get_mut(&name) {
+            *column = None;
+        }
     }
 }
 

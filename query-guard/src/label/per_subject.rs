@@ -16,6 +16,7 @@ use datafusion_expr::TryCast;
 use datafusion_expr::expr::AggregateFunction;
 use datafusion_functions_aggregate::expr_fn;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
@@ -24,6 +25,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Conditions;
 use crate::block::Rows;
 use crate::block::Unique;
 use crate::block::base_column;
@@ -69,7 +71,7 @@ impl Labeller<'_> {
         let cap = self.rows_cap(&block);
         // A constant among the keys splits nobody.
         let splitting = keys.iter().filter(|key| !is_constant(key)).count();
-        let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
+        let mut shape = ShapeCheck::new(&block.bases, &block.conditions, self.review);
         let mut grouped = Grouped::default();
         let mut classes = Vec::with_capacity(block.classes.len());
         for (index, class) in block.classes.iter().enumerate() {
@@ -110,7 +112,9 @@ impl Labeller<'_> {
             let Expr::AggregateFunction(call) = call.clone().unalias() else { return Err(internal()) };
             let name = format!("p{instance}_a{index}");
             let target = schema.field(keys.len() + index).data_type();
-            match own_rows(&call, &mut shape, &block, target, cap, self.sql) {
+            let own = own_rows(&call, &mut shape, &block, target, cap)
+                .and_then(|own| self.functions_allowed(&block.taint, own.function).map(|()| own));
+            match own {
                 Ok(own) => {
                     self.top_coded |= matches!(own.finish, Finish::Capped(_));
                     grouped.add(&name, own);
@@ -123,6 +127,7 @@ impl Labeller<'_> {
         }
         let mut taint = block.taint.clone();
         taint.read(shape.read());
+        taint.read(self.take_subqueries_read());
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for class in block.classes.iter().filter(|class| class.optional) {
             builder = builder
@@ -163,6 +168,7 @@ impl Labeller<'_> {
             taint,
             unique: Unique::default(),
             rows,
+            conditions: Conditions::from([format!("per subject {instance}")]),
         })))
     }
 
@@ -203,6 +209,8 @@ pub(super) struct OwnRows {
     pub(super) aggregates: Vec<(&'static str, Expr)>,
     pub(super) finish: Finish,
     pub(super) base: Base,
+    /// What a policy must allow for it; values that are only carried along need nothing.
+    pub(super) function: Option<Function>,
 }
 
 /// What is done with the plain aggregates.
@@ -249,9 +257,9 @@ pub(super) fn own_rows(
     block: &Block,
     target: &DataType,
     cap: u32,
-    sql: &str,
 ) -> Result<OwnRows, Finding> {
     let params = &call.params;
+    let sql = shape.review().sql;
     let refused = || not_per_subject(call, sql);
     if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Err(refused());
@@ -271,7 +279,8 @@ pub(super) fn own_rows(
         }
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
         let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
-        return Ok(OwnRows { aggregates, finish: Finish::Capped(cap), base: count_base(block, cap) });
+        let (finish, base) = (Finish::Capped(cap), count_base(block, cap));
+        return Ok(OwnRows { aggregates, finish, base, function: Some(Function::Count) });
     }
     if matches!(call.func.name(), "bool_and" | "bool_or") {
         return any_or_every(call, arg, filter, shape);
@@ -285,7 +294,8 @@ pub(super) fn own_rows(
         let value = conditional(base_column(&column.name), filter);
         let chosen = if call.func.name() == "min" { expr_fn::min(value) } else { expr_fn::max(value) };
         let base = Base { data_type: target.clone(), optional: false, ..base.clone() };
-        return Ok(OwnRows { aggregates: vec![(VALUE, chosen)], finish: Finish::Cast(target.clone()), base });
+        let (aggregates, finish) = (vec![(VALUE, chosen)], Finish::Cast(target.clone()));
+        return Ok(OwnRows { aggregates, finish, base, function: function_named(call.func.name()) });
     }
     let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
     let column = column.ok_or_else(refused)?;
@@ -320,7 +330,7 @@ pub(super) fn own_rows(
         optional: false,
         ..base.clone()
     };
-    Ok(OwnRows { aggregates, finish, base: measured })
+    Ok(OwnRows { aggregates, finish, base: measured, function: function_named(call.func.name()) })
 }
 
 /// `BOOL_OR` and `BOOL_AND` over a subject's own rows: a condition on the subject, made of conditions on its rows.
@@ -344,7 +354,13 @@ fn any_or_every(
         aggregates: vec![(VALUE, outcome)],
         finish: Finish::Truth,
         base: Base::label("condition", uses, shape.grade, DataType::Boolean),
+        function: function_named(call.func.name()),
     })
+}
+
+/// The word by which a policy allows an aggregate.
+fn function_named(name: &str) -> Option<Function> {
+    Function::ALL.iter().copied().find(|function| function.as_str() == name)
 }
 
 /// A date, time or whole number that is no measure: the first and last of them are among its own values.

@@ -20,6 +20,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Conditions;
 use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::Unique;
@@ -58,7 +59,8 @@ impl Labeller<'_> {
         let mut outputs = Vec::with_capacity(visible.len());
         for column in visible {
             let name = format!("s{instance}_{}", column.name);
-            projection.push(masked(raw(&column.name), column, dataset, self.constants.today).alias(&name));
+            projection
+                .push(masked(raw(&column.name), column, dataset, self.review.constants.today).alias(&name));
             bases.insert(name.clone(), self.declared(column, dataset, &classes, open));
             outputs.push(base_column(&name));
         }
@@ -86,6 +88,7 @@ impl Labeller<'_> {
             taint,
             unique,
             rows: Rows::scanned(),
+            conditions: Conditions::new(),
         })))
     }
 

@@ -16,6 +16,7 @@ use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
 use crate::block::Class;
+use crate::block::Conditions;
 use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::Unique;
@@ -123,6 +124,7 @@ impl Labeller<'_> {
             taint,
             unique: Unique::default(),
             rows,
+            conditions: Conditions::from([format!("union {instance}")]),
         })))
     }
 
@@ -138,8 +140,8 @@ impl Labeller<'_> {
         let mut literals = false;
         for block in blocks {
             let output = block.outputs.get(index).ok_or_else(internal)?;
-            let refused = || vec![union_refusal().at(first_span(self.sql, output))];
-            if self.constants.value(output).map_err(|finding| vec![finding])?.is_some() {
+            let refused = || vec![union_refusal().at(first_span(self.review.sql, output))];
+            if self.review.constants.value(output).map_err(|finding| vec![finding])?.is_some() {
                 literals = true;
                 continue;
             }

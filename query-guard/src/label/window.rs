@@ -16,6 +16,7 @@ use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::expr::Sort;
 use datafusion_expr::expr::WindowFunction;
 use datafusion_expr::expr::WindowFunctionParams;
+use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
@@ -66,16 +67,21 @@ impl Labeller<'_> {
         let mut columns: Vec<Expr> = block.bases.keys().map(|name| base_column(name)).collect();
         let mut bases = block.bases.clone();
         let mut outputs = block.outputs.clone();
-        let mut shape = ShapeCheck::new(&block.bases, self.constants, self.sql);
+        let mut shape = ShapeCheck::new(&block.bases, &block.conditions, self.review);
         let owners: BTreeSet<String> = block.classes.iter().map(|class| class.column.clone()).collect();
         for (index, expr) in window.window_expr.iter().enumerate() {
             let Expr::WindowFunction(function) = self.define(&block, expr)?.unalias() else {
                 return Err(internal());
             };
             let over = self.over(&block, &function, &mut shape)?;
+            // Whoever counts positions counts copies too: the joins so far keep their rows.
+            if goes_by_position(&function) && !block.rows.copied_by.is_empty() {
+                self.many_to_many.clear();
+            }
             let target = window.schema.field(block.outputs.len() + index).data_type();
             let own = self.own_window(&block, &function, &mut shape, target, cap)?;
             self.top_coded |= matches!(own.finish, Finish::Capped(..) | Finish::Rank(..));
+            self.functions_allowed(&block.taint, own.function).map_err(|finding| vec![finding])?;
             let name = format!("w{instance}_{index}");
             for (suffix, call) in own.aggregates {
                 calls.push(over.call(call)?.alias(format!("{name}{suffix}")));
@@ -90,6 +96,7 @@ impl Labeller<'_> {
         }
         let mut taint = block.taint.clone();
         taint.read(shape.read());
+        taint.read(self.take_subqueries_read());
         let plan = LogicalPlanBuilder::from(block.plan)
             .window(calls)
             .and_then(|builder| builder.project(columns))
@@ -97,8 +104,18 @@ impl Labeller<'_> {
             .map_err(not_understood)?;
         let classes = block.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let schema = std::sync::Arc::clone(&window.schema);
-        let (unique, rows) = (Unique::default(), block.rows);
-        Ok(Relation::Block(Box::new(Block { plan, bases, schema, outputs, classes, taint, unique, rows })))
+        let (unique, rows, conditions) = (Unique::default(), block.rows, block.conditions);
+        Ok(Relation::Block(Box::new(Block {
+            plan,
+            bases,
+            schema,
+            outputs,
+            classes,
+            taint,
+            unique,
+            rows,
+            conditions,
+        })))
     }
 
     /// The rows that a function sees, all of them one subject's.
@@ -135,8 +152,8 @@ impl Labeller<'_> {
             order_by.push(Sort { expr, ..sort.clone() });
         }
         // Rows of the same rank stay so where the frame goes by rank.
-        let by_position = matches!(function.fun.name(), "row_number" | "lag" | "lead");
-        if by_position || frame.units == WindowFrameUnits::Rows {
+        let by_rank = matches!(function.fun.name(), "rank" | "dense_rank");
+        if goes_by_position(function) && !by_rank {
             order_by.extend(self.tie_breakers(block));
         }
         Ok(Over { partition_by, order_by, frame: frame.clone() })
@@ -172,7 +189,7 @@ impl Labeller<'_> {
                     Vec::new(),
                     None,
                 );
-                own_rows(&call, shape, block, target, cap, self.sql).map_err(|finding| vec![finding])
+                own_rows(&call, shape, block, target, cap).map_err(|finding| vec![finding])
             }
             WindowFunctionDefinition::WindowUDF(udf) => {
                 if params.filter.is_some() {
@@ -193,6 +210,7 @@ impl Labeller<'_> {
                             aggregates: call(Vec::new()),
                             finish: Finish::Rank(cap, target.clone()),
                             base,
+                            function: Some(Function::Count),
                         })
                     }
                     ("lag" | "lead" | "first_value" | "last_value", [value, rest @ ..])
@@ -211,6 +229,7 @@ impl Labeller<'_> {
                             aggregates: call(args.collect()),
                             finish: Finish::Cast(target.clone()),
                             base,
+                            function: None,
                         })
                     }
                     _ => Err(self.not_own(function)),
@@ -221,7 +240,7 @@ impl Labeller<'_> {
 
     /// At most a whole number of rows to look back; a value in place of a missing one would be a literal off its edges.
     fn is_distance(&self, args: &[Expr]) -> bool {
-        let value = |expr: &Expr| self.constants.value(expr).ok().flatten();
+        let value = |expr: &Expr| self.review.constants.value(expr).ok().flatten();
         let is_near = |rows: &Expr| match value(rows) {
             Some(ScalarValue::Int64(Some(rows))) => rows.unsigned_abs() <= ROWS_MAX,
             _ => false,
@@ -242,7 +261,7 @@ impl Labeller<'_> {
             .iter()
             .chain(sorts)
             .chain(&params.args)
-            .find_map(|expr| first_span(self.sql, expr));
+            .find_map(|expr| first_span(self.review.sql, expr));
         vec![
             Finding::new(Code::OperationOverIndividuals)
                 .at(span)
@@ -278,6 +297,12 @@ impl Over {
             },
         }))
     }
+}
+
+/// Whether a function's value changes with how many equal rows there are.
+fn goes_by_position(function: &WindowFunction) -> bool {
+    matches!(function.fun.name(), "row_number" | "rank" | "lag" | "lead")
+        || function.params.window_frame.units == WindowFrameUnits::Rows
 }
 
 /// A frame that begins before it ends, no farther away than the engine counts.

@@ -5,10 +5,10 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
 use obscura_policies::day::Day;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
 use obscura_policies::mask::NoSecrets;
 
-use crate::block::BaseKind;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -31,8 +31,7 @@ impl ShapeCheck<'_> {
         if literal.is_null() {
             return Ok(());
         }
-        let base = generalised.base;
-        let step = self.step(generalised)?;
+        self.check_step(generalised)?;
         match generalised.form {
             Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded | Form::Step(_) => Ok(()),
             Form::Floor(own) => match exact_number(literal) {
@@ -40,35 +39,53 @@ impl ShapeCheck<'_> {
                 Some(number) => Err(self.off_edge(generalised, number, own, Fixed::ZERO)),
                 None => Err(self.not_allowed(&generalised.expr)),
             },
-            Form::Bare if base.is_measure() && base.mask.is_none() => {
-                let origin = base.range.map_or(Fixed::ZERO, |(low, _)| low);
-                let Some(step) = step else { return Err(self.not_allowed(&generalised.expr)) };
-                let Some(number) = exact_number(literal) else {
-                    return Err(self.not_allowed(&generalised.expr));
-                };
-                if !matches!(op, Operator::Lt | Operator::GtEq) {
-                    let finding = Finding::new(Code::PredicateNotAllowed)
-                        .at(self.place(&generalised.expr))
-                        .with("column", base.name.clone())
-                        .help(
-                            "a measure is cut at its bin edges with < and >=",
-                            "度量字段只能在分箱边界上用 < 与 >= 划分",
-                        );
-                    let whole = base.data_type.is_integer() && step == Fixed::ONE;
-                    let next = number.checked_add(step).filter(|_| whole || number == origin);
-                    return Err(match next {
-                        Some(next) => finding.with("next", next.to_string()),
-                        None => finding,
-                    });
-                }
-                let distance = number.checked_sub(origin);
-                if distance.is_some_and(|distance| distance.is_multiple_of(step)) {
-                    Ok(())
-                } else {
-                    Err(self.off_edge(generalised, number, step, origin))
-                }
+            Form::Bare => {
+                self.on_bin_edge(generalised, op, literal)?;
+                self.on_mask_edge(generalised, literal)
             }
-            Form::Bare => self.on_mask_edge(generalised, literal),
+        }
+    }
+
+    /// A measure, and whatever else has bins, is cut at their edges and nowhere else, whether or not it is masked as well.
+    fn on_bin_edge(
+        &self,
+        generalised: &Generalised<'_>,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<(), Finding> {
+        let base = generalised.base;
+        if !base.is_measure() && base.bins.is_none() {
+            return Ok(());
+        }
+        let Some(step) = base.bins else { return Err(self.not_allowed(&generalised.expr)) };
+        let Some(number) = exact_number(literal) else {
+            return Err(self.not_allowed(&generalised.expr));
+        };
+        let origin = base.range.map_or(Fixed::ZERO, |(low, _)| low);
+        if !matches!(op, Operator::Lt | Operator::GtEq) {
+            let finding = Finding::new(Code::PredicateNotAllowed)
+                .at(self.place(&generalised.expr))
+                .with("column", base.name.clone())
+                .help(
+                    "a measure is cut at its bin edges with < and >=",
+                    "度量字段只能在分箱边界上用 < 与 >= 划分",
+                );
+            let whole = base.data_type.is_integer() && step == Fixed::ONE;
+            let next = number.checked_add(step).filter(|_| whole || number == origin);
+            return Err(match next {
+                Some(next) => finding.with("next", next.to_string()),
+                None => finding,
+            });
+        }
+        // Rounded to the nearest step, a value reaches an edge half a step before it.
+        let Some(cut) = cut_at(base.mask.as_ref(), number, base.range) else {
+            return Err(self.not_allowed(&generalised.expr));
+        };
+        let distance = cut.checked_sub(origin);
+        if distance.is_some_and(|distance| distance.is_multiple_of(step)) {
+            Ok(())
+        } else {
+            Err(self.off_edge(generalised, number, step, origin))
         }
     }
 
@@ -77,7 +94,7 @@ impl ShapeCheck<'_> {
         let base = generalised.base;
         let Some(mask) = &base.mask else { return Ok(()) };
         if let Some((day, is_whole)) = day_of(literal) {
-            let today = self.constants.today;
+            let today = self.review.constants.today;
             if is_whole && mask.is_date_edge(day, today) {
                 return Ok(());
             }
@@ -89,7 +106,7 @@ impl ShapeCheck<'_> {
             && mask
                 .apply_text(
                     text,
-                    &MaskContext { today: self.constants.today, subject: None, secrets: &NoSecrets },
+                    &MaskContext { today: self.review.constants.today, subject: None, secrets: &NoSecrets },
                 )
                 .is_some_and(|masked| masked != text)
         {
@@ -107,43 +124,48 @@ impl ShapeCheck<'_> {
         }
     }
 
-    /// The step a numeric column is known in, and that a generaliser's own step is a multiple of it.
-    fn step(&self, generalised: &Generalised<'_>) -> Result<Option<Fixed>, Finding> {
+    /// The steps that a numeric column is known in, each of which a generaliser's own step is a multiple of.
+    fn check_step(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         let base = generalised.base;
-        let declared = base.mask.as_ref().and_then(obscura_policies::mask::Mask::step).or(base.bins);
         let own = match generalised.form {
             Form::Floor(own) | Form::Step(own) => own,
-            Form::Bare | Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded => {
-                return Ok(declared);
-            }
+            Form::Bare | Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded => return Ok(()),
         };
-        // Bins that do not start at a multiple of their width would be cut by steps that do.
-        let origin = base.range.filter(|_| base.is_measure() && base.mask.is_none()).map(|(low, _)| low);
-        if let (Some(origin), Some(step)) = (origin, declared)
-            && !origin.is_multiple_of(step)
-        {
-            return Err(self.not_allowed(&generalised.expr).help(
-                "the column's bins do not start at a multiple of their width: compare with their edges by < and >=",
-                "该字段的分箱起点不是箱宽的整数倍：请用 < 与 >= 与分箱边界比较",
-            ));
+        if base.is_measure() && base.bins.is_none() {
+            return Err(self.not_allowed(&generalised.expr));
         }
-        let unbinned =
-            base.is_measure() && declared.is_none() && !matches!(base.kind, BaseKind::SubjectCount);
-        match declared {
-            Some(step) if own.is_multiple_of(step) => Ok(declared),
-            None if !unbinned && own.is_multiple_of(Fixed::ONE) => Ok(None),
-            Some(step) => {
-                let (below, above) = obscura_policies::mask::nearest_multiples(own, step);
-                Err(self.off_edge_between(generalised, below.max(step).to_string(), above.to_string()))
+        let origin = base.bins.and(base.range).map(|(low, _)| low);
+        for step in [base.bins, base.mask.as_ref().and_then(Mask::step)].into_iter().flatten() {
+            // Bins that do not start at a multiple of their width would be cut by steps that do.
+            if origin.is_some_and(|origin| !origin.is_multiple_of(step)) {
+                return Err(self.not_allowed(&generalised.expr).help(
+                    "the column's bins do not start at a multiple of their width: compare with their edges by < and >=",
+                    "该字段的分箱起点不是箱宽的整数倍：请用 < 与 >= 与分箱边界比较",
+                ));
             }
-            None => Err(self.not_allowed(&generalised.expr)),
+            if !own.is_multiple_of(step) {
+                let (below, above) = obscura_policies::mask::nearest_multiples(own, step);
+                return Err(self.off_edge_between(
+                    generalised,
+                    below.max(step).to_string(),
+                    above.to_string(),
+                ));
+            }
+        }
+        let cut = cut_at(base.mask.as_ref(), own, base.range);
+        match base.bins {
+            Some(bins) if !cut.is_some_and(|cut| cut.is_multiple_of(bins)) => {
+                Err(self.not_allowed(&generalised.expr))
+            }
+            _ if base.is_measure() || own.is_multiple_of(Fixed::ONE) => Ok(()),
+            _ => Err(self.not_allowed(&generalised.expr)),
         }
     }
 
     /// A group key's step must be a multiple of the declared one; a measure is grouped in steps only.
     pub(super) fn key_step(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         let base = generalised.base;
-        if generalised.form == Form::Bare && base.is_measure() && base.mask.is_none() {
+        if generalised.form == Form::Bare && (base.is_measure() || base.bins.is_some()) {
             return Err(Finding::new(Code::GroupKeyNotAllowed)
                 .at(self.place(&generalised.expr))
                 .with("column", base.name.clone())
@@ -152,7 +174,7 @@ impl ShapeCheck<'_> {
                     "度量字段请按 floor(字段/步长)*步长 分组，步长为分箱宽度的整数倍",
                 ));
         }
-        self.step(generalised).map(|_| ())
+        self.check_step(generalised)
     }
 
     fn off_edge(&self, generalised: &Generalised<'_>, number: Fixed, step: Fixed, origin: Fixed) -> Finding {
@@ -170,6 +192,30 @@ impl ShapeCheck<'_> {
             .help(format!("use {below} or {above}"), format!("请使用 {below} 或 {above}"))
             .with("below", below)
             .with("above", above)
+    }
+}
+
+/// Where an edge of a masked number cuts the raw values; `None` when it does not cut them at one place.
+fn cut_at(mask: Option<&Mask>, edge: Fixed, range: Option<(Fixed, Fixed)>) -> Option<Fixed> {
+    match mask {
+        Some(Mask::Round { step }) => {
+            // Halves go away from zero, so that an edge below zero leaves out the half that one above it takes in.
+            let is_positive = range.is_some_and(|(low, _)| low >= Fixed::ZERO);
+            edge.checked_sub(Fixed::from_micros(step.micros() / 2)).filter(|_| is_positive)
+        }
+        Some(
+            Mask::Redact
+            | Mask::Partial { .. }
+            | Mask::Token { .. }
+            | Mask::Bin { .. }
+            | Mask::BinYears { .. }
+            | Mask::DateTrunc { .. }
+            | Mask::DateShift { .. }
+            | Mask::Hierarchy(_)
+            | Mask::TopBottom { .. }
+            | Mask::FormatPreserving { .. },
+        )
+        | None => Some(edge),
     }
 }
 

@@ -77,6 +77,7 @@ impl<'a> ShapeCheck<'a> {
     /// # Errors
     /// `predicate-not-allowed` when the form is not on the list.
     pub(super) fn generalise(&self, expr: &Expr) -> Result<Generalised<'a>, Finding> {
+        self.review.budget.spend(expr)?;
         if let Some(column) = bare_column(self.bases, expr) {
             let base = self.known(column)?;
             return Ok(Generalised {
@@ -351,7 +352,7 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn number(&self, expr: &Expr) -> Option<Fixed> {
-        let value = self.constants.value(expr).ok().flatten()?;
+        let value = self.review.constants.value(expr).ok().flatten()?;
         let is_fine = match value.data_type() {
             ArrowType::Decimal128(_, scale) => (0..=PLACES_MAX).contains(&scale),
             ArrowType::Decimal256(..) => false,
@@ -361,11 +362,11 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn is_today(&self, expr: &Expr) -> bool {
-        matches!(expr, Expr::Literal(ScalarValue::Date32(Some(day)), _) if *day == self.constants.today.epoch_days())
+        matches!(expr, Expr::Literal(ScalarValue::Date32(Some(day)), _) if *day == self.review.constants.today.epoch_days())
     }
 
     fn word(&self, expr: &Expr) -> Option<String> {
-        self.constants.value(expr).ok().flatten()?.try_as_str().flatten().map(str::to_ascii_lowercase)
+        self.review.constants.value(expr).ok().flatten()?.try_as_str().flatten().map(str::to_ascii_lowercase)
     }
 }
 

@@ -140,6 +140,8 @@ fn facts(version: &SealedVersion) -> ManifestFacts {
     ManifestFacts {
         clustered: version.is_clustered_whole(),
         one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
+        rows: Some(manifest.rows),
+        rows_max: manifest.units.iter().map(|unit| (unit.column.clone(), unit.rows_max)).collect(),
         intervals: manifest.intervals.iter().map(intervals).collect(),
         unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
     }

@@ -64,6 +64,7 @@ fn policy() -> EffectivePolicy {
             kind: UnitKind("resident".to_owned()),
             column: "person_id".to_owned(),
             one_row_per_subject: false,
+            rows_max: Some(2),
             clustered: true,
         }],
         columns: vec![
@@ -76,6 +77,7 @@ fn policy() -> EffectivePolicy {
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
+        rows: Some(24),
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
     };

@@ -37,8 +37,10 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("first_visits", first_visits),
     ("mean_of_totals", mean_of_totals),
     ("people_above_the_mean", people_above_the_mean),
+    ("people_above_the_mean_of_their_department", people_above_the_mean_of_their_department),
     ("people_by_first_day", people_by_first_day),
     ("people_of_tax_or_with_a_visit_on_day_2", people_of_tax_or_with_a_visit_on_day_2),
+    ("people_with_a_clerk_s_job", people_with_a_clerk_s_job),
     ("people_with_a_later_visit", people_with_a_later_visit),
     ("people_with_a_visit_on_day_2", people_with_a_visit_on_day_2),
     ("people_with_visit_flags", people_with_visit_flags),
@@ -282,6 +284,32 @@ fn people_above_the_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     let mean = number(&released(&mean[0], 0)).context("the mean of all is released")?;
     records.retain(|record| salary(record).is_some_and(|salary| amount::to_f64(salary) > mean));
     Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
+}
+
+/// How many earn more than the released mean of their own department.
+fn people_above_the_mean_of_their_department(fixture: &Fixture) -> anyhow::Result<Table> {
+    let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
+    let mut records = fixture.persons.records();
+    let means = counts(&records, by_dept, &[(Atom::Mean { range: range("salary")? }, &salary)]);
+    let mean_of = |group: &Group| match &group.keys[0] {
+        Cell::Text(dept) => Some((dept.clone(), number(&released(group, 0))?)),
+        Cell::Number(_) | Cell::Null => None,
+    };
+    let means: BTreeMap<String, f64> = means.iter().filter_map(mean_of).collect();
+    records.retain(|record| {
+        let mean = means.get(record["dept"]);
+        salary(record).zip(mean).is_some_and(|(salary, mean)| amount::to_f64(salary) > *mean)
+    });
+    Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
+}
+
+/// How many people of each department are clerks somewhere.
+fn people_with_a_clerk_s_job(fixture: &Fixture) -> anyhow::Result<Table> {
+    let clerks: BTreeSet<&str> =
+        fixture.staff.rows.iter().filter(|row| row[2] == "clerk").map(|row| row[0].as_str()).collect();
+    let mut records = fixture.persons.records();
+    records.retain(|record| clerks.contains(record["person_id"]));
+    Ok(table_of(&counts(&records, by_dept, &[(Atom::Subjects, &one)])))
 }
 
 /// What a visit costs, over the people with three visits and more.

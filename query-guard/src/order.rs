@@ -1,0 +1,161 @@
+//! The order of a result: a function of its values, never of which thread was first.
+//!
+//! What the SQL leaves open (no ORDER BY, ties of it, LIMIT without it, ROW_NUMBER over equal rows) is settled by all
+//! columns of the rows at hand. It touches released values only; what individuals are ordered by is `label::window`'s.
+
+use std::sync::Arc;
+
+use datafusion_common::Result;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode as _;
+use datafusion_expr::Distinct;
+use datafusion_expr::DistinctOn;
+use datafusion_expr::Expr;
+use datafusion_expr::Limit;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Sort as SortNode;
+use datafusion_expr::WindowFrameUnits;
+use datafusion_expr::expr::Sort;
+use datafusion_expr::expr_rewriter::NamePreserver;
+
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::label::Refused;
+
+/// Window functions that go by a row's position, whatever their frame.
+const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
+
+/// The same plan over released values, with an order for everything that depends on one.
+///
+/// # Errors
+/// `query-not-understood` when the plan cannot be put together again.
+pub(crate) fn ordered(plan: LogicalPlan) -> std::result::Result<LogicalPlan, Refused> {
+    plan.transform_up_with_subqueries(settled)
+        .and_then(
+            |settled| {
+                if is_ordered(&settled.data) { Ok(settled.data) } else { sorted_by_all(settled.data) }
+            },
+        )
+        .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
+}
+
+fn settled(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    match node {
+        LogicalPlan::Sort(SortNode { expr, input, fetch }) => {
+            let expr = with_ties_broken(expr, &input);
+            Ok(Transformed::yes(LogicalPlan::Sort(SortNode { expr, input, fetch })))
+        }
+        LogicalPlan::Limit(Limit { skip, fetch, input }) if !is_ordered(&input) => {
+            let input = Arc::new(sorted_by_all(Arc::unwrap_or_clone(input))?);
+            Ok(Transformed::yes(LogicalPlan::Limit(Limit { skip, fetch, input })))
+        }
+        LogicalPlan::Distinct(Distinct::On(distinct)) => {
+            let DistinctOn { on_expr, select_expr, sort_expr, input, .. } = distinct;
+            let sorts =
+                sort_expr.unwrap_or_else(|| on_expr.iter().map(|on| on.clone().sort(true, false)).collect());
+            let sorts = with_ties_broken(sorts, &input);
+            let distinct = DistinctOn::try_new(on_expr, select_expr, Some(sorts), input)?;
+            Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(distinct))))
+        }
+        LogicalPlan::Window(window) => {
+            let input = Arc::clone(&window.input);
+            let node = LogicalPlan::Window(window);
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let settled = expr.transform_up(|inner| Ok(by_position(inner, &input)))?;
+                Ok(settled.update_data(|expr| name.restore(expr)))
+            })
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn by_position(expr: Expr, input: &LogicalPlan) -> Transformed<Expr> {
+    match expr {
+        Expr::WindowFunction(mut function)
+            if BY_POSITION.contains(&function.fun.name())
+                || function.params.window_frame.units == WindowFrameUnits::Rows =>
+        {
+            function.params.order_by = with_ties_broken(function.params.order_by, input);
+            Transformed::yes(Expr::WindowFunction(function))
+        }
+        other => Transformed::no(other),
+    }
+}
+
+fn with_ties_broken(mut sorts: Vec<Sort>, input: &LogicalPlan) -> Vec<Sort> {
+    for column in input.schema().columns() {
+        let column = Expr::Column(column);
+        if !sorts.iter().any(|sort| sort.expr == column) {
+            sorts.push(column.sort(true, false));
+        }
+    }
+    sorts
+}
+
+fn sorted_by_all(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let sorts = with_ties_broken(Vec::new(), &plan);
+    if sorts.is_empty() {
+        return Ok(plan);
+    }
+    LogicalPlanBuilder::from(plan).sort(sorts)?.build()
+}
+
+/// Whether rows come out in an order that a sort below has given them.
+fn is_ordered(plan: &LogicalPlan) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard sorts once more")]
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Limit(limit) => is_ordered(&limit.input),
+        LogicalPlan::Projection(projection) => is_ordered(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_ordered(&alias.input),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::admitted;
+
+    fn post(sql: &str) -> String {
+        admitted(sql).post().display_indent().to_string()
+    }
+
+    #[test]
+    fn what_the_sql_does_not_order_is_sorted_by_all_columns() {
+        let plan = post(
+            "SELECT dept, COUNT(*) FROM persons GROUP BY dept UNION ALL SELECT sex, COUNT(*) FROM persons GROUP BY sex",
+        );
+        assert!(plan.starts_with("Sort: dept ASC NULLS LAST, count(*) ASC NULLS LAST"), "{plan}");
+    }
+
+    #[test]
+    fn ties_of_the_sql_s_own_order_are_broken() {
+        let plan = post("SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept ORDER BY n DESC LIMIT 3");
+        assert!(plan.contains("Sort: n DESC NULLS FIRST, "), "{plan}");
+        assert!(plan.contains("dept ASC NULLS LAST"), "{plan}");
+    }
+
+    #[test]
+    fn a_limit_without_order_takes_the_first_in_the_order_of_all_columns() {
+        let plan = post(
+            "SELECT n FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept LIMIT 2) t ORDER BY n",
+        );
+        let (limit, sort) = (plan.find("Limit").unwrap(), plan.rfind("Sort").unwrap());
+        assert!(limit < sort, "{plan}");
+    }
+
+    #[test]
+    fn positions_among_equal_rows_follow_all_columns() {
+        let plan = post(
+            "SELECT dept, ROW_NUMBER() OVER (ORDER BY n) AS r FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) t",
+        );
+        assert!(plan.contains("ORDER BY [t.n ASC NULLS LAST, t.dept ASC NULLS LAST]"), "{plan}");
+        let plan = post(
+            "SELECT dept, RANK() OVER (ORDER BY n) AS r FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) t",
+        );
+        assert!(plan.contains("ORDER BY [t.n ASC NULLS LAST] "), "equal rows have equal ranks: {plan}");
+    }
+}

@@ -1,0 +1,354 @@
+//! Size limits of a planned question: joins, steps, output columns, and what its expressions become once names are
+//! written out. Limits count what a text becomes, not what is written: 24 nested `SELECT a + a AS a` are 2^24 additions.
+//!
+//! It reads plans and judges nothing but their size; how many rows they make of few is `rows`' business.
+
+use datafusion_common::Column;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::Operator;
+use datafusion_expr::expr::ScalarFunction;
+
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::guard::find_word;
+use crate::label::Refused;
+use crate::shape::first_span;
+use crate::statement::too_large;
+
+/// Most joins of one statement.
+const JOINS_MAX: usize = 16;
+/// Most plan nodes, common table expressions written out.
+const PLAN_NODES_MAX: usize = 400;
+/// Most times that texts may grow by being joined.
+const TEXT_GROWTH_MAX: usize = 4096;
+/// Most output columns.
+const OUTPUT_COLUMNS_MAX: usize = 64;
+/// Most parts of one expression, names written out and what the engine and the guard write twice counted twice.
+const EXPRESSION_PARTS_MAX: u64 = 4_000;
+/// Most parts of all expressions of one statement, counted alike.
+const STATEMENT_PARTS_MAX: u64 = 100_000;
+
+/// Checks a plan against every limit.
+///
+/// # Errors
+/// `query-too-large` with the limit that is passed, or `query-not-understood` for columns that hold lists.
+pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Refused> {
+    let (mut joins, mut nodes) = (0_usize, 0_usize);
+    let counted = plan.apply_with_subqueries(|node| {
+        nodes += 1;
+        joins += usize::from(matches!(node, LogicalPlan::Join(_)));
+        let fits = joins <= JOINS_MAX && nodes <= PLAN_NODES_MAX;
+        Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    if counted.is_err() || joins > JOINS_MAX {
+        return Err(vec![too_large(
+            "joins",
+            format!("at most {JOINS_MAX} joins"),
+            format!("关联不超过 {JOINS_MAX} 个"),
+        )]);
+    }
+    if nodes > PLAN_NODES_MAX {
+        return Err(vec![too_large(
+            "steps",
+            format!("at most {PLAN_NODES_MAX} steps once common table expressions are written out"),
+            format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
+        )]);
+    }
+    if text_growth(plan) > TEXT_GROWTH_MAX {
+        return Err(vec![too_large(
+            "concatenations",
+            format!("texts grow at most {TEXT_GROWTH_MAX} times"),
+            format!("文本拼接最多使长度增至 {TEXT_GROWTH_MAX} 倍"),
+        )]);
+    }
+    if plan.schema().fields().iter().any(|field| field.data_type().is_nested()) {
+        return Err(vec![Finding::new(Code::QueryNotUnderstood).help(
+            "output columns hold single values, not lists or structures",
+            "输出字段须为单个值，不能为列表或结构",
+        )]);
+    }
+    if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
+        return Err(vec![too_large(
+            "output columns",
+            format!("at most {OUTPUT_COLUMNS_MAX} output columns"),
+            format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"),
+        )]);
+    }
+    let mut parts = Parts { sql, all: 0 };
+    parts.columns(plan).map(drop).map_err(|finding| vec![*finding])
+}
+
+/// By how much a plan's texts can grow: what is joined to itself at every step doubles at every step.
+fn text_growth(plan: &LogicalPlan) -> usize {
+    let mut growth = 1_usize;
+    let walked = plan.apply_with_subqueries(|node| {
+        let factors = node.expressions().iter().map(expression_growth).max();
+        growth = growth.saturating_mul(factors.unwrap_or(1));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    growth
+}
+
+fn expression_growth(expr: &Expr) -> usize {
+    let mut growth = 1_usize;
+    let walked = expr.apply(|inner| {
+        let factor = match inner {
+            Expr::ScalarFunction(call) if call.name() == "concat" => call.args.len().max(1),
+            Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => 2,
+            _ => 1,
+        };
+        growth = growth.saturating_mul(factor);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    growth
+}
+
+/// How many parts each output column of a plan has once every name in it is written out.
+type ColumnParts = Vec<u64>;
+
+/// Counts the parts of a statement's expressions.
+///
+/// The optimiser writes names out where it pushes a condition below a projection (DataFusion 55, `push_down_filter`) and
+/// turns COALESCE into CASE with every argument twice (`coalesce::simplify`); the guard writes names out to read base
+/// columns. Both are counted before either happens.
+struct Parts<'a> {
+    sql: &'a str,
+    all: u64,
+}
+
+impl Parts<'_> {
+    /// The parts of a plan's output columns.
+    ///
+    /// # Errors
+    /// `query-too-large` with the place of the expression that passes the limit.
+    fn columns(&mut self, plan: &LogicalPlan) -> Result<ColumnParts, Box<Finding>> {
+        let mut inputs = Vec::new();
+        for input in plan.inputs() {
+            inputs.push((input, self.columns(input)?));
+        }
+        let mut own = Vec::new();
+        for expr in plan.expressions() {
+            let parts = self.expression(&expr, &inputs)?;
+            self.all = self.all.saturating_add(parts);
+            if parts > EXPRESSION_PARTS_MAX || self.all > STATEMENT_PARTS_MAX {
+                return Err(Box::new(self.too_many(&expr)));
+            }
+            own.push(parts);
+        }
+        let width = plan.schema().fields().len();
+        let below = || inputs.iter().flat_map(|(_, parts)| parts.iter().copied());
+        let columns: ColumnParts = match plan {
+            LogicalPlan::Projection(_) => own,
+            // Keys are written out above; what is aggregated is a column of its own.
+            LogicalPlan::Aggregate(aggregate) => own
+                .into_iter()
+                .take(aggregate.group_expr.len())
+                .chain(std::iter::repeat(1))
+                .collect_width(width),
+            LogicalPlan::Window(_) => below().chain(own).collect_width(width),
+            LogicalPlan::Union(_) => inputs.iter().fold(vec![1; width], |most, (_, parts)| {
+                most.into_iter().zip(parts).map(|(most, parts)| most.max(*parts)).collect()
+            }),
+            LogicalPlan::Filter(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Subquery(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Join(_) => below().chain(std::iter::repeat(1)).collect_width(width),
+            LogicalPlan::TableScan(_)
+            | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Values(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::RecursiveQuery(_)
+            | LogicalPlan::Extension(_)
+            | LogicalPlan::Statement(_)
+            | LogicalPlan::Explain(_)
+            | LogicalPlan::Analyze(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::Copy(_)
+            | LogicalPlan::DescribeTable(_) => vec![1; width],
+        };
+        Ok(columns)
+    }
+
+    /// The parts of one expression.
+    fn expression(
+        &mut self,
+        expr: &Expr,
+        inputs: &[(&LogicalPlan, ColumnParts)],
+    ) -> Result<u64, Box<Finding>> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "every other expression is written as often as it stands there"
+        )]
+        match expr {
+            Expr::Column(column) => return Ok(column_parts(column, inputs)),
+            Expr::ScalarSubquery(subquery) => {
+                self.columns(&subquery.subquery)?;
+                return Ok(1);
+            }
+            Expr::Exists(exists) => {
+                self.columns(&exists.subquery.subquery)?;
+                return Ok(1);
+            }
+            Expr::InSubquery(within) => {
+                self.columns(&within.subquery.subquery)?;
+            }
+            Expr::SetComparison(comparison) => {
+                self.columns(&comparison.subquery.subquery)?;
+            }
+            _ => {}
+        }
+        let mut children = Vec::new();
+        let mut failed = None;
+        let walked = expr.apply_children(|child| {
+            match self.expression(child, inputs) {
+                Ok(parts) => children.push(parts),
+                Err(finding) => failed = Some(finding),
+            }
+            Ok(if failed.is_none() { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        });
+        debug_assert!(walked.is_ok(), "the closure never fails");
+        match failed {
+            Some(finding) => Err(finding),
+            None => Ok(written(expr, &children)),
+        }
+    }
+
+    fn too_many(&self, expr: &Expr) -> Finding {
+        let word = || {
+            let mut name = None;
+            let walked = expr.apply(|inner| {
+                if let Expr::ScalarFunction(call) = inner {
+                    name = find_word(self.sql, call.name());
+                }
+                Ok(if name.is_none() { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+            });
+            walked.ok().and(name)
+        };
+        too_large(
+            "expression",
+            format!(
+                "at most {EXPRESSION_PARTS_MAX} parts in one expression once names are written out; \
+                 nested COALESCE, NULLIF and CASE count their arguments twice at every level"
+            ),
+            format!(
+                "展开名称后，一个表达式最多 {EXPRESSION_PARTS_MAX} 个部分；嵌套的 COALESCE、NULLIF 与 CASE 每层重复计数"
+            ),
+        )
+        .at(first_span(self.sql, expr).or_else(word))
+    }
+}
+
+fn column_parts(column: &Column, inputs: &[(&LogicalPlan, ColumnParts)]) -> u64 {
+    let known = inputs.iter().find_map(|(input, parts)| {
+        let index = input.schema().maybe_index_of_column(column)?;
+        parts.get(index).copied()
+    });
+    known.unwrap_or(1)
+}
+
+/// The parts of an expression, given those of its direct parts.
+fn written(expr: &Expr, children: &[u64]) -> u64 {
+    let sum = |parts: &[u64]| parts.iter().fold(0_u64, |sum, parts| sum.saturating_add(*parts));
+    let once = sum(children).saturating_add(1);
+    let again = match expr {
+        Expr::ScalarFunction(call) => sum(written_again(call, children)),
+        // The condition of each branch is that none before it held; an operand stands in every branch.
+        Expr::Case(case) => {
+            let branches = u64::try_from(case.when_then_expr.len()).unwrap_or(u64::MAX);
+            let operand = if case.expr.is_some() { children.first().copied().unwrap_or(0) } else { 0 };
+            let conditions = sum(children).saturating_sub(operand);
+            let operands = operand.saturating_mul(branches);
+            operands.saturating_add(conditions.saturating_mul(branches.saturating_sub(1) / 4))
+        }
+        Expr::Between(_) => children.first().copied().unwrap_or(0),
+        // What CASE or COALESCE yields is looked for in the whole list, branch by branch.
+        Expr::InList(list) => {
+            let items = u64::try_from(list.list.len()).unwrap_or(u64::MAX);
+            let looked_for = children.first().copied().unwrap_or(0);
+            if looked_for > 1 { looked_for.saturating_mul(items) } else { 0 }
+        }
+        // A divisor is compared with zero before it divides.
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, .. }) => {
+            children.last().copied().unwrap_or(0)
+        }
+        _ => 0,
+    };
+    once.saturating_add(again)
+}
+
+/// The arguments of a function that are written a second time: COALESCE asks each but the last whether it is there, NULLIF
+/// compares its first.
+fn written_again<'c>(call: &ScalarFunction, children: &'c [u64]) -> &'c [u64] {
+    let again = match call.name() {
+        "coalesce" => children.split_last().map(|(_, first)| first),
+        "nullif" => children.get(..1),
+        "greatest" | "least" => Some(children),
+        _ => None,
+    };
+    again.unwrap_or_default()
+}
+
+trait CollectWidth: Iterator<Item = u64> + Sized {
+    /// So many of the items.
+    fn collect_width(self, width: usize) -> ColumnParts {
+        self.take(width).collect()
+    }
+}
+
+impl<I: Iterator<Item = u64>> CollectWidth for I {}
+
+#[cfg(test)]
+mod tests {
+    use crate::finding::Code;
+    use crate::fixture::codes;
+
+    fn too_large(sql: &str) -> bool {
+        codes(sql) == [Code::QueryTooLarge]
+    }
+
+    fn nested(depth: usize, open: &str, middle: &str, close: &str) -> String {
+        format!("{}{middle}{}", open.repeat(depth), close.repeat(depth))
+    }
+
+    #[test]
+    fn functions_that_use_an_argument_twice_double_at_every_level() {
+        for (open, close) in [
+            ("COALESCE(", ", zip)"),
+            ("NULLIF(", ", 'a')"),
+            ("CASE ", " WHEN 'a' THEN 'b' WHEN 'c' THEN 'd' END"),
+        ] {
+            let condition = |depth| {
+                format!("SELECT COUNT(*) FROM persons WHERE {} = 'tax'", nested(depth, open, "zip", close))
+            };
+            assert!(!too_large(&condition(1)), "{open}");
+            assert!(too_large(&condition(40)), "{open}");
+            let key =
+                format!("SELECT {} AS k, COUNT(*) FROM persons GROUP BY 1", nested(40, open, "zip", close));
+            assert!(too_large(&key), "{open}");
+        }
+    }
+
+    #[test]
+    fn names_are_written_out_below_and_above_boundaries() {
+        for inner in ["(SELECT COUNT(*) AS a FROM persons)", "(SELECT salary AS a FROM persons)"] {
+            let levels = |depth: usize| {
+                let nested = nested(depth, "(SELECT a + a AS a FROM ", inner, " t)");
+                format!("SELECT SUM(a) FROM {nested} t WHERE a > 0")
+            };
+            assert!(too_large(&levels(24)), "{inner}");
+        }
+        let few = nested(3, "(SELECT a + a AS a FROM ", "(SELECT COUNT(*) AS a FROM persons)", " t)");
+        assert!(codes(&format!("SELECT a FROM {few} t WHERE a > 0")).is_empty());
+    }
+}
