@@ -173,9 +173,7 @@ impl<'a> Guard<'a> {
         for stage in &mut stages {
             stage.plan = reduced(pruned(stage.plan.clone())?)?;
         }
-        // Open data has the order of its file, which is no secret.
-        let post = if stages.is_empty() { post } else { ordered(post)? };
-        let post = total(reduced(pruned(post)?)?)?;
+        let post = total(reduced(pruned(ordered(post)?)?)?)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, labeller.top_coded);
         let cost = cost(&stages);

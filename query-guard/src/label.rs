@@ -265,7 +265,7 @@ impl<'a> Labeller<'a> {
             LogicalPlan::Aggregate(aggregate) => match self.label(&aggregate.input)? {
                 Relation::Block(block) if block.is_individual() => {
                     let mut keys = Vec::with_capacity(aggregate.group_expr.len());
-                    for key in &aggregate.group_expr {
+                    for key in group_keys(aggregate) {
                         if let Expr::GroupingSet(_) = key {
                             return Err(vec![
                                 Finding::new(Code::ControlNotAvailable)
@@ -288,7 +288,7 @@ impl<'a> Labeller<'a> {
                     Ok(Relation::Block(Box::new(groups)))
                 }
                 other => {
-                    let keys = aggregate.group_expr.len();
+                    let keys = group_keys(aggregate).len();
                     let plain = !aggregate.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_)));
                     let Relation::Open(mut open) = self.rebuild_over(plan, vec![other])? else {
                         return Err(internal());
@@ -330,7 +330,7 @@ impl<'a> Labeller<'a> {
 
     fn open_aggregate(&mut self, block: &Block, aggregate: &Aggregate) -> Result<Option<Block>, Refused> {
         let mut keys = Vec::with_capacity(aggregate.group_expr.len());
-        for key in &aggregate.group_expr {
+        for key in group_keys(aggregate) {
             keys.push(self.define(block, key)?);
         }
         self.open_groups(block, keys, &aggregate.aggr_expr, &aggregate.schema)
@@ -607,6 +607,17 @@ impl<'a> Labeller<'a> {
             "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
         )]
     }
+}
+
+/// The keys of an aggregate, each once: the engine keeps one column of keys that are written twice.
+fn group_keys(aggregate: &Aggregate) -> Vec<&Expr> {
+    let mut keys: Vec<&Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    for key in &aggregate.group_expr {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// The mean of one measure: any other released number can be made to be any number (`AVG(20001)`), and would put a literal

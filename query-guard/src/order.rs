@@ -19,6 +19,7 @@ use datafusion_expr::WindowFrameUnits;
 use datafusion_expr::expr::Sort;
 use datafusion_expr::expr_rewriter::NamePreserver;
 
+use crate::catalog::SealedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::label::Refused;
@@ -32,11 +33,10 @@ const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
 /// `query-not-understood` when the plan cannot be put together again.
 pub(crate) fn ordered(plan: LogicalPlan) -> std::result::Result<LogicalPlan, Refused> {
     plan.transform_up_with_subqueries(settled)
-        .and_then(
-            |settled| {
-                if is_ordered(&settled.data) { Ok(settled.data) } else { sorted_by_all(settled.data) }
-            },
-        )
+        .and_then(|settled| {
+            let as_it_is = is_ordered(&settled.data) || is_one_open_table(&settled.data);
+            if as_it_is { Ok(settled.data) } else { sorted_by_all(settled.data) }
+        })
         .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
 }
 
@@ -111,6 +111,18 @@ fn is_ordered(plan: &LogicalPlan) -> bool {
         LogicalPlan::Limit(limit) => is_ordered(&limit.input),
         LogicalPlan::Projection(projection) => is_ordered(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => is_ordered(&alias.input),
+        _ => false,
+    }
+}
+
+/// Whether the rows are those of one open table, which have the order of its file and may be more than are sorted at once.
+fn is_one_open_table(plan: &LogicalPlan) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard sorts")]
+    match plan {
+        LogicalPlan::TableScan(scan) => scan.source.downcast_ref::<SealedSource>().is_some(),
+        LogicalPlan::Projection(projection) => is_one_open_table(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_one_open_table(&alias.input),
+        LogicalPlan::Filter(filter) => is_one_open_table(&filter.input),
         _ => false,
     }
 }

@@ -465,7 +465,7 @@ fn either_key(expr: &Expr, input: &LogicalPlan, bound: &Bound) -> Option<OfOne> 
 }
 
 fn aggregated(aggregate: &Aggregate, input: &Bound) -> Bound {
-    let keys = aggregate.group_expr.len();
+    let keys = aggregate.group_expr.len().min(aggregate.schema.fields().len());
     let known = |key: &Expr| input.of_one.get(&column_at(&aggregate.input, key)?).copied();
     let splitting = aggregate.group_expr.iter().filter(|key| !is_constant(key));
     let splitting: Vec<Option<OfOne>> = splitting.map(known).collect();

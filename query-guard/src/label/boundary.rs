@@ -94,6 +94,9 @@ impl Labeller<'_> {
         schema: &Arc<DFSchema>,
     ) -> Result<Open, Refused> {
         self.within_limits(keys.len())?;
+        if keys.len() + calls.len() != schema.fields().len() {
+            return Err(internal());
+        }
         let subqueries = self.take_subqueries_read();
         let mut normaliser = Normaliser::new(&block, self.review);
         let mut refused = Vec::new();

@@ -67,6 +67,9 @@ impl Labeller<'_> {
         calls: &[Expr],
         schema: &Arc<DFSchema>,
     ) -> Result<Relation, Refused> {
+        if keys.len() + calls.len() != schema.fields().len() {
+            return Err(internal());
+        }
         let instance = self.instance();
         let cap = self.rows_cap(&block);
         // A constant among the keys splits nobody.
