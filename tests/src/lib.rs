@@ -1,5 +1,6 @@
 //! The harness of the whole-system suites: a world to act in, fixtures with canaries, corpora, and an independent oracle.
-//! It holds no test of its own subject and no product code; the product is the binary `obscura`, run as users run it.
+//! It holds no test of its own subject and no product code; the product is the binary `obscura`, run as users run it
+//! (`guarded` alone takes the guard as a library).
 //!
 //! ```text
 //! corpus (TOML) ──> World (binary, data folder, people) ──> outcome ──┬──> expectation of the case
@@ -20,6 +21,7 @@ pub mod canary;
 pub mod corpus;
 pub mod environment;
 pub mod fixture;
+pub mod guarded;
 pub mod issuer;
 pub mod oracle;
 pub mod server;
