@@ -98,6 +98,11 @@ impl HierarchyLevel {
         self.hierarchy.levels.get(self.depth).map_or("", |level| level.name.as_str())
     }
 
+    /// Whether no level of the hierarchy is finer.
+    pub(crate) fn is_finest(&self) -> bool {
+        self.depth + 1 >= self.hierarchy.levels.len()
+    }
+
     /// The coarser of two levels of one hierarchy.
     #[must_use]
     pub fn coarser(&self, other: &Self) -> Option<Self> {

@@ -35,8 +35,10 @@ use crate::vocabulary::Level;
 use crate::vocabulary::Text;
 
 mod check;
+mod lowering;
 mod resolve;
 
+pub use lowering::LoweredGrade;
 pub(crate) use resolve::controls_of;
 pub(crate) use resolve::floors_of;
 
@@ -74,11 +76,13 @@ impl Library {
     /// # Errors
     /// Everything wrong with the documents or between them, with the place of each finding.
     pub fn from_located(documents: Vec<Located<Document>>) -> Result<Self, Vec<DocumentError>> {
-        Self::assembled(&documents, &documents)
+        Self::assembled(&documents, &documents, None)
     }
 
     /// Makes a library of the documents that somebody may know of, and checks the new ones among them: a dataset that is
     /// not `visible` is as good as absent, so that no finding and no test of a policy can tell the two apart.
+    ///
+    /// New documents are held to more than those in force: a control that they write down must hold somebody, from `today`.
     ///
     /// # Errors
     /// Everything wrong with the new documents.
@@ -86,18 +90,20 @@ impl Library {
         mut documents: Vec<Located<Document>>,
         new: &[Located<Document>],
         visible: &BTreeSet<DatasetId>,
+        today: Day,
     ) -> Result<Self, Vec<DocumentError>> {
         documents.retain(|located| match &located.value {
             Document::Dataset(dataset) => visible.contains(&dataset.metadata.id),
             _ => true,
         });
-        Self::assembled(&documents, new)
+        Self::assembled(&documents, new, Some(today))
     }
 
-    /// Puts documents together and checks some of them.
+    /// Puts documents together and checks some of them, more strictly those that are about to be published on a day.
     fn assembled(
         documents: &[Located<Document>],
         checked: &[Located<Document>],
+        published_on: Option<Day>,
     ) -> Result<Self, Vec<DocumentError>> {
         let mut errors = Vec::new();
         let mut library = Self { hierarchies: shipped::hierarchies()?, ..Self::default() };
@@ -124,6 +130,9 @@ impl Library {
         }
         for located in checked {
             check::check(&library, located, &mut errors);
+            if let Some(today) = published_on {
+                check::check_new(&library, located, today, &mut errors);
+            }
         }
         if errors.is_empty() { Ok(library) } else { Err(first_errors(errors)) }
     }

@@ -9,11 +9,14 @@ use crate::vocabulary::DataType;
 use crate::vocabulary::UnitKind;
 
 mod apply;
+mod coarsens;
 mod format_preserving;
 
 pub use apply::MaskContext;
 pub use apply::MaskSecrets;
 pub use apply::NoSecrets;
+pub(crate) use coarsens::Coarsening;
+pub(crate) use coarsens::DeclaredValues;
 pub use format_preserving::FORMAT_DOMAIN_MIN;
 pub use format_preserving::FormatKey;
 pub use format_preserving::FormatKind;

@@ -262,7 +262,7 @@ fn a_second_policy_only_narrows() {
 #[test]
 fn a_grade_after_a_mask_needs_every_policy_s_word() {
     let mask = "mask: {hierarchy: icd10, level: category}}";
-    let softer = "mask: {hierarchy: icd10, level: category}, grade_after: L2}";
+    let softer = "mask: {hierarchy: icd10, level: block}, grade_after: L2}";
     let world = WORLD.replace(mask, softer);
     let grade_after = |world: &str| {
         let policy = Request::of(world).ask().unwrap();
@@ -272,6 +272,50 @@ fn a_grade_after_a_mask_needs_every_policy_s_word() {
     assert_eq!(grade_after(&world), Level(2));
     let second = crate::parse::tests::POLICY.replace("id: health-outpatient-epi", "id: health-second");
     assert_eq!(grade_after(&format!("{world}---\n{second}")), Level(3));
+}
+
+#[test]
+fn a_grade_after_without_ground_counts_as_the_column_s_own() {
+    let after = |rule: &str, changed: &str, column: &str| {
+        let world = WORLD.replace(rule, changed).replace("grade_max: L3", "grade_max: L4");
+        assert!(world.contains(changed), "{changed}");
+        let policy = Request::of(&world).ask().unwrap();
+        visits(&policy).columns.iter().find(|c| c.name == column).unwrap().grade_after
+    };
+    let money = "uses: [aggregate, filter], range: [0, 20000]}";
+    for (mask, to, expected) in [
+        ("{bin: 0.000001}", "L1", 3),
+        ("{bin: 0.000001}", "L2", 3),
+        ("{top_bottom: {top: 999999999}}", "L2", 3),
+        ("{top_bottom: {top: 30000}}", "L2", 3),
+        ("{top_bottom: {top: 20000}}", "L2", 2),
+        ("{bin: 1000}", "L2", 2),
+        ("{bin: 1000}", "L1", 3),
+        ("redact", "L2", 2),
+        ("redact", "L1", 3),
+    ] {
+        let changed = money.replace('}', &format!(", mask: {mask}, grade_after: {to}}}"));
+        assert_eq!(after(money, &changed, "cost"), Level(expected), "{mask} to {to}");
+    }
+    let diagnosis = "mask: {hierarchy: icd10, level: category}}";
+    for (mask, expected) in [
+        ("{partial: {keep_first: 255}}", 3),
+        ("{token: x}", 3),
+        ("{hierarchy: icd10, level: category}", 3),
+        ("{hierarchy: icd10, level: block}", 2),
+    ] {
+        let changed = format!("mask: {mask}, grade_after: L2}}");
+        assert_eq!(after(diagnosis, &changed, "diagnosis"), Level(expected), "{mask}");
+    }
+    let strictest = |world: &str| {
+        let world = world
+            .replace("semantic: icd10, grade: L3", "semantic: icd10, grade: L4")
+            .replace("layout: clustered\n", "layout: clustered\nmembership: L3\n")
+            .replace(diagnosis, "mask: redact, grade_after: L3}");
+        let policy = Request::of(&world).ask().unwrap();
+        visits(&policy).columns.iter().find(|c| c.name == "diagnosis").unwrap().grade_after
+    };
+    assert_eq!(strictest(WORLD), Level(4));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Checks that a document's references hold and its numbers make sense, with the place of every finding.
 //! It changes nothing; a document that passes is used as it is.
 
+use crate::day::Day;
 use crate::document::Document;
 use crate::document::PrintError;
 use crate::library::Library;
@@ -9,6 +10,7 @@ use crate::parse::ERRORS_MAX;
 use crate::parse::Located;
 
 mod dataset;
+mod lowered;
 mod other;
 mod policy;
 mod scheme;
@@ -63,6 +65,19 @@ pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut
         Document::Grant(grant) => other::check_grant(library, grant, &mut findings),
         Document::Exception(exception) => other::check_exception(library, exception, &mut findings),
         Document::Application(application) => other::check_application(library, application, &mut findings),
+    }
+}
+
+/// Checks a document that is about to be published for controls that would hold nobody.
+pub(crate) fn check_new(
+    library: &Library,
+    located: &Located<Document>,
+    _today: Day,
+    errors: &mut Vec<DocumentError>,
+) {
+    if let Document::Policy(policy) = &located.value {
+        let mut findings = Findings { located, errors };
+        lowered::check(library, policy, &mut findings);
     }
 }
 

@@ -21,6 +21,7 @@ use crate::effective::Floor;
 use crate::effective::RowFilter;
 use crate::fixed::Fixed;
 use crate::library::Library;
+use crate::library::lowering;
 use crate::mask::FORMAT_DOMAIN_MIN;
 use crate::mask::FormatKind;
 use crate::mask::Mask;
@@ -208,12 +209,14 @@ impl Library {
                 Some(form) => Some(self.mask(form).ok()?),
                 None => None,
             };
-            if mask.is_some() {
-                let after = match &rule.grade_after {
+            if let Some(mask) = &mask {
+                let asked = match &rule.grade_after {
                     Some(word) => self.level(&dataset.scheme, word)?,
                     None => grade,
                 };
-                grade_after = grade_after.max(Some(after));
+                // Documents published before the rule was made are judged by it too: the column's own grade counts.
+                let is_fit = lowering::judge(dataset, column, mask, grade, asked).is_ok();
+                grade_after = grade_after.max(Some(if is_fit { asked } else { grade }));
             }
             terms = terms.stricter(&ColumnTerms {
                 uses: rule.uses.clone(),

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use crate::document::Document;
 use crate::library::Library;
 use crate::parse::DocumentError;
+use crate::parse::Located;
 use crate::parse::parse_documents;
 use crate::vocabulary::Level;
 
@@ -15,10 +17,25 @@ pub(crate) fn library(text: &str) -> Result<Library, Vec<DocumentError>> {
     Library::from_located(parse_documents("world.yaml", text)?)
 }
 
+/// The library of documents that are all published on this day.
+fn published(documents: Vec<Located<Document>>) -> Result<Library, Vec<DocumentError>> {
+    let datasets = documents.iter().filter_map(|located| match &located.value {
+        Document::Dataset(dataset) => Some(dataset.metadata.id.clone()),
+        _ => None,
+    });
+    let visible = datasets.collect();
+    Library::as_seen(documents.clone(), &documents, &visible, "2026-12-24".parse().unwrap())
+}
+
+/// What is found in a text when its documents are published.
+fn found(text: &str) -> Vec<DocumentError> {
+    published(parse_documents("world.yaml", text).unwrap()).err().unwrap_or_default()
+}
+
 /// What a change to the world brings: the first finding, and no other kind of finding beside it.
 fn finding(from: &str, to: &str) -> DocumentError {
     assert!(WORLD.contains(from), "the world holds `{from}`");
-    let errors = library(&WORLD.replacen(from, to, 1)).unwrap_err();
+    let errors = found(&WORLD.replacen(from, to, 1));
     let error = errors.first().unwrap();
     assert!(errors.iter().all(|other| other.code == error.code), "one kind of finding: {errors:#?}");
     assert!(error.position.is_some(), "{error}");
@@ -27,9 +44,7 @@ fn finding(from: &str, to: &str) -> DocumentError {
 
 #[test]
 fn the_world_holds_together() {
-    if let Err(errors) = library(WORLD) {
-        panic!("{errors:#?}");
-    }
+    assert_eq!(found(WORLD), []);
 }
 
 #[test]
@@ -44,7 +59,7 @@ fn the_demo_documents_hold_together() {
             Err(errors) => panic!("{errors:#?}"),
         }
     }
-    if let Err(errors) = Library::from_located(documents) {
+    if let Err(errors) = published(documents) {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         panic!("{}", lines.join("\n"));
     }
@@ -216,4 +231,65 @@ fn one_document_cannot_be_in_force_twice() {
 #[test]
 fn an_unprotected_unit_says_why() {
     assert_eq!(finding(", reason: public hospitals", "").code, "reason-missing");
+}
+
+const MONEY: &str = "{match: {type: money},      uses: [aggregate, filter], range: [0, 20000]}";
+const DIAGNOSIS: &str = "mask: {hierarchy: icd10, level: category}";
+
+#[test]
+fn a_mask_that_changes_nothing_lowers_no_grade() {
+    for mask in ["{bin: 0.000001}", "{round: 0.01}", "{top_bottom: {top: 999999999}}"] {
+        let rule = MONEY.replace('}', &format!(", mask: {mask}, grade_after: L2}}"));
+        let rule = rule.replacen(&format!("money, mask: {mask}, grade_after: L2}}"), "money}", 1);
+        let error = finding(MONEY, &rule);
+        assert_eq!(error.code, "mask-changes-nothing", "{mask}");
+        assert_eq!(error.field, "content.columns[6].mask");
+    }
+    for mask in ["{partial: {keep_first: 255}}", "{token: x}", "{hierarchy: icd10, level: category}"] {
+        let error = finding(DIAGNOSIS, &format!("mask: {mask}, grade_after: L2"));
+        assert_eq!(error.code, "mask-changes-nothing", "{mask}");
+        assert!(error.help.is_some());
+    }
+    let lowered = WORLD.replacen(DIAGNOSIS, "mask: {hierarchy: icd10, level: block}, grade_after: L2", 1);
+    assert_eq!(found(&lowered), []);
+}
+
+#[test]
+fn a_grade_falls_by_one_level_and_never_from_the_strictest_nor_to_open_rows() {
+    let to = |after: &str| format!("mask: {{hierarchy: icd10, level: chapter}}, grade_after: {after}");
+    let error = finding(DIAGNOSIS, &to("L1"));
+    assert_eq!(
+        (error.code.as_ref(), error.field.as_str()),
+        ("grade-after-unfit", "content.columns[5].grade_after")
+    );
+    assert_eq!(error.help.as_deref(), Some("accepted: L2"));
+    let strictest = WORLD
+        .replace("semantic: icd10, grade: L3", "semantic: icd10, grade: L4")
+        .replace("grade_max: L3", "grade_max: L4")
+        .replace(DIAGNOSIS, "mask: redact, grade_after: L3");
+    let errors = found(&strictest);
+    assert_eq!(errors.first().unwrap().code, "grade-after-unfit", "{errors:#?}");
+    assert!(errors.first().unwrap().help.as_ref().unwrap().contains("Exception"));
+    // Where rows belong to nobody, L3 still does not become L1.
+    let nobody = WORLD
+        .replace(
+            "  - {kind: resident, column: person_id}\n",
+            "  - {kind: resident, column: person_id, protects: false, reason: a register of firms}\n",
+        )
+        .replace("layout: clustered\n", "")
+        .replace(DIAGNOSIS, &to("L1"));
+    let errors = found(&nobody);
+    assert!(errors.iter().any(|error| error.code == "grade-after-unfit"), "{errors:#?}");
+}
+
+#[test]
+fn the_grades_that_a_policy_lowers_are_told() {
+    let world = WORLD.replacen(DIAGNOSIS, "mask: {hierarchy: icd10, level: block}, grade_after: L2", 1);
+    let library = library(&world).unwrap();
+    let policy = library.policies().values().next().unwrap();
+    let told: Vec<String> = library.lowered(policy).iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["grade of hz-health.outpatient_visits.diagnosis: L3 to L2 by mask hierarchy"]);
+    let library = super::Library::from_located(parse_documents("world.yaml", WORLD).unwrap()).unwrap();
+    let policy = library.policies().values().next().unwrap();
+    assert_eq!(library.lowered(policy), []);
 }

@@ -29,6 +29,7 @@ use crate::app::library::documents_in_force;
 use crate::app::library::library;
 use crate::app::library::name_of_library;
 use crate::app::library::parse_one;
+use crate::app::library::today;
 use crate::app::policy_tests::PolicyTestFailure;
 use crate::app::policy_tests::run_tests;
 use crate::app::records::Note;
@@ -501,15 +502,16 @@ async fn accept(
     }));
     let all: Vec<Located<Document>> = all.into_values().collect();
     // First as the caller sees it: what is wrong with their own must not tell of datasets that they may not know of.
-    let library = in_place(|| Library::as_seen(all.clone(), &new, &visible));
-    let library = library.map_err(DocumentsRefused::Documents)?;
+    let today = today(installation);
+    let seen = in_place(|| Library::as_seen(all.clone(), &new, &visible, today));
+    let seen = seen.map_err(DocumentsRefused::Documents)?;
     // Then as it is: nothing in force may break. Grants are records of their own; here they are only checked, not kept.
     in_place(|| Library::from_located(all)).map_err(DocumentsRefused::Documents)?;
     let policies = new.iter().filter_map(|document| match &document.value {
         Document::Policy(policy) => Some(policy.as_ref()),
         _ => None,
     });
-    let run = |policy| run_tests(&library, policy, installation.now(), installation.settings());
+    let run = |policy| run_tests(&seen, policy, installation.now(), installation.settings());
     let failures: Vec<_> = in_place(|| policies.flat_map(run).take(ERRORS_MAX).collect());
     if !failures.is_empty() {
         return Err(DocumentsRefused::Tests(failures));
