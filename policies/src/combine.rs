@@ -19,6 +19,8 @@ use crate::vocabulary::Use;
 
 /// Rows of one subject that a count by subject distinguishes when no policy says fewer.
 pub const ROWS_PER_SUBJECT_MAX: u32 = 20;
+/// Most rows of one subject that a count by subject distinguishes, whatever a policy says.
+pub const ROWS_PER_SUBJECT_CEILING: u32 = 1_000;
 
 /// What policies say about one dataset.
 #[derive(Debug, Clone, PartialEq)]

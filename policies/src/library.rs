@@ -99,6 +99,19 @@ impl Library {
         Self::assembled(&documents, new, Some(today))
     }
 
+    /// Finds rules of policies in force that cover no column any more, and did `before`: new datasets must not drop the masks
+    /// that policies in force put on the old ones.
+    #[must_use]
+    pub fn uncovered_since(&self, before: &Self, in_force: &[Located<Document>]) -> Vec<DocumentError> {
+        let mut errors = Vec::new();
+        for located in in_force {
+            let known = check::uncovered_rules(before, located);
+            let found = check::uncovered_rules(self, located);
+            errors.extend(found.into_iter().filter(|error| known.iter().all(|old| old.field != error.field)));
+        }
+        first_errors(errors)
+    }
+
     /// Puts documents together and checks some of them, more strictly those that are about to be published on a day.
     fn assembled(
         documents: &[Located<Document>],

@@ -348,6 +348,11 @@ impl Hours {
         (from_minute < until_minute && until_minute <= 1_440).then_some(Self { from_minute, until_minute })
     }
 
+    /// Whether these hours lie within others.
+    pub(crate) const fn lies_within(self, other: Self) -> bool {
+        other.from_minute <= self.from_minute && self.until_minute <= other.until_minute
+    }
+
     /// Whether a minute of the day lies within.
     #[must_use]
     pub const fn covers(self, minute: u16) -> bool {

@@ -319,6 +319,16 @@ fn a_grade_after_without_ground_counts_as_the_column_s_own() {
 }
 
 #[test]
+fn no_policy_counts_more_rows_of_a_subject_than_the_ceiling() {
+    let with = |rows: u64| {
+        let limit = format!("  review: none\n  max_rows_per_subject: {rows}\n");
+        let policy = Request::of(&WORLD.replacen("  review: none\n", &limit, 1)).ask().unwrap();
+        visits(&policy).max_rows_per_subject
+    };
+    assert_eq!((with(3), with(1_000), with(4_000_000_000)), (3, 1_000, 1_000));
+}
+
+#[test]
 fn the_tests_of_a_policy_are_asked_with_a_grant_on_everything() {
     let request = Request::new();
     let policy = request.library.policies().values().next().unwrap();

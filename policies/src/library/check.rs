@@ -10,10 +10,12 @@ use crate::parse::ERRORS_MAX;
 use crate::parse::Located;
 
 mod dataset;
+mod lapses;
 mod lowered;
 mod other;
 mod policy;
 mod scheme;
+mod unheld;
 
 /// Most names that a help line lists.
 const NAMES_MAX: usize = 5;
@@ -72,13 +74,24 @@ pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut
 pub(crate) fn check_new(
     library: &Library,
     located: &Located<Document>,
-    _today: Day,
+    today: Day,
     errors: &mut Vec<DocumentError>,
 ) {
     if let Document::Policy(policy) = &located.value {
         let mut findings = Findings { located, errors };
         lowered::check(library, policy, &mut findings);
+        unheld::check(library, policy, &mut findings);
+        lapses::check(library, policy, today, &mut findings);
     }
+}
+
+/// Which rules of a policy cover no column that they are about.
+pub(crate) fn uncovered_rules(library: &Library, located: &Located<Document>) -> Vec<DocumentError> {
+    let mut errors = Vec::new();
+    if let Document::Policy(policy) = &located.value {
+        unheld::check_coverage(library, policy, &mut Findings { located, errors: &mut errors });
+    }
+    errors
 }
 
 /// Two documents of one kind have the same identifier.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::combine::ColumnTerms;
+use crate::combine::ROWS_PER_SUBJECT_CEILING;
 use crate::combine::ROWS_PER_SUBJECT_MAX;
 use crate::combine::Terms;
 use crate::document::Column;
@@ -168,6 +169,7 @@ impl Library {
         let jurisdiction = policy.content.jurisdiction;
         let joins = policy.condition.join_with.iter().map(|join| (join.dataset.clone(), join.unit.clone()));
         let rows_max = policy.method.max_rows_per_subject.unwrap_or(ROWS_PER_SUBJECT_MAX);
+        let rows_max = rows_max.min(ROWS_PER_SUBJECT_CEILING);
         Some(Terms {
             release: policy.method.release,
             functions: policy.method.functions.clone(),

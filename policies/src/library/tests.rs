@@ -283,6 +283,16 @@ fn a_grade_falls_by_one_level_and_never_from_the_strictest_nor_to_open_rows() {
 }
 
 #[test]
+fn documents_published_before_are_still_read() {
+    let old = WORLD
+        .replacen(DIAGNOSIS, "mask: {partial: {keep_first: 255}}, grade_after: L1", 1)
+        .replacen("  review: none\n", "  review: none\n  max_rows_per_subject: 4000000000\n", 1)
+        .replacen("{match: {name: note}, ", "{match: {role: dimension, name: note}, ", 1);
+    assert!(!found(&old).is_empty());
+    assert!(library(&old).is_ok());
+}
+
+#[test]
 fn the_grades_that_a_policy_lowers_are_told() {
     let world = WORLD.replacen(DIAGNOSIS, "mask: {hierarchy: icd10, level: block}, grade_after: L2", 1);
     let library = library(&world).unwrap();
@@ -292,4 +302,168 @@ fn the_grades_that_a_policy_lowers_are_told() {
     let library = super::Library::from_located(parse_documents("world.yaml", WORLD).unwrap()).unwrap();
     let policy = library.policies().values().next().unwrap();
     assert_eq!(library.lowered(policy), []);
+}
+
+#[test]
+fn a_rule_that_covers_nothing_is_a_finding() {
+    let cases = [
+        // The attack: `born_on` is no dimension, and its bands were gone.
+        ("{match: {name: note}, ", "{match: {role: dimension, name: note}, "),
+        ("{match: {type: birth_date}, ", "{match: {role: dimension, type: birth_date}, "),
+        ("{match: {type: birth_date}, ", "{match: {type: birth_date, grade: L2}, "),
+        ("semantic: birth_date, ", ""),
+        ("role: measure, semantic: money, grade: L3", "role: measure, grade: L3"),
+    ];
+    for (from, to) in cases {
+        let error = finding(from, to);
+        assert_eq!(error.code, "rule-covers-nothing", "{to}");
+        assert!(error.help.is_some());
+    }
+    // What only opens, by a role, may find nothing to open.
+    assert_eq!(
+        found(&WORLD.replacen("{match: {role: sensitive}, uses", "{match: {role: measure}, uses", 1)),
+        []
+    );
+    assert_eq!(
+        found(&WORLD.replacen("role: sensitive, semantic: icd10", "role: dimension, semantic: icd10", 1)),
+        []
+    );
+}
+
+#[test]
+fn a_rule_covers_what_it_names_in_every_dataset() {
+    let second = "---
+api_version: obscura/v1
+kind: Dataset
+metadata: {id: hz-health.stays, version: 1, title: {zh: 住院, en: Stays}}
+department: hz-health
+scheme: db33t2351-2021
+units: [{kind: resident, column: person_id}]
+opening: limited
+sharing: conditional
+columns:
+  - {name: person_id, type: text, role: unit_key, grade: L3}
+  - {name: visit_date, type: date, role: quasi_identifier, grade: L3}
+";
+    let rule = "{match: {name: note},       uses: []}";
+    let both = WORLD.replacen(
+        "datasets: [hz-health.outpatient_visits], grade_max",
+        "datasets: [hz-health.outpatient_visits, hz-health.stays], grade_max",
+        1,
+    );
+    let with = |rules: &str| format!("{}{second}", both.replacen(rule, &format!("{rule}\n    - {rules}"), 1));
+    let one = with("{match: {role: dimension, name: visit_date}, uses: [filter], mask: {date_trunc: month}}");
+    let errors = found(&one);
+    assert_eq!(errors.iter().map(|e| e.code.as_ref()).collect::<Vec<_>>(), ["rule-covers-nothing"]);
+    assert_eq!(found(&with("{match: {name: visit_date}, uses: [filter], mask: {date_trunc: month}}")), []);
+    let other =
+        "{match: {role: quasi_identifier, name: visit_date}, uses: [filter], mask: {date_trunc: month}}";
+    let two = one.replacen(rule, &format!("{rule}\n    - {other}"), 1);
+    assert_eq!(found(&two), []);
+}
+
+#[test]
+fn a_new_dataset_uncovers_no_rule_in_force() {
+    let before = library(WORLD).unwrap();
+    let after = library(&WORLD.replacen("semantic: birth_date, ", "", 1)).unwrap();
+    let in_force = parse_documents("record", WORLD).unwrap();
+    let errors = after.uncovered_since(&before, &in_force);
+    assert_eq!(errors.iter().map(|e| e.code.as_ref()).collect::<Vec<_>>(), ["rule-covers-nothing"]);
+    assert_eq!(before.uncovered_since(&before, &in_force), []);
+    assert_eq!(after.uncovered_since(&after, &in_force), [], "what was so before is no new finding");
+}
+
+#[test]
+fn limits_beyond_the_ceiling_are_found() {
+    let limit = |rows: u64| format!("  review: none\n  max_rows_per_subject: {rows}\n");
+    for rows in [1_001, 4_000_000_000] {
+        let error = finding("  review: none\n", &limit(rows));
+        assert_eq!(
+            (error.code.as_ref(), error.field.as_str()),
+            ("limit-unfit", "method.max_rows_per_subject")
+        );
+    }
+    assert_eq!(found(&WORLD.replacen("  review: none\n", &limit(1_000), 1)), []);
+}
+
+/// The world's policy under another name, changed by these texts.
+fn another(name: &str, changes: &[(&str, &str)]) -> String {
+    let (_, policy) = WORLD.split_once("# the example of the policy language\n").unwrap();
+    let (policy, _) = policy.split_once("---\n").unwrap();
+    let mut policy = policy.replace("id: health-outpatient-epi", &format!("id: {name}"));
+    for (from, to) in changes {
+        assert!(policy.contains(from), "the policy holds `{from}`");
+        policy = policy.replacen(from, to, 1);
+    }
+    policy
+}
+
+/// The world with a second policy like its own, changed by these texts.
+fn with_second(changes: &[(&str, &str)]) -> String {
+    format!("{WORLD}---\n{}", another("health-second", changes))
+}
+
+const VALIDITY: &str = "{from: 2026-12-01, until: 2027-05-31}";
+
+#[test]
+fn a_strict_policy_that_ends_before_a_laxer_one_is_a_finding() {
+    let lax = [
+        (VALIDITY, "{from: 2026-12-01}"),
+        ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: {resident: 6, enterprise: 5}"),
+    ];
+    let errors = found(&with_second(&lax));
+    assert_eq!(errors.len(), 2, "told of both: {errors:#?}");
+    for error in &errors {
+        assert_eq!((error.code.as_ref(), error.field.as_str()), ("policy-lapses", "effective"));
+        assert!(error.message.contains("2027-05-31"), "{error}");
+    }
+    assert!(errors.first().unwrap().message.contains("`health-second`"));
+    assert!(errors.last().unwrap().message.contains("`health-outpatient-epi`"));
+    let laxer_in = |from: &str, to: &str| {
+        let errors = found(&with_second(&[(VALIDITY, "{from: 2026-12-01}"), (from, to)]));
+        errors.iter().any(|error| error.code == "policy-lapses")
+    };
+    assert!(laxer_in("hours: \"08:00-20:00\"", "hours: \"07:00-20:00\""));
+    assert!(laxer_in("approvals: 1", "approvals: 0"));
+    assert!(laxer_in("grade_max: L3", "grade_max: L4"));
+    assert!(laxer_in("row_filter: \"visit_date >= DATE '2024-01-01'\"", "jurisdiction: false"));
+    assert!(laxer_in("mask: {hierarchy: icd10, level: category}", "range: null"));
+    assert!(!laxer_in("mask: {hierarchy: icd10, level: category}", "mask: {hierarchy: icd10, level: block}"));
+    assert!(laxer_in("uses: [aggregate, filter], range: [0, 20000]", "uses: [aggregate, filter]"));
+    assert!(!laxer_in("approvals: 1", "approvals: 2"));
+    assert!(!laxer_in("hours: \"08:00-20:00\"", "hours: \"09:00-20:00\""));
+}
+
+#[test]
+fn a_policy_may_end_with_the_laxer_one_or_after_it() {
+    let laxer = ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: {resident: 6, enterprise: 5}");
+    for (why, validity) in [
+        ("the same day", VALIDITY),
+        ("the laxer one ends first", "{from: 2026-12-01, until: 2027-01-31}"),
+        ("it begins afterwards", "{from: 2027-06-01}"),
+    ] {
+        assert_eq!(found(&with_second(&[(VALIDITY, validity), laxer])), [], "{why}");
+    }
+    let open = (VALIDITY, "{from: 2026-12-01}");
+    for (why, change) in [
+        ("others ask", ("departments: [hz-cdc, hz-health]", "departments: [hz-edu]")),
+        ("for something else", ("purposes: [epidemic-monitoring]", "purposes: [insurance-supervision]")),
+    ] {
+        let world = with_second(&[open, laxer, change]);
+        let errors = found(&world);
+        assert!(errors.iter().all(|error| error.code != "policy-lapses"), "{why}: {errors:#?}");
+    }
+    // What ended yesterday holds nobody, and its end is no finding for ever.
+    let ended = WORLD.replacen(VALIDITY, "{from: 2026-12-01, until: 2026-12-23}", 1);
+    let second = another("health-second", &[open, laxer]);
+    assert_eq!(found(&format!("{ended}---\n{second}")), []);
+}
+
+#[test]
+fn a_third_policy_that_is_as_strict_takes_over() {
+    let open = (VALIDITY, "{from: 2026-12-01}");
+    let laxer = ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: {resident: 6, enterprise: 5}");
+    let two = with_second(&[open, laxer]);
+    let third = another("health-third", &[(VALIDITY, "{from: 2027-06-01}")]);
+    assert_eq!(found(&format!("{two}---\n{third}")), []);
 }

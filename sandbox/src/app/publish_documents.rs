@@ -495,6 +495,8 @@ async fn accept(
     for document in &new {
         all.insert((document.value.kind().to_string(), document.value.id()), document.clone());
     }
+    let are_new: BTreeSet<(Kind, String)> = new.iter().map(name_of).collect();
+    let stay: Vec<_> = all.values().filter(|document| !are_new.contains(&name_of(document))).cloned().collect();
     let mut visible = known_to(installation, caller).await?;
     visible.extend(new.iter().filter_map(|document| match &document.value {
         Document::Dataset(dataset) => Some(dataset.metadata.id.clone()),
@@ -506,7 +508,13 @@ async fn accept(
     let seen = in_place(|| Library::as_seen(all.clone(), &new, &visible, today));
     let seen = seen.map_err(DocumentsRefused::Documents)?;
     // Then as it is: nothing in force may break. Grants are records of their own; here they are only checked, not kept.
-    in_place(|| Library::from_located(all)).map_err(DocumentsRefused::Documents)?;
+    let before = library(installation).await?;
+    in_place(|| {
+        let after = Library::from_located(all)?;
+        let errors = after.uncovered_since(&before, &stay);
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    })
+    .map_err(DocumentsRefused::Documents)?;
     let policies = new.iter().filter_map(|document| match &document.value {
         Document::Policy(policy) => Some(policy.as_ref()),
         _ => None,
@@ -517,6 +525,10 @@ async fn accept(
         return Err(DocumentsRefused::Tests(failures));
     }
     Ok(new.into_iter().zip(outcomes).collect())
+}
+
+fn name_of(document: &Located<Document>) -> (Kind, String) {
+    (document.value.kind(), document.value.id())
 }
 
 /// The datasets that the caller may know of: those that they may see, and those that policies in force of their own
