@@ -1,6 +1,8 @@
 //! Use case: draft a dataset's document from an unlabelled file, for a steward to read, correct and publish.
 //! Nothing is sealed or stored; values are looked at in memory and appear nowhere.
 
+use std::collections::BTreeSet;
+
 use obscura_policies::Text;
 use obscura_policies::document::ApiVersion;
 use obscura_policies::document::Column;
@@ -72,15 +74,26 @@ pub fn suggest_dataset(caller: &Caller, input: Input, id: DatasetId) -> Result<S
     })?;
     let mut columns = Vec::new();
     let mut units: Vec<Unit> = Vec::new();
+    let mut typed = BTreeSet::new();
     let mut reasons = Vec::new();
     for (number, column) in sample.columns.iter().enumerate() {
         let guess = guess(column);
         let drafted = draft(&column.name, number, &guess)?;
-        if let Some(kind) = guess.unit
-            && units.iter().all(|unit| unit.kind.as_str() != kind)
-        {
-            let kind = kind.parse().during("name a unit")?;
-            units.push(Unit { kind, column: drafted.name.clone(), protects: true, reason: None });
+        if let Some(kind) = guess.unit {
+            let column = drafted.name.clone();
+            let is_better = guess.semantic.is_some() && !typed.contains(kind);
+            match units.iter_mut().find(|unit| unit.kind.as_str() == kind) {
+                // A key with check digits is the better one: it is written in one way, and joins with others.
+                Some(unit) if is_better => unit.column = column,
+                Some(_) => {}
+                None => {
+                    let kind = kind.parse().during("name a unit")?;
+                    units.push(Unit { kind, column, protects: true, reason: None });
+                }
+            }
+            if guess.semantic.is_some() {
+                typed.insert(kind);
+            }
         }
         reasons.push(SuggestedColumn {
             name: drafted.name.to_string(),
@@ -158,8 +171,6 @@ fn sql_name(name: &str, number: usize) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
-    use std::collections::BTreeSet;
-
     use obscura_policies::library::Library;
     use obscura_policies::parse::parse_documents;
 
@@ -202,6 +213,35 @@ mod tests {
         assert_eq!(dataset.units.len(), 1);
         let names: Vec<String> = dataset.columns.iter().map(|column| column.name.to_string()).collect();
         assert_eq!(names, ["column_1", "visit_date", "cost"]);
+    }
+
+    #[test]
+    fn whole_numbers_called_person_id_are_drafted_as_the_unit_s_key() {
+        let mut csv = "person_id,visit_id,minutes\n".to_owned();
+        for row in 0..300 {
+            csv.push_str(&format!("{},{row},{}\n", 1000 + row / 3, row % 47));
+        }
+        let id: DatasetId = "hz-health.visits".parse().unwrap();
+        let input = Input::Stream(Box::new(std::io::Cursor::new(csv)));
+        let drafted = suggest_dataset(&caller(PersonRole::Steward), input, id).unwrap();
+        let roles: Vec<&str> = drafted.columns.iter().map(|column| column.role.as_str()).collect();
+        assert_eq!(roles, ["unit_key", "identifier", "measure"]);
+        assert!(drafted.columns.iter().all(|column| column.grade == "L3"));
+        assert!(drafted.yaml.contains("kind: resident"), "{}", drafted.yaml);
+    }
+
+    #[test]
+    fn a_key_with_check_digits_is_preferred_to_one_by_its_name() {
+        let csv = "person_id,身份证号\n1,11010519491231002X\n2,350627199711275419\n";
+        let id: DatasetId = "hz-health.visits".parse().unwrap();
+        let input = Input::Stream(Box::new(csv.as_bytes()));
+        let drafted = suggest_dataset(&caller(PersonRole::Steward), input, id).unwrap();
+        let documents = parse_documents("draft", &drafted.yaml).unwrap();
+        let units: Vec<String> = match &documents.first().unwrap().value {
+            Document::Dataset(dataset) => dataset.units.iter().map(|unit| unit.column.to_string()).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(units, ["column_2"]);
     }
 
     #[test]

@@ -20,6 +20,8 @@ use super::sample::SampleColumn;
 const SHARE_MIN: usize = 90;
 /// Numbers with fewer distinct values are taken for codes.
 const MEASURE_DISTINCT_MIN: usize = 20;
+/// With fewer rows it says nothing that almost every value occurs once.
+const UNIQUE_ROWS_MIN: usize = 100;
 
 /// What a column seems to hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +43,10 @@ pub(super) struct Guess {
 pub(super) fn guess(column: &SampleColumn) -> Guess {
     let values: Vec<String> = column.values.iter().flatten().map(|value| half_width(value)).collect();
     let plain = plain_guess(&values);
-    let known = by_value(&values).or_else(|| by_name(&column.name, &plain));
+    let known = by_value(&values)
+        .or_else(|| by_key_name(&column.name, &values, &plain))
+        .or_else(|| by_name(&column.name, &plain))
+        .or_else(|| by_key_values(&values, &plain));
     match known {
         None => plain,
         // Never below the careful default, whatever a detector says.
@@ -55,10 +60,10 @@ pub(super) fn guess(column: &SampleColumn) -> Guess {
 /// The careful default: type from the values, grade L3, nothing more claimed than that.
 fn plain_guess(values: &[String]) -> Guess {
     let (data_type, scale) = type_of(values);
-    let distinct = values.iter().collect::<BTreeSet<_>>().len();
+    let distinct = distinct_of(values);
     let is_number = matches!(data_type, TypeWord::Int | TypeWord::Decimal | TypeWord::Float);
     let is_measure = is_number && distinct > MEASURE_DISTINCT_MIN;
-    let is_unique = values.len() > 100 && distinct * 100 >= values.len() * 99;
+    let is_unique = values.len() > UNIQUE_ROWS_MIN && distinct * 100 >= values.len() * 99;
     let (role, reason) = if is_unique && !is_number {
         (Role::Identifier, Text::new("almost every value occurs once", "几乎每个值都只出现一次"))
     } else if is_measure {
@@ -167,6 +172,151 @@ fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
         return Some(Guess { role: Role::QuasiIdentifier, reason, ..plain.clone() });
     }
     None
+}
+
+/// Columns that say by their name that they hold identifiers. They are no quantity, whatever their digits: a measure may be
+/// summed and filtered at its edges, and without a unit every row would count as somebody else's.
+///
+/// A name that says whose identifier it is (`person_id`) is the key of that unit; another is the name of something.
+fn by_key_name(name: &str, values: &[String], plain: &Guess) -> Option<Guess> {
+    let has_no_digits = matches!(plain.data_type, TypeWord::Date | TypeWord::Timestamp | TypeWord::Bool);
+    let words = words_of(name);
+    let ends = words.last().is_some_and(|word| KEY_WORDS.contains(&word.as_str()));
+    let ends_zh = KEY_WORDS_ZH.iter().any(|word| name.trim().ends_with(word));
+    // What such a name narrows down is said better by the rest of it: `zip_code`, `diagnosis_code`.
+    let says_more = SAYS_MORE.iter().any(|word| words.iter().any(|said| said.starts_with(word)))
+        || SAYS_MORE_ZH.iter().any(|word| name.contains(word));
+    if has_no_digits || says_more || !(ends || ends_zh) {
+        return None;
+    }
+    let unit = UNIT_WORDS.iter().find(|(word, _)| {
+        if word.is_ascii() { words.iter().any(|said| said == word) } else { name.contains(word) }
+    });
+    if let Some((_, unit)) = unit {
+        let reason = Text::new("the name says whose identifier it is", "字段名称表明是主体标识");
+        return Some(key(Role::UnitKey, Some(*unit), reason));
+    }
+    let is_short_list = distinct_of(values) <= MEASURE_DISTINCT_MIN && !words.iter().any(|word| word == "id");
+    // A code with a handful of values is a class, not somebody; it stays text and is no quantity either.
+    if is_short_list {
+        let reason = Text::new("the name says that it is a code", "依据字段名判断为代码");
+        return Some(key(Role::Dimension, None, reason));
+    }
+    Some(key(
+        Role::Identifier,
+        None,
+        Text::new("the name says that it is an identifier", "依据字段名判断为标识"),
+    ))
+}
+
+/// Whole numbers of which almost every one occurs once are identifiers too, unless their name says that they are a quantity.
+fn by_key_values(values: &[String], plain: &Guess) -> Option<Guess> {
+    let is_unique = values.len() > UNIQUE_ROWS_MIN && distinct_of(values) * 100 >= values.len() * 99;
+    if plain.data_type != TypeWord::Int || !is_unique {
+        return None;
+    }
+    let reason = Text::new("whole numbers of which almost every one occurs once", "几乎每个整数都只出现一次");
+    Some(key(Role::Identifier, None, reason))
+}
+
+/// A column of identifiers: text, so that leading zeros stay, and graded by the careful default.
+fn key(role: Role, unit: Option<&'static str>, reason: Text) -> Guess {
+    Guess {
+        data_type: TypeWord::Text,
+        scale: None,
+        semantic: None,
+        role,
+        level: 3,
+        unit,
+        range: None,
+        coded: false,
+        reason,
+    }
+}
+
+/// Last words of names that hold identifiers.
+const KEY_WORDS: &[&str] = &[
+    "id",
+    "ids",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "code",
+    "key",
+    "uid",
+    "uuid",
+    "guid",
+    "identifier",
+    "identity",
+];
+const KEY_WORDS_ZH: &[&str] = &["号", "号码", "编号", "编码", "代码", "标识"];
+/// Words under which a name is read as what it says besides, and not as a key's.
+const SAYS_MORE: &[&str] = &["zip", "age", "sex", "gender", "race", "diagnos", "disease"];
+const SAYS_MORE_ZH: &[&str] = &["邮编", "年龄", "性别", "民族", "诊断", "疾病"];
+/// Words that say whose identifier it is.
+const UNIT_WORDS: &[(&str, &str)] = &[
+    ("person", "resident"),
+    ("people", "resident"),
+    ("resident", "resident"),
+    ("citizen", "resident"),
+    ("patient", "resident"),
+    ("client", "resident"),
+    ("customer", "resident"),
+    ("member", "resident"),
+    ("user", "resident"),
+    ("student", "resident"),
+    ("pupil", "resident"),
+    ("employee", "resident"),
+    ("subject", "resident"),
+    ("holder", "resident"),
+    ("人员", "resident"),
+    ("居民", "resident"),
+    ("患者", "resident"),
+    ("病人", "resident"),
+    ("学生", "resident"),
+    ("员工", "resident"),
+    ("用户", "resident"),
+    ("household", "household"),
+    ("family", "household"),
+    ("家庭", "household"),
+    ("enterprise", "enterprise"),
+    ("company", "enterprise"),
+    ("firm", "enterprise"),
+    ("employer", "enterprise"),
+    ("企业", "enterprise"),
+    ("公司", "enterprise"),
+    ("vehicle", "vehicle"),
+    ("car", "vehicle"),
+    ("车辆", "vehicle"),
+];
+
+/// The words of a name: `personId`, `PERSON_ID` and `person-id` are the same two.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut before: Option<char> = None;
+    for character in name.chars() {
+        if !character.is_alphanumeric() {
+            before = None;
+            continue;
+        }
+        let goes_on = before.is_some_and(|before| {
+            let rises = character.is_uppercase() && (before.is_lowercase() || before.is_ascii_digit());
+            before.is_ascii() == character.is_ascii() && !rises
+        });
+        if !goes_on {
+            words.push(String::new());
+        }
+        before = Some(character);
+        if let Some(word) = words.last_mut() {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words
+}
+
+fn distinct_of(values: &[String]) -> usize {
+    values.iter().collect::<BTreeSet<_>>().len()
 }
 
 fn type_of(values: &[String]) -> (TypeWord, Option<u8>) {
@@ -315,6 +465,45 @@ mod tests {
         assert_eq!(guess_of("x", &["2021-02-03 10:00:00"]).data_type, TypeWord::Timestamp);
         assert_eq!(guess_of("x", &["007", "010"]).data_type, TypeWord::Text);
         assert_eq!(guess_of("x", &["２０２１"]).data_type, TypeWord::Int, "full-width digits");
+    }
+
+    #[test]
+    fn a_column_of_identifiers_is_never_drafted_as_a_measure() {
+        let numbers: Vec<String> = (0..400).map(|n| (100_000 + n / 3).to_string()).collect();
+        let texts: Vec<&str> = numbers.iter().map(String::as_str).collect();
+        for name in
+            ["person_id", "PERSON_ID", "personId", "Patient-No", "customer number", "人员编号", "人员ID"]
+        {
+            let guess = guess_of(name, &texts);
+            let found = (guess.role, guess.unit, guess.data_type, guess.range, guess.level);
+            assert_eq!(found, (Role::UnitKey, Some("resident"), TypeWord::Text, None, 3), "{name}");
+        }
+        assert_eq!(guess_of("firm_id", &texts).unit, Some("enterprise"));
+        for name in ["visit_id", "order no", "ticketCode", "编号"] {
+            let guess = guess_of(name, &texts);
+            assert_eq!(
+                (guess.role, guess.unit, guess.data_type),
+                (Role::Identifier, None, TypeWord::Text),
+                "{name}"
+            );
+        }
+        let distinct: Vec<String> = (0..400).map(|n| (n * 7 + 3).to_string()).collect();
+        let distinct: Vec<&str> = distinct.iter().map(String::as_str).collect();
+        assert_eq!(guess_of("x", &distinct).role, Role::Identifier, "by its values alone");
+    }
+
+    #[test]
+    fn quantities_stay_measures_and_short_codes_dimensions() {
+        let amounts: Vec<String> = (0..400).map(|n| (n * 37 % 230).to_string()).collect();
+        let amounts: Vec<&str> = amounts.iter().map(String::as_str).collect();
+        for name in ["minutes", "casino", "cost", "paid", "x"] {
+            assert_eq!(guess_of(name, &amounts).role, Role::Measure, "{name}");
+        }
+        let codes: Vec<&str> = ["1", "2", "3"].into_iter().cycle().take(300).collect();
+        let guess = guess_of("district_code", &codes);
+        assert_eq!((guess.role, guess.data_type), (Role::Dimension, TypeWord::Text));
+        assert_eq!(guess_of("visit_date_no", &["2021/2/3"]).data_type, TypeWord::Date);
+        assert_eq!(words_of("personID2_x"), ["person", "id2", "x"]);
     }
 
     #[test]
