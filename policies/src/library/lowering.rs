@@ -2,8 +2,6 @@
 //! One decision serves the job, which goes by the column's own grade where the answer is no, and the finding that a steward
 //! reads before a policy is published. Only an `Exception` goes below a floor otherwise.
 
-use std::fmt;
-
 use crate::document::Column;
 use crate::document::Dataset;
 use crate::document::Policy;
@@ -14,6 +12,7 @@ use crate::mask::Mask;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Level;
+use crate::vocabulary::Text;
 
 /// The grade from which on no mask lowers: what leaves there rests on noise alone.
 const NEVER_LOWERED: Level = Level(4);
@@ -48,11 +47,15 @@ pub struct LoweredGrade {
     pub mask: &'static str,
 }
 
-/// In the words of the language that documents are written in.
-impl fmt::Display for LoweredGrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LoweredGrade {
+    /// What the second person is told before the policy is in force.
+    #[must_use]
+    pub fn text(&self) -> Text {
         let Self { dataset, column, from, to, mask } = self;
-        write!(f, "grade of {dataset}.{column}: {from} to {to} by mask {mask}")
+        Text::new(
+            format!("grade of {dataset}.{column}: {from} to {to} by mask {mask}"),
+            format!("{dataset}.{column} 的分级：经脱敏 {mask} 由 {from} 降为 {to}"),
+        )
     }
 }
 

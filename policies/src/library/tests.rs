@@ -297,7 +297,7 @@ fn the_grades_that_a_policy_lowers_are_told() {
     let world = WORLD.replacen(DIAGNOSIS, "mask: {hierarchy: icd10, level: block}, grade_after: L2", 1);
     let library = library(&world).unwrap();
     let policy = library.policies().values().next().unwrap();
-    let told: Vec<String> = library.lowered(policy).iter().map(ToString::to_string).collect();
+    let told: Vec<String> = library.lowered(policy).iter().map(|lowered| lowered.text().en).collect();
     assert_eq!(told, ["grade of hz-health.outpatient_visits.diagnosis: L3 to L2 by mask hierarchy"]);
     let library = super::Library::from_located(parse_documents("world.yaml", WORLD).unwrap()).unwrap();
     let policy = library.policies().values().next().unwrap();

@@ -9,6 +9,7 @@ use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
 use obscura_policies::document::Policy;
 use obscura_policies::library::Library;
+use obscura_policies::library::LoweredGrade;
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::ERRORS_MAX;
 use obscura_policies::parse::FILE_BYTES_MAX;
@@ -70,6 +71,8 @@ pub struct DocumentSummary {
     pub version: u32,
     /// What came of it.
     pub outcome: Outcome,
+    /// Grades that it lowers by a mask, if it is a policy.
+    pub lowers: Vec<LoweredGrade>,
 }
 
 /// What came of a document.
@@ -96,6 +99,8 @@ pub struct ProposalSummary {
     pub proposed_by: String,
     /// The policy.
     pub text: String,
+    /// Grades that it would lower by a mask: what the second person answers for.
+    pub lowers: Vec<LoweredGrade>,
 }
 
 /// Why documents were not accepted.
@@ -115,8 +120,12 @@ impl<E: Into<AppError>> From<E> for DocumentsRefused {
     }
 }
 
-/// Documents that fit together with those in force, and what becomes of each.
-type Accepted = Vec<(Located<Document>, Outcome)>;
+/// A document that fits together with those in force.
+struct Accepted {
+    document: Located<Document>,
+    outcome: Outcome,
+    lowers: Vec<LoweredGrade>,
+}
 
 /// Checks documents as if they were to be published: their form, their references, and the tests of policies, against
 /// everything in force.
@@ -131,7 +140,7 @@ pub async fn check_documents(
 ) -> Result<Vec<DocumentSummary>, DocumentsRefused> {
     must_own_all(installation, caller, files).await?;
     let accepted = accept(installation, caller, files).await.map_err(told_of_own)?;
-    Ok(accepted.iter().map(|(document, outcome)| summary(document, *outcome)).collect())
+    Ok(accepted.iter().map(|accepted| accepted.summary(accepted.outcome)).collect())
 }
 
 /// Puts documents in force, each with its event; those that are in force already are left alone.
@@ -149,12 +158,12 @@ pub async fn publish_documents(
         let accepted = accept(installation, caller, files).await.map_err(told_of_own)?;
         let Some(_guard) = change_while(installation, &judged_by).await? else { continue };
         let mut published = Vec::new();
-        for (document, outcome) in &accepted {
-            let outcome = match outcome {
+        for accepted in &accepted {
+            let outcome = match accepted.outcome {
                 Outcome::Unchanged => Outcome::Unchanged,
-                _ => put(installation, caller, &document.value).await?,
+                _ => put(installation, caller, &accepted.document.value).await?,
             };
-            published.push(summary(document, outcome));
+            published.push(accepted.summary(outcome));
         }
         return Ok(published);
     }
@@ -290,7 +299,7 @@ pub async fn activate_policy(
         let proposal = find_proposal(installation, caller, policy, version).await?;
         let file = DocumentFile { name: format!("{policy}@{version}"), text: proposal.text.clone() };
         let accepted = accept(installation, caller, &[file]).await.map_err(told_of_own)?;
-        let Some((document, _)) = accepted.first() else {
+        let Some(accepted) = accepted.first() else {
             return Err(no_proposal(policy, version).into());
         };
         if proposal.proposed_by == caller.person().name.as_str() {
@@ -301,8 +310,8 @@ pub async fn activate_policy(
         if installation.find_in_force::<ProposalBody>(&proposal.id).await?.is_none() {
             return Err(no_proposal(policy, version).into());
         }
-        put_in_force(installation, caller, &proposal, &document.value).await?;
-        return Ok(summary(document, Outcome::Published));
+        put_in_force(installation, caller, &proposal, &accepted.document.value).await?;
+        return Ok(accepted.summary(Outcome::Published));
     }
     Err(overtaken().into())
 }
@@ -362,7 +371,8 @@ pub async fn list_proposals(
         let keeps = must_steward(caller, &library, &owner(&proposal.text)?).is_ok();
         if keeps || caller.holds(PersonRole::Auditor) {
             let ProposalBody { policy, version, text, proposed_by, .. } = proposal;
-            summaries.push(ProposalSummary { policy, version, proposed_by, text });
+            let lowers = lowers(&library, &parse_one(&text)?.value);
+            summaries.push(ProposalSummary { policy, version, proposed_by, text, lowers });
         }
     }
     Ok(summaries)
@@ -445,7 +455,10 @@ pub async fn list_documents(
         Document::Policy(policy) => may_see_policy(caller, &library, policy),
         _ => true,
     });
-    Ok(shown.map(|document| summary(document, Outcome::Unchanged)).collect())
+    let told = |document: &Located<Document>| {
+        summary(document, Outcome::Unchanged, lowers(&library, &document.value))
+    };
+    Ok(shown.map(told).collect())
 }
 
 /// Refuses unless the caller keeps documents, or checks who does.
@@ -477,7 +490,7 @@ async fn accept(
     installation: &Installation,
     caller: &Caller,
     files: &[DocumentFile],
-) -> Result<Accepted, DocumentsRefused> {
+) -> Result<Vec<Accepted>, DocumentsRefused> {
     let new = parse(files)?;
     let mut errors = Vec::new();
     let in_force = documents_in_force(installation).await?;
@@ -496,7 +509,8 @@ async fn accept(
         all.insert((document.value.kind().to_string(), document.value.id()), document.clone());
     }
     let are_new: BTreeSet<(Kind, String)> = new.iter().map(name_of).collect();
-    let stay: Vec<_> = all.values().filter(|document| !are_new.contains(&name_of(document))).cloned().collect();
+    let stay: Vec<_> =
+        all.values().filter(|document| !are_new.contains(&name_of(document))).cloned().collect();
     let mut visible = known_to(installation, caller).await?;
     visible.extend(new.iter().filter_map(|document| match &document.value {
         Document::Dataset(dataset) => Some(dataset.metadata.id.clone()),
@@ -524,7 +538,20 @@ async fn accept(
     if !failures.is_empty() {
         return Err(DocumentsRefused::Tests(failures));
     }
-    Ok(new.into_iter().zip(outcomes).collect())
+    let accepted = new.into_iter().zip(outcomes).map(|(document, outcome)| Accepted {
+        lowers: lowers(&seen, &document.value),
+        document,
+        outcome,
+    });
+    Ok(accepted.collect())
+}
+
+/// The grades that a document lowers by a mask, if it is a policy.
+fn lowers(library: &Library, document: &Document) -> Vec<LoweredGrade> {
+    match document {
+        Document::Policy(policy) => library.lowered(policy),
+        _ => Vec::new(),
+    }
 }
 
 fn name_of(document: &Located<Document>) -> (Kind, String) {
@@ -647,9 +674,15 @@ fn must_own(caller: &Caller, library: &Library, document: &Document) -> Result<(
     }
 }
 
-fn summary(document: &Located<Document>, outcome: Outcome) -> DocumentSummary {
+impl Accepted {
+    fn summary(&self, outcome: Outcome) -> DocumentSummary {
+        summary(&self.document, outcome, self.lowers.clone())
+    }
+}
+
+fn summary(document: &Located<Document>, outcome: Outcome, lowers: Vec<LoweredGrade>) -> DocumentSummary {
     let value = &document.value;
-    DocumentSummary { kind: value.kind(), id: value.id(), version: value.version(), outcome }
+    DocumentSummary { kind: value.kind(), id: value.id(), version: value.version(), outcome, lowers }
 }
 
 fn proposed_before(open: &ProposalBody) -> AppError {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use obscura_policies::document::Kind;
+use obscura_policies::library::LoweredGrade;
 use serde::Deserialize;
 use serde::Serialize;
 use similar::TextDiff;
@@ -24,6 +25,7 @@ use crate::app::publish_documents::list_proposals;
 use crate::app::publish_documents::policy_versions;
 use crate::app::publish_documents::publish_documents;
 use crate::app::publish_documents::withdraw_policy;
+use crate::app::verdict::TextView;
 use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;
@@ -49,6 +51,39 @@ pub(crate) struct DocumentView {
     pub(crate) state: DocumentState,
     /// Who proposed it, where it waits for a second person.
     pub(crate) proposed_by: Option<String>,
+    /// Grades that it lowers by a mask; who activates it answers for each.
+    pub(crate) lowers: Vec<LoweredGradeView>,
+}
+
+/// A grade that a policy lowers by a mask.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = LoweredGrade)]
+pub(crate) struct LoweredGradeView {
+    /// The dataset.
+    pub(crate) dataset: String,
+    /// Its column.
+    pub(crate) column: String,
+    /// Grade of the column.
+    pub(crate) from: String,
+    /// Grade that counts once the mask has been applied.
+    pub(crate) to: String,
+    /// The mask.
+    pub(crate) mask: String,
+    /// The same in one sentence.
+    pub(crate) text: TextView,
+}
+
+impl LoweredGradeView {
+    fn of(lowered: &LoweredGrade) -> Self {
+        Self {
+            dataset: lowered.dataset.to_string(),
+            column: lowered.column.to_string(),
+            from: lowered.from.to_string(),
+            to: lowered.to.to_string(),
+            mask: lowered.mask.to_owned(),
+            text: lowered.text().into(),
+        }
+    }
 }
 
 /// Where a document stands.
@@ -73,8 +108,9 @@ impl DocumentView {
             Outcome::Published => DocumentState::Published,
             Outcome::Proposed => DocumentState::Proposed,
         };
-        let DocumentSummary { kind, id, version, .. } = summary;
-        Self { kind: kind.as_str().to_owned(), id, version, state, proposed_by: None }
+        let DocumentSummary { kind, id, version, lowers, .. } = summary;
+        let lowers = lowers.iter().map(LoweredGradeView::of).collect();
+        Self { kind: kind.as_str().to_owned(), id, version, state, proposed_by: None, lowers }
     }
 
     pub(crate) fn waiting(proposal: ProposalSummary) -> Self {
@@ -84,6 +120,7 @@ impl DocumentView {
             version: proposal.version,
             state: DocumentState::Proposed,
             proposed_by: Some(proposal.proposed_by),
+            lowers: proposal.lowers.iter().map(LoweredGradeView::of).collect(),
         }
     }
 }

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use obscura_policies::document::GrantedDataset;
 use obscura_policies::vocabulary::ColumnName;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::app::grants::CreateGrant;
 use crate::app::publish_documents::DocumentFile;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
+use crate::cli::args::Output;
 use crate::cli::args::PolicyCommand;
 use crate::cli::args::PolicyVersion;
 use crate::cli::exit::Exit;
@@ -67,11 +69,45 @@ fn show_proposals(screen: &mut Screen<'_>, proposals: &[DocumentView]) -> std::i
         ("version", "version", "版本"),
         ("proposed_by", "proposed by", "提出人"),
     ];
-    let mut listing = Listing::new(screen, &columns);
+    let mut listing = Listing::new(screen, with_lowers(screen, &columns).as_slice());
     for proposal in proposals {
-        listing.row(vec![json!(proposal.id), json!(proposal.version), json!(proposal.proposed_by)]);
+        let mut row = vec![json!(proposal.id), json!(proposal.version), json!(proposal.proposed_by)];
+        row.extend(lowers_for_programs(screen, proposal));
+        listing.row(row);
     }
-    listing.write(screen)
+    listing.write(screen)?;
+    say_lowers(screen, proposals)
+}
+
+/// The columns of a list, and in JSON the grades that are lowered; people are told each in a sentence.
+fn with_lowers<'a>(
+    screen: &Screen<'_>,
+    columns: &[(&'static str, &'a str, &'a str)],
+) -> Vec<(&'static str, &'a str, &'a str)> {
+    let lowers = matches!(screen.output, Output::Json).then_some(("lowers", "lowers", "降低分级"));
+    columns.iter().copied().chain(lowers).collect()
+}
+
+fn lowers_for_programs(screen: &Screen<'_>, document: &DocumentView) -> Option<Value> {
+    match screen.output {
+        Output::Table | Output::Csv => None,
+        Output::Json => Some(json!(document.lowers)),
+        Output::Arrow | Output::Parquet => None,
+    }
+}
+
+/// Says of each column whose grade a mask lowers what whoever activates the policy answers for.
+fn say_lowers(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::io::Result<()> {
+    for document in documents {
+        for lowered in &document.lowers {
+            let DocumentView { id, version, .. } = document;
+            screen.say(
+                &format!("`{id}@{version}`: {}", lowered.text.en),
+                &format!("`{id}@{version}`：{}", lowered.text.zh),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 pub(in crate::cli) async fn grant(session: &mut Session<'_>, command: GrantCommand) -> Result<Exit, Ending> {
@@ -106,7 +142,7 @@ fn show_documents(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::i
         ("version", "version", "版本"),
         ("outcome", "state", "状态"),
     ];
-    let mut listing = Listing::new(screen, &columns);
+    let mut listing = Listing::new(screen, with_lowers(screen, &columns).as_slice());
     for document in documents {
         let state = match document.state {
             DocumentState::Sound => screen.either("sound", "无误"),
@@ -115,9 +151,12 @@ fn show_documents(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::i
             DocumentState::Proposed => screen.either("waits for a second person", "待他人启用"),
         };
         let DocumentView { kind, id, version, .. } = document;
-        listing.row(vec![json!(kind), json!(id), json!(version), json!(state)]);
+        let mut row = vec![json!(kind), json!(id), json!(version), json!(state)];
+        row.extend(lowers_for_programs(screen, document));
+        listing.row(row);
     }
-    listing.write(screen)
+    listing.write(screen)?;
+    say_lowers(screen, documents)
 }
 
 fn show_grants(screen: &mut Screen<'_>, grants: &[GrantView]) -> std::io::Result<()> {
