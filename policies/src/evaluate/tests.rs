@@ -27,6 +27,8 @@ use crate::vocabulary::PersonRole;
 use crate::vocabulary::Role;
 use crate::vocabulary::Use;
 
+mod monotone;
+
 const VISITS: &str = "hz-health.outpatient_visits";
 
 struct Request {
