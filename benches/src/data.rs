@@ -33,6 +33,7 @@ use obscura_sandbox::storage::PartLimits;
 use obscura_sandbox::storage::SealMode;
 use obscura_sandbox::storage::SealRequest;
 use obscura_sandbox::storage::SealedVersion;
+use obscura_sandbox::storage::UnitKeys;
 use obscura_sandbox::storage::Unobserved;
 use obscura_sandbox::storage::seal;
 use parquet::arrow::ArrowWriter;
@@ -189,6 +190,7 @@ fn seal_file(folder: &Path, kms: &LocalKeyring) -> anyhow::Result<SealedVersion>
         newest_known: None,
         memory_bytes: MEMORY_BYTES_STANDARD,
         limits: PartLimits::STANDARD,
+        unit_keys: UnitKeys::Ask,
         sealed_at: jiff::Timestamp::UNIX_EPOCH,
         kms,
         recount: &|version, columns| version.unwrap_keys(kms, columns),

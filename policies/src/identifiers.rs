@@ -146,6 +146,65 @@ pub fn canonical(semantic: &str, raw: &str) -> Option<String> {
     }
 }
 
+/// Whether identifiers of a semantic type have a form of their own: [`canonical`] gives one text for one subject.
+#[must_use]
+pub fn has_form(semantic: &str) -> bool {
+    matches!(semantic, "resident_id" | "uscc" | "bank_card" | "mobile")
+}
+
+/// What is left of an identifier without a form of its own when everything goes that departments and their tools add to it:
+/// white space, marks that nobody sees, the apostrophe of spreadsheets, full width, kinds of dashes, upper and lower case, and of
+/// whole numbers the sign, leading zeros, grouping commas and zeros behind a point.
+///
+/// Two texts with one plain form need not be one subject: that is for a person to decide. An identifier of which nothing is
+/// left stays as it is.
+#[must_use]
+pub fn plain_form(raw: &str) -> String {
+    let text = half_width(raw);
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars().filter(|c| !c.is_whitespace() && !is_unseen(*c)) {
+        match character {
+            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' => plain.push('-'),
+            // There and back, so that letters with several lower-case forms have one.
+            other => {
+                let there = other.to_lowercase().flat_map(char::to_uppercase);
+                plain.extend(there.flat_map(char::to_lowercase));
+            }
+        }
+    }
+    let unquoted = plain.trim_start_matches(['\'', '\u{2018}', '\u{2019}', '`']);
+    match whole_number(unquoted) {
+        Some(number) => number,
+        None if unquoted.is_empty() => text,
+        None => unquoted.to_owned(),
+    }
+}
+
+/// Characters without a width: control and format characters, which editors and web pages leave in what is copied.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The digits of a text that is a whole number, without what does not change it.
+fn whole_number(text: &str) -> Option<String> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (whole, zeros) = text.split_once('.').unwrap_or((text, ""));
+    let are_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let is_grouped = whole.split(',').skip(1).all(|group| group.len() == 3 && are_digits(group))
+        && whole.split(',').next().is_some_and(|first| !first.is_empty() && are_digits(first));
+    if !is_grouped || zeros.bytes().any(|b| b != b'0') {
+        return None;
+    }
+    let digits: String = whole.chars().filter(char::is_ascii_digit).collect();
+    let number = digits.trim_start_matches('0');
+    Some(if number.is_empty() { "0".to_owned() } else { number.to_owned() })
+}
+
 /// The 18 characters of an old number of 15 digits: the century, and the check character.
 fn eighteen(old: &str) -> Option<String> {
     let body = format!("{}19{}", old.get(..6)?, old.get(6..)?);
@@ -168,6 +227,7 @@ mod tests {
     use super::is_resident_id;
     use super::is_resident_id_15;
     use super::luhn_check;
+    use super::plain_form;
     use super::resident_id_check;
     use super::uscc_check;
 
@@ -225,6 +285,55 @@ mod tests {
         assert_eq!(canonical("resident_id", "110105491231002"), expected, "fifteen digits become eighteen");
         assert_eq!(canonical("mobile", "+86 138-0013-8000").as_deref(), Some("13800138000"));
         assert_eq!(canonical("uscc", "91350100m000100y43").as_deref(), Some("91350100M000100Y43"));
+    }
+
+    #[test]
+    fn one_plain_form_lies_behind_what_tools_make_of_a_key() {
+        for raw in [
+            "8888",
+            "08888",
+            "0008888",
+            "8888.0",
+            "8888.",
+            "8,888",
+            "8,888.00",
+            "+8888",
+            "８８８８",
+            " 8888\t",
+            "'8888",
+            "88\u{200b}88",
+            "\u{feff}8888",
+            "\u{200f}8888\u{200e}",
+            "8888\u{ad}",
+            "88 88",
+            "8888\u{a0}",
+            "8888\0",
+        ] {
+            assert_eq!(plain_form(raw), "8888", "{raw:?}");
+        }
+        for raw in ["a-17", "A-17", "A\u{2013}17", "Ａ－１７", "\u{2066}a-17\u{2069}"] {
+            assert_eq!(plain_form(raw), "a-17", "{raw:?}");
+        }
+        assert_eq!(plain_form("ẞ7"), plain_form("ß7"));
+    }
+
+    #[test]
+    fn other_keys_stay_apart_and_none_is_lost() {
+        for (one, other) in [
+            ("8888", "88880"),
+            ("8888", "8888.5"),
+            ("8888", "-8888"),
+            ("8888", "8888a"),
+            ("88,88", "8888"),
+            ("0", ""),
+        ] {
+            assert_ne!(plain_form(one), plain_form(other), "{one} {other}");
+        }
+        assert_eq!((plain_form("000").as_str(), plain_form("0.0").as_str()), ("0", "0"));
+        assert_eq!(plain_form("\u{200b}"), "\u{200b}");
+        for text in ["", "'", "8888", "A-17", "0", "\u{200b}x"] {
+            assert_eq!(plain_form(&plain_form(text)), plain_form(text), "{text:?}");
+        }
     }
 
     #[test]

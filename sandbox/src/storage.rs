@@ -27,6 +27,7 @@ mod reading;
 mod rows;
 mod seal;
 mod spec;
+mod spellings;
 mod spill;
 mod subjects;
 #[cfg(test)]
@@ -77,6 +78,7 @@ pub use spec::ColumnSpec;
 pub use spec::DatasetSpec;
 pub use spec::Layout;
 pub use spec::UnitSpec;
+pub use spellings::UnitKeys;
 pub use version::ColumnKeys;
 pub use version::Expected;
 pub use version::SealedPart;

@@ -47,6 +47,7 @@ use crate::storage::SealObserver;
 use crate::storage::SealRequest;
 use crate::storage::SealedVersion;
 use crate::storage::StorageError;
+use crate::storage::UnitKeys;
 use crate::storage::UnitSpec;
 use crate::storage::recounted_columns;
 
@@ -60,6 +61,8 @@ pub struct SealDataset {
     pub options: InputOptions,
     /// What the new version is to the ones before it.
     pub mode: SealMode,
+    /// What spellings of one unit key are.
+    pub unit_keys: UnitKeys,
     /// Looks in while sealing runs.
     pub observer: Arc<dyn SealObserver + Send + Sync>,
 }
@@ -91,7 +94,7 @@ pub struct SealedDataset {
 ///
 /// # Errors
 /// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; conflict while
-/// a key is being rotated; otherwise what storage says. Whatever happens, the old version or the new one is there, never
+/// a key is being rotated; usage when unit keys are written in several ways and nobody has decided what they are; otherwise what storage says. Whatever happens, the old version or the new one is there, never
 /// half of one.
 pub async fn seal_dataset(
     installation: &Arc<Installation>,
@@ -132,10 +135,13 @@ pub async fn seal_dataset(
         manifest_sha256: manifest.sha256().map_err(|error| storage_failure(&error))?,
         sealed_by: caller.person().name.to_string(),
     };
-    let note = Note::new(Action::DatasetSealed, ActorName::of(caller))
+    let mut note = Note::new(Action::DatasetSealed, ActorName::of(caller))
         .with("dataset", dataset.to_string())
         .with("document_version", manifest.document.version)
         .with("document_sha256", manifest.document.sha256.clone());
+    if let Some(decision) = &manifest.unit_keys {
+        note = note.with("unit_keys", decision.clone());
+    }
     let Some(receipt) = installation.begin(&body, note).await? else {
         return Err(storage_failure(&StorageError::VersionTaken {
             dataset: body.dataset,
@@ -199,6 +205,7 @@ fn seal_blocking(
             newest_known,
             memory_bytes: MEMORY_BYTES_STANDARD,
             limits: PartLimits::STANDARD,
+            unit_keys: request.unit_keys,
             sealed_at: installation.now(),
             kms: installation.keys.as_ref(),
             recount: &|version, columns| recount_keys(installation, version, columns),

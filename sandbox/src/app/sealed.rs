@@ -157,6 +157,19 @@ pub(crate) async fn discard_unrecorded(
     Ok(removed)
 }
 
+/// What a steward is told who must decide whether spellings of a unit key are one subject.
+fn spellings(error: &StorageError, column: &str, lines: Option<(u64, u64)>) -> AppError {
+    let rows =
+        lines.map(|(first, second)| format!("，例如第 {first} 行与第 {second} 行")).unwrap_or_default();
+    let zh = format!("主体标识字段 `{column}` 存在多种写法{rows}");
+    PublicError::new(Class::Usage, "unit-key-spellings", error.to_string(), zh)
+        .with_help(
+            "look at the rows and decide: `--unit-keys same` if they name one subject, `--unit-keys as-written` if not",
+            "请核对后决定：同一主体用 `--unit-keys same`，不同主体用 `--unit-keys as-written`",
+        )
+        .into()
+}
+
 /// What a steward is told of a failure of storage, whose messages never hold a value.
 pub(crate) fn storage_failure(error: &StorageError) -> AppError {
     let (class, code, zh) = match error {
@@ -164,6 +177,7 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         StorageError::Columnar { .. } | StorageError::Keys { .. } | StorageError::Abandoned => {
             return InternalError::new("work on sealed data", error).into();
         }
+        StorageError::UnitKeySpellings { column, lines } => return spellings(error, column, *lines),
         StorageError::Input { .. } => (Class::Usage, "input-unreadable", "无法按该格式读取输入"),
         StorageError::ColumnMissing { .. } => {
             (Class::Usage, "input-column-missing", "输入缺少数据集文档中的字段")

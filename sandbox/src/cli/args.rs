@@ -236,12 +236,23 @@ pub(crate) struct SealArgs {
     /// What to do with a malformed row.
     #[arg(long, value_enum, default_value_t = BadRowArg::Stop)]
     pub(crate) on_bad_row: BadRowArg,
+    /// What spellings of one unit key are (`8888`, `08888`, `8888.0`) [default: sealing stops when it finds any].
+    #[arg(long, value_enum, value_name = "DECISION")]
+    pub(crate) unit_keys: Option<UnitKeysArg>,
     /// Add the rows to what is sealed already.
     #[arg(long, conflicts_with = "replace")]
     pub(crate) append: bool,
     /// Take the place of what is sealed already.
     #[arg(long)]
     pub(crate) replace: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitKeysArg {
+    /// Each spelling is a subject of its own.
+    AsWritten,
+    /// Spellings of one key are one subject.
+    Same,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

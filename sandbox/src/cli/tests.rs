@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod documents;
 mod doors;
 mod log;
 mod records;

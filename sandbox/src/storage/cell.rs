@@ -25,6 +25,8 @@ pub(crate) enum Cell<'a> {
     Timestamp(i64),
     Bool(bool),
     Token(i64),
+    /// A unit key without a form of its own: its token as written, and that of its plain form.
+    Spelt(i64, i64),
 }
 
 /// Reads one text as a value of the type. The text is already known not to be a null text.

@@ -54,6 +54,14 @@ pub enum StorageError {
         /// What is wrong, never the value.
         reason: BadRowReason,
     },
+    /// One subject's key is written in several ways, and nobody has decided what they are.
+    #[error("the unit key `{column}` is written in several ways{}", rows_of(*lines))]
+    UnitKeySpellings {
+        /// Column of the dataset document.
+        column: String,
+        /// Lines (text formats) or rows (binary formats) of two spellings, counted from 1, where they are known.
+        lines: Option<(u64, u64)>,
+    },
     /// The caller asked to stop.
     #[error("sealing was cancelled")]
     Cancelled,
@@ -135,6 +143,10 @@ pub enum StorageError {
     /// A fault put in by a test: everything stays on disk as a kill would leave it.
     #[error("stopped as if killed")]
     Abandoned,
+}
+
+fn rows_of(lines: Option<(u64, u64)>) -> String {
+    lines.map(|(first, second)| format!(", such as in lines {first} and {second}")).unwrap_or_default()
 }
 
 impl StorageError {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
 
 use crate::storage::cell::Cell;
@@ -18,6 +19,7 @@ use crate::storage::error::StorageError;
 use crate::storage::rows::BatchBuilder;
 use crate::storage::rows::ColumnReader;
 use crate::storage::spec::DatasetSpec;
+use crate::storage::spellings::Spellings;
 
 mod columnar;
 mod csv;
@@ -212,6 +214,7 @@ impl Rows {
             null_texts: options.null_texts.clone(),
             on_bad_row: options.on_bad_row,
             report: InputReport::default(),
+            spellings: Spellings::default(),
         };
         sink.report.columns_ignored = opened.columns_ignored;
         Ok(Self { source: opened.source, bytes: opened.bytes, sink, done: false })
@@ -230,6 +233,11 @@ impl Rows {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Plain forms of the unit keys of the rows handed out since, by column.
+    pub(crate) fn plain_keys(&mut self) -> Vec<(usize, Int64Array)> {
+        self.sink.spellings.drain()
+    }
+
     pub(crate) fn report(&self) -> &InputReport {
         &self.sink.report
     }
@@ -242,6 +250,7 @@ pub(crate) struct RowSink {
     null_texts: Vec<String>,
     on_bad_row: OnBadRow,
     report: InputReport,
+    spellings: Spellings,
 }
 
 impl RowSink {
@@ -267,6 +276,11 @@ impl RowSink {
             }
         }
         self.builder.append(&cells)?;
+        for (index, (cell, reader)) in cells.iter().zip(&self.readers).enumerate() {
+            if let Cell::Spelt(written, plain) = cell {
+                self.spellings.take((index, reader.spec().name.as_str()), (*written, *plain), line)?;
+            }
+        }
         self.report.rows += 1;
         Ok(())
     }
@@ -325,6 +339,7 @@ impl CellReader<'_> {
             Cell::Timestamp(value) => Cell::Timestamp(value),
             Cell::Bool(value) => Cell::Bool(value),
             Cell::Token(value) => Cell::Token(value),
+            Cell::Spelt(written, plain) => Cell::Spelt(written, plain),
         })
     }
 }

@@ -88,6 +88,9 @@ pub struct Manifest {
     pub layout: String,
     /// Protecting units with what sealing measured.
     pub units: Vec<UnitRecord>,
+    /// What the steward decided about unit keys that are written in several ways: `as-written` or `same`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_keys: Option<String>,
     /// Columns whose values are proven unique.
     pub unique: Vec<String>,
     /// Columns that are proven to span intervals which do not overlap.

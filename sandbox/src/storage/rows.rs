@@ -15,6 +15,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use obscura_crypto::tokens::Tokenizer;
 use obscura_policies::identifiers::canonical;
+use obscura_policies::identifiers::has_form;
+use obscura_policies::identifiers::plain_form;
 use obscura_policies::vocabulary::DataType;
 
 use crate::storage::cell::Cell;
@@ -24,6 +26,7 @@ use crate::storage::error::BadRowReason;
 use crate::storage::error::StorageError;
 use crate::storage::spec::ColumnSpec;
 use crate::storage::spec::DatasetSpec;
+use crate::storage::spellings::UnitKeys;
 
 /// Rows per batch between reader, grouping and writer.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -34,11 +37,12 @@ const BATCH_TEXT_BYTES: usize = 4 << 20;
 pub(crate) struct ColumnReader {
     spec: ColumnSpec,
     tokenizer: Option<Tokenizer>,
+    unit_keys: UnitKeys,
 }
 
 impl ColumnReader {
-    pub(crate) fn new(spec: ColumnSpec, tokenizer: Option<Tokenizer>) -> Self {
-        Self { spec, tokenizer }
+    pub(crate) fn new(spec: ColumnSpec, tokenizer: Option<Tokenizer>, unit_keys: UnitKeys) -> Self {
+        Self { spec, tokenizer, unit_keys }
     }
 
     pub(crate) fn spec(&self) -> &ColumnSpec {
@@ -51,7 +55,16 @@ impl ColumnReader {
             Some(tokenizer) => {
                 let semantic = self.spec.semantic.as_deref().unwrap_or_default();
                 let canonical = canonical(semantic, text).ok_or(BadRowReason::NotIdentifier)?;
-                Ok(Cell::Token(tokenizer.token64(&canonical)))
+                if has_form(semantic) || self.unit_keys == UnitKeys::AsWritten {
+                    return Ok(Cell::Token(tokenizer.token64(&canonical)));
+                }
+                let plain = plain_form(&canonical);
+                let token = tokenizer.token64(&plain);
+                Ok(match self.unit_keys {
+                    UnitKeys::Same | UnitKeys::AsWritten => Cell::Token(token),
+                    UnitKeys::Ask if plain == canonical => Cell::Spelt(token, token),
+                    UnitKeys::Ask => Cell::Spelt(tokenizer.token64(&canonical), token),
+                })
             }
             None => parse_cell(text, self.spec.data_type),
         }
@@ -106,7 +119,9 @@ impl Builder {
                 builder.append_value(text);
                 return Ok(text.len());
             }
-            (Self::Int(builder), Cell::Int(value) | Cell::Token(value)) => builder.append_value(*value),
+            (Self::Int(builder), Cell::Int(value) | Cell::Token(value) | Cell::Spelt(value, _)) => {
+                builder.append_value(*value)
+            }
             (Self::Decimal(builder), Cell::Decimal(value)) => builder.append_value(*value),
             (Self::Float(builder), Cell::Float(value)) => builder.append_value(*value),
             (Self::Date(builder), Cell::Date(value)) => builder.append_value(*value),

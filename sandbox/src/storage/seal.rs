@@ -2,11 +2,13 @@
 //! One pass, flat memory, no plaintext on disk; until the last step nothing of it can be seen.
 
 use arrow::array::AsArray;
+use arrow::array::Int64Array;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::sha256_hex;
 use obscura_crypto::sign::Signer;
+use obscura_policies::identifiers::has_form;
 use obscura_policies::vocabulary::DataType;
 
 use crate::storage::append;
@@ -41,6 +43,7 @@ use crate::storage::part::PartWriter;
 use crate::storage::rows::ColumnReader;
 use crate::storage::spec::DatasetSpec;
 use crate::storage::spec::Layout;
+use crate::storage::spellings::UnitKeys;
 use crate::storage::subjects::SubjectCounter;
 use crate::storage::subjects::SubjectCounts;
 use crate::storage::subjects::UniqueColumns;
@@ -140,6 +143,8 @@ pub struct SealRequest<'a> {
     pub memory_bytes: usize,
     /// How large row groups and files may grow.
     pub limits: PartLimits,
+    /// What spellings of one unit key are.
+    pub unit_keys: UnitKeys,
     /// When it is sealed.
     pub sealed_at: jiff::Timestamp,
     /// Wraps the data keys and makes tokens.
@@ -175,13 +180,15 @@ pub struct Sealed {
 /// # Errors
 ///
 /// Fails, leaving what was there before, when the input, the document, the disk or the key service gives way, when a
-/// malformed row is met and bad rows are to stop, or when the observer says so.
+/// malformed row is met and bad rows are to stop, when unit keys are written in several ways and nobody has decided what that
+/// means, or when the observer says so.
 pub fn seal(request: &SealRequest<'_>, input: Input) -> Result<Sealed, StorageError> {
     request.spec.check()?;
     let dataset = &request.spec.id;
     // Held to the end: two seals of one dataset cannot take one version number.
     let _lock = request.data.lock(dataset)?;
     let base = find_base(request)?;
+    let request = &SealRequest { unit_keys: decided(request, base.as_ref())?, ..*request };
     let on_disk = base.as_ref().map_or(0, |base| base.manifest().version);
     let version = on_disk.max(request.newest_known.unwrap_or(0)) + 1;
     let mut staging = request.data.stage()?;
@@ -222,6 +229,20 @@ fn find_base(request: &SealRequest<'_>) -> Result<Option<SealedVersion>, Storage
             SealedVersion::open(request.data, dataset, expected, request.signer.verifier()).map(Some)
         }
     }
+}
+
+/// What spellings of a unit key are in this seal: rows that are added are tokenised as those that stay.
+fn decided(request: &SealRequest<'_>, base: Option<&SealedVersion>) -> Result<UnitKeys, StorageError> {
+    let Some(base) = base.filter(|_| request.mode == SealMode::Append) else { return Ok(request.unit_keys) };
+    let sealed = base.manifest().unit_keys.as_deref().map(UnitKeys::from_word);
+    let reason = match (request.unit_keys, sealed) {
+        (_, Some(None)) => "its decision about unit keys is not known here",
+        (UnitKeys::Ask, Some(Some(sealed))) => return Ok(sealed),
+        (asked, Some(Some(sealed))) if asked == sealed => return Ok(sealed),
+        (UnitKeys::Ask | UnitKeys::AsWritten, None) => return Ok(request.unit_keys),
+        _ => "its unit keys were sealed under another decision about spellings",
+    };
+    Err(StorageError::AppendMismatch { dataset: request.spec.id.to_string(), reason })
 }
 
 fn write_version(
@@ -304,6 +325,8 @@ struct Counted {
 struct Counting {
     /// Column of each unit with its counter.
     units: Vec<(usize, SubjectCounter)>,
+    /// Columns whose spellings nobody has decided on, with the counter of their plain forms.
+    plain: Vec<(usize, SubjectCounter)>,
     /// Proofs about a table that protects nobody.
     reference: Option<(UniqueColumns, IntervalColumns)>,
 }
@@ -315,9 +338,16 @@ impl Counting {
             |column: usize| SubjectCounter::new(staging.scratch(), format!("subjects-{column}"), memory);
         let spec = request.spec;
         let column_of = |name: &str| spec.columns.iter().position(|c| c.name == name);
-        let units = spec.units.iter().filter_map(|unit| column_of(&unit.column));
+        let units = || spec.units.iter().filter_map(|unit| column_of(&unit.column));
+        let has_no_form = |column: &usize| {
+            let semantic = spec.columns.get(*column).and_then(|column| column.semantic.as_deref());
+            request.unit_keys == UnitKeys::Ask && !has_form(semantic.unwrap_or_default())
+        };
+        let plain_counter =
+            |column: usize| SubjectCounter::new(staging.scratch(), format!("plain-{column}"), memory);
         Self {
-            units: units.map(|column| (column, counter(column))).collect(),
+            units: units().map(|column| (column, counter(column))).collect(),
+            plain: units().filter(has_no_form).map(|column| (column, plain_counter(column))).collect(),
             reference: spec
                 .units
                 .is_empty()
@@ -335,10 +365,37 @@ impl Counting {
         unique.take(batch)
     }
 
-    fn finish(self) -> Result<Counted, StorageError> {
+    /// Takes rows that were sealed before: of their keys only the tokens are left.
+    fn take_sealed(&mut self, batch: &RecordBatch) -> Result<(), StorageError> {
+        for (column, counter) in &mut self.plain {
+            let tokens = batch.columns().get(*column).and_then(|c| c.as_primitive_opt::<Int64Type>());
+            counter.push(tokens.ok_or(StorageError::Columnar { step: "count subjects" })?)?;
+        }
+        self.take(batch)
+    }
+
+    fn take_plain(&mut self, keys: &[(usize, Int64Array)]) -> Result<(), StorageError> {
+        for (column, tokens) in keys {
+            if let Some((_, counter)) = self.plain.iter_mut().find(|(of, _)| of == column) {
+                counter.push(tokens)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As many subjects by their plain form as by what is written, or nothing is sealed.
+    fn finish(self, spec: &DatasetSpec) -> Result<Counted, StorageError> {
         let mut counted = Counted::default();
-        for (_column, counter) in self.units {
-            counted.units.push(counter.finish()?);
+        let mut plain = self.plain.into_iter().peekable();
+        for (column, counter) in self.units {
+            let counts = counter.finish()?;
+            if let Some((_, of_plain)) = plain.next_if(|(of, _)| *of == column)
+                && of_plain.finish()?.subjects < counts.subjects
+            {
+                let column = spec.columns.get(column).map(|column| column.name.clone()).unwrap_or_default();
+                return Err(StorageError::UnitKeySpellings { column, lines: None });
+            }
+            counted.units.push(counts);
         }
         if let Some((unique, intervals)) = self.reference {
             counted.unique = unique.finish();
@@ -370,7 +427,7 @@ fn write_rows(
     });
     let mut counting = Counting::new(request, staging);
     if let Some(base) = appended_to {
-        append::recount(base, request.recount, |batch| counting.take(batch))?;
+        append::recount(base, request.recount, |batch| counting.take_sealed(batch))?;
     }
     let mut grouping = spec.cluster_column().map(|column| {
         Grouping::new(GroupingPlan {
@@ -384,6 +441,7 @@ fn write_rows(
     while let Some(batch) = rows.next_batch()? {
         watch(request, Stage::Reading, rows.report(), rows.bytes())?;
         counting.take(&batch)?;
+        counting.take_plain(&rows.plain_keys())?;
         match &mut grouping {
             Some(grouping) => grouping.push(batch)?,
             None => writer.write(&batch)?,
@@ -403,7 +461,7 @@ fn write_rows(
     }
     let parts = writer.finish()?;
     watch(request, Stage::FilesWritten, &report, bytes)?;
-    Ok(Measured { parts, counted: counting.finish()?, report, bytes })
+    Ok(Measured { parts, counted: counting.finish(spec)?, report, bytes })
 }
 
 fn column_readers(request: &SealRequest<'_>) -> Result<Vec<ColumnReader>, StorageError> {
@@ -416,7 +474,7 @@ fn column_readers(request: &SealRequest<'_>) -> Result<Vec<ColumnReader>, Storag
             }
             None => None,
         };
-        readers.push(ColumnReader::new(column.clone(), tokenizer));
+        readers.push(ColumnReader::new(column.clone(), tokenizer, request.unit_keys));
     }
     Ok(readers)
 }
@@ -462,6 +520,7 @@ fn describe(request: &SealRequest<'_>, version: u64, measured: &Measured) -> Res
         columns: column_records(spec),
         layout: if spec.cluster_column().is_some() { "clustered" } else { "arrival" }.to_owned(),
         units,
+        unit_keys: request.unit_keys.word().map(str::to_owned),
         unique,
         intervals: intervals.collect(),
         rows: measured.report.rows,

@@ -33,6 +33,7 @@ use crate::storage::SealRequest;
 use crate::storage::Sealed;
 use crate::storage::SealedVersion;
 use crate::storage::StorageError;
+use crate::storage::UnitKeys;
 use crate::storage::UnitSpec;
 use crate::storage::Unobserved;
 use crate::storage::reading::read_part;
@@ -47,6 +48,7 @@ pub(crate) struct World {
     pub(crate) limits: PartLimits,
     pub(crate) memory_bytes: usize,
     pub(crate) newest_known: Option<u64>,
+    pub(crate) unit_keys: UnitKeys,
 }
 
 impl World {
@@ -72,6 +74,7 @@ impl World {
             limits: PartLimits::STANDARD,
             memory_bytes: 64 << 20,
             newest_known: None,
+            unit_keys: UnitKeys::Ask,
         }
     }
 
@@ -99,6 +102,7 @@ impl World {
             newest_known: self.newest_known,
             memory_bytes: self.memory_bytes,
             limits: self.limits,
+            unit_keys: self.unit_keys,
             sealed_at: jiff::Timestamp::UNIX_EPOCH,
             kms: &self.kms,
             recount: &|version, columns| version.unwrap_keys(&self.kms, columns),

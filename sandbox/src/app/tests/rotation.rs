@@ -41,6 +41,7 @@ use crate::storage::Progress;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
 use crate::storage::Stage;
+use crate::storage::UnitKeys;
 
 const DOCUMENTS: [(&str, &str, &str); 2] = [
     (
@@ -118,6 +119,7 @@ async fn seal(
             memory_bytes: 1 << 20,
         },
         mode,
+        unit_keys: UnitKeys::Ask,
         observer,
     };
     let sealed = seal_dataset(installation, &caller(PersonRole::Steward), request).await;

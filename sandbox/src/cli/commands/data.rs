@@ -20,6 +20,7 @@ use crate::app::seal_dataset::seal_dataset;
 use crate::cli::args::BadRowArg;
 use crate::cli::args::DatasetCommand;
 use crate::cli::args::SealArgs;
+use crate::cli::args::UnitKeysArg;
 use crate::cli::commands::suggest::suggest;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
@@ -39,6 +40,7 @@ use crate::storage::OnBadRow;
 use crate::storage::Progress;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
+use crate::storage::UnitKeys;
 
 /// Most bytes of a binary stream that are held in memory.
 const STREAM_BYTES_MAX: usize = 1 << 30;
@@ -57,6 +59,11 @@ pub(in crate::cli) async fn seal(session: &mut Session<'_>, args: SealArgs) -> R
         input: input(&args.file),
         options,
         mode,
+        unit_keys: match args.unit_keys {
+            None => UnitKeys::Ask,
+            Some(UnitKeysArg::AsWritten) => UnitKeys::AsWritten,
+            Some(UnitKeysArg::Same) => UnitKeys::Same,
+        },
         observer: Arc::clone(&observer) as Arc<dyn SealObserver + Send + Sync>,
     };
     let sealing = seal_dataset(&installation, &caller, request);

@@ -43,6 +43,7 @@ use crate::http::server::is_private;
 use crate::storage::Format;
 use crate::storage::Input;
 use crate::storage::SealMode;
+use crate::storage::UnitKeys;
 
 mod people;
 mod stage;
@@ -187,6 +188,7 @@ async fn settle(
             input: Input::Stream(input),
             options,
             mode: SealMode::First,
+            unit_keys: UnitKeys::Ask,
             observer: Arc::new(Watch::new(&session.screen, Path::new("-"))),
         };
         let sealed = seal_dataset(installation, &steward.caller, request).await?;

@@ -26,6 +26,7 @@ use crate::storage::InputOptions;
 use crate::storage::InputReport;
 use crate::storage::OnBadRow;
 use crate::storage::StorageError;
+use crate::storage::UnitKeys;
 use crate::storage::input::Rows;
 use crate::storage::rows::ColumnReader;
 use crate::storage::testing::World;
@@ -56,7 +57,7 @@ type Row = (Option<String>, Option<i32>, Option<i128>, Option<i64>);
 
 fn read(input: Input, options: &InputOptions) -> Result<(Vec<Row>, InputReport), StorageError> {
     let spec = spec();
-    let readers = spec.columns.iter().map(|c| ColumnReader::new(c.clone(), None)).collect();
+    let readers = spec.columns.iter().map(|c| ColumnReader::new(c.clone(), None, UnitKeys::Ask)).collect();
     let mut rows = Rows::open(input, &spec, readers, options)?;
     let mut out = Vec::new();
     while let Some(batch) = rows.next_batch()? {

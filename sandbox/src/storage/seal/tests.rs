@@ -1,6 +1,6 @@
 //! Sealing from end to end: what is stored, what is counted, what a stop leaves behind.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
@@ -27,6 +27,7 @@ use crate::storage::SealObserver;
 use crate::storage::Sealed;
 use crate::storage::Stage;
 use crate::storage::StorageError;
+use crate::storage::UnitKeys;
 use crate::storage::testing::World;
 use crate::storage::testing::column;
 use crate::storage::testing::stream;
@@ -479,4 +480,104 @@ fn a_file_is_sealed_from_its_path() {
     }
     world.seal_observed(&visits(), SealMode::First, Input::Path(path), &Bytes(&bytes)).unwrap();
     assert_eq!(bytes.load(Ordering::Relaxed), FOUR.len() as u64);
+}
+
+fn with_keys(keys: &[&str]) -> String {
+    let rows: String = keys.iter().map(|key| format!("{key},2021/2/3,J00,1\n")).collect();
+    format!("person_id,visit_date,icd10,cost\n{rows}")
+}
+
+/// Sealing stopped for spellings of the unit key, and the rows that it named.
+fn spellings(result: Result<Sealed, StorageError>) -> Option<(u64, u64)> {
+    match result {
+        Err(StorageError::UnitKeySpellings { column, lines }) => {
+            assert_eq!(column, "person_id");
+            lines
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_unit_key_written_in_several_ways_asks_for_a_decision() {
+    for other in ["08888", "8888.0", "88\u{200b}88", "\u{200f}8888", "88 88", "+8888"] {
+        let world = World::new();
+        let sealed = world.seal(&visits(), SealMode::First, with_keys(&["8888", "7", other]));
+        assert_eq!(spellings(sealed), Some((2, 4)), "{other:?}");
+        assert!(world.data.versions(&visits_id()).unwrap().is_empty(), "nothing is published");
+    }
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, with_keys(&["8888", "7"])).unwrap();
+    spellings(world.seal(&visits(), SealMode::Replace, with_keys(&["8888", "08888"])));
+    assert_eq!(world.open(1).unwrap().manifest().rows, 2, "what was there stays");
+    let error = world.seal(&visits(), SealMode::Replace, with_keys(&["8888", "08888"])).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the unit key `person_id` is written in several ways, such as in lines 2 and 3"
+    );
+}
+
+#[test]
+fn keys_that_differ_in_more_than_spelling_ask_for_nothing() {
+    let world = World::new();
+    let keys = ["8888", "８８８８", " 8888 ", "88880", "8888a", "", "?", "7"];
+    let sealed = world.seal(&visits(), SealMode::First, with_keys(&keys)).unwrap();
+    let manifest = sealed.version.manifest();
+    let unit = manifest.unit("resident").unwrap();
+    assert_eq!(
+        (unit.subjects, unit.rows_max, unit.rows_without),
+        (4, 3, 2),
+        "full width was never another subject"
+    );
+    assert_eq!(manifest.unit_keys, None);
+    let mut typed = visits();
+    typed.columns[0].semantic = Some("resident_id".to_owned());
+    let keys = ["11010519491231002X", "110105 19491231 002x", "350627199711275419"];
+    let sealed = World::new().seal(&typed, SealMode::First, with_keys(&keys)).unwrap();
+    assert_eq!(sealed.version.manifest().unit("resident").unwrap().subjects, 2);
+}
+
+#[test]
+fn the_steward_s_decision_is_sealed_with_the_rows() {
+    let keys = ["8888", "08888", "7", "8888.0"];
+    for (unit_keys, subjects, word) in [(UnitKeys::Same, 2, "same"), (UnitKeys::AsWritten, 4, "as-written")] {
+        let mut world = World::new();
+        world.unit_keys = unit_keys;
+        let sealed = world.seal(&visits(), SealMode::First, with_keys(&keys)).unwrap();
+        assert_eq!(sealed.version.manifest().unit("resident").unwrap().subjects, subjects);
+        assert_eq!(sealed.version.manifest().unit_keys.as_deref(), Some(word));
+        // Rows that are added are tokenised as those that stay, without being asked again.
+        world.unit_keys = UnitKeys::Ask;
+        let sealed = world.seal(&visits(), SealMode::Append, with_keys(&["008888", "8888"])).unwrap();
+        let more = u64::from(unit_keys == UnitKeys::AsWritten);
+        assert_eq!(sealed.version.manifest().unit("resident").unwrap().subjects, subjects + more);
+        assert_eq!(sealed.version.manifest().unit_keys.as_deref(), Some(word));
+        world.unit_keys = if unit_keys == UnitKeys::Same { UnitKeys::AsWritten } else { UnitKeys::Same };
+        let other = world.seal(&visits(), SealMode::Append, with_keys(&["9"]));
+        assert!(matches!(other, Err(StorageError::AppendMismatch { .. })), "{other:?}");
+    }
+}
+
+#[test]
+fn appended_rows_that_spell_a_sealed_key_in_another_way_are_found() {
+    let mut world = World::new();
+    world.seal(&visits(), SealMode::First, with_keys(&["8888", "7"])).unwrap();
+    let lines = spellings(world.seal(&visits(), SealMode::Append, with_keys(&["08888", "9"])));
+    assert_eq!(lines, None, "of a sealed row no line is known");
+    assert_eq!(world.open(1).unwrap().manifest().rows, 2);
+    world.unit_keys = UnitKeys::Same;
+    let same = world.seal(&visits(), SealMode::Append, with_keys(&["08888"]));
+    assert!(matches!(same, Err(StorageError::AppendMismatch { .. })), "old rows cannot be tokenised anew");
+    world.unit_keys = UnitKeys::AsWritten;
+    world.seal(&visits(), SealMode::Append, with_keys(&["08888"])).unwrap();
+}
+
+#[test]
+fn spellings_beyond_the_remembered_rows_are_found_by_counting() {
+    let mut keys: Vec<String> = (1..=66_000).map(|number| format!("P{number}")).collect();
+    keys.push("p65900".to_owned());
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let world = World::new();
+    assert_eq!(spellings(world.seal(&visits(), SealMode::First, with_keys(&keys))), None);
+    assert!(world.data.versions(&visits_id()).unwrap().is_empty());
 }
