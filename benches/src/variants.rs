@@ -41,7 +41,7 @@ use crate::queries::Query;
 /// Memory of a guarded job, in bytes.
 const JOB_MEMORY_BYTES: usize = 4 << 30;
 /// Longest run of a guarded job, in seconds.
-const JOB_SECONDS: u64 = 600;
+const JOB_TIME: Duration = Duration::from_secs(600);
 
 /// What the guard reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Runner {
         }
         let executor = InProcess::new(EngineLimits {
             memory_bytes: JOB_MEMORY_BYTES,
-            seconds: JOB_SECONDS,
+            time: JOB_TIME,
             partitions: self.threads,
         });
         let job = EngineJob { plan: Arc::new(plan), tables, open: BTreeSet::new(), secrets: None };

@@ -37,6 +37,11 @@ pub const SYSTEM_FILE: &str = "/etc/obscura/obscura.toml";
 pub const LOCAL_FILE: &str = "./obscura.toml";
 
 const PREFIX: &str = "OBSCURA_";
+/// Fewest megabytes of a job, and fewest seconds: the 100,000 rows that one subject's rows can become in any operator, at 64
+/// bytes each, lie a hundred times below nine tenths of it, so that nobody alone decides whether a job meets its limit.
+const MEMORY_MB_MIN: u64 = 700;
+/// As many rows a hundred times over are processed in nine tenths of it by a slow machine.
+const TIMEOUT_SECONDS_MIN: u64 = 10;
 /// Variables of the test suites that are no settings.
 const NOT_SETTINGS: &[&str] = &["OBSCURA_REAL_DATA"];
 
@@ -446,17 +451,19 @@ impl SettingsFile {
     }
 
     fn check(self) -> Result<Settings, ConfigError> {
-        let within = |key, value: u64, most: u64, accepted| {
-            if value >= 1 && value <= most {
+        let between = |key, value: u64, (least, most): (u64, u64), accepted| {
+            if value >= least && value <= most {
                 Ok(value)
             } else {
                 Err(ConfigError::OutOfRange { key, accepted })
             }
         };
-        let memory_mb =
-            within("memory_max_mb", self.memory_max_mb, 1 << 20, "a number of megabytes from 1 to 1048576")?;
+        let within = |key, value, most, accepted| between(key, value, (1, most), accepted);
+        let accepted = "a number of megabytes from 700 to 1048576";
+        let memory_mb = between("memory_max_mb", self.memory_max_mb, (MEMORY_MB_MIN, 1 << 20), accepted)?;
+        let accepted = "a number of seconds from 10 to 86400";
         let timeout =
-            within("timeout_seconds", self.timeout_seconds, 86_400, "a number of seconds from 1 to 86400")?;
+            between("timeout_seconds", self.timeout_seconds, (TIMEOUT_SECONDS_MIN, 86_400), accepted)?;
         let step =
             within("completion_step_ms", self.completion_step_ms, 60_000, "milliseconds from 1 to 60000")?;
         within("result_days", u64::from(self.result_days), 36_500, "a number of days from 1 to 36500")?;

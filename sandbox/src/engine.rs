@@ -42,8 +42,8 @@ use resolve::Tables;
 pub struct EngineLimits {
     /// Memory of the job's pool, in bytes.
     pub memory_bytes: usize,
-    /// Longest run, in seconds.
-    pub seconds: u64,
+    /// Longest run.
+    pub time: Duration,
     /// Threads that a stage is cut into.
     pub partitions: usize,
 }
@@ -145,10 +145,9 @@ impl Executor for InProcess {
         job: EngineJob,
         progress: &(dyn Fn(EngineProgress) + Send + Sync),
     ) -> Result<Release, EngineError> {
-        let limit = Duration::from_secs(self.limits.seconds);
         // A panic ends this job like any other failure. What it says may quote data.
         let run = AssertUnwindSafe(run_stages(job, self.limits, progress)).catch_unwind();
-        tokio::time::timeout(limit, run)
+        tokio::time::timeout(self.limits.time, run)
             .await
             .map_err(|_elapsed| EngineError::TimedOut)?
             .unwrap_or(Err(EngineError::Failed(EngineFailure { kind: "panic" })))

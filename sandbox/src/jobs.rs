@@ -23,8 +23,8 @@ pub mod runner;
 pub mod store;
 mod texts;
 
-/// Where a job stands. `refused` (a rule said no), `withheld` (controls let nothing out) and `failed` (we broke) are
-/// different things everywhere.
+/// Where a job stands. `refused` (a rule said no), `withheld` (controls let nothing out) and `failed` (we broke, or it met a
+/// limit) are different things everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobState {
     /// Taken in, no verdict yet.
@@ -43,7 +43,7 @@ pub enum JobState {
     Released,
     /// Controls let nothing out.
     Withheld,
-    /// We broke.
+    /// It met a limit of a job, or something of ours broke: [`JobFailure`] says which.
     Failed,
     /// Stopped before anything left: by its owner, or because it is no longer allowed.
     Cancelled,
@@ -103,6 +103,39 @@ impl JobState {
             | Self::Cancelled
             | Self::Expired => true,
         }
+    }
+}
+
+/// Why a job failed, as its owner is told: a closed list, for what else there is to say may depend on the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobFailure {
+    /// Something of ours broke; what it was may depend on the data.
+    Execution,
+    /// It needs more memory, time or rows of result than a job may use. No subject decides that: what one subject's rows can
+    /// become lies a hundred times below every limit.
+    Limit,
+    /// Its process died.
+    Interrupted,
+}
+
+impl JobFailure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Execution, Self::Limit, Self::Interrupted];
+
+    /// The stable code used in the log, the database and answers.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Execution => "execution-failed",
+            Self::Limit => "limit-exceeded",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Reads the code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.code() == code)
     }
 }
 

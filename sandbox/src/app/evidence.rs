@@ -73,6 +73,8 @@ pub struct VerifiedEvidence {
     pub job: String,
     /// How it ended.
     pub state: String,
+    /// Why it failed or was stopped, where the log says so.
+    pub code: Option<String>,
     /// Entry of the decision.
     pub decided_index: u64,
     /// Entry of the end.
@@ -230,6 +232,7 @@ pub fn verify_evidence(
     Ok(VerifiedEvidence {
         job: evidence.job,
         state: evidence.state,
+        code: end.detail.get("code").and_then(Value::as_str).map(str::to_owned),
         decided_index: decision.index,
         finished_index: end.index,
         documents: evidence.documents.len(),

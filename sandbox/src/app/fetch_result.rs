@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
+use crate::app::job_end::limit_exceeded;
 use crate::app::records::Note;
 use crate::app::results;
 use crate::app::submit_query::ReleasedQuery;
@@ -18,12 +19,15 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::jobs::JobFailure;
 use crate::jobs::JobRow;
+use crate::jobs::JobState;
 
 /// Opens again the result of a job of one's own: the same release, costing nothing.
 ///
 /// # Errors
-/// Not found when there is no such released job of the caller; verification failed when it was tampered with.
+/// Not found when there is no such released job of the caller; conflict when it met a limit; verification failed when it was
+/// tampered with.
 pub async fn fetch_result(
     installation: &Installation,
     caller: &Caller,
@@ -31,6 +35,9 @@ pub async fn fetch_result(
 ) -> Result<ReleasedQuery, AppError> {
     let row = installation.jobs.job(id).await.during("find a job")?;
     let row = row.filter(|row| caller.asked_as(&row.person)).ok_or_else(|| no_result(id))?;
+    if row.state == JobState::Failed && row.code.as_deref() == Some(JobFailure::Limit.code()) {
+        return Err(limit_exceeded().into());
+    }
     fetch_released(installation, row, ActorName::of(caller)).await
 }
 

@@ -17,6 +17,8 @@ use crate::app::ground::ground;
 use crate::app::ground::ground_with;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
+use crate::app::job_end::cancel_job;
+use crate::app::job_end::never_runs;
 use crate::app::library::grants_in_force;
 use crate::app::library::local_time;
 use crate::app::library::name_of_library;
@@ -30,10 +32,8 @@ use crate::app::submit_query::NO_LONGER_ALLOWED;
 use crate::app::submit_query::Patience;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Taken;
-use crate::app::submit_query::cancel_job;
 use crate::app::submit_query::judge;
 use crate::app::submit_query::logged_text;
-use crate::app::submit_query::never_runs;
 use crate::app::submit_query::never_sealed;
 use crate::app::verdict::Reviewed;
 use crate::audit::event::Action;
@@ -248,5 +248,5 @@ async fn take_back(
     if installation.jobs.resume(id).await.during("take a job in again")?.is_none() {
         return Ok(());
     }
-    cancel_job(installation, id, actor, code).await
+    cancel_job(installation, id, actor, code, installation.now()).await
 }

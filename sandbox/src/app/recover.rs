@@ -4,14 +4,14 @@
 use jiff::SignedDuration;
 
 use crate::app::installation::Installation;
+use crate::app::job_end::fail_job;
 use crate::app::results;
 use crate::app::sealed;
 use crate::app::sealed::storage_failure;
-use crate::app::submit_query::INTERRUPTED;
-use crate::app::submit_query::fail_job;
 use crate::audit::event::Action;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::jobs::JobFailure;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
 
@@ -85,9 +85,9 @@ pub(crate) async fn settle_jobs(
     let _guard = installation.change().await?;
     for job in installation.jobs.abandoned().await.during("list abandoned jobs")? {
         match logged_end(installation, &job)? {
-            Some((state, index)) => {
-                let now = installation.now();
-                installation.jobs.settle(job.id, state, index, now).await.during("finish a job")?;
+            Some(LoggedEnd { state, code, index }) => {
+                let (code, now) = (code.as_deref(), installation.now());
+                installation.jobs.settle(job.id, (state, code), index, now).await.during("finish a job")?;
                 if state == JobState::Released {
                     recovered.jobs_released += 1;
                 } else {
@@ -98,7 +98,7 @@ pub(crate) async fn settle_jobs(
             None => {
                 // What it had sealed never left, and never will.
                 results::remove(installation, job.id)?;
-                fail_job(installation, job.id, INTERRUPTED).await?;
+                fail_job(installation, job.id, JobFailure::Interrupted, installation.now()).await?;
                 recovered.jobs_failed += 1;
             }
         }
@@ -106,8 +106,17 @@ pub(crate) async fn settle_jobs(
     Ok(())
 }
 
+/// How a job ended, by the log.
+struct LoggedEnd {
+    state: JobState,
+    /// Why it failed or was cancelled, as its owner is told.
+    code: Option<String>,
+    /// The entry that says so.
+    index: u64,
+}
+
 /// Looks behind a job's decision for the event of its end.
-fn logged_end(installation: &Installation, job: &JobRow) -> Result<Option<(JobState, u64)>, AppError> {
+fn logged_end(installation: &Installation, job: &JobRow) -> Result<Option<LoggedEnd>, AppError> {
     let Some(decided) = job.decided_index else { return Ok(None) };
     let size = installation.audit.checkpoint().during("read the audit log")?.checkpoint.size();
     let id = job.id.to_string();
@@ -127,7 +136,10 @@ fn logged_end(installation: &Installation, job: &JobRow) -> Result<Option<(JobSt
         match end {
             // The release of another table is none of this job's.
             Some((_, JobState::Released)) if logged.is_none() || logged != job.result_sha256.as_deref() => {}
-            Some((_, state)) => return Ok(Some((state, index))),
+            Some((_, state)) => {
+                let code = event.detail.get("code").and_then(|value| value.as_str()).map(str::to_owned);
+                return Ok(Some(LoggedEnd { state, code, index }));
+            }
             None => {}
         }
     }

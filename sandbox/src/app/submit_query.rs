@@ -10,6 +10,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use obscura_policies::Text;
 use obscura_query_guard::control::Release;
 use obscura_query_guard::plan::GuardedPlan;
@@ -19,16 +20,19 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::app::authorise::may_ask;
+use crate::app::compute::compute;
 use crate::app::explain_job::PlanView;
 use crate::app::ground::Ground;
 use crate::app::ground::ground;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
+use crate::app::job_end::Ended;
+use crate::app::job_end::cancel_job;
+use crate::app::job_end::fail_with;
+use crate::app::job_end::never_runs;
+use crate::app::job_end::withhold_job;
 use crate::app::mask_keys::MaskKeys;
-use crate::app::opening::Opened;
-use crate::app::opening::Unwrapped;
 use crate::app::opening::keys_granted;
-use crate::app::opening::open_tables;
 use crate::app::pending::pend;
 use crate::app::pending::waits_for_approval;
 use crate::app::purpose::check_purpose;
@@ -45,12 +49,7 @@ use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::PersonBody;
 use crate::context::Caller;
-use crate::engine::EngineError;
-use crate::engine::EngineJob;
-use crate::engine::EngineLimits;
 use crate::engine::EngineProgress;
-use crate::engine::Executor;
-use crate::engine::InProcess;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -58,6 +57,7 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
 use crate::jobs::JobError;
+use crate::jobs::JobFailure;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
 use crate::jobs::QueuedJob;
@@ -68,12 +68,8 @@ use crate::jobs::store::NewJob;
 use crate::jobs::store::Repeatable;
 use crate::jobs::store::StagedResult;
 
-/// The one code of every failure while a query runs: what kind of failure it was may depend on the data.
-pub const EXECUTION_FAILED: &str = "execution-failed";
 /// The code of a job that stopped being allowed while it ran.
 pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";
-/// The code of a job whose process died.
-pub const INTERRUPTED: &str = "interrupted";
 /// Longest sealed query text that stands in the event itself, in bytes before base64.
 const SEALED_QUERY_BYTES_MAX: usize = 40_000;
 
@@ -180,10 +176,12 @@ pub enum Submitted {
         /// The job.
         job: JobId,
     },
-    /// We broke.
+    /// It met a limit of a job, or something of ours broke.
     Failed {
         /// The job; the operator's log speaks of it by this name.
         job: JobId,
+        /// As much as its owner is told of why.
+        failure: JobFailure,
     },
     /// It waits for the approval of a request.
     Pending {
@@ -349,13 +347,6 @@ pub async fn take_in(
     }
 }
 
-/// A job that broke before its decision will never run: said now, as far as it can be, and not by the next start.
-pub(super) async fn never_runs(installation: &Installation, id: JobId, error: &AppError) {
-    if let Err(again) = fail(installation, id, error).await {
-        installation.note_failure(&id.to_string(), &again);
-    }
-}
-
 /// What is known of a question besides its verdict.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
@@ -458,12 +449,15 @@ pub async fn run_waiting(
     let Waiting { hold: _hold, caller, question, ground, job, decided_index, admitted } = waiting;
     let id = job.id();
     if !is_still_allowed(installation, &caller, &question, &admitted.verdict).await? {
-        return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED))).await;
+        return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED)), installation.now())
+            .await;
     }
     let job = installation.jobs.run(job).await.during("run a job")?;
     let begun = Instant::now();
     let computing = async {
-        let computed = compute(installation, id, &ground, &admitted, steering).await;
+        let progress = |progress| (steering.progress)(Progress::Running(progress));
+        let admitted = (&admitted.plan, &admitted.keys);
+        let computed = compute(installation, id, &ground, admitted, &progress).await;
         until_next_step(begun, installation.settings().limits.completion_step).await;
         computed
     };
@@ -475,7 +469,7 @@ pub async fn run_waiting(
     };
     let (release, unwrapped) = match computed {
         Ok(computed) => computed,
-        Err(ended) => return end(installation, &caller, id, ended).await,
+        Err(ended) => return end(installation, &caller, id, ended, installation.now()).await,
     };
     (steering.progress)(Progress::Checking);
     let Admitted { plan, verdict, keys } = admitted;
@@ -491,7 +485,7 @@ pub async fn run_waiting(
     };
     let concluded = match conclude(installation, &leaving, job, &release).await {
         Ok(concluded) => concluded,
-        Err(ended) => return end(installation, &caller, id, ended).await,
+        Err(ended) => return end(installation, &caller, id, ended, installation.now()).await,
     };
     Ok(Submitted::Released(Box::new(ReleasedQuery {
         job: id,
@@ -509,7 +503,8 @@ pub async fn run_waiting(
 /// # Errors
 /// When its end could not be written down.
 pub async fn cancel_waiting(installation: &Installation, waiting: Waiting) -> Result<(), AppError> {
-    end(installation, &waiting.caller, waiting.job.id(), Ended::Cancelled(None)).await.map(|_| ())
+    let (caller, job) = (&waiting.caller, waiting.job.id());
+    end(installation, caller, job, Ended::Cancelled(None), installation.now()).await.map(|_| ())
 }
 
 /// A job that has been taken in, and the receipt of its decision.
@@ -583,78 +578,29 @@ struct Admitted {
     verdict: Verdict,
 }
 
-/// Computes an admitted question over the sealed data; also says which keys were unwrapped for it.
-async fn compute(
-    installation: &Installation,
-    id: JobId,
-    ground: &Ground,
-    admitted: &Admitted,
-    steering: Steering<'_>,
-) -> Result<(Release, Unwrapped), Ended> {
-    let Opened { tables, open, unwrapped } =
-        open_tables(ground, installation, id, &admitted.plan).map_err(Ended::Broken)?;
-    let secrets = Some(Arc::clone(&admitted.keys) as _);
-    let job = EngineJob { plan: Arc::clone(&admitted.plan), tables, open, secrets };
-    let limits = installation.settings().limits;
-    let executor = InProcess::new(EngineLimits {
-        memory_bytes: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
-        seconds: limits.timeout.as_secs(),
-        partitions: limits.threads,
-    });
-    let progress = |progress| (steering.progress)(Progress::Running(progress));
-    let computed = executor.run(job, &progress).await;
-    computed.map(|release| (release, unwrapped)).map_err(engine_failure)
-}
-
 /// Ends a job that releases nothing.
 async fn end(
     installation: &Installation,
     caller: &Caller,
     job: JobId,
     ended: Ended,
+    finished: Timestamp,
 ) -> Result<Submitted, AppError> {
-    let now = installation.now();
     match ended {
         Ended::Withheld => {
-            let note = Note::new(Action::ResultWithheld, ActorName::of(caller)).of_job(job);
-            let receipt = installation.append_one(note).await?;
-            installation.jobs.withhold(job, &receipt, now).await.during("withhold a result")?;
+            withhold_job(installation, caller, job, finished).await?;
             Ok(Submitted::Withheld { job })
         }
         Ended::Cancelled(code) => {
-            cancel_job(installation, job, ActorName::of(caller), code).await?;
+            cancel_job(installation, job, ActorName::of(caller), code, finished).await?;
             Ok(Submitted::Cancelled { job, code })
         }
-        Ended::Broken(error) => fail(installation, job, &error).await,
+        Ended::Failed(failure, error) => {
+            fail_with(installation, job, (failure, &error), finished).await?;
+            Ok(Submitted::Failed { job, failure })
+        }
         Ended::Unwritten(error) => Err(error),
     }
-}
-
-/// How a run ends without a release.
-enum Ended {
-    Withheld,
-    Cancelled(Option<&'static str>),
-    Broken(AppError),
-    /// Released in the log, or perhaps so, and not yet in the database.
-    Unwritten(AppError),
-}
-
-/// Whatever fails once the job exists: the operator learns what, the caller only that.
-impl<E: Into<AppError>> From<E> for Ended {
-    fn from(error: E) -> Self {
-        Self::Broken(error.into())
-    }
-}
-
-fn engine_failure(error: EngineError) -> Ended {
-    let kind = match error {
-        EngineError::Withheld => return Ended::Withheld,
-        EngineError::OutOfMemory => "out of memory",
-        EngineError::TimedOut => "timed out",
-        EngineError::Recheck(what) => what,
-        EngineError::Failed(failure) => failure.kind(),
-    };
-    Ended::Broken(InternalError::of_kind("run a query", kind).into())
 }
 
 struct Concluded {
@@ -736,44 +682,6 @@ async fn is_still_allowed(
         }
         Reviewed::Refused(_) => false,
     })
-}
-
-/// Ends a job that broke; the caller learns nothing but that.
-async fn fail(installation: &Installation, job: JobId, error: &AppError) -> Result<Submitted, AppError> {
-    let internal = match error {
-        AppError::Internal(internal) => internal,
-        AppError::Public(public) => &InternalError::of_kind("run a query", public.code()),
-    };
-    installation.note(&job.to_string(), internal);
-    fail_job(installation, job, EXECUTION_FAILED).await?;
-    Ok(Submitted::Failed { job })
-}
-
-/// Ends a job that is stopped before anything leaves, with its event.
-pub(super) async fn cancel_job(
-    installation: &Installation,
-    job: JobId,
-    actor: ActorName,
-    code: Option<&'static str>,
-) -> Result<(), AppError> {
-    let mut note = Note::new(Action::JobCancelled, actor).of_job(job);
-    if let Some(code) = code {
-        note = note.with("code", code);
-    }
-    let receipt = installation.append_one(note).await?;
-    installation.jobs.cancel(job, code, &receipt, installation.now()).await.during("cancel a job")
-}
-
-/// Ends a job as failed, with its event.
-pub(crate) async fn fail_job(
-    installation: &Installation,
-    job: JobId,
-    code: &'static str,
-) -> Result<(), AppError> {
-    let program = ActorName::program(crate::context::Door::CommandLine);
-    let note = Note::new(Action::JobFailed, program).of_job(job).with("code", code);
-    let receipt = installation.append_one(note).await?;
-    installation.jobs.fail(job, code, &receipt, installation.now()).await.during("fail a job")
 }
 
 /// Rounds the time that computing takes up to the next step, so that small differences in work do not show.

@@ -18,13 +18,13 @@ use crate::app::housekeeping::keep_house;
 use crate::app::init::Init;
 use crate::app::init::init;
 use crate::app::installation::Installation;
+use crate::app::job_end::fail_job;
 use crate::app::pending;
 use crate::app::records::Note;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
 use crate::app::recover::settle_jobs;
-use crate::app::submit_query::fail_job;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
@@ -48,6 +48,7 @@ use crate::config::Limits;
 use crate::config::Settings;
 use crate::context::Door;
 use crate::ids::JobId;
+use crate::jobs::JobFailure;
 use crate::jobs::JobState;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
@@ -309,7 +310,8 @@ async fn released_job(world: &World, installation: &Installation) -> (JobId, Pat
     std::fs::write(&file, "sealed").unwrap();
     let note = Note::new(Action::ResultReleased, program()).of_job(job).with("result_sha256", "00");
     let receipt = installation.append_one(note).await.unwrap();
-    installation.jobs.settle(job, JobState::Released, receipt.index(), world.clock.now()).await.unwrap();
+    let released = (JobState::Released, None);
+    installation.jobs.settle(job, released, receipt.index(), world.clock.now()).await.unwrap();
     (job, file)
 }
 
@@ -383,7 +385,7 @@ async fn a_serving_process_forgets_results_whose_time_is_over_while_it_serves() 
 async fn a_serving_process_clears_the_pages_of_a_forgotten_key_once_nobody_reads_them() {
     let (world, installation) = World::new().await;
     let job = running_job(&installation).await;
-    fail_job(&installation, job, "interrupted").await.unwrap();
+    fail_job(&installation, job, JobFailure::Interrupted, installation.now()).await.unwrap();
     let options = SqliteConnectOptions::new().filename(installation.layout().database());
     let mut reader = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::query("BEGIN").execute(&mut reader).await.unwrap();

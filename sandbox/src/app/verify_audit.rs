@@ -239,6 +239,10 @@ fn job_disagreement(row: &JobRow, story: Option<&JobStory>) -> Option<&'static s
     if !agrees {
         return Some("the database tells another end than the log");
     }
+    let has_code = matches!(row.state, JobState::Failed | JobState::Cancelled) && row.code.is_some();
+    if has_code && row.code != story.code {
+        return Some("the database gives another reason for its end than the log");
+    }
     let has_result = matches!(row.state, JobState::Released | JobState::Expired);
     (has_result && row.result_sha256 != story.result_sha256)
         .then_some("the database names another result than the log")

@@ -49,6 +49,8 @@ pub struct JobStory {
     pub admitted: bool,
     /// How it ended, and the entry that says so.
     pub ended: Option<(StoryEnd, u64)>,
+    /// Why it failed or was stopped, as its owner is told.
+    pub code: Option<String>,
     /// SHA-256 of what was released.
     pub result_sha256: Option<String>,
     /// What no job's story can hold.
@@ -97,8 +99,11 @@ impl JobStory {
             self.is_impossible("the log has its result and did not admit it");
         }
         self.ended.get_or_insert((end, event.index));
-        if end == StoryEnd::Released {
-            self.result_sha256 = event.detail.get("result_sha256").and_then(Value::as_str).map(str::to_owned);
+        let said = |name: &str| event.detail.get(name).and_then(Value::as_str).map(str::to_owned);
+        match end {
+            StoryEnd::Released => self.result_sha256 = said("result_sha256"),
+            StoryEnd::Failed | StoryEnd::Cancelled => self.code = said("code"),
+            StoryEnd::Withheld => {}
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Exit {
     VerificationFailed,
     /// 8: controls let nothing out.
     Withheld,
+    /// 9: it needs more than one job may use.
+    LimitExceeded,
 }
 
 impl Exit {
@@ -41,6 +43,7 @@ impl Exit {
             Self::Authentication => 6,
             Self::VerificationFailed => 7,
             Self::Withheld => 8,
+            Self::LimitExceeded => 9,
         }
     }
 

@@ -30,13 +30,13 @@ fn timeout_of(sources: &Sources) -> u64 {
 fn flag_beats_environment_beats_local_file_beats_system_file_beats_default() {
     let folder = TempDir::new().unwrap();
     assert_eq!(timeout_of(&sources(&folder, "", "")), 120);
-    assert_eq!(timeout_of(&sources(&folder, "", "timeout_seconds = 1")), 1);
-    let mut all = sources(&folder, "timeout_seconds = 2", "timeout_seconds = 1");
-    assert_eq!(timeout_of(&all), 2);
-    all.environment.insert("OBSCURA_TIMEOUT_SECONDS".to_owned(), "3".to_owned());
-    assert_eq!(timeout_of(&all), 3);
-    all.flags.insert("timeout_seconds", "4".to_owned());
-    assert_eq!(timeout_of(&all), 4);
+    assert_eq!(timeout_of(&sources(&folder, "", "timeout_seconds = 11")), 11);
+    let mut all = sources(&folder, "timeout_seconds = 12", "timeout_seconds = 11");
+    assert_eq!(timeout_of(&all), 12);
+    all.environment.insert("OBSCURA_TIMEOUT_SECONDS".to_owned(), "13".to_owned());
+    assert_eq!(timeout_of(&all), 13);
+    all.flags.insert("timeout_seconds", "14".to_owned());
+    assert_eq!(timeout_of(&all), 14);
 }
 
 #[test]
@@ -68,11 +68,22 @@ fn unknown_setting_in_a_file_is_refused_and_unknown_variable_is_reported() {
 #[test]
 fn values_out_of_range_are_refused_with_what_is_accepted() {
     let folder = TempDir::new().unwrap();
-    for wrong in ["timeout_seconds = 0", "language = 'fr'", "time_zone = 'Moon/Base'", "memory_max_mb = 0"] {
+    for wrong in ["timeout_seconds = 9", "language = 'fr'", "time_zone = 'Moon/Base'", "memory_max_mb = 699"]
+    {
         assert!(matches!(sources(&folder, wrong, "").load(), Err(ConfigError::OutOfRange { .. })), "{wrong}");
     }
     let both = "keyring_key_file = 'a'\nkeyring_passphrase_file = 'b'";
     assert!(sources(&folder, both, "").load().is_err());
+}
+
+#[test]
+fn what_one_subjects_rows_can_become_lies_a_hundred_times_below_the_least_limit() {
+    let (rows, row_bytes) = (100_000, 64);
+    assert!(100 * rows * row_bytes <= (MEMORY_MB_MIN << 20) / 10 * 9);
+    // A million rows a second are few, on one thread.
+    assert!(100 * rows / 1_000_000 <= TIMEOUT_SECONDS_MIN);
+    let folder = TempDir::new().unwrap();
+    sources(&folder, "timeout_seconds = 10\nmemory_max_mb = 700", "").load().unwrap();
 }
 
 #[test]

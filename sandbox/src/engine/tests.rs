@@ -36,7 +36,8 @@ use super::*;
 
 const DATASET: &str = "hz-health.visits";
 const COUNT: &str = "SELECT district, COUNT(*) AS n FROM hz_health.visits GROUP BY district";
-const LIMITS: EngineLimits = EngineLimits { memory_bytes: 64 << 20, seconds: 60, partitions: 4 };
+const LIMITS: EngineLimits =
+    EngineLimits { memory_bytes: 64 << 20, time: Duration::from_secs(60), partitions: 4 };
 
 fn column(name: &str, data_type: DataType, role: Role, uses: &[Use]) -> EffectiveColumn {
     EffectiveColumn {

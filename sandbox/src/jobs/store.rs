@@ -346,11 +346,11 @@ impl Jobs {
     pub async fn settle(
         &self,
         job: JobId,
-        state: JobState,
+        (state, code): (JobState, Option<&str>),
         index: u64,
         now: Timestamp,
     ) -> Result<(), JobError> {
-        self.finish(job, state, None, index, now).await
+        self.finish(job, state, code, index, now).await
     }
 
     /// Lists the unfinished jobs that nobody has in hand: those of processes that no longer live, and those that this one

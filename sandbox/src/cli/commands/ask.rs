@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use crate::app::job_end::limit_exceeded;
 use crate::app::submit_query::Progress;
 use crate::app::submit_query::ReleasedQuery;
 use crate::app::submit_query::SubmitQuery;
@@ -18,6 +19,7 @@ use crate::cli::args::QueryArgs;
 use crate::cli::args::SubmitArgs;
 use crate::cli::desk::questions::Begun;
 use crate::cli::exit::Exit;
+use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
@@ -30,6 +32,7 @@ use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::jobs::Explanation;
 use crate::http::jobs::JobView;
+use crate::jobs::JobFailure;
 use crate::jobs::JobState;
 
 /// Longest text that is read from a file or standard input; the guard's own limit is far below.
@@ -80,7 +83,11 @@ pub(in crate::cli) fn show_submitted(
             )?;
             Ok(Exit::Withheld)
         }
-        Submitted::Failed { job } => {
+        Submitted::Failed { job, failure: JobFailure::Limit } => {
+            draw_limit(screen, &job.to_string())?;
+            Ok(Exit::LimitExceeded)
+        }
+        Submitted::Failed { job, failure: JobFailure::Execution | JobFailure::Interrupted } => {
             screen.say(
                 &format!("Something of ours broke while the question ran; nothing was released ({job})."),
                 &format!("查询执行时系统内部出错，没有任何结果流出（{job}）。"),
@@ -123,7 +130,11 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
         JobCommand::Watch { id } => {
             let screen = &mut session.screen;
             let job = desk.watch(id, |state| screen.line(state)).await?;
-            return Ok(exit_of(&job));
+            let exit = exit_of(&job);
+            if exit == Exit::LimitExceeded {
+                draw_limit(screen, &job.id)?;
+            }
+            return Ok(exit);
         }
         JobCommand::Cancel { id } => {
             let job = desk.cancel(id).await?;
@@ -207,6 +218,20 @@ fn show_plan(screen: &mut Screen<'_>, en: &str, zh: &str, plan: &str) -> Result<
     Ok(())
 }
 
+/// Says that a job met a limit, and what its asker can do.
+fn draw_limit(screen: &mut Screen<'_>, job: &str) -> Result<(), Ending> {
+    let told = limit_exceeded();
+    let message = screen.pick(told.message()).to_owned();
+    let heading = screen.paint(&format!("error[{}]", told.code()), Paint::Bad);
+    screen.show(&heading.then(&format!(": {message} ({job})")))?;
+    if let Some(help) = told.help() {
+        let help = screen.pick(help).to_owned();
+        let word = screen.either("help", "建议").to_owned();
+        screen.tell(&format!("  {word}: {help}"))?;
+    }
+    Ok(())
+}
+
 /// How a job ended, as an exit code.
 fn exit_of(job: &JobView) -> Exit {
     match JobState::from_name(&job.state) {
@@ -214,6 +239,9 @@ fn exit_of(job: &JobView) -> Exit {
         Some(JobState::Refused | JobState::Cancelled) => Exit::Refused,
         Some(JobState::Withheld) => Exit::Withheld,
         Some(JobState::PendingApproval) => Exit::Waits,
+        Some(JobState::Failed) if job.code.as_deref() == Some(JobFailure::Limit.code()) => {
+            Exit::LimitExceeded
+        }
         Some(
             JobState::Failed
             | JobState::Expired

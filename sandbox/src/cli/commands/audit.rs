@@ -130,7 +130,9 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
             let audit_key = audit_key.as_deref().map_or_else(|| own.audit_key(), Path::to_path_buf);
             let key = key.as_deref().map_or_else(|| own.release_key(), Path::to_path_buf);
             let found = verify_evidence(&read_text(file)?, &audit_key, &key)?;
-            let VerifiedEvidence { job, state, decided_index, finished_index, documents, named } = found;
+            let VerifiedEvidence { job, state, code, decided_index, finished_index, documents, named } =
+                found;
+            let state = code.map_or_else(|| state.clone(), |code| format!("{state} ({code})"));
             session.screen.say(
                 &format!(
                     "The evidence holds: {job} was decided in entry {decided_index} and ended as {state} in entry {finished_index}; {documents} document(s) with their text, {named} by name and hash."

@@ -34,6 +34,7 @@ use crate::http::jobs::JobList;
 use crate::http::jobs::JobView;
 use crate::http::queries::Question;
 use crate::ids::JobId;
+use crate::jobs::JobFailure;
 use crate::jobs::JobState;
 
 /// How long one request waits for the end of a job, in seconds; then the next one does.
@@ -211,7 +212,10 @@ async fn ended(client: &Client, mut view: JobView) -> Result<Submitted, Ending> 
         }
         Some(JobState::PendingApproval) => Ok(Submitted::Pending { job }),
         Some(JobState::Withheld) => Ok(Submitted::Withheld { job }),
-        Some(JobState::Failed) => Ok(Submitted::Failed { job }),
+        Some(JobState::Failed) => {
+            let failure = view.code.as_deref().and_then(JobFailure::from_code);
+            Ok(Submitted::Failed { job, failure: failure.unwrap_or(JobFailure::Execution) })
+        }
         Some(JobState::Cancelled) => {
             let code = view.code.as_deref().filter(|code| *code == NO_LONGER_ALLOWED);
             Ok(Submitted::Cancelled { job, code: code.map(|_| NO_LONGER_ALLOWED) })

@@ -1,0 +1,69 @@
+//! Computing an admitted question over the sealed data: opens what its plan names, and has the engine run it within the
+//! job's limits. It writes nothing down and releases nothing.
+
+use std::sync::Arc;
+
+use obscura_query_guard::control::Release;
+use obscura_query_guard::plan::GuardedPlan;
+
+use crate::app::ground::Ground;
+use crate::app::installation::Installation;
+use crate::app::job_end::Ended;
+use crate::app::job_limits::limits_of;
+use crate::app::mask_keys::MaskKeys;
+use crate::app::opening::Opened;
+use crate::app::opening::Unwrapped;
+use crate::app::opening::open_tables;
+use crate::engine::EngineError;
+use crate::engine::EngineJob;
+use crate::engine::EngineProgress;
+use crate::engine::Executor as _;
+use crate::engine::InProcess;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::ids::JobId;
+use crate::jobs::JobFailure;
+
+/// Computes a question; also says which keys were unwrapped for it.
+pub(crate) async fn compute(
+    installation: &Installation,
+    id: JobId,
+    ground: &Ground,
+    (plan, keys): (&Arc<GuardedPlan>, &Arc<MaskKeys>),
+    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+) -> Result<(Release, Unwrapped), Ended> {
+    let limits = limits_of(id, installation.settings().limits, installation.keys.as_ref());
+    let executor = InProcess::new(limits.during("draw the limits of a job")?);
+    let Opened { tables, open, unwrapped } = open_tables(ground, installation, id, plan)?;
+    let job = EngineJob { plan: Arc::clone(plan), tables, open, secrets: Some(Arc::clone(keys) as _) };
+    let computed = executor.run(job, progress).await;
+    computed.map(|release| (release, unwrapped)).map_err(engine_failure)
+}
+
+fn engine_failure(error: EngineError) -> Ended {
+    let (failure, kind) = match error {
+        EngineError::Withheld => return Ended::Withheld,
+        EngineError::OutOfMemory => (JobFailure::Limit, "out of memory"),
+        EngineError::TimedOut => (JobFailure::Limit, "timed out"),
+        EngineError::Recheck(what) => (JobFailure::Execution, what),
+        EngineError::Failed(failure) => (JobFailure::Execution, failure.kind()),
+    };
+    Ended::Failed(failure, InternalError::of_kind("run a query", kind).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_job_may_use_is_told_apart_from_other_failures() {
+        let told = |error| match engine_failure(error) {
+            Ended::Failed(failure, _) => Some(failure.code()),
+            Ended::Withheld | Ended::Cancelled(_) | Ended::Unwritten(_) => None,
+        };
+        assert_eq!(told(EngineError::OutOfMemory), Some("limit-exceeded"));
+        assert_eq!(told(EngineError::TimedOut), Some("limit-exceeded"));
+        assert_eq!(told(EngineError::Recheck("clustering")), Some("execution-failed"));
+        assert_eq!(told(EngineError::Withheld), None);
+    }
+}

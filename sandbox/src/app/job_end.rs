@@ -1,0 +1,115 @@
+//! How a job ends without a release: the entry of the log first, then its row. What the asker is told is a code from a closed
+//! list; what it was in detail is for the operator's log.
+
+use jiff::Timestamp;
+
+use crate::app::installation::Installation;
+use crate::app::records::Note;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::context::Caller;
+use crate::context::Door;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::error::PublicError;
+use crate::ids::JobId;
+use crate::jobs::JobFailure;
+
+/// How a run ends without a release.
+pub(crate) enum Ended {
+    /// Controls let nothing out.
+    Withheld,
+    /// It was stopped; why, where it was not its owner's wish.
+    Cancelled(Option<&'static str>),
+    /// It failed, and its owner is told this much of why.
+    Failed(JobFailure, AppError),
+    /// Released in the log, or perhaps so, and not yet in the database.
+    Unwritten(AppError),
+}
+
+/// Whatever fails once the job exists: the operator learns what, the caller only that.
+impl<E: Into<AppError>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Failed(JobFailure::Execution, error.into())
+    }
+}
+
+/// What an asker is told of a job that met a limit, and what they can do.
+pub(crate) fn limit_exceeded() -> PublicError {
+    PublicError::new(
+        Class::Conflict,
+        JobFailure::Limit.code(),
+        "the question needs more memory, time or rows of result than one job may use; nothing was released",
+        "该问题所需的内存、时间或结果行数超出单个任务的上限，没有任何结果流出",
+    )
+    .with_help(
+        "narrow the question, aggregate each side per subject before joining, or use fewer joins",
+        "请缩小查询范围，或先按主体汇总各表再连接，或减少连接",
+    )
+}
+
+/// Ends a job of whose result nothing may leave, with its event.
+pub(crate) async fn withhold_job(
+    installation: &Installation,
+    caller: &Caller,
+    job: JobId,
+    finished: Timestamp,
+) -> Result<(), AppError> {
+    let note = Note::new(Action::ResultWithheld, ActorName::of(caller)).of_job(job);
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.withhold(job, &receipt, finished).await.during("withhold a result")
+}
+
+/// Ends a job that is stopped before anything leaves, with its event.
+pub(crate) async fn cancel_job(
+    installation: &Installation,
+    job: JobId,
+    actor: ActorName,
+    code: Option<&'static str>,
+    finished: Timestamp,
+) -> Result<(), AppError> {
+    let mut note = Note::new(Action::JobCancelled, actor).of_job(job);
+    if let Some(code) = code {
+        note = note.with("code", code);
+    }
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.cancel(job, code, &receipt, finished).await.during("cancel a job")
+}
+
+/// Ends a job as failed, with its event.
+pub(crate) async fn fail_job(
+    installation: &Installation,
+    job: JobId,
+    failure: JobFailure,
+    finished: Timestamp,
+) -> Result<(), AppError> {
+    let program = ActorName::program(Door::CommandLine);
+    let note = Note::new(Action::JobFailed, program).of_job(job).with("code", failure.code());
+    let receipt = installation.append_one(note).await?;
+    installation.jobs.fail(job, failure.code(), &receipt, finished).await.during("fail a job")
+}
+
+/// Ends a job that broke: the operator's log is told what broke, the job only of which kind it was.
+pub(crate) async fn fail_with(
+    installation: &Installation,
+    job: JobId,
+    (failure, error): (JobFailure, &AppError),
+    finished: Timestamp,
+) -> Result<(), AppError> {
+    let internal = match error {
+        AppError::Internal(internal) => internal,
+        AppError::Public(public) => &InternalError::of_kind("run a query", public.code()),
+    };
+    installation.note(&job.to_string(), internal);
+    fail_job(installation, job, failure, finished).await
+}
+
+/// A job that broke before its decision will never run: said now, as far as it can be, and not by the next start.
+pub(crate) async fn never_runs(installation: &Installation, job: JobId, error: &AppError) {
+    let failed = fail_with(installation, job, (JobFailure::Execution, error), installation.now()).await;
+    if let Err(again) = failed {
+        installation.note_failure(&job.to_string(), &again);
+    }
+}
