@@ -5,6 +5,7 @@ pub mod access_requests;
 pub mod add_person;
 pub mod authenticate;
 mod authorise;
+mod completion;
 mod compute;
 pub mod cosign;
 pub mod create_token;

@@ -74,7 +74,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// Threads of one job.
     pub threads: usize,
-    /// Completion times are rounded up to a multiple of this.
+    /// Ends of jobs of the cheapest plans (class S) are told on a multiple of this after their beginning; those of class M on
+    /// one of ten times as much, of class L of a hundred times.
     pub completion_step: Duration,
 }
 
@@ -464,8 +465,8 @@ impl SettingsFile {
         let accepted = "a number of seconds from 10 to 86400";
         let timeout =
             between("timeout_seconds", self.timeout_seconds, (TIMEOUT_SECONDS_MIN, 86_400), accepted)?;
-        let step =
-            within("completion_step_ms", self.completion_step_ms, 60_000, "milliseconds from 1 to 60000")?;
+        let accepted = "milliseconds from 5 to 60000";
+        let step = between("completion_step_ms", self.completion_step_ms, (5, 60_000), accepted)?;
         within("result_days", u64::from(self.result_days), 36_500, "a number of days from 1 to 36500")?;
         let per_address = u64::from(self.connections_per_address_max);
         within("connections_per_address_max", per_address, 1024, "a number of connections from 1 to 1024")?;

@@ -5,7 +5,6 @@
 //! Judging ([`take_in`]) and running ([`run_waiting`]) are apart, so that jobs can wait for room in between.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use base64::Engine as _;
@@ -17,9 +16,9 @@ use obscura_query_guard::plan::GuardedPlan;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::app::authorise::may_ask;
+use crate::app::completion::CompletionGrid;
 use crate::app::compute::compute;
 use crate::app::explain_job::PlanView;
 use crate::app::ground::Ground;
@@ -453,23 +452,23 @@ pub async fn run_waiting(
             .await;
     }
     let job = installation.jobs.run(job).await.during("run a job")?;
-    let begun = Instant::now();
+    let least = installation.settings().limits.completion_step;
+    let grid = CompletionGrid::begin(installation.now(), least, admitted.plan.cost());
     let computing = async {
         let progress = |progress| (steering.progress)(Progress::Running(progress));
         let admitted = (&admitted.plan, &admitted.keys);
         let computed = compute(installation, id, &ground, admitted, &progress).await;
-        until_next_step(begun, installation.settings().limits.completion_step).await;
-        computed
+        (computed, grid.next().await)
     };
-    let computed = tokio::select! {
+    let (computed, finished) = tokio::select! {
         // Until the step is over nobody learns whether it was computed already: whoever cancels by then has cancelled.
         biased;
-        () = steering.cancelled() => Err(Ended::Cancelled(None)),
+        () = steering.cancelled() => (Err(Ended::Cancelled(None)), grid.next().await),
         computed = computing => computed,
     };
     let (release, unwrapped) = match computed {
         Ok(computed) => computed,
-        Err(ended) => return end(installation, &caller, id, ended, installation.now()).await,
+        Err(ended) => return end(installation, &caller, id, ended, finished).await,
     };
     (steering.progress)(Progress::Checking);
     let Admitted { plan, verdict, keys } = admitted;
@@ -483,9 +482,9 @@ pub async fn run_waiting(
         unwrapped,
         secrets: keys.names(),
     };
-    let concluded = match conclude(installation, &leaving, job, &release).await {
+    let concluded = match conclude(installation, &leaving, job, &release, finished).await {
         Ok(concluded) => concluded,
-        Err(ended) => return end(installation, &caller, id, ended, installation.now()).await,
+        Err(ended) => return end(installation, &caller, id, ended, grid.next().await).await,
     };
     Ok(Submitted::Released(Box::new(ReleasedQuery {
         job: id,
@@ -615,6 +614,7 @@ async fn conclude(
     leaving: &Leaving<'_>,
     job: RunningJob,
     release: &Release,
+    finished: Timestamp,
 ) -> Result<Concluded, Ended> {
     let id = job.id();
     let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
@@ -654,7 +654,7 @@ async fn conclude(
         .into_iter()
         .last()
         .ok_or_else(|| InternalError::of_kind("release a result", "no receipt"))?;
-    if let Err(error) = installation.jobs.release(job, &receipt, installation.now()).await {
+    if let Err(error) = installation.jobs.release(job, &receipt, finished).await {
         // The log says that it left, so nothing else may end this job; its row is finished when what was dropped is settled.
         return Err(Ended::Unwritten(InternalError::new("finish a job", &error).into()));
     }
@@ -682,14 +682,6 @@ async fn is_still_allowed(
         }
         Reviewed::Refused(_) => false,
     })
-}
-
-/// Rounds the time that computing takes up to the next step, so that small differences in work do not show.
-async fn until_next_step(begun: Instant, step: Duration) {
-    let step_ms = step.as_millis().max(1);
-    let steps = begun.elapsed().as_millis() / step_ms + 1;
-    let rounded = u64::try_from(steps.saturating_mul(step_ms)).unwrap_or(u64::MAX);
-    tokio::time::sleep_until(begun + Duration::from_millis(rounded)).await;
 }
 
 pub(super) fn never_sealed() -> Verdict {

@@ -68,8 +68,13 @@ fn unknown_setting_in_a_file_is_refused_and_unknown_variable_is_reported() {
 #[test]
 fn values_out_of_range_are_refused_with_what_is_accepted() {
     let folder = TempDir::new().unwrap();
-    for wrong in ["timeout_seconds = 9", "language = 'fr'", "time_zone = 'Moon/Base'", "memory_max_mb = 699"]
-    {
+    for wrong in [
+        "timeout_seconds = 9",
+        "language = 'fr'",
+        "time_zone = 'Moon/Base'",
+        "memory_max_mb = 699",
+        "completion_step_ms = 4",
+    ] {
         assert!(matches!(sources(&folder, wrong, "").load(), Err(ConfigError::OutOfRange { .. })), "{wrong}");
     }
     let both = "keyring_key_file = 'a'\nkeyring_passphrase_file = 'b'";
