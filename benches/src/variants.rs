@@ -28,6 +28,7 @@ use obscura_query_guard::guard::Guard;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_sandbox::engine::EngineJob;
 use obscura_sandbox::engine::EngineLimits;
+use obscura_sandbox::engine::EngineThreads;
 use obscura_sandbox::engine::Executor;
 use obscura_sandbox::engine::InProcess;
 
@@ -100,6 +101,7 @@ pub(crate) struct Answer {
 pub(crate) struct Runner {
     data: Data,
     threads: usize,
+    engine: Arc<EngineThreads>,
     clustered: SessionContext,
     arrival: SessionContext,
 }
@@ -112,7 +114,8 @@ impl Runner {
     pub(crate) async fn new(data: Data, threads: usize) -> anyhow::Result<Self> {
         let clustered = plain_over(&data.clustered(), threads).await?;
         let arrival = plain_over(&data.arrival(), threads).await?;
-        Ok(Self { data, threads, clustered, arrival })
+        let engine = Arc::new(EngineThreads::start(threads)?);
+        Ok(Self { data, threads, engine, clustered, arrival })
     }
 
     /// The prepared data.
@@ -178,11 +181,10 @@ impl Runner {
             };
             tables.insert(dataset.clone(), table);
         }
-        let executor = InProcess::new(EngineLimits {
-            memory_bytes: JOB_MEMORY_BYTES,
-            time: JOB_TIME,
-            partitions: self.threads,
-        });
+        let executor = InProcess::new(
+            Arc::clone(&self.engine),
+            EngineLimits { memory_bytes: JOB_MEMORY_BYTES, time: JOB_TIME, partitions: self.threads },
+        );
         let job = EngineJob { plan: Arc::new(plan), tables, open: BTreeSet::new(), secrets: None };
         let release = executor.run(job, &|_progress| {}).await.context("the job failed")?;
         Ok(Answer { batch: release.batch().clone(), elapsed: begun.elapsed() })

@@ -43,6 +43,7 @@ pub mod recover;
 mod relabelled;
 mod release_record;
 mod results;
+pub(crate) mod reviews;
 pub mod rotate_key;
 mod rotation_lock;
 pub mod seal_dataset;

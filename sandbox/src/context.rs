@@ -8,6 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::ids::PersonId;
 use crate::ids::TokenId;
@@ -112,6 +113,24 @@ pub enum Credential {
         /// When it ends.
         expires: Timestamp,
     },
+}
+
+/// Whether whoever asks still listens: who has broken off need not be waited for.
+#[derive(Debug, Clone, Default)]
+pub struct Presence(Option<watch::Receiver<()>>);
+
+impl Presence {
+    /// Somebody who listens as long as the sender of this is kept.
+    pub(crate) fn of(listening: watch::Receiver<()>) -> Self {
+        Self(Some(listening))
+    }
+
+    /// Waits until nobody listens any more; for ever where that cannot be known.
+    pub(crate) async fn gone(&self) {
+        let Some(listening) = &self.0 else { return std::future::pending().await };
+        let mut listening = listening.clone();
+        while listening.changed().await.is_ok() {}
+    }
 }
 
 /// The person a request acts for: made by authentication and by nothing else, or nobody in particular.

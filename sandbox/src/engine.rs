@@ -7,19 +7,17 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::collect;
-use futures::FutureExt as _;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::Secrets;
 use obscura_query_guard::bind_secrets;
@@ -28,14 +26,21 @@ use obscura_query_guard::control::ControlError;
 use obscura_query_guard::control::Release;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::plan::Stage;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::unbounded_channel;
 
+mod giving_way;
 mod recheck;
 mod resolve;
 pub mod sealed_table;
 mod session;
+mod threads;
 
 use resolve::Reads;
 use resolve::Tables;
+pub use threads::EngineThreads;
+use threads::Lost;
+use threads::Plannings;
 
 /// What one job may use of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,17 +129,18 @@ pub trait Executor: Send + Sync {
     ) -> Result<Release, EngineError>;
 }
 
-/// Runs jobs in this process.
-#[derive(Debug, Clone, Copy)]
+/// Runs jobs in this process, on threads of their own.
+#[derive(Debug, Clone)]
 pub struct InProcess {
+    threads: Arc<EngineThreads>,
     limits: EngineLimits,
 }
 
 impl InProcess {
     /// Makes an executor that gives every job these limits.
     #[must_use]
-    pub fn new(limits: EngineLimits) -> Self {
-        Self { limits }
+    pub fn new(threads: Arc<EngineThreads>, limits: EngineLimits) -> Self {
+        Self { threads, limits }
     }
 }
 
@@ -145,34 +151,55 @@ impl Executor for InProcess {
         job: EngineJob,
         progress: &(dyn Fn(EngineProgress) + Send + Sync),
     ) -> Result<Release, EngineError> {
-        // A panic ends this job like any other failure. What it says may quote data.
-        let run = AssertUnwindSafe(run_stages(job, self.limits, progress)).catch_unwind();
-        tokio::time::timeout(self.limits.time, run)
-            .await
-            .map_err(|_elapsed| EngineError::TimedOut)?
-            .unwrap_or(Err(EngineError::Failed(EngineFailure { kind: "panic" })))
+        let (tell, mut told) = unbounded_channel();
+        let run = self.threads.run(run_stages(job, self.limits, self.threads.plannings(), tell));
+        let telling = async {
+            while let Some(at) = told.recv().await {
+                progress(at);
+            }
+        };
+        // The run ends first or together with what it tells; with time, both are dropped, and the run with all its tasks ends.
+        let both = async { tokio::join!(run, telling).0 };
+        let ended = tokio::time::timeout(self.limits.time, both).await;
+        // A panic ends this job like any other failure.
+        ended.map_err(|_elapsed| EngineError::TimedOut)?.unwrap_or_else(|lost| Err(lost.into()))
+    }
+}
+
+impl From<Lost> for EngineError {
+    fn from(_lost: Lost) -> Self {
+        Self::Failed(EngineFailure { kind: "panic" })
     }
 }
 
 async fn run_stages(
     job: EngineJob,
     limits: EngineLimits,
-    progress: &(dyn Fn(EngineProgress) + Send + Sync),
+    plannings: Plannings,
+    tell: UnboundedSender<EngineProgress>,
 ) -> Result<Release, EngineError> {
     let state = session::locked_down(limits)?;
     let mut tables = Tables::new(job.tables, job.open);
     let all = job.plan.stages().len() + 1;
     for (index, stage) in job.plan.stages().iter().enumerate() {
         let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
-        let batches = run_plan(&state, tables.resolve(plan, Reads::Individuals)?, Some(stage)).await?;
+        let plan = tables.resolve(plan, Reads::Individuals)?;
+        let physical = planned(&state, plan, Some(stage.clone()), &plannings).await?;
+        let batches = collect(physical, Arc::new(TaskContext::from(state.as_ref()))).await;
+        let batches = batches.map_err(|error| engine_error(&error))?;
         let released = stage.release(Cells::new(batches)).map_err(control_error)?;
         tables.release(stage.name(), released.batch())?;
-        progress(EngineProgress { done: index + 1, all });
+        // Nobody listens any more: then nobody is told.
+        let _unheard = tell.send(EngineProgress { done: index + 1, all });
     }
+    // In one partition, so that rows which nobody ordered come in the same order every time.
+    let state = session::in_one_partition(&state);
     let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;
-    let batches = run_plan(&state, tables.resolve(plan, Reads::OpenData)?, None).await?;
+    let physical = planned(&state, tables.resolve(plan, Reads::OpenData)?, None, &plannings).await?;
+    let batches = collect(physical, Arc::new(TaskContext::from(state.as_ref()))).await;
+    let batches = batches.map_err(|error| engine_error(&error))?;
     let release = job.plan.conclude(&batches).map_err(control_error)?;
-    progress(EngineProgress { done: all, all });
+    let _unheard = tell.send(EngineProgress { done: all, all });
     Ok(release)
 }
 
@@ -183,15 +210,20 @@ fn bound(plan: LogicalPlan, secrets: Option<&Secrets>) -> Result<LogicalPlan, En
     }
 }
 
-async fn run_plan(
-    state: &SessionState,
+/// Makes the physical plan, and looks at it for a second time.
+async fn planned(
+    state: &Arc<SessionState>,
     plan: LogicalPlan,
-    stage: Option<&Stage>,
-) -> Result<Vec<RecordBatch>, EngineError> {
-    let physical = state.create_physical_plan(&plan).await.map_err(|error| engine_error(&error))?;
-    recheck::recheck(&physical, stage)?;
-    let context = Arc::new(TaskContext::from(state));
-    collect(physical, context).await.map_err(|error| engine_error(&error))
+    stage: Option<Stage>,
+    plannings: &Plannings,
+) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
+    let state = Arc::clone(state);
+    let planning = async move {
+        let physical = state.create_physical_plan(&plan).await.map_err(|error| engine_error(&error))?;
+        recheck::recheck(&physical, stage.as_ref())?;
+        Ok(physical)
+    };
+    plannings.run(planning).await?
 }
 
 fn control_error(error: ControlError) -> EngineError {

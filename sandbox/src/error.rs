@@ -27,6 +27,8 @@ pub enum Class {
     VerificationFailed,
     /// Something that we need does not answer; later it may.
     Unavailable,
+    /// As much is under way as can be at a time; in a moment it may be otherwise.
+    Busy,
     /// Something of ours broke.
     Failure,
 }

@@ -33,7 +33,8 @@ pub(crate) async fn compute(
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
     let limits = limits_of(id, installation.settings().limits, installation.keys.as_ref());
-    let executor = InProcess::new(limits.during("draw the limits of a job")?);
+    let threads = installation.engine_threads().during("start the threads of jobs")?;
+    let executor = InProcess::new(threads, limits.during("draw the limits of a job")?);
     let Opened { tables, open, unwrapped } = open_tables(ground, installation, id, plan)?;
     let job = EngineJob { plan: Arc::clone(plan), tables, open, secrets: Some(Arc::clone(keys) as _) };
     let computed = executor.run(job, progress).await;

@@ -6,6 +6,7 @@ use crate::app::authorise::must_be;
 use crate::app::ground::ground;
 use crate::app::installation::Installation;
 use crate::app::purpose::check_purpose;
+use crate::app::reviews::Judging;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Verdict;
@@ -24,7 +25,7 @@ pub async fn explain_query(
     must_be(caller, PersonRole::Analyst)?;
     check_purpose(&question.purpose)?;
     let ground = ground(installation, caller, &question.sql).await?;
-    Ok(match ground.review(installation, question) {
+    Ok(match ground.review(installation, question, Judging::Question(&question.presence)).await? {
         Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
     })
 }

@@ -15,7 +15,6 @@ use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::plan::GuardedPlan;
 
-use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::library;
@@ -23,6 +22,7 @@ use crate::app::library::local_time;
 use crate::app::open_data::is_declared_open;
 use crate::app::open_data::is_sealed_open;
 use crate::app::relabelled::is_relabelled;
+use crate::app::reviews::Judging;
 use crate::app::sealed;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Asker;
@@ -40,7 +40,7 @@ use crate::storage::SealedVersion;
 /// Everything a verdict rests on, besides the question itself.
 pub(crate) struct Ground {
     pub(crate) library: Arc<Library>,
-    pub(crate) asker: Asker,
+    asker: Arc<Asker>,
     pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,
     /// Datasets whose document has become laxer than the one they were sealed under, and for strangers those that were not
     /// sealed as open data.
@@ -50,19 +50,32 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// Judges a question.
-    pub(crate) fn review(&self, installation: &Installation, question: &SubmitQuery) -> Reviewed {
-        let time = local_time(self.now, &installation.settings().time_zone);
-        let reviewer = Reviewer { library: &self.library, asker: &self.asker, now: self.now, time };
+    ///
+    /// # Errors
+    /// Busy when as many questions are being judged as can be; failure when the guard panicked.
+    pub(crate) async fn review(
+        &self,
+        installation: &Installation,
+        question: &SubmitQuery,
+        judging: Judging<'_>,
+    ) -> Result<Reviewed, AppError> {
+        let now = self.now;
+        let time = local_time(now, &installation.settings().time_zone);
         let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
-        let reviewed = in_place(|| reviewer.review(&question.sql, &question.purpose, &facts));
-        match reviewed {
+        let (library, asker) = (Arc::clone(&self.library), Arc::clone(&self.asker));
+        let (sql, purpose) = (question.sql.clone(), question.purpose.clone());
+        let review = move || {
+            let reviewer = Reviewer { library: &library, asker: &asker, now, time };
+            reviewer.review(&sql, &purpose, &facts)
+        };
+        Ok(match installation.reviews.run(judging, review).await? {
             Reviewed::Admitted { plan, .. }
                 if plan.scans().keys().any(|dataset| self.relabelled.contains(dataset)) =>
             {
                 Reviewed::Refused(relabelled())
             }
             other => other,
-        }
+        })
     }
 
     /// Says whether everything a plan reads was sealed.
@@ -109,7 +122,7 @@ pub(crate) async fn ground_with(
             sealed.insert(dataset, version);
         }
     }
-    Ok(Ground { library, asker, sealed, relabelled, now: installation.now() })
+    Ok(Ground { library, asker: Arc::new(asker), sealed, relabelled, now: installation.now() })
 }
 
 /// On whose behalf a caller asks.

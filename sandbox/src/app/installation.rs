@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use obscura_crypto::kms::KeyManagement;
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::app::in_place::aside;
 use crate::app::library::LastLibrary;
+use crate::app::reviews::Reviews;
 use crate::audit::AuditLog;
 use crate::audit::accounted_keys::AccountedKeys;
 use crate::audit::facts::LogFacts;
@@ -27,6 +29,7 @@ use crate::clock::Clock;
 use crate::clock::Random;
 use crate::config::KeyringSecret;
 use crate::config::Settings;
+use crate::engine::EngineThreads;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -160,6 +163,9 @@ pub struct Installation {
     pub(crate) operator_log: OperatorLog,
     pub(crate) facts: Mutex<LogFacts>,
     pub(crate) last_library: LastLibrary,
+    pub(crate) reviews: Reviews,
+    /// Started by the first job.
+    engine_threads: OnceLock<Arc<EngineThreads>>,
     change: Mutex<()>,
 }
 
@@ -239,6 +245,8 @@ impl Installation {
             operator_log,
             facts: Mutex::new(LogFacts::default()),
             last_library: LastLibrary::default(),
+            reviews: Reviews::default(),
+            engine_threads: OnceLock::new(),
             change: Mutex::new(()),
         })
     }
@@ -277,6 +285,19 @@ impl Installation {
     /// Whether the parts that a job needs answer, and the log is still the one that this process has seen.
     pub async fn is_ready(&self) -> bool {
         self.catalog.answers().await && aside(|| self.audit.is_continued())
+    }
+
+    /// The threads that jobs are computed on.
+    ///
+    /// # Errors
+    /// When the system gives none.
+    pub(crate) fn engine_threads(&self) -> io::Result<Arc<EngineThreads>> {
+        if let Some(threads) = self.engine_threads.get() {
+            return Ok(Arc::clone(threads));
+        }
+        let started = Arc::new(EngineThreads::start(self.settings.limits.threads)?);
+        // Another job may have been quicker: then its threads serve both.
+        Ok(Arc::clone(self.engine_threads.get_or_init(|| started)))
     }
 
     /// Closes the database.

@@ -37,6 +37,7 @@ use crate::audit::event::ActorName;
 use crate::catalog::body::DatasetVersionBody;
 use crate::context::Caller;
 use crate::context::Door;
+use crate::context::Presence;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -183,6 +184,7 @@ impl OpenVersion {
             purpose: OPEN_DATA.to_owned(),
             key: Some(format!("{name}{attempt}")),
             patience: Patience::None,
+            presence: Presence::default(),
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::app::library::parse_one;
 use crate::app::read_question::LoggedQuestion;
 use crate::app::read_question::read_logged;
 use crate::app::records::Note;
+use crate::app::reviews::Judging;
 use crate::app::show_job::no_job;
 use crate::app::submit_query::Known;
 use crate::app::submit_query::NO_LONGER_ALLOWED;
@@ -61,7 +62,8 @@ pub(super) async fn waits_for_approval(
     caller: &Caller,
     question: &SubmitQuery,
 ) -> Result<bool, AppError> {
-    if question.patience == Patience::None || !is_hoped_for(installation, caller, question).await? {
+    let judging = Judging::Question(&question.presence);
+    if question.patience == Patience::None || !is_hoped_for(installation, caller, question, judging).await? {
         return Ok(false);
     }
     let person = caller.person().name.as_str();
@@ -75,13 +77,15 @@ async fn is_hoped_for(
     installation: &Installation,
     caller: &Caller,
     question: &SubmitQuery,
+    judging: Judging<'_>,
 ) -> Result<bool, AppError> {
     let all = open_requests(installation, caller.person().name.as_str()).await?;
     let one_by_one = all.iter().rev().take(HOPES_MAX).map(|grant| vec![grant.clone()]);
     let together = (all.len() > 1).then(|| all.clone());
     for hoped in one_by_one.chain(together) {
         let ground = ground_with(installation, caller, &question.sql, hoped).await?;
-        if let Reviewed::Admitted { plan, explain_only: false, .. } = ground.review(installation, question)
+        let reviewed = ground.review(installation, question, judging).await?;
+        if let Reviewed::Admitted { plan, explain_only: false, .. } = reviewed
             && ground.is_sealed(&plan)
         {
             return Ok(true);
@@ -176,11 +180,13 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
         ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())
     };
     let ground = ground(installation, &caller, &question.sql).await?;
-    let reviewed = match ground.review(installation, &question) {
+    let reviewed = match ground.review(installation, &question, Judging::Again).await? {
         Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
         other => other,
     };
-    if matches!(reviewed, Reviewed::Refused(_)) && is_hoped_for(installation, &caller, &question).await? {
+    if matches!(reviewed, Reviewed::Refused(_))
+        && is_hoped_for(installation, &caller, &question, Judging::Again).await?
+    {
         return Ok(None);
     }
     let Some(job) = installation.jobs.resume(row.id).await.during("take a job in again")? else {

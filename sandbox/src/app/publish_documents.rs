@@ -34,6 +34,7 @@ use crate::app::library::today;
 use crate::app::policy_tests::PolicyTestFailure;
 use crate::app::policy_tests::run_tests;
 use crate::app::records::Note;
+use crate::app::reviews::Judging;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DocumentBody;
@@ -530,11 +531,16 @@ async fn accept(
     })
     .map_err(DocumentsRefused::Documents)?;
     let policies = new.iter().filter_map(|document| match &document.value {
-        Document::Policy(policy) => Some(policy.as_ref()),
+        Document::Policy(policy) => Some(policy.as_ref().clone()),
         _ => None,
     });
-    let run = |policy| run_tests(&seen, policy, installation.now(), installation.settings());
-    let failures: Vec<_> = in_place(|| policies.flat_map(run).take(ERRORS_MAX).collect());
+    let policies: Vec<_> = policies.collect();
+    let (now, settings) = (installation.now(), installation.settings().clone());
+    let run = move || -> Vec<_> {
+        let run = |policy| run_tests(&library, policy, now, &settings);
+        policies.iter().flat_map(run).take(ERRORS_MAX).collect()
+    };
+    let failures = installation.reviews.run(Judging::Tests, run).await.map_err(DocumentsRefused::App)?;
     if !failures.is_empty() {
         return Err(DocumentsRefused::Tests(failures));
     }

@@ -40,6 +40,7 @@ use crate::app::release_record::Leaving;
 use crate::app::release_record::release_record;
 use crate::app::results;
 use crate::app::results::Asked;
+use crate::app::reviews::Judging;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Verdict;
@@ -48,6 +49,7 @@ use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::PersonBody;
 use crate::context::Caller;
+use crate::context::Presence;
 use crate::engine::EngineProgress;
 use crate::error::AppError;
 use crate::error::Class;
@@ -83,6 +85,8 @@ pub struct SubmitQuery {
     pub key: Option<String>,
     /// Whether it waits for an approval.
     pub patience: Patience,
+    /// Whether the asker still listens.
+    pub presence: Presence,
 }
 
 /// What becomes of a question that an open request for access would let in.
@@ -98,7 +102,13 @@ impl SubmitQuery {
     /// A question that is asked once.
     #[must_use]
     pub fn once(sql: impl Into<String>, purpose: impl Into<String>) -> Self {
-        Self { sql: sql.into(), purpose: purpose.into(), key: None, patience: Patience::None }
+        Self {
+            sql: sql.into(),
+            purpose: purpose.into(),
+            key: None,
+            patience: Patience::None,
+            presence: Presence::default(),
+        }
     }
 
     fn repeatable(&self) -> Result<Option<Repeatable>, AppError> {
@@ -299,7 +309,8 @@ pub async fn take_in(
         return Ok(Taken::Repeated(Box::new(row)));
     }
     let ground = ground(installation, caller, &question.sql).await?;
-    let reviewed = match ground.review(installation, &question) {
+    let judging = Judging::Question(&question.presence);
+    let reviewed = match ground.review(installation, &question, judging).await? {
         Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
         Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
         other => other,
@@ -676,7 +687,7 @@ async fn is_still_allowed(
         }
     }
     let ground = ground(installation, caller, &question.sql).await?;
-    Ok(match ground.review(installation, question) {
+    Ok(match ground.review(installation, question, Judging::Again).await? {
         Reviewed::Admitted { plan, verdict: now, .. } => {
             ground.is_sealed(&plan) && now.policy == verdict.policy && now.controls == verdict.controls
         }

@@ -53,9 +53,12 @@ impl Exit {
         match class {
             Class::Usage => Self::Usage,
             Class::Unauthenticated | Class::Forbidden => Self::Authentication,
-            Class::NotFound | Class::Conflict | Class::Gone | Class::Unavailable | Class::Failure => {
-                Self::Failure
-            }
+            Class::NotFound
+            | Class::Conflict
+            | Class::Gone
+            | Class::Unavailable
+            | Class::Busy
+            | Class::Failure => Self::Failure,
             Class::VerificationFailed => Self::VerificationFailed,
         }
     }

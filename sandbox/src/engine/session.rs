@@ -8,15 +8,17 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::disk_manager::DiskManagerMode;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 
 use crate::engine::EngineError;
 use crate::engine::EngineLimits;
 use crate::engine::engine_error;
+use crate::engine::giving_way;
 
 /// Makes a session without files, formats, functions by name, spill or shared caches.
-pub(super) fn locked_down(limits: EngineLimits) -> Result<SessionState, EngineError> {
+pub(super) fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, EngineError> {
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
@@ -34,5 +36,15 @@ pub(super) fn locked_down(limits: EngineLimits) -> Result<SessionState, EngineEr
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.repartition_sorts = false;
-    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build())
+    Ok(session(config, runtime))
+}
+
+/// The same session with the same memory, in which nothing is cut into partitions.
+pub(super) fn in_one_partition(state: &SessionState) -> Arc<SessionState> {
+    session(state.config().clone().with_target_partitions(1), Arc::clone(state.runtime_env()))
+}
+
+fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Arc<SessionState> {
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+    Arc::new(builder.with_physical_optimizer_rules(giving_way::optimizer_rules()).build())
 }

@@ -5,6 +5,7 @@
 use arrow::array::ArrayRef;
 use arrow::array::AsArray as _;
 use arrow::array::Int64Array;
+use arrow::array::RecordBatch;
 use arrow::array::StringArray;
 use arrow::datatypes::Int64Type;
 use chrono::DateTime;
@@ -33,6 +34,8 @@ use obscura_query_guard::guard::Decision;
 use obscura_query_guard::guard::Guard;
 
 use super::*;
+
+mod stopped;
 
 const DATASET: &str = "hz-health.visits";
 const COUNT: &str = "SELECT district, COUNT(*) AS n FROM hz_health.visits GROUP BY district";
@@ -102,14 +105,22 @@ fn admitted(sql: &str) -> GuardedPlan {
 
 /// Eight residents of Xihu and four of Shangcheng, two visits each, clustered.
 fn visits() -> Arc<dyn TableProvider> {
+    let batch = visits_batch();
+    Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap())
+}
+
+fn visits_batch() -> RecordBatch {
     let persons = (0..24).map(|row| row / 2);
     let districts = (0..24).map(|row| if row < 16 { "Xihu" } else { "Shangcheng" });
     let columns: [(&str, ArrayRef); 2] = [
         ("person_id", Arc::new(Int64Array::from_iter_values(persons))),
         ("district", Arc::new(StringArray::from_iter_values(districts))),
     ];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap())
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn threads(count: usize) -> Arc<EngineThreads> {
+    Arc::new(EngineThreads::start(count).unwrap())
 }
 
 fn tables() -> BTreeMap<DatasetId, Arc<dyn TableProvider>> {
@@ -145,7 +156,7 @@ fn refused(outcome: Result<(), EngineError>, because: &str) {
 async fn an_admitted_query_runs_to_its_protected_release() {
     let plan = Arc::new(admitted(COUNT));
     let job = EngineJob { plan, tables: tables(), open: BTreeSet::new(), secrets: None };
-    let release = InProcess::new(LIMITS).run(job, &|_progress| {}).await.unwrap();
+    let release = InProcess::new(threads(2), LIMITS).run(job, &|_progress| {}).await.unwrap();
     let batch = release.batch();
     assert_eq!(batch.num_rows(), 1, "four subjects are below five");
     assert_eq!(batch.column(0).as_string::<i32>().value(0), "Xihu");
@@ -242,7 +253,7 @@ async fn a_panic_ends_its_job_and_quotes_nothing() {
         BTreeMap::from([(DATASET.parse().unwrap(), Arc::new(Broken) as Arc<dyn TableProvider>)]);
     let plan = Arc::new(admitted(COUNT));
     let job = EngineJob { plan, tables, open: BTreeSet::new(), secrets: None };
-    let failed = InProcess::new(LIMITS).run(job, &|_progress| {}).await.unwrap_err();
+    let failed = InProcess::new(threads(2), LIMITS).run(job, &|_progress| {}).await.unwrap_err();
     assert!(matches!(failed, EngineError::Failed(EngineFailure { kind: "panic" })), "{failed:?}");
     assert!(!format!("{failed:?} {failed}").contains("Zhang"));
 }
@@ -252,7 +263,7 @@ async fn a_job_ends_at_its_memory() {
     let run = |limits: EngineLimits| async move {
         let plan = Arc::new(admitted(COUNT));
         let job = EngineJob { plan, tables: tables(), open: BTreeSet::new(), secrets: None };
-        InProcess::new(limits).run(job, &|_progress| {}).await
+        InProcess::new(threads(2), limits).run(job, &|_progress| {}).await
     };
     let memory = run(EngineLimits { memory_bytes: 1, ..LIMITS }).await;
     assert!(matches!(memory, Err(EngineError::OutOfMemory)), "{memory:?}");

@@ -23,6 +23,7 @@ use crate::app::publish_documents::DocumentsRefused;
 use crate::config::Language;
 use crate::context::Caller;
 use crate::context::Door;
+use crate::context::Presence;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
@@ -40,6 +41,8 @@ const BODY_WAIT: Duration = Duration::from_secs(20);
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) language: Language,
+    /// Whether the client still listens.
+    pub(crate) presence: Presence,
 }
 
 impl Request {
@@ -48,7 +51,8 @@ impl Request {
         let id = RequestId::new(installation.clock.as_ref(), installation.random.as_ref());
         let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let language = wanted.and_then(preferred).unwrap_or(installation.settings().language);
-        Self { id: id.map_or_else(|_| "unnamed".to_owned(), |id| id.to_string()), language }
+        let id = id.map_or_else(|_| "unnamed".to_owned(), |id| id.to_string());
+        Self { id, language, presence: Presence::default() }
     }
 
     /// What is wrong with documents, as an answer.

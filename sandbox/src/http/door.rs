@@ -24,6 +24,7 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::app::authenticate::authenticate_token;
 use crate::app::authenticate::authenticate_vouched;
@@ -34,6 +35,7 @@ use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::context::Caller;
 use crate::context::Door;
+use crate::context::Presence;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::InternalError;
@@ -139,7 +141,9 @@ impl DoorKeeper {
 /// A request is carried to its end even if its client goes away: what it has begun to write down must not stay half
 /// written until the next start. A panic ends one request, and prints nothing.
 pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpRequest, next: Next) -> Response {
-    let known = Request::of(request.headers(), &service);
+    // Kept until there is an answer, or the client breaks off and this is dropped.
+    let (_listens, listening) = watch::channel(());
+    let known = Request { presence: Presence::of(listening), ..Request::of(request.headers(), &service) };
     let (answer, answered) = oneshot::channel();
     let (serving, named) = (Arc::clone(&service), known.clone());
     service.carry(async move {

@@ -56,6 +56,8 @@ async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
     let jobs = [("waiting", waiting), ("running", running)]
         .map(|(state, count)| (format!("{{state=\"{state}\"}}"), u64::try_from(count).unwrap_or(u64::MAX)));
     metric("jobs", "gauge", "Jobs that have not ended.", &jobs);
+    let reviews = u64::try_from(service.installation.reviews.under_way()).unwrap_or(u64::MAX);
+    metric("reviews", "gauge", "Questions that are being judged.", &[(String::new(), reviews)]);
     let streams = u64::try_from(service.streams.taken()).unwrap_or(u64::MAX);
     metric("event_streams", "gauge", "Event streams that are open.", &[(String::new(), streams)]);
     if let Ok((size, _)) = checkpoint(&service.installation) {

@@ -33,6 +33,8 @@ use crate::http::context::Request;
 
 /// When to ask again for what is not to be had now, in seconds.
 const UNAVAILABLE_SECONDS: u16 = 15;
+/// When to ask again for what is too much at this moment, in seconds.
+const BUSY_SECONDS: u16 = 2;
 
 /// An answer that is no success; boxed, because it is the seldom end of every handler's result.
 #[derive(Debug)]
@@ -56,11 +58,13 @@ impl Problem {
             Class::Conflict => StatusCode::CONFLICT,
             Class::Gone => StatusCode::GONE,
             Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Class::Busy => StatusCode::TOO_MANY_REQUESTS,
             Class::VerificationFailed | Class::Failure => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Self::with_status(request, status, error);
         match error.class() {
             Class::Unavailable => problem.header(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_SECONDS)),
+            Class::Busy => problem.header(RETRY_AFTER, HeaderValue::from(BUSY_SECONDS)),
             _ => problem,
         }
     }

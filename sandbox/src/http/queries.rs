@@ -35,7 +35,8 @@ pub(crate) struct Question {
 /// Reads a question.
 pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {
     let Question { sql, purpose } = body.json(request, r#"{"sql": "...", "purpose": "..."}"#)?;
-    Ok(SubmitQuery { patience: Patience::ForApproval, ..SubmitQuery::once(sql, purpose) })
+    let presence = request.presence.clone();
+    Ok(SubmitQuery { patience: Patience::ForApproval, presence, ..SubmitQuery::once(sql, purpose) })
 }
 
 /// Judge a question without running it
