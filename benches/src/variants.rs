@@ -31,6 +31,7 @@ use obscura_sandbox::engine::EngineLimits;
 use obscura_sandbox::engine::EngineThreads;
 use obscura_sandbox::engine::Executor;
 use obscura_sandbox::engine::InProcess;
+use obscura_sandbox::engine::ResultLimits;
 
 use crate::data::Data;
 use crate::lineitem;
@@ -183,7 +184,12 @@ impl Runner {
         }
         let executor = InProcess::new(
             Arc::clone(&self.engine),
-            EngineLimits { memory_bytes: JOB_MEMORY_BYTES, time: JOB_TIME, partitions: self.threads },
+            EngineLimits {
+                memory_bytes: JOB_MEMORY_BYTES,
+                time: JOB_TIME,
+                partitions: self.threads,
+                result: ResultLimits { rows: usize::MAX, bytes: usize::MAX },
+            },
         );
         let job = EngineJob { plan: Arc::new(plan), tables, open: BTreeSet::new(), secrets: None };
         let release = executor.run(job, &|_progress| {}).await.context("the job failed")?;

@@ -77,6 +77,12 @@ pub struct Limits {
     /// Ends of jobs of the cheapest plans (class S) are told on a multiple of this after their beginning; those of class M on
     /// one of ten times as much, of class L of a hundred times.
     pub completion_step: Duration,
+    /// Rows that a result may have.
+    pub result_rows_max: usize,
+    /// Bytes that the values of a result may have.
+    pub result_bytes_max: usize,
+    /// Bytes that all questions together may hold while they wait for their turn.
+    pub waiting_bytes_max: usize,
 }
 
 /// The settings in force.
@@ -353,6 +359,9 @@ struct SettingsFile {
     timeout_seconds: u64,
     threads: u16,
     completion_step_ms: u64,
+    result_rows_max: u64,
+    result_max_mb: u64,
+    waiting_max_mb: u64,
     result_days: u32,
     listen: SocketAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -392,6 +401,9 @@ impl SettingsFile {
         "timeout_seconds",
         "threads",
         "completion_step_ms",
+        "result_rows_max",
+        "result_max_mb",
+        "waiting_max_mb",
         "result_days",
         "listen",
         "listen_admin",
@@ -416,6 +428,9 @@ impl SettingsFile {
         "timeout_seconds",
         "threads",
         "completion_step_ms",
+        "result_rows_max",
+        "result_max_mb",
+        "waiting_max_mb",
         "result_days",
         "connections_per_address_max",
     ];
@@ -434,6 +449,9 @@ impl SettingsFile {
             timeout_seconds: 120,
             threads,
             completion_step_ms: 5,
+            result_rows_max: 100_000,
+            result_max_mb: 64,
+            waiting_max_mb: 256,
             result_days: 365,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
             listen_admin: None,
@@ -467,6 +485,16 @@ impl SettingsFile {
             between("timeout_seconds", self.timeout_seconds, (TIMEOUT_SECONDS_MIN, 86_400), accepted)?;
         let accepted = "milliseconds from 5 to 60000";
         let step = between("completion_step_ms", self.completion_step_ms, (5, 60_000), accepted)?;
+        let rows = within(
+            "result_rows_max",
+            self.result_rows_max,
+            10_000_000,
+            "a number of rows from 1 to 10000000",
+        )?;
+        let result_mb =
+            within("result_max_mb", self.result_max_mb, 1024, "a number of megabytes from 1 to 1024")?;
+        let waiting_mb =
+            within("waiting_max_mb", self.waiting_max_mb, 65_536, "a number of megabytes from 1 to 65536")?;
         within("result_days", u64::from(self.result_days), 36_500, "a number of days from 1 to 36500")?;
         let per_address = u64::from(self.connections_per_address_max);
         within("connections_per_address_max", per_address, 1024, "a number of connections from 1 to 1024")?;
@@ -523,6 +551,9 @@ impl SettingsFile {
                 timeout: Duration::from_secs(timeout),
                 threads: usize::from(self.threads),
                 completion_step: Duration::from_millis(step),
+                result_rows_max: usize::try_from(rows).unwrap_or(usize::MAX),
+                result_bytes_max: usize::try_from(result_mb << 20).unwrap_or(usize::MAX),
+                waiting_bytes_max: usize::try_from(waiting_mb << 20).unwrap_or(usize::MAX),
             },
             result_days: self.result_days,
             listen: self.listen,
@@ -594,6 +625,9 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
         file.timeout_seconds.to_string(),
         file.threads.to_string(),
         file.completion_step_ms.to_string(),
+        file.result_rows_max.to_string(),
+        file.result_max_mb.to_string(),
+        file.waiting_max_mb.to_string(),
         file.result_days.to_string(),
         file.listen.to_string(),
         file.listen_admin.map_or_else(|| "not set".to_owned(), |address| address.to_string()),

@@ -14,10 +14,8 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::collect;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::Secrets;
 use obscura_query_guard::bind_secrets;
@@ -29,6 +27,7 @@ use obscura_query_guard::plan::Stage;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::unbounded_channel;
 
+mod gathered;
 mod giving_way;
 mod recheck;
 mod resolve;
@@ -36,6 +35,10 @@ pub mod sealed_table;
 mod session;
 mod threads;
 
+use gathered::Gathered;
+pub use gathered::ResultLimits;
+use gathered::gathered;
+use gathered::hands_out_a_dataset;
 use resolve::Reads;
 use resolve::Tables;
 pub use threads::EngineThreads;
@@ -51,6 +54,8 @@ pub struct EngineLimits {
     pub time: Duration,
     /// Threads that a stage is cut into.
     pub partitions: usize,
+    /// Size of its result.
+    pub result: ResultLimits,
 }
 
 /// One admitted query with the tables it reads.
@@ -84,6 +89,9 @@ pub enum EngineError {
     /// The job's time did not suffice.
     #[error("the query takes longer than a job may")]
     TimedOut,
+    /// The result has more rows or bytes than one may have. What is counted are released values.
+    #[error("the result is larger than one may be")]
+    ResultTooLarge,
     /// The physical plan is not what the guard admitted: a bug, so nothing ran. Names the operator, never data.
     #[error("the physical plan does not match the admitted one")]
     Recheck(&'static str),
@@ -185,8 +193,7 @@ async fn run_stages(
         let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
         let plan = tables.resolve(plan, Reads::Individuals)?;
         let physical = planned(&state, plan, Some(stage.clone()), &plannings).await?;
-        let batches = collect(physical, Arc::new(TaskContext::from(state.as_ref()))).await;
-        let batches = batches.map_err(|error| engine_error(&error))?;
+        let Gathered { batches, memory: _memory } = gathered(physical, &state, None).await?;
         let released = stage.release(Cells::new(batches)).map_err(control_error)?;
         tables.release(stage.name(), released.batch())?;
         // Nobody listens any more: then nobody is told.
@@ -196,8 +203,8 @@ async fn run_stages(
     let state = session::in_one_partition(&state);
     let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;
     let physical = planned(&state, tables.resolve(plan, Reads::OpenData)?, None, &plannings).await?;
-    let batches = collect(physical, Arc::new(TaskContext::from(state.as_ref()))).await;
-    let batches = batches.map_err(|error| engine_error(&error))?;
+    let most = (!hands_out_a_dataset(&job.plan)).then_some(limits.result);
+    let Gathered { batches, memory: _memory } = gathered(physical, &state, most).await?;
     let release = job.plan.conclude(&batches).map_err(control_error)?;
     let _unheard = tell.send(EngineProgress { done: all, all });
     Ok(release)

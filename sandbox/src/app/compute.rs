@@ -46,6 +46,7 @@ fn engine_failure(error: EngineError) -> Ended {
         EngineError::Withheld => return Ended::Withheld,
         EngineError::OutOfMemory => (JobFailure::Limit, "out of memory"),
         EngineError::TimedOut => (JobFailure::Limit, "timed out"),
+        EngineError::ResultTooLarge => (JobFailure::Limit, "result too large"),
         EngineError::Recheck(what) => (JobFailure::Execution, what),
         EngineError::Failed(failure) => (JobFailure::Execution, failure.kind()),
     };
@@ -64,6 +65,7 @@ mod tests {
         };
         assert_eq!(told(EngineError::OutOfMemory), Some("limit-exceeded"));
         assert_eq!(told(EngineError::TimedOut), Some("limit-exceeded"));
+        assert_eq!(told(EngineError::ResultTooLarge), Some("limit-exceeded"));
         assert_eq!(told(EngineError::Recheck("clustering")), Some("execution-failed"));
         assert_eq!(told(EngineError::Withheld), None);
     }

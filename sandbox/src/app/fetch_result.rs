@@ -76,8 +76,8 @@ pub(crate) async fn fetch_released(
     // In the log before its key leaves: the journal holds no more of them than the log says.
     let note = Note::new(Action::ResultDownloaded, actor).of_job(id);
     installation.append_one(note).await?;
-    let batch = in_place(|| results::open(installation, id, &key, &sha256, &sealed))?;
-    Ok(ReleasedQuery { job: id, verdict, batch, sha256, release, decided_index, released_index })
+    let table = in_place(|| results::open(installation, id, &key, &sha256, sealed))?;
+    Ok(ReleasedQuery { job: id, verdict, table, sha256, release, decided_index, released_index })
 }
 
 /// Says whether a job's result was kept as long as the settings say.

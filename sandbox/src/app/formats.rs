@@ -64,6 +64,21 @@ pub fn decode_arrow(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     concat_batches(&schema, &batches)
 }
 
+/// Turns a released table from an Arrow stream into another form; one copy of it is held besides what is written.
+///
+/// # Errors
+/// When the bytes are no table, or a column's type has no such form.
+pub fn encode_stream(table: Vec<u8>, format: Format) -> Result<Vec<u8>, AppError> {
+    match format {
+        Format::Arrow => Ok(table),
+        Format::Json | Format::Csv | Format::Parquet => {
+            let batch = decode_arrow(&table).during("read a result")?;
+            drop(table);
+            encode(&batch, format)
+        }
+    }
+}
+
 /// Writes a table.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use obscura_crypto::kms::KmsError;
 
 use crate::config::Limits;
 use crate::engine::EngineLimits;
+use crate::engine::ResultLimits;
 use crate::ids::JobId;
 
 /// Name of the secret that the factors are drawn with.
@@ -40,6 +41,8 @@ fn drawn(job: JobId, limits: Limits, draw: impl Fn(&str) -> u64) -> EngineLimits
         memory_bytes: usize::try_from(lowered("memory", limits.memory_bytes_max)).unwrap_or(usize::MAX),
         time: Duration::from_millis(lowered("time", milliseconds)),
         partitions: limits.threads,
+        // Of released values there is nothing to hide.
+        result: ResultLimits { rows: limits.result_rows_max, bytes: limits.result_bytes_max },
     }
 }
 
@@ -64,6 +67,9 @@ mod tests {
         timeout: Duration::from_secs(120),
         threads: 2,
         completion_step: Duration::from_millis(5),
+        result_rows_max: 100_000,
+        result_bytes_max: 64 << 20,
+        waiting_bytes_max: 256 << 20,
     };
 
     /// Some uniform number for a text: the first bytes of its hash.

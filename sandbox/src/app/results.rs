@@ -22,7 +22,6 @@ use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
 use obscura_crypto::sha256_hex;
 
-use crate::app::formats::decode_arrow;
 use crate::app::installation::Installation;
 use crate::app::rotation_lock::Unrecorded;
 use crate::app::rotation_lock::wrap_to_record;
@@ -55,6 +54,8 @@ pub(crate) struct SealedObject {
 
 /// A result on disk.
 pub(crate) struct StoredResult {
+    /// The table as an Arrow stream.
+    pub(crate) table: Vec<u8>,
     /// SHA-256 of the table as an Arrow stream.
     pub(crate) sha256: String,
     /// Its wrapped key.
@@ -68,15 +69,17 @@ pub(crate) fn store(
     installation: &Installation,
     job: JobId,
     grade: u8,
-    batch: &RecordBatch,
+    batch: RecordBatch,
 ) -> Result<StoredResult, AppError> {
-    let table = to_stream(batch).map_err(|_| InternalError::of_kind("write a result", "arrow"))?;
+    let table = to_stream(&batch).map_err(|_| InternalError::of_kind("write a result", "arrow"))?;
+    // One plain copy is enough while the sealed one is written.
+    drop(batch);
     let sha256 = sha256_hex(&table);
     let kek = KekId::new(RESULTS, grade).during("name the key of results")?;
     let object = seal(installation, &kek, "result", &job.to_string(), &table)?;
     let folder = installation.layout.results();
     write_whole(&folder, &path(installation, job), &object.sealed).during("write a result")?;
-    Ok(StoredResult { sha256, key: object.key, _unrecorded: object._unrecorded })
+    Ok(StoredResult { table, sha256, key: object.key, _unrecorded: object._unrecorded })
 }
 
 /// Reads a stored result as it is sealed.
@@ -87,24 +90,26 @@ pub(crate) fn read(installation: &Installation, job: JobId) -> Result<Vec<u8>, A
     }
 }
 
-/// Opens a stored result and makes sure that it is the one that was released.
+/// Opens a stored result, an Arrow stream, and makes sure that it is the one that was released.
 pub(crate) fn open(
     installation: &Installation,
     job: JobId,
     key: &str,
     sha256: &str,
-    sealed: &[u8],
-) -> Result<RecordBatch, AppError> {
+    sealed: Vec<u8>,
+) -> Result<Vec<u8>, AppError> {
     let key: WrappedKey = key.parse().during("read the key of a result")?;
     let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("result", &job.to_string()));
     let accounted = installation.accounts.on_account(Account::Result(job), unwrap);
     let key = accounted.during("account for a key")?.taken.during("unwrap a result's key")?;
     let aad = associated_data("obscura sealed object", &[b"result", job.to_string().as_bytes()]);
-    let table = RingAead.open(&key, &aad, sealed).map_err(|_| tampered(job))?;
+    let mut table = RingAead.open(&key, &aad, &sealed).map_err(|_| tampered(job))?;
+    drop(sealed);
     if sha256_hex(&table) != sha256 {
         return Err(tampered(job));
     }
-    decode_arrow(&table).map_err(|_| InternalError::of_kind("read a result", "arrow").into())
+    // It was released: nothing of it need be wiped.
+    Ok(std::mem::take(&mut *table))
 }
 
 /// Removes a stored result, and one that was being stored; one that is gone already is as good.

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -213,9 +212,9 @@ pub struct ReleasedQuery {
     pub job: JobId,
     /// How it was admitted.
     pub verdict: Verdict,
-    /// The table.
-    pub batch: RecordBatch,
-    /// SHA-256 of the table as an Arrow stream.
+    /// The table as an Arrow stream.
+    pub table: Vec<u8>,
+    /// Its SHA-256.
     pub sha256: String,
     /// The signed release record.
     pub release: String,
@@ -493,14 +492,14 @@ pub async fn run_waiting(
         unwrapped,
         secrets: keys.names(),
     };
-    let concluded = match conclude(installation, &leaving, job, &release, finished).await {
+    let concluded = match conclude(installation, &leaving, job, release, finished).await {
         Ok(concluded) => concluded,
         Err(ended) => return end(installation, &caller, id, ended, grid.next().await).await,
     };
     Ok(Submitted::Released(Box::new(ReleasedQuery {
         job: id,
         verdict,
-        batch: release.batch().clone(),
+        table: concluded.table,
         sha256: concluded.sha256,
         release: concluded.record,
         decided_index,
@@ -614,6 +613,7 @@ async fn end(
 }
 
 struct Concluded {
+    table: Vec<u8>,
     sha256: String,
     record: String,
     released_index: u64,
@@ -624,12 +624,14 @@ async fn conclude(
     installation: &Installation,
     leaving: &Leaving<'_>,
     job: RunningJob,
-    release: &Release,
+    release: Release,
     finished: Timestamp,
 ) -> Result<Concluded, Ended> {
     let id = job.id();
     let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
-    let stored = in_place(|| results::store(installation, id, grade, release.batch()))?;
+    let batch = release.batch().clone();
+    drop(release);
+    let stored = in_place(|| results::store(installation, id, grade, batch))?;
     let record = release_record(installation, leaving, id, &stored.sha256)?;
     let staged =
         StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
@@ -669,7 +671,7 @@ async fn conclude(
         // The log says that it left, so nothing else may end this job; its row is finished when what was dropped is settled.
         return Err(Ended::Unwritten(InternalError::new("finish a job", &error).into()));
     }
-    Ok(Concluded { sha256: stored.sha256, record, released_index: receipt.index() })
+    Ok(Concluded { table: stored.table, sha256: stored.sha256, record, released_index: receipt.index() })
 }
 
 /// Says whether the question would be admitted now as it was: the person is still here, their grants still hold, the

@@ -13,6 +13,7 @@ use super::*;
 
 mod documents;
 mod doors;
+mod limits;
 mod log;
 mod records;
 mod rotation;

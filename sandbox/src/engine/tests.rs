@@ -39,8 +39,12 @@ mod stopped;
 
 const DATASET: &str = "hz-health.visits";
 const COUNT: &str = "SELECT district, COUNT(*) AS n FROM hz_health.visits GROUP BY district";
-const LIMITS: EngineLimits =
-    EngineLimits { memory_bytes: 64 << 20, time: Duration::from_secs(60), partitions: 4 };
+const LIMITS: EngineLimits = EngineLimits {
+    memory_bytes: 64 << 20,
+    time: Duration::from_secs(60),
+    partitions: 4,
+    result: ResultLimits { rows: 1000, bytes: 1 << 20 },
+};
 
 fn column(name: &str, data_type: DataType, role: Role, uses: &[Use]) -> EffectiveColumn {
     EffectiveColumn {
@@ -267,4 +271,62 @@ async fn a_job_ends_at_its_memory() {
     };
     let memory = run(EngineLimits { memory_bytes: 1, ..LIMITS }).await;
     assert!(matches!(memory, Err(EngineError::OutOfMemory)), "{memory:?}");
+}
+
+/// An open table of two columns and so many rows, as it may be handed out.
+fn open_policy() -> EffectivePolicy {
+    let mut policy = policy();
+    for dataset in policy.datasets.values_mut() {
+        dataset.units.clear();
+        dataset.membership = Level(1);
+        dataset.release = ReleaseForm::RowsOpen;
+        for column in &mut dataset.columns {
+            (column.grade, column.grade_after, column.role) = (Level(1), Level(1), Role::Dimension);
+            column.uses = BTreeSet::from([Use::Filter, Use::Group, Use::Join]);
+        }
+    }
+    policy
+}
+
+async fn rows_of(sql: &str, result: ResultLimits) -> Result<usize, EngineError> {
+    let policy = open_policy();
+    let guard = Guard::new(&policy, DateTime::<Utc>::UNIX_EPOCH, Day::from_epoch_days(20_000));
+    let plan = match guard.review(sql).decision {
+        Decision::Admitted(plan) => Arc::new(*plan),
+        Decision::Refused { findings, .. } => panic!("{sql}\nrefused: {findings:?}"),
+    };
+    let open = BTreeSet::from([DATASET.parse().unwrap()]);
+    let job = EngineJob { plan, tables: tables(), open, secrets: None };
+    let limits = EngineLimits { result, ..LIMITS };
+    let release = InProcess::new(threads(2), limits).run(job, &|_progress| {}).await?;
+    Ok(release.batch().num_rows())
+}
+
+#[tokio::test]
+async fn a_result_has_no_more_rows_and_bytes_than_one_may_have() {
+    let distinct = "SELECT DISTINCT person_id, district FROM hz_health.visits";
+    let rows = |rows| ResultLimits { rows, bytes: usize::MAX };
+    assert_eq!(rows_of(distinct, rows(12)).await.unwrap(), 12);
+    assert!(matches!(rows_of(distinct, rows(11)).await, Err(EngineError::ResultTooLarge)));
+    let bytes = |bytes| ResultLimits { rows: usize::MAX, bytes };
+    assert_eq!(rows_of(distinct, bytes(10_000)).await.unwrap(), 12);
+    assert!(matches!(rows_of(distinct, bytes(100)).await, Err(EngineError::ResultTooLarge)));
+    // Made-up values, and rows met with each other, are no rows of the dataset.
+    for made_up in [
+        "SELECT district || district FROM hz_health.visits",
+        "SELECT a.person_id FROM hz_health.visits a JOIN hz_health.visits b ON a.person_id = b.person_id",
+    ] {
+        assert!(matches!(rows_of(made_up, rows(11)).await, Err(EngineError::ResultTooLarge)), "{made_up}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_dataset_is_handed_out_whole_whatever_its_size() {
+    let least = ResultLimits { rows: 1, bytes: 1 };
+    for whole in [
+        "SELECT person_id, district FROM hz_health.visits",
+        "SELECT district AS d FROM hz_health.visits WHERE person_id >= 0 ORDER BY district",
+    ] {
+        assert_eq!(rows_of(whole, least).await.unwrap(), 24, "{whole}");
+    }
 }

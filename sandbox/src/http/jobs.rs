@@ -31,7 +31,7 @@ use crate::app::explain_job::ExplainedJob;
 use crate::app::explain_job::PlanView;
 use crate::app::explain_job::explain_job;
 use crate::app::fetch_result::fetch_result;
-use crate::app::formats::encode;
+use crate::app::formats::encode_stream;
 use crate::app::in_place::in_place;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
@@ -480,7 +480,7 @@ pub(super) async fn result(
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let bytes = in_place(|| encode(&released.batch, format)).map_err(failed)?;
+        let bytes = in_place(|| encode_stream(released.table, format)).map_err(failed)?;
         let mut response = in_pieces(Bytes::from(bytes), seat);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::formats::Format;
-use crate::app::formats::encode;
+use crate::app::formats::encode_stream;
 use crate::app::in_place::in_place;
 use crate::app::open_catalog::open_catalog;
 use crate::app::open_data::OpenRelease;
@@ -128,7 +128,7 @@ pub(super) async fn download(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let released = fetch_open(&service.installation, &anyone.caller, row).await.map_err(failed)?;
-        let bytes = in_place(|| encode(&released.batch, format)).map_err(failed)?;
+        let bytes = in_place(|| encode_stream(released.table, format)).map_err(failed)?;
         attachment(&id, format, Bytes::from(bytes), seats)
     };
     let headers = response.headers_mut();

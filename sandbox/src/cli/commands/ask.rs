@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use crate::app::formats::decode_arrow;
 use crate::app::job_end::limit_exceeded;
 use crate::app::submit_query::Progress;
 use crate::app::submit_query::ReleasedQuery;
@@ -255,7 +256,8 @@ fn exit_of(job: &JobView) -> Exit {
 }
 
 fn show_release(screen: &mut Screen<'_>, released: &ReleasedQuery) -> Result<(), Ending> {
-    write_batch(screen, &released.batch)?;
+    let batch = decode_arrow(&released.table).map_err(std::io::Error::other)?;
+    write_batch(screen, &batch)?;
     if released.verdict.controls.is_some() {
         draw_notice(screen)?;
     }

@@ -9,7 +9,6 @@ use crate::app::explain_job::explain_job;
 use crate::app::explain_query::explain_query;
 use crate::app::fetch_result::fetch_result;
 use crate::app::formats::Format;
-use crate::app::formats::decode_arrow;
 use crate::app::list_jobs::list_jobs;
 use crate::app::show_job::show_job;
 use crate::app::submit_query::NO_LONGER_ALLOWED;
@@ -254,7 +253,7 @@ async fn released(client: &Client, view: &JobView) -> Result<ReleasedQuery, Endi
     Ok(ReleasedQuery {
         job: view.id.parse().map_err(|_| unexpected())?,
         verdict,
-        batch: decode_arrow(&body).map_err(|_| unexpected())?,
+        table: body,
         sha256,
         release: String::from_utf8(release.body).map_err(|_| unexpected())?,
         decided_index,
