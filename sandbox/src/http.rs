@@ -79,8 +79,12 @@ use queue::Room;
 
 /// Longest body, in bytes: the guard reads 64 KiB of SQL at the most, and JSON may write every byte of it as six.
 const BODY_BYTES_MAX: usize = 512 * 1024;
-/// How many jobs there may be at a time.
-const ROOM: Room = Room { running: 4, running_of_one: 2, open_of_one: 16 };
+/// How many jobs run at a time.
+const RUNNING_MAX: usize = 4;
+/// Of which so many may be of one person.
+const RUNNING_OF_ONE_MAX: usize = 2;
+/// How many of one person there may be that have not ended.
+const OPEN_OF_ONE_MAX: usize = 16;
 /// Checks of one person: a check is an oracle, though one that reads no data.
 const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
 /// Questions of one person: as fast as a program that waits for its answers asks, and each costs an entry of the log.
@@ -156,8 +160,14 @@ impl Service {
             let log = OperatorLog::in_folder(&installation.layout().log());
             IdentityProvider::new(oidc, Arc::clone(&installation.clock), log)
         });
+        let room = Room {
+            running: RUNNING_MAX,
+            running_of_one: RUNNING_OF_ONE_MAX,
+            open_of_one: OPEN_OF_ONE_MAX,
+            waiting_bytes: installation.settings().limits.waiting_bytes_max,
+        };
         Ok(Self {
-            queue: Queue::new(Arc::clone(&installation), Arc::clone(&news), ROOM),
+            queue: Queue::new(Arc::clone(&installation), Arc::clone(&news), room),
             installation,
             name,
             begun: Instant::now(),
@@ -207,7 +217,7 @@ impl Service {
                 }
             }
             // Whoever has as many jobs as one person may have gets to this one later.
-            let Some(place) = self.queue.place(&row.person) else {
+            let Ok(place) = self.queue.place(&row.person) else {
                 looked_at.remove(&row.id);
                 continue;
             };

@@ -74,7 +74,8 @@ mod tests {
 
     /// Some uniform number for a text: the first bytes of its hash.
     fn hashed(text: &str) -> u64 {
-        u64::from_str_radix(&obscura_crypto::sha256_hex(text.as_bytes())[..16], 16).unwrap()
+        let digits: String = obscura_crypto::sha256_hex(text.as_bytes()).chars().take(16).collect();
+        u64::from_str_radix(&digits, 16).unwrap()
     }
 
     fn job() -> JobId {

@@ -70,6 +70,10 @@ use crate::jobs::store::StagedResult;
 
 /// The code of a job that stopped being allowed while it ran.
 pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";
+/// What a question that waits for its turn holds whatever it says, in bytes: a generous guess.
+const WAITING_BYTES: usize = 64 * 1024;
+/// How many bytes a plan, a verdict or a manifest takes in memory for each byte of it that is written out.
+const WAITING_FACTOR: usize = 32;
 /// Longest sealed query text that stands in the event itself, in bytes before base64.
 const SEALED_QUERY_BYTES_MAX: usize = 40_000;
 
@@ -276,6 +280,7 @@ pub struct Waiting {
     job: QueuedJob,
     decided_index: u64,
     admitted: Admitted,
+    bytes: usize,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -289,6 +294,12 @@ impl Waiting {
     #[must_use]
     pub fn job(&self) -> JobId {
         self.job.id()
+    }
+
+    /// About how many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -381,6 +392,9 @@ pub(super) async fn judge(
             let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
             let text = serde_json::to_string(&verdict).during("write a verdict")?;
             let explained = serde_json::to_string(&PlanView::of(&plan)).during("write a plan")?;
+            let manifests = ground.sealed.values().map(|version| version.manifest().document.text.len());
+            let written = question.sql.len() + text.len() + explained.len() + manifests.sum::<usize>();
+            let bytes = WAITING_BYTES.saturating_add(written.saturating_mul(WAITING_FACTOR));
             let decided_index = decided.receipt.index();
             let queued = installation.jobs.queue(decided.job, &text, &explained, &decided.receipt).await;
             let admitted = Admitted { plan: Arc::from(plan), keys: Arc::new(keys), verdict };
@@ -393,6 +407,7 @@ pub(super) async fn judge(
                 job: queued,
                 decided_index,
                 admitted,
+                bytes,
             })))
         }
     }
@@ -455,7 +470,7 @@ pub async fn run_waiting(
     waiting: Waiting,
     steering: Steering<'_>,
 ) -> Result<Submitted, AppError> {
-    let Waiting { hold: _hold, caller, question, ground, job, decided_index, admitted } = waiting;
+    let Waiting { hold: _hold, caller, question, ground, job, decided_index, admitted, bytes: _ } = waiting;
     let id = job.id();
     if !is_still_allowed(installation, &caller, &question, &admitted.verdict).await? {
         return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED)), installation.now())

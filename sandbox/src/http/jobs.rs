@@ -61,6 +61,7 @@ use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
 use crate::http::queries::Question;
 use crate::http::queries::question;
+use crate::http::queue::NoPlace;
 use crate::ids::JobId;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
@@ -170,7 +171,7 @@ pub(super) async fn submit(
     service.submissions.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
     let refusals = service.refused.check(person, service.installation.now());
     refusals.map_err(|wait| too_much_refused(request, wait))?;
-    let place = service.queue.place(person).ok_or_else(|| too_many_jobs(request))?;
+    let place = service.queue.place(person).map_err(|why| no_place(request, why))?;
     let length = question.sql.len();
     let id = match take_in(&service.installation, caller, question).await.map_err(failed)? {
         Taken::Explained(verdict) => {
@@ -302,6 +303,25 @@ fn too_much_refused(request: &Request, wait: u64) -> Problem {
     .with_help("`POST /queries/check` says what would be refused", "可先用 `POST /queries/check` 检查问题");
     Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
         .header(RETRY_AFTER, HeaderValue::from(wait))
+}
+
+fn no_place(request: &Request, why: NoPlace) -> Problem {
+    match why {
+        NoPlace::OfOne => too_many_jobs(request),
+        NoPlace::OfAll => too_much_waits(request),
+        NoPlace::Closed => stopping(request),
+    }
+}
+
+fn too_much_waits(request: &Request) -> Problem {
+    let error = PublicError::new(
+        Class::Busy,
+        "too-much-waits",
+        "as many questions wait for their turn as this server has memory for",
+        "等待执行的任务已达服务内存上限",
+    )
+    .with_help("ask again in a few seconds", "请稍后重试");
+    Problem::of(request, &error)
 }
 
 fn too_many_jobs(request: &Request) -> Problem {

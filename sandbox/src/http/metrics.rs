@@ -16,6 +16,7 @@ use axum::routing::get;
 use crate::app::verify_audit::checkpoint;
 use crate::http::Service;
 use crate::http::health;
+use crate::http::queue::Load;
 
 /// Answers counted by the first digit of their status.
 #[derive(Debug, Default)]
@@ -52,10 +53,20 @@ async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
         .map(|(class, count)| (format!("{{status=\"{class}xx\"}}"), count.load(Ordering::Relaxed)))
         .collect();
     metric("requests_total", "counter", "Requests answered, by class of status.", &answered);
-    let (waiting, running) = service.queue.load();
+    let Load { waiting, running, waiting_bytes } = service.queue.load();
     let jobs = [("waiting", waiting), ("running", running)]
         .map(|(state, count)| (format!("{{state=\"{state}\"}}"), u64::try_from(count).unwrap_or(u64::MAX)));
     metric("jobs", "gauge", "Jobs that have not ended.", &jobs);
+    let waiting_bytes = u64::try_from(waiting_bytes).unwrap_or(u64::MAX);
+    let help = "Memory that jobs hold which wait, about.";
+    metric("waiting_bytes", "gauge", help, &[(String::new(), waiting_bytes)]);
+    let requests = u64::try_from(service.under_way.taken()).unwrap_or(u64::MAX);
+    metric(
+        "requests_under_way",
+        "gauge",
+        "Requests of known people under way.",
+        &[(String::new(), requests)],
+    );
     let reviews = u64::try_from(service.installation.reviews.under_way()).unwrap_or(u64::MAX);
     metric("reviews", "gauge", "Questions that are being judged.", &[(String::new(), reviews)]);
     let streams = u64::try_from(service.streams.taken()).unwrap_or(u64::MAX);

@@ -187,7 +187,7 @@ async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Res
     if *service.stopping.borrow() {
         return Ok(None);
     }
-    let Some(place) = service.queue.place(stranger.person().name.as_str()) else { return Ok(None) };
+    let Ok(place) = service.queue.place(stranger.person().name.as_str()) else { return Ok(None) };
     match take_in(&service.installation, &stranger, question).await {
         Ok(Taken::Admitted(waiting)) => {
             let job = waiting.job();

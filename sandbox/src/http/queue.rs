@@ -32,6 +32,19 @@ pub(crate) struct Room {
     pub(crate) running_of_one: usize,
     /// Of one person, that have not ended.
     pub(crate) open_of_one: usize,
+    /// Bytes that those hold which wait.
+    pub(crate) waiting_bytes: usize,
+}
+
+/// What a queue holds at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Jobs that wait.
+    pub(crate) waiting: usize,
+    /// Jobs that run.
+    pub(crate) running: usize,
+    /// Bytes that those hold which wait.
+    pub(crate) waiting_bytes: usize,
 }
 
 /// The jobs of one process.
@@ -59,6 +72,8 @@ struct State {
     /// People with waiting jobs, whoever was served longest ago first.
     turns: VecDeque<String>,
     running: usize,
+    /// What those that wait hold.
+    waiting_bytes: usize,
     jobs: BTreeMap<JobId, Handle>,
     closed: bool,
 }
@@ -85,7 +100,20 @@ pub(crate) struct Place {
     shared: Arc<Shared>,
     person: String,
     job: Option<JobId>,
+    /// What its question holds while it waits.
+    waits: usize,
     runs: bool,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// The person has as many unfinished jobs as one may have.
+    OfOne,
+    /// What waits holds as much memory as it may.
+    OfAll,
+    /// The process is about to end.
+    Closed,
 }
 
 impl Queue {
@@ -102,31 +130,41 @@ impl Queue {
         Self { shared: Arc::new(shared) }
     }
 
-    /// A place for one more job of a person, unless they have too many or the process is about to end.
-    pub(crate) fn place(&self, person: &str) -> Option<Place> {
+    /// A place for one more job of a person.
+    ///
+    /// # Errors
+    /// [`NoPlace`] when they have too many, too much waits, or the process is about to end.
+    pub(crate) fn place(&self, person: &str) -> Result<Place, NoPlace> {
         let mut state = self.shared.state();
         if state.closed {
-            return None;
+            return Err(NoPlace::Closed);
+        }
+        // Whoever has a place already may go beyond it: so many as are judged at a time.
+        if state.waiting_bytes >= self.shared.room.waiting_bytes {
+            return Err(NoPlace::OfAll);
         }
         let lane = state.lanes.entry(person.to_owned()).or_default();
         if lane.open >= self.shared.room.open_of_one {
-            return None;
+            return Err(NoPlace::OfOne);
         }
         lane.open += 1;
         self.shared.open.send_modify(|open| *open += 1);
-        Some(Place { shared: Arc::clone(&self.shared), person: person.to_owned(), job: None, runs: false })
+        let (shared, person) = (Arc::clone(&self.shared), person.to_owned());
+        Ok(Place { shared, person, job: None, waits: 0, runs: false })
     }
 
     /// Runs an admitted job as soon as it is its turn.
     pub(crate) fn enter(&self, mut place: Place, waiting: Waiting) {
         let job = waiting.job();
         place.job = Some(job);
+        place.waits = waiting.bytes();
         let person = place.person.clone();
         self.shared.news.tell(&person, job, JobState::Queued);
         {
             let mut state = self.shared.state();
             let handle = Handle { cancel: watch::Sender::new(false), ended: watch::Sender::new(false) };
             state.jobs.insert(job, handle);
+            state.waiting_bytes = state.waiting_bytes.saturating_add(place.waits);
             let lane = state.lanes.entry(person.clone()).or_default();
             lane.waiting.push_back((place, waiting));
             if !state.turns.contains(&person) {
@@ -186,10 +224,11 @@ impl Queue {
         let _in_time = tokio::time::timeout(most, open.wait_for(|open| *open == 0)).await;
     }
 
-    /// How many jobs wait and run.
-    pub(crate) fn load(&self) -> (usize, usize) {
+    /// How many jobs wait and run, and how many bytes those hold that wait.
+    pub(crate) fn load(&self) -> Load {
         let state = self.shared.state();
-        (state.lanes.values().map(|lane| lane.waiting.len()).sum(), state.running)
+        let waiting = state.lanes.values().map(|lane| lane.waiting.len()).sum();
+        Load { waiting, running: state.running, waiting_bytes: state.waiting_bytes }
     }
 }
 
@@ -269,6 +308,7 @@ impl State {
             place.runs = true;
             lane.running += 1;
             self.running += 1;
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(std::mem::take(&mut place.waits));
             if !lane.waiting.is_empty() {
                 self.turns.push_back(person);
             }
@@ -281,6 +321,7 @@ impl State {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.shared.state();
+        state.waiting_bytes = state.waiting_bytes.saturating_sub(self.waits);
         if self.runs {
             state.running = state.running.saturating_sub(1);
         }
