@@ -13,8 +13,6 @@ use datafusion_expr::simplify::SimplifyContext;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_sql::planner::PlannerContext;
 use datafusion_sql::planner::SqlToRel;
-use datafusion_sql::sqlparser::dialect::GenericDialect;
-use datafusion_sql::sqlparser::parser::Parser;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 
@@ -23,6 +21,8 @@ use crate::catalog::sealed_source;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::functions::Functions;
+use crate::size::condition_within_limits;
+use crate::statement::parse_condition;
 
 /// Parses a row filter; also returns the columns it reads.
 ///
@@ -40,13 +40,11 @@ pub(crate) fn row_filter(sql: &str, dataset: &EffectiveDataset) -> Result<(Expr,
     let catalog = Catalog::new(&nothing, &functions);
     let schema =
         DFSchema::try_from(sealed_source(dataset).schema().as_ref().clone()).map_err(|_| denied())?;
-    let parsed = Parser::new(&GenericDialect {})
-        .try_with_sql(sql)
-        .and_then(|mut parser| parser.parse_expr())
-        .map_err(|_| denied())?;
+    let parsed = parse_condition(sql).map_err(|_| denied())?;
     let expr = SqlToRel::new(&catalog)
         .sql_to_expr(parsed, &schema, &mut PlannerContext::new())
         .map_err(|_| denied())?;
+    condition_within_limits(sql, &expr).map_err(|_| denied())?;
     let context = SimplifyContext::builder().with_schema(std::sync::Arc::new(schema.clone())).build();
     let coerced = ExprSimplifier::new(context).coerce(expr, &schema).map_err(|_| denied())?;
     let total = coerced

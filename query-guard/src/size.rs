@@ -8,6 +8,7 @@ use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Expr;
+use datafusion_expr::GroupingSet;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
 use datafusion_expr::expr::ScalarFunction;
@@ -27,6 +28,8 @@ const PLAN_NODES_MAX: usize = 400;
 const TEXT_GROWTH_MAX: usize = 4096;
 /// Most output columns.
 const OUTPUT_COLUMNS_MAX: usize = 64;
+/// Most sets of keys that one GROUP BY stands for.
+const GROUPING_SETS_MAX: usize = 64;
 /// Most parts of one expression, names written out and what the engine and the guard write twice counted twice.
 const EXPRESSION_PARTS_MAX: u64 = 4_000;
 /// Most parts of all expressions of one statement, counted alike.
@@ -58,6 +61,13 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Refused
             format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
         )]);
     }
+    if grouping_sets(plan) > GROUPING_SETS_MAX {
+        return Err(vec![too_large(
+            "grouping sets",
+            format!("at most {GROUPING_SETS_MAX} sets of keys in one GROUP BY; CUBE of n keys is 2^n"),
+            format!("一个 GROUP BY 最多 {GROUPING_SETS_MAX} 个分组集；n 个键的 CUBE 为 2^n 个"),
+        )]);
+    }
     if text_growth(plan) > TEXT_GROWTH_MAX {
         return Err(vec![too_large(
             "concatenations",
@@ -80,6 +90,38 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Refused
     }
     let mut parts = Parts { sql, all: 0 };
     parts.columns(plan).map(drop).map_err(|finding| vec![*finding])
+}
+
+/// Checks one condition over columns of a table against the limits of an expression.
+///
+/// # Errors
+/// `query-too-large`.
+pub(crate) fn condition_within_limits(sql: &str, condition: &Expr) -> Result<(), Finding> {
+    let mut parts = Parts { sql, all: 0 };
+    let written = parts.expression(condition, &[]).map_err(|finding| *finding)?;
+    if written > EXPRESSION_PARTS_MAX { Err(parts.too_many(condition)) } else { Ok(()) }
+}
+
+/// The most sets of keys that a GROUP BY of a plan stands for: the product of what its items stand for.
+fn grouping_sets(plan: &LogicalPlan) -> usize {
+    let mut most = 1_usize;
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Aggregate(aggregate) = node {
+            let sets = aggregate.group_expr.iter().map(|key| match key {
+                Expr::GroupingSet(GroupingSet::Cube(keys)) => u32::try_from(keys.len())
+                    .ok()
+                    .and_then(|keys| 2_usize.checked_pow(keys))
+                    .unwrap_or(usize::MAX),
+                Expr::GroupingSet(GroupingSet::Rollup(keys)) => keys.len().saturating_add(1),
+                Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => sets.len(),
+                _ => 1,
+            });
+            most = most.max(sets.fold(1_usize, usize::saturating_mul));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    most
 }
 
 /// By how much a plan's texts can grow: what is joined to itself at every step doubles at every step.
@@ -263,13 +305,19 @@ fn written(expr: &Expr, children: &[u64]) -> u64 {
     let once = sum(children).saturating_add(1);
     let again = match expr {
         Expr::ScalarFunction(call) => sum(written_again(call, children)),
-        // The condition of each branch is that none before it held; an operand stands in every branch.
+        // The condition of each branch is that none before it held; an operand stands in every branch. A CASE of conditions
+        // becomes `when AND then OR NOT when AND else` (DataFusion 55, `simplify_expressions`).
         Expr::Case(case) => {
             let branches = u64::try_from(case.when_then_expr.len()).unwrap_or(u64::MAX);
             let operand = if case.expr.is_some() { children.first().copied().unwrap_or(0) } else { 0 };
             let conditions = sum(children).saturating_sub(operand);
+            let first = usize::from(case.expr.is_some());
+            let whens: Vec<u64> =
+                children.iter().skip(first).take(2 * case.when_then_expr.len()).step_by(2).copied().collect();
             let operands = operand.saturating_mul(branches);
-            operands.saturating_add(conditions.saturating_mul(branches.saturating_sub(1) / 4))
+            operands
+                .saturating_add(sum(&whens))
+                .saturating_add(conditions.saturating_mul(branches.saturating_sub(1) / 4))
         }
         Expr::Between(_) => children.first().copied().unwrap_or(0),
         // What CASE or COALESCE yields is looked for in the whole list, branch by branch.
@@ -337,6 +385,14 @@ mod tests {
                 format!("SELECT {} AS k, COUNT(*) FROM persons GROUP BY 1", nested(40, open, "zip", close));
             assert!(too_large(&key), "{open}");
         }
+    }
+
+    #[test]
+    fn a_cube_is_as_many_sets_of_keys_as_it_stands_for() {
+        let cube = |keys: &[&str]| format!("SELECT COUNT(*) FROM zones GROUP BY CUBE ({})", keys.join(", "));
+        assert!(!too_large(&cube(&["zip", "district"])));
+        let many: Vec<String> = (0..7).map(|number| format!("zip = '{number}'")).collect();
+        assert!(too_large(&cube(&many.iter().map(String::as_str).collect::<Vec<_>>())));
     }
 
     #[test]

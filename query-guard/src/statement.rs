@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion_common::Span;
+use datafusion_sql::sqlparser::ast::Expr as SqlExpr;
 use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::SetExpr;
 use datafusion_sql::sqlparser::ast::SetOperator;
@@ -32,6 +33,11 @@ pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 pub const TOKENS_MAX: usize = 10_000;
 /// Deepest nesting of brackets and CASE.
 pub const NESTING_MAX: usize = 64;
+/// Most levels of functions, CASE, CAST and predicates within one another: the planner, the guard and the engine ask an
+/// argument for its type once or twice at every level, so that time doubles with every level.
+pub const LEVELS_MAX: usize = 16;
+/// Most levels of queries within queries.
+pub const QUERY_LEVELS_MAX: usize = 16;
 /// Most operators in one statement: bounds the depth of every expression, so that no recursion over it overflows.
 pub const OPERATORS_MAX: usize = 256;
 
@@ -107,15 +113,8 @@ impl Statement {
 
 impl Statement {
     fn of_query(query: Query, explain: bool) -> Result<Self, Finding> {
-        match query.visit(&mut Clauses { tables: 0, queries: 0 }) {
-            ControlFlow::Break("tables") => Err(too_large(
-                "tables",
-                format!("at most {TABLES_MAX} tables"),
-                format!("表不超过 {TABLES_MAX} 个"),
-            )),
-            ControlFlow::Break(clause) => Err(Finding::new(Code::StatementNotAllowed)
-                .with("clause", clause)
-                .help(format!("leave out {clause}"), format!("请去掉 {clause}"))),
+        match query.visit(&mut Clauses::default()) {
+            ControlFlow::Break(stop) => Err(stop.into_finding()),
             ControlFlow::Continue(()) if tables_written_out(&query) > WRITTEN_OUT_MAX => Err(too_large(
                 "tables",
                 format!("at most {WRITTEN_OUT_MAX} tables once common table expressions are written out"),
@@ -123,6 +122,24 @@ impl Statement {
             )),
             ControlFlow::Continue(()) => Ok(Statement { query, explain }),
         }
+    }
+}
+
+/// Parses one condition, within the limits of a statement.
+///
+/// # Errors
+/// A finding `query-too-large` or `sql-syntax`.
+pub(crate) fn parse_condition(sql: &str) -> Result<SqlExpr, Finding> {
+    let mut parser = Parser::new(&GenericDialect {})
+        .with_recursion_limit(NESTING_MAX + OPERATORS_MAX)
+        .with_tokens_with_locations(tokens_within_limits(sql)?);
+    let condition = parser
+        .parse_expr()
+        .and_then(|condition| parser.expect_token(&Token::EOF).map(|_| condition))
+        .map_err(|error| syntax_finding(sql, &error))?;
+    match condition.visit(&mut Clauses::default()) {
+        ControlFlow::Break(stop) => Err(stop.into_finding()),
+        ControlFlow::Continue(()) => Ok(condition),
     }
 }
 
@@ -162,21 +179,51 @@ fn keeps_duplicates(body: &SetExpr) -> bool {
     }
 }
 
-/// Finds clauses that the parser accepts and the planner would silently ignore: ignoring one changes the question.
+/// Why a query goes no further.
+enum Stop {
+    /// It has more of something than the limit, which is named in both languages.
+    TooMany(&'static str, usize, (&'static str, &'static str)),
+    /// It has a clause that is not allowed.
+    NotAllowed(&'static str),
+}
+
+impl Stop {
+    fn into_finding(self) -> Finding {
+        match self {
+            Stop::TooMany(what, most, (en, zh)) => {
+                too_large(what, format!("at most {most} {en}"), format!("最多 {most} {zh}"))
+            }
+            Stop::NotAllowed(clause) => Finding::new(Code::StatementNotAllowed)
+                .with("clause", clause)
+                .help(format!("leave out {clause}"), format!("请去掉 {clause}")),
+        }
+    }
+}
+
+/// Finds clauses that the parser accepts and the planner would silently ignore (ignoring one changes the question), and
+/// what nests deeper than can be planned in little time.
+#[derive(Default)]
 struct Clauses {
     /// FROM items so far: planning them costs more than linear time.
     tables: usize,
     /// Queries so far, subqueries included.
     queries: usize,
+    /// Queries around this place.
+    query_levels: usize,
+    /// Functions, CASE, CAST and predicates around this place.
+    levels: usize,
 }
 
 impl Visitor for Clauses {
-    type Break = &'static str;
+    type Break = Stop;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         // Written out, expressions within expressions would multiply unseen.
         refuse_if(query.with.is_some() && self.queries > 0, "WITH inside a subquery")?;
         self.queries += 1;
+        self.query_levels += 1;
+        let levels = ("levels of subqueries", "层子查询");
+        at_most(self.query_levels, QUERY_LEVELS_MAX, "subqueries", levels)?;
         refuse_if(!query.locks.is_empty(), "FOR UPDATE")?;
         refuse_if(query.for_clause.is_some(), "FOR XML / JSON")?;
         refuse_if(query.settings.is_some(), "SETTINGS")?;
@@ -185,9 +232,25 @@ impl Visitor for Clauses {
         refuse_if(keeps_duplicates(&query.body), "ALL after INTERSECT or EXCEPT")
     }
 
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<Self::Break> {
+        self.query_levels = self.query_levels.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<Self::Break> {
+        self.levels += usize::from(is_a_level(expr));
+        let levels = ("levels of functions, CASE, CAST and predicates", "层函数、CASE、CAST 与谓词");
+        at_most(self.levels, LEVELS_MAX, "levels", levels)
+    }
+
+    fn post_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<Self::Break> {
+        self.levels = self.levels.saturating_sub(usize::from(is_a_level(expr)));
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         self.tables += 1;
-        refuse_if(self.tables > TABLES_MAX, "tables")?;
+        at_most(self.tables, TABLES_MAX, "tables", ("tables", "个表"))?;
         match factor {
             TableFactor::Table {
                 args,
@@ -217,13 +280,38 @@ impl Visitor for Clauses {
                 refuse_if(sample.is_some(), "TABLESAMPLE")
             }
             TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
-            _ => ControlFlow::Break("this kind of FROM item"),
+            _ => ControlFlow::Break(Stop::NotAllowed("this kind of FROM item")),
         }
     }
 }
 
-fn refuse_if(found: bool, clause: &'static str) -> ControlFlow<&'static str> {
-    if found { ControlFlow::Break(clause) } else { ControlFlow::Continue(()) }
+/// Chains of operators are counted by themselves, and brackets; names and literals are leaves.
+fn is_a_level(expr: &SqlExpr) -> bool {
+    !matches!(
+        expr,
+        SqlExpr::BinaryOp { .. }
+            | SqlExpr::Nested(_)
+            | SqlExpr::Identifier(_)
+            | SqlExpr::CompoundIdentifier(_)
+            | SqlExpr::Value(_)
+    )
+}
+
+fn refuse_if(found: bool, clause: &'static str) -> ControlFlow<Stop> {
+    if found { ControlFlow::Break(Stop::NotAllowed(clause)) } else { ControlFlow::Continue(()) }
+}
+
+fn at_most(
+    found: usize,
+    most: usize,
+    what: &'static str,
+    words: (&'static str, &'static str),
+) -> ControlFlow<Stop> {
+    if found > most {
+        ControlFlow::Break(Stop::TooMany(what, most, words))
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
@@ -346,6 +434,18 @@ mod tests {
         assert_eq!(code(&format!("select {}1{}", "(".repeat(65), ")".repeat(65))), Some(Code::QueryTooLarge));
         assert_eq!(code(&format!("select '{}'", "x".repeat(TEXT_BYTES_MAX))), Some(Code::QueryTooLarge));
         assert_eq!(code(&format!("select 1{}", ",1".repeat(6_000))), Some(Code::QueryTooLarge));
+    }
+
+    #[test]
+    fn levels_are_counted_where_they_stand_in_one_another_and_not_side_by_side() {
+        let nested = |depth| format!("select {}a{} from t", "upper(".repeat(depth), ")".repeat(depth));
+        assert_eq!(code(&nested(LEVELS_MAX)), None);
+        assert_eq!(code(&nested(LEVELS_MAX + 1)), Some(Code::QueryTooLarge));
+        assert_eq!(code(&format!("select {}1 from t", "upper(a),".repeat(64))), None);
+        let query =
+            |depth| format!("select * from {}t{}", "(select * from ".repeat(depth), ") t".repeat(depth));
+        assert_eq!(code(&query(QUERY_LEVELS_MAX - 1)), None);
+        assert_eq!(code(&query(QUERY_LEVELS_MAX)), Some(Code::QueryTooLarge));
     }
 
     #[test]

@@ -28,11 +28,11 @@ pub(crate) const ARGUMENT: &str = "--review-a-construct";
 /// What is done with a statement, in order.
 pub(crate) const STEPS: [&str; 3] = ["review", "prepare", "run"];
 /// The depths of reviews.
-const DEPTHS: [usize; 15] = [1, 2, 3, 5, 8, 13, 21, 34, 55, 60, 63, 100, 200, 400, 2000];
+const DEPTHS: [usize; 17] = [1, 2, 3, 5, 7, 8, 13, 14, 15, 16, 21, 34, 60, 63, 200, 400, 2000];
 /// Those at which the engine plans and runs what is admitted as well.
-const ENGINE_DEPTHS: [usize; 5] = [2, 8, 21, 60, 200];
-/// All depths of the fast suite.
-const FAST_DEPTHS: [usize; 2] = [8, 60];
+const ENGINE_DEPTHS: [usize; 8] = [2, 7, 8, 14, 16, 21, 60, 200];
+/// All depths of the fast suite: half of, right below and far beyond the levels that a statement may have.
+const FAST_DEPTHS: [usize; 3] = [7, 14, 60];
 /// Memory that a step may take, of its stack and of its heap.
 const STEP_KIB: u64 = 64 * 1024;
 /// A debug build has frames many times as large, on a stack that is as large as the limit.

@@ -165,6 +165,7 @@ fn individuals(id: &str, columns: Vec<EffectiveColumn>, proven: &Proven) -> Effe
             kind: resident.clone(),
             column: "person_id".to_owned(),
             one_row_per_subject: proven.one_row_per_subject,
+            rows_max: Some(if proven.one_row_per_subject { 1 } else { 8 }),
             clustered: true,
         }],
         columns,
@@ -174,6 +175,7 @@ fn individuals(id: &str, columns: Vec<EffectiveColumn>, proven: &Proven) -> Effe
         controls: Controls::default(),
         join_with: BTreeSet::from([(other.parse().expect("a dataset's name"), resident)]),
         max_rows_per_subject: 20,
+        rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
     }
