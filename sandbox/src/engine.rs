@@ -86,6 +86,9 @@ pub enum EngineError {
     /// The job's memory did not suffice.
     #[error("the query needs more memory than a job has")]
     OutOfMemory,
+    /// Joining what was released would make too many rows.
+    #[error("joins of released tables make too many rows")]
+    TooManyRows,
     /// The job's time did not suffice.
     #[error("the query takes longer than a job may")]
     TimedOut,
@@ -189,16 +192,19 @@ async fn run_stages(
     let state = session::locked_down(limits)?;
     let mut tables = Tables::new(job.tables, job.open);
     let all = job.plan.stages().len() + 1;
+    let mut rows: BTreeMap<String, u64> = BTreeMap::new();
     for (index, stage) in job.plan.stages().iter().enumerate() {
         let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
         let plan = tables.resolve(plan, Reads::Individuals)?;
         let physical = planned(&state, plan, Some(stage.clone()), &plannings).await?;
         let Gathered { batches, memory: _memory } = gathered(physical, &state, None).await?;
         let released = stage.release(Cells::new(batches)).map_err(control_error)?;
+        rows.insert(stage.name().to_owned(), u64::try_from(released.batch().num_rows()).unwrap_or(u64::MAX));
         tables.release(stage.name(), released.batch())?;
         // Nobody listens any more: then nobody is told.
         let _unheard = tell.send(EngineProgress { done: index + 1, all });
     }
+    job.plan.joins_released_rows(&rows).map_err(|_too_many| EngineError::TooManyRows)?;
     // In one partition, so that rows which nobody ordered come in the same order every time.
     let state = session::in_one_partition(&state);
     let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;

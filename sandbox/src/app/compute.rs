@@ -45,6 +45,7 @@ fn engine_failure(error: EngineError) -> Ended {
     let (failure, kind) = match error {
         EngineError::Withheld => return Ended::Withheld,
         EngineError::OutOfMemory => (JobFailure::Limit, "out of memory"),
+        EngineError::TooManyRows => (JobFailure::Limit, "too many rows of released tables"),
         EngineError::TimedOut => (JobFailure::Limit, "timed out"),
         EngineError::ResultTooLarge => (JobFailure::Limit, "result too large"),
         EngineError::Recheck(what) => (JobFailure::Execution, what),
@@ -64,6 +65,7 @@ mod tests {
             Ended::Withheld | Ended::Cancelled(_) | Ended::Unwritten(_) => None,
         };
         assert_eq!(told(EngineError::OutOfMemory), Some("limit-exceeded"));
+        assert_eq!(told(EngineError::TooManyRows), Some("limit-exceeded"));
         assert_eq!(told(EngineError::TimedOut), Some("limit-exceeded"));
         assert_eq!(told(EngineError::ResultTooLarge), Some("limit-exceeded"));
         assert_eq!(told(EngineError::Recheck("clustering")), Some("execution-failed"));

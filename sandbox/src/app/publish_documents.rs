@@ -535,7 +535,7 @@ async fn accept(
         _ => None,
     });
     let policies: Vec<_> = policies.collect();
-    let (now, settings) = (installation.now(), installation.settings().clone());
+    let (now, settings, library) = (installation.now(), installation.settings().clone(), seen.clone());
     let run = move || -> Vec<_> {
         let run = |policy| run_tests(&library, policy, now, &settings);
         policies.iter().flat_map(run).take(ERRORS_MAX).collect()

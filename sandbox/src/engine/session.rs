@@ -33,6 +33,8 @@ pub(super) fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, Eng
     // What the run fold needs: every partition that reaches it is a run of whole row groups, in order.
     options.execution.enable_file_stream_work_stealing = false;
     options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
+    // The engine's two analyses of CASE differ in whether a value can be missing, and the wider one is right to run.
+    options.execution.skip_physical_aggregate_schema_check = true;
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.repartition_sorts = false;

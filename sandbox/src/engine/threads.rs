@@ -20,6 +20,9 @@ use tokio::task::spawn_blocking;
 /// Most plans that are made at a time, those left behind included.
 const PLANNINGS_MAX: usize = 4;
 
+/// Stack of each thread: planning recurses over expressions as deep as the guard's limits let them be.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 /// The threads of one process's jobs.
 pub struct EngineThreads {
     /// There until this is dropped.
@@ -48,7 +51,11 @@ impl EngineThreads {
     /// # Errors
     /// When the system gives none.
     pub fn start(threads: usize) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(threads.max(1)).enable_time().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_stack_size(STACK_BYTES)
+            .enable_time()
+            .build()?;
         Ok(Self { runtime: Some(runtime), plannings: Plannings(Arc::new(Semaphore::new(PLANNINGS_MAX))) })
     }
 

@@ -118,7 +118,10 @@ impl Engine {
     /// When there are no threads.
     #[must_use]
     pub fn new(join_rows_max: u64) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_stack_size(16 * 1024 * 1024)
+            .build();
         Self { runtime: runtime.expect("threads are there"), join_rows_max }
     }
 
@@ -218,6 +221,7 @@ fn session(partitions: usize) -> Result<SessionState, DataFusionError> {
     options.execution.collect_statistics = false;
     options.execution.enable_file_stream_work_stealing = false;
     options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
+    options.execution.skip_physical_aggregate_schema_check = true;
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.repartition_sorts = false;
