@@ -367,10 +367,20 @@ fn the_catalogue_shows_what_may_be_found_and_hides_the_rest() {
         let found = list["datasets"].as_array().unwrap().iter();
         found.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(ids("ana", ""), ["corpus.holidays", "corpus.persons", "corpus.visits"]);
+    assert_eq!(
+        ids("ana", ""),
+        [
+            "corpus.firms",
+            "corpus.holidays",
+            "corpus.persons",
+            "corpus.staff",
+            "corpus.visits",
+            "corpus.zones"
+        ]
+    );
     assert!(ids("stella", "").contains(&"corpus.secrets".to_owned()));
     assert_eq!(ids("ana", "?q=PEOPLE%20visits"), ["corpus.visits"]);
-    assert_eq!(ids("ana", "?limit=1"), ["corpus.holidays"]);
+    assert_eq!(ids("ana", "?limit=1"), ["corpus.firms"]);
     assert_eq!(ids("ana", "?limit=1&cursor=corpus.holidays"), ["corpus.persons"]);
     let same = |path: &str| {
         let mut problem = server.get(Some("ana"), path, &[]).must_be(404).json();

@@ -107,7 +107,7 @@ fn strangers_find_open_datasets_and_nothing_of_any_other() {
     let department = "api_version: obscura/v1\nkind: Department\nmetadata: {id: elsewhere, version: 1, title: {zh: 别处, en: Elsewhere}}\nlevel: department\nregion: \"330100\"\n";
     server.post(Some("olga"), "/api/v1/policies", department, &[]).must_be(201);
     let list = server.get(None, "/api/v1/datasets", &[]).must_be(200);
-    assert_eq!(ids(&list), ["corpus.holidays"]);
+    assert_eq!(ids(&list), ["corpus.holidays", "corpus.zones"]);
     let found = &list.json()["datasets"][0];
     assert_eq!(
         (&found["open"], &found["rows"], &found["purposes"]),
@@ -134,10 +134,20 @@ fn strangers_find_open_datasets_and_nothing_of_any_other() {
     }
     // People with an account see what they saw, and which of it is open.
     let list = server.get(Some("ana"), "/api/v1/datasets", &[]).must_be(200);
-    assert_eq!(ids(&list), ["corpus.holidays", "corpus.persons", "corpus.visits"]);
+    assert_eq!(
+        ids(&list),
+        [
+            "corpus.firms",
+            "corpus.holidays",
+            "corpus.persons",
+            "corpus.staff",
+            "corpus.visits",
+            "corpus.zones"
+        ]
+    );
     let open: Vec<Value> =
         list.json()["datasets"].as_array().unwrap().iter().map(|one| one["open"].clone()).collect();
-    assert_eq!(open, [true, false, false]);
+    assert_eq!(open, [false, true, false, false, false, true]);
     // A token that is none opens nothing, not even what is open to strangers.
     for path in ["/api/v1/datasets", "/api/v1/catalog", DOWNLOAD] {
         server.send_with("GET", path, Some("obscura1.x.y"), &[], None).must_be(401);
@@ -483,7 +493,7 @@ fn judge(catalog: &Value, base: &str) {
     in_both(&catalog["dct:title"]);
     has(&catalog["dct:publisher"], "foaf:Agent", &["foaf:name"]);
     let datasets = catalog["dcat:dataset"].as_array().unwrap();
-    assert_eq!(datasets.len(), 1);
+    assert_eq!(datasets.len(), 2);
     for dataset in datasets {
         let wanted = ["dct:title", "dct:description", "dct:publisher", "dct:identifier", "dct:modified"];
         has(dataset, "dcat:Dataset", &wanted);

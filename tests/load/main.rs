@@ -203,7 +203,7 @@ fn what_waits_is_bounded_and_whoever_comes_then_is_told_to_come_back() {
         }
         Some(answer)
     });
-    let told = told.expect("somebody is told to come back").must_be(429);
+    let told = told.unwrap().must_be(429);
     assert_eq!(told.json()["code"], "too-much-waits");
     assert_eq!(told.header("retry-after"), Some("2"));
     assert!(held(&server)["obscura_waiting_bytes"] >= 1 << 20);

@@ -99,6 +99,10 @@ fn by_dept(record: &Record<'_>) -> Option<String> {
     Some(record["dept"].to_owned())
 }
 
+fn by_sex(record: &Record<'_>) -> Option<String> {
+    Some(record["sex"].to_owned())
+}
+
 fn one(_: &Record<'_>) -> Option<i128> {
     Some(1)
 }
@@ -309,7 +313,7 @@ fn people_with_a_clerk_s_job(fixture: &Fixture) -> anyhow::Result<Table> {
         fixture.staff.rows.iter().filter(|row| row[2] == "clerk").map(|row| row[0].as_str()).collect();
     let mut records = fixture.persons.records();
     records.retain(|record| clerks.contains(record["person_id"]));
-    Ok(table_of(&counts(&records, by_dept, &[(Atom::Subjects, &one)])))
+    Ok(table_of(&counts(&records, by_sex, &[(Atom::Subjects, &one)])))
 }
 
 /// What a visit costs, over the people with three visits and more.
