@@ -546,7 +546,7 @@ mod tests {
     use crate::fixture::policy;
 
     fn copies(joins: usize) -> String {
-        let copies = vec!["SELECT person_id FROM persons"; 8].join(" UNION ALL ");
+        let copies = ["SELECT person_id FROM persons"; 8].join(" UNION ALL ");
         let joins: Vec<String> =
             (0..joins).map(|nth| format!("JOIN u u{nth} ON p.person_id = u{nth}.person_id")).collect();
         format!(
