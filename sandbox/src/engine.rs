@@ -29,6 +29,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 mod gathered;
 mod giving_way;
+mod read_through;
 mod recheck;
 mod resolve;
 pub mod sealed_table;
@@ -197,7 +198,8 @@ async fn run_stages(
         let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
         let plan = tables.resolve(plan, Reads::Individuals)?;
         let physical = planned(&state, plan, Some(stage.clone()), &plannings).await?;
-        let Gathered { batches, memory: _memory } = gathered(physical, &state, None).await?;
+        let Gathered { batches, memory: _memory } = gathered(Arc::clone(&physical), &state, None).await?;
+        read_through::read_through(&physical, &state).await?;
         let released = stage.release(Cells::new(batches)).map_err(control_error)?;
         rows.insert(stage.name().to_owned(), u64::try_from(released.batch().num_rows()).unwrap_or(u64::MAX));
         tables.release(stage.name(), released.batch())?;

@@ -86,10 +86,12 @@ impl SealedTable {
 
     fn parquet_options(&self) -> TableParquetOptions {
         let mut options = TableParquetOptions::default();
+        // Where the rows of a subject stand together, times are scattered and pruning saves next to nothing, but one
+        // person's extreme value would decide whether a row group is read. Rows in order of arrival are pruned by time.
+        options.global.pruning = !self.is_clustered;
         // With a column's key missing the page index cannot be decoded, and trying fails the query.
-        options.global.enable_page_index = self.holds_every_key;
+        options.global.enable_page_index = self.holds_every_key && !self.is_clustered;
         options.global.bloom_filter_on_read = false;
-        options.global.pruning = true;
         options.global.skip_metadata = true;
         options
     }

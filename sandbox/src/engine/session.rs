@@ -35,6 +35,11 @@ pub(super) fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, Eng
     options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
     // The engine's two analyses of CASE differ in whether a value can be missing, and the wider one is right to run.
     options.execution.skip_physical_aggregate_schema_check = true;
+    // A filter made of the rows of one side of a join, or of the best rows so far, decides what is read of a table.
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.repartition_sorts = false;

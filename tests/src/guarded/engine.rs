@@ -222,6 +222,10 @@ fn session(partitions: usize) -> Result<SessionState, DataFusionError> {
     options.execution.enable_file_stream_work_stealing = false;
     options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
     options.execution.skip_physical_aggregate_schema_check = true;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.repartition_sorts = false;

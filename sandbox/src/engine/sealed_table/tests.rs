@@ -19,6 +19,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 
+use crate::engine::read_through::rows_taken;
 use crate::engine::sealed_table::SealedTable;
 use crate::storage::SealMode;
 use crate::storage::SealedVersion;
@@ -96,17 +97,34 @@ async fn a_table_without_a_columns_key_cannot_read_it() {
 }
 
 #[tokio::test]
-async fn page_pruning_is_on_only_with_every_key() {
+async fn nothing_is_pruned_where_subjects_rows_stand_together_and_pages_only_with_every_key() {
     let world = world();
     let sealed = world.seal(&visits(), SealMode::First, visits_csv(1000, 5)).unwrap();
     for (columns, enabled) in [(&ALL[..], true), (&ALL[1..], false)] {
         let table = table(&world, &sealed.version, columns);
-        assert_eq!(table.parquet_options().global.enable_page_index, enabled);
+        let options = table.parquet_options().global;
+        assert_eq!(options.pruning, !table.is_clustered());
+        assert_eq!(options.enable_page_index, enabled && !table.is_clustered());
         let context = session(2);
         context.register_table("visits", table).unwrap();
         let sql = "select count(*) from visits where cost = 400.5 and icd10 > 'J01'";
         assert_eq!(number(&context, sql).await, 3);
     }
+}
+
+#[tokio::test]
+async fn a_sealed_table_counts_the_rows_that_were_taken_of_each_part() {
+    let world = world();
+    let sealed = world.seal(&visits(), SealMode::First, visits_csv(1000, 5)).unwrap();
+    let table = table(&world, &sealed.version, &ALL);
+    let context = session(2);
+    let plan = scan(&table, &context).await;
+    let parts = plan.properties().output_partitioning().partition_count();
+    let taken = || (0..parts).map(|part| rows_taken(plan.as_ref(), part)).collect::<Vec<_>>();
+    assert!(taken().iter().all(|rows| *rows == 0));
+    let batches = datafusion::physical_plan::collect(Arc::clone(&plan), context.task_ctx()).await.unwrap();
+    assert!(taken().iter().all(|rows| *rows > 0), "{:?}", taken());
+    assert_eq!(taken().iter().sum::<usize>(), batches.iter().map(RecordBatch::num_rows).sum::<usize>());
 }
 
 async fn scan(table: &SealedTable, context: &SessionContext) -> Arc<dyn ExecutionPlan> {
