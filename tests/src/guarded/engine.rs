@@ -179,6 +179,9 @@ async fn run(
         let released = stage.release(Cells::new(batches)).map_err(|error| control_end(&error))?;
         reads.released.insert(stage.name().to_owned(), released.batch().clone());
     }
+    // The product reads open tables and released ones in one partition: its sealed tables are cut as the session is.
+    reads.cut.partitions = 1;
+    let state = session(1).map_err(|error| engine_end(&error))?;
     let resolved = reads.resolve(plan.post().clone()).map_err(|error| engine_end(&error))?;
     let batches = execute(&state, &resolved, most, "post", work).await?;
     plan.conclude(&batches).map(|release| release.batch().clone()).map_err(|error| control_end(&error))
