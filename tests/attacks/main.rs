@@ -2,6 +2,7 @@
 //! It decides whether an attack taught its attacker anything; how a case is written is told in `write-a-case.md`.
 #![expect(clippy::indexing_slicing, reason = "tests may panic")]
 
+mod documents;
 mod size;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use obscura_tests::world::code;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = size::trials();
+    trials.extend(documents::trials());
     let files = match corpus::attacks() {
         Ok(files) => files,
         Err(error) => {
