@@ -42,6 +42,8 @@ use gathered::gathered;
 use gathered::hands_out_a_dataset;
 use resolve::Reads;
 use resolve::Tables;
+pub use session::in_one_partition;
+pub use session::locked_down;
 pub use threads::EngineThreads;
 use threads::Lost;
 use threads::Plannings;
@@ -190,7 +192,7 @@ async fn run_stages(
     plannings: Plannings,
     tell: UnboundedSender<EngineProgress>,
 ) -> Result<Release, EngineError> {
-    let state = session::locked_down(limits)?;
+    let state = locked_down(limits)?;
     let mut tables = Tables::new(job.tables, job.open);
     let all = job.plan.stages().len() + 1;
     let mut rows: BTreeMap<String, u64> = BTreeMap::new();
@@ -208,7 +210,7 @@ async fn run_stages(
     }
     job.plan.joins_released_rows(&rows).map_err(|_too_many| EngineError::TooManyRows)?;
     // In one partition, so that rows which nobody ordered come in the same order every time.
-    let state = session::in_one_partition(&state);
+    let state = in_one_partition(&state);
     let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;
     let physical = planned(&state, tables.resolve(plan, Reads::OpenData)?, None, &plannings).await?;
     let most = (!hands_out_a_dataset(&job.plan)).then_some(limits.result);

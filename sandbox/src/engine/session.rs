@@ -18,7 +18,10 @@ use crate::engine::engine_error;
 use crate::engine::giving_way;
 
 /// Makes a session without files, formats, functions by name, spill or shared caches.
-pub(super) fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, EngineError> {
+///
+/// # Errors
+/// [`EngineError::Failed`] when the engine cannot set up its memory.
+pub fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, EngineError> {
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
@@ -47,7 +50,8 @@ pub(super) fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, Eng
 }
 
 /// The same session with the same memory, in which nothing is cut into partitions.
-pub(super) fn in_one_partition(state: &SessionState) -> Arc<SessionState> {
+#[must_use]
+pub fn in_one_partition(state: &SessionState) -> Arc<SessionState> {
     session(state.config().clone().with_target_partitions(1), Arc::clone(state.runtime_env()))
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arrow::array::AsArray as _;
 use arrow::array::RecordBatch;
@@ -23,12 +24,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::SessionState;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::TaskContext;
-use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::disk_manager::DiskManagerMode;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::TableScan;
@@ -40,13 +36,17 @@ use datafusion::physical_plan::PlanProperties;
 use datafusion::physical_plan::collect;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion::prelude::SessionConfig;
 use futures::StreamExt as _;
 use obscura_query_guard::ReleasedSource;
 use obscura_query_guard::SealedSource;
 use obscura_query_guard::control::Cells;
 use obscura_query_guard::control::ControlError;
 use obscura_query_guard::plan::GuardedPlan;
+use obscura_sandbox::engine::EngineError;
+use obscura_sandbox::engine::EngineLimits;
+use obscura_sandbox::engine::ResultLimits;
+use obscura_sandbox::engine::in_one_partition;
+use obscura_sandbox::engine::locked_down;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -172,7 +172,7 @@ async fn run(
     most: u64,
     work: &mut Vec<Work>,
 ) -> Result<RecordBatch, End> {
-    let state = session(reads.cut.partitions).map_err(|error| engine_end(&error))?;
+    let state = session(reads.cut.partitions).map_err(|error| End::Failed(error.to_string()))?;
     for (number, stage) in plan.stages().iter().enumerate() {
         let resolved = reads.resolve(stage.plan().clone()).map_err(|error| engine_end(&error))?;
         let batches = execute(&state, &resolved, most, &format!("stage {number}"), work).await?;
@@ -181,7 +181,7 @@ async fn run(
     }
     // The product reads open tables and released ones in one partition: its sealed tables are cut as the session is.
     reads.cut.partitions = 1;
-    let state = session(1).map_err(|error| engine_end(&error))?;
+    let state = in_one_partition(&state);
     let resolved = reads.resolve(plan.post().clone()).map_err(|error| engine_end(&error))?;
     let batches = execute(&state, &resolved, most, "post", work).await?;
     plan.conclude(&batches).map(|release| release.batch().clone()).map_err(|error| control_end(&error))
@@ -202,7 +202,7 @@ async fn execute(
 }
 
 async fn prepare(plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Result<usize, DataFusionError> {
-    let state = session(cut.partitions)?;
+    let state = session(cut.partitions).map_err(|error| DataFusionError::External(error.into()))?;
     let reads = Reads::of(tables, cut);
     let mut operators = Vec::new();
     for logical in plan.stages().iter().map(|stage| stage.plan()).chain([plan.post()]) {
@@ -212,27 +212,10 @@ async fn prepare(plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Result<usize,
     Ok(operators.len())
 }
 
-/// Set up as `engine::session` of the product is.
-fn session(partitions: usize) -> Result<SessionState, DataFusionError> {
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_BYTES)))
-        .with_disk_manager_builder(disk)
-        .build_arc()?;
-    let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
-    let options = config.options_mut();
-    options.execution.collect_statistics = false;
-    options.execution.enable_file_stream_work_stealing = false;
-    options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
-    options.execution.skip_physical_aggregate_schema_check = true;
-    options.optimizer.enable_join_dynamic_filter_pushdown = false;
-    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
-    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    options.optimizer.enable_dynamic_filter_pushdown = false;
-    options.optimizer.enable_round_robin_repartition = false;
-    options.optimizer.repartition_file_scans = false;
-    options.optimizer.repartition_sorts = false;
-    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build())
+/// The product's own session.
+fn session(partitions: usize) -> Result<Arc<SessionState>, EngineError> {
+    let result = ResultLimits { rows: usize::MAX, bytes: usize::MAX };
+    locked_down(EngineLimits { memory_bytes: MEMORY_BYTES, time: Duration::MAX, partitions, result })
 }
 
 fn engine_end(error: &DataFusionError) -> End {
