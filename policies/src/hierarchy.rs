@@ -98,7 +98,7 @@ impl HierarchyLevel {
         self.hierarchy.levels.get(self.depth).map_or("", |level| level.name.as_str())
     }
 
-    /// Whether no level of the hierarchy is finer.
+    /// True if this is the finest level of the hierarchy.
     pub(crate) fn is_finest(&self) -> bool {
         self.depth + 1 >= self.hierarchy.levels.len()
     }

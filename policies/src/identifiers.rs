@@ -146,13 +146,13 @@ pub fn canonical(semantic: &str, raw: &str) -> Option<String> {
     }
 }
 
-/// Whether identifiers of a semantic type have a form of their own: [`canonical`] gives one text for one subject.
+/// True if identifiers of a semantic type have a canonical form: [`canonical`] gives one text for one subject.
 #[must_use]
 pub fn has_form(semantic: &str) -> bool {
     matches!(semantic, "resident_id" | "uscc" | "bank_card" | "mobile")
 }
 
-/// What is left of an identifier without a form of its own when everything goes that departments and their tools add to it:
+/// Strips an identifier without a canonical form of everything that departments and their tools add to it:
 /// white space, marks that nobody sees, the apostrophe of spreadsheets, full width, kinds of dashes, upper and lower case, and of
 /// whole numbers the sign, leading zeros, grouping commas and zeros behind a point.
 ///

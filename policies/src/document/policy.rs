@@ -348,7 +348,7 @@ impl Hours {
         (from_minute < until_minute && until_minute <= 1_440).then_some(Self { from_minute, until_minute })
     }
 
-    /// Whether these hours lie within others.
+    /// True if these hours lie within others.
     pub(crate) const fn lies_within(self, other: Self) -> bool {
         other.from_minute <= self.from_minute && self.until_minute <= other.until_minute
     }

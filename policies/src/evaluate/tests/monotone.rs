@@ -264,7 +264,7 @@ const CONTROLS: &[(&str, Control)] = &[
     ("join_with", |documents, _| documents.policy().condition.join_with.clear()),
 ];
 
-/// Whether one outcome lets through nothing that the other does not, control by control.
+/// True if one outcome allows only what the other allows too, control by control.
 fn is_no_laxer(narrow: &EffectivePolicy, wide: &EffectivePolicy) -> Result<(), String> {
     for (level, floor) in &narrow.floors {
         let Some(other) = wide.floors.get(level) else { return Err(format!("{level} has a floor")) };
