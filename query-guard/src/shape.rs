@@ -21,6 +21,7 @@ use datafusion_expr::Like;
 use datafusion_expr::Operator;
 use datafusion_expr::TryCast;
 use datafusion_expr::expr::InList;
+use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
@@ -41,6 +42,7 @@ use crate::guard::find_word;
 mod edges;
 mod generaliser;
 
+use generaliser::Form;
 use generaliser::Generalised;
 
 /// Most literals in one IN list.
@@ -542,6 +544,16 @@ impl<'a> ShapeCheck<'a> {
                 Err(self.not_allowed(&Expr::Column(generalised.column.clone())))
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
+            // Edges bind what a mask shows. A redacted column shows nothing, so that no condition and no step of it means
+            // anything, and none is admitted that a mask with edges refuses.
+            _ if base.mask == Some(Mask::Redact)
+                && (wanted == Use::Filter || generalised.form != Form::Bare) =>
+            {
+                Err(self.not_allowed(&Expr::Column(generalised.column.clone())).help(
+                    "the column is redacted: it is empty in every row, so leave it out",
+                    "该字段已被遮蔽：每一行均为空，请勿使用",
+                ))
+            }
             _ => Ok(()),
         }
     }
