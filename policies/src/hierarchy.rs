@@ -118,6 +118,25 @@ impl HierarchyLevel {
         let code = self.hierarchy.form.normalised(code)?;
         self.hierarchy.levels.get(self.depth)?.rule.ancestor(&code)
     }
+
+    /// How many first characters of a code its ancestor at this level has.
+    #[must_use]
+    pub fn kept_prefix(&self) -> usize {
+        match self.hierarchy.levels.get(self.depth).map(|level| &level.rule) {
+            Some(Rule::Prefix { length, .. }) => *length,
+            Some(Rule::Ranges { .. }) | None => 0,
+        }
+    }
+
+    /// Whether a code is that of an ancestor at this level.
+    #[must_use]
+    pub fn is_ancestor(&self, code: &str) -> bool {
+        match self.hierarchy.levels.get(self.depth).map(|level| &level.rule) {
+            Some(Rule::Prefix { .. }) => self.ancestor(code).as_deref() == Some(code),
+            Some(Rule::Ranges { ranges, .. }) => ranges.iter().any(|range| range.code == code),
+            None => false,
+        }
+    }
 }
 
 impl Form {

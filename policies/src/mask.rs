@@ -10,6 +10,7 @@ use crate::vocabulary::UnitKind;
 
 mod apply;
 mod coarsens;
+mod cuts;
 mod format_preserving;
 
 pub use apply::MaskContext;
@@ -17,6 +18,8 @@ pub use apply::MaskSecrets;
 pub use apply::NoSecrets;
 pub(crate) use coarsens::Coarsening;
 pub(crate) use coarsens::DeclaredValues;
+pub use cuts::Cut;
+pub use cuts::MICROS_PER_DAY;
 pub use format_preserving::FORMAT_DOMAIN_MIN;
 pub use format_preserving::FormatKey;
 pub use format_preserving::FormatKind;
@@ -147,7 +150,7 @@ impl Mask {
         }
     }
 
-    /// Whether the mask can be applied to values of this type.
+    /// Whether the mask can be applied to values of this type, and the type holds what it makes of them.
     #[must_use]
     pub fn fits(&self, data_type: DataType) -> bool {
         match self {
@@ -156,7 +159,10 @@ impl Mask {
             | Self::Token { .. }
             | Self::Hierarchy(_)
             | Self::FormatPreserving { .. } => data_type == DataType::Text,
-            Self::Bin { .. } | Self::TopBottom { .. } | Self::Round { .. } => data_type.is_numeric(),
+            Self::Bin { width: step } | Self::Round { step } => can_show(data_type, *step),
+            Self::TopBottom { bottom, top } => {
+                data_type.is_numeric() && bottom.iter().chain(top).all(|limit| can_show(data_type, *limit))
+            }
             Self::DateTrunc { part: DatePart::Hour } => data_type == DataType::Timestamp,
             Self::BinYears { .. } | Self::DateTrunc { .. } | Self::DateShift { .. } => {
                 data_type.is_temporal()
@@ -200,60 +206,17 @@ impl Mask {
             _ => (None, None),
         }
     }
+}
 
-    /// Whether a number literal lies on an edge of the mask, so that comparing with it says no more than the mask shows.
-    ///
-    /// Masks without number edges have every value for an edge.
-    #[must_use]
-    pub fn is_edge(&self, value: Fixed) -> bool {
-        let (bottom, top) = self.limits();
-        self.step().is_none_or(|step| value.is_multiple_of(step))
-            && bottom.is_none_or(|b| value >= b)
-            && top.is_none_or(|t| value <= t)
-    }
-
-    /// The edges next to a number, below and above (both the number itself when it is an edge).
-    #[must_use]
-    pub fn nearest_edges(&self, value: Fixed) -> (Fixed, Fixed) {
-        if let Some(step) = self.step() {
-            return nearest_multiples(value, step);
+/// Whether a type holds a number and its multiples; what it does not hold becomes missing.
+fn can_show(data_type: DataType, number: Fixed) -> bool {
+    match data_type {
+        DataType::Int => number.is_multiple_of(Fixed::ONE),
+        DataType::Decimal { scale } => {
+            Fixed::from_scaled(1, scale).is_none_or(|grain| number.is_multiple_of(grain))
         }
-        let (bottom, top) = self.limits();
-        let clamped = top.map_or(value, |t| value.min(t));
-        let clamped = bottom.map_or(clamped, |b| clamped.max(b));
-        (clamped, clamped)
-    }
-
-    /// Whether a date literal lies on an edge of the mask; `today` is the job's day.
-    #[must_use]
-    pub fn is_date_edge(&self, day: Day, today: Day) -> bool {
-        match self {
-            Self::DateTrunc { part } => day.trunc(*part) == day,
-            Self::BinYears { years, top } => {
-                let band = years_band(day, *years);
-                Day::new_year(band) == day && oldest_band(*years, *top, today).is_none_or(|o| band >= o)
-            }
-            _ => true,
-        }
-    }
-
-    /// The date edges next to a day, below and above (both the day itself when it is an edge).
-    #[must_use]
-    pub fn nearest_date_edges(&self, day: Day, today: Day) -> (Day, Day) {
-        if self.is_date_edge(day, today) {
-            return (day, day);
-        }
-        match self {
-            Self::DateTrunc { part } => (day.trunc(*part), day.next(*part)),
-            Self::BinYears { years, top } => {
-                let band = years_band(day, *years);
-                match oldest_band(*years, *top, today) {
-                    Some(oldest) if band < oldest => (Day::new_year(oldest), Day::new_year(oldest)),
-                    _ => (Day::new_year(band), Day::new_year(band.saturating_add(i32::from(*years)))),
-                }
-            }
-            _ => (day, day),
-        }
+        DataType::Float => true,
+        DataType::Text | DataType::Date | DataType::Timestamp | DataType::Bool => false,
     }
 }
 

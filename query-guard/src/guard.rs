@@ -399,6 +399,8 @@ fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId
 }
 
 #[cfg(test)]
+mod masked;
+#[cfg(test)]
 mod monotone;
 #[cfg(test)]
 mod tests;

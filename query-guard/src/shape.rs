@@ -339,9 +339,9 @@ impl<'a> ShapeCheck<'a> {
         }
         let generalised = self.generalise(side)?;
         self.require(&generalised, Use::Filter)?;
-        self.on_edge(&generalised, op, literal)?;
+        let (op, literal) = self.on_edge(&generalised, op, literal)?;
         self.count(generalised.base.grade, 1, 1);
-        Ok(datafusion_expr::binary_expr(generalised.expr, op, Expr::Literal(literal.clone(), None)))
+        Ok(datafusion_expr::binary_expr(generalised.expr, op, Expr::Literal(literal, None)))
     }
 
     /// Two columns of the same subject, or a measure against a released value.
@@ -371,6 +371,13 @@ impl<'a> ShapeCheck<'a> {
         if left_base.is_measure() != right_base.is_measure() || is_binned(left_base) || is_binned(right_base)
         {
             return Err(self.not_allowed(whole));
+        }
+        // Two masked values compare as their masks made them, not as they are.
+        if left_base.mask.is_some() || right_base.mask.is_some() {
+            return Err(self.not_allowed(whole).help(
+                "a masked column is compared with literals on its mask's edges only",
+                "已脱敏的字段只能与其区间边界上的常量比较",
+            ));
         }
         // An open table's numbers are literals by another name, and so is what the analyst had counted: they would cut a
         // bin or a mask in two.
@@ -496,7 +503,7 @@ impl<'a> ShapeCheck<'a> {
             let Some(literal) = self.review.constants.value(item)? else {
                 return Err(self.not_allowed(&list.expr));
             };
-            self.on_edge(&generalised, Operator::Eq, &literal)?;
+            let (_, literal) = self.on_edge(&generalised, Operator::Eq, &literal)?;
             literals.push(Expr::Literal(literal, None));
         }
         self.count(generalised.base.grade, 1, literals.len());
@@ -522,6 +529,7 @@ impl<'a> ShapeCheck<'a> {
                 "LIKE 仅支持编码字段的前缀匹配，前缀至少两个字符，例如 'J1%'",
             ));
         }
+        self.prefix_is_shown(&generalised, prefix)?;
         self.count(generalised.base.grade, 1, 1);
         let pattern = Expr::Literal(ScalarValue::Utf8(pattern), None);
         Ok(Expr::Like(Like::new(
@@ -531,6 +539,29 @@ impl<'a> ShapeCheck<'a> {
             None,
             like.case_insensitive,
         )))
+    }
+
+    /// A mask that keeps three characters answers a prefix of three.
+    fn prefix_is_shown(&self, generalised: &Generalised<'_>, prefix: Option<&str>) -> Result<(), Finding> {
+        let Some(mask) = &generalised.base.mask else { return Ok(()) };
+        let asked = prefix.map_or(usize::MAX, |prefix| prefix.chars().count());
+        let kept = match generalised.form {
+            Form::Bare => mask.kept_prefix(),
+            Form::Worded { prefix: Some(length) } => length.min(mask.kept_prefix()),
+            Form::Worded { prefix: None }
+            | Form::Floor(_)
+            | Form::Step(_)
+            | Form::Truncated
+            | Form::Part
+            | Form::PartStep(_) => 0,
+        };
+        if asked <= kept {
+            return Ok(());
+        }
+        Err(self.not_allowed(&Expr::Column(generalised.column.clone())).with("mask", mask.name()).help(
+            format!("the mask leaves {kept} first characters of the column: ask for a prefix of no more"),
+            format!("脱敏后该字段仅保留前 {kept} 个字符：请使用不超过该长度的前缀"),
+        ))
     }
 
     fn require(&self, generalised: &Generalised<'_>, wanted: Use) -> Result<(), Finding> {

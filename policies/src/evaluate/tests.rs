@@ -286,8 +286,8 @@ fn a_grade_after_without_ground_counts_as_the_column_s_own() {
     };
     let money = "uses: [aggregate, filter], range: [0, 20000]}";
     for (mask, to, expected) in [
-        ("{bin: 0.000001}", "L1", 3),
-        ("{bin: 0.000001}", "L2", 3),
+        ("{bin: 0.01}", "L1", 3),
+        ("{bin: 0.01}", "L2", 3),
         ("{top_bottom: {top: 999999999}}", "L2", 3),
         ("{top_bottom: {top: 30000}}", "L2", 3),
         ("{top_bottom: {top: 20000}}", "L2", 2),

@@ -238,7 +238,7 @@ const DIAGNOSIS: &str = "mask: {hierarchy: icd10, level: category}";
 
 #[test]
 fn a_mask_that_changes_nothing_lowers_no_grade() {
-    for mask in ["{bin: 0.000001}", "{round: 0.01}", "{top_bottom: {top: 999999999}}"] {
+    for mask in ["{bin: 0.02}", "{round: 0.01}", "{top_bottom: {top: 999999999}}"] {
         let rule = MONEY.replace('}', &format!(", mask: {mask}, grade_after: L2}}"));
         let rule = rule.replacen(&format!("money, mask: {mask}, grade_after: L2}}"), "money}", 1);
         let error = finding(MONEY, &rule);

@@ -231,10 +231,8 @@ mod tests {
     fn masks_that_change_nothing_coarsen_nothing() {
         let top = |top: i64| Mask::TopBottom { bottom: None, top: Some(top.into()) };
         for mask in [
-            Mask::Bin { width: fixed("0.000001") },
             Mask::Bin { width: Fixed::ONE },
             Mask::Round { step: Fixed::ONE },
-            Mask::Bin { width: fixed("1.5") },
             top(999_999_999),
             top(60),
             Mask::TopBottom { bottom: Some(20.into()), top: Some(90.into()) },

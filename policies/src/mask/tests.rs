@@ -1,6 +1,7 @@
 //! Facts about masks: what each does to a value, which edges it has, and that combining is a join.
 //! Nothing here is used outside tests.
 
+use proptest::prelude::any;
 use proptest::prop_assert;
 use proptest::prop_assert_eq;
 use proptest::proptest;
@@ -12,8 +13,10 @@ use crate::fixed::Fixed;
 use crate::identifiers::luhn_check;
 use crate::identifiers::resident_id_check;
 use crate::identifiers::uscc_check;
+use crate::mask::Cut;
 use crate::mask::FormatKey;
 use crate::mask::FormatKind;
+use crate::mask::MICROS_PER_DAY;
 use crate::mask::Mask;
 use crate::mask::MaskContext;
 use crate::mask::MaskSecrets;
@@ -26,31 +29,83 @@ fn day(text: &str) -> Day {
 }
 
 #[test]
-fn bin_edges_are_multiples() {
-    let mask = Mask::Bin { width: 100.into() };
-    assert!(mask.is_edge(300.into()) && !mask.is_edge(250.into()));
-    assert_eq!(mask.nearest_edges(250.into()), (200.into(), 300.into()));
-    assert_eq!(mask.nearest_edges((-250).into()), ((-300).into(), (-200).into()));
+fn bins_are_cut_at_their_multiples() {
+    let mask = Mask::Bin { width: 10.into() };
+    let whole = Some(Fixed::ONE);
+    assert_eq!(mask.number_cut(Cut::Below(20.into()), whole), Some(Cut::Below(20.into())));
+    assert_eq!(mask.number_cut(Cut::Above(19.into()), whole), Some(Cut::Below(20.into())), "> 19 is >= 20");
+    assert_eq!(mask.number_cut(Cut::Above(20.into()), whole), None);
+    assert_eq!(mask.number_cut(Cut::Above(19.into()), None), None, "19.5 lies between");
+    assert_eq!(mask.number_edges(250.into(), whole), Some((250.into(), 260.into())));
+    assert_eq!(mask.number_edges((-253).into(), whole), Some(((-260).into(), (-250).into())));
 }
 
 #[test]
-fn top_bottom_edges_lie_within_the_limits() {
+fn a_mask_fits_a_type_that_holds_what_it_shows() {
+    let half = Fixed::from_micros(2_500_000);
+    for mask in [
+        Mask::Bin { width: half },
+        Mask::Round { step: half },
+        Mask::TopBottom { bottom: None, top: Some(half) },
+    ] {
+        assert!(!mask.fits(DataType::Int), "{mask:?} makes whole numbers missing");
+        assert!(mask.fits(DataType::Decimal { scale: 1 }) && mask.fits(DataType::Float), "{mask:?}");
+        assert!(!mask.fits(DataType::Decimal { scale: 0 }) && !mask.fits(DataType::Text), "{mask:?}");
+    }
+}
+
+#[test]
+fn rounding_is_cut_at_half_steps() {
+    let mask = Mask::Round { step: 10.into() };
+    let whole = Some(Fixed::ONE);
+    assert_eq!(mask.number_cut(Cut::Below(15.into()), whole), Some(Cut::Below(20.into())));
+    assert_eq!(mask.number_cut(Cut::Below(20.into()), whole), None);
+    assert_eq!(mask.number_cut(Cut::Above((-5).into()), whole), Some(Cut::Below(Fixed::ZERO)));
+    assert_eq!(mask.number_cut(Cut::Below((-5).into()), whole), None, "-5 is shown as -10");
+    assert_eq!(mask.number_edges(20.into(), whole), Some((15.into(), 25.into())));
+}
+
+#[test]
+fn limits_cut_within_them_alone() {
     let mask = Mask::TopBottom { bottom: Some(10.into()), top: Some(90.into()) };
-    assert!(mask.is_edge(10.into()) && mask.is_edge(37.into()) && !mask.is_edge(91.into()));
-    assert_eq!(mask.nearest_edges(120.into()), (90.into(), 90.into()));
+    let cut = |value: i64| mask.number_cut(Cut::Below(value.into()), Some(Fixed::ONE)).is_some();
+    assert!(!cut(10), "all are at least 10");
+    assert!(cut(11) && cut(90) && !cut(91));
+    assert_eq!(mask.number_edges(120.into(), Some(Fixed::ONE)), Some((90.into(), 90.into())));
 }
 
 #[test]
-fn date_edges_are_where_parts_and_bands_begin() {
+fn dates_are_cut_where_parts_and_bands_begin() {
     let today = day("2026-11-21");
+    let micros = |text: &str| i64::from(day(text).epoch_days()) * MICROS_PER_DAY;
     let month = Mask::DateTrunc { part: DatePart::Month };
-    assert!(month.is_date_edge(day("2026-02-01"), today));
-    assert_eq!(month.nearest_date_edges(day("2026-02-10"), today), (day("2026-02-01"), day("2026-03-01")));
+    let cut = |mask: &Mask, cut| mask.time_cut(cut, MICROS_PER_DAY, today).is_some();
+    assert!(cut(&month, Cut::Below(micros("2026-02-01"))) && cut(&month, Cut::Above(micros("2026-01-31"))));
+    assert!(!cut(&month, Cut::Above(micros("2026-02-01"))));
+    assert_eq!(
+        month.time_edges(micros("2026-02-10"), today),
+        Some((micros("2026-02-01"), micros("2026-03-01")))
+    );
     let band = Mask::BinYears { years: 5, top: Some(90) };
-    assert!(band.is_date_edge(day("1985-01-01"), today) && !band.is_date_edge(day("1986-01-01"), today));
-    assert!(!band.is_date_edge(day("1930-01-01"), today), "below the oldest band nothing is told apart");
-    assert_eq!(band.nearest_date_edges(day("1930-01-01"), today), (day("1935-01-01"), day("1935-01-01")));
-    assert_eq!(band.nearest_date_edges(day("1986-06-01"), today), (day("1985-01-01"), day("1990-01-01")));
+    assert!(cut(&band, Cut::Below(micros("1985-01-01"))) && !cut(&band, Cut::Below(micros("1986-01-01"))));
+    assert!(!cut(&band, Cut::Below(micros("1935-01-01"))), "below the oldest band nothing is told apart");
+    assert_eq!(
+        band.time_edges(micros("1986-06-01"), today),
+        Some((micros("1985-01-01"), micros("1990-01-01")))
+    );
+}
+
+#[test]
+fn texts_keep_what_their_mask_leaves() {
+    let today = day("2026-11-21");
+    let partial = Mask::Partial { keep_first: 2, keep_last: 0 };
+    assert_eq!(partial.kept_prefix(), 2);
+    assert!(partial.names("31****", today) && !partial.names("310106", today) && !partial.names("31", today));
+    let hierarchies = crate::shipped::hierarchies().unwrap();
+    let level = |level: &str| Mask::Hierarchy(hierarchies.get("icd10").unwrap().level(level).unwrap());
+    assert_eq!((level("category").kept_prefix(), level("block").kept_prefix()), (3, 0));
+    assert!(level("category").names("J18", today) && !level("category").names("J18.9", today));
+    assert!(level("block").names("J40-J47", today) && !level("block").names("J45", today));
 }
 
 struct Keys {
@@ -211,23 +266,71 @@ fn ff1_agrees_with_the_published_samples() {
 }
 
 proptest! {
-    /// A masked number or date is an edge of its mask, and masking again changes nothing.
+    /// Masking again changes nothing.
     #[test]
-    fn masked_values_lie_on_edges(tenths in -5_000_i64..5_000, days in -40_000_i32..40_000, mask in crate::combine::tests::mask()) {
-        let value = Fixed::from_micros(i128::from(tenths) * 100_000);
-        if let Some(masked) = mask.apply_number(value) {
-            prop_assert!(mask.is_edge(masked));
+    fn masks_are_idempotent(tenths in -5_000_i64..5_000, days in -40_000_i32..40_000, mask in crate::combine::tests::mask()) {
+        if let Some(masked) = mask.apply_number(Fixed::from_micros(i128::from(tenths) * 100_000)) {
             prop_assert_eq!(mask.apply_number(masked), Some(masked));
-            let (below, above) = mask.nearest_edges(value);
-            prop_assert!(mask.is_edge(below) && mask.is_edge(above) && below <= above);
         }
         let context = MaskContext { today: day("2026-11-21"), subject: None, secrets: &NoSecrets };
-        let value = Day::from_epoch_days(days);
-        if let Some(masked) = mask.apply_date(value, &context) {
-            prop_assert!(mask.is_date_edge(masked, context.today));
+        if let Some(masked) = mask.apply_date(Day::from_epoch_days(days), &context) {
             prop_assert_eq!(mask.apply_date(masked, &context), Some(masked));
-            let (below, above) = mask.nearest_date_edges(value, context.today);
-            prop_assert!(mask.is_date_edge(below, context.today) && mask.is_date_edge(above, context.today));
+        }
+    }
+
+    /// A cut that is kept has the same values on either side, raw and masked; one that is not has two neighbours that the
+    /// mask shows as one. The edges that are offered are kept.
+    #[test]
+    fn a_cut_is_kept_exactly_where_the_mask_shows_it(
+        tenths in -300_i64..300, is_above in any::<bool>(), is_whole in any::<bool>(), mask in crate::combine::tests::mask(),
+    ) {
+        let grain = if is_whole { Fixed::ONE } else { Fixed::from_micros(100_000) };
+        let value = Fixed::from_micros(i128::from(tenths) * 100_000);
+        let cut = if is_above { Cut::Above(value) } else { Cut::Below(value) };
+        let first = cut.first_above(grain).unwrap();
+        match mask.number_cut(cut, Some(grain)) {
+            Some(Cut::Above(_)) => prop_assert!(false, "on a grid every cut lies below a value"),
+            Some(Cut::Below(shown)) => for steps in -200_i64..200 {
+                let raw = first.checked_add(grain.checked_mul_i64(steps).unwrap()).unwrap();
+                let masked = mask.apply_number(raw).unwrap();
+                prop_assert!(!masked.is_multiple_of(grain) || (raw >= first) == (masked >= shown), "{:?}", raw);
+            },
+            None => if let Some(at) = mask.apply_number(first).filter(|at| at.is_multiple_of(grain)) {
+                let before = mask.apply_number(first.checked_sub(grain).unwrap()).unwrap();
+                prop_assert!(before == at || !before.is_multiple_of(grain));
+            },
+        }
+        if let Some((below, above)) = mask.number_edges(value, Some(grain))
+            && !matches!(mask, Mask::TopBottom { .. })
+        {
+            prop_assert!(below <= value && value < above, "{:?} {:?}", below, above);
+            for edge in [below, above] {
+                let on_grid = edge.is_multiple_of(grain);
+                let is_kept = mask.number_cut(Cut::Below(edge), Some(grain)).is_some();
+                let is_shown = mask.step().is_none_or(|step| step.is_multiple_of(grain));
+                prop_assert!(is_kept || !on_grid || !is_shown, "{:?}", edge);
+            }
+        }
+    }
+
+    /// The same of dates.
+    #[test]
+    fn a_cut_of_dates_is_kept_exactly_where_the_mask_shows_it(
+        days in -30_000_i64..30_000, is_above in any::<bool>(), mask in crate::combine::tests::mask(),
+    ) {
+        let context = MaskContext { today: day("2026-11-21"), subject: None, secrets: &NoSecrets };
+        let first = (days + i64::from(is_above)) * MICROS_PER_DAY;
+        let cut = if is_above { Cut::Above(days * MICROS_PER_DAY) } else { Cut::Below(days * MICROS_PER_DAY) };
+        let shown_as = |micros| mask.apply_timestamp(micros, &context);
+        match mask.time_cut(cut, MICROS_PER_DAY, context.today) {
+            Some(Cut::Above(_)) => prop_assert!(false, "on a grid every cut lies below a value"),
+            Some(Cut::Below(shown)) => for steps in -800_i64..800 {
+                let raw = first + steps * MICROS_PER_DAY;
+                prop_assert_eq!(raw >= first, shown_as(raw).unwrap() >= shown, "{}", raw);
+            },
+            None => if let Some(at) = shown_as(first) {
+                prop_assert_eq!(shown_as(first - MICROS_PER_DAY), Some(at));
+            },
         }
     }
 

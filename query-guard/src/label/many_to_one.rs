@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
 use datafusion_common::JoinType;
 use datafusion_common::NullEquality;
@@ -117,8 +118,10 @@ impl Labeller<'_> {
             if !whole && !individual.allows(Use::Filter) {
                 return Err(self.use_not_granted(a, individual, Use::Filter));
             }
-            // The ends of an interval are literals by another name: they would cut a mask in two.
-            if range.is_some() && (individual.mask.is_some() || !individual.allows(Use::Filter)) {
+            // An open table's numbers and dates are literals by another name: they would cut a mask in two.
+            let is_cut = individual.mask.is_some()
+                && (range.is_some() || open.open && individual.data_type != ArrowType::Utf8);
+            if is_cut || range.is_some() && !individual.allows(Use::Filter) {
                 return Err(self.not_joinable(a));
             }
             let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();

@@ -1,14 +1,18 @@
 //! Where literals may stand: on the edges of masks and bins, nowhere between.
 //! A literal between two edges would cut a bin in two and single out who is in the difference.
+//!
+//! What a comparison means is what it says of the raw value. It is admitted where the mask shows that, exactly, and refused
+//! where it does not.
 
+use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
-use obscura_policies::day::Day;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::mask::Cut;
+use obscura_policies::mask::MICROS_PER_DAY;
 use obscura_policies::mask::Mask;
-use obscura_policies::mask::MaskContext;
-use obscura_policies::mask::NoSecrets;
 
+use crate::block::Base;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -17,111 +21,234 @@ use super::ShapeCheck;
 use super::generaliser::Form;
 use super::generaliser::Generalised;
 
+/// An operator and a literal, as they stand in the plan.
+pub(super) type Compared = (Operator, ScalarValue);
+
 impl ShapeCheck<'_> {
-    /// Accepts `column op literal` when the literal lies on an edge.
+    /// Accepts `column op literal` when what the plan's column shows answers it as the raw value would, and gives what
+    /// the plan then compares with: `age > 19`, known in tens, is `age >= 20`.
     ///
     /// # Errors
-    /// `literal-off-edge` with the nearest edges, or `predicate-not-allowed` for a measure without bins.
+    /// `literal-off-edge` with the nearest edges, or `predicate-not-allowed` for a measure without bins, and for a form
+    /// that the mask leaves nothing of.
     pub(super) fn on_edge(
         &self,
         generalised: &Generalised<'_>,
         op: Operator,
         literal: &ScalarValue,
-    ) -> Result<(), Finding> {
+    ) -> Result<Compared, Finding> {
+        let as_asked = (op, literal.clone());
         if literal.is_null() {
-            return Ok(());
+            return Ok(as_asked);
         }
+        self.shown(generalised)?;
         self.check_step(generalised)?;
         match generalised.form {
-            Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded | Form::Step(_) => Ok(()),
-            Form::Floor(own) => match exact_number(literal) {
-                Some(number) if number.is_multiple_of(own) => Ok(()),
-                Some(number) => Err(self.off_edge(generalised, number, own, Fixed::ZERO)),
-                None => Err(self.not_allowed(&generalised.expr)),
-            },
-            Form::Bare => {
-                self.on_bin_edge(generalised, op, literal)?;
-                self.on_mask_edge(generalised, literal)
+            Form::Truncated | Form::Part | Form::PartStep(_) => Ok(as_asked),
+            Form::Step(_) if limits(generalised.base).is_none() => Ok(as_asked),
+            Form::Step(_) => Err(self.not_shown(generalised)),
+            Form::Floor(own) => self.on_step_edge(generalised, own, op, literal).map(|()| as_asked),
+            Form::Worded { .. } => self.on_text(generalised, op, literal).map(|()| as_asked),
+            Form::Bare if generalised.base.data_type.is_temporal() => {
+                self.on_time_edge(generalised, op, literal)
             }
+            Form::Bare if generalised.base.data_type.is_numeric() => {
+                self.on_number_edge(generalised, op, literal)
+            }
+            Form::Bare => self.on_text(generalised, op, literal).map(|()| as_asked),
         }
     }
 
-    /// A measure, and whatever else has bins, is cut at their edges and nowhere else, whether or not it is masked as well.
-    fn on_bin_edge(
+    /// Refuses a coarser form that the mask does not leave as it is: weekdays of what is known by month.
+    ///
+    /// # Errors
+    /// `predicate-not-allowed`, with the mask.
+    pub(super) fn shown(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
+        if generalised.is_shown { Ok(()) } else { Err(self.not_shown(generalised)) }
+    }
+
+    fn not_shown(&self, generalised: &Generalised<'_>) -> Finding {
+        let mask = generalised.base.mask.as_ref().map_or("none", Mask::name);
+        self.not_allowed(&generalised.expr).with("mask", mask).help(
+            format!("the column is known under a mask ({mask}) that does not show this: use the column itself, or coarser steps"),
+            format!("该字段已脱敏（{mask}），无法给出该结果：请直接使用该字段，或采用更粗的区间"),
+        )
+    }
+
+    /// `floor(col / 10) * 10 >= 60` asks what `col >= 60` asks.
+    fn on_step_edge(
+        &self,
+        generalised: &Generalised<'_>,
+        own: Fixed,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<(), Finding> {
+        let number = exact_number(literal).ok_or_else(|| self.not_allowed(&generalised.expr))?;
+        if !number.is_multiple_of(own) {
+            let (below, above) = obscura_policies::mask::nearest_multiples(number, own);
+            return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
+        }
+        let Some(mask) = limits(generalised.base) else { return Ok(()) };
+        let next = number.checked_add(own).ok_or_else(|| self.not_allowed(&generalised.expr))?;
+        let cuts = cuts(op, number).ok_or_else(|| self.not_allowed(&generalised.expr))?;
+        for cut in cuts {
+            let cut = match cut {
+                Cut::Below(_) => cut,
+                Cut::Above(_) => Cut::Below(next),
+            };
+            self.number_cut(generalised, mask, cut)?;
+        }
+        Ok(())
+    }
+
+    /// Numbers are cut at the edges of bins, whether or not they are masked as well, and where their mask shows it.
+    fn on_number_edge(
+        &self,
+        generalised: &Generalised<'_>,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<Compared, Finding> {
+        let base = generalised.base;
+        let is_binned = base.is_measure() || base.bins.is_some();
+        if base.mask.is_none() && !is_binned {
+            return Ok((op, literal.clone()));
+        }
+        let refused = || self.not_allowed(&generalised.expr);
+        let number = exact_number(literal).ok_or_else(refused)?;
+        let cuts = cuts(op, number).ok_or_else(refused)?;
+        if is_binned {
+            let bins = base.bins.ok_or_else(refused)?;
+            self.on_bin_edges(generalised, op, (number, &cuts), bins)?;
+        }
+        let Some(mask) = &base.mask else { return Ok((op, literal.clone())) };
+        // What is equal to no value of the column is no cut of it.
+        if cuts.len() > 1 && grain(base).is_some_and(|grain| !number.is_multiple_of(grain)) {
+            return Err(refused());
+        }
+        let mut shown = None;
+        for cut in cuts {
+            shown = shown.or(Some(self.number_cut(generalised, mask, cut)?));
+        }
+        let Some(shown) = shown else { return Err(refused()) };
+        let (op, value) = compared(op, shown);
+        let literal = number_as(value, literal).ok_or_else(refused)?;
+        Ok((op, literal))
+    }
+
+    fn on_bin_edges(
+        &self,
+        generalised: &Generalised<'_>,
+        op: Operator,
+        (number, cuts): (Fixed, &[Cut<Fixed>]),
+        bins: Fixed,
+    ) -> Result<(), Finding> {
+        let base = generalised.base;
+        let origin = base.range.map_or(Fixed::ZERO, |(low, _)| low);
+        let grain = grain(base);
+        let is_edge = |cut: &Cut<Fixed>| {
+            let first = match (cut, grain) {
+                (_, Some(grain)) => cut.first_above(grain),
+                (Cut::Below(value), None) => Some(*value),
+                (Cut::Above(_), None) => None,
+            };
+            first
+                .and_then(|first| first.checked_sub(origin))
+                .is_some_and(|distance| distance.is_multiple_of(bins))
+        };
+        if cuts.iter().all(is_edge) {
+            return Ok(());
+        }
+        let relative = number.checked_sub(origin).unwrap_or(number);
+        if matches!(op, Operator::Lt | Operator::GtEq) || !relative.is_multiple_of(bins) {
+            let (below, above) = obscura_policies::mask::nearest_multiples(relative, bins);
+            let [below, above] = [below, above].map(|edge| edge.checked_add(origin).unwrap_or(edge));
+            return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
+        }
+        let finding = self.not_allowed(&generalised.expr).with("column", base.name.clone()).help(
+            "a measure is cut at its bin edges with < and >=",
+            "度量字段只能在分箱边界上用 < 与 >= 划分",
+        );
+        // Of the smallest value, `>=` would be everybody: the next edge is meant.
+        Err(match number.checked_add(bins).filter(|_| number == origin) {
+            Some(next) => finding.with("next", next.to_string()),
+            None => finding,
+        })
+    }
+
+    fn number_cut(
+        &self,
+        generalised: &Generalised<'_>,
+        mask: &Mask,
+        cut: Cut<Fixed>,
+    ) -> Result<Cut<Fixed>, Finding> {
+        let grain = grain(generalised.base);
+        mask.number_cut(cut, grain).ok_or_else(|| {
+            let (Cut::Below(value) | Cut::Above(value)) = cut;
+            match mask.number_edges(value, grain) {
+                Some((below, above)) => {
+                    self.off_edge_between(generalised, below.to_string(), above.to_string())
+                }
+                None => self.not_allowed(&generalised.expr),
+            }
+        })
+    }
+
+    /// Dates and points in time are cut where their mask shows it.
+    fn on_time_edge(
+        &self,
+        generalised: &Generalised<'_>,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<Compared, Finding> {
+        let base = generalised.base;
+        let Some(mask) = &base.mask else { return Ok((op, literal.clone())) };
+        let refused = || self.not_shown(generalised);
+        let micros = micros_of(literal).ok_or_else(refused)?;
+        let grain = if base.data_type == ArrowType::Date32 { MICROS_PER_DAY } else { 1 };
+        let today = self.review.constants.today;
+        let cuts = cuts(op, micros).ok_or_else(refused)?;
+        // What is equal to no value of the column is no cut of it.
+        if cuts.len() > 1 && micros.rem_euclid(grain) != 0 {
+            return Err(refused());
+        }
+        let mut shown = None;
+        for cut in cuts {
+            let Some(cut) = mask.time_cut(cut, grain, today) else {
+                let (below, above) = mask.time_edges(micros, today).ok_or_else(refused)?;
+                return Err(self.off_edge_between(generalised, time_text(below), time_text(above)));
+            };
+            shown = shown.or(Some(cut));
+        }
+        let Some(shown) = shown else { return Err(refused()) };
+        let (op, micros) = compared(op, shown);
+        let literal = time_as(micros, literal).ok_or_else(refused)?;
+        Ok((op, literal))
+    }
+
+    /// A masked text is equal to the names of what the mask makes, and has no order that the raw one has.
+    fn on_text(
         &self,
         generalised: &Generalised<'_>,
         op: Operator,
         literal: &ScalarValue,
     ) -> Result<(), Finding> {
-        let base = generalised.base;
-        if !base.is_measure() && base.bins.is_none() {
+        let Some(mask) = &generalised.base.mask else { return Ok(()) };
+        let is_equality = matches!(
+            op,
+            Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
+        );
+        let is_prefix =
+            matches!(generalised.form, Form::Worded { prefix: Some(length) } if length <= mask.kept_prefix());
+        let text = literal.try_as_str().flatten();
+        let is_name = generalised.form == Form::Bare
+            && text.is_some_and(|text| mask.names(text, self.review.constants.today));
+        if is_equality && (is_name || is_prefix) {
             return Ok(());
         }
-        let Some(step) = base.bins else { return Err(self.not_allowed(&generalised.expr)) };
-        let Some(number) = exact_number(literal) else {
-            return Err(self.not_allowed(&generalised.expr));
-        };
-        let origin = base.range.map_or(Fixed::ZERO, |(low, _)| low);
-        if !matches!(op, Operator::Lt | Operator::GtEq) {
-            let finding = Finding::new(Code::PredicateNotAllowed)
-                .at(self.place(&generalised.expr))
-                .with("column", base.name.clone())
-                .help(
-                    "a measure is cut at its bin edges with < and >=",
-                    "度量字段只能在分箱边界上用 < 与 >= 划分",
-                );
-            let whole = base.data_type.is_integer() && step == Fixed::ONE;
-            let next = number.checked_add(step).filter(|_| whole || number == origin);
-            return Err(match next {
-                Some(next) => finding.with("next", next.to_string()),
-                None => finding,
-            });
-        }
-        // Rounded to the nearest step, a value reaches an edge half a step before it.
-        let Some(cut) = cut_at(base.mask.as_ref(), number, base.range) else {
-            return Err(self.not_allowed(&generalised.expr));
-        };
-        let distance = cut.checked_sub(origin);
-        if distance.is_some_and(|distance| distance.is_multiple_of(step)) {
-            Ok(())
-        } else {
-            Err(self.off_edge(generalised, number, step, origin))
-        }
-    }
-
-    /// A masked column has only edges for values, so a literal between two of them would be another question.
-    fn on_mask_edge(&self, generalised: &Generalised<'_>, literal: &ScalarValue) -> Result<(), Finding> {
-        let base = generalised.base;
-        let Some(mask) = &base.mask else { return Ok(()) };
-        if let Some((day, is_whole)) = day_of(literal) {
-            let today = self.review.constants.today;
-            if is_whole && mask.is_date_edge(day, today) {
-                return Ok(());
-            }
-            let (below, above) = mask.nearest_date_edges(day, today);
-            return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
-        }
-        // A masked text has only what the mask leaves for values: any other literal is equal to nothing.
-        if let Some(text) = literal.try_as_str().flatten()
-            && mask
-                .apply_text(
-                    text,
-                    &MaskContext { today: self.review.constants.today, subject: None, secrets: &NoSecrets },
-                )
-                .is_some_and(|masked| masked != text)
-        {
-            return Err(self.not_allowed(&generalised.expr).help(
-                "the column is known in a coarser form only: compare with what the mask leaves of the value",
-                "该字段仅以较粗的形式提供：请与脱敏后的取值比较",
-            ));
-        }
-        match exact_number(literal) {
-            Some(number) if base.data_type.is_numeric() && !mask.is_edge(number) => {
-                let (below, above) = mask.nearest_edges(number);
-                Err(self.off_edge_between(generalised, below.to_string(), above.to_string()))
-            }
-            _ => Ok(()),
-        }
+        Err(self.not_allowed(&generalised.expr).help(
+            "the column is known in a coarser form only: compare with what the mask leaves of the value",
+            "该字段仅以较粗的形式提供：请与脱敏后的取值比较",
+        ))
     }
 
     /// The steps that a numeric column is known in, each of which a generaliser's own step is a multiple of.
@@ -129,8 +256,19 @@ impl ShapeCheck<'_> {
         let base = generalised.base;
         let own = match generalised.form {
             Form::Floor(own) | Form::Step(own) => own,
-            Form::Bare | Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded => return Ok(()),
+            Form::Bare | Form::Truncated | Form::Part | Form::PartStep(_) | Form::Worded { .. } => {
+                return Ok(());
+            }
         };
+        // What the column's type cannot show becomes missing.
+        let step = base.mask.as_ref().and_then(Mask::step);
+        if step.zip(grain(base)).is_some_and(|(step, grain)| !step.is_multiple_of(grain)) {
+            return Err(self.not_shown(generalised));
+        }
+        // Rounded values lie half a step off what any step of the raw ones begins with.
+        if matches!(base.mask, Some(Mask::Round { .. })) {
+            return Err(self.not_shown(generalised));
+        }
         if base.is_measure() && base.bins.is_none() {
             return Err(self.not_allowed(&generalised.expr));
         }
@@ -152,13 +290,10 @@ impl ShapeCheck<'_> {
                 ));
             }
         }
-        let cut = cut_at(base.mask.as_ref(), own, base.range);
-        match base.bins {
-            Some(bins) if !cut.is_some_and(|cut| cut.is_multiple_of(bins)) => {
-                Err(self.not_allowed(&generalised.expr))
-            }
-            _ if base.is_measure() || own.is_multiple_of(Fixed::ONE) => Ok(()),
-            _ => Err(self.not_allowed(&generalised.expr)),
+        if base.is_measure() || own.is_multiple_of(Fixed::ONE) {
+            Ok(())
+        } else {
+            Err(self.not_allowed(&generalised.expr))
         }
     }
 
@@ -174,15 +309,8 @@ impl ShapeCheck<'_> {
                     "度量字段请按 floor(字段/步长)*步长 分组，步长为分箱宽度的整数倍",
                 ));
         }
+        self.shown(generalised)?;
         self.check_step(generalised)
-    }
-
-    fn off_edge(&self, generalised: &Generalised<'_>, number: Fixed, step: Fixed, origin: Fixed) -> Finding {
-        let relative = number.checked_sub(origin).unwrap_or(number);
-        let (below, above) = obscura_policies::mask::nearest_multiples(relative, step);
-        let below = below.checked_add(origin).unwrap_or(below);
-        let above = above.checked_add(origin).unwrap_or(above);
-        self.off_edge_between(generalised, below.to_string(), above.to_string())
     }
 
     fn off_edge_between(&self, generalised: &Generalised<'_>, below: String, above: String) -> Finding {
@@ -195,42 +323,76 @@ impl ShapeCheck<'_> {
     }
 }
 
-/// Where an edge of a masked number cuts the raw values; `None` when it does not cut them at one place.
-fn cut_at(mask: Option<&Mask>, edge: Fixed, range: Option<(Fixed, Fixed)>) -> Option<Fixed> {
-    match mask {
-        Some(Mask::Round { step }) => {
-            // Halves go away from zero, so that an edge below zero leaves out the half that one above it takes in.
-            let is_positive = range.is_some_and(|(low, _)| low >= Fixed::ZERO);
-            edge.checked_sub(Fixed::from_micros(step.micros() / 2)).filter(|_| is_positive)
-        }
-        Some(
-            Mask::Redact
-            | Mask::Partial { .. }
-            | Mask::Token { .. }
-            | Mask::Bin { .. }
-            | Mask::BinYears { .. }
-            | Mask::DateTrunc { .. }
-            | Mask::DateShift { .. }
-            | Mask::Hierarchy(_)
-            | Mask::TopBottom { .. }
-            | Mask::FormatPreserving { .. },
-        )
-        | None => Some(edge),
+/// The limits that a number's mask has.
+fn limits(base: &Base) -> Option<&Mask> {
+    base.mask.as_ref().filter(|mask| matches!(mask, Mask::TopBottom { .. }))
+}
+
+/// The distance of neighbouring values of a column; none for floating point.
+fn grain(base: &Base) -> Option<Fixed> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not known to be on a grid is on none")]
+    match base.data_type {
+        ArrowType::Decimal128(_, scale) => Fixed::from_scaled(1, u8::try_from(scale).ok()?),
+        _ if base.data_type.is_integer() => Some(Fixed::ONE),
+        _ => None,
     }
 }
 
-/// The day of a date or of a time without zone, and whether it is the day's beginning.
-fn day_of(literal: &ScalarValue) -> Option<(Day, bool)> {
-    const SECONDS: i64 = 86_400;
-    let (ticks, ticks_per_day) = match literal {
-        ScalarValue::Date32(Some(days)) => return Some((Day::from_epoch_days(*days), true)),
-        ScalarValue::Date64(Some(ticks)) => (*ticks, SECONDS * 1000),
-        ScalarValue::TimestampSecond(Some(ticks), _) => (*ticks, SECONDS),
-        ScalarValue::TimestampMillisecond(Some(ticks), _) => (*ticks, SECONDS * 1000),
-        ScalarValue::TimestampMicrosecond(Some(ticks), _) => (*ticks, SECONDS * 1_000_000),
-        ScalarValue::TimestampNanosecond(Some(ticks), _) => (*ticks, SECONDS * 1_000_000_000),
-        _ => return None,
-    };
-    let days = i32::try_from(ticks.div_euclid(ticks_per_day)).ok()?;
-    Some((Day::from_epoch_days(days), ticks.rem_euclid(ticks_per_day) == 0))
+/// Where an operator cuts the values; nothing for one that does not compare.
+fn cuts<T: Copy>(op: Operator, value: T) -> Option<Vec<Cut<T>>> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match op {
+        Operator::Lt | Operator::GtEq => Some(vec![Cut::Below(value)]),
+        Operator::Gt | Operator::LtEq => Some(vec![Cut::Above(value)]),
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => {
+            Some(vec![Cut::Below(value), Cut::Above(value)])
+        }
+        _ => None,
+    }
+}
+
+/// The comparison of the masked values that cuts them at a place.
+fn compared<T>(op: Operator, cut: Cut<T>) -> (Operator, T) {
+    match (op, cut) {
+        (Operator::LtEq, Cut::Below(value)) => (Operator::Lt, value),
+        (Operator::Gt, Cut::Below(value)) => (Operator::GtEq, value),
+        (op, Cut::Below(value) | Cut::Above(value)) => (op, value),
+    }
+}
+
+/// A number as a literal of the type of another.
+fn number_as(value: Fixed, like: &ScalarValue) -> Option<ScalarValue> {
+    let exact = ScalarValue::Decimal128(Some(value.micros()), 38, 6);
+    exact.cast_to(&like.data_type()).ok().filter(|literal| exact_number(literal) == Some(value))
+}
+
+/// A point in time as a literal of the type of another.
+fn time_as(micros: i64, like: &ScalarValue) -> Option<ScalarValue> {
+    let exact = ScalarValue::TimestampMicrosecond(Some(micros), None);
+    exact.cast_to(&like.data_type()).ok().filter(|literal| micros_of(literal) == Some(micros))
+}
+
+/// Microseconds of a date or of a time without zone; nothing where it has a finer part.
+fn micros_of(literal: &ScalarValue) -> Option<i64> {
+    match literal {
+        ScalarValue::Date32(Some(days)) => i64::from(*days).checked_mul(MICROS_PER_DAY),
+        ScalarValue::Date64(Some(ticks)) | ScalarValue::TimestampMillisecond(Some(ticks), _) => {
+            ticks.checked_mul(1000)
+        }
+        ScalarValue::TimestampSecond(Some(ticks), _) => ticks.checked_mul(1_000_000),
+        ScalarValue::TimestampMicrosecond(Some(ticks), _) => Some(*ticks),
+        ScalarValue::TimestampNanosecond(Some(ticks), _) => {
+            (ticks.rem_euclid(1000) == 0).then(|| ticks.div_euclid(1000))
+        }
+        _ => None,
+    }
+}
+
+/// A point in time as it is written in SQL: a day where it is the beginning of one.
+fn time_text(micros: i64) -> String {
+    match chrono::DateTime::from_timestamp_micros(micros) {
+        Some(time) if micros.rem_euclid(MICROS_PER_DAY) == 0 => time.format("%Y-%m-%d").to_string(),
+        Some(time) => time.format("%Y-%m-%d %H:%M:%S").to_string(),
+        None => String::new(),
+    }
 }

@@ -42,8 +42,8 @@ pub(super) enum Form {
     Part,
     /// Number of the step of such a number: `floor(age_years(col) / c)`.
     PartStep(Fixed),
-    /// A prefix, lower case, trimmed.
-    Worded,
+    /// A prefix of so many characters, or the whole of it in lower case, trimmed.
+    Worded { prefix: Option<usize> },
 }
 
 /// One column in a coarser form.
@@ -52,6 +52,8 @@ pub(super) struct Generalised<'a> {
     pub(super) column: Column,
     pub(super) base: &'a Base,
     pub(super) form: Form,
+    /// Whether the mask, if there is one, leaves the form as it is of the raw value.
+    pub(super) is_shown: bool,
     /// Total form of the expression.
     pub(super) expr: Expr,
 }
@@ -84,6 +86,7 @@ impl<'a> ShapeCheck<'a> {
                 column: column.clone(),
                 base,
                 form: Form::Bare,
+                is_shown: true,
                 expr: total(expr.clone()),
             });
         }
@@ -112,6 +115,7 @@ impl<'a> ShapeCheck<'a> {
                 matches!((&inner.base.data_type, target), (ArrowType::Timestamp(..), ArrowType::Date32));
             return day_of.then(|| Generalised {
                 form: Form::Truncated,
+                is_shown: shows(inner.base, "day"),
                 expr: inner.within(Calendar::WHOLE, retype(inner.expr.clone(), target)),
                 ..inner
             });
@@ -130,7 +134,9 @@ impl<'a> ShapeCheck<'a> {
                 let (step, form) = match inner.form {
                     Form::Step(step) => (step, Form::Floor(step)),
                     Form::PartStep(step) => (step, Form::Part),
-                    Form::Bare | Form::Floor(_) | Form::Truncated | Form::Part | Form::Worded => return None,
+                    Form::Bare | Form::Floor(_) | Form::Truncated | Form::Part | Form::Worded { .. } => {
+                        return None;
+                    }
                 };
                 (step == factor).then(|| Generalised {
                     form,
@@ -157,6 +163,7 @@ impl<'a> ShapeCheck<'a> {
                     column: column.clone(),
                     base,
                     form: Form::Step(step),
+                    is_shown: true,
                     expr: total_binary(binary),
                 })
             }
@@ -174,6 +181,7 @@ impl<'a> ShapeCheck<'a> {
                     column: column.clone(),
                     base,
                     form: Form::Floor(step),
+                    is_shown: true,
                     expr: total_binary(binary),
                 })
             }
@@ -189,6 +197,7 @@ impl<'a> ShapeCheck<'a> {
                 let inner = self.dated(inner)?;
                 TRUNCATIONS.contains(&part.as_str()).then(|| Generalised {
                     form: Form::Truncated,
+                    is_shown: shows(inner.base, &part),
                     expr: inner
                         .within(Calendar::NANOSECONDS, recall(call, vec![text(&part), inner.expr.clone()])),
                     ..inner
@@ -199,6 +208,7 @@ impl<'a> ShapeCheck<'a> {
                 let inner = self.dated(inner)?;
                 PARTS.contains(&part.as_str()).then(|| Generalised {
                     form: Form::Part,
+                    is_shown: shows(inner.base, &part),
                     expr: inner.within(Calendar::WHOLE, recall(call, vec![text(&part), inner.expr.clone()])),
                     ..inner
                 })
@@ -211,16 +221,19 @@ impl<'a> ShapeCheck<'a> {
                     .filter(|inner| matches!(inner.form, Form::Bare | Form::Truncated))
                     .filter(|inner| inner.base.data_type.is_temporal())?;
                 let args = vec![inner.expr.clone(), today.clone()];
-                Some(Generalised { form: Form::Part, expr: recall(call, args), ..inner })
+                let is_shown = shows(inner.base, "day");
+                Some(Generalised { form: Form::Part, is_shown, expr: recall(call, args), ..inner })
             }
             (WIDTH_BUCKET, [inner, low, high, count]) => self.bucketed(call, inner, [low, high, count]),
             ("lower" | "btrim", [inner]) => {
-                let inner = self
-                    .generalise(inner)
-                    .ok()
-                    .filter(|inner| matches!(inner.form, Form::Bare | Form::Worded) && is_text(inner.base))?;
+                let inner = self.generalise(inner).ok().filter(|inner| {
+                    matches!(inner.form, Form::Bare | Form::Worded { .. }) && is_text(inner.base)
+                })?;
                 Some(Generalised {
-                    form: Form::Worded,
+                    form: match inner.form {
+                        Form::Worded { prefix } => Form::Worded { prefix },
+                        _ => Form::Worded { prefix: None },
+                    },
                     expr: recall(call, vec![inner.expr.clone()]),
                     ..inner
                 })
@@ -237,7 +250,8 @@ impl<'a> ShapeCheck<'a> {
                     && length <= Fixed::from_i64(PREFIX_MAX)
                     && length.is_multiple_of(Fixed::ONE);
                 let args = vec![inner.expr.clone(), whole_number(1), whole_number(length.to_i64()?)];
-                fits.then(|| Generalised { form: Form::Worded, expr: recall(call, args), ..inner })
+                let prefix = usize::try_from(length.to_i64()?).ok();
+                fits.then(|| Generalised { form: Form::Worded { prefix }, expr: recall(call, args), ..inner })
             }
             ("left", [inner, length]) => {
                 let inner = self
@@ -249,7 +263,8 @@ impl<'a> ShapeCheck<'a> {
                     && length <= Fixed::from_i64(PREFIX_MAX)
                     && length.is_multiple_of(Fixed::ONE);
                 let args = vec![inner.expr.clone(), whole_number(length.to_i64()?)];
-                fits.then(|| Generalised { form: Form::Worded, expr: recall(call, args), ..inner })
+                let prefix = usize::try_from(length.to_i64()?).ok();
+                fits.then(|| Generalised { form: Form::Worded { prefix }, expr: recall(call, args), ..inner })
             }
             _ => None,
         }
@@ -285,6 +300,7 @@ impl<'a> ShapeCheck<'a> {
             column: column.clone(),
             base,
             form: Form::Step(step),
+            is_shown: true,
             expr: recall(call, vec![argument]),
         })
     }
@@ -314,6 +330,7 @@ impl<'a> ShapeCheck<'a> {
             column: column.clone(),
             base,
             form: Form::Step(step),
+            is_shown: true,
             expr: recall(call, args),
         })
     }
@@ -430,6 +447,11 @@ fn is_integer(expr: &Expr, base: &Base) -> bool {
         Expr::Cast(cast) => cast.field.data_type().is_integer(),
         _ => base.data_type.is_integer(),
     }
+}
+
+/// Whether a calendar part of a column is what the query reads, or its mask leaves nothing of it.
+fn shows(base: &Base, part: &str) -> bool {
+    base.mask.as_ref().is_none_or(|mask| mask.keeps_part(part))
 }
 
 fn is_text(base: &Base) -> bool {
