@@ -81,10 +81,10 @@ pub(crate) enum Formula {
         /// The combination.
         terms: Vec<Term>,
     },
-    /// A mean or share: unrounded sum over unrounded count, three significant digits, clamped.
+    /// A mean or share: three significant digits of each part, clamped.
     Mean {
-        /// The numerator.
-        terms: Vec<Term>,
+        /// The numerator, in parts: quantities added up over the same rows are one mean, whatever else is one of its own.
+        parts: Vec<Vec<Term>>,
         /// The denominator: rows whose argument is present.
         count: usize,
         /// Interval of the argument, from declared ranges.
@@ -239,7 +239,7 @@ impl<'a> Normaliser<'a> {
         let present = linear.present.into_iter().fold(filter.clone(), |all, one| conjunction(all, Some(one)));
         let terms = self.terms(linear.terms, filter.as_ref());
         Ok(Formula::Mean {
-            terms,
+            parts: self.parts(terms),
             count: self.atom(Quantity::Rows, present),
             low: linear.low,
             high: linear.high,
@@ -256,6 +256,26 @@ impl<'a> Normaliser<'a> {
             }
         }
         combined
+    }
+
+    /// Measures over the very same rows are one quantity of each row, and have one mean. Under different conditions they are
+    /// two, or the difference of two means would be that of two sets of people.
+    fn parts(&self, terms: Vec<Term>) -> Vec<Vec<Term>> {
+        let mut parts: Vec<(Option<Vec<Expr>>, Vec<Term>)> = Vec::new();
+        for term in terms {
+            let rows = self.atoms.get(term.atom).and_then(rows_of);
+            let same = |known: &Option<Vec<Expr>>| match (known, &rows) {
+                (Some(known), Some(rows)) => {
+                    known.iter().all(|one| rows.contains(one)) && rows.iter().all(|one| known.contains(one))
+                }
+                _ => false,
+            };
+            match parts.iter_mut().find(|(known, _)| same(known)) {
+                Some((_, part)) => part.push(term),
+                None => parts.push((rows, vec![term])),
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
     }
 
     fn atom(&mut self, quantity: Quantity, condition: Option<Expr>) -> usize {
@@ -635,6 +655,25 @@ fn under(condition: Option<Expr>, presence: Vec<&Expr>, quantity: &Quantity) -> 
     };
     let further = presence.into_iter().filter(|present| !own.contains(present));
     further.fold(condition, |all, one| conjunction(all, Some(one.clone())))
+}
+
+/// What holds of every row that a measure is added up over; nothing for rows that are counted.
+fn rows_of(atom: &Atom) -> Option<Vec<Expr>> {
+    let mut all = match &atom.quantity {
+        Quantity::Rows => return None,
+        Quantity::Measure(name) => vec![is_present(name)],
+        Quantity::Product(left, right) => vec![is_present(left), is_present(right)],
+    };
+    let mut waiting: Vec<&Expr> = atom.condition.iter().collect();
+    while let Some(condition) = waiting.pop() {
+        match condition {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                waiting.extend([&**left, &**right])
+            }
+            other => all.push(other.clone()),
+        }
+    }
+    Some(all)
 }
 
 fn is_present(column: &str) -> Expr {

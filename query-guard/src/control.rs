@@ -21,6 +21,7 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use datafusion_common::ScalarValue;
 use obscura_policies::effective::Dominance;
+use obscura_policies::fixed::Fixed;
 
 use crate::atoms::Formula;
 use crate::atoms::Term;
@@ -260,18 +261,37 @@ impl Stage {
                 Some(Number::Whole(self.rounded_count(i128::from(subjects))))
             }
             Formula::Sum { terms } => self.sum(terms, group),
-            Formula::Mean { terms, count, low, high } => {
-                let rows = to_f64(self.atom_value(group, *count)?, 0);
+            Formula::Mean { parts, count, low, high } => {
+                let rows = self.atom_value(group, *count)?;
                 let mut mean = 0.0;
-                for Term { factor, atom } in terms {
-                    // Each atom's mean is rounded by itself: an offset inside would otherwise show further digits.
-                    let total = to_f64(self.atom_value(group, *atom)?, self.atoms.get(*atom)?.scale);
-                    mean += factor * three_significant_digits(total / rows);
+                for part in parts {
+                    // Each part is rounded by itself: an offset inside would otherwise show further digits.
+                    mean += three_significant_digits(self.mean(part, rows, group)?);
                 }
                 // `clamp` panics where the ends are not in order; the guard admits no such interval.
                 Some(Number::Real(significant(mean).max(*low).min(*high)))
             }
         }
+    }
+
+    /// The mean of one part. One that tells what a count tells is made of what the rounded counts tell.
+    fn mean(&self, part: &[Term], rows: i128, group: &Group) -> Option<f64> {
+        let atoms = part
+            .iter()
+            .map(|term| Some((term.factor, self.atoms.get(term.atom)?, self.atom_value(group, term.atom)?)))
+            .collect::<Option<Vec<_>>>()?;
+        let is_count = atoms.iter().any(|(_, spec, _)| spec.counts || spec.few.is_some());
+        let rows = if is_count { self.rounded_count(rows) } else { rows };
+        let total = |spec: &StageAtom, total: i128| {
+            if is_count {
+                return self.rounded_atom(spec, total).real();
+            }
+            // Whole numbers of a wide range may be few all the same.
+            let least = (spec.scale == 0).then(|| self.least_sum(spec, Fixed::ONE)).flatten();
+            to_f64(round_half_up(total, least.unwrap_or(1)), spec.scale)
+        };
+        let total: f64 = atoms.iter().map(|(factor, spec, value)| factor * total(spec, *value)).sum();
+        (rows > 0).then(|| total / to_f64(rows, 0))
     }
 
     fn sum(&self, terms: &[Term], group: &Group) -> Option<Number> {
@@ -293,12 +313,20 @@ impl Stage {
         if spec.counts {
             return Number::Whole(self.rounded_count(value));
         }
-        // A sum of small whole numbers is as telling as a count.
-        let least = self.controls.rounding.filter(|_| spec.scale == 0).map(i128::from);
+        // A sum of small whole numbers, or of few values, is as telling as a count.
+        let one = spec.few.or((spec.scale == 0).then_some(Fixed::ONE));
+        let least = one.and_then(|one| self.least_sum(spec, one));
         match rounding_units(spec).max(least) {
             Some(base) => Number::Scaled(round_half_up(value, base), spec.scale),
             None => Number::Scaled(value, spec.scale),
         }
+    }
+
+    /// What a sum is rounded to where one row's part in it may be `one`: as many of them as counts are rounded to.
+    fn least_sum(&self, spec: &StageAtom, one: Fixed) -> Option<i128> {
+        let grain = Fixed::from_scaled(1, spec.scale).unwrap_or(Fixed::from_micros(1));
+        let units = one.ceil_to(grain)?.to_scaled(spec.scale)?;
+        units.checked_mul(i128::from(self.controls.rounding?)).filter(|base| *base > 1)
     }
 
     fn rounded_count(&self, value: i128) -> i128 {

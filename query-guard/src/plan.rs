@@ -180,6 +180,8 @@ pub(crate) struct StageAtom {
     pub(crate) scale: u8,
     /// Width of the declared range, for rounding sums.
     pub(crate) width: Fixed,
+    /// The largest size of a value, where the declared range holds few: such a sum tells as much as a count.
+    pub(crate) few: Option<Fixed>,
 }
 
 /// A released column: name, type, and how it is made from atoms.

@@ -230,6 +230,73 @@ fn sums_are_rounded_to_a_power_of_ten_below_one_percent_of_the_range() {
     assert!((mean.as_primitive::<Float64Type>().value(0) - 12.3).abs() < 1e-9);
 }
 
+/// The only number of a result.
+fn only(result: &RecordBatch) -> f64 {
+    let number = arrow::compute::cast(result.column(0), &DataType::Float64).unwrap();
+    number.as_primitive::<Float64Type>().value(0)
+}
+
+#[test]
+fn a_share_tells_no_more_than_the_rounded_counts() {
+    // 53 of 98: the counts leave as 55 and 100.
+    let rows = world(&people(&[("a", 53), ("b", 45)]), &[]);
+    for (share, factor) in [
+        ("AVG(CASE WHEN dept = 'a' THEN 1.0 ELSE 0.0 END)", 1.0),
+        ("AVG(CASE WHEN dept = 'a' THEN 1 ELSE 0 END) * 100", 100.0),
+        ("AVG(CASE WHEN dept = 'a' THEN 7 ELSE 0 END)", 7.0),
+        ("AVG(CASE WHEN dept = 'a' THEN 1.0 ELSE 0.0 END * 100)", 100.0),
+        ("AVG(COALESCE(CASE WHEN dept = 'a' THEN 1.0 END, 0.0))", 1.0),
+        ("AVG(1.0 - CASE WHEN dept = 'b' THEN 1.0 ELSE 0.0 END)", 0.55),
+        ("SUM(CASE WHEN dept = 'a' THEN 1.0 ELSE 0.0 END) / COUNT(*)", 1.0),
+        ("COUNT(*) FILTER (WHERE dept = 'a') * 1.0 / COUNT(*)", 1.0),
+        ("COUNT(CASE WHEN dept = 'a' THEN 1 END) * 1.0 / COUNT(dept)", 1.0),
+    ] {
+        let result = ask(&format!("SELECT {share} FROM persons"), &rows);
+        let expected = if factor < 1.0 { factor } else { 0.55 * factor };
+        assert!((only(&result) - expected).abs() < 1e-6, "{share}: {}, not {expected}", only(&result));
+    }
+}
+
+#[test]
+fn a_measure_of_few_values_is_summed_and_averaged_as_a_count() {
+    // A declared measure that happens to be yes or no: 53 of 98.
+    let mut policy = crate::fixture::policy();
+    let persons = policy.datasets.values_mut().find(|dataset| dataset.id.name() == "persons").unwrap();
+    let salary = persons.columns.iter_mut().find(|column| column.name == "salary").unwrap();
+    salary.range = Some((Fixed::ZERO, Fixed::ONE));
+    salary.bins = Some(Fixed::ONE);
+    let flags: Vec<(&str, i64)> = (0..98).map(|row| ("tax", i64::from(row < 53))).collect();
+    let rows = world(&flags, &[]);
+    for (sql, expected) in
+        [("SELECT SUM(salary) FROM persons", 55.0), ("SELECT AVG(salary) FROM persons", 0.55)]
+    {
+        let crate::guard::Decision::Admitted(plan) = crate::fixture::review_under(&policy, sql).decision
+        else {
+            panic!("{sql}")
+        };
+        let result = run(&plan, &rows).unwrap();
+        assert!((only(&result) - expected).abs() < 1e-6, "{sql}: {}", only(&result));
+    }
+}
+
+#[test]
+fn the_mean_of_a_difference_over_the_same_rows_is_one_mean() {
+    // 1,498 on average between two amounts of some 30,000: two rounded means would be 1,500 or 1,400 apart.
+    let paid: Vec<(&str, i64)> = (0..100).map(|row| ("tax", 31_234 + row)).collect();
+    let rows = world(&paid, &[]);
+    let result = ask("SELECT AVG(salary - age * 100) FROM persons", &rows);
+    let exact: f64 =
+        (0..100).map(|row: i64| (31_234 + row - (20 + row % 60) / 10 * 10 * 100) as f64).sum::<f64>() / 100.0;
+    assert!((only(&result) - exact).abs() <= exact.abs() * 0.005, "{} is not {exact}", only(&result));
+    // Over other rows they are two: the difference of two sets of people is no mean of anybody's.
+    let two = ask(
+        "SELECT AVG(salary - CASE WHEN dept = 'tax' AND sex = 'f' THEN salary ELSE 0 END) FROM persons",
+        &rows,
+    );
+    let digits = format!("{:e}", only(&two));
+    assert!(digits.split('e').next().unwrap().len() <= 5, "{digits}: each set's mean has three digits");
+}
+
 #[test]
 fn partitions_and_joins_count_every_subject_once() {
     let staff = people(&[("tax", 30)]);
@@ -284,7 +351,7 @@ fn rounding_goes_to_the_nearest_multiple_and_halves_away_from_zero() {
 #[test]
 fn the_rounding_unit_is_below_one_percent_of_the_range() {
     let unit = |width: i64, scale: u8| {
-        rounding_units(&StageAtom { counts: false, scale, width: Fixed::from_i64(width) })
+        rounding_units(&StageAtom { counts: false, scale, width: Fixed::from_i64(width), few: None })
     };
     assert_eq!(unit(200_000, 0), Some(1000));
     assert_eq!(unit(100, 0), Some(1));

@@ -400,8 +400,9 @@ fn benchmark_of(
     atoms: &[Atom],
     bases: &BTreeMap<String, Base>,
 ) -> Option<SourceColumn> {
-    let Formula::Mean { terms, count, .. } = &column.formula else { return None };
-    let [term] = terms.as_slice() else { return None };
+    let Formula::Mean { parts, count, .. } = &column.formula else { return None };
+    let [part] = parts.as_slice() else { return None };
+    let [term] = part.as_slice() else { return None };
     let Atom { quantity: Quantity::Measure(name), condition: None } = atoms.get(term.atom)? else {
         return None;
     };
@@ -456,29 +457,43 @@ fn scale_of(base: &Base) -> u8 {
     }
 }
 
+/// Ranges no wider than this are shares, marks and yes or no: what they add up to is a count in disguise.
+const FEW_VALUES: Fixed = Fixed::from_micros(10_000_000);
+
 fn stage_atom(atom: &Atom, spec: &AtomSpec, bases: &BTreeMap<String, Base>) -> StageAtom {
-    let width = |column: &String| {
-        bases
-            .get(column)
-            .and_then(|base| base.range)
-            .and_then(|(low, high)| high.checked_sub(low))
-            .unwrap_or(Fixed::ZERO)
-    };
+    let range = |column: &String| bases.get(column).and_then(|base| base.range);
+    let counted = |scale: u8| StageAtom { counts: true, scale, width: Fixed::ZERO, few: None };
     match (&atom.quantity, spec) {
         // Counts over subjects' own rows add up to a count.
         (Quantity::Measure(column), AtomSpec::Measure(measure))
             if bases.get(column).is_some_and(|base| base.kind == BaseKind::SubjectCount) =>
         {
-            StageAtom { counts: true, scale: measure.scale, width: Fixed::ZERO }
+            counted(measure.scale)
         }
-        (Quantity::Measure(column), AtomSpec::Measure(measure)) => {
-            StageAtom { counts: false, scale: measure.scale, width: width(column) }
-        }
+        (Quantity::Measure(column), AtomSpec::Measure(measure)) => measured(range(column), measure.scale),
         (Quantity::Product(left, right), AtomSpec::Product(a, b)) => {
-            let product =
-                Fixed::from_f64(width(left).to_f64() * width(right).to_f64()).unwrap_or(Fixed::ZERO);
-            StageAtom { counts: false, scale: a.scale + b.scale, width: product }
+            measured(product(range(left), range(right)), a.scale + b.scale)
         }
-        _ => StageAtom { counts: true, scale: 0, width: Fixed::ZERO },
+        _ => counted(0),
     }
+}
+
+fn measured(range: Option<(Fixed, Fixed)>, scale: u8) -> StageAtom {
+    let (low, high) = range.unwrap_or((Fixed::ZERO, Fixed::ZERO));
+    let width = high.checked_sub(low).unwrap_or(Fixed::ZERO);
+    let largest = [low, high].into_iter().filter_map(Fixed::checked_abs).max();
+    StageAtom { counts: false, scale, width, few: largest.filter(|_| width <= FEW_VALUES) }
+}
+
+/// The range of a product of two measures.
+fn product(left: Option<(Fixed, Fixed)>, right: Option<(Fixed, Fixed)>) -> Option<(Fixed, Fixed)> {
+    let (left, right) = (left?, right?);
+    let corner = |a: Fixed, b: Fixed| Fixed::from_f64(a.to_f64() * b.to_f64());
+    let corners = [
+        corner(left.0, right.0)?,
+        corner(left.0, right.1)?,
+        corner(left.1, right.0)?,
+        corner(left.1, right.1)?,
+    ];
+    Some((corners.into_iter().min()?, corners.into_iter().max()?))
 }
