@@ -44,6 +44,7 @@ pub mod rows;
 mod scalar;
 mod shape;
 mod size;
+mod standard;
 pub mod statement;
 mod total;
 mod treatment;

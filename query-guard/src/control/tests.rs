@@ -298,6 +298,34 @@ fn the_mean_of_a_difference_over_the_same_rows_is_one_mean() {
 }
 
 #[test]
+fn rounded_figures_have_the_type_that_was_admitted() {
+    let visited: Vec<(i64, i128)> = (1..=20).map(|person| (person, 1234)).collect();
+    let rows = world(&people(&[("tax", 20)]), &visited);
+    for figure in [
+        "ROUND(AVG(cost), 2)",
+        "ROUND(SUM(cost), 0)",
+        "ROUND(SUM(cost))",
+        "ROUND(SUM(cost) / COUNT(*), 1)",
+        "ROUND(AVG(cost), -1)",
+        "ROUND(CAST(AVG(cost) AS DOUBLE), 2)",
+        "TRUNC(AVG(cost), 2)",
+        "ROUND(COUNT(*) * 1.0 / 3, 3)",
+        "ROUND(COUNT(*), -1)",
+    ] {
+        let inner = format!("SELECT {figure} AS x FROM visits");
+        for sql in [
+            inner.clone(),
+            format!("SELECT x, x + 1 AS y FROM ({inner}) t WHERE x > 0"),
+            format!("SELECT x FROM ({inner}) a UNION ALL SELECT x FROM ({inner}) b"),
+            format!("WITH t AS ({inner}) SELECT CASE WHEN x > 1 THEN x ELSE 0 END FROM t"),
+        ] {
+            let result = run(&admitted(&sql), &rows).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            assert!(result.num_rows() > 0, "{sql}");
+        }
+    }
+}
+
+#[test]
 fn partitions_and_joins_count_every_subject_once() {
     let staff = people(&[("tax", 30)]);
     let visited: Vec<(i64, i128)> =

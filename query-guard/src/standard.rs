@@ -1,0 +1,186 @@
+//! Forms that the engine answers otherwise than the SQL standard says; each is refused, with a form that is answered right.
+//!
+//! It looks at the plan as it was asked, before subqueries become joins: afterwards the difference is not to be seen.
+//! Known of the engine's version (its tracker: "NOT IN" over correlated subqueries, "USING" of outer joins, "count bug").
+
+use datafusion_common::Result;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Expr;
+use datafusion_expr::JoinConstraint;
+use datafusion_expr::JoinType;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::Operator;
+
+use crate::finding::Code;
+use crate::finding::Finding;
+
+/// Refuses a plan that holds such a form.
+///
+/// # Errors
+/// `subquery-not-allowed` or `join-not-allowed`.
+pub(crate) fn as_the_standard_says(plan: &LogicalPlan) -> std::result::Result<(), Finding> {
+    let mut found = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        found = found.take().or(outer_join_using(node)).or(subqueries_of(node)?);
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match (walked, found) {
+        (Ok(_), None) => Ok(()),
+        (_, Some(finding)) => Err(finding),
+        (Err(_), None) => Err(Finding::new(Code::QueryNotUnderstood)),
+    }
+}
+
+/// The key of `FULL JOIN ... USING (k)` is the left one for the engine, and missing where only the right side has a row.
+fn outer_join_using(node: &LogicalPlan) -> Option<Finding> {
+    let LogicalPlan::Join(join) = node else { return None };
+    let loses_keys = matches!(join.join_type, JoinType::Full | JoinType::Right)
+        && join.join_constraint == JoinConstraint::Using;
+    loses_keys.then(|| {
+        Finding::new(Code::JoinNotAllowed).with("operation", "using").help(
+            "write ON a.key = b.key, and COALESCE(a.key, b.key) for the key of a FULL or RIGHT JOIN",
+            "FULL 或 RIGHT JOIN 请改用 ON a.key = b.key，并以 COALESCE(a.key, b.key) 取关联字段",
+        )
+    })
+}
+
+fn subqueries_of(node: &LogicalPlan) -> Result<Option<Finding>> {
+    let mut found = None;
+    node.apply_expressions(|expr| {
+        // A condition is true, false or unknown; of conjuncts only what is true counts.
+        match node {
+            LogicalPlan::Filter(_) => judge_conjuncts(expr, &mut found)?,
+            _ => judge(expr, &mut found)?,
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+fn judge_conjuncts(expr: &Expr, found: &mut Option<Finding>) -> Result<()> {
+    match expr {
+        Expr::BinaryExpr(binary) if binary.op == Operator::And => {
+            judge_conjuncts(&binary.left, found)?;
+            judge_conjuncts(&binary.right, found)
+        }
+        // As a conjunct, and of no row outside, the engine takes unknown for what it is.
+        Expr::InSubquery(inner) if inner.subquery.outer_ref_columns.is_empty() => judge(&inner.expr, found),
+        Expr::Not(inner) => match &**inner {
+            Expr::InSubquery(inner) if inner.subquery.outer_ref_columns.is_empty() => {
+                judge(&inner.expr, found)
+            }
+            _ => judge(expr, found),
+        },
+        _ => judge(expr, found),
+    }
+}
+
+/// Looks at everything within an expression that is no conjunct.
+fn judge(expr: &Expr, found: &mut Option<Finding>) -> Result<()> {
+    let mut is_negated = false;
+    expr.apply(|inner| {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions hold no subquery of their own")]
+        match inner {
+            Expr::Not(_) => is_negated = true,
+            Expr::InSubquery(inner) => {
+                if inner.negated || is_negated {
+                    found.get_or_insert_with(not_in);
+                } else if is_one_row(&inner.subquery.subquery) {
+                    found.get_or_insert_with(one_row);
+                }
+            }
+            Expr::Exists(exists) if is_one_row(&exists.subquery.subquery) => {
+                found.get_or_insert_with(one_row);
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+/// An aggregate without keys has one row even of nothing; once it is a join, it has none.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "any other node has rows of its own")]
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(_) => plan.inputs().into_iter().any(is_one_row),
+        _ => false,
+    }
+}
+
+fn not_in() -> Finding {
+    Finding::new(Code::SubqueryNotAllowed).with("operation", "in").help(
+        "NOT IN over a subquery that reads the row outside, or beside OR, is not answered: write NOT EXISTS (SELECT 1 ... AND y = x), which takes an unknown y for no match",
+        "引用外层行或与 OR 并列的 NOT IN 子查询不予支持：请改写为 NOT EXISTS (SELECT 1 … AND y = x)，其中未知的 y 视为不匹配",
+    )
+}
+
+fn one_row() -> Finding {
+    Finding::new(Code::SubqueryNotAllowed).with("operation", "exists").help(
+        "an aggregate without GROUP BY always has a row: compare it as (SELECT COUNT(*) ...) > 0, or write EXISTS (SELECT 1 ...)",
+        "无 GROUP BY 的聚合总有一行：请改为比较 (SELECT COUNT(*) …) > 0，或写作 EXISTS (SELECT 1 …)",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::finding::Code;
+    use crate::fixture::codes;
+
+    #[test]
+    fn what_the_engine_answers_wrong_is_refused() {
+        for (sql, code) in [
+            (
+                "SELECT dept, a.n, b.n FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) a FULL JOIN (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) b USING (dept)",
+                Code::JoinNotAllowed,
+            ),
+            (
+                "SELECT dept, a.n, b.n FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) a RIGHT JOIN (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) b USING (dept)",
+                Code::JoinNotAllowed,
+            ),
+            (
+                "SELECT COUNT(*) FROM persons p WHERE 3 NOT IN (SELECT day FROM visits v WHERE v.person_id = p.person_id)",
+                Code::SubqueryNotAllowed,
+            ),
+            (
+                "SELECT COUNT(*) FROM persons p WHERE NOT (3 IN (SELECT day FROM visits v WHERE v.person_id = p.person_id))",
+                Code::SubqueryNotAllowed,
+            ),
+            (
+                "SELECT COUNT(*) FROM persons p WHERE dept = 'tax' OR 3 NOT IN (SELECT day FROM visits v WHERE v.person_id = p.person_id)",
+                Code::SubqueryNotAllowed,
+            ),
+            (
+                "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT COUNT(*) FROM visits v WHERE v.person_id = p.person_id)",
+                Code::SubqueryNotAllowed,
+            ),
+            (
+                "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT COUNT(*) FROM visits v WHERE v.person_id = p.person_id HAVING COUNT(*) = 0)",
+                Code::SubqueryNotAllowed,
+            ),
+        ] {
+            assert_eq!(codes(sql), [code], "{sql}");
+        }
+    }
+
+    #[test]
+    fn their_neighbours_are_admitted() {
+        for sql in [
+            "SELECT COALESCE(a.dept, b.dept), a.n, b.n FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) a FULL JOIN (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) b ON a.dept = b.dept",
+            "SELECT dept, a.n, b.n FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) a LEFT JOIN (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) b USING (dept)",
+            "SELECT COUNT(*) FROM persons p WHERE 3 IN (SELECT day FROM visits v WHERE v.person_id = p.person_id)",
+            "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)",
+            "SELECT COUNT(*) FROM persons WHERE zip NOT IN (SELECT zip FROM zones)",
+            "SELECT COUNT(*) FROM persons p WHERE (SELECT COUNT(*) FROM visits v WHERE v.person_id = p.person_id) = 0",
+        ] {
+            assert_eq!(codes(sql), [], "{sql}");
+        }
+    }
+}
