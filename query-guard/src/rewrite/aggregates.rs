@@ -55,7 +55,7 @@ fn count_of_rows() -> Option<Expr> {
     Parser::new(&GenericDialect {}).try_with_sql("COUNT(*)").ok()?.parse_expr().ok()
 }
 
-/// A median, minimum or maximum of one quantity becomes its mean.
+/// A median, minimum or maximum of one quantity becomes its mean, and loses the name that it had.
 pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
     let Some(name) = finding.params.get("function").filter(|name| LOCATIONS.contains(&name.as_str())) else {
         return false;
@@ -69,6 +69,17 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
             changed = true;
         }
         ControlFlow::<()>::Continue(())
+    });
+    let is_mean = |expr: &Expr| matches!(expr, Expr::Function(call) if call.name.to_string() == "AVG");
+    crate::rewrite::parts::any_select(query, &mut |select| {
+        for item in &mut select.projection {
+            if let SelectItem::ExprWithAlias { expr, .. } = item
+                && is_mean(expr)
+            {
+                *item = SelectItem::UnnamedExpr(expr.clone());
+            }
+        }
+        false
     });
     changed
 }

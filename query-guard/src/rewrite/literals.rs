@@ -7,11 +7,16 @@ use datafusion_sql::sqlparser::ast::Expr;
 use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::Value;
 use datafusion_sql::sqlparser::ast::visit_expressions_mut;
+use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::tokenizer::Token;
+use datafusion_sql::sqlparser::tokenizer::Tokenizer;
 
 use crate::finding::Finding;
+use crate::rewrite::parts::any_select;
 use crate::rewrite::parts::within;
 
-/// Replaces the first literal between two edges, in a comparison that holds the finding's place, by the nearer edge.
+/// Replaces the first literal between two edges, in a condition `column >= literal` or `column < literal` that holds the
+/// finding's place, by the nearer edge. Under another operator the moved literal would mean something else again.
 pub(super) fn to_nearest_edge(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let edge = |name: &str| finding.params.get(name).and_then(|text| text.parse::<f64>().ok());
     let (Some(below), Some(above)) = (edge("below"), edge("above")) else { return false };
@@ -19,17 +24,47 @@ pub(super) fn to_nearest_edge(query: &mut Query, finding: &Finding, sql: &str) -
     else {
         return false;
     };
-    let between = |expr: &Expr| number(expr).filter(|number| below < *number && *number < above);
-    if end_at_edge(query, finding, sql, above_text, &|high| between(high).is_some()) {
-        return true;
-    }
-    in_comparison(query, finding, sql, &mut |expr| {
-        let Some(number) = between(expr) else { return false };
+    let change = |expr: &mut Expr| {
+        let Some(number) = number(expr).filter(|number| below < *number && *number < above) else {
+            return false;
+        };
         let Expr::Value(literal) = expr else { return false };
-        let Value::Number(_, long) = &literal.value else { return false };
+        let Value::Number(old, long) = &literal.value else { return false };
+        if is_named(sql, &old.to_string()) {
+            return false;
+        }
         let nearest = if number - below < above - number { below_text } else { above_text };
         literal.value = Value::Number(nearest.clone(), *long);
         true
+    };
+    any_select(query, &mut |select| {
+        let Some(condition) = &mut select.selection else { return false };
+        let mut changed = false;
+        let _ = visit_expressions_mut(condition, |expr| {
+            if let Expr::BinaryOp { left, op, right } = expr
+                && !changed
+                && (within(sql, left.as_ref(), finding) || within(sql, right.as_ref(), finding))
+            {
+                let is_literal_first = matches!(**left, Expr::Value(_));
+                changed = match op {
+                    BinaryOperator::GtEq | BinaryOperator::Lt if !is_literal_first => change(right),
+                    BinaryOperator::LtEq | BinaryOperator::Gt if is_literal_first => change(left),
+                    _ => false,
+                };
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        changed
+    })
+}
+
+/// Whether a label, an alias or another name of the text says a number: `'0-14'`, `under_35`.
+fn is_named(sql: &str, number: &str) -> bool {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    tokens.iter().any(|token| match token {
+        Token::Word(word) => word.value.contains(number),
+        Token::SingleQuotedString(text) => text.contains(number),
+        _ => false,
     })
 }
 
@@ -43,28 +78,6 @@ fn number(expr: &Expr) -> Option<f64> {
     }
 }
 
-/// `x BETWEEN 20 AND 29`, known in tens, is `(x >= 20 AND x < 30)`.
-fn end_at_edge(
-    query: &mut Query,
-    finding: &Finding,
-    sql: &str,
-    edge: &str,
-    is_off: &dyn Fn(&Expr) -> bool,
-) -> bool {
-    let mut changed = false;
-    let _ = visit_expressions_mut(query, |expr| {
-        if !changed && within(sql, expr, finding) {
-            let on_low = matches!(expr, Expr::Between { low, high, .. } if !is_off(low) && is_off(high));
-            if let Some(range) = half_open(expr, Some(edge)).filter(|_| on_low) {
-                *expr = range;
-                changed = true;
-            }
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    changed
-}
-
 /// A measure is cut with `<` and `>=` only.
 pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     if !finding.params.contains_key("column") {
@@ -75,7 +88,7 @@ pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) 
         if changed || !within(sql, expr, finding) {
             return ControlFlow::<()>::Continue(());
         }
-        if let Some(range) = half_open(expr, None) {
+        if let Some(range) = half_open(expr) {
             *expr = range;
             changed = true;
         } else if let Expr::BinaryOp { left, op, right } = expr {
@@ -104,42 +117,15 @@ pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) 
     changed
 }
 
-/// `x BETWEEN a AND b` as `(x >= a AND x < b)`, or up to another number than b.
-fn half_open(expr: &Expr, end: Option<&str>) -> Option<Expr> {
+/// `x BETWEEN a AND b` as `(x >= a AND x < b)`.
+fn half_open(expr: &Expr) -> Option<Expr> {
     let Expr::Between { expr, negated: false, low, high } = expr else { return None };
-    let mut high = (**high).clone();
-    if let (Some(end), Expr::Value(literal)) = (end, &mut high) {
-        literal.value = Value::Number(end.parse().ok()?, false);
-    }
     let compare = |op: BinaryOperator, literal: &Expr| {
         Box::new(Expr::BinaryOp { left: expr.clone(), op, right: Box::new(literal.clone()) })
     };
     Some(Expr::Nested(Box::new(Expr::BinaryOp {
         left: compare(BinaryOperator::GtEq, low),
         op: BinaryOperator::And,
-        right: compare(BinaryOperator::Lt, &high),
+        right: compare(BinaryOperator::Lt, high),
     })))
-}
-
-/// Calls `change` on the direct operands of every comparison that holds the finding's place, until one changes.
-fn in_comparison(
-    query: &mut Query,
-    finding: &Finding,
-    sql: &str,
-    change: &mut dyn FnMut(&mut Expr) -> bool,
-) -> bool {
-    let mut changed = false;
-    let _ = visit_expressions_mut(query, |expr| {
-        if changed || !within(sql, expr, finding) {
-            return ControlFlow::<()>::Continue(());
-        }
-        changed = match expr {
-            Expr::BinaryOp { left, right, .. } => change(left) || change(right),
-            Expr::Between { low, high, .. } => change(low) || change(high),
-            Expr::InList { list, .. } => list.iter_mut().any(&mut *change),
-            _ => false,
-        };
-        ControlFlow::Continue(())
-    });
-    changed
 }

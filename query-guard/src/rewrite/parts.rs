@@ -58,17 +58,17 @@ pub(super) fn within(sql: &str, part: &impl Spanned, finding: &Finding) -> bool 
     }
 }
 
-/// Leaves out the conjunct that holds the finding's place.
+/// Leaves out the conjunct that holds the finding's place, when other conditions remain and it is not about time.
 pub(super) fn drop_condition(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     any_select(query, &mut |select| {
         let Some(selection) = select.selection.take() else { return false };
-        let mut dropped = false;
+        let mut dropped = Vec::new();
         select.selection = without(selection, sql, finding, &mut dropped);
-        dropped
+        select.selection.is_some() && !dropped.is_empty() && !dropped.iter().any(is_about_time)
     })
 }
 
-fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut bool) -> Option<Expr> {
+fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut Vec<Expr>) -> Option<Expr> {
     if !within(sql, &expr, finding) {
         return Some(expr);
     }
@@ -86,11 +86,20 @@ fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut bool) -> Opti
         Expr::Nested(inner) => {
             without(*inner, sql, finding, dropped).map(|inner| Expr::Nested(Box::new(inner)))
         }
-        _ => {
-            *dropped = true;
+        other => {
+            dropped.push(other);
             None
         }
     }
+}
+
+/// Whether a condition is a time filter: it names a date, an interval or the clock.
+fn is_about_time(condition: &Expr) -> bool {
+    const WORDS: &[&str] = &["date", "time", "interval", "now(", "current_", "extract(", "to_char("];
+    let text = condition.to_string().to_ascii_lowercase();
+    let is_date =
+        |text: &str| text.len() >= 8 && text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('-');
+    WORDS.iter().any(|word| text.contains(word)) || text.split('\'').any(is_date)
 }
 
 /// Leaves out the group key that the finding is about, and the output column that shows it.
@@ -119,6 +128,9 @@ pub(super) fn drop_key(query: &mut Query, finding: &Finding, sql: &str) -> bool 
             }
         }
         keys.remove(position);
+        if keys.is_empty() {
+            return false;
+        }
         select.projection.retain(|item| output_expr(item).is_none_or(|output| !same(output, &shown)));
         !select.projection.is_empty()
     }) && reset_order(query)
@@ -137,7 +149,12 @@ pub(super) fn drop_output(query: &mut Query, finding: &Finding, sql: &str) -> bo
             }
         }
         select.projection.retain(|item| output_expr(item).is_none_or(|output| !within(sql, output, finding)));
-        select.projection.len() < before && !select.projection.is_empty()
+        let keys = match &select.group_by {
+            GroupByExpr::Expressions(keys, _) => keys.as_slice(),
+            GroupByExpr::All(_) => &[],
+        };
+        let is_figure = |output: &Expr| !keys.iter().any(|key| same(key, output));
+        select.projection.len() < before && select.projection.iter().filter_map(output_expr).any(is_figure)
     }) && reset_order(query)
 }
 
