@@ -37,6 +37,7 @@ pub mod guard;
 mod label;
 mod mask;
 mod order;
+mod period;
 pub mod plan;
 mod rewrite;
 mod row_filter;

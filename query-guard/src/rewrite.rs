@@ -74,9 +74,24 @@ fn changes(code: Code) -> &'static [Change] {
         Change {
             apply: aggregates::plain_groups, en: "one grouping at a time", zh: "每次只做一种分组"
         };
+    const QUOTED: Change = Change {
+        apply: literals::quoted,
+        en: "quote the value: the same question",
+        zh: "为取值加引号：含义不变",
+    };
+    const AS_SHOWN: Change = Change {
+        apply: literals::as_shown,
+        en: "compare with what the mask leaves of the value: a larger group",
+        zh: "与脱敏后的取值比较：范围更大",
+    };
+    const TRUNCATED: Change = Change {
+        apply: aggregates::truncated_instead,
+        en: "use date_trunc: the date itself instead of its text",
+        zh: "改用 date_trunc：以日期代替其文本",
+    };
     match code {
         Code::LiteralOffEdge => &[LITERAL_BELOW],
-        Code::PredicateNotAllowed => &[OPERATOR, DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
+        Code::PredicateNotAllowed => &[QUOTED, AS_SHOWN, OPERATOR, DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
         Code::UnitKeyNotComparable | Code::ConstantNotEvaluated => &[DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
         Code::UseNotGranted | Code::GroupKeyNotAllowed | Code::ColumnNotInScope => {
             &[DROP_KEY, DROP_OUTPUT, DROP_CONDITION]
@@ -84,7 +99,7 @@ fn changes(code: Code) -> &'static [Change] {
         Code::RowLevelOutput | Code::OperationOverIndividuals => &[COUNT, DROP_KEY],
         Code::ControlNotAvailable => &[MEAN, PLAIN_GROUPS, DROP_OUTPUT],
         Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
-            &[MEAN, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
+            &[TRUNCATED, MEAN, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
         }
         Code::SqlSyntax
         | Code::StatementNotAllowed
@@ -215,6 +230,23 @@ mod tests {
         ] {
             assert_eq!(rewrite(sql), None, "{sql}");
         }
+    }
+
+    #[test]
+    fn a_number_beside_a_text_is_quoted_and_a_text_of_a_date_becomes_the_date() {
+        assert_eq!(
+            rewrite("SELECT zip, COUNT(*) FROM persons WHERE zip = 310106 GROUP BY zip").as_deref(),
+            Some("SELECT zip, COUNT(*) FROM persons WHERE zip = '310106' GROUP BY zip")
+        );
+        assert_eq!(
+            rewrite("SELECT to_char(hire, 'YYYY-MM') AS month, COUNT(*) FROM persons GROUP BY 1").as_deref(),
+            Some("SELECT date_trunc('month', hire) AS month, COUNT(*) FROM persons GROUP BY 1")
+        );
+        assert_eq!(
+            rewrite("SELECT COUNT(*) FROM persons WHERE to_char(hire, '%Y') = '2024'"),
+            None,
+            "a text is not equal to a date"
+        );
     }
 
     #[test]

@@ -337,11 +337,27 @@ impl<'a> ShapeCheck<'a> {
             let is_itself = *wanted == (op == Operator::Eq);
             return Ok(if is_itself { condition } else { Expr::Not(Box::new(condition)) });
         }
+        self.is_quoted(side, literal)?;
         let generalised = self.generalise(side)?;
         self.require(&generalised, Use::Filter)?;
         let (op, literal) = self.on_edge(&generalised, op, literal)?;
         self.count(generalised.base.grade, 1, 1);
         Ok(datafusion_expr::binary_expr(generalised.expr, op, Expr::Literal(literal, None)))
+    }
+
+    /// A number beside a text column would be compared with what the text is as a number, which other texts are too.
+    fn is_quoted(&self, side: &Expr, literal: &ScalarValue) -> Result<(), Finding> {
+        let Some((inner, target)) = cast(side) else { return Ok(()) };
+        let Some(column) = bare_column(self.bases, inner) else { return Ok(()) };
+        let base = self.known(column)?;
+        let is_number = literal.data_type().is_numeric() && target.is_numeric();
+        if !is_number || base.data_type != ArrowType::Utf8 || matches!(base.kind, BaseKind::UnitKey { .. }) {
+            return Ok(());
+        }
+        Err(self.not_allowed(side).with("column", base.name.clone()).with("quote", "yes").help(
+            format!("the column is text: quote the value, as in {} = '1'", base.name),
+            format!("该字段为文本：请为取值加引号，例如 {} = '1'", base.name),
+        ))
     }
 
     /// Two columns of the same subject, or a measure against a released value.

@@ -26,6 +26,7 @@ use datafusion_sql::sqlparser::tokenizer::Tokenizer;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::SqlSpan;
+use crate::period::constants_as_literals;
 
 /// Longest accepted text, in bytes.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -112,7 +113,8 @@ impl Statement {
 }
 
 impl Statement {
-    fn of_query(query: Query, explain: bool) -> Result<Self, Finding> {
+    fn of_query(mut query: Query, explain: bool) -> Result<Self, Finding> {
+        constants_as_literals(&mut query);
         match query.visit(&mut Clauses::default()) {
             ControlFlow::Break(stop) => Err(stop.into_finding()),
             ControlFlow::Continue(()) if tables_written_out(&query) > WRITTEN_OUT_MAX => Err(too_large(

@@ -212,7 +212,8 @@ impl Mask {
     #[must_use]
     pub fn keeps_part(&self, part: &str) -> bool {
         match self {
-            Self::DateTrunc { part: DatePart::Hour | DatePart::Day } => true,
+            Self::DateTrunc { part: DatePart::Hour } => true,
+            Self::DateTrunc { part: DatePart::Day } => part != "hour",
             Self::DateTrunc { part: DatePart::Week } => part == "week",
             Self::DateTrunc { part: DatePart::Month } => matches!(part, "month" | "quarter" | "year"),
             Self::DateTrunc { part: DatePart::Quarter } => matches!(part, "quarter" | "year"),

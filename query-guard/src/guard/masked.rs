@@ -188,6 +188,7 @@ fn coarser_conditions(column: &str, is_date: bool, is_text: bool) -> Vec<String>
             format!("{year} = 1999"),
             format!("extract(month FROM {column}) IN (1, 2)"),
             format!("extract(dow FROM {column}) = 1"),
+            format!("extract(week FROM {column}) = 1"),
             format!("age_years({column}) >= 40"),
             format!("CAST({column} AS DATE) = DATE '2000-01-01'"),
         ];

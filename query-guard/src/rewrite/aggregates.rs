@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::Expr;
+use datafusion_sql::sqlparser::ast::FunctionArguments;
 use datafusion_sql::sqlparser::ast::GroupByExpr;
 use datafusion_sql::sqlparser::ast::Ident;
 use datafusion_sql::sqlparser::ast::ObjectName;
@@ -82,6 +83,54 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
         false
     });
     changed
+}
+
+/// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`.
+pub(super) fn truncated_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
+    if finding.params.get("function").is_none_or(|name| !name.eq_ignore_ascii_case("to_char")) {
+        return false;
+    }
+    let mut changed = false;
+    crate::rewrite::parts::any_select(query, &mut |select| {
+        let outputs = select.projection.iter_mut().filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+            _ => None,
+        });
+        let keys = match &mut select.group_by {
+            GroupByExpr::Expressions(keys, _) => keys.as_mut_slice(),
+            GroupByExpr::All(_) => &mut [],
+        };
+        for expr in outputs.chain(keys) {
+            if let Some(truncated) = truncated(expr) {
+                *expr = truncated;
+                changed = true;
+            }
+        }
+        false
+    });
+    changed
+}
+
+fn truncated(expr: &Expr) -> Option<Expr> {
+    let Expr::Function(call) = expr else { return None };
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let [date, format] = list.args.as_slice() else { return None };
+    if !call.name.to_string().eq_ignore_ascii_case("to_char") {
+        return None;
+    }
+    let format = format.to_string();
+    let holds = |patterns: &[&str]| patterns.iter().any(|pattern| format.contains(pattern));
+    let part = if holds(&["DD", "dd", "%d"]) {
+        "day"
+    } else if holds(&["MM", "mm", "%m"]) {
+        "month"
+    } else if holds(&["YYYY", "yyyy", "%Y"]) {
+        "year"
+    } else {
+        return None;
+    };
+    let text = format!("date_trunc('{part}', {date})");
+    Parser::new(&GenericDialect {}).try_with_sql(&text).ok()?.parse_expr().ok()
 }
 
 /// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.

@@ -68,6 +68,59 @@ fn is_named(sql: &str, number: &str) -> bool {
     })
 }
 
+/// `zip = 310106` of a text column becomes `zip = '310106'`.
+pub(super) fn quoted(query: &mut Query, finding: &Finding, sql: &str) -> bool {
+    finding.params.contains_key("quote")
+        && in_comparison(query, finding, sql, &|value| {
+            let Value::Number(number, _) = &*value else { return false };
+            *value = Value::SingleQuotedString(number.to_string());
+            true
+        })
+}
+
+/// `icd10 = 'J06.9'` of a column that is known by category becomes `icd10 = 'J06'`.
+pub(super) fn as_shown(query: &mut Query, finding: &Finding, sql: &str) -> bool {
+    let (Some(asked), Some(shown)) = (finding.params.get("asked"), finding.params.get("shown")) else {
+        return false;
+    };
+    !is_named(&sql.replace(&format!("'{asked}'"), ""), asked)
+        && in_comparison(query, finding, sql, &|value| match value {
+            Value::SingleQuotedString(text) if text == asked => {
+                shown.clone_into(text);
+                true
+            }
+            _ => false,
+        })
+}
+
+/// Calls `change` on the literals of the comparisons of WHERE that hold the finding's place, until one changes.
+fn in_comparison(
+    query: &mut Query,
+    finding: &Finding,
+    sql: &str,
+    change: &dyn Fn(&mut Value) -> bool,
+) -> bool {
+    let of = |expr: &mut Expr| match expr {
+        Expr::Value(literal) => change(&mut literal.value),
+        _ => false,
+    };
+    any_select(query, &mut |select| {
+        let Some(condition) = &mut select.selection else { return false };
+        let mut changed = false;
+        let _ = visit_expressions_mut(condition, |expr| {
+            if !changed && within(sql, expr, finding) {
+                changed = match expr {
+                    Expr::BinaryOp { left, right, .. } => of(left) || of(right),
+                    Expr::InList { list, .. } => list.iter_mut().any(of),
+                    _ => false,
+                };
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        changed
+    })
+}
+
 fn number(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Value(literal) => match &literal.value {

@@ -11,6 +11,8 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Cut;
 use obscura_policies::mask::MICROS_PER_DAY;
 use obscura_policies::mask::Mask;
+use obscura_policies::mask::MaskContext;
+use obscura_policies::mask::NoSecrets;
 
 use crate::block::Base;
 use crate::constant::exact_number;
@@ -245,10 +247,18 @@ impl ShapeCheck<'_> {
         if is_equality && (is_name || is_prefix) {
             return Ok(());
         }
-        Err(self.not_allowed(&generalised.expr).help(
+        let finding = self.not_allowed(&generalised.expr).with("mask", mask.name()).help(
             "the column is known in a coarser form only: compare with what the mask leaves of the value",
             "该字段仅以较粗的形式提供：请与脱敏后的取值比较",
-        ))
+        );
+        let today = self.review.constants.today;
+        let context = MaskContext { today, subject: None, secrets: &NoSecrets };
+        let shown = text.filter(|_| is_equality && generalised.form == Form::Bare);
+        let shown = shown.and_then(|text| Some((text, mask.apply_text(text, &context)?)));
+        Err(match shown {
+            Some((asked, shown)) => finding.with("asked", asked).with("shown", shown),
+            None => finding,
+        })
     }
 
     /// The steps that a numeric column is known in, each of which a generaliser's own step is a multiple of.

@@ -65,7 +65,9 @@ impl Generalised<'_> {
 }
 
 /// Calendar parts that may be cut out of or cut to.
-const PARTS: &[&str] = &["year", "quarter", "month", "dow", "isodow"];
+const PARTS: &[&str] = &["year", "quarter", "month", "week", "dow", "isodow"];
+/// And out of what has a time of day.
+const PARTS_OF_TIME: &[&str] = &["hour"];
 const TRUNCATIONS: &[&str] = &["year", "quarter", "month", "week", "day"];
 /// Longest prefix of a coded column.
 const PREFIX_MAX: i64 = 12;
@@ -206,7 +208,10 @@ impl<'a> ShapeCheck<'a> {
             ("date_part", [part, inner]) => {
                 let part = self.word(part)?;
                 let inner = self.dated(inner)?;
-                PARTS.contains(&part.as_str()).then(|| Generalised {
+                let is_timed = matches!(inner.base.data_type, ArrowType::Timestamp(..));
+                let is_known =
+                    PARTS.contains(&part.as_str()) || is_timed && PARTS_OF_TIME.contains(&part.as_str());
+                is_known.then(|| Generalised {
                     form: Form::Part,
                     is_shown: shows(inner.base, &part),
                     expr: inner.within(Calendar::WHOLE, recall(call, vec![text(&part), inner.expr.clone()])),
