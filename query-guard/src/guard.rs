@@ -52,6 +52,7 @@ use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::rewrite;
 use crate::rows::RowFacts;
+use crate::runnable::runnable;
 use crate::size::within_limits;
 use crate::standard::as_the_standard_says;
 use crate::statement::Statement;
@@ -174,6 +175,7 @@ impl<'a> Guard<'a> {
         within_limits(sql, &plan)?;
         let mut labeller = Labeller::new(self.policy, constants, sql, budget);
         let post = labeller.root(&plan).map_err(|findings| placed(sql, findings))?;
+        runnable(sql, &post).map_err(|finding| placed(sql, vec![finding]))?;
         let mut stages = std::mem::take(&mut labeller.stages);
         let rows = RowFacts::of(self.policy, &stages, std::mem::take(&mut labeller.many_to_many));
         let reduced = |plan| rows.reduced(plan).map_err(|finding| placed(sql, vec![finding]));
@@ -429,6 +431,8 @@ fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId
     scans
 }
 
+#[cfg(test)]
+mod forms;
 #[cfg(test)]
 mod masked;
 #[cfg(test)]

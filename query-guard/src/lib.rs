@@ -42,6 +42,7 @@ pub mod plan;
 mod rewrite;
 mod row_filter;
 pub mod rows;
+mod runnable;
 mod scalar;
 mod shape;
 mod size;

@@ -1,0 +1,93 @@
+//! Forms over results that the engine plans and then fails on: each is refused before it runs, with its place.
+//! What the engine does not plan is refused by the planner; individuals are looked at more closely elsewhere.
+
+use arrow::compute::can_cast_types;
+use arrow::datatypes::DataType;
+use datafusion_common::DFSchema;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Expr;
+use datafusion_expr::ExprSchemable;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::utils::merge_schema;
+
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::shape::first_span;
+
+/// Looks at every expression of what runs over results.
+///
+/// # Errors
+/// `query-not-understood`, or `function-not-allowed` for arguments that a function does not take.
+pub(crate) fn runnable(sql: &str, post: &LogicalPlan) -> std::result::Result<(), Finding> {
+    let mut found = None;
+    let walked = post.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|inner| {
+                found = found.take().or_else(|| refused(sql, inner, &schema));
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match (walked, found) {
+        (_, Some(finding)) => Err(finding),
+        (Ok(_), None) => Ok(()),
+        (Err(_), None) => Err(Finding::new(Code::QueryNotUnderstood)),
+    }
+}
+
+fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
+    let finding = |code: Code| Finding::new(code).at(first_span(sql, expr));
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not listed runs for every type that is planned"
+    )]
+    match expr {
+        Expr::Cast(cast) => no_cast(&cast.expr, cast.field.data_type(), schema).then(|| uncast(finding)),
+        Expr::TryCast(cast) => no_cast(&cast.expr, cast.field.data_type(), schema).then(|| uncast(finding)),
+        Expr::Negative(inner) => type_of(inner, schema).is_some_and(|it| !it.is_numeric()).then(|| {
+            finding(Code::QueryNotUnderstood).with("operation", "-").help(
+                "only numbers have a negative: subtract dates from one another",
+                "只有数值可以取负：日期请使用相减",
+            )
+        }),
+        Expr::WindowFunction(call) => {
+            let default = call.params.args.get(2)?;
+            let is_shift = matches!(call.fun.name(), "lag" | "lead");
+            (is_shift && !matches!(default, Expr::Literal(..))).then(|| {
+                finding(Code::FunctionNotAllowed).with("function", call.fun.name()).help(
+                    "the third argument is a constant: write COALESCE(LAG(x, 2) OVER (...), x) instead",
+                    "第三个参数须为常量：请改写为 COALESCE(LAG(x, 2) OVER (…), x)",
+                )
+            })
+        }
+        Expr::AggregateFunction(call) if call.func.name() == "approx_distinct" => {
+            let of = type_of(call.params.args.first()?, schema)?;
+            let is_counted =
+                of.is_integer() || of.is_temporal() || matches!(of, DataType::Utf8 | DataType::Utf8View);
+            (!is_counted).then(|| {
+                finding(Code::FunctionNotAllowed)
+                    .with("function", "approx_distinct")
+                    .help("write COUNT(DISTINCT x)", "请改用 COUNT(DISTINCT x)")
+            })
+        }
+        _ => None,
+    }
+}
+
+fn no_cast(inner: &Expr, target: &DataType, schema: &DFSchema) -> bool {
+    type_of(inner, schema).is_some_and(|from| !can_cast_types(&from, target))
+}
+
+fn uncast(finding: impl Fn(Code) -> Finding) -> Finding {
+    finding(Code::QueryNotUnderstood).with("operation", "cast").help(
+        "there is no cast between these two types: compute the value, or cast by way of text",
+        "这两种类型之间不能转换：请用计算得到该值，或先转换为文本",
+    )
+}
+
+fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    expr.get_type(schema).ok()
+}
