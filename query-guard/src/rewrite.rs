@@ -89,6 +89,11 @@ fn changes(code: Code) -> &'static [Change] {
         en: "use date_trunc: the date itself instead of its text",
         zh: "改用 date_trunc：以日期代替其文本",
     };
+    const RATIO: Change = Change {
+        apply: aggregates::ratio_of_means,
+        en: "divide the means: another number than the mean of the quotients",
+        zh: "改为均值之商：与商的均值不同",
+    };
     match code {
         Code::LiteralOffEdge => &[LITERAL_BELOW],
         Code::PredicateNotAllowed => &[QUOTED, AS_SHOWN, OPERATOR, DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
@@ -99,7 +104,7 @@ fn changes(code: Code) -> &'static [Change] {
         Code::RowLevelOutput | Code::OperationOverIndividuals => &[COUNT, DROP_KEY],
         Code::ControlNotAvailable => &[MEAN, PLAIN_GROUPS, DROP_OUTPUT],
         Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
-            &[TRUNCATED, MEAN, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
+            &[TRUNCATED, MEAN, RATIO, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
         }
         Code::SqlSyntax
         | Code::StatementNotAllowed
@@ -281,6 +286,10 @@ mod tests {
         assert_eq!(
             rewrite("SELECT dept, MEDIAN(salary) FROM persons GROUP BY dept").as_deref(),
             Some("SELECT dept, AVG(salary) FROM persons GROUP BY dept")
+        );
+        assert_eq!(
+            rewrite("SELECT dept, AVG(salary / age) AS per_year FROM persons GROUP BY dept").as_deref(),
+            Some("SELECT dept, AVG(salary) / NULLIF(AVG(age), 0) FROM persons GROUP BY dept")
         );
         assert_eq!(
             rewrite("SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)").as_deref(),

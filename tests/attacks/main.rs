@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "tests may panic")]
 
 mod documents;
+mod sameness;
 mod size;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = size::trials();
     trials.extend(documents::trials());
+    trials.extend(sameness::trials());
     let files = match corpus::attacks() {
         Ok(files) => files,
         Err(error) => {

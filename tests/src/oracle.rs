@@ -10,7 +10,8 @@
 //! * Counts go to the nearest multiple of 5 (there are no ties between whole numbers).
 //! * Sums go to the nearest multiple of the largest power of ten not above 1 % of the declared range; ties away from zero.
 //! * Means divide the unrounded sum by the unrounded count of values, go to three significant digits (ties away from
-//!   zero) and are clamped to the declared range.
+//!   zero) and are clamped to the declared range. What tells as much as a count (shares, measures of few values) is the
+//!   quotient of the rounded ones.
 
 pub mod amount;
 pub mod answers;

@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use datafusion_sql::sqlparser::ast::BinaryOperator;
 use datafusion_sql::sqlparser::ast::Expr;
+use datafusion_sql::sqlparser::ast::FunctionArg;
+use datafusion_sql::sqlparser::ast::FunctionArgExpr;
 use datafusion_sql::sqlparser::ast::FunctionArguments;
 use datafusion_sql::sqlparser::ast::GroupByExpr;
 use datafusion_sql::sqlparser::ast::Ident;
@@ -17,6 +20,7 @@ use datafusion_sql::sqlparser::parser::Parser;
 use crate::finding::Finding;
 use crate::rewrite::parts::output_expr;
 use crate::rewrite::parts::reset_order;
+use crate::rewrite::parts::within;
 
 /// Aggregates of one quantity that a mean comes closest to.
 const LOCATIONS: &[&str] =
@@ -83,6 +87,44 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
         false
     });
     changed
+}
+
+/// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had.
+pub(super) fn ratio_of_means(query: &mut Query, finding: &Finding, sql: &str) -> bool {
+    let mut changed = false;
+    crate::rewrite::parts::any_select(query, &mut |select| {
+        for item in &mut select.projection {
+            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+                continue;
+            };
+            if let Some(ratio) = ratio(expr).filter(|_| within(sql, expr, finding)) {
+                *item = SelectItem::UnnamedExpr(ratio);
+                changed = true;
+            }
+        }
+        false
+    });
+    changed
+}
+
+fn ratio(expr: &Expr) -> Option<Expr> {
+    let Expr::Function(call) = expr else { return None };
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Divide,
+            right,
+        })),
+    ] = list.args.as_slice()
+    else {
+        return None;
+    };
+    if !call.name.to_string().eq_ignore_ascii_case("avg") || call.filter.is_some() {
+        return None;
+    }
+    let text = format!("AVG({left}) / NULLIF(AVG({right}), 0)");
+    Parser::new(&GenericDialect {}).try_with_sql(&text).ok()?.parse_expr().ok()
 }
 
 /// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`.

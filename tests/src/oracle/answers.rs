@@ -130,23 +130,18 @@ fn departments(fixture: &Fixture) -> Vec<Group> {
     counts(&fixture.persons.records(), by_dept, &[(Atom::Rows, &one)])
 }
 
-/// The mean of 1 for women and 0 for others: women over everybody, both unrounded, both with enough subjects.
+/// The mean of 1 for women and 0 for others tells what the rounded counts tell: it is their quotient, of three digits.
 fn share_of_women(fixture: &Fixture) -> anyhow::Result<Table> {
     let woman = |record: &Record<'_>| (record["sex"] == "f").then_some(1);
     let groups = counts(&fixture.persons.records(), by_dept, &[(Atom::Rows, &woman), (Atom::Rows, &one)]);
-    let rows = groups
-        .iter()
-        .map(|group| {
-            let (women, all) = (&group.cells[0], &group.cells[1]);
-            let share = if women.passed && all.passed {
-                Cell::Number(amount::three_digits(women.total, all.total).clamp(0.0, 1.0))
-            } else {
-                Cell::Null
-            };
-            vec![group.keys[0].clone(), share]
+    // Rounded counts are whole numbers.
+    let whole = |count: f64| format!("{count:.0}").parse().unwrap_or(0_i128);
+    let share = |group: &Group| {
+        arithmetic(&released(group, 0), &released(group, 1), |women, all| {
+            amount::three_digits(whole(women), whole(all)).clamp(0.0, 1.0)
         })
-        .collect();
-    Ok(Table { rows })
+    };
+    Ok(Table { rows: groups.iter().map(|group| vec![group.keys[0].clone(), share(group)]).collect() })
 }
 
 /// Each department with the number of departments that have more people, plus one.
