@@ -28,7 +28,6 @@ use obscura_sandbox::storage::Format;
 use obscura_sandbox::storage::Input;
 use obscura_sandbox::storage::InputOptions;
 use obscura_sandbox::storage::MEMORY_BYTES_STANDARD;
-use obscura_sandbox::storage::OnBadRow;
 use obscura_sandbox::storage::PartLimits;
 use obscura_sandbox::storage::SealMode;
 use obscura_sandbox::storage::SealRequest;
@@ -173,15 +172,8 @@ fn write_arrival(path: &Path, scale_factor: f64) -> anyhow::Result<u64> {
 
 fn seal_file(folder: &Path, kms: &LocalKeyring) -> anyhow::Result<SealedVersion> {
     let signer = kms.signer(SIGNER)?;
-    let options = InputOptions {
-        format: Some(Format::Parquet),
-        encoding: None,
-        delimiter: None,
-        null_texts: InputOptions::default_null_texts(),
-        rename: std::collections::BTreeMap::new(),
-        on_bad_row: OnBadRow::Stop,
-        memory_bytes: MEMORY_BYTES_STANDARD,
-    };
+    let options =
+        InputOptions { format: Some(Format::Parquet), ..InputOptions::strict(MEMORY_BYTES_STANDARD) };
     let request = SealRequest {
         data: &DataFolder::new(folder.join("sealed")),
         spec: &lineitem::specification()?,

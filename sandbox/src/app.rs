@@ -23,6 +23,7 @@ mod honoured;
 pub mod housekeeping;
 pub(crate) mod in_place;
 pub mod init;
+mod input_failure;
 pub mod installation;
 pub(crate) mod job_end;
 mod job_limits;

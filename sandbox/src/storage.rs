@@ -33,6 +33,7 @@ mod subjects;
 #[cfg(test)]
 pub(crate) mod testing;
 mod version;
+mod words;
 
 pub use append::recounted_columns;
 pub use error::BadRowReason;
@@ -44,6 +45,8 @@ pub use input::Format;
 pub use input::Input;
 pub use input::InputOptions;
 pub use input::InputReport;
+pub use input::Mending;
+pub use input::Multiline;
 pub use input::OnBadRow;
 pub use lifecycle::Shredding;
 pub use lifecycle::drop_version;

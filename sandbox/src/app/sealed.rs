@@ -7,6 +7,7 @@ use std::fs::File;
 
 use obscura_policies::vocabulary::DatasetId;
 
+use crate::app::input_failure::input_failure;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
 use crate::catalog::body::DatasetVersionBody;
@@ -157,19 +158,6 @@ pub(crate) async fn discard_unrecorded(
     Ok(removed)
 }
 
-/// What a steward is told who must decide whether spellings of a unit key are one subject.
-fn spellings(error: &StorageError, column: &str, lines: Option<(u64, u64)>) -> AppError {
-    let rows =
-        lines.map(|(first, second)| format!("，例如第 {first} 行与第 {second} 行")).unwrap_or_default();
-    let zh = format!("主体标识字段 `{column}` 存在多种写法{rows}");
-    PublicError::new(Class::Usage, "unit-key-spellings", error.to_string(), zh)
-        .with_help(
-            "look at the rows and decide: `--unit-keys same` if they name one subject, `--unit-keys as-written` if not",
-            "请核对后决定：同一主体用 `--unit-keys same`，不同主体用 `--unit-keys as-written`",
-        )
-        .into()
-}
-
 /// What a steward is told of a failure of storage, whose messages never hold a value.
 pub(crate) fn storage_failure(error: &StorageError) -> AppError {
     let (class, code, zh) = match error {
@@ -177,16 +165,16 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         StorageError::Columnar { .. } | StorageError::Keys { .. } | StorageError::Abandoned => {
             return InternalError::new("work on sealed data", error).into();
         }
-        StorageError::UnitKeySpellings { column, lines } => return spellings(error, column, *lines),
-        StorageError::Input { .. } => (Class::Usage, "input-unreadable", "无法按该格式读取输入"),
-        StorageError::ColumnMissing { .. } => {
-            (Class::Usage, "input-column-missing", "输入缺少数据集文档中的字段")
-        }
-        StorageError::ColumnTwice { .. } => (Class::Usage, "input-column-twice", "输入中有重名字段"),
+        StorageError::UnitKeySpellings { .. }
+        | StorageError::Input { .. }
+        | StorageError::ColumnMissing { .. }
+        | StorageError::ColumnTwice { .. }
+        | StorageError::NoRows
+        | StorageError::NoSubjects { .. }
+        | StorageError::SwallowedRows { .. }
+        | StorageError::BadRow { .. } => return input_failure(error),
         StorageError::Document { .. } => (Class::Usage, "document-not-sealable", "数据集文档无法用于封存"),
-        StorageError::BadRow { .. } => (Class::Usage, "row-malformed", "输入中有格式错误的行"),
         StorageError::Cancelled => (Class::Failure, "sealing-cancelled", "封存已取消，原有数据未受影响"),
-        StorageError::NoRows => (Class::Usage, "input-empty", "输入没有任何数据行"),
         StorageError::VersionMissing { .. } => (Class::NotFound, "version-not-found", "没有该封存版本"),
         StorageError::NeverSealed { .. } => (Class::NotFound, "dataset-not-sealed", "该数据集尚未封存"),
         StorageError::Busy { .. } => (Class::Conflict, "sealing-in-progress", "另一个进程正在封存该数据集"),
@@ -210,10 +198,6 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         StorageError::VersionTaken { .. } => answer.with_help(
             "use `--append` to add rows or `--replace` to take its place",
             "用 `--append` 追加，或用 `--replace` 替换",
-        ),
-        StorageError::BadRow { .. } => answer.with_help(
-            "mend the row, or leave malformed rows out with `--on-bad-row skip`",
-            "请修正该行，或用 `--on-bad-row skip` 跳过错误行",
         ),
         _ => answer,
     };

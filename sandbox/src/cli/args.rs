@@ -227,7 +227,7 @@ pub(crate) struct SealArgs {
     /// Delimiter of a delimited text [default: found from the header].
     #[arg(long, value_name = "CHAR")]
     pub(crate) delimiter: Option<char>,
-    /// A text that stands for a missing value; may be given more than once [default: nothing, and `?`].
+    /// A text that stands for a missing value besides an empty cell; may be given more than once [default: `?`].
     #[arg(long = "null", value_name = "TEXT")]
     pub(crate) null_texts: Vec<String>,
     /// A column that the input names otherwise, as INPUT=COLUMN; may be given more than once.
@@ -236,6 +236,9 @@ pub(crate) struct SealArgs {
     /// What to do with a malformed row.
     #[arg(long, value_enum, default_value_t = BadRowArg::Stop)]
     pub(crate) on_bad_row: BadRowArg,
+    /// Cells hold line breaks, even where the lines look like rows [default: sealing stops there].
+    #[arg(long)]
+    pub(crate) line_breaks_in_cells: bool,
     /// What spellings of one unit key are (`8888`, `08888`, `8888.0`) [default: sealing stops when it finds any].
     #[arg(long, value_enum, value_name = "DECISION")]
     pub(crate) unit_keys: Option<UnitKeysArg>,

@@ -25,8 +25,21 @@ pub(crate) enum Cell<'a> {
     Timestamp(i64),
     Bool(bool),
     Token(i64),
-    /// A unit key without a form of its own: its token as written, and that of its plain form.
-    Spelt(i64, i64),
+    /// A unit key without a form of its own.
+    Spelt(SpeltKey),
+    /// A word for a missing value, such as `NULL`, where no value can be a word.
+    MissingWord,
+}
+
+/// The tokens of a unit key without a form of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpeltKey {
+    /// What is sealed: another than `written` when the key was mended.
+    pub(crate) sealed: i64,
+    /// Of the key as it is written.
+    pub(crate) written: i64,
+    /// Of its plain form.
+    pub(crate) plain: i64,
 }
 
 /// Reads one text as a value of the type. The text is already known not to be a null text.

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use obscura_policies::Text;
+
 use crate::storage::manifest::ManifestFault;
 
 /// A sealed dataset could not be written, found or trusted.
@@ -36,6 +38,20 @@ pub enum StorageError {
     #[error("the input has more than one column `{column}`")]
     ColumnTwice {
         /// Name in the dataset document.
+        column: String,
+    },
+    /// A quote that is opened in one line is closed in a later one, and what lies between looks like rows.
+    #[error("line {first} opens a quote that line {last} closes, and the lines look like rows of their own")]
+    SwallowedRows {
+        /// Line that opens the quote, counted from 1.
+        first: u64,
+        /// Line that closes it.
+        last: u64,
+    },
+    /// No row carries the key of a subject.
+    #[error("no row has a value in the unit key `{column}`")]
+    NoSubjects {
+        /// Column of the dataset document.
         column: String,
     },
     /// The dataset document cannot be sealed as it stands.
@@ -181,6 +197,33 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
     None
 }
 
+impl BadRowReason {
+    /// The reason in both languages.
+    #[must_use]
+    pub fn told(self) -> Text {
+        let zh = match self {
+            Self::Encoding => "不符合输入的编码",
+            Self::FieldCount => "字段数与表头不符",
+            Self::Truncated => "该行被截断",
+            Self::NotAnObject => "不是 JSON 对象",
+            Self::NotScalar => "不是单个值",
+            Self::TooLong => "该行过长",
+            Self::NotInt => "不是整数",
+            Self::NotDecimal => "不是可容纳的小数",
+            Self::NotFloat => "不是有限数值",
+            Self::NotDate => "不是日期",
+            Self::NotTimestamp => "不是日期时间",
+            Self::NotBool => "不是是或否",
+            Self::NotIdentifier => "不是格式正确的标识",
+            Self::KeyMissing => "对象缺少主体标识",
+            Self::KeyTwice => "对象中该键出现两次",
+            Self::BelowTable => "合计、签名或备注行，不是数据行",
+            Self::NotText => "不是文本",
+        };
+        Text::new(self.to_string(), zh)
+    }
+}
+
 /// Why a row is malformed. Fixed phrases: a value can never get in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum BadRowReason {
@@ -223,6 +266,15 @@ pub enum BadRowReason {
     /// Not well formed as the identifier it should be: no token can be made that joins.
     #[error("not a well-formed identifier")]
     NotIdentifier,
+    /// A JSON object without the unit key.
+    #[error("the object does not name its unit key")]
+    KeyMissing,
+    /// A JSON object that names a column twice.
+    #[error("the object names it twice")]
+    KeyTwice,
+    /// A line of totals, a signature or a remark below the table.
+    #[error("a total, signature or remark, not a row")]
+    BelowTable,
     /// A type that cannot become text without guessing.
     #[error("not text")]
     NotText,

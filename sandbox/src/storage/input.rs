@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
+use obscura_policies::vocabulary::DataType;
 
 use crate::storage::cell::Cell;
 use crate::storage::error::BadRowReason;
@@ -20,6 +21,7 @@ use crate::storage::rows::BatchBuilder;
 use crate::storage::rows::ColumnReader;
 use crate::storage::spec::DatasetSpec;
 use crate::storage::spellings::Spellings;
+use crate::storage::words;
 
 mod columnar;
 mod csv;
@@ -108,6 +110,24 @@ pub enum OnBadRow {
     Skip,
 }
 
+/// What line breaks within cells of delimited text are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Multiline {
+    /// Text, unless the lines look like rows: then a quote went astray, and sealing stops.
+    Ask,
+    /// Text in any case.
+    Allow,
+}
+
+/// What was read otherwise than it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mending {
+    /// A word such as `NULL` or `-`, read as a missing value.
+    MissingWord,
+    /// A unit key written as a number with places (`10000.0`), read as the whole number.
+    KeyWithPlaces,
+}
+
 /// How to read the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputOptions {
@@ -123,11 +143,28 @@ pub struct InputOptions {
     pub rename: BTreeMap<String, String>,
     /// What to do with a malformed row.
     pub on_bad_row: OnBadRow,
+    /// What line breaks within cells are.
+    pub multiline: Multiline,
     /// Most bytes of a binary stream that are held in memory (a Parquet or Arrow file must be seekable).
     pub memory_bytes: usize,
 }
 
 impl InputOptions {
+    /// Finds out format, encoding and delimiter, and stops at whatever is not as it should be.
+    #[must_use]
+    pub fn strict(memory_bytes: usize) -> Self {
+        Self {
+            format: None,
+            encoding: None,
+            delimiter: None,
+            null_texts: Self::default_null_texts(),
+            rename: BTreeMap::new(),
+            on_bad_row: OnBadRow::Stop,
+            multiline: Multiline::Ask,
+            memory_bytes,
+        }
+    }
+
     /// Texts that stand for a missing value unless the caller says otherwise.
     #[must_use]
     pub fn default_null_texts() -> Vec<String> {
@@ -176,6 +213,12 @@ pub struct InputReport {
     pub bad_rows: Vec<BadRow>,
     /// Columns of the input that the dataset document does not name and that were left out.
     pub columns_ignored: u64,
+    /// Rows taken that carry the key of a subject.
+    pub rows_with_subject: u64,
+    /// Rows of delimited text that go over several lines.
+    pub rows_multiline: u64,
+    /// Cells that were read otherwise than they are written, by column.
+    pub mended: BTreeMap<(String, Mending), u64>,
 }
 
 /// One pass over an input.
@@ -276,12 +319,30 @@ impl RowSink {
             }
         }
         self.builder.append(&cells)?;
+        self.note(&cells, line)?;
+        self.report.rows += 1;
+        Ok(())
+    }
+
+    /// Takes note of what is particular in a row that was taken.
+    fn note(&mut self, cells: &[Cell<'_>], line: u64) -> Result<(), StorageError> {
+        let mut has_subject = false;
         for (index, (cell, reader)) in cells.iter().zip(&self.readers).enumerate() {
-            if let Cell::Spelt(written, plain) = cell {
-                self.spellings.take((index, reader.spec().name.as_str()), (*written, *plain), line)?;
+            let name = reader.spec().name.as_str();
+            has_subject |= matches!(cell, Cell::Token(_) | Cell::Spelt(_));
+            let mending = match cell {
+                Cell::MissingWord => Some(Mending::MissingWord),
+                Cell::Spelt(key) if key.sealed != key.written => Some(Mending::KeyWithPlaces),
+                _ => None,
+            };
+            if let Some(mending) = mending {
+                *self.report.mended.entry((name.to_owned(), mending)).or_default() += 1;
+            }
+            if let Cell::Spelt(key) = cell {
+                self.spellings.take((index, name), *key, line)?;
             }
         }
-        self.report.rows += 1;
+        self.report.rows_with_subject += u64::from(has_subject);
         Ok(())
     }
 
@@ -323,7 +384,15 @@ impl CellReader<'_> {
         if self.null_texts.iter().any(|null| null == text) {
             return Ok(Cell::Null);
         }
-        self.column.read(text)
+        match self.column.read(text) {
+            // Where no value can be a word, a word for a missing value is one.
+            Err(_) if self.holds_no_words() && words::is_missing(text) => Ok(Cell::MissingWord),
+            read => read,
+        }
+    }
+
+    fn holds_no_words(&self) -> bool {
+        !self.column.is_token() && self.column.spec().data_type != DataType::Text
     }
 
     /// Reads a text made on the way, for formats whose values are not text.
@@ -339,7 +408,8 @@ impl CellReader<'_> {
             Cell::Timestamp(value) => Cell::Timestamp(value),
             Cell::Bool(value) => Cell::Bool(value),
             Cell::Token(value) => Cell::Token(value),
-            Cell::Spelt(written, plain) => Cell::Spelt(written, plain),
+            Cell::Spelt(key) => Cell::Spelt(key),
+            Cell::MissingWord => Cell::MissingWord,
         })
     }
 }

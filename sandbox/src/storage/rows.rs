@@ -21,12 +21,14 @@ use obscura_policies::vocabulary::DataType;
 
 use crate::storage::cell::Cell;
 use crate::storage::cell::DECIMAL_PRECISION;
+use crate::storage::cell::SpeltKey;
 use crate::storage::cell::parse_cell;
 use crate::storage::error::BadRowReason;
 use crate::storage::error::StorageError;
 use crate::storage::spec::ColumnSpec;
 use crate::storage::spec::DatasetSpec;
 use crate::storage::spellings::UnitKeys;
+use crate::storage::words;
 
 /// Rows per batch between reader, grouping and writer.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -53,6 +55,12 @@ impl ColumnReader {
     pub(crate) fn read<'a>(&self, text: &'a str) -> Result<Cell<'a>, BadRowReason> {
         match &self.tokenizer {
             Some(tokenizer) => {
+                if words::is_missing(text) {
+                    return Ok(Cell::MissingWord);
+                }
+                if words::is_below_table(text) {
+                    return Err(BadRowReason::BelowTable);
+                }
                 let semantic = self.spec.semantic.as_deref().unwrap_or_default();
                 let canonical = canonical(semantic, text).ok_or(BadRowReason::NotIdentifier)?;
                 if has_form(semantic) || self.unit_keys == UnitKeys::AsWritten {
@@ -62,8 +70,7 @@ impl ColumnReader {
                 let token = tokenizer.token64(&plain);
                 Ok(match self.unit_keys {
                     UnitKeys::Same | UnitKeys::AsWritten => Cell::Token(token),
-                    UnitKeys::Ask if plain == canonical => Cell::Spelt(token, token),
-                    UnitKeys::Ask => Cell::Spelt(tokenizer.token64(&canonical), token),
+                    UnitKeys::Ask => Cell::Spelt(spelt(tokenizer, &canonical, &plain, token)),
                 })
             }
             None => parse_cell(text, self.spec.data_type),
@@ -74,6 +81,22 @@ impl ColumnReader {
     pub(crate) fn is_token(&self) -> bool {
         self.tokenizer.is_some()
     }
+}
+
+/// Tokens of a key that nobody has decided on. A key that a program wrote as a number with places (`10000.0`) is sealed as the
+/// whole number, or it would meet that number in no other dataset.
+fn spelt(tokenizer: &Tokenizer, written: &str, plain: &str, token: i64) -> SpeltKey {
+    let of = |text: &str| if text == plain { token } else { tokenizer.token64(text) };
+    let sealed = without_places(written).map(of);
+    let written = of(written);
+    SpeltKey { sealed: sealed.unwrap_or(written), written, plain: token }
+}
+
+/// The digits of a whole number that is written with places.
+fn without_places(text: &str) -> Option<&str> {
+    let (whole, places) = text.split_once('.')?;
+    let is_number = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && !places.is_empty() && places.bytes().all(|byte| byte == b'0')).then_some(whole)
 }
 
 enum Builder {
@@ -119,15 +142,14 @@ impl Builder {
                 builder.append_value(text);
                 return Ok(text.len());
             }
-            (Self::Int(builder), Cell::Int(value) | Cell::Token(value) | Cell::Spelt(value, _)) => {
-                builder.append_value(*value)
-            }
+            (Self::Int(builder), Cell::Int(value) | Cell::Token(value)) => builder.append_value(*value),
+            (Self::Int(builder), Cell::Spelt(key)) => builder.append_value(key.sealed),
             (Self::Decimal(builder), Cell::Decimal(value)) => builder.append_value(*value),
             (Self::Float(builder), Cell::Float(value)) => builder.append_value(*value),
             (Self::Date(builder), Cell::Date(value)) => builder.append_value(*value),
             (Self::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(*value),
             (Self::Bool(builder), Cell::Bool(value)) => builder.append_value(*value),
-            (builder, Cell::Null) => builder.append_null(),
+            (builder, Cell::Null | Cell::MissingWord) => builder.append_null(),
             // A defect of a reader; it must not become a missing value in silence.
             _ => return Err(StorageError::Columnar { step: "store a value of another type" }),
         }

@@ -452,6 +452,9 @@ fn write_rows(
     if report.rows == 0 {
         return Err(StorageError::NoRows);
     }
+    if let Some(unit) = spec.units.first().filter(|_| report.rows_with_subject == 0) {
+        return Err(StorageError::NoSubjects { column: unit.column.clone() });
+    }
     watch(request, Stage::Grouping, &report, bytes)?;
     if let Some(grouping) = grouping {
         grouping.finish(&mut |batch: &RecordBatch| {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use arrow::array::Int64Array;
 
+use crate::storage::cell::SpeltKey;
 use crate::storage::error::StorageError;
 
 /// What spellings of a unit key are that has no form of its own; others (`resident_id`, `uscc`, ...) have one.
@@ -58,13 +59,14 @@ struct Spelt {
 }
 
 impl Spellings {
-    /// Takes a key of a row: its token as written, and that of its plain form.
+    /// Takes a key of a row.
     pub(crate) fn take(
         &mut self,
         (column, name): (usize, &str),
-        (written, plain): (i64, i64),
+        key: SpeltKey,
         line: u64,
     ) -> Result<(), StorageError> {
+        let SpeltKey { written, plain, .. } = key;
         let spelt = self.columns.entry(column).or_default();
         spelt.waiting.push(plain);
         match spelt.first.get(&plain) {

@@ -25,7 +25,6 @@ use crate::storage::Expected;
 use crate::storage::Input;
 use crate::storage::InputOptions;
 use crate::storage::Layout;
-use crate::storage::OnBadRow;
 use crate::storage::PartLimits;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
@@ -62,15 +61,7 @@ impl World {
             folder,
             kms,
             signer,
-            options: InputOptions {
-                format: None,
-                encoding: None,
-                delimiter: None,
-                null_texts: InputOptions::default_null_texts(),
-                rename: BTreeMap::new(),
-                on_bad_row: OnBadRow::Stop,
-                memory_bytes: 64 << 20,
-            },
+            options: InputOptions::strict(64 << 20),
             limits: PartLimits::STANDARD,
             memory_bytes: 64 << 20,
             newest_known: None,

@@ -36,7 +36,6 @@ use crate::ids::PersonId;
 use crate::storage::Direction;
 use crate::storage::Input;
 use crate::storage::InputOptions;
-use crate::storage::OnBadRow;
 use crate::storage::Progress;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
@@ -109,15 +108,7 @@ async fn seal(
     let request = SealDataset {
         dataset: wards(),
         input: Input::Path(file),
-        options: InputOptions {
-            format: None,
-            encoding: None,
-            delimiter: None,
-            null_texts: InputOptions::default_null_texts(),
-            rename: BTreeMap::new(),
-            on_bad_row: OnBadRow::Stop,
-            memory_bytes: 1 << 20,
-        },
+        options: InputOptions::strict(1 << 20),
         mode,
         unit_keys: UnitKeys::Ask,
         observer,

@@ -36,6 +36,9 @@ use crate::storage::Encoding;
 use crate::storage::Format;
 use crate::storage::Input;
 use crate::storage::InputOptions;
+use crate::storage::InputReport;
+use crate::storage::Mending;
+use crate::storage::Multiline;
 use crate::storage::OnBadRow;
 use crate::storage::Progress;
 use crate::storage::SealMode;
@@ -251,9 +254,12 @@ pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDatase
         )?;
         for bad in &report.bad_rows {
             let column = bad.column.as_ref().map(|column| format!(" `{column}`")).unwrap_or_default();
-            screen.tell(&format!("    line {}{column}: {}", bad.line, bad.reason))?;
+            let reason = bad.reason.told();
+            let reason = screen.pick(&reason).to_owned();
+            screen.tell(&format!("    line {}{column}: {reason}", bad.line))?;
         }
     }
+    show_mended(screen, report)?;
     if report.columns_ignored > 0 {
         let ignored = report.columns_ignored;
         screen.say(
@@ -264,16 +270,36 @@ pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDatase
     Ok(())
 }
 
-pub(in crate::cli) fn plain_options() -> InputOptions {
-    InputOptions {
-        format: None,
-        encoding: None,
-        delimiter: None,
-        null_texts: InputOptions::default_null_texts(),
-        rename: std::collections::BTreeMap::new(),
-        on_bad_row: OnBadRow::Stop,
-        memory_bytes: STREAM_BYTES_MAX,
+/// Says what was read otherwise than it is written, and what may look like rows that were lost.
+fn show_mended(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Result<()> {
+    for ((column, mending), cells) in &report.mended {
+        let (en, zh) = match mending {
+            Mending::MissingWord => (
+                "hold a word for a missing value (such as NULL or -) and are sealed as missing",
+                "为缺失值文字（如 NULL、-），按缺失封存",
+            ),
+            Mending::KeyWithPlaces => (
+                "are keys written with places (such as 10.0) and are sealed as whole numbers",
+                "为带小数位的标识（如 10.0），按整数封存",
+            ),
+        };
+        screen.say(
+            &format!("  {cells} cells of `{column}` {en}"),
+            &format!("  `{column}` 有 {cells} 个单元格{zh}"),
+        )?;
     }
+    if report.rows_multiline > 0 {
+        let rows = report.rows_multiline;
+        screen.say(
+            &format!("  {rows} rows go over several lines of the file"),
+            &format!("  {rows} 行数据在文件中跨多行"),
+        )?;
+    }
+    Ok(())
+}
+
+pub(in crate::cli) fn plain_options() -> InputOptions {
+    InputOptions::strict(STREAM_BYTES_MAX)
 }
 
 fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
@@ -298,13 +324,17 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
         options.delimiter = Some(u8::try_from(delimiter).ok().filter(u8::is_ascii).ok_or(accepted)?);
     }
     if !args.null_texts.is_empty() {
-        options.null_texts.clone_from(&args.null_texts);
+        // An empty cell stays a missing value whatever else stands for one.
+        options.null_texts = std::iter::once(String::new()).chain(args.null_texts.iter().cloned()).collect();
     }
     for pair in &args.rename {
         let accepted =
             usage("rename-malformed", "a renaming is written INPUT=COLUMN", "改名写作 输入名=字段名");
         let (from, to) = pair.split_once('=').ok_or(accepted)?;
         options.rename.insert(from.to_owned(), to.to_owned());
+    }
+    if args.line_breaks_in_cells {
+        options.multiline = Multiline::Allow;
     }
     options.on_bad_row = match args.on_bad_row {
         BadRowArg::Stop => OnBadRow::Stop,

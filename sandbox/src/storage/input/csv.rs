@@ -1,5 +1,5 @@
 //! Delimited text with a header.
-//! It reads whole records only and trusts no quote that is never closed.
+//! It reads whole records only, and trusts no quote that is never closed or that swallowed rows: lines are counted a second time.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -13,14 +13,16 @@ use csv::ReaderBuilder;
 use crate::storage::error::BadRowReason;
 use crate::storage::error::StorageError;
 use crate::storage::input::InputOptions;
+use crate::storage::input::Multiline;
 use crate::storage::input::RowSink;
 use crate::storage::input::RowSource;
 use crate::storage::input::header;
 use crate::storage::spec::DatasetSpec;
+use crate::storage::words;
 
 /// Most bytes one row may hold: a quote that is never closed must not fill the memory.
 pub(super) const ROW_BYTES_MAX: u64 = 16 << 20;
-/// A malformed record over this many lines is a quote that is never closed, and what it swallowed are good rows.
+/// Where cells may hold any line breaks, a malformed record over more lines than this is a quote that is never closed.
 const SWALLOWED_LINES_MAX: u64 = 100;
 const BUFFER_BYTES: usize = 256 << 10;
 const DELIMITERS: [u8; 4] = *b",\t;|";
@@ -41,9 +43,12 @@ pub(super) fn open(
         }
     };
     let since_record = Arc::new(AtomicU64::new(0));
+    let lines = Arc::new(AtomicU64::new(0));
     let guarded = RowGuard {
         inner: Box::new(std::io::Cursor::new(first).chain(text)),
         since_record: Arc::clone(&since_record),
+        lines: Arc::clone(&lines),
+        is_blank: true,
     };
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
@@ -61,10 +66,14 @@ pub(super) fn open(
     let positions = header::find(spec, &options.rename, names.into_iter())?;
     let source = CsvSource {
         reader,
+        lines_read: written_lines(&header, delimiter).len() as u64,
         record: ByteRecord::new(),
+        delimiter,
         width: header.len(),
         of_column: positions.of_column,
         since_record,
+        lines,
+        multiline: options.multiline,
     };
     Ok((Box::new(source), positions.ignored))
 }
@@ -73,8 +82,14 @@ struct CsvSource {
     reader: Reader<Box<dyn Read + Send>>,
     record: ByteRecord,
     width: usize,
+    delimiter: u8,
     of_column: Vec<usize>,
     since_record: Arc<AtomicU64>,
+    /// Lines of the records read, as the parser told them apart.
+    lines_read: u64,
+    /// Lines of the text, as counted by its line ends alone.
+    lines: Arc<AtomicU64>,
+    multiline: Multiline,
 }
 
 impl RowSource for CsvSource {
@@ -84,7 +99,7 @@ impl RowSource for CsvSource {
             let line = self.reader.position().line();
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => self.take(sink)?,
-                Ok(false) => return Ok(false),
+                Ok(false) => return self.end(),
                 Err(error) => return Err(read_failure(&error, line)),
             }
         }
@@ -93,14 +108,37 @@ impl RowSource for CsvSource {
 }
 
 impl CsvSource {
-    fn take(&self, sink: &mut RowSink) -> Result<(), StorageError> {
+    /// Ends only when the parser has seen every line that the text has.
+    fn end(&self) -> Result<bool, StorageError> {
+        if self.lines_read == self.lines.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        Err(input("its lines and its rows differ in number"))
+    }
+
+    fn take(&mut self, sink: &mut RowSink) -> Result<(), StorageError> {
         let line = self.record.position().map_or(0, csv::Position::line);
+        let lines = written_lines(&self.record, self.delimiter);
+        self.lines_read += lines.len() as u64;
+        if self.is_below_table() {
+            return sink.bad_row(line, None, BadRowReason::BelowTable);
+        }
+        let is_multiline = lines.len() > 1;
         if self.record.len() != self.width {
-            let lines = self.reader.position().line().saturating_sub(line);
-            if lines > SWALLOWED_LINES_MAX {
+            // What a quote swallowed that is never closed, or closed elsewhere, are good rows: they are not to be skipped.
+            let over = self.reader.position().line().saturating_sub(line);
+            let is_swallowed = is_multiline && self.multiline == Multiline::Ask;
+            if is_swallowed || over > SWALLOWED_LINES_MAX {
                 return Err(StorageError::BadRow { line, column: None, reason: BadRowReason::Truncated });
             }
             return sink.bad_row(line, None, BadRowReason::FieldCount);
+        }
+        if is_multiline {
+            if self.multiline == Multiline::Ask && self.has_swallowed(&lines) {
+                let last = line + (lines.len() as u64).saturating_sub(1);
+                return Err(StorageError::SwallowedRows { first: line, last });
+            }
+            sink.report.rows_multiline += 1;
         }
         let (record, of_column) = (&self.record, &self.of_column);
         sink.row(line, |column, cell| {
@@ -112,6 +150,64 @@ impl CsvSource {
             cell.text(text)
         })
     }
+}
+
+impl CsvSource {
+    /// True if lines of one record look like rows: a quote in the one is closed by a quote in the other.
+    ///
+    /// Delimiters tell it. A cell that really holds line breaks has as many of them as a row by chance only, and whoever knows
+    /// that it does may say so.
+    fn has_swallowed(&self, lines: &[usize]) -> bool {
+        let full = self.width.saturating_sub(1);
+        let ends = lines.first() == Some(&full) && lines.last() == Some(&full);
+        let is_full = |line: &[u8]| line.iter().filter(|byte| **byte == self.delimiter).count() == full;
+        let holds_row = |field: &[u8]| {
+            let mut inner: Vec<&[u8]> = field.split(|byte| matches!(byte, b'\n' | b'\r')).skip(1).collect();
+            inner.pop();
+            inner.into_iter().any(|line| !line.is_empty() && is_full(line))
+        };
+        ends || self.record.iter().any(holds_row)
+    }
+
+    /// True if the record is what stands below a table: its first cell says so, and most others are empty.
+    fn is_below_table(&self) -> bool {
+        let mut filled = self.record.iter().map(<[u8]>::trim_ascii).filter(|cell| !cell.is_empty());
+        let Some(first) = filled.next() else { return false };
+        let others = filled.count();
+        let is_sparse = others * 2 < self.width || self.width <= 3;
+        is_sparse && std::str::from_utf8(first).is_ok_and(words::is_below_table)
+    }
+}
+
+/// The lines that a record is written on and that hold anything, each with its delimiters, as if there were no quotes.
+fn written_lines(record: &ByteRecord, delimiter: u8) -> Vec<usize> {
+    let mut lines = Vec::with_capacity(1);
+    let (mut delimiters, mut is_blank) = (0, true);
+    for (at, field) in record.iter().enumerate() {
+        if at > 0 {
+            delimiters += 1;
+            is_blank = false;
+        }
+        for byte in field {
+            match *byte {
+                b'\n' | b'\r' => {
+                    if !is_blank {
+                        lines.push(delimiters);
+                    }
+                    (delimiters, is_blank) = (0, true);
+                }
+                b'"' => {}
+                other => {
+                    delimiters += usize::from(other == delimiter);
+                    is_blank = false;
+                }
+            }
+        }
+    }
+    if !is_blank {
+        lines.push(delimiters);
+    }
+    lines
 }
 
 fn read_failure(error: &csv::Error, line: u64) -> StorageError {
@@ -157,10 +253,34 @@ fn find_delimiter(first: &[u8]) -> u8 {
     best.0
 }
 
-/// Refuses to read on inside one row for ever.
+/// Refuses to read on inside one row for ever, and counts the lines that hold anything, by their ends alone.
 struct RowGuard {
     inner: Box<dyn Read + Send>,
     since_record: Arc<AtomicU64>,
+    lines: Arc<AtomicU64>,
+    is_blank: bool,
+}
+
+impl RowGuard {
+    fn count(&mut self, bytes: &[u8]) {
+        let mut lines = 0;
+        for byte in bytes {
+            match byte {
+                b'\n' | b'\r' => {
+                    lines += u64::from(!self.is_blank);
+                    self.is_blank = true;
+                }
+                b'"' => {}
+                _ => self.is_blank = false,
+            }
+        }
+        // The last line may have no end.
+        if bytes.is_empty() && !self.is_blank {
+            lines += 1;
+            self.is_blank = true;
+        }
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+    }
 }
 
 impl Read for RowGuard {
@@ -169,6 +289,7 @@ impl Read for RowGuard {
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }
         let read = self.inner.read(buffer)?;
+        self.count(buffer.get(..read).unwrap_or_default());
         self.since_record.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }

@@ -1,11 +1,16 @@
 //! One JSON object a line.
-//! It takes single values only: a list or object where a value belongs is a malformed row.
+//! It takes single values only: a list or object where a value belongs is a malformed row. A key that no row names is an error,
+//! as a missing column of a table is.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 
-use serde_json::Map;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::MapAccess;
+use serde::de::Visitor;
 use serde_json::Value;
 
 use crate::storage::cell::Cell;
@@ -21,8 +26,10 @@ use crate::storage::spec::DatasetSpec;
 use obscura_policies::vocabulary::DataType;
 
 const BUFFER_BYTES: usize = 256 << 10;
+/// Keys that are no column's, as far as they are counted.
+const IGNORED_MAX: usize = 1000;
 
-/// Opens NDJSON. Columns may come in any order and be left out of a row.
+/// Opens NDJSON. Columns may come in any order; but for unit keys they may be left out of a row, though not of all.
 pub(super) fn open(
     text: Box<dyn Read + Send>,
     spec: &DatasetSpec,
@@ -32,6 +39,8 @@ pub(super) fn open(
         reader: BufReader::with_capacity(BUFFER_BYTES, text),
         line: 0,
         buffer: Vec::new(),
+        seen: vec![false; spec.columns.len()],
+        ignored: BTreeSet::new(),
         spec: spec.clone(),
         rename: options.rename.clone(),
     };
@@ -44,13 +53,41 @@ struct NdjsonSource {
     buffer: Vec<u8>,
     spec: DatasetSpec,
     rename: std::collections::BTreeMap<String, String>,
+    /// Columns that some row has named.
+    seen: Vec<bool>,
+    ignored: BTreeSet<String>,
+}
+
+/// The pairs of an object as they are written, a key that comes twice included.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collects;
+        impl<'de> Visitor<'de> for Collects {
+            type Value = Pairs;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Collects)
+    }
 }
 
 impl RowSource for NdjsonSource {
     fn read_rows(&mut self, sink: &mut RowSink) -> Result<bool, StorageError> {
         while !sink.is_full() {
             match self.next_line()? {
-                Line::End => return Ok(false),
+                Line::End => return self.end(sink),
                 Line::TooLong => sink.bad_row(self.line, None, BadRowReason::TooLong)?,
                 Line::Whole => self.take(sink)?,
             }
@@ -97,7 +134,19 @@ impl NdjsonSource {
         }
     }
 
-    fn take(&self, sink: &mut RowSink) -> Result<(), StorageError> {
+    /// Ends only when each column was named by some row.
+    fn end(&self, sink: &mut RowSink) -> Result<bool, StorageError> {
+        sink.report.columns_ignored = self.ignored.len() as u64;
+        let missing = self.seen.iter().zip(&self.spec.columns).find(|(seen, _)| !**seen);
+        match missing {
+            Some((_, column)) if sink.report.rows + sink.report.rows_skipped > 0 => {
+                Err(StorageError::ColumnMissing { column: column.name.clone() })
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn take(&mut self, sink: &mut RowSink) -> Result<(), StorageError> {
         let Ok(text) = std::str::from_utf8(&self.buffer) else {
             return sink.bad_row(self.line, None, BadRowReason::Encoding);
         };
@@ -107,16 +156,28 @@ impl NdjsonSource {
         if text.trim().is_empty() {
             return Ok(());
         }
-        let object: Map<String, Value> = match serde_json::from_str(text) {
+        let Pairs(object) = match serde_json::from_str(text) {
             Ok(object) => object,
             Err(error) if error.is_eof() => return sink.bad_row(self.line, None, BadRowReason::Truncated),
             Err(_quotes_values) => return sink.bad_row(self.line, None, BadRowReason::NotAnObject),
         };
         let mut values: Vec<Option<&Value>> = vec![None; self.spec.columns.len()];
         for (name, value) in &object {
-            let slot = header::column_of(&self.spec, &self.rename, name).and_then(|at| values.get_mut(at));
-            if let Some(slot) = slot {
-                *slot = Some(value);
+            let Some(at) = header::column_of(&self.spec, &self.rename, name) else {
+                if self.ignored.len() < IGNORED_MAX && !self.ignored.contains(name) {
+                    self.ignored.insert(name.clone());
+                }
+                continue;
+            };
+            if values.get_mut(at).is_some_and(|slot| slot.replace(value).is_some()) {
+                let column = self.spec.columns.get(at).map(|column| column.name.clone());
+                return sink.bad_row(self.line, column, BadRowReason::KeyTwice);
+            }
+        }
+        for ((seen, value), column) in self.seen.iter_mut().zip(&values).zip(&self.spec.columns) {
+            *seen |= value.is_some();
+            if column.token_of.is_some() && value.is_none() {
+                return sink.bad_row(self.line, Some(column.name.clone()), BadRowReason::KeyMissing);
             }
         }
         sink.row(self.line, |column, cell| match values.get(column).copied().flatten() {

@@ -24,6 +24,8 @@ use crate::storage::Format;
 use crate::storage::Input;
 use crate::storage::InputOptions;
 use crate::storage::InputReport;
+use crate::storage::Mending;
+use crate::storage::Multiline;
 use crate::storage::OnBadRow;
 use crate::storage::StorageError;
 use crate::storage::UnitKeys;
@@ -198,7 +200,7 @@ fn ndjson_gives_the_same_rows() {
 
 #[test]
 fn damaged_ndjson_is_reported_by_line() {
-    let text = "[1]\n{\"name\":{}}\n{\"name\":1.5}\n{\"age\":1.5}\n{\"age\":\"x\"}\n{\"name\":\"a\"}\nnull\n{\"name\":";
+    let text = "[1]\n{\"name\":{}}\n{\"name\":1.5}\n{\"age\":1.5}\n{\"age\":\"x\"}\n{\"name\":\"a\",\"day\":null,\"amount\":null}\nnull\n{\"name\":";
     let options = InputOptions { format: Some(Format::Ndjson), ..options() };
     let (rows, report) = read(stream(text), &options).unwrap();
     assert_eq!(rows.len(), 1);
@@ -308,4 +310,91 @@ fn values_that_do_not_fit_are_not_rounded() {
     assert_eq!(rows, [(Some("7".to_owned()), Some(18_661), Some(150), Some(1))]);
     let found: Vec<_> = report.bad_rows.iter().map(|row| (row.line, row.column.clone().unwrap())).collect();
     assert_eq!(found, [(2, "day".to_owned()), (3, "amount".to_owned())]);
+}
+
+/// Rows of a plain file, with a place that is free text.
+fn places(rows: usize) -> Vec<String> {
+    (0..rows).map(|row| format!("place {row},2021/2/3,{row}.5,{row}\n")).collect()
+}
+
+fn of_places(rows: &[String]) -> String {
+    format!("name,day,amount,age\n{}", rows.concat())
+}
+
+#[test]
+fn a_quote_that_swallows_rows_stops_with_the_lines_of_both_ends() {
+    for (from, to) in [(20, 29), (20, 21), (0, 59)] {
+        let mut rows = places(60);
+        rows[from] = format!("\"east{}", &rows[from][5..]);
+        rows[to] = rows[to].replacen(',', "\",", 1);
+        let stopped = read(stream(of_places(&rows)), &options()).unwrap_err();
+        let (first, last) = (from as u64 + 2, to as u64 + 2);
+        let expected = StorageError::SwallowedRows { first, last };
+        assert_eq!(stopped.to_string(), expected.to_string(), "{from} to {to}");
+    }
+    let mut rows = places(60);
+    rows[57] = rows[57].replace(",57.5", ",\"57.5");
+    let open = read(stream(of_places(&rows)), &options());
+    assert!(
+        matches!(open, Err(StorageError::BadRow { line: 59, reason: BadRowReason::Truncated, .. })),
+        "{open:?}"
+    );
+}
+
+#[test]
+fn line_breaks_within_cells_are_text_and_are_counted() {
+    let text = "name,day,amount,age\n\"East gate,\nsecond house\n\",2021/2/3,1,1\n\"a\r\n\r\nb\",,,\nc,,,\n";
+    let (rows, report) = read(stream(text), &options()).unwrap();
+    assert_eq!((rows.len(), report.rows_multiline, report.rows_skipped), (3, 2, 0));
+    let like_rows = "name,day,amount,age\n\"a,b,c,d\ne,f,g,h\ni,j,k,l\",,,\n";
+    assert!(matches!(
+        read(stream(like_rows), &options()),
+        Err(StorageError::SwallowedRows { first: 2, last: 4 })
+    ));
+    let allowed = InputOptions { multiline: Multiline::Allow, ..options() };
+    assert_eq!(read(stream(like_rows), &allowed).unwrap().0.len(), 1);
+}
+
+#[test]
+fn the_second_count_of_lines_agrees_with_every_way_to_end_and_leave_lines() {
+    for text in [
+        "name,day,amount,age\r\na,,,\r\n\r\nb,,,\r\n",
+        "name,day,amount,age\ra,,,\rb,,,",
+        "\n\nname,day,amount,age\n\n\na,,,\nb,,,\n\n",
+        "\"name\",\"day\",\"amount\",\"age\"\n\"a\",\"\",\"\",\"\"\nb\"c,,,\n",
+    ] {
+        assert_eq!(read(stream(text), &options()).unwrap().0.len(), 2, "{text:?}");
+    }
+}
+
+#[test]
+fn totals_and_signatures_below_a_table_are_no_rows() {
+    let text = "name,day,amount,age\na,,1,\n合计,,1,\n制表人：某某,,,\nTotal\n";
+    let (rows, report) = read(stream(text), &options()).unwrap();
+    assert_eq!(rows.len(), 1);
+    let reasons: Vec<_> = report.bad_rows.iter().map(|row| (row.line, row.reason)).collect();
+    assert_eq!(reasons, [3, 4, 5].map(|line| (line, BadRowReason::BelowTable)));
+}
+
+#[test]
+fn words_for_a_missing_value_are_missing_where_no_value_can_be_a_word() {
+    let text = "name,day,amount,age\nNULL,NULL,-,暂无\n";
+    let (rows, report) = read(stream(text), &options()).unwrap();
+    assert_eq!(rows, [(Some("NULL".to_owned()), None, None, None)], "a text may be any word");
+    let mended: Vec<_> =
+        report.mended.iter().map(|((name, kind), cells)| (name.as_str(), *kind, *cells)).collect();
+    let word = Mending::MissingWord;
+    assert_eq!(mended, [("age", word, 1), ("amount", word, 1), ("day", word, 1)]);
+}
+
+#[test]
+fn a_key_that_no_object_names_is_a_missing_column_and_one_named_twice_is_malformed() {
+    let renamed = "{\"nam\":\"a\",\"day\":null,\"amount\":1,\"age\":1}\n";
+    let missing = read(stream(renamed.repeat(3)), &options());
+    assert!(matches!(missing, Err(StorageError::ColumnMissing { column }) if column == "name"));
+    let twice = "{\"name\":\"a\",\"day\":null,\"amount\":1,\"age\":1,\"extra\":0}\n{\"age\":1,\"age\":2}\n{\"age\":1,\"Age\":2}\n";
+    let (rows, report) = read(stream(twice), &options()).unwrap();
+    assert_eq!((rows.len(), report.columns_ignored), (1, 1));
+    let reasons: Vec<_> = report.bad_rows.iter().map(|row| (row.line, row.reason)).collect();
+    assert_eq!(reasons, [(2, BadRowReason::KeyTwice), (3, BadRowReason::KeyTwice)]);
 }

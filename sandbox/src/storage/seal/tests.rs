@@ -581,3 +581,49 @@ fn spellings_beyond_the_remembered_rows_are_found_by_counting() {
     assert_eq!(spellings(world.seal(&visits(), SealMode::First, with_keys(&keys))), None);
     assert!(world.data.versions(&visits_id()).unwrap().is_empty());
 }
+
+#[test]
+fn rows_without_any_subject_replace_nothing() {
+    let world = World::new();
+    world.seal(&visits(), SealMode::First, FOUR).unwrap();
+    for text in [
+        "person_id,visit_date,icd10,cost\n,2021/2/3,J00,1\nNULL,2021/2/3,J00,1\n",
+        "{\"person_id\":null,\"visit_date\":null,\"icd10\":null,\"cost\":1}\n",
+    ] {
+        let sealed = world.seal(&visits(), SealMode::Replace, text);
+        assert!(matches!(sealed, Err(StorageError::NoSubjects { column }) if column == "person_id"));
+    }
+    let renamed = "{\"no\":\"P1\",\"visit_date\":null,\"icd10\":null,\"cost\":1}\n";
+    let sealed = world.seal(&visits(), SealMode::Replace, renamed);
+    assert!(matches!(sealed, Err(StorageError::BadRow { line: 1, reason: BadRowReason::KeyMissing, .. })));
+    assert_eq!(world.open(1).unwrap().manifest().rows, 4, "what was there stays");
+}
+
+#[test]
+fn words_for_a_missing_key_are_no_subjects_and_totals_no_keys() {
+    let world = World::new();
+    let keys = ["10000", "NULL", "\\N", "-", "10001", "null"];
+    let sealed = world.seal(&visits(), SealMode::First, with_keys(&keys)).unwrap();
+    let manifest = sealed.version.manifest();
+    let unit = manifest.unit("resident").unwrap();
+    assert_eq!((unit.subjects, unit.rows_without), (2, 4));
+    assert_eq!(sealed.report.mended.values().copied().collect::<Vec<_>>(), [4]);
+    let total = world.seal(&visits(), SealMode::Replace, with_keys(&["10000", "合计"]));
+    assert!(matches!(total, Err(StorageError::BadRow { line: 3, reason: BadRowReason::BelowTable, .. })));
+}
+
+#[test]
+fn a_key_that_a_program_wrote_with_places_is_the_whole_number() {
+    let token = |sealed: &Sealed, world: &World| tokens_by_row_group(world, &sealed.version)[0][0];
+    let (plain, places) = (World::new(), "10000.0");
+    let whole = plain.seal(&visits(), SealMode::First, with_keys(&["10000"])).unwrap();
+    let sealed = plain.seal(&visits(), SealMode::Replace, with_keys(&[places])).unwrap();
+    assert_eq!(token(&sealed, &plain), token(&whole, &plain), "they meet");
+    assert_eq!(sealed.report.mended.len(), 1, "and it is said");
+    let appended = plain.seal(&visits(), SealMode::Append, with_keys(&["10000"])).unwrap();
+    assert_eq!(appended.version.manifest().unit("resident").unwrap().subjects, 1);
+    let mut written = World::new();
+    written.unit_keys = UnitKeys::AsWritten;
+    let sealed = written.seal(&visits(), SealMode::First, with_keys(&[places, "10000"])).unwrap();
+    assert_eq!(sealed.version.manifest().unit("resident").unwrap().subjects, 2, "as decided");
+}

@@ -1,0 +1,111 @@
+//! What a steward is told when an input cannot be sealed as it was meant: what was found, where, and what to do.
+//! No value of a row gets into it, and no advice makes rows vanish that nobody has looked at.
+
+use obscura_policies::Text;
+
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::InternalError;
+use crate::error::PublicError;
+use crate::storage::BadRowReason;
+use crate::storage::StorageError;
+
+/// What a steward is told of an input that was not sealed.
+pub(crate) fn input_failure(error: &StorageError) -> AppError {
+    match error {
+        StorageError::Input { .. } => answer(error, "input-unreadable", "无法按该格式读取输入").into(),
+        StorageError::ColumnMissing { column } => answer(
+            error,
+            "input-column-missing",
+            &format!("输入缺少数据集文档中的字段 `{column}`"),
+        )
+        .with_help(
+            "name the column that holds it with `--rename INPUT=COLUMN`; the first line must be the header",
+            "请用 `--rename 输入名=字段名` 指明对应字段；第一行须为表头",
+        )
+        .into(),
+        StorageError::ColumnTwice { .. } => answer(error, "input-column-twice", "输入中有重名字段").into(),
+        StorageError::NoRows => answer(error, "input-empty", "输入没有任何数据行").into(),
+        StorageError::NoSubjects { column } => {
+            let zh = format!("主体标识字段 `{column}` 在所有行中均为空");
+            answer(error, "input-without-subjects", &zh)
+                .with_help(
+                    "look whether another column of the input holds the key: `--rename INPUT=COLUMN`",
+                    "请核对标识是否在其他字段中：`--rename 输入名=字段名`",
+                )
+                .into()
+        }
+        StorageError::SwallowedRows { first, last } => {
+            let zh = format!("第 {first} 行的引号到第 {last} 行才闭合，其间各行看似独立的数据行");
+            answer(error, "quote-astray", &zh)
+                .with_help(
+                    "close or double the quote in that line; if the cell really holds line breaks, say `--line-breaks-in-cells`",
+                    "请在该行闭合引号或将其写成两个；如单元格确实含换行，请加 `--line-breaks-in-cells`",
+                )
+                .into()
+        }
+        StorageError::BadRow { line, column, reason } => {
+            let of_column = column.as_ref().map(|column| format!("，字段 `{column}`")).unwrap_or_default();
+            let zh = format!("第 {line} 行{of_column}：{}", reason.told().zh);
+            let help = help(*reason);
+            answer(error, "row-malformed", &zh).with_help(help.en, help.zh).into()
+        }
+        StorageError::UnitKeySpellings { column, lines } => spellings(error, column, *lines),
+        // The enum grows: what is not of the input is for the operator.
+        _ => InternalError::new("work on sealed data", error).into(),
+    }
+}
+
+fn answer(error: &StorageError, code: &'static str, zh: &str) -> PublicError {
+    PublicError::new(Class::Usage, code, error.to_string(), zh)
+}
+
+/// What to do about a malformed row. Leaving it out comes last: what is left out is missing from every answer.
+fn help(reason: BadRowReason) -> Text {
+    match reason {
+        BadRowReason::Encoding => Text::new(
+            "say how the file is encoded, such as `--encoding gb18030`, or correct the row",
+            "请指明文件编码，例如 `--encoding gb18030`，或修正该行",
+        ),
+        BadRowReason::Truncated => Text::new(
+            "look for a quote that is never closed, or for a file that was cut off; rows after it cannot be told apart",
+            "请检查未闭合的引号或被截断的文件；其后的行无法区分",
+        ),
+        BadRowReason::BelowTable => Text::new(
+            "delete the line; `--on-bad-row skip` leaves such lines out",
+            "请删除该行；`--on-bad-row skip` 可略去此类行",
+        ),
+        BadRowReason::KeyMissing | BadRowReason::KeyTwice => Text::new(
+            "correct the object, or name the key that holds it with `--rename INPUT=COLUMN`",
+            "请修正该对象，或用 `--rename 输入名=字段名` 指明对应的键",
+        ),
+        BadRowReason::FieldCount
+        | BadRowReason::NotAnObject
+        | BadRowReason::NotScalar
+        | BadRowReason::TooLong
+        | BadRowReason::NotInt
+        | BadRowReason::NotDecimal
+        | BadRowReason::NotFloat
+        | BadRowReason::NotDate
+        | BadRowReason::NotTimestamp
+        | BadRowReason::NotBool
+        | BadRowReason::NotIdentifier
+        | BadRowReason::NotText => Text::new(
+            "correct the row, or say with `--null` what stands for a missing value; `--on-bad-row skip` leaves such rows out of every answer",
+            "请修正该行，或用 `--null` 指明表示缺失的文字；`--on-bad-row skip` 会使此类行不计入任何结果",
+        ),
+    }
+}
+
+/// What a steward is told who must decide whether spellings of a unit key are one subject.
+fn spellings(error: &StorageError, column: &str, lines: Option<(u64, u64)>) -> AppError {
+    let rows =
+        lines.map(|(first, second)| format!("，例如第 {first} 行与第 {second} 行")).unwrap_or_default();
+    let zh = format!("主体标识字段 `{column}` 存在多种写法{rows}");
+    answer(error, "unit-key-spellings", &zh)
+        .with_help(
+            "look at the rows and decide: `--unit-keys same` if they name one subject, `--unit-keys as-written` if not",
+            "请核对后决定：同一主体用 `--unit-keys same`，不同主体用 `--unit-keys as-written`",
+        )
+        .into()
+}
