@@ -14,6 +14,16 @@ use crate::storage::StorageError;
 pub(crate) fn input_failure(error: &StorageError) -> AppError {
     match error {
         StorageError::Input { .. } => answer(error, "input-unreadable", "无法按该格式读取输入").into(),
+        StorageError::EncodingUndecided => answer(
+            error,
+            "encoding-undecided",
+            "输入可能是 UTF-8 或 GB18030，内容不足以判断",
+        )
+        .with_help(
+            "say which: `--encoding gb18030` for what Chinese spreadsheets save, or `--encoding utf-8`",
+            "请指明编码：中文表格软件保存的文件多为 `--encoding gb18030`，否则为 `--encoding utf-8`",
+        )
+        .into(),
         StorageError::ColumnMissing { column } => answer(
             error,
             "input-column-missing",

@@ -167,6 +167,7 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         }
         StorageError::UnitKeySpellings { .. }
         | StorageError::Input { .. }
+        | StorageError::EncodingUndecided
         | StorageError::ColumnMissing { .. }
         | StorageError::ColumnTwice { .. }
         | StorageError::NoRows

@@ -28,6 +28,9 @@ pub enum StorageError {
         /// A fixed phrase.
         reason: &'static str,
     },
+    /// The bytes of a text fit two encodings.
+    #[error("the input may be UTF-8 or GB18030: too little of it tells them apart")]
+    EncodingUndecided,
     /// The input has no column that the dataset document names.
     #[error("the input has no column `{column}`")]
     ColumnMissing {

@@ -16,6 +16,7 @@ use crate::storage::input::InputOptions;
 use crate::storage::input::Multiline;
 use crate::storage::input::RowSink;
 use crate::storage::input::RowSource;
+use crate::storage::input::encoding;
 use crate::storage::input::header;
 use crate::storage::spec::DatasetSpec;
 use crate::storage::words;
@@ -56,7 +57,7 @@ pub(super) fn open(
         .has_headers(true)
         .buffer_capacity(BUFFER_BYTES)
         .from_reader(Box::new(guarded) as Box<dyn Read + Send>);
-    let header = reader.byte_headers().map_err(|_quotes_values| input("no header can be read"))?.clone();
+    let header = reader.byte_headers().map_err(|error| read_failure(&error, 1))?.clone();
     let mut names = Vec::with_capacity(header.len());
     for name in &header {
         names.push(
@@ -215,7 +216,7 @@ fn read_failure(error: &csv::Error, line: u64) -> StorageError {
         csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::FileTooLarge => {
             StorageError::BadRow { line, column: None, reason: BadRowReason::TooLong }
         }
-        csv::ErrorKind::Io(io) => StorageError::disk("read the input")(io.kind().into()),
+        csv::ErrorKind::Io(io) => encoding::read_failure(io),
         _ => input("the rows cannot be told apart"),
     }
 }
@@ -228,7 +229,7 @@ fn read_first_line(text: &mut impl Read) -> Result<Vec<u8>, StorageError> {
     let mut first = Vec::new();
     let mut chunk = [0_u8; 4096];
     while !first.contains(&b'\n') {
-        let read = text.read(&mut chunk).map_err(StorageError::disk("read the input"))?;
+        let read = text.read(&mut chunk).map_err(|error| encoding::read_failure(&error))?;
         first.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if read == 0 {
             break;

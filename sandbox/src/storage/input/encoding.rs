@@ -1,5 +1,6 @@
 //! Turns text inputs into UTF-8 as they stream: UTF-8 with and without byte-order mark, GB18030, UTF-16.
-//! Bytes that an encoding does not know become U+FFFD, which the row readers report as a malformed row.
+//! Bytes that an encoding does not know become U+FFFD, which the row readers report as a malformed row. Where the bytes of a
+//! sample fit two encodings it does not guess: somebody has to say which it is.
 
 use std::io::Read;
 
@@ -9,9 +10,14 @@ use encoding_rs::GB18030;
 use encoding_rs::UTF_16BE;
 use encoding_rs::UTF_16LE;
 
+use crate::storage::error::StorageError;
 use crate::storage::input::Encoding;
 
 const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that an encoding is recognised by, from the first that is not ASCII on.
+const SAMPLE_BYTES: u64 = 8 << 20;
+/// As many different characters that only one encoding can hold are no accident.
+const DISTINCT_MIN: usize = 3;
 
 /// Wraps a byte stream so that it reads as UTF-8.
 pub(super) fn decode(inner: Box<dyn Read + Send>, encoding: Option<Encoding>) -> Box<dyn Read + Send> {
@@ -72,13 +78,12 @@ impl Utf8Reader {
         let read = (&mut self.inner).take(CHUNK_BYTES as u64).read_to_end(&mut self.raw)?;
         self.ended = read < CHUNK_BYTES;
         let is_undecided = matches!(self.state, State::Start | State::Ascii);
-        if is_undecided && !self.ended && !self.raw.is_ascii() {
-            // The first foreign character may be cut off by the end of the chunk: look at one more.
-            let read = (&mut self.inner).take(CHUNK_BYTES as u64).read_to_end(&mut self.raw)?;
-            self.ended = read < CHUNK_BYTES;
+        if is_undecided && self.given.is_none() && !self.ended && !self.raw.is_ascii() {
+            let read = (&mut self.inner).take(SAMPLE_BYTES).read_to_end(&mut self.raw)?;
+            self.ended = (read as u64) < SAMPLE_BYTES;
         }
         let raw = std::mem::take(&mut self.raw);
-        let body = self.advance(&raw);
+        let body = self.advance(&raw)?;
         match &mut self.state {
             State::Foreign(decoder) => decode_chunk(decoder, body, self.ended, &mut self.out),
             State::Start | State::Ascii | State::Utf8 => self.out.extend_from_slice(body),
@@ -88,7 +93,7 @@ impl Utf8Reader {
     }
 
     /// Moves on from undecided states and returns the chunk without a byte-order mark.
-    fn advance<'r>(&mut self, raw: &'r [u8]) -> &'r [u8] {
+    fn advance<'r>(&mut self, raw: &'r [u8]) -> std::io::Result<&'r [u8]> {
         let mut body = raw;
         if matches!(self.state, State::Start) {
             let (marked, rest) = byte_order_mark(raw);
@@ -99,10 +104,10 @@ impl Utf8Reader {
             };
         }
         if matches!(self.state, State::Ascii) && !body.is_ascii() {
-            self.state =
-                if looks_like_utf8(body, self.ended) { State::Utf8 } else { state_of(Encoding::Gb18030) };
+            let recognised = Evidence::of(body, self.ended).encoding();
+            self.state = state_of(recognised.ok_or_else(|| std::io::Error::other(Undecided))?);
         }
-        body
+        Ok(body)
     }
 }
 
@@ -130,32 +135,133 @@ fn byte_order_mark(raw: &[u8]) -> (Option<Encoding>, &[u8]) {
     }
 }
 
-/// Decides between UTF-8 and GB18030 on the first chunk that is not ASCII.
-///
-/// A single damaged byte must not turn a UTF-8 file into GB18030, so that the encoding wins which explains more bytes.
-fn looks_like_utf8(chunk: &[u8], ended: bool) -> bool {
-    let mut rest = chunk;
-    let (mut good, mut bad) = (0_usize, 0_usize);
-    loop {
-        match std::str::from_utf8(rest) {
-            Ok(text) => {
-                good += text.chars().filter(|c| !c.is_ascii()).count();
-                break;
-            }
-            Err(error) => {
-                let (valid, after) = rest.split_at_checked(error.valid_up_to()).unwrap_or((rest, &[]));
-                good += String::from_utf8_lossy(valid).chars().filter(|c| !c.is_ascii()).count();
-                let Some(length) = error.error_len() else {
-                    bad += usize::from(ended);
+/// The bytes fit UTF-8 and GB18030 alike.
+#[derive(Debug, thiserror::Error)]
+#[error("the encoding cannot be told")]
+struct Undecided;
+
+/// What a failure to read text is: the disk's, or nobody has said in which encoding the text is.
+pub(super) fn read_failure(error: &std::io::Error) -> StorageError {
+    if error.get_ref().is_some_and(|inner| inner.is::<Undecided>()) {
+        return StorageError::EncodingUndecided;
+    }
+    StorageError::disk("read the input")(error.kind().into())
+}
+
+/// What a sample of text says about its encoding.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Evidence {
+    /// Characters that UTF-8 writes in three or four bytes, as it does all of Chinese. Two-byte text hardly ever looks like it.
+    long: usize,
+    /// Characters that UTF-8 writes in two bytes: Latin letters with marks, or one Chinese character of GB18030.
+    short: usize,
+    /// Of these, the ones beside an ASCII letter, as within a word of a European language.
+    in_words: usize,
+    /// Of these, the ones that GB18030 reads as a common Chinese character.
+    common: usize,
+    /// Places that are not UTF-8.
+    bad: usize,
+    /// Different pairs of bytes at those places.
+    bad_distinct: usize,
+    /// Every byte is GB18030.
+    is_gb18030: bool,
+}
+
+impl Evidence {
+    fn of(sample: &[u8], ended: bool) -> Self {
+        let mut evidence = Self { is_gb18030: is_gb18030(sample, ended), ..Self::default() };
+        let mut distinct = std::collections::BTreeSet::new();
+        let mut rest = sample;
+        loop {
+            match std::str::from_utf8(rest) {
+                Ok(text) => {
+                    evidence.take(text);
                     break;
-                };
-                bad += 1;
-                rest = after.get(length..).unwrap_or_default();
+                }
+                Err(error) => {
+                    let (valid, after) = rest.split_at_checked(error.valid_up_to()).unwrap_or((rest, &[]));
+                    evidence.take(std::str::from_utf8(valid).unwrap_or_default());
+                    let Some(length) = error.error_len() else {
+                        evidence.bad += usize::from(ended);
+                        break;
+                    };
+                    evidence.bad += 1;
+                    distinct.extend(after.get(..2).map(<[u8]>::to_vec));
+                    rest = after.get(length..).unwrap_or_default();
+                }
             }
         }
+        evidence.bad_distinct = distinct.len();
+        evidence
     }
-    // Chinese text in GB18030 is almost nowhere valid UTF-8.
-    bad == 0 || good > bad * 20
+
+    /// Counts the characters of a stretch of UTF-8.
+    fn take(&mut self, text: &str) {
+        let mut before = ' ';
+        let mut characters = text.chars().peekable();
+        while let Some(character) = characters.next() {
+            match character.len_utf8() {
+                1 => {}
+                2 => {
+                    self.short += 1;
+                    let after = characters.peek().copied().unwrap_or(' ');
+                    let is_in_word = before.is_ascii_alphabetic() || after.is_ascii_alphabetic();
+                    self.in_words += usize::from(is_in_word);
+                    self.common += usize::from(is_common_pair(character));
+                }
+                _ => self.long += 1,
+            }
+            before = character;
+        }
+    }
+
+    /// The encoding, or nothing when both explain the sample.
+    fn encoding(&self) -> Option<Encoding> {
+        let good = self.long + self.short;
+        if !self.is_gb18030 {
+            // A single damaged byte must not turn a UTF-8 file into GB18030: the one wins that explains more.
+            let is_utf8 = self.bad == 0 || good > self.bad * 20;
+            return Some(if is_utf8 { Encoding::Utf8 } else { Encoding::Gb18030 });
+        }
+        if self.bad > self.long && good <= self.bad * 20 {
+            return Some(Encoding::Gb18030);
+        }
+        // Chinese text in UTF-8, or words with marked letters.
+        if self.long * 4 > self.short || self.in_words * 2 > self.short {
+            return Some(Encoding::Utf8);
+        }
+        if self.bad_distinct >= DISTINCT_MIN {
+            return Some(Encoding::Gb18030);
+        }
+        // Letters that GB18030 would read as rare characters: Greek, Cyrillic.
+        (self.common * 2 < self.short).then_some(Encoding::Utf8)
+    }
+}
+
+/// True if the two bytes of a character of UTF-8 are a common Chinese character (GB 2312, first level) or mark.
+fn is_common_pair(character: char) -> bool {
+    let mut bytes = [0_u8; 2];
+    if character.len_utf8() != 2 {
+        return false;
+    }
+    matches!(*character.encode_utf8(&mut bytes).as_bytes(), [0xB0..=0xD7, 0xA1..=0xFE])
+}
+
+/// True if a sample is GB18030 throughout; its last character may be cut off.
+fn is_gb18030(sample: &[u8], ended: bool) -> bool {
+    let mut scratch = vec![0_u8; CHUNK_BYTES * 3];
+    let mut decoder = GB18030.new_decoder_without_bom_handling();
+    let mut rest = sample;
+    loop {
+        let (result, read, _written, is_replaced) = decoder.decode_to_utf8(rest, &mut scratch, ended);
+        rest = rest.get(read..).unwrap_or_default();
+        if is_replaced {
+            return false;
+        }
+        if matches!(result, CoderResult::InputEmpty) {
+            return true;
+        }
+    }
 }
 
 fn decode_chunk(decoder: &mut Decoder, mut raw: &[u8], last: bool, out: &mut Vec<u8>) {

@@ -21,6 +21,7 @@ use crate::storage::input::InputOptions;
 use crate::storage::input::RowSink;
 use crate::storage::input::RowSource;
 use crate::storage::input::csv::ROW_BYTES_MAX;
+use crate::storage::input::encoding;
 use crate::storage::input::header;
 use crate::storage::spec::DatasetSpec;
 use obscura_policies::vocabulary::DataType;
@@ -105,9 +106,9 @@ enum Line {
 impl NdjsonSource {
     fn next_line(&mut self) -> Result<Line, StorageError> {
         self.buffer.clear();
-        let disk = StorageError::disk("read the input");
         let mut limited = (&mut self.reader).take(ROW_BYTES_MAX);
-        let read = limited.read_until(b'\n', &mut self.buffer).map_err(disk)?;
+        let read =
+            limited.read_until(b'\n', &mut self.buffer).map_err(|error| encoding::read_failure(&error))?;
         if read == 0 {
             return Ok(Line::End);
         }
@@ -121,7 +122,7 @@ impl NdjsonSource {
 
     fn skip_line(&mut self) -> Result<(), StorageError> {
         loop {
-            let ready = self.reader.fill_buf().map_err(StorageError::disk("read the input"))?;
+            let ready = self.reader.fill_buf().map_err(|error| encoding::read_failure(&error))?;
             if ready.is_empty() {
                 return Ok(());
             }

@@ -398,3 +398,45 @@ fn a_key_that_no_object_names_is_a_missing_column_and_one_named_twice_is_malform
     let reasons: Vec<_> = report.bad_rows.iter().map(|row| (row.line, row.reason)).collect();
     assert_eq!(reasons, [(2, BadRowReason::KeyTwice), (3, BadRowReason::KeyTwice)]);
 }
+
+#[test]
+fn text_that_fits_two_encodings_is_not_guessed() {
+    let rows = |women: usize, men: usize| {
+        format!("name,day,amount,age\n{}{}", "女,,,1\n".repeat(women), "男,,,1\n".repeat(men))
+    };
+    for (women, men) in [(1, 0), (60, 0), (590, 10), (20_000, 100)] {
+        let bytes = encoding_rs::GB18030.encode(&rows(women, men)).0.into_owned();
+        let found = read(stream(bytes.clone()), &options());
+        assert!(matches!(found, Err(StorageError::EncodingUndecided)), "{women} and {men}: {found:?}");
+        let given = InputOptions { encoding: Some(Encoding::Gb18030), ..options() };
+        let (read, report) = read(stream(bytes), &given).unwrap();
+        assert_eq!((read.len(), report.rows_skipped), (women + men, 0));
+        assert_eq!(read[0].0.as_deref(), Some("女"));
+    }
+    let late = format!("name,day,amount,age\n{}女,,,1\n", "x,,,1\n".repeat(40_000));
+    let bytes = encoding_rs::GB18030.encode(&late).0.into_owned();
+    assert!(matches!(read(stream(bytes), &options()), Err(StorageError::EncodingUndecided)));
+}
+
+#[test]
+fn an_encoding_is_recognised_by_all_of_a_sample() {
+    let women = "女,,,1\n".repeat(6000);
+    let known = "name,day,amount,age\n王五,,,1\n赵六,,,1\n".to_owned() + &women;
+    let title = "姓名,day,amount,age\n".to_owned() + &women;
+    for text in [&known, &title] {
+        for bytes in [text.clone().into_bytes(), encoding_rs::GB18030.encode(text).0.into_owned()] {
+            let (rows, report) = read(stream(bytes), &options()).unwrap();
+            assert_eq!((rows[10].0.as_deref(), report.rows_skipped), (Some("女"), 0));
+        }
+    }
+    for name in ["café", "Müller", "Łódź", "Москва", "Αθήνα", "阿依·古丽", "25 °C 中"]
+    {
+        let text = format!("name,day,amount,age\n{name},,,1\n");
+        let (rows, _) = read(stream(text), &options()).unwrap();
+        assert_eq!(rows[0].0.as_deref(), Some(name));
+    }
+    let mut damaged = format!("name,day,amount,age\n{}", "中文,,,1\n".repeat(9)).into_bytes();
+    damaged.extend_from_slice(b"\xFFbad,,,1\n");
+    let (rows, report) = read(stream(damaged), &options()).unwrap();
+    assert_eq!((rows.len(), report.rows_skipped), (9, 1), "one damaged byte turns no file");
+}
