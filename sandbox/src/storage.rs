@@ -34,6 +34,7 @@ mod subjects;
 pub(crate) mod testing;
 mod version;
 mod words;
+mod zone;
 
 pub use append::recounted_columns;
 pub use error::BadRowReason;

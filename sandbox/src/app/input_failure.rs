@@ -24,6 +24,15 @@ pub(crate) fn input_failure(error: &StorageError) -> AppError {
             "请指明编码：中文表格软件保存的文件多为 `--encoding gb18030`，否则为 `--encoding utf-8`",
         )
         .into(),
+        StorageError::ColumnType { column, .. } => {
+            let zh = format!("字段 `{column}` 的类型不是单个值，无法封存");
+            answer(error, "input-column-type", &zh)
+                .with_help(
+                    "write the column as texts, numbers, dates or times, one value a row",
+                    "请将该字段写成文本、数值、日期或时间，每行一个值",
+                )
+                .into()
+        }
         StorageError::ColumnMissing { column } => answer(
             error,
             "input-column-missing",

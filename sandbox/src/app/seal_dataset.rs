@@ -99,8 +99,9 @@ pub struct SealedDataset {
 pub async fn seal_dataset(
     installation: &Arc<Installation>,
     caller: &Caller,
-    request: SealDataset,
+    mut request: SealDataset,
 ) -> Result<SealedDataset, AppError> {
+    request.options.time_zone = installation.settings().time_zone.clone();
     let library = library(installation).await?;
     let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
     must_steward(caller, &library, dataset.department.as_str())?;

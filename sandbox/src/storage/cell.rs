@@ -4,10 +4,12 @@
 use jiff::civil::Date;
 use jiff::civil::DateTime;
 use jiff::civil::Time;
+use jiff::tz::TimeZone;
 
 use obscura_policies::vocabulary::DataType;
 
 use crate::storage::error::BadRowReason;
+use crate::storage::zone::wall_clock;
 
 /// Most digits a sealed decimal holds: `Decimal128(18, scale)`.
 pub(crate) const DECIMAL_PRECISION: u8 = 18;
@@ -43,7 +45,11 @@ pub(crate) struct SpeltKey {
 }
 
 /// Reads one text as a value of the type. The text is already known not to be a null text.
-pub(crate) fn parse_cell(text: &str, data_type: DataType) -> Result<Cell<'_>, BadRowReason> {
+pub(crate) fn parse_cell<'a>(
+    text: &'a str,
+    data_type: DataType,
+    zone: &TimeZone,
+) -> Result<Cell<'a>, BadRowReason> {
     match data_type {
         DataType::Text => Ok(Cell::Text(text)),
         DataType::Int => parse_int(&narrow(text)).map(Cell::Int).ok_or(BadRowReason::NotInt),
@@ -53,7 +59,7 @@ pub(crate) fn parse_cell(text: &str, data_type: DataType) -> Result<Cell<'_>, Ba
         DataType::Float => parse_float(&narrow(text)).map(Cell::Float).ok_or(BadRowReason::NotFloat),
         DataType::Date => parse_date(&narrow(text)).map(days).map(Cell::Date).ok_or(BadRowReason::NotDate),
         DataType::Timestamp => {
-            parse_timestamp(&narrow(text)).map(Cell::Timestamp).ok_or(BadRowReason::NotTimestamp)
+            parse_timestamp(&narrow(text), zone).map(Cell::Timestamp).ok_or(BadRowReason::NotTimestamp)
         }
         DataType::Bool => parse_bool(&narrow(text)).map(Cell::Bool).ok_or(BadRowReason::NotBool),
     }
@@ -221,23 +227,25 @@ fn parse_fraction(digits: &str) -> Option<i32> {
     format!("{digits:0<9}").parse().ok()
 }
 
-/// Reads a local date and time; an offset, where one is written, moves the value to UTC.
-fn parse_timestamp(text: &str) -> Option<i64> {
+/// Reads a local date and time; where an offset is written, it is an instant, stored as the local time of the zone.
+fn parse_timestamp(text: &str, zone: &TimeZone) -> Option<i64> {
     let text = text.trim();
     let Some((day, time)) = text.split_once(['T', ' ']) else {
         return parse_day(text).map(|day| micros(day.to_datetime(Time::midnight())));
     };
     let (time, offset_seconds) = split_offset(time.trim())?;
-    let local = micros(parse_day(day)?.to_datetime(parse_time(time)?));
-    local.checked_sub(offset_seconds.checked_mul(1_000_000)?)
+    let local = micros(parse_day(day)?.to_datetime(parse_time(time.trim())?));
+    let Some(offset_seconds) = offset_seconds else { return Some(local) };
+    wall_clock(local.checked_sub(offset_seconds.checked_mul(1_000_000)?)?, zone)
 }
 
-fn split_offset(text: &str) -> Option<(&str, i64)> {
-    if let Some(time) = text.strip_suffix(['Z', 'z']) {
-        return Some((time, 0));
+/// The time and the seconds that its clock is ahead of UTC, where that is written.
+fn split_offset(text: &str) -> Option<(&str, Option<i64>)> {
+    if let Some(time) = text.strip_suffix(['Z', 'z']).or_else(|| text.strip_suffix("UTC")) {
+        return Some((time, Some(0)));
     }
     let Some(at) = text.rfind(['+', '-']) else {
-        return Some((text, 0));
+        return Some((text, None));
     };
     let (time, offset) = text.split_at_checked(at)?;
     let sign = if offset.starts_with('-') { -1 } else { 1 };
@@ -248,7 +256,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
         _ => return None,
     };
     let (hours, minutes) = (hours.parse::<i64>().ok()?, minutes.parse::<i64>().ok()?);
-    (hours <= 18 && minutes < 60).then_some((time, sign * (hours * 3600 + minutes * 60)))
+    (hours <= 18 && minutes < 60).then_some((time, Some(sign * (hours * 3600 + minutes * 60))))
 }
 
 fn parse_bool(text: &str) -> Option<bool> {
@@ -274,6 +282,7 @@ fn micros(time: DateTime) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
     use obscura_policies::vocabulary::DataType;
 
     use super::Cell;
@@ -283,7 +292,7 @@ mod tests {
     use crate::storage::error::BadRowReason;
 
     fn read(text: &str, data_type: DataType) -> Option<Cell<'_>> {
-        parse_cell(text, data_type).ok()
+        parse_cell(text, data_type, &TimeZone::UTC).ok()
     }
 
     #[test]
@@ -306,7 +315,8 @@ mod tests {
             assert!(read(text, DataType::Date) == Some(Cell::Date(18_661)), "{text}");
         }
         for text in ["2021/13/1", "3/4/2021", "2021-02-30", "yesterday", "2021-02-03 10:00", "", "2021/2"] {
-            assert!(parse_cell(text, DataType::Date) == Err(BadRowReason::NotDate), "{text}");
+            let read = parse_cell(text, DataType::Date, &TimeZone::UTC);
+            assert!(read == Err(BadRowReason::NotDate), "{text}");
         }
     }
 

@@ -37,6 +37,16 @@ pub enum StorageError {
         /// Name in the dataset document.
         column: String,
     },
+    /// A column holds what has no place in a cell.
+    #[error("cannot read the input as {format}: column `{column}` holds {found}")]
+    ColumnType {
+        /// Name of the format.
+        format: &'static str,
+        /// Name in the input.
+        column: String,
+        /// What it holds, as a fixed phrase.
+        found: &'static str,
+    },
     /// Two columns of the input carry the same name.
     #[error("the input has more than one column `{column}`")]
     ColumnTwice {

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
+use jiff::tz::TimeZone;
 use obscura_policies::vocabulary::DataType;
 
 use crate::storage::cell::Cell;
@@ -141,6 +142,8 @@ pub struct InputOptions {
     pub null_texts: Vec<String>,
     /// Columns of the input that carry another name: input name to column name.
     pub rename: BTreeMap<String, String>,
+    /// Where the clocks stand whose time is stored: instants are moved to it.
+    pub time_zone: TimeZone,
     /// What to do with a malformed row.
     pub on_bad_row: OnBadRow,
     /// What line breaks within cells are.
@@ -159,6 +162,7 @@ impl InputOptions {
             delimiter: None,
             null_texts: Self::default_null_texts(),
             rename: BTreeMap::new(),
+            time_zone: TimeZone::UTC,
             on_bad_row: OnBadRow::Stop,
             multiline: Multiline::Ask,
             memory_bytes,
@@ -253,7 +257,7 @@ impl Rows {
         let opened = open(input, spec, options)?;
         let mut sink = RowSink {
             builder: BatchBuilder::new(spec)?,
-            readers,
+            readers: readers.into_iter().map(|reader| reader.in_zone(&options.time_zone)).collect(),
             null_texts: options.null_texts.clone(),
             on_bad_row: options.on_bad_row,
             report: InputReport::default(),

@@ -13,6 +13,7 @@ use arrow::array::StringBuilder;
 use arrow::array::TimestampMicrosecondBuilder;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use jiff::tz::TimeZone;
 use obscura_crypto::tokens::Tokenizer;
 use obscura_policies::identifiers::canonical;
 use obscura_policies::identifiers::has_form;
@@ -40,11 +41,21 @@ pub(crate) struct ColumnReader {
     spec: ColumnSpec,
     tokenizer: Option<Tokenizer>,
     unit_keys: UnitKeys,
+    zone: TimeZone,
 }
 
 impl ColumnReader {
     pub(crate) fn new(spec: ColumnSpec, tokenizer: Option<Tokenizer>, unit_keys: UnitKeys) -> Self {
-        Self { spec, tokenizer, unit_keys }
+        Self { spec, tokenizer, unit_keys, zone: TimeZone::UTC }
+    }
+
+    /// Reads instants as the clock of this zone shows them.
+    pub(crate) fn in_zone(self, zone: &TimeZone) -> Self {
+        Self { zone: zone.clone(), ..self }
+    }
+
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     pub(crate) fn spec(&self) -> &ColumnSpec {
@@ -73,7 +84,7 @@ impl ColumnReader {
                     UnitKeys::Ask => Cell::Spelt(spelt(tokenizer, &canonical, &plain, token)),
                 })
             }
-            None => parse_cell(text, self.spec.data_type),
+            None => parse_cell(text, self.spec.data_type, &self.zone),
         }
     }
 

@@ -6,14 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use arrow::datatypes::DataType as ArrowType;
+use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
+use arrow::datatypes::TimeUnit;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReaderBuilder;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
 
 use crate::storage::error::StorageError;
@@ -80,7 +87,8 @@ fn parquet_rows<R: ChunkReader + 'static>(
 ) -> Result<Source, StorageError> {
     let bad = |reason| move |_quotes_values| input("Parquet", reason);
     let length = file.len();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(bad("the footer cannot be read"))?;
+    let metadata = metadata_of(&file).map_err(bad("the footer cannot be read"))?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
     let schema = Arc::clone(builder.schema());
     let positions = find(spec, options, &schema)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), positions.of_column.iter().copied());
@@ -100,6 +108,30 @@ fn parquet_rows<R: ChunkReader + 'static>(
     };
     let source = ColumnarSource::new(Box::new(counted), of_column, "Parquet");
     Ok((Box::new(source), positions.ignored))
+}
+
+/// A file's metadata, with times of 96 bits in microseconds: in nanoseconds they are years 1677 to 2262 and wrap around.
+fn metadata_of<R: ChunkReader>(file: &R) -> Result<ArrowReaderMetadata, ParquetError> {
+    let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
+    let roots = metadata.parquet_schema().root_schema().get_fields();
+    let is_96 = |at: usize| {
+        roots
+            .get(at)
+            .is_some_and(|root| root.is_primitive() && root.get_physical_type() == PhysicalType::INT96)
+    };
+    let fields = metadata.schema().fields().iter().enumerate().map(|(at, field)| match field.data_type() {
+        ArrowType::Timestamp(TimeUnit::Nanosecond, zone) if is_96(at) => {
+            let micros = ArrowType::Timestamp(TimeUnit::Microsecond, zone.clone());
+            Arc::new(field.as_ref().clone().with_data_type(micros))
+        }
+        _ => Arc::clone(field),
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    if schema.fields() == metadata.schema().fields() {
+        return Ok(metadata);
+    }
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
 }
 
 fn ipc_file<R: Read + std::io::Seek + Send + 'static>(
@@ -172,9 +204,12 @@ impl ColumnarSource {
         for at in &self.of_column {
             let column = batch.columns().get(*at);
             let column = column.ok_or_else(|| input(self.format, "a batch has too few columns"))?;
-            let values = Values::new(column)
-                .ok_or_else(|| input(self.format, "a column has a type that has no cells"))?;
-            current.push(values);
+            let unread = |found| StorageError::ColumnType {
+                format: self.format,
+                column: batch.schema_ref().fields().get(*at).map(|f| f.name().clone()).unwrap_or_default(),
+                found,
+            };
+            current.push(Values::new(column).map_err(unread)?);
         }
         self.current = current;
         self.at = 0;

@@ -36,6 +36,8 @@ use crate::storage::testing::column;
 use crate::storage::testing::stream;
 use crate::storage::testing::visits;
 
+mod times;
+
 fn spec() -> DatasetSpec {
     let mut name = column("name", DataType::Text, 2);
     name.also = vec!["姓名".to_owned()];
