@@ -22,6 +22,7 @@ use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_crypto::kms::Secret;
 use obscura_sandbox::engine::sealed_table::SealedTable;
+use obscura_sandbox::storage::Confirmation;
 use obscura_sandbox::storage::DataFolder;
 use obscura_sandbox::storage::Expected;
 use obscura_sandbox::storage::Format;
@@ -183,6 +184,7 @@ fn seal_file(folder: &Path, kms: &LocalKeyring) -> anyhow::Result<SealedVersion>
         memory_bytes: MEMORY_BYTES_STANDARD,
         limits: PartLimits::STANDARD,
         unit_keys: UnitKeys::Ask,
+        confirmation: Confirmation::Given,
         sealed_at: jiff::Timestamp::UNIX_EPOCH,
         kms,
         recount: &|version, columns| version.unwrap_keys(kms, columns),

@@ -79,7 +79,10 @@ fn no_canary_leaves_in_a_session_through_every_command() {
     }
     let commands: [(&str, &[&str]); 18] = [
         (STEWARD, &["seal", "corpus.visits", bad, "--append"]),
-        (STEWARD, &["seal", "corpus.visits", bad, "--append", "--on-bad-row", "skip"]),
+        (
+            STEWARD,
+            &["seal", "corpus.visits", bad, "--append", "--on-bad-row", "skip", "--bad-rows-max", "100"],
+        ),
         (STEWARD, &["dataset", "suggest", unlabelled, "--dataset", "corpus.unlabelled"]),
         (STEWARD, &["dataset", "list"]),
         (STEWARD, &["dataset", "show", "corpus.persons"]),

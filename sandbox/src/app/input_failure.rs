@@ -69,6 +69,32 @@ pub(crate) fn input_failure(error: &StorageError) -> AppError {
             let help = help(*reason);
             answer(error, "row-malformed", &zh).with_help(help.en, help.zh).into()
         }
+        StorageError::TooManyBadRows { skipped, rows, .. } => {
+            let zh = format!("{rows} 行中有 {skipped} 行格式错误，超过允许的比例");
+            answer(error, "rows-malformed", &zh)
+                .with_help(
+                    "look at the rows (`--rejects FILE` lists them) and correct the file or how it is read; `--bad-rows-max PERCENT` leaves out more",
+                    "请用 `--rejects 文件` 列出并核对这些行，修正文件或读取方式；`--bad-rows-max 百分数` 可放宽比例",
+                )
+                .into()
+        }
+        StorageError::FewerThanHalf { before, after, .. } => {
+            let zh = format!("新数据只有 {after}，现有 {before}，不足一半");
+            answer(error, "confirmation-needed", &zh)
+                .with_help(
+                    "look whether the file is whole; `--yes` replaces what is sealed all the same",
+                    "请核对文件是否完整；如确认替换，请加 `--yes`",
+                )
+                .into()
+        }
+        StorageError::SealedAlready => {
+            answer(error, "confirmation-needed", "内容相同的文件已经封存，追加会使每行重复计数")
+                .with_help(
+                    "nothing needs to be done if it is the same file; `--yes` adds its rows all the same",
+                    "若为同一文件则无需操作；如确认追加，请加 `--yes`",
+                )
+                .into()
+        }
         StorageError::UnitKeySpellings { column, lines } => spellings(error, column, *lines),
         // The enum grows: what is not of the input is for the operator.
         _ => InternalError::new("work on sealed data", error).into(),

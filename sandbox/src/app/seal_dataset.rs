@@ -35,6 +35,7 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::storage::ColumnKeys;
 use crate::storage::ColumnSpec;
+use crate::storage::Confirmation;
 use crate::storage::DatasetSpec;
 use crate::storage::Input;
 use crate::storage::InputOptions;
@@ -63,6 +64,8 @@ pub struct SealDataset {
     pub mode: SealMode,
     /// What spellings of one unit key are.
     pub unit_keys: UnitKeys,
+    /// Whether what may be a mistake is meant.
+    pub confirmation: Confirmation,
     /// Looks in while sealing runs.
     pub observer: Arc<dyn SealObserver + Send + Sync>,
 }
@@ -207,6 +210,7 @@ fn seal_blocking(
             memory_bytes: MEMORY_BYTES_STANDARD,
             limits: PartLimits::STANDARD,
             unit_keys: request.unit_keys,
+            confirmation: request.confirmation,
             sealed_at: installation.now(),
             kms: installation.keys.as_ref(),
             recount: &|version, columns| recount_keys(installation, version, columns),

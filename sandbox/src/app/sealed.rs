@@ -173,6 +173,9 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         | StorageError::ColumnTwice { .. }
         | StorageError::NoRows
         | StorageError::NoSubjects { .. }
+        | StorageError::TooManyBadRows { .. }
+        | StorageError::FewerThanHalf { .. }
+        | StorageError::SealedAlready
         | StorageError::SwallowedRows { .. }
         | StorageError::BadRow { .. } => return input_failure(error),
         StorageError::Document { .. } => (Class::Usage, "document-not-sealable", "数据集文档无法用于封存"),

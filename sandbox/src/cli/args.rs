@@ -236,6 +236,12 @@ pub(crate) struct SealArgs {
     /// What to do with a malformed row.
     #[arg(long, value_enum, default_value_t = BadRowArg::Stop)]
     pub(crate) on_bad_row: BadRowArg,
+    /// Most malformed rows that may be left out, in percent of all; beyond it nothing is sealed.
+    #[arg(long, value_name = "PERCENT", default_value = "1")]
+    pub(crate) bad_rows_max: String,
+    /// Where rows that are left out are listed, by line, column and reason; there must be no such file yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
     /// Cells hold line breaks, even where the lines look like rows [default: sealing stops there].
     #[arg(long)]
     pub(crate) line_breaks_in_cells: bool,
@@ -248,6 +254,9 @@ pub(crate) struct SealArgs {
     /// Take the place of what is sealed already.
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Say that you mean it: to add rows that are sealed already, or to replace them by fewer than half as many subjects.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -485,7 +485,11 @@ fn second_seal_needs_to_say_what_becomes_of_the_first() {
     let mut world = World::sealed();
     let rows = world.path("visits.csv").display().to_string();
     world.run(Some("shen"), &["seal", "hz-health.visits", &rows]).must_be(Exit::Failure);
-    world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--append"]).must_be(Exit::Done);
+    let asked =
+        world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--append"]).must_be(Exit::Usage);
+    assert!(asked.err.contains("sealed already"), "{}", asked.err);
+    let append = ["seal", "hz-health.visits", &rows, "--append", "--yes"];
+    world.run(Some("shen"), &append).must_be(Exit::Done);
     world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--replace"]).must_be(Exit::Done);
     let answer = world.query(COUNT).must_be(Exit::Done);
     assert!(answer.out.contains("40"), "{}", answer.out);
@@ -500,7 +504,10 @@ fn malformed_row_is_reported_by_line_and_never_by_value() {
     let rows = world.write("visits.csv", &bad);
     let stopped = world.run(Some("shen"), &["seal", "hz-health.visits", &rows]).must_be(Exit::Usage);
     assert!(stopped.err.contains("line 2"), "{}", stopped.err);
-    let skipped = world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--on-bad-row", "skip"]);
+    let skip = ["seal", "hz-health.visits", &rows, "--on-bad-row", "skip"];
+    let stopped = world.run(Some("shen"), &skip).must_be(Exit::Usage);
+    assert!(stopped.err.contains("--rejects FILE"), "{}", stopped.err);
+    let skipped = world.run(Some("shen"), &[&skip[..], &["--bad-rows-max", "2.5%"]].concat());
     let skipped = skipped.must_be(Exit::Done);
     assert!(skipped.err.contains("1 malformed rows"), "{}", skipped.err);
     assert!(!contains(&world.every_byte(), b"CANARY"));
@@ -633,7 +640,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("odsart", &["dataset", "list"]),
     ("odsart", &["dataset", "show", "hz-health.visits"]),
     ("st", &["dataset", "suggest", "FOLDER/visits.csv"]),
-    ("s", &["seal", "hz-health.visits", "FOLDER/visits.csv", "--append"]),
+    ("s", &["seal", "hz-health.visits", "FOLDER/visits.csv", "--append", "--yes"]),
     (
         "s",
         &[

@@ -100,6 +100,7 @@ pub(crate) fn join(
         }
     }
     manifest.rows += old.rows;
+    manifest.inputs.splice(0..0, old.inputs.iter().cloned());
     manifest.parts.splice(0..0, old.parts.iter().cloned());
     for (unit, old_unit) in manifest.units.iter_mut().zip(&old.units) {
         let both = (unit.clustered, old_unit.clustered);

@@ -53,6 +53,31 @@ pub enum StorageError {
         /// Name in the dataset document.
         column: String,
     },
+    /// More rows are malformed than may be left out.
+    #[error("{skipped} of {rows} rows are malformed, more than {}, most: {worst}", percent(*max_ppm))]
+    TooManyBadRows {
+        /// Rows that were left out.
+        skipped: u64,
+        /// All rows of the input.
+        rows: u64,
+        /// Most that may be left out, in millionths.
+        max_ppm: u32,
+        /// The commonest reason with its column.
+        worst: String,
+    },
+    /// A version is to be replaced by one with fewer than half of its subjects or rows.
+    #[error("the new rows have {after} {of}, those in force {before}: fewer than half")]
+    FewerThanHalf {
+        /// How many there are now.
+        before: u64,
+        /// How many there would be.
+        after: u64,
+        /// Of what.
+        of: String,
+    },
+    /// The same rows are sealed already.
+    #[error("a file with the same rows is sealed already: each of its rows would count twice")]
+    SealedAlready,
     /// A quote that is opened in one line is closed in a later one, and what lies between looks like rows.
     #[error("line {first} opens a quote that line {last} closes, and the lines look like rows of their own")]
     SwallowedRows {
@@ -172,6 +197,11 @@ pub enum StorageError {
     /// A fault put in by a test: everything stays on disk as a kill would leave it.
     #[error("stopped as if killed")]
     Abandoned,
+}
+
+/// A share of millionths as a person writes it.
+fn percent(ppm: u32) -> String {
+    format!("{} %", f64::from(ppm) / 10_000.0)
 }
 
 fn rows_of(lines: Option<(u64, u64)>) -> String {

@@ -13,11 +13,14 @@ use std::sync::atomic::Ordering;
 use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
 use jiff::tz::TimeZone;
+use obscura_crypto::tokens::Tokenizer;
 use obscura_policies::vocabulary::DataType;
 
 use crate::storage::cell::Cell;
 use crate::storage::error::BadRowReason;
 use crate::storage::error::StorageError;
+use crate::storage::input::fingerprint::Fingerprint;
+use crate::storage::input::rejects::Rejects;
 use crate::storage::rows::BatchBuilder;
 use crate::storage::rows::ColumnReader;
 use crate::storage::spec::DatasetSpec;
@@ -27,8 +30,10 @@ use crate::storage::words;
 mod columnar;
 mod csv;
 mod encoding;
+mod fingerprint;
 mod header;
 mod ndjson;
+mod rejects;
 
 /// Bad rows that are kept with line and reason; the rest is only counted.
 const REPORTED_MAX: usize = 20;
@@ -146,6 +151,10 @@ pub struct InputOptions {
     pub time_zone: TimeZone,
     /// What to do with a malformed row.
     pub on_bad_row: OnBadRow,
+    /// Most malformed rows that may be left out, in millionths of all: more of them are no accident.
+    pub bad_rows_max_ppm: u32,
+    /// Where rows that are left out are listed.
+    pub rejects: Option<PathBuf>,
     /// What line breaks within cells are.
     pub multiline: Multiline,
     /// Most bytes of a binary stream that are held in memory (a Parquet or Arrow file must be seekable).
@@ -153,6 +162,9 @@ pub struct InputOptions {
 }
 
 impl InputOptions {
+    /// Malformed rows that may be left out unless the caller says otherwise: 1 %.
+    pub const BAD_ROWS_PPM_STANDARD: u32 = 10_000;
+
     /// Finds out format, encoding and delimiter, and stops at whatever is not as it should be.
     #[must_use]
     pub fn strict(memory_bytes: usize) -> Self {
@@ -164,6 +176,8 @@ impl InputOptions {
             rename: BTreeMap::new(),
             time_zone: TimeZone::UTC,
             on_bad_row: OnBadRow::Stop,
+            bad_rows_max_ppm: Self::BAD_ROWS_PPM_STANDARD,
+            rejects: None,
             multiline: Multiline::Ask,
             memory_bytes,
         }
@@ -211,8 +225,8 @@ pub struct InputReport {
     pub rows: u64,
     /// Rows left out because they were malformed.
     pub rows_skipped: u64,
-    /// Malformed rows by reason.
-    pub skipped_by_reason: BTreeMap<BadRowReason, u64>,
+    /// Malformed rows by column, if one is to blame, and reason.
+    pub skipped_by: BTreeMap<(Option<String>, BadRowReason), u64>,
     /// The first malformed rows.
     pub bad_rows: Vec<BadRow>,
     /// Columns of the input that the dataset document does not name and that were left out.
@@ -255,6 +269,7 @@ impl Rows {
         options: &InputOptions,
     ) -> Result<Self, StorageError> {
         let opened = open(input, spec, options)?;
+        let rejects = options.rejects.as_deref().filter(|_| options.on_bad_row == OnBadRow::Skip);
         let mut sink = RowSink {
             builder: BatchBuilder::new(spec)?,
             readers: readers.into_iter().map(|reader| reader.in_zone(&options.time_zone)).collect(),
@@ -262,6 +277,8 @@ impl Rows {
             on_bad_row: options.on_bad_row,
             report: InputReport::default(),
             spellings: Spellings::default(),
+            fingerprint: Fingerprint::default(),
+            rejects: rejects.map(Rejects::create).transpose()?,
         };
         sink.report.columns_ignored = opened.columns_ignored;
         Ok(Self { source: opened.source, bytes: opened.bytes, sink, done: false })
@@ -285,6 +302,14 @@ impl Rows {
         self.sink.spellings.drain()
     }
 
+    /// The fingerprint of all rows taken, under a key; the list of rejects is written out.
+    pub(crate) fn end(&mut self, key: &Tokenizer) -> Result<String, StorageError> {
+        if let Some(rejects) = &mut self.sink.rejects {
+            rejects.flush()?;
+        }
+        Ok(self.sink.fingerprint.under(key))
+    }
+
     pub(crate) fn report(&self) -> &InputReport {
         &self.sink.report
     }
@@ -298,6 +323,8 @@ pub(crate) struct RowSink {
     on_bad_row: OnBadRow,
     report: InputReport,
     spellings: Spellings,
+    fingerprint: Fingerprint,
+    rejects: Option<Rejects>,
 }
 
 impl RowSink {
@@ -324,6 +351,7 @@ impl RowSink {
         }
         self.builder.append(&cells)?;
         self.note(&cells, line)?;
+        self.fingerprint.take(&cells);
         self.report.rows += 1;
         Ok(())
     }
@@ -361,7 +389,10 @@ impl RowSink {
             OnBadRow::Stop => Err(StorageError::BadRow { line, column, reason }),
             OnBadRow::Skip => {
                 self.report.rows_skipped += 1;
-                *self.report.skipped_by_reason.entry(reason).or_default() += 1;
+                *self.report.skipped_by.entry((column.clone(), reason)).or_default() += 1;
+                if let Some(rejects) = &mut self.rejects {
+                    rejects.add(line, column.as_deref(), reason)?;
+                }
                 if self.report.bad_rows.len() < REPORTED_MAX {
                     self.report.bad_rows.push(BadRow { line, column, reason });
                 }

@@ -96,6 +96,9 @@ pub struct Manifest {
     /// Columns that are proven to span intervals which do not overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intervals: Vec<IntervalsRecord>,
+    /// Fingerprints of the rows of each input, under a key of the installation: the same file is not added twice unasked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<String>,
     /// Rows of all parts.
     pub rows: u64,
     /// Malformed rows left out while sealing this version.

@@ -56,6 +56,9 @@ pub const MEMORY_BYTES_STANDARD: usize = 256 << 20;
 /// Of the memory, one share in this many goes to counting the subjects of each unit.
 const COUNTING_SHARE: usize = 8;
 
+/// The key of fingerprints of inputs; no kind of unit has such a name.
+const INPUTS_KEY: &str = "_inputs";
+
 /// What a new version is to the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealMode {
@@ -65,6 +68,15 @@ pub enum SealMode {
     Replace,
     /// Adds rows to what is there.
     Append,
+}
+
+/// Whether the caller has confirmed what may be a mistake: rows that are sealed already, a version with far fewer subjects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Nobody was asked: it is an error.
+    Ask,
+    /// It is meant.
+    Given,
 }
 
 /// A point on the way at which a caller may look in, or stop.
@@ -145,6 +157,8 @@ pub struct SealRequest<'a> {
     pub limits: PartLimits,
     /// What spellings of one unit key are.
     pub unit_keys: UnitKeys,
+    /// Whether what may be a mistake is meant.
+    pub confirmation: Confirmation,
     /// When it is sealed.
     pub sealed_at: jiff::Timestamp,
     /// Wraps the data keys and makes tokens.
@@ -261,6 +275,9 @@ fn write_version(
     let first_ordinal = appended_to.map_or(Ok(0), append::next_ordinal)?;
     let measured = write_rows(request, input, version, first_ordinal, appended_to, staging)?;
     let mut manifest = describe(request, version, &measured)?;
+    if let Some(base) = base.filter(|_| request.confirmation == Confirmation::Ask) {
+        ask(request.mode, base.manifest(), &manifest)?;
+    }
     manifest.previous = base.map(|base| base.manifest().sha256()).transpose()?;
     let mut keys = KeysSection {
         manifest: String::new(),
@@ -277,6 +294,47 @@ fn write_version(
     write_file(&path, &file.to_bytes()?).map_err(StorageError::disk("write the manifest"))?;
     watch(request, Stage::ManifestWritten, &measured.report, measured.bytes)?;
     Ok((measured.report, measured.bytes))
+}
+
+/// Stops where a new version may be a mistake that nobody would notice: every file and number is as it should be.
+fn ask(mode: SealMode, before: &Manifest, after: &Manifest) -> Result<(), StorageError> {
+    if mode == SealMode::Append {
+        let is_known = after.inputs.iter().any(|input| before.inputs.contains(input));
+        return if is_known { Err(StorageError::SealedAlready) } else { Ok(()) };
+    }
+    let mut counts = vec![(before.rows, after.rows, "rows".to_owned())];
+    if !before.units.is_empty() && !after.units.is_empty() {
+        let subjects = |unit: &UnitRecord| {
+            let now = after.unit(&unit.kind).map_or(0, |unit| unit.subjects);
+            (unit.subjects, now, format!("subjects of kind `{}`", unit.kind))
+        };
+        counts = before.units.iter().map(subjects).collect();
+    }
+    let fewer = counts.into_iter().find(|(before, after, _)| after.saturating_mul(2) < *before);
+    match fewer {
+        Some((before, after, of)) => Err(StorageError::FewerThanHalf { before, after, of }),
+        None => Ok(()),
+    }
+}
+
+/// Stops where more rows are malformed than may be left out.
+fn check_share(report: &InputReport, options: &InputOptions) -> Result<(), StorageError> {
+    let rows = report.rows + report.rows_skipped;
+    let most = u128::from(rows) * u128::from(options.bad_rows_max_ppm);
+    if u128::from(report.rows_skipped) * 1_000_000 <= most {
+        return Ok(());
+    }
+    let worst = report.skipped_by.iter().max_by_key(|(_, count)| **count);
+    let told = worst.map(|((column, reason), count)| {
+        let column = column.as_ref().map(|column| format!(" in column `{column}`")).unwrap_or_default();
+        format!("{reason}{column} ({count})")
+    });
+    Err(StorageError::TooManyBadRows {
+        skipped: report.rows_skipped,
+        rows,
+        max_ppm: options.bad_rows_max_ppm,
+        worst: told.unwrap_or_default(),
+    })
 }
 
 fn watch(
@@ -311,6 +369,8 @@ struct Measured {
     counted: Counted,
     report: InputReport,
     bytes: u64,
+    /// The input's fingerprint.
+    input: String,
 }
 
 /// What was counted of each unit, and what is proven of columns, by position.
@@ -447,8 +507,12 @@ fn write_rows(
             None => writer.write(&batch)?,
         }
     }
+    let key =
+        request.kms.tokenizer(INPUTS_KEY).map_err(|_opaque| StorageError::Keys { step: "make tokens" })?;
+    let input = rows.end(&key)?;
     let (report, bytes) = (rows.report().clone(), rows.bytes());
     drop(rows);
+    check_share(&report, request.options)?;
     if report.rows == 0 {
         return Err(StorageError::NoRows);
     }
@@ -464,7 +528,7 @@ fn write_rows(
     }
     let parts = writer.finish()?;
     watch(request, Stage::FilesWritten, &report, bytes)?;
-    Ok(Measured { parts, counted: counting.finish(spec)?, report, bytes })
+    Ok(Measured { parts, counted: counting.finish(spec)?, report, bytes, input })
 }
 
 fn column_readers(request: &SealRequest<'_>) -> Result<Vec<ColumnReader>, StorageError> {
@@ -526,6 +590,7 @@ fn describe(request: &SealRequest<'_>, version: u64, measured: &Measured) -> Res
         unit_keys: request.unit_keys.word().map(str::to_owned),
         unique,
         intervals: intervals.collect(),
+        inputs: vec![measured.input.clone()],
         rows: measured.report.rows,
         rows_skipped: measured.report.rows_skipped,
         parts: measured.parts.iter().map(|part| part_record(part, version)).collect(),

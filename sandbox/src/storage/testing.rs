@@ -19,6 +19,7 @@ use obscura_policies::vocabulary::UnitKind;
 use tempfile::TempDir;
 
 use crate::storage::ColumnSpec;
+use crate::storage::Confirmation;
 use crate::storage::DataFolder;
 use crate::storage::DatasetSpec;
 use crate::storage::Expected;
@@ -48,6 +49,7 @@ pub(crate) struct World {
     pub(crate) memory_bytes: usize,
     pub(crate) newest_known: Option<u64>,
     pub(crate) unit_keys: UnitKeys,
+    pub(crate) confirmation: Confirmation,
 }
 
 impl World {
@@ -66,6 +68,7 @@ impl World {
             memory_bytes: 64 << 20,
             newest_known: None,
             unit_keys: UnitKeys::Ask,
+            confirmation: Confirmation::Given,
         }
     }
 
@@ -94,6 +97,7 @@ impl World {
             memory_bytes: self.memory_bytes,
             limits: self.limits,
             unit_keys: self.unit_keys,
+            confirmation: self.confirmation,
             sealed_at: jiff::Timestamp::UNIX_EPOCH,
             kms: &self.kms,
             recount: &|version, columns| version.unwrap_keys(&self.kms, columns),

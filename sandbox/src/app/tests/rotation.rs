@@ -33,6 +33,7 @@ use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;
 use crate::ids::PersonId;
+use crate::storage::Confirmation;
 use crate::storage::Direction;
 use crate::storage::Input;
 use crate::storage::InputOptions;
@@ -111,6 +112,7 @@ async fn seal(
         options: InputOptions::strict(1 << 20),
         mode,
         unit_keys: UnitKeys::Ask,
+        confirmation: Confirmation::Given,
         observer,
     };
     let sealed = seal_dataset(installation, &caller(PersonRole::Steward), request).await;

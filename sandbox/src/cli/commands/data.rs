@@ -31,6 +31,7 @@ use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::datasets::DatasetDetailView;
 use crate::http::datasets::DatasetView;
+use crate::storage::Confirmation;
 use crate::storage::Direction;
 use crate::storage::Encoding;
 use crate::storage::Format;
@@ -67,6 +68,7 @@ pub(in crate::cli) async fn seal(session: &mut Session<'_>, args: SealArgs) -> R
             Some(UnitKeysArg::AsWritten) => UnitKeys::AsWritten,
             Some(UnitKeysArg::Same) => UnitKeys::Same,
         },
+        confirmation: if args.yes { Confirmation::Given } else { Confirmation::Ask },
         observer: Arc::clone(&observer) as Arc<dyn SealObserver + Send + Sync>,
     };
     let sealing = seal_dataset(&installation, &caller, request);
@@ -247,24 +249,48 @@ pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDatase
         )?;
     }
     let report = &sealed.report;
-    if report.rows_skipped > 0 {
-        screen.say(
-            &format!("  {} malformed rows were left out:", report.rows_skipped),
-            &format!("  跳过格式错误的行 {} 行：", report.rows_skipped),
-        )?;
-        for bad in &report.bad_rows {
-            let column = bad.column.as_ref().map(|column| format!(" `{column}`")).unwrap_or_default();
-            let reason = bad.reason.told();
-            let reason = screen.pick(&reason).to_owned();
-            screen.tell(&format!("    line {}{column}: {reason}", bad.line))?;
-        }
-    }
+    show_skipped(screen, report)?;
     show_mended(screen, report)?;
     if report.columns_ignored > 0 {
         let ignored = report.columns_ignored;
         screen.say(
             &format!("  {ignored} columns of the input are not in the document and were left out"),
             &format!("  输入中有 {ignored} 个字段不在文档内，未封存"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Sums up the rows that were left out, by column and reason, and names the first.
+fn show_skipped(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Result<()> {
+    let (skipped, rows) = (report.rows_skipped, report.rows + report.rows_skipped);
+    if skipped == 0 {
+        return Ok(());
+    }
+    let share = |count: u64| format!("{:.2} %", 100.0 * count as f64 / rows as f64);
+    screen.say(
+        &format!("  {skipped} malformed rows of {rows} were left out ({}):", share(skipped)),
+        &format!("  {rows} 行中跳过格式错误的行 {skipped} 行（{}）：", share(skipped)),
+    )?;
+    let of = |column: &Option<String>| column.as_ref().map(|it| format!(" `{it}`")).unwrap_or_default();
+    for ((column, reason), count) in &report.skipped_by {
+        let reason = reason.told();
+        let reason = screen.pick(&reason).to_owned();
+        screen.tell(&format!("    {count} ({}){}: {reason}", share(*count), of(column)))?;
+    }
+    for bad in &report.bad_rows {
+        let reason = bad.reason.told();
+        let reason = screen.pick(&reason).to_owned();
+        let (line, column) = (bad.line, of(&bad.column));
+        screen.say(
+            &format!("    line {line}{column}: {reason}"),
+            &format!("    第 {line} 行{column}：{reason}"),
+        )?;
+    }
+    if skipped > report.bad_rows.len() as u64 {
+        screen.say(
+            "    the others are listed with `--rejects FILE`",
+            "    其余各行可用 `--rejects 文件` 列出",
         )?;
     }
     Ok(())
@@ -333,6 +359,13 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
         let (from, to) = pair.split_once('=').ok_or(accepted)?;
         options.rename.insert(from.to_owned(), to.to_owned());
     }
+    let share = usage(
+        "share-malformed",
+        "a share of malformed rows is a number of percent from 0 to 100, such as 2.5",
+        "错误行比例须为 0 到 100 的百分数，例如 2.5",
+    );
+    options.bad_rows_max_ppm = millionths(&args.bad_rows_max).ok_or(share)?;
+    options.rejects.clone_from(&args.rejects);
     if args.line_breaks_in_cells {
         options.multiline = Multiline::Allow;
     }
@@ -341,6 +374,18 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
         BadRowArg::Skip => OnBadRow::Skip,
     };
     Ok(options)
+}
+
+/// A share in percent, of at most four places, in millionths.
+fn millionths(percent: &str) -> Option<u32> {
+    let percent = percent.trim().trim_end_matches(['%', '％']).trim_end();
+    let (whole, places) = percent.split_once('.').unwrap_or((percent, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || places.len() > 4 || !are_digits(whole) || !are_digits(places) {
+        return None;
+    }
+    let ppm = format!("{whole}{places:0<4}").parse::<u32>().ok()?;
+    (ppm <= 1_000_000).then_some(ppm)
 }
 
 /// Draws progress and carries the wish to stop.

@@ -40,6 +40,7 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::server;
 use crate::http::server::is_private;
+use crate::storage::Confirmation;
 use crate::storage::Format;
 use crate::storage::Input;
 use crate::storage::SealMode;
@@ -189,6 +190,7 @@ async fn settle(
             options,
             mode: SealMode::First,
             unit_keys: UnitKeys::Ask,
+            confirmation: Confirmation::Ask,
             observer: Arc::new(Watch::new(&session.screen, Path::new("-"))),
         };
         let sealed = seal_dataset(installation, &steward.caller, request).await?;

@@ -207,7 +207,7 @@ fn forged_line(journal: &str, account: &str) -> String {
 fn keys_that_left_more_often_than_the_log_says_are_found() {
     let mut world = World::sealed();
     let more = world.write("more.csv", &visits());
-    world.run(Some("shen"), &["seal", "hz-health.visits", &more, "--append"]).must_be(Exit::Done);
+    world.run(Some("shen"), &["seal", "hz-health.visits", &more, "--append", "--yes"]).must_be(Exit::Done);
     world.query(COUNT).must_be(Exit::Done);
     let id = newest_job(&mut world);
     world.run(Some("lin"), &["job", "result", &id]).must_be(Exit::Done);

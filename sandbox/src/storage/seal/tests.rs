@@ -15,6 +15,7 @@ use obscura_policies::vocabulary::DataType;
 
 use crate::storage::BadRowReason;
 use crate::storage::Clustered;
+use crate::storage::Confirmation;
 use crate::storage::DatasetSpec;
 use crate::storage::Direction;
 use crate::storage::Input;
@@ -437,6 +438,8 @@ fn a_bad_row_stops_with_its_line_and_without_its_value() {
 fn bad_rows_are_skipped_and_counted() {
     let mut world = World::new();
     world.options.on_bad_row = OnBadRow::Skip;
+    world.options.bad_rows_max_ppm = 400_000;
+    world.options.rejects = Some(world.folder.path().join("rejects.csv"));
     let bad = format!("{FOUR}P9,2021/2/30,J00,1\nP9,2021/2/3\nP9,2021/2/3,J00,1,1\nP9,2021/2/3,J00,2\n");
     let sealed = world.seal(&visits(), SealMode::First, bad).unwrap();
     assert_eq!((sealed.report.rows, sealed.report.rows_skipped), (5, 3));
@@ -444,6 +447,14 @@ fn bad_rows_are_skipped_and_counted() {
     let found: Vec<_> = sealed.report.bad_rows.iter().map(|row| (row.line, row.reason)).collect();
     let field = BadRowReason::FieldCount;
     assert_eq!(found, [(6, BadRowReason::NotDate), (7, field), (8, field)]);
+    let by: Vec<_> = sealed.report.skipped_by.into_iter().collect();
+    let day = Some("visit_date".to_owned());
+    assert_eq!(by, [((None, field), 2), ((day, BadRowReason::NotDate), 1)]);
+    let rejects = std::fs::read_to_string(world.folder.path().join("rejects.csv")).unwrap();
+    let expected = "line,column,reason\n6,visit_date,\"not a date\"\n7,,\"wrong number of fields\"\n8,,\"wrong number of fields\"\n";
+    assert_eq!(rejects, expected, "positions and reasons, no values");
+    let again = world.seal(&visits(), SealMode::Replace, FOUR);
+    assert!(matches!(again, Err(StorageError::Disk { .. })), "no file is overwritten");
 }
 
 #[test]
@@ -626,4 +637,62 @@ fn a_key_that_a_program_wrote_with_places_is_the_whole_number() {
     written.unit_keys = UnitKeys::AsWritten;
     let sealed = written.seal(&visits(), SealMode::First, with_keys(&[places, "10000"])).unwrap();
     assert_eq!(sealed.version.manifest().unit("resident").unwrap().subjects, 2, "as decided");
+}
+
+#[test]
+fn more_malformed_rows_than_the_share_seal_nothing() {
+    let mut world = World::new();
+    world.options.on_bad_row = OnBadRow::Skip;
+    let with_bad = |bad: usize| visits_csv(200 - bad, 1) + &"P9,2021/2/30,J00,1\n".repeat(bad);
+    assert_eq!(world.seal(&visits(), SealMode::First, with_bad(2)).unwrap().report.rows_skipped, 2);
+    let stopped = world.seal(&visits(), SealMode::Replace, with_bad(3)).unwrap_err();
+    let told = "3 of 200 rows are malformed, more than 1 %, most: not a date in column `visit_date` (3)";
+    assert_eq!(stopped.to_string(), told);
+    world.options.bad_rows_max_ppm = 15_000;
+    world.seal(&visits(), SealMode::Replace, with_bad(3)).unwrap();
+}
+
+#[test]
+fn a_version_with_fewer_than_half_of_the_subjects_is_asked_for() {
+    let mut world = World::new();
+    world.seal(&visits(), SealMode::First, visits_csv(100, 1)).unwrap();
+    world.confirmation = Confirmation::Ask;
+    world.seal(&visits(), SealMode::Replace, visits_csv(100, 1)).unwrap();
+    let fewer = world.seal(&visits(), SealMode::Replace, visits_csv(49, 9));
+    assert!(
+        matches!(fewer, Err(StorageError::FewerThanHalf { before: 100, after: 49, .. })),
+        "rows do not make up for subjects: {fewer:?}"
+    );
+    world.seal(&visits(), SealMode::Replace, visits_csv(50, 1)).unwrap();
+    world.confirmation = Confirmation::Given;
+    world.seal(&visits(), SealMode::Replace, visits_csv(3, 1)).unwrap();
+    world.confirmation = Confirmation::Ask;
+    let open = DatasetSpec { units: Vec::new(), ..spec_without_units() };
+    world.seal(&open, SealMode::First, "zone\na\nb\nc\n").unwrap();
+    let fewer = world.seal(&open, SealMode::Replace, "zone\na\n");
+    assert!(matches!(fewer, Err(StorageError::FewerThanHalf { before: 3, after: 1, .. })));
+}
+
+fn spec_without_units() -> DatasetSpec {
+    let id = "hz-health.zones".parse().unwrap();
+    DatasetSpec { id, columns: vec![column("zone", DataType::Text, 2)], units: Vec::new(), ..visits() }
+}
+
+#[test]
+fn a_file_that_is_sealed_already_is_added_on_request_only() {
+    let mut world = World::new();
+    world.confirmation = Confirmation::Ask;
+    world.seal(&visits(), SealMode::First, FOUR).unwrap();
+    let ndjson = FOUR.replace(',', ";").replace("12.50", "12.5");
+    for same in [FOUR.to_owned(), ndjson] {
+        let again = world.seal(&visits(), SealMode::Append, same);
+        assert!(matches!(again, Err(StorageError::SealedAlready)), "whatever its delimiter: {again:?}");
+    }
+    let more = world.seal(&visits(), SealMode::Append, visits_csv(5, 1)).unwrap();
+    assert_eq!(more.version.manifest().inputs.len(), 2);
+    for same in [FOUR.to_owned(), visits_csv(5, 1)] {
+        assert!(matches!(world.seal(&visits(), SealMode::Append, same), Err(StorageError::SealedAlready)));
+    }
+    world.confirmation = Confirmation::Given;
+    assert_eq!(world.seal(&visits(), SealMode::Append, FOUR).unwrap().version.manifest().rows, 13);
 }
