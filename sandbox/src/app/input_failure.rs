@@ -33,14 +33,34 @@ pub(crate) fn input_failure(error: &StorageError) -> AppError {
                 )
                 .into()
         }
-        StorageError::ColumnMissing { column } => answer(
+        StorageError::HeaderBelow { line } => {
+            let zh = format!("第一行不是表头，表头在第 {line} 行");
+            answer(error, "input-header-below", &zh)
+                .with_help("delete the lines above the header", "请删除表头以上各行")
+                .into()
+        }
+        StorageError::NoTable { found_zh, .. } => {
+            let zh = format!("该文件是{found_zh}，不是表格文本");
+            answer(error, "input-no-table", &zh)
+                .with_help(
+                    "save the table as CSV in UTF-8 (in a spreadsheet: save as, CSV UTF-8), with long numbers as text",
+                    "请将表格另存为 UTF-8 编码的 CSV（长数字列请先设为文本）",
+                )
+                .into()
+        }
+        StorageError::CutNumbers { column } => {
+            let zh = format!("字段 `{column}` 的数字已被表格软件截为 15 位");
+            let help = help(BadRowReason::CutNumber);
+            answer(error, "numbers-cut", &zh).with_help(help.en, help.zh).into()
+        }
+        StorageError::ColumnMissing { column, .. } => answer(
             error,
             "input-column-missing",
             &format!("输入缺少数据集文档中的字段 `{column}`"),
         )
         .with_help(
-            "name the column that holds it with `--rename INPUT=COLUMN`; the first line must be the header",
-            "请用 `--rename 输入名=字段名` 指明对应字段；第一行须为表头",
+            "the first line must be the header (say `--delimiter` if it was split wrongly); name a column that holds it with `--rename INPUT=COLUMN`",
+            "第一行须为表头（如分隔有误请用 `--delimiter`）；请用 `--rename 输入名=字段名` 指明对应字段",
         )
         .into(),
         StorageError::ColumnTwice { .. } => answer(error, "input-column-twice", "输入中有重名字段").into(),
@@ -120,6 +140,10 @@ fn help(reason: BadRowReason) -> Text {
             "delete the line; `--on-bad-row skip` leaves such lines out",
             "请删除该行；`--on-bad-row skip` 可略去此类行",
         ),
+        BadRowReason::CutNumber => Text::new(
+            "the last digits are lost: export the table again from where it comes from, with the column as text, and open it in no spreadsheet",
+            "末尾数字已丢失：请从来源系统重新导出，将该列设为文本，且不要用表格软件打开",
+        ),
         BadRowReason::KeyMissing | BadRowReason::KeyTwice => Text::new(
             "correct the object, or name the key that holds it with `--rename INPUT=COLUMN`",
             "请修正该对象，或用 `--rename 输入名=字段名` 指明对应的键",
@@ -135,6 +159,7 @@ fn help(reason: BadRowReason) -> Text {
         | BadRowReason::NotTimestamp
         | BadRowReason::NotBool
         | BadRowReason::NotIdentifier
+        | BadRowReason::Control
         | BadRowReason::NotText => Text::new(
             "correct the row, or say with `--null` what stands for a missing value; `--on-bad-row skip` leaves such rows out of every answer",
             "请修正该行，或用 `--null` 指明表示缺失的文字；`--on-bad-row skip` 会使此类行不计入任何结果",

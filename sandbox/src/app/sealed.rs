@@ -171,6 +171,9 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         | StorageError::ColumnType { .. }
         | StorageError::ColumnMissing { .. }
         | StorageError::ColumnTwice { .. }
+        | StorageError::HeaderBelow { .. }
+        | StorageError::NoTable { .. }
+        | StorageError::CutNumbers { .. }
         | StorageError::NoRows
         | StorageError::NoSubjects { .. }
         | StorageError::TooManyBadRows { .. }

@@ -109,7 +109,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Seal a file as a new version of your department's dataset.
     #[command(
-        after_help = "Examples:\n  obscura seal hz-health.visits visits.csv\n  zcat visits.csv.gz | obscura seal hz-health.visits - --format csv --append\n  obscura seal hz-health.visits visits.csv --replace --on-bad-row skip --encoding gb18030"
+        after_help = "Examples:\n  obscura seal hz-health.visits visits.csv\n  obscura seal hz-health.visits visits.csv.gz --append\n  obscura seal hz-health.visits visits.csv --replace --on-bad-row skip --encoding gb18030"
     )]
     Seal(SealArgs),
     /// Ask a question.

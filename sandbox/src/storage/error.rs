@@ -32,9 +32,33 @@ pub enum StorageError {
     #[error("the input may be UTF-8 or GB18030: too little of it tells them apart")]
     EncodingUndecided,
     /// The input has no column that the dataset document names.
-    #[error("the input has no column `{column}`")]
+    #[error("the input has no column `{column}`: of its {cells} columns {found} are in the document")]
     ColumnMissing {
         /// Name in the dataset document.
+        column: String,
+        /// Columns of the input.
+        cells: u64,
+        /// Of these, the ones that the document names.
+        found: u64,
+    },
+    /// The header stands below the first line.
+    #[error("the first line is no header; line {line} is")]
+    HeaderBelow {
+        /// Its line, counted from 1.
+        line: u64,
+    },
+    /// The input is something else than a table.
+    #[error("found {found}, not a table")]
+    NoTable {
+        /// What it is, as a fixed phrase.
+        found: &'static str,
+        /// The same in Chinese.
+        found_zh: &'static str,
+    },
+    /// Keys of a column were cut in a spreadsheet, though their check digits pass.
+    #[error("column `{column}` holds numbers that a spreadsheet cut to 15 digits")]
+    CutNumbers {
+        /// Column of the dataset document.
         column: String,
     },
     /// A column holds what has no place in a cell.
@@ -261,6 +285,8 @@ impl BadRowReason {
             Self::KeyMissing => "对象缺少主体标识",
             Self::KeyTwice => "对象中该键出现两次",
             Self::BelowTable => "合计、签名或备注行，不是数据行",
+            Self::CutNumber => "数字已被表格软件截断（只保留 15 位）",
+            Self::Control => "文本中含控制字符（如 NUL）",
             Self::NotText => "不是文本",
         };
         Text::new(self.to_string(), zh)
@@ -318,6 +344,12 @@ pub enum BadRowReason {
     /// A line of totals, a signature or a remark below the table.
     #[error("a total, signature or remark, not a row")]
     BelowTable,
+    /// A long number that lost its last digits in a spreadsheet.
+    #[error("a number that a spreadsheet cut to 15 digits or fewer")]
+    CutNumber,
+    /// NUL or another control character within a text.
+    #[error("a control character, such as NUL, within the text")]
+    Control,
     /// A type that cannot become text without guessing.
     #[error("not text")]
     NotText,

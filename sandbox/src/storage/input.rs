@@ -28,6 +28,7 @@ use crate::storage::spellings::Spellings;
 use crate::storage::words;
 
 mod columnar;
+mod container;
 mod csv;
 mod encoding;
 mod fingerprint;
@@ -45,7 +46,7 @@ const SNIFF_BYTES: usize = 4096;
 pub enum Format {
     /// Delimited text with a header.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object a line, or an array of objects.
     Ndjson,
     /// Parquet.
     Parquet,
@@ -72,12 +73,18 @@ impl Format {
             Self::Parquet
         } else if head.starts_with(b"ARROW1") || head.starts_with(b"\xFF\xFF\xFF\xFF") {
             Self::ArrowIpc
-        } else if text.starts_with(b"{") {
+        } else if text.starts_with(b"{") || is_json_array(text) {
             Self::Ndjson
         } else {
             Self::Csv
         }
     }
+}
+
+/// True if a text begins an array of JSON objects; a header may begin with a bracket too.
+fn is_json_array(text: &[u8]) -> bool {
+    let rest = text.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    rest.is_some_and(|rest| rest.starts_with(b"{") || rest.starts_with(b"]"))
 }
 
 /// Character encoding of a text input.
@@ -310,6 +317,12 @@ impl Rows {
         Ok(self.sink.fingerprint.under(key))
     }
 
+    /// A column in which more numbers end in zeros from the 16th digit on than chance allows.
+    pub(crate) fn cut_column(&self) -> Option<String> {
+        let cut = self.sink.readers.iter().find(|reader| reader.holds_cut_numbers());
+        cut.map(|reader| reader.spec().name.clone())
+    }
+
     pub(crate) fn report(&self) -> &InputReport {
         &self.sink.report
     }
@@ -385,7 +398,10 @@ impl RowSink {
         column: Option<String>,
         reason: BadRowReason,
     ) -> Result<(), StorageError> {
+        // Of numbers that a spreadsheet cut, some pass their check by chance: the others show that none can be trusted.
+        let is_hopeless = reason == BadRowReason::CutNumber;
         match self.on_bad_row {
+            OnBadRow::Skip if is_hopeless => Err(StorageError::BadRow { line, column, reason }),
             OnBadRow::Stop => Err(StorageError::BadRow { line, column, reason }),
             OnBadRow::Skip => {
                 self.report.rows_skipped += 1;
@@ -418,6 +434,10 @@ impl CellReader<'_> {
         let text = text.trim();
         if self.null_texts.iter().any(|null| null == text) {
             return Ok(Cell::Null);
+        }
+        // NUL and the like are what a damaged or cut file holds; a label with one looks like another and is another.
+        if text.bytes().any(|byte| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7F) {
+            return Err(BadRowReason::Control);
         }
         match self.column.read(text) {
             // Where no value can be a word, a word for a missing value is one.
@@ -455,24 +475,15 @@ fn open(input: Input, spec: &DatasetSpec, options: &InputOptions) -> Result<Open
         Input::Path(path) => named_format(path),
         Input::Stream(_) => None,
     };
-    let is_tsv = matches!(&input, Input::Path(path) if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv")));
+    let is_tsv = matches!(&input, Input::Path(path) if has_ending(path, "tsv"));
     let delimiter = options.delimiter.or(is_tsv.then_some(b'\t'));
     let chosen = options.format.or(named);
-    let (format, opened) = match input {
-        Input::Path(path) => {
-            let mut file = File::open(path).map_err(StorageError::disk("open the input"))?;
-            let head = read_head(&mut file)?;
-            let format = chosen.unwrap_or_else(|| Format::sniff(&head));
-            let mut again = file;
-            std::io::Seek::rewind(&mut again).map_err(StorageError::disk("read the input"))?;
-            (format, Opened::File(again, head))
-        }
-        Input::Stream(mut stream) => {
-            let head = read_head(&mut stream)?;
-            let format = chosen.unwrap_or_else(|| Format::sniff(&head));
-            (format, Opened::Stream(Box::new(std::io::Cursor::new(head.clone()).chain(stream)), head))
-        }
-    };
+    let opened = unpacked(Opened::new(input)?)?;
+    container::refuse(opened.head())?;
+    let format = chosen.unwrap_or_else(|| Format::sniff(opened.head()));
+    if matches!(format, Format::Csv | Format::Ndjson) && options.encoding.is_none() {
+        container::refuse_wide_text(opened.head())?;
+    }
     let (source, columns_ignored): (Box<dyn RowSource + Send>, u64) = match format {
         Format::Csv => {
             let text = encoding::decode(counted(opened.into_read(), &bytes), options.encoding);
@@ -480,7 +491,7 @@ fn open(input: Input, spec: &DatasetSpec, options: &InputOptions) -> Result<Open
         }
         Format::Ndjson => {
             let text = encoding::decode(counted(opened.into_read(), &bytes), options.encoding);
-            ndjson::open(text, spec, options)
+            (ndjson::open(text, spec, options)?, 0)
         }
         Format::Parquet => columnar::open_parquet(opened, &bytes, spec, options)?,
         Format::ArrowIpc => columnar::open_ipc(opened, &bytes, spec, options)?,
@@ -488,8 +499,22 @@ fn open(input: Input, spec: &DatasetSpec, options: &InputOptions) -> Result<Open
     Ok(OpenInput { source, bytes, columns_ignored })
 }
 
+/// The format that a file's name tells; `visits.csv.gz` is what `visits.csv` would be.
 fn named_format(path: &Path) -> Option<Format> {
-    path.extension().and_then(|e| e.to_str()).and_then(Format::from_word)
+    let stem = if has_ending(path, "gz") { path.file_stem().map(Path::new) } else { Some(path) };
+    stem?.extension().and_then(|e| e.to_str()).and_then(Format::from_word)
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+}
+
+/// What is packed with gzip is read unpacked, whatever it is named.
+fn unpacked(opened: Opened) -> Result<Opened, StorageError> {
+    if !container::is_gzip(opened.head()) {
+        return Ok(opened);
+    }
+    Opened::of_stream(container::unpack(opened.into_read()))
 }
 
 /// An input whose first bytes are known and still to be read.
@@ -499,6 +524,23 @@ enum Opened {
 }
 
 impl Opened {
+    fn new(input: Input) -> Result<Self, StorageError> {
+        match input {
+            Input::Path(path) => {
+                let mut file = File::open(path).map_err(StorageError::disk("open the input"))?;
+                let head = read_head(&mut file)?;
+                std::io::Seek::rewind(&mut file).map_err(StorageError::disk("read the input"))?;
+                Ok(Self::File(file, head))
+            }
+            Input::Stream(stream) => Self::of_stream(stream),
+        }
+    }
+
+    fn of_stream(mut stream: Box<dyn Read + Send>) -> Result<Self, StorageError> {
+        let head = read_head(&mut stream)?;
+        Ok(Self::Stream(Box::new(std::io::Cursor::new(head.clone()).chain(stream)), head))
+    }
+
     fn into_read(self) -> Box<dyn Read + Send> {
         match self {
             Self::File(file, _) => Box::new(file),
@@ -515,7 +557,7 @@ impl Opened {
 
 fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, StorageError> {
     let mut head = Vec::with_capacity(SNIFF_BYTES);
-    reader.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(StorageError::disk("read the input"))?;
+    reader.take(SNIFF_BYTES as u64).read_to_end(&mut head).map_err(|error| encoding::read_failure(&error))?;
     Ok(head)
 }
 

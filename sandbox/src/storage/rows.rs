@@ -1,6 +1,7 @@
 //! Builds typed record batches row by row: a malformed row leaves no trace in any column.
 //! Unit keys become tokens here, so that no raw identifier goes further.
 
+use std::cell::Cell as Counter;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -23,6 +24,7 @@ use obscura_policies::vocabulary::DataType;
 use crate::storage::cell::Cell;
 use crate::storage::cell::DECIMAL_PRECISION;
 use crate::storage::cell::SpeltKey;
+use crate::storage::cell::narrow;
 use crate::storage::cell::parse_cell;
 use crate::storage::error::BadRowReason;
 use crate::storage::error::StorageError;
@@ -42,16 +44,30 @@ pub(crate) struct ColumnReader {
     tokenizer: Option<Tokenizer>,
     unit_keys: UnitKeys,
     zone: TimeZone,
+    /// Numbers that end in zeros from the 16th digit on, and all values.
+    cut: Counter<(u64, u64)>,
 }
 
 impl ColumnReader {
     pub(crate) fn new(spec: ColumnSpec, tokenizer: Option<Tokenizer>, unit_keys: UnitKeys) -> Self {
-        Self { spec, tokenizer, unit_keys, zone: TimeZone::UTC }
+        Self { spec, tokenizer, unit_keys, zone: TimeZone::UTC, cut: Counter::new((0, 0)) }
     }
 
     /// Reads instants as the clock of this zone shows them.
     pub(crate) fn in_zone(self, zone: &TimeZone) -> Self {
         Self { zone: zone.clone(), ..self }
+    }
+
+    /// True if more numbers end in zeros from the 16th digit on than chance allows: a spreadsheet cut them.
+    pub(crate) fn holds_cut_numbers(&self) -> bool {
+        let (cut, all) = self.cut.get();
+        cut >= 3 && cut * 20 > all
+    }
+
+    /// Counts what a spreadsheet may have cut to 15 digits.
+    fn watch(&self, text: &str) {
+        let (cut, all) = self.cut.get();
+        self.cut.set((cut + u64::from(is_cut(text)), all + 1));
     }
 
     pub(crate) fn zone(&self) -> &TimeZone {
@@ -73,7 +89,13 @@ impl ColumnReader {
                     return Err(BadRowReason::BelowTable);
                 }
                 let semantic = self.spec.semantic.as_deref().unwrap_or_default();
-                let canonical = canonical(semantic, text).ok_or(BadRowReason::NotIdentifier)?;
+                if is_scientific(text) {
+                    return Err(BadRowReason::CutNumber);
+                }
+                let malformed =
+                    if is_cut(text) { BadRowReason::CutNumber } else { BadRowReason::NotIdentifier };
+                let canonical = canonical(semantic, text).ok_or(malformed)?;
+                self.watch(&canonical);
                 if has_form(semantic) || self.unit_keys == UnitKeys::AsWritten {
                     return Ok(Cell::Token(tokenizer.token64(&canonical)));
                 }
@@ -92,6 +114,23 @@ impl ColumnReader {
     pub(crate) fn is_token(&self) -> bool {
         self.tokenizer.is_some()
     }
+}
+
+/// True for 18 or 19 digits of which those behind the 15th are zeros: programs that keep numbers as floats keep no more.
+fn is_cut(text: &str) -> bool {
+    let text = narrow(text.trim());
+    let is_long = matches!(text.len(), 18 | 19) && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_long && text.bytes().skip(15).all(|byte| byte == b'0')
+}
+
+/// True for a long number in scientific notation, such as `3.30106E+17`.
+fn is_scientific(text: &str) -> bool {
+    let text = narrow(text.trim());
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return false };
+    let Some((whole, places)) = mantissa.split_once('.') else { return false };
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
+    are_digits(whole) && are_digits(places) && are_digits(exponent) && exponent.len() == 2
 }
 
 /// Tokens of a key that nobody has decided on. A key that a program wrote as a number with places (`10000.0`) is sealed as the

@@ -510,6 +510,9 @@ fn write_rows(
     let key =
         request.kms.tokenizer(INPUTS_KEY).map_err(|_opaque| StorageError::Keys { step: "make tokens" })?;
     let input = rows.end(&key)?;
+    if let Some(column) = rows.cut_column() {
+        return Err(StorageError::CutNumbers { column });
+    }
     let (report, bytes) = (rows.report().clone(), rows.bytes());
     drop(rows);
     check_share(&report, request.options)?;

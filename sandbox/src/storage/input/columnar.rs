@@ -30,6 +30,7 @@ use crate::storage::input::RowSink;
 use crate::storage::input::RowSource;
 use crate::storage::input::columnar::values::Values;
 use crate::storage::input::counted;
+use crate::storage::input::encoding;
 use crate::storage::input::header;
 use crate::storage::rows::BATCH_ROWS;
 use crate::storage::spec::DatasetSpec;
@@ -171,7 +172,7 @@ fn held_in_memory(
 ) -> Result<Bytes, StorageError> {
     let mut held = Vec::new();
     let limit = most as u64;
-    stream.take(limit + 1).read_to_end(&mut held).map_err(StorageError::disk("read the input"))?;
+    stream.take(limit + 1).read_to_end(&mut held).map_err(|error| encoding::read_failure(&error))?;
     if held.len() as u64 > limit {
         return Err(input(format, "a stream this large must be given as a file"));
     }

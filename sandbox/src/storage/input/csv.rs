@@ -26,6 +26,12 @@ pub(super) const ROW_BYTES_MAX: u64 = 16 << 20;
 /// Where cells may hold any line breaks, a malformed record over more lines than this is a quote that is never closed.
 const SWALLOWED_LINES_MAX: u64 = 100;
 const BUFFER_BYTES: usize = 256 << 10;
+/// Bytes that are looked at before the header is read.
+const HEAD_BYTES: u64 = 64 << 10;
+/// Lines among which a header is looked for.
+const HEADER_BELOW_MAX: usize = 12;
+/// Lines that the name of one column may go over.
+const HEADER_LINES_MAX: usize = 4;
 const DELIMITERS: [u8; 4] = *b",\t;|";
 
 /// Opens delimited text and reads its header.
@@ -35,18 +41,14 @@ pub(super) fn open(
     options: &InputOptions,
     delimiter: Option<u8>,
 ) -> Result<(Box<dyn RowSource + Send>, u64), StorageError> {
-    let mut first = Vec::new();
-    let delimiter = match delimiter {
-        Some(delimiter) => delimiter,
-        None => {
-            first = read_first_line(&mut text)?;
-            find_delimiter(&first)
-        }
-    };
+    let head = read_head(&mut text)?;
+    let (named, begin) = separator_line(&head);
+    let body = head.get(begin..).unwrap_or_default();
+    let delimiter = delimiter.or(named).unwrap_or_else(|| find_delimiter(first_line(body)));
     let since_record = Arc::new(AtomicU64::new(0));
     let lines = Arc::new(AtomicU64::new(0));
     let guarded = RowGuard {
-        inner: Box::new(std::io::Cursor::new(first).chain(text)),
+        inner: Box::new(std::io::Cursor::new(body.to_vec()).chain(text)),
         since_record: Arc::clone(&since_record),
         lines: Arc::clone(&lines),
         is_blank: true,
@@ -58,15 +60,20 @@ pub(super) fn open(
         .buffer_capacity(BUFFER_BYTES)
         .from_reader(Box::new(guarded) as Box<dyn Read + Send>);
     let header = reader.byte_headers().map_err(|error| read_failure(&error, 1))?.clone();
-    let mut names = Vec::with_capacity(header.len());
-    for name in &header {
-        names.push(
-            std::str::from_utf8(name).map_err(|_quotes_bytes| input("the header is not in the encoding"))?,
-        );
-    }
-    let positions = header::find(spec, &options.rename, names.into_iter())?;
+    let lines_before = u64::from(begin > 0);
+    let positions = match columns_of(&header, delimiter, spec, options) {
+        Err(StorageError::ColumnMissing { column, cells, found }) => {
+            let below = header_below(body, spec, options);
+            return Err(match below {
+                Some(line) => StorageError::HeaderBelow { line: line + lines_before },
+                None => StorageError::ColumnMissing { column, cells, found },
+            });
+        }
+        found => found?,
+    };
     let source = CsvSource {
         reader,
+        lines_before,
         lines_read: written_lines(&header, delimiter).len() as u64,
         record: ByteRecord::new(),
         delimiter,
@@ -86,6 +93,8 @@ struct CsvSource {
     delimiter: u8,
     of_column: Vec<usize>,
     since_record: Arc<AtomicU64>,
+    /// Lines before the header that are no rows.
+    lines_before: u64,
     /// Lines of the records read, as the parser told them apart.
     lines_read: u64,
     /// Lines of the text, as counted by its line ends alone.
@@ -97,7 +106,7 @@ impl RowSource for CsvSource {
     fn read_rows(&mut self, sink: &mut RowSink) -> Result<bool, StorageError> {
         while !sink.is_full() {
             self.since_record.store(0, Ordering::Relaxed);
-            let line = self.reader.position().line();
+            let line = self.reader.position().line() + self.lines_before;
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => self.take(sink)?,
                 Ok(false) => return self.end(),
@@ -118,7 +127,7 @@ impl CsvSource {
     }
 
     fn take(&mut self, sink: &mut RowSink) -> Result<(), StorageError> {
-        let line = self.record.position().map_or(0, csv::Position::line);
+        let line = self.record.position().map_or(0, csv::Position::line) + self.lines_before;
         let lines = written_lines(&self.record, self.delimiter);
         self.lines_read += lines.len() as u64;
         if self.is_below_table() {
@@ -127,7 +136,7 @@ impl CsvSource {
         let is_multiline = lines.len() > 1;
         if self.record.len() != self.width {
             // What a quote swallowed that is never closed, or closed elsewhere, are good rows: they are not to be skipped.
-            let over = self.reader.position().line().saturating_sub(line);
+            let over = (self.reader.position().line() + self.lines_before).saturating_sub(line);
             let is_swallowed = is_multiline && self.multiline == Multiline::Ask;
             if is_swallowed || over > SWALLOWED_LINES_MAX {
                 return Err(StorageError::BadRow { line, column: None, reason: BadRowReason::Truncated });
@@ -225,25 +234,68 @@ fn input(reason: &'static str) -> StorageError {
     StorageError::Input { format: "CSV", reason }
 }
 
-fn read_first_line(text: &mut impl Read) -> Result<Vec<u8>, StorageError> {
-    let mut first = Vec::new();
-    let mut chunk = [0_u8; 4096];
-    while !first.contains(&b'\n') {
-        let read = text.read(&mut chunk).map_err(|error| encoding::read_failure(&error))?;
-        first.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        if read == 0 {
-            break;
-        }
-        if first.len() as u64 > ROW_BYTES_MAX {
-            return Err(input("the header is too long"));
-        }
+/// Finds the columns in a header. A name that holds delimiters or many lines is a quote that is closed rows later.
+fn columns_of(
+    header: &ByteRecord,
+    delimiter: u8,
+    spec: &DatasetSpec,
+    options: &InputOptions,
+) -> Result<header::Positions, StorageError> {
+    let mut names = Vec::with_capacity(header.len());
+    for name in header {
+        names.push(
+            std::str::from_utf8(name).map_err(|_quotes_bytes| input("the header is not in the encoding"))?,
+        );
     }
-    Ok(first)
+    let lines = |name: &str| name.trim().lines().count();
+    let is_astray = |name: &&str| {
+        lines(name) > HEADER_LINES_MAX || (lines(name) > 1 && name.as_bytes().contains(&delimiter))
+    };
+    if names.iter().any(is_astray) {
+        let first = header.position().map_or(1, csv::Position::line);
+        let last = first + (written_lines(header, delimiter).len() as u64).saturating_sub(1);
+        return Err(StorageError::SwallowedRows { first, last });
+    }
+    header::find(spec, &options.rename, names.into_iter())
+}
+
+/// The line of the first text at which a header of all columns stands, below a title or the like.
+fn header_below(body: &[u8], spec: &DatasetSpec, options: &InputOptions) -> Option<u64> {
+    let lines = body.split(|byte| *byte == b'\n').zip(1_u64..).take(HEADER_BELOW_MAX).skip(1);
+    let is_header = |line: &[u8]| {
+        let delimiter = char::from(options.delimiter.unwrap_or_else(|| find_delimiter(line)));
+        let Ok(line) = std::str::from_utf8(line) else { return false };
+        let names = line.split(delimiter).map(|name| name.trim().trim_matches('"'));
+        header::find(spec, &options.rename, names).is_ok()
+    };
+    lines.filter(|(line, _)| is_header(line)).map(|(_, number)| number).next()
+}
+
+/// The delimiter that a first line such as `sep=;` names, and where the table begins behind it.
+fn separator_line(head: &[u8]) -> (Option<u8>, usize) {
+    let line = first_line(head);
+    let text: Vec<u8> = line.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\r')).collect();
+    match text.as_slice() {
+        [s, e, p, b'=', delimiter] if [*s, *e, *p].eq_ignore_ascii_case(b"sep") => {
+            (Some(*delimiter), head.len().min(line.len() + 1))
+        }
+        _ => (None, 0),
+    }
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default()
+}
+
+/// Reads as much as holds a header, a title above it, and some rows.
+fn read_head(text: &mut impl Read) -> Result<Vec<u8>, StorageError> {
+    let mut head = Vec::new();
+    text.take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| encoding::read_failure(&error))?;
+    Ok(head)
 }
 
 /// The delimiter that stands most often in the header; a comma when none does.
-fn find_delimiter(first: &[u8]) -> u8 {
-    let header = first.split(|b| *b == b'\n').next().unwrap_or_default();
+fn find_delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: u8| header.iter().filter(|b| **b == delimiter).count();
     let mut best = (b',', count(b','));
     for delimiter in DELIMITERS {

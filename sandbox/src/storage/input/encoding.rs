@@ -12,6 +12,7 @@ use encoding_rs::UTF_16LE;
 
 use crate::storage::error::StorageError;
 use crate::storage::input::Encoding;
+use crate::storage::input::container;
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// Bytes that an encoding is recognised by, from the first that is not ASCII on.
@@ -142,6 +143,9 @@ struct Undecided;
 
 /// What a failure to read text is: the disk's, or nobody has said in which encoding the text is.
 pub(super) fn read_failure(error: &std::io::Error) -> StorageError {
+    if container::is_damaged(error) {
+        return StorageError::Input { format: "gzip", reason: "the file is cut off or damaged" };
+    }
     if error.get_ref().is_some_and(|inner| inner.is::<Undecided>()) {
         return StorageError::EncodingUndecided;
     }

@@ -32,7 +32,12 @@ pub(super) fn find<'a>(
     }
     let mut of_column = Vec::with_capacity(positions.len());
     for (position, column) in positions.iter().zip(&spec.columns) {
-        let at = position.ok_or_else(|| StorageError::ColumnMissing { column: column.name.clone() })?;
+        let found = positions.iter().flatten().count() as u64;
+        let at = position.ok_or_else(|| StorageError::ColumnMissing {
+            column: column.name.clone(),
+            cells: seen,
+            found,
+        })?;
         of_column.push(at);
     }
     let ignored = seen.saturating_sub(of_column.len() as u64);
@@ -40,8 +45,14 @@ pub(super) fn find<'a>(
 }
 
 /// The column that an input name stands for.
+///
+/// A line break within a name is a spreadsheet's way to fit it into a narrow column: it stands for nothing, or for a space.
 pub(super) fn column_of(spec: &DatasetSpec, rename: &BTreeMap<String, String>, name: &str) -> Option<usize> {
     let name = name.trim();
+    if name.contains(['\n', '\r']) {
+        let joined = |by: &str| name.lines().map(str::trim).collect::<Vec<_>>().join(by);
+        return column_of(spec, rename, &joined("")).or_else(|| column_of(spec, rename, &joined(" ")));
+    }
     if let Some(renamed) = rename.get(name) {
         return spec.columns.iter().position(|c| &c.name == renamed);
     }

@@ -1,4 +1,4 @@
-//! One JSON object a line.
+//! One JSON object a line, or an array of objects.
 //! It takes single values only: a list or object where a value belongs is a malformed row. A key that no row names is an error,
 //! as a missing column of a table is.
 
@@ -35,9 +35,13 @@ pub(super) fn open(
     text: Box<dyn Read + Send>,
     spec: &DatasetSpec,
     options: &InputOptions,
-) -> (Box<dyn RowSource + Send>, u64) {
+) -> Result<Box<dyn RowSource + Send>, StorageError> {
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, text);
+    let head = reader.fill_buf().map_err(|error| encoding::read_failure(&error))?;
+    let is_array = head.trim_ascii_start().starts_with(b"[");
     let source = NdjsonSource {
-        reader: BufReader::with_capacity(BUFFER_BYTES, text),
+        reader,
+        array: is_array.then_some(Array::Ahead),
         line: 0,
         buffer: Vec::new(),
         seen: vec![false; spec.columns.len()],
@@ -45,11 +49,26 @@ pub(super) fn open(
         spec: spec.clone(),
         rename: options.rename.clone(),
     };
-    (Box::new(source), 0)
+    Ok(Box::new(source))
+}
+
+/// Where reading is in an array of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Array {
+    /// Before its bracket.
+    Ahead,
+    /// Behind its bracket, before an object or the end.
+    First,
+    /// Behind an object.
+    Behind,
+    /// Behind a comma.
+    Comma,
 }
 
 struct NdjsonSource {
     reader: BufReader<Box<dyn Read + Send>>,
+    /// Of an array, where reading is; its objects are counted in place of lines.
+    array: Option<Array>,
     line: u64,
     buffer: Vec<u8>,
     spec: DatasetSpec,
@@ -87,7 +106,8 @@ impl<'de> Deserialize<'de> for Pairs {
 impl RowSource for NdjsonSource {
     fn read_rows(&mut self, sink: &mut RowSink) -> Result<bool, StorageError> {
         while !sink.is_full() {
-            match self.next_line()? {
+            let next = if self.array.is_some() { self.next_object()? } else { self.next_line()? };
+            match next {
                 Line::End => return self.end(sink),
                 Line::TooLong => sink.bad_row(self.line, None, BadRowReason::TooLong)?,
                 Line::Whole => self.take(sink)?,
@@ -120,6 +140,67 @@ impl NdjsonSource {
         Ok(Line::TooLong)
     }
 
+    /// The next object of an array, or its end, behind which nothing may stand.
+    fn next_object(&mut self) -> Result<Line, StorageError> {
+        self.buffer.clear();
+        let array = |reason| StorageError::Input { format: "JSON array", reason };
+        loop {
+            let Some(byte) = self.next_byte()? else { return Err(array("the array is cut off")) };
+            let (state, next) = match (self.array, byte) {
+                (_, b' ' | b'\t' | b'\n' | b'\r') => continue,
+                (Some(Array::Ahead), b'[') => (Array::First, false),
+                (Some(Array::Behind), b',') => (Array::Comma, false),
+                (Some(Array::First | Array::Comma), b'{') => (Array::Behind, true),
+                (Some(Array::First | Array::Behind), b']') => break,
+                _ => return Err(array("its elements are not all objects with commas between")),
+            };
+            self.array = Some(state);
+            if next {
+                self.line += 1;
+                return self.rest_of_object();
+            }
+        }
+        while let Some(byte) = self.next_byte()? {
+            if !byte.is_ascii_whitespace() {
+                return Err(array("something stands behind the array"));
+            }
+        }
+        // Asked again, it is at its end again.
+        self.array = None;
+        Ok(Line::End)
+    }
+
+    /// Takes an object whose brace is read, up to the brace that closes it.
+    fn rest_of_object(&mut self) -> Result<Line, StorageError> {
+        self.buffer.push(b'{');
+        let (mut depth, mut is_in_text, mut is_escaped) = (1_u32, false, false);
+        while depth > 0 {
+            let line = self.line;
+            let cut = move |reason| StorageError::BadRow { line, column: None, reason };
+            if self.buffer.len() as u64 >= ROW_BYTES_MAX {
+                return Err(cut(BadRowReason::TooLong));
+            }
+            let Some(byte) = self.next_byte()? else { return Err(cut(BadRowReason::Truncated)) };
+            self.buffer.push(byte);
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_in_text => is_escaped = true,
+                b'"' => is_in_text = !is_in_text,
+                b'{' | b'[' if !is_in_text => depth += 1,
+                b'}' | b']' if !is_in_text => depth -= 1,
+                _ => {}
+            }
+        }
+        Ok(Line::Whole)
+    }
+
+    fn next_byte(&mut self) -> Result<Option<u8>, StorageError> {
+        let ready = self.reader.fill_buf().map_err(|error| encoding::read_failure(&error))?;
+        let byte = ready.first().copied();
+        self.reader.consume(usize::from(byte.is_some()));
+        Ok(byte)
+    }
+
     fn skip_line(&mut self) -> Result<(), StorageError> {
         loop {
             let ready = self.reader.fill_buf().map_err(|error| encoding::read_failure(&error))?;
@@ -141,7 +222,9 @@ impl NdjsonSource {
         let missing = self.seen.iter().zip(&self.spec.columns).find(|(seen, _)| !**seen);
         match missing {
             Some((_, column)) if sink.report.rows + sink.report.rows_skipped > 0 => {
-                Err(StorageError::ColumnMissing { column: column.name.clone() })
+                let found = self.seen.iter().filter(|seen| **seen).count() as u64;
+                let cells = found + self.ignored.len() as u64;
+                Err(StorageError::ColumnMissing { column: column.name.clone(), cells, found })
             }
             _ => Ok(false),
         }

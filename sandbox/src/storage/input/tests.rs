@@ -36,6 +36,7 @@ use crate::storage::testing::column;
 use crate::storage::testing::stream;
 use crate::storage::testing::visits;
 
+mod shapes;
 mod times;
 
 fn spec() -> DatasetSpec {
@@ -150,7 +151,7 @@ fn columns_are_found_by_title_case_and_renaming_but_not_by_place() {
     assert_eq!(rows, two_rows()[..1]);
     assert_eq!(report.columns_ignored, 1);
     let missing = read(stream("a,b,c,d\n1,2,3,4\n"), &options);
-    assert!(matches!(missing, Err(StorageError::ColumnMissing { column }) if column == "name"));
+    assert!(matches!(missing, Err(StorageError::ColumnMissing { column, .. }) if column == "name"));
     let twice = read(stream("name,姓名,day,amount,age\n"), &options);
     assert!(matches!(twice, Err(StorageError::ColumnTwice { column }) if column == "name"));
 }
@@ -393,7 +394,7 @@ fn words_for_a_missing_value_are_missing_where_no_value_can_be_a_word() {
 fn a_key_that_no_object_names_is_a_missing_column_and_one_named_twice_is_malformed() {
     let renamed = "{\"nam\":\"a\",\"day\":null,\"amount\":1,\"age\":1}\n";
     let missing = read(stream(renamed.repeat(3)), &options());
-    assert!(matches!(missing, Err(StorageError::ColumnMissing { column }) if column == "name"));
+    assert!(matches!(missing, Err(StorageError::ColumnMissing { column, .. }) if column == "name"));
     let twice = "{\"name\":\"a\",\"day\":null,\"amount\":1,\"age\":1,\"extra\":0}\n{\"age\":1,\"age\":2}\n{\"age\":1,\"Age\":2}\n";
     let (rows, report) = read(stream(twice), &options()).unwrap();
     assert_eq!((rows.len(), report.columns_ignored), (1, 1));

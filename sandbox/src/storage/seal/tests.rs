@@ -696,3 +696,35 @@ fn a_file_that_is_sealed_already_is_added_on_request_only() {
     world.confirmation = Confirmation::Given;
     assert_eq!(world.seal(&visits(), SealMode::Append, FOUR).unwrap().version.manifest().rows, 13);
 }
+
+#[test]
+fn numbers_that_a_spreadsheet_cut_are_refused_even_where_their_check_digit_passes() {
+    let mut world = World::new();
+    world.options.on_bad_row = OnBadRow::Skip;
+    world.options.bad_rows_max_ppm = 1_000_000;
+    let mut residents = visits();
+    residents.columns[0].semantic = Some("resident_id".to_owned());
+    for cut in ["110105194912310000", "1.10105E+17"] {
+        let sealed = world.seal(&residents, SealMode::First, with_keys(&["11010519491231002X", cut]));
+        assert!(
+            matches!(sealed, Err(StorageError::BadRow { line: 3, reason: BadRowReason::CutNumber, .. })),
+            "skipping does not help: {sealed:?}"
+        );
+    }
+    let passing: Vec<String> = cut_numbers_that_pass(3);
+    let passing: Vec<&str> = passing.iter().map(String::as_str).collect();
+    let sealed = world.seal(&residents, SealMode::First, with_keys(&passing));
+    assert!(matches!(sealed, Err(StorageError::CutNumbers { .. })), "{sealed:?}");
+    let mut among = passing.clone();
+    among.resize(70, "11010519491231002X");
+    world.seal(&residents, SealMode::First, with_keys(&among)).unwrap();
+    let plain = world.seal(&visits(), SealMode::Replace, with_keys(&["330106199001011000"; 5]));
+    assert!(matches!(plain, Err(StorageError::CutNumbers { .. })), "a key without a form too: {plain:?}");
+}
+
+/// Identity numbers that end in 000 and pass their check.
+fn cut_numbers_that_pass(count: usize) -> Vec<String> {
+    let body = |n: usize| format!("33010{}19{:02}{:02}15", n % 9 + 1, n / 81 % 80 + 10, n / 9 % 9 + 1);
+    let numbers = (0..).map(|n| format!("{}1000", body(n)));
+    numbers.filter(|id| obscura_policies::identifiers::is_resident_id(id)).take(count).collect()
+}
