@@ -101,7 +101,8 @@ fn int96(values: &[(u32, i64)]) -> Vec<u8> {
     let of = |(day, seconds): &(u32, i64)| {
         let nanos = u64::try_from(*seconds).unwrap() * 1_000_000_000;
         let mut value = Int96::new();
-        value.set_data(nanos as u32, (nanos >> 32) as u32, *day);
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap();
+        value.set_data(half(nanos), half(nanos >> 32), *day);
         value
     };
     let values: Vec<Int96> = values.iter().map(of).collect();
