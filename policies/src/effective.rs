@@ -49,7 +49,8 @@ pub struct EffectiveDataset {
     pub membership: Level,
     /// Privacy units whose rows these are; the first is the one the file is clustered by.
     pub units: Vec<EffectiveUnit>,
-    /// Every column the grant names, in the dataset's order, plus the unit keys (with empty `uses` when not granted).
+    /// Every column of the dataset, in its order. Those that the grant leaves out have empty `uses`: no question may name
+    /// them, and a row filter may read them.
     pub columns: Vec<EffectiveColumn>,
     /// Row filters of policies and grant; all apply, on raw values, before masks.
     pub row_filters: Vec<RowFilter>,

@@ -13,7 +13,6 @@ use crate::document::Grant;
 use crate::document::GrantedDataset;
 use crate::document::Kind;
 use crate::document::Layout;
-use crate::document::Opening;
 use crate::document::Policy;
 use crate::document::PolicyTest;
 use crate::effective::EffectiveColumn;
@@ -33,9 +32,13 @@ use crate::vocabulary::PersonRole;
 use crate::vocabulary::Use;
 
 mod floors;
+mod grants;
 mod open_data;
 mod refusal;
 
+pub use grants::Permits;
+pub use grants::UsedGrant;
+pub use grants::used_grants;
 pub use open_data::OPEN_DATA;
 pub use open_data::open_to_everybody;
 pub use refusal::PolicyRefusal;
@@ -86,7 +89,8 @@ pub struct ManifestFacts {
 
 /// Decides what one job may do.
 ///
-/// `grants` are the ones the job may use: for each dataset exactly one must fit, because grants do not combine.
+/// `permits` are the grants that the job may use. Grants do not combine: for each dataset one of them applies, which the
+/// question names or which contains all others that fit.
 /// A dataset without facts is treated as if its manifest proved nothing.
 ///
 /// # Errors
@@ -95,17 +99,18 @@ pub fn effective(
     library: &Library,
     principal: &Principal,
     purpose: &str,
-    grants: &[Grant],
+    permits: Permits<'_>,
     datasets: &[DatasetId],
     manifests: &BTreeMap<DatasetId, ManifestFacts>,
     now: LocalTime,
 ) -> Result<EffectivePolicy, PolicyRefusal> {
-    let ask = Ask { library, principal, purpose, grants, now };
+    let ask = Ask { library, principal, purpose, permits, now };
     let known = library.purposes().values().find(|known| known.metadata.id.as_str() == purpose);
     let Some(known) = known else { return Err(PolicyRefusal::purpose_not_found(purpose)) };
     let mut sources = BTreeSet::new();
     let mut opened = BTreeMap::new();
     sources.extend(library.source(Kind::Purpose, known.metadata.id.as_str()).cloned());
+    ask.check_names(datasets)?;
     let named: BTreeSet<&DatasetId> = datasets.iter().collect();
     for id in &named {
         let facts = manifests.get(*id).cloned().unwrap_or_default();
@@ -125,7 +130,7 @@ struct Ask<'a> {
     library: &'a Library,
     principal: &'a Principal,
     purpose: &'a str,
-    grants: &'a [Grant],
+    permits: Permits<'a>,
     now: LocalTime,
 }
 
@@ -152,41 +157,6 @@ impl<'a> Ask<'a> {
         sources.extend(self.library.source(Kind::GradeScheme, dataset.scheme.as_str()).cloned());
         sources.insert(Document::Grant(grant.clone()).source().map_err(|_| unresolved())?);
         open(self.library, dataset, granted, terms, membership, facts).ok_or_else(unresolved)
-    }
-
-    /// The one grant that covers the dataset.
-    fn grant(&self, id: &DatasetId) -> Result<(&'a Dataset, &'a Grant, &'a GrantedDataset), PolicyRefusal> {
-        let day = self.now.day;
-        let own = self.grants.iter().filter(|grant| grant.person == self.principal.person);
-        let own: Vec<(&Grant, &GrantedDataset)> =
-            own.filter_map(|grant| grant.dataset(id).map(|granted| (grant, granted))).collect();
-        let Some(dataset) = self.library.datasets().get(id) else {
-            return Err(PolicyRefusal::dataset_not_found(id));
-        };
-        if own.is_empty() {
-            let hidden = dataset.opening == Opening::Prohibited;
-            return Err(if hidden {
-                PolicyRefusal::dataset_not_found(id)
-            } else {
-                PolicyRefusal::no_grant(id)
-            });
-        }
-        let fitting: Vec<_> =
-            own.into_iter().filter(|(grant, _)| grant.purpose.as_str() == self.purpose).collect();
-        if fitting.is_empty() {
-            return Err(PolicyRefusal::purpose_mismatch(id, self.purpose));
-        }
-        let begun: Vec<_> =
-            fitting.into_iter().filter(|(grant, _)| grant.from.is_none_or(|from| from <= day)).collect();
-        if begun.is_empty() {
-            return Err(PolicyRefusal::grant_not_in_force(id));
-        }
-        let current: Vec<_> = begun.into_iter().filter(|(grant, _)| day <= grant.until).collect();
-        match current.as_slice() {
-            [] => Err(PolicyRefusal::grant_expired(id)),
-            [(grant, granted)] => Ok((dataset, grant, granted)),
-            _ => Err(PolicyRefusal::grant_ambiguous(id)),
-        }
     }
 
     /// The policies that speak of this person, purpose and dataset, and are in force.
@@ -219,10 +189,7 @@ impl<'a> Ask<'a> {
         dataset: &Dataset,
         membership: Level,
     ) -> Result<(), PolicyRefusal> {
-        // Nobody approves their own request, even if the document says so.
-        let approvers = grant.approved_by.iter().filter(|person| **person != grant.person).count();
-        let approvals = policies.iter().map(|policy| policy.condition.approvals).max().unwrap_or(0);
-        if u32::try_from(approvers).is_ok_and(|approvers| approvers < approvals) {
+        if !grants::is_approved(grant, grants::approvals(policies)) {
             return Err(PolicyRefusal::grant_not_approved(id));
         }
         for policy in policies {
@@ -257,10 +224,6 @@ fn open(
     let mut columns = Vec::new();
     for column in &dataset.columns {
         let is_granted = granted.columns.as_ref().is_none_or(|names| names.contains(&column.name));
-        let is_key = protected().any(|unit| unit.column == column.name);
-        if !is_granted && !is_key {
-            continue;
-        }
         let column_terms = terms.columns.remove(column.name.as_str())?;
         let (mut uses, range) = usable(&column_terms);
         if !is_granted {

@@ -15,7 +15,7 @@
 //! use std::collections::BTreeMap;
 //!
 //! use obscura_policies::day::LocalTime;
-//! use obscura_policies::evaluate::{Principal, RefusalCode, effective};
+//! use obscura_policies::evaluate::{Permits, Principal, RefusalCode, effective};
 //! use obscura_policies::library::Library;
 //! use obscura_policies::vocabulary::PersonRole;
 //!
@@ -29,7 +29,8 @@
 //! };
 //! let now = LocalTime { day: "2026-12-24".parse()?, minute: 600 };
 //! let datasets = ["hz-health.outpatient_visits".parse()?];
-//! let answer = effective(&library, &person, "epidemic-monitoring", &[], &datasets, &BTreeMap::new(), now);
+//! let none = Permits::unnamed(&[]);
+//! let answer = effective(&library, &person, "epidemic-monitoring", none, &datasets, &BTreeMap::new(), now);
 //! assert_eq!(answer.unwrap_err().code, RefusalCode::DatasetNotFound);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

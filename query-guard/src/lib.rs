@@ -62,3 +62,5 @@ pub use functions::is_known_scalar;
 pub use mask::MASK_NAME;
 pub use mask::Secrets;
 pub use mask::bind_secrets;
+pub use row_filter::RowFilterFault;
+pub use row_filter::check_row_filter;

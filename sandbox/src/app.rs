@@ -47,6 +47,7 @@ mod results;
 pub(crate) mod reviews;
 pub mod rotate_key;
 mod rotation_lock;
+mod row_filters;
 pub mod seal_dataset;
 mod sealed;
 pub mod show_job;

@@ -79,7 +79,7 @@ fn a_request_can_be_declined_and_withdrawn_and_is_checked_when_it_is_made() {
     server.is_clean();
 }
 
-fn policy(version: u32) -> String {
+pub(crate) fn policy(version: u32) -> String {
     let documents = environment::tests_folder().join("attacks").join("documents").join("corpus.yaml");
     let text = std::fs::read_to_string(documents).unwrap();
     let policy = text.split("\n---\n").find(|part| part.contains("id: corpus-statistics")).unwrap();

@@ -12,6 +12,7 @@ use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::evaluate::ManifestFacts;
+use obscura_policies::evaluate::Permits;
 use obscura_policies::evaluate::Principal;
 use obscura_policies::evaluate::effective;
 use obscura_policies::library::Library;
@@ -63,7 +64,7 @@ pub(crate) fn of_the_corpus() -> anyhow::Result<EffectivePolicy> {
         })
         .collect();
     let now = LocalTime { day: TODAY, minute: 600 };
-    effective(&library, &person, PURPOSE, &grants, &datasets, &manifests, now)
+    effective(&library, &person, PURPOSE, Permits::unnamed(&grants), &datasets, &manifests, now)
         .map_err(|refusal| anyhow!("the documents give nothing: {}", refusal.message.en))
 }
 

@@ -5,6 +5,9 @@ use crate::vocabulary::DatasetId;
 use crate::vocabulary::Text;
 use crate::words::words;
 
+/// Most grants that a help line names.
+const NAMES_MAX: usize = 5;
+
 words! {
     /// Why a job is refused before its query is read.
     RefusalCode, "refusal code" {
@@ -20,7 +23,9 @@ words! {
         GrantNotInForce = "grant-not-in-force",
         /// The grant has ended.
         GrantExpired = "grant-expired",
-        /// More than one grant fits, and grants do not combine.
+        /// The question names a grant that the person does not have, or that gives none of the question's datasets.
+        GrantNotFound = "grant-not-found",
+        /// More than one grant fits, none contains the others, and grants do not combine.
         GrantAmbiguous = "grant-ambiguous",
         /// Fewer stewards approved the grant than the policies ask for.
         GrantNotApproved = "grant-not-approved",
@@ -115,13 +120,33 @@ impl PolicyRefusal {
         .help("ask for a new grant", "请重新申请授权")
     }
 
-    pub(super) fn grant_ambiguous(id: &DatasetId) -> Self {
+    pub(super) fn grant_not_found(grant: &str) -> Self {
+        let grant: String = grant.chars().take(64).collect();
+        Self::new(
+            RefusalCode::GrantNotFound,
+            format!("you have no grant `{grant}` on a dataset of this question"),
+            format!("您没有可用于本查询所涉数据集的授权 `{grant}`"),
+        )
+        .help("`obscura grant list` shows your grants", "可用 `obscura grant list` 查看您的授权")
+    }
+
+    /// `grants` are the person's own.
+    pub(super) fn grant_ambiguous(id: &DatasetId, grants: &[&str]) -> Self {
+        let names = |comma: &str| {
+            let shown = grants.iter().take(NAMES_MAX).map(|grant| format!("`{grant}`"));
+            shown.collect::<Vec<_>>().join(comma)
+        };
         Self::new(
             RefusalCode::GrantAmbiguous,
-            format!("you have several grants on `{id}` for this purpose, and grants do not combine"),
-            format!("您在数据集 `{id}` 上有多份同一用途的授权，授权不能合并使用"),
+            format!(
+                "you have several grants on `{id}` for this purpose, none contains the others, and grants do not combine"
+            ),
+            format!("您在数据集 `{id}` 上有多份同一用途的授权，互不包含，且授权不能合并使用"),
         )
-        .help("name the grant to use", "请指明所使用的授权")
+        .help(
+            &format!("name one with `--grant` (`\"grants\": [...]` over HTTP): {}", names(", ")),
+            &format!("请用 `--grant` 指明一份（HTTP 请求为 `\"grants\": [...]`）：{}", names("、")),
+        )
     }
 
     pub(super) fn grant_not_approved(id: &DatasetId) -> Self {

@@ -14,6 +14,7 @@ use crate::document::Grant;
 use crate::document::Policy;
 use crate::effective::EffectivePolicy;
 use crate::evaluate::ManifestFacts;
+use crate::evaluate::Permits;
 use crate::evaluate::PolicyRefusal;
 use crate::evaluate::Principal;
 use crate::evaluate::RefusalCode;
@@ -70,7 +71,8 @@ impl Request {
         let facts = ManifestFacts { clustered: true, ..ManifestFacts::default() };
         let manifests = BTreeMap::from([(VISITS.parse().unwrap(), facts)]);
         let now = LocalTime { day: self.day.parse().unwrap(), minute: self.minute };
-        effective(&self.library, &self.principal, self.purpose, &self.grants, &datasets, &manifests, now)
+        let permits = Permits::unnamed(&self.grants);
+        effective(&self.library, &self.principal, self.purpose, permits, &datasets, &manifests, now)
     }
 
     fn refused(&self) -> RefusalCode {
@@ -86,8 +88,9 @@ fn visits(policy: &EffectivePolicy) -> &crate::effective::EffectiveDataset {
 fn what_grant_and_policy_name_is_opened_and_nothing_else() {
     let policy = Request::new().ask().unwrap();
     let dataset = visits(&policy);
-    let names: Vec<&str> = dataset.columns.iter().map(|column| column.name.as_str()).collect();
-    assert_eq!(names, ["person_id", "visit_date", "district", "diagnosis", "cost", "note"]);
+    let usable = dataset.columns.iter().filter(|column| !column.uses.is_empty());
+    let names: Vec<&str> = usable.map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["visit_date", "district", "diagnosis", "cost"]);
     let column = |name: &str| dataset.columns.iter().find(|column| column.name == name).unwrap();
     assert!(column("person_id").uses.is_empty(), "the key is not granted");
     assert!(column("note").uses.is_empty(), "every rule that matches must allow a use");
@@ -150,6 +153,8 @@ fn each_missing_permit_has_its_code() {
     let mut request = Request::new();
     let mut second = request.grants[0].clone();
     second.metadata.id = "lin-epi-2".parse().unwrap();
+    second.datasets[0].columns = None;
+    second.datasets[0].row_filter = Some("cost > 0".to_owned());
     request.grants.push(second);
     assert_eq!(request.refused(), RefusalCode::GrantAmbiguous);
 
@@ -340,7 +345,8 @@ fn the_tests_of_a_policy_are_asked_with_a_grant_on_everything() {
     let principal = Principal::of_test(test);
     let purpose = test.person.purpose.as_str();
     let datasets = [VISITS.parse().unwrap()];
-    let answer = effective(&request.library, &principal, purpose, &grants, &datasets, &BTreeMap::new(), now);
+    let permits = Permits::unnamed(&grants);
+    let answer = effective(&request.library, &principal, purpose, permits, &datasets, &BTreeMap::new(), now);
     assert_eq!(visits(&answer.unwrap()).columns.len(), 9);
 }
 

@@ -12,6 +12,7 @@ use obscura_policies::document::Dataset;
 use obscura_policies::document::Grant;
 use obscura_policies::document::Opening;
 use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::evaluate::Permits;
 use obscura_policies::evaluate::effective;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
@@ -161,7 +162,8 @@ pub async fn show_dataset(
     let column = |column: &Column| {
         let level = sight.library.column_level(dataset, column);
         let uses = granted.as_ref().map(|granted| {
-            let found = granted.iter().find(|granted| granted.name == column.name.as_str());
+            let mut usable = granted.iter().filter(|granted| !granted.uses.is_empty());
+            let found = usable.find(|granted| granted.name == column.name.as_str());
             ColumnUses {
                 uses: found
                     .iter()
@@ -345,8 +347,8 @@ impl Sight {
         let time = local_time(installation.now(), &installation.settings().time_zone);
         purposes.iter().find_map(|purpose| {
             let ids = std::slice::from_ref(id);
-            let allowed =
-                effective(&self.library, &principal, purpose, &self.grants, ids, &BTreeMap::new(), time);
+            let permits = Permits::unnamed(&self.grants);
+            let allowed = effective(&self.library, &principal, purpose, permits, ids, &BTreeMap::new(), time);
             let dataset = allowed.ok()?.datasets.remove(id)?;
             Some((purpose.clone(), dataset.columns))
         })

@@ -32,6 +32,7 @@ use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::publish_documents::without_names;
 use crate::app::records::Note;
+use crate::app::row_filters::faults_of_grant;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::AccessRequestBody;
@@ -215,7 +216,9 @@ pub(crate) async fn check(
             public(Class::Usage, "grant-over", "the grant's last day is past", "授权的截止日期已过").into()
         );
     }
-    library.check_grant(grant).map_err(|errors| DocumentsRefused::Documents(without_names(errors)))
+    library.check_grant(grant).map_err(|errors| DocumentsRefused::Documents(without_names(errors)))?;
+    let faults = in_place(|| faults_of_grant(library, grant));
+    if faults.is_empty() { Ok(()) } else { Err(DocumentsRefused::Documents(faults)) }
 }
 
 /// Refuses what names more datasets, or filters their rows at more length, than anybody reads.

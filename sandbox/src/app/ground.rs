@@ -27,6 +27,7 @@ use crate::app::sealed;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Asker;
 use crate::app::verdict::FindingView;
+use crate::app::verdict::Judged;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
 use crate::app::verdict::Verdict;
@@ -64,9 +65,10 @@ impl Ground {
         let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
         let (library, asker) = (Arc::clone(&self.library), Arc::clone(&self.asker));
         let (sql, purpose) = (question.sql.clone(), question.purpose.clone());
+        let grants = question.grants.clone();
         let review = move || {
             let reviewer = Reviewer { library: &library, asker: &asker, now, time };
-            reviewer.review(&sql, &purpose, &facts)
+            reviewer.review(Judged { sql: &sql, purpose: &purpose, grants: &grants }, &facts)
         };
         Ok(match installation.reviews.run(judging, review).await? {
             Reviewed::Admitted { plan, .. }

@@ -6,6 +6,7 @@
 //! passed the guard as open data.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use obscura_crypto::sha256_hex;
@@ -182,6 +183,7 @@ impl OpenVersion {
                 quoted(dataset.name())
             ),
             purpose: OPEN_DATA.to_owned(),
+            grants: BTreeSet::new(),
             key: Some(format!("{name}{attempt}")),
             patience: Patience::None,
             presence: Presence::default(),

@@ -35,6 +35,7 @@ use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Taken;
 use crate::app::submit_query::judge;
 use crate::app::submit_query::logged_text;
+use crate::app::submit_query::names;
 use crate::app::submit_query::never_sealed;
 use crate::app::verdict::Reviewed;
 use crate::audit::event::Action;
@@ -118,10 +119,13 @@ pub(super) async fn pend(
 ) -> Result<Taken, AppError> {
     let id = job.id();
     let text = logged_text(installation, id, known.asked, known.sealed_query)?;
-    let note = Note::new(Action::QueryPending, ActorName::of(known.caller))
+    let mut note = Note::new(Action::QueryPending, ActorName::of(known.caller))
         .of_job(id)
         .with("purpose", known.purpose)
         .with("query", text);
+    if !known.grants.is_empty() {
+        note = note.with("grants", names(known.grants));
+    }
     let receipt = installation.append_one(note).await?;
     installation.jobs.pend(job, &receipt).await.during("let a job wait for an approval")?;
     Ok(Taken::Pending { job: id })
@@ -173,10 +177,11 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
             .await
             .map(|()| None);
     };
-    let LoggedQuestion { asked, sealed } =
+    let LoggedQuestion { asked, grants, sealed } =
         read_logged(installation, row, ActorName::program(Door::Http)).await?;
     let question = SubmitQuery {
         patience: Patience::ForApproval,
+        grants,
         ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())
     };
     let ground = ground(installation, &caller, &question.sql).await?;
@@ -192,7 +197,9 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
     let Some(job) = installation.jobs.resume(row.id).await.during("take a job in again")? else {
         return Ok(None);
     };
-    let known = Known { caller: &caller, purpose: &row.purpose, asked: &asked, sealed_query: &sealed };
+    let grants = &question.grants.clone();
+    let known =
+        Known { caller: &caller, purpose: &row.purpose, grants, asked: &asked, sealed_query: &sealed };
     match judge(installation, known, job, reviewed, ground, question).await {
         Ok(taken) => Ok(Some(taken)),
         Err(error) => {

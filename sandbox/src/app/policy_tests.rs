@@ -21,6 +21,7 @@ use obscura_policies::vocabulary::Text;
 
 use crate::app::library::local_time;
 use crate::app::verdict::Asker;
+use crate::app::verdict::Judged;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
 use crate::app::verdict::named_datasets;
@@ -82,7 +83,8 @@ fn run_one(
     let grant = grant_for(&person, test, &datasets, time)?;
     let asker = Asker::Person { principal, grants: vec![grant] };
     let reviewer = Reviewer { library, asker: &asker, now, time };
-    let reviewed = reviewer.review(&test.sql, test.person.purpose.as_str(), &BTreeMap::new());
+    let (none, purpose) = (BTreeSet::new(), test.person.purpose.as_str());
+    let reviewed = reviewer.review(Judged { sql: &test.sql, purpose, grants: &none }, &BTreeMap::new());
     let (came, is_expected) = match (&reviewed, test.expect) {
         (Reviewed::Admitted { .. }, expected) => ("admitted".to_owned(), expected == Expectation::Admitted),
         (Reviewed::Refused(verdict), expected) => {

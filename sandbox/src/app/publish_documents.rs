@@ -35,6 +35,8 @@ use crate::app::policy_tests::PolicyTestFailure;
 use crate::app::policy_tests::run_tests;
 use crate::app::records::Note;
 use crate::app::reviews::Judging;
+use crate::app::row_filters::faults_of_policy;
+use crate::app::row_filters::faults_since;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DocumentBody;
@@ -522,14 +524,7 @@ async fn accept(
     let today = today(installation);
     let seen = in_place(|| Library::as_seen(all.clone(), &new, &visible, today));
     let seen = seen.map_err(DocumentsRefused::Documents)?;
-    // Then as it is: nothing in force may break. Grants are records of their own; here they are only checked, not kept.
-    let before = library(installation).await?;
-    in_place(|| {
-        let after = Library::from_located(all)?;
-        let errors = after.uncovered_since(&before, &stay);
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    })
-    .map_err(DocumentsRefused::Documents)?;
+    must_fit(installation, all, &new, &stay).await?;
     let policies = new.iter().filter_map(|document| match &document.value {
         Document::Policy(policy) => Some(policy.as_ref().clone()),
         _ => None,
@@ -550,6 +545,29 @@ async fn accept(
         outcome,
     });
     Ok(accepted.collect())
+}
+
+/// Refuses documents with which something in force would break. Grants are records of their own; here they are only
+/// checked, not kept.
+async fn must_fit(
+    installation: &Installation,
+    all: Vec<Located<Document>>,
+    new: &[Located<Document>],
+    stay: &[Located<Document>],
+) -> Result<(), DocumentsRefused> {
+    let before = library(installation).await?;
+    in_place(|| {
+        let after = Library::from_located(all)?;
+        let mut errors = after.uncovered_since(&before, stay);
+        for document in new {
+            if let Document::Policy(policy) = &document.value {
+                errors.extend(faults_of_policy(&after, document, policy));
+            }
+        }
+        errors.extend(faults_since(&before, &after, stay));
+        if errors.is_empty() { Ok(()) } else { Err(first_errors(errors)) }
+    })
+    .map_err(DocumentsRefused::Documents)
 }
 
 /// The grades that a document lowers by a mask, if it is a policy.

@@ -1,8 +1,11 @@
 //! Use case: read the SQL of a job as it was asked. It lies sealed in the audit log; its key lies in the database, so that
 //! deleting the key shreds the text and leaves the log whole.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
 
@@ -50,6 +53,8 @@ pub(crate) async fn read_asked(
 pub(crate) struct LoggedQuestion {
     /// What was asked.
     pub(crate) asked: Asked,
+    /// The grants that it names.
+    pub(crate) grants: BTreeSet<Code>,
     /// The same, sealed.
     pub(crate) sealed: Vec<u8>,
 }
@@ -81,7 +86,9 @@ pub(crate) async fn read_logged(
     let note = Note::new(Action::QuestionRead, reader).of_job(id);
     installation.append_one(note).await?;
     let asked = results::open_query(installation, id, key, &sealed, field("commitment").is_some())?;
-    Ok(LoggedQuestion { asked, sealed })
+    let names = event.detail.get("grants").and_then(Value::as_array).into_iter().flatten();
+    let grants = names.filter_map(Value::as_str).map(str::parse).collect::<Result<_, _>>();
+    Ok(LoggedQuestion { asked, grants: grants.during("read the grants of a question")?, sealed })
 }
 
 fn no_question(job: JobId) -> AppError {

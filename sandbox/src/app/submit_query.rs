@@ -4,12 +4,14 @@
 //! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
 //! Judging ([`take_in`]) and running ([`run_waiting`]) are apart, so that jobs can wait for room in between.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use obscura_policies::Text;
+use obscura_policies::vocabulary::Code;
 use obscura_query_guard::control::Release;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::Value;
@@ -84,6 +86,8 @@ pub struct SubmitQuery {
     pub sql: String,
     /// Code of the one purpose it serves.
     pub purpose: String,
+    /// The grants to use, where the asker names any.
+    pub grants: BTreeSet<Code>,
     /// The asker's own name for this request: asked again under it, it is the same job.
     pub key: Option<String>,
     /// Whether it waits for an approval.
@@ -108,6 +112,7 @@ impl SubmitQuery {
         Self {
             sql: sql.into(),
             purpose: purpose.into(),
+            grants: BTreeSet::new(),
             key: None,
             patience: Patience::None,
             presence: Presence::default(),
@@ -116,7 +121,10 @@ impl SubmitQuery {
 
     fn repeatable(&self) -> Result<Option<Repeatable>, AppError> {
         let Some(key) = self.key.clone() else { return Ok(None) };
-        let asked = json!({ "sql": self.sql, "purpose": self.purpose });
+        let mut asked = json!({ "sql": self.sql, "purpose": self.purpose });
+        if let (false, Some(asked)) = (self.grants.is_empty(), asked.as_object_mut()) {
+            asked.insert("grants".to_owned(), names(&self.grants));
+        }
         let request = serde_json_canonicalizer::to_string(&asked).during("write a request")?;
         Ok(Some(Repeatable { key, request }))
     }
@@ -352,7 +360,8 @@ pub async fn take_in(
         }
         received => received.during("take a job in")?,
     };
-    let known = Known { caller, purpose: &purpose, asked: &asked, sealed_query: &query.sealed };
+    let grants = &question.grants.clone();
+    let known = Known { caller, purpose: &purpose, grants, asked: &asked, sealed_query: &query.sealed };
     let taken = if waits {
         pend(installation, known, job).await
     } else {
@@ -372,6 +381,7 @@ pub async fn take_in(
 pub(super) struct Known<'a> {
     pub(super) caller: &'a Caller,
     pub(super) purpose: &'a str,
+    pub(super) grants: &'a BTreeSet<Code>,
     pub(super) asked: &'a Asked,
     pub(super) sealed_query: &'a [u8],
 }
@@ -545,14 +555,14 @@ async fn decide(
     reviewed: &Reviewed,
     ground: &Ground,
 ) -> Result<Decided, AppError> {
-    let Known { caller, purpose, asked, sealed_query } = known;
+    let Known { caller, purpose, grants, asked, sealed_query } = known;
     let id = job.id();
     let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = reviewed;
     let versions = ground.sealed.iter().map(
         |(dataset, version)| json!({ "dataset": dataset.to_string(), "version": version.manifest().version }),
     );
     let text = logged_text(installation, id, asked, sealed_query)?;
-    let note = Note::new(Action::QueryDecided, ActorName::of(caller))
+    let mut note = Note::new(Action::QueryDecided, ActorName::of(caller))
         .of_job(id)
         .with("purpose", purpose)
         .with("decision", verdict.decision.clone())
@@ -561,6 +571,9 @@ async fn decide(
         .with("policy", serde_json::to_value(&verdict.policy).during("write a verdict")?)
         .with("verdict", asked.commitment_to(verdict)?)
         .with("query", text);
+    if !grants.is_empty() {
+        note = note.with("grants", names(grants));
+    }
     let mut notes = vec![(note, None)];
     if let Reviewed::Admitted { plan, .. } = reviewed {
         notes.push((keys_granted(caller, id, ground, plan)?, None));
@@ -569,6 +582,11 @@ async fn decide(
     let receipt = receipts.into_iter().next();
     let receipt = receipt.ok_or_else(|| InternalError::of_kind("decide on a job", "no receipt"))?;
     Ok(Decided { job, receipt })
+}
+
+/// Names of grants, as a question's request and its event carry them.
+pub(super) fn names(grants: &BTreeSet<Code>) -> Value {
+    grants.iter().map(|grant| Value::from(grant.as_str())).collect()
 }
 
 /// A question as an event carries it: sealed, with a commitment to its text.
@@ -704,7 +722,10 @@ async fn is_still_allowed(
         }
     }
     let ground = ground(installation, caller, &question.sql).await?;
-    Ok(match ground.review(installation, question, Judging::Again).await? {
+    // Under the grants that it was admitted under: one that was given meanwhile changes nothing for it.
+    let used = verdict.grants.iter().map(|used| used.grant.parse()).collect::<Result<BTreeSet<Code>, _>>();
+    let question = SubmitQuery { grants: used.during("read the grants of a verdict")?, ..question.clone() };
+    Ok(match ground.review(installation, &question, Judging::Again).await? {
         Reviewed::Admitted { plan, verdict: now, .. } => {
             ground.is_sealed(&plan) && now.policy == verdict.policy && now.controls == verdict.controls
         }

@@ -16,12 +16,16 @@ use obscura_policies::day::LocalTime;
 use obscura_policies::document::Grant;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::evaluate::ManifestFacts;
+use obscura_policies::evaluate::Permits;
 use obscura_policies::evaluate::PolicyRefusal;
 use obscura_policies::evaluate::Principal;
 use obscura_policies::evaluate::RefusalCode;
+use obscura_policies::evaluate::UsedGrant;
 use obscura_policies::evaluate::effective;
 use obscura_policies::evaluate::open_to_everybody;
+use obscura_policies::evaluate::used_grants;
 use obscura_policies::library::Library;
+use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::finding::Finding;
 use obscura_query_guard::finding::SqlSpan;
@@ -59,6 +63,9 @@ pub struct Verdict {
     pub cost: Option<String>,
     /// The documents it rests on.
     pub policy: Vec<SourceView>,
+    /// The grant that applies to each dataset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<GrantUseView>,
 }
 
 /// A sentence in both languages, as it is described to programs.
@@ -154,6 +161,20 @@ pub struct ControlsView {
     pub rounding: Option<u32>,
 }
 
+/// The grant that applies to a dataset of the question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = GrantUse)]
+pub struct GrantUseView {
+    /// The dataset.
+    pub dataset: String,
+    /// The grant.
+    pub grant: String,
+    /// Its last day.
+    pub until: String,
+    /// Further grants of the asker that fit; the question may name one of them instead.
+    pub others: Vec<String>,
+}
+
 /// A document that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceView {
@@ -187,6 +208,17 @@ pub(crate) struct Reviewer<'a> {
     pub(crate) time: LocalTime,
 }
 
+/// A question as it is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    /// The SQL.
+    pub(crate) sql: &'a str,
+    /// Code of its purpose.
+    pub(crate) purpose: &'a str,
+    /// The grants that it names.
+    pub(crate) grants: &'a BTreeSet<Code>,
+}
+
 /// What came of judging a question.
 pub(crate) enum Reviewed {
     /// It may run as this plan.
@@ -208,25 +240,28 @@ impl Reviewer<'_> {
     /// Judges a question: first what the grants and policies give, then what the guard makes of it.
     pub(crate) fn review(
         &self,
-        sql: &str,
-        purpose: &str,
+        question: Judged<'_>,
         manifests: &BTreeMap<DatasetId, ManifestFacts>,
     ) -> Reviewed {
-        let allowed = |datasets: &[DatasetId]| match self.asker {
+        let Judged { sql, purpose, grants: named } = question;
+        let nothing = BTreeSet::new();
+        let allowed = |named: &BTreeSet<Code>, datasets: &[DatasetId]| match self.asker {
             Asker::Person { principal, grants } => {
-                effective(self.library, principal, purpose, grants, datasets, manifests, self.time)
+                let permits = Permits { grants, named };
+                effective(self.library, principal, purpose, permits, datasets, manifests, self.time)
             }
             Asker::Stranger => open_to_everybody(self.library, datasets, manifests, self.time.day),
         };
         // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
         let mut datasets: Vec<DatasetId> = named_datasets(sql, self.library).into_iter().collect();
         datasets.retain(|id| {
-            !matches!(allowed(std::slice::from_ref(id)), Err(refusal) if refusal.code == RefusalCode::DatasetNotFound)
+            !matches!(allowed(&nothing, std::slice::from_ref(id)), Err(refusal) if refusal.code == RefusalCode::DatasetNotFound)
         });
-        let policy = match allowed(&datasets) {
+        let policy = match allowed(named, &datasets) {
             Ok(policy) => policy,
             Err(refusal) => return Reviewed::Refused(Verdict::refused_by_policy(&refusal)),
         };
+        let grants = self.grants_of(question, &datasets);
         let now = DateTime::from_timestamp_millis(self.now.as_millisecond()).unwrap_or_default();
         let begun = Instant::now();
         let is_over = || begun.elapsed() > REVIEW_MAX;
@@ -238,7 +273,7 @@ impl Reviewer<'_> {
             .collect();
         match verdict.decision {
             Decision::Admitted(plan) => {
-                let report = Verdict::admitted(&plan, sources);
+                let report = Verdict { grants, ..Verdict::admitted(&plan, sources) };
                 let explain_only = verdict.explain;
                 Reviewed::Admitted { plan, policy, verdict: report, explain_only }
             }
@@ -248,9 +283,23 @@ impl Reviewer<'_> {
                     .map(|r| RewriteView { sql: r.sql, title: r.title, decision: "admitted".to_owned() })
                     .collect();
                 let findings = findings.iter().map(FindingView::of).collect();
-                Reviewed::Refused(Verdict { rewrites, policy: sources, ..Verdict::refused(findings) })
+                Reviewed::Refused(Verdict { rewrites, policy: sources, grants, ..Verdict::refused(findings) })
             }
         }
+    }
+
+    /// The grant that applies to each dataset; strangers have none.
+    fn grants_of(&self, question: Judged<'_>, datasets: &[DatasetId]) -> Vec<GrantUseView> {
+        let Asker::Person { principal, grants } = self.asker else { return Vec::new() };
+        let permits = Permits { grants, named: question.grants };
+        let used = used_grants(self.library, principal, question.purpose, permits, datasets, self.time);
+        let view = |(dataset, used): (DatasetId, UsedGrant)| GrantUseView {
+            dataset: dataset.to_string(),
+            grant: used.id.to_string(),
+            until: used.until.to_string(),
+            others: used.others.iter().map(ToString::to_string).collect(),
+        };
+        used.into_iter().map(view).collect()
     }
 }
 
@@ -279,6 +328,7 @@ impl Verdict {
             budget: None,
             cost: None,
             policy: Vec::new(),
+            grants: Vec::new(),
         }
     }
 
@@ -310,6 +360,7 @@ impl Verdict {
             budget: None,
             cost: Some(cost.to_owned()),
             policy,
+            grants: Vec::new(),
         }
     }
 }

@@ -286,6 +286,9 @@ pub(crate) struct QueryArgs {
     /// Code of the purpose that the question serves.
     #[arg(long, short, value_name = "CODE")]
     pub(crate) purpose: Code,
+    /// A grant to use, where several fit; may be given more than once [default: the widest].
+    #[arg(long = "grant", value_name = "ID")]
+    pub(crate) grants: Vec<Code>,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ use miette::LabeledSpan;
 use miette::SourceCode;
 
 use crate::app::verdict::FindingView;
+use crate::app::verdict::GrantUseView;
 use crate::app::verdict::Verdict;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Painted;
@@ -117,6 +118,18 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
             screen
                 .say(&format!("  counts are multiples of {base}"), &format!("  计数取整为 {base} 的倍数"))?;
         }
+    }
+    for used in verdict.grants.iter().filter(|used| !used.others.is_empty()) {
+        let GrantUseView { dataset, grant, until, others } = used;
+        let (grant, others) = (visible_line(grant), visible_line(&others.join(", ")));
+        screen.say(
+            &format!(
+                "  `{dataset}` under your grant `{grant}` (until {until}); `--grant` names another: {others}"
+            ),
+            &format!(
+                "  `{dataset}` 依据授权 `{grant}`（有效期至 {until}）；可用 `--grant` 另行指明：{others}"
+            ),
+        )?;
     }
     if let Some(cost) = &verdict.cost {
         screen.say(&format!("  cost class {cost}"), &format!("  成本等级 {cost}"))?;

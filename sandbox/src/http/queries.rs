@@ -1,9 +1,11 @@
 //! Questions as they come over HTTP, and the check that runs nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use obscura_policies::vocabulary::Code;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,6 +21,10 @@ use crate::http::context::Request;
 use crate::http::door::too_often;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
+use crate::http::problem::malformed;
+
+/// Most grants that a question names.
+const GRANTS_MAX: usize = 32;
 
 /// A question.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -30,13 +36,30 @@ pub(crate) struct Question {
     /// Code of the purpose it serves, as a grant names it.
     #[schema(example = "official-statistics")]
     pub(crate) purpose: String,
+    /// The grants to use, by their identifiers; for a dataset that none of them gives, the widest grant applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 32)]
+    pub(crate) grants: Vec<String>,
 }
 
 /// Reads a question.
 pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {
-    let Question { sql, purpose } = body.json(request, r#"{"sql": "...", "purpose": "..."}"#)?;
+    let Question { sql, purpose, grants } = body.json(request, r#"{"sql": "...", "purpose": "..."}"#)?;
+    let named: Result<BTreeSet<Code>, _> = grants.iter().map(|grant| grant.parse()).collect();
+    let named = named.ok().filter(|named| named.len() <= GRANTS_MAX).ok_or_else(|| {
+        malformed(
+            request,
+            format!("`grants` holds at most {GRANTS_MAX} identifiers of grants"),
+            format!("`grants` 最多包含 {GRANTS_MAX} 个授权标识"),
+        )
+    })?;
     let presence = request.presence.clone();
-    Ok(SubmitQuery { patience: Patience::ForApproval, presence, ..SubmitQuery::once(sql, purpose) })
+    Ok(SubmitQuery {
+        patience: Patience::ForApproval,
+        presence,
+        grants: named,
+        ..SubmitQuery::once(sql, purpose)
+    })
 }
 
 /// Judge a question without running it

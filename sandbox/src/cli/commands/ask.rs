@@ -303,7 +303,8 @@ fn question(args: &QueryArgs) -> Result<SubmitQuery, Ending> {
         }
         (None, None) => return Err(unreadable("nowhere").into()),
     };
-    Ok(SubmitQuery::once(sql, args.purpose.to_string()))
+    let grants = args.grants.iter().cloned().collect();
+    Ok(SubmitQuery { grants, ..SubmitQuery::once(sql, args.purpose.to_string()) })
 }
 
 /// Progress by stage, never by rows, and only where a person looks on.

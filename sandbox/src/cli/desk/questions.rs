@@ -171,7 +171,8 @@ impl Desk {
 }
 
 fn body(question: &SubmitQuery) -> Result<Sent, Ending> {
-    Sent::json(&Question { sql: question.sql.clone(), purpose: question.purpose.clone() })
+    let grants = question.grants.iter().map(ToString::to_string).collect();
+    Sent::json(&Question { sql: question.sql.clone(), purpose: question.purpose.clone(), grants })
 }
 
 /// Whether there is nothing to wait for, now.
