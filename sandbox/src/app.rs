@@ -27,6 +27,7 @@ mod input_failure;
 pub mod installation;
 pub(crate) mod job_end;
 mod job_limits;
+pub mod key_generation;
 mod library;
 pub mod link_person;
 pub mod list_jobs;

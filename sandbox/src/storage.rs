@@ -51,6 +51,7 @@ pub use input::Multiline;
 pub use input::OnBadRow;
 pub use lifecycle::Shredding;
 pub use lifecycle::drop_version;
+pub use lifecycle::foreign_key;
 pub use lifecycle::list;
 pub use lifecycle::rewrap;
 pub use lifecycle::shred;

@@ -4,6 +4,7 @@
 
 mod database;
 mod jobs;
+mod states;
 mod witness;
 
 use std::fs;

@@ -25,6 +25,7 @@ use crate::app::ground::principal;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
+use crate::app::key_generation::must_open;
 use crate::app::library::grants_that_hold;
 use crate::app::library::library;
 use crate::app::library::local_time;
@@ -196,6 +197,7 @@ pub async fn verify_dataset(
 ) -> Result<VerifiedDataset, AppError> {
     must_keep(installation, caller, id).await?;
     let version = sealed::open_newest(installation, id).await?.ok_or_else(|| never_sealed(id))?;
+    must_open(installation, &version)?;
     let held = Arc::clone(installation);
     let signer = installation.keys.signer(MANIFEST_SIGNER).during("take the key of manifests")?;
     let found =

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::Text;
 
+use crate::app::installation::AUDIT_KEY_FOREIGN;
+use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::installation::keyring_secret;
+use crate::app::key_generation::foreign_key;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
@@ -18,9 +21,11 @@ use crate::app::verify_audit::verify_log;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
 use crate::clock::SystemClock;
+use crate::clock::SystemRandom;
 use crate::config::KeyringSecret;
 use crate::config::Settings;
 use crate::config::identity::OidcSettings;
+use crate::error::AppError;
 use crate::error::operator_log::OperatorLog;
 use crate::identity::IdentityProvider;
 
@@ -58,6 +63,7 @@ pub async fn diagnose(settings: &Settings) -> Vec<Check> {
     }
     checks.push(folder_check(layout.root()));
     checks.push(keyring_check(&layout, &settings.keyring));
+    checks.extend(generation_check(settings).await);
     checks.push(database_check(&layout.database()).await);
     checks.extend(log_checks(&layout).await);
     checks.push(core_dump_check());
@@ -107,6 +113,12 @@ fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
     };
     let opened =
         keyring_secret(secret).is_ok_and(|secret| LocalKeyring::open(&layout.keyring(), &secret).is_ok());
+    if !layout.keyring().exists() {
+        return Check::ill(
+            "the keyring is gone; put it back from the backup that belongs to this data",
+            "密钥环缺失，请从与数据相配的备份中恢复",
+        );
+    }
     match (opened, beside) {
         (false, _) => Check::ill(
             "the keyring does not open; check `keyring_key_file` or `keyring_passphrase_file`",
@@ -118,6 +130,39 @@ fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
         ),
         (true, false) => Check::well("the keyring opens", "密钥环可正常打开"),
     }
+}
+
+/// Whether the keyring opens what is sealed. Nothing is opened for it, and what else is broken others say.
+async fn generation_check(settings: &Settings) -> Option<Check> {
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let installation = match Installation::open(settings.clone(), clock, random).await {
+        Ok(installation) => installation,
+        Err(AppError::Public(error)) if error.code() == AUDIT_KEY_FOREIGN => {
+            return Some(Check::ill(
+                "the keyring is that of another installation; put back the one that belongs to this data",
+                "密钥环属于另一个安装，请恢复与数据相配的密钥环",
+            ));
+        }
+        Err(_) => return None,
+    };
+    let found = foreign_key(&installation).await;
+    installation.close().await;
+    Some(match found {
+        Ok(None) => Check::well(
+            "the keyring is of the same generation as what is sealed",
+            "密钥环与已封存的数据属于同一代",
+        ),
+        Ok(Some(foreign)) => {
+            let Text { en, zh } = foreign.message();
+            Check::ill(
+                format!("{en}; put back the keyring that belongs to this data"),
+                format!("{zh}；请恢复与数据相配的密钥环"),
+            )
+        }
+        Err(_) => {
+            Check::ill("the keyring cannot be compared with what is sealed", "无法比对密钥环与已封存的数据")
+        }
+    })
 }
 
 /// Whether the identity provider answers, and with keys that we can use.

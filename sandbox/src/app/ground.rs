@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use obscura_policies::Text;
 use obscura_policies::document::Grant;
+use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::effective::Intervals;
 use obscura_policies::evaluate::ManifestFacts;
 use obscura_policies::evaluate::Principal;
@@ -76,7 +77,22 @@ impl Ground {
             {
                 Reviewed::Refused(relabelled())
             }
+            Reviewed::Admitted { plan, policy, .. } if self.unsealed(&plan).is_some() => {
+                let unsealed = self.unsealed(&plan);
+                Reviewed::Refused(
+                    unsealed.map_or_else(relabelled, |(id, name)| not_sealed(&policy, id, name)),
+                )
+            }
             other => other,
+        })
+    }
+
+    /// A column that a plan reads and that the data does not have: its document is ahead of what was sealed.
+    fn unsealed<'a>(&self, plan: &'a GuardedPlan) -> Option<(&'a DatasetId, &'a str)> {
+        plan.scans().iter().find_map(|(dataset, columns)| {
+            let manifest = self.sealed.get(dataset)?.manifest();
+            let is_sealed = |name: &&String| manifest.columns.iter().any(|column| column.name == **name);
+            columns.iter().find(|name| !is_sealed(name)).map(|name| (dataset, name.as_str()))
         })
     }
 
@@ -148,6 +164,32 @@ fn relabelled() -> Verdict {
         "须由所属部门用 `obscura seal --replace` 重新封存",
     );
     Verdict::refused(vec![FindingView::plain("dataset-relabelled", message, Some(help))])
+}
+
+/// The data was sealed under an older document. A column that only a row filter reads is not the asker's to know.
+fn not_sealed(policy: &EffectivePolicy, dataset: &DatasetId, column: &str) -> Verdict {
+    let columns = policy.datasets.get(dataset).into_iter().flat_map(|dataset| &dataset.columns);
+    let is_shown = columns.filter(|known| !known.uses.is_empty()).any(|known| known.name == column);
+    let message = match is_shown {
+        true => Text::new(
+            format!("the column `{column}` of `{dataset}` is in its document and not yet in the sealed data"),
+            format!("`{dataset}` 的字段 `{column}` 已写入文档，但尚未封存到数据中"),
+        ),
+        false => Text::new(
+            format!("the document of `{dataset}` is ahead of the sealed data"),
+            format!("`{dataset}` 的文档新于已封存的数据"),
+        ),
+    };
+    let help = Text::new(
+        "its department seals the data again with `obscura seal --replace`; until then ask without it",
+        "须由所属部门用 `obscura seal --replace` 重新封存；在此之前请勿使用该字段",
+    );
+    let mut finding = FindingView::plain("column-not-sealed", message, Some(help));
+    if is_shown {
+        finding.params.insert("column".to_owned(), column.to_owned());
+    }
+    finding.params.insert("dataset".to_owned(), dataset.to_string());
+    Verdict::refused(vec![finding])
 }
 
 fn facts(version: &SealedVersion) -> ManifestFacts {

@@ -44,6 +44,9 @@ pub(crate) const MANIFEST_SIGNER: &str = "manifests";
 /// Name of the key that signs release records.
 pub(crate) const RELEASE_SIGNER: &str = "releases";
 
+/// The code of a keyring that is not the one of the audit log.
+pub(crate) const AUDIT_KEY_FOREIGN: &str = "audit-key-foreign";
+
 /// Where everything lies in a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -194,8 +197,11 @@ impl Installation {
         random: Arc<dyn Random>,
     ) -> Result<Self, AppError> {
         let layout = Layout::of(&settings.data_dir);
-        if !layout.database().exists() || !layout.keyring().exists() {
+        if !layout.database().exists() {
             return Err(no_installation(layout.root()));
+        }
+        if !layout.keyring().exists() {
+            return Err(no_keyring(&layout.keyring()));
         }
         let keys: Arc<dyn KeyManagement> = Arc::new(open_keyring(&layout, &settings.keyring)?);
         Self::assemble(settings, layout, clock, random, keys, Missing::Fail).await
@@ -360,7 +366,7 @@ pub(crate) fn read_audit_key(layout: &Layout) -> Result<Verifier, AppError> {
 fn foreign_audit_key() -> AppError {
     PublicError::new(
         Class::VerificationFailed,
-        "audit-key-foreign",
+        AUDIT_KEY_FOREIGN,
         "`audit.pub` is not the public key of this keyring's audit log",
         "`audit.pub` 不是本密钥环所属审计日志的公钥",
     )
@@ -371,6 +377,21 @@ fn foreign_audit_key() -> AppError {
 fn secret_unusable(message: &str) -> AppError {
     PublicError::new(Class::Failure, "keyring-secret-unusable", message, "打开密钥环所需的文件无法使用")
         .into()
+}
+
+/// Without it nothing that is sealed here opens, so that it is not made anew.
+fn no_keyring(path: &Path) -> AppError {
+    PublicError::new(
+        Class::VerificationFailed,
+        "keyring-missing",
+        format!("the keyring of this installation is gone: there is no `{}`", path.display()),
+        format!("该安装的密钥环缺失：`{}` 不存在", path.display()),
+    )
+    .with_help(
+        "put it back from the backup that belongs to this data; nothing that is sealed here opens without it",
+        "请从与数据相配的备份中恢复；没有它，已封存的内容均无法打开",
+    )
+    .into()
 }
 
 fn no_installation(root: &Path) -> AppError {

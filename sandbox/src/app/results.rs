@@ -255,15 +255,23 @@ pub(crate) fn rewrap(
     if wrapped.kek() != kek || wrapped.version() == newest {
         return Ok(None);
     }
-    let kind = match which {
-        JobKey::Question => "query",
-        JobKey::Result => "result",
-    };
     installation
         .keys
-        .rewrap(&wrapped, &context(kind, &job.to_string()))
+        .rewrap(&wrapped, &context(kind(which), &job.to_string()))
         .during("rewrap the key of a job")
         .map(Some)
+}
+
+/// Whether the key service opens the key of a job; the key is not shown.
+pub(crate) fn opens(installation: &Installation, which: JobKey, job: JobId, wrapped: &WrappedKey) -> bool {
+    installation.keys.rewrap(wrapped, &context(kind(which), &job.to_string())).is_ok()
+}
+
+fn kind(which: JobKey) -> &'static str {
+    match which {
+        JobKey::Question => "query",
+        JobKey::Result => "result",
+    }
 }
 
 fn context(kind: &str, id: &str) -> WrapContext {

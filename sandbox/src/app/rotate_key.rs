@@ -7,6 +7,7 @@ use obscura_policies::vocabulary::PersonRole;
 use crate::app::authorise::must_be;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
+use crate::app::key_generation::must_be_of_one_generation;
 use crate::app::records::Note;
 use crate::app::results;
 use crate::app::rotation_lock;
@@ -61,6 +62,7 @@ pub async fn rotate_key(
         )
         .into());
     }
+    must_be_of_one_generation(installation).await?;
     let _alone = rotation_lock::rotating(installation)?.ok_or_else(sealing_in_progress)?;
     let newest = installation.keys.rotate(kek).during("rotate a key")?;
     let rewrapped = rewrap_datasets(installation, kek)? + rewrap_jobs(installation, kek, newest).await?;

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::app::authorise::must_steward;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
+use crate::app::key_generation::must_be_of_one_generation;
 use crate::app::library::library;
 use crate::app::records::Note;
 use crate::app::relabelled::is_relabelled;
@@ -109,6 +110,7 @@ pub async fn seal_dataset(
     let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
     must_steward(caller, &library, dataset.department.as_str())?;
     let spec = spec_of(&library, dataset)?;
+    must_be_of_one_generation(installation).await?;
     // From before the first key is wrapped until the version is recorded, so that a rotation overlooks none.
     let _unrotated = rotation_lock::sealing(installation)?.ok_or_else(rotation_in_progress)?;
     let Some(_lock) = sealing_lock(installation, &request.dataset)? else {

@@ -207,6 +207,10 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
             "use `--append` to add rows or `--replace` to take its place",
             "用 `--append` 追加，或用 `--replace` 替换",
         ),
+        StorageError::AppendMismatch { .. } => answer.with_help(
+            "seal all rows under the document in force with `--replace`",
+            "请用 `--replace` 按现行文档重新封存全部数据",
+        ),
         _ => answer,
     };
     answer.into()

@@ -11,6 +11,7 @@ use crate::app::authenticate::log_in;
 use crate::app::authenticate::read_token;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
+use crate::app::key_generation::must_be_of_one_generation;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
@@ -94,6 +95,8 @@ impl<'a> Session<'a> {
     pub(crate) async fn open(&mut self) -> Result<Arc<Installation>, Ending> {
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
         let installation = Installation::open(self.loaded.settings.clone(), clock, random).await?;
+        // Before anything is settled or sealed: what another keyring seals opens for nobody once the right one is back.
+        must_be_of_one_generation(&installation).await?;
         let recovered = recover(&installation).await?;
         expire_results(&installation).await?;
         if recovered != Recovered::default() {

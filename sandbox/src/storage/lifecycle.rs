@@ -2,6 +2,7 @@
 //! Who may ask for it, and the audit entry about it, are the caller's.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::WrappedKey;
@@ -132,6 +133,30 @@ pub fn rewrap(
     }
     replace_keys(data, &sealed, signer, None, parts)?;
     Ok(changed)
+}
+
+/// Finds a key of a version that the key service does not open: it, or the version, is of another generation then.
+///
+/// One key of each key-encryption key and version is tried; none is shown. A shredded version has none.
+#[must_use]
+pub fn foreign_key(version: &SealedVersion, kms: &dyn KeyManagement) -> Option<WrappedKey> {
+    let mut tried = BTreeSet::new();
+    for part in &version.manifest().parts {
+        let Some(record) = version.keys().parts.get(&part.name) else { continue };
+        let columns = record.columns.iter().map(|(column, text)| (column.as_str(), text));
+        for (column, text) in std::iter::once((FOOTER, &record.footer)).chain(columns) {
+            // What cannot be read is another fault, and whoever opens the version says so.
+            let Ok(wrapped) = text.parse::<WrappedKey>() else { continue };
+            if !tried.insert((wrapped.kek().clone(), wrapped.version())) {
+                continue;
+            }
+            let place = wrap_context(version.dataset(), part.sealed_in, &part.name, column);
+            if kms.rewrap(&wrapped, &place).is_err() {
+                return Some(wrapped);
+            }
+        }
+    }
+    None
 }
 
 fn destroy_keys(
