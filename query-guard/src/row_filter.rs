@@ -192,8 +192,9 @@ department: field
 scheme: db33t2351-2021
 units: [{kind: resident, column: person_id}]
 layout: clustered
-opening: conditional
+opening: limited
 sharing: conditional
+update: yearly
 columns:
   - {name: person_id, type: text, role: unit_key, grade: L3}
   - {name: ward, type: text, role: dimension, grade: L2}

@@ -46,6 +46,7 @@ mod relabelled;
 mod release_record;
 mod results;
 pub(crate) mod reviews;
+mod room;
 pub mod rotate_key;
 mod rotation_lock;
 mod row_filters;

@@ -3,10 +3,14 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::io;
 
 use obscura_policies::Text;
 
 pub mod operator_log;
+
+/// What libraries say that keep no kind: SQLite, and what quotes the system's words.
+const FULL_WORDS: [&str; 2] = ["database or disk is full", "No space left on device"];
 
 /// What kind of answer a failure is; edges translate it to an exit code or a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +97,7 @@ impl PublicError {
 pub struct InternalError {
     step: &'static str,
     causes: Vec<String>,
+    is_disk_full: bool,
 }
 
 impl InternalError {
@@ -100,18 +105,27 @@ impl InternalError {
     #[must_use]
     pub fn new(step: &'static str, error: &(dyn Error + 'static)) -> Self {
         let mut causes = Vec::new();
-        let mut next: Option<&dyn Error> = Some(error);
+        let mut is_disk_full = false;
+        let mut next: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = next {
-            causes.push(without_values(&error.to_string()));
+            let message = error.to_string();
+            is_disk_full |= says_full(error, &message);
+            causes.push(without_values(&message));
             next = error.source();
         }
-        Self { step, causes }
+        Self { step, causes, is_disk_full }
     }
 
     /// Notes a failure of which only a fixed phrase may be kept, as of the engine, whose messages quote cells.
     #[must_use]
     pub fn of_kind(step: &'static str, kind: &str) -> Self {
-        Self { step, causes: vec![without_values(kind)] }
+        Self { step, causes: vec![without_values(kind)], is_disk_full: false }
+    }
+
+    /// Whether it failed because there is no room on the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.is_disk_full
     }
 
     /// What was being done.
@@ -142,6 +156,16 @@ impl AppError {
     pub fn public(&self) -> PublicError {
         match self {
             Self::Public(error) => error.clone(),
+            Self::Internal(error) if error.is_disk_full() => PublicError::new(
+                Class::Unavailable,
+                "disk-full",
+                "the disk of the installation is full; nothing was released",
+                "系统磁盘已满，没有任何结果流出",
+            )
+            .with_help(
+                "the operator makes room; then ask again, nothing needs to be repaired",
+                "请运维人员清理磁盘空间，之后重试即可，无需修复",
+            ),
             Self::Internal(_) => PublicError::new(
                 Class::Failure,
                 "internal-error",
@@ -178,6 +202,13 @@ impl<T, E: Error + 'static> During<T> for Result<T, E> {
     fn during(self, step: &'static str) -> Result<T, AppError> {
         self.map_err(|error| AppError::Internal(InternalError::new(step, &error)))
     }
+}
+
+/// Whether one error of a chain says that there is no room on the disk: the system's own word, or that of the database.
+fn says_full(error: &(dyn Error + 'static), message: &str) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        || FULL_WORDS.iter().any(|words| message.contains(words))
 }
 
 /// Removes what could be data from a message: quoted text, digits, and every letter outside ASCII.
@@ -230,6 +261,23 @@ mod tests {
     #[test]
     fn unbalanced_quote_hides_the_rest() {
         assert_eq!(without_values("bad value 'CANARY"), "bad value '…");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_whatever_wraps_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot append")]
+        struct Wrapping(#[source] io::Error);
+        for (error, full) in [
+            (io::Error::from(io::ErrorKind::StorageFull), true),
+            (io::Error::from(io::ErrorKind::QuotaExceeded), true),
+            (io::Error::other("error returned from database: (code: 13) database or disk is full"), true),
+            (io::Error::from(io::ErrorKind::PermissionDenied), false),
+        ] {
+            let error = AppError::Internal(InternalError::new("append", &Wrapping(error)));
+            let code = if full { "disk-full" } else { "internal-error" };
+            assert_eq!(error.public().code(), code, "{error:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It knows no person and no role of ours: what a token says is who somebody is to the issuer, and nothing that they may
 //! do. Keys are fetched when a token first needs them, kept, and fetched anew when they are old or one is unknown.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -28,6 +29,7 @@ mod token;
 
 pub use account::Account;
 pub use account::AccountError;
+pub use token::TokenFault;
 
 use keys::PublishedKeys;
 use source::Discovery;
@@ -43,6 +45,8 @@ const KEYS_AGE_MAX: SignedDuration = SignedDuration::from_mins(60);
 const ASK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(15);
 /// Requests that wait at a time while the issuer is asked: strangers can make more than it is worth to keep.
 const WAITING_MAX: usize = 64;
+/// How often a reason for refusing tokens is written down.
+const NOTE_AT_MOST_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// What faults of the provider are called in the operator's log.
 const LOG_SUBJECT: &str = "identity-provider";
 
@@ -59,6 +63,8 @@ pub struct IdentityProvider {
     waiting: Semaphore,
     /// How it went when the issuer was last asked; held while it is being asked, so that it is asked once.
     asked: Mutex<Option<Asked>>,
+    /// When each reason for a refusal was last written down.
+    noted: std::sync::Mutex<BTreeMap<TokenFault, Timestamp>>,
 }
 
 #[derive(Debug)]
@@ -87,8 +93,8 @@ pub struct Identity {
 /// Why a token was not honoured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityError {
-    /// It is not valid; why not is nobody's business.
-    NotValid,
+    /// It is not valid; why not is the operator's business alone.
+    NotValid(TokenFault),
     /// The issuer does not answer, and without its keys nothing can be said.
     Unreachable,
 }
@@ -119,6 +125,7 @@ impl IdentityProvider {
             known: RwLock::default(),
             waiting: Semaphore::new(WAITING_MAX),
             asked: Mutex::default(),
+            noted: std::sync::Mutex::default(),
         }
     }
 
@@ -133,10 +140,34 @@ impl IdentityProvider {
     /// # Errors
     /// When the token is not valid, or the issuer's keys are not to be had.
     pub async fn recognise(&self, text: &str) -> Result<Identity, IdentityError> {
-        let shown = ShownToken::read(text).ok_or(IdentityError::NotValid)?;
+        let recognised = self.judge(text).await;
+        if let Err(IdentityError::NotValid(fault)) = recognised {
+            self.note_refusal(fault);
+        }
+        recognised
+    }
+
+    async fn judge(&self, text: &str) -> Result<Identity, IdentityError> {
+        let shown = ShownToken::read(text).map_err(IdentityError::NotValid)?;
         let key = self.key_of(&shown).await?;
-        let claims = shown.verify(&key).ok_or(IdentityError::NotValid)?;
-        claims.judge(&self.issuer, &self.audience, self.clock.now()).ok_or(IdentityError::NotValid)
+        let claims = shown.verify(&key).map_err(IdentityError::NotValid)?;
+        claims.judge(&self.issuer, &self.audience, self.clock.now()).map_err(IdentityError::NotValid)
+    }
+
+    /// Tells the operator why a token was refused. Each reason is written once a minute at most, so that strangers cannot
+    /// fill the log.
+    pub(crate) fn note_refusal(&self, fault: TokenFault) {
+        let now = self.clock.now();
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            if noted.get(&fault).is_some_and(|last| self.age(*last) < NOTE_AT_MOST_EVERY) {
+                return;
+            }
+            noted.insert(fault, now);
+        }
+        let error = InternalError::of_kind("honour a token of the identity provider", fault.phrase());
+        // Whoever showed it is told all the same.
+        let _unwritable = self.log.note(now, LOG_SUBJECT, &error);
     }
 
     /// Fetches the keys and says how many of them can be used.
@@ -166,7 +197,7 @@ impl IdentityProvider {
         };
         match (self.find(shown, KEYS_AGE_MAX), answered) {
             (Some(key), _) => Ok(key),
-            (None, Ok(())) => Err(IdentityError::NotValid),
+            (None, Ok(())) => Err(IdentityError::NotValid(TokenFault::Key)),
             (None, Err(_)) => Err(IdentityError::Unreachable),
         }
     }

@@ -11,6 +11,7 @@ use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
 use obscura_tests::world::World;
+use obscura_tests::world::code;
 use serde_json::json;
 
 fn status(answer: &[u8]) -> Option<u16> {
@@ -345,5 +346,20 @@ fn a_purpose_that_is_no_code_is_kept_and_shown_nowhere() {
     }
     let jobs = server.get(Some("ana"), "/api/v1/jobs", &[]).must_be(200).json();
     assert_eq!(jobs["jobs"], json!([]));
+    server.is_clean();
+}
+
+#[test]
+fn one_server_serves_a_folder_and_the_second_says_so_and_ends() {
+    let server = Server::start();
+    let second = || {
+        let mut command = server.world.command(None).unwrap();
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        server.world.finish(command, "a second server").unwrap()
+    };
+    let refused = second();
+    assert_eq!(refused.code, Some(code::FAILURE), "{}", refused.stderr);
+    assert!(refused.stderr.contains("served-already"), "{}", refused.stderr);
+    assert_eq!(server.ask("ana", COUNT).must_be(201).json()["state"], "released", "the first one goes on");
     server.is_clean();
 }

@@ -26,6 +26,7 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::identity::IdentityError;
 use crate::identity::IdentityProvider;
+use crate::identity::TokenFault;
 use crate::ids::TokenId;
 
 /// Recognises the person of the token file.
@@ -124,13 +125,15 @@ pub async fn authenticate_vouched(
     door: Door,
 ) -> Result<Vouched, AppError> {
     let identity = provider.recognise(token).await.map_err(|error| match error {
-        IdentityError::NotValid => token_not_valid(),
+        IdentityError::NotValid(_noted) => token_not_valid(),
         IdentityError::Unreachable => provider_unreachable(),
     })?;
     let Some(link) = link_of(installation, provider.issuer(), &identity.account).await? else {
+        provider.note_refusal(TokenFault::Unlinked);
         return Err(token_not_valid());
     };
     let Some(person) = installation.find_in_force::<PersonBody>(&link.person).await? else {
+        provider.note_refusal(TokenFault::PersonGone);
         return Err(token_not_valid());
     };
     let mut person = person.person().during("read a person")?;

@@ -2,6 +2,7 @@
 //! Each check is one sentence; what is ill says what to do.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::installation::keyring_secret;
 use crate::app::key_generation::foreign_key;
+use crate::app::room::Room;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_log;
+use crate::audit::verify::Backwards;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
 use crate::clock::SystemClock;
@@ -62,6 +65,7 @@ pub async fn diagnose(settings: &Settings) -> Vec<Check> {
         return checks;
     }
     checks.push(folder_check(layout.root()));
+    checks.push(room_check(&layout));
     checks.push(keyring_check(&layout, &settings.keyring));
     checks.extend(generation_check(settings).await);
     checks.push(database_check(&layout.database()).await);
@@ -104,6 +108,22 @@ fn folder_check(root: &Path) -> Check {
             format!("其他用户可访问 {}，请执行 `chmod 700`", root.display()),
         ),
         Err(_) => Check::ill("the data directory cannot be looked at", "无法查看数据目录"),
+    }
+}
+
+fn room_check(layout: &Layout) -> Check {
+    match Room::in_folder(&layout.log()).look() {
+        Ok(()) => Check::well("there is room on the disk", "磁盘有可用空间"),
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            Check::ill(
+                "the disk is full: nothing can be asked or sealed until there is room",
+                "磁盘已满：清理空间之前无法查询或封存",
+            )
+        }
+        Err(error) => Check::ill(
+            format!("nothing can be written into the data directory ({})", error.kind()),
+            "数据目录无法写入",
+        ),
     }
 }
 
@@ -221,6 +241,15 @@ async fn log_checks(layout: &Layout) -> Vec<Check> {
         )];
     }
     let size = verification.size;
+    let clock = verification.backwards.iter().max_by_key(|back| back.seconds).map(|back| {
+        let Backwards { index, seconds } = back;
+        Check::warning(
+            format!(
+                "time goes back in the audit log, by {seconds} seconds at entry {index}; look after the clock"
+            ),
+            format!("审计日志中的时间倒退：第 {index} 条处倒退 {seconds} 秒，请检查系统时钟"),
+        )
+    });
     let log = Check::well(
         format!("the audit log verifies: {size} entries"),
         format!("审计日志校验通过：{size} 条"),
@@ -233,7 +262,7 @@ async fn log_checks(layout: &Layout) -> Vec<Check> {
         ),
         Err(_) => Check::ill("the database cannot be compared with the log", "无法比对数据库与审计日志"),
     };
-    vec![log, agreement]
+    [log, agreement].into_iter().chain(clock).collect()
 }
 
 /// A core dump would put keys and rows on disk.

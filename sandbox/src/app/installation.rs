@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use tokio::sync::Mutex;
 use crate::app::in_place::aside;
 use crate::app::library::LastLibrary;
 use crate::app::reviews::Reviews;
+use crate::app::room::Room;
 use crate::audit::AuditLog;
 use crate::audit::accounted_keys::AccountedKeys;
 use crate::audit::facts::LogFacts;
@@ -132,6 +134,21 @@ impl Layout {
         self.root.join("log")
     }
 
+    /// Held by the one process that serves.
+    fn serving_lock(&self) -> PathBuf {
+        self.root.join("serving.lock")
+    }
+
+    /// Takes the right to serve this folder; nothing when another process serves it.
+    pub(crate) fn lock_serving(&self) -> io::Result<Option<File>> {
+        let file = File::options().create(true).truncate(false).write(true).open(self.serving_lock())?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Held by whoever changes records.
     fn change_lock(&self) -> PathBuf {
         self.root.join("changing.lock")
@@ -147,6 +164,17 @@ impl Layout {
     pub(crate) fn folders(&self) -> [PathBuf; 5] {
         [self.root.clone(), self.datasets(), self.results(), self.running(), self.log()]
     }
+}
+
+/// Whether jobs can be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// They can.
+    Ready,
+    /// A part does not answer.
+    NotReady,
+    /// Nothing can be written down.
+    DiskFull,
 }
 
 /// An opened installation.
@@ -167,6 +195,7 @@ pub struct Installation {
     pub(crate) facts: Mutex<LogFacts>,
     pub(crate) last_library: LastLibrary,
     pub(crate) reviews: Reviews,
+    room: Room,
     /// Started by the first job.
     engine_threads: OnceLock<Arc<EngineThreads>>,
     change: Mutex<()>,
@@ -234,6 +263,7 @@ impl Installation {
             Jobs::open(catalog.clone(), &layout.running(), keys.as_ref(), clock.as_ref(), random.as_ref());
         let jobs = jobs.during("open the job store")?;
         let operator_log = OperatorLog::in_folder(&layout.log());
+        let room = Room::in_folder(&layout.log());
         let data = DataFolder::new(layout.root());
         let accounts = Arc::new(AccountedKeys::new(keys, journal));
         let keys: Arc<dyn KeyManagement> = Arc::<AccountedKeys>::clone(&accounts);
@@ -252,6 +282,7 @@ impl Installation {
             facts: Mutex::new(LogFacts::default()),
             last_library: LastLibrary::default(),
             reviews: Reviews::default(),
+            room,
             engine_threads: OnceLock::new(),
             change: Mutex::new(()),
         })
@@ -277,8 +308,7 @@ impl Installation {
 
     /// Notes a failure of ours for the operator; the caller is told the same `subject`.
     pub fn note(&self, subject: &str, error: &InternalError) {
-        // Where even the log cannot be written there is nobody left to tell; the caller still gets the failure.
-        let _unwritable = self.operator_log.note(self.now(), subject, error);
+        self.operator_log.note_somewhere(self.now(), subject, error);
     }
 
     /// Notes what of a failure is the operator's to know, if anything is.
@@ -288,9 +318,14 @@ impl Installation {
         }
     }
 
-    /// Whether the parts that a job needs answer, and the log is still the one that this process has seen.
-    pub async fn is_ready(&self) -> bool {
-        self.catalog.answers().await && aside(|| self.audit.is_continued())
+    /// Whether the parts that a job needs answer, the log is still the one that this process has seen, and there is room.
+    pub async fn readiness(&self) -> Readiness {
+        // The database may be what has no room, so that the disk comes first.
+        if !aside(|| self.room.is_there(self.now(), &self.operator_log)) {
+            return Readiness::DiskFull;
+        }
+        let is_ready = self.catalog.answers().await && aside(|| self.audit.is_continued());
+        if is_ready { Readiness::Ready } else { Readiness::NotReady }
     }
 
     /// The threads that jobs are computed on.

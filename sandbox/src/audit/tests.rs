@@ -117,6 +117,23 @@ fn appended_events_read_back_in_order_and_verify() {
 }
 
 #[test]
+fn time_that_goes_back_is_told_with_its_entry_and_alters_nothing() {
+    let world = World::with(0);
+    let append = |number: usize, second: i64| {
+        let clock = SteppedClock::at_second(1_800_000_000 + second);
+        world.log.append(vec![Event { time: clock.now(), ..event(number) }]).unwrap();
+    };
+    // Ahead, back by an hour, on from there, behind by what several processes are apart, and back again.
+    for (number, second) in [0, 60, -3540, -3500, -3503, -3600].into_iter().enumerate() {
+        append(number, second);
+    }
+    let verification = verify(&world.reader(), Against::default()).unwrap();
+    assert_eq!(verification.findings, []);
+    let told: Vec<_> = verification.backwards.iter().map(|back| (back.index, back.seconds)).collect();
+    assert_eq!(told, [(2, 3600), (5, 100)]);
+}
+
+#[test]
 fn one_append_of_many_and_many_appends_of_one_make_the_same_tree_shape() {
     let world = World::with(600);
     assert_eq!(world.findings(), []);

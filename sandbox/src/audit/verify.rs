@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use obscura_crypto::Hash;
 use obscura_crypto::checkpoint::Checkpoint;
 use obscura_crypto::cosignature::Cosignature;
@@ -27,6 +28,10 @@ use crate::audit::reader::LogReader;
 use crate::audit::reader::SignedCheckpoint;
 use crate::audit::stories::JobStories;
 use crate::audit::unwraps::read_journal;
+
+/// How far an entry may be behind the one before it, in seconds: several processes write, each looks at the clock before it
+/// waits for its turn, and clocks are corrected by a little.
+const BACK_SECONDS: i64 = 5;
 
 /// Something in a log that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +152,17 @@ pub struct Verification {
     pub shredded: BTreeSet<String>,
     /// The checkpoints that the log was compared with and that it continues; with none, nothing tells a shortened log.
     pub anchors: Vec<Anchor>,
+    /// Where time goes back: the entries are as they were written, and the clock that they were written by was not right.
+    pub backwards: Vec<Backwards>,
+}
+
+/// An entry that is older than one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backwards {
+    /// Which.
+    pub index: u64,
+    /// By how many seconds.
+    pub seconds: i64,
 }
 
 impl Verification {
@@ -210,8 +226,8 @@ pub fn verify(reader: &LogReader, against: Against<'_>) -> Result<Verification, 
     }
     let anchors = anchors.found.into_iter().map(|found| found.anchor).collect();
     let shredded = walk.accounts.shredded().clone();
-    let Walk { findings, facts, stories, .. } = walk;
-    Ok(Verification { size, findings, facts, stories, shredded, anchors })
+    let Walk { findings, facts, stories, backwards, .. } = walk;
+    Ok(Verification { size, findings, facts, stories, shredded, anchors, backwards })
 }
 
 /// The checkpoints to compare with, as far as they hold in themselves.
@@ -267,6 +283,9 @@ struct Walk<'a> {
     newest_change: Option<u64>,
     /// Size of the newest checkpoint that the log says was cosigned and kept.
     newest_cosigned: Option<u64>,
+    /// The latest time so far.
+    latest: Option<Timestamp>,
+    backwards: Vec<Backwards>,
 }
 
 impl<'a> Walk<'a> {
@@ -279,6 +298,8 @@ impl<'a> Walk<'a> {
             accounts: KeyAccounts::default(),
             newest_change: None,
             newest_cosigned: None,
+            latest: None,
+            backwards: Vec::new(),
         }
     }
 
@@ -325,9 +346,21 @@ impl<'a> Walk<'a> {
             let size = event.detail.get("size").and_then(serde_json::Value::as_u64);
             self.newest_cosigned = self.newest_cosigned.max(size);
         }
+        self.clock(index, event.time);
         self.stories.take(&event);
         self.accounts.take(&event);
         self.facts.take(event);
+    }
+
+    /// Looks whether time goes back. Each step back is told once: what follows is measured from there.
+    fn clock(&mut self, index: u64, time: Timestamp) {
+        let seconds = self.latest.map_or(0, |latest| latest.duration_since(time).as_secs());
+        if seconds > BACK_SECONDS {
+            self.backwards.push(Backwards { index, seconds });
+            self.latest = Some(time);
+        } else {
+            self.latest = self.latest.max(Some(time));
+        }
     }
 
     /// Compares every stored hash tile above the leaves with what the leaves make of it.

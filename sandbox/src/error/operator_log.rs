@@ -8,6 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::error::InternalError;
@@ -36,14 +37,31 @@ impl OperatorLog {
     /// # Errors
     /// When the file cannot be written.
     pub fn note(&self, at: Timestamp, subject: &str, error: &InternalError) -> io::Result<()> {
-        let line = json!({
-            "time": at.to_string(),
-            "level": "error",
-            "subject": subject,
-            "step": error.step(),
-            "causes": error.causes(),
-        });
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        writeln!(file, "{line}")
+        writeln!(file, "{}", line(at, subject, error))
     }
+
+    /// As [`OperatorLog::note`], and on standard error where the file cannot be written or the disk is full: a service's
+    /// keeper looks there.
+    pub fn note_somewhere(&self, at: Timestamp, subject: &str, error: &InternalError) {
+        let is_noted = self.note(at, subject, error).is_ok();
+        if !is_noted || error.is_disk_full() {
+            // Where even this cannot be written there is nobody left to tell; the caller still gets the failure.
+            let _unwritable = writeln!(io::stderr(), "{}", line(at, subject, error));
+        }
+    }
+}
+
+fn line(at: Timestamp, subject: &str, error: &InternalError) -> Value {
+    let mut line = json!({
+        "time": at.to_string(),
+        "level": "error",
+        "subject": subject,
+        "step": error.step(),
+        "causes": error.causes(),
+    });
+    if let (true, Some(line)) = (error.is_disk_full(), line.as_object_mut()) {
+        line.insert("problem".to_owned(), Value::from("the disk is full"));
+    }
+    line
 }

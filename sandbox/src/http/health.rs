@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::installation::Readiness;
 use crate::app::link_person::links;
 use crate::http::Service;
 use crate::http::context::Known;
@@ -32,11 +33,13 @@ pub(super) async fn live() -> &'static str {
     responses((status = 200, description = "Yes", body = String), (status = 503, description = "No", body = String))
 )]
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, &'static str) {
-    let is_stopping = *service.stopping.borrow();
-    if !is_stopping && service.installation.is_ready().await {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    if *service.stopping.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n");
+    }
+    match service.installation.readiness().await {
+        Readiness::Ready => (StatusCode::OK, "ready\n"),
+        Readiness::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        Readiness::DiskFull => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the disk is full\n"),
     }
 }
 

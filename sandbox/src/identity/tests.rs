@@ -19,6 +19,7 @@ use crate::clock::SteppedClock;
 
 const NOW: i64 = 1_800_000_000;
 const MINUTE_MS: i64 = 60_000;
+const UNKNOWN: IdentityError = IdentityError::NotValid(TokenFault::Key);
 
 /// An issuer in memory, with real Ed25519 keys.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ fn sign(header: &Value, claims: &Value, signer: &Signer) -> String {
 }
 
 struct World {
-    _folder: TempDir,
+    folder: TempDir,
     clock: Arc<SteppedClock>,
     issuer: Arc<Issuer>,
     signer: Signer,
@@ -82,7 +83,7 @@ impl World {
         let log = OperatorLog::in_folder(folder.path());
         let source = Arc::clone(&issuer) as Arc<dyn KeySource>;
         let provider = IdentityProvider::over(&settings, source, Arc::clone(&clock) as _, log);
-        Self { _folder: folder, clock, issuer, signer, provider }
+        Self { folder, clock, issuer, signer, provider }
     }
 
     fn publish(&self, keys: Result<Vec<Value>, Fault>) {
@@ -135,10 +136,10 @@ async fn a_new_key_is_honoured_at_once_and_a_withdrawn_one_no_longer_than_until_
     world.publish(Ok(vec![jwk("two", &world.signer)]));
     assert_eq!(world.shown("one").await, Ok(()), "what was fetched just now still counts");
     assert_eq!(world.shown("two").await, Ok(()));
-    assert_eq!(world.shown("one").await, Err(IdentityError::NotValid));
+    assert_eq!(world.shown("one").await, Err(UNKNOWN));
     world.publish(Ok(Vec::new()));
     world.clock.advance_ms(5 * MINUTE_MS);
-    assert_eq!(world.shown("two").await, Err(IdentityError::NotValid));
+    assert_eq!(world.shown("two").await, Err(UNKNOWN));
 }
 
 #[tokio::test]
@@ -166,11 +167,11 @@ async fn a_flood_of_unknown_keys_asks_the_issuer_once() {
     world.clock.advance_ms(20_000);
     for number in 0..200 {
         let shown = world.shown(&format!("stranger-{number}")).await;
-        assert_eq!(shown, Err(IdentityError::NotValid));
+        assert_eq!(shown, Err(UNKNOWN));
     }
     assert_eq!(world.asked(), 2);
     world.clock.advance_ms(15_000);
-    assert_eq!(world.shown("stranger").await, Err(IdentityError::NotValid));
+    assert_eq!(world.shown("stranger").await, Err(UNKNOWN));
     assert_eq!(world.asked(), 3);
 }
 
@@ -189,7 +190,7 @@ async fn while_the_issuer_is_slow_it_is_asked_once_and_only_so_many_wait() {
     };
     let (answers, ()) = futures::join!(shown, release);
     let of = |error| answers.iter().filter(|answer| **answer == Err(error)).count();
-    assert_eq!((of(IdentityError::NotValid), of(IdentityError::Unreachable)), (WAITING_MAX + 1, 5));
+    assert_eq!((of(UNKNOWN), of(IdentityError::Unreachable)), (WAITING_MAX + 1, 5));
     assert_eq!(world.asked(), 1);
     assert_eq!(world.provider.waiting.available_permits(), WAITING_MAX);
 }
@@ -255,7 +256,8 @@ async fn what_is_no_token_asks_the_issuer_nothing() {
         bad.push(with(header));
     }
     for token in &bad {
-        assert_eq!(world.provider.recognise(token).await, Err(IdentityError::NotValid), "{token}");
+        let shown = world.provider.recognise(token).await;
+        assert!(matches!(shown, Err(IdentityError::NotValid(_))), "{token}");
     }
     assert_eq!(world.asked(), 0);
     for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
@@ -314,6 +316,66 @@ async fn claims_are_for_us_and_for_now() {
 }
 
 #[tokio::test]
+async fn times_may_have_a_fraction_or_an_exponent() {
+    let world = World::new();
+    for (name, text) in [
+        ("exp", "1800000300.75"),
+        ("exp", "1.8000003e+09"),
+        ("exp", "18000003e2"),
+        ("iat", "1800000000.25"),
+        ("iat", "1.8e9"),
+        ("iat", "1800000060.9"),
+        ("nbf", "1799999998.5"),
+    ] {
+        let number: Value = serde_json::from_str(text).unwrap();
+        assert!(world.honours(|claims| claims[name] = number).await, "{name} {text}");
+    }
+    for (name, text) in [("exp", "1799999940.9"), ("nbf", "1800000061.0"), ("iat", "1.800000061e9")] {
+        let number: Value = serde_json::from_str(text).unwrap();
+        assert!(!world.honours(|claims| claims[name] = number).await, "{name} {text}");
+    }
+}
+
+#[tokio::test]
+async fn why_a_token_was_refused_is_in_the_operator_s_log_and_quotes_nothing_of_it() {
+    let world = World::new();
+    let changes: [(TokenFault, &str, Value); 7] = [
+        (TokenFault::Issuer, "iss", json!("https://CANARY.example")),
+        (TokenFault::Audience, "aud", json!("CANARY")),
+        (TokenFault::Ended, "exp", json!(NOW - 600)),
+        (TokenFault::Early, "nbf", json!(NOW + 600)),
+        (TokenFault::LongLived, "exp", json!(NOW + 1_000_000)),
+        (TokenFault::Account, "sub", json!("")),
+        (TokenFault::Bound, "cnf", json!({ "jkt": "CANARY" })),
+    ];
+    for (fault, name, value) in &changes {
+        assert!(!world.honours(|claims| claims[*name] = value.clone()).await, "{fault:?}");
+        let path = world.folder.path().join("obscura.log");
+        let log = std::fs::read_to_string(path).unwrap();
+        let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!(last["subject"], LOG_SUBJECT);
+        assert_eq!(last["causes"][0], fault.phrase(), "{fault:?}");
+        assert!(!log.contains("CANARY"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_fill_the_log_with_no_more_than_a_line_a_minute_for_each_reason() {
+    let world = World::new();
+    let lines = || {
+        let log = std::fs::read_to_string(world.folder.path().join("obscura.log")).unwrap();
+        log.lines().count()
+    };
+    for _ in 0..50 {
+        assert!(!world.honours(|claims| claims["aud"] = json!("other")).await);
+    }
+    assert_eq!(lines(), 1);
+    world.clock.advance_ms(MINUTE_MS);
+    assert!(!world.honours(|claims| claims["aud"] = json!("other")).await);
+    assert_eq!(lines(), 2);
+}
+
+#[tokio::test]
 async fn only_words_of_ours_in_the_scope_narrow_roles() {
     let world = World::new();
     for (scope, words) in [
@@ -356,7 +418,8 @@ async fn a_changed_token_is_worth_nothing() {
         }
     }
     for token in &bad {
-        assert_eq!(world.provider.recognise(token).await, Err(IdentityError::NotValid), "{token}");
+        let shown = world.provider.recognise(token).await;
+        assert!(matches!(shown, Err(IdentityError::NotValid(_))), "{token}");
     }
     assert!(world.provider.recognise(&token).await.is_ok());
 }

@@ -1,5 +1,5 @@
 //! A token as it was shown: its header is judged before any key is looked for, its claims after the signature.
-//! Every check refuses in the same way; a caller learns that a token is not valid and never why.
+//! Every check refuses a caller in the same words; why is for the operator's log alone, as a phrase that quotes nothing.
 
 use std::collections::BTreeSet;
 
@@ -23,12 +23,71 @@ const KEY_ID_BYTES_MAX: usize = 256;
 const SKEW_SECONDS: i64 = 60;
 /// How long a token may live, in seconds: whoever has lost theirs waits this long at most.
 const LIFE_SECONDS_MAX: i64 = 24 * 60 * 60;
+/// Farthest time from 1970, in seconds: whole numbers up to here are exact in the floating point of JSON.
+const DATE_SECONDS_MAX: f64 = 1e15;
 /// What a word of the scope that narrows roles begins with.
 const SCOPE_PREFIX: &str = "obscura:";
 
 /// The algorithms that are honoured: all with a public key, so that what verifies cannot sign.
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
+/// Why a token is not honoured: for the operator's log, which is all that tells these apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenFault {
+    /// It is no signed token, or longer than any.
+    Form,
+    /// Its header names no key or a method that is not honoured, asks for more than a signature, or is of another type.
+    Header,
+    /// The provider publishes no key of the name that it has, or none that fits its method.
+    Key,
+    /// The signature does not hold, or a claim is missing or has another form.
+    Signature,
+    /// It is of another issuer than the setting.
+    Issuer,
+    /// It is for another audience than the setting.
+    Audience,
+    /// It is bound to a key that whoever shows it must prove to have.
+    Bound,
+    /// It has ended.
+    Ended,
+    /// It has not begun, or was issued later than our clock says it is.
+    Early,
+    /// It lives longer than a day.
+    LongLived,
+    /// It is about an account of another form.
+    Account,
+    /// Its account is linked to nobody here.
+    Unlinked,
+    /// The person that its account is linked to is no longer here.
+    PersonGone,
+}
+
+impl TokenFault {
+    /// One sentence without anything that the token says.
+    #[must_use]
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Form => "it is no signed token, or longer than any",
+            Self::Header => {
+                "its header names no key or a method that is not honoured, asks for more than a signature, or is of another type"
+            }
+            Self::Key => {
+                "the provider publishes no key of the name that it has, or none that fits its method"
+            }
+            Self::Signature => "its signature does not hold, or a claim is missing or has another form",
+            Self::Issuer => "it is of another issuer than oidc_issuer",
+            Self::Audience => "it is for another audience than oidc_audience",
+            Self::Bound => "it is bound to a key (cnf), and that cannot be asked for",
+            Self::Ended => "it has ended (exp)",
+            Self::Early => "it has not begun, or was issued later than our clock says it is (nbf, iat)",
+            Self::LongLived => "it lives longer than a day (iat, exp)",
+            Self::Account => "its account (sub) is none",
+            Self::Unlinked => "its account is linked to no person (obscura person link)",
+            Self::PersonGone => "the person that its account is linked to is no longer here",
+        }
+    }
+}
 
 /// A token whose header is in order; nothing in it is believed yet.
 #[derive(Debug)]
@@ -39,12 +98,12 @@ pub(super) struct ShownToken<'a> {
 
 impl<'a> ShownToken<'a> {
     /// Reads a token's header.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    pub(super) fn read(text: &'a str) -> Result<Self, TokenFault> {
         if text.len() > TOKEN_BYTES_MAX || !text.is_ascii() {
-            return None;
+            return Err(TokenFault::Form);
         }
-        let header = decode_header(text).ok()?;
-        is_in_order(&header).then_some(Self { text, header })
+        let header = decode_header(text).map_err(|_quotes| TokenFault::Form)?;
+        if is_in_order(&header) { Ok(Self { text, header }) } else { Err(TokenFault::Header) }
     }
 
     /// The key that it names.
@@ -58,14 +117,15 @@ impl<'a> ShownToken<'a> {
     }
 
     /// Verifies the signature and reads the claims.
-    pub(super) fn verify(&self, key: &DecodingKey) -> Option<Claims> {
+    pub(super) fn verify(&self, key: &DecodingKey) -> Result<Claims, TokenFault> {
         let mut validation = Validation::new(self.header.alg);
         // Claims are judged below: by the installation's clock, and more strictly.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        decode(self.text, key, &validation).ok().map(|verified| verified.claims)
+        let verified = decode(self.text, key, &validation).map_err(|_quotes| TokenFault::Signature)?;
+        Ok(verified.claims)
     }
 }
 
@@ -89,12 +149,29 @@ pub(super) struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
-    exp: i64,
-    nbf: Option<i64>,
-    iat: Option<i64>,
+    exp: NumericDate,
+    nbf: Option<NumericDate>,
+    iat: Option<NumericDate>,
     scope: Option<String>,
     /// The token is bound to a key that whoever shows it must prove to have. We cannot ask for that proof.
     cnf: Option<IgnoredAny>,
+}
+
+/// Seconds since 1970. RFC 7519 lets providers write any number of JSON: with a fraction, which is left out, or an exponent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "f64")]
+struct NumericDate(i64);
+
+impl TryFrom<f64> for NumericDate {
+    type Error = &'static str;
+
+    fn try_from(seconds: f64) -> Result<Self, Self::Error> {
+        if !(-DATE_SECONDS_MAX..=DATE_SECONDS_MAX).contains(&seconds) {
+            return Err("no time of this era");
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded above; the fraction is meant to go")]
+        Ok(Self(seconds.floor() as i64))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,23 +192,33 @@ impl Audience {
 
 impl Claims {
     /// Says whom the token is about, if it is for us and for now.
-    pub(super) fn judge(&self, issuer: &str, audience: &str, now: Timestamp) -> Option<Identity> {
-        let is_ours = self.iss == issuer && self.aud.names(audience) && self.cnf.is_none();
-        if !is_ours || !self.is_for_now(now.as_second()) {
-            return None;
+    pub(super) fn judge(&self, issuer: &str, audience: &str, now: Timestamp) -> Result<Identity, TokenFault> {
+        if self.iss != issuer {
+            return Err(TokenFault::Issuer);
         }
-        let account = self.sub.parse().ok()?;
-        let expires = Timestamp::from_second(self.exp).ok()?;
-        Some(Identity { account, narrowed_to: self.narrowed_to(), expires })
+        if !self.aud.names(audience) {
+            return Err(TokenFault::Audience);
+        }
+        if self.cnf.is_some() {
+            return Err(TokenFault::Bound);
+        }
+        self.must_be_for_now(now.as_second())?;
+        let account = self.sub.parse().map_err(|_quotes| TokenFault::Account)?;
+        let expires = Timestamp::from_second(self.exp.0).map_err(|_quotes| TokenFault::LongLived)?;
+        Ok(Identity { account, narrowed_to: self.narrowed_to(), expires })
     }
 
-    fn is_for_now(&self, now: i64) -> bool {
-        let is_past = now.saturating_sub(SKEW_SECONDS) >= self.exp;
+    fn must_be_for_now(&self, now: i64) -> Result<(), TokenFault> {
+        if now.saturating_sub(SKEW_SECONDS) >= self.exp.0 {
+            return Err(TokenFault::Ended);
+        }
         let latest = now.saturating_add(SKEW_SECONDS);
-        let is_early = [self.nbf, self.iat].into_iter().flatten().any(|from| from > latest);
-        let begun = self.iat.unwrap_or(latest).min(latest);
-        let is_short = self.exp.saturating_sub(begun) <= LIFE_SECONDS_MAX;
-        !is_past && !is_early && is_short
+        if [self.nbf, self.iat].into_iter().flatten().any(|from| from.0 > latest) {
+            return Err(TokenFault::Early);
+        }
+        let begun = self.iat.map_or(latest, |issued| issued.0).min(latest);
+        let is_short = self.exp.0.saturating_sub(begun) <= LIFE_SECONDS_MAX;
+        if is_short { Ok(()) } else { Err(TokenFault::LongLived) }
     }
 
     fn narrowed_to(&self) -> Option<BTreeSet<String>> {

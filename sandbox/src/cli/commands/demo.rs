@@ -25,6 +25,7 @@ use crate::cli::args::DemoArgs;
 use crate::cli::commands::data::Watch;
 use crate::cli::commands::data::plain_options;
 use crate::cli::commands::serve::listen;
+use crate::cli::commands::serve::serving;
 use crate::cli::commands::serve::told_to_stop;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
@@ -117,12 +118,18 @@ impl CityDoor {
         };
         let at = listener.local_addr()?;
         let (stop, told) = oneshot::channel();
+        let held = serving(installation)?;
         let service = Service::new(Arc::clone(installation))?;
         let mut serving = JoinSet::new();
-        serving.spawn(server::serve(service, listener, None, None, async {
-            // A sender that is gone means the same.
-            let _gone = told.await;
-        }));
+        serving.spawn(async move {
+            let served = server::serve(service, listener, None, None, async {
+                // A sender that is gone means the same.
+                let _gone = told.await;
+            });
+            let served = served.await;
+            drop(held);
+            served
+        });
         Ok(Self { at, stop, serving })
     }
 

@@ -1,5 +1,6 @@
 //! `serve`: answers over HTTP until it is told to stop.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::error::Class;
+use crate::error::During as _;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::server;
@@ -36,6 +38,7 @@ pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, End
         .into());
     }
     let installation = session.open().await?;
+    let _serving = serving(&installation)?;
     let listener = listen(wanted).await?;
     let admin = match session.loaded.settings.listen_admin {
         Some(wanted) => Some(listen(wanted).await?),
@@ -43,6 +46,25 @@ pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, End
     };
     answer(session, installation, listener, tls, admin).await?;
     Ok(Exit::Done)
+}
+
+/// The right to serve a folder, held as long as it is served: two servers would each believe what they remember of it, and
+/// count people's rates apart.
+pub(in crate::cli) fn serving(installation: &Installation) -> Result<File, Ending> {
+    let held = installation.layout().lock_serving().during("take the right to serve")?;
+    Ok(held.ok_or_else(|| {
+        let root = installation.layout().root().display();
+        PublicError::new(
+            Class::Conflict,
+            "served-already",
+            format!("another server answers for `{root}` already"),
+            format!("`{root}` 已有另一个服务进程"),
+        )
+        .with_help(
+            "one server serves a folder; end the other one first, or name another folder with `--data-dir`",
+            "一个数据目录只能由一个服务进程使用；请先停止另一进程，或用 `--data-dir` 指定其他目录",
+        )
+    })?)
 }
 
 /// Takes an address for ourselves.

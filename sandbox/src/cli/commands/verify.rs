@@ -8,6 +8,7 @@ use crate::app::verify_audit::reconcile;
 use crate::app::verify_audit::verify_log;
 use crate::audit::accounts::UnwrapFinding;
 use crate::audit::verify::Anchor;
+use crate::audit::verify::Backwards;
 use crate::audit::verify::Finding;
 use crate::audit::verify::Place;
 use crate::audit::verify::Verification;
@@ -77,6 +78,7 @@ pub(in crate::cli) fn show_verification(
         let text = screen.paint(screen.either(&en, &zh), Paint::Good);
         screen.show(&text)?;
         show_anchors(screen, &verification.anchors)?;
+        show_backwards(screen, &verification.backwards)?;
         return Ok(Exit::Done);
     }
     let (en, zh) = match verification.first_bad_entry() {
@@ -97,6 +99,21 @@ pub(in crate::cli) fn show_verification(
         screen.say(&format!("  and {more} more"), &format!("  另有 {more} 处"))?;
     }
     Ok(Exit::VerificationFailed)
+}
+
+/// Says where time goes back. No entry was altered, so that the log verifies all the same.
+fn show_backwards(screen: &mut Screen<'_>, backwards: &[Backwards]) -> std::io::Result<()> {
+    for Backwards { index, seconds } in backwards.iter().take(FINDINGS_SHOWN) {
+        screen.say(
+            &format!("Time goes back by {seconds} seconds at entry {index}: the clock was set back, or had been ahead."),
+            &format!("第 {index} 条处时间倒退 {seconds} 秒：系统时钟曾被回调，或此前偏快。"),
+        )?;
+    }
+    let more = backwards.len().saturating_sub(FINDINGS_SHOWN);
+    if more > 0 {
+        screen.say(&format!("Time goes back {more} more times."), &format!("另有 {more} 处时间倒退。"))?;
+    }
+    Ok(())
 }
 
 fn words(finding: &Finding) -> (String, String) {
