@@ -199,7 +199,7 @@ columns:
   - {name: person_id, type: text, role: unit_key, grade: L3}
   - {name: ward, type: text, role: dimension, grade: L2}
   - {name: nights, type: int, role: measure, grade: L2}
-  - {name: admitted, type: date, role: time, grade: L2}
+  - {name: admitted, type: date, role: dimension, grade: L2}
 "#;
 
     fn check(sql: &str) -> Result<(), RowFilterFault> {

@@ -14,6 +14,9 @@ use obscura_policies::vocabulary::DatasetId;
 use crate::app::installation::Installation;
 use crate::app::results;
 use crate::app::sealed;
+use crate::catalog::body;
+use crate::catalog::body::DatasetVersionBody;
+use crate::catalog::record::RecordKind;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -98,10 +101,18 @@ impl ForeignKey {
 /// # Errors
 /// When the database, the log or the keyring cannot be read.
 pub async fn foreign_key(installation: &Installation) -> Result<Option<ForeignKey>, AppError> {
-    for (name, body) in sealed::newest_of_all(installation).await? {
-        let Ok(dataset) = name.parse::<DatasetId>() else { continue };
+    match look(installation).await? {
+        None => Ok(None),
+        // A rotation may have ended between reading a wrapped key and trying it: what is read now is wrapped anew.
+        Some(_) => look(installation).await,
+    }
+}
+
+async fn look(installation: &Installation) -> Result<Option<ForeignKey>, AppError> {
+    for body in newest_versions(installation).await? {
+        let Ok(dataset) = body.dataset.parse::<DatasetId>() else { continue };
         // A version that is gone or was altered is another fault, which is told where the version is used.
-        let expected = Expected::Newest(body.version);
+        let expected = Expected::Exactly(body.version);
         let Ok(version) = sealed::open(installation, &dataset, &body, expected) else { continue };
         if let Some(foreign) = foreign_key_of(installation, &version)? {
             return Ok(Some(foreign));
@@ -113,6 +124,18 @@ pub async fn foreign_key(installation: &Installation) -> Result<Option<ForeignKe
         }
     }
     Ok(None)
+}
+
+/// The newest version of each dataset, of those that have a row: one without is another fault.
+async fn newest_versions(installation: &Installation) -> Result<Vec<DatasetVersionBody>, AppError> {
+    let mut newest: BTreeMap<String, DatasetVersionBody> = BTreeMap::new();
+    for row in installation.honoured(RecordKind::DatasetVersion, "").await?.rows {
+        let Ok(body) = body::read::<DatasetVersionBody>(&row) else { continue };
+        if newest.get(&body.dataset).is_none_or(|known| known.version < body.version) {
+            newest.insert(body.dataset.clone(), body);
+        }
+    }
+    Ok(newest.into_values().collect())
 }
 
 /// Refuses when the keyring is not of the generation that things are sealed under.
