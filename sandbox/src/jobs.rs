@@ -116,11 +116,13 @@ pub enum JobFailure {
     Limit,
     /// Its process died.
     Interrupted,
+    /// There was no room on the disk.
+    DiskFull,
 }
 
 impl JobFailure {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Execution, Self::Limit, Self::Interrupted];
+    pub const ALL: [Self; 4] = [Self::Execution, Self::Limit, Self::Interrupted, Self::DiskFull];
 
     /// The stable code used in the log, the database and answers.
     #[must_use]
@@ -129,6 +131,7 @@ impl JobFailure {
             Self::Execution => "execution-failed",
             Self::Limit => "limit-exceeded",
             Self::Interrupted => "interrupted",
+            Self::DiskFull => "disk-full",
         }
     }
 

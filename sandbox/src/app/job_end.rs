@@ -32,7 +32,12 @@ pub(crate) enum Ended {
 /// Whatever fails once the job exists: the operator learns what, the caller only that.
 impl<E: Into<AppError>> From<E> for Ended {
     fn from(error: E) -> Self {
-        Self::Failed(JobFailure::Execution, error.into())
+        let error = error.into();
+        let failure = match &error {
+            AppError::Internal(error) if error.is_disk_full() => JobFailure::DiskFull,
+            AppError::Internal(_) | AppError::Public(_) => JobFailure::Execution,
+        };
+        Self::Failed(failure, error)
     }
 }
 
@@ -111,5 +116,25 @@ pub(crate) async fn never_runs(installation: &Installation, job: JobId, error: &
     let failed = fail_with(installation, job, (JobFailure::Execution, error), installation.now()).await;
     if let Err(again) = failed {
         installation.note_failure(&job.to_string(), &again);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_what_may_depend_on_data() {
+        let told = |kind: io::ErrorKind| {
+            let failed = Err::<(), _>(io::Error::from(kind)).during("write a result");
+            match failed.map_err(Ended::from) {
+                Err(Ended::Failed(failure, _)) => Some(failure.code()),
+                _ => None,
+            }
+        };
+        assert_eq!(told(io::ErrorKind::StorageFull), Some("disk-full"));
+        assert_eq!(told(io::ErrorKind::InvalidData), Some("execution-failed"));
     }
 }

@@ -57,7 +57,7 @@ impl Room {
                 log.note_somewhere(now, LOG_SUBJECT, &InternalError::new("look for room on the disk", error));
             }
             Ok(()) if !was_there => {
-                let back = "there is room on the disk again";
+                let back = "the disk was full, and there is room again";
                 log.note_somewhere(
                     now,
                     LOG_SUBJECT,

@@ -88,6 +88,13 @@ pub(in crate::cli) fn show_submitted(
             draw_limit(screen, &job.to_string())?;
             Ok(Exit::LimitExceeded)
         }
+        Submitted::Failed { job, failure: JobFailure::DiskFull } => {
+            screen.say(
+                &format!("The disk of the installation is full; nothing was released ({job}). Ask again once the operator has made room."),
+                &format!("系统磁盘已满，没有任何结果流出（{job}）。请待运维人员清理空间后重试。"),
+            )?;
+            Ok(Exit::Failure)
+        }
         Submitted::Failed { job, failure: JobFailure::Execution | JobFailure::Interrupted } => {
             screen.say(
                 &format!("Something of ours broke while the question ran; nothing was released ({job})."),
