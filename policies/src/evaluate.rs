@@ -31,11 +31,17 @@ use crate::vocabulary::Level;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Use;
 
+mod effect;
 mod floors;
 mod grants;
 mod open_data;
 mod refusal;
 
+pub use effect::Warning;
+pub use effect::warnings_of_dataset;
+pub use effect::warnings_of_grant;
+pub use effect::warnings_of_policy;
+pub use effect::warnings_of_purpose;
 pub use grants::Permits;
 pub use grants::UsedGrant;
 pub use grants::used_grants;
@@ -106,7 +112,9 @@ pub fn effective(
 ) -> Result<EffectivePolicy, PolicyRefusal> {
     let ask = Ask { library, principal, purpose, permits, now };
     let known = library.purposes().values().find(|known| known.metadata.id.as_str() == purpose);
-    let Some(known) = known else { return Err(PolicyRefusal::purpose_not_found(purpose)) };
+    let Some(known) = known else {
+        return Err(PolicyRefusal::purpose_not_found(purpose));
+    };
     let mut sources = BTreeSet::new();
     let mut opened = BTreeMap::new();
     sources.extend(library.source(Kind::Purpose, known.metadata.id.as_str()).cloned());

@@ -244,6 +244,11 @@ impl Library {
     /// Tests ask what policies admit; whether somebody has a grant is not their question.
     #[must_use]
     pub fn test_grant(&self, test: &PolicyTest, today: Day) -> Option<Grant> {
+        self.widest_grant(&test.person.purpose, today)
+    }
+
+    /// A grant on every dataset for the person of tests, for a purpose.
+    pub(crate) fn widest_grant(&self, purpose: &Code, today: Day) -> Option<Grant> {
         let approvals = self.policies.values().map(|policy| policy.condition.approvals).max().unwrap_or(0);
         let datasets = self.datasets.keys().map(|id| GrantedDataset {
             dataset: id.clone(),
@@ -261,7 +266,7 @@ impl Library {
                 title: Text::new("Test of a policy", "策略测试"),
             },
             person: POLICY_TESTER.to_owned(),
-            purpose: test.person.purpose.clone(),
+            purpose: purpose.clone(),
             datasets: datasets.collect(),
             from: None,
             until: today,

@@ -52,6 +52,7 @@ mod rotation_lock;
 mod row_filters;
 pub mod seal_dataset;
 mod sealed;
+pub mod show_document;
 pub mod show_job;
 pub mod shred_question;
 pub mod submit_query;

@@ -320,6 +320,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(grants::decide))
         .routes(routes!(policies::list, policies::propose))
         .routes(routes!(policies::check))
+        .routes(routes!(policies::show))
         .routes(routes!(policies::versions))
         .routes(routes!(policies::diff))
         .routes(routes!(policies::activate))

@@ -10,6 +10,7 @@ use obscura_policies::document::Grant;
 use obscura_policies::document::GrantKind;
 use obscura_policies::document::GrantedDataset;
 use obscura_policies::document::Metadata;
+use obscura_policies::evaluate::warnings_of_grant;
 use obscura_policies::library::Library;
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::parse_documents;
@@ -22,11 +23,13 @@ use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
+use crate::app::ground::principal_of;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::holds_on;
 use crate::app::library::library;
+use crate::app::library::local_time;
 use crate::app::library::today;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentsRefused;
@@ -73,6 +76,8 @@ pub struct GrantSummary {
     pub grant: Grant,
     /// Who gave it.
     pub granted_by: String,
+    /// Why questions under it are not answered yet, when it was given just now.
+    pub warnings: Vec<Text>,
 }
 
 /// Gives a grant.
@@ -183,7 +188,7 @@ pub async fn list_grants(
     Ok(grants
         .into_iter()
         .filter(|(_, grant)| shown(grant))
-        .map(|(body, grant)| GrantSummary { grant, granted_by: body.granted_by })
+        .map(|(body, grant)| GrantSummary { grant, granted_by: body.granted_by, warnings: Vec::new() })
         .collect())
 }
 
@@ -312,7 +317,24 @@ async fn prepare(
     };
     let note =
         Note::new(Action::GrantCreated, ActorName::of(caller)).with("purpose", grant.purpose.to_string());
-    Ok((body, note, GrantSummary { grant, granted_by: by }))
+    let warnings = warnings(installation, &library, &grant).await?;
+    Ok((body, note, GrantSummary { grant, granted_by: by, warnings }))
+}
+
+/// Why questions under a grant will not be answered, by the policies in force.
+async fn warnings(
+    installation: &Installation,
+    library: &Library,
+    grant: &Grant,
+) -> Result<Vec<Text>, AppError> {
+    let Some(person) = installation.find_in_force::<PersonBody>(&grant.person).await? else {
+        return Ok(Vec::new());
+    };
+    let person = person.person().during("read a person")?;
+    let principal = principal_of(&person)?;
+    let now = local_time(installation.now(), &installation.settings().time_zone);
+    let found = in_place(|| warnings_of_grant(library, &principal, grant, now));
+    Ok(found.into_iter().map(|warning| warning.text).collect())
 }
 
 fn concerns(caller: &Caller, library: &Library, grant: &Grant) -> bool {

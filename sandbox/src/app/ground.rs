@@ -34,6 +34,7 @@ use crate::app::verdict::Reviewer;
 use crate::app::verdict::Verdict;
 use crate::app::verdict::named_datasets;
 use crate::context::Caller;
+use crate::context::Person;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::storage::IntervalsRecord;
@@ -210,7 +211,11 @@ fn intervals(record: &IntervalsRecord) -> Intervals {
 
 /// The caller as policies know them.
 pub(crate) fn principal(caller: &Caller) -> Result<Principal, AppError> {
-    let person = caller.person();
+    principal_of(caller.person())
+}
+
+/// A person as policies know them.
+pub(crate) fn principal_of(person: &Person) -> Result<Principal, AppError> {
     let department = person.department.as_deref().unwrap_or_default();
     Ok(Principal {
         person: person.name.to_string(),

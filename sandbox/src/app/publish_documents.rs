@@ -8,12 +8,17 @@ use std::collections::BTreeSet;
 use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
 use obscura_policies::document::Policy;
+use obscura_policies::evaluate::Warning;
+use obscura_policies::evaluate::warnings_of_dataset;
+use obscura_policies::evaluate::warnings_of_policy;
+use obscura_policies::evaluate::warnings_of_purpose;
 use obscura_policies::library::Library;
 use obscura_policies::library::LoweredGrade;
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::ERRORS_MAX;
 use obscura_policies::parse::FILE_BYTES_MAX;
 use obscura_policies::parse::Located;
+use obscura_policies::parse::Position;
 use obscura_policies::parse::first_errors;
 use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::DatasetId;
@@ -28,6 +33,7 @@ use crate::app::installation::ChangeGuard;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
 use crate::app::library::library;
+use crate::app::library::local_time;
 use crate::app::library::name_of_library;
 use crate::app::library::parse_one;
 use crate::app::library::today;
@@ -76,6 +82,19 @@ pub struct DocumentSummary {
     pub outcome: Outcome,
     /// Grades that it lowers by a mask, if it is a policy.
     pub lowers: Vec<LoweredGrade>,
+    /// What of it does not count as it is written.
+    pub warnings: Vec<DocumentWarning>,
+}
+
+/// Something in a document that does not count as it is written, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentWarning {
+    /// The file, where there is one.
+    pub file: Option<String>,
+    /// Line and column, where they are known.
+    pub position: Option<Position>,
+    /// What counts.
+    pub warning: Warning,
 }
 
 /// What came of a document.
@@ -128,6 +147,7 @@ struct Accepted {
     document: Located<Document>,
     outcome: Outcome,
     lowers: Vec<LoweredGrade>,
+    warnings: Vec<DocumentWarning>,
 }
 
 /// Checks documents as if they were to be published: their form, their references, and the tests of policies, against
@@ -381,30 +401,6 @@ pub async fn list_proposals(
     Ok(summaries)
 }
 
-/// A published policy, with every version of it that was ever in force, oldest first.
-///
-/// # Errors
-/// Not found when there is none, or it is another department's; forbidden for all but stewards, operators and auditors.
-pub async fn policy_versions(
-    installation: &Installation,
-    caller: &Caller,
-    policy: &str,
-) -> Result<Vec<DocumentBody>, AppError> {
-    must_keep(caller)?;
-    let kind = Kind::Policy.to_string();
-    let all = installation.all_in_force::<DocumentBody>().await?;
-    let mut versions: Vec<DocumentBody> =
-        all.into_iter().filter(|body| body.kind == kind && body.id == policy).collect();
-    versions.sort_by_key(|body| body.version);
-    let Some(newest) = versions.last() else { return Err(no_policy(policy)) };
-    if !caller.holds(PersonRole::Auditor) && !caller.holds(PersonRole::Operator) {
-        // What a policy says of data that others may not know of is its own department's business.
-        let library = library(installation).await?;
-        must_steward(caller, &library, &owner(&newest.text)?).map_err(|_| no_policy(policy))?;
-    }
-    Ok(versions)
-}
-
 /// The open proposals of a version of a policy: at most one of each department.
 async fn proposals(
     installation: &Installation,
@@ -433,7 +429,7 @@ async fn find_proposal(
 }
 
 /// The department whose stewards decide on a policy.
-fn owner(text: &str) -> Result<String, AppError> {
+pub(crate) fn owner(text: &str) -> Result<String, AppError> {
     match parse_one(text)?.value {
         Document::Policy(policy) => Ok(policy.owner.to_string()),
         _ => Err(InternalError::of_kind("read a policy", "no policy in it").into()),
@@ -465,7 +461,7 @@ pub async fn list_documents(
 }
 
 /// Refuses unless the caller keeps documents, or checks who does.
-fn must_keep(caller: &Caller) -> Result<(), AppError> {
+pub(crate) fn must_keep(caller: &Caller) -> Result<(), AppError> {
     if caller.holds(PersonRole::Auditor) || caller.holds(PersonRole::Operator) {
         return Ok(());
     }
@@ -541,10 +537,11 @@ async fn accept(
     }
     let accepted = new.into_iter().zip(outcomes).map(|(document, outcome)| Accepted {
         lowers: lowers(&seen, &document.value),
+        warnings: warnings(installation, &seen, &document),
         document,
         outcome,
     });
-    Ok(accepted.collect())
+    Ok(in_place(|| accepted.collect()))
 }
 
 /// Refuses documents with which something in force would break. Grants are records of their own; here they are only
@@ -568,6 +565,31 @@ async fn must_fit(
         if errors.is_empty() { Ok(()) } else { Err(first_errors(errors)) }
     })
     .map_err(DocumentsRefused::Documents)
+}
+
+/// What of a document does not count as it is written, by the documents that its author may know of.
+fn warnings(
+    installation: &Installation,
+    library: &Library,
+    document: &Located<Document>,
+) -> Vec<DocumentWarning> {
+    let now = local_time(installation.now(), &installation.settings().time_zone);
+    let found = match &document.value {
+        Document::Policy(policy) => warnings_of_policy(library, policy, now),
+        Document::Dataset(dataset) => warnings_of_dataset(library, dataset, now),
+        Document::Purpose(purpose) => warnings_of_purpose(library, &purpose.metadata.id),
+        Document::GradeScheme(_)
+        | Document::Department(_)
+        | Document::Grant(_)
+        | Document::Exception(_)
+        | Document::Application(_) => Vec::new(),
+    };
+    let placed = |warning: Warning| DocumentWarning {
+        file: document.file().map(str::to_owned),
+        position: document.position(&warning.field),
+        warning,
+    };
+    found.into_iter().map(placed).collect()
 }
 
 /// The grades that a document lowers by a mask, if it is a policy.
@@ -595,7 +617,7 @@ async fn known_to(installation: &Installation, caller: &Caller) -> Result<BTreeS
 }
 
 /// What a policy says of data that others may not know of is its own department's business, and so is its name.
-fn may_see_policy(caller: &Caller, library: &Library, policy: &Policy) -> bool {
+pub(crate) fn may_see_policy(caller: &Caller, library: &Library, policy: &Policy) -> bool {
     is_steward(caller, library, policy.owner.as_str())
         || caller.holds(PersonRole::Auditor)
         || caller.holds(PersonRole::Operator)
@@ -700,13 +722,21 @@ fn must_own(caller: &Caller, library: &Library, document: &Document) -> Result<(
 
 impl Accepted {
     fn summary(&self, outcome: Outcome) -> DocumentSummary {
-        summary(&self.document, outcome, self.lowers.clone())
+        let warnings = self.warnings.clone();
+        DocumentSummary { warnings, ..summary(&self.document, outcome, self.lowers.clone()) }
     }
 }
 
 fn summary(document: &Located<Document>, outcome: Outcome, lowers: Vec<LoweredGrade>) -> DocumentSummary {
     let value = &document.value;
-    DocumentSummary { kind: value.kind(), id: value.id(), version: value.version(), outcome, lowers }
+    DocumentSummary {
+        kind: value.kind(),
+        id: value.id(),
+        version: value.version(),
+        outcome,
+        lowers,
+        warnings: Vec::new(),
+    }
 }
 
 fn proposed_before(open: &ProposalBody) -> AppError {
@@ -750,17 +780,6 @@ fn no_proposal(policy: &str, version: u32) -> AppError {
         "proposal-not-found",
         format!("no version {version} of `{policy}` waits to be activated"),
         format!("`{policy}` 没有待启用的版本 {version}"),
-    )
-    .into()
-}
-
-fn no_policy(policy: &str) -> AppError {
-    let policy: String = policy.chars().take(64).collect();
-    PublicError::new(
-        Class::NotFound,
-        "policy-not-found",
-        format!("there is no policy `{policy}`"),
-        format!("没有策略 `{policy}`"),
     )
     .into()
 }

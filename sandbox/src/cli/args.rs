@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 use clap::Parser;
@@ -11,7 +10,6 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use clap_complete::Shell;
 use obscura_crypto::kms::KekId;
-use obscura_policies::day::Day;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
@@ -20,6 +18,15 @@ use crate::context::PersonName;
 use crate::identity::Account;
 use crate::ids::JobId;
 use crate::ids::TokenId;
+
+mod documents;
+
+pub(crate) use documents::DocumentName;
+pub(crate) use documents::GrantArgs;
+pub(crate) use documents::GrantCommand;
+pub(crate) use documents::PolicyCommand;
+pub(crate) use documents::PolicyVersion;
+pub(crate) use documents::RequestCommand;
 
 /// A dark room for public data: records go in sealed, questions in SQL, only protected aggregates leave.
 #[derive(Debug, Parser)]
@@ -395,152 +402,6 @@ pub(crate) enum DatasetCommand {
         #[arg(long, value_name = "ID")]
         dataset: Option<DatasetId>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// List the documents in force.
-    #[command(after_help = "Examples:\n  obscura policy list")]
-    List,
-    /// Check documents against those in force, and run the tests of policies.
-    #[command(after_help = "Examples:\n  obscura policy check policies/*.yaml")]
-    Check {
-        /// Files of documents.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Put documents in force; a policy waits until a second person activates it.
-    #[command(after_help = "Examples:\n  obscura policy publish departments.yaml visits.yaml")]
-    Publish {
-        /// Files of documents.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// List the policies that wait for a second person.
-    #[command(after_help = "Examples:\n  obscura policy proposals")]
-    Proposals,
-    /// Put a policy in force that somebody else has proposed.
-    #[command(after_help = "Examples:\n  obscura policy activate hz-health-statistics@2")]
-    Activate {
-        /// The policy and its version, as `policy proposals` lists them.
-        #[arg(value_name = "POLICY@VERSION")]
-        policy: PolicyVersion,
-    },
-    /// Take back a policy that waits.
-    #[command(after_help = "Examples:\n  obscura policy withdraw hz-health-statistics@2")]
-    Withdraw {
-        /// The policy and its version, as `policy proposals` lists them.
-        #[arg(value_name = "POLICY@VERSION")]
-        policy: PolicyVersion,
-    },
-}
-
-/// One version of a policy: `id@version`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PolicyVersion {
-    pub(crate) id: String,
-    pub(crate) version: u32,
-}
-
-impl FromStr for PolicyVersion {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (id, version) = text.rsplit_once('@').ok_or("a policy and its version, such as `hz-visits@2`")?;
-        let version = version.parse().map_err(|_| "a version is a number, such as `hz-visits@2`")?;
-        Ok(Self { id: id.to_owned(), version })
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RequestCommand {
-    /// Ask for access to datasets of one department.
-    #[command(
-        after_help = "Examples:\n  obscura request create --purpose official-statistics --dataset hz-health.visits --until 2027-12-31 --reason 'Yearbook 2027'"
-    )]
-    Create {
-        /// What for.
-        #[arg(long)]
-        purpose: Code,
-        /// A dataset, more than once for more.
-        #[arg(long = "dataset", required = true, value_name = "DATASET")]
-        datasets: Vec<DatasetId>,
-        /// Last day.
-        #[arg(long)]
-        until: Day,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
-    /// List requests: your own, or those that you decide on.
-    #[command(after_help = "Examples:\n  obscura request list")]
-    List,
-    /// Approve a request: it is a grant from then on.
-    #[command(after_help = "Examples:\n  obscura request approve access_0190...")]
-    Approve {
-        /// The request.
-        id: String,
-        /// What to say to who asked.
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// Decline a request.
-    #[command(
-        after_help = "Examples:\n  obscura request decline access_0190... --reason 'Ask for fewer columns'"
-    )]
-    Decline {
-        /// The request.
-        id: String,
-        /// What to say to who asked.
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// Take back a request of yours.
-    #[command(after_help = "Examples:\n  obscura request withdraw access_0190...")]
-    Withdraw {
-        /// The request.
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum GrantCommand {
-    /// Give an analyst a grant.
-    #[command(
-        after_help = "Examples:\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits --until 2027-12-31\n  obscura grant create --person lin --purpose official-statistics --dataset hz-health.visits:person_id,district,cost --until 2027-12-31\n  obscura grant create --file grants.yaml"
-    )]
-    Create(GrantArgs),
-    /// List grants in force.
-    #[command(after_help = "Examples:\n  obscura grant list")]
-    List,
-    /// Revoke a grant.
-    #[command(after_help = "Examples:\n  obscura grant revoke grant-0190...")]
-    Revoke {
-        /// The grant.
-        id: String,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GrantArgs {
-    /// The analyst.
-    #[arg(long, value_name = "NAME", required_unless_present = "file")]
-    pub(crate) person: Option<PersonName>,
-    /// Code of the purpose.
-    #[arg(long, value_name = "CODE", required_unless_present = "file")]
-    pub(crate) purpose: Option<Code>,
-    /// A dataset, with the columns if not all: ID or ID:COLUMN,COLUMN; may be given more than once.
-    #[arg(long, value_name = "ID[:COLUMNS]", required_unless_present = "file")]
-    pub(crate) dataset: Vec<String>,
-    /// Last day.
-    #[arg(long, value_name = "DATE", required_unless_present = "file")]
-    pub(crate) until: Option<Day>,
-    /// A condition on rows that holds for every dataset of the grant, in SQL.
-    #[arg(long, value_name = "SQL")]
-    pub(crate) row_filter: Option<String>,
-    /// A file of Grant documents instead.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["person", "purpose", "dataset", "until", "row_filter"])]
-    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -30,6 +30,7 @@ use crate::app::grants::create_grants;
 use crate::app::grants::list_grants;
 use crate::app::grants::revoke_grant;
 use crate::app::publish_documents::DocumentFile;
+use crate::app::verdict::TextView;
 use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;
@@ -51,11 +52,11 @@ pub(crate) struct GrantedDatasetView {
     #[schema(example = "hz-health.visits")]
     pub(crate) dataset: String,
     /// The columns; all that the policies allow when not given.
-    columns: Option<BTreeSet<String>>,
+    pub(crate) columns: Option<BTreeSet<String>>,
     /// The uses; all that the policies allow when not given.
     uses: Option<BTreeSet<String>>,
     /// SQL condition on rows.
-    row_filter: Option<String>,
+    pub(crate) row_filter: Option<String>,
 }
 
 impl GrantedDatasetView {
@@ -103,11 +104,15 @@ pub(crate) struct GrantView {
     pub(crate) until: String,
     /// Who gave it.
     pub(crate) granted_by: Option<String>,
+    /// Why questions under it are not answered yet, when it was given just now.
+    #[serde(default)]
+    pub(crate) warnings: Vec<TextView>,
 }
 
 impl GrantView {
     pub(crate) fn of(summary: &GrantSummary) -> Self {
-        Self::drafted(&summary.grant, Some(summary.granted_by.clone()))
+        let warnings = summary.warnings.iter().cloned().map(TextView::from).collect();
+        Self { warnings, ..Self::drafted(&summary.grant, Some(summary.granted_by.clone())) }
     }
 
     fn drafted(grant: &Grant, granted_by: Option<String>) -> Self {
@@ -118,6 +123,7 @@ impl GrantView {
             datasets: grant.datasets.iter().map(GrantedDatasetView::of).collect(),
             until: grant.until.to_string(),
             granted_by,
+            warnings: Vec::new(),
         }
     }
 }
@@ -247,15 +253,15 @@ pub(crate) struct AccessRequestView {
     /// The grant that it becomes.
     pub(crate) grant: GrantView,
     /// Why.
-    reason: String,
+    pub(crate) reason: String,
     /// When it was asked.
     requested: String,
     /// Who decided.
-    decided_by: Option<String>,
+    pub(crate) decided_by: Option<String>,
     /// When.
     decided: Option<String>,
     /// What they said.
-    decision_reason: Option<String>,
+    pub(crate) decision_reason: Option<String>,
 }
 
 impl AccessRequestView {

@@ -16,15 +16,18 @@ use utoipa::ToSchema;
 
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentSummary;
+use crate::app::publish_documents::DocumentWarning;
 use crate::app::publish_documents::Outcome;
 use crate::app::publish_documents::ProposalSummary;
 use crate::app::publish_documents::activate_policy;
 use crate::app::publish_documents::check_documents;
 use crate::app::publish_documents::list_documents;
 use crate::app::publish_documents::list_proposals;
-use crate::app::publish_documents::policy_versions;
 use crate::app::publish_documents::publish_documents;
 use crate::app::publish_documents::withdraw_policy;
+use crate::app::show_document::ShownDocument;
+use crate::app::show_document::policy_versions;
+use crate::app::show_document::show_document;
 use crate::app::verdict::TextView;
 use crate::http::Service;
 use crate::http::context::Body;
@@ -53,6 +56,41 @@ pub(crate) struct DocumentView {
     pub(crate) proposed_by: Option<String>,
     /// Grades that it lowers by a mask; who activates it answers for each.
     pub(crate) lowers: Vec<LoweredGradeView>,
+    /// What of it does not count as it is written, when it was checked or published just now.
+    #[serde(default)]
+    pub(crate) warnings: Vec<WarningView>,
+}
+
+/// Something in a document that does not count as it is written.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = DocumentWarning)]
+pub(crate) struct WarningView {
+    /// Stable code.
+    pub(crate) code: String,
+    /// The file.
+    pub(crate) file: Option<String>,
+    /// Line, from 1.
+    pub(crate) line: Option<u32>,
+    /// Column, from 1.
+    pub(crate) column: Option<u32>,
+    /// The field.
+    pub(crate) field: String,
+    /// What counts, and what to write.
+    pub(crate) text: TextView,
+}
+
+impl WarningView {
+    fn of(warning: DocumentWarning) -> Self {
+        let DocumentWarning { file, position, warning } = warning;
+        Self {
+            code: warning.code.to_owned(),
+            file,
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            field: warning.field,
+            text: warning.text.into(),
+        }
+    }
 }
 
 /// A grade that a policy lowers by a mask.
@@ -108,9 +146,10 @@ impl DocumentView {
             Outcome::Published => DocumentState::Published,
             Outcome::Proposed => DocumentState::Proposed,
         };
-        let DocumentSummary { kind, id, version, lowers, .. } = summary;
+        let DocumentSummary { kind, id, version, lowers, warnings, .. } = summary;
         let lowers = lowers.iter().map(LoweredGradeView::of).collect();
-        Self { kind: kind.as_str().to_owned(), id, version, state, proposed_by: None, lowers }
+        let warnings = warnings.into_iter().map(WarningView::of).collect();
+        Self { kind: kind.as_str().to_owned(), id, version, state, proposed_by: None, lowers, warnings }
     }
 
     pub(crate) fn waiting(proposal: ProposalSummary) -> Self {
@@ -121,6 +160,7 @@ impl DocumentView {
             state: DocumentState::Proposed,
             proposed_by: Some(proposal.proposed_by),
             lowers: proposal.lowers.iter().map(LoweredGradeView::of).collect(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -226,6 +266,61 @@ pub(super) async fn check(
     let checked = check_documents(&service.installation, caller, &files).await;
     let checked = checked.map_err(|refused| request.documents_problem(&service, refused))?;
     Ok(Json(DocumentList { documents: checked.into_iter().map(DocumentView::of).collect() }))
+}
+
+/// A document as it was written.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = DocumentText)]
+pub(crate) struct DocumentTextView {
+    /// Kind.
+    pub(crate) kind: String,
+    /// Identifier.
+    pub(crate) id: String,
+    /// Version.
+    pub(crate) version: u32,
+    /// Where it stands: `in_force` or `proposed`.
+    pub(crate) state: DocumentState,
+    /// Who wrote it, where that is known.
+    pub(crate) proposed_by: Option<String>,
+    /// Who put it in force.
+    pub(crate) published_by: Option<String>,
+    /// The document, in YAML.
+    pub(crate) text: String,
+}
+
+impl DocumentTextView {
+    pub(crate) fn of(shown: ShownDocument) -> Self {
+        let state = if shown.is_proposed { DocumentState::Proposed } else { DocumentState::InForce };
+        let ShownDocument { kind, id, version, proposed_by, published_by, text, .. } = shown;
+        Self { kind, id, version, state, proposed_by, published_by, text }
+    }
+}
+
+/// Which version of a document.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Shown {
+    /// The version, in force or proposed; the newest in force when not given.
+    version: Option<u32>,
+}
+
+/// Look at a policy, or another document, as it was written
+#[utoipa::path(
+    get,
+    path = "/policies/{id}",
+    tag = "policies",
+    params(("id" = String, Path, description = "The document"), Shown),
+    responses((status = 200, description = "The document", body = DocumentTextView), Problems)
+)]
+pub(super) async fn show(
+    State(service): State<Arc<Service>>,
+    known: Known,
+    Name(id): Name,
+    Parameters(Shown { version }): Parameters<Shown>,
+) -> Result<Json<DocumentTextView>, Problem> {
+    let shown = show_document(&service.installation, &known.caller, &id, version).await;
+    shown.map(DocumentTextView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
 }
 
 /// One version of a policy.

@@ -4,8 +4,10 @@ use obscura_policies::document::GrantedDataset;
 use serde_json::json;
 
 use crate::app::access_requests::RequestAccess;
+use crate::cli::args::Output;
 use crate::cli::args::RequestCommand;
 use crate::cli::exit::Exit;
+use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
@@ -40,6 +42,10 @@ pub(in crate::cli) async fn request(
             let requests = desk.access_requests().await?;
             show(session, &requests)?;
         }
+        RequestCommand::Show { id } => {
+            let request = desk.access_request(&id).await?;
+            show_one(&mut session.screen, &request)?;
+        }
         RequestCommand::Approve { id, reason } => {
             let grant = desk.decide(&id, DecisionWord::Approve, reason).await?.grant;
             session.screen.say(
@@ -69,6 +75,7 @@ fn show(session: &mut Session<'_>, requests: &[AccessRequestView]) -> std::io::R
             ("purpose", "purpose", "用途"),
             ("datasets", "datasets", "数据集"),
             ("until", "until", "截止"),
+            ("reason", "reason", "理由"),
             ("outcome", "decision", "决定"),
         ],
     );
@@ -82,8 +89,44 @@ fn show(session: &mut Session<'_>, requests: &[AccessRequestView]) -> std::io::R
             json!(grant.purpose),
             json!(datasets),
             json!(grant.until),
+            json!(request.reason),
             json!(decision),
         ]);
     }
     listing.write(&mut session.screen)
+}
+
+/// Everything that whoever decides goes by.
+fn show_one(screen: &mut Screen<'_>, request: &AccessRequestView) -> Result<(), Ending> {
+    if matches!(screen.output, Output::Json) {
+        let text = serde_json::to_string_pretty(request).map_err(std::io::Error::other)?;
+        return Ok(screen.line(&text)?);
+    }
+    let grant = &request.grant;
+    let mut listing = Listing::new(screen, &[("field", "field", "项目"), ("value", "value", "内容")]);
+    let mut row = |en: &str, zh: &str, value: &str| {
+        listing.row(vec![json!(screen.either(en, zh)), json!(value)]);
+    };
+    row("request", "申请", &request.id);
+    row("state", "状态", &request.state);
+    row("person", "人员", &grant.person);
+    row("purpose", "用途", &grant.purpose);
+    row("until", "截止", &grant.until);
+    for granted in &grant.datasets {
+        row("dataset", "数据集", &granted.dataset);
+        if let Some(columns) = &granted.columns {
+            row("  columns", "  字段", &columns.iter().cloned().collect::<Vec<_>>().join(", "));
+        }
+        if let Some(filter) = &granted.row_filter {
+            row("  rows", "  行", filter);
+        }
+    }
+    row("reason", "理由", &request.reason);
+    if let Some(by) = &request.decided_by {
+        row("decided by", "审批人", by);
+    }
+    if let Some(reason) = &request.decision_reason {
+        row("said", "审批意见", reason);
+    }
+    Ok(listing.write(screen)?)
 }

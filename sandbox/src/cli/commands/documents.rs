@@ -6,18 +6,23 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use obscura_policies::document::GrantedDataset;
+use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::ColumnName;
 use serde_json::Value;
 use serde_json::json;
+use similar::TextDiff;
 
 use crate::app::grants::CreateGrant;
 use crate::app::publish_documents::DocumentFile;
+use crate::cli::args::DocumentName;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
 use crate::cli::args::Output;
 use crate::cli::args::PolicyCommand;
 use crate::cli::args::PolicyVersion;
+use crate::cli::desk::Desk;
 use crate::cli::exit::Exit;
+use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
@@ -26,7 +31,9 @@ use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::grants::GrantView;
 use crate::http::policies::DocumentState;
+use crate::http::policies::DocumentTextView;
 use crate::http::policies::DocumentView;
+use crate::http::policies::WarningView;
 
 pub(in crate::cli) async fn policy(
     session: &mut Session<'_>,
@@ -48,6 +55,18 @@ pub(in crate::cli) async fn policy(
                 .say(&format!("`{id}@{version}` is withdrawn"), &format!("已撤回 `{id}@{version}`"))?;
             return Ok(Exit::Done);
         }
+        PolicyCommand::Show { document: DocumentName { id, version } } => {
+            let shown = desk.document(&id, version).await?;
+            show_text(&mut session.screen, &shown)?;
+            return Ok(Exit::Done);
+        }
+        PolicyCommand::Diff { old, new } => {
+            let (old, new) = (side(&desk, &old).await?, side(&desk, &new).await?);
+            let diff = TextDiff::from_lines(&old.text, &new.text);
+            let diff = diff.unified_diff().header(&old.name, &new.name).to_string();
+            session.screen.data(diff.as_bytes())?;
+            return Ok(Exit::Done);
+        }
         PolicyCommand::List => desk.documents().await?,
         PolicyCommand::Check { files } => desk.check_documents(read_files(&files)?).await?,
         PolicyCommand::Publish { files } => desk.publish(read_files(&files)?).await?,
@@ -61,6 +80,75 @@ pub(in crate::cli) async fn policy(
         return Ok(Exit::Waits);
     }
     Ok(Exit::Done)
+}
+
+/// A text to compare.
+struct Side {
+    name: String,
+    text: String,
+}
+
+/// A file where there is one of this name, else a document; both in the form that is kept.
+async fn side(desk: &Desk, name: &str) -> Result<Side, Ending> {
+    let path = Path::new(name);
+    if path.is_file() {
+        let text = read_file(path)?.text;
+        // As documents are kept: otherwise every comment and every quote would differ.
+        let kept = parse_documents(name, &text).map_err(Ending::Documents)?;
+        let kept = kept.iter().map(|document| document.value.to_yaml()).collect::<Result<Vec<_>, _>>();
+        return Ok(Side { name: name.to_owned(), text: kept.map_or(text, |kept| kept.join("---\n")) });
+    }
+    let DocumentName { id, version } =
+        name.parse().map_err(|message: &str| usage(message, "文档写作 ID 或 ID@版本"))?;
+    let shown = desk.document(&id, version).await?;
+    Ok(Side { name: format!("{}@{}", shown.id, shown.version), text: shown.text })
+}
+
+/// The document on standard output, and on standard error what is known of it besides.
+fn show_text(screen: &mut Screen<'_>, shown: &DocumentTextView) -> std::io::Result<()> {
+    if matches!(screen.output, Output::Json) {
+        let text = serde_json::to_string_pretty(shown).map_err(std::io::Error::other)?;
+        return screen.line(&text);
+    }
+    let DocumentTextView { kind, id, version, proposed_by, published_by, .. } = shown;
+    let (state_en, state_zh) = match shown.state {
+        DocumentState::Proposed => ("waits for a second person", "待他人启用"),
+        DocumentState::Sound | DocumentState::InForce | DocumentState::Published => ("in force", "已生效"),
+    };
+    let by = |label: &str, name: &Option<String>| {
+        name.as_deref().map_or_else(String::new, |name| format!("{label}{name}"))
+    };
+    screen.say(
+        &format!(
+            "{kind} {id}@{version}: {state_en}{}{}",
+            by(", proposed by ", proposed_by),
+            by(", put in force by ", published_by)
+        ),
+        &format!(
+            "{kind} {id}@{version}：{state_zh}{}{}",
+            by("，提出人 ", proposed_by),
+            by("，启用人 ", published_by)
+        ),
+    )?;
+    screen.data(shown.text.as_bytes())
+}
+
+/// Says what of each document does not count as it is written.
+fn say_warnings(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::io::Result<()> {
+    for document in documents {
+        for warning in &document.warnings {
+            let WarningView { code, file, line, column, field, text } = warning;
+            let place = match (file, line, column) {
+                (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}: "),
+                _ => String::new(),
+            };
+            let heading = screen.paint(&format!("warning[{code}]"), Paint::Faint);
+            let said = screen.either(&text.en, &text.zh).to_owned();
+            let name = format!("{} {}", document.kind, document.id);
+            screen.show(&heading.then(&format!(": {place}{name}, {field}: {said}")))?;
+        }
+    }
+    Ok(())
 }
 
 fn show_proposals(screen: &mut Screen<'_>, proposals: &[DocumentView]) -> std::io::Result<()> {
@@ -84,15 +172,15 @@ fn with_lowers<'a>(
     screen: &Screen<'_>,
     columns: &[(&'static str, &'a str, &'a str)],
 ) -> Vec<(&'static str, &'a str, &'a str)> {
-    let lowers = matches!(screen.output, Output::Json).then_some(("lowers", "lowers", "降低分级"));
-    columns.iter().copied().chain(lowers).collect()
+    let more = [("lowers", "lowers", "降低分级"), ("warnings", "warnings", "警告")];
+    let more = more.into_iter().filter(|_| matches!(screen.output, Output::Json));
+    columns.iter().copied().chain(more).collect()
 }
 
-fn lowers_for_programs(screen: &Screen<'_>, document: &DocumentView) -> Option<Value> {
+fn lowers_for_programs(screen: &Screen<'_>, document: &DocumentView) -> Vec<Value> {
     match screen.output {
-        Output::Table | Output::Csv => None,
-        Output::Json => Some(json!(document.lowers)),
-        Output::Arrow | Output::Parquet => None,
+        Output::Json => vec![json!(document.lowers), json!(document.warnings)],
+        Output::Table | Output::Csv | Output::Arrow | Output::Parquet => Vec::new(),
     }
 }
 
@@ -123,6 +211,11 @@ pub(in crate::cli) async fn grant(session: &mut Session<'_>, command: GrantComma
                     &format!("`{}` may ask for `{}` until {}", grant.person, grant.purpose, grant.until),
                     &format!("`{}` 可用于 `{}`，有效期至 {}", grant.person, grant.purpose, grant.until),
                 )?;
+                for text in &grant.warnings {
+                    let heading = session.screen.paint("warning[nobody-can-ask]", Paint::Faint);
+                    let said = session.screen.either(&text.en, &text.zh).to_owned();
+                    session.screen.show(&heading.then(&format!(": {said}")))?;
+                }
                 session.screen.line(&grant.id)?;
             }
         }
@@ -156,7 +249,8 @@ fn show_documents(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::i
         listing.row(row);
     }
     listing.write(screen)?;
-    say_lowers(screen, documents)
+    say_lowers(screen, documents)?;
+    say_warnings(screen, documents)
 }
 
 fn show_grants(screen: &mut Screen<'_>, grants: &[GrantView]) -> std::io::Result<()> {

@@ -10,6 +10,7 @@ use crate::app::access_requests::RequestAccess;
 use crate::app::access_requests::decide_access_request;
 use crate::app::access_requests::list_access_requests;
 use crate::app::access_requests::request_access;
+use crate::app::access_requests::show_access_request;
 use crate::app::access_requests::withdraw_access_request;
 use crate::app::create_token::CreateToken;
 use crate::app::create_token::create_token;
@@ -51,6 +52,16 @@ impl Desk {
                 };
                 client.post("/requests", Sent::json(&wish)?).await
             }
+        }
+    }
+
+    /// Shows one request for access.
+    pub(crate) async fn access_request(&self, id: &str) -> Result<AccessRequestView, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                Ok(AccessRequestView::of(show_access_request(installation, caller, id).await?))
+            }
+            Self::Server(client) => client.get(&format!("/requests/{}", step(id))).await,
         }
     }
 

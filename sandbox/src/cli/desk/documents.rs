@@ -12,6 +12,7 @@ use crate::app::publish_documents::list_documents;
 use crate::app::publish_documents::list_proposals;
 use crate::app::publish_documents::publish_documents;
 use crate::app::publish_documents::withdraw_policy;
+use crate::app::show_document::show_document;
 use crate::cli::client::Sent;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
@@ -24,6 +25,7 @@ use crate::http::policies::DocumentFileView;
 use crate::http::policies::DocumentFiles;
 use crate::http::policies::DocumentList;
 use crate::http::policies::DocumentState;
+use crate::http::policies::DocumentTextView;
 use crate::http::policies::DocumentView;
 use crate::http::policies::VersionWish;
 
@@ -53,6 +55,19 @@ impl Desk {
                 let listed: DocumentList = client.get("/policies").await?;
                 let waits = |view: &DocumentView| view.state == DocumentState::Proposed;
                 Ok(listed.documents.into_iter().filter(waits).collect())
+            }
+        }
+    }
+
+    /// A document as it was written.
+    pub(crate) async fn document(&self, id: &str, version: Option<u32>) -> Result<DocumentTextView, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                Ok(DocumentTextView::of(show_document(installation, caller, id, version).await?))
+            }
+            Self::Server(client) => {
+                let version = version.map_or_else(String::new, |version| format!("?version={version}"));
+                client.get(&format!("/policies/{}{version}", step(id))).await
             }
         }
     }

@@ -1,0 +1,466 @@
+//! What a policy comes to: the evaluator is run for the roles, purposes, datasets and functions that the policy names, and
+//! each value that does not count as it is written is told with the one that counts. A warning refuses nothing.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::day::LocalTime;
+use crate::document::AnyOr;
+use crate::document::Dataset;
+use crate::document::Grant;
+use crate::document::Kind;
+use crate::document::Policy;
+use crate::document::SubjectsMin;
+use crate::effective::Controls;
+use crate::effective::EffectiveDataset;
+use crate::effective::EffectivePolicy;
+use crate::evaluate::Permits;
+use crate::evaluate::PolicyRefusal;
+use crate::evaluate::Principal;
+use crate::evaluate::RefusalCode;
+use crate::evaluate::effective;
+use crate::library::Library;
+use crate::vocabulary::Code;
+use crate::vocabulary::DatasetId;
+use crate::vocabulary::Function;
+use crate::vocabulary::PersonRole;
+use crate::vocabulary::Text;
+
+/// Most columns that a warning names.
+const NAMES_MAX: usize = 3;
+
+/// Something in a document that does not count as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Warning {
+    /// Stable code.
+    pub code: &'static str,
+    /// The field that it is about.
+    pub field: String,
+    /// What counts, and what to write.
+    pub text: Text,
+}
+
+impl Warning {
+    fn new(code: &'static str, field: &str, en: String, zh: String) -> Self {
+        Self { code, field: field.to_owned(), text: Text::new(en, zh) }
+    }
+}
+
+/// What of a policy does not count as it is written, at a moment when it holds.
+#[must_use]
+pub fn warnings_of_policy(library: &Library, policy: &Policy, now: LocalTime) -> Vec<Warning> {
+    let now = within(policy, now);
+    let mut found = BTreeSet::new();
+    if !policy.object.subjects.roles.contains(&PersonRole::Analyst) {
+        found.insert(Warning::new(
+            "nobody-can-ask",
+            "object.subjects.roles",
+            "nobody can ask anything by this policy: only analysts ask, and it names other roles".to_owned(),
+            "没有人能依据该策略查询：只有分析人员可以查询，而策略未包含该角色".to_owned(),
+        ));
+    }
+    if policy.condition.approvals > 1 {
+        let approvals = policy.condition.approvals;
+        found.insert(Warning::new(
+            "nobody-can-ask",
+            "condition.approvals",
+            format!("nobody can ask anything by this policy: a grant has one approval, and {approvals} are asked for"),
+            format!("没有人能依据该策略查询：一份授权仅有一次批准，而策略要求 {approvals} 次"),
+        ));
+    }
+    for function in &policy.method.functions {
+        if !is_built(*function) {
+            found.insert(Warning::new(
+                "function-not-built",
+                "method.functions",
+                format!("`{function}` is not there in this version: questions with it are refused"),
+                format!("本版本尚不支持 `{function}`：包含它的查询会被拒绝"),
+            ));
+        }
+    }
+    for id in &policy.object.resources.datasets {
+        let Some(dataset) = library.datasets().get(id) else { continue };
+        for purpose in &policy.condition.purposes {
+            match evaluated(library, policy, purpose, id, now) {
+                None => {}
+                Some(Err(refusal)) => found.extend(nobody(library, policy, dataset, &refusal)),
+                Some(Ok(effective)) => found.extend(overridden(library, policy, dataset, &effective)),
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// What of a dataset's document keeps people from asking, given the policies that there are.
+#[must_use]
+pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime) -> Vec<Warning> {
+    let id = &dataset.metadata.id;
+    let naming: Vec<&Policy> =
+        library.policies().values().filter(|policy| policy.object.resources.datasets.contains(id)).collect();
+    if naming.is_empty() {
+        return vec![Warning::new(
+            "no-policy",
+            "metadata.id",
+            format!("no policy opens `{id}` yet: nobody can ask anything of it"),
+            format!("尚无策略开放 `{id}`：没有人能查询该数据集"),
+        )];
+    }
+    let mut found = BTreeSet::new();
+    for policy in naming {
+        let now = within(policy, now);
+        for purpose in &policy.condition.purposes {
+            if let Some(Err(refusal)) = evaluated(library, policy, purpose, id, now) {
+                found.extend(nobody(library, policy, dataset, &refusal));
+            }
+        }
+    }
+    // What is told of the policy's own fields is told where the policy is written.
+    found.retain(|warning| warning.field == "membership");
+    found.into_iter().collect()
+}
+
+/// What of a purpose keeps people from asking for it.
+#[must_use]
+pub fn warnings_of_purpose(library: &Library, purpose: &Code) -> Vec<Warning> {
+    if library.policies().values().any(|policy| policy.condition.purposes.contains(purpose)) {
+        return Vec::new();
+    }
+    vec![Warning::new(
+        "no-policy",
+        "metadata.id",
+        format!("no policy allows the purpose `{purpose}` yet: nobody can ask for it"),
+        format!("尚无策略允许用途 `{purpose}`：没有人能为此用途查询"),
+    )]
+}
+
+/// Why nobody will be answered under a grant: for each of its datasets, what the policies say to its person.
+#[must_use]
+pub fn warnings_of_grant(
+    library: &Library,
+    principal: &Principal,
+    grant: &Grant,
+    now: LocalTime,
+) -> Vec<Warning> {
+    let mut found = Vec::new();
+    // Whether it holds today is in the grant itself.
+    let now = LocalTime { day: grant.from.map_or(now.day, |from| now.day.max(from)), ..now };
+    for (index, granted) in grant.datasets.iter().enumerate() {
+        let id = &granted.dataset;
+        let permits = Permits::unnamed(std::slice::from_ref(grant));
+        let datasets = std::slice::from_ref(id);
+        let purpose = grant.purpose.as_str();
+        let refusal = effective(library, principal, purpose, permits, datasets, &BTreeMap::new(), now).err();
+        let is_lasting = |refusal: &PolicyRefusal| {
+            matches!(
+                refusal.code,
+                RefusalCode::NoPolicy
+                    | RefusalCode::GradeAbovePolicy
+                    | RefusalCode::GrantNotApproved
+                    | RefusalCode::PolicyUnresolved
+            )
+        };
+        if let Some(refusal) = refusal.filter(is_lasting) {
+            let person = &grant.person;
+            found.push(Warning::new(
+                "nobody-can-ask",
+                &format!("datasets[{index}]"),
+                format!(
+                    "`{person}` cannot ask anything of `{id}` for `{purpose}` yet: no policy allows it ({})",
+                    refusal.code
+                ),
+                format!("`{person}` 暂时无法为 `{purpose}` 查询 `{id}`：没有策略允许（{}）", refusal.code),
+            ));
+        }
+    }
+    found
+}
+
+/// The moment, moved into the days and hours that the policy holds.
+fn within(policy: &Policy, mut now: LocalTime) -> LocalTime {
+    now.day = policy.effective.from.map_or(now.day, |from| now.day.max(from));
+    now.day = policy.effective.until.map_or(now.day, |until| now.day.min(until));
+    if let Some(hours) = policy.condition.hours {
+        now.minute = (0..24 * 60).find(|minute| hours.covers(*minute)).unwrap_or(now.minute);
+    }
+    now
+}
+
+/// What somebody whom the policy is about may do with a dataset, under a grant as wide as grants go.
+fn evaluated(
+    library: &Library,
+    policy: &Policy,
+    purpose: &Code,
+    id: &DatasetId,
+    now: LocalTime,
+) -> Option<Result<EffectivePolicy, PolicyRefusal>> {
+    let first = |list: &AnyOr<Code>| match list {
+        AnyOr::Any => None,
+        AnyOr::Only(codes) => codes.first().cloned(),
+    };
+    let subjects = &policy.object.subjects;
+    let principal = Principal {
+        person: crate::library::POLICY_TESTER.to_owned(),
+        roles: subjects.roles.clone(),
+        department: first(&subjects.departments).unwrap_or_else(|| policy.owner.clone()),
+        district: first(&subjects.districts),
+    };
+    let grants = [library.widest_grant(purpose, now.day)?];
+    let datasets = std::slice::from_ref(id);
+    let permits = Permits::unnamed(&grants);
+    Some(effective(library, &principal, purpose.as_str(), permits, datasets, &BTreeMap::new(), now))
+}
+
+/// Why nobody can ask anything of a dataset by a policy.
+fn nobody(library: &Library, policy: &Policy, dataset: &Dataset, refusal: &PolicyRefusal) -> Option<Warning> {
+    let id = &dataset.metadata.id;
+    match refusal.code {
+        RefusalCode::GradeAbovePolicy => {
+            let membership = library.membership_level(dataset)?;
+            let max = policy.object.resources.grade_max.as_deref()?;
+            let columns = dataset.columns.iter();
+            let strict = columns.filter(|column| library.column_level(dataset, column) == Some(membership));
+            let names: Vec<String> =
+                strict.take(NAMES_MAX).map(|column| format!("`{}`", column.name)).collect();
+            let (why_en, why_zh) = match (&dataset.membership, names.is_empty()) {
+                (None, false) => (
+                    format!(", as column {} is", names.join(", ")),
+                    format!("（因字段 {}）", names.join("、")),
+                ),
+                _ => (String::new(), String::new()),
+            };
+            Some(Warning::new(
+                "nobody-can-ask",
+                "membership",
+                format!(
+                    "nobody can ask anything of `{id}`: being in it is graded {membership}{why_en}, and policy `{}` opens no more than {max}; write `membership: {max}` in the dataset's document if the fact alone is no stricter, or raise `grade_max`",
+                    policy.metadata.id
+                ),
+                format!(
+                    "没有人能查询 `{id}`：成员资格的级别为 {membership}{why_zh}，而策略 `{}` 最多开放到 {max}；如仅“在册”这一事实不更敏感，请在数据集文档中写明 `membership: {max}`，或提高 `grade_max`",
+                    policy.metadata.id
+                ),
+            ))
+        }
+        RefusalCode::PolicyUnresolved | RefusalCode::PurposeNotFound | RefusalCode::NoPolicy => {
+            Some(Warning::new(
+                "nobody-can-ask",
+                "object",
+                format!("nobody can ask anything of `{id}` by this policy: {}", refusal.message.en),
+                format!("没有人能依据该策略查询 `{id}`：{}", refusal.message.zh),
+            ))
+        }
+        // Of another moment, or of the grant.
+        RefusalCode::DatasetNotFound
+        | RefusalCode::NoGrant
+        | RefusalCode::PurposeMismatch
+        | RefusalCode::GrantNotInForce
+        | RefusalCode::GrantExpired
+        | RefusalCode::GrantNotFound
+        | RefusalCode::GrantAmbiguous
+        | RefusalCode::GrantNotApproved
+        | RefusalCode::PolicyNotInForce
+        | RefusalCode::OutsideHours => None,
+    }
+}
+
+/// The values of a policy that others override: floors of the grade, and further policies that match.
+fn overridden(
+    library: &Library,
+    policy: &Policy,
+    dataset: &Dataset,
+    effective: &EffectivePolicy,
+) -> Vec<Warning> {
+    let id = &dataset.metadata.id;
+    let Some(opened) = effective.datasets.get(id) else { return Vec::new() };
+    let Some(floor) = effective.floors.get(&opened.membership) else { return Vec::new() };
+    let controls = opened.controls.stricter(&floor.controls);
+    let mut found = Vec::new();
+    if !controls.unavailable.is_empty() {
+        let missing = controls.unavailable.iter().cloned().collect::<Vec<_>>().join(", ");
+        let grade = opened.membership;
+        found.push(Warning::new(
+            "nobody-can-ask",
+            "method.controls",
+            format!("every question of `{id}` is refused: grade {grade} needs {missing}, which this version does not have"),
+            format!("对 `{id}` 的所有查询都会被拒绝：{grade} 级需要 {missing}，而本版本尚不具备"),
+        ));
+    }
+    if floor.release.stricter(policy.method.release) != policy.method.release {
+        let (written, counts) = (policy.method.release, floor.release);
+        found.push(of_value(
+            "method.release",
+            id,
+            &written.to_string(),
+            &counts.to_string(),
+            &why(effective, library, policy, opened),
+        ));
+    }
+    found.extend(numbers(policy, id, &controls, &why(effective, library, policy, opened)));
+    found.extend(columns(policy, id, opened));
+    found
+}
+
+/// The numbers of controls that count otherwise than they are written.
+fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> Vec<Warning> {
+    let written = &policy.method.controls;
+    let mut found = Vec::new();
+    let field = |name: &str| format!("method.controls.{name}");
+    match &written.subjects_min {
+        None => {}
+        Some(SubjectsMin::All(least)) => {
+            if controls.subjects_min > *least {
+                let (least, counts) = (least.to_string(), controls.subjects_min.to_string());
+                found.push(of_value(&field("subjects_min"), id, &least, &counts, why));
+            }
+        }
+        Some(SubjectsMin::ByUnit(by_unit)) => {
+            for (unit, least) in by_unit {
+                let counts = controls.subjects_min(unit);
+                if counts > *least {
+                    let (least, counts) = (format!("{least} of {unit}"), counts.to_string());
+                    found.push(of_value(&field("subjects_min"), id, &least, &counts, why));
+                }
+            }
+        }
+    }
+    if let (Some(rounding), Some(counts)) = (&written.rounding, controls.rounding)
+        && counts != rounding.base
+    {
+        let base = rounding.base.to_string();
+        found.push(of_value(&field("rounding.base"), id, &base, &counts.to_string(), why));
+    }
+    if let (Some(cells), Some(counts)) = (written.cells_max, controls.cells_max)
+        && counts != cells
+    {
+        found.push(of_value(&field("cells_max"), id, &cells.to_string(), &counts.to_string(), why));
+    }
+    found
+}
+
+/// Columns that a rule names with uses of which none is left.
+fn columns(policy: &Policy, id: &DatasetId, opened: &EffectiveDataset) -> Vec<Warning> {
+    let mut found = Vec::new();
+    for (index, rule) in policy.content.columns.iter().enumerate() {
+        let Some(name) = rule.matches.name.as_ref().filter(|_| !rule.uses.is_empty()) else { continue };
+        let column = opened.columns.iter().find(|column| column.name == name.as_str());
+        if let Some(column) = column.filter(|column| column.uses.is_empty()) {
+            let grade = column.grade;
+            found.push(Warning::new(
+                "column-shut",
+                &format!("content.columns[{index}]"),
+                format!("nobody can use `{name}` of `{id}`: its grade is {grade}, or another rule or policy takes every use away"),
+                format!("`{id}` 的字段 `{name}` 无法使用：其级别为 {grade}，或其他规则、策略取消了全部用法"),
+            ));
+        }
+    }
+    found
+}
+
+fn of_value(field: &str, id: &DatasetId, written: &str, counts: &str, why: &Text) -> Warning {
+    let name = field.rsplit('.').next().unwrap_or(field);
+    Warning::new(
+        "value-overridden",
+        field,
+        format!("`{name}: {written}` does not count for `{id}`: {counts} does, {}", why.en),
+        format!("`{name}: {written}` 对 `{id}` 不起作用：实际为 {counts}，{}", why.zh),
+    )
+}
+
+/// What overrides a policy: the floor of the grade, and the other policies that match.
+fn why(effective: &EffectivePolicy, library: &Library, policy: &Policy, opened: &EffectiveDataset) -> Text {
+    let own = policy.metadata.id.as_str();
+    let is_other = |id: &str| id != own && library.source(Kind::Policy, id).is_some();
+    let others = effective.sources.iter().map(|source| source.id.as_str()).filter(|id| is_other(id));
+    let others: Vec<String> = others.take(NAMES_MAX).map(|id| format!("`{id}`")).collect();
+    let grade = opened.membership;
+    if others.is_empty() {
+        return Text::new(format!("by the floor of grade {grade}"), format!("由 {grade} 级的底线决定"));
+    }
+    Text::new(
+        format!("by the floor of grade {grade} or by policy {}", others.join(", ")),
+        format!("由 {grade} 级的底线或策略 {} 决定", others.join("、")),
+    )
+}
+
+/// Whether the guard knows how to release a function, over groups of subjects or over a subject's own rows.
+fn is_built(function: Function) -> bool {
+    match function {
+        Function::Count
+        | Function::CountDistinct
+        | Function::Sum
+        | Function::Avg
+        | Function::Min
+        | Function::Max
+        | Function::BoolAnd
+        | Function::BoolOr => true,
+        Function::Median
+        | Function::Quantile
+        | Function::Stddev
+        | Function::Var
+        | Function::Covar
+        | Function::Corr
+        | Function::Regr => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::tests::WORLD;
+    use crate::library::tests::library;
+
+    fn warnings(world: &str) -> Vec<Warning> {
+        let library = library(world).unwrap();
+        let policy = library.policies().values().next().unwrap();
+        warnings_of_policy(&library, policy, LocalTime { day: "2026-12-24".parse().unwrap(), minute: 3 })
+    }
+
+    fn told(world: &str, code: &str, field: &str) -> String {
+        let found = warnings(world);
+        let warning = found.iter().find(|warning| warning.code == code && warning.field.starts_with(field));
+        warning.unwrap_or_else(|| panic!("no {code} at {field}: {found:#?}")).text.en.clone()
+    }
+
+    #[test]
+    fn a_threshold_below_the_floor_is_told_with_the_one_that_counts() {
+        let world = WORLD.replace("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: 2");
+        let text = told(&world, "value-overridden", "method.controls.subjects_min");
+        assert!(text.contains("`subjects_min: 2`") && text.contains("10 does"), "{text}");
+    }
+
+    #[test]
+    fn a_dataset_that_nobody_can_ask_is_told_with_its_column_and_what_to_write() {
+        let world = WORLD.replace("semantic: icd10, grade: L3", "semantic: icd10, grade: L4");
+        let text = told(&world, "nobody-can-ask", "membership");
+        assert!(text.contains("`diagnosis`") && text.contains("`membership: L3`"), "{text}");
+        let library = library(&world).unwrap();
+        let visits = &library.datasets()[&"hz-health.outpatient_visits".parse().unwrap()];
+        let now = LocalTime { day: "2026-12-24".parse().unwrap(), minute: 600 };
+        assert_eq!(warnings_of_dataset(&library, visits, now).len(), 1);
+    }
+
+    #[test]
+    fn a_function_that_is_not_there_and_approvals_that_no_grant_reaches_are_told() {
+        let text = told(WORLD, "function-not-built", "method.functions");
+        assert!(text.contains("is not there"), "{text}");
+        let text =
+            told(&WORLD.replace("approvals: 1", "approvals: 2"), "nobody-can-ask", "condition.approvals");
+        assert!(text.contains("2 are asked for"), "{text}");
+    }
+
+    #[test]
+    fn a_dataset_and_a_purpose_without_policy_are_told() {
+        let library = library(WORLD).unwrap();
+        let alone = library.datasets().values().find(|dataset| {
+            !library
+                .policies()
+                .values()
+                .any(|policy| policy.object.resources.datasets.contains(&dataset.metadata.id))
+        });
+        let now = LocalTime { day: "2026-12-24".parse().unwrap(), minute: 600 };
+        let found = warnings_of_dataset(&library, alone.unwrap(), now);
+        assert_eq!(found.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["no-policy"]);
+        let purpose = "tourism-analysis".parse().unwrap();
+        assert_eq!(warnings_of_purpose(&library, &purpose).len(), 1);
+    }
+}
