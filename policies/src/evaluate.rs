@@ -113,7 +113,7 @@ pub fn effective(
     let ask = Ask { library, principal, purpose, permits, now };
     let known = library.purposes().values().find(|known| known.metadata.id.as_str() == purpose);
     let Some(known) = known else {
-        return Err(PolicyRefusal::purpose_not_found(purpose));
+        return Err(PolicyRefusal::purpose_not_found(purpose, &ask.own_purposes(None)));
     };
     let mut sources = BTreeSet::new();
     let mut opened = BTreeMap::new();

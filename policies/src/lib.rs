@@ -9,7 +9,7 @@
 //!
 //! Reading order: `vocabulary` (the words), `document` (what people write), `library` (what is checked once),
 //! `combine` (strictest wins), `evaluate` (the decision), `effective` (its outcome, for the guard), `mask` (what a
-//! value becomes), `detect` and `identifiers` (suggestions and check digits).
+//! value becomes), `detect`, `nearest` and `identifiers` (suggestions and check digits).
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ pub mod hierarchy;
 pub mod identifiers;
 pub mod library;
 pub mod mask;
+pub mod nearest;
 pub mod parse;
 pub mod shipped;
 pub mod vocabulary;

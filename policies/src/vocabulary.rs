@@ -124,13 +124,15 @@ impl fmt::Display for DatasetId {
 impl FromStr for DatasetId {
     type Err = IdentifierError;
 
+    /// Reads `hz-health.visits`, and `hz_health.visits` as SQL writes it: codes have no `_`, so that both are one dataset.
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        match text.split_once('.') {
-            Some((department, name)) if is_code(department) && is_sql_name(name) => {
-                Ok(Self { department: department.to_owned(), name: name.to_owned() })
-            }
-            _ => Err(IdentifierError::new(text, DATASET_FORM)),
+        let malformed = || IdentifierError::new(text, DATASET_FORM);
+        let (department, name) = text.split_once('.').ok_or_else(malformed)?;
+        let department = department.replace('_', "-");
+        if !is_code(&department) || !is_sql_name(name) {
+            return Err(malformed());
         }
+        Ok(Self { department, name: name.to_owned() })
     }
 }
 
@@ -498,6 +500,7 @@ mod tests {
         let id: DatasetId = "hz-health.outpatient_visits".parse().unwrap();
         assert_eq!(id.sql_name(), "hz_health.outpatient_visits");
         assert_eq!(id.department(), "hz-health");
+        assert_eq!("hz_health.outpatient_visits".parse(), Ok(id), "both spellings are one dataset");
     }
 
     #[test]

@@ -221,7 +221,8 @@ impl ContextProvider for Catalog<'_> {
         let found = match &name {
             TableReference::Bare { table } => self.by_bare_name(table),
             TableReference::Partial { schema, table } => {
-                self.tables.get(&format!("{schema}.{table}")).map(Arc::clone)
+                // A quoted hyphen is the same name: SQL writes it as an underscore.
+                self.tables.get(&format!("{}.{table}", schema.replace('-', "_"))).map(Arc::clone)
             }
             TableReference::Full { .. } => None,
         };

@@ -32,6 +32,7 @@ mod library;
 pub mod link_person;
 pub mod list_jobs;
 mod mask_keys;
+mod meant;
 pub mod open_catalog;
 pub mod open_data;
 mod opening;

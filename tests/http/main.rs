@@ -7,6 +7,7 @@ mod client;
 mod cut_back;
 mod description;
 mod docs;
+mod documents;
 mod grants;
 mod hidden;
 mod identity;

@@ -135,7 +135,7 @@ impl<'a> Ask<'a> {
         let fitting: Vec<_> =
             chosen.into_iter().filter(|(grant, _)| grant.purpose.as_str() == self.purpose).collect();
         if fitting.is_empty() {
-            return Err(PolicyRefusal::purpose_mismatch(id, self.purpose));
+            return Err(PolicyRefusal::purpose_mismatch(id, self.purpose, &self.own_purposes(Some(id))));
         }
         let begun: Vec<_> =
             fitting.into_iter().filter(|(grant, _)| grant.from.is_none_or(|from| from <= day)).collect();
@@ -144,6 +144,13 @@ impl<'a> Ask<'a> {
         }
         let current: Vec<_> = begun.into_iter().filter(|(grant, _)| day <= grant.until).collect();
         if current.is_empty() { Err(PolicyRefusal::grant_expired(id)) } else { Ok(current) }
+    }
+
+    /// The purposes of the person's grants that are not over, of all or of those on a dataset.
+    pub(super) fn own_purposes(&self, id: Option<&DatasetId>) -> BTreeSet<&'a str> {
+        let gives = |grant: &&Grant| id.is_none_or(|id| grant.dataset(id).is_some());
+        let own = self.own().filter(gives).filter(|grant| self.now.day <= grant.until);
+        own.map(|grant| grant.purpose.as_str()).collect()
     }
 
     fn own(&self) -> impl Iterator<Item = &'a Grant> {

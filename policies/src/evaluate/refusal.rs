@@ -1,6 +1,9 @@
 //! Refusals of the policy decision: fixed phrases, a stable code, and only names that the person wrote.
 //! A hidden dataset and one that does not exist are told in the same words.
 
+use std::collections::BTreeSet;
+
+use crate::nearest::nearest;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Text;
 use crate::words::words;
@@ -42,6 +45,24 @@ words! {
     }
 }
 
+/// The purpose that was meant, and those that there are for the person.
+fn own_purposes(typed: &str, own: &BTreeSet<&str>) -> Option<Text> {
+    if own.is_empty() {
+        return None;
+    }
+    let list = |comma: &str| {
+        own.iter().take(NAMES_MAX).map(|purpose| format!("`{purpose}`")).collect::<Vec<_>>().join(comma)
+    };
+    let (meant_en, meant_zh) = match nearest(typed, own.iter().copied()) {
+        Some(meant) => (format!("did you mean `{meant}`? "), format!("您是否想写 `{meant}`？")),
+        None => Default::default(),
+    };
+    Some(Text::new(
+        format!("{meant_en}your grants are for {}; for another purpose ask for another grant", list(", ")),
+        format!("{meant_zh}您的授权用途为 {}；如需其他用途请另行申请授权", list("、")),
+    ))
+}
+
 /// A refusal: an answer, in words that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} ({code})", .message.en)]
@@ -73,13 +94,18 @@ impl PolicyRefusal {
         .help("look the dataset up in the catalogue", "请在数据目录中查找数据集")
     }
 
-    pub(super) fn purpose_not_found(purpose: &str) -> Self {
+    /// `own` are the purposes of the person's own grants.
+    pub(super) fn purpose_not_found(purpose: &str, own: &BTreeSet<&str>) -> Self {
         let purpose: String = purpose.chars().take(64).collect();
-        Self::new(
+        let refusal = Self::new(
             RefusalCode::PurposeNotFound,
             format!("there is no purpose `{purpose}`"),
             format!("用途 `{purpose}` 不存在"),
-        )
+        );
+        match own_purposes(&purpose, own) {
+            Some(help) => Self { help: Some(help), ..refusal },
+            None => refusal,
+        }
     }
 
     pub(super) fn no_grant(id: &DatasetId) -> Self {
@@ -91,16 +117,17 @@ impl PolicyRefusal {
         .help("ask the department for one, naming your purpose", "请向数据所属部门申请授权，并说明用途")
     }
 
-    pub(super) fn purpose_mismatch(id: &DatasetId, purpose: &str) -> Self {
-        Self::new(
+    /// `own` are the purposes of the person's own grants on the dataset.
+    pub(super) fn purpose_mismatch(id: &DatasetId, purpose: &str, own: &BTreeSet<&str>) -> Self {
+        let refusal = Self::new(
             RefusalCode::PurposeMismatch,
             format!("your grant on `{id}` is not for `{purpose}`"),
             format!("您在数据集 `{id}` 上的授权不包含用途 `{purpose}`"),
-        )
-        .help(
-            "name the purpose of the grant, or ask for another grant",
-            "请使用授权所列的用途，或另行申请授权",
-        )
+        );
+        match own_purposes(purpose, own) {
+            Some(help) => Self { help: Some(help), ..refusal },
+            None => refusal.help("ask for a grant that names it", "请另行申请包含该用途的授权"),
+        }
     }
 
     pub(super) fn grant_not_in_force(id: &DatasetId) -> Self {

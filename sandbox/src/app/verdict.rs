@@ -38,6 +38,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::meant::Surroundings;
+use crate::app::meant::with_meant;
+
 /// Deepest recursion of the parser when it only looks for names; the guard's own limits are stricter.
 const RECURSION_MAX: usize = 320;
 
@@ -282,7 +285,9 @@ impl Reviewer<'_> {
                     .into_iter()
                     .map(|r| RewriteView { sql: r.sql, title: r.title, decision: "admitted".to_owned() })
                     .collect();
-                let findings = findings.iter().map(FindingView::of).collect();
+                let around = Surroundings { sql, library: self.library, asker: self.asker, policy: &policy };
+                let view = |finding| with_meant(FindingView::of(finding), around);
+                let findings = findings.iter().map(view).collect();
                 Reviewed::Refused(Verdict { rewrites, policy: sources, grants, ..Verdict::refused(findings) })
             }
         }
@@ -435,7 +440,9 @@ pub(crate) fn named_datasets(sql: &str, library: &Library) -> BTreeSet<DatasetId
     // A name without its department may mean any dataset of that name; the guard takes it when one is in scope.
     let is_named = |sql_name: &str| {
         tables.iter().any(|table| match table.schema() {
-            Some(schema) => sql_name.split_once('.') == Some((schema, table.table())),
+            Some(schema) => {
+                sql_name.split_once('.') == Some((schema.replace('-', "_").as_str(), table.table()))
+            }
             None => sql_name.split_once('.').is_some_and(|(_, name)| name == table.table()),
         })
     };

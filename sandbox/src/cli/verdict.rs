@@ -19,6 +19,13 @@ use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
 use crate::cli::visible::visible_line;
 
+/// Longest line of SQL that is drawn as it is, in characters; longer ones are broken.
+const LINE_CHARACTERS_MAX: usize = 96;
+/// Words before which a long line is broken.
+const CLAUSES: &[&str] = &[
+    "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "JOIN", "LEFT", "RIGHT", "FULL", "INNER",
+    "CROSS",
+];
 /// Longest line of SQL that findings are drawn under.
 const LINE_BYTES_MAX: usize = 2000;
 
@@ -144,14 +151,50 @@ pub(crate) fn draw_notice(screen: &mut Screen<'_>) -> io::Result<()> {
     screen.show(&notice)
 }
 
+/// The text with its long lines broken, so that a place in it can be seen: white space outside of quotes becomes the end of
+/// a line, so that every place stays where it is.
+fn reflowed(sql: &str) -> String {
+    let mut shown = String::with_capacity(sql.len());
+    for line in sql.split_inclusive('\n') {
+        if line.chars().count() <= LINE_CHARACTERS_MAX {
+            shown.push_str(line);
+        } else {
+            break_line(line, &mut shown);
+        }
+    }
+    shown
+}
+
+fn break_line(line: &str, shown: &mut String) {
+    let (mut quote, mut column) = (None, 0_usize);
+    for (at, c) in line.char_indices() {
+        let next = line.get(at + c.len_utf8()..).unwrap_or_default();
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            _ => {}
+        }
+        let word: String = next.chars().take_while(|c| !c.is_whitespace()).collect();
+        let is_clause = CLAUSES.contains(&word.to_ascii_uppercase().as_str());
+        let is_full = column + 1 + word.chars().count() > LINE_CHARACTERS_MAX;
+        if quote.is_none() && c == ' ' && column > 0 && (is_clause || is_full) {
+            shown.push('\n');
+            column = 0;
+        } else {
+            shown.push(c);
+            column += 1;
+        }
+    }
+}
+
 /// A line that fills screens shows no place.
 fn is_drawable(sql: &str) -> bool {
-    sql.lines().all(|line| line.len() <= LINE_BYTES_MAX)
+    reflowed(sql).lines().all(|line| line.len() <= LINE_BYTES_MAX)
 }
 
 /// Everything that is drawn is visible before it is: what the drawing adds are colours. Places are bytes, and stay.
 fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> Painted {
-    let sql = &*visible(sql);
+    let sql = &*reflowed(&visible(sql));
     let named = ["column", "function", "dataset"].iter().find_map(|role| finding.params.get(*role));
     let label = named.map_or_else(|| screen.either("here", "此处").to_owned(), |name| visible_line(name));
     let help = finding.help.as_ref().map(|help| visible(screen.pick(help)));
@@ -174,5 +217,24 @@ fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> Painted {
     match handler.render_report(&mut text, &drawn) {
         Ok(()) => Painted::drawing_of_visible(text.trim_end()),
         Err(fmt::Error) => Painted::drawing_of_visible(&format!("{}: {}", drawn.code, drawn.message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_broken_at_its_clauses_and_every_place_stays() {
+        let sql = "SELECT district, COUNT(*) AS n, AVG(cost) AS 平均 FROM hz_health.visits WHERE note = 'from  here on' \
+                   AND district IN ('a', 'b') GROUP BY district ORDER BY n DESC LIMIT 10";
+        let shown = reflowed(sql);
+        assert_eq!(shown.len(), sql.len());
+        assert_eq!(shown.replace('\n', " "), sql);
+        assert!(shown.contains("'from  here on'"), "{shown}");
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines.len() > 4 && lines[1].starts_with("FROM "), "{shown}");
+        let short = "SELECT 1\nFROM t WHERE a = 1";
+        assert_eq!(reflowed(short), short);
     }
 }
