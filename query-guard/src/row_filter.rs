@@ -89,7 +89,7 @@ pub(crate) fn row_filter(sql: &str, dataset: &EffectiveDataset) -> Result<(Expr,
     })
 }
 
-/// Whether constants are held against the types of what they are compared with.
+/// How constants are compared with the types beside them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Constants {
     /// One that does not fit is a fault.
@@ -158,7 +158,7 @@ fn missing_column(error: &DataFusionError) -> Option<String> {
     }
 }
 
-/// Whether a constant is cast to a type that it has no value of.
+/// Says if a constant is cast to a type that it has no value of.
 fn has_unfit_constant(expr: &Expr) -> bool {
     expr.exists(|inner| {
         let Expr::Cast(cast) = inner else { return Ok(false) };

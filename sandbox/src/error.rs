@@ -9,7 +9,7 @@ use obscura_policies::Text;
 
 pub mod operator_log;
 
-/// What libraries say that keep no kind: SQLite, and what quotes the system's words.
+/// Words of libraries that keep no kind of error: SQLite's, and the system's own where they are quoted.
 const FULL_WORDS: [&str; 2] = ["database or disk is full", "No space left on device"];
 
 /// What kind of answer a failure is; edges translate it to an exit code or a status.
@@ -122,7 +122,7 @@ impl InternalError {
         Self { step, causes: vec![without_values(kind)], is_disk_full: false }
     }
 
-    /// Whether it failed because there is no room on the disk.
+    /// Says if it failed because there is no room on the disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         self.is_disk_full
@@ -204,7 +204,7 @@ impl<T, E: Error + 'static> During<T> for Result<T, E> {
     }
 }
 
-/// Whether one error of a chain says that there is no room on the disk: the system's own word, or that of the database.
+/// Says if one error of a chain means that there is no room on the disk: the system's own word, or that of the database.
 fn says_full(error: &(dyn Error + 'static), message: &str) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))

@@ -166,7 +166,7 @@ impl IdentityProvider {
             noted.insert(fault, now);
         }
         let error = InternalError::of_kind("honour a token of the identity provider", fault.phrase());
-        // Whoever showed it is told all the same.
+        // The caller gets the same answer if the line cannot be written.
         let _unwritable = self.log.note(now, LOG_SUBJECT, &error);
     }
 

@@ -1,4 +1,4 @@
-//! Which grant applies to a question over HTTP, and row filters that cannot be applied.
+//! The grant that applies to a question over HTTP, and row filters that cannot be applied.
 
 use obscura_tests::server::Answer;
 use obscura_tests::server::COUNT;

@@ -12,7 +12,7 @@ use super::*;
 const KEY: &str = "corpus/L3";
 const NEW_COLUMN: &str = "SELECT ward, COUNT(*) FROM persons GROUP BY ward";
 
-/// What a command came to: its exit code, and words of what it said.
+/// The outcome of a command: its exit code, and words of its messages.
 type Said = (i32, &'static str);
 
 /// One state of documents, keys and sealed data, and what is said of it.

@@ -1,4 +1,4 @@
-//! What a policy comes to: the evaluator is run for the roles, purposes, datasets and functions that the policy names, and
+//! Effective values of documents: the evaluator is run for the roles, purposes, datasets and functions that the policy names, and
 //! each value that does not count as it is written is told with the one that counts. A warning refuses nothing.
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct Warning {
     pub code: &'static str,
     /// The field that it is about.
     pub field: String,
-    /// What counts, and what to write.
+    /// The value that counts, and the text to write instead.
     pub text: Text,
 }
 
@@ -46,7 +46,7 @@ impl Warning {
     }
 }
 
-/// What of a policy does not count as it is written, at a moment when it holds.
+/// Warns of every value of a policy that does not count as it is written, at a moment when the policy holds.
 #[must_use]
 pub fn warnings_of_policy(library: &Library, policy: &Policy, now: LocalTime) -> Vec<Warning> {
     let now = within(policy, now);
@@ -91,7 +91,7 @@ pub fn warnings_of_policy(library: &Library, policy: &Policy, now: LocalTime) ->
     found.into_iter().collect()
 }
 
-/// What of a dataset's document keeps people from asking, given the policies that there are.
+/// Warns of everything in a dataset's document that keeps people from asking, under the policies in force.
 #[must_use]
 pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime) -> Vec<Warning> {
     let id = &dataset.metadata.id;
@@ -114,12 +114,12 @@ pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime)
             }
         }
     }
-    // What is told of the policy's own fields is told where the policy is written.
+    // The policy's own fields are told where the policy is written.
     found.retain(|warning| warning.field == "membership");
     found.into_iter().collect()
 }
 
-/// What of a purpose keeps people from asking for it.
+/// Warns of a purpose that no policy allows.
 #[must_use]
 pub fn warnings_of_purpose(library: &Library, purpose: &Code) -> Vec<Warning> {
     if library.policies().values().any(|policy| policy.condition.purposes.contains(purpose)) {
@@ -133,7 +133,7 @@ pub fn warnings_of_purpose(library: &Library, purpose: &Code) -> Vec<Warning> {
     )]
 }
 
-/// Why nobody will be answered under a grant: for each of its datasets, what the policies say to its person.
+/// Warns of each dataset of a grant that no policy opens to its person.
 #[must_use]
 pub fn warnings_of_grant(
     library: &Library,
@@ -142,7 +142,7 @@ pub fn warnings_of_grant(
     now: LocalTime,
 ) -> Vec<Warning> {
     let mut found = Vec::new();
-    // Whether it holds today is in the grant itself.
+    // The grant itself says from which day it holds.
     let now = LocalTime { day: grant.from.map_or(now.day, |from| now.day.max(from)), ..now };
     for (index, granted) in grant.datasets.iter().enumerate() {
         let id = &granted.dataset;
@@ -185,7 +185,7 @@ fn within(policy: &Policy, mut now: LocalTime) -> LocalTime {
     now
 }
 
-/// What somebody whom the policy is about may do with a dataset, under a grant as wide as grants go.
+/// Evaluates a dataset for a person whom the policy is about, under a grant as wide as grants go.
 fn evaluated(
     library: &Library,
     policy: &Policy,
@@ -366,7 +366,7 @@ fn of_value(field: &str, id: &DatasetId, written: &str, counts: &str, why: &Text
     )
 }
 
-/// What overrides a policy: the floor of the grade, and the other policies that match.
+/// Names what overrides a policy: the floor of the grade, and the other policies that match.
 fn why(effective: &EffectivePolicy, library: &Library, policy: &Policy, opened: &EffectiveDataset) -> Text {
     let own = policy.metadata.id.as_str();
     let is_other = |id: &str| id != own && library.source(Kind::Policy, id).is_some();
@@ -382,7 +382,7 @@ fn why(effective: &EffectivePolicy, library: &Library, policy: &Policy, opened: 
     )
 }
 
-/// Whether the guard knows how to release a function, over groups of subjects or over a subject's own rows.
+/// Says if the guard knows how to release a function, over groups of subjects or over a subject's own rows.
 fn is_built(function: Function) -> bool {
     match function {
         Function::Count

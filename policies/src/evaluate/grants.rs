@@ -1,4 +1,4 @@
-//! Which one of a person's grants applies to a dataset: the one the question names, or the one that contains all others.
+//! The one of a person's grants that applies to a dataset: the one the question names, or the one that contains all others.
 //! Grants never combine; where none contains the others, the person chooses.
 
 use std::cmp::Reverse;
@@ -48,7 +48,7 @@ pub struct UsedGrant {
     pub others: BTreeSet<Code>,
 }
 
-/// Which grant applies to each of these datasets, where one does.
+/// Finds the grant that applies to each of these datasets, where one does.
 #[must_use]
 pub fn used_grants(
     library: &Library,
@@ -167,7 +167,7 @@ fn widest<'a>(fitting: &[Fitting<'a>]) -> Option<Fitting<'a>> {
     fitting.iter().filter(contains_all).max_by_key(last).copied()
 }
 
-/// Whether everything that `narrow` allows is allowed by `wide`, which it is when each of its limits is a limit of `narrow`.
+/// Says if `wide` allows everything that `narrow` allows: each of its limits is a limit of `narrow`, too.
 ///
 /// Two different conditions on rows are not compared. A filter that is a territory taints no grade, so that it allows more
 /// than the same filter that is none.
@@ -195,7 +195,7 @@ pub(super) fn approvals(policies: &[&Policy]) -> u32 {
     policies.iter().map(|policy| policy.condition.approvals).max().unwrap_or(0)
 }
 
-/// Whether so many people approved the grant. Nobody approves their own request, even if the document says so.
+/// Says if so many people approved the grant. Nobody approves their own request, even if the document says so.
 pub(super) fn is_approved(grant: &Grant, needed: u32) -> bool {
     let approvers = grant.approved_by.iter().filter(|person| **person != grant.person).count();
     u32::try_from(approvers).is_ok_and(|approvers| approvers >= needed)

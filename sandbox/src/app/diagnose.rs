@@ -152,7 +152,7 @@ fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
     }
 }
 
-/// Whether the keyring opens what is sealed. Nothing is opened for it, and what else is broken others say.
+/// Checks that the keyring opens the sealed data. It opens no data; other faults are told by other checks.
 async fn generation_check(settings: &Settings) -> Option<Check> {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let installation = match Installation::open(settings.clone(), clock, random).await {

@@ -42,8 +42,8 @@ fn must_be_there(kind: RecordKind) -> bool {
     match kind {
         // An older version would take its place, and may be laxer, or hold what was taken out since.
         RecordKind::Document | RecordKind::DatasetVersion => true,
-        // Whoever these let in stays out. Where two grants exclude each other, or one contains the other, the one that is
-        // left applies; but each was given to be used alone.
+        // The people whom these let in stay out. Where two grants exclude each other, or one contains the other, the one
+        // that is left applies; but each was given to be used alone.
         RecordKind::Person | RecordKind::Token | RecordKind::AccountLink | RecordKind::Grant => false,
         // Nobody may do more because of these until somebody decides on them.
         RecordKind::AccessRequest | RecordKind::Proposal => false,

@@ -166,7 +166,7 @@ impl Layout {
     }
 }
 
-/// Whether jobs can be taken in.
+/// Readiness to take jobs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// They can.
@@ -318,7 +318,8 @@ impl Installation {
         }
     }
 
-    /// Whether the parts that a job needs answer, the log is still the one that this process has seen, and there is room.
+    /// Checks that the parts that a job needs answer, that the log is the one that this process has seen, and that there is
+    /// room on the disk.
     pub async fn readiness(&self) -> Readiness {
         // The database may be what has no room, so that the disk comes first.
         if !aside(|| self.room.is_there(self.now(), &self.operator_log)) {

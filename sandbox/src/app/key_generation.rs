@@ -1,5 +1,5 @@
-//! Whether keyring and sealed data belong together: a keyring of before a rotation, or of another copy, opens nothing, and
-//! what is sealed under it meanwhile opens for nobody once the right one is back.
+//! Compares keyring and sealed data: a keyring of before a rotation, or of another copy, opens nothing, and data that is
+//! sealed under it meanwhile opens for nobody once the right one is back.
 //!
 //! It opens no data: a wrapped key is wrapped again in memory, and the outcome dropped. It repairs nothing.
 
@@ -29,7 +29,7 @@ use crate::storage::SealedVersion;
 /// Keys of jobs that are tried of each kind.
 const JOBS_TRIED: u32 = 16;
 
-/// What the keyring does not open.
+/// Something that the keyring does not open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sealed {
     Dataset(DatasetId),
@@ -71,7 +71,7 @@ impl ForeignKey {
         Ok(Self { sealed, kek: wrapped.kek().clone(), version: wrapped.version(), standing })
     }
 
-    /// What does not belong together, in one sentence.
+    /// Says in one sentence which two things do not belong together.
     #[must_use]
     pub fn message(&self) -> Text {
         let Self { sealed, kek, version, standing } = self;
@@ -169,7 +169,7 @@ fn foreign_key_of(
     wrapped.map(|wrapped| ForeignKey::of(installation, sealed(), &wrapped)).transpose()
 }
 
-/// What came of trying the jobs' keys under one key-encryption key.
+/// The outcome of trying the jobs' keys under one key-encryption key.
 struct Tried {
     jobs: u32,
     opened: u32,

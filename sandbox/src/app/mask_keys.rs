@@ -35,7 +35,7 @@ impl MaskKeys {
     pub(crate) fn of(policy: &EffectivePolicy, keys: &dyn KeyManagement) -> Result<Self, KmsError> {
         let mut taken = Self { tokens: BTreeMap::new(), shifts: BTreeMap::new(), formats: BTreeMap::new() };
         let columns = policy.datasets.values().flat_map(|dataset| &dataset.columns);
-        // What no question may name is not shown, and needs no mask.
+        // A column that no question may name is not shown, and needs no mask.
         let columns = columns.filter(|column| !column.uses.is_empty());
         for mask in columns.filter_map(|column| column.mask.as_ref()) {
             match mask {

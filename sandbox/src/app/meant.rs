@@ -43,7 +43,7 @@ const SCALARS: &[&str] = &[
     "width_bucket",
 ];
 
-/// What findings are held against.
+/// The question and its context, by which a finding is explained.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) sql: &'a str,
@@ -81,7 +81,7 @@ pub(crate) fn with_meant(mut finding: FindingView, around: Surroundings<'_>) -> 
     finding
 }
 
-/// Whether a text means to be a query: it begins as one.
+/// Says if a text begins as a query.
 fn is_query(sql: &str) -> bool {
     let mut rest = sql.trim_start();
     // Comments before it are no part of it.
@@ -240,6 +240,14 @@ fn did_you_mean(name: &str) -> Text {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use obscura_policies::effective::Controls;
+    use obscura_policies::effective::EffectiveUnit;
+    use obscura_policies::vocabulary::Level;
+    use obscura_policies::vocabulary::Release;
+    use obscura_policies::vocabulary::UnitKind;
+
     use super::*;
 
     #[test]
@@ -254,6 +262,49 @@ mod tests {
         for good in ["2024-12-31", "2024-12-31 08:00:00", "2024-12-31T08:00:00", "1.2.3", "J18.9", "a-b-c"] {
             assert_eq!(no_date(&format!("SELECT * FROM t WHERE day > '{good}'")), None, "{good}");
         }
+    }
+
+    fn dataset(id: &str, join_with: &[&str]) -> (DatasetId, EffectiveDataset) {
+        let unit: UnitKind = "resident".parse().unwrap();
+        let dataset = EffectiveDataset {
+            id: id.parse().unwrap(),
+            membership: Level(3),
+            units: vec![EffectiveUnit {
+                kind: unit.clone(),
+                column: "person_id".to_owned(),
+                one_row_per_subject: false,
+                rows_max: None,
+                clustered: true,
+            }],
+            columns: Vec::new(),
+            row_filters: Vec::new(),
+            release: Release::Aggregates,
+            functions: BTreeSet::new(),
+            controls: Controls::default(),
+            join_with: join_with.iter().map(|other| (other.parse().unwrap(), unit.clone())).collect(),
+            max_rows_per_subject: 20,
+            rows: None,
+            unique: BTreeSet::new(),
+            intervals: BTreeSet::new(),
+        };
+        (dataset.id.clone(), dataset)
+    }
+
+    #[test]
+    fn a_join_that_one_side_does_not_agree_on_names_both_the_unit_and_that_side() {
+        let of = |datasets: [(DatasetId, EffectiveDataset); 2]| {
+            join(&EffectivePolicy {
+                purpose: "official-statistics".to_owned(),
+                datasets: datasets.into(),
+                floors: BTreeMap::new(),
+                sources: Vec::new(),
+            })
+        };
+        let told = of([dataset("hz-a.one", &["hz-b.two"]), dataset("hz-b.two", &[])]).unwrap().en;
+        for named in ["`hz-a.one` and `hz-b.two`", "unit `resident`", "that of `hz-b.two` does not"] {
+            assert!(told.contains(named), "{told}");
+        }
+        assert_eq!(of([dataset("hz-a.one", &["hz-b.two"]), dataset("hz-b.two", &["hz-a.one"])]), None);
     }
 
     #[test]

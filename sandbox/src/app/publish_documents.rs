@@ -82,7 +82,7 @@ pub struct DocumentSummary {
     pub outcome: Outcome,
     /// Grades that it lowers by a mask, if it is a policy.
     pub lowers: Vec<LoweredGrade>,
-    /// What of it does not count as it is written.
+    /// The values of it that do not count as they are written.
     pub warnings: Vec<DocumentWarning>,
 }
 
@@ -93,7 +93,7 @@ pub struct DocumentWarning {
     pub file: Option<String>,
     /// Line and column, where they are known.
     pub position: Option<Position>,
-    /// What counts.
+    /// The warning.
     pub warning: Warning,
 }
 
@@ -567,7 +567,7 @@ async fn must_fit(
     .map_err(DocumentsRefused::Documents)
 }
 
-/// What of a document does not count as it is written, by the documents that its author may know of.
+/// Warns of the values of a document that do not count as they are written, by the documents that its author may know of.
 fn warnings(
     installation: &Installation,
     library: &Library,

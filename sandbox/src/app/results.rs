@@ -262,7 +262,7 @@ pub(crate) fn rewrap(
         .map(Some)
 }
 
-/// Whether the key service opens the key of a job; the key is not shown.
+/// Says if the key service opens the key of a job; the key is not shown.
 pub(crate) fn opens(installation: &Installation, which: JobKey, job: JobId, wrapped: &WrappedKey) -> bool {
     installation.keys.rewrap(wrapped, &context(kind(which), &job.to_string())).is_ok()
 }

@@ -1,5 +1,5 @@
-//! Whether there is room on the disk of an installation: asked by writing a little, and remembered for a moment.
-//! When room is gone and when it is back stands in the operator's log, and on standard error while there is none.
+//! Room on the disk of an installation: found by writing a little, and remembered for a moment.
+//! The operator's log says when room is gone and when it is back; standard error does while there is none.
 
 use std::fs;
 use std::fs::File;
@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use crate::error::InternalError;
 use crate::error::operator_log::OperatorLog;
 
-/// What is written to see whether there is room, in bytes: about what one question writes.
+/// Bytes that are written to find out if there is room: about as many as one question writes.
 const PROBE_BYTES: usize = 64 * 1024;
 /// How long an answer is good.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(5);
-/// What the disk is called in the operator's log.
+/// Name of the disk in the operator's log.
 const LOG_SUBJECT: &str = "disk";
 
 /// The room on one disk.
@@ -42,7 +42,7 @@ impl Room {
         Self { probe: folder.join("room"), looked: Mutex::default() }
     }
 
-    /// Whether there is room. A change of the answer is noted.
+    /// Says if there is room. A change of the answer is noted.
     pub(crate) fn is_there(&self, now: Timestamp, log: &OperatorLog) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = *looked

@@ -1,5 +1,5 @@
 //! Row filters of policies and grants, checked before anybody depends on them: one that cannot be applied is refused when
-//! it is written, not when an analyst asks. What a filter may be is the guard's to say.
+//! it is written, not when an analyst asks. The guard decides which conditions are filters.
 
 use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
@@ -14,7 +14,7 @@ use obscura_query_guard::check_row_filter;
 /// Most columns that a help line names.
 const NAMES_MAX: usize = 5;
 
-/// What is wrong with the row filters of a grant.
+/// Finds faults of the row filters of a grant.
 pub(crate) fn faults_of_grant(library: &Library, grant: &Grant) -> Vec<DocumentError> {
     let located = Located::nowhere(Document::Grant(grant.clone()));
     let filters = grant.datasets.iter().enumerate().filter_map(|(index, granted)| {
@@ -24,7 +24,7 @@ pub(crate) fn faults_of_grant(library: &Library, grant: &Grant) -> Vec<DocumentE
     filters.filter_map(|(field, filter, id)| fault(library, &located, &field, filter, id)).collect()
 }
 
-/// What is wrong with the row filter of a policy, which holds for each of its datasets.
+/// Finds faults of the row filter of a policy, which holds for each of its datasets.
 pub(crate) fn faults_of_policy(
     library: &Library,
     located: &Located<Document>,
@@ -35,7 +35,7 @@ pub(crate) fn faults_of_policy(
     datasets.filter_map(|id| fault(library, located, "content.row_filter", filter, id)).collect()
 }
 
-/// What would be wrong with policies that stay in force, and was not `before`: a new version of a dataset must not take a
+/// Finds faults of policies that stay in force, which were none `before`: a new version of a dataset must not take a
 /// column away that a row filter reads.
 pub(crate) fn faults_since(
     before: &Library,

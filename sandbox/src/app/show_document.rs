@@ -1,5 +1,5 @@
 //! Use cases: read a document as it was published, or as it waits for a second person.
-//! What others may not know of is not there for them.
+//! A document that the caller may not know of is answered like one that does not exist.
 
 use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
@@ -29,11 +29,11 @@ pub struct ShownDocument {
     pub id: String,
     /// Version.
     pub version: u32,
-    /// Whether it waits for a second person.
+    /// It waits for a second person.
     pub is_proposed: bool,
-    /// Who wrote it, where that is known.
+    /// Its author, where that is known.
     pub proposed_by: Option<String>,
-    /// Who put it in force; nobody for what waits.
+    /// The person who put it in force; nobody while it waits.
     pub published_by: Option<String>,
     /// The document, in YAML.
     pub text: String,

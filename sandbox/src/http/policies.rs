@@ -56,7 +56,7 @@ pub(crate) struct DocumentView {
     pub(crate) proposed_by: Option<String>,
     /// Grades that it lowers by a mask; who activates it answers for each.
     pub(crate) lowers: Vec<LoweredGradeView>,
-    /// What of it does not count as it is written, when it was checked or published just now.
+    /// The values of it that do not count as they are written, when it was checked or published just now.
     #[serde(default)]
     pub(crate) warnings: Vec<WarningView>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct WarningView {
     pub(crate) column: Option<u32>,
     /// The field.
     pub(crate) field: String,
-    /// What counts, and what to write.
+    /// The value that counts, and the text to write instead.
     pub(crate) text: TextView,
 }
 
@@ -280,9 +280,9 @@ pub(crate) struct DocumentTextView {
     pub(crate) version: u32,
     /// Where it stands: `in_force` or `proposed`.
     pub(crate) state: DocumentState,
-    /// Who wrote it, where that is known.
+    /// Its author, where that is known.
     pub(crate) proposed_by: Option<String>,
-    /// Who put it in force.
+    /// The person who put it in force.
     pub(crate) published_by: Option<String>,
     /// The document, in YAML.
     pub(crate) text: String,
@@ -296,7 +296,7 @@ impl DocumentTextView {
     }
 }
 
-/// Which version of a document.
+/// The version of a document to show.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -145,7 +145,7 @@ pub fn foreign_key(version: &SealedVersion, kms: &dyn KeyManagement) -> Option<W
         let Some(record) = version.keys().parts.get(&part.name) else { continue };
         let columns = record.columns.iter().map(|(column, text)| (column.as_str(), text));
         for (column, text) in std::iter::once((FOOTER, &record.footer)).chain(columns) {
-            // What cannot be read is another fault, and whoever opens the version says so.
+            // A key that cannot be read is another fault, which is told when the version is opened.
             let Ok(wrapped) = text.parse::<WrappedKey>() else { continue };
             if !tried.insert((wrapped.kek().clone(), wrapped.version())) {
                 continue;

@@ -1,4 +1,4 @@
-//! What may be written of documents, grants and requests.
+//! Command lines of documents, grants and requests.
 
 use std::path::PathBuf;
 use std::str::FromStr;
