@@ -1,0 +1,89 @@
+//! Conditions on texts: prefixes of coded columns, what a mask leaves of a prefix, and numbers that want quotes.
+//! What a text is equal to is looked at with the other literals, in `edges`.
+
+use arrow::datatypes::DataType as ArrowType;
+use datafusion_common::ScalarValue;
+use datafusion_expr::Expr;
+use datafusion_expr::Like;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::BaseKind;
+use crate::finding::Finding;
+
+use super::LIKE_PREFIX_MIN;
+use super::ShapeCheck;
+use super::bare_column;
+use super::cast;
+use super::generaliser::Form;
+use super::generaliser::Generalised;
+
+impl ShapeCheck<'_> {
+    /// A prefix of a coded column (`icd10 LIKE 'J1%'`).
+    pub(super) fn like(&mut self, whole: &Expr, like: &Like) -> Result<Expr, Finding> {
+        let generalised = self.generalise(&like.expr)?;
+        self.require(&generalised, Use::Filter)?;
+        let pattern = self
+            .review
+            .constants
+            .value(&like.pattern)?
+            .and_then(|value| value.try_as_str().flatten().map(str::to_owned));
+        let prefix = pattern.as_deref().and_then(|pattern| pattern.strip_suffix('%'));
+        let plain = prefix.is_some_and(|prefix| {
+            prefix.chars().count() >= LIKE_PREFIX_MIN && !prefix.contains(['%', '_', '\\'])
+        });
+        if !generalised.base.coded || !plain || like.escape_char.is_some() {
+            return Err(self.not_allowed(whole).help(
+                "LIKE takes a prefix of at least two characters on a coded column, such as 'J1%'",
+                "LIKE 仅支持编码字段的前缀匹配，前缀至少两个字符，例如 'J1%'",
+            ));
+        }
+        self.prefix_is_shown(&generalised, prefix)?;
+        self.count(generalised.base.grade, 1, 1);
+        let pattern = Expr::Literal(ScalarValue::Utf8(pattern), None);
+        Ok(Expr::Like(Like::new(
+            like.negated,
+            Box::new(generalised.expr),
+            Box::new(pattern),
+            None,
+            like.case_insensitive,
+        )))
+    }
+
+    /// A mask that keeps three characters answers a prefix of three.
+    fn prefix_is_shown(&self, generalised: &Generalised<'_>, prefix: Option<&str>) -> Result<(), Finding> {
+        let Some(mask) = &generalised.base.mask else { return Ok(()) };
+        let asked = prefix.map_or(usize::MAX, |prefix| prefix.chars().count());
+        let kept = match generalised.form {
+            Form::Bare => mask.kept_prefix(),
+            Form::Worded { prefix: Some(length) } => length.min(mask.kept_prefix()),
+            Form::Worded { prefix: None }
+            | Form::Floor(_)
+            | Form::Step(_)
+            | Form::Truncated
+            | Form::Part
+            | Form::PartStep(_) => 0,
+        };
+        if asked <= kept {
+            return Ok(());
+        }
+        Err(self.not_allowed(&Expr::Column(generalised.column.clone())).with("mask", mask.name()).help(
+            format!("the mask leaves {kept} first characters of the column: ask for a prefix of no more"),
+            format!("脱敏后该字段仅保留前 {kept} 个字符：请使用不超过该长度的前缀"),
+        ))
+    }
+
+    /// A number beside a text column would be compared with what the text is as a number, which other texts are too.
+    pub(super) fn is_quoted(&self, side: &Expr, literal: &ScalarValue) -> Result<(), Finding> {
+        let Some((inner, target)) = cast(side) else { return Ok(()) };
+        let Some(column) = bare_column(self.bases, inner) else { return Ok(()) };
+        let base = self.known(column)?;
+        let is_number = literal.data_type().is_numeric() && target.is_numeric();
+        if !is_number || base.data_type != ArrowType::Utf8 || matches!(base.kind, BaseKind::UnitKey { .. }) {
+            return Ok(());
+        }
+        Err(self.not_allowed(side).with("column", base.name.clone()).with("quote", "yes").help(
+            format!("the column is text: quote the value, as in {} = '1'", base.name),
+            format!("该字段为文本：请为取值加引号，例如 {} = '1'", base.name),
+        ))
+    }
+}
