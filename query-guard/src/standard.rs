@@ -51,7 +51,7 @@ fn subqueries_of(node: &LogicalPlan) -> Result<Option<Finding>> {
         // A condition is true, false or unknown; of conjuncts only what is true counts.
         match node {
             LogicalPlan::Filter(_) => judge_conjuncts(expr, &mut found)?,
-            _ => judge(expr, &mut found)?,
+            _ => judge(expr, false, &mut found)?,
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
@@ -65,36 +65,48 @@ fn judge_conjuncts(expr: &Expr, found: &mut Option<Finding>) -> Result<()> {
             judge_conjuncts(&binary.right, found)
         }
         // As a conjunct, and of no row outside, the engine takes unknown for what it is.
-        Expr::InSubquery(inner) if inner.subquery.outer_ref_columns.is_empty() => judge(&inner.expr, found),
+        Expr::InSubquery(inner) if inner.subquery.outer_ref_columns.is_empty() => {
+            judge(&inner.expr, true, found)
+        }
         Expr::Not(inner) => match &**inner {
             Expr::InSubquery(inner) if inner.subquery.outer_ref_columns.is_empty() => {
-                judge(&inner.expr, found)
+                judge(&inner.expr, true, found)
             }
-            _ => judge(expr, found),
+            _ => judge(expr, false, found),
         },
-        _ => judge(expr, found),
+        _ => judge(expr, false, found),
     }
 }
 
-/// Looks at everything within an expression that is no conjunct.
-fn judge(expr: &Expr, found: &mut Option<Finding>) -> Result<()> {
-    let mut is_negated = false;
-    expr.apply(|inner| {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions hold no subquery of their own")]
-        match inner {
-            Expr::Not(_) => is_negated = true,
-            Expr::InSubquery(inner) => {
-                if inner.negated || is_negated {
-                    found.get_or_insert_with(not_in);
-                } else if is_one_row(&inner.subquery.subquery) {
-                    found.get_or_insert_with(one_row);
-                }
-            }
-            Expr::Exists(exists) if is_one_row(&exists.subquery.subquery) => {
+/// Looks at everything within an expression that is no conjunct. `tells` is true where unknown is another outcome than
+/// false: under NOT, in comparisons, in tests for unknown.
+fn judge(expr: &Expr, tells: bool, found: &mut Option<Finding>) -> Result<()> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions hand on what their parts come to")]
+    let within = match expr {
+        Expr::InSubquery(inner) => {
+            if inner.negated || tells {
+                found.get_or_insert_with(not_in);
+            } else if is_one_row(&inner.subquery.subquery) {
                 found.get_or_insert_with(one_row);
             }
-            _ => {}
+            tells
         }
+        Expr::Exists(exists) if is_one_row(&exists.subquery.subquery) => {
+            found.get_or_insert_with(one_row);
+            tells
+        }
+        Expr::Not(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotUnknown(_) => true,
+        Expr::BinaryExpr(binary) => tells || !matches!(binary.op, Operator::And | Operator::Or),
+        _ => tells,
+    };
+    expr.apply_children(|child| {
+        judge(child, within, found)?;
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
@@ -178,6 +190,7 @@ mod tests {
             "SELECT COUNT(*) FROM persons p WHERE 3 IN (SELECT day FROM visits v WHERE v.person_id = p.person_id)",
             "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)",
             "SELECT COUNT(*) FROM persons WHERE zip NOT IN (SELECT zip FROM zones)",
+            "SELECT COUNT(*) FROM persons p WHERE NOT (dept = 'tax') OR 3 IN (SELECT day FROM visits v WHERE v.person_id = p.person_id)",
             "SELECT COUNT(*) FROM persons p WHERE (SELECT COUNT(*) FROM visits v WHERE v.person_id = p.person_id) = 0",
         ] {
             assert_eq!(codes(sql), [], "{sql}");
