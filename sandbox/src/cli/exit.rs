@@ -69,3 +69,24 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn exit_codes_are_those_that_were_promised() {
+        let all = [
+            Exit::Done,
+            Exit::Failure,
+            Exit::Usage,
+            Exit::Refused,
+            Exit::Waits,
+            Exit::BudgetSpent,
+            Exit::Authentication,
+            Exit::VerificationFailed,
+            Exit::Withheld,
+        ];
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}
