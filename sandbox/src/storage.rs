@@ -90,4 +90,9 @@ pub use version::Expected;
 pub use version::SealedPart;
 pub use version::SealedVersion;
 
+pub(crate) use cell::plain_number;
+pub(crate) use cell::reads;
+pub(crate) use input::TextBeginning;
+pub(crate) use input::text_beginning;
 pub(crate) use reading::open_metadata;
+pub(crate) use words::is_missing;

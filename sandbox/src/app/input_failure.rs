@@ -64,6 +64,13 @@ pub(crate) fn input_failure(error: &StorageError) -> AppError {
         )
         .into(),
         StorageError::ColumnTwice { .. } => answer(error, "input-column-twice", "输入中有重名字段").into(),
+        other => rows_failure(other),
+    }
+}
+
+/// What a steward is told of rows that were not sealed.
+fn rows_failure(error: &StorageError) -> AppError {
+    match error {
         StorageError::NoRows => answer(error, "input-empty", "输入没有任何数据行").into(),
         StorageError::NoSubjects { column } => {
             let zh = format!("主体标识字段 `{column}` 在所有行中均为空");

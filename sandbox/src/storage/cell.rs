@@ -79,7 +79,7 @@ pub(crate) fn narrow(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 fn parse_int(text: &str) -> Option<i64> {
-    let text = text.trim();
+    let text = without_currency(text);
     if let Ok(value) = text.parse() {
         return Some(value);
     }
@@ -95,7 +95,7 @@ fn parse_int(text: &str) -> Option<i64> {
 
 /// Parses an exact decimal with at most `scale` places that matter; more places are malformed, not rounded away.
 fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
-    let text = without_thousands(text.trim())?;
+    let text = without_thousands(without_currency(text))?;
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() <= 40)?),
         None => (text.as_str(), 0),
@@ -151,6 +151,25 @@ pub(crate) fn rescale(value: i128, from: i8, to: u8) -> Option<i128> {
     (scaled.abs() < limit).then_some(scaled)
 }
 
+/// A number without the sign or word of the yuan, which changes nothing; `万元` would, and is no number.
+fn without_currency(text: &str) -> &str {
+    let text = text.trim();
+    let text = text.strip_prefix(['¥', '￥']).unwrap_or(text);
+    text.strip_suffix('元').unwrap_or(text).trim()
+}
+
+/// A number as digits, sign and point alone, if sealing reads the text as one.
+pub(crate) fn plain_number(text: &str) -> Option<String> {
+    let narrowed = narrow(text);
+    let plain = without_thousands(without_currency(&narrowed))?;
+    plain.parse::<f64>().is_ok_and(f64::is_finite).then_some(plain)
+}
+
+/// True if sealing reads a text as a value of the type.
+pub(crate) fn reads(text: &str, data_type: DataType) -> bool {
+    parse_cell(text, data_type, &TimeZone::UTC).is_ok()
+}
+
 fn without_thousands(text: &str) -> Option<String> {
     if !text.contains(',') {
         return Some(text.to_owned());
@@ -163,7 +182,7 @@ fn without_thousands(text: &str) -> Option<String> {
 }
 
 fn parse_float(text: &str) -> Option<f64> {
-    without_thousands(text.trim())?.parse::<f64>().ok().filter(|v| v.is_finite())
+    without_thousands(without_currency(text))?.parse::<f64>().ok().filter(|v| v.is_finite())
 }
 
 /// Reads `2021-02-03`, `2021/2/3`, `2021.2.3`, `20210203`, `2021年2月3日`, each also with a midnight behind it.
@@ -339,10 +358,14 @@ mod tests {
             ("１２.３", 1230),
             ("1e2", 10_000),
             ("1.500", 150),
+            ("1.50元", 150),
+            ("￥1,234.50", 123_450),
         ] {
             assert!(read(text, two) == Some(Cell::Decimal(value)), "{text}");
         }
-        for text in ["1.555", "", ".", "1,23.4", "abc", "1e99", "99999999999999999999", "--1"] {
+        for text in
+            ["1.555", "", ".", "1,23.4", "abc", "1e99", "1.5万元", "元", "99999999999999999999", "--1"]
+        {
             assert!(read(text, two).is_none(), "{text}");
         }
         assert_eq!(decimal_from_float(0.1 + 0.2, 2), Some(30));

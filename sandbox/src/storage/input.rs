@@ -499,6 +499,39 @@ fn open(input: Input, spec: &DatasetSpec, options: &InputOptions) -> Result<Open
     Ok(OpenInput { source, bytes, columns_ignored })
 }
 
+/// The beginning of a text that is not labelled yet, read as sealing reads it.
+pub(crate) struct TextBeginning {
+    /// The text in UTF-8 without a line that names the delimiter.
+    pub(crate) text: String,
+    /// The delimiter, if it is delimited text.
+    pub(crate) delimiter: u8,
+}
+
+/// Reads the beginning of a text: whole lines of at most so many bytes.
+pub(crate) fn text_beginning(
+    stream: Box<dyn Read + Send>,
+    encoding: Option<Encoding>,
+    bytes_max: u64,
+) -> Result<TextBeginning, StorageError> {
+    let opened = unpacked(Opened::of_stream(stream)?)?;
+    container::refuse(opened.head())?;
+    if encoding.is_none() {
+        container::refuse_wide_text(opened.head())?;
+    }
+    let mut bytes = Vec::new();
+    let decoded = encoding::decode(opened.into_read(), encoding);
+    decoded.take(bytes_max).read_to_end(&mut bytes).map_err(|error| encoding::read_failure(&error))?;
+    // The last line may be cut, and with it a character.
+    if bytes.len() as u64 == bytes_max
+        && let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n')
+    {
+        bytes.truncate(end);
+    }
+    let (delimiter, begin) = csv::delimiter_of(&bytes);
+    let text = String::from_utf8_lossy(bytes.get(begin..).unwrap_or_default()).into_owned();
+    Ok(TextBeginning { text, delimiter })
+}
+
 /// The format that a file's name tells; `visits.csv.gz` is what `visits.csv` would be.
 fn named_format(path: &Path) -> Option<Format> {
     let stem = if has_ending(path, "gz") { path.file_stem().map(Path::new) } else { Some(path) };

@@ -12,14 +12,22 @@ use obscura_policies::identifiers::is_resident_id;
 use obscura_policies::identifiers::is_resident_id_15;
 use obscura_policies::identifiers::luhn_check;
 use obscura_policies::identifiers::uscc_check;
+use obscura_policies::vocabulary::DataType;
 use obscura_policies::vocabulary::Role;
 
 use super::sample::SampleColumn;
+use super::sample::percent;
+use crate::storage::plain_number;
+use crate::storage::reads;
 
 /// Share of the values that must look like something for the column to be taken for it, in percent.
 const SHARE_MIN: usize = 90;
 /// Numbers with fewer distinct values are taken for codes.
 const MEASURE_DISTINCT_MIN: usize = 20;
+/// More places than a decimal is drafted with: such numbers are measured, not counted.
+const PLACES_MAX: usize = 6;
+/// Words in the names of columns of days.
+const DAY_WORDS: &[&str] = &["date", "day", "birth", "日期", "时间", "出生", "年月日"];
 /// With fewer rows it says nothing that almost every value occurs once.
 const UNIQUE_ROWS_MIN: usize = 100;
 
@@ -41,8 +49,8 @@ pub(super) struct Guess {
 
 /// Guesses what a column holds.
 pub(super) fn guess(column: &SampleColumn) -> Guess {
-    let values: Vec<String> = column.values.iter().flatten().map(|value| half_width(value)).collect();
-    let plain = plain_guess(&values);
+    let values: Vec<String> = column.values.iter().flatten().map(|value| written_plainly(value)).collect();
+    let plain = plain_guess(&column.name, &values);
     let known = by_value(&values)
         .or_else(|| by_key_name(&column.name, &values, &plain))
         .or_else(|| by_name(&column.name, &plain))
@@ -57,9 +65,16 @@ pub(super) fn guess(column: &SampleColumn) -> Guess {
     }
 }
 
+/// A value without what changes nothing: full width, and in a number the yuan and grouping commas.
+fn written_plainly(value: &str) -> String {
+    let narrowed = half_width(value);
+    let has_marks = narrowed.contains([',', '¥', '￥', '元']);
+    plain_number(&narrowed).filter(|_| has_marks).unwrap_or(narrowed)
+}
+
 /// The careful default: type from the values, grade L3, nothing more claimed than that.
-fn plain_guess(values: &[String]) -> Guess {
-    let (data_type, scale) = type_of(values);
+fn plain_guess(name: &str, values: &[String]) -> Guess {
+    let (data_type, scale) = type_of(name, values);
     let distinct = distinct_of(values);
     let is_number = matches!(data_type, TypeWord::Int | TypeWord::Decimal | TypeWord::Float);
     let is_measure = is_number && distinct > MEASURE_DISTINCT_MIN;
@@ -77,9 +92,9 @@ fn plain_guess(values: &[String]) -> Guess {
 
 /// What most values look like, by form and check digit.
 fn by_value(values: &[String]) -> Option<Guess> {
+    let count_of = |looks_like: fn(&str) -> bool| values.iter().filter(|value| looks_like(value)).count();
     let most = |looks_like: fn(&str) -> bool| {
-        let count = values.iter().filter(|value| looks_like(value)).count();
-        !values.is_empty() && count * 100 >= values.len() * SHARE_MIN
+        !values.is_empty() && count_of(looks_like) * 100 >= values.len() * SHARE_MIN
     };
     let text = |semantic, role, level, en: &str, zh: &str| Guess {
         data_type: TypeWord::Text,
@@ -100,7 +115,9 @@ fn by_value(values: &[String]) -> Option<Guess> {
             "resident identity numbers with valid check characters",
             "居民身份证号，校验码有效",
         );
-        return Some(Guess { unit: Some("resident"), ..found });
+        let count = count_of(|value| is_resident_id(value) || is_resident_id_15(value));
+        let reason = with_share(&found.reason, count, values.len());
+        return Some(Guess { unit: Some("resident"), reason, ..found });
     }
     if most(uscc_check) {
         let found = text(
@@ -110,10 +127,13 @@ fn by_value(values: &[String]) -> Option<Guess> {
             "unified social credit codes with valid check characters",
             "统一社会信用代码，校验码有效",
         );
-        return Some(Guess { unit: Some("enterprise"), ..found });
+        let reason = with_share(&found.reason, count_of(uscc_check), values.len());
+        return Some(Guess { unit: Some("enterprise"), reason, ..found });
     }
     if most(is_mobile) {
-        return Some(text("mobile", Role::Identifier, 3, "mobile numbers", "手机号码"));
+        let found = text("mobile", Role::Identifier, 3, "mobile numbers", "手机号码");
+        let reason = with_share(&found.reason, count_of(is_mobile), values.len());
+        return Some(Guess { reason, ..found });
     }
     if most(|value| (16..=19).contains(&value.len()) && luhn_check(value)) {
         return Some(text(
@@ -134,6 +154,15 @@ fn by_value(values: &[String]) -> Option<Guess> {
     None
 }
 
+/// Adds to a reason how many of the values it holds for: sealing stops at the others.
+fn with_share(reason: &Text, count: usize, values: usize) -> Text {
+    let share = percent(count, values);
+    Text::new(
+        format!("{} ({share} of {values} values)", reason.en),
+        format!("{}（{values} 个值中占 {share}）", reason.zh),
+    )
+}
+
 /// What the column's name says, in English or Chinese.
 fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
     let name = name.to_lowercase();
@@ -144,7 +173,7 @@ fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
         semantic: Some(semantic),
         role,
         level,
-        reason: Text::new("the column's name says so", "字段名称如此"),
+        reason: Text::new("the column's name says so", "依据字段名判断"),
         ..plain.clone()
     };
     if says(&["diagnos", "disease", "诊断", "疾病"]) {
@@ -154,7 +183,10 @@ fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
         return Some(found("birth_date", Role::QuasiIdentifier, 3));
     }
     if is_number
-        && says(&["amount", "fee", "cost", "salary", "income", "price", "金额", "费用", "收入", "工资"])
+        && says(&[
+            "amount", "fee", "cost", "salary", "income", "price", "金额", "费用", "收入", "工资", "单价",
+            "元）", "元)",
+        ])
     {
         return Some(found("money", Role::Measure, 3));
     }
@@ -270,6 +302,10 @@ const UNIT_WORDS: &[(&str, &str)] = &[
     ("employee", "resident"),
     ("subject", "resident"),
     ("holder", "resident"),
+    ("身份证", "resident"),
+    ("公民身份", "resident"),
+    ("证件", "resident"),
+    ("个人", "resident"),
     ("人员", "resident"),
     ("居民", "resident"),
     ("患者", "resident"),
@@ -319,7 +355,8 @@ fn distinct_of(values: &[String]) -> usize {
     values.iter().collect::<BTreeSet<_>>().len()
 }
 
-fn type_of(values: &[String]) -> (TypeWord, Option<u8>) {
+/// The type that sealing reads every value as.
+fn type_of(name: &str, values: &[String]) -> (TypeWord, Option<u8>) {
     let all = |is: fn(&str) -> bool| !values.is_empty() && values.iter().all(|value| is(value));
     // A leading zero means a code, which stays text.
     let is_code = |value: &String| {
@@ -328,41 +365,31 @@ fn type_of(values: &[String]) -> (TypeWord, Option<u8>) {
     if values.iter().any(is_code) {
         return (TypeWord::Text, None);
     }
+    // Registers write days as eight digits; whether a number is a day the name says.
+    let of_days = DAY_WORDS.iter().any(|word| name.to_lowercase().contains(word));
+    let is_compact = |value: &str| value.len() == 8 && value.bytes().all(|b| b.is_ascii_digit());
+    if all(|value| reads(value, DataType::Date)) && (of_days || !values.iter().all(|value| is_compact(value)))
+    {
+        return (TypeWord::Date, None);
+    }
     if all(|value| value.parse::<i64>().is_ok()) {
         return (TypeWord::Int, None);
     }
-    if all(|value| value.parse::<Fixed>().is_ok()) {
-        let places = |value: &String| value.split_once('.').map_or(0, |(_, places)| places.len());
-        let scale = values.iter().map(places).max().unwrap_or(0).min(6);
+    let places = |value: &String| value.split_once('.').map_or(0, |(_, places)| places.len());
+    let scale = values.iter().map(places).max().unwrap_or(0);
+    if scale <= PLACES_MAX && all(|value| value.parse::<Fixed>().is_ok()) {
         return (TypeWord::Decimal, u8::try_from(scale).ok());
     }
-    if all(|value| value.parse::<f64>().is_ok_and(f64::is_finite)) {
+    if all(|value| reads(value, DataType::Float)) {
         return (TypeWord::Float, None);
     }
-    if all(is_date) {
-        return (TypeWord::Date, None);
-    }
-    if all(|value| value.split_once([' ', 'T']).is_some_and(|(day, time)| is_date(day) && time.contains(':')))
-    {
+    if all(|value| value.contains(':') && reads(value, DataType::Timestamp)) {
         return (TypeWord::Timestamp, None);
     }
     if all(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "false")) {
         return (TypeWord::Bool, None);
     }
     (TypeWord::Text, None)
-}
-
-fn is_date(value: &str) -> bool {
-    let parts: Vec<&str> = value.split(['-', '/']).collect();
-    let number = |text: &&str| text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
-    match parts.as_slice() {
-        [year, month, day] if year.len() == 4 && parts.iter().all(number) => {
-            let of = |text: &str| text.parse::<u8>().unwrap_or(0);
-            year.parse()
-                .is_ok_and(|year| obscura_policies::day::Day::from_ymd(year, of(month), of(day)).is_some())
-        }
-        _ => false,
-    }
 }
 
 /// The smallest and largest value, widened to a round number, so that the document does not give away the extremes.

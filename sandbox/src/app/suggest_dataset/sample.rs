@@ -9,14 +9,21 @@ use arrow::array::RecordBatch;
 use arrow::ipc::reader::FileReader;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
-use encoding_rs::GB18030;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Map;
 use serde_json::Value;
 
+use crate::storage::Encoding;
 use crate::storage::Input;
+use crate::storage::StorageError;
+use crate::storage::TextBeginning;
+use crate::storage::is_missing;
+use crate::storage::text_beginning;
 
 /// Rows that are looked at.
 pub(super) const ROWS_MAX: usize = 10_000;
+/// Lines among which a header is looked for.
+const HEADER_BELOW_MAX: usize = 12;
 /// Bytes of a text that are looked at.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 
@@ -33,69 +40,77 @@ pub(super) struct SampleColumn {
     pub(super) values: Vec<Option<String>>,
 }
 
-/// The file cannot be read as any format that sealing knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unreadable;
+/// What is said of a file that is no table of any format.
+const UNREADABLE: StorageError =
+    StorageError::Input { format: "any format", reason: "it is damaged or no table" };
+
+fn unreadable<E>(_quotes_values: E) -> StorageError {
+    UNREADABLE
+}
 
 impl Sample {
     /// Reads the beginning of an input.
-    pub(super) fn read(input: Input) -> Result<Self, Unreadable> {
+    pub(super) fn read(input: Input, encoding: Option<Encoding>) -> Result<Self, StorageError> {
         match input {
             Input::Path(path) => {
                 let mut head = [0_u8; 6];
-                let mut file = File::open(&path).map_err(|_| Unreadable)?;
-                let read = file.read(&mut head).map_err(|_| Unreadable)?;
+                let mut file = File::open(&path).map_err(unreadable)?;
+                let read = file.read(&mut head).map_err(unreadable)?;
                 let head = head.get(..read).unwrap_or_default();
-                let again = || File::open(&path).map_err(|_| Unreadable);
+                let again = || File::open(&path).map_err(unreadable);
                 if head.starts_with(b"PAR1") {
                     Self::of_parquet(again()?)
                 } else if head.starts_with(b"ARROW1") {
                     Self::of_arrow(again()?)
                 } else {
-                    Self::of_text(again()?)
+                    Self::of_text(Box::new(again()?), encoding)
                 }
             }
-            Input::Stream(stream) => Self::of_text(stream),
+            Input::Stream(stream) => Self::of_text(stream, encoding),
         }
     }
 
-    fn of_parquet(file: File) -> Result<Self, Unreadable> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| Unreadable)?;
-        let reader = builder.with_batch_size(ROWS_MAX).build().map_err(|_| Unreadable)?;
+    fn of_parquet(file: File) -> Result<Self, StorageError> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+        let reader = builder.with_batch_size(ROWS_MAX).build().map_err(unreadable)?;
         reader
             .into_iter()
             .next()
-            .map_or_else(|| Ok(Self::default()), |batch| of_batch(&batch.map_err(|_| Unreadable)?))
+            .map_or_else(|| Ok(Self::default()), |batch| of_batch(&batch.map_err(unreadable)?))
     }
 
-    fn of_arrow(file: File) -> Result<Self, Unreadable> {
-        let mut reader = FileReader::try_new(file, None).map_err(|_| Unreadable)?;
-        reader.next().map_or_else(|| Ok(Self::default()), |batch| of_batch(&batch.map_err(|_| Unreadable)?))
+    fn of_arrow(file: File) -> Result<Self, StorageError> {
+        let mut reader = FileReader::try_new(file, None).map_err(unreadable)?;
+        reader.next().map_or_else(|| Ok(Self::default()), |batch| of_batch(&batch.map_err(unreadable)?))
     }
 
-    fn of_text(stream: impl Read) -> Result<Self, Unreadable> {
-        let mut bytes = Vec::new();
-        stream.take(TEXT_BYTES_MAX).read_to_end(&mut bytes).map_err(|_| Unreadable)?;
-        // The last line may be cut, and with it a character.
-        if bytes.len() as u64 == TEXT_BYTES_MAX
-            && let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n')
-        {
-            bytes.truncate(end);
+    fn of_text(stream: Box<dyn Read + Send>, encoding: Option<Encoding>) -> Result<Self, StorageError> {
+        let TextBeginning { text, delimiter } = text_beginning(stream, encoding, TEXT_BYTES_MAX)?;
+        let begin = text.trim_start();
+        if begin.starts_with('{') {
+            return Ok(of_objects(begin.lines().filter_map(|line| serde_json::from_str(line).ok())));
         }
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => GB18030.decode(error.as_bytes()).0.into_owned(),
-        };
-        let text = text.trim_start_matches('\u{feff}');
-        if text.trim_start().starts_with('{') { Ok(of_json_lines(text)) } else { of_delimited(text) }
+        let behind = begin.strip_prefix('[').map(str::trim_start);
+        if behind.is_some_and(|behind| behind.starts_with('{')) {
+            let objects: Vec<Map<String, Value>> = serde_json::from_str(begin).map_err(unreadable)?;
+            return Ok(of_objects(objects.into_iter()));
+        }
+        of_delimited(&text, delimiter)
     }
 }
 
-fn of_batch(batch: &RecordBatch) -> Result<Sample, Unreadable> {
+/// A share as a person writes it: never rounded to all or nothing.
+pub(super) fn percent(part: usize, whole: usize) -> String {
+    let tenths = part * 1000 / whole.max(1);
+    let tenths = if part > 0 { tenths.max(1) } else { tenths };
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+fn of_batch(batch: &RecordBatch) -> Result<Sample, StorageError> {
     let options = FormatOptions::default();
     let mut columns = Vec::new();
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-        let formatter = ArrayFormatter::try_new(array.as_ref(), &options).map_err(|_| Unreadable)?;
+        let formatter = ArrayFormatter::try_new(array.as_ref(), &options).map_err(unreadable)?;
         let value = |row: usize| (!array.is_null(row)).then(|| formatter.value(row).to_string());
         let rows = 0..batch.num_rows().min(ROWS_MAX);
         columns.push(SampleColumn { name: field.name().clone(), values: rows.map(value).collect() });
@@ -103,11 +118,10 @@ fn of_batch(batch: &RecordBatch) -> Result<Sample, Unreadable> {
     Ok(Sample { columns })
 }
 
-fn of_json_lines(text: &str) -> Sample {
+/// Fields of objects by name; what is no object is sealing's to report.
+fn of_objects(objects: impl Iterator<Item = Map<String, Value>>) -> Sample {
     let mut sample = Sample::default();
-    for (row, line) in text.lines().filter(|line| !line.trim().is_empty()).take(ROWS_MAX).enumerate() {
-        // A malformed line is sealing's to report.
-        let Ok(Value::Object(fields)) = serde_json::from_str(line) else { continue };
+    for (row, fields) in objects.take(ROWS_MAX).enumerate() {
         for (name, value) in fields {
             let text = match value {
                 Value::Null => None,
@@ -132,14 +146,16 @@ fn of_json_lines(text: &str) -> Sample {
     sample
 }
 
-fn of_delimited(text: &str) -> Result<Sample, Unreadable> {
-    let first = text.lines().next().unwrap_or_default();
-    let count = |delimiter: &u8| first.bytes().filter(|byte| byte == delimiter).count();
-    let delimiter = *b",\t;|".iter().max_by_key(|delimiter| count(delimiter)).unwrap_or(&b',');
+fn of_delimited(text: &str, delimiter: u8) -> Result<Sample, StorageError> {
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|_| Unreadable)?.clone();
-    let column = |name: &str| SampleColumn { name: name.trim().to_owned(), values: Vec::new() };
+    let header = reader.headers().map_err(unreadable)?.clone();
+    if let Some(line) = header_below(&header, text, delimiter) {
+        return Err(StorageError::HeaderBelow { line });
+    }
+    // A line break within a name is there for the width of the column.
+    let name = |name: &str| name.trim().lines().map(str::trim).collect::<String>();
+    let column = |text: &str| SampleColumn { name: name(text), values: Vec::new() };
     let mut sample = Sample { columns: header.iter().map(column).collect() };
     for record in reader.records().take(ROWS_MAX) {
         let Ok(record) = record else { continue };
@@ -150,19 +166,32 @@ fn of_delimited(text: &str) -> Result<Sample, Unreadable> {
     Ok(sample)
 }
 
+/// The line of the header, if the first record is a title: one cell that is filled, above lines with several.
+fn header_below(first: &csv::StringRecord, text: &str, delimiter: u8) -> Option<u64> {
+    let is_filled = |cell: &&str| !cell.trim().is_empty();
+    if first.iter().filter(is_filled).count() != 1 {
+        return None;
+    }
+    let filled = |line: &str| line.split(char::from(delimiter)).filter(is_filled).count();
+    let mut lines = text.lines().zip(1_u64..).take(HEADER_BELOW_MAX);
+    lines.find(|(line, _)| filled(line) > 1).map(|(_, number)| number)
+}
+
 /// A value, unless it is one of the texts that stand for a missing one.
 fn present(text: &str) -> Option<String> {
     let text = text.trim();
-    (!text.is_empty() && text != "?").then(|| text.to_owned())
+    (!text.is_empty() && text != "?" && !is_missing(text)).then(|| text.to_owned())
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 mod tests {
+    use encoding_rs::GB18030;
+
     use super::*;
 
     fn sample(bytes: &[u8]) -> Sample {
-        Sample::read(Input::Stream(Box::new(std::io::Cursor::new(bytes.to_vec())))).unwrap()
+        Sample::read(Input::Stream(Box::new(std::io::Cursor::new(bytes.to_vec()))), None).unwrap()
     }
 
     #[test]
@@ -186,5 +215,16 @@ mod tests {
         let sample = sample(b"{\"a\":1}\n{\"b\":\"x\"}\n{\"a\":2,\"b\":null}\n");
         assert_eq!(sample.columns[0].values, [Some("1".to_owned()), None, Some("2".to_owned())]);
         assert_eq!(sample.columns[1].values, [None, Some("x".to_owned()), None]);
+    }
+
+    #[test]
+    fn shapes_that_sealing_reads_are_sampled_and_a_title_is_named() {
+        for text in ["sep=;\na;b\n1;x\n", "[{\"a\":1,\"b\":\"x\"}]", "\"\na\n\",b\n1,x\n"] {
+            let sample = sample(text.as_bytes());
+            let names: Vec<_> = sample.columns.iter().map(|column| column.name.as_str()).collect();
+            assert_eq!((names, &sample.columns[1].values), (vec!["a", "b"], &vec![Some("x".to_owned())]));
+        }
+        let title = Input::Stream(Box::new(&b"A list,,\n\na,b,c\n"[..]));
+        assert!(matches!(Sample::read(title, None), Err(StorageError::HeaderBelow { line: 3 })));
     }
 }

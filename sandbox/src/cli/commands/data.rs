@@ -139,9 +139,10 @@ pub(in crate::cli) async fn dataset(
                 &format!("`{dataset}` 的 {versions} 个版本的密钥已永久销毁"),
             )?;
         }
-        DatasetCommand::Suggest { file, dataset } => {
+        DatasetCommand::Suggest { file, encoding, dataset } => {
+            let encoding = encoding.as_deref().map(encoding_of).transpose()?;
             let (_, caller) = session.enter().await?;
-            return suggest(session, &caller, &file, dataset);
+            return suggest(session, &caller, &file, encoding, dataset);
         }
     }
     Ok(Exit::Done)
@@ -328,6 +329,13 @@ pub(in crate::cli) fn plain_options() -> InputOptions {
     InputOptions::strict(STREAM_BYTES_MAX)
 }
 
+fn encoding_of(word: &str) -> Result<Encoding, Ending> {
+    let en = "an encoding is utf-8, gb18030, utf-16le or utf-16be";
+    let zh = "编码为 utf-8、gb18030、utf-16le 或 utf-16be";
+    let accepted = PublicError::new(Class::Usage, "encoding-unknown", en, zh);
+    Ok(Encoding::from_word(word).ok_or(accepted)?)
+}
+
 fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
     let usage = |code, en: &str, zh: &str| PublicError::new(Class::Usage, code, en, zh);
     let mut options = plain_options();
@@ -340,9 +348,7 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
         options.format = Some(Format::from_word(word).ok_or(accepted)?);
     }
     if let Some(word) = &args.encoding {
-        let en = "an encoding is utf-8, gb18030, utf-16le or utf-16be";
-        let accepted = usage("encoding-unknown", en, "编码为 utf-8、gb18030、utf-16le 或 utf-16be");
-        options.encoding = Some(Encoding::from_word(word).ok_or(accepted)?);
+        options.encoding = Some(encoding_of(word)?);
     }
     if let Some(delimiter) = args.delimiter {
         let accepted =

@@ -12,18 +12,20 @@ use crate::cli::session::Session;
 use crate::context::Caller;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::storage::Encoding;
 
 pub(super) fn suggest(
     session: &mut Session<'_>,
     caller: &Caller,
     file: &Path,
+    encoding: Option<Encoding>,
     dataset: Option<DatasetId>,
 ) -> Result<Exit, Ending> {
     let id = match dataset {
         Some(id) => id,
         None => named_after(file, caller)?,
     };
-    let drafted = suggest_dataset(caller, input(file), id)?;
+    let drafted = suggest_dataset(caller, input(file), encoding, id)?;
     let screen = &mut session.screen;
     for column in &drafted.columns {
         let reason = screen.pick(&column.reason).to_owned();

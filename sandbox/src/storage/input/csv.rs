@@ -271,6 +271,13 @@ fn header_below(body: &[u8], spec: &DatasetSpec, options: &InputOptions) -> Opti
     lines.filter(|(line, _)| is_header(line)).map(|(_, number)| number).next()
 }
 
+/// The delimiter of a text, and where the table begins: behind a line that names it, or at the start.
+pub(super) fn delimiter_of(head: &[u8]) -> (u8, usize) {
+    let (named, begin) = separator_line(head);
+    let body = head.get(begin..).unwrap_or_default();
+    (named.unwrap_or_else(|| find_delimiter(first_line(body))), begin)
+}
+
 /// The delimiter that a first line such as `sep=;` names, and where the table begins behind it.
 fn separator_line(head: &[u8]) -> (Option<u8>, usize) {
     let line = first_line(head);
