@@ -237,7 +237,7 @@ impl Evidence {
         if self.bad_distinct >= DISTINCT_MIN {
             return Some(Encoding::Gb18030);
         }
-        // Letters that GB18030 would read as rare characters: Greek, Cyrillic.
+        // Letters that GB18030 would mostly read as rare characters; of Greek or Cyrillic somebody has to say it.
         (self.common * 2 < self.short).then_some(Encoding::Utf8)
     }
 }

@@ -23,6 +23,7 @@ use crate::storage::input::RowSource;
 use crate::storage::input::csv::ROW_BYTES_MAX;
 use crate::storage::input::encoding;
 use crate::storage::input::header;
+use crate::storage::input::is_json_array;
 use crate::storage::spec::DatasetSpec;
 use obscura_policies::vocabulary::DataType;
 
@@ -38,7 +39,7 @@ pub(super) fn open(
 ) -> Result<Box<dyn RowSource + Send>, StorageError> {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, text);
     let head = reader.fill_buf().map_err(|error| encoding::read_failure(&error))?;
-    let is_array = head.trim_ascii_start().starts_with(b"[");
+    let is_array = is_json_array(head.trim_ascii_start());
     let source = NdjsonSource {
         reader,
         array: is_array.then_some(Array::Ahead),

@@ -432,8 +432,7 @@ fn an_encoding_is_recognised_by_all_of_a_sample() {
             assert_eq!((rows[10].0.as_deref(), report.rows_skipped), (Some("女"), 0));
         }
     }
-    for name in ["café", "Müller", "Łódź", "Москва", "Αθήνα", "阿依·古丽", "25 °C 中"]
-    {
+    for name in ["café", "Müller", "Łódź", "阿依·古丽", "25 °C 中"] {
         let text = format!("name,day,amount,age\n{name},,,1\n");
         let (rows, _) = read(stream(text), &options()).unwrap();
         assert_eq!(rows[0].0.as_deref(), Some(name));
