@@ -18,7 +18,6 @@
 
 mod attacks;
 mod compare;
-mod questions;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -40,10 +39,10 @@ use obscura_tests::guarded::people::Tables;
 use obscura_tests::guarded::people::Victim;
 use obscura_tests::guarded::people::tables;
 use obscura_tests::guarded::policy;
+use obscura_tests::guarded::questions::KINDS;
+use obscura_tests::guarded::questions::Seeded;
 
 use compare::Most;
-use questions::KINDS;
-use questions::Seeded;
 
 /// Rows that one person's rows may become in one operator. The guard's own bound of many-to-many joins is to be as small.
 pub(crate) const OPERATOR_ROWS_MAX: u64 = 100_000;

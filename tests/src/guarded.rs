@@ -4,3 +4,4 @@
 pub mod engine;
 pub mod people;
 pub mod policy;
+pub mod questions;

@@ -1,12 +1,16 @@
 //! Random questions over people, their visits and two open tables, by kinds.
-//! It does not care whether a question is admitted: the suite asks until enough are.
+//! It does not care whether a question is admitted: a suite asks until enough are.
 
 /// A small generator of repeatable numbers, printed with every failure.
-pub(crate) struct Seeded(pub(crate) u64);
+#[derive(Debug, Clone)]
+pub struct Seeded(pub u64);
 
 impl Seeded {
     /// The next number below a bound.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    ///
+    /// # Panics
+    /// When the bound is zero.
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap_or(0) % bound
     }
@@ -21,10 +25,10 @@ impl Seeded {
 }
 
 /// Makes a question.
-pub(crate) type Kind = fn(&mut Seeded) -> String;
+pub type Kind = fn(&mut Seeded) -> String;
 
 /// All kinds; a run has some of each.
-pub(crate) const KINDS: [(&str, Kind); 32] = [
+pub const KINDS: [(&str, Kind); 32] = [
     ("filters", filters),
     ("keys", keys),
     ("two keys", two_keys),
