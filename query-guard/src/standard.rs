@@ -3,14 +3,19 @@
 //! It looks at the plan as it was asked, before subqueries become joins: afterwards the difference is not to be seen.
 //! Known of the engine's version (its tracker: "NOT IN" over correlated subqueries, "USING" of outer joins, "count bug").
 
+use arrow::datatypes::DataType;
+use datafusion_common::DFSchema;
 use datafusion_common::Result;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::BinaryExpr;
 use datafusion_expr::Expr;
+use datafusion_expr::ExprSchemable;
 use datafusion_expr::JoinConstraint;
 use datafusion_expr::JoinType;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
+use datafusion_expr::utils::merge_schema;
 
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -47,7 +52,14 @@ fn outer_join_using(node: &LogicalPlan) -> Option<Finding> {
 
 fn subqueries_of(node: &LogicalPlan) -> Result<Option<Finding>> {
     let mut found = None;
+    let schema = merge_schema(&node.inputs());
     node.apply_expressions(|expr| {
+        expr.apply(|inner| {
+            if compares_fewer_places(inner, &schema) {
+                found.get_or_insert_with(fewer_places);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
         // A condition is true, false or unknown; of conjuncts only what is true counts.
         match node {
             LogicalPlan::Filter(_) => judge_conjuncts(expr, &mut found)?,
@@ -84,11 +96,18 @@ fn judge(expr: &Expr, tells: bool, found: &mut Option<Finding>) -> Result<()> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions hand on what their parts come to")]
     let within = match expr {
         Expr::InSubquery(inner) => {
+            let is_correlated = !inner.subquery.outer_ref_columns.is_empty();
             if inner.negated || tells {
                 found.get_or_insert_with(not_in);
+            } else if is_correlated && skips_rows(&inner.subquery.subquery) {
+                found.get_or_insert_with(offset);
             } else if is_one_row(&inner.subquery.subquery) {
                 found.get_or_insert_with(one_row);
             }
+            tells
+        }
+        Expr::Exists(exists) if skips_rows(&exists.subquery.subquery) => {
+            found.get_or_insert_with(offset);
             tells
         }
         Expr::Exists(exists) if is_one_row(&exists.subquery.subquery) => {
@@ -102,6 +121,10 @@ fn judge(expr: &Expr, tells: bool, found: &mut Option<Finding>) -> Result<()> {
         | Expr::IsNotFalse(_)
         | Expr::IsUnknown(_)
         | Expr::IsNotUnknown(_) => true,
+        Expr::BinaryExpr(binary) if exclude_each_other(binary) => {
+            found.get_or_insert_with(memberships);
+            tells
+        }
         Expr::BinaryExpr(binary) => tells || !matches!(binary.op, Operator::And | Operator::Or),
         _ => tells,
     };
@@ -110,6 +133,70 @@ fn judge(expr: &Expr, tells: bool, found: &mut Option<Finding>) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// `x IN (1) AND x IN (2)` is false for the engine, and `x NOT IN (1) OR x NOT IN (2)` true, of an x that is missing too.
+fn exclude_each_other(binary: &BinaryExpr) -> bool {
+    let negated = match binary.op {
+        Operator::And => false,
+        Operator::Or => true,
+        _ => return false,
+    };
+    let mut lists: Vec<&Expr> = Vec::new();
+    let mut waiting = vec![&*binary.left, &*binary.right];
+    while let Some(expr) = waiting.pop() {
+        match expr {
+            Expr::BinaryExpr(inner) if inner.op == binary.op => waiting.extend([&*inner.left, &*inner.right]),
+            Expr::InList(list) if list.negated == negated => {
+                if lists.contains(&&*list.expr) {
+                    return true;
+                }
+                lists.push(&list.expr);
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// `CAST(x AS DECIMAL(20, 0)) = 40`: the engine compares x itself, and 40.3 is not 40.
+fn compares_fewer_places(expr: &Expr, schema: &DFSchema) -> bool {
+    let loses = |side: &Expr| {
+        let (inner, target) = match side {
+            Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+            Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+            _ => return false,
+        };
+        let Ok(DataType::Decimal128(_, places) | DataType::Decimal256(_, places)) = inner.get_type(schema)
+        else {
+            return false;
+        };
+        match target {
+            DataType::Decimal128(_, kept) | DataType::Decimal256(_, kept) => *kept < places,
+            other => other.is_integer() && places > 0,
+        }
+    };
+    match expr {
+        Expr::BinaryExpr(binary) => {
+            binary.op.supports_propagation() && (loses(&binary.left) || loses(&binary.right))
+        }
+        Expr::InList(list) => loses(&list.expr),
+        Expr::Between(between) => loses(&between.expr),
+        _ => false,
+    }
+}
+
+/// Whether a subquery leaves out its first rows, which is forgotten once it is a join.
+fn skips_rows(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Limit(limit) => limit.skip.is_some() || plan.inputs().into_iter().any(skips_rows),
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Distinct(_) => plan.inputs().into_iter().any(skips_rows),
+        _ => false,
+    }
 }
 
 /// An aggregate without keys has one row even of nothing; once it is a join, it has none.
@@ -131,6 +218,27 @@ fn not_in() -> Finding {
     Finding::new(Code::SubqueryNotAllowed).with("operation", "in").help(
         "NOT IN over a subquery that reads the row outside, or beside OR, is not answered: write NOT EXISTS (SELECT 1 ... AND y = x), which takes an unknown y for no match",
         "引用外层行或与 OR 并列的 NOT IN 子查询不予支持：请改写为 NOT EXISTS (SELECT 1 … AND y = x)，其中未知的 y 视为不匹配",
+    )
+}
+
+fn offset() -> Finding {
+    Finding::new(Code::SubqueryNotAllowed).with("operation", "exists").help(
+        "OFFSET within EXISTS or IN is not answered: compare a count, as in (SELECT COUNT(*) ...) > 1",
+        "EXISTS 或 IN 中的 OFFSET 不予支持：请改为比较计数，例如 (SELECT COUNT(*) …) > 1",
+    )
+}
+
+fn memberships() -> Finding {
+    Finding::new(Code::QueryNotUnderstood).with("operation", "in").help(
+        "two lists of one value are one list: write x IN (what both hold), or x NOT IN (what both hold)",
+        "同一取值的两个列表请合并为一个：写作 x IN（二者共有的值）或 x NOT IN（二者共有的值）",
+    )
+}
+
+fn fewer_places() -> Finding {
+    Finding::new(Code::QueryNotUnderstood).with("operation", "cast").help(
+        "a cast to fewer decimal places is not compared: compare ROUND(x), or FLOOR(x)",
+        "转换为更少小数位的值不能比较：请比较 ROUND(x) 或 FLOOR(x)",
     )
 }
 
@@ -179,6 +287,21 @@ mod tests {
             ),
         ] {
             assert_eq!(codes(sql), [code], "{sql}");
+        }
+        let results = "(SELECT dept, AVG(cost) AS q, COUNT(*) AS x FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY dept) t";
+        for (form, code) in [
+            ("x IN (400) AND x IN (405)", Code::QueryNotUnderstood),
+            ("x NOT IN (400) OR x NOT IN (405)", Code::QueryNotUnderstood),
+            ("CAST(SUM(q) OVER () AS DECIMAL(20, 0)) = 40", Code::QueryNotUnderstood),
+        ] {
+            assert_eq!(codes(&format!("SELECT {form} FROM {results}")), [code], "{form}");
+        }
+        for sql in [
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id OFFSET 1)",
+            "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id LIMIT 1 OFFSET 2)",
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM zones z WHERE z.zip = p.zip OFFSET 1)",
+        ] {
+            assert_eq!(codes(sql), [Code::SubqueryNotAllowed], "{sql}");
         }
     }
 

@@ -51,9 +51,16 @@ fn persons() -> RecordBatch {
         ("name", texts(&|_| "somebody".to_owned())),
         (
             "birth",
-            Arc::new(Date32Array::from_iter_values(rows().map(|row| (value_of(row) * 250) as i32 - 9000))),
+            Arc::new(Date32Array::from_iter_values(
+                rows().map(|row| i32::try_from(value_of(row) * 250).unwrap() - 9000),
+            )),
         ),
-        ("hire", Arc::new(Date32Array::from_iter_values(rows().map(|row| value_of(row) as i32 + 10_940)))),
+        (
+            "hire",
+            Arc::new(Date32Array::from_iter_values(
+                rows().map(|row| i32::try_from(value_of(row)).unwrap() + 10_940),
+            )),
+        ),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
 }
