@@ -133,7 +133,7 @@ fn number(expr: &Expr) -> Option<f64> {
 
 /// A measure is cut with `<` and `>=` only.
 pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) -> bool {
-    if !finding.params.contains_key("column") {
+    if !finding.params.contains_key("cut") {
         return false;
     }
     let mut changed = false;

@@ -23,6 +23,9 @@ use super::ShapeCheck;
 use super::generaliser::Form;
 use super::generaliser::Generalised;
 
+/// Bins of so many values and more are cut at an edge rather than beside it.
+const FINE: i64 = 100;
+
 /// An operator and a literal, as they stand in the plan.
 pub(super) type Compared = (Operator, ScalarValue);
 
@@ -170,6 +173,9 @@ impl ShapeCheck<'_> {
             "a measure is cut at its bin edges with < and >=",
             "度量字段只能在分箱边界上用 < 与 >= 划分",
         );
+        // Where values are far finer than bins, one more value at the edge is the nearest question.
+        let is_fine = grain.is_none_or(|grain| grain.checked_mul_i64(FINE).is_some_and(|fine| fine <= bins));
+        let finding = if is_fine { finding.with("cut", "edge") } else { finding };
         // Of the smallest value, `>=` would be everybody: the next edge is meant.
         Err(match number.checked_add(bins).filter(|_| number == origin) {
             Some(next) => finding.with("next", next.to_string()),
