@@ -306,13 +306,11 @@ fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> 
     let mut found = Vec::new();
     let field = |name: &str| format!("method.controls.{name}");
     match &written.subjects_min {
-        None => {}
-        Some(SubjectsMin::All(least)) => {
-            if controls.subjects_min > *least {
-                let (least, counts) = (least.to_string(), controls.subjects_min.to_string());
-                found.push(of_value(&field("subjects_min"), id, &least, &counts, why));
-            }
+        Some(SubjectsMin::All(least)) if controls.subjects_min > *least => {
+            let (least, counts) = (least.to_string(), controls.subjects_min.to_string());
+            found.push(of_value(&field("subjects_min"), id, &least, &counts, why));
         }
+        None | Some(SubjectsMin::All(_)) => {}
         Some(SubjectsMin::ByUnit(by_unit)) => {
             for (unit, least) in by_unit {
                 let counts = controls.subjects_min(unit);

@@ -23,6 +23,9 @@ use crate::vocabulary::Use;
 
 const PURPOSE: &str = "epidemic-monitoring";
 
+/// A further grant: its name, and what is changed of the world's.
+type Further<'a> = (&'a str, &'a dyn Fn(&mut Grant));
+
 struct Asked {
     library: Library,
     grants: Vec<Grant>,
@@ -31,7 +34,7 @@ struct Asked {
 
 impl Asked {
     /// The world's grant, and further ones made of it.
-    fn with(more: &[(&str, &dyn Fn(&mut Grant))]) -> Self {
+    fn with(more: &[Further<'_>]) -> Self {
         let library = library(WORLD).unwrap();
         let mut grants: Vec<Grant> = library.grants().values().cloned().collect();
         for (id, change) in more {

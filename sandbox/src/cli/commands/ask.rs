@@ -124,7 +124,7 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
         JobCommand::Submit(SubmitArgs { question: args, key }) => {
             let question = SubmitQuery { key, ..question(&args)? };
             return match desk.begin(question.clone()).await? {
-                Begun::Over(submitted) => show_submitted(&mut session.screen, &question.sql, submitted),
+                Begun::Over(submitted) => show_submitted(&mut session.screen, &question.sql, *submitted),
                 Begun::GoesOn(job) => {
                     session.screen.say(
                         &format!("It goes on; `obscura job watch {}` follows it.", job.id),

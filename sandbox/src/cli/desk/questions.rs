@@ -43,7 +43,7 @@ const WAIT: u32 = 30;
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// It is over.
-    Over(Submitted),
+    Over(Box<Submitted>),
     /// It goes on.
     GoesOn(Box<JobView>),
 }
@@ -60,7 +60,7 @@ impl Desk {
                 Ok(submit_query(installation, caller, question, progress).await?)
             }
             Self::Server(client) => match begin(client, question, WAIT).await? {
-                Begun::Over(submitted) => Ok(submitted),
+                Begun::Over(submitted) => Ok(*submitted),
                 Begun::GoesOn(job) => ended(client, *job).await,
             },
         }
@@ -69,7 +69,7 @@ impl Desk {
     /// Asks a question; a server goes on with it by itself.
     pub(crate) async fn begin(&self, question: SubmitQuery) -> Result<Begun, Ending> {
         match self {
-            Self::Here { .. } => Ok(Begun::Over(self.submit(question, &|_progress| {}).await?)),
+            Self::Here { .. } => Ok(Begun::Over(Box::new(self.submit(question, &|_progress| {}).await?))),
             Self::Server(client) => begin(client, question, 0).await,
         }
     }
@@ -189,15 +189,19 @@ async fn begin(client: &Client, question: SubmitQuery, wait: u32) -> Result<Begu
     let answer = match client.ask(Method::POST, "/jobs", sent).await {
         Ok(answer) => answer,
         Err(Refused::Query(job, verdict)) => {
-            return Ok(Begun::Over(Submitted::Refused { job, verdict: *verdict }));
+            return Ok(Begun::Over(Box::new(Submitted::Refused { job, verdict: *verdict })));
         }
         Err(Refused::Otherwise(ending)) => return Err(ending),
     };
     if let Ok(verdict) = serde_json::from_slice::<Verdict>(&answer.body) {
-        return Ok(Begun::Over(Submitted::Explained(verdict)));
+        return Ok(Begun::Over(Box::new(Submitted::Explained(verdict))));
     }
     let job: JobView = read(&answer)?;
-    if is_over(&job) { Ok(Begun::Over(ended(client, job).await?)) } else { Ok(Begun::GoesOn(Box::new(job))) }
+    if is_over(&job) {
+        Ok(Begun::Over(Box::new(ended(client, job).await?)))
+    } else {
+        Ok(Begun::GoesOn(Box::new(job)))
+    }
 }
 
 /// Waits for the end of a job, and says how it ended.
