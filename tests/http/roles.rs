@@ -162,6 +162,7 @@ impl Things<'_> {
             "POST /api/v1/policies" | "POST /api/v1/policies/check" => {
                 Asked { path: path.to_owned(), body: Some(self.policy()) }
             }
+            "GET /api/v1/policies/{id}" => get("/api/v1/policies/corpus-open"),
             "GET /api/v1/policies/{id}/versions" => get("/api/v1/policies/corpus-open/versions"),
             "GET /api/v1/policies/{id}/diff" => get("/api/v1/policies/corpus-open/diff?from=1&to=1"),
             "POST /api/v1/policies/{id}/activate" => {
