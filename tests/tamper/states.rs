@@ -231,7 +231,7 @@ fn every_state_of_documents_keys_and_sealed_data_is_named() {
             (
                 "append",
                 state.append,
-                world.run(STEWARD, &["seal", "corpus.persons", &file, "--append"]).unwrap(),
+                world.run(STEWARD, &["seal", "corpus.persons", &file, "--append", "--yes"]).unwrap(),
             ),
         ] {
             let said = format!("{}{}", outcome.stdout, outcome.stderr);
