@@ -103,7 +103,10 @@ fn add_to_column(column: &mut EffectiveColumn, place: &Place) {
                 (_, 4) => Mask::Bin { width: Fixed::from_micros(500_000) },
                 _ => Mask::TopBottom { bottom: Some(Fixed::ZERO), top: Some(size) },
             };
-            column.mask = Some(column.mask.as_ref().map_or(mask.clone(), |known| known.coarser(&mask)));
+            // No document has a mask that does not fit its column's type (`mask-unfit`).
+            if mask.fits(column.data_type) {
+                column.mask = Some(column.mask.as_ref().map_or(mask.clone(), |known| known.coarser(&mask)));
+            }
         }
         // Coarser bins where there are some, bins where there were none but for a measure, which needs them to be filtered.
         Added::Bins
