@@ -4,6 +4,7 @@
 use arrow::compute::can_cast_types;
 use arrow::datatypes::DataType;
 use datafusion_common::DFSchema;
+use datafusion_common::Result;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Expr;
@@ -13,6 +14,7 @@ use datafusion_expr::utils::merge_schema;
 
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::shape::cast;
 use crate::shape::first_span;
 
 /// Looks at every expression of what runs over results.
@@ -20,15 +22,29 @@ use crate::shape::first_span;
 /// # Errors
 /// `query-not-understood`, or `function-not-allowed` for arguments that a function does not take.
 pub(crate) fn runnable(sql: &str, post: &LogicalPlan) -> std::result::Result<(), Finding> {
-    let mut found = None;
-    let walked = post.apply_with_subqueries(|node| {
-        let schema = merge_schema(&node.inputs());
+    first_finding(post, |node, schema| {
+        let mut found = None;
         node.apply_expressions(|expr| {
             expr.apply(|inner| {
-                found = found.take().or_else(|| refused(sql, inner, &schema));
+                found = found.take().or_else(|| refused(sql, inner, schema));
                 Ok(TreeNodeRecursion::Continue)
             })
         })?;
+        Ok(found)
+    })
+}
+
+/// Looks at every node of a plan and of its subqueries, with the columns that it reads, until one has a finding.
+///
+/// # Errors
+/// That finding, or `query-not-understood` when the plan cannot be walked.
+pub(crate) fn first_finding(
+    plan: &LogicalPlan,
+    judge: impl Fn(&LogicalPlan, &DFSchema) -> Result<Option<Finding>>,
+) -> std::result::Result<(), Finding> {
+    let mut found = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        found = judge(node, &merge_schema(&node.inputs()))?;
         Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     match (walked, found) {
@@ -45,8 +61,16 @@ fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
         reason = "what is not listed runs for every type that is planned"
     )]
     match expr {
-        Expr::Cast(cast) => no_cast(&cast.expr, cast.field.data_type(), schema).then(|| uncast(finding)),
-        Expr::TryCast(cast) => no_cast(&cast.expr, cast.field.data_type(), schema).then(|| uncast(finding)),
+        Expr::Cast(_) | Expr::TryCast(_) => {
+            let (inner, target) = cast(expr)?;
+            let from = type_of(inner, schema)?;
+            (!can_cast_types(&from, target)).then(|| {
+                finding(Code::QueryNotUnderstood).with("operation", "cast").help(
+                    "there is no cast between these two types: compute the value, or cast by way of text",
+                    "这两种类型之间不能转换：请用计算得到该值，或先转换为文本",
+                )
+            })
+        }
         Expr::Negative(inner) => type_of(inner, schema).is_some_and(|it| !it.is_numeric()).then(|| {
             finding(Code::QueryNotUnderstood).with("operation", "-").help(
                 "only numbers have a negative: subtract dates from one another",
@@ -75,17 +99,6 @@ fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
         }
         _ => None,
     }
-}
-
-fn no_cast(inner: &Expr, target: &DataType, schema: &DFSchema) -> bool {
-    type_of(inner, schema).is_some_and(|from| !can_cast_types(&from, target))
-}
-
-fn uncast(finding: impl Fn(Code) -> Finding) -> Finding {
-    finding(Code::QueryNotUnderstood).with("operation", "cast").help(
-        "there is no cast between these two types: compute the value, or cast by way of text",
-        "这两种类型之间不能转换：请用计算得到该值，或先转换为文本",
-    )
 }
 
 fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {

@@ -15,26 +15,18 @@ use datafusion_expr::JoinConstraint;
 use datafusion_expr::JoinType;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
-use datafusion_expr::utils::merge_schema;
 
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::runnable::first_finding;
+use crate::shape::cast;
 
 /// Refuses a plan that holds such a form.
 ///
 /// # Errors
 /// `subquery-not-allowed` or `join-not-allowed`.
 pub(crate) fn as_the_standard_says(plan: &LogicalPlan) -> std::result::Result<(), Finding> {
-    let mut found = None;
-    let walked = plan.apply_with_subqueries(|node| {
-        found = found.take().or(outer_join_using(node)).or(subqueries_of(node)?);
-        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    match (walked, found) {
-        (Ok(_), None) => Ok(()),
-        (_, Some(finding)) => Err(finding),
-        (Err(_), None) => Err(Finding::new(Code::QueryNotUnderstood)),
-    }
+    first_finding(plan, |node, schema| Ok(outer_join_using(node).or(subqueries_of(node, schema)?)))
 }
 
 /// The key of `FULL JOIN ... USING (k)` is the left one for the engine, and missing where only the right side has a row.
@@ -50,12 +42,11 @@ fn outer_join_using(node: &LogicalPlan) -> Option<Finding> {
     })
 }
 
-fn subqueries_of(node: &LogicalPlan) -> Result<Option<Finding>> {
+fn subqueries_of(node: &LogicalPlan, schema: &DFSchema) -> Result<Option<Finding>> {
     let mut found = None;
-    let schema = merge_schema(&node.inputs());
     node.apply_expressions(|expr| {
         expr.apply(|inner| {
-            if compares_fewer_places(inner, &schema) {
+            if compares_fewer_places(inner, schema) {
                 found.get_or_insert_with(fewer_places);
             }
             Ok(TreeNodeRecursion::Continue)
@@ -162,11 +153,7 @@ fn exclude_each_other(binary: &BinaryExpr) -> bool {
 /// `CAST(x AS DECIMAL(20, 0)) = 40`: the engine compares x itself, and 40.3 is not 40.
 fn compares_fewer_places(expr: &Expr, schema: &DFSchema) -> bool {
     let loses = |side: &Expr| {
-        let (inner, target) = match side {
-            Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
-            Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
-            _ => return false,
-        };
+        let Some((inner, target)) = cast(side) else { return false };
         let Ok(DataType::Decimal128(_, places) | DataType::Decimal256(_, places)) = inner.get_type(schema)
         else {
             return false;
@@ -186,32 +173,31 @@ fn compares_fewer_places(expr: &Expr, schema: &DFSchema) -> bool {
     }
 }
 
-/// Whether a subquery leaves out its first rows, which is forgotten once it is a join.
+/// True if a subquery leaves out its first rows, which is forgotten once it is a join.
 fn skips_rows(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Limit(limit) => limit.skip.is_some() || plan.inputs().into_iter().any(skips_rows),
-        LogicalPlan::Projection(_)
-        | LogicalPlan::Filter(_)
-        | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Distinct(_) => plan.inputs().into_iter().any(skips_rows),
-        _ => false,
-    }
+    ends_in(plan, &|node| matches!(node, LogicalPlan::Limit(limit) if limit.skip.is_some()))
 }
 
 /// An aggregate without keys has one row even of nothing; once it is a join, it has none.
 fn is_one_row(plan: &LogicalPlan) -> bool {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "any other node has rows of its own")]
-    match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+    ends_in(
+        plan,
+        &|node| matches!(node, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty()),
+    )
+}
+
+/// True if a plan is such a node, or hands on the rows of one.
+fn ends_in(plan: &LogicalPlan, is_such: &dyn Fn(&LogicalPlan) -> bool) -> bool {
+    let hands_on = matches!(
+        plan,
         LogicalPlan::Projection(_)
-        | LogicalPlan::Filter(_)
-        | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Limit(_)
-        | LogicalPlan::Distinct(_) => plan.inputs().into_iter().any(is_one_row),
-        _ => false,
-    }
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Distinct(_)
+    );
+    is_such(plan) || hands_on && plan.inputs().into_iter().any(|input| ends_in(input, is_such))
 }
 
 fn not_in() -> Finding {
