@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use chrono::DateTime;
 use chrono::Utc;
 use datafusion_common::DFSchema;
@@ -60,20 +61,21 @@ impl Constants {
         }
     }
 
-    /// Replaces `now()` and `current_date` all over a plan by the job's start; ages are counted to its day.
-    pub(crate) fn freeze_clock(self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    /// Replaces `now()` and `current_date` all over a plan by the job's start, counts ages to its day, and gives the decimal
+    /// places of `ROUND` the type that the function takes.
+    pub(crate) fn settle(self, plan: LogicalPlan) -> Result<LogicalPlan> {
         plan.transform_down_with_subqueries(|node| {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let frozen = expr.transform_up(|inner| Ok(self.frozen(inner)))?;
-                Ok(frozen.update_data(|expr| name.restore(expr)))
+                let settled = expr.transform_up(|inner| Ok(self.settled(inner)))?;
+                Ok(settled.update_data(|expr| name.restore(expr)))
             })
         })
         .map(|transformed| transformed.data)
     }
 
-    fn frozen(self, expr: Expr) -> Transformed<Expr> {
+    fn settled(self, expr: Expr) -> Transformed<Expr> {
         let Expr::ScalarFunction(call) = &expr else { return Transformed::no(expr) };
         match (call.name(), call.args.as_slice()) {
             ("now" | "current_date", _) => match self.value(&expr) {
@@ -85,6 +87,18 @@ impl Constants {
                 let call = ScalarFunction::new_udf(Arc::clone(&call.func), vec![date.clone(), today]);
                 Transformed::yes(Expr::ScalarFunction(call))
             }
+            // Under a cast the function would have one type while the plan is checked and another one when it runs, since
+            // only a literal says how many decimal places there are.
+            ("round", [value, Expr::Literal(places, _)]) => match places.cast_to(&DataType::Int32) {
+                Ok(places) => {
+                    let args = vec![value.clone(), Expr::Literal(places, None)];
+                    Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
+                        Arc::clone(&call.func),
+                        args,
+                    )))
+                }
+                Err(_) => Transformed::no(expr),
+            },
             _ => Transformed::no(expr),
         }
     }

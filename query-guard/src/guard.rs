@@ -4,18 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use chrono::DateTime;
 use chrono::Utc;
 use datafusion_common::DataFusionError;
 use datafusion_common::SchemaError;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::tree_node::Transformed;
-use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
-use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
-use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_optimizer::Analyzer;
 use datafusion_optimizer::Optimizer;
 use datafusion_optimizer::OptimizerContext;
@@ -338,7 +333,7 @@ fn normalise(
     now: DateTime<Utc>,
 ) -> datafusion_common::Result<LogicalPlan> {
     let options = Arc::new(ConfigOptions::default());
-    let plan = with_places_as_literals(constants.freeze_clock(plan)?)?;
+    let plan = constants.settle(plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {})?;
     let decorrelate: Rules = vec![
         Arc::new(DecorrelatePredicateSubquery::new()),
@@ -358,30 +353,6 @@ fn normalise(
     // `FROM a, b WHERE a.x = b.x` is a join by key as well.
     let joins: Rules = vec![Arc::new(EliminateCrossJoin::new()), Arc::new(ExtractEquijoinPredicate::new())];
     Optimizer::with_rules(joins).optimize(plan, &context, |_, _| {})
-}
-
-/// `ROUND(x, 2)` with the literal in the type that the function takes: under a cast the function would have one type while
-/// the plan is checked and another one when it runs, since only a literal says how many decimal places there are.
-fn with_places_as_literals(plan: LogicalPlan) -> datafusion_common::Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|node| {
-        let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let typed = expr.transform_up(|inner| {
-                let Expr::ScalarFunction(mut call) = inner else { return Ok(Transformed::no(inner)) };
-                if call.name() == "round"
-                    && let Some(Expr::Literal(places, _)) = call.args.get_mut(1)
-                    && let Ok(places_of_type) = places.cast_to(&DataType::Int32)
-                {
-                    *places = places_of_type;
-                    return Ok(Transformed::yes(Expr::ScalarFunction(call)));
-                }
-                Ok(Transformed::no(Expr::ScalarFunction(call)))
-            })?;
-            Ok(typed.update_data(|expr| name.restore(expr)))
-        })
-    })
-    .map(|transformed| transformed.data)
 }
 
 type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
