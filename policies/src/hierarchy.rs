@@ -128,7 +128,7 @@ impl HierarchyLevel {
         }
     }
 
-    /// Whether a code is that of an ancestor at this level.
+    /// True if a code is an ancestor at this level.
     #[must_use]
     pub fn is_ancestor(&self, code: &str) -> bool {
         match self.hierarchy.levels.get(self.depth).map(|level| &level.rule) {

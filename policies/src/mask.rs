@@ -13,13 +13,13 @@ mod coarsens;
 mod cuts;
 mod format_preserving;
 
+pub use apply::MICROS_PER_DAY;
 pub use apply::MaskContext;
 pub use apply::MaskSecrets;
 pub use apply::NoSecrets;
 pub(crate) use coarsens::Coarsening;
 pub(crate) use coarsens::DeclaredValues;
 pub use cuts::Cut;
-pub use cuts::MICROS_PER_DAY;
 pub use format_preserving::FORMAT_DOMAIN_MIN;
 pub use format_preserving::FormatKey;
 pub use format_preserving::FormatKind;
@@ -150,7 +150,7 @@ impl Mask {
         }
     }
 
-    /// Whether the mask can be applied to values of this type, and the type holds what it makes of them.
+    /// True if the mask takes values of this type and gives values of this type.
     #[must_use]
     pub fn fits(&self, data_type: DataType) -> bool {
         match self {
@@ -208,7 +208,7 @@ impl Mask {
     }
 }
 
-/// Whether a type holds a number and its multiples; what it does not hold becomes missing.
+/// True if a type holds a number and its multiples. A masked value that its type does not hold becomes missing.
 fn can_show(data_type: DataType, number: Fixed) -> bool {
     match data_type {
         DataType::Int => number.is_multiple_of(Fixed::ONE),

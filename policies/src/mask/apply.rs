@@ -12,8 +12,9 @@ use crate::mask::oldest_band;
 use crate::mask::years_band;
 use crate::vocabulary::UnitKind;
 
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
-const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
+pub(super) const MICROS_PER_HOUR: i64 = 3_600_000_000;
+/// Microseconds of a day.
+pub const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 
 /// Keyed functions that masks need; implemented over the key management, never here.
 pub trait MaskSecrets {
@@ -54,6 +55,14 @@ pub struct MaskContext<'a> {
     pub subject: Option<i64>,
     /// Keyed functions.
     pub secrets: &'a dyn MaskSecrets,
+}
+
+impl MaskContext<'_> {
+    /// The context of masks that need neither a subject nor keys; keyed masks redact in it.
+    #[must_use]
+    pub const fn keyless(today: Day) -> Self {
+        Self { today, subject: None, secrets: &NoSecrets }
+    }
 }
 
 impl fmt::Debug for MaskContext<'_> {

@@ -8,7 +8,6 @@ use crate::day::Day;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
 use crate::mask::MaskContext;
-use crate::mask::NoSecrets;
 use crate::vocabulary::DataType;
 
 /// What a document says of the values that a column may hold.
@@ -76,7 +75,7 @@ impl Mask {
             Self::BinYears { years, .. } => Self::BinYears { years: *years, top: None },
             other => other.clone(),
         };
-        let context = MaskContext { today: Day::from_epoch_days(0), subject: None, secrets: &NoSecrets };
+        let context = MaskContext::keyless(Day::from_epoch_days(0));
         let remaining: BTreeSet<Image> =
             domain.iter().map(|value| image(&mask, value, data_type, &context)).collect();
         count(remaining.len())

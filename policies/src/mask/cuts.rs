@@ -7,12 +7,9 @@ use crate::day::Day;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
 use crate::mask::MaskContext;
-use crate::mask::NoSecrets;
+use crate::mask::apply::MICROS_PER_DAY;
+use crate::mask::apply::MICROS_PER_HOUR;
 use crate::mask::nearest_multiples;
-
-/// Microseconds of a day.
-pub const MICROS_PER_DAY: i64 = 86_400_000_000;
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
 /// A place between neighbouring values where a comparison cuts a column in two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +120,7 @@ impl Mask {
     /// for dates. `today` is the job's day.
     #[must_use]
     pub fn time_cut(&self, cut: Cut<i64>, grain: i64, today: Day) -> Option<Cut<i64>> {
-        let context = MaskContext { today, subject: None, secrets: &NoSecrets };
+        let context = MaskContext::keyless(today);
         match self {
             Self::BinYears { .. } | Self::DateTrunc { .. } => {
                 kept(cut, grain, |micros| self.apply_timestamp(micros, &context))
@@ -183,7 +180,7 @@ impl Mask {
     /// The points in time next to `micros`, below it or at it and above it, that `<` and `>=` may be asked with.
     #[must_use]
     pub fn time_edges(&self, micros: i64, today: Day) -> Option<(i64, i64)> {
-        let context = MaskContext { today, subject: None, secrets: &NoSecrets };
+        let context = MaskContext::keyless(today);
         let below = self.apply_timestamp(micros, &context)?;
         let day = Day::from_epoch_days(i32::try_from(below.div_euclid(MICROS_PER_DAY)).ok()?);
         let above = match self {
@@ -208,7 +205,7 @@ impl Mask {
         Some((if is_edge { below } else { above }, above))
     }
 
-    /// Whether a calendar part of the raw dates is that of the masked ones.
+    /// True if a calendar part is the same of the masked date as of the raw one.
     #[must_use]
     pub fn keeps_part(&self, part: &str) -> bool {
         match self {
@@ -250,14 +247,13 @@ impl Mask {
         }
     }
 
-    /// Whether a text is the name of what the mask makes of values: `J06` of categories, `31****` of two first characters.
+    /// True if the mask gives this text to some values: `J06` by category, `31****` by two first characters.
     #[must_use]
     pub fn names(&self, text: &str, today: Day) -> bool {
         match self {
             Self::Hierarchy(level) => level.is_ancestor(text),
             Self::Partial { .. } => {
-                let context = MaskContext { today, subject: None, secrets: &NoSecrets };
-                self.apply_text(text, &context).as_deref() == Some(text)
+                self.apply_text(text, &MaskContext::keyless(today)).as_deref() == Some(text)
             }
             Self::Redact
             | Self::Token { .. }

@@ -12,7 +12,6 @@ use obscura_policies::mask::Cut;
 use obscura_policies::mask::MICROS_PER_DAY;
 use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
-use obscura_policies::mask::NoSecrets;
 
 use crate::block::Base;
 use crate::constant::exact_number;
@@ -130,12 +129,8 @@ impl ShapeCheck<'_> {
         if cuts.len() > 1 && grain(base).is_some_and(|grain| !number.is_multiple_of(grain)) {
             return Err(refused());
         }
-        let mut shown = None;
-        for cut in cuts {
-            shown = shown.or(Some(self.number_cut(generalised, mask, cut)?));
-        }
-        let Some(shown) = shown else { return Err(refused()) };
-        let (op, value) = compared(op, shown);
+        let shown = all_shown(cuts, |cut| self.number_cut(generalised, mask, cut))?;
+        let (op, value) = compared(op, shown.ok_or_else(refused)?);
         let literal = number_as(value, literal).ok_or_else(refused)?;
         Ok((op, literal))
     }
@@ -219,16 +214,15 @@ impl ShapeCheck<'_> {
         if cuts.len() > 1 && micros.rem_euclid(grain) != 0 {
             return Err(refused());
         }
-        let mut shown = None;
-        for cut in cuts {
-            let Some(cut) = mask.time_cut(cut, grain, today) else {
-                let (below, above) = mask.time_edges(micros, today).ok_or_else(refused)?;
-                return Err(self.off_edge_between(generalised, time_text(below), time_text(above)));
-            };
-            shown = shown.or(Some(cut));
-        }
-        let Some(shown) = shown else { return Err(refused()) };
-        let (op, micros) = compared(op, shown);
+        let shown = all_shown(cuts, |cut| {
+            mask.time_cut(cut, grain, today).ok_or_else(|| match mask.time_edges(micros, today) {
+                Some((below, above)) => {
+                    self.off_edge_between(generalised, time_text(below), time_text(above))
+                }
+                None => refused(),
+            })
+        })?;
+        let (op, micros) = compared(op, shown.ok_or_else(refused)?);
         let literal = time_as(micros, literal).ok_or_else(refused)?;
         Ok((op, literal))
     }
@@ -257,8 +251,7 @@ impl ShapeCheck<'_> {
             "the column is known in a coarser form only: compare with what the mask leaves of the value",
             "该字段仅以较粗的形式提供：请与脱敏后的取值比较",
         );
-        let today = self.review.constants.today;
-        let context = MaskContext { today, subject: None, secrets: &NoSecrets };
+        let context = MaskContext::keyless(self.review.constants.today);
         let shown = text.filter(|_| is_equality && generalised.form == Form::Bare);
         let shown = shown.and_then(|text| Some((text, mask.apply_text(text, &context)?)));
         Err(match shown {
@@ -365,6 +358,15 @@ fn cuts<T: Copy>(op: Operator, value: T) -> Option<Vec<Cut<T>>> {
         }
         _ => None,
     }
+}
+
+/// Where the first of the cuts lies among the masked values, when the mask shows every one of them.
+fn all_shown<T>(
+    cuts: Vec<Cut<T>>,
+    shown: impl Fn(Cut<T>) -> Result<Cut<T>, Finding>,
+) -> Result<Option<Cut<T>>, Finding> {
+    let shown = cuts.into_iter().map(shown).collect::<Result<Vec<_>, _>>()?;
+    Ok(shown.into_iter().next())
 }
 
 /// The comparison of the masked values that cuts them at a place.
