@@ -18,6 +18,7 @@ use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 
 use crate::finding::Finding;
+use crate::rewrite::parts::any_select;
 use crate::rewrite::parts::output_expr;
 use crate::rewrite::parts::reset_order;
 use crate::rewrite::parts::within;
@@ -44,7 +45,7 @@ pub(super) fn count_instead_of_rows(query: &mut Query, _finding: &Finding, _sql:
         .filter(|output| matches!(output, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
         .cloned()
         .collect();
-    let Some(count) = count_of_rows() else { return false };
+    let Some(count) = parsed("COUNT(*)") else { return false };
     select.distinct = None;
     select.projection = keys
         .iter()
@@ -56,8 +57,8 @@ pub(super) fn count_instead_of_rows(query: &mut Query, _finding: &Finding, _sql:
     reset_order(query)
 }
 
-fn count_of_rows() -> Option<Expr> {
-    Parser::new(&GenericDialect {}).try_with_sql("COUNT(*)").ok()?.parse_expr().ok()
+fn parsed(text: &str) -> Option<Expr> {
+    Parser::new(&GenericDialect {}).try_with_sql(text).ok()?.parse_expr().ok()
 }
 
 /// A median, minimum or maximum of one quantity becomes its mean, and loses the name that it had.
@@ -76,7 +77,7 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
         ControlFlow::<()>::Continue(())
     });
     let is_mean = |expr: &Expr| matches!(expr, Expr::Function(call) if call.name.to_string() == "AVG");
-    crate::rewrite::parts::any_select(query, &mut |select| {
+    any_select(query, &mut |select| {
         for item in &mut select.projection {
             if let SelectItem::ExprWithAlias { expr, .. } = item
                 && is_mean(expr)
@@ -92,7 +93,7 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
 /// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had.
 pub(super) fn ratio_of_means(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let mut changed = false;
-    crate::rewrite::parts::any_select(query, &mut |select| {
+    any_select(query, &mut |select| {
         for item in &mut select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
                 continue;
@@ -123,8 +124,7 @@ fn ratio(expr: &Expr) -> Option<Expr> {
     if !call.name.to_string().eq_ignore_ascii_case("avg") || call.filter.is_some() {
         return None;
     }
-    let text = format!("AVG({left}) / NULLIF(AVG({right}), 0)");
-    Parser::new(&GenericDialect {}).try_with_sql(&text).ok()?.parse_expr().ok()
+    parsed(&format!("AVG({left}) / NULLIF(AVG({right}), 0)"))
 }
 
 /// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`.
@@ -133,7 +133,7 @@ pub(super) fn truncated_instead(query: &mut Query, finding: &Finding, _sql: &str
         return false;
     }
     let mut changed = false;
-    crate::rewrite::parts::any_select(query, &mut |select| {
+    any_select(query, &mut |select| {
         let outputs = select.projection.iter_mut().filter_map(|item| match item {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
             _ => None,
@@ -171,13 +171,12 @@ fn truncated(expr: &Expr) -> Option<Expr> {
     } else {
         return None;
     };
-    let text = format!("date_trunc('{part}', {date})");
-    Parser::new(&GenericDialect {}).try_with_sql(&text).ok()?.parse_expr().ok()
+    parsed(&format!("date_trunc('{part}', {date})"))
 }
 
 /// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.
 pub(super) fn plain_groups(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
-    crate::rewrite::parts::any_select(query, &mut |select| {
+    any_select(query, &mut |select| {
         let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else { return false };
         let mut changed = !modifiers.is_empty();
         modifiers.clear();

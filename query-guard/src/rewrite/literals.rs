@@ -37,28 +37,21 @@ pub(super) fn to_nearest_edge(query: &mut Query, finding: &Finding, sql: &str) -
         literal.value = Value::Number(nearest.clone(), *long);
         true
     };
-    any_select(query, &mut |select| {
-        let Some(condition) = &mut select.selection else { return false };
-        let mut changed = false;
-        let _ = visit_expressions_mut(condition, |expr| {
-            if let Expr::BinaryOp { left, op, right } = expr
-                && !changed
-                && (within(sql, left.as_ref(), finding) || within(sql, right.as_ref(), finding))
-            {
-                let is_literal_first = matches!(**left, Expr::Value(_));
-                changed = match op {
-                    BinaryOperator::GtEq | BinaryOperator::Lt if !is_literal_first => change(right),
-                    BinaryOperator::LtEq | BinaryOperator::Gt if is_literal_first => change(left),
-                    _ => false,
-                };
-            }
-            ControlFlow::<()>::Continue(())
-        });
-        changed
+    in_where(query, &|expr| {
+        let Expr::BinaryOp { left, op, right } = expr else { return false };
+        if !within(sql, left.as_ref(), finding) && !within(sql, right.as_ref(), finding) {
+            return false;
+        }
+        let is_literal_first = matches!(**left, Expr::Value(_));
+        match op {
+            BinaryOperator::GtEq | BinaryOperator::Lt if !is_literal_first => change(right),
+            BinaryOperator::LtEq | BinaryOperator::Gt if is_literal_first => change(left),
+            _ => false,
+        }
     })
 }
 
-/// Whether a label, an alias or another name of the text says a number: `'0-14'`, `under_35`.
+/// True if a label, an alias or another name of the text says a number: `'0-14'`, `under_35`.
 fn is_named(sql: &str, number: &str) -> bool {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     tokens.iter().any(|token| match token {
@@ -104,17 +97,23 @@ fn in_comparison(
         Expr::Value(literal) => change(&mut literal.value),
         _ => false,
     };
+    in_where(query, &|expr| {
+        within(sql, expr, finding)
+            && match expr {
+                Expr::BinaryOp { left, right, .. } => of(left) || of(right),
+                Expr::InList { list, .. } => list.iter_mut().any(of),
+                _ => false,
+            }
+    })
+}
+
+/// Calls `change` on every part of every WHERE, until one changes.
+fn in_where(query: &mut Query, change: &dyn Fn(&mut Expr) -> bool) -> bool {
     any_select(query, &mut |select| {
         let Some(condition) = &mut select.selection else { return false };
         let mut changed = false;
         let _ = visit_expressions_mut(condition, |expr| {
-            if !changed && within(sql, expr, finding) {
-                changed = match expr {
-                    Expr::BinaryOp { left, right, .. } => of(left) || of(right),
-                    Expr::InList { list, .. } => list.iter_mut().any(of),
-                    _ => false,
-                };
-            }
+            changed = changed || change(expr);
             ControlFlow::<()>::Continue(())
         });
         changed
