@@ -191,7 +191,7 @@ impl Audience {
 }
 
 impl Claims {
-    /// Says whom the token is about, if it is for us and for now.
+    /// The person whom the token names, if the token is meant for this service and valid at this time.
     pub(super) fn judge(&self, issuer: &str, audience: &str, now: Timestamp) -> Result<Identity, TokenFault> {
         if self.iss != issuer {
             return Err(TokenFault::Issuer);
