@@ -23,6 +23,7 @@ use crate::constant::Constants;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
@@ -128,10 +129,10 @@ impl<'a> Normaliser<'a> {
     ///
     /// # Errors
     /// The finding that refuses it.
-    pub(crate) fn formula(&mut self, call: &AggregateFunction) -> Result<Formula, Finding> {
+    pub(crate) fn formula(&mut self, call: &AggregateFunction) -> Result<Formula, Refused> {
         let params = &call.params;
         if !params.order_by.is_empty() || params.null_treatment.is_some() {
-            return Err(self.not_allowed(call));
+            return Err(self.not_allowed(call).into());
         }
         let filter = match &params.filter {
             Some(filter) => self.shape.predicate(filter)?.into(),
@@ -142,15 +143,16 @@ impl<'a> Normaliser<'a> {
             ("count", false, args) => self.count(args, filter),
             ("sum", false, [arg]) => self.sum(arg, filter),
             ("avg", false, [arg]) => self.mean(arg, filter),
-            ("sum" | "avg" | "count" | "grouping", ..) => Err(self.not_allowed(call)),
+            ("sum" | "avg" | "count" | "grouping", ..) => Err(self.not_allowed(call).into()),
             (name, false, _) => Err(Finding::new(Code::ControlNotAvailable)
                 .at(self.call_span(call))
                 .with("function", name)
                 .help(
                     "COUNT, COUNT(DISTINCT unit), SUM and AVG are available",
                     "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG",
-                )),
-            _ => Err(self.not_allowed(call)),
+                )
+                .into()),
+            _ => Err(self.not_allowed(call).into()),
         }
     }
 
@@ -159,12 +161,12 @@ impl<'a> Normaliser<'a> {
         self.atom(Quantity::Rows, None)
     }
 
-    fn count(&mut self, args: &[Expr], filter: Option<Expr>) -> Result<Formula, Finding> {
+    fn count(&mut self, args: &[Expr], filter: Option<Expr>) -> Result<Formula, Refused> {
         self.functions.push(Function::Count);
         let mut condition = filter;
         let present = args.iter().filter_map(|arg| bare_column(&self.block.bases, arg)).collect::<Vec<_>>();
         if !self.block.counts_once(present.iter().filter_map(|column| self.block.base(column))) {
-            return Err(repeated_rows(args.iter().find_map(|arg| self.shape.place(arg))));
+            return Err(repeated_rows(args.iter().find_map(|arg| self.shape.place(arg))).into());
         }
         for arg in args {
             let present = self.presence(arg)?;
@@ -179,7 +181,7 @@ impl<'a> Normaliser<'a> {
         call: &AggregateFunction,
         arg: &Expr,
         filter: Option<Expr>,
-    ) -> Result<Formula, Finding> {
+    ) -> Result<Formula, Refused> {
         self.functions.push(Function::CountDistinct);
         let (key, condition) = match strip_casts(&self.block.bases, arg) {
             Expr::Case(Case { expr: None, when_then_expr, else_expr })
@@ -187,14 +189,14 @@ impl<'a> Normaliser<'a> {
             {
                 match when_then_expr.as_slice() {
                     [(when, then)] => (&**then, Some(self.shape.predicate(when)?)),
-                    _ => return Err(self.not_allowed(call)),
+                    _ => return Err(self.not_allowed(call).into()),
                 }
             }
             _ => (arg, None),
         };
         let (hidden, base) = self.block.unit_key(key).ok_or_else(|| self.not_available(call))?;
         if !base.allows(Use::CountDistinct) {
-            return Err(self.use_not_granted(arg, &base, Use::CountDistinct));
+            return Err(self.use_not_granted(arg, &base, Use::CountDistinct).into());
         }
         let class = self
             .block
@@ -208,10 +210,10 @@ impl<'a> Normaliser<'a> {
     }
 
     /// Refuses a linear expression whose numbers run away, or that counts rows which a join repeats.
-    fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Finding> {
+    fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Refused> {
         let numbers = linear.terms.iter().map(|(factor, ..)| *factor).chain([linear.low, linear.high]);
         if !numbers.map(f64::abs).all(|number| number <= NUMBER_MAX) {
-            return Err(self.not_decomposable(arg));
+            return Err(self.not_decomposable(arg).into());
         }
         let counted = counted || linear.terms.iter().any(|(_, quantity, _)| *quantity == Quantity::Rows);
         let measures = linear.terms.iter().flat_map(|(_, quantity, _)| match quantity {
@@ -220,19 +222,19 @@ impl<'a> Normaliser<'a> {
             Quantity::Product(left, right) => vec![left, right],
         });
         if counted && !self.block.counts_once(measures.filter_map(|name| self.block.bases.get(name))) {
-            return Err(repeated_rows(self.shape.place(arg)));
+            return Err(repeated_rows(self.shape.place(arg)).into());
         }
         Ok(())
     }
 
-    fn sum(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
+    fn sum(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Refused> {
         self.functions.push(Function::Sum);
         let linear = self.linear(arg)?;
         self.terms_count_once(arg, &linear, false)?;
         Ok(Formula::Sum { terms: self.terms(linear.terms, filter.as_ref()) })
     }
 
-    fn mean(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Finding> {
+    fn mean(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Refused> {
         self.functions.push(Function::Avg);
         let linear = self.linear(arg)?;
         self.terms_count_once(arg, &linear, true)?;
@@ -287,7 +289,7 @@ impl<'a> Normaliser<'a> {
     }
 
     /// The condition under which an argument of COUNT is present; `None` when it always is.
-    fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Finding> {
+    fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Refused> {
         self.review.budget.spend(arg)?;
         if let Some(value) = self.review.constants.value(arg)? {
             return Ok(value.is_null().then(|| Expr::Literal(ScalarValue::Boolean(Some(false)), None)));
@@ -323,21 +325,21 @@ impl<'a> Normaliser<'a> {
             Expr::Column(column) => {
                 let base = self.block.base(column).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
                 if base.uses.is_empty() {
-                    return Err(self.use_not_granted(arg, base, Use::Aggregate));
+                    return Err(self.use_not_granted(arg, base, Use::Aggregate).into());
                 }
                 if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
-                    return Err(self.not_decomposable(arg));
+                    return Err(self.not_decomposable(arg).into());
                 }
                 self.shape.comparisons += 1;
                 self.shape.grade = self.shape.grade.max(base.grade);
                 Ok(Some(Expr::IsNotNull(Box::new(Expr::Column(column.clone())))))
             }
-            _ => Err(self.not_decomposable(arg)),
+            _ => Err(self.not_decomposable(arg).into()),
         }
     }
 
     /// The condition under which a CASE branch yields a value, or `None` when it never does.
-    fn reached(&mut self, here: Option<Expr>, value: &Expr) -> Result<Option<Expr>, Finding> {
+    fn reached(&mut self, here: Option<Expr>, value: &Expr) -> Result<Option<Expr>, Refused> {
         if is_null(self.review.constants, value) {
             return Ok(None);
         }
@@ -346,15 +348,21 @@ impl<'a> Normaliser<'a> {
     }
 
     /// The branches of a CASE in order, conditions checked; the last has none (ELSE).
-    fn branches(&mut self, expr: &Expr) -> Result<Vec<(Option<Expr>, Expr)>, Finding> {
-        let checked = |(when, value): (Option<Expr>, Expr)| {
-            Ok((when.map(|when| self.shape.predicate(&when)).transpose()?, value))
-        };
-        branches(expr).into_iter().flatten().map(checked).collect()
+    fn branches(&mut self, expr: &Expr) -> Result<Vec<(Option<Expr>, Expr)>, Refused> {
+        let mut accepted = Vec::new();
+        let mut refused = Vec::new();
+        for (when, value) in branches(expr).into_iter().flatten() {
+            match when.map(|when| self.shape.predicate(&when)).transpose() {
+                Ok(when) => accepted.push((when, value)),
+                Err(findings) => refused.extend(findings),
+            }
+        }
+        Refused::if_any(refused)?;
+        Ok(accepted)
     }
 
     /// Reads an expression as a linear combination of measures.
-    fn linear(&mut self, expr: &Expr) -> Result<Linear, Finding> {
+    fn linear(&mut self, expr: &Expr) -> Result<Linear, Refused> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
             return self.constant(expr, &value);
@@ -370,11 +378,11 @@ impl<'a> Normaliser<'a> {
             Expr::Negative(inner) => Ok(scale(self.linear(inner)?, -1.0)),
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
             Expr::Case(_) | Expr::ScalarFunction(_) if has_branches(expr) => self.case(expr),
-            _ => Err(self.not_decomposable(expr)),
+            _ => Err(self.not_decomposable(expr).into()),
         }
     }
 
-    fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Finding> {
+    fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Refused> {
         if value.is_null() {
             return Ok(Linear {
                 terms: Vec::new(),
@@ -388,30 +396,36 @@ impl<'a> Normaliser<'a> {
         Ok(Linear { terms, present: Vec::new(), low: number, high: number })
     }
 
-    fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Finding> {
+    fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Refused> {
         let base = self.block.bases.get(name).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
         let quantity = base.data_type.is_numeric()
             && (base.is_measure()
                 || base.kind == BaseKind::SubjectCount
                 || matches!(base.kind, BaseKind::Declared(_)));
         if !base.allows(Use::Aggregate) || !quantity {
-            return Err(self.use_not_granted(expr, base, Use::Aggregate));
+            return Err(self.use_not_granted(expr, base, Use::Aggregate).into());
         }
         let Some((low, high)) = base.range else {
-            return Err(self.use_not_granted(expr, base, Use::Aggregate).help(
-                "the column has no declared range, so its sum cannot be protected",
-                "该字段没有声明取值范围，无法保护其合计值",
-            ));
+            return Err(self
+                .use_not_granted(expr, base, Use::Aggregate)
+                .help(
+                    "the column has no declared range, so its sum cannot be protected",
+                    "该字段没有声明取值范围，无法保护其合计值",
+                )
+                .into());
         };
         // An open table's numbers are anybody's to choose from: added up they weigh groups against each other.
         if base.open {
-            return Err(self.not_decomposable(expr).help(
-                "numbers of an open table are not added up over individuals: group by the column instead",
-                "不能对个体累加开放表中的数值：请改为按该字段分组",
-            ));
+            return Err(self
+                .not_decomposable(expr)
+                .help(
+                    "numbers of an open table are not added up over individuals: group by the column instead",
+                    "不能对个体累加开放表中的数值：请改为按该字段分组",
+                )
+                .into());
         }
         if !base.copied_by.is_empty() {
-            return Err(repeated_rows(self.shape.place(expr)));
+            return Err(repeated_rows(self.shape.place(expr)).into());
         }
         self.shape.grade = self.shape.grade.max(base.grade);
         let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
@@ -423,7 +437,7 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    fn arithmetic(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Linear, Finding> {
+    fn arithmetic(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Linear, Refused> {
         let refused = |this: &Self| this.not_decomposable(expr);
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match binary.op {
@@ -431,14 +445,14 @@ impl<'a> Normaliser<'a> {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
                 let right = if binary.op == Operator::Minus { scale(right, -1.0) } else { right };
-                add(left, right).ok_or_else(|| refused(self))
+                Ok(add(left, right).ok_or_else(|| refused(self))?)
             }
             Operator::Multiply => {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
                 let product = multiply(left, right).ok_or_else(|| refused(self))?;
                 if product.terms.iter().any(|(_, quantity, _)| self.is_weighted(quantity)) {
-                    return Err(refused(self));
+                    return Err(refused(self).into());
                 }
                 Ok(product)
             }
@@ -453,15 +467,15 @@ impl<'a> Normaliser<'a> {
                     .ok_or_else(|| refused(self))?;
                 if self.is_integer(&binary.left) && self.is_integer(&binary.right) {
                     // Whole-number division truncates every row: not linear.
-                    return Err(refused(self));
+                    return Err(refused(self).into());
                 }
                 Ok(scale(self.linear(&binary.left)?, 1.0 / divisor.to_f64()))
             }
-            _ => Err(refused(self)),
+            _ => Err(refused(self).into()),
         }
     }
 
-    fn case(&mut self, expr: &Expr) -> Result<Linear, Finding> {
+    fn case(&mut self, expr: &Expr) -> Result<Linear, Refused> {
         let mut terms = Vec::new();
         let mut reached: Vec<Expr> = Vec::new();
         let mut interval: Option<(f64, f64)> = None;
@@ -497,8 +511,8 @@ impl<'a> Normaliser<'a> {
     }
 
     /// Takes a condition that was put together from the budget.
-    fn spend(&self, condition: Option<&Expr>) -> Result<(), Finding> {
-        condition.map_or(Ok(()), |condition| self.review.budget.spend(condition))
+    fn spend(&self, condition: Option<&Expr>) -> Result<(), Refused> {
+        condition.map_or(Ok(()), |condition| Ok(self.review.budget.spend(condition)?))
     }
 
     /// A product with something counted or added up per subject: its conditions are the analyst's, and so the weights.

@@ -203,6 +203,45 @@ impl Finding {
     }
 }
 
+/// The reasons for which something is refused: one at the least.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refused(Vec<Finding>);
+
+impl Refused {
+    /// Refuses if there is any finding.
+    ///
+    /// # Errors
+    /// All findings, if there is one.
+    pub(crate) fn if_any(findings: Vec<Finding>) -> Result<(), Refused> {
+        if findings.is_empty() { Ok(()) } else { Err(Refused(findings)) }
+    }
+
+    /// The same reasons, each one changed.
+    pub(crate) fn map(self, change: impl FnMut(Finding) -> Finding) -> Refused {
+        Refused(self.0.into_iter().map(change).collect())
+    }
+
+    /// The reasons; never empty.
+    pub(crate) fn into_findings(self) -> Vec<Finding> {
+        self.0
+    }
+}
+
+impl From<Finding> for Refused {
+    fn from(finding: Finding) -> Self {
+        Refused(vec![finding])
+    }
+}
+
+impl IntoIterator for Refused {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// A place in the SQL text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqlSpan {

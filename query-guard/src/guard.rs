@@ -36,10 +36,10 @@ use crate::catalog::SealedSource;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::finding::SqlSpan;
 use crate::functions::Functions;
 use crate::label::Labeller;
-use crate::label::Refused;
 use crate::label::keyless;
 use crate::order::ordered;
 use crate::plan::Cost;
@@ -147,7 +147,8 @@ impl<'a> Guard<'a> {
         let budget = Budget::new(self.is_over.0);
         let decision = match self.admit(sql, &statement.query, &budget) {
             Ok(plan) => Decision::Admitted(Box::new(plan)),
-            Err(findings) => {
+            Err(refused) => {
+                let findings = refused.into_findings();
                 let rewrites = rewrite::suggest(&statement.query, &findings, |sql, query| {
                     self.admit(sql, query, &budget).map(drop)
                 });
@@ -162,18 +163,17 @@ impl<'a> Guard<'a> {
         let plan = self.plan(sql, query)?;
         // Before normalisation, whose cost grows with the plan: a CTE used twice at every level doubles it.
         within_limits(sql, &plan)?;
-        as_the_standard_says(&plan).map_err(|finding| placed(sql, vec![finding]))?;
+        as_the_standard_says(&plan).map_err(|finding| placed(sql, finding.into()))?;
         let asked = plan.clone();
-        let plan = normalise(plan, constants, self.now).map_err(|error| {
-            vec![planning_finding(sql, &error, &Catalog::new(self.policy, &self.functions))]
-        })?;
+        let plan = normalise(plan, constants, self.now)
+            .map_err(|error| planning_finding(sql, &error, &Catalog::new(self.policy, &self.functions)))?;
         within_limits(sql, &plan)?;
         let mut labeller = Labeller::new(self.policy, constants, sql, budget);
-        let post = labeller.root(&plan).map_err(|findings| placed(sql, findings))?;
-        runnable(sql, &post).map_err(|finding| placed(sql, vec![finding]))?;
+        let post = labeller.root(&plan).map_err(|refused| placed(sql, refused))?;
+        runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
         let mut stages = std::mem::take(&mut labeller.stages);
         let rows = RowFacts::of(self.policy, &stages, std::mem::take(&mut labeller.many_to_many));
-        let reduced = |plan| rows.reduced(plan).map_err(|finding| placed(sql, vec![finding]));
+        let reduced = |plan| rows.reduced(plan).map_err(|finding| placed(sql, finding.into()));
         for stage in &mut stages {
             stage.plan = reduced(pruned(stage.plan.clone())?)?;
         }
@@ -193,7 +193,7 @@ impl<'a> Guard<'a> {
         };
         SqlToRel::new_with_options(&catalog, options)
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
-            .map_err(|error| vec![planning_finding(sql, &error, &catalog)])
+            .map_err(|error| planning_finding(sql, &error, &catalog).into())
     }
 }
 
@@ -304,7 +304,7 @@ pub(crate) fn find_word(sql: &str, word: &str) -> Option<SqlSpan> {
 }
 
 /// Gives what was found in parts that the planner has rearranged the place of the word that it is about.
-fn placed(sql: &str, findings: Refused) -> Refused {
+fn placed(sql: &str, refused: Refused) -> Refused {
     let place = |finding: &Finding| {
         let names = ["column", "function", "operation", "dataset", "right"];
         let named = names.into_iter().filter_map(|name| finding.params.get(name));
@@ -317,13 +317,10 @@ fn placed(sql: &str, findings: Refused) -> Refused {
         let words = named.map(|name| name.rsplit('.').next().unwrap_or(name)).chain(about.iter().copied());
         words.filter_map(|word| find_word(sql, word)).next()
     };
-    findings
-        .into_iter()
-        .map(|finding| {
-            let span = finding.span.or_else(|| place(&finding));
-            finding.at(span)
-        })
-        .collect()
+    refused.map(|finding| {
+        let span = finding.span.or_else(|| place(&finding));
+        finding.at(span)
+    })
 }
 
 /// Type coercion and decorrelation, then the clock is frozen.
@@ -364,7 +361,7 @@ fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
     let context = OptimizerContext::new().with_skip_failing_rules(false).with_max_passes(1);
     Optimizer::with_rules(rules)
         .optimize(plan, &context, |_, _| {})
-        .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
+        .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
 }
 
 /// The cost class, from the shape of the stages alone.

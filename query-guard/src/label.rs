@@ -43,6 +43,7 @@ use crate::catalog::ReleasedSource;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::guard::find_word;
 use crate::plan::Stage;
 use crate::rows::ManyToMany;
@@ -64,9 +65,6 @@ mod window;
 
 /// Most nodes of one expression over base columns.
 const EXPRESSION_NODES_MAX: u64 = 4_000;
-
-/// Every reason found so far; never empty.
-pub(crate) type Refused = Vec<Finding>;
 
 /// Released values and constants: an ordinary plan with the schema that the SQL sees.
 #[derive(Debug, Clone)]
@@ -151,7 +149,7 @@ impl<'a> Labeller<'a> {
         self.mentioned = mentioned(plan);
         match self.label(plan)? {
             Relation::Open(open) => Ok(open.plan),
-            Relation::Block(block) if block.is_individual() => Err(vec![self.row_level(plan, &block)]),
+            Relation::Block(block) if block.is_individual() => Err(self.row_level(plan, &block).into()),
             Relation::Block(block) => self.opened(*block).map(|open| open.plan),
         }
     }
@@ -267,14 +265,13 @@ impl<'a> Labeller<'a> {
                     let mut keys = Vec::with_capacity(aggregate.group_expr.len());
                     for key in group_keys(aggregate) {
                         if let Expr::GroupingSet(_) = key {
-                            return Err(vec![
-                                Finding::new(Code::ControlNotAvailable)
-                                    .with("function", "ROLLUP / CUBE / GROUPING SETS")
-                                    .help(
-                                        "ask for each grouping in a query of its own",
-                                        "请将每种分组写成单独的查询",
-                                    ),
-                            ]);
+                            return Err(Finding::new(Code::ControlNotAvailable)
+                                .with("function", "ROLLUP / CUBE / GROUPING SETS")
+                                .help(
+                                    "ask for each grouping in a query of its own",
+                                    "请将每种分组写成单独的查询",
+                                )
+                                .into());
                         }
                         keys.push(self.define(&block, key)?);
                     }
@@ -310,7 +307,7 @@ impl<'a> Labeller<'a> {
             }
             LogicalPlan::Subquery(subquery) => {
                 if !subquery.outer_ref_columns.is_empty() {
-                    return Err(vec![subquery_refusal()]);
+                    return Err(subquery_refusal().into());
                 }
                 self.label(&subquery.subquery)
             }
@@ -324,7 +321,7 @@ impl<'a> Labeller<'a> {
             | LogicalPlan::Dml(_)
             | LogicalPlan::Ddl(_)
             | LogicalPlan::Copy(_)
-            | LogicalPlan::DescribeTable(_) => Err(vec![Finding::new(Code::StatementNotAllowed)]),
+            | LogicalPlan::DescribeTable(_) => Err(Finding::new(Code::StatementNotAllowed).into()),
         }
     }
 
@@ -402,12 +399,10 @@ impl<'a> Labeller<'a> {
         for conjunct in conjuncts {
             match shape.predicate(conjunct) {
                 Ok(expr) => accepted.push(expr),
-                Err(finding) => refused.push(finding),
+                Err(findings) => refused.extend(findings),
             }
         }
-        if !refused.is_empty() {
-            return Err(refused);
-        }
+        Refused::if_any(refused)?;
         let read = shape.read();
         block.taint.read(read);
         block.taint.read(self.take_subqueries_read());
@@ -429,13 +424,14 @@ impl<'a> Labeller<'a> {
         let expr = self.release_subqueries(expr.clone(), Meets::Individuals)?;
         let defined = block.define(&expr).map_err(not_understood)?;
         let nodes = nodes(&defined, EXPRESSION_NODES_MAX + 1);
-        self.review.budget.take(nodes).map_err(|finding| vec![finding])?;
+        self.review.budget.take(nodes)?;
         if nodes > EXPRESSION_NODES_MAX {
-            return Err(vec![too_large(
+            return Err(too_large(
                 "expression",
                 format!("at most {EXPRESSION_NODES_MAX} parts in one expression once names are written out"),
                 format!("展开名称后，一个表达式最多 {EXPRESSION_NODES_MAX} 个部分"),
-            )]);
+            )
+            .into());
         }
         Ok(defined)
     }
@@ -472,7 +468,7 @@ impl<'a> Labeller<'a> {
                 | Expr::InSubquery(_)
                 | Expr::SetComparison(_)
                 | Expr::OuterReferenceColumn(..) => {
-                    refused.get_or_insert(vec![subquery_refusal()]);
+                    refused.get_or_insert(subquery_refusal().into());
                     Ok(Transformed::no(inner))
                 }
                 other => Ok(Transformed::no(other)),
@@ -486,16 +482,16 @@ impl<'a> Labeller<'a> {
 
     fn released_value(&mut self, subquery: &Subquery, meets: Meets) -> Result<LogicalPlan, Refused> {
         if !subquery.outer_ref_columns.is_empty() {
-            return Err(vec![subquery_refusal()]);
+            return Err(subquery_refusal().into());
         }
         match self.label(&subquery.subquery)? {
             Relation::Open(open) if open.is_one_row() => match meets {
-                Meets::Individuals if !is_benchmark(&open) => {
-                    Err(vec![Finding::new(Code::SubqueryNotAllowed).help(
+                Meets::Individuals if !is_benchmark(&open) => Err(Finding::new(Code::SubqueryNotAllowed)
+                    .help(
                         "a measure of individuals is compared with its own mean, as it is released",
                         "个体的度量字段只能与该字段自身均值的发布值比较",
-                    )])
-                }
+                    )
+                    .into()),
                 Meets::Individuals | Meets::Released => {
                     self.subqueries_read = self.subqueries_read.and(open.read);
                     Ok(open.plan)
@@ -509,7 +505,7 @@ impl<'a> Labeller<'a> {
             {
                 self.opened(*block).map(|open| open.plan)
             }
-            _ => Err(vec![subquery_refusal()]),
+            _ => Err(subquery_refusal().into()),
         }
     }
 
@@ -530,7 +526,7 @@ impl<'a> Labeller<'a> {
         match relation {
             Relation::Open(open) => Ok(open),
             Relation::Block(block) if block.is_individual() => {
-                Err(vec![Finding::new(Code::OperationOverIndividuals)])
+                Err(Finding::new(Code::OperationOverIndividuals).into())
             }
             Relation::Block(block) => self.opened(*block),
         }
@@ -602,10 +598,14 @@ impl<'a> Labeller<'a> {
 
     fn over_individuals(&self, plan: &LogicalPlan, operation: &'static str) -> Refused {
         let span = plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr));
-        vec![Finding::new(Code::OperationOverIndividuals).at(span).with("operation", operation).help(
-            "aggregate first (GROUP BY), then sort, limit or rank the released rows",
-            "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
-        )]
+        Finding::new(Code::OperationOverIndividuals)
+            .at(span)
+            .with("operation", operation)
+            .help(
+                "aggregate first (GROUP BY), then sort, limit or rank the released rows",
+                "请先聚合（GROUP BY），再对已发布的结果排序、截取或排名",
+            )
+            .into()
     }
 }
 
@@ -706,5 +706,5 @@ pub(super) fn not_understood(_error: DataFusionError) -> Refused {
 }
 
 pub(super) fn internal() -> Refused {
-    vec![Finding::new(Code::QueryNotUnderstood)]
+    Finding::new(Code::QueryNotUnderstood).into()
 }

@@ -22,7 +22,7 @@ use datafusion_expr::expr_rewriter::NamePreserver;
 use crate::catalog::SealedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
-use crate::label::Refused;
+use crate::finding::Refused;
 
 /// Window functions that go by a row's position, whatever their frame.
 const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
@@ -37,7 +37,7 @@ pub(crate) fn ordered(plan: LogicalPlan) -> std::result::Result<LogicalPlan, Ref
             let as_it_is = is_ordered(&settled.data) || is_one_open_table(&settled.data);
             if as_it_is { Ok(settled.data) } else { sorted_by_all(settled.data) }
         })
-        .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
+        .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
 }
 
 fn settled(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {

@@ -16,8 +16,8 @@ use obscura_policies::vocabulary::Text;
 
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::guard::Rewrite;
-use crate::label::Refused;
 
 mod aggregates;
 mod literals;
@@ -132,7 +132,7 @@ pub(crate) fn suggest(
     if let Some(parsed) = parse(&sql)
         && let Err(printed) = admits(&sql, &parsed)
     {
-        findings = printed;
+        findings = printed.into_findings();
     }
     for _ in 0..CHANGES_MAX {
         if !seen.insert(sql.clone()) {
@@ -151,7 +151,7 @@ pub(crate) fn suggest(
                 let zh = join(titles.iter().map(|title| title.1).collect(), "；");
                 return vec![Rewrite { sql, title: Text { en, zh } }];
             }
-            Err(next) => findings = next,
+            Err(next) => findings = next.into_findings(),
         }
     }
     Vec::new()

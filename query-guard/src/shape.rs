@@ -35,6 +35,7 @@ use crate::catalog::ReleasedSource;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::finding::SqlSpan;
 use crate::guard::find_word;
 
@@ -62,6 +63,8 @@ pub(crate) struct ShapeCheck<'a> {
     pub(crate) comparisons: usize,
     /// Literals so far.
     pub(crate) literals: usize,
+    /// Literals that lie off an edge: each is noted and the check goes on, so that all of them are named at once.
+    off_edge: Vec<Finding>,
 }
 
 /// What every check of one review needs: the job's constants, the text for places, and what may still be spent.
@@ -78,7 +81,15 @@ impl<'a> ShapeCheck<'a> {
         conditions: &'a Conditions,
         review: Review<'a>,
     ) -> Self {
-        ShapeCheck { bases, conditions, review, grade: Level(1), comparisons: 0, literals: 0 }
+        ShapeCheck {
+            bases,
+            conditions,
+            review,
+            grade: Level(1),
+            comparisons: 0,
+            literals: 0,
+            off_edge: Vec::new(),
+        }
     }
 
     /// The review that it is part of.
@@ -94,8 +105,39 @@ impl<'a> ShapeCheck<'a> {
     /// Accepts a condition, or says why not.
     ///
     /// # Errors
+    /// What refuses it: every literal off its edges, and the first other finding.
+    pub(crate) fn predicate(&mut self, expr: &Expr) -> Result<Expr, Refused> {
+        let judged = self.condition(expr);
+        self.with_off_edge(judged)
+    }
+
+    /// Accepts a group key, or says why not.
+    ///
+    /// # Errors
+    /// What refuses it: every literal off its edges, and the first other finding.
+    pub(crate) fn group_key(&mut self, expr: &Expr) -> Result<Expr, Refused> {
+        let judged = self.key(expr);
+        self.with_off_edge(judged)
+    }
+
+    /// Accepts what a subject's own rows are ordered by, or says why not: a column that is theirs, or a coarser form of it.
+    ///
+    /// # Errors
     /// The finding that refuses it.
-    pub(crate) fn predicate(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+    pub(crate) fn order_key(&mut self, expr: &Expr) -> Result<Expr, Refused> {
+        let judged = self.order(expr);
+        self.with_off_edge(judged)
+    }
+
+    /// What was noted while an expression was judged refuses it, whatever else was found.
+    fn with_off_edge(&mut self, judged: Result<Expr, Finding>) -> Result<Expr, Refused> {
+        let mut findings = std::mem::take(&mut self.off_edge);
+        let accepted = judged.map_err(|finding| findings.push(finding)).ok();
+        Refused::if_any(findings)?;
+        accepted.ok_or_else(|| Finding::new(Code::QueryNotUnderstood).into())
+    }
+
+    fn condition(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
             return match value {
@@ -106,19 +148,19 @@ impl<'a> ShapeCheck<'a> {
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match expr {
-            Expr::Alias(alias) => self.predicate(&alias.expr),
+            Expr::Alias(alias) => self.condition(&alias.expr),
             Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-                let left = self.predicate(left)?;
-                let right = self.predicate(right)?;
+                let left = self.condition(left)?;
+                let right = self.condition(right)?;
                 Ok(datafusion_expr::binary_expr(left, *op, right))
             }
-            Expr::Not(inner) => Ok(Expr::Not(Box::new(self.predicate(inner)?))),
-            Expr::IsTrue(inner) => Ok(Expr::IsTrue(Box::new(self.predicate(inner)?))),
-            Expr::IsFalse(inner) => Ok(Expr::IsFalse(Box::new(self.predicate(inner)?))),
-            Expr::IsUnknown(inner) => Ok(Expr::IsUnknown(Box::new(self.predicate(inner)?))),
-            Expr::IsNotTrue(inner) => Ok(Expr::IsNotTrue(Box::new(self.predicate(inner)?))),
-            Expr::IsNotFalse(inner) => Ok(Expr::IsNotFalse(Box::new(self.predicate(inner)?))),
-            Expr::IsNotUnknown(inner) => Ok(Expr::IsNotUnknown(Box::new(self.predicate(inner)?))),
+            Expr::Not(inner) => Ok(Expr::Not(Box::new(self.condition(inner)?))),
+            Expr::IsTrue(inner) => Ok(Expr::IsTrue(Box::new(self.condition(inner)?))),
+            Expr::IsFalse(inner) => Ok(Expr::IsFalse(Box::new(self.condition(inner)?))),
+            Expr::IsUnknown(inner) => Ok(Expr::IsUnknown(Box::new(self.condition(inner)?))),
+            Expr::IsNotTrue(inner) => Ok(Expr::IsNotTrue(Box::new(self.condition(inner)?))),
+            Expr::IsNotFalse(inner) => Ok(Expr::IsNotFalse(Box::new(self.condition(inner)?))),
+            Expr::IsNotUnknown(inner) => Ok(Expr::IsNotUnknown(Box::new(self.condition(inner)?))),
             Expr::IsNull(inner) => self.missing(inner),
             Expr::IsNotNull(inner) => Ok(negated(self.missing(inner)?)),
             Expr::Column(column) => self.flag(column),
@@ -127,17 +169,13 @@ impl<'a> ShapeCheck<'a> {
             Expr::InList(list) => self.in_list(list),
             Expr::Like(like) => self.like(expr, like),
             other => match branches(other) {
-                Some(branches) => self.in_branches(&branches, &mut |shape, value| shape.predicate(value)),
+                Some(branches) => self.in_branches(&branches, &mut |shape, value| shape.condition(value)),
                 None => Err(self.not_allowed(other)),
             },
         }
     }
 
-    /// Accepts a group key, or says why not.
-    ///
-    /// # Errors
-    /// The finding that refuses it.
-    pub(crate) fn group_key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+    fn key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
             return Ok(Expr::Literal(value, None));
@@ -147,7 +185,7 @@ impl<'a> ShapeCheck<'a> {
             reason = "the wildcard goes on to the generalisers, which deny"
         )]
         match expr {
-            Expr::Alias(alias) => self.group_key(&alias.expr),
+            Expr::Alias(alias) => self.key(&alias.expr),
             Expr::Case(_) => self.label_case(expr),
             Expr::ScalarFunction(call) if call.name() == "coalesce" => self.coalesce_key(expr, &call.args),
             Expr::ScalarFunction(_) if is_nullif(expr) => self.label_case(expr),
@@ -155,7 +193,7 @@ impl<'a> ShapeCheck<'a> {
             Expr::BinaryExpr(binary)
                 if mirror(binary.op).is_some() || matches!(binary.op, Operator::And | Operator::Or) =>
             {
-                self.predicate(expr).map_err(|finding| as_group_key(finding, expr))
+                self.condition(expr).map_err(|finding| as_group_key(finding, expr))
             }
             Expr::Between(_)
             | Expr::InList(_)
@@ -168,7 +206,7 @@ impl<'a> ShapeCheck<'a> {
             | Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
             | Expr::IsUnknown(_)
-            | Expr::IsNotUnknown(_) => self.predicate(expr).map_err(|finding| as_group_key(finding, expr)),
+            | Expr::IsNotUnknown(_) => self.condition(expr).map_err(|finding| as_group_key(finding, expr)),
             other => {
                 let generalised = self.generalise(other).map_err(|finding| as_group_key(finding, other))?;
                 self.require(&generalised, Use::Group).map_err(|finding| as_group_key(finding, other))?;
@@ -179,11 +217,7 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
-    /// Accepts what a subject's own rows are ordered by, or says why not: a column that is theirs, or a coarser form of it.
-    ///
-    /// # Errors
-    /// The finding that refuses it.
-    pub(crate) fn order_key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
+    fn order(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         let generalised = self.generalise(expr)?;
         let base = generalised.base;
         let wanted =
@@ -203,7 +237,7 @@ impl<'a> ShapeCheck<'a> {
         for (when, then) in branches(expr).into_iter().flatten() {
             let label = Box::new(self.label(expr, &then)?);
             match when {
-                Some(when) => labelled.push((Box::new(self.predicate(&when)?), label)),
+                Some(when) => labelled.push((Box::new(self.condition(&when)?), label)),
                 None => otherwise = Some(label),
             }
         }
@@ -217,14 +251,14 @@ impl<'a> ShapeCheck<'a> {
                 self.literals += 1;
                 Ok(Expr::Literal(value, None))
             }
-            None => self.group_key(label).map_err(|finding| as_group_key(finding, whole)),
+            None => self.key(label).map_err(|finding| as_group_key(finding, whole)),
         }
     }
 
     fn coalesce_key(&mut self, whole: &Expr, args: &[Expr]) -> Result<Expr, Finding> {
         let [key, fallback] = args else { return self.label_case(whole) };
         let Some(fallback) = self.review.constants.value(fallback)? else { return self.label_case(whole) };
-        let key = self.group_key(key)?;
+        let key = self.key(key)?;
         let missing = Expr::IsNull(Box::new(key.clone()));
         Ok(Expr::Case(Case::new(
             None,
@@ -246,7 +280,7 @@ impl<'a> ShapeCheck<'a> {
         }
         let inner = strip_casts(self.bases, inner);
         let Expr::Column(column) = inner else {
-            return Ok(Expr::IsUnknown(Box::new(self.predicate(inner)?)));
+            return Ok(Expr::IsUnknown(Box::new(self.condition(inner)?)));
         };
         let base = self.known(column)?;
         if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
@@ -273,7 +307,7 @@ impl<'a> ShapeCheck<'a> {
         for (when, value) in branches {
             let outcome = judge(self, value)?;
             match when {
-                Some(when) => accepted.push((Box::new(self.predicate(when)?), Box::new(outcome))),
+                Some(when) => accepted.push((Box::new(self.condition(when)?), Box::new(outcome))),
                 None => otherwise = outcome,
             }
         }
@@ -325,7 +359,7 @@ impl<'a> ShapeCheck<'a> {
         let against = |value: &Expr| {
             datafusion_expr::binary_expr(value.clone(), op, Expr::Literal(literal.clone(), None))
         };
-        self.in_branches(branches, &mut |shape, value| shape.predicate(&against(value)))
+        self.in_branches(branches, &mut |shape, value| shape.condition(&against(value)))
     }
 
     fn against_literal(&mut self, side: &Expr, op: Operator, literal: &ScalarValue) -> Result<Expr, Finding> {
@@ -333,14 +367,14 @@ impl<'a> ShapeCheck<'a> {
         if let (ScalarValue::Boolean(Some(wanted)), Operator::Eq | Operator::NotEq) = (literal, op)
             && bare_column(self.bases, side).is_none()
         {
-            let condition = self.predicate(side)?;
+            let condition = self.condition(side)?;
             let is_itself = *wanted == (op == Operator::Eq);
             return Ok(if is_itself { condition } else { Expr::Not(Box::new(condition)) });
         }
         self.is_quoted(side, literal)?;
         let generalised = self.generalise(side)?;
         self.require(&generalised, Use::Filter)?;
-        let (op, literal) = self.on_edge(&generalised, op, literal)?;
+        let (op, literal) = self.on_edge_or_noted(&generalised, op, literal)?;
         self.count(generalised.base.grade, 1, 1);
         Ok(datafusion_expr::binary_expr(generalised.expr, op, Expr::Literal(literal, None)))
     }
@@ -479,7 +513,7 @@ impl<'a> ShapeCheck<'a> {
             datafusion_expr::binary_expr((*between.expr).clone(), Operator::GtEq, (*between.low).clone());
         let high =
             datafusion_expr::binary_expr((*between.expr).clone(), Operator::LtEq, (*between.high).clone());
-        let inside = self.predicate(&low.and(high))?;
+        let inside = self.condition(&low.and(high))?;
         Ok(if between.negated { Expr::Not(Box::new(inside)) } else { inside })
     }
 
@@ -488,7 +522,7 @@ impl<'a> ShapeCheck<'a> {
             let among = |value: &Expr| {
                 Expr::InList(InList::new(Box::new(value.clone()), list.list.clone(), list.negated))
             };
-            return self.in_branches(&branches, &mut |shape, value| shape.predicate(&among(value)));
+            return self.in_branches(&branches, &mut |shape, value| shape.condition(&among(value)));
         }
         self.no_unit_key(&list.expr)?;
         let generalised = self.generalise(&list.expr)?;
@@ -504,7 +538,7 @@ impl<'a> ShapeCheck<'a> {
             let Some(literal) = self.review.constants.value(item)? else {
                 return Err(self.not_allowed(&list.expr));
             };
-            let (_, literal) = self.on_edge(&generalised, Operator::Eq, &literal)?;
+            let (_, literal) = self.on_edge_or_noted(&generalised, Operator::Eq, &literal)?;
             literals.push(Expr::Literal(literal, None));
         }
         self.count(generalised.base.grade, 1, literals.len());

@@ -16,7 +16,6 @@ use datafusion_expr::expr::ScalarFunction;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::guard::find_word;
-use crate::label::Refused;
 use crate::shape::first_span;
 use crate::statement::too_large;
 
@@ -39,7 +38,7 @@ const STATEMENT_PARTS_MAX: u64 = 100_000;
 ///
 /// # Errors
 /// `query-too-large` with the limit that is passed, or `query-not-understood` for columns that hold lists.
-pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Refused> {
+pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding> {
     let (mut joins, mut nodes) = (0_usize, 0_usize);
     let counted = plan.apply_with_subqueries(|node| {
         nodes += 1;
@@ -48,48 +47,48 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Refused
         Ok(if fits { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
     if counted.is_err() || joins > JOINS_MAX {
-        return Err(vec![too_large(
+        return Err(too_large(
             "joins",
             format!("at most {JOINS_MAX} joins"),
             format!("关联不超过 {JOINS_MAX} 个"),
-        )]);
+        ));
     }
     if nodes > PLAN_NODES_MAX {
-        return Err(vec![too_large(
+        return Err(too_large(
             "steps",
             format!("at most {PLAN_NODES_MAX} steps once common table expressions are written out"),
             format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
-        )]);
+        ));
     }
     if grouping_sets(plan) > GROUPING_SETS_MAX {
-        return Err(vec![too_large(
+        return Err(too_large(
             "grouping sets",
             format!("at most {GROUPING_SETS_MAX} sets of keys in one GROUP BY; CUBE of n keys is 2^n"),
             format!("一个 GROUP BY 最多 {GROUPING_SETS_MAX} 个分组集；n 个键的 CUBE 为 2^n 个"),
-        )]);
+        ));
     }
     if text_growth(plan) > TEXT_GROWTH_MAX {
-        return Err(vec![too_large(
+        return Err(too_large(
             "concatenations",
             format!("texts grow at most {TEXT_GROWTH_MAX} times"),
             format!("文本拼接最多使长度增至 {TEXT_GROWTH_MAX} 倍"),
-        )]);
+        ));
     }
     if plan.schema().fields().iter().any(|field| field.data_type().is_nested()) {
-        return Err(vec![Finding::new(Code::QueryNotUnderstood).help(
+        return Err(Finding::new(Code::QueryNotUnderstood).help(
             "output columns hold single values, not lists or structures",
             "输出字段须为单个值，不能为列表或结构",
-        )]);
+        ));
     }
     if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
-        return Err(vec![too_large(
+        return Err(too_large(
             "output columns",
             format!("at most {OUTPUT_COLUMNS_MAX} output columns"),
             format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"),
-        )]);
+        ));
     }
     let mut parts = Parts { sql, all: 0 };
-    parts.columns(plan).map(drop).map_err(|finding| vec![*finding])
+    parts.columns(plan).map(drop).map_err(|finding| *finding)
 }
 
 /// Checks one condition over columns of a table against the limits of an expression.

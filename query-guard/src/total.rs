@@ -16,7 +16,7 @@ use datafusion_expr::utils::merge_schema;
 
 use crate::finding::Code;
 use crate::finding::Finding;
-use crate::label::Refused;
+use crate::finding::Refused;
 
 /// The same plan, whose divisions and casts yield NULL where they would fail.
 ///
@@ -51,5 +51,5 @@ pub(crate) fn total(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
         })
     })
     .map(|transformed| transformed.data)
-    .map_err(|_| vec![Finding::new(Code::QueryNotUnderstood)])
+    .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
 }

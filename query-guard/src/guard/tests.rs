@@ -3,6 +3,8 @@
 use crate::finding::Code;
 use crate::fixture::admitted;
 use crate::fixture::codes;
+use crate::fixture::review;
+use crate::guard::Decision;
 
 /// Ordinary questions of the corpus: each must be admitted.
 pub(super) const ADMITTED: &[&str] = &[
@@ -438,5 +440,45 @@ fn a_function_with_other_arguments_is_named_and_placed() {
         assert_eq!(findings[0].code, Code::QueryNotUnderstood, "{sql}");
         assert_eq!(findings[0].params.get("function").map(String::as_str), Some(function));
         assert!(findings[0].span.is_some() && findings[0].help.is_some(), "{sql}");
+    }
+}
+
+#[test]
+fn every_literal_off_its_edges_is_named_with_both_neighbours() {
+    let bands = "CASE WHEN age < 15 THEN 'a' WHEN age < 65 THEN 'b' ELSE 'c' END";
+    for (sql, expected) in [
+        (format!("SELECT {bands} AS k, COUNT(*) FROM persons GROUP BY 1"), vec!["15", "65"]),
+        (format!("SELECT COUNT(*) FROM persons WHERE {bands} = 'b'"), vec!["15", "65"]),
+        ("SELECT COUNT(*) FROM persons WHERE age BETWEEN 15 AND 64".to_owned(), vec!["15", "64"]),
+        (
+            "SELECT COUNT(*) FROM persons WHERE age >= 15 AND dept = 'tax' AND age < 65".to_owned(),
+            vec!["15", "65"],
+        ),
+        (
+            "SELECT COUNT(*) FILTER (WHERE age < 15), COUNT(*) FILTER (WHERE NOT age < 65) FROM persons"
+                .to_owned(),
+            vec!["15", "65"],
+        ),
+        (
+            "SELECT SUM(CASE WHEN age < 15 THEN 1 WHEN age < 65 THEN 2 END) FROM persons".to_owned(),
+            vec!["15", "65"],
+        ),
+        (
+            "SELECT COUNT(DISTINCT CASE WHEN age < 15 OR age >= 65 THEN person_id END) FROM persons"
+                .to_owned(),
+            vec!["15", "65"],
+        ),
+    ] {
+        let Decision::Refused { findings, .. } = review(&sql).decision else { panic!("admitted: {sql}") };
+        let off_edge: Vec<_> =
+            findings.iter().filter(|finding| finding.code == Code::LiteralOffEdge).collect();
+        let literals: Vec<&str> = off_edge.iter().map(|finding| finding.params["literal"].as_str()).collect();
+        assert_eq!(literals, expected, "{sql}");
+        for finding in off_edge {
+            let number = |name: &str| finding.params[name].parse::<i64>().unwrap();
+            let (below, literal, above) = (number("below"), number("literal"), number("above"));
+            assert!(below < literal && literal < above && above - below == 10, "{sql}");
+            assert!(finding.span.is_some(), "{sql}");
+        }
     }
 }

@@ -42,6 +42,7 @@ use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
@@ -53,7 +54,6 @@ use crate::statement::too_large;
 
 use super::Labeller;
 use super::Open;
-use super::Refused;
 use super::Relation;
 use super::internal;
 use super::not_understood;
@@ -104,7 +104,7 @@ impl Labeller<'_> {
         for key in keys {
             match normaliser.shape.group_key(key) {
                 Ok(key) => group.push(key),
-                Err(finding) => refused.push(finding),
+                Err(findings) => refused.extend(findings),
             }
         }
         let rows_atom = normaliser.rows_atom();
@@ -113,7 +113,7 @@ impl Labeller<'_> {
             let Expr::AggregateFunction(call) = call.clone().unalias() else { return Err(internal()) };
             match normaliser.formula(&call) {
                 Ok(formula) => formulas.push(formula),
-                Err(finding) => refused.push(finding),
+                Err(findings) => refused.extend(findings),
             }
         }
         let read = normaliser.shape.read().and(block.taint.as_read()).and(subqueries);
@@ -140,9 +140,7 @@ impl Labeller<'_> {
         }
         let (atoms, functions) = (normaliser.atoms, normaliser.functions);
         let controls = self.controls(&block, grade, &functions, &mut refused);
-        if !refused.is_empty() {
-            return Err(refused);
-        }
+        Refused::if_any(refused)?;
         let names: Vec<ReleasedColumn> = formulas
             .into_iter()
             .enumerate()
@@ -160,18 +158,20 @@ impl Labeller<'_> {
 
     fn within_limits(&self, keys: usize) -> Result<(), Refused> {
         if self.stages.len() >= BOUNDARIES_MAX {
-            return Err(vec![too_large(
+            return Err(too_large(
                 "boundaries",
                 format!("at most {BOUNDARIES_MAX} aggregations over individuals"),
                 format!("针对个体的聚合不超过 {BOUNDARIES_MAX} 个"),
-            )]);
+            )
+            .into());
         }
         if keys > GROUP_KEYS_MAX {
-            return Err(vec![too_large(
+            return Err(too_large(
                 "group keys",
                 format!("at most {GROUP_KEYS_MAX} group keys"),
                 format!("分组字段不超过 {GROUP_KEYS_MAX} 个"),
-            )]);
+            )
+            .into());
         }
         Ok(())
     }

@@ -41,13 +41,13 @@ use crate::block::base_column;
 use crate::catalog::ReleasedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::first_span;
 
 use super::Labeller;
 use super::Open;
-use super::Refused;
 use super::Relation;
 use super::internal;
 use super::not_understood;
@@ -194,7 +194,7 @@ impl Labeller<'_> {
                 }
                 _ if is_true(&defined) => {}
                 // A pair of the join that is no pair of base columns would lose how it treats NULLs.
-                _ if nulls == NullEquality::NullEqualsNull => return Err(vec![join_refusal()]),
+                _ if nulls == NullEquality::NullEqualsNull => return Err(join_refusal().into()),
                 _ => condition.residual.extend(between_ends(defined)),
             }
         }
@@ -234,7 +234,7 @@ impl Labeller<'_> {
             let place = condition.equated.first().map(|(a, _)| a.clone());
             return Err(match place {
                 Some(column) => self.not_joinable(&column),
-                None => vec![join_refusal()],
+                None => join_refusal().into(),
             });
         }
         // A semi or anti join keeps no column of its right side, and so would lose whose rows those were: the firms of one
@@ -243,7 +243,7 @@ impl Labeller<'_> {
             right.classes.iter().any(|class| !merged.iter().any(|(_, replaced)| *replaced == class.column));
         let carried = lost && keep == Keep::LeftIfMatched;
         if lost && keep.is_about_left_only() && !carried {
-            return Err(vec![lost_subjects()]);
+            return Err(lost_subjects().into());
         }
         let keep = if carried { Keep::Both } else { keep };
         let mut classes = left.classes.clone();
@@ -336,7 +336,7 @@ impl Labeller<'_> {
             plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_understood)?;
             // Rows without a subject of some class feed no aggregate: the outer join would silently become an inner one.
             if classes.iter().any(|class| class.optional) {
-                return Err(vec![lost_subjects()]);
+                return Err(lost_subjects().into());
             }
         }
         if keep == Keep::LeftMarked {
@@ -418,7 +418,7 @@ impl Labeller<'_> {
         let mut shape = ShapeCheck::new(&bases, &conditions, self.review);
         let mut accepted = Vec::with_capacity(residual.len());
         for expr in residual {
-            accepted.push(shape.predicate(expr).map_err(|finding| vec![finding])?);
+            accepted.push(shape.predicate(expr)?);
         }
         Ok((accepted.into_iter().reduce(Expr::and), shape.read()))
     }
@@ -448,7 +448,7 @@ impl Labeller<'_> {
                     let span = column.and_then(|column| column.spans.first());
                     let span = span.and_then(|span| crate::finding::SqlSpan::locate(self.review.sql, span));
                     let finding = Finding::new(Code::JoinNotAgreed).at(span);
-                    return Err(vec![finding.with("left", a.sql_name()).with("right", b.sql_name())]);
+                    return Err(finding.with("left", a.sql_name()).with("right", b.sql_name()).into());
                 }
             }
         }
@@ -467,16 +467,15 @@ impl Labeller<'_> {
     }
 
     pub(super) fn not_joinable(&self, column: &Column) -> Refused {
-        vec![join_refusal().at(first_span(self.review.sql, &Expr::Column(column.clone())))]
+        join_refusal().at(first_span(self.review.sql, &Expr::Column(column.clone()))).into()
     }
 
     pub(super) fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
-        vec![
-            Finding::new(Code::UseNotGranted)
-                .at(first_span(self.review.sql, &Expr::Column(column.clone())))
-                .with("column", base.name.clone())
-                .with("use", wanted.to_string()),
-        ]
+        Finding::new(Code::UseNotGranted)
+            .at(first_span(self.review.sql, &Expr::Column(column.clone())))
+            .with("column", base.name.clone())
+            .with("use", wanted.to_string())
+            .into()
     }
 }
 
@@ -647,7 +646,7 @@ pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Res
         if is_strict(&output) {
             return Ok(output);
         }
-        let key = key.as_deref().ok_or_else(|| vec![join_refusal()])?;
+        let key = key.as_deref().ok_or_else(join_refusal)?;
         let found = Expr::IsNotNull(Box::new(base_column(key)));
         Ok(Expr::Case(Case::new(None, vec![(Box::new(found), Box::new(output))], None)))
     };

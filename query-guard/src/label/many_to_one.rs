@@ -23,12 +23,12 @@ use crate::block::Class;
 use crate::block::ReleasedColumnFacts;
 use crate::block::SourceColumn;
 use crate::block::Unique;
+use crate::finding::Refused;
 use crate::shape::bare_column;
 use crate::shape::first_span;
 use crate::shape::total;
 
 use super::Labeller;
-use super::Refused;
 use super::join::Condition;
 use super::join::Keep;
 use super::join::Side;
@@ -155,7 +155,7 @@ impl Labeller<'_> {
             (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
             (Keep::LeftMarked, Side::Left) => JoinType::LeftMark,
             (Keep::LeftIfMatched | Keep::LeftIfUnmatched | Keep::LeftMarked, Side::Right) => {
-                return Err(vec![join_refusal()]);
+                return Err(join_refusal().into());
             }
         };
         // One row that is always there is met by everybody.
@@ -219,7 +219,7 @@ impl Labeller<'_> {
         let place = pairs
             .chain(condition.residual.iter().cloned())
             .find_map(|expr| first_span(self.review.sql, &expr));
-        vec![join_refusal().at(place)]
+        join_refusal().at(place).into()
     }
 }
 

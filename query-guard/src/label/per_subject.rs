@@ -32,12 +32,12 @@ use crate::block::base_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::first_span;
 
 use super::Labeller;
-use super::Refused;
 use super::Relation;
 use super::internal;
 use super::not_understood;
@@ -105,7 +105,7 @@ impl Labeller<'_> {
                         let base = key_base(&block, key, schema.field(index).data_type(), shape.grade);
                         grouped.keep(&name, expr, base);
                     }
-                    Err(finding) => refused.push(finding),
+                    Err(findings) => refused.extend(findings),
                 },
             }
             grouped.outputs.push(base_column(&name));
@@ -116,18 +116,16 @@ impl Labeller<'_> {
             let name = format!("p{instance}_a{index}");
             let target = schema.field(keys.len() + index).data_type();
             let own = own_rows(&call, &mut shape, &block, target, cap)
-                .and_then(|own| self.functions_allowed(&block.taint, own.function).map(|()| own));
+                .and_then(|own| Ok(self.functions_allowed(&block.taint, own.function).map(|()| own)?));
             match own {
                 Ok(own) => {
                     self.top_coded |= matches!(own.finish, Finish::Capped(_));
                     grouped.add(&name, own);
                 }
-                Err(finding) => refused.push(finding),
+                Err(findings) => refused.extend(findings),
             }
         }
-        if !refused.is_empty() {
-            return Err(refused);
-        }
+        Refused::if_any(refused)?;
         let mut taint = block.taint.clone();
         taint.read(shape.read());
         taint.read(self.take_subqueries_read());
@@ -260,10 +258,10 @@ pub(super) fn own_rows(
     block: &Block,
     target: &DataType,
     cap: u32,
-) -> Result<OwnRows, Finding> {
+) -> Result<OwnRows, Refused> {
     let params = &call.params;
     let sql = shape.review().sql;
-    let refused = || not_per_subject(call, sql);
+    let refused = || Refused::from(not_per_subject(call, sql));
     if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Err(refused());
     }
@@ -278,7 +276,7 @@ pub(super) fn own_rows(
             _ => return Err(refused()),
         };
         if !block.counts_once(base) {
-            return Err(repeated(call, sql));
+            return Err(repeated(call, sql).into());
         }
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
         let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
@@ -303,7 +301,7 @@ pub(super) fn own_rows(
     let base = base.filter(|base| base.is_measure() && base.allows(Use::Aggregate)).ok_or_else(refused)?;
     let column = column.ok_or_else(refused)?;
     if !base.copied_by.is_empty() && !matches!(call.func.name(), "min" | "max") {
-        return Err(repeated(call, sql));
+        return Err(repeated(call, sql).into());
     }
     shape.grade = shape.grade.max(base.grade);
     let places = i8::try_from(base.scale.min(6)).unwrap_or(6);
@@ -342,7 +340,7 @@ fn any_or_every(
     arg: &Expr,
     filter: Option<Expr>,
     shape: &mut ShapeCheck<'_>,
-) -> Result<OwnRows, Finding> {
+) -> Result<OwnRows, Refused> {
     let condition = shape.predicate(arg)?;
     let number = |value: i64| Box::new(Expr::Literal(ScalarValue::Int64(Some(value)), None));
     // As a number: the engine has no booleans over a frame whose beginning moves.

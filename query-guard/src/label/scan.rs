@@ -30,11 +30,11 @@ use crate::catalog::column_type;
 use crate::catalog::sealed_source;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::mask::masked;
 use crate::row_filter::row_filter;
 
 use super::Labeller;
-use super::Refused;
 use super::Relation;
 use super::internal;
 use super::not_understood;
@@ -44,7 +44,9 @@ impl Labeller<'_> {
         let granted = scan.source.downcast_ref::<GrantedSource>().ok_or_else(internal)?;
         let dataset = self.policy.datasets.get(&granted.dataset).ok_or_else(internal)?;
         if dataset.release == Release::None {
-            return Err(vec![Finding::new(Code::ControlNotAvailable).with("dataset", dataset.id.sql_name())]);
+            return Err(Finding::new(Code::ControlNotAvailable)
+                .with("dataset", dataset.id.sql_name())
+                .into());
         }
         let visible: Vec<&EffectiveColumn> =
             dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
@@ -103,7 +105,7 @@ impl Labeller<'_> {
             LogicalPlanBuilder::scan(dataset.id.sql_name(), Arc::new(sealed_source(dataset)), None)
                 .map_err(not_understood)?;
         for filter in &dataset.row_filters {
-            let (condition, columns) = row_filter(&filter.sql, dataset).map_err(|finding| vec![finding])?;
+            let (condition, columns) = row_filter(&filter.sql, dataset)?;
             if !filter.jurisdiction {
                 let grades = dataset
                     .columns

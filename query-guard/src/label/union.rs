@@ -24,11 +24,11 @@ use crate::block::base_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::shape::bare_column;
 use crate::shape::first_span;
 
 use super::Labeller;
-use super::Refused;
 use super::Relation;
 use super::internal;
 use super::not_understood;
@@ -48,7 +48,7 @@ impl Labeller<'_> {
         for branch in branches {
             match branch {
                 Relation::Block(block) if block.is_individual() => blocks.push(*block),
-                _ => return Err(vec![union_refusal()]),
+                _ => return Err(union_refusal().into()),
             }
         }
         self.one_class(blocks, union)
@@ -61,7 +61,7 @@ impl Labeller<'_> {
         let units = kinds(first);
         let distinct = units.iter().collect::<BTreeSet<_>>().len() == units.len();
         if !distinct || units.contains(&None) || blocks.iter().any(|block| kinds(block) != units) {
-            return Err(vec![union_refusal()]);
+            return Err(union_refusal().into());
         }
         for (index, left) in blocks.iter().enumerate() {
             for right in blocks.iter().skip(index + 1) {
@@ -140,8 +140,8 @@ impl Labeller<'_> {
         let mut literals = false;
         for block in blocks {
             let output = block.outputs.get(index).ok_or_else(internal)?;
-            let refused = || vec![union_refusal().at(first_span(self.review.sql, output))];
-            if self.review.constants.value(output).map_err(|finding| vec![finding])?.is_some() {
+            let refused = || union_refusal().at(first_span(self.review.sql, output));
+            if self.review.constants.value(output)?.is_some() {
                 literals = true;
                 continue;
             }
@@ -165,7 +165,7 @@ impl Labeller<'_> {
             (Some(base), false) => base,
             // A union of more than two branches is one of unions.
             (Some(Base { kind: BaseKind::Label, .. }), true) | (None, _) => label_base(),
-            (Some(_), true) => return Err(vec![union_refusal()]),
+            (Some(_), true) => return Err(union_refusal().into()),
         };
         Ok(Base {
             data_type: union.schema.field(index).data_type().clone(),

@@ -28,12 +28,12 @@ use crate::block::Unique;
 use crate::block::base_column;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::Refused;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
 use crate::shape::first_span;
 
 use super::Labeller;
-use super::Refused;
 use super::Relation;
 use super::internal;
 use super::not_understood;
@@ -81,7 +81,7 @@ impl Labeller<'_> {
             let target = window.schema.field(block.outputs.len() + index).data_type();
             let own = self.own_window(&block, &function, &mut shape, target, cap)?;
             self.top_coded |= matches!(own.finish, Finish::Capped(..) | Finish::Rank(..));
-            self.functions_allowed(&block.taint, own.function).map_err(|finding| vec![finding])?;
+            self.functions_allowed(&block.taint, own.function)?;
             let name = format!("w{instance}_{index}");
             for (suffix, call) in own.aggregates {
                 calls.push(over.call(call)?.alias(format!("{name}{suffix}")));
@@ -143,12 +143,12 @@ impl Labeller<'_> {
         for key in &params.partition_by {
             partition_by.push(match class_of(block, key) {
                 Some(hidden) => base_column(hidden),
-                None => shape.group_key(key).map_err(|finding| vec![finding])?,
+                None => shape.group_key(key)?,
             });
         }
         let mut order_by = Vec::with_capacity(params.order_by.len());
         for sort in &params.order_by {
-            let expr = shape.order_key(&sort.expr).map_err(|finding| vec![finding])?;
+            let expr = shape.order_key(&sort.expr)?;
             order_by.push(Sort { expr, ..sort.clone() });
         }
         // Rows of the same rank stay so where the frame goes by rank.
@@ -189,7 +189,7 @@ impl Labeller<'_> {
                     Vec::new(),
                     None,
                 );
-                own_rows(&call, shape, block, target, cap).map_err(|finding| vec![finding])
+                own_rows(&call, shape, block, target, cap)
             }
             WindowFunctionDefinition::WindowUDF(udf) => {
                 if params.filter.is_some() {
@@ -262,15 +262,14 @@ impl Labeller<'_> {
             .chain(sorts)
             .chain(&params.args)
             .find_map(|expr| first_span(self.review.sql, expr));
-        vec![
-            Finding::new(Code::OperationOverIndividuals)
+        Finding::new(Code::OperationOverIndividuals)
                 .at(span)
                 .with("operation", function.fun.name().to_owned())
                 .help(
                     "PARTITION BY the unit key, with ORDER BY a column: ROW_NUMBER, RANK, LAG, LEAD, COUNT, SUM, AVG, MIN and MAX; or aggregate first",
                     "请按主体标识 PARTITION BY，并以字段 ORDER BY：可用 ROW_NUMBER、RANK、LAG、LEAD、COUNT、SUM、AVG、MIN、MAX；或先聚合",
-                ),
-        ]
+                )
+.into()
     }
 }
 

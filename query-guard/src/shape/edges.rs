@@ -63,6 +63,27 @@ impl ShapeCheck<'_> {
         }
     }
 
+    /// As [`Self::on_edge`], and goes on after a literal that is off its edges: it is noted and refuses the whole in the end.
+    ///
+    /// # Errors
+    /// As [`Self::on_edge`], but for `literal-off-edge`.
+    pub(super) fn on_edge_or_noted(
+        &mut self,
+        generalised: &Generalised<'_>,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<Compared, Finding> {
+        match self.on_edge(generalised, op, literal) {
+            Err(finding) if finding.code == Code::LiteralOffEdge => {
+                if !self.off_edge.contains(&finding) {
+                    self.off_edge.push(finding);
+                }
+                Ok((op, literal.clone()))
+            }
+            judged => judged,
+        }
+    }
+
     /// Refuses a coarser form that the mask does not leave as it is: weekdays of what is known by month.
     ///
     /// # Errors
@@ -90,7 +111,7 @@ impl ShapeCheck<'_> {
         let number = exact_number(literal).ok_or_else(|| self.not_allowed(&generalised.expr))?;
         if !number.is_multiple_of(own) {
             let (below, above) = obscura_policies::mask::nearest_multiples(number, own);
-            return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
+            return Err(self.off_edge_between(generalised, number, below, above));
         }
         let Some(mask) = limits(generalised.base) else { return Ok(()) };
         let next = number.checked_add(own).ok_or_else(|| self.not_allowed(&generalised.expr))?;
@@ -162,7 +183,7 @@ impl ShapeCheck<'_> {
         if matches!(op, Operator::Lt | Operator::GtEq) || !relative.is_multiple_of(bins) {
             let (below, above) = obscura_policies::mask::nearest_multiples(relative, bins);
             let [below, above] = [below, above].map(|edge| edge.checked_add(origin).unwrap_or(edge));
-            return Err(self.off_edge_between(generalised, below.to_string(), above.to_string()));
+            return Err(self.off_edge_between(generalised, number, below, above));
         }
         let finding = self.not_allowed(&generalised.expr).with("column", base.name.clone()).help(
             "a measure is cut at its bin edges with < and >=",
@@ -188,9 +209,7 @@ impl ShapeCheck<'_> {
         mask.number_cut(cut, grain).ok_or_else(|| {
             let (Cut::Below(value) | Cut::Above(value)) = cut;
             match mask.number_edges(value, grain) {
-                Some((below, above)) => {
-                    self.off_edge_between(generalised, below.to_string(), above.to_string())
-                }
+                Some((below, above)) => self.off_edge_between(generalised, value, below, above),
                 None => self.not_allowed(&generalised.expr),
             }
         })
@@ -217,7 +236,8 @@ impl ShapeCheck<'_> {
         let shown = all_shown(cuts, |cut| {
             mask.time_cut(cut, grain, today).ok_or_else(|| match mask.time_edges(micros, today) {
                 Some((below, above)) => {
-                    self.off_edge_between(generalised, time_text(below), time_text(above))
+                    let [asked, below, above] = [micros, below, above].map(time_text);
+                    self.off_edge_between(generalised, asked, below, above)
                 }
                 None => refused(),
             })
@@ -292,11 +312,7 @@ impl ShapeCheck<'_> {
             }
             if !own.is_multiple_of(step) {
                 let (below, above) = obscura_policies::mask::nearest_multiples(own, step);
-                return Err(self.off_edge_between(
-                    generalised,
-                    below.max(step).to_string(),
-                    above.to_string(),
-                ));
+                return Err(self.off_edge_between(generalised, own, below.max(step), above));
             }
         }
         if base.is_measure() || own.is_multiple_of(Fixed::ONE) {
@@ -322,11 +338,23 @@ impl ShapeCheck<'_> {
         self.check_step(generalised)
     }
 
-    fn off_edge_between(&self, generalised: &Generalised<'_>, below: String, above: String) -> Finding {
+    /// A literal that was asked for, between its neighbours that are edges.
+    fn off_edge_between<T: ToString>(
+        &self,
+        generalised: &Generalised<'_>,
+        asked: T,
+        below: T,
+        above: T,
+    ) -> Finding {
+        let [asked, below, above] = [asked, below, above].map(|edge| edge.to_string());
         Finding::new(Code::LiteralOffEdge)
             .at(self.place(&generalised.expr))
             .with("column", generalised.base.name.clone())
-            .help(format!("use {below} or {above}"), format!("请使用 {below} 或 {above}"))
+            .help(
+                format!("instead of {asked} use {below} or {above}"),
+                format!("请将 {asked} 改为 {below} 或 {above}"),
+            )
+            .with("literal", asked)
             .with("below", below)
             .with("above", above)
     }
