@@ -20,6 +20,7 @@ use crate::finding::Refused;
 use crate::guard::Rewrite;
 
 mod aggregates;
+mod labels;
 mod literals;
 mod parts;
 
@@ -29,6 +30,8 @@ const CHANGES_MAX: usize = 8;
 /// One kind of change to a query, and what it is called.
 struct Change {
     apply: fn(&mut Query, &Finding, &str) -> bool,
+    /// The figures are then of other rows, so that what a name says of them may no longer hold.
+    moves: bool,
     en: &'static str,
     zh: &'static str,
 }
@@ -37,60 +40,73 @@ struct Change {
 fn changes(code: Code) -> &'static [Change] {
     const LITERAL_BELOW: Change = Change {
         apply: literals::to_nearest_edge,
+        moves: true,
         en: "move the literal to the nearest edge: another number",
         zh: "将常量移到最近的区间边界：结果会不同",
     };
     const OPERATOR: Change = Change {
         apply: literals::to_edge_operator,
+        moves: true,
         en: "cut the measure at its bin edge: the edge itself is counted with what lies above it",
         zh: "在分箱边界处划分度量字段：边界值计入其上方",
     };
     const DROP_CONDITION: Change = Change {
         apply: parts::drop_condition,
+        moves: true,
         en: "a part of your question: without the condition",
         zh: "问题的一部分：去掉该条件",
     };
     const DROP_KEY: Change = Change {
         apply: parts::drop_key,
+        moves: false,
         en: "a part of your question: without the group key",
         zh: "问题的一部分：去掉该分组字段",
     };
     const DROP_OUTPUT: Change = Change {
         apply: parts::drop_output,
+        moves: false,
         en: "a part of your question: without the column",
         zh: "问题的一部分：去掉该列",
     };
     const COUNT: Change = Change {
         apply: aggregates::count_instead_of_rows,
+        moves: false,
         en: "count instead of listing",
         zh: "改为计数而非列出个体",
     };
     const MEAN: Change = Change {
         apply: aggregates::mean_instead,
+        moves: false,
         en: "use the mean: another number",
         zh: "改用平均值：结果会不同",
     };
-    const PLAIN_GROUPS: Change =
-        Change {
-            apply: aggregates::plain_groups, en: "one grouping at a time", zh: "每次只做一种分组"
-        };
+    const PLAIN_GROUPS: Change = Change {
+        apply: aggregates::plain_groups,
+        moves: false,
+        en: "one grouping at a time",
+        zh: "每次只做一种分组",
+    };
     const QUOTED: Change = Change {
         apply: literals::quoted,
+        moves: false,
         en: "quote the value: the same question",
         zh: "为取值加引号：含义不变",
     };
     const AS_SHOWN: Change = Change {
         apply: literals::as_shown,
+        moves: true,
         en: "compare with what the mask leaves of the value: a larger group",
         zh: "与脱敏后的取值比较：范围更大",
     };
     const TRUNCATED: Change = Change {
         apply: aggregates::truncated_instead,
+        moves: false,
         en: "use date_trunc: the date itself instead of its text",
         zh: "改用 date_trunc：以日期代替其文本",
     };
     const RATIO: Change = Change {
         apply: aggregates::ratio_of_means,
+        moves: false,
         en: "divide the means: another number than the mean of the quotients",
         zh: "改为均值之商：与商的均值不同",
     };
@@ -162,7 +178,9 @@ fn first_change(sql: &str, findings: &[Finding]) -> Option<(String, (&'static st
     findings.iter().find_map(|finding| {
         changes(finding.code).iter().find_map(|change| {
             let mut query = parse(sql)?;
-            (change.apply)(&mut query, finding, sql).then(|| (query.to_string(), (change.en, change.zh)))
+            let applies = (change.apply)(&mut query, finding, sql)
+                && (!change.moves || labels::without_false_names(&mut query));
+            applies.then(|| (query.to_string(), (change.en, change.zh)))
         })
     })
 }
@@ -208,17 +226,19 @@ mod tests {
         for sql in [
             "SELECT CASE WHEN age < 15 THEN '0-14' WHEN age < 65 THEN '15-64' ELSE '65+' END AS band, COUNT(*) FROM persons GROUP BY 1",
             "SELECT COUNT(*) FILTER (WHERE age < 35) AS n FROM persons",
-            "SELECT COUNT(*) AS under_35 FROM persons WHERE age < 35",
+            "SELECT COUNT(*) AS under_35 FROM persons WHERE age < 35 ORDER BY under_35",
             "SELECT COUNT(*) FROM persons WHERE age > 10",
             "SELECT COUNT(*) FROM persons WHERE age BETWEEN 10 AND 20",
             "SELECT COUNT(*) FROM persons WHERE age = 15",
         ] {
             assert_eq!(rewrite(sql), None, "{sql}");
         }
-        assert_eq!(
-            rewrite("SELECT COUNT(*) AS young FROM persons WHERE age < 38").as_deref(),
-            Some("SELECT COUNT(*) AS young FROM persons WHERE age < 40")
-        );
+        for (name, kept) in [("under_35", ""), ("young", ""), ("n", " AS n"), ("persons", " AS persons")] {
+            assert_eq!(
+                rewrite(&format!("SELECT COUNT(*) AS {name} FROM persons WHERE age < 38")),
+                Some(format!("SELECT COUNT(*){kept} FROM persons WHERE age < 40"))
+            );
+        }
         assert_eq!(
             rewrite("SELECT dept, MEDIAN(salary) AS median_pay FROM persons GROUP BY dept").as_deref(),
             Some("SELECT dept, AVG(salary) FROM persons GROUP BY dept")

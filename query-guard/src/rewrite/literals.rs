@@ -51,14 +51,10 @@ pub(super) fn to_nearest_edge(query: &mut Query, finding: &Finding, sql: &str) -
     })
 }
 
-/// True if a label, an alias or another name of the text says a number: `'0-14'`, `under_35`.
+/// True if a label of the text says a number: `'0-14'`.
 fn is_named(sql: &str, number: &str) -> bool {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
-    tokens.iter().any(|token| match token {
-        Token::Word(word) => word.value.contains(number),
-        Token::SingleQuotedString(text) => text.contains(number),
-        _ => false,
-    })
+    tokens.iter().any(|token| matches!(token, Token::SingleQuotedString(text) if text.contains(number)))
 }
 
 /// `zip = 310106` of a text column becomes `zip = '310106'`.
