@@ -18,8 +18,16 @@ use datafusion_sql::sqlparser::ast::ValueWithSpan;
 use datafusion_sql::sqlparser::ast::visit_expressions_mut;
 
 /// Template patterns (PostgreSQL, "Data Type Formatting Functions") and what each is of ours; longer ones first.
-const PATTERNS: &[(&str, &str)] =
-    &[("yyyy", "%Y"), ("hh24", "%H"), ("mm", "%m"), ("dd", "%d"), ("mi", "%M"), ("ss", "%S")];
+const PATTERNS: &[(&str, &str)] = &[
+    ("yyyy", "%Y"),
+    ("hh24", "%H"),
+    ("mm", "%m"),
+    ("dd", "%d"),
+    ("mi", "%M"),
+    ("ss", "%S"),
+    ("us", "%6f"),
+    ("ms", "%3f"),
+];
 
 /// Writes every such constant of a query as a literal; what cannot be read as one stays, and is refused as any function.
 pub(crate) fn constants_as_literals(query: &mut Query) {
@@ -76,7 +84,7 @@ fn in_iso_form(text: &str, format: Option<&str>, is_date: bool) -> Option<String
     let time = NaiveDateTime::parse_from_str(text, &format)
         .ok()
         .or_else(|| NaiveDate::parse_from_str(text, &format).ok()?.and_hms_opt(0, 0, 0))?;
-    let form = if is_date { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M:%S" };
+    let form = if is_date { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M:%S%.f" };
     Some(time.format(form).to_string())
 }
 
@@ -123,6 +131,20 @@ mod tests {
         ] {
             assert_eq!(in_iso_form(text, format, true).as_deref(), Some(date), "{text}");
         }
+        for (text, format) in [
+            ("2024-06-01 13:05:09.000000", "YYYY-MM-DD HH24:MI:SS.US"),
+            ("2024-06-01 13:05:09.000", "YYYY-MM-DD HH24:MI:SS.MS"),
+        ] {
+            assert_eq!(
+                in_iso_form(text, Some(format), false).as_deref(),
+                Some("2024-06-01 13:05:09"),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            in_iso_form("2024-06-01 13:05:09.250000", Some("YYYY-MM-DD HH24:MI:SS.US"), false).as_deref(),
+            Some("2024-06-01 13:05:09.250")
+        );
         let time = in_iso_form("2024-06-01 13:05:09", Some("YYYY-MM-DD HH24:MI:SS"), false);
         assert_eq!(time.as_deref(), Some("2024-06-01 13:05:09"));
         assert_eq!(in_iso_form("2024-06-01", None, false).as_deref(), Some("2024-06-01 00:00:00"));
