@@ -117,6 +117,52 @@ pub(crate) struct Taint {
     pub(crate) comparisons: usize,
     /// Literals used so far.
     pub(crate) literals: usize,
+    /// What conditions, joins and keys have chosen rows by.
+    pub(crate) compared: Compared,
+}
+
+/// What rows have been chosen by. Whoever chooses rows by a quantity can make it the same in all of them, and its sum is
+/// then a count times a number that everybody knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Compared {
+    /// How many rows of its own a subject has, or what such rows have in common.
+    pub(crate) counts: bool,
+    /// Rows of other relations.
+    pub(crate) joined: bool,
+    /// Columns of datasets; the time between two dates is a comparison of both.
+    pub(crate) columns: BTreeSet<String>,
+}
+
+impl Compared {
+    /// Adds the columns that expressions over a block's base columns read.
+    pub(crate) fn add<'e>(
+        &mut self,
+        bases: &BTreeMap<String, Base>,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+    ) {
+        for column in exprs.into_iter().flat_map(Expr::column_refs) {
+            let Some(base) = bases.get(&column.name) else { continue };
+            match &base.kind {
+                BaseKind::UnitKey { .. } => {}
+                BaseKind::Declared(_) => match &base.between {
+                    Some(dates) => self.columns.extend(dates.iter().cloned()),
+                    None => {
+                        self.columns.insert(base.compared_name(&column.name));
+                    }
+                },
+                BaseKind::SubjectCount
+                | BaseKind::SubjectMeasure
+                | BaseKind::Label
+                | BaseKind::Released { .. } => self.counts = true,
+            }
+        }
+    }
+
+    fn absorb(&mut self, other: &Compared) {
+        self.counts |= other.counts;
+        self.joined |= other.joined;
+        self.columns.extend(other.columns.iter().cloned());
+    }
 }
 
 /// What expressions over individuals have read.
@@ -152,7 +198,13 @@ impl Taint {
     }
 
     pub(crate) fn none() -> Self {
-        Taint { grade: Level(1), datasets: BTreeSet::new(), comparisons: 0, literals: 0 }
+        Taint {
+            grade: Level(1),
+            datasets: BTreeSet::new(),
+            comparisons: 0,
+            literals: 0,
+            compared: Compared::default(),
+        }
     }
 
     /// Adds what checked expressions have read.
@@ -167,6 +219,7 @@ impl Taint {
         self.datasets.extend(other.datasets.iter().cloned());
         self.comparisons += other.comparisons;
         self.literals += other.literals;
+        self.compared.absorb(&other.compared);
     }
 }
 
@@ -258,6 +311,8 @@ pub(crate) struct Base {
     pub(crate) scale: u8,
     /// Prefixes are meaningful.
     pub(crate) coded: bool,
+    /// The columns of datasets that it lies between, where it is the time between two dates.
+    pub(crate) between: Option<[String; 2]>,
 }
 
 impl Base {
@@ -280,6 +335,15 @@ impl Base {
             bins: None,
             scale: 0,
             coded: false,
+            between: None,
+        }
+    }
+
+    /// Its name among what rows are chosen by: as a column of a dataset, or as the block calls it.
+    pub(crate) fn compared_name(&self, name: &str) -> String {
+        match self.source() {
+            Some((dataset, column)) => format!("{}.{column}", dataset.sql_name()),
+            None => name.to_owned(),
         }
     }
 

@@ -313,8 +313,8 @@ impl Stage {
         if spec.counts {
             return Number::Whole(self.rounded_count(value));
         }
-        // A sum of small whole numbers, or of few values, is as telling as a count.
-        let one = spec.few.or((spec.scale == 0).then_some(Fixed::ONE));
+        // A sum of small whole numbers, of few values, or of one value many times, is as telling as a count.
+        let one = spec.few.or(spec.same).or((spec.scale == 0).then_some(Fixed::ONE));
         let least = one.and_then(|one| self.least_sum(spec, one));
         match rounding_units(spec).max(least) {
             Some(base) => Number::Scaled(round_half_up(value, base), spec.scale),

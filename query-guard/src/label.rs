@@ -407,6 +407,7 @@ impl<'a> Labeller<'a> {
         block.taint.read(read);
         block.taint.read(self.take_subqueries_read());
         block.conditions = conditions;
+        block.taint.compared.add(&block.bases, &accepted);
         for condition in &accepted {
             note_rows(&mut block, condition);
         }

@@ -182,6 +182,8 @@ pub(crate) struct StageAtom {
     pub(crate) width: Fixed,
     /// The largest size of a value, where the declared range holds few: such a sum tells as much as a count.
     pub(crate) few: Option<Fixed>,
+    /// The largest size of a value that may be the same in many rows: their sum is a count times a number.
+    pub(crate) same: Option<Fixed>,
 }
 
 /// A released column: name, type, and how it is made from atoms.

@@ -379,7 +379,13 @@ fn rounding_goes_to_the_nearest_multiple_and_halves_away_from_zero() {
 #[test]
 fn the_rounding_unit_is_below_one_percent_of_the_range() {
     let unit = |width: i64, scale: u8| {
-        rounding_units(&StageAtom { counts: false, scale, width: Fixed::from_i64(width), few: None })
+        rounding_units(&StageAtom {
+            counts: false,
+            scale,
+            width: Fixed::from_i64(width),
+            few: None,
+            same: None,
+        })
     };
     assert_eq!(unit(200_000, 0), Some(1000));
     assert_eq!(unit(100, 0), Some(1));

@@ -29,6 +29,7 @@ use crate::atoms::Quantity;
 use crate::block::Base;
 use crate::block::BaseKind;
 use crate::block::Block;
+use crate::block::Compared;
 use crate::block::Read;
 use crate::block::ReleasedColumnFacts;
 use crate::block::SourceColumn;
@@ -139,6 +140,17 @@ impl Labeller<'_> {
             }
         }
         let (atoms, functions) = (normaliser.atoms, normaliser.functions);
+        let mut compared = block.taint.compared.clone();
+        compared.add(&block.bases, &group);
+        let mut chosen = Vec::with_capacity(atoms.len());
+        for atom in &atoms {
+            let mut compared = compared.clone();
+            compared.add(&block.bases, &atom.condition);
+            if let Some(base) = lies_between_chosen(atom, &block.bases, &compared) {
+                refused.push(chosen_between(base));
+            }
+            chosen.push(is_chosen(atom, &block.bases, &compared));
+        }
         let controls = self.controls(&block, grade, &functions, &mut refused);
         Refused::if_any(refused)?;
         let names: Vec<ReleasedColumn> = formulas
@@ -150,7 +162,8 @@ impl Labeller<'_> {
             })
             .collect();
         let facts = facts(keys, &names, &atoms, &block);
-        let stage = self.stage(block, group, &atoms, rows_atom, names, &controls, grade, schema)?;
+        let stage =
+            self.stage(block, group, (&atoms, &chosen), rows_atom, names, &controls, grade, schema)?;
         let open = released(&stage, facts, schema, read)?;
         self.stages.push(stage);
         Ok(open)
@@ -240,7 +253,7 @@ impl Labeller<'_> {
         &mut self,
         block: Block,
         group: Vec<Expr>,
-        atoms: &[Atom],
+        (atoms, chosen): (&[Atom], &[bool]),
         rows_atom: usize,
         columns: Vec<ReleasedColumn>,
         controls: &Controls,
@@ -301,8 +314,12 @@ impl Labeller<'_> {
         let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();
         let plan =
             builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
-        let atoms =
-            atoms.iter().zip(&specs).map(|(atom, spec)| stage_atom(atom, spec, &block.bases)).collect();
+        let atoms = atoms
+            .iter()
+            .zip(&specs)
+            .zip(chosen)
+            .map(|((atom, spec), is_chosen)| stage_atom(atom, spec, *is_chosen, &block.bases))
+            .collect();
         let controls = StageControls {
             grade,
             dominance: controls.dominance,
@@ -460,13 +477,65 @@ fn scale_of(base: &Base) -> u8 {
 /// Ranges no wider than this are shares, marks and yes or no: what they add up to is a count in disguise.
 const FEW_VALUES: Fixed = Fixed::from_micros(10_000_000);
 
-fn stage_atom(atom: &Atom, spec: &AtomSpec, bases: &BTreeMap<String, Base>) -> StageAtom {
+/// The columns that an atom adds up.
+fn added_up<'b>(
+    atom: &'b Atom,
+    bases: &'b BTreeMap<String, Base>,
+) -> impl Iterator<Item = (&'b String, &'b Base)> {
+    let columns = match &atom.quantity {
+        Quantity::Rows => Vec::new(),
+        Quantity::Measure(column) => vec![column],
+        Quantity::Product(left, right) => vec![left, right],
+    };
+    columns.into_iter().filter_map(|column| Some((column, bases.get(column)?)))
+}
+
+/// Whether rows were chosen by what an atom adds up: `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and
+/// `SUM(n) ... GROUP BY n` a count times n. A measure is cut at the edges of its bins, so that it differs within them.
+fn is_chosen(atom: &Atom, bases: &BTreeMap<String, Base>, compared: &Compared) -> bool {
+    added_up(atom, bases).any(|(name, base)| match base.kind {
+        BaseKind::SubjectCount => compared.counts,
+        BaseKind::Declared(_) if !base.is_measure() => compared.columns.contains(&base.compared_name(name)),
+        BaseKind::Declared(_)
+        | BaseKind::SubjectMeasure
+        | BaseKind::Label
+        | BaseKind::Released { .. }
+        | BaseKind::UnitKey { .. } => false,
+    })
+}
+
+/// The time between two dates that an atom adds up over rows that may have been chosen by it: by the time itself, by both
+/// dates, or by rows of another relation.
+fn lies_between_chosen<'b>(
+    atom: &'b Atom,
+    bases: &'b BTreeMap<String, Base>,
+    compared: &Compared,
+) -> Option<&'b Base> {
+    let is_compared = |column: &String| compared.columns.contains(column);
+    let (_, base) = added_up(atom, bases).find(|(_, base)| {
+        let dates = base.between.as_ref();
+        dates.is_some_and(|dates| compared.joined || compared.counts || dates.iter().all(is_compared))
+    })?;
+    Some(base)
+}
+
+fn chosen_between(base: &Base) -> Finding {
+    Finding::new(Code::AggregateNotDecomposable).with("column", base.name.clone()).help(
+        "the time between two dates has a mean over rows of one table, chosen and grouped by one of the dates at the most: else group by the time and count",
+        "两个日期之间的时长仅在单表中、且至多按其中一个日期筛选或分组时可求平均值：否则请按时长分组计数",
+    )
+}
+
+fn stage_atom(atom: &Atom, spec: &AtomSpec, is_chosen: bool, bases: &BTreeMap<String, Base>) -> StageAtom {
     let range = |column: &String| bases.get(column).and_then(|base| base.range);
-    let counted = |scale: u8| StageAtom { counts: true, scale, width: Fixed::ZERO, few: None };
+    let counted = |scale: u8| StageAtom { counts: true, scale, width: Fixed::ZERO, few: None, same: None };
+    // A masked value, and one without bins, may be the same in many rows.
+    let may_be_same = !added_up(atom, bases).any(|(_, base)| base.mask.is_none() && base.is_measure());
+    let measured = |range, scale| measured(range, scale, is_chosen, may_be_same);
     match (&atom.quantity, spec) {
         // Counts over subjects' own rows add up to a count.
         (Quantity::Measure(column), AtomSpec::Measure(measure))
-            if bases.get(column).is_some_and(|base| base.kind == BaseKind::SubjectCount) =>
+            if !is_chosen && bases.get(column).is_some_and(|base| base.kind == BaseKind::SubjectCount) =>
         {
             counted(measure.scale)
         }
@@ -478,11 +547,12 @@ fn stage_atom(atom: &Atom, spec: &AtomSpec, bases: &BTreeMap<String, Base>) -> S
     }
 }
 
-fn measured(range: Option<(Fixed, Fixed)>, scale: u8) -> StageAtom {
+fn measured(range: Option<(Fixed, Fixed)>, scale: u8, is_chosen: bool, may_be_same: bool) -> StageAtom {
     let (low, high) = range.unwrap_or((Fixed::ZERO, Fixed::ZERO));
     let width = high.checked_sub(low).unwrap_or(Fixed::ZERO);
     let largest = [low, high].into_iter().filter_map(Fixed::checked_abs).max();
-    StageAtom { counts: false, scale, width, few: largest.filter(|_| width <= FEW_VALUES) }
+    let few = largest.filter(|_| is_chosen || width <= FEW_VALUES);
+    StageAtom { counts: false, scale, width, few, same: largest.filter(|_| may_be_same) }
 }
 
 /// The range of a product of two measures.

@@ -75,6 +75,14 @@ pub(super) struct Condition {
     pub(super) residual: Vec<Expr>,
 }
 
+impl Condition {
+    /// The columns of both sides that are equated.
+    pub(super) fn columns(&self) -> Vec<Expr> {
+        let columns = self.equated.iter().flat_map(|(left, right)| [left, right]);
+        columns.map(|column| Expr::Column(column.clone())).collect()
+    }
+}
+
 impl Labeller<'_> {
     pub(super) fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Result<Relation, Refused> {
         let left = self.label(&join.left)?;
@@ -266,6 +274,10 @@ impl Labeller<'_> {
         taint.read(read);
         taint.read(self.take_subqueries_read());
         taint.comparisons += condition.equated.len() - merged.len();
+        taint.compared.joined = true;
+        for block in [&left, &right] {
+            taint.compared.add(&block.bases, condition.columns().iter().chain(&residual));
+        }
         let keys = (
             condition.equated.iter().map(|(a, _)| a.clone()).collect(),
             condition.equated.iter().map(|(_, b)| b.clone()).collect(),

@@ -147,6 +147,9 @@ impl Labeller<'_> {
         }
         let (residual, read) = self.residual(&many, &one, &condition.residual, &[])?;
         taint.read(read);
+        taint.compared.joined = true;
+        let ends = range.iter().flat_map(|range| &range.comparisons);
+        taint.compared.add(&many.bases, condition.columns().iter().chain(&residual).chain(ends));
         // Rows of the open side that no individual meets feed no aggregate, so that side is never the one preserved.
         let join_type = match (keep, side) {
             (Keep::Both, _) | (Keep::Left, Side::Right) | (Keep::Right, Side::Left) => JoinType::Inner,

@@ -156,6 +156,7 @@ impl Labeller<'_> {
             bins: column.bins,
             scale: column.scale,
             coded: column.coded,
+            between: None,
         }
     }
 }

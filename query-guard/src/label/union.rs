@@ -90,6 +90,7 @@ impl Labeller<'_> {
         let mut plans = Vec::with_capacity(blocks.len());
         for block in blocks {
             taint.absorb(&block.taint);
+            taint.compared.joined = true;
             taint.literals += block.outputs.iter().filter(|output| is_constant(output)).count();
             let units =
                 block.classes.iter().zip(&hidden).map(|(class, name)| base_column(&class.column).alias(name));
