@@ -231,7 +231,31 @@ impl<'a> Normaliser<'a> {
         self.functions.push(Function::Sum);
         let linear = self.linear(arg)?;
         self.terms_count_once(arg, &linear, false)?;
+        self.has_sums(arg, &linear)?;
         Ok(Formula::Sum { terms: self.terms(linear.terms, filter.as_ref()) })
+    }
+
+    /// Sums are rounded by the width of a declared range, which days between dates do not have.
+    fn has_sums(&self, arg: &Expr, linear: &Linear) -> Result<(), Refused> {
+        let is_between = |name: &String| {
+            let base = self.block.bases.get(name);
+            base.is_some_and(|base| base.dataset.is_none() && matches!(base.kind, BaseKind::Declared(_)))
+        };
+        let some_between = linear.terms.iter().any(|(_, quantity, _)| match quantity {
+            Quantity::Rows => false,
+            Quantity::Measure(name) => is_between(name),
+            Quantity::Product(left, right) => is_between(left) || is_between(right),
+        });
+        if some_between {
+            return Err(self
+                .not_decomposable(arg)
+                .help(
+                    "the time between two dates is released as a mean: use AVG, beside COUNT(*)",
+                    "两个日期之间的时长以平均值发布：请使用 AVG 与 COUNT(*)",
+                )
+                .into());
+        }
+        Ok(())
     }
 
     fn mean(&mut self, arg: &Expr, filter: Option<Expr>) -> Result<Formula, Refused> {

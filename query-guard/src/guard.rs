@@ -400,6 +400,8 @@ fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId
 }
 
 #[cfg(test)]
+mod between;
+#[cfg(test)]
 mod counted;
 #[cfg(test)]
 mod forms;

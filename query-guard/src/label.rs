@@ -55,6 +55,7 @@ use crate::statement::too_large;
 
 use many_to_one::is_identifying;
 
+mod between;
 mod boundary;
 mod join;
 mod many_to_one;
@@ -184,7 +185,8 @@ impl<'a> Labeller<'a> {
                 Relation::Block(mut block) => {
                     let mut outputs = Vec::with_capacity(projection.expr.len());
                     for expr in &projection.expr {
-                        outputs.push(self.define(&block, expr)?);
+                        let defined = self.define(&block, expr)?;
+                        outputs.push(self.with_between(&mut block, defined)?);
                     }
                     block.taint.read(self.take_subqueries_read());
                     block.outputs = outputs;
@@ -200,8 +202,9 @@ impl<'a> Labeller<'a> {
                 self.join(&LogicalPlan::Join(join.clone()), &join)
             }
             LogicalPlan::Filter(filter) => match self.label(&filter.input)? {
-                Relation::Block(block) if block.is_individual() => {
+                Relation::Block(mut block) if block.is_individual() => {
                     let condition = self.define(&block, &filter.predicate)?;
+                    let condition = self.with_between(&mut block, condition)?;
                     self.restrict(*block, &condition).map(|block| Relation::Block(Box::new(block)))
                 }
                 // An open table is filtered in any way; only under the shape rule may it still meet individuals.
@@ -261,7 +264,7 @@ impl<'a> Labeller<'a> {
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Aggregate(aggregate) => match self.label(&aggregate.input)? {
-                Relation::Block(block) if block.is_individual() => {
+                Relation::Block(mut block) if block.is_individual() => {
                     let mut keys = Vec::with_capacity(aggregate.group_expr.len());
                     for key in group_keys(aggregate) {
                         if let Expr::GroupingSet(_) = key {
@@ -273,11 +276,13 @@ impl<'a> Labeller<'a> {
                                 )
                                 .into());
                         }
-                        keys.push(self.define(&block, key)?);
+                        let key = self.define(&block, key)?;
+                        keys.push(self.with_between(&mut block, key)?);
                     }
                     let mut calls = Vec::with_capacity(aggregate.aggr_expr.len());
                     for call in &aggregate.aggr_expr {
-                        calls.push(self.define(&block, call)?);
+                        let call = self.define(&block, call)?;
+                        calls.push(self.with_between(&mut block, call)?);
                     }
                     self.group(*block, keys, &calls, &aggregate.schema)
                 }

@@ -398,6 +398,11 @@ pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
         return true;
     }
     match (source, target) {
+        // Numbers of 32 bits are years between two dates.
+        (ArrowType::Int32, ArrowType::Int64 | ArrowType::Float64) => true,
+        (ArrowType::Int32, ArrowType::Decimal128(precision, scale)) => {
+            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 10
+        }
         (ArrowType::Int64, ArrowType::Float64) | (ArrowType::Decimal128(..), ArrowType::Float64) => true,
         // Unsigned numbers are ranks among a subject's own rows, which are top-coded.
         (ArrowType::UInt64, ArrowType::Int64) => true,

@@ -1,0 +1,221 @@
+//! What lies between two dates of one subject: days (`left_on - admitted`), completed years (`age_years(born, admitted)`),
+//! and calendar years (`extract(year FROM admitted) - extract(year FROM born)`).
+//!
+//! Each becomes a base column of its own, a dimension of whole numbers, so that every rule looks at it as at any other
+//! column. It tells no more than its two dates do: what it may be used for is what both may be used for, its groups
+//! are unions of theirs, and its mean lies within what the counts of those groups tell already.
+//!
+//! Danger it answers: dates of two people (`a.born - b.born` of one firm), a date that an open table chooses, a
+//! difference that is finer than a mask. Each is refused.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use datafusion_common::Column;
+use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode as _;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Operator;
+use datafusion_expr::TryCast;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
+use crate::block::Base;
+use crate::block::BaseKind;
+use crate::block::Block;
+use crate::block::base_column;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::finding::Refused;
+use crate::scalar::AGE_YEARS;
+use crate::shape::Calendar;
+use crate::shape::bare_column;
+use crate::shape::cast;
+use crate::shape::first_span;
+use crate::shape::total;
+
+use super::Labeller;
+use super::not_understood;
+
+/// Most days between two days of the years -9999 to 9999.
+const DAYS_MAX: i64 = 7_304_484;
+/// Most years between them.
+const YEARS_MAX: i64 = 19_999;
+
+/// Two date columns, and the number between them.
+struct Between {
+    dates: [Column; 2],
+    made: Expr,
+    data_type: DataType,
+    most: i64,
+}
+
+impl Labeller<'_> {
+    /// Gives the block a column for everything in an expression that lies between two of its dates.
+    pub(super) fn with_between(&mut self, block: &mut Block, expr: Expr) -> Result<Expr, Refused> {
+        let mut refused: Option<Refused> = None;
+        let mut found: Vec<(String, Between)> = Vec::new();
+        let replaced = expr.transform_down(|inner| {
+            let Some(between) = between(block, &inner) else { return Ok(Transformed::no(inner)) };
+            let name = match found.iter().find(|(_, known)| known.made == between.made) {
+                Some((name, _)) => name.clone(),
+                None => {
+                    let name = format!("d{}", self.instance());
+                    found.push((name.clone(), between));
+                    name
+                }
+            };
+            Ok(Transformed::new(base_column(&name), true, TreeNodeRecursion::Jump))
+        });
+        let replaced = replaced.map_err(not_understood)?.data;
+        for (name, between) in found {
+            match base_of(block, &between) {
+                Some(base) => {
+                    let columns = block.bases.keys().map(|name| base_column(name));
+                    let columns: Vec<Expr> = columns.chain([between.made.alias(&name)]).collect();
+                    block.plan = LogicalPlanBuilder::from(block.plan.clone())
+                        .project(columns)
+                        .and_then(LogicalPlanBuilder::build)
+                        .map_err(not_understood)?;
+                    block.bases.insert(name, base);
+                }
+                None => {
+                    let span = first_span(self.review.sql, &between.made);
+                    refused.get_or_insert(not_between().at(span).into());
+                }
+            }
+        }
+        refused.map_or(Ok(replaced), Err)
+    }
+}
+
+fn not_between() -> Finding {
+    Finding::new(Code::PredicateNotAllowed).help(
+        "the time between two dates is that of one subject, and of dates that are not masked",
+        "两个日期之间的时长须属于同一主体，且日期字段未经脱敏",
+    )
+}
+
+/// Recognises a number between two date columns.
+fn between(block: &Block, expr: &Expr) -> Option<Between> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else lies between two dates")]
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => {
+            if let (Some(last), Some(first)) = (date(block, left), date(block, right)) {
+                let made = datafusion_expr::binary_expr(last.1, Operator::Minus, first.1);
+                let dates = [last.0, first.0];
+                return Some(Between { dates, made, data_type: DataType::Int64, most: DAYS_MAX });
+            }
+            let (last, first) = (year(block, left)?, year(block, right)?);
+            let made = datafusion_expr::binary_expr(last.1, Operator::Minus, first.1);
+            Some(Between { dates: [last.0, first.0], made, data_type: DataType::Int32, most: YEARS_MAX })
+        }
+        Expr::ScalarFunction(call) if call.name() == AGE_YEARS => {
+            let [born, at] = call.args.as_slice() else { return None };
+            let (born, at) = (date(block, born)?, date(block, at)?);
+            let made = Expr::ScalarFunction(datafusion_expr::expr::ScalarFunction {
+                func: std::sync::Arc::clone(&call.func),
+                args: vec![born.1, at.1],
+            });
+            Some(Between { dates: [born.0, at.0], made, data_type: DataType::Int64, most: YEARS_MAX })
+        }
+        _ => None,
+    }
+}
+
+/// A date column, or the day of a column of points in time, and its total form.
+fn date(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
+    if let Some(column) = bare_column(&block.bases, expr) {
+        let is_date = block.base(column)?.data_type == DataType::Date32;
+        return is_date.then(|| (column.clone(), total(Expr::Column(column.clone()))));
+    }
+    let (inner, target) = cast(expr).filter(|(_, target)| **target == DataType::Date32)?;
+    let column = bare_column(&block.bases, inner)?;
+    let base = block.base(column).filter(|base| matches!(base.data_type, DataType::Timestamp(..)))?;
+    let day = Expr::TryCast(TryCast::new(Box::new(Expr::Column(column.clone())), target.clone()));
+    Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, day)))
+}
+
+/// The calendar year of a date or of a point in time.
+fn year(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let [part, inner] = call.args.as_slice() else { return None };
+    let is_year = call.name() == "date_part"
+        && matches!(part, Expr::Literal(ScalarValue::Utf8(Some(part)), _) if part.eq_ignore_ascii_case("year"));
+    let column = bare_column(&block.bases, inner).filter(|_| is_year)?;
+    let base = block.base(column).filter(|base| base.data_type.is_temporal())?;
+    let made = Expr::ScalarFunction(datafusion_expr::expr::ScalarFunction {
+        func: std::sync::Arc::clone(&call.func),
+        args: vec![part.clone(), Expr::Column(column.clone())],
+    });
+    Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, made)))
+}
+
+/// Facts about the number between two dates; nothing when it may not be told.
+fn base_of(block: &Block, between: &Between) -> Option<Base> {
+    let [first, second] = between.dates.each_ref().map(|column| block.base(column));
+    let (first, second) = (first?, second?);
+    let role = role_of(first)?.max(role_of(second)?);
+    if first.owners != second.owners || first.owners.is_empty() {
+        return None;
+    }
+    let mut uses: BTreeSet<Use> = &first.uses & &second.uses;
+    uses.retain(|wanted| matches!(wanted, Use::Filter | Use::Group));
+    // Whoever may group by both dates may count the days between them, and so has their mean.
+    if uses.len() == 2 && between.data_type == DataType::Int64 {
+        uses.insert(Use::Aggregate);
+    }
+    let range = [-between.most, between.most].map(Fixed::from_i64);
+    Some(Base {
+        kind: BaseKind::Declared(role.into()),
+        optional: first.optional || second.optional,
+        missing_by: first.missing_by.or(second.missing_by),
+        copied_by: first.copied_by.union(&second.copied_by).copied().collect(),
+        owners: first.owners.clone(),
+        range: Some((range[0], range[1])),
+        between: Some(
+            between
+                .dates
+                .each_ref()
+                .map(|date| block.base(date).map_or_else(String::new, |base| base.compared_name(&date.name))),
+        ),
+        ..Base::label(&first.name, uses, first.grade.max(second.grade), between.data_type.clone())
+    })
+}
+
+/// Roles of dates, the more telling one later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum DateRole {
+    Dimension,
+    QuasiIdentifier,
+    Sensitive,
+}
+
+impl From<DateRole> for Role {
+    fn from(role: DateRole) -> Self {
+        match role {
+            DateRole::Dimension => Role::Dimension,
+            DateRole::QuasiIdentifier => Role::QuasiIdentifier,
+            DateRole::Sensitive => Role::Sensitive,
+        }
+    }
+}
+
+/// The role of a date that may be told exactly: declared, not masked, not of an open table.
+fn role_of(base: &Base) -> Option<DateRole> {
+    let BaseKind::Declared(role) = base.kind else { return None };
+    if base.mask.is_some() || base.bins.is_some() || base.open {
+        return None;
+    }
+    match role {
+        Role::Dimension => Some(DateRole::Dimension),
+        Role::QuasiIdentifier => Some(DateRole::QuasiIdentifier),
+        Role::Sensitive => Some(DateRole::Sensitive),
+        Role::Measure | Role::Identifier | Role::UnitKey => None,
+    }
+}
