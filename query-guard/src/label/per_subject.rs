@@ -262,14 +262,23 @@ pub(super) fn own_rows(
     let params = &call.params;
     let sql = shape.review().sql;
     let refused = || Refused::from(not_per_subject(call, sql));
-    if params.distinct || !params.order_by.is_empty() || params.null_treatment.is_some() {
+    let is_count = call.func.name() == "count";
+    if (params.distinct && !is_count) || !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Err(refused());
     }
     let filter = params.filter.as_ref().map(|filter| shape.predicate(filter)).transpose()?;
     let [arg] = params.args.as_slice() else { return Err(refused()) };
     let column = bare_column(&block.bases, arg);
     let base = column.and_then(|column| block.base(column));
-    if call.func.name() == "count" {
+    if is_count && params.distinct {
+        // How many values a subject has is no more than how many rows; the copies of a join make none more of them.
+        let base = base.filter(|base| matches!(base.kind, BaseKind::Declared(_)) && !base.uses.is_empty());
+        shape.grade = shape.grade.max(base.ok_or_else(refused)?.grade);
+        let aggregates = vec![(COUNT, expr_fn::count_distinct(conditional(arg.clone(), filter)))];
+        let (finish, base) = (Finish::Capped(cap), count_base(block, cap));
+        return Ok(OwnRows { aggregates, finish, base, function: Some(Function::CountDistinct) });
+    }
+    if is_count {
         let counted = match base {
             None if is_constant(arg) => Expr::Literal(ScalarValue::Int64(Some(1)), None),
             Some(base) if !base.uses.is_empty() => arg.clone(),
