@@ -237,10 +237,8 @@ impl<'a> Normaliser<'a> {
 
     /// Sums are rounded by the width of a declared range, which days between dates do not have.
     fn has_sums(&self, arg: &Expr, linear: &Linear) -> Result<(), Refused> {
-        let is_between = |name: &String| {
-            let base = self.block.bases.get(name);
-            base.is_some_and(|base| base.dataset.is_none() && matches!(base.kind, BaseKind::Declared(_)))
-        };
+        let is_between =
+            |name: &String| self.block.bases.get(name).is_some_and(|base| base.between.is_some());
         let some_between = linear.terms.iter().any(|(_, quantity, _)| match quantity {
             Quantity::Rows => false,
             Quantity::Measure(name) => is_between(name),
