@@ -41,6 +41,7 @@ use crate::finding::SqlSpan;
 use crate::functions::Functions;
 use crate::label::Labeller;
 use crate::label::keyless;
+use crate::mean::means_as_doubles;
 use crate::order::ordered;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
@@ -177,7 +178,7 @@ impl<'a> Guard<'a> {
         for stage in &mut stages {
             stage.plan = reduced(pruned(stage.plan.clone())?)?;
         }
-        let post = total(reduced(pruned(ordered(post)?)?)?)?;
+        let post = means_as_doubles(total(reduced(pruned(ordered(post)?)?)?)?, &stages)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, labeller.top_coded);
         let cost = cost(&stages);

@@ -36,6 +36,7 @@ mod functions;
 pub mod guard;
 mod label;
 mod mask;
+mod mean;
 mod order;
 mod period;
 pub mod plan;
