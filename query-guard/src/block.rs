@@ -262,6 +262,8 @@ pub(crate) enum ReleasedColumnFacts {
         name: String,
         /// The column.
         source: Option<SourceColumn>,
+        /// Where it counts a subject's rows: the number that stands for itself and for every larger one.
+        top_coded_at: Option<Fixed>,
     },
     /// The mean of one declared measure, which that measure may be compared with.
     Benchmark {

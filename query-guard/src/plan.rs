@@ -96,6 +96,10 @@ pub struct Treatment {
     pub data_type: DataType,
     /// Controls applied, in order.
     pub controls: Vec<&'static str>,
+    /// A group key: what is missing in it is missing in the data, and was not withheld.
+    pub is_key: bool,
+    /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
+    pub top_coded_at: Option<u32>,
 }
 
 /// One boundary: an ordinary plan that ends in cells, and the controls its cells must pass.

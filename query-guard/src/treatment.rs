@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use datafusion_common::tree_node::TreeNode as _;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Distinct;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
+use obscura_policies::fixed::Fixed;
 
 use crate::atoms::Formula;
+use crate::block::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
 use crate::plan::Stage;
 use crate::plan::Treatment;
@@ -45,12 +48,46 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
         .fields()
         .iter()
         .zip(outputs)
-        .map(|(field, controls)| Treatment {
-            column: field.name().clone(),
-            data_type: field.data_type().clone(),
-            controls: controls.into_iter().map(Control::name).collect(),
+        .enumerate()
+        .map(|(index, (field, controls))| {
+            let facts = as_it_is(post, index);
+            let (is_key, top_coded_at) = match facts.as_deref() {
+                Some(ReleasedColumnFacts::Key { top_coded_at, .. }) => (true, *top_coded_at),
+                Some(ReleasedColumnFacts::Benchmark { .. } | ReleasedColumnFacts::Other) | None => {
+                    (false, None)
+                }
+            };
+            Treatment {
+                column: field.name().clone(),
+                data_type: field.data_type().clone(),
+                controls: controls.into_iter().map(Control::name).collect(),
+                is_key,
+                top_coded_at: top_coded_at.and_then(Fixed::to_i64).and_then(|most| u32::try_from(most).ok()),
+            }
         })
         .collect()
+}
+
+/// What an output column is, if it is a column of a released table as it is, whichever of its rows are left.
+fn as_it_is(plan: &LogicalPlan, index: usize) -> Option<Arc<ReleasedColumnFacts>> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what any other node yields is computed")]
+    match plan {
+        LogicalPlan::Sort(sort) => as_it_is(&sort.input, index),
+        LogicalPlan::Limit(limit) => as_it_is(&limit.input, index),
+        LogicalPlan::Filter(filter) => as_it_is(&filter.input, index),
+        LogicalPlan::SubqueryAlias(alias) => as_it_is(&alias.input, index),
+        LogicalPlan::Window(window) => {
+            as_it_is(&window.input, index).filter(|_| index < window.input.schema().fields().len())
+        }
+        LogicalPlan::Projection(projection) => {
+            let column = match projection.expr.get(index)? {
+                Expr::Alias(alias) => alias.expr.try_as_col()?,
+                other => other.try_as_col()?,
+            };
+            as_it_is(&projection.input, projection.input.schema().maybe_index_of_column(column)?)
+        }
+        other => ReleasedSource::column_of(other, index),
+    }
 }
 
 /// Controls of each column of a stage's released table: its keys, then its values.
@@ -197,6 +234,29 @@ mod tests {
 
     fn controls(sql: &str) -> Vec<Vec<&'static str>> {
         admitted(sql).treatments().iter().map(|treatment| treatment.controls.clone()).collect()
+    }
+
+    #[test]
+    fn keys_are_told_from_figures_and_capped_counts_say_where() {
+        let told = |sql: &str| -> Vec<(bool, Option<u32>)> {
+            let plan = admitted(sql);
+            plan.treatments().iter().map(|treatment| (treatment.is_key, treatment.top_coded_at)).collect()
+        };
+        let (key, figure) = ((true, None), (false, None));
+        let by_count = "SELECT n, COUNT(*) AS persons FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t GROUP BY n";
+        assert_eq!(told(by_count), [(true, Some(20)), figure]);
+        assert_eq!(told(&format!("{by_count} ORDER BY n DESC LIMIT 3")), [(true, Some(20)), figure]);
+        assert_eq!(
+            told("SELECT dept, COUNT(*) FROM persons GROUP BY dept HAVING COUNT(*) > 20"),
+            [key, figure]
+        );
+        assert_eq!(
+            told(
+                "SELECT dept, n, RANK() OVER (ORDER BY n) FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) t"
+            ),
+            [key, figure, figure]
+        );
+        assert_eq!(told("SELECT upper(dept), COUNT(*) * 2 FROM persons GROUP BY dept"), [figure, figure]);
     }
 
     #[test]

@@ -382,7 +382,7 @@ fn released(
 
 /// What each column of a stage is to individuals that it meets later.
 fn facts(
-    keys: &[Expr],
+    exprs: &[Expr],
     columns: &[ReleasedColumn],
     atoms: &[Atom],
     block: &Block,
@@ -392,9 +392,14 @@ fn facts(
         block.base(column).and_then(Base::source)
     };
     let keys: BTreeMap<String, Option<SourceColumn>> =
-        keys.iter().enumerate().map(|(index, key)| (format!("k{index}"), source(key))).collect();
-    let of_keys = keys.iter().map(|(name, source)| {
-        (name.clone(), ReleasedColumnFacts::Key { name: name.clone(), source: source.clone() })
+        exprs.iter().enumerate().map(|(index, key)| (format!("k{index}"), source(key))).collect();
+    let counted = |key: &Expr| {
+        let base = block.base(bare_column(&block.bases, key)?)?;
+        base.range.map(|(_, most)| most).filter(|_| base.kind == BaseKind::SubjectCount)
+    };
+    let of_keys = keys.iter().zip(exprs).map(|((name, source), key)| {
+        let (name, source, top_coded_at) = (name.clone(), source.clone(), counted(key));
+        (name.clone(), ReleasedColumnFacts::Key { name, source, top_coded_at })
     });
     let of_columns = columns.iter().map(|column| {
         let facts = match benchmark_of(column, atoms, &block.bases) {
@@ -495,7 +500,11 @@ fn added_up<'b>(
 fn is_chosen(atom: &Atom, bases: &BTreeMap<String, Base>, compared: &Compared) -> bool {
     added_up(atom, bases).any(|(name, base)| match base.kind {
         BaseKind::SubjectCount => compared.counts,
-        BaseKind::Declared(_) if !base.is_measure() => compared.columns.contains(&base.compared_name(name)),
+        BaseKind::Declared(_) if !base.is_measure() => {
+            // A union hides which columns the rows of its parts were chosen by.
+            let is_united = base.dataset.is_none() && base.between.is_none() && compared.joined;
+            is_united || compared.columns.contains(&base.compared_name(name))
+        }
         BaseKind::Declared(_)
         | BaseKind::SubjectMeasure
         | BaseKind::Label
