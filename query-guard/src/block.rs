@@ -14,6 +14,7 @@ use datafusion_common::DFSchemaRef;
 use datafusion_common::Result;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::effective::Intervals;
@@ -140,7 +141,7 @@ impl Compared {
         bases: &BTreeMap<String, Base>,
         exprs: impl IntoIterator<Item = &'e Expr>,
     ) {
-        for column in exprs.into_iter().flat_map(Expr::column_refs) {
+        for column in exprs.into_iter().flat_map(compared_columns) {
             let Some(base) = bases.get(&column.name) else { continue };
             match &base.kind {
                 BaseKind::UnitKey { .. } => {}
@@ -163,6 +164,21 @@ impl Compared {
         self.joined |= other.joined;
         self.columns.extend(other.columns.iter().cloned());
     }
+}
+
+/// The columns whose values an expression looks at; whether a column is missing says nothing of its values.
+fn compared_columns(expr: &Expr) -> Vec<Column> {
+    let mut columns = Vec::new();
+    let walked = expr.apply(|inner| {
+        if let Expr::Column(column) = inner {
+            columns.push(column.clone());
+        }
+        let is_presence =
+            matches!(inner, Expr::IsNull(of) | Expr::IsNotNull(of) if matches!(**of, Expr::Column(_)));
+        Ok(if is_presence { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue })
+    });
+    debug_assert!(walked.is_ok(), "the closure never fails");
+    columns
 }
 
 /// What expressions over individuals have read.
@@ -396,11 +412,7 @@ impl Block {
                     let definition = self.outputs.get(index).cloned().ok_or_else(|| {
                         datafusion_common::DataFusionError::Internal("column without definition".to_owned())
                     })?;
-                    Ok(Transformed::new(
-                        keep_spans(definition, column),
-                        true,
-                        datafusion_common::tree_node::TreeNodeRecursion::Jump,
-                    ))
+                    Ok(Transformed::new(keep_spans(definition, column), true, TreeNodeRecursion::Jump))
                 }
                 _ => Ok(Transformed::no(inner)),
             })
