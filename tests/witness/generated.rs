@@ -48,23 +48,29 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// The product as a library, and the witness, over the same people.
-struct Both {
+pub(crate) struct Both {
     people: Tables,
     engine: Engine,
-    witness: Witness,
+    pub(crate) witness: Witness,
     /// Holds the witness's files.
     _folder: tempfile::TempDir,
 }
 
 impl Both {
-    fn new() -> anyhow::Result<Self> {
+    /// # Errors
+    /// When the witness cannot be started.
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let people = tables(Victim::Present);
         let folder = tempfile::tempdir().context("cannot make a folder for plain text")?;
         let witness = Witness::start(&of_people(&people, folder.path())?)?;
         Ok(Self { people, engine: Engine::new(JOIN_ROWS_MAX), witness, _folder: folder })
     }
 
-    fn answer(&self, plan: &GuardedPlan) -> anyhow::Result<Answer> {
+    /// What the product answers.
+    ///
+    /// # Errors
+    /// When the run ends otherwise than with a result.
+    pub(crate) fn answer(&self, plan: &GuardedPlan) -> anyhow::Result<Answer> {
         let run = self.engine.run(plan, &self.people, CUT);
         match (run.end, run.released) {
             (End::Released, Some(batch)) => Ok(Answer { rows: rows(&batch)?, withheld: false }),

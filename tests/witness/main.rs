@@ -5,8 +5,8 @@
 //!            └─> witness.py: a parser of its own, DuckDB, declared protection ┴─> findings
 //! ```
 //!
-//! Asked are the near misses, 500 generated questions, fifty ordinary ones and what was reported of the product's
-//! engine. A withheld cell needs a small or dominated group; everything else must be equal up to declared rounding.
+//! Asked are the near misses, 500 generated questions, fifty ordinary ones, what was reported of the product's engine, and
+//! what is offered for refused questions. A withheld cell needs a small or dominated group; everything else must be equal up to declared rounding.
 //! What an answer tells about one person is the business of other suites.
 #![expect(clippy::print_stderr, reason = "tests say why they did not run, and which cases are open")]
 
@@ -14,6 +14,7 @@ mod cases;
 mod generated;
 mod judge;
 mod process;
+mod rewrites;
 mod tables;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let mut trials = cases::trials();
     trials.extend(generated::trials());
     trials.push(trial("a-wrong-answer-is-found".to_owned(), generated::wrong_answers_are_found));
+    trials.push(trial("rewrites-are-what-their-names-say".to_owned(), rewrites::judge));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
