@@ -21,7 +21,7 @@ use crate::table::parse_order;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
-    /// `persons`, `visits`, or `both`: visits with their persons' columns (joined on the person).
+    /// `persons`, `visits`, `staff`, or `both`: visits with their persons' columns (joined on the person).
     pub from: String,
     /// Which rows: `age >= 60 and dept in tax|health`; all when missing.
     #[serde(default)]
@@ -133,6 +133,7 @@ pub(super) fn relation<'a>(name: &str, fixture: &'a Fixture) -> anyhow::Result<V
     match name {
         "persons" => Ok(fixture.persons.records()),
         "visits" => Ok(fixture.visits.records()),
+        "staff" => Ok(fixture.staff.records()),
         "both" => Ok(joined(&fixture.visits, &fixture.persons)),
         other => bail!("there is no relation `{other}`"),
     }
