@@ -11,6 +11,7 @@ pub mod cosign;
 pub mod create_token;
 pub mod datasets;
 pub mod departments;
+pub(crate) mod described;
 pub mod diagnose;
 pub mod evidence;
 pub mod explain_job;

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::app::authorise::may_ask;
 use crate::app::completion::CompletionGrid;
 use crate::app::compute::compute;
+use crate::app::described::described;
 use crate::app::explain_job::PlanView;
 use crate::app::ground::Ground;
 use crate::app::ground::ground;
@@ -662,7 +663,7 @@ async fn conclude(
 ) -> Result<Concluded, Ended> {
     let id = job.id();
     let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
-    let batch = release.batch().clone();
+    let batch = described(release.batch(), id, &leaving.question.purpose, leaving.verdict)?;
     drop(release);
     let stored = in_place(|| results::store(installation, id, grade, batch))?;
     let record = release_record(installation, leaving, id, &stored.sha256)?;

@@ -149,6 +149,12 @@ pub struct OutputView {
     pub data_type: String,
     /// Controls applied, in order.
     pub treatment: Vec<String>,
+    /// It is a group key: what is missing in it is missing in the data, and was not withheld.
+    #[serde(rename = "key", default)]
+    pub is_key: bool,
+    /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_coded_at: Option<u32>,
 }
 
 /// The controls of all stages, the strictest of each.
@@ -350,6 +356,8 @@ impl Verdict {
             name: treatment.column.clone(),
             data_type: treatment.data_type.to_string(),
             treatment: treatment.controls.iter().map(|control| (*control).to_owned()).collect(),
+            is_key: treatment.is_key,
+            top_coded_at: treatment.top_coded_at,
         });
         let cost = match plan.cost() {
             Cost::S => "S",

@@ -16,14 +16,18 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::app::described::Missing;
+use crate::app::described::top_coded_at;
 use crate::app::formats::Format;
 use crate::app::formats::encode;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
 
-/// How a missing value is shown in a table: withheld, empty and never there look alike.
+/// How a missing cell is shown in a table: withheld, and computed from what was withheld, look alike.
 const MISSING: &str = "–";
+/// How a key that the data lacks is shown.
+const NULL: &str = "NULL";
 
 /// A list of things that are not query results.
 #[derive(Debug, Clone, Default)]
@@ -102,15 +106,23 @@ pub(crate) fn write_batch(screen: &mut Screen<'_>, batch: &RecordBatch) -> io::R
 }
 
 fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
-    let options = FormatOptions::default().with_null(MISSING);
-    let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let schema = batch.schema();
+    let [figures, keys] = [MISSING, NULL].map(|null| FormatOptions::default().with_null(null));
+    let formatters = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+        let options = if Missing::of(field) == Missing::Value { &keys } else { &figures };
+        ArrayFormatter::try_new(column.as_ref(), options)
+    });
     let formatters: Vec<ArrayFormatter<'_>> = formatters.collect::<Result<_, _>>()?;
     let mut table = plain_table();
     table.set_header(batch.schema().fields().iter().map(|field| Cell::new(visible(field.name()))));
     for row in 0..batch.num_rows() {
-        let cells = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let cells = formatters.iter().zip(columns).map(|(formatter, (column, field))| {
             let is_number = column.data_type().is_numeric();
-            let text = formatter.value(row).to_string();
+            let mut text = formatter.value(row).to_string();
+            if top_coded_at(field).is_some_and(|most| most == text) {
+                text.push('+');
+            }
             let cell = Cell::new(if is_number { Cow::from(without_zeros(&text)) } else { visible(&text) });
             cell.set_alignment(if is_number { CellAlignment::Right } else { CellAlignment::Left })
         });

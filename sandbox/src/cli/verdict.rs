@@ -31,10 +31,12 @@ const LINE_BYTES_MAX: usize = 2000;
 
 const NOTICE_EN: &str = "\
 Suppression is in force: groups and cells that rest on too few subjects, or on few large ones,
-are left out or shown as –. What is withheld, empty or never existed looks alike.";
+are left out or shown as –. What is withheld, empty or never existed looks alike.
+Rows without a subject are not counted.";
 const NOTICE_ZH: &str = "\
 输出控制已生效：主体过少、或被少数大户主导的分组和单元格不予显示，或显示为 –。
-被隐去的、为空的和本不存在的，看起来都一样。";
+被隐去的、为空的和本不存在的，看起来都一样。
+没有主体的行不计入统计。";
 
 /// One finding as miette draws it.
 struct Drawn<'a> {
@@ -144,9 +146,13 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
     Ok(())
 }
 
-/// The standing notice: the same words under every protected result, whatever was or was not withheld.
-pub(crate) fn draw_notice(screen: &mut Screen<'_>) -> io::Result<()> {
-    let notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
+/// The standing notice: the same words under every protected result of a question, whatever was or was not withheld.
+pub(crate) fn draw_notice(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
+    let mut notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
+    if let Some(most) = verdict.output.iter().find_map(|output| output.top_coded_at) {
+        let en = format!("\n{most}+ stands for {most} and every larger number.");
+        notice.push_str(screen.either(&en, &format!("\n{most}+ 表示 {most} 及以上。")));
+    }
     let notice = screen.paint(&notice, Paint::Faint);
     screen.show(&notice)
 }

@@ -266,7 +266,7 @@ fn show_release(screen: &mut Screen<'_>, released: &ReleasedQuery) -> Result<(),
     let batch = decode_arrow(&released.table).map_err(std::io::Error::other)?;
     write_batch(screen, &batch)?;
     if released.verdict.controls.is_some() {
-        draw_notice(screen)?;
+        draw_notice(screen, &released.verdict)?;
     }
     let (job, index) = (released.job, released.released_index);
     screen.say(
