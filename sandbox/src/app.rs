@@ -12,6 +12,7 @@ pub mod create_token;
 pub mod datasets;
 pub mod departments;
 pub mod diagnose;
+pub mod dictionary;
 pub mod evidence;
 pub mod explain_job;
 pub mod explain_query;

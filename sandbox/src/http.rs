@@ -45,6 +45,7 @@ mod allowance;
 mod audit;
 mod context;
 pub(crate) mod datasets;
+pub(crate) mod dictionary;
 mod docs;
 mod door;
 mod events;

@@ -30,6 +30,7 @@ use crate::catalog::column_type;
 use crate::catalog::sealed_source;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::floor::is_open;
 use crate::mask::masked;
 use crate::row_filter::row_filter;
 
@@ -48,9 +49,7 @@ impl Labeller<'_> {
         }
         let visible: Vec<&EffectiveColumn> =
             dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
-        let open = dataset.release == Release::RowsOpen
-            && dataset.membership <= Level(1)
-            && visible.iter().all(|column| column.grade <= Level(1));
+        let open = is_open(dataset);
         let instance = self.instance();
         let mut bases = BTreeMap::new();
         let mut projection = Vec::new();

@@ -114,7 +114,7 @@ pub async fn request_access(
     must_be_few(&request.datasets)?;
     let library = library(installation).await?;
     // What one may not know of is answered like what is not there, before anything else is said.
-    let visible = list_datasets(installation, caller).await?;
+    let visible = list_datasets(installation, caller, "").await?;
     for granted in &request.datasets {
         if !visible.iter().any(|dataset| dataset.id == granted.dataset) {
             return Err(AppError::from(PublicError::new(

@@ -299,11 +299,19 @@ pub(crate) enum JobCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DatasetCommand {
-    /// List the datasets you may see.
-    #[command(after_help = "Examples:\n  obscura dataset list")]
-    List,
-    /// Show a dataset with its columns.
-    #[command(after_help = "Examples:\n  obscura dataset show hz-health.visits")]
+    /// List the datasets you may see, or those that words are found in.
+    #[command(
+        after_help = "Examples:\n  obscura dataset list\n  obscura dataset list visits\n  obscura dataset list 就诊 费用"
+    )]
+    List {
+        /// Words that all occur in identifier, title, department, tags, or in names, titles and meanings of columns.
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+    },
+    /// Show a dataset with its columns, and what you may ask of it for each of your purposes.
+    #[command(
+        after_help = "Examples:\n  obscura dataset show hz-health.visits\n  obscura dataset show hz-health.visits --output json"
+    )]
     Show {
         /// The dataset.
         dataset: DatasetId,

@@ -5,6 +5,7 @@ pub(super) mod ask;
 pub(super) mod audit;
 pub(super) mod data;
 pub(super) mod demo;
+mod dictionary;
 pub(super) mod documents;
 pub(super) mod login;
 pub(super) mod serve;

@@ -15,22 +15,23 @@ use crate::http::datasets::DatasetList;
 use crate::http::datasets::DatasetView;
 
 impl Desk {
-    /// Lists the datasets that one may see.
-    pub(crate) async fn datasets(&self) -> Result<Vec<DatasetView>, Ending> {
+    /// Lists the datasets that one may see and that a search finds.
+    pub(crate) async fn datasets(&self, search: &str) -> Result<Vec<DatasetView>, Ending> {
         let client = match self {
             Self::Here { installation, caller } => {
-                let found = list_datasets(installation, caller).await?;
+                let found = list_datasets(installation, caller, search).await?;
                 return Ok(found.into_iter().map(DatasetView::of).collect());
             }
             Self::Server(client) => client,
         };
-        let mut path = "/datasets?limit=1000".to_owned();
+        let first = format!("/datasets?limit=1000&q={}", step(search));
+        let mut path = first.clone();
         let mut all = Vec::new();
         loop {
             let DatasetList { datasets, next } = client.get(&path).await?;
             all.extend(datasets);
             match next {
-                Some(next) => path = format!("/datasets?limit=1000&cursor={}", step(&next)),
+                Some(next) => path = format!("{first}&cursor={}", step(&next)),
                 None => return Ok(all),
             }
         }

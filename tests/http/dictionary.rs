@@ -1,0 +1,129 @@
+//! What somebody is told before they ask: datasets by purpose, search, purposes, who they are.
+
+use obscura_tests::server::Server;
+use obscura_tests::world::PURPOSE;
+use serde_json::Value;
+use serde_json::json;
+
+fn column<'a>(allows: &'a Value, name: &str) -> &'a Value {
+    let columns = allows["columns"].as_array().unwrap();
+    columns.iter().find(|column| column["name"] == name).unwrap_or_else(|| panic!("{name}: {allows}"))
+}
+
+fn names(list: &Value, field: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_dataset_is_shown_by_purpose_and_the_guard_keeps_to_it() {
+    let server = Server::start();
+    let show = |person: &str, dataset: &str| {
+        server.get(Some(person), &format!("/api/v1/datasets/{dataset}"), &[]).must_be(200).json()
+    };
+    let persons = show("ana", "corpus.persons");
+    let [terms] = persons["terms"].as_array().unwrap().as_slice() else { panic!("{persons}") };
+    assert_eq!((&terms["purpose"], &terms["grant"]), (&json!(PURPOSE), &json!("ana-statistics")));
+    assert_eq!((&terms["until"], &terms["refusal"]), (&json!("2099-12-31"), &Value::Null));
+    let allows = &terms["allows"];
+    assert_eq!(allows["release"], "aggregates");
+    assert_eq!(allows["functions"], json!(["count", "count_distinct", "sum", "avg"]));
+    let age = column(allows, "age");
+    assert_eq!((&age["mask"]["name"], &age["edges"]["step"]), (&json!("bin"), &json!("10")));
+    assert_eq!(age["mask"]["text"], json!({ "en": "in steps of 10", "zh": "每 10 一档" }));
+    let salary = column(allows, "salary");
+    let edges = &salary["edges"];
+    assert_eq!(
+        (&edges["from"], &edges["step"], &edges["to"]),
+        (&json!("0"), &json!("20000"), &json!("200000"))
+    );
+    assert_eq!(salary["range"], json!({ "low": "0", "high": "200000" }));
+    assert_eq!(column(allows, "dept")["edges"], Value::Null, "any value may be compared with");
+    let columns = names(&allows["columns"], "name");
+    assert!(!columns.contains(&"name".to_owned()), "what may not be used is not among them: {columns:?}");
+    assert!(names(&persons["columns"], "name").contains(&"name".to_owned()));
+    let joins: Vec<Value> = allows["joins"].as_array().unwrap().clone();
+    assert_eq!(
+        joins,
+        [
+            json!({ "dataset": "corpus.staff", "unit": "resident" }),
+            json!({ "dataset": "corpus.visits", "unit": "resident" })
+        ]
+    );
+    assert_eq!(allows["rows_per_subject_max"], 20);
+    let strictest = &allows["controls"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&strictest["grade"], &strictest["available"]), (&json!("L3"), &json!(true)));
+    assert_eq!(strictest["subjects"], json!([{ "unit": "resident", "min": 10 }]));
+    // How many rows there are is told as a power of two.
+    let rows = persons["rows_max"].as_u64().unwrap();
+    let exact = show("stella", "corpus.persons")["rows"].as_u64().unwrap();
+    assert!(rows.is_power_of_two() && rows >= exact && rows < 2 * exact, "{rows} for {exact}");
+    let admitted = |condition: &str| {
+        let sql = format!("SELECT COUNT(*) FROM persons WHERE {condition}");
+        let body = json!({ "sql": sql, "purpose": PURPOSE }).to_string();
+        let verdict = server.post(Some("ana"), "/api/v1/queries/check", &body, &[]).must_be(200).json();
+        verdict["decision"] == "admitted"
+    };
+    assert!(admitted("age >= 30") && !admitted("age >= 35"));
+    assert!(admitted("salary >= 20000") && !admitted("salary >= 30000"));
+    server.is_clean();
+}
+
+#[test]
+fn whoever_has_no_grant_is_told_no_terms_and_no_rows() {
+    let server = Server::start();
+    server.world.add_person("cleo", "analyst", "corpus").unwrap();
+    let show = |person: Option<&str>, dataset: &str| {
+        server.get(person, &format!("/api/v1/datasets/{dataset}"), &[]).must_be(200).json()
+    };
+    let bare = show(Some("cleo"), "corpus.persons");
+    assert_eq!((&bare["terms"], &bare["rows_max"], &bare["rows"]), (&json!([]), &Value::Null, &Value::Null));
+    assert_eq!(show(Some("stella"), "corpus.persons")["terms"], json!([]), "a steward asks nothing");
+    let open = show(None, "corpus.holidays");
+    assert_eq!(open["terms"], json!([]));
+    assert!(open["rows_max"].as_u64().unwrap().is_power_of_two());
+    let ana = show(Some("ana"), "corpus.holidays");
+    let allows = &ana["terms"][0]["allows"];
+    assert_eq!((&allows["release"], &allows["controls"]), (&json!("rows_open"), &json!([])));
+    // A grant that no policy answers says so, instead of showing what cannot be asked.
+    let wish = json!({
+        "person": "cleo", "purpose": "tax-analysis", "until": "2099-12-31",
+        "datasets": [{ "dataset": "corpus.persons" }],
+    });
+    server.post(Some("stella"), "/api/v1/grants", &wish.to_string(), &[]).must_be(201);
+    let refused = show(Some("cleo"), "corpus.persons");
+    let terms = &refused["terms"][0];
+    assert_eq!((&terms["refusal"]["code"], &terms["allows"]), (&json!("no-policy"), &Value::Null));
+    assert_eq!(refused["rows_max"], Value::Null);
+    // A narrower grant shows what it leaves: no partner, no other column.
+    let wish = json!({
+        "person": "cleo", "purpose": PURPOSE, "until": "2099-12-31",
+        "datasets": [{ "dataset": "corpus.persons", "columns": ["dept", "person_id"], "row_filter": "dept = 'tax'" }],
+    });
+    server.post(Some("stella"), "/api/v1/grants", &wish.to_string(), &[]).must_be(201);
+    let narrow = show(Some("cleo"), "corpus.persons");
+    let allows = &narrow["terms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|terms| terms["purpose"] == PURPOSE)
+        .unwrap()["allows"];
+    assert_eq!(names(&allows["columns"], "name"), ["person_id", "dept"]);
+    assert_eq!((&allows["joins"], &allows["filtered"]), (&json!([]), &json!(true)));
+    server.is_clean();
+}
+
+#[test]
+fn a_search_finds_columns_and_no_hidden_dataset() {
+    let server = Server::start();
+    let found = |person: &str, words: &str| {
+        let list = server.get(Some(person), &format!("/api/v1/datasets?q={words}"), &[]).must_be(200).json();
+        names(&list["datasets"], "id")
+    };
+    assert_eq!(found("ana", "SALARY"), ["corpus.persons"]);
+    assert_eq!(found("ana", "zip"), ["corpus.persons", "corpus.zones"]);
+    assert_eq!(found("ana", "%E5%B0%B1%E4%B8%9A"), ["corpus.staff"], "titles are found in either language");
+    assert_eq!(found("ana", "zip%20salary"), ["corpus.persons"], "every word is found");
+    assert_eq!(found("ana", "hidden_column"), Vec::<String>::new());
+    assert_eq!(found("stella", "hidden_column"), ["corpus.secrets"]);
+    server.is_clean();
+}
