@@ -64,6 +64,7 @@ mod undecided;
 pub mod verdict;
 pub mod verify_audit;
 pub mod verify_release;
+pub mod whoami;
 pub mod witness;
 
 pub use policy_tests::PolicyTestFailure;

@@ -124,6 +124,7 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
     match command {
         Command::Init(args) => commands::setup::init(session, args).await,
         Command::Login(args) => commands::login::login(session, args).await,
+        Command::Whoami => commands::whoami::whoami(session).await,
         Command::Logout => commands::login::logout(session),
         Command::Demo(args) => commands::demo::demo(session, args).await,
         Command::Seal(args) => commands::data::seal(session, args).await,

@@ -50,9 +50,10 @@ mod docs;
 mod door;
 mod events;
 pub(crate) mod grants;
-pub(crate) mod health;
+mod health;
 pub(crate) mod jobs;
 mod limits;
+pub(crate) mod me;
 mod media;
 mod metrics;
 mod news;
@@ -297,7 +298,7 @@ impl Modify for Interface {
 /// The routes with their description.
 fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
     let (api, described) = OpenApiRouter::new()
-        .routes(routes!(health::me))
+        .routes(routes!(me::me))
         .routes(routes!(queries::check))
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::show))

@@ -127,3 +127,21 @@ fn a_search_finds_columns_and_no_hidden_dataset() {
     assert_eq!(found("stella", "hidden_column"), ["corpus.secrets"]);
     server.is_clean();
 }
+
+#[test]
+fn one_is_told_who_one_is_and_which_grants_hold() {
+    let server = Server::start();
+    let me = |person: &str| server.get(Some(person), "/api/v1/me", &[]).must_be(200).json();
+    let ana = me("ana");
+    assert_eq!(
+        (&ana["name"], &ana["roles"], &ana["department"]),
+        (&json!("ana"), &json!(["analyst"]), &json!("corpus"))
+    );
+    assert_eq!(ana["identity"]["source"], "access_token");
+    assert!(ana["identity"]["token"].as_str().unwrap().starts_with("token_"), "{ana}");
+    assert!(ana["identity"]["expires"].is_string(), "{ana}");
+    assert_eq!(names(&ana["grants"], "id"), ["ana-statistics"]);
+    // Grants that one gave, or may see, are not one's own.
+    assert_eq!(["stella", "aldo"].map(|person| me(person)["grants"].clone()), [json!([]), json!([])]);
+    server.is_clean();
+}

@@ -110,6 +110,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  obscura login https://obscura.example --token-file lin.token\n  obscura login http://127.0.0.1:7200 < lin.token"
     )]
     Login(LoginArgs),
+    /// Show who you are here: person, roles, what you are recognised by, and your grants in force.
+    #[command(after_help = "Examples:\n  obscura whoami\n  obscura whoami --output json")]
+    Whoami,
     /// Forget the server and the token that `login` left here.
     #[command(after_help = "Examples:\n  obscura logout")]
     Logout,

@@ -12,4 +12,5 @@ pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;
 pub(super) mod verify;
+pub(super) mod whoami;
 mod witness;
