@@ -41,6 +41,7 @@ pub mod pending;
 mod policy_tests;
 pub mod publish_documents;
 mod purpose;
+pub mod purposes;
 pub mod read_question;
 pub mod records;
 pub mod recover;

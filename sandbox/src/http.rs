@@ -63,6 +63,7 @@ mod peer;
 mod pieces;
 pub(crate) mod policies;
 mod problem;
+pub(crate) mod purposes;
 pub(crate) mod queries;
 mod queue;
 pub mod server;
@@ -313,6 +314,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(datasets::show))
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
+        .routes(routes!(purposes::list))
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(open_data::catalog))
         .routes(routes!(open_data::download))

@@ -98,6 +98,8 @@ fn what_is_printed_is_what_would_be_printed_here() {
         ("ana", vec!["dataset", "list", "zip", "salary"], code::DONE),
         ("ana", vec!["whoami", "--output", "json"], code::DONE),
         ("aldo", vec!["whoami", "--lang", "zh"], code::DONE),
+        ("ana", vec!["purpose", "list", "--output", "json"], code::DONE),
+        ("stella", vec!["purpose", "list"], code::DONE),
         ("ana", vec!["request", "list"], code::DONE),
         ("ana", vec!["request", "withdraw", "access_nothing"], code::FAILURE),
         ("ana", vec!["job", "list", "--output", "json"], code::DONE),

@@ -1,6 +1,7 @@
 //! What somebody is told before they ask: datasets by purpose, search, purposes, who they are.
 
 use obscura_tests::server::Server;
+use obscura_tests::world::OPERATOR;
 use obscura_tests::world::PURPOSE;
 use serde_json::Value;
 use serde_json::json;
@@ -125,6 +126,31 @@ fn a_search_finds_columns_and_no_hidden_dataset() {
     assert_eq!(found("ana", "zip%20salary"), ["corpus.persons"], "every word is found");
     assert_eq!(found("ana", "hidden_column"), Vec::<String>::new());
     assert_eq!(found("stella", "hidden_column"), ["corpus.secrets"]);
+    server.is_clean();
+}
+
+#[test]
+fn purposes_of_this_installation_are_told_to_whoever_may_know_of_them() {
+    let server = Server::start();
+    let purpose = "api_version: obscura/v1\nkind: Purpose\nmetadata: {id: secret-study, version: 1, title: {en: Study, zh: 研究}}\ndescription: {en: A study, zh: 一项研究}\nlegal_basis: [{law: PIPL, article: \"13\"}]\n";
+    let file = server.world.root().join("purpose.yaml");
+    std::fs::write(&file, purpose).unwrap();
+    server.world.publish(OPERATOR, &file).unwrap();
+    let list = |person: &str| {
+        server.get(Some(person), "/api/v1/purposes", &[]).must_be(200).json()["purposes"].clone()
+    };
+    let knows = |person: &str| names(&list(person), "id").contains(&"secret-study".to_owned());
+    assert_eq!(["stella", "aldo", "ana", "ben"].map(knows), [true, true, false, false]);
+    let own = list("ana");
+    let statistics = own.as_array().unwrap().iter().find(|one| one["id"] == PURPOSE).unwrap().clone();
+    assert!(statistics["datasets"].as_array().unwrap().contains(&json!("corpus.persons")), "{statistics}");
+    assert!(names(&own, "id").contains(&"tax-analysis".to_owned()), "those of the program may be asked for");
+    let wish = json!({
+        "person": "ben", "purpose": "secret-study", "until": "2099-12-31",
+        "datasets": [{ "dataset": "corpus.secrets" }],
+    });
+    server.post(Some("stella"), "/api/v1/grants", &wish.to_string(), &[]).must_be(201);
+    assert_eq!(["ana", "ben"].map(knows), [false, true]);
     server.is_clean();
 }
 

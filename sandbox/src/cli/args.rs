@@ -142,6 +142,9 @@ pub(crate) enum Command {
     /// Look after sealed datasets.
     #[command(subcommand)]
     Dataset(DatasetCommand),
+    /// Look at purposes.
+    #[command(subcommand)]
+    Purpose(PurposeCommand),
     /// Check and publish documents: departments, purposes, datasets, policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -357,6 +360,13 @@ pub(crate) enum DatasetCommand {
         #[arg(long, value_name = "ID")]
         dataset: Option<DatasetId>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PurposeCommand {
+    /// List the purposes that you may know of, with the datasets that your grants give for each.
+    #[command(after_help = "Examples:\n  obscura purpose list")]
+    List,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ pub(super) mod demo;
 mod dictionary;
 pub(super) mod documents;
 pub(super) mod login;
+pub(super) mod purposes;
 pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;

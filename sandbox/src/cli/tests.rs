@@ -640,6 +640,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("odsart", &["dataset", "list"]),
     ("odsart", &["dataset", "show", "hz-health.visits"]),
     ("odsart", &["whoami"]),
+    ("odsart", &["purpose", "list"]),
     ("st", &["dataset", "suggest", "FOLDER/visits.csv"]),
     ("s", &["seal", "hz-health.visits", "FOLDER/visits.csv", "--append", "--yes"]),
     (

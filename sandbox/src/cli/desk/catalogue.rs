@@ -1,10 +1,11 @@
-//! The catalogue: datasets that one may see.
+//! The catalogue: datasets and purposes that one may see.
 
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::datasets::list_datasets;
 use crate::app::datasets::no_dataset_named;
 use crate::app::datasets::show_dataset;
+use crate::app::purposes::list_purposes;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
@@ -13,6 +14,8 @@ use crate::error::Class;
 use crate::http::datasets::DatasetDetailView;
 use crate::http::datasets::DatasetList;
 use crate::http::datasets::DatasetView;
+use crate::http::purposes::PurposeList;
+use crate::http::purposes::PurposeView;
 
 impl Desk {
     /// Lists the datasets that one may see and that a search finds.
@@ -34,6 +37,17 @@ impl Desk {
                 Some(next) => path = format!("{first}&cursor={}", step(&next)),
                 None => return Ok(all),
             }
+        }
+    }
+
+    /// Lists the purposes that one may know of.
+    pub(crate) async fn purposes(&self) -> Result<Vec<PurposeView>, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                let found = list_purposes(installation, caller).await?;
+                Ok(found.into_iter().map(PurposeView::of).collect())
+            }
+            Self::Server(client) => Ok(client.get::<PurposeList>("/purposes").await?.purposes),
         }
     }
 
