@@ -268,6 +268,14 @@ pub(crate) enum JobCommand {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// Show a job: what for, where it stands, when it came and ended, its entries in the audit log.
+    #[command(
+        after_help = "Examples:\n  obscura job show job_0190...\n  obscura job show job_0190... --output json"
+    )]
+    Show {
+        /// The job.
+        id: JobId,
+    },
     /// Follow a job to its end.
     #[command(after_help = "Examples:\n  obscura job watch job_0190...")]
     Watch {
