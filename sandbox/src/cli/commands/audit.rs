@@ -20,6 +20,7 @@ use crate::app::verify_audit::prove_entry;
 use crate::app::verify_audit::read_log;
 use crate::app::verify_audit::verify_entry_proof;
 use crate::app::verify_release::DecisionProof;
+use crate::app::verify_release::ReleaseSummary;
 use crate::app::verify_release::verify_release_record;
 use crate::cli::args::AuditCommand;
 use crate::cli::args::LogArgs;
@@ -30,6 +31,7 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
+use crate::cli::visible::visible_line;
 use crate::error::Class;
 use crate::error::PublicError;
 
@@ -122,6 +124,7 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
             let audit_key = audit_key.clone().or(own_audit_key);
             let key = key.as_deref().map_or_else(|| own.release_key(), Path::to_path_buf);
             let found = verify_release_record(&key, audit_key.as_deref(), &read_text(file)?)?;
+            say_summary(session, &found.summary)?;
             session.screen.say("The release record is signed by that key.", "该发布记录确由该密钥签名。")?;
             say_decision(session, found.decision)?;
             session.screen.data(found.text.as_bytes())?;
@@ -144,6 +147,37 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
         }
     }
     Ok(Exit::Done)
+}
+
+/// Says what a verified record is about, before its text.
+fn say_summary(session: &mut Session<'_>, summary: &ReleaseSummary) -> std::io::Result<()> {
+    let screen = &mut session.screen;
+    if let (Some(job), Some(person)) = (&summary.job, &summary.person) {
+        let at = summary.asked_at.as_deref().unwrap_or("?");
+        screen.say(
+            &format!("{job}, asked by `{person}` at {at}"),
+            &format!("{job}，由 `{person}` 于 {at} 提交"),
+        )?;
+    }
+    let datasets = summary.datasets.iter().map(|(id, version)| format!("{id} ({version})"));
+    let datasets = datasets.collect::<Vec<_>>().join(", ");
+    screen.say(&format!("  datasets (version): {datasets}"), &format!("  数据集（版本）：{datasets}"))?;
+    // An alias may hold line ends, and is no line of ours.
+    let columns = visible_line(&summary.columns.join(", "));
+    screen.say(&format!("  columns: {columns}"), &format!("  列：{columns}"))?;
+    if let Some(min) = summary.subjects_min {
+        screen.say(
+            &format!("  every cell rests on at least {min} subjects"),
+            &format!("  每个单元格至少涉及 {min} 个主体"),
+        )?;
+    }
+    if let Some(base) = summary.rounding {
+        screen.say(&format!("  counts are multiples of {base}"), &format!("  计数取 {base} 的倍数"))?;
+    }
+    if let Some(sha256) = &summary.result_sha256 {
+        screen.say(&format!("  result sha256: {sha256}"), &format!("  结果 sha256：{sha256}"))?;
+    }
+    Ok(())
 }
 
 fn say_decision(session: &mut Session<'_>, decision: DecisionProof) -> std::io::Result<()> {
