@@ -261,7 +261,7 @@ pub(crate) enum JobCommand {
         after_help = "Examples:\n  obscura job submit --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'"
     )]
     Submit(SubmitArgs),
-    /// List your newest questions.
+    /// List the newest questions: yours, those that asked of your department's data for a steward, everybody's for an auditor.
     #[command(after_help = "Examples:\n  obscura job list")]
     List {
         /// How many.

@@ -156,6 +156,7 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                     ("id", "job", "任务"),
                     ("state", "state", "状态"),
                     ("code", "code", "代码"),
+                    ("person", "person", "人员"),
                     ("purpose", "purpose", "用途"),
                     ("received", "asked", "提交时间"),
                 ],
@@ -165,6 +166,7 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                     json!(job.id),
                     json!(job.state),
                     json!(job.code),
+                    json!(job.person),
                     json!(job.purpose),
                     json!(job.received),
                 ]);
