@@ -55,6 +55,7 @@ mod rotation_lock;
 mod row_filters;
 pub mod seal_dataset;
 mod sealed;
+pub mod search_log;
 pub mod show_document;
 pub mod show_job;
 pub mod shred_question;

@@ -42,7 +42,7 @@ use crate::ids::JobId;
 use crate::jobs::JobState;
 
 mod allowance;
-mod audit;
+pub(crate) mod audit;
 mod context;
 pub(crate) mod datasets;
 pub(crate) mod dictionary;

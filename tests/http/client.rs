@@ -101,6 +101,13 @@ fn what_is_printed_is_what_would_be_printed_here() {
         ("ana", vec!["purpose", "list", "--output", "json"], code::DONE),
         ("stella", vec!["purpose", "list"], code::DONE),
         ("ana", vec!["job", "show", "job_01a2000000007000a000000000000000"], code::FAILURE),
+        (
+            "aldo",
+            vec!["audit", "log", "--from", "0", "--decision", "admitted", "--output", "json"],
+            code::DONE,
+        ),
+        ("aldo", vec!["audit", "log", "--dataset", "corpus.visits", "--limit", "3"], code::DONE),
+        ("ana", vec!["audit", "log", "--person", "ana"], code::AUTHENTICATION),
         ("ana", vec!["request", "list"], code::DONE),
         ("ana", vec!["request", "withdraw", "access_nothing"], code::FAILURE),
         ("ana", vec!["job", "list", "--output", "json"], code::DONE),

@@ -1,8 +1,16 @@
-//! What somebody is told before they ask: datasets by purpose, search, purposes, who they are.
+//! What somebody is told before they ask: datasets by purpose, search, purposes, who they are; and the auditor's search of
+//! the log.
 
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::process::Stdio;
+
+use obscura_tests::fixture::Fixture;
+use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use obscura_tests::world::OPERATOR;
 use obscura_tests::world::PURPOSE;
+use obscura_tests::world::World;
 use serde_json::Value;
 use serde_json::json;
 
@@ -170,4 +178,82 @@ fn one_is_told_who_one_is_and_which_grants_hold() {
     // Grants that one gave, or may see, are not one's own.
     assert_eq!(["stella", "aldo"].map(|person| me(person)["grants"].clone()), [json!([]), json!([])]);
     server.is_clean();
+}
+
+#[test]
+fn an_auditor_finds_events_by_what_they_are_about() {
+    let server = Server::start();
+    server.ask("ana", COUNT).must_be(201);
+    server.ask("ana", "SELECT dept, salary FROM persons").must_be(422);
+    server.ask("ben", "SELECT COUNT(*) FROM visits").must_be(201);
+    let found = |query: &str| -> Vec<(String, String)> {
+        let path = format!("/api/v1/audit/events?limit=1000&{query}");
+        let list = server.get(Some("aldo"), &path, &[]).must_be(200).json();
+        let events = list["events"].as_array().unwrap().iter();
+        events
+            .map(|event| {
+                (event["actor"].as_str().unwrap().to_owned(), event["action"].as_str().unwrap().to_owned())
+            })
+            .collect()
+    };
+    let of = |actor: &str, action: &str| (actor.to_owned(), action.to_owned());
+    assert_eq!(found("decision=refused"), [of("ana", "query.decided")]);
+    assert_eq!(found("decision=admitted&person=ben"), [of("ben", "query.decided")]);
+    let visits = found("dataset=corpus.visits");
+    for event in [of("stella", "dataset.sealed"), of("stella", "grant.created"), of("ben", "result.released")]
+    {
+        assert!(visits.contains(&event), "{event:?} in {visits:?}");
+    }
+    assert!(visits.iter().all(|(actor, _)| actor != "ana"), "{visits:?}");
+    assert!(found("purpose=official-statistics&person=ana").contains(&of("ana", "result.released")));
+    assert_eq!(found("purpose=tax-analysis"), []);
+    assert_eq!(found("since=2099-01-01"), []);
+    assert!(!found("since=2000-01-01T00:00:00Z").is_empty());
+    // Where one came from stands in the log, and in OCSF's own field of it.
+    let list = server.get(Some("aldo"), "/api/v1/audit/events?decision=refused", &[]).must_be(200).json();
+    let event = &list["events"][0];
+    assert_eq!((&event["address"], &event["datasets"]), (&json!("127.0.0.1"), &json!(["corpus.persons"])));
+    let (at, next) = (event["index"].as_u64().unwrap(), list["looked_to"].as_u64().unwrap());
+    let line = server.get(Some("aldo"), &format!("/api/v1/audit/export?from={at}&limit=1"), &[]).must_be(200);
+    let entry: Value = serde_json::from_str(&line.text()).unwrap();
+    assert_eq!(entry["src_endpoint"], json!({ "name": "http", "ip": "127.0.0.1" }));
+    assert_eq!(entry["table"], json!({ "name": "corpus.persons", "uid": "corpus.persons" }));
+    assert_eq!(entry["observables"][0]["value"], "corpus.persons");
+    // What comes later is found from where this search ended.
+    server.ask("ana", "SELECT name FROM persons").must_be(422);
+    assert_eq!(found(&format!("from={next}&decision=refused")).len(), 1);
+    assert_eq!(found(&format!("before={at}&decision=refused")), []);
+    for wrong in ["decision=maybe", "person=A%20B", "dataset=x", "since=yesterday", "from=1&before=2"] {
+        let refused = server.get(Some("aldo"), &format!("/api/v1/audit/events?{wrong}"), &[]).must_be(400);
+        assert_eq!(refused.json()["code"], "request-malformed", "{wrong}");
+    }
+    server.get(Some("ana"), "/api/v1/audit/events?person=ana", &[]).must_be(403);
+    server.is_clean();
+}
+
+#[test]
+fn whoever_follows_the_log_reads_each_event_when_it_is_appended() {
+    let world = World::with(&Fixture::load().unwrap()).unwrap();
+    let mut command = world.command(Some("aldo")).unwrap();
+    command.args(["audit", "log", "--follow", "--limit", "1", "--output", "json"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    // What is there already is read first: the entry of the command's own login.
+    let first = next();
+    assert_eq!((&first["actor"], &first["action"]), (&json!("aldo"), &json!("login.succeeded")));
+    world.query("ana", "SELECT name FROM persons").unwrap();
+    let mut before = first["index"].as_u64().unwrap();
+    let decided = loop {
+        let event = next();
+        let index = event["index"].as_u64().unwrap();
+        assert_eq!(index, before + 1, "none is left out and none is read twice");
+        before = index;
+        if event["action"] == "query.decided" {
+            break event;
+        }
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!((&decided["actor"], &decided["datasets"]), (&json!("ana"), &json!(["corpus.persons"])));
 }

@@ -14,6 +14,7 @@ use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
+use crate::app::search_log::Decision;
 use crate::context::PersonName;
 use crate::identity::Account;
 use crate::ids::JobId;
@@ -454,18 +455,11 @@ pub(crate) enum TokenCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Show events, the newest unless told otherwise.
+    /// Show events, the newest unless told otherwise; all of them or those that are about something.
     #[command(
-        after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json"
+        after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json\n  obscura audit log --dataset hz-health.visits --decision refused --since 2026-12-01\n  obscura audit log --person lin --follow"
     )]
-    Log {
-        /// The first event to show.
-        #[arg(long, value_name = "INDEX")]
-        from: Option<u64>,
-        /// How many.
-        #[arg(long, default_value_t = 20)]
-        limit: u64,
-    },
+    Log(AuditLogArgs),
     /// Verify the log: every entry, hash and signature, and the database against it. Needs no token.
     #[command(
         after_help = "Examples:\n  obscura audit verify\n  obscura audit verify --log copy-of-audit --key audit.pub --checkpoint kept-elsewhere\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub"
@@ -598,6 +592,39 @@ pub(crate) enum KeyCommand {
         /// The key: department/grade.
         key: KekId,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditLogArgs {
+    /// The first event to look at [default: the newest].
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) from: Option<u64>,
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: u64,
+    /// Events about this dataset: decisions, releases, sealings, grants, requests.
+    #[arg(long, value_name = "ID")]
+    pub(crate) dataset: Option<DatasetId>,
+    /// Events that this person caused, or that are about them.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) person: Option<PersonName>,
+    /// Events for this purpose.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) purpose: Option<Code>,
+    /// Events that decide so: admitted, refused, approved, declined, withdrawn, activated.
+    #[arg(long, value_name = "WORD", value_parser = decision)]
+    pub(crate) decision: Option<Decision>,
+    /// Events that are not older: a day as 2026-12-31, or an instant as 2026-12-31T08:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Go on with what is appended, line by line, until interrupted.
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+fn decision(word: &str) -> Result<Decision, String> {
+    let accepted = || Decision::ALL.map(Decision::name).join(", ");
+    Decision::from_name(word).ok_or_else(|| format!("accepted: {}", accepted()))
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ pub(super) mod data;
 pub(super) mod demo;
 mod dictionary;
 pub(super) mod documents;
+mod events;
 mod job;
 pub(super) mod login;
 pub(super) mod purposes;

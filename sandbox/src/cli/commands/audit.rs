@@ -17,7 +17,6 @@ use crate::app::verify_audit::LogRange;
 use crate::app::verify_audit::checkpoint;
 use crate::app::verify_audit::export_log;
 use crate::app::verify_audit::prove_entry;
-use crate::app::verify_audit::read_log;
 use crate::app::verify_audit::verify_entry_proof;
 use crate::app::verify_release::DecisionProof;
 use crate::app::verify_release::ReleaseSummary;
@@ -25,12 +24,12 @@ use crate::app::verify_release::verify_release_record;
 use crate::cli::args::AuditCommand;
 use crate::cli::args::LogArgs;
 use crate::cli::args::ReleaseCommand;
+use crate::cli::commands::events::events;
 use crate::cli::commands::verify::verify;
 use crate::cli::commands::witness;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
-use crate::cli::table::Listing;
 use crate::cli::visible::visible_line;
 use crate::error::Class;
 use crate::error::PublicError;
@@ -40,7 +39,7 @@ const EXPORT_ENTRIES: u64 = 500;
 
 pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditCommand) -> Result<Exit, Ending> {
     match command {
-        AuditCommand::Log { from, limit } => show_log(session, LogRange { from, most: limit }).await,
+        AuditCommand::Log(args) => events(session, args).await,
         AuditCommand::Verify(args) => match &args.proof {
             Some(proof) => verify_proof(session, proof, &args.log),
             None => verify(session, &args).await,
@@ -195,32 +194,6 @@ fn say_decision(session: &mut Session<'_>, decision: DecisionProof) -> std::io::
             "未校验：其决定是否在审计日志中；此旧版记录不含证明。",
         ),
     }
-}
-
-async fn show_log(session: &mut Session<'_>, range: LogRange) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
-    let mut listing = Listing::new(
-        &session.screen,
-        &[
-            ("index", "entry", "序号"),
-            ("time", "time", "时间"),
-            ("actor", "who", "人员"),
-            ("action", "what", "事件"),
-            ("subject", "about", "对象"),
-        ],
-    );
-    for event in read_log(&installation, &caller, range)? {
-        let about = event.record.as_ref().map(|record| record.key.clone()).or(event.correlation);
-        listing.row(vec![
-            json!(event.index),
-            json!(event.time.to_string()),
-            json!(event.actor.name),
-            json!(event.action),
-            json!(about),
-        ]);
-    }
-    listing.write(&mut session.screen)?;
-    Ok(Exit::Done)
 }
 
 fn verify_proof(session: &mut Session<'_>, proof: &Path, log: &LogArgs) -> Result<Exit, Ending> {
