@@ -5,6 +5,7 @@ use std::io::BufRead as _;
 use std::io::BufReader;
 use std::process::Stdio;
 
+use obscura_tests::environment;
 use obscura_tests::fixture::Fixture;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
@@ -118,6 +119,33 @@ fn whoever_has_no_grant_is_told_no_terms_and_no_rows() {
         .unwrap()["allows"];
     assert_eq!(names(&allows["columns"], "name"), ["person_id", "dept"]);
     assert_eq!((&allows["joins"], &allows["filtered"]), (&json!([]), &json!(true)));
+    server.is_clean();
+}
+
+#[test]
+fn the_time_that_data_is_about_is_told_as_its_department_states_it() {
+    let server = Server::start();
+    let documents = environment::tests_folder().join("attacks").join("documents").join("corpus.yaml");
+    let text = std::fs::read_to_string(documents).unwrap();
+    let zones = text.split("\n---\n").find(|part| part.contains("id: corpus.zones")).unwrap();
+    let zones = |months: &str| {
+        zones
+            .replace("version: 1", "version: 2")
+            .replace("update: yearly", &format!("update: yearly\ncovers: {months}"))
+    };
+    let publish = |text: &str| server.post(Some("stella"), "/api/v1/policies", text, &[]);
+    let reversed = publish(&zones("{from: 2025-02, until: 2025-01}")).must_be(400).json();
+    assert_eq!(reversed["errors"][0]["code"], "months-reversed");
+    publish(&zones("{from: 2024-11, until: 2025-01}")).must_be(201);
+    let shown = server.get(Some("ana"), "/api/v1/datasets/corpus.zones", &[]).must_be(200).json();
+    assert_eq!(shown["covers"], json!({ "from": "2024-11", "until": "2025-01" }));
+    let catalog = server.get(None, "/api/v1/catalog", &[]).must_be(200).json();
+    let mut open = catalog["dcat:dataset"].as_array().unwrap().iter();
+    let zones = open.find(|one| one["dct:identifier"] == "corpus.zones").unwrap();
+    let ends = &zones["dct:temporal"]["dcat:endDate"];
+    assert_eq!(ends, &json!({ "@value": "2025-01", "@type": "xsd:gYearMonth" }));
+    let persons = server.get(Some("ana"), "/api/v1/datasets/corpus.persons", &[]).must_be(200).json();
+    assert_eq!(persons["covers"], Value::Null);
     server.is_clean();
 }
 

@@ -12,6 +12,7 @@ use obscura_policies::document::Dataset;
 use obscura_policies::document::Grant;
 use obscura_policies::document::Opening;
 use obscura_policies::library::Library;
+use obscura_policies::month::Months;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 use obscura_query_guard::rows::published;
@@ -79,6 +80,8 @@ pub struct DatasetDetail {
     pub description: Option<Text>,
     /// How often it is brought up to date.
     pub update: &'static str,
+    /// The time that it is about, where its department says so.
+    pub covers: Option<Months>,
     /// Its columns, in order.
     pub columns: Vec<ColumnSummary>,
     /// What the caller may ask, for each purpose that a grant of theirs names.
@@ -190,7 +193,8 @@ pub async fn show_dataset(
         (terms, rows.map(published))
     });
     let (description, update) = (dataset.description.clone(), dataset.update.as_str());
-    Ok(DatasetDetail { summary, description, update, columns, terms, rows_max })
+    let covers = dataset.covers;
+    Ok(DatasetDetail { summary, description, update, covers, columns, terms, rows_max })
 }
 
 /// Verifies every byte of the newest version of a dataset.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use obscura_policies::month::Months;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::IntoParams;
@@ -172,6 +173,22 @@ impl ColumnView {
     }
 }
 
+/// First and last month, as `2026-12`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Months)]
+pub(crate) struct MonthsView {
+    /// First month.
+    pub(crate) from: String,
+    /// Last month; nothing where it goes on.
+    pub(crate) until: Option<String>,
+}
+
+impl MonthsView {
+    fn of(months: Months) -> Self {
+        Self { from: months.from.to_string(), until: months.until.map(|until| until.to_string()) }
+    }
+}
+
 /// A dataset with its columns and what you may ask of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct DatasetDetailView {
@@ -182,6 +199,8 @@ pub(crate) struct DatasetDetailView {
     pub(crate) description: Option<TextView>,
     /// How often it is brought up to date, as its document says.
     pub(crate) update: String,
+    /// The time that it is about, in months, where its department says so.
+    pub(crate) covers: Option<MonthsView>,
     /// Its columns, in order.
     pub(crate) columns: Vec<ColumnView>,
     /// What you may ask, for each purpose that a grant of yours names.
@@ -196,6 +215,7 @@ impl DatasetDetailView {
             summary: DatasetView::of(detail.summary),
             description: detail.description.map(TextView::from),
             update: detail.update.to_owned(),
+            covers: detail.covers.map(MonthsView::of),
             columns: detail.columns.into_iter().map(ColumnView::of).collect(),
             terms: detail.terms.into_iter().map(TermsView::of).collect(),
             rows_max: detail.rows_max,

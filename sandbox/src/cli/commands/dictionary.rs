@@ -57,6 +57,14 @@ fn heading(screen: &mut Screen<'_>, detail: &DatasetDetailView) -> Result<(), En
     }
     let update = &detail.update;
     screen.say(&format!("brought up to date: {update}"), &format!("更新频率：{}", update_zh(update)))?;
+    if let Some(covers) = &detail.covers {
+        let from = &covers.from;
+        let (en, zh) = match &covers.until {
+            Some(until) => (format!("about {from} to {until}"), format!("数据时间：{from} 至 {until}")),
+            None => (format!("about the time since {from}"), format!("数据时间：{from} 起")),
+        };
+        screen.say(&en, &zh)?;
+    }
     if let Some(rows) = detail.rows_max {
         screen.say(&format!("at most {rows} rows"), &format!("不超过 {rows} 行"))?;
     }
