@@ -57,6 +57,7 @@ pub mod hierarchy;
 pub mod identifiers;
 pub mod library;
 pub mod mask;
+pub mod month;
 pub mod nearest;
 pub mod parse;
 pub mod shipped;

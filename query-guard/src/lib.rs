@@ -28,10 +28,12 @@ mod catalog;
 mod cell;
 mod constant;
 pub mod control;
+pub mod dictionary;
 pub mod explain;
 pub mod finding;
 #[cfg(test)]
 mod fixture;
+mod floor;
 mod functions;
 pub mod guard;
 mod label;

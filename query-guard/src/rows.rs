@@ -125,7 +125,7 @@ impl RowFacts {
     pub(crate) fn of(policy: &EffectivePolicy, stages: &[Stage], many_to_many: ManyToMany) -> Self {
         let sealed = policy.datasets.values().map(|dataset| {
             let of_one = dataset.units.iter().map(|unit| {
-                let rows = unit.rows_max.map_or(SUBJECT_ROWS_ASSUMED, rounded);
+                let rows = unit.rows_max.map_or(SUBJECT_ROWS_ASSUMED, published);
                 (unit.column.clone(), if unit.one_row_per_subject { 1 } else { rows })
             });
             let facts =
@@ -435,7 +435,8 @@ fn of_tables(
 }
 
 /// The exact number is the manifest's alone: a verdict shows the next power of two at the most.
-fn rounded(rows: u64) -> u64 {
+#[must_use]
+pub fn published(rows: u64) -> u64 {
     rows.checked_next_power_of_two().unwrap_or(u64::MAX)
 }
 

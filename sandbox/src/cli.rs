@@ -124,6 +124,7 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
     match command {
         Command::Init(args) => commands::setup::init(session, args).await,
         Command::Login(args) => commands::login::login(session, args).await,
+        Command::Whoami => commands::whoami::whoami(session).await,
         Command::Logout => commands::login::logout(session),
         Command::Demo(args) => commands::demo::demo(session, args).await,
         Command::Seal(args) => commands::data::seal(session, args).await,
@@ -131,6 +132,7 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
         Command::Explain(args) => commands::ask::explain(session, args).await,
         Command::Job(command) => commands::ask::job(session, command).await,
         Command::Dataset(command) => commands::data::dataset(session, command).await,
+        Command::Purpose(command) => commands::purposes::purpose(session, command).await,
         Command::Policy(command) => commands::documents::policy(session, command).await,
         Command::Grant(command) => commands::documents::grant(session, command).await,
         Command::Request(command) => commands::access::request(session, command).await,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -139,6 +140,8 @@ pub struct Caller {
     person: Person,
     door: Door,
     credential: Credential,
+    /// Where they came from, if over a network.
+    address: Option<IpAddr>,
 }
 
 impl Caller {
@@ -146,7 +149,19 @@ impl Caller {
     ///
     /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
     pub(crate) fn authenticated(person: Person, door: Door, credential: Credential) -> Self {
-        Self { person, door, credential }
+        Self { person, door, credential, address: None }
+    }
+
+    /// The same, who came from this address.
+    #[must_use]
+    pub(crate) fn at(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The address that they came from, where they came over a network. Recorded, never decisive.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// What they were recognised by.
@@ -165,7 +180,7 @@ impl Caller {
             district: None,
             roles: BTreeSet::new(),
         };
-        Self { person, door, credential: Credential::Nobody }
+        Self { person, door, credential: Credential::Nobody, address: None }
     }
 
     /// Says whether nobody has been recognised.

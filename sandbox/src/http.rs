@@ -42,16 +42,18 @@ use crate::ids::JobId;
 use crate::jobs::JobState;
 
 mod allowance;
-mod audit;
+pub(crate) mod audit;
 mod context;
 pub(crate) mod datasets;
+pub(crate) mod dictionary;
 mod docs;
 mod door;
 mod events;
 pub(crate) mod grants;
-pub(crate) mod health;
+mod health;
 pub(crate) mod jobs;
 mod limits;
+pub(crate) mod me;
 mod media;
 mod metrics;
 mod news;
@@ -61,6 +63,7 @@ mod peer;
 mod pieces;
 pub(crate) mod policies;
 mod problem;
+pub(crate) mod purposes;
 pub(crate) mod queries;
 mod queue;
 pub mod server;
@@ -296,7 +299,7 @@ impl Modify for Interface {
 /// The routes with their description.
 fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
     let (api, described) = OpenApiRouter::new()
-        .routes(routes!(health::me))
+        .routes(routes!(me::me))
         .routes(routes!(queries::check))
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::show))
@@ -311,6 +314,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(datasets::show))
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
+        .routes(routes!(purposes::list))
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(open_data::catalog))
         .routes(routes!(open_data::download))

@@ -93,7 +93,21 @@ fn what_is_printed_is_what_would_be_printed_here() {
         ("stella", vec!["dataset", "list", "--output", "json"], code::DONE),
         ("ana", vec!["dataset", "show", "corpus.persons"], code::DONE),
         ("ana", vec!["dataset", "show", "corpus.persons", "--lang", "zh"], code::DONE),
+        ("ana", vec!["dataset", "show", "corpus.persons", "--output", "json"], code::DONE),
         ("ana", vec!["dataset", "show", "corpus.nothing"], code::FAILURE),
+        ("ana", vec!["dataset", "list", "zip", "salary"], code::DONE),
+        ("ana", vec!["whoami", "--output", "json"], code::DONE),
+        ("aldo", vec!["whoami", "--lang", "zh"], code::DONE),
+        ("ana", vec!["purpose", "list", "--output", "json"], code::DONE),
+        ("stella", vec!["purpose", "list"], code::DONE),
+        ("ana", vec!["job", "show", "job_01a2000000007000a000000000000000"], code::FAILURE),
+        (
+            "aldo",
+            vec!["audit", "log", "--from", "0", "--decision", "admitted", "--output", "json"],
+            code::DONE,
+        ),
+        ("aldo", vec!["audit", "log", "--dataset", "corpus.visits", "--limit", "3"], code::DONE),
+        ("ana", vec!["audit", "log", "--person", "ana"], code::AUTHENTICATION),
         ("ana", vec!["request", "list"], code::DONE),
         ("ana", vec!["request", "withdraw", "access_nothing"], code::FAILURE),
         ("ana", vec!["job", "list", "--output", "json"], code::DONE),
@@ -129,6 +143,11 @@ fn a_job_is_submitted_watched_fetched_and_filed() {
     let csv = ["job", "result", &job, "--output", "csv"];
     let result = there(&server, "ana", &csv).done().unwrap();
     assert_eq!(result, server.world.run("ana", &csv).unwrap());
+    let show = ["job", "show", &job];
+    let shown = there(&server, "ana", &show).done().unwrap();
+    assert_eq!(shown, server.world.run("ana", &show).unwrap());
+    assert!(shown.stdout.contains("ana-statistics (corpus.persons)"), "{shown:?}");
+    assert_eq!(there(&server, "ben", &show).code, Some(code::FAILURE));
     let cancelled = there(&server, "ana", &["job", "cancel", &job]);
     assert_eq!(cancelled.code, Some(code::FAILURE), "{cancelled:?}");
     assert!(cancelled.stderr.contains("error[job-over]"), "{}", cancelled.stderr);

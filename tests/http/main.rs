@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod cut_back;
 mod description;
+mod dictionary;
 mod docs;
 mod documents;
 mod grants;

@@ -109,6 +109,7 @@ impl Things<'_> {
             | "GET /api/v1/datasets"
             | "GET /api/v1/collections"
             | "GET /api/v1/departments"
+            | "GET /api/v1/purposes"
             | "GET /api/v1/catalog"
             | "GET /api/v1/grants"
             | "GET /api/v1/requests"

@@ -8,6 +8,7 @@ use crate::document::ApiVersion;
 use crate::document::DatasetKind;
 use crate::document::Metadata;
 use crate::fixed::Fixed;
+use crate::month::Months;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DataType;
@@ -48,6 +49,9 @@ pub struct Dataset {
     /// How often it is brought up to date.
     #[serde(default)]
     pub update: Update,
+    /// The time that the data is about, as the department states it: no date of anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Months>,
     /// The basic or thematic library it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collection: Option<Code>,

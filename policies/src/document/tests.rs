@@ -408,6 +408,7 @@ fn dataset() -> impl Strategy<Value = Document> {
                 opening: Opening::Limited,
                 sharing: Sharing::None,
                 update: Update::Daily,
+                covers: None,
                 collection: None,
                 tags,
                 description: None,

@@ -19,7 +19,6 @@ use obscura_policies::effective::Controls;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Level;
-use obscura_policies::vocabulary::Release;
 
 use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
@@ -38,12 +37,12 @@ use crate::block::base_column;
 use crate::catalog::ReleasedSource;
 use crate::cell::AtomSpec;
 use crate::cell::CellFold;
-use crate::cell::LARGEST_KEPT;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::floor::HeldTo;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
@@ -67,8 +66,6 @@ const GROUP_KEYS_MAX: usize = 8;
 const COMPARISONS_MAX: usize = 8;
 /// Most literals below one boundary.
 const LITERALS_MAX: usize = 64;
-/// The least grade whose floor holds where protected subjects are carried.
-const CARRIED_MIN: Level = Level(2);
 /// Decimal places at which a measure of floating point is kept.
 const FLOAT_SCALE: u8 = 4;
 
@@ -214,25 +211,14 @@ impl Labeller<'_> {
         functions: &[Function],
         refused: &mut Vec<Finding>,
     ) -> Controls {
-        // Whatever its columns are graded, a class of protected subjects is held to the floor of L2 at the least.
         let carried = block.classes.iter().any(|class| class.kind.is_some());
-        let floor = if carried && grade < CARRIED_MIN {
-            self.policy.floors.range(CARRIED_MIN..).next().map(|(_, floor)| floor)
-        } else {
-            self.policy.floors.get(&grade)
-        };
-        let Some(floor) = floor else {
+        let Some(held) = HeldTo::of(self.policy, &block.taint.datasets, grade, carried) else {
             refused.push(Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string()));
             return Controls::default();
         };
-        let mut controls = floor.controls.clone();
-        for id in &block.taint.datasets {
-            if let Some(dataset) = self.policy.datasets.get(id) {
-                controls = controls.stricter(&dataset.controls);
-            }
-        }
-        let too_many = controls.dominance.is_some_and(|rule| usize::from(rule.n) > LARGEST_KEPT);
-        if floor.release == Release::None || !controls.unavailable.is_empty() || too_many {
+        let is_available = held.is_available();
+        let controls = held.controls;
+        if !is_available {
             let mut finding = Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string());
             if let Some(control) = controls.unavailable.iter().next() {
                 finding = finding.with("control", control.clone());

@@ -31,6 +31,7 @@ use crate::catalog::sealed_source;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::floor::is_open;
 use crate::mask::masked;
 use crate::row_filter::row_filter;
 
@@ -50,9 +51,7 @@ impl Labeller<'_> {
         }
         let visible: Vec<&EffectiveColumn> =
             dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
-        let open = dataset.release == Release::RowsOpen
-            && dataset.membership <= Level(1)
-            && visible.iter().all(|column| column.grade <= Level(1));
+        let open = is_open(dataset);
         let instance = self.instance();
         let mut bases = BTreeMap::new();
         let mut projection = Vec::new();

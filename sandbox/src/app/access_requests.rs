@@ -22,6 +22,7 @@ use crate::app::grants::approve_while_changing;
 use crate::app::grants::check;
 use crate::app::grants::draft;
 use crate::app::grants::must_be_few;
+use crate::app::grants::names_of;
 use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::app::library::library;
@@ -114,7 +115,7 @@ pub async fn request_access(
     must_be_few(&request.datasets)?;
     let library = library(installation).await?;
     // What one may not know of is answered like what is not there, before anything else is said.
-    let visible = list_datasets(installation, caller).await?;
+    let visible = list_datasets(installation, caller, "").await?;
     for granted in &request.datasets {
         if !visible.iter().any(|dataset| dataset.id == granted.dataset) {
             return Err(AppError::from(PublicError::new(
@@ -154,6 +155,7 @@ pub async fn request_access(
     };
     let note = Note::new(Action::AccessRequested, ActorName::of(caller))
         .with("purpose", grant.purpose.to_string())
+        .with("datasets", names_of(&grant))
         .with("department", body.department.clone());
     let _guard = installation.change().await?;
     if open_requests_of(installation, &body.person).await?.len() >= OPEN_MAX {

@@ -11,16 +11,17 @@ use obscura_policies::document::Column;
 use obscura_policies::document::Dataset;
 use obscura_policies::document::Grant;
 use obscura_policies::document::Opening;
-use obscura_policies::effective::EffectiveColumn;
-use obscura_policies::evaluate::Permits;
-use obscura_policies::evaluate::effective;
 use obscura_policies::library::Library;
+use obscura_policies::month::Months;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
+use obscura_query_guard::rows::published;
 
 use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_steward;
+use crate::app::dictionary::PurposeTerms;
+use crate::app::dictionary::Told;
 use crate::app::ground::principal;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
@@ -70,15 +71,23 @@ pub struct DatasetSummary {
     pub rows: Option<u64>,
 }
 
-/// A dataset with its columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A dataset with its columns and what the caller may ask of it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct DatasetDetail {
     /// What a list says of it.
     pub summary: DatasetSummary,
+    /// What it is about, where its department says so.
+    pub description: Option<Text>,
+    /// How often it is brought up to date.
+    pub update: &'static str,
+    /// The time that it is about, where its department says so.
+    pub covers: Option<Months>,
     /// Its columns, in order.
     pub columns: Vec<ColumnSummary>,
-    /// The purpose for which `uses` are shown, when the caller has a grant that holds now.
-    pub purpose: Option<String>,
+    /// What the caller may ask, for each purpose that a grant of theirs names.
+    pub terms: Vec<PurposeTerms>,
+    /// Rows at the most, for whoever may ask of them.
+    pub rows_max: Option<u64>,
 }
 
 /// A column as it may be shown to whoever may see the dataset.
@@ -94,17 +103,8 @@ pub struct ColumnSummary {
     pub role: String,
     /// Grade.
     pub grade: String,
-    /// What the caller may do with it under a grant of theirs, and whether it is masked; nothing without a grant.
-    pub uses: Option<ColumnUses>,
-}
-
-/// What somebody may do with a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnUses {
-    /// The uses; none when the column may not be named.
-    pub uses: Vec<&'static str>,
-    /// Values are seen through a mask.
-    pub masked: bool,
+    /// What the values mean, where it is declared.
+    pub semantic: Option<String>,
 }
 
 /// What was verified of a dataset.
@@ -116,22 +116,39 @@ pub struct VerifiedDataset {
     pub parts: usize,
 }
 
-/// Lists the datasets that the caller may see.
+/// Lists the datasets that the caller may see and that a search finds: each of its words, in whatever case, occurs in the
+/// identifier, a title, the department, the library, a tag, or the name, title or meaning of a column.
 ///
 /// # Errors
 /// When the database, the log or a manifest cannot be read.
 pub async fn list_datasets(
     installation: &Installation,
     caller: &Caller,
+    search: &str,
 ) -> Result<Vec<DatasetSummary>, AppError> {
     let sight = Sight::of(installation, caller).await?;
+    let words: Vec<String> = search.to_lowercase().split_whitespace().map(str::to_owned).collect();
     in_place(|| {
         let mut summaries = Vec::new();
-        for dataset in sight.library.datasets().values() {
+        for dataset in sight.library.datasets().values().filter(|dataset| is_found(dataset, &words)) {
             summaries.extend(sight.summary(installation, caller, dataset)?);
         }
         Ok(summaries)
     })
+}
+
+/// Says whether every word of a search occurs in what a dataset's document says to whoever may see it.
+fn is_found(dataset: &Dataset, words: &[String]) -> bool {
+    let (metadata, columns) = (&dataset.metadata, &dataset.columns);
+    let mut texts = vec![metadata.id.to_string(), metadata.id.sql_name(), dataset.department.to_string()];
+    texts.extend(dataset.collection.iter().map(ToString::to_string));
+    texts.extend(dataset.tags.iter().cloned());
+    let titles = columns.iter().filter_map(|column| column.title.as_ref()).chain([&metadata.title]);
+    texts.extend(titles.flat_map(|title| [title.en.clone(), title.zh.clone()]));
+    texts.extend(columns.iter().map(|column| column.name.to_string()));
+    texts.extend(columns.iter().filter_map(|column| column.semantic.as_ref()).map(ToString::to_string));
+    let texts: Vec<String> = texts.into_iter().map(|text| text.to_lowercase()).collect();
+    words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
 }
 
 /// The names of the datasets that the caller may see.
@@ -157,33 +174,27 @@ pub async fn show_dataset(
     let sight = Sight::of(installation, caller).await?;
     let dataset = sight.library.datasets().get(id).ok_or_else(|| no_dataset_named(id))?;
     let summary = sight.summary(installation, caller, dataset)?.ok_or_else(|| no_dataset_named(id))?;
-    let granted = sight.granted(installation, caller, id, &summary.purposes);
-    let (purpose, granted) =
-        granted.map_or((None, None), |(purpose, columns)| (Some(purpose), Some(columns)));
-    let column = |column: &Column| {
-        let level = sight.library.column_level(dataset, column);
-        let uses = granted.as_ref().map(|granted| {
-            let mut usable = granted.iter().filter(|granted| !granted.uses.is_empty());
-            let found = usable.find(|granted| granted.name == column.name.as_str());
-            ColumnUses {
-                uses: found
-                    .iter()
-                    .flat_map(|granted| granted.uses.iter().map(|usage| usage.as_str()))
-                    .collect(),
-                masked: found.is_some_and(|granted| granted.mask.is_some()),
-            }
-        });
-        ColumnSummary {
-            name: column.name.to_string(),
-            title: column.title.clone(),
-            data_type: column.data_type.to_string(),
-            role: dataset.role_of(column).to_string(),
-            grade: level.map_or_else(|| "?".to_owned(), |level| level.to_string()),
-            uses,
-        }
+    let column = |column: &Column| ColumnSummary {
+        name: column.name.to_string(),
+        title: column.title.clone(),
+        data_type: column.data_type.to_string(),
+        role: dataset.role_of(column).to_string(),
+        grade: sight
+            .library
+            .column_level(dataset, column)
+            .map_or_else(|| "?".to_owned(), |level| level.to_string()),
+        semantic: column.semantic.as_ref().map(ToString::to_string),
     };
     let columns = dataset.columns.iter().map(column).collect();
-    Ok(DatasetDetail { summary, columns, purpose })
+    let (terms, rows_max) = in_place(|| {
+        let terms = sight.terms(installation, caller, dataset, &summary.purposes);
+        let may_ask = summary.open || terms.iter().any(|told| told.terms.is_ok());
+        let rows = if may_ask { sight.rows(installation, id) } else { None };
+        (terms, rows.map(published))
+    });
+    let (description, update) = (dataset.description.clone(), dataset.update.as_str());
+    let covers = dataset.covers;
+    Ok(DatasetDetail { summary, description, update, covers, columns, terms, rows_max })
 }
 
 /// Verifies every byte of the newest version of a dataset.
@@ -337,23 +348,33 @@ impl Sight {
         }))
     }
 
-    /// The columns as the first of the caller's purposes that holds now gives them.
-    fn granted(
+    /// What the caller may ask of a dataset, for each of these purposes.
+    fn terms(
         &self,
         installation: &Installation,
         caller: &Caller,
-        id: &DatasetId,
+        dataset: &Dataset,
         purposes: &BTreeSet<String>,
-    ) -> Option<(String, Vec<EffectiveColumn>)> {
-        let principal = principal(caller).ok()?;
+    ) -> Vec<PurposeTerms> {
+        if purposes.is_empty() {
+            return Vec::new();
+        }
+        let Ok(principal) = principal(caller) else { return Vec::new() };
         let time = local_time(installation.now(), &installation.settings().time_zone);
-        purposes.iter().find_map(|purpose| {
-            let ids = std::slice::from_ref(id);
-            let permits = Permits::unnamed(&self.grants);
-            let allowed = effective(&self.library, &principal, purpose, permits, ids, &BTreeMap::new(), time);
-            let dataset = allowed.ok()?.datasets.remove(id)?;
-            Some((purpose.clone(), dataset.columns))
-        })
+        let told = Told { library: &self.library, principal: &principal, grants: &self.grants, time };
+        told.terms(dataset, purposes)
+    }
+
+    /// Rows of the newest version; nothing where it cannot be read, which is noted for the operator.
+    fn rows(&self, installation: &Installation, id: &DatasetId) -> Option<u64> {
+        let body = self.newest.get(&id.to_string())?;
+        match sealed::open(installation, id, body, Expected::Newest(body.version)) {
+            Ok(version) => Some(version.manifest().rows),
+            Err(error) => {
+                installation.note_failure(&id.to_string(), &error);
+                None
+            }
+        }
     }
 }
 

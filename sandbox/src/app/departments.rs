@@ -32,7 +32,7 @@ pub async fn list_departments(
 ) -> Result<Vec<DepartmentSummary>, AppError> {
     let library = library(installation).await?;
     let told: BTreeSet<String> = if caller.is_stranger() {
-        list_datasets(installation, caller).await?.into_iter().map(|dataset| dataset.department).collect()
+        list_datasets(installation, caller, "").await?.into_iter().map(|dataset| dataset.department).collect()
     } else {
         library.departments().keys().map(ToString::to_string).collect()
     };

@@ -154,7 +154,7 @@ pub async fn revoke_grant(installation: &Installation, caller: &Caller, id: &str
     let grants = grants_in_force(installation, None).await?;
     // A grant of other departments looks like none at all.
     let found = grants.into_iter().find(|(body, grant)| body.id == id && concerns(caller, &library, grant));
-    let Some((body, _)) = found else {
+    let Some((body, grant)) = found else {
         let id: String = id.chars().take(64).collect();
         return Err(PublicError::new(
             Class::NotFound,
@@ -165,7 +165,11 @@ pub async fn revoke_grant(installation: &Installation, caller: &Caller, id: &str
         .with_help("`obscura grant list` shows those in force", "可用 `obscura grant list` 查看")
         .into());
     };
-    installation.end(&body, Note::new(Action::GrantRevoked, ActorName::of(caller))).await?;
+    let note = Note::new(Action::GrantRevoked, ActorName::of(caller))
+        .with("person", grant.person.clone())
+        .with("purpose", grant.purpose.to_string())
+        .with("datasets", names_of(&grant));
+    installation.end(&body, note).await?;
     Ok(())
 }
 
@@ -315,10 +319,17 @@ async fn prepare(
         text: Document::Grant(grant.clone()).to_yaml().during("write a grant")?,
         granted_by: by.clone(),
     };
-    let note =
-        Note::new(Action::GrantCreated, ActorName::of(caller)).with("purpose", grant.purpose.to_string());
+    let note = Note::new(Action::GrantCreated, ActorName::of(caller))
+        .with("person", grant.person.clone())
+        .with("purpose", grant.purpose.to_string())
+        .with("datasets", names_of(&grant));
     let warnings = warnings(installation, &library, &grant).await?;
     Ok((body, note, GrantSummary { grant, granted_by: by, warnings }))
+}
+
+/// Names of the datasets of a grant, as its event carries them.
+pub(crate) fn names_of(grant: &Grant) -> Vec<String> {
+    grant.datasets.iter().map(|granted| granted.dataset.to_string()).collect()
 }
 
 /// Why questions under a grant will not be answered, by the policies in force.

@@ -8,6 +8,8 @@ use obscura_policies::Text;
 use obscura_policies::document::Dataset;
 use obscura_policies::document::Update;
 use obscura_policies::library::Library;
+use obscura_policies::month::Month;
+use obscura_policies::month::Months;
 use obscura_policies::vocabulary::DatasetId;
 use serde_json::Map;
 use serde_json::Value;
@@ -107,6 +109,7 @@ impl Writer<'_> {
         });
         let further = [
             ("dct:modified", time(&manifest.sealed_at)),
+            ("dct:temporal", document.covers.map(period)),
             ("dcat:keyword", (!document.tags.is_empty()).then(|| json!(document.tags))),
             ("dcat:distribution", open.is_downloadable().then(|| self.distributions(id, entry))),
         ];
@@ -174,6 +177,14 @@ fn in_both_languages(text: &Text) -> Value {
 fn time(text: &str) -> Option<Value> {
     let at: Timestamp = text.parse().ok()?;
     Some(json!({ "@value": at.to_string(), "@type": "xsd:dateTime" }))
+}
+
+/// The months that data is about.
+fn period(months: Months) -> Value {
+    let month = |month: Month| json!({ "@value": month.to_string(), "@type": "xsd:gYearMonth" });
+    let mut period = json!({ "@type": "dct:PeriodOfTime", "dcat:startDate": month(months.from) });
+    add(&mut period, [("dcat:endDate", months.until.map(month))]);
+    period
 }
 
 fn add<const N: usize>(object: &mut Value, further: [(&str, Option<Value>); N]) {

@@ -682,6 +682,8 @@ async fn conclude(
         (note(Action::OutputChecked).with("controls", controls), None),
         (
             note(Action::ResultReleased)
+                .with("purpose", leaving.question.purpose.clone())
+                .with("datasets", leaving.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
                 .with("result_sha256", stored.sha256.clone())
                 .with("release_sha256", obscura_crypto::sha256_hex(record.as_bytes())),
             None,

@@ -130,6 +130,7 @@ pub fn suggest_dataset(
         opening: Opening::Limited,
         sharing: Sharing::Conditional,
         update: Update::Irregular,
+        covers: None,
         collection: None,
         tags: Vec::new(),
         description: None,

@@ -217,7 +217,7 @@ async fn running_job(installation: &Installation) -> JobId {
         repeatable: None,
     };
     let received = installation.jobs.receive(new).await.unwrap();
-    let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned() };
+    let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned(), address: None };
     let note = Note::new(Action::QueryDecided, lin).of_job(id).with("purpose", "official-statistics");
     let decided = installation.append_one(note.with("decision", "admitted")).await.unwrap();
     let queued = installation.jobs.queue(received, "{}", "{}", &decided).await.unwrap();

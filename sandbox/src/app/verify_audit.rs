@@ -328,22 +328,6 @@ pub fn verify_release(key_file: &Path, record: &str) -> Result<String, AppError>
     })
 }
 
-/// Reads events, oldest first, each led back to the checkpoint.
-///
-/// # Errors
-/// Forbidden for all but auditors; verification failed when an entry does not verify.
-pub fn read_log(
-    installation: &Installation,
-    caller: &Caller,
-    range: LogRange,
-) -> Result<Vec<LoggedEvent>, AppError> {
-    must_be(caller, PersonRole::Auditor)?;
-    in_place(|| {
-        let entries = range.entries(checkpoint(installation)?.0);
-        entries.map(|index| installation.audit.event(index).map_err(log_failure)).collect()
-    })
-}
-
 /// Entries as they stand in the log, one a line.
 ///
 /// # Errors

@@ -22,8 +22,56 @@ const FORMAT_WITHOUT_PROOF: &str = "obscura-release/1";
 pub struct VerifiedRelease {
     /// What it says, as it was signed.
     pub text: String,
+    /// The same in outline.
+    pub summary: ReleaseSummary,
     /// What is known of its decision.
     pub decision: DecisionProof,
+}
+
+/// What a record says, in outline; what it does not say is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReleaseSummary {
+    /// The job.
+    pub job: Option<String>,
+    /// Who asked.
+    pub person: Option<String>,
+    /// When.
+    pub asked_at: Option<String>,
+    /// The datasets that were read, with their versions.
+    pub datasets: Vec<(String, u64)>,
+    /// Names of the columns that were released.
+    pub columns: Vec<String>,
+    /// Fewest subjects that a cell rests on.
+    pub subjects_min: Option<u64>,
+    /// What counts are rounded to.
+    pub rounding: Option<u64>,
+    /// SHA-256 of the released table.
+    pub result_sha256: Option<String>,
+}
+
+impl ReleaseSummary {
+    fn of(fields: &Value) -> Self {
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let control = |name: &str| fields.get("controls")?.get(name)?.as_u64();
+        let list = |name: &str| fields.get(name).and_then(Value::as_array).into_iter().flatten();
+        Self {
+            job: text("job"),
+            person: text("person"),
+            asked_at: text("asked_at"),
+            datasets: list("datasets").filter_map(|dataset| version(dataset, "id")).collect(),
+            columns: list("output")
+                .filter_map(|column| column.get("name")?.as_str().map(str::to_owned))
+                .collect(),
+            subjects_min: control("subjects_min"),
+            rounding: control("rounding"),
+            result_sha256: text("result_sha256"),
+        }
+    }
+}
+
+/// A dataset with its version, where it is named so.
+fn version(dataset: &Value, name: &str) -> Option<(String, u64)> {
+    Some((dataset.get(name)?.as_str()?.to_owned(), dataset.get("version")?.as_u64()?))
 }
 
 /// What is known of a release's decision.
@@ -60,7 +108,8 @@ pub fn verify_release_record(
         // Whoever gives the log's key wants the decision verified; a form that cannot show one must not pass for that.
         Some(FORMAT_WITHOUT_PROOF) if audit_key.is_some() => return Err(without_decision()),
         Some(FORMAT_WITHOUT_PROOF) => {
-            return Ok(VerifiedRelease { text, decision: DecisionProof::NotInRecord });
+            let (summary, decision) = (ReleaseSummary::of(&fields), DecisionProof::NotInRecord);
+            return Ok(VerifiedRelease { text, summary, decision });
         }
         _ => return Err(broken("it is of a form that this version does not know", "记录格式版本未知")),
     };
@@ -69,7 +118,7 @@ pub fn verify_release_record(
         None => DecisionProof::NotVerified,
         Some(audit_key) => verify_decision(&fields, audit_key, proof)?,
     };
-    Ok(VerifiedRelease { text, decision })
+    Ok(VerifiedRelease { text, summary: ReleaseSummary::of(&fields), decision })
 }
 
 /// Compares what the record says with what the log says was decided.
@@ -78,9 +127,6 @@ fn verify_decision(fields: &Value, audit_key: &Path, proof: &str) -> Result<Deci
     let event = &proven.event;
     let said = |name: &str| event.detail.get(name).unwrap_or(&Value::Null);
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
-    let version = |dataset: &Value, name: &str| {
-        Some((dataset.get(name)?.as_str()?.to_owned(), dataset.get("version")?.as_u64()?))
-    };
     let versions = |list: &Value, name: &str| -> Option<Vec<(String, u64)>> {
         list.as_array()?.iter().map(|dataset| version(dataset, name)).collect()
     };
@@ -155,6 +201,23 @@ mod tests {
         let found = verified(older, None).unwrap();
         assert_eq!(found.decision, DecisionProof::NotInRecord);
         assert!(found.text.contains("job_1"));
+    }
+
+    #[test]
+    fn summary_says_what_the_record_says_and_leaves_out_the_rest() {
+        let record = "{\"controls\":{\"rounding\":5,\"subjects_min\":10},\"datasets\":[{\"id\":\"a.b\",\"version\":3}],\"format\":\"obscura-release/1\",\"job\":\"job_1\",\"output\":[{\"name\":\"n\"}],\"person\":\"lin\"}";
+        let expected = ReleaseSummary {
+            job: Some("job_1".to_owned()),
+            person: Some("lin".to_owned()),
+            datasets: vec![("a.b".to_owned(), 3)],
+            columns: vec!["n".to_owned()],
+            subjects_min: Some(10),
+            rounding: Some(5),
+            ..ReleaseSummary::default()
+        };
+        assert_eq!(verified(record, None).unwrap().summary, expected);
+        let bare = verified("{\"format\":\"obscura-release/1\"}", None).unwrap().summary;
+        assert_eq!(bare, ReleaseSummary::default());
     }
 
     #[test]

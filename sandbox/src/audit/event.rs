@@ -2,10 +2,13 @@
 //! A format we keep. Events carry names, hashes and verdicts; never rows, and SQL only sealed.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -19,6 +22,11 @@ pub const ENTRY_BYTES_MAX: usize = 65_535;
 
 const OCSF_VERSION: &str = "1.8.0";
 const CLASS_UID: i64 = 6005;
+/// OCSF types of a datastore resource.
+const DATABASE: i64 = 1;
+const TABLE: i64 = 3;
+/// OCSF has no type of observable for the name of a table.
+const OTHER: i64 = 99;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -270,26 +278,33 @@ pub struct ActorName {
     pub name: String,
     /// The way they came in.
     pub door: String,
+    /// The address that they came from, where they came over a network; written as the source of the event.
+    #[serde(skip)]
+    pub address: Option<IpAddr>,
 }
 
 impl ActorName {
     /// Names the person a request acts for.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
+        let (door, address) = (caller.door().name().to_owned(), caller.address());
         if caller.is_stranger() {
-            return Self { door: caller.door().name().to_owned(), ..Self::stranger() };
+            return Self { door, address, ..Self::stranger() };
         }
-        Self {
-            id: Some(caller.person().id.to_string()),
-            name: caller.person().name.to_string(),
-            door: caller.door().name().to_owned(),
-        }
+        let person = caller.person();
+        Self { id: Some(person.id.to_string()), name: person.name.to_string(), door, address }
     }
 
     /// Names whoever has shown no valid token.
     #[must_use]
     pub fn stranger() -> Self {
-        Self { id: None, name: "stranger".to_owned(), door: Door::Http.name().to_owned() }
+        Self { id: None, name: "stranger".to_owned(), door: Door::Http.name().to_owned(), address: None }
+    }
+
+    /// The same, who came from this address.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
     }
 
     /// Says whether it is whoever has shown no valid token; a person of that name has an identifier.
@@ -301,7 +316,7 @@ impl ActorName {
     /// Names the program itself.
     #[must_use]
     pub fn program(door: Door) -> Self {
-        Self { id: None, name: "obscura".to_owned(), door: door.name().to_owned() }
+        Self { id: None, name: "obscura".to_owned(), door: door.name().to_owned(), address: None }
     }
 }
 
@@ -389,8 +404,13 @@ impl Event {
         if let (Some(correlation), Some(metadata)) = (&self.correlation, metadata.as_object_mut()) {
             metadata.insert("correlation_uid".to_owned(), json!(correlation));
         }
+        let mut source = json!({ "name": self.actor.door });
+        if let (Some(address), Some(source)) = (self.actor.address, source.as_object_mut()) {
+            source.insert("ip".to_owned(), json!(address.to_string()));
+        }
+        let datasets = datasets(&self.detail, self.record.as_ref());
         let succeeded = self.action.has_succeeded();
-        let entry = json!({
+        let mut entry = json!({
             "activity_id": activity_id,
             "activity_name": activity_name,
             "actor": { "user": user },
@@ -402,18 +422,53 @@ impl Event {
             "metadata": metadata,
             "severity": if succeeded { "Informational" } else { "Medium" },
             "severity_id": if succeeded { 1 } else { 3 },
-            "src_endpoint": { "name": self.actor.door },
+            "src_endpoint": source,
             "status_id": if succeeded { 1 } else { 2 },
             "time": self.time.as_millisecond(),
+            "type_id": if datasets.len() == 1 { TABLE } else { DATABASE },
             "type_uid": CLASS_UID * 100 + activity_id,
             "unmapped": { "obscura": ours },
         });
+        if let Some(entry) = entry.as_object_mut() {
+            name_datasets(entry, &datasets);
+        }
         let bytes = serde_json_canonicalizer::to_vec(&entry).map_err(|_| AuditError::Unwritable)?;
         if bytes.len() > ENTRY_BYTES_MAX { Err(AuditError::EntryTooLong) } else { Ok(bytes) }
     }
 }
 
+/// The datasets that an event is about: those of its facts, and the one whose version or document it begins or ends.
+fn datasets(detail: &BTreeMap<String, Value>, record: Option<&RecordChange>) -> BTreeSet<String> {
+    let listed = detail.get("datasets").and_then(Value::as_array).into_iter().flatten();
+    let listed = listed.filter_map(|dataset| dataset.get("dataset").unwrap_or(dataset).as_str());
+    let named = detail.get("dataset").and_then(Value::as_str).into_iter();
+    let kept = record.and_then(|record| match record.kind.as_str() {
+        "dataset-version" => Some(record.key.as_str()),
+        "document" => record.key.strip_prefix("Dataset/"),
+        _ => None,
+    });
+    let kept = kept.map(|key| key.split_once('@').map_or(key, |(name, _version)| name));
+    listed.chain(named).chain(kept).map(str::to_owned).collect()
+}
+
+/// Names datasets where a SIEM looks for them: the one as the table, all as observables.
+fn name_datasets(entry: &mut Map<String, Value>, datasets: &BTreeSet<String>) {
+    if let (Some(dataset), 1) = (datasets.first(), datasets.len()) {
+        entry.insert("table".to_owned(), json!({ "name": dataset, "uid": dataset }));
+    }
+    let observable = |dataset: &String| json!({ "name": "dataset", "type": "Dataset", "type_id": OTHER, "value": dataset });
+    if !datasets.is_empty() {
+        entry.insert("observables".to_owned(), datasets.iter().map(observable).collect());
+    }
+}
+
 impl LoggedEvent {
+    /// The datasets that the event is about.
+    #[must_use]
+    pub fn datasets(&self) -> BTreeSet<String> {
+        datasets(&self.detail, self.record.as_ref())
+    }
+
     /// Reads an entry.
     ///
     /// # Errors
@@ -430,7 +485,7 @@ impl LoggedEvent {
             id: text("/metadata/uid").ok_or_else(unreadable)?,
             time: Timestamp::from_millisecond(millis).map_err(|_| unreadable())?,
             action: text("/metadata/event_code").ok_or_else(unreadable)?,
-            actor: ours.actor,
+            actor: ours.actor.at(text("/src_endpoint/ip").and_then(|address| address.parse().ok())),
             correlation: text("/metadata/correlation_uid"),
             record: ours.record,
             previous_change: ours.previous_change,
@@ -459,6 +514,7 @@ mod tests {
                 id: Some("person_1".to_owned()),
                 name: "lin".to_owned(),
                 door: "test".to_owned(),
+                address: Some([192, 0, 2, 7].into()),
             },
             correlation: Some("job_1".to_owned()),
             record: Some(RecordChange {
@@ -505,6 +561,36 @@ mod tests {
             assert!(entry.pointer(required).is_some(), "{required}");
         }
         assert_eq!(entry.pointer("/type_uid"), Some(&json!(600_506)));
+        assert_eq!(entry.pointer("/src_endpoint/ip"), Some(&json!("192.0.2.7")));
+        assert_eq!(entry.pointer("/unmapped/obscura/actor/address"), None, "it is written once");
+    }
+
+    #[test]
+    fn datasets_stand_in_fields_of_ocsf() {
+        let written = |event: &Event| -> Value {
+            serde_json::from_slice(&event.entry("obscura-test", None).unwrap()).unwrap()
+        };
+        let mut event = event();
+        let none = written(&event);
+        assert_eq!((none.get("table"), none.get("observables")), (None, None));
+        assert_eq!(none.pointer("/type_id"), Some(&json!(1)));
+        event.record = event.record.map(|record| RecordChange {
+            kind: "dataset-version".to_owned(),
+            key: "hz-health.visits@3".to_owned(),
+            ..record
+        });
+        let one = written(&event);
+        assert_eq!(one.pointer("/table/uid"), Some(&json!("hz-health.visits")));
+        assert_eq!(one.pointer("/type_id"), Some(&json!(3)));
+        event.record = None;
+        let named = json!([{ "dataset": "hz-tax.firms", "version": 1 }, { "dataset": "hz-health.visits" }]);
+        event.detail.insert("datasets".to_owned(), named);
+        let several = written(&event);
+        assert_eq!(several.get("table"), None);
+        assert_eq!(several.pointer("/observables/0/value"), Some(&json!("hz-health.visits")));
+        assert_eq!(several.pointer("/observables/1/value"), Some(&json!("hz-tax.firms")));
+        let read = LoggedEvent::read(3, &event.entry("obscura-test", None).unwrap()).unwrap();
+        assert_eq!(read.datasets().into_iter().collect::<Vec<_>>(), ["hz-health.visits", "hz-tax.firms"]);
     }
 
     #[test]

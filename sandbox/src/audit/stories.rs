@@ -166,7 +166,7 @@ mod tests {
             stories.take(&LoggedEvent {
                 index,
                 action: action.name().to_owned(),
-                actor: ActorName { id: None, name: name.to_owned(), door: "test".to_owned() },
+                actor: ActorName { id: None, name: name.to_owned(), door: "test".to_owned(), address: None },
                 correlation: Some("job_1".to_owned()),
                 detail,
                 id: String::new(),

@@ -47,7 +47,7 @@ fn event(number: usize) -> Event {
         id: EventId::new(&clock, &SystemRandom).unwrap(),
         time: clock.now(),
         action: if record.is_some() { Action::GrantCreated } else { Action::QueryDecided },
-        actor: ActorName { id: None, name: "obscura".to_owned(), door: "test".to_owned() },
+        actor: ActorName { id: None, name: "obscura".to_owned(), door: "test".to_owned(), address: None },
         correlation: Some(format!("job_{number}")),
         record,
         detail: BTreeMap::from([("number".to_owned(), json!(number))]),

@@ -14,6 +14,7 @@ use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
+use crate::app::search_log::Decision;
 use crate::context::PersonName;
 use crate::identity::Account;
 use crate::ids::JobId;
@@ -110,6 +111,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  obscura login https://obscura.example --token-file lin.token\n  obscura login http://127.0.0.1:7200 < lin.token"
     )]
     Login(LoginArgs),
+    /// Show who you are here: person, roles, what you are recognised by, and your grants in force.
+    #[command(after_help = "Examples:\n  obscura whoami\n  obscura whoami --output json")]
+    Whoami,
     /// Forget the server and the token that `login` left here.
     #[command(after_help = "Examples:\n  obscura logout")]
     Logout,
@@ -139,6 +143,9 @@ pub(crate) enum Command {
     /// Look after sealed datasets.
     #[command(subcommand)]
     Dataset(DatasetCommand),
+    /// Look at purposes.
+    #[command(subcommand)]
+    Purpose(PurposeCommand),
     /// Check and publish documents: departments, purposes, datasets, policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -255,12 +262,20 @@ pub(crate) enum JobCommand {
         after_help = "Examples:\n  obscura job submit --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'"
     )]
     Submit(SubmitArgs),
-    /// List your newest questions.
+    /// List the newest questions: yours, those that asked of your department's data for a steward, everybody's for an auditor.
     #[command(after_help = "Examples:\n  obscura job list")]
     List {
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: u32,
+    },
+    /// Show a job: what for, where it stands, when it came and ended, its entries in the audit log.
+    #[command(
+        after_help = "Examples:\n  obscura job show job_0190...\n  obscura job show job_0190... --output json"
+    )]
+    Show {
+        /// The job.
+        id: JobId,
     },
     /// Follow a job to its end.
     #[command(after_help = "Examples:\n  obscura job watch job_0190...")]
@@ -299,11 +314,19 @@ pub(crate) enum JobCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DatasetCommand {
-    /// List the datasets you may see.
-    #[command(after_help = "Examples:\n  obscura dataset list")]
-    List,
-    /// Show a dataset with its columns.
-    #[command(after_help = "Examples:\n  obscura dataset show hz-health.visits")]
+    /// List the datasets you may see, or those that words are found in.
+    #[command(
+        after_help = "Examples:\n  obscura dataset list\n  obscura dataset list visits\n  obscura dataset list 就诊 费用"
+    )]
+    List {
+        /// Words that all occur in identifier, title, department, tags, or in names, titles and meanings of columns.
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+    },
+    /// Show a dataset with its columns, and what you may ask of it for each of your purposes.
+    #[command(
+        after_help = "Examples:\n  obscura dataset show hz-health.visits\n  obscura dataset show hz-health.visits --output json"
+    )]
     Show {
         /// The dataset.
         dataset: DatasetId,
@@ -346,6 +369,13 @@ pub(crate) enum DatasetCommand {
         #[arg(long, value_name = "ID")]
         dataset: Option<DatasetId>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PurposeCommand {
+    /// List the purposes that you may know of, with the datasets that your grants give for each.
+    #[command(after_help = "Examples:\n  obscura purpose list")]
+    List,
 }
 
 #[derive(Debug, Subcommand)]
@@ -425,18 +455,11 @@ pub(crate) enum TokenCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Show events, the newest unless told otherwise.
+    /// Show events, the newest unless told otherwise; all of them or those that are about something.
     #[command(
-        after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json"
+        after_help = "Examples:\n  obscura audit log --limit 50\n  obscura audit log --from 0 --output json\n  obscura audit log --dataset hz-health.visits --decision refused --since 2026-12-01\n  obscura audit log --person lin --follow"
     )]
-    Log {
-        /// The first event to show.
-        #[arg(long, value_name = "INDEX")]
-        from: Option<u64>,
-        /// How many.
-        #[arg(long, default_value_t = 20)]
-        limit: u64,
-    },
+    Log(AuditLogArgs),
     /// Verify the log: every entry, hash and signature, and the database against it. Needs no token.
     #[command(
         after_help = "Examples:\n  obscura audit verify\n  obscura audit verify --log copy-of-audit --key audit.pub --checkpoint kept-elsewhere\n  obscura audit verify --proof entry-42.tlog-proof --key audit.pub"
@@ -569,6 +592,39 @@ pub(crate) enum KeyCommand {
         /// The key: department/grade.
         key: KekId,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditLogArgs {
+    /// The first event to look at [default: the newest].
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) from: Option<u64>,
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: u64,
+    /// Events about this dataset: decisions, releases, sealings, grants, requests.
+    #[arg(long, value_name = "ID")]
+    pub(crate) dataset: Option<DatasetId>,
+    /// Events that this person caused, or that are about them.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) person: Option<PersonName>,
+    /// Events for this purpose.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) purpose: Option<Code>,
+    /// Events that decide so: admitted, refused, approved, declined, withdrawn, activated.
+    #[arg(long, value_name = "WORD", value_parser = decision)]
+    pub(crate) decision: Option<Decision>,
+    /// Events that are not older: a day as 2026-12-31, or an instant as 2026-12-31T08:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Go on with what is appended, line by line, until interrupted.
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+fn decision(word: &str) -> Result<Decision, String> {
+    let accepted = || Decision::ALL.map(Decision::name).join(", ");
+    Decision::from_name(word).ok_or_else(|| format!("accepted: {}", accepted()))
 }
 
 #[derive(Debug, Args)]

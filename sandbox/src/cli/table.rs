@@ -23,6 +23,7 @@ use crate::app::formats::encode;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
+use crate::cli::visible::visible_line;
 
 /// How a missing cell is shown in a table: withheld, and computed from what was withheld, look alike.
 const MISSING: &str = "–";
@@ -81,6 +82,30 @@ impl Listing {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "lists are written as table, json or csv"))
             }
         }
+    }
+
+    /// Writes each row as one line of JSON, for programs that read while more is written.
+    pub(crate) fn write_lines(&self, screen: &mut Screen<'_>) -> io::Result<()> {
+        self.rows.iter().try_for_each(|row| screen.data(format!("{}\n", self.object(row)).as_bytes()))
+    }
+
+    /// Writes each row as one line without headings, for people who look on and as CSV for programs.
+    pub(crate) fn write_plain(&self, screen: &mut Screen<'_>) -> io::Result<()> {
+        for row in &self.rows {
+            let line = match screen.output {
+                Output::Csv => {
+                    let mut writer = csv::Writer::from_writer(Vec::new());
+                    writer.write_record(row.iter().map(plain))?;
+                    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?
+                }
+                _ => {
+                    let cells = row.iter().map(|value| visible_line(&shown(value)));
+                    format!("{}\n", cells.collect::<Vec<_>>().join("  ")).into_bytes()
+                }
+            };
+            screen.data(&line)?;
+        }
+        Ok(())
     }
 
     fn object(&self, row: &[Value]) -> Value {

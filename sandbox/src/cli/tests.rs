@@ -639,6 +639,8 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("s", &["dataset", "verify", "hz-health.visits"]),
     ("odsart", &["dataset", "list"]),
     ("odsart", &["dataset", "show", "hz-health.visits"]),
+    ("odsart", &["whoami"]),
+    ("odsart", &["purpose", "list"]),
     ("st", &["dataset", "suggest", "FOLDER/visits.csv"]),
     ("s", &["seal", "hz-health.visits", "FOLDER/visits.csv", "--append", "--yes"]),
     (

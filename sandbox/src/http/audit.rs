@@ -1,5 +1,6 @@
 //! The audit log over HTTP: events, proofs that need no trust in us, and the log as a SIEM reads it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,14 +16,18 @@ use utoipa::ToSchema;
 
 use crate::app::cosign::cosigned_checkpoint;
 use crate::app::cosign::keep_cosigned;
+use crate::app::search_log::Decision;
+use crate::app::search_log::FoundEvents;
+use crate::app::search_log::LogFilter;
+use crate::app::search_log::LogPart;
+use crate::app::search_log::read_since;
+use crate::app::search_log::search_log;
 use crate::app::verify_audit::LogRange;
 use crate::app::verify_audit::checkpoint;
 use crate::app::verify_audit::consistency;
 use crate::app::verify_audit::export_log;
 use crate::app::verify_audit::prove_own_entry;
-use crate::app::verify_audit::read_log;
 use crate::audit::event::LoggedEvent;
-use crate::error::AppError;
 use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;
@@ -33,36 +38,44 @@ use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
 /// Most events in one answer.
-const EVENTS_MAX: u64 = 1000;
+pub(crate) const EVENTS_MAX: u64 = 1000;
 
 /// An event of the audit log.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Event)]
 pub(crate) struct EventView {
     /// Its place in the log, from 0.
-    index: u64,
+    pub(crate) index: u64,
     /// Identifier.
     id: String,
     /// When.
-    time: String,
+    pub(crate) time: String,
     /// What happened.
-    action: String,
+    pub(crate) action: String,
     /// Who did it.
-    actor: String,
+    pub(crate) actor: String,
     /// The way they came in.
     door: String,
+    /// The address that they came from, over a network.
+    #[serde(default)]
+    address: Option<String>,
     /// The job that it belongs to.
-    correlation: Option<String>,
+    pub(crate) correlation: Option<String>,
     /// The record that it begins or ends.
-    record: Option<String>,
+    pub(crate) record: Option<String>,
+    /// The datasets that it is about.
+    #[serde(default)]
+    pub(crate) datasets: BTreeSet<String>,
     /// Further facts.
     #[schema(value_type = Object)]
-    detail: Value,
+    pub(crate) detail: Value,
 }
 
 impl EventView {
-    fn of(event: LoggedEvent) -> Self {
+    pub(crate) fn of(event: LoggedEvent) -> Self {
         Self {
+            datasets: event.datasets(),
+            address: event.actor.address.map(|address| address.to_string()),
             index: event.index,
             id: event.id,
             time: event.time.to_string(),
@@ -77,19 +90,30 @@ impl EventView {
 }
 
 /// Events, oldest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EventList {
     /// The events.
-    events: Vec<EventView>,
+    pub(crate) events: Vec<EventView>,
     /// How many entries the log has.
-    size: u64,
+    pub(crate) size: u64,
+    /// The first entry that was looked at: what to send as `before` for older ones.
+    pub(crate) looked_from: u64,
+    /// The entry behind the last one that was looked at: what to send as `from` for newer ones.
+    pub(crate) looked_to: u64,
 }
 
-/// Which events.
+impl EventList {
+    pub(crate) fn of(found: FoundEvents) -> Self {
+        let FoundEvents { events, looked_from, looked_to, size } = found;
+        Self { events: events.into_iter().map(EventView::of).collect(), size, looked_from, looked_to }
+    }
+}
+
+/// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct EventPage {
+pub(super) struct ExportPage {
     /// The first; the newest ones when not given.
     from: Option<u64>,
     /// How many, up to 1000; 100 when not given.
@@ -97,18 +121,81 @@ pub(super) struct EventPage {
     limit: Option<u64>,
 }
 
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventPage {
+    /// The first to look at; the newest ones when not given.
+    from: Option<u64>,
+    /// Look at the newest before this one; not together with `from`.
+    before: Option<u64>,
+    /// How many, up to 1000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
+    /// About this dataset.
+    dataset: Option<String>,
+    /// Done by this person, or about them.
+    person: Option<String>,
+    /// For this purpose.
+    purpose: Option<String>,
+    /// That decide so: `admitted`, `refused`, `approved`, `declined`, `withdrawn` or `activated`.
+    decision: Option<String>,
+    /// Not older than this: `2026-12-31`, in the time zone of the installation, or `2026-12-31T08:00:00Z`.
+    since: Option<String>,
+}
+
+/// So many entries of an answer, if an answer has as many.
+fn limit(known: &Known, limit: Option<u64>) -> Result<u64, Problem> {
+    let most = limit.unwrap_or(100);
+    if (1..=EVENTS_MAX).contains(&most) {
+        return Ok(most);
+    }
+    let (en, zh) = (format!("`limit` is 1 to {EVENTS_MAX}"), format!("`limit` 须为 1 至 {EVENTS_MAX}"));
+    Err(malformed(&known.request, en, zh))
+}
+
 impl EventPage {
-    fn range(&self, known: &Known) -> Result<LogRange, Problem> {
-        let most = self.limit.unwrap_or(100);
-        if (1..=EVENTS_MAX).contains(&most) {
-            return Ok(LogRange { from: self.from, most });
+    fn part(&self, known: &Known) -> Result<LogPart, Problem> {
+        match (self.from, self.before) {
+            (Some(_), Some(_)) => Err(malformed(
+                &known.request,
+                "`from` and `before` are not given together",
+                "`from` 与 `before` 不能同时使用",
+            )),
+            (Some(from), None) => Ok(LogPart::From(from)),
+            (None, before) => Ok(LogPart::NewestBefore(before)),
         }
-        let (en, zh) = (format!("`limit` is 1 to {EVENTS_MAX}"), format!("`limit` 须为 1 至 {EVENTS_MAX}"));
-        Err(malformed(&known.request, en, zh))
+    }
+
+    fn filter(&self, service: &Service, known: &Known) -> Result<LogFilter, Problem> {
+        let zone = &service.installation.settings().time_zone;
+        Ok(LogFilter {
+            dataset: read(known, "dataset", self.dataset.as_deref(), |text| text.parse().ok())?,
+            person: read(known, "person", self.person.as_deref(), |text| text.parse().ok())?,
+            purpose: read(known, "purpose", self.purpose.as_deref(), |text| text.parse().ok())?,
+            decision: read(known, "decision", self.decision.as_deref(), Decision::from_name)?,
+            since: read(known, "since", self.since.as_deref(), |text| read_since(text, zone))?,
+        })
     }
 }
 
-/// Read events, each led back to the signed checkpoint
+/// Reads a parameter, where it is given.
+fn read<T>(
+    known: &Known,
+    name: &str,
+    given: Option<&str>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let wrong = || {
+        malformed(&known.request, format!("`{name}` does not have its form"), format!("`{name}` 格式不正确"))
+    };
+    given.map(|text| read(text).ok_or_else(wrong)).transpose()
+}
+
+/// Search the log: events, each led back to the signed checkpoint
+///
+/// One answer looks at 20,000 entries at the most; `looked_from` and `looked_to` say where to go on.
 #[utoipa::path(
     get,
     path = "/audit/events",
@@ -121,11 +208,11 @@ pub(super) async fn events(
     known: Known,
     Parameters(page): Parameters<EventPage>,
 ) -> Result<Json<EventList>, Problem> {
-    let range = page.range(&known)?;
-    let failed = |error: AppError| known.request.problem(&service, &error);
-    let events = read_log(&service.installation, &known.caller, range).map_err(failed)?;
-    let (size, _) = checkpoint(&service.installation).map_err(failed)?;
-    Ok(Json(EventList { events: events.into_iter().map(EventView::of).collect(), size }))
+    let (part, most) = (page.part(&known)?, limit(&known, page.limit)?);
+    let filter = page.filter(&service, &known)?;
+    let found = search_log(&service.installation, &known.caller, part, most, &filter);
+    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+    Ok(Json(EventList::of(found)))
 }
 
 /// The log as a SIEM reads it: OCSF events, one a line
@@ -133,15 +220,15 @@ pub(super) async fn events(
     get,
     path = "/audit/export",
     tag = "audit",
-    params(EventPage),
+    params(ExportPage),
     responses((status = 200, description = "OCSF events as NDJSON", body = String, content_type = "application/x-ndjson"), Problems)
 )]
 pub(super) async fn export(
     State(service): State<Arc<Service>>,
     known: Known,
-    Parameters(page): Parameters<EventPage>,
+    Parameters(page): Parameters<ExportPage>,
 ) -> Result<impl IntoResponse, Problem> {
-    let range = page.range(&known)?;
+    let range = LogRange { from: page.from, most: limit(&known, page.limit)? };
     let lines = export_log(&service.installation, &known.caller, range);
     let lines = lines.map_err(|error| known.request.problem(&service, &error))?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines))

@@ -174,7 +174,8 @@ impl FromRequestParts<Arc<Service>> for Anyone {
         let request = Request::from_request_parts(parts, service).await?;
         let caller = parts.extensions.get::<Caller>().cloned();
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-        Ok(Self { request, caller: caller.unwrap_or_else(|| Caller::stranger(Door::Http)), peer })
+        let stranger = || Caller::stranger(Door::Http).at(peer.address());
+        Ok(Self { request, caller: caller.unwrap_or_else(stranger), peer })
     }
 }
 

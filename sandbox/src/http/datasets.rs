@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use obscura_policies::month::Months;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::IntoParams;
@@ -25,6 +26,7 @@ use crate::http::Service;
 use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
+use crate::http::dictionary::TermsView;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -76,14 +78,6 @@ impl DatasetView {
             rows: summary.rows,
         }
     }
-
-    /// Whether every word of a search occurs somewhere in what is shown.
-    fn answers(&self, words: &[String]) -> bool {
-        let mut shown = vec![&self.id, &self.title.en, &self.title.zh, &self.department];
-        shown.extend(self.collection.iter().chain(&self.tags));
-        let shown: Vec<String> = shown.into_iter().map(|text| text.to_lowercase()).collect();
-        words.iter().all(|word| shown.iter().any(|text| text.contains(word)))
-    }
 }
 
 /// Datasets, by identifier.
@@ -100,7 +94,8 @@ pub(crate) struct DatasetList {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DatasetPage {
-    /// Words that all occur in identifier, title, department, collection or tags.
+    /// Words that all occur in what the document says: identifier, titles, department, collection, tags, and names, titles
+    /// and meanings of columns.
     q: Option<String>,
     /// How many, up to 1000; 100 when not given.
     #[param(minimum = 1, maximum = 1000)]
@@ -132,17 +127,11 @@ pub(super) async fn list(
             format!("`limit` 须为 1 至 {DATASETS_MAX}"),
         ));
     }
-    let words: Vec<String> =
-        page.q.unwrap_or_default().to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let found = list_datasets(&service.installation, caller).await;
+    let found = list_datasets(&service.installation, caller, &page.q.unwrap_or_default()).await;
     let found = found.map_err(|error| request.problem(&service, &error))?;
     let after = page.cursor.unwrap_or_default();
-    let mut datasets: Vec<DatasetView> = found
-        .into_iter()
-        .map(DatasetView::of)
-        .filter(|dataset| dataset.id > after && dataset.answers(&words))
-        .take(most + 1)
-        .collect();
+    let mut datasets: Vec<DatasetView> =
+        found.into_iter().map(DatasetView::of).filter(|dataset| dataset.id > after).take(most + 1).collect();
     let next = if datasets.len() > most {
         datasets.truncate(most);
         datasets.last().map(|dataset| dataset.id.clone())
@@ -167,45 +156,69 @@ pub(crate) struct ColumnView {
     pub(crate) role: String,
     /// Grade.
     pub(crate) grade: String,
-    /// What you may do with it under a grant of yours; nothing without a grant.
-    pub(crate) uses: Option<Vec<String>>,
-    /// Values are seen through a mask; nothing without a grant.
-    pub(crate) masked: Option<bool>,
+    /// What the values mean, such as `resident_id` or `money`, where it is declared.
+    semantic: Option<String>,
 }
 
 impl ColumnView {
     fn of(column: ColumnSummary) -> Self {
-        let masked = column.uses.as_ref().map(|uses| uses.masked);
         Self {
             name: column.name,
             title: column.title.map(TextView::from),
             data_type: column.data_type,
             role: column.role,
             grade: column.grade,
-            uses: column.uses.map(|uses| uses.uses.into_iter().map(str::to_owned).collect()),
-            masked,
+            semantic: column.semantic,
         }
     }
 }
 
-/// A dataset with its columns.
+/// First and last month, as `2026-12`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Months)]
+pub(crate) struct MonthsView {
+    /// First month.
+    pub(crate) from: String,
+    /// Last month; nothing where it goes on.
+    pub(crate) until: Option<String>,
+}
+
+impl MonthsView {
+    fn of(months: Months) -> Self {
+        Self { from: months.from.to_string(), until: months.until.map(|until| until.to_string()) }
+    }
+}
+
+/// A dataset with its columns and what you may ask of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct DatasetDetailView {
     /// What a list says of it.
     #[serde(flatten)]
     pub(crate) summary: DatasetView,
+    /// What it is about, where its department says so.
+    pub(crate) description: Option<TextView>,
+    /// How often it is brought up to date, as its document says.
+    pub(crate) update: String,
+    /// The time that it is about, in months, where its department says so.
+    pub(crate) covers: Option<MonthsView>,
     /// Its columns, in order.
     pub(crate) columns: Vec<ColumnView>,
-    /// The purpose for which `uses` are shown.
-    pub(crate) purpose: Option<String>,
+    /// What you may ask, for each purpose that a grant of yours names.
+    pub(crate) terms: Vec<TermsView>,
+    /// Rows at the most, a power of two; nothing where you may not ask of them.
+    pub(crate) rows_max: Option<u64>,
 }
 
 impl DatasetDetailView {
     pub(crate) fn of(detail: DatasetDetail) -> Self {
         Self {
             summary: DatasetView::of(detail.summary),
+            description: detail.description.map(TextView::from),
+            update: detail.update.to_owned(),
+            covers: detail.covers.map(MonthsView::of),
             columns: detail.columns.into_iter().map(ColumnView::of).collect(),
-            purpose: detail.purpose,
+            terms: detail.terms.into_iter().map(TermsView::of).collect(),
+            rows_max: detail.rows_max,
         }
     }
 }
@@ -257,7 +270,7 @@ pub(super) async fn collections(
     State(service): State<Arc<Service>>,
     anyone: Anyone,
 ) -> Result<Json<CollectionList>, Problem> {
-    let found = list_datasets(&service.installation, &anyone.caller).await;
+    let found = list_datasets(&service.installation, &anyone.caller, "").await;
     let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
     let mut collections: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for dataset in found {

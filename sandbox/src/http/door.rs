@@ -146,6 +146,7 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
     let known = Request { presence: Presence::of(listening), ..Request::of(request.headers(), &service) };
     let (answer, answered) = oneshot::channel();
     let (serving, named) = (Arc::clone(&service), known.clone());
+    let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
     service.carry(async move {
         // Nobody listens any more: then nobody is told.
         let _gone = answer.send(let_in(&serving, named, request, next).await);
@@ -154,7 +155,7 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
         Ok(response) => response,
         Err(_panicked) => {
             let error = InternalError::of_kind("answer a request", "panic");
-            let note = Note::new(Action::RequestAnswered, ActorName::stranger())
+            let note = Note::new(Action::RequestAnswered, ActorName::stranger().at(peer.address()))
                 .with("status", 500)
                 .with("request", known.id.clone());
             // Whatever comes of it, the answer is that we broke.
@@ -182,9 +183,9 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     };
     let route = format!("{method} {template}");
     let about = named(&template, request.uri().path());
-    let entered = enter(service, request.headers()).await;
-    let now = service.begun.elapsed();
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
+    let entered = enter(service, request.headers(), &peer).await;
+    let now = service.begun.elapsed();
     let (name, allowed) = match &entered {
         Ok(Some(caller)) => {
             let name = caller.person().name.to_string();
@@ -211,8 +212,10 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
             request.extensions_mut().insert(caller);
             (actor, next.run(request).await)
         }
-        Ok(None) => (ActorName::stranger(), next.run(request).await),
-        Err(error) => (ActorName::stranger(), known.problem(service, &error).into_response()),
+        Ok(None) => (ActorName::stranger().at(peer.address()), next.run(request).await),
+        Err(error) => {
+            (ActorName::stranger().at(peer.address()), known.problem(service, &error).into_response())
+        }
     };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -254,7 +257,7 @@ fn named(template: &str, path: &str) -> Option<String> {
 }
 
 /// Who asks; nobody when no token is shown.
-async fn enter(service: &Service, headers: &HeaderMap) -> Result<Option<Caller>, AppError> {
+async fn enter(service: &Service, headers: &HeaderMap, peer: &Peer) -> Result<Option<Caller>, AppError> {
     let Some(shown) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let text = shown
         .to_str()
@@ -279,6 +282,7 @@ async fn enter(service: &Service, headers: &HeaderMap) -> Result<Option<Caller>,
         }
         (None, None) => return Err(token_not_valid()),
     };
+    let caller = caller.at(peer.address());
     if service.door.is_login(&shown, installation.now()) {
         let note = Note::new(Action::LoginSucceeded, ActorName::of(&caller));
         installation.append_one(note.with(kind, shown.clone())).await?;

@@ -1,22 +1,15 @@
-//! Is it alive, is it ready, which version is it, and who am I to it.
+//! Is it alive, is it ready, which version is it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::installation::Readiness;
-use crate::app::link_person::links;
 use crate::http::Service;
-use crate::http::context::Known;
-use crate::http::problem::Problem;
-use crate::http::problem::Problems;
-use crate::http::tokens::LinkView;
 
 /// Does the process answer
 #[utoipa::path(get, path = "/livez", tag = "health", security(()), responses((status = 200, description = "Yes", body = String)))]
@@ -58,38 +51,4 @@ pub(crate) struct Version {
 #[utoipa::path(get, path = "/version", tag = "health", security(()), responses((status = 200, description = "The version", body = Version)))]
 pub(super) async fn version() -> Json<Version> {
     Json(Version { name: "obscura", version: env!("CARGO_PKG_VERSION"), api: "v1" })
-}
-
-/// A person.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Me {
-    /// Identifier.
-    id: String,
-    /// Name in grants and in the audit log.
-    pub(crate) name: String,
-    /// Department, if any.
-    department: Option<String>,
-    /// District, if any.
-    district: Option<String>,
-    /// What they may do, with this token.
-    pub(crate) roles: BTreeSet<String>,
-    /// The link by which tokens of the identity provider act for them too, if there is one.
-    #[serde(default)]
-    pub(crate) link: Option<LinkView>,
-}
-
-/// Whom the token stands for
-#[utoipa::path(get, path = "/me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
-pub(super) async fn me(State(service): State<Arc<Service>>, known: Known) -> Result<Json<Me>, Problem> {
-    let person = known.caller.person();
-    let found = links(&service.installation, Some(&person.name)).await;
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
-    Ok(Json(Me {
-        id: person.id.to_string(),
-        name: person.name.to_string(),
-        department: person.department.clone(),
-        district: person.district.clone(),
-        roles: person.roles.iter().map(|role| role.as_str().to_owned()).collect(),
-        link: found.into_iter().next().map(LinkView::of),
-    }))
 }

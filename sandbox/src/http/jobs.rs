@@ -78,7 +78,7 @@ pub(crate) struct JobView {
     /// Identifier.
     pub(crate) id: String,
     /// Who asked.
-    person: String,
+    pub(crate) person: String,
     /// What for.
     pub(crate) purpose: String,
     /// Where it stands: `received`, `refused`, `pending_approval`, `queued`, `running`, `checking`, `released`, `withheld`, `failed`,
@@ -89,7 +89,7 @@ pub(crate) struct JobView {
     /// When it came.
     pub(crate) received: String,
     /// When it ended.
-    finished: Option<String>,
+    pub(crate) finished: Option<String>,
     /// The verdict; only its owner sees it.
     pub(crate) verdict: Option<Verdict>,
     /// Index of the decision in the audit log.

@@ -61,7 +61,7 @@ impl World {
             id: EventId::new(&self.clock, &SystemRandom).unwrap(),
             time: self.clock.now(),
             action,
-            actor: ActorName { id: None, name: "obscura".to_owned(), door: "test".to_owned() },
+            actor: ActorName { id: None, name: "obscura".to_owned(), door: "test".to_owned(), address: None },
             correlation: Some(job.to_string()),
             record: None,
             detail: std::collections::BTreeMap::new(),

@@ -51,6 +51,10 @@ pub(super) fn check(library: &Library, dataset: &Dataset, findings: &mut Finding
         }
         check_column(library, dataset, column, &field, findings);
     }
+    if dataset.covers.is_some_and(|covers| !covers.is_in_order()) {
+        let message = "the last month is before the first";
+        findings.add("months-reversed", "covers", message, "accepted: {from: 2025-01, until: 2025-12}");
+    }
     check_units(dataset, findings);
     let has_subjects = dataset.units.iter().any(|unit| unit.protects);
     if dataset.layout == Some(Layout::Clustered) && !has_subjects {

@@ -1,4 +1,4 @@
-//! `query`, `explain`, `job submit`, `list`, `watch`, `cancel`, `result`, `explain`, `evidence`.
+//! `query`, `explain`, `job submit`, `list`, `show`, `watch`, `cancel`, `result`, `explain`, `evidence`.
 
 use std::fs;
 use std::io::Read as _;
@@ -18,6 +18,7 @@ use crate::cli::args::JobCommand;
 use crate::cli::args::Output;
 use crate::cli::args::QueryArgs;
 use crate::cli::args::SubmitArgs;
+use crate::cli::commands::job::show_job;
 use crate::cli::desk::questions::Begun;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
@@ -155,6 +156,7 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                     ("id", "job", "任务"),
                     ("state", "state", "状态"),
                     ("code", "code", "代码"),
+                    ("person", "person", "人员"),
                     ("purpose", "purpose", "用途"),
                     ("received", "asked", "提交时间"),
                 ],
@@ -164,12 +166,14 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
                     json!(job.id),
                     json!(job.state),
                     json!(job.code),
+                    json!(job.person),
                     json!(job.purpose),
                     json!(job.received),
                 ]);
             }
             listing.write(&mut session.screen)?;
         }
+        JobCommand::Show { id } => show_job(&mut session.screen, &desk.job(id).await?)?,
         JobCommand::Explain { id } => {
             let explanation = desk.explanation(id).await?;
             show_explanation(&mut session.screen, &explanation)?;

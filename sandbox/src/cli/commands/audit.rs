@@ -17,19 +17,20 @@ use crate::app::verify_audit::LogRange;
 use crate::app::verify_audit::checkpoint;
 use crate::app::verify_audit::export_log;
 use crate::app::verify_audit::prove_entry;
-use crate::app::verify_audit::read_log;
 use crate::app::verify_audit::verify_entry_proof;
 use crate::app::verify_release::DecisionProof;
+use crate::app::verify_release::ReleaseSummary;
 use crate::app::verify_release::verify_release_record;
 use crate::cli::args::AuditCommand;
 use crate::cli::args::LogArgs;
 use crate::cli::args::ReleaseCommand;
+use crate::cli::commands::events::events;
 use crate::cli::commands::verify::verify;
 use crate::cli::commands::witness;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
-use crate::cli::table::Listing;
+use crate::cli::visible::visible_line;
 use crate::error::Class;
 use crate::error::PublicError;
 
@@ -38,7 +39,7 @@ const EXPORT_ENTRIES: u64 = 500;
 
 pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditCommand) -> Result<Exit, Ending> {
     match command {
-        AuditCommand::Log { from, limit } => show_log(session, LogRange { from, most: limit }).await,
+        AuditCommand::Log(args) => events(session, args).await,
         AuditCommand::Verify(args) => match &args.proof {
             Some(proof) => verify_proof(session, proof, &args.log),
             None => verify(session, &args).await,
@@ -122,6 +123,7 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
             let audit_key = audit_key.clone().or(own_audit_key);
             let key = key.as_deref().map_or_else(|| own.release_key(), Path::to_path_buf);
             let found = verify_release_record(&key, audit_key.as_deref(), &read_text(file)?)?;
+            say_summary(session, &found.summary)?;
             session.screen.say("The release record is signed by that key.", "该发布记录确由该密钥签名。")?;
             say_decision(session, found.decision)?;
             session.screen.data(found.text.as_bytes())?;
@@ -146,6 +148,37 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
     Ok(Exit::Done)
 }
 
+/// Says what a verified record is about, before its text.
+fn say_summary(session: &mut Session<'_>, summary: &ReleaseSummary) -> std::io::Result<()> {
+    let screen = &mut session.screen;
+    if let (Some(job), Some(person)) = (&summary.job, &summary.person) {
+        let at = summary.asked_at.as_deref().unwrap_or("?");
+        screen.say(
+            &format!("{job}, asked by `{person}` at {at}"),
+            &format!("{job}，由 `{person}` 于 {at} 提交"),
+        )?;
+    }
+    let datasets = summary.datasets.iter().map(|(id, version)| format!("{id} ({version})"));
+    let datasets = datasets.collect::<Vec<_>>().join(", ");
+    screen.say(&format!("  datasets (version): {datasets}"), &format!("  数据集（版本）：{datasets}"))?;
+    // An alias may hold line ends, and is no line of ours.
+    let columns = visible_line(&summary.columns.join(", "));
+    screen.say(&format!("  columns: {columns}"), &format!("  列：{columns}"))?;
+    if let Some(min) = summary.subjects_min {
+        screen.say(
+            &format!("  every cell rests on at least {min} subjects"),
+            &format!("  每个单元格至少涉及 {min} 个主体"),
+        )?;
+    }
+    if let Some(base) = summary.rounding {
+        screen.say(&format!("  counts are multiples of {base}"), &format!("  计数取 {base} 的倍数"))?;
+    }
+    if let Some(sha256) = &summary.result_sha256 {
+        screen.say(&format!("  result sha256: {sha256}"), &format!("  结果 sha256：{sha256}"))?;
+    }
+    Ok(())
+}
+
 fn say_decision(session: &mut Session<'_>, decision: DecisionProof) -> std::io::Result<()> {
     match decision {
         DecisionProof::InLog { index, size } => session.screen.say(
@@ -161,32 +194,6 @@ fn say_decision(session: &mut Session<'_>, decision: DecisionProof) -> std::io::
             "未校验：其决定是否在审计日志中；此旧版记录不含证明。",
         ),
     }
-}
-
-async fn show_log(session: &mut Session<'_>, range: LogRange) -> Result<Exit, Ending> {
-    let (installation, caller) = session.enter().await?;
-    let mut listing = Listing::new(
-        &session.screen,
-        &[
-            ("index", "entry", "序号"),
-            ("time", "time", "时间"),
-            ("actor", "who", "人员"),
-            ("action", "what", "事件"),
-            ("subject", "about", "对象"),
-        ],
-    );
-    for event in read_log(&installation, &caller, range)? {
-        let about = event.record.as_ref().map(|record| record.key.clone()).or(event.correlation);
-        listing.row(vec![
-            json!(event.index),
-            json!(event.time.to_string()),
-            json!(event.actor.name),
-            json!(event.action),
-            json!(about),
-        ]);
-    }
-    listing.write(&mut session.screen)?;
-    Ok(Exit::Done)
 }
 
 fn verify_proof(session: &mut Session<'_>, proof: &Path, log: &LogArgs) -> Result<Exit, Ending> {

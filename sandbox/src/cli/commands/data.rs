@@ -21,6 +21,7 @@ use crate::cli::args::BadRowArg;
 use crate::cli::args::DatasetCommand;
 use crate::cli::args::SealArgs;
 use crate::cli::args::UnitKeysArg;
+use crate::cli::commands::dictionary::show_detail;
 use crate::cli::commands::suggest::suggest;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
@@ -29,7 +30,6 @@ use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::datasets::DatasetDetailView;
 use crate::http::datasets::DatasetView;
 use crate::storage::Confirmation;
 use crate::storage::Direction;
@@ -91,8 +91,8 @@ pub(in crate::cli) async fn dataset(
     command: DatasetCommand,
 ) -> Result<Exit, Ending> {
     match command {
-        DatasetCommand::List => {
-            let datasets = session.desk().await?.datasets().await?;
+        DatasetCommand::List { words } => {
+            let datasets = session.desk().await?.datasets(&words.join(" ")).await?;
             show_datasets(&mut session.screen, &datasets)?;
         }
         DatasetCommand::Show { dataset } => {
@@ -149,7 +149,7 @@ pub(in crate::cli) async fn dataset(
 }
 
 /// What SQL calls a dataset.
-fn sql_name(id: &str) -> String {
+pub(super) fn sql_name(id: &str) -> String {
     id.parse::<DatasetId>().map_or_else(|_| id.to_owned(), |id| id.sql_name())
 }
 
@@ -176,50 +176,6 @@ fn show_datasets(screen: &mut Screen<'_>, datasets: &[DatasetView]) -> std::io::
             json!(dataset.open),
             json!(dataset.rows),
             json!(dataset.purposes),
-        ]);
-    }
-    listing.write(screen)
-}
-
-fn show_detail(screen: &mut Screen<'_>, detail: &DatasetDetailView) -> std::io::Result<()> {
-    let summary = &detail.summary;
-    let title = screen.pick(&Text::from(&summary.title)).to_owned();
-    screen.tell(&format!("{} · {title} · {}", summary.id, sql_name(&summary.id)))?;
-    if summary.open {
-        screen.say(
-            "it is open: everybody may download it, without an account",
-            "该数据集已开放：任何人无需账号即可下载",
-        )?;
-    }
-    if let Some(purpose) = &detail.purpose {
-        screen
-            .say(&format!("what you may do for `{purpose}`:"), &format!("用途 `{purpose}` 下您的权限："))?;
-    }
-    let mut listing = Listing::new(
-        screen,
-        &[
-            ("name", "column", "字段"),
-            ("type", "type", "类型"),
-            ("role", "role", "角色"),
-            ("grade", "grade", "分级"),
-            ("uses", "you may", "您可以"),
-            ("title", "title", "标题"),
-        ],
-    );
-    for column in &detail.columns {
-        let title = column.title.as_ref().map(Text::from);
-        let uses = column.uses.as_ref().map(|uses| {
-            let is_masked = column.masked == Some(true);
-            let masked = is_masked.then(|| screen.either("(masked)", "（脱敏）"));
-            uses.iter().map(String::as_str).chain(masked).collect::<Vec<_>>().join(" ")
-        });
-        listing.row(vec![
-            json!(column.name),
-            json!(column.data_type),
-            json!(column.role),
-            json!(column.grade),
-            json!(uses),
-            json!(title.as_ref().map(|title| screen.pick(title))),
         ]);
     }
     listing.write(screen)

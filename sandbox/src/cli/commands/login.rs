@@ -16,7 +16,7 @@ use crate::config::server::Login;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::health::Me;
+use crate::http::me::Me;
 
 /// Longest token that is read from a terminal or standard input, in bytes.
 const TOKEN_BYTES_MAX: u64 = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Requests for access, and access tokens.
+//! Who asks, requests for access, and access tokens.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +18,7 @@ use crate::app::create_token::list_links;
 use crate::app::create_token::list_tokens;
 use crate::app::create_token::revoke_token;
 use crate::app::token::TokenText;
+use crate::app::whoami::whoami;
 use crate::cli::client::Sent;
 use crate::cli::client::step;
 use crate::cli::client::unexpected;
@@ -29,6 +30,7 @@ use crate::http::grants::AccessWish;
 use crate::http::grants::DecisionWish;
 use crate::http::grants::DecisionWord;
 use crate::http::grants::GrantedDatasetView;
+use crate::http::me::Me;
 use crate::http::tokens::LinkView;
 use crate::http::tokens::TokenGift;
 use crate::http::tokens::TokenList;
@@ -37,6 +39,14 @@ use crate::http::tokens::TokenWish;
 use crate::ids::TokenId;
 
 impl Desk {
+    /// Says who asks.
+    pub(crate) async fn whoami(&self) -> Result<Me, Ending> {
+        match self {
+            Self::Here { installation, caller } => Ok(Me::of(&whoami(installation, caller).await?)),
+            Self::Server(client) => client.get("/me").await,
+        }
+    }
+
     /// Asks for access.
     pub(crate) async fn request_access(&self, request: RequestAccess) -> Result<AccessRequestView, Ending> {
         match self {

@@ -2,13 +2,50 @@
 
 use axum::http::Method;
 
+use crate::app::search_log::LogFilter;
+use crate::app::search_log::LogPart;
+use crate::app::search_log::search_log;
 use crate::app::verify_audit::prove_own_entry;
 use crate::cli::client::Sent;
+use crate::cli::client::step;
 use crate::cli::client::unexpected;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
+use crate::http::audit::EVENTS_MAX;
+use crate::http::audit::EventList;
 
 impl Desk {
+    /// Searches the audit log.
+    pub(crate) async fn events(
+        &self,
+        part: LogPart,
+        most: u64,
+        filter: &LogFilter,
+    ) -> Result<EventList, Ending> {
+        let client = match self {
+            Self::Here { installation, caller } => {
+                return Ok(EventList::of(search_log(installation, caller, part, most, filter)?));
+            }
+            Self::Server(client) => client,
+        };
+        let mut path = format!("/audit/events?limit={}", most.clamp(1, EVENTS_MAX));
+        let mut add = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", step(&value)));
+            }
+        };
+        match part {
+            LogPart::From(from) => add("from", Some(from.to_string())),
+            LogPart::NewestBefore(before) => add("before", before.map(|before| before.to_string())),
+        }
+        add("dataset", filter.dataset.as_ref().map(ToString::to_string));
+        add("person", filter.person.as_ref().map(ToString::to_string));
+        add("purpose", filter.purpose.as_ref().map(ToString::to_string));
+        add("decision", filter.decision.map(|decision| decision.name().to_owned()));
+        add("since", filter.since.map(|since| since.to_string()));
+        client.get(&path).await
+    }
+
     /// The proof that an entry is in the log.
     pub(crate) async fn entry_proof(&self, index: u64) -> Result<String, Ending> {
         match self {

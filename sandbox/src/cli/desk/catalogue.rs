@@ -1,10 +1,11 @@
-//! The catalogue: datasets that one may see.
+//! The catalogue: datasets and purposes that one may see.
 
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::datasets::list_datasets;
 use crate::app::datasets::no_dataset_named;
 use crate::app::datasets::show_dataset;
+use crate::app::purposes::list_purposes;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
@@ -13,26 +14,40 @@ use crate::error::Class;
 use crate::http::datasets::DatasetDetailView;
 use crate::http::datasets::DatasetList;
 use crate::http::datasets::DatasetView;
+use crate::http::purposes::PurposeList;
+use crate::http::purposes::PurposeView;
 
 impl Desk {
-    /// Lists the datasets that one may see.
-    pub(crate) async fn datasets(&self) -> Result<Vec<DatasetView>, Ending> {
+    /// Lists the datasets that one may see and that a search finds.
+    pub(crate) async fn datasets(&self, search: &str) -> Result<Vec<DatasetView>, Ending> {
         let client = match self {
             Self::Here { installation, caller } => {
-                let found = list_datasets(installation, caller).await?;
+                let found = list_datasets(installation, caller, search).await?;
                 return Ok(found.into_iter().map(DatasetView::of).collect());
             }
             Self::Server(client) => client,
         };
-        let mut path = "/datasets?limit=1000".to_owned();
+        let first = format!("/datasets?limit=1000&q={}", step(search));
+        let mut path = first.clone();
         let mut all = Vec::new();
         loop {
             let DatasetList { datasets, next } = client.get(&path).await?;
             all.extend(datasets);
             match next {
-                Some(next) => path = format!("/datasets?limit=1000&cursor={}", step(&next)),
+                Some(next) => path = format!("{first}&cursor={}", step(&next)),
                 None => return Ok(all),
             }
+        }
+    }
+
+    /// Lists the purposes that one may know of.
+    pub(crate) async fn purposes(&self) -> Result<Vec<PurposeView>, Ending> {
+        match self {
+            Self::Here { installation, caller } => {
+                let found = list_purposes(installation, caller).await?;
+                Ok(found.into_iter().map(PurposeView::of).collect())
+            }
+            Self::Server(client) => Ok(client.get::<PurposeList>("/purposes").await?.purposes),
         }
     }
 

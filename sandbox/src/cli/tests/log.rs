@@ -31,6 +31,12 @@ fn release_record_proves_its_decision_with_the_log_s_public_key() {
     let both = [&verify[..], &["--audit-key", &audit_key]].concat();
     let proven = world.run(None, &both).must_be(Exit::Done);
     assert!(proven.err.contains("Its decision is entry"), "{}", proven.err);
+    let summary: Vec<&str> = proven.err.lines().take(4).collect();
+    assert!(summary[0].starts_with(&format!("{id}, asked by `lin` at ")), "{summary:?}");
+    assert_eq!(summary[1], "  datasets (version): hz-health.visits (1)");
+    assert_eq!(summary[2], "  columns: district, n");
+    assert!(summary[3].starts_with("  every cell rests on at least "), "{summary:?}");
+    assert_eq!(proven.out, record.split("\n\n").next().unwrap().to_owned() + "\n");
     let own = world.run(None, &["release", "verify", &file]).must_be(Exit::Done);
     assert!(own.err.contains("Its decision is entry"), "{}", own.err);
     let one = world.run(None, &verify).must_be(Exit::Done);

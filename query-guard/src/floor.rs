@@ -1,0 +1,62 @@
+//! The controls that a question is held to: the floor of its grade, tightened by the datasets that it reads.
+//! It reads policies alone; whether a result passes its controls is decided by `control`.
+
+use obscura_policies::effective::Controls;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Release;
+
+use crate::cell::LARGEST_KEPT;
+
+/// Classes of protected subjects are held to the floor of this grade at the least.
+const CARRIED_MIN: Level = Level(2);
+
+/// What holds for questions of one grade over some datasets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HeldTo {
+    /// How data of the grade may leave.
+    pub(crate) release: Release,
+    /// The floor of the grade and what the datasets add.
+    pub(crate) controls: Controls,
+}
+
+impl HeldTo {
+    /// The controls of a grade; nothing where the scheme has no floor for it.
+    ///
+    /// `carried` says that protected subjects are in the rows: whatever the columns are graded, these are held to the floor
+    /// of L2 at the least.
+    pub(crate) fn of<'a>(
+        policy: &EffectivePolicy,
+        datasets: impl IntoIterator<Item = &'a DatasetId>,
+        grade: Level,
+        carried: bool,
+    ) -> Option<Self> {
+        let floor = if carried && grade < CARRIED_MIN {
+            policy.floors.range(CARRIED_MIN..).next().map(|(_, floor)| floor)
+        } else {
+            policy.floors.get(&grade)
+        }?;
+        let mut controls = floor.controls.clone();
+        for dataset in datasets.into_iter().filter_map(|id| policy.datasets.get(id)) {
+            controls = controls.stricter(&dataset.controls);
+        }
+        Some(Self { release: floor.release, controls })
+    }
+
+    /// True if this build has every control that is asked for.
+    pub(crate) fn is_available(&self) -> bool {
+        let largest = self.controls.dominance.map_or(0, |rule| usize::from(rule.n));
+        self.release != Release::None && self.controls.unavailable.is_empty() && largest <= LARGEST_KEPT
+    }
+}
+
+/// True if the rows of a dataset may leave as they are under this policy.
+#[must_use]
+pub fn is_open(dataset: &EffectiveDataset) -> bool {
+    let mut usable = dataset.columns.iter().filter(|column| !column.uses.is_empty());
+    dataset.release == Release::RowsOpen
+        && dataset.membership <= Level(1)
+        && usable.all(|column| column.grade <= Level(1))
+}
