@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 use sha2::Digest;
@@ -27,6 +28,7 @@ mod grant;
 mod mask_form;
 mod policy;
 mod purpose;
+mod schema;
 mod scheme;
 
 pub use application::Application;
@@ -80,6 +82,8 @@ pub use policy::Subjects;
 pub use policy::TestPerson;
 pub use purpose::LegalBasis;
 pub use purpose::Purpose;
+pub use schema::schema;
+pub use schema::schema_of_any;
 pub use scheme::Crosswalk;
 pub use scheme::FloorForm;
 pub use scheme::GradeScheme;
@@ -158,6 +162,17 @@ macro_rules! kind_tag {
         }
 
         $crate::words::text_form!($name);
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let word = $crate::document::Kind::$kind.as_str();
+                schemars::json_schema!({"type": "string", "const": word})
+            }
+        }
     };
 }
 
@@ -171,8 +186,9 @@ kind_tag!(ExceptionKind, Exception);
 kind_tag!(ApplicationKind, Application);
 
 /// Identity of a document; a published version never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Metadata_{Id}")]
 pub struct Metadata<Id = Code> {
     /// Identifier within the kind.
     pub id: Id,
@@ -183,7 +199,7 @@ pub struct Metadata<Id = Code> {
 }
 
 /// First and last day of validity; a missing end is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validity {
     /// First day.

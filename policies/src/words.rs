@@ -32,9 +32,9 @@ macro_rules! words {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
         pub enum $name {
-            $( $(#[$variant_meta])* $variant ),+
+            $( $(#[$variant_meta])* #[schemars(rename = $word)] $variant ),+
         }
 
         impl $name {

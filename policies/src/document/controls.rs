@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::vocabulary::Code;
 use crate::vocabulary::UnitKind;
 
 /// Output controls.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ControlsForm {
     /// Fewest subjects that a cell must rest on.
@@ -49,7 +50,7 @@ pub enum SubjectsMin {
 }
 
 /// The (n, k) and p% rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DominanceForm {
     /// How many of the largest contributors are taken together.
@@ -61,7 +62,7 @@ pub struct DominanceForm {
 }
 
 /// Rounding of counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoundingForm {
     /// Counts become multiples of this.
@@ -69,7 +70,7 @@ pub struct RoundingForm {
 }
 
 /// Cell-key noise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerturbationForm {
     /// Name of the noise table.

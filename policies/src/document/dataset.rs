@@ -1,6 +1,7 @@
 //! Datasets: facts that a department states about its data.
 //! What is measured about the sealed data (uniqueness, clustering) is in the signed manifest.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -20,7 +21,7 @@ use crate::vocabulary::UnitKind;
 use crate::words::words;
 
 /// Facts about the data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
     /// Format version.
@@ -66,7 +67,7 @@ pub struct Dataset {
 }
 
 /// A privacy unit of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     /// Kind of subject.
@@ -82,7 +83,7 @@ pub struct Unit {
 }
 
 /// A column of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
     /// Name in SQL.
@@ -119,7 +120,7 @@ pub struct Column {
 }
 
 /// Smallest and largest value, written `[0, 50000]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Range(pub Fixed, pub Fixed);
 
 words! {

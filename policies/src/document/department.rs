@@ -1,6 +1,7 @@
 //! Departments: a tree of province, city, district and department.
 //! People and their roles are kept elsewhere.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::vocabulary::Code;
 use crate::words::words;
 
 /// A node of the tree of departments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Department {
     /// Format version.

@@ -1,6 +1,7 @@
 //! Exceptions: the only way below a grade's floor, with a reason, two approvers and an end.
 //! An exception changes floors only; what policies and grants ask for stands.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
 
 /// A way below the floor of one grade.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
     /// Format version.
@@ -41,7 +42,7 @@ pub struct Exception {
 }
 
 /// Somebody who approved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approver {
     /// The person.

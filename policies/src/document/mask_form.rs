@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -12,6 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::ser::SerializeMap;
 
 use crate::day::DatePart;
+use crate::document::schema::mask_schema;
 use crate::fixed::Fixed;
 use crate::vocabulary::Code;
 use crate::vocabulary::UnitKind;
@@ -55,7 +57,7 @@ pub enum MaskForm {
 }
 
 /// Parameters of `partial`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartialForm {
     /// Characters kept at the beginning.
@@ -70,7 +72,7 @@ pub struct PartialForm {
 }
 
 /// Parameters of `date_shift`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DateShiftForm {
     /// Kind of subject whose dates move together.
@@ -81,7 +83,7 @@ pub struct DateShiftForm {
 }
 
 /// Parameters of `top_bottom`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TopBottomForm {
     /// Smallest value shown.
@@ -93,7 +95,7 @@ pub struct TopBottomForm {
 }
 
 /// Parameters of `format_preserving`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormatForm {
     /// Form of the values.
@@ -136,20 +138,32 @@ const fn days_max_default() -> u16 {
 }
 
 /// All fields that any mask has; exactly one of the masks may be named.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct MaskFields {
+    /// Keeps characters at the beginning and the end.
     partial: Option<PartialForm>,
+    /// A keyed token; names the domain within which equal values have equal tokens.
     token: Option<Code>,
+    /// The lower edge of the bin; says how wide bins are.
     bin: Option<Fixed>,
+    /// Completed years in bands; says how many years a band has.
     bin_years: Option<u8>,
+    /// The beginning of a period.
     date_trunc: Option<DatePart>,
+    /// Dates moved by a keyed number of days.
     date_shift: Option<DateShiftForm>,
+    /// A coarser value of a hierarchy; names it, and needs `level`.
     hierarchy: Option<Code>,
+    /// Values beyond the edges become the edges.
     top_bottom: Option<TopBottomForm>,
+    /// Rounded to a multiple of this.
     round: Option<Fixed>,
+    /// A pseudonym of the same form.
     format_preserving: Option<FormatForm>,
+    /// Level of the hierarchy.
     level: Option<Code>,
+    /// Age from which all share one band of `bin_years`.
     top: Option<u8>,
 }
 
@@ -213,6 +227,16 @@ impl<'de> Deserialize<'de> for MaskForm {
         }
 
         deserializer.deserialize_any(MaskVisitor)
+    }
+}
+
+impl JsonSchema for MaskForm {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Mask".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        mask_schema(MaskFields::json_schema(generator))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -36,7 +37,7 @@ use crate::words::text_form;
 use crate::words::words;
 
 /// Rules for some datasets of one department.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Format version.
@@ -67,7 +68,7 @@ pub struct Policy {
 }
 
 /// Who, and which data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Object {
     /// Who.
@@ -77,7 +78,7 @@ pub struct Object {
 }
 
 /// Who a policy speaks of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subjects {
     /// Roles, of which a person needs one.
@@ -112,7 +113,7 @@ impl<T: PartialEq> AnyOr<T> {
 }
 
 /// Which data a policy speaks of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// Datasets of the owner.
@@ -123,7 +124,7 @@ pub struct Resources {
 }
 
 /// When, and for what.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// Purposes.
@@ -140,7 +141,7 @@ pub struct Condition {
 }
 
 /// A dataset that may be joined, and on which subject.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRule {
     /// The other dataset.
@@ -157,7 +158,7 @@ pub struct Hours {
 }
 
 /// What may be seen or computed on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
     /// What holds for a column that no rule matches.
@@ -181,7 +182,7 @@ words! {
 }
 
 /// What may be done with the columns that match.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnRule {
     /// Which columns.
@@ -204,7 +205,7 @@ pub struct ColumnRule {
 }
 
 /// Which columns a rule is about; every field given must match.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnMatch {
     /// Role.
@@ -222,7 +223,7 @@ pub struct ColumnMatch {
 }
 
 /// How the result may leave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
     /// As what.
@@ -251,7 +252,7 @@ pub struct Method {
 }
 
 /// Budget of differential privacy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrivacyBudget {
     /// Epsilon in a period.
@@ -265,7 +266,7 @@ pub struct PrivacyBudget {
 }
 
 /// Quota of released cells and of queries.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     /// Released cells as a share of the published number of subjects.
@@ -291,7 +292,7 @@ words! {
 }
 
 /// How long results are kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// Days.
@@ -299,7 +300,7 @@ pub struct Retention {
 }
 
 /// A question with a known answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyTest {
     /// Name.
@@ -317,7 +318,7 @@ pub struct PolicyTest {
 }
 
 /// Who asks in a test.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestPerson {
     /// Role.

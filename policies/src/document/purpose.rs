@@ -1,6 +1,7 @@
 //! Purposes: what data is used for, and on which legal basis.
 //! Which dataset may serve which purpose is said by policies.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use crate::document::PurposeKind;
 use crate::vocabulary::Text;
 
 /// What data is used for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Purpose {
     /// Format version.
@@ -26,7 +27,7 @@ pub struct Purpose {
 }
 
 /// An article of a law.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LegalBasis {
     /// The law.

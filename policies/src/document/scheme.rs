@@ -1,6 +1,7 @@
 //! Grade schemes: the grades of one standard, the floor of controls for each, and where they lie in other schemes.
 //! No grade is known to the code beyond its place on the common ladder.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use crate::vocabulary::Text;
 use crate::words::words;
 
 /// The grades of one standard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GradeScheme {
     /// Format version.
@@ -31,7 +32,7 @@ pub struct GradeScheme {
 }
 
 /// One grade of a scheme.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SchemeLevel {
     /// The scheme's own word for the grade.
@@ -63,7 +64,7 @@ words! {
 }
 
 /// What must hold at the least when data of a grade leaves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FloorForm {
     /// How it may leave.
@@ -77,7 +78,7 @@ pub struct FloorForm {
 }
 
 /// The grade of another scheme that this one corresponds to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crosswalk {
     /// The other scheme.

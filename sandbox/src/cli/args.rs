@@ -26,6 +26,7 @@ mod seal;
 pub(crate) use documents::DocumentName;
 pub(crate) use documents::GrantArgs;
 pub(crate) use documents::GrantCommand;
+pub(crate) use documents::KeptCommand;
 pub(crate) use documents::PolicyCommand;
 pub(crate) use documents::PolicyVersion;
 pub(crate) use documents::RequestCommand;

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::Subcommand;
+use clap::ValueEnum;
 use obscura_policies::day::Day;
+use obscura_policies::document::Kind;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 
@@ -13,6 +15,31 @@ use crate::context::PersonName;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Print a commented document of one kind, to begin one of your own with. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura policy template dataset > visits.yaml\n  obscura policy template policy | sed 's/my-department/hz-health/' > visits-policy.yaml"
+    )]
+    Template {
+        /// The kind.
+        #[arg(value_enum, ignore_case = true)]
+        kind: KindArg,
+    },
+    /// Print the JSON Schema of one kind of documents, or of all, for an editor. Needs no token.
+    #[command(
+        after_help = "Examples:\n  obscura policy schema > obscura.schema.json\n  obscura policy schema dataset > dataset.schema.json\n\nEditors with a YAML language server read it when a file begins with\n  # yaml-language-server: $schema=obscura.schema.json"
+    )]
+    Schema {
+        /// The kind [default: a document of any kind].
+        #[arg(value_enum, ignore_case = true)]
+        kind: Option<KindArg>,
+    },
+    #[command(flatten)]
+    Kept(KeptCommand),
+}
+
+/// What concerns the documents that an installation keeps.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeptCommand {
     /// List the documents in force.
     #[command(after_help = "Examples:\n  obscura policy list")]
     List,
@@ -68,6 +95,43 @@ pub(crate) enum PolicyCommand {
         #[arg(value_name = "POLICY@VERSION")]
         policy: PolicyVersion,
     },
+}
+
+/// The kinds of documents, as a command line writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    /// A node of the tree of departments.
+    Department,
+    /// What data is used for.
+    Purpose,
+    /// Facts about the data.
+    Dataset,
+    /// Rules for data.
+    Policy,
+    /// One permission.
+    Grant,
+    /// Grades of one standard.
+    #[value(alias = "GradeScheme")]
+    GradeScheme,
+    /// A way below a floor.
+    Exception,
+    /// A saved query.
+    Application,
+}
+
+impl From<KindArg> for Kind {
+    fn from(kind: KindArg) -> Self {
+        match kind {
+            KindArg::Department => Self::Department,
+            KindArg::Purpose => Self::Purpose,
+            KindArg::Dataset => Self::Dataset,
+            KindArg::Policy => Self::Policy,
+            KindArg::Grant => Self::Grant,
+            KindArg::GradeScheme => Self::GradeScheme,
+            KindArg::Exception => Self::Exception,
+            KindArg::Application => Self::Application,
+        }
+    }
 }
 
 /// A document, and one of its versions if not the newest: `id` or `id@version`.

@@ -1,4 +1,4 @@
-//! `policy check`, `publish`, `proposals`, `activate`, `withdraw`; `grant create`, `grant list`, `grant revoke`.
+//! `policy template`, `schema`, `check`, `publish`, `proposals`, `activate`, `withdraw`; `grant create`, `grant list`, `grant revoke`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,11 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use obscura_policies::document::GrantedDataset;
+use obscura_policies::document::schema;
+use obscura_policies::document::schema_of_any;
 use obscura_policies::parse::parse_documents;
+use obscura_policies::shipped::Template;
+use obscura_policies::shipped::template;
 use obscura_policies::vocabulary::ColumnName;
 use serde_json::Value;
 use serde_json::json;
@@ -17,6 +21,7 @@ use crate::app::publish_documents::DocumentFile;
 use crate::cli::args::DocumentName;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
+use crate::cli::args::KeptCommand;
 use crate::cli::args::Output;
 use crate::cli::args::PolicyCommand;
 use crate::cli::args::PolicyVersion;
@@ -39,37 +44,55 @@ pub(in crate::cli) async fn policy(
     session: &mut Session<'_>,
     command: PolicyCommand,
 ) -> Result<Exit, Ending> {
+    match command {
+        PolicyCommand::Template { kind } => {
+            let Template { en, zh } = template(kind.into());
+            let text = session.screen.either(en, zh);
+            session.screen.data(text.as_bytes())?;
+            Ok(Exit::Done)
+        }
+        PolicyCommand::Schema { kind } => {
+            let schema = kind.map_or_else(schema_of_any, |kind| schema(kind.into()));
+            session.screen.line(&serde_json::to_string_pretty(&schema).map_err(std::io::Error::other)?)?;
+            Ok(Exit::Done)
+        }
+        PolicyCommand::Kept(command) => kept(session, command).await,
+    }
+}
+
+/// The commands about the documents that an installation keeps.
+async fn kept(session: &mut Session<'_>, command: KeptCommand) -> Result<Exit, Ending> {
     let desk = session.desk().await?;
     let documents = match command {
-        PolicyCommand::Proposals => {
+        KeptCommand::Proposals => {
             show_proposals(&mut session.screen, &desk.proposals().await?)?;
             return Ok(Exit::Done);
         }
-        PolicyCommand::Activate { policy: PolicyVersion { id, version } } => {
+        KeptCommand::Activate { policy: PolicyVersion { id, version } } => {
             vec![desk.activate(&id, version).await?]
         }
-        PolicyCommand::Withdraw { policy: PolicyVersion { id, version } } => {
+        KeptCommand::Withdraw { policy: PolicyVersion { id, version } } => {
             desk.withdraw_policy(&id, version).await?;
             session
                 .screen
                 .say(&format!("`{id}@{version}` is withdrawn"), &format!("已撤回 `{id}@{version}`"))?;
             return Ok(Exit::Done);
         }
-        PolicyCommand::Show { document: DocumentName { id, version } } => {
+        KeptCommand::Show { document: DocumentName { id, version } } => {
             let shown = desk.document(&id, version).await?;
             show_text(&mut session.screen, &shown)?;
             return Ok(Exit::Done);
         }
-        PolicyCommand::Diff { old, new } => {
+        KeptCommand::Diff { old, new } => {
             let (old, new) = (side(&desk, &old).await?, side(&desk, &new).await?);
             let diff = TextDiff::from_lines(&old.text, &new.text);
             let diff = diff.unified_diff().header(&old.name, &new.name).to_string();
             session.screen.data(diff.as_bytes())?;
             return Ok(Exit::Done);
         }
-        PolicyCommand::List => desk.documents().await?,
-        PolicyCommand::Check { files } => desk.check_documents(read_files(&files)?).await?,
-        PolicyCommand::Publish { files } => desk.publish(read_files(&files)?).await?,
+        KeptCommand::List => desk.documents().await?,
+        KeptCommand::Check { files } => desk.check_documents(read_files(&files)?).await?,
+        KeptCommand::Publish { files } => desk.publish(read_files(&files)?).await?,
     };
     show_documents(&mut session.screen, &documents)?;
     if documents.iter().any(|document| document.state == DocumentState::Proposed) {
