@@ -10,8 +10,10 @@ use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_LANGUAGE;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::RETRY_AFTER;
+use axum::http::header::VARY;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -81,7 +83,12 @@ impl Problem {
             body.insert("help".to_owned(), json!(help.in_language(language)));
         }
         body.insert("request_id".to_owned(), json!(request.id));
-        Self(Box::new(Parts { status, body, headers: HeaderMap::new() }))
+        // What says in which language it is may be another answer for another reader.
+        let headers = HeaderMap::from_iter([
+            (CONTENT_LANGUAGE, HeaderValue::from_static(language)),
+            (VARY, HeaderValue::from_static("accept-language")),
+        ]);
+        Self(Box::new(Parts { status, body, headers }))
     }
 
     /// Adds a member.
