@@ -388,7 +388,7 @@ fn question_is_read_by_its_owner_and_the_auditor_and_stands_nowhere_in_the_clear
 #[test]
 fn rotated_key_opens_what_was_sealed_before() {
     let mut world = World::sealed();
-    world.run(Some("shen"), &["key", "rotate", "hz-health/L3"]).must_be(Exit::Authentication);
+    world.run(Some("shen"), &["key", "rotate", "hz-health/L3"]).must_be(Exit::Refused);
     world.run(Some("operator"), &["key", "rotate", "hz-none/L3"]).must_be(Exit::Failure);
     for grade in ["L2", "L3"] {
         let key = format!("hz-health/{grade}");
@@ -545,9 +545,9 @@ fn policy_is_activated_by_another_steward_of_its_department_or_withdrawn() {
     let none = world.run(Some("tian"), &["policy", "proposals", "-o", "csv"]).must_be(Exit::Done);
     assert_eq!(none.out, "policy,version,proposed_by\n");
     for (person, code, exit) in [
-        ("shen", "not-oneself", Exit::Authentication),
+        ("shen", "not-oneself", Exit::Refused),
         ("tian", "proposal-not-found", Exit::Failure),
-        ("lin", "role-missing", Exit::Authentication),
+        ("lin", "role-missing", Exit::Refused),
     ] {
         let refused = world.run(Some(person), &["policy", "activate", "health-statistics@2"]).must_be(exit);
         assert!(refused.err.contains(code), "{person}: {}", refused.err);
@@ -575,10 +575,10 @@ fn request_for_access_becomes_the_grant_that_was_asked() {
         "--reason",
         "a yearbook",
     ];
-    world.run(Some("tian"), &ask).must_be(Exit::Authentication);
+    world.run(Some("tian"), &ask).must_be(Exit::Refused);
     let id = world.run(Some("lin"), &ask).must_be(Exit::Waits).out.trim().to_owned();
     world.query(COUNT).must_be(Exit::Refused);
-    world.run(Some("lin"), &["request", "approve", &id]).must_be(Exit::Authentication);
+    world.run(Some("lin"), &["request", "approve", &id]).must_be(Exit::Refused);
     world.run(Some("tian"), &["request", "approve", &id]).must_be(Exit::Failure);
     world.run(Some("shen"), &["request", "approve", &id]).must_be(Exit::Done);
     world.run(Some("shen"), &["request", "decline", &id]).must_be(Exit::Failure);
@@ -717,7 +717,7 @@ fn nobody_grants_to_themself_and_roles_that_check_each_other_stay_apart() {
     let grant =
         ["--purpose", "official-statistics", "--dataset", "hz-health.visits", "--until", "2099-12-31"];
     let arguments = [&["grant", "create", "--person", "both"][..], &grant[..]].concat();
-    let refused = world.run(Some("both"), &arguments).must_be(Exit::Authentication);
+    let refused = world.run(Some("both"), &arguments).must_be(Exit::Refused);
     assert!(refused.err.contains("not-oneself"), "{}", refused.err);
 }
 
@@ -728,7 +728,7 @@ fn an_admin_neither_takes_another_role_nor_makes_a_second_token_beside_somebodys
     let file = world.path("other.token").display().to_string();
     for role in ["analyst", "steward", "auditor", "operator"] {
         let arguments = ["token", "create", "adam", "--role", role, "--file", &file];
-        let refused = world.run(Some("adam"), &arguments).must_be(Exit::Authentication);
+        let refused = world.run(Some("adam"), &arguments).must_be(Exit::Refused);
         assert!(refused.err.contains("roles-not-carried"), "{}", refused.err);
     }
     let second = ["token", "create", "shen", "--file", &file];
