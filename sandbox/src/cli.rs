@@ -6,6 +6,9 @@ use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal as _;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use clap::Parser as _;
 
@@ -26,6 +29,7 @@ mod client;
 mod commands;
 mod desk;
 mod exit;
+mod retry;
 mod screen;
 mod session;
 mod table;
@@ -38,9 +42,9 @@ pub use crate::cli::exit::Exit;
 #[must_use]
 pub fn run_process() -> Exit {
     silence_panics();
-    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let (mut out, err) = (io::stdout(), io::stderr());
     let look = Terminal { is_terminal: err.is_terminal(), shows_data: out.is_terminal() };
-    run(std::env::args_os(), &Sources::of_process, look, &mut out, &mut err)
+    run(std::env::args_os(), &Sources::of_process, look, &mut out, Arc::new(Mutex::new(err)))
 }
 
 /// A panic tells its place and no more: what it says may quote data.
@@ -70,13 +74,15 @@ pub fn run(
     sources: &dyn Fn(BTreeMap<&'static str, String>) -> Sources,
     terminal: Terminal,
     out: &mut (dyn Write + Send),
-    err: &mut (dyn Write + Send),
+    err: Arc<Mutex<dyn Write + Send>>,
 ) -> Exit {
+    // Nobody else holds the stream yet.
+    let fails = |text: &str| write!(err.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            let text = error.render();
-            let told = if error.use_stderr() { write!(err, "{text}") } else { write!(out, "{text}") };
+            let text = error.render().to_string();
+            let told = if error.use_stderr() { fails(&text) } else { write!(out, "{text}") };
             return if told.is_ok() && !error.use_stderr() { Exit::Done } else { Exit::Usage };
         }
     };
@@ -90,7 +96,7 @@ pub fn run(
         Err(error) => {
             // It may quote a file that somebody else wrote.
             let told = error.told(sources.locale());
-            return match writeln!(err, "error[settings]: {}", visible(&told)) {
+            return match fails(&format!("error[settings]: {}\n", visible(&told))) {
                 Ok(()) | Err(_) => Exit::Usage,
             };
         }

@@ -4,6 +4,9 @@
 
 use std::io;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use obscura_policies::Text;
 
@@ -14,7 +17,7 @@ use crate::config::Language;
 /// Where a command's words go.
 pub(crate) struct Screen<'a> {
     out: &'a mut (dyn Write + Send),
-    err: &'a mut (dyn Write + Send),
+    narration: Narration,
     /// How people are to be addressed.
     pub(crate) language: Language,
     /// Form of data.
@@ -49,9 +52,19 @@ pub(crate) struct Look {
 }
 
 impl<'a> Screen<'a> {
-    pub(crate) fn new(out: &'a mut (dyn Write + Send), err: &'a mut (dyn Write + Send), look: Look) -> Self {
+    pub(crate) fn new(
+        out: &'a mut (dyn Write + Send),
+        err: Arc<Mutex<dyn Write + Send>>,
+        look: Look,
+    ) -> Self {
         let Look { language, output, is_terminal, shows_data, colours } = look;
-        Self { out, err, language, output, is_terminal, shows_data, colours }
+        let narration = Narration { stream: err, language };
+        Self { out, narration, language, output, is_terminal, shows_data, colours }
+    }
+
+    /// A voice of its own on standard error, for what has to say something while a command waits for it.
+    pub(crate) fn narration(&self) -> Narration {
+        self.narration.clone()
     }
 
     /// Writes data: byte by byte for programs, to be seen on a terminal.
@@ -80,21 +93,17 @@ impl<'a> Screen<'a> {
 
     /// Tells something, in the reader's language.
     pub(crate) fn say(&mut self, en: &str, zh: &str) -> io::Result<()> {
-        let text = match self.language {
-            Language::En => en,
-            Language::Zh => zh,
-        };
-        self.tell(text)
+        self.narration.say(en, zh)
     }
 
     /// Tells something that is the same in every language.
     pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.err, "{}", visible(text))
+        self.narration.tell(text)
     }
 
     /// Tells something that is painted.
     pub(crate) fn show(&mut self, text: &Painted) -> io::Result<()> {
-        writeln!(self.err, "{}", text.0)
+        self.narration.write_line(&text.0)
     }
 
     /// Chooses the reader's language.
@@ -123,6 +132,38 @@ impl<'a> Screen<'a> {
             Paint::Faint => "2",
         };
         Painted(format!("\u{1b}[{code}m{text}\u{1b}[0m"))
+    }
+}
+
+/// Standard error, to which several may write, each a line at a time.
+#[derive(Clone)]
+pub(crate) struct Narration {
+    stream: Arc<Mutex<dyn Write + Send>>,
+    language: Language,
+}
+
+impl std::fmt::Debug for Narration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Narration").field("language", &self.language).finish_non_exhaustive()
+    }
+}
+
+impl Narration {
+    /// Tells something, in the reader's language.
+    pub(crate) fn say(&self, en: &str, zh: &str) -> io::Result<()> {
+        self.tell(match self.language {
+            Language::En => en,
+            Language::Zh => zh,
+        })
+    }
+
+    fn tell(&self, text: &str) -> io::Result<()> {
+        self.write_line(&visible(text))
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        // A panic while a line was written leaves a stream that is still one.
+        writeln!(self.stream.lock().unwrap_or_else(PoisonError::into_inner), "{text}")
     }
 }
 
@@ -163,9 +204,10 @@ mod tests {
 
     /// What a screen writes to its two streams.
     fn written(output: Output, shows_data: bool, write: impl Fn(&mut Screen<'_>)) -> (String, String) {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
         let look = Look { language: Language::En, output, is_terminal: true, shows_data, colours: true };
-        write(&mut Screen::new(&mut out, &mut err, look));
+        write(&mut Screen::new(&mut out, Arc::<Mutex<Vec<u8>>>::clone(&err), look));
+        let err = err.lock().unwrap().clone();
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

@@ -139,7 +139,7 @@ impl<'a> Session<'a> {
             return Ok(Desk::Here { installation, caller });
         };
         let token = read_token(settings.token_file.as_deref())?;
-        Ok(Desk::Server(Client::new(server, token, settings.language)?))
+        Ok(Desk::Server(Client::new(server, token, &self.screen)?))
     }
 
     /// Says how a command ended badly. Where even that cannot be said, the exit code still does.

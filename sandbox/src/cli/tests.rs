@@ -130,9 +130,10 @@ impl World {
         }
         let sources = |flags| Sources { flags, environment: environment.clone(), ..Sources::default() };
         let arguments = std::iter::once("obscura").chain(arguments.iter().copied()).map(OsString::from);
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit =
-            run(arguments, &sources, Terminal { is_terminal: false, shows_data: false }, &mut out, &mut err);
+        let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
+        let terminal = Terminal { is_terminal: false, shows_data: false };
+        let exit = run(arguments, &sources, terminal, &mut out, Arc::<Mutex<Vec<u8>>>::clone(&err));
+        let err = err.lock().unwrap().clone();
         self.everything.extend_from_slice(&out);
         self.everything.extend_from_slice(&err);
         Ran {

@@ -74,7 +74,7 @@ pub(in crate::cli) async fn demo(session: &mut Session<'_>, args: DemoArgs) -> R
     let (installation, operator) = found(session, &args.dir).await?;
     let door = CityDoor::open(session, &installation, args.once).await?;
     let server = door.address()?;
-    let to = (&server, session.screen.language);
+    let to = (&server, &session.screen);
     let people = People::arrive(&installation, &operator, &args.dir, to).await?;
     settle(session, &installation, &operator, &people, residents).await?;
     let mut exit = Exit::Done;

@@ -40,7 +40,7 @@ pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) ->
         None => ask_for_token(session)?,
     };
     // Nothing is kept of a login that does not work.
-    let me: Me = Client::new(&server, token.clone(), session.screen.language)?.get("/me").await?;
+    let me: Me = Client::new(&server, token.clone(), &session.screen)?.get("/me").await?;
     let roots = args.roots.as_deref().map(std::path::absolute).transpose()?;
     let login = Login {
         server: server.url().to_owned(),
