@@ -22,7 +22,9 @@ use crate::http::health::Me;
 const TOKEN_BYTES_MAX: u64 = 64 * 1024;
 
 pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) -> Result<Exit, Ending> {
-    let server = ServerAddress::parse(&args.url, args.roots.clone()).ok_or_else(|| {
+    let roots = args.roots.as_ref().or(session.loaded.server_roots_file.as_ref());
+    let roots = roots.map(std::path::absolute).transpose()?;
+    let server = ServerAddress::parse(&args.url, roots.clone()).ok_or_else(|| {
         PublicError::new(
             Class::Usage,
             "server-malformed",
@@ -41,7 +43,6 @@ pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) ->
     };
     // Nothing is kept of a login that does not work.
     let me: Me = Client::new(&server, token.clone(), &session.screen)?.get("/me").await?;
-    let roots = args.roots.as_deref().map(std::path::absolute).transpose()?;
     let login = Login {
         server: server.url().to_owned(),
         token_file: file.with_extension("token"),
