@@ -65,6 +65,7 @@ mod preference;
 mod problem;
 pub(crate) mod queries;
 mod queue;
+pub(crate) mod refusals;
 pub mod server;
 pub mod tls;
 pub(crate) mod tokens;

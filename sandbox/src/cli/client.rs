@@ -36,6 +36,7 @@ use crate::config::Language;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::refusals::DocumentFinding;
 use crate::ids::JobId;
 
 /// How long a server may take to be reached.
@@ -118,22 +119,6 @@ struct Problem {
     errors: Vec<DocumentFinding>,
     job: Option<String>,
     verdict: Option<Verdict>,
-}
-
-/// Something wrong with a document, or with a policy's test.
-#[derive(Debug, Deserialize)]
-struct DocumentFinding {
-    code: String,
-    #[serde(default)]
-    file: Option<String>,
-    document: String,
-    field: String,
-    line: Option<u32>,
-    column: Option<u32>,
-    message: String,
-    help: Option<String>,
-    expected: Option<String>,
-    came: Option<String>,
 }
 
 /// How a request ended badly.

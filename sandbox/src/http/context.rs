@@ -15,7 +15,6 @@ use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use serde_json::json;
 
 use crate::app::publish_documents::DocumentsRefused;
@@ -31,6 +30,7 @@ use crate::http::language::language_of;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::problem::malformed;
+use crate::http::refusals::DocumentFinding;
 use crate::ids::RequestId;
 
 /// How long a body may take to arrive.
@@ -56,50 +56,18 @@ impl Request {
 
     /// What is wrong with documents, as an answer.
     pub(crate) fn documents_problem(&self, service: &Service, refused: DocumentsRefused) -> Problem {
-        let wrong = |errors: Value| {
-            let error = PublicError::new(
-                Class::Usage,
-                "documents-refused",
-                "the documents are not in order",
-                "文档存在问题",
-            );
-            Problem::of(self, &error).with("errors", errors)
+        let findings: Vec<DocumentFinding> = match refused {
+            DocumentsRefused::App(error) => return self.problem(service, &error),
+            DocumentsRefused::Documents(errors) => errors.into_iter().map(DocumentFinding::from).collect(),
+            DocumentsRefused::Tests(failures) => failures.into_iter().map(DocumentFinding::from).collect(),
         };
-        match refused {
-            DocumentsRefused::App(error) => self.problem(service, &error),
-            DocumentsRefused::Documents(errors) => wrong(
-                errors
-                    .iter()
-                    .map(|error| {
-                        json!({
-                            "code": error.code,
-                            "file": error.file,
-                            "document": error.document,
-                            "field": error.field,
-                            "line": error.position.map(|at| at.line),
-                            "column": error.position.map(|at| at.column),
-                            "message": error.message,
-                            "help": error.help,
-                        })
-                    })
-                    .collect(),
-            ),
-            DocumentsRefused::Tests(failures) => wrong(
-                failures
-                    .iter()
-                    .map(|failure| {
-                        json!({
-                            "code": "policy-test-failed",
-                            "document": failure.policy,
-                            "field": failure.test,
-                            "message": format!("expected {}, came {}", failure.expected, failure.came),
-                            "expected": failure.expected,
-                            "came": failure.came,
-                        })
-                    })
-                    .collect(),
-            ),
-        }
+        let error = PublicError::new(
+            Class::Usage,
+            "documents-refused",
+            "the documents are not in order",
+            "文档存在问题",
+        );
+        Problem::of(self, &error).with("errors", json!(findings))
     }
 
     /// A failure as an answer; what broke is noted for the operator under the request's name.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::PersonRoleWord;
 use crate::app::installation::Readiness;
 use crate::app::link_person::links;
 use crate::http::Service;
@@ -19,7 +20,7 @@ use crate::http::problem::Problems;
 use crate::http::tokens::LinkView;
 
 /// Does the process answer
-#[utoipa::path(get, path = "/livez", tag = "health", security(()), responses((status = 200, description = "Yes", body = String)))]
+#[utoipa::path(get, path = "/livez", operation_id = "live", tag = "health", security(()), responses((status = 200, description = "Yes", body = String)))]
 pub(super) async fn live() -> &'static str {
     "alive\n"
 }
@@ -28,6 +29,7 @@ pub(super) async fn live() -> &'static str {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "ready",
     tag = "health",
     security(()),
     responses((status = 200, description = "Yes", body = String), (status = 503, description = "No", body = String))
@@ -55,7 +57,7 @@ pub(crate) struct Version {
 }
 
 /// Which version is it
-#[utoipa::path(get, path = "/version", tag = "health", security(()), responses((status = 200, description = "The version", body = Version)))]
+#[utoipa::path(get, path = "/version", operation_id = "show_version", tag = "health", security(()), responses((status = 200, description = "The version", body = Version)))]
 pub(super) async fn version() -> Json<Version> {
     Json(Version { name: "obscura", version: env!("CARGO_PKG_VERSION"), api: "v1" })
 }
@@ -72,6 +74,7 @@ pub(crate) struct Me {
     /// District, if any.
     district: Option<String>,
     /// What they may do, with this token.
+    #[schema(value_type = BTreeSet<PersonRoleWord>)]
     pub(crate) roles: BTreeSet<String>,
     /// The link by which tokens of the identity provider act for them too, if there is one.
     #[serde(default)]
@@ -79,7 +82,7 @@ pub(crate) struct Me {
 }
 
 /// Whom the token stands for
-#[utoipa::path(get, path = "/me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
+#[utoipa::path(get, path = "/me", operation_id = "show_me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
 pub(super) async fn me(State(service): State<Arc<Service>>, known: Known) -> Result<Json<Me>, Problem> {
     let person = known.caller.person();
     let found = links(&service.installation, Some(&person.name)).await;

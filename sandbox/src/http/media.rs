@@ -1,12 +1,28 @@
 //! Which form of a result a client wants (RFC 9110, section 12.5.1), and which form its body has.
 
+use std::collections::BTreeMap;
+
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use axum::http::header::CONTENT_TYPE;
 
+use serde_json::Value;
+use utoipa::ToSchema;
+
 use crate::app::formats::Format;
 use crate::http::preference::Preference;
 use crate::http::preference::preferences;
+
+/// Bytes of a form that is no text, as the description names them.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Binary(Vec<u8>);
+
+/// A row of a table: its columns by name, as the description names them.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Row(BTreeMap<String, Value>);
 
 /// The best of our forms for an `Accept` header; JSON where nothing is asked for, nothing where none fits.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<Format> {
