@@ -35,6 +35,7 @@ mod session;
 mod table;
 mod verdict;
 mod visible;
+mod wrap;
 
 pub use crate::cli::exit::Exit;
 
@@ -43,7 +44,11 @@ pub use crate::cli::exit::Exit;
 pub fn run_process() -> Exit {
     silence_panics();
     let (mut out, err) = (io::stdout(), io::stderr());
-    let look = Terminal { is_terminal: err.is_terminal(), shows_data: out.is_terminal() };
+    let look = Terminal {
+        is_terminal: err.is_terminal(),
+        shows_data: out.is_terminal(),
+        columns: table::terminal_columns(),
+    };
     run(std::env::args_os(), &Sources::of_process, look, &mut out, Arc::new(Mutex::new(err)))
 }
 
@@ -66,6 +71,8 @@ pub struct Terminal {
     pub is_terminal: bool,
     /// Standard output is a terminal: data is for a person to see, and steers nothing.
     pub shows_data: bool,
+    /// How wide standard error is, where it is a terminal.
+    pub columns: Option<u16>,
 }
 
 /// Runs one command. `sources` turns the flags that are settings into the places where settings are looked for.
@@ -106,6 +113,7 @@ pub fn run(
         output: cli.global.output,
         is_terminal: terminal.is_terminal,
         shows_data: terminal.shows_data,
+        columns: terminal.columns.map(usize::from),
         colours,
     };
     let screen = Screen::new(out, err, look);

@@ -12,7 +12,11 @@ use obscura_policies::Text;
 
 use crate::cli::args::Output;
 use crate::cli::visible::visible;
+use crate::cli::wrap::lines;
 use crate::config::Language;
+
+/// Narrowest that lines are made.
+const COLUMNS_MIN: usize = 20;
 
 /// Where a command's words go.
 pub(crate) struct Screen<'a> {
@@ -26,6 +30,8 @@ pub(crate) struct Screen<'a> {
     pub(crate) is_terminal: bool,
     /// Standard output is a terminal.
     shows_data: bool,
+    /// How wide standard error is, where it is a terminal.
+    columns: Option<usize>,
     /// Colour is welcome.
     pub(crate) colours: bool,
 }
@@ -47,6 +53,8 @@ pub(crate) struct Look {
     pub(crate) is_terminal: bool,
     /// Standard output is a terminal.
     pub(crate) shows_data: bool,
+    /// How wide standard error is, where it is a terminal.
+    pub(crate) columns: Option<usize>,
     /// Colour is welcome.
     pub(crate) colours: bool,
 }
@@ -57,9 +65,9 @@ impl<'a> Screen<'a> {
         err: Arc<Mutex<dyn Write + Send>>,
         look: Look,
     ) -> Self {
-        let Look { language, output, is_terminal, shows_data, colours } = look;
+        let Look { language, output, is_terminal, shows_data, columns, colours } = look;
         let narration = Narration { stream: err, language };
-        Self { out, narration, language, output, is_terminal, shows_data, colours }
+        Self { out, narration, language, output, is_terminal, shows_data, columns, colours }
     }
 
     /// A voice of its own on standard error, for what has to say something while a command waits for it.
@@ -94,6 +102,21 @@ impl<'a> Screen<'a> {
     /// Tells something, in the reader's language.
     pub(crate) fn say(&mut self, en: &str, zh: &str) -> io::Result<()> {
         self.narration.say(en, zh)
+    }
+
+    /// How wide a text of at most `most` columns may be here.
+    pub(crate) fn columns(&self, most: usize) -> usize {
+        self.columns.map_or(most, |columns| columns.clamp(COLUMNS_MIN, most))
+    }
+
+    /// Tells sentences in the reader's language, broken between words where they would be broken anywhere.
+    pub(crate) fn prose(&mut self, en: &str, zh: &str) -> io::Result<()> {
+        let text = self.either(en, zh).to_owned();
+        let Some(columns) = self.columns else { return self.tell(&text) };
+        for line in lines(&text, columns.max(COLUMNS_MIN)) {
+            self.tell(&line)?;
+        }
+        Ok(())
     }
 
     /// Tells something that is the same in every language.
@@ -205,7 +228,14 @@ mod tests {
     /// What a screen writes to its two streams.
     fn written(output: Output, shows_data: bool, write: impl Fn(&mut Screen<'_>)) -> (String, String) {
         let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
-        let look = Look { language: Language::En, output, is_terminal: true, shows_data, colours: true };
+        let look = Look {
+            language: Language::En,
+            output,
+            is_terminal: true,
+            shows_data,
+            columns: None,
+            colours: true,
+        };
         write(&mut Screen::new(&mut out, Arc::<Mutex<Vec<u8>>>::clone(&err), look));
         let err = err.lock().unwrap().clone();
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
@@ -222,6 +252,24 @@ mod tests {
         });
         assert_eq!(out, "a?[2J\n");
         assert_eq!(err, "b\u{b7}2J\nc\u{fffd}\n\u{1b}[31md?[8m\u{1b}[0m: e?\n");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words_where_a_terminal_is_narrow() {
+        let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
+        for columns in [None, Some(24), Some(3)] {
+            let (language, output) = (Language::En, Output::Table);
+            let look =
+                Look { language, output, is_terminal: true, shows_data: false, columns, colours: false };
+            let mut screen = Screen::new(&mut out, Arc::<Mutex<Vec<u8>>>::clone(&err), look);
+            screen.prose("The city stays where it is.", "").unwrap();
+            assert_eq!(screen.columns(100), columns.map_or(100, |columns| columns.max(20)));
+        }
+        let told = String::from_utf8(err.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            told,
+            "The city stays where it is.\nThe city stays where it\nis.\nThe city stays where\nit is.\n"
+        );
     }
 
     #[test]

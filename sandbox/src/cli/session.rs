@@ -163,8 +163,7 @@ impl<'a> Session<'a> {
         self.screen.show(&heading.then(&format!(": {message}")))?;
         if let Some(help) = public.help() {
             let help = self.screen.pick(help).to_owned();
-            let word = self.screen.either("help", "建议").to_owned();
-            self.screen.tell(&format!("  {word}: {help}"))?;
+            self.screen.say(&format!("  help: {help}"), &format!("  建议：{help}"))?;
         }
         if let AppError::Internal(internal) = error {
             self.note(internal)?;

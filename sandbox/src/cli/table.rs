@@ -85,6 +85,11 @@ impl Listing {
     }
 }
 
+/// How wide standard error is, where it is a terminal.
+pub(crate) fn terminal_columns() -> Option<u16> {
+    Table::new().use_stderr().width()
+}
+
 /// Writes a released table.
 pub(crate) fn write_batch(screen: &mut Screen<'_>, batch: &RecordBatch) -> io::Result<()> {
     let format = match screen.output {

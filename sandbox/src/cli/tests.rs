@@ -131,7 +131,7 @@ impl World {
         let sources = |flags| Sources { flags, environment: environment.clone(), ..Sources::default() };
         let arguments = std::iter::once("obscura").chain(arguments.iter().copied()).map(OsString::from);
         let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
-        let terminal = Terminal { is_terminal: false, shows_data: false };
+        let terminal = Terminal { is_terminal: false, shows_data: false, columns: None };
         let exit = run(arguments, &sources, terminal, &mut out, Arc::<Mutex<Vec<u8>>>::clone(&err));
         let err = err.lock().unwrap().clone();
         self.everything.extend_from_slice(&out);
@@ -772,7 +772,7 @@ fn messages_come_in_chinese_too() {
         Some("lin"),
         &["--lang", "zh", "query", "-p", "official-statistics", "select name from hz_health.visits"],
     );
-    assert!(refused.must_be(Exit::Refused).err.contains("守卫拒绝了这个问题"));
+    assert!(refused.must_be(Exit::Refused).err.contains("查询未通过审查"));
     let nobody = world.run(None, &["--lang", "zh", "person", "list"]).must_be(Exit::Authentication);
     assert!(nobody.err.contains("未指定令牌文件"), "{}", nobody.err);
 }
