@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 
 use obscura_policies::Text;
 
+use crate::app::chinese::in_chinese;
 use crate::cli::args::Output;
 use crate::cli::visible::visible;
 use crate::cli::wrap::lines;
@@ -127,6 +128,14 @@ impl<'a> Screen<'a> {
     /// Tells something that is painted.
     pub(crate) fn show(&mut self, text: &Painted) -> io::Result<()> {
         self.narration.write_line(&text.0)
+    }
+
+    /// A word of a closed vocabulary as people read it: a state, a role, a use.
+    pub(crate) fn word<'t>(&self, word: &'t str) -> &'t str {
+        match self.language {
+            Language::En => word,
+            Language::Zh => in_chinese(word).unwrap_or(word),
+        }
     }
 
     /// Chooses the reader's language.

@@ -25,6 +25,9 @@ use crate::cli::visible::visible;
 /// How a missing value is shown in a table: withheld, empty and never there look alike.
 const MISSING: &str = "–";
 
+/// Columns whose values are words of a closed vocabulary, which people read in their own language.
+const VOCABULARIES: [&str; 5] = ["state", "outcome", "role", "roles", "uses"];
+
 /// A list of things that are not query results.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Listing {
@@ -57,7 +60,12 @@ impl Listing {
                 let mut table = plain_table();
                 table.set_header(self.headings.iter().map(Cell::new));
                 for row in &self.rows {
-                    table.add_row(row.iter().map(|value| Cell::new(visible(&shown(value)))));
+                    let cells =
+                        self.keys.iter().zip(row).map(|(key, value)| match VOCABULARIES.contains(key) {
+                            true => told(screen, value),
+                            false => shown(value),
+                        });
+                    table.add_row(cells.map(|text| Cell::new(visible(&text))));
                 }
                 screen.line(&table.to_string())
             }
@@ -137,6 +145,15 @@ fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table
+}
+
+/// Words of a vocabulary as people read them; several stand in an array or between spaces.
+fn told(screen: &Screen<'_>, value: &Value) -> String {
+    match value {
+        Value::Array(words) => words.iter().map(|word| told(screen, word)).collect::<Vec<_>>().join(", "),
+        Value::String(words) => words.split(' ').map(|word| screen.word(word)).collect::<Vec<_>>().join(" "),
+        other => shown(other),
+    }
 }
 
 fn shown(value: &Value) -> String {

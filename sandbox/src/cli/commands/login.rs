@@ -50,7 +50,7 @@ pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) ->
     };
     login.write(&file, &token)?;
     let (name, url) = (&me.name, server.url());
-    let roles = me.roles.iter().cloned().collect::<Vec<_>>().join(", ");
+    let roles = me.roles.iter().map(|role| session.screen.word(role)).collect::<Vec<_>>().join(", ");
     session.screen.say(
         &format!("You are `{name}` ({roles}) at {url}; commands are sent there until `obscura logout`."),
         &format!("您以 `{name}`（{roles}）的身份登录 {url}；后续命令将发往该服务，直至 `obscura logout`。"),
