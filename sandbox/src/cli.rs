@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use clap::Parser as _;
-
 use crate::cli::args::Cli;
 use crate::cli::args::Command;
 use crate::cli::args::Lang;
@@ -29,6 +27,7 @@ mod client;
 mod commands;
 mod desk;
 mod exit;
+mod help;
 mod retry;
 mod screen;
 mod session;
@@ -85,10 +84,15 @@ pub fn run(
 ) -> Exit {
     // Nobody else holds the stream yet.
     let fails = |text: &str| write!(err.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Settings that cannot be used are told of later: here they only say how to address somebody.
+    let language = help::asked_for(&arguments).unwrap_or_else(|| {
+        let sources = sources(BTreeMap::new());
+        sources.load().map_or_else(|_| sources.locale(), |loaded| loaded.settings.language)
+    });
+    let cli = match help::parse(arguments, language) {
         Ok(cli) => cli,
-        Err(error) => {
-            let text = error.render().to_string();
+        Err((error, text)) => {
             let told = if error.use_stderr() { fails(&text) } else { write!(out, "{text}") };
             return if told.is_ok() && !error.use_stderr() { Exit::Done } else { Exit::Usage };
         }
