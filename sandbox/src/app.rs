@@ -5,6 +5,8 @@ pub mod access_requests;
 pub mod add_person;
 pub mod authenticate;
 mod authorise;
+pub(crate) mod chinese;
+pub(crate) mod closed_words;
 mod completion;
 mod compute;
 pub mod cosign;

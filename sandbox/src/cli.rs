@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::io;
 use std::io::IsTerminal as _;
 use std::io::Write;
-
-use clap::Parser as _;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::cli::args::Cli;
 use crate::cli::args::Command;
@@ -26,11 +27,14 @@ mod client;
 mod commands;
 mod desk;
 mod exit;
+mod help;
+mod retry;
 mod screen;
 mod session;
 mod table;
 mod verdict;
 mod visible;
+mod wrap;
 
 pub use crate::cli::exit::Exit;
 
@@ -38,9 +42,13 @@ pub use crate::cli::exit::Exit;
 #[must_use]
 pub fn run_process() -> Exit {
     silence_panics();
-    let (mut out, mut err) = (io::stdout(), io::stderr());
-    let look = Terminal { is_terminal: err.is_terminal(), shows_data: out.is_terminal() };
-    run(std::env::args_os(), &Sources::of_process, look, &mut out, &mut err)
+    let (mut out, err) = (io::stdout(), io::stderr());
+    let look = Terminal {
+        is_terminal: err.is_terminal(),
+        shows_data: out.is_terminal(),
+        columns: table::terminal_columns(),
+    };
+    run(std::env::args_os(), &Sources::of_process, look, &mut out, Arc::new(Mutex::new(err)))
 }
 
 /// A panic tells its place and no more: what it says may quote data.
@@ -62,6 +70,8 @@ pub struct Terminal {
     pub is_terminal: bool,
     /// Standard output is a terminal: data is for a person to see, and steers nothing.
     pub shows_data: bool,
+    /// How wide standard error is, where it is a terminal.
+    pub columns: Option<u16>,
 }
 
 /// Runs one command. `sources` turns the flags that are settings into the places where settings are looked for.
@@ -70,13 +80,20 @@ pub fn run(
     sources: &dyn Fn(BTreeMap<&'static str, String>) -> Sources,
     terminal: Terminal,
     out: &mut (dyn Write + Send),
-    err: &mut (dyn Write + Send),
+    err: Arc<Mutex<dyn Write + Send>>,
 ) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    // Nobody else holds the stream yet.
+    let fails = |text: &str| write!(err.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Settings that cannot be used are told of later: here they only say how to address somebody.
+    let language = help::asked_for(&arguments).unwrap_or_else(|| {
+        let sources = sources(BTreeMap::new());
+        sources.load().map_or_else(|_| sources.locale(), |loaded| loaded.settings.language)
+    });
+    let cli = match help::parse(arguments, language) {
         Ok(cli) => cli,
-        Err(error) => {
-            let text = error.render();
-            let told = if error.use_stderr() { write!(err, "{text}") } else { write!(out, "{text}") };
+        Err((error, text)) => {
+            let told = if error.use_stderr() { fails(&text) } else { write!(out, "{text}") };
             return if told.is_ok() && !error.use_stderr() { Exit::Done } else { Exit::Usage };
         }
     };
@@ -90,7 +107,7 @@ pub fn run(
         Err(error) => {
             // It may quote a file that somebody else wrote.
             let told = error.told(sources.locale());
-            return match writeln!(err, "error[settings]: {}", visible(&told)) {
+            return match fails(&format!("error[settings]: {}\n", visible(&told))) {
                 Ok(()) | Err(_) => Exit::Usage,
             };
         }
@@ -100,6 +117,7 @@ pub fn run(
         output: cli.global.output,
         is_terminal: terminal.is_terminal,
         shows_data: terminal.shows_data,
+        columns: terminal.columns.map(usize::from),
         colours,
     };
     let screen = Screen::new(out, err, look);

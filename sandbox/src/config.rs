@@ -162,6 +162,8 @@ pub struct Loaded {
     pub unknown_variables: Vec<String>,
     /// Where a login is kept; nowhere when the person has no home.
     pub login_file: Option<PathBuf>,
+    /// Roots of a server's certificate as the settings name them; those of a login belong to its server alone.
+    pub server_roots_file: Option<PathBuf>,
 }
 
 /// Settings that cannot be used.
@@ -268,6 +270,7 @@ impl Sources {
             settings,
             unknown_variables: self.unknown_variables(),
             login_file: self.login_file.clone(),
+            server_roots_file: self.said().extract_inner("server_roots_file").ok(),
         })
     }
 

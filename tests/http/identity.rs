@@ -270,8 +270,8 @@ fn a_subject_is_linked_to_one_person_and_the_end_of_a_link_works_at_once() {
     fails(OPERATOR, &link("ben"), code::FAILURE, "linked-already");
     fails(OPERATOR, &["person", "link", "ana", "--subject", "x"], code::FAILURE, "linked-already");
     fails(OPERATOR, &["person", "link", "nobody", "--subject", "x"], code::FAILURE, "person-not-found");
-    fails("ben", &link("ben"), code::AUTHENTICATION, "role-missing");
-    fails("ben", &["person", "unlink", "ana"], code::AUTHENTICATION, "role-missing");
+    fails("ben", &link("ben"), code::REFUSED, "role-missing");
+    fails("ben", &["person", "unlink", "ana"], code::REFUSED, "role-missing");
     fails(OPERATOR, &["person", "unlink", "ben"], code::FAILURE, "link-not-found");
     by(OPERATOR, &["person", "unlink", "ana"]).done().unwrap();
     assert_eq!(plain(me(&server, &shown)), refused(&server));

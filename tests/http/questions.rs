@@ -37,6 +37,8 @@ fn a_question_is_checked_asked_and_fetched_in_every_form() {
     assert_eq!(etag, format!("\"{}\"", job["result_sha256"].as_str().unwrap()));
     server.get(Some("ana"), &result, &[("if-none-match", &etag)]).must_be(304);
     server.get(Some("ana"), &result, &[("accept", "image/png")]).must_be(406);
+    let not_json = server.get(Some("ana"), &result, &[("accept", "*/*, application/json;q=0")]).must_be(200);
+    assert_eq!(not_json.header("content-type"), Some("text/csv"), "the most specific range decides");
     let record = server.get(Some("ana"), &format!("{path}/release"), &[]).must_be(200).text();
     assert!(record.contains(job["result_sha256"].as_str().unwrap()));
     let list = server.get(Some("ana"), "/api/v1/jobs", &[]).must_be(200).json();
@@ -150,6 +152,12 @@ fn malformed_requests_get_problem_documents_that_quote_nothing() {
     server.post(Some("ana"), "/api/v1/me", "{}", &[]).must_be(405);
     let chinese = server.get(None, "/api/v1/me", &[("accept-language", "zh-CN,en;q=0.5")]).must_be(401);
     assert!(chinese.json()["title"].as_str().unwrap().contains("令牌"));
+    assert_eq!(
+        (chinese.header("content-language"), chinese.header("vary")),
+        (Some("zh"), Some("accept-language"))
+    );
+    let refused = server.get(None, "/api/v1/me", &[("accept-language", "en;q=0, *;q=0.5")]).must_be(401);
+    assert_eq!(refused.json()["title"], chinese.json()["title"], "`q=0` refuses, and `*` is everything else");
     assert_eq!(server.get(None, "/livez", &[]).must_be(200).text(), "alive\n");
     assert_eq!(server.get(None, "/readyz", &[]).must_be(200).text(), "ready\n");
     assert_eq!(server.get(None, "/version", &[]).must_be(200).json()["api"], "v1");

@@ -89,3 +89,41 @@ fn a_server_that_anybody_could_reach_needs_a_certificate_that_fits() {
         assert!(refused.stderr.contains("tls-file-unusable"), "{}", refused.stderr);
     }
 }
+
+#[test]
+fn a_command_trusts_the_roots_that_its_settings_name() {
+    let (ours, foreign) = (issue(), issue());
+    let server = Server::over(world(&ours, None), &[]);
+    let root = server.world.root();
+    std::fs::write(root.join("ours.pem"), &ours.root).unwrap();
+    std::fs::write(root.join("foreign.pem"), &foreign.root).unwrap();
+    let url = format!("https://{}", server.address);
+    let run = |settings: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = server.world.command(None).unwrap();
+        command.env_remove("OBSCURA_DATA_DIR").env("HOME", root.join("home")).args(arguments);
+        command.envs(settings.iter().copied());
+        server.world.finish(command, "a command over TLS").unwrap()
+    };
+    let trusting = |file| [("OBSCURA_SERVER_ROOTS_FILE", file), ("OBSCURA_TOKEN_FILE", "ana.token")];
+    let list = ["--server", &url, "grant", "list"];
+    run(&trusting("ours.pem"), &list).done().unwrap();
+    for (file, code, error) in
+        [("foreign.pem", code::FAILURE, "server-unreachable"), ("none.pem", code::USAGE, "tls-file-unusable")]
+    {
+        let refused = run(&trusting(file), &list);
+        assert_eq!(refused.code, Some(code), "{refused:?}");
+        assert!(refused.stderr.contains(error), "{refused:?}");
+    }
+    let login = ["login", &url, "--token-file", "ana.token"];
+    assert_eq!(run(&[], &login).code, Some(code::FAILURE), "the web knows no such root");
+    run(&[("OBSCURA_SERVER_ROOTS_FILE", "ours.pem")], &login).done().unwrap();
+    run(&[], &["grant", "list"]).done().unwrap();
+    // The roots of a login are for its server, and another login begins without them.
+    assert_eq!(run(&[], &login).code, Some(code::FAILURE));
+    run(&[("OBSCURA_SERVER_ROOTS_FILE", "foreign.pem")], &[&login[..], &["--roots", "ours.pem"]].concat())
+        .done()
+        .unwrap();
+    server.kill_now();
+    let seen = server.world.sightings().unwrap();
+    assert!(seen.is_empty(), "{seen:?}");
+}

@@ -200,7 +200,7 @@ fn only_what_the_log_and_a_known_witness_signed_is_kept_and_only_what_is_newer()
     let first = it.file("first").display().to_string();
     fs::write(&first, it.ask(&old).done().unwrap().stdout).unwrap();
     let by_others = it.world.run("ana", &["audit", "cosign", &first]).unwrap();
-    assert_eq!(by_others.code, Some(code::AUTHENTICATION), "{}", by_others.stderr);
+    assert_eq!(by_others.code, Some(code::REFUSED), "{}", by_others.stderr);
     it.auditor(&["audit", "cosign", &first]).done().unwrap();
     let entries = || size(&it.keep("newest", &["audit", "checkpoint"]));
     let kept = entries();

@@ -5,6 +5,7 @@ use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
+use crate::app::chinese::in_chinese;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
@@ -82,7 +83,10 @@ fn forbidden(role: PersonRole) -> AppError {
         Class::Forbidden,
         "role-missing",
         format!("this is for the role `{role}`, which you do not hold"),
-        format!("此操作需要 `{role}` 角色，而您没有该角色"),
+        format!(
+            "此操作需要{}角色（`{role}`），而您没有该角色",
+            in_chinese(role.as_str()).unwrap_or_default()
+        ),
     )
     .with_help("an admin adds persons with their roles", "人员及其角色由人员管理员添加")
     .into()

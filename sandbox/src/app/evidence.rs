@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::JobStateWord;
 use crate::app::installation::Installation;
 use crate::app::library::parse_one;
 use crate::app::read_question::read_asked;
@@ -49,6 +50,7 @@ pub struct Evidence {
     /// What for.
     pub purpose: String,
     /// How it ended.
+    #[schema(value_type = JobStateWord)]
     pub state: String,
     /// The question.
     pub sql: String,

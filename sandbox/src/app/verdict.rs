@@ -38,6 +38,8 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::CostWord;
+use crate::app::closed_words::VerdictWord;
 use crate::app::meant::Surroundings;
 use crate::app::meant::with_meant;
 
@@ -51,6 +53,7 @@ const REVIEW_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// `admitted` or `refused`.
+    #[schema(value_type = VerdictWord)]
     pub decision: String,
     /// Every reason for a refusal.
     pub findings: Vec<FindingView>,
@@ -63,6 +66,7 @@ pub struct Verdict {
     /// What it costs of a privacy budget; no control of this version draws on one.
     pub budget: Option<String>,
     /// `S`, `M` or `L`, from the question's shape alone.
+    #[schema(value_type = Option<CostWord>)]
     pub cost: Option<String>,
     /// The documents it rests on.
     pub policy: Vec<SourceView>,
@@ -111,6 +115,7 @@ pub struct FindingView {
     /// Names the analyst wrote.
     pub params: BTreeMap<String, String>,
     /// Where the rule is explained.
+    #[schema(format = "uri-reference")]
     pub docs: String,
 }
 
@@ -136,6 +141,7 @@ pub struct RewriteView {
     #[schema(value_type = TextView)]
     pub title: Text,
     /// Always `admitted`: the same guard has said so.
+    #[schema(value_type = VerdictWord)]
     pub decision: String,
 }
 
@@ -179,6 +185,7 @@ pub struct GrantUseView {
     /// The grant.
     pub grant: String,
     /// Its last day.
+    #[schema(format = Date)]
     pub until: String,
     /// Further grants of the asker that fit; the question may name one of them instead.
     pub others: Vec<String>,

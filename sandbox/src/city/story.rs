@@ -1,12 +1,16 @@
 //! The story of `obscura demo` as data: who asks what, in which order, and what must come of it.
 //! It runs nothing; the command line seals, asks and draws.
 
+use obscura_policies::Text;
 use obscura_policies::vocabulary::PersonRole;
 
-pub use self::page::lines;
+pub use self::answer::Answer;
+pub use self::answer::Cell;
+pub use self::remarks::Outcome;
 pub use self::scenes::scenes;
 
-mod page;
+mod answer;
+mod remarks;
 mod scenes;
 
 /// The language the story is told in.
@@ -65,7 +69,7 @@ pub enum Expectation {
 }
 
 /// One question of the story.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Scene {
     /// Title.
     pub title: Passage,
@@ -75,23 +79,48 @@ pub struct Scene {
     pub analyst: &'static str,
     /// Code of the purpose that the job names.
     pub purpose: &'static str,
-    /// The question; `{zh}` stands where a name's Chinese column is meant when the story is told in Chinese.
+    /// The question; `{a|b}` stands where it is `a` when the story is told in English, and `b` in Chinese.
     sql: &'static str,
     /// What must come of it.
     pub expectation: Expectation,
-    /// What to notice once the answer is there.
-    pub remark: Passage,
+    /// What to notice in what came of it.
+    remark: fn(&Outcome<'_>) -> Vec<Text>,
 }
 
 impl Scene {
-    /// The question as SQL, with names of places in the reader's language.
+    /// The question as SQL, with the names of places and columns in the reader's language.
     #[must_use]
     pub fn sql(&self, language: Language) -> String {
+        let mut sql = String::new();
+        let mut rest = self.sql;
+        while let Some((before, (english, chinese, after))) = place(rest) {
+            sql.push_str(before);
+            sql.push_str(match language {
+                Language::English => english,
+                Language::Chinese => chinese,
+            });
+            rest = after;
+        }
+        sql + rest
+    }
+
+    /// What to notice in what came of the question: nothing that it does not show.
+    #[must_use]
+    pub fn remark(&self, outcome: &Outcome<'_>, language: Language) -> String {
+        let sentences = (self.remark)(outcome);
         match language {
-            Language::English => self.sql.replace("{zh}", ""),
-            Language::Chinese => self.sql.replace("{zh}", "_zh"),
+            Language::English => sentences.into_iter().map(|text| text.en).collect::<Vec<_>>().join(" "),
+            Language::Chinese => sentences.into_iter().map(|text| text.zh).collect(),
         }
     }
+}
+
+/// The first place where the languages part: what stands before it, its two texts, and what stands behind it.
+fn place(sql: &'static str) -> Option<(&'static str, (&'static str, &'static str, &'static str))> {
+    let (before, rest) = sql.split_once('{')?;
+    let (texts, after) = rest.split_once('}')?;
+    let (english, chinese) = texts.split_once('|')?;
+    Some((before, (english, chinese, after)))
 }
 
 /// Everybody who acts in the story: two analysts, the steward who granted, the auditor who checks.
@@ -125,7 +154,7 @@ pub static CHARACTERS: [Character; 5] = [
     },
     Character {
         id: "gu",
-        name: Passage { en: "Gu Yuan, compliance auditor", zh: "顾源，合规审计员" },
+        name: Passage { en: "Gu Yuan, compliance auditor", zh: "顾源，合规审计人员" },
         role: PersonRole::Auditor,
         department: "hz",
     },

@@ -54,7 +54,7 @@ Examples:
 
 Whom a command acts for is said by the file that OBSCURA_TOKEN_FILE names, or by `obscura login`.
 Exit codes: 0 done, 1 failure, 2 usage, 3 refused, 4 waits for approval, 5 budget spent, 6 authentication,
-7 verification failed, 8 withheld.";
+7 verification failed, 8 withheld, 9 limit exceeded.";
 
 /// Flags of every command.
 #[derive(Debug, Args)]

@@ -15,8 +15,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use ureq::Agent;
+use ureq::Body;
 use ureq::http::Method;
 use ureq::http::Request;
+use ureq::http::Response;
 use ureq::tls::Certificate;
 use ureq::tls::PemItem;
 use ureq::tls::RootCerts;
@@ -25,12 +27,16 @@ use zeroize::Zeroizing;
 
 use crate::app::PolicyTestFailure;
 use crate::app::verdict::Verdict;
+use crate::cli::retry::Patience;
+use crate::cli::screen::Narration;
+use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::visible::visible_line;
 use crate::config::Language;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::http::refusals::DocumentFinding;
 use crate::ids::JobId;
 
 /// How long a server may take to be reached.
@@ -52,6 +58,8 @@ pub(crate) struct Client {
     base: String,
     token: Zeroizing<String>,
     language: Language,
+    /// Where it says that it waits.
+    narration: Narration,
 }
 
 impl std::fmt::Debug for Client {
@@ -91,6 +99,10 @@ impl Sent {
         self
     }
 
+    fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| *known == name)
+    }
+
     fn with_body(mut self, body: Vec<u8>) -> Self {
         self.body = Some(body);
         self
@@ -107,22 +119,6 @@ struct Problem {
     errors: Vec<DocumentFinding>,
     job: Option<String>,
     verdict: Option<Verdict>,
-}
-
-/// Something wrong with a document, or with a policy's test.
-#[derive(Debug, Deserialize)]
-struct DocumentFinding {
-    code: String,
-    #[serde(default)]
-    file: Option<String>,
-    document: String,
-    field: String,
-    line: Option<u32>,
-    column: Option<u32>,
-    message: String,
-    help: Option<String>,
-    expected: Option<String>,
-    came: Option<String>,
 }
 
 /// How a request ended badly.
@@ -157,7 +153,7 @@ impl Client {
     pub(crate) fn new(
         server: &ServerAddress,
         token: Zeroizing<String>,
-        language: Language,
+        screen: &Screen<'_>,
     ) -> Result<Self, Ending> {
         let mut tls = TlsConfig::builder();
         if let Some(path) = &server.roots {
@@ -176,7 +172,8 @@ impl Client {
             config = config.proxy(None);
         }
         let base = format!("{}/api/v1", server.url());
-        Ok(Self { agent: config.build().into(), base, token, language })
+        let (language, narration) = (screen.language, screen.narration());
+        Ok(Self { agent: config.build().into(), base, token, language, narration })
     }
 
     /// Fetches something.
@@ -198,61 +195,92 @@ impl Client {
 
     /// Asks, and tells a refusal of the guard from other bad endings.
     pub(crate) async fn ask(&self, method: Method, path: &str, sent: Sent) -> Result<Answer, Refused> {
-        let request = self.request(method, path, &sent)?;
-        let agent = self.agent.clone();
-        let talk = move || -> Result<(u16, Vec<u8>), ureq::Error> {
-            let mut response = match sent.body {
-                Some(body) => agent.run(request.map(|()| body))?,
-                None if *request.method() == Method::POST => agent.run(request.map(|()| Vec::new()))?,
-                None => agent.run(request)?,
-            };
-            let most = if response.status().is_success() { BODY_BYTES_MAX } else { WORDS_BYTES_MAX };
-            let body = response.body_mut().with_config().limit(most).read_to_vec()?;
-            Ok((response.status().as_u16(), body))
-        };
-        let talked = tokio::task::spawn_blocking(talk).await.map_err(|_| unexpected())?;
-        let (status, body) = talked.map_err(|error| self.unreachable(&error))?;
-        if (200..300).contains(&status) { Ok(Answer { body }) } else { Err(problem(status, &body)) }
+        let response = self.exchange(method, path, &sent).await?;
+        let body = self.blocking(move || read_body(response, BODY_BYTES_MAX)).await?;
+        Ok(Answer { body })
     }
 
     /// Follows events from after `last` on, as long as the server sends any and somebody takes them: name and data of each.
-    pub(crate) fn follow(
+    pub(crate) async fn follow(
         &self,
         path: &str,
         last: Option<String>,
-    ) -> Result<mpsc::Receiver<Result<ServerEvent, Ending>>, Ending> {
+    ) -> Result<mpsc::Receiver<ServerEvent>, Ending> {
         let mut sent = Sent::default().with("accept", "text/event-stream");
         if let Some(last) = last {
             sent = sent.with("last-event-id", last);
         }
-        let request = self.request(Method::GET, path, &sent)?;
+        let response = self.exchange(Method::GET, path, &sent).await?;
         let (sender, events) = mpsc::channel(1);
-        let this = self.clone();
         // It ends when its events are not taken any more; until then it waits for the server, as everything here does.
         drop(tokio::task::spawn_blocking(move || {
-            let response = match this.agent.run(request) {
-                Ok(response) => response,
-                Err(error) => return drop(sender.blocking_send(Err(this.unreachable(&error)))),
-            };
-            let status = response.status().as_u16();
-            if status != 200 {
-                let body = response.into_body().with_config().limit(WORDS_BYTES_MAX).read_to_vec();
-                let refused = problem(status, &body.unwrap_or_default());
-                return drop(sender.blocking_send(Err(refused.into())));
-            }
             let mut event = ServerEvent::default();
             // A stream that breaks is followed again from its last event.
             let mut reader = BufReader::new(response.into_body().into_reader());
             while let Some(line) = next_line(&mut reader) {
                 // Nobody listens any more: the server's next sign of life is enough to notice.
                 let is_over = sender.is_closed()
-                    || event.take(&line) && sender.blocking_send(Ok(std::mem::take(&mut event))).is_err();
+                    || event.take(&line) && sender.blocking_send(std::mem::take(&mut event)).is_err();
                 if is_over {
                     return;
                 }
             }
         }));
         Ok(events)
+    }
+
+    /// Sends a request until it is answered otherwise than with "later", as long as that may be waited for, and returns an
+    /// answer that is no problem, with its body still to be read.
+    #[expect(clippy::disallowed_methods, reason = "the server has said how long it wants to be left alone")]
+    async fn exchange(&self, method: Method, path: &str, sent: &Sent) -> Result<Response<Body>, Refused> {
+        let mut patience = Patience::for_request(&method, sent.has_header("idempotency-key"));
+        loop {
+            let request = self.request(method.clone(), path, sent)?;
+            let (agent, body) = (self.agent.clone(), sent.body.clone());
+            let talk = move || match body {
+                Some(body) => agent.run(request.map(|()| body)),
+                None if *request.method() == Method::POST => agent.run(request.map(|()| Vec::new())),
+                None => agent.run(request),
+            };
+            let response = self.blocking(talk).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response);
+            }
+            let asked = patience.asked_by(status.as_u16(), response.headers());
+            let body = self.blocking(move || read_body(response, WORDS_BYTES_MAX)).await?;
+            let Some(asked) = asked else { return Err(problem(status.as_u16(), &body)) };
+            if !self.waits(asked, patience.take(asked))? {
+                return Err(problem(status.as_u16(), &body));
+            }
+            tokio::time::sleep(asked).await;
+        }
+    }
+
+    /// Says that the server asks to come back later, and whether that is waited for.
+    fn waits(&self, asked: Duration, waits: bool) -> Result<bool, Ending> {
+        let seconds = asked.as_secs();
+        if waits {
+            self.narration.say(
+                &format!("The server asks to come back in {seconds} s; this command waits."),
+                &format!("服务端要求 {seconds} 秒后重试，本命令正在等待。"),
+            )?;
+        } else {
+            self.narration.say(
+                &format!("The server asks to come back in {seconds} s; this command waits no longer."),
+                &format!("服务端要求 {seconds} 秒后重试，本命令不再等待。"),
+            )?;
+        }
+        Ok(waits)
+    }
+
+    /// Talks to the server where waiting for it holds up nothing else.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        talk: impl FnOnce() -> Result<T, ureq::Error> + Send + 'static,
+    ) -> Result<T, Ending> {
+        let talked = tokio::task::spawn_blocking(talk).await.map_err(|_| unexpected())?;
+        talked.map_err(|error| self.unreachable(&error))
     }
 
     fn request(&self, method: Method, path: &str, sent: &Sent) -> Result<Request<()>, Ending> {
@@ -283,6 +311,10 @@ impl Client {
         )
         .into()
     }
+}
+
+fn read_body(mut response: Response<Body>, most: u64) -> Result<Vec<u8>, ureq::Error> {
+    response.body_mut().with_config().limit(most).read_to_vec()
 }
 
 /// The next line of a stream; nothing at its end, and of a line that never ends.

@@ -13,13 +13,13 @@ pub enum Exit {
     Failure,
     /// 2: the command is not understood.
     Usage,
-    /// 3: a rule said no.
+    /// 3: a rule said no: of the guard, or of who may do what.
     Refused,
     /// 4: waits for approval or review.
     Waits,
     /// 5: the budget is spent.
     BudgetSpent,
-    /// 6: nobody is recognised, or they may not do this.
+    /// 6: nobody is recognised.
     Authentication,
     /// 7: what was verified does not hold.
     VerificationFailed,
@@ -52,7 +52,8 @@ impl Exit {
     pub fn of(class: Class) -> Self {
         match class {
             Class::Usage => Self::Usage,
-            Class::Unauthenticated | Class::Forbidden => Self::Authentication,
+            Class::Unauthenticated => Self::Authentication,
+            Class::Forbidden => Self::Refused,
             Class::NotFound
             | Class::Conflict
             | Class::Gone
@@ -73,6 +74,7 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::Exit;
+    use crate::error::Class;
 
     #[test]
     fn exit_codes_are_those_that_were_promised() {
@@ -86,7 +88,27 @@ mod tests {
             Exit::Authentication,
             Exit::VerificationFailed,
             Exit::Withheld,
+            Exit::LimitExceeded,
         ];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn only_who_is_not_recognised_ends_with_the_code_of_authentication() {
+        let all = [
+            (Class::Usage, Exit::Usage),
+            (Class::Unauthenticated, Exit::Authentication),
+            (Class::Forbidden, Exit::Refused),
+            (Class::NotFound, Exit::Failure),
+            (Class::Conflict, Exit::Failure),
+            (Class::Gone, Exit::Failure),
+            (Class::Unavailable, Exit::Failure),
+            (Class::Busy, Exit::Failure),
+            (Class::VerificationFailed, Exit::VerificationFailed),
+            (Class::Failure, Exit::Failure),
+        ];
+        for (class, exit) in all {
+            assert_eq!(Exit::of(class), exit, "{class:?}");
+        }
     }
 }

@@ -4,17 +4,25 @@
 
 use std::io;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use obscura_policies::Text;
 
+use crate::app::chinese::in_chinese;
 use crate::cli::args::Output;
 use crate::cli::visible::visible;
+use crate::cli::wrap::lines;
 use crate::config::Language;
+
+/// Narrowest that lines are made.
+const COLUMNS_MIN: usize = 20;
 
 /// Where a command's words go.
 pub(crate) struct Screen<'a> {
     out: &'a mut (dyn Write + Send),
-    err: &'a mut (dyn Write + Send),
+    narration: Narration,
     /// How people are to be addressed.
     pub(crate) language: Language,
     /// Form of data.
@@ -23,6 +31,8 @@ pub(crate) struct Screen<'a> {
     pub(crate) is_terminal: bool,
     /// Standard output is a terminal.
     shows_data: bool,
+    /// How wide standard error is, where it is a terminal.
+    columns: Option<usize>,
     /// Colour is welcome.
     pub(crate) colours: bool,
 }
@@ -44,14 +54,26 @@ pub(crate) struct Look {
     pub(crate) is_terminal: bool,
     /// Standard output is a terminal.
     pub(crate) shows_data: bool,
+    /// How wide standard error is, where it is a terminal.
+    pub(crate) columns: Option<usize>,
     /// Colour is welcome.
     pub(crate) colours: bool,
 }
 
 impl<'a> Screen<'a> {
-    pub(crate) fn new(out: &'a mut (dyn Write + Send), err: &'a mut (dyn Write + Send), look: Look) -> Self {
-        let Look { language, output, is_terminal, shows_data, colours } = look;
-        Self { out, err, language, output, is_terminal, shows_data, colours }
+    pub(crate) fn new(
+        out: &'a mut (dyn Write + Send),
+        err: Arc<Mutex<dyn Write + Send>>,
+        look: Look,
+    ) -> Self {
+        let Look { language, output, is_terminal, shows_data, columns, colours } = look;
+        let narration = Narration { stream: err, language };
+        Self { out, narration, language, output, is_terminal, shows_data, columns, colours }
+    }
+
+    /// A voice of its own on standard error, for what has to say something while a command waits for it.
+    pub(crate) fn narration(&self) -> Narration {
+        self.narration.clone()
     }
 
     /// Writes data: byte by byte for programs, to be seen on a terminal.
@@ -80,21 +102,40 @@ impl<'a> Screen<'a> {
 
     /// Tells something, in the reader's language.
     pub(crate) fn say(&mut self, en: &str, zh: &str) -> io::Result<()> {
-        let text = match self.language {
-            Language::En => en,
-            Language::Zh => zh,
-        };
-        self.tell(text)
+        self.narration.say(en, zh)
+    }
+
+    /// How wide a text of at most `most` columns may be here.
+    pub(crate) fn columns(&self, most: usize) -> usize {
+        self.columns.map_or(most, |columns| columns.clamp(COLUMNS_MIN, most))
+    }
+
+    /// Tells sentences in the reader's language, broken between words where they would be broken anywhere.
+    pub(crate) fn prose(&mut self, en: &str, zh: &str) -> io::Result<()> {
+        let text = self.either(en, zh).to_owned();
+        let Some(columns) = self.columns else { return self.tell(&text) };
+        for line in lines(&text, columns.max(COLUMNS_MIN)) {
+            self.tell(&line)?;
+        }
+        Ok(())
     }
 
     /// Tells something that is the same in every language.
     pub(crate) fn tell(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.err, "{}", visible(text))
+        self.narration.tell(text)
     }
 
     /// Tells something that is painted.
     pub(crate) fn show(&mut self, text: &Painted) -> io::Result<()> {
-        writeln!(self.err, "{}", text.0)
+        self.narration.write_line(&text.0)
+    }
+
+    /// A word of a closed vocabulary as people read it: a state, a role, a use.
+    pub(crate) fn word<'t>(&self, word: &'t str) -> &'t str {
+        match self.language {
+            Language::En => word,
+            Language::Zh => in_chinese(word).unwrap_or(word),
+        }
     }
 
     /// Chooses the reader's language.
@@ -123,6 +164,38 @@ impl<'a> Screen<'a> {
             Paint::Faint => "2",
         };
         Painted(format!("\u{1b}[{code}m{text}\u{1b}[0m"))
+    }
+}
+
+/// Standard error, to which several may write, each a line at a time.
+#[derive(Clone)]
+pub(crate) struct Narration {
+    stream: Arc<Mutex<dyn Write + Send>>,
+    language: Language,
+}
+
+impl std::fmt::Debug for Narration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Narration").field("language", &self.language).finish_non_exhaustive()
+    }
+}
+
+impl Narration {
+    /// Tells something, in the reader's language.
+    pub(crate) fn say(&self, en: &str, zh: &str) -> io::Result<()> {
+        self.tell(match self.language {
+            Language::En => en,
+            Language::Zh => zh,
+        })
+    }
+
+    fn tell(&self, text: &str) -> io::Result<()> {
+        self.write_line(&visible(text))
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        // A panic while a line was written leaves a stream that is still one.
+        writeln!(self.stream.lock().unwrap_or_else(PoisonError::into_inner), "{text}")
     }
 }
 
@@ -163,9 +236,17 @@ mod tests {
 
     /// What a screen writes to its two streams.
     fn written(output: Output, shows_data: bool, write: impl Fn(&mut Screen<'_>)) -> (String, String) {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let look = Look { language: Language::En, output, is_terminal: true, shows_data, colours: true };
-        write(&mut Screen::new(&mut out, &mut err, look));
+        let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
+        let look = Look {
+            language: Language::En,
+            output,
+            is_terminal: true,
+            shows_data,
+            columns: None,
+            colours: true,
+        };
+        write(&mut Screen::new(&mut out, Arc::<Mutex<Vec<u8>>>::clone(&err), look));
+        let err = err.lock().unwrap().clone();
         (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
@@ -180,6 +261,24 @@ mod tests {
         });
         assert_eq!(out, "a?[2J\n");
         assert_eq!(err, "b\u{b7}2J\nc\u{fffd}\n\u{1b}[31md?[8m\u{1b}[0m: e?\n");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words_where_a_terminal_is_narrow() {
+        let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
+        for columns in [None, Some(24), Some(3)] {
+            let (language, output) = (Language::En, Output::Table);
+            let look =
+                Look { language, output, is_terminal: true, shows_data: false, columns, colours: false };
+            let mut screen = Screen::new(&mut out, Arc::<Mutex<Vec<u8>>>::clone(&err), look);
+            screen.prose("The city stays where it is.", "").unwrap();
+            assert_eq!(screen.columns(100), columns.map_or(100, |columns| columns.max(20)));
+        }
+        let told = String::from_utf8(err.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            told,
+            "The city stays where it is.\nThe city stays where it\nis.\nThe city stays where\nit is.\n"
+        );
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl<'a> Session<'a> {
             return Ok(Desk::Here { installation, caller });
         };
         let token = read_token(settings.token_file.as_deref())?;
-        Ok(Desk::Server(Client::new(server, token, settings.language)?))
+        Ok(Desk::Server(Client::new(server, token, &self.screen)?))
     }
 
     /// Says how a command ended badly. Where even that cannot be said, the exit code still does.
@@ -163,8 +163,7 @@ impl<'a> Session<'a> {
         self.screen.show(&heading.then(&format!(": {message}")))?;
         if let Some(help) = public.help() {
             let help = self.screen.pick(help).to_owned();
-            let word = self.screen.either("help", "建议").to_owned();
-            self.screen.tell(&format!("  {word}: {help}"))?;
+            self.screen.say(&format!("  help: {help}"), &format!("  建议：{help}"))?;
         }
         if let AppError::Internal(internal) = error {
             self.note(internal)?;

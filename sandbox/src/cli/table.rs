@@ -30,6 +30,9 @@ const MISSING: &str = "–";
 /// How a key that the data lacks is shown.
 const NULL: &str = "NULL";
 
+/// Columns whose values are words of a closed vocabulary, which people read in their own language.
+const VOCABULARIES: [&str; 5] = ["state", "outcome", "role", "roles", "uses"];
+
 /// A list of things that are not query results.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Listing {
@@ -62,7 +65,12 @@ impl Listing {
                 let mut table = plain_table();
                 table.set_header(self.headings.iter().map(Cell::new));
                 for row in &self.rows {
-                    table.add_row(row.iter().map(|value| Cell::new(visible(&shown(value)))));
+                    let cells =
+                        self.keys.iter().zip(row).map(|(key, value)| match VOCABULARIES.contains(key) {
+                            true => told(screen, value),
+                            false => shown(value),
+                        });
+                    table.add_row(cells.map(|text| Cell::new(visible(&text))));
                 }
                 screen.line(&table.to_string())
             }
@@ -112,6 +120,11 @@ impl Listing {
         let pairs = self.keys.iter().zip(row).map(|(key, value)| ((*key).to_owned(), value.clone()));
         Value::Object(pairs.collect::<Map<_, _>>())
     }
+}
+
+/// How wide standard error is, where it is a terminal.
+pub(crate) fn terminal_columns() -> Option<u16> {
+    Table::new().use_stderr().width()
 }
 
 /// Writes a released table.
@@ -169,6 +182,15 @@ fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table
+}
+
+/// Words of a vocabulary as people read them; several stand in an array or between spaces.
+fn told(screen: &Screen<'_>, value: &Value) -> String {
+    match value {
+        Value::Array(words) => words.iter().map(|word| told(screen, word)).collect::<Vec<_>>().join(", "),
+        Value::String(words) => words.split(' ').map(|word| screen.word(word)).collect::<Vec<_>>().join(" "),
+        other => shown(other),
+    }
 }
 
 fn shown(value: &Value) -> String {

@@ -18,6 +18,8 @@ use crate::cli::screen::Painted;
 use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
 use crate::cli::visible::visible_line;
+use crate::cli::wrap::indented;
+use crate::cli::wrap::lines;
 
 /// Longest line of SQL that is drawn as it is, in characters; longer ones are broken.
 const LINE_CHARACTERS_MAX: usize = 96;
@@ -30,19 +32,19 @@ const CLAUSES: &[&str] = &[
 const LINE_BYTES_MAX: usize = 2000;
 
 const NOTICE_EN: &str = "\
-Suppression is in force: groups and cells that rest on too few subjects, or on few large ones,
-are left out or shown as –. What is withheld, empty or never existed looks alike.
+Suppression is in force: groups and cells that rest on too few subjects, or on few large ones, \
+are left out or shown as –. What is withheld, empty or never existed looks alike. \
 Rows without a subject are not counted.";
 const NOTICE_ZH: &str = "\
-输出控制已生效：主体过少、或被少数大户主导的分组和单元格不予显示，或显示为 –。
-被隐去的、为空的和本不存在的，看起来都一样。
-没有主体的行不计入统计。";
+输出控制已生效：主体过少、或被少数大户主导的分组和单元格不予显示，或显示为 –。\
+被隐去的、为空的和本不存在的，看起来都一样。没有主体的行不计入统计。";
+/// Widest that findings and notices are drawn.
+const DRAWN_COLUMNS_MAX: usize = 100;
 
 /// One finding as miette draws it.
 struct Drawn<'a> {
     code: &'a str,
     message: &'a str,
-    help: Option<&'a str>,
     sql: &'a str,
     span: Option<(usize, usize)>,
     label: &'a str,
@@ -67,10 +69,6 @@ impl Diagnostic for Drawn<'_> {
         Some(Box::new(self.code))
     }
 
-    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.help.map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
     fn source_code(&self) -> Option<&dyn SourceCode> {
         self.span.map(|_| &self.sql as &dyn SourceCode)
     }
@@ -84,19 +82,26 @@ impl Diagnostic for Drawn<'_> {
 
 /// Draws the findings of a refusal and its rewrites.
 pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict) -> io::Result<()> {
-    screen.say("The guard refuses this question.", "守卫拒绝了这个问题。")?;
+    screen.say("The guard refuses this question.", "查询未通过审查。")?;
     for finding in &verdict.findings {
         let drawing = draw(screen, sql, finding);
         screen.show(&drawing)?;
     }
     for rewrite in &verdict.rewrites {
         let title = screen.pick(&rewrite.title).to_owned();
-        let introduction = screen.either("This would be admitted", "以下问题可以通过").to_owned();
-        let heading = screen.paint(&format!("{introduction}: {title}"), Paint::Good);
+        let introduction = screen.either("This would be admitted: ", "可改为以下查询：").to_owned();
         screen.tell("")?;
-        screen.show(&heading.then("\n"))?;
+        for line in lines(&(introduction + &title), screen.columns(usize::MAX)) {
+            let line = screen.paint(&line, Paint::Good);
+            screen.show(&line)?;
+        }
+        screen.tell("")?;
         for line in rewrite.sql.lines() {
-            screen.tell(&format!("    {line}"))?;
+            let text = line.trim_start();
+            let first = format!("    {}", line.strip_suffix(text).unwrap_or_default());
+            for part in indented(&first, text, screen.columns(usize::MAX)) {
+                screen.tell(&part)?;
+            }
         }
     }
     Ok(())
@@ -104,7 +109,7 @@ pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict
 
 /// Draws what an admitted question's columns and controls are.
 pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
-    let admitted = screen.either("The guard admits this question.", "守卫允许这个问题。").to_owned();
+    let admitted = screen.either("The guard admits this question.", "查询通过审查。").to_owned();
     let admitted = screen.paint(&admitted, Paint::Good);
     screen.show(&admitted)?;
     if let Some(controls) = &verdict.controls {
@@ -150,11 +155,14 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
 pub(crate) fn draw_notice(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
     let mut notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
     if let Some(most) = verdict.output.iter().find_map(|output| output.top_coded_at) {
-        let en = format!("\n{most}+ stands for {most} and every larger number.");
-        notice.push_str(screen.either(&en, &format!("\n{most}+ 表示 {most} 及以上。")));
+        let en = format!(" {most}+ stands for {most} and every larger number.");
+        notice.push_str(screen.either(&en, &format!("{most}+ 表示 {most} 及以上。")));
     }
-    let notice = screen.paint(&notice, Paint::Faint);
-    screen.show(&notice)
+    for line in lines(&notice, screen.columns(DRAWN_COLUMNS_MAX)) {
+        let line = screen.paint(&line, Paint::Faint);
+        screen.show(&line)?;
+    }
+    Ok(())
 }
 
 /// The text with its long lines broken, so that a place in it can be seen: white space outside of quotes becomes the end of
@@ -208,7 +216,6 @@ fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> Painted {
     let drawn = Drawn {
         code: &code,
         message: &message,
-        help: help.as_deref(),
         sql,
         // A place outside the text would make the drawing fail, and the finding is worth more than its place.
         span: finding
@@ -218,12 +225,23 @@ fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> Painted {
         label: &label,
     };
     let theme = if screen.colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(screen.columns(DRAWN_COLUMNS_MAX))
+        .with_links(false);
     let mut text = String::new();
-    match handler.render_report(&mut text, &drawn) {
-        Ok(()) => Painted::drawing_of_visible(text.trim_end()),
-        Err(fmt::Error) => Painted::drawing_of_visible(&format!("{}: {}", drawn.code, drawn.message)),
+    if let Err(fmt::Error) = handler.render_report(&mut text, &drawn) {
+        text = format!("{}: {}", drawn.code, drawn.message);
     }
+    let mut drawing = text.trim_end().to_owned();
+    if let Some(help) = help {
+        // The drawing has the word for it in one language only.
+        let word = screen.either("  help: ", "  建议：");
+        for line in indented(word, &help.replace('\n', " "), screen.columns(DRAWN_COLUMNS_MAX)) {
+            drawing.push('\n');
+            drawing.push_str(&line);
+        }
+    }
+    Painted::drawing_of_visible(&drawing)
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub(crate) struct EventView {
     /// Identifier.
     id: String,
     /// When.
+    #[schema(format = DateTime)]
     pub(crate) time: String,
     /// What happened.
     pub(crate) action: String,
@@ -199,6 +200,7 @@ fn read<T>(
 #[utoipa::path(
     get,
     path = "/audit/events",
+    operation_id = "list_events",
     tag = "audit",
     params(EventPage),
     responses((status = 200, description = "The events", body = EventList), Problems)
@@ -219,6 +221,7 @@ pub(super) async fn events(
 #[utoipa::path(
     get,
     path = "/audit/export",
+    operation_id = "export_events",
     tag = "audit",
     params(ExportPage),
     responses((status = 200, description = "OCSF events as NDJSON", body = String, content_type = "application/x-ndjson"), Problems)
@@ -241,6 +244,7 @@ pub(super) async fn export(
 #[utoipa::path(
     get,
     path = "/audit/events/{index}/proof",
+    operation_id = "prove_event",
     tag = "audit",
     params(("index" = u64, Path, description = "The entry")),
     responses((status = 200, description = "A C2SP tlog-proof", body = String), Problems)
@@ -261,6 +265,7 @@ pub(super) async fn proof(
 #[utoipa::path(
     get,
     path = "/audit/checkpoint",
+    operation_id = "show_checkpoint",
     tag = "audit",
     responses((status = 200, description = "A C2SP checkpoint", body = String), Problems)
 )]
@@ -276,6 +281,7 @@ pub(super) async fn newest_checkpoint(
 #[utoipa::path(
     get,
     path = "/audit/checkpoint/cosignatures",
+    operation_id = "show_cosigned_checkpoint",
     tag = "audit",
     responses((status = 200, description = "A C2SP checkpoint with cosignatures", body = String), Problems)
 )]
@@ -309,6 +315,7 @@ pub(crate) struct WitnessView {
 #[utoipa::path(
     post,
     path = "/audit/checkpoint/cosignatures",
+    operation_id = "keep_cosignatures",
     tag = "audit",
     request_body(content = String, content_type = "text/plain"),
     responses((status = 200, description = "What is kept now", body = CosignedCheckpoint), Problems)
@@ -350,6 +357,7 @@ pub(super) struct Since {
 #[utoipa::path(
     get,
     path = "/audit/consistency",
+    operation_id = "prove_consistency",
     tag = "audit",
     params(Since),
     responses((status = 200, description = "The proof", body = ConsistencyProof), Problems)

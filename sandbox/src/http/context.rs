@@ -13,10 +13,8 @@ use axum::extract::Query;
 use axum::extract::Request as HttpRequest;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use serde_json::json;
 
 use crate::app::publish_documents::DocumentsRefused;
@@ -28,9 +26,11 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
+use crate::http::language::language_of;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::problem::malformed;
+use crate::http::refusals::DocumentFinding;
 use crate::ids::RequestId;
 
 /// How long a body may take to arrive.
@@ -49,58 +49,25 @@ impl Request {
     pub(crate) fn of(headers: &HeaderMap, service: &Service) -> Self {
         let installation = &service.installation;
         let id = RequestId::new(installation.clock.as_ref(), installation.random.as_ref());
-        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let language = wanted.and_then(preferred).unwrap_or(installation.settings().language);
+        let language = language_of(headers, installation.settings().language);
         let id = id.map_or_else(|_| "unnamed".to_owned(), |id| id.to_string());
         Self { id, language, presence: Presence::default() }
     }
 
     /// What is wrong with documents, as an answer.
     pub(crate) fn documents_problem(&self, service: &Service, refused: DocumentsRefused) -> Problem {
-        let wrong = |errors: Value| {
-            let error = PublicError::new(
-                Class::Usage,
-                "documents-refused",
-                "the documents are not in order",
-                "文档存在问题",
-            );
-            Problem::of(self, &error).with("errors", errors)
+        let findings: Vec<DocumentFinding> = match refused {
+            DocumentsRefused::App(error) => return self.problem(service, &error),
+            DocumentsRefused::Documents(errors) => errors.into_iter().map(DocumentFinding::from).collect(),
+            DocumentsRefused::Tests(failures) => failures.into_iter().map(DocumentFinding::from).collect(),
         };
-        match refused {
-            DocumentsRefused::App(error) => self.problem(service, &error),
-            DocumentsRefused::Documents(errors) => wrong(
-                errors
-                    .iter()
-                    .map(|error| {
-                        json!({
-                            "code": error.code,
-                            "file": error.file,
-                            "document": error.document,
-                            "field": error.field,
-                            "line": error.position.map(|at| at.line),
-                            "column": error.position.map(|at| at.column),
-                            "message": error.message,
-                            "help": error.help,
-                        })
-                    })
-                    .collect(),
-            ),
-            DocumentsRefused::Tests(failures) => wrong(
-                failures
-                    .iter()
-                    .map(|failure| {
-                        json!({
-                            "code": "policy-test-failed",
-                            "document": failure.policy,
-                            "field": failure.test,
-                            "message": format!("expected {}, came {}", failure.expected, failure.came),
-                            "expected": failure.expected,
-                            "came": failure.came,
-                        })
-                    })
-                    .collect(),
-            ),
-        }
+        let error = PublicError::new(
+            Class::Usage,
+            "documents-refused",
+            "the documents are not in order",
+            "文档存在问题",
+        );
+        Problem::of(self, &error).with("errors", json!(findings))
     }
 
     /// A failure as an answer; what broke is noted for the operator under the request's name.
@@ -108,24 +75,6 @@ impl Request {
         service.installation.note_failure(&self.id, error);
         Problem::of(self, &error.public())
     }
-}
-
-/// The language that a reader likes best, of those that we write.
-fn preferred(header: &str) -> Option<Language> {
-    let mut best: Option<(f32, Language)> = None;
-    for item in header.split(',') {
-        let (tag, rest) = item.split_once(';').unwrap_or((item, ""));
-        let weight = rest.trim().strip_prefix("q=").map_or(Some(1.0), |q| q.trim().parse::<f32>().ok())?;
-        let language = match tag.trim().get(..2).map(str::to_ascii_lowercase).as_deref() {
-            Some("zh") => Language::Zh,
-            Some("en") => Language::En,
-            _ => continue,
-        };
-        if weight > 0.0 && best.is_none_or(|(known, _)| weight > known) {
-            best = Some((weight, language));
-        }
-    }
-    best.map(|(_, language)| language)
 }
 
 impl FromRequestParts<Arc<Service>> for Request {
@@ -275,21 +224,5 @@ impl FromRequestParts<Arc<Service>> for Name {
             Ok(Path(name)) => Ok(Self(name)),
             Err(_) => Err(malformed(&request, "the path is not UTF-8 text", "路径不是 UTF-8 文本")),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_language_with_the_greatest_weight_is_spoken() {
-        assert_eq!(preferred("zh-CN,zh;q=0.9,en;q=0.8"), Some(Language::Zh));
-        assert_eq!(preferred("fr, en;q=0.5, zh;q=0.7"), Some(Language::Zh));
-        assert_eq!(preferred("en"), Some(Language::En));
-        assert_eq!(preferred("zh;q=0, en;q=0.1"), Some(Language::En));
-        assert_eq!(preferred("fr"), None);
-        assert_eq!(preferred(""), None);
-        assert_eq!(preferred("é,;q=x"), None);
     }
 }

@@ -13,6 +13,9 @@ use serde::Serialize;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::ColumnRoleWord;
+use crate::app::closed_words::OpeningWord;
+use crate::app::closed_words::SharingWord;
 use crate::app::datasets::ColumnSummary;
 use crate::app::datasets::DatasetDetail;
 use crate::app::datasets::DatasetSummary;
@@ -49,10 +52,12 @@ pub(crate) struct DatasetView {
     /// Free tags.
     tags: Vec<String>,
     /// Whether it may be opened to the public: `unconditional`, `limited` or `prohibited`.
+    #[schema(value_type = OpeningWord)]
     opening: String,
     /// Whether everybody may download it, without an account.
     pub(crate) open: bool,
     /// Whether other departments may use it: `unconditional`, `conditional` or `none`.
+    #[schema(value_type = SharingWord)]
     sharing: String,
     /// Newest sealed version; nothing when it was never sealed.
     pub(crate) version: Option<u64>,
@@ -108,6 +113,7 @@ pub(super) struct DatasetPage {
 #[utoipa::path(
     get,
     path = "/datasets",
+    operation_id = "list_datasets",
     tag = "catalogue",
     security((), ("token" = [])),
     params(DatasetPage),
@@ -153,6 +159,7 @@ pub(crate) struct ColumnView {
     #[serde(rename = "type")]
     pub(crate) data_type: String,
     /// Role.
+    #[schema(value_type = ColumnRoleWord)]
     pub(crate) role: String,
     /// Grade.
     pub(crate) grade: String,
@@ -227,6 +234,7 @@ impl DatasetDetailView {
 #[utoipa::path(
     get,
     path = "/datasets/{id}",
+    operation_id = "show_dataset",
     tag = "catalogue",
     security((), ("token" = [])),
     params(("id" = String, Path, description = "The dataset")),
@@ -265,7 +273,7 @@ pub(crate) struct CollectionList {
 }
 
 /// List basic and thematic libraries with the datasets that you may see
-#[utoipa::path(get, path = "/collections", tag = "catalogue", security((), ("token" = [])), responses((status = 200, description = "The collections", body = CollectionList), Problems))]
+#[utoipa::path(get, path = "/collections", operation_id = "list_collections", tag = "catalogue", security((), ("token" = [])), responses((status = 200, description = "The collections", body = CollectionList), Problems))]
 pub(super) async fn collections(
     State(service): State<Arc<Service>>,
     anyone: Anyone,
@@ -301,7 +309,7 @@ pub(crate) struct DepartmentList {
 }
 
 /// List departments
-#[utoipa::path(get, path = "/departments", tag = "catalogue", security((), ("token" = [])), responses((status = 200, description = "The departments", body = DepartmentList), Problems))]
+#[utoipa::path(get, path = "/departments", operation_id = "list_departments", tag = "catalogue", security((), ("token" = [])), responses((status = 200, description = "The departments", body = DepartmentList), Problems))]
 pub(super) async fn departments(
     State(service): State<Arc<Service>>,
     anyone: Anyone,

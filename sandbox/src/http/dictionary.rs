@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::ColumnUseWord;
 use crate::app::dictionary::ColumnTerms;
 use crate::app::dictionary::DatasetTerms;
 use crate::app::dictionary::EdgeTerms;
@@ -67,7 +68,8 @@ pub(crate) struct AllowedView {
 pub(crate) struct ColumnTermsView {
     /// Name in SQL.
     pub(crate) name: String,
-    /// The uses: `filter`, `group`, `join`, `aggregate`, `count_distinct`.
+    /// The uses.
+    #[schema(value_type = Vec<ColumnUseWord>)]
     pub(crate) uses: Vec<String>,
     /// The mask that values are seen through, if there is one.
     pub(crate) mask: Option<MaskView>,

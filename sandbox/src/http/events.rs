@@ -52,6 +52,7 @@ const TOKEN_LOOK: Duration = Duration::from_secs(15);
 #[utoipa::path(
     get,
     path = "/jobs/{id}/events",
+    operation_id = "follow_job",
     tag = "jobs",
     params(
         ("id" = String, Path, description = "The job"),
@@ -91,6 +92,7 @@ pub(super) async fn of_job(
 #[utoipa::path(
     get,
     path = "/events",
+    operation_id = "follow_jobs",
     tag = "jobs",
     params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was received")),
     responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"), Problems)

@@ -23,6 +23,7 @@ use crate::app::access_requests::list_access_requests;
 use crate::app::access_requests::request_access;
 use crate::app::access_requests::show_access_request;
 use crate::app::access_requests::withdraw_access_request;
+use crate::app::closed_words::RequestStateWord;
 use crate::app::grants::CreateGrant;
 use crate::app::grants::GrantSummary;
 use crate::app::grants::create_grant;
@@ -42,6 +43,7 @@ use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
+use crate::http::refusals::DocumentsProblem;
 
 /// A dataset, and how far one may ask of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -101,6 +103,7 @@ pub(crate) struct GrantView {
     /// The datasets, and how far.
     pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day.
+    #[schema(format = Date)]
     pub(crate) until: String,
     /// Who gave it.
     pub(crate) granted_by: Option<String>,
@@ -136,7 +139,7 @@ pub(crate) struct GrantList {
 }
 
 /// List one's grants; those of one's departments for a steward, all for an auditor
-#[utoipa::path(get, path = "/grants", tag = "grants", responses((status = 200, description = "The grants", body = GrantList), Problems))]
+#[utoipa::path(get, path = "/grants", operation_id = "list_grants", tag = "grants", responses((status = 200, description = "The grants", body = GrantList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Known,
@@ -157,6 +160,7 @@ pub(crate) struct GrantWish {
     /// The datasets, and how far.
     pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day, as `2027-12-31`.
+    #[schema(format = Date)]
     pub(crate) until: String,
 }
 
@@ -164,9 +168,10 @@ pub(crate) struct GrantWish {
 #[utoipa::path(
     post,
     path = "/grants",
+    operation_id = "give_grant",
     tag = "grants",
     request_body(description = "A grant, or Grant documents in YAML", content((GrantWish = "application/json"), (String = "application/yaml"))),
-    responses((status = 201, description = "The grants, in force", body = GrantList), Problems)
+    responses((status = 201, description = "The grants, in force", body = GrantList), Problems, (status = 400, description = "The documents are not in order, or the request does not have its form", body = DocumentsProblem, content_type = "application/problem+json"))
 )]
 pub(super) async fn give(
     State(service): State<Arc<Service>>,
@@ -212,6 +217,7 @@ fn wrong(request: &Request, what: &str) -> Problem {
 #[utoipa::path(
     delete,
     path = "/grants/{id}",
+    operation_id = "revoke_grant",
     tag = "grants",
     params(("id" = String, Path, description = "The grant")),
     responses((status = 204, description = "It is revoked"), Problems)
@@ -235,6 +241,7 @@ pub(crate) struct AccessWish {
     /// The datasets, all of one department, and how far.
     pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day, as `2027-12-31`.
+    #[schema(format = Date)]
     pub(crate) until: String,
     /// Why.
     pub(crate) reason: String,
@@ -246,7 +253,8 @@ pub(crate) struct AccessWish {
 pub(crate) struct AccessRequestView {
     /// Identifier.
     pub(crate) id: String,
-    /// `open`, `approved`, `declined` or `withdrawn`.
+    /// Where it stands.
+    #[schema(value_type = RequestStateWord)]
     pub(crate) state: String,
     /// The department that decides.
     pub(crate) department: String,
@@ -255,10 +263,12 @@ pub(crate) struct AccessRequestView {
     /// Why.
     pub(crate) reason: String,
     /// When it was asked.
+    #[schema(format = DateTime)]
     requested: String,
     /// Who decided.
     pub(crate) decided_by: Option<String>,
     /// When.
+    #[schema(format = DateTime)]
     decided: Option<String>,
     /// What they said.
     pub(crate) decision_reason: Option<String>,
@@ -306,6 +316,7 @@ pub(super) struct RequestPage {
 #[utoipa::path(
     post,
     path = "/requests",
+    operation_id = "request_access",
     tag = "grants",
     request_body = AccessWish,
     responses((status = 201, description = "The request, open", body = AccessRequestView), Problems)
@@ -336,6 +347,7 @@ pub(super) async fn ask(
 #[utoipa::path(
     get,
     path = "/requests",
+    operation_id = "list_requests",
     tag = "grants",
     params(RequestPage),
     responses((status = 200, description = "The requests", body = AccessRequestList), Problems)
@@ -357,6 +369,7 @@ pub(super) async fn list_requests(
 #[utoipa::path(
     get,
     path = "/requests/{id}",
+    operation_id = "show_request",
     tag = "grants",
     params(("id" = String, Path, description = "The request")),
     responses((status = 200, description = "The request", body = AccessRequestView), Problems)
@@ -403,10 +416,11 @@ impl From<DecisionWord> for AccessDecision {
 #[utoipa::path(
     post,
     path = "/requests/{id}/decision",
+    operation_id = "decide_request",
     tag = "grants",
     params(("id" = String, Path, description = "The request")),
     request_body = DecisionWish,
-    responses((status = 200, description = "The request, decided", body = AccessRequestView), Problems)
+    responses((status = 200, description = "The request, decided", body = AccessRequestView), Problems, (status = 400, description = "The documents are not in order, or the request does not have its form", body = DocumentsProblem, content_type = "application/problem+json"))
 )]
 pub(super) async fn decide(
     State(service): State<Arc<Service>>,
@@ -427,6 +441,7 @@ pub(super) async fn decide(
 #[utoipa::path(
     delete,
     path = "/requests/{id}",
+    operation_id = "withdraw_request",
     tag = "grants",
     params(("id" = String, Path, description = "The request")),
     responses((status = 200, description = "The request, withdrawn", body = AccessRequestView), Problems)

@@ -12,7 +12,7 @@ use crate::app::installation::Readiness;
 use crate::http::Service;
 
 /// Does the process answer
-#[utoipa::path(get, path = "/livez", tag = "health", security(()), responses((status = 200, description = "Yes", body = String)))]
+#[utoipa::path(get, path = "/livez", operation_id = "live", tag = "health", security(()), responses((status = 200, description = "Yes", body = String)))]
 pub(super) async fn live() -> &'static str {
     "alive\n"
 }
@@ -21,6 +21,7 @@ pub(super) async fn live() -> &'static str {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "ready",
     tag = "health",
     security(()),
     responses((status = 200, description = "Yes", body = String), (status = 503, description = "No", body = String))
@@ -48,7 +49,7 @@ pub(crate) struct Version {
 }
 
 /// Which version is it
-#[utoipa::path(get, path = "/version", tag = "health", security(()), responses((status = 200, description = "The version", body = Version)))]
+#[utoipa::path(get, path = "/version", operation_id = "show_version", tag = "health", security(()), responses((status = 200, description = "The version", body = Version)))]
 pub(super) async fn version() -> Json<Version> {
     Json(Version { name: "obscura", version: env!("CARGO_PKG_VERSION"), api: "v1" })
 }

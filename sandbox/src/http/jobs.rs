@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 
 use crate::app::authenticate::is_still_recognised;
 use crate::app::authenticate::token_not_valid;
+use crate::app::closed_words::JobStateWord;
 use crate::app::evidence::Evidence;
 use crate::app::evidence::evidence;
 use crate::app::explain_job::ExplainedJob;
@@ -52,6 +53,8 @@ use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::door::too_often;
+use crate::http::media::Binary;
+use crate::http::media::Row;
 use crate::http::media::negotiate;
 use crate::http::open_data::too_many_downloads;
 use crate::http::pieces::in_pieces;
@@ -62,6 +65,7 @@ use crate::http::problem::malformed;
 use crate::http::queries::Question;
 use crate::http::queries::question;
 use crate::http::queue::NoPlace;
+use crate::http::refusals::QueryRefused;
 use crate::ids::JobId;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
@@ -81,14 +85,16 @@ pub(crate) struct JobView {
     pub(crate) person: String,
     /// What for.
     pub(crate) purpose: String,
-    /// Where it stands: `received`, `refused`, `pending_approval`, `queued`, `running`, `checking`, `released`, `withheld`, `failed`,
-    /// `cancelled` or `expired`.
+    /// Where it stands.
+    #[schema(value_type = JobStateWord)]
     pub(crate) state: String,
     /// Stable code of a refusal, failure or cancelling.
     pub(crate) code: Option<String>,
     /// When it came.
+    #[schema(format = DateTime)]
     pub(crate) received: String,
     /// When it ended.
+    #[schema(format = DateTime)]
     pub(crate) finished: Option<String>,
     /// The verdict; only its owner sees it.
     pub(crate) verdict: Option<Verdict>,
@@ -135,6 +141,7 @@ pub(crate) struct JobList {
 #[utoipa::path(
     post,
     path = "/jobs",
+    operation_id = "submit_job",
     tag = "jobs",
     request_body = Question,
     params(
@@ -145,8 +152,7 @@ pub(crate) struct JobList {
         (status = 200, description = "The statement was EXPLAIN: the verdict, and no job", body = Verdict),
         (status = 201, description = "The job has ended", body = JobView, headers(("Location" = String))),
         (status = 202, description = "The job goes on", body = JobView, headers(("Location" = String), ("Retry-After" = u32))),
-        (status = 422, description = "A rule says no: the problem with the job's name and the verdict", content_type = "application/problem+json"),
-        (status = 503, description = "The server is about to end", content_type = "application/problem+json"),
+        (status = 422, description = "A rule says no: the problem with the job's name and the verdict", body = QueryRefused, content_type = "application/problem+json"),
         Problems
     )
 )]
@@ -270,12 +276,8 @@ fn key(request: &Request, headers: &HeaderMap) -> Result<Option<String>, Problem
 }
 
 fn refused(request: &Request, job: JobId, verdict: &Verdict) -> Problem {
-    let error = PublicError::new(
-        Class::Usage,
-        "query-refused",
-        "the guard refuses this question",
-        "查询守卫拒绝了该问题",
-    );
+    let error =
+        PublicError::new(Class::Usage, "query-refused", "the guard refuses this question", "查询未通过审查");
     Problem::with_status(request, StatusCode::UNPROCESSABLE_ENTITY, &error)
         .with("job", json!(job.to_string()))
         .with("verdict", json!(verdict))
@@ -359,6 +361,7 @@ pub(super) struct JobPage {
 #[utoipa::path(
     get,
     path = "/jobs",
+    operation_id = "list_jobs",
     tag = "jobs",
     params(JobPage),
     responses((status = 200, description = "The jobs", body = JobList), Problems)
@@ -391,6 +394,7 @@ pub(super) struct Wait {
 #[utoipa::path(
     get,
     path = "/jobs/{id}",
+    operation_id = "show_job",
     tag = "jobs",
     params(("id" = String, Path, description = "The job"), Wait),
     responses((status = 200, description = "The job", body = JobView), (status = 304, description = "As you know it"), Problems)
@@ -426,6 +430,7 @@ pub(super) async fn show(
 #[utoipa::path(
     post,
     path = "/jobs/{id}/cancel",
+    operation_id = "cancel_job",
     tag = "jobs",
     params(("id" = String, Path, description = "The job")),
     responses((status = 200, description = "The cancelled job", body = JobView), Problems)
@@ -469,14 +474,15 @@ pub(super) async fn cancel(
 #[utoipa::path(
     get,
     path = "/jobs/{id}/result",
+    operation_id = "fetch_result",
     tag = "jobs",
     params(("id" = String, Path, description = "The job")),
     responses(
         (status = 200, description = "The table", content(
-            (Vec<serde_json::Value> = "application/json"),
+            (Vec<Row> = "application/json"),
             (String = "text/csv"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.parquet")
+            (Binary = "application/vnd.apache.arrow.stream"),
+            (Binary = "application/vnd.apache.parquet")
         )),
         (status = 304, description = "As you have it"),
         (status = 406, description = "There is no such form", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
@@ -516,6 +522,7 @@ pub(super) async fn result(
 #[utoipa::path(
     get,
     path = "/jobs/{id}/release",
+    operation_id = "fetch_release_record",
     tag = "jobs",
     params(("id" = String, Path, description = "The job")),
     responses((status = 200, description = "A signed note", body = String), Problems)
@@ -556,6 +563,7 @@ impl Explanation {
 #[utoipa::path(
     get,
     path = "/jobs/{id}/explain",
+    operation_id = "explain_job",
     tag = "jobs",
     params(("id" = String, Path, description = "The job")),
     responses((status = 200, description = "Question, verdict and plan", body = Explanation), Problems)
@@ -576,6 +584,7 @@ pub(super) async fn explain(
 #[utoipa::path(
     get,
     path = "/jobs/{id}/evidence",
+    operation_id = "fetch_evidence",
     tag = "jobs",
     params(("id" = String, Path, description = "The job")),
     responses((status = 200, description = "The evidence", body = Evidence), Problems)

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::PersonRoleWord;
 use crate::app::whoami::IdentitySource;
 use crate::app::whoami::Whoami;
 use crate::app::whoami::whoami;
@@ -31,6 +32,7 @@ pub(crate) struct Me {
     /// District, if any.
     pub(crate) district: Option<String>,
     /// What they may do, with this token.
+    #[schema(value_type = BTreeSet<PersonRoleWord>)]
     pub(crate) roles: BTreeSet<String>,
     /// What they were recognised by.
     pub(crate) identity: IdentityView,
@@ -50,6 +52,7 @@ pub(crate) struct IdentityView {
     /// Identifier of the access token.
     pub(crate) token: Option<String>,
     /// Until when it is good.
+    #[schema(format = DateTime)]
     pub(crate) expires: Option<String>,
 }
 
@@ -78,7 +81,7 @@ impl Me {
 }
 
 /// Whom the token stands for, what it is, and the grants that hold
-#[utoipa::path(get, path = "/me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
+#[utoipa::path(get, path = "/me", operation_id = "show_me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
 pub(super) async fn me(State(service): State<Arc<Service>>, known: Known) -> Result<Json<Me>, Problem> {
     let found = whoami(&service.installation, &known.caller).await;
     let found = found.map_err(|error| known.request.problem(&service, &error))?;

@@ -44,6 +44,8 @@ use crate::http::context::Request;
 use crate::http::jobs::knows;
 use crate::http::jobs::no_such_form;
 use crate::http::limits::Seat;
+use crate::http::media::Binary;
+use crate::http::media::Row;
 use crate::http::media::negotiate;
 use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
@@ -62,6 +64,7 @@ const READY_WAIT: Duration = Duration::from_secs(30);
 #[utoipa::path(
     get,
     path = "/catalog",
+    operation_id = "show_catalog",
     tag = "catalogue",
     security((), ("token" = [])),
     responses((status = 200, description = "The catalogue", body = serde_json::Value, content_type = "application/ld+json"), Problems)
@@ -93,19 +96,19 @@ pub(super) struct DownloadForm {
 #[utoipa::path(
     get,
     path = "/datasets/{id}/download",
+    operation_id = "download_dataset",
     tag = "catalogue",
     security((), ("token" = [])),
     params(("id" = String, Path, description = "The dataset"), DownloadForm),
     responses(
         (status = 200, description = "The rows", content(
-            (Vec<serde_json::Value> = "application/json"),
+            (Vec<Row> = "application/json"),
             (String = "text/csv"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.parquet")
+            (Binary = "application/vnd.apache.arrow.stream"),
+            (Binary = "application/vnd.apache.parquet")
         )),
         (status = 304, description = "As you have it"),
         (status = 406, description = "There is no such form", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The rows are being made ready", body = crate::http::problem::ProblemDocument, content_type = "application/problem+json"),
         Problems
     )
 )]

@@ -14,6 +14,7 @@ use similar::TextDiff;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::DocumentKindWord;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentSummary;
 use crate::app::publish_documents::DocumentWarning;
@@ -39,12 +40,14 @@ use crate::http::media::is_json;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
+use crate::http::refusals::DocumentsProblem;
 
 /// A document and what came of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Document)]
 pub(crate) struct DocumentView {
     /// Kind.
+    #[schema(value_type = DocumentKindWord)]
     pub(crate) kind: String,
     /// Identifier.
     pub(crate) id: String,
@@ -173,7 +176,7 @@ pub(crate) struct DocumentList {
 }
 
 /// List the documents in force, and the policies that wait for a second person
-#[utoipa::path(get, path = "/policies", tag = "policies", responses((status = 200, description = "The documents", body = DocumentList), Problems))]
+#[utoipa::path(get, path = "/policies", operation_id = "list_policies", tag = "policies", responses((status = 200, description = "The documents", body = DocumentList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Known,
@@ -229,9 +232,10 @@ pub(super) fn read_files(
 #[utoipa::path(
     post,
     path = "/policies",
+    operation_id = "propose_policies",
     tag = "policies",
     request_body(description = "Documents", content((String = "application/yaml"), (DocumentFiles = "application/json"))),
-    responses((status = 201, description = "What came of each", body = DocumentList), Problems)
+    responses((status = 201, description = "What came of each", body = DocumentList), Problems, (status = 400, description = "The documents are not in order, or the request does not have its form", body = DocumentsProblem, content_type = "application/problem+json"))
 )]
 pub(super) async fn propose(
     State(service): State<Arc<Service>>,
@@ -251,9 +255,10 @@ pub(super) async fn propose(
 #[utoipa::path(
     post,
     path = "/policies/check",
+    operation_id = "check_policies",
     tag = "policies",
     request_body(description = "Documents", content((String = "application/yaml"), (DocumentFiles = "application/json"))),
-    responses((status = 200, description = "They would", body = DocumentList), Problems)
+    responses((status = 200, description = "They would", body = DocumentList), Problems, (status = 400, description = "The documents are not in order, or the request does not have its form", body = DocumentsProblem, content_type = "application/problem+json"))
 )]
 pub(super) async fn check(
     State(service): State<Arc<Service>>,
@@ -273,6 +278,7 @@ pub(super) async fn check(
 #[schema(as = DocumentText)]
 pub(crate) struct DocumentTextView {
     /// Kind.
+    #[schema(value_type = DocumentKindWord)]
     pub(crate) kind: String,
     /// Identifier.
     pub(crate) id: String,
@@ -309,6 +315,7 @@ pub(super) struct Shown {
 #[utoipa::path(
     get,
     path = "/policies/{id}",
+    operation_id = "show_policy",
     tag = "policies",
     params(("id" = String, Path, description = "The document"), Shown),
     responses((status = 200, description = "The document", body = DocumentTextView), Problems)
@@ -347,6 +354,7 @@ pub(crate) struct PolicyVersions {
 #[utoipa::path(
     get,
     path = "/policies/{id}/versions",
+    operation_id = "list_policy_versions",
     tag = "policies",
     params(("id" = String, Path, description = "The policy")),
     responses((status = 200, description = "The versions", body = PolicyVersions), Problems)
@@ -382,6 +390,7 @@ pub(super) struct Compared {
 #[utoipa::path(
     get,
     path = "/policies/{id}/diff",
+    operation_id = "diff_policy",
     tag = "policies",
     params(("id" = String, Path, description = "The policy"), Compared),
     responses((status = 200, description = "A unified diff", body = String), Problems)
@@ -422,10 +431,11 @@ pub(crate) struct VersionWish {
 #[utoipa::path(
     post,
     path = "/policies/{id}/activate",
+    operation_id = "activate_policy",
     tag = "policies",
     params(("id" = String, Path, description = "The policy")),
     request_body = VersionWish,
-    responses((status = 200, description = "It is in force", body = DocumentView), Problems)
+    responses((status = 200, description = "It is in force", body = DocumentView), Problems, (status = 400, description = "The documents are not in order, or the request does not have its form", body = DocumentsProblem, content_type = "application/problem+json"))
 )]
 pub(super) async fn activate(
     State(service): State<Arc<Service>>,
@@ -444,6 +454,7 @@ pub(super) async fn activate(
 #[utoipa::path(
     post,
     path = "/policies/{id}/withdraw",
+    operation_id = "withdraw_policy",
     tag = "policies",
     params(("id" = String, Path, description = "The policy")),
     request_body = VersionWish,

@@ -10,21 +10,27 @@ use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_LANGUAGE;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::RETRY_AFTER;
+use axum::http::header::VARY;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use utoipa::IntoResponses;
 use utoipa::ToSchema;
 use utoipa::openapi::ContentBuilder;
+use utoipa::openapi::HeaderBuilder;
+use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::Ref;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::Response as OpenApiResponse;
 use utoipa::openapi::ResponseBuilder;
+use utoipa::openapi::Type;
 
 use crate::error::Class;
 use crate::error::PublicError;
@@ -81,7 +87,12 @@ impl Problem {
             body.insert("help".to_owned(), json!(help.in_language(language)));
         }
         body.insert("request_id".to_owned(), json!(request.id));
-        Self(Box::new(Parts { status, body, headers: HeaderMap::new() }))
+        // What says in which language it is may be another answer for another reader.
+        let headers = HeaderMap::from_iter([
+            (CONTENT_LANGUAGE, HeaderValue::from_static(language)),
+            (VARY, HeaderValue::from_static("accept-language")),
+        ]);
+        Self(Box::new(Parts { status, body, headers }))
     }
 
     /// Adds a member.
@@ -154,26 +165,21 @@ pub(crate) fn asked_part<Id: FromStr>(
 }
 
 /// The form of every answer that is no success (RFC 9457).
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemDocument {
     /// Where the kind of problem is explained.
-    #[expect(dead_code, reason = "only its description is used")]
+    #[schema(format = "uri-reference")]
     r#type: String,
     /// What is wrong, in the reader's language.
-    #[expect(dead_code, reason = "only its description is used")]
     title: String,
     /// The status again.
-    #[expect(dead_code, reason = "only its description is used")]
     status: u16,
     /// Stable code.
-    #[expect(dead_code, reason = "only its description is used")]
     code: String,
     /// What would be accepted.
-    #[expect(dead_code, reason = "only its description is used")]
     help: Option<String>,
     /// What the operator's log calls this request.
-    #[expect(dead_code, reason = "only its description is used")]
     request_id: String,
 }
 
@@ -188,7 +194,14 @@ impl IntoResponses for Problems {
             .description("A problem document")
             .content("application/problem+json", content)
             .build();
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        let retry_after = HeaderBuilder::new()
+            .schema(Some(seconds))
+            .description(Some("When to ask again, in seconds"))
+            .build();
+        let later = ResponseBuilder::from(response.clone()).header("Retry-After", retry_after).build();
         let statuses = ["400", "401", "403", "404", "405", "408", "409", "413", "429", "500", "503"];
-        statuses.map(|status| (status.to_owned(), RefOr::T(response.clone()))).into()
+        let of = |status: &str| if matches!(status, "429" | "503") { &later } else { &response };
+        statuses.map(|status| (status.to_owned(), RefOr::T(of(status).clone()))).into()
     }
 }

@@ -65,7 +65,7 @@ impl PurposeView {
 }
 
 /// List the purposes that you may know of, with the datasets that your grants give for each
-#[utoipa::path(get, path = "/purposes", tag = "catalogue", responses((status = 200, description = "The purposes", body = PurposeList), Problems))]
+#[utoipa::path(get, path = "/purposes", operation_id = "list_purposes", tag = "catalogue", responses((status = 200, description = "The purposes", body = PurposeList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Known,

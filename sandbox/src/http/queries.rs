@@ -68,6 +68,7 @@ pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Pr
 #[utoipa::path(
     post,
     path = "/queries/check",
+    operation_id = "check_query",
     tag = "queries",
     request_body = Question,
     responses((status = 200, description = "The verdict", body = Verdict), Problems)

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::closed_words::PersonRoleWord;
 use crate::app::create_token::CreateToken;
 use crate::app::create_token::TokenSummary;
 use crate::app::create_token::create_token;
@@ -35,10 +36,13 @@ pub(crate) struct TokenView {
     /// The person it acts for.
     pub(crate) person: String,
     /// The roles that it carries; all of the person's when nothing.
+    #[schema(value_type = Option<BTreeSet<PersonRoleWord>>)]
     pub(crate) roles: Option<BTreeSet<String>>,
     /// Until when it is good.
+    #[schema(format = DateTime)]
     pub(crate) expires: String,
     /// When it was last used, to a quarter of an hour.
+    #[schema(format = DateTime)]
     pub(crate) used: Option<String>,
 }
 
@@ -60,6 +64,7 @@ pub(crate) struct LinkView {
     /// The issuer, as its tokens name it.
     pub(crate) issuer: String,
     /// Since when.
+    #[schema(format = DateTime)]
     pub(crate) since: Option<String>,
     /// The admin who linked them.
     pub(crate) linked_by: String,
@@ -92,6 +97,7 @@ pub(crate) struct TokenWish {
     #[schema(minimum = 1, maximum = 366)]
     pub(crate) days: u32,
     /// The roles that it carries; all when not given.
+    #[schema(value_type = Option<BTreeSet<PersonRoleWord>>)]
     pub(crate) roles: Option<BTreeSet<String>>,
 }
 
@@ -106,7 +112,7 @@ pub(crate) struct TokenGift {
 }
 
 /// List one's tokens, and whether an account at the identity provider acts for one; everybody's for an admin, operator or auditor
-#[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
+#[utoipa::path(get, path = "/tokens", operation_id = "list_tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Known,
@@ -125,6 +131,7 @@ pub(super) async fn list(
 #[utoipa::path(
     post,
     path = "/tokens",
+    operation_id = "create_token",
     tag = "tokens",
     request_body = TokenWish,
     responses((status = 201, description = "The token, shown this once", body = TokenGift), Problems)
@@ -157,6 +164,7 @@ pub(super) async fn create(
 #[utoipa::path(
     delete,
     path = "/tokens/{id}",
+    operation_id = "revoke_token",
     tag = "tokens",
     params(("id" = String, Path, description = "The token")),
     responses((status = 204, description = "It is revoked"), Problems)

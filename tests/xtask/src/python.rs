@@ -1,4 +1,4 @@
-//! The Python of the suites that bring their own judges (DuckDB, PyArrow, Schemathesis): a virtual environment in the target folder with pinned packages.
+//! The Python of the suites that bring their own judges (DuckDB, PyArrow, Schemathesis, a client made of the OpenAPI description): a virtual environment in the target folder with pinned packages.
 //! It installs nothing outside that folder.
 
 use std::fs;

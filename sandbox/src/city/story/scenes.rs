@@ -4,6 +4,7 @@
 use super::Expectation;
 use super::Passage;
 use super::Scene;
+use super::remarks;
 
 /// The story in the order it is told.
 #[must_use]
@@ -24,20 +25,17 @@ const TRAFFIC: Scene = Scene {
     analyst: "lin",
     purpose: "traffic-management",
     sql: "\
-SELECT s.zone{zh} AS zone, r.hukou,
-       COUNT(*) FILTER (WHERE p.passed_on BETWEEN DATE '2025-01-14' AND DATE '2025-01-21') AS before,
-       COUNT(*) FILTER (WHERE p.passed_on BETWEEN DATE '2025-01-28' AND DATE '2025-02-04') AS festival
+SELECT s.zone{|_zh} AS {zone|区域},
+       {r.hukou|CASE WHEN r.hukou = 'local' THEN '本地' ELSE '外地' END AS 户籍},
+       COUNT(*) FILTER (WHERE p.passed_on BETWEEN DATE '2025-01-14' AND DATE '2025-01-21') AS {before|节前},
+       COUNT(*) FILTER (WHERE p.passed_on BETWEEN DATE '2025-01-28' AND DATE '2025-02-04') AS {festival|节中}
 FROM hz_transport.passages p
 JOIN hz_transport.stations s ON p.station_id = s.station_id
 JOIN hz_police.residents r ON p.person_id = r.person_id
-GROUP BY s.zone{zh}, r.hukou
-ORDER BY zone, r.hukou",
+GROUP BY s.zone{|_zh}, {r.hukou|CASE WHEN r.hukou = 'local' THEN '本地' ELSE '外地' END}
+ORDER BY {zone|区域}, {r.hukou|户籍}",
     expectation: Expectation::Answered,
-    remark: Passage {
-        en: "The centre empties and the lakeside fills. Those registered elsewhere have gone home; the locals have gone \
-             to look at the water. Every count is a multiple of five.",
-        zh: "市中心空了，湖滨满了。外地户籍的人回了家，本地人去看湖。所有计数都取整到五的倍数。",
-    },
+    remark: remarks::traffic,
 };
 
 const PARKING: Scene = Scene {
@@ -46,25 +44,21 @@ const PARKING: Scene = Scene {
         en: "Car parks write down minutes and know no ages. The register knows ages and no car parks. The two meet on a \
              token that is neither a name nor a number, made with a key that no analyst has.",
         zh: "停车场记下分钟，不知道年龄；户籍知道年龄，不知道停车场。两边靠一枚令牌相认，\
-             它不是姓名，也不是号码，制作它的密钥不在任何分析员手里。",
+             它不是姓名，也不是号码，制作它的密钥不在任何分析人员手里。",
     },
     analyst: "lin",
     purpose: "parking-management",
     sql: "\
-SELECT floor(r.age / 10) * 10 AS age_from,
-       COUNT(DISTINCT s.person_id) AS drivers,
-       AVG(s.minutes) AS minutes,
-       AVG(s.fee) AS fee
+SELECT floor(r.age / 10) * 10 AS {age_from|年龄段起},
+       COUNT(DISTINCT s.person_id) AS {drivers|驾驶人},
+       AVG(s.minutes) AS {minutes|分钟},
+       AVG(s.fee) AS {fee|费用}
 FROM hz_urban.parking_sessions s
 JOIN hz_police.residents r ON s.person_id = r.person_id
 GROUP BY floor(r.age / 10) * 10
-ORDER BY age_from",
+ORDER BY {age_from|年龄段起}",
     expectation: Expectation::Answered,
-    remark: Passage {
-        en: "The older the driver, the longer the car stands. Nobody below eighteen drives; the first band says ten \
-             because ages are only ever seen in tens.",
-        zh: "驾驶人越年长，车停得越久。未满十八岁的人不开车；第一行写着 10，是因为年龄在这里只以十岁为一段。",
-    },
+    remark: remarks::parking,
 };
 
 const TOURISM: Scene = Scene {
@@ -77,21 +71,17 @@ const TOURISM: Scene = Scene {
     analyst: "lin",
     purpose: "tourism-analysis",
     sql: "\
-SELECT t.spot{zh} AS spot,
-       COUNT(DISTINCT v.person_id) AS guests,
-       AVG(v.ticket) AS paid
+SELECT t.spot{|_zh} AS {spot|景点},
+       COUNT(DISTINCT v.person_id) AS {guests|客人},
+       AVG(v.ticket) AS {paid|票价}
 FROM hz_culture.scenic_visits v
 JOIN hz_culture.spots t ON v.spot_id = t.spot_id
 WHERE NOT EXISTS (SELECT 1 FROM hz_police.residents r WHERE r.person_id = v.person_id)
-GROUP BY t.spot{zh}
-ORDER BY guests DESC
+GROUP BY t.spot{|_zh}
+ORDER BY {guests|客人} DESC
 LIMIT 5",
     expectation: Expectation::Answered,
-    remark: Passage {
-        en: "The temple wins. LIMIT is harmless here: it cuts a list of released numbers. On a list of people it would \
-             have been refused.",
-        zh: "寺庙居首。这里的 LIMIT 无害，它截的是已经放行的数字；若截的是人的名单，就会被拒绝。",
-    },
+    remark: remarks::tourism,
 };
 
 const INSURANCE: Scene = Scene {
@@ -104,46 +94,38 @@ const INSURANCE: Scene = Scene {
     analyst: "he",
     purpose: "insurance-supervision",
     sql: "\
-SELECT d.district{zh} AS district,
-       COUNT(DISTINCT c.person_id) AS people,
-       SUM(c.amount) AS billed
+SELECT d.district{|_zh} AS {district|区县},
+       COUNT(DISTINCT c.person_id) AS {people|人数},
+       SUM(c.amount) AS {billed|金额}
 FROM hz_medins.claims c
 JOIN hz_data.districts d ON c.district_code = d.district_code
 WHERE c.setting = 'outpatient'
   AND NOT EXISTS (SELECT 1 FROM hz_health.outpatient_visits v WHERE v.person_id = c.person_id)
-GROUP BY d.district{zh}
-ORDER BY people DESC",
+GROUP BY d.district{|_zh}
+ORDER BY {people|人数} DESC",
     expectation: Expectation::Answered,
-    remark: Passage {
-        en: "Every district has some. The table says where an inspector should go, not whom to suspect. Names are the \
-             inspector's business, under another law.",
-        zh: "每个区县都有。这张表说的是该去哪里查，没有说该怀疑谁。名字是检查人员的事，依据的是另一部法规。",
-    },
+    remark: remarks::insurance,
 };
 
 const OLD_AGE: Scene = Scene {
     title: Passage { en: "The doors nobody has knocked on", zh: "还没有敲过的门" },
     narration: Passage {
-        en: "From eighty on, every resident may draw an allowance, and some never apply. Civil affairs knows who is paid, \
+        en: "From eighty on, every resident may draw an allowance, and not everyone applies. Civil affairs knows who is paid, \
              the police know who is eighty. What lies between them is a list of doors.",
-        zh: "年满八十的居民都可以领高龄津贴，有人却从未申请。民政局知道谁领了，公安局知道谁满了八十，两者之间就是该去敲的门。",
+        zh: "年满八十的居民都可以领高龄津贴，并非人人都去申请。民政局知道谁领了，公安局知道谁满了八十，两者之间就是该去敲的门。",
     },
     analyst: "he",
     purpose: "elderly-care",
     sql: "\
-SELECT d.district{zh} AS district, COUNT(*) AS not_reached
+SELECT d.district{|_zh} AS {district|区县}, COUNT(*) AS {not_reached|未领取}
 FROM hz_police.residents r
 JOIN hz_data.districts d ON r.district_code = d.district_code
 WHERE r.age >= 80
   AND NOT EXISTS (SELECT 1 FROM hz_civil.old_age_allowance a WHERE a.person_id = r.person_id)
-GROUP BY d.district{zh}
-ORDER BY not_reached DESC",
+GROUP BY d.district{|_zh}
+ORDER BY {not_reached|未领取} DESC",
     expectation: Expectation::Answered,
-    remark: Passage {
-        en: "Each district now knows how many doors there are. Eighty is an edge of the ten-year bands, so the question \
-             passed as it stood. The next one does not.",
-        zh: "各区县现在知道有多少扇门了。八十正好是十岁分段的边界，所以这个问题原样通过。下一个就不行。",
-    },
+    remark: remarks::old_age,
 };
 
 const MIGRANTS: Scene = Scene {
@@ -156,24 +138,22 @@ const MIGRANTS: Scene = Scene {
     analyst: "he",
     purpose: "employment-support",
     sql: "\
-SELECT s.home_province,
-       COUNT(DISTINCT s.person_id) AS workers,
-       AVG(s.amount) AS average
+SELECT {s.home_province|CASE s.home_province
+         WHEN 'Anhui' THEN '安徽' WHEN 'Henan' THEN '河南' WHEN 'Jiangxi' THEN '江西' WHEN 'Guizhou' THEN '贵州'
+         WHEN 'Hubei' THEN '湖北' WHEN 'Sichuan' THEN '四川' WHEN 'Zhejiang' THEN '浙江' ELSE '其他' END AS 来自},
+       COUNT(DISTINCT s.person_id) AS {workers|人数},
+       AVG(s.amount) AS {average|平均}
 FROM hz_hrss.stay_subsidies s
 JOIN hz_police.residents r ON s.person_id = r.person_id
 WHERE r.age < 35
-GROUP BY s.home_province
-ORDER BY workers DESC",
+GROUP BY {s.home_province|1}
+ORDER BY {workers|人数} DESC",
     expectation: Expectation::RefusedWithFix,
-    remark: Passage {
-        en: "Two exact lines, a year apart, would between them show the few who stand there. So the refusal names the \
-             place and the rule, and offers the nearest line that may be drawn.",
-        zh: "两条只差一岁的线，相减就会露出站在中间的几个人。所以拒绝时会指出位置和规则，并给出最近的、可以画的那条线。",
-    },
+    remark: remarks::migrants,
 };
 
 const VILLAGES: Scene = Scene {
-    title: Passage { en: "Nine villages, fewer lines", zh: "九个村，没有九行" },
+    title: Passage { en: "Nine villages, how many lines?", zh: "九个村，会有几行？" },
     narration: Passage {
         en: "Zhongzhou lies deep in the hills of Chun'an. The open register lists nine villages there. Lin Yue plans a \
              clinic and counts residents, and among them those of sixty and more.",
@@ -182,45 +162,40 @@ const VILLAGES: Scene = Scene {
     analyst: "lin",
     purpose: "urban-planning",
     sql: "\
-SELECT d.village{zh} AS village,
-       COUNT(*) AS residents,
-       COUNT(*) FILTER (WHERE r.age >= 60) AS over_sixty
+SELECT d.village{|_zh} AS {village|村},
+       COUNT(*) AS {residents|居民},
+       COUNT(*) FILTER (WHERE r.age >= 60) AS {over_sixty|六十岁以上}
 FROM hz_police.residents r
 JOIN hz_data.divisions d ON r.village_code = d.village_code
 WHERE substring(r.village_code, 1, 9) = '330127107'
-GROUP BY d.village{zh}
-ORDER BY residents DESC",
+GROUP BY d.village{|_zh}
+ORDER BY {residents|居民} DESC",
     expectation: Expectation::Suppressed,
-    remark: Passage {
-        en: "The smallest villages have no line, and a number that would rest on too few people is left blank. A village \
-             that is hidden and one where nobody lives look alike, which is the point.",
-        zh: "最小的村没有出现；人数太少而撑不起来的数字是空白。被藏起来的村和没有人的村看上去一样，这正是用意。",
-    },
+    remark: remarks::villages,
 };
 
 const GIANTS: Scene = Scene {
     title: Passage { en: "Two giants in one sector", zh: "一个行业里的两个巨头" },
     narration: Passage {
-        en: "Dozens of platform companies received grants, and two of them received nearly everything. Print the sum, and \
-             each giant need only subtract itself to read the other.",
-        zh: "几十家平台企业拿到补助，其中两家几乎拿走全部。只要印出总额，每个巨头减去自己，就读出了对方。",
+        en: "Two of the platform companies are far larger than all others. Publish the sum of their sector's grants, and each \
+             giant need only subtract itself to come close to the other.",
+        zh: "平台企业里有两家远大于其余。只要公布这个行业的补助总额，每个巨头减去自己，就差不多读出了对方。",
     },
     analyst: "he",
     purpose: "enterprise-support",
     sql: "\
-SELECT e.sector,
-       COUNT(DISTINCT s.enterprise_id) AS firms,
-       SUM(s.amount) AS granted
+SELECT {e.sector|CASE e.sector
+         WHEN 'platform' THEN '平台' WHEN 'wholesale-retail' THEN '批发零售' WHEN 'manufacturing' THEN '制造'
+         WHEN 'software' THEN '软件' WHEN 'catering-lodging' THEN '住宿餐饮' WHEN 'construction' THEN '建筑'
+         WHEN 'business-services' THEN '商务服务' WHEN 'logistics' THEN '物流' ELSE '其他行业' END AS 行业},
+       COUNT(DISTINCT s.enterprise_id) AS {firms|企业数},
+       SUM(s.amount) AS {granted|补助}
 FROM hz_econ.subsidies s
 JOIN hz_market.enterprises e ON s.enterprise_id = e.enterprise_id
-GROUP BY e.sector
-ORDER BY firms DESC",
+GROUP BY {e.sector|1}
+ORDER BY {firms|企业数} DESC",
     expectation: Expectation::Suppressed,
-    remark: Passage {
-        en: "For the platform sector the sum is blank while the number of firms stands. It is not enough to be many; no \
-             two may outweigh the rest.",
-        zh: "平台行业的总额是空白，企业数仍在。光是数量多还不够，还不能有两家压过其余所有。",
-    },
+    remark: remarks::giants,
 };
 
 const NEIGHBOUR: Scene = Scene {
@@ -233,14 +208,10 @@ const NEIGHBOUR: Scene = Scene {
     analyst: "lin",
     purpose: "urban-planning",
     sql: "\
-SELECT COUNT(*) AS visits
+SELECT COUNT(*) AS {visits|次数}
 FROM hz_health.outpatient_visits v
 WHERE v.person_id = '11010519491231002X'
   AND v.icd10 = 'B20'",
     expectation: Expectation::RefusedSinglingOut,
-    remark: Passage {
-        en: "Refused before a byte was read. A person's key may join and be counted, and is compared with nothing. The \
-             attempt now stands in the log under the name of the one who asked.",
-        zh: "一个字节都没有读，就被拒绝了。人的标识可以用来关联和计数，不能同任何值比较。这次尝试已经记在日志里，署着提问者的名字。",
-    },
+    remark: remarks::neighbour,
 };

@@ -108,7 +108,7 @@ fn show_one(screen: &mut Screen<'_>, request: &AccessRequestView) -> Result<(), 
         listing.row(vec![json!(screen.either(en, zh)), json!(value)]);
     };
     row("request", "申请", &request.id);
-    row("state", "状态", &request.state);
+    row("state", "状态", screen.word(&request.state));
     row("person", "人员", &grant.person);
     row("purpose", "用途", &grant.purpose);
     row("until", "截止", &grant.until);

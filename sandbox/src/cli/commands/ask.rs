@@ -238,8 +238,7 @@ fn draw_limit(screen: &mut Screen<'_>, job: &str) -> Result<(), Ending> {
     screen.show(&heading.then(&format!(": {message} ({job})")))?;
     if let Some(help) = told.help() {
         let help = screen.pick(help).to_owned();
-        let word = screen.either("help", "建议").to_owned();
-        screen.tell(&format!("  {word}: {help}"))?;
+        screen.say(&format!("  help: {help}"), &format!("  建议：{help}"))?;
     }
     Ok(())
 }
@@ -273,7 +272,7 @@ fn show_release(screen: &mut Screen<'_>, released: &ReleasedQuery) -> Result<(),
         draw_notice(screen, &released.verdict)?;
     }
     let (job, index) = (released.job, released.released_index);
-    screen.say(
+    screen.prose(
         &format!("{job} · entry {index} of the audit log · sha256 {}", released.sha256),
         &format!("{job} · 审计日志第 {index} 条 · sha256 {}", released.sha256),
     )?;

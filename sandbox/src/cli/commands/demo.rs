@@ -71,12 +71,15 @@ pub(in crate::cli) async fn demo(session: &mut Session<'_>, args: DemoArgs) -> R
     }
     let mut stage = Stage::new(session.screen.language, args.once);
     stage.tell(&mut session.screen, &story::OPENING)?;
+    let city = City::new(City::SEED_DEMO, residents);
+    begin(&mut session.screen, "Keys and an empty audit log", "密钥与空的审计日志")?;
     let (installation, operator) = found(session, &args.dir).await?;
     let door = CityDoor::open(session, &installation, args.once).await?;
     let server = door.address()?;
-    let to = (&server, session.screen.language);
+    begin(&mut session.screen, "People, each with a token of their own", "人员，每人一枚自己的令牌")?;
+    let to = (&server, &session.screen);
     let people = People::arrive(&installation, &operator, &args.dir, to).await?;
-    settle(session, &installation, &operator, &people, residents).await?;
+    settle(session, &installation, &operator, &people, city).await?;
     let mut exit = Exit::Done;
     for scene in story::scenes() {
         if !stage.play(session, &people, scene).await? {
@@ -86,12 +89,8 @@ pub(in crate::cli) async fn demo(session: &mut Session<'_>, args: DemoArgs) -> R
     if !stage.prove(session, installation.layout(), &people).await? {
         exit = Exit::VerificationFailed;
     }
-    farewell(&mut session.screen, &args.dir, &server)?;
+    farewell(&mut session.screen, &args.dir, (!args.once).then_some(&server))?;
     if !args.once {
-        session.screen.say(
-            &format!("{} answers until you press Ctrl-C.", server.url()),
-            &format!("{} 持续提供服务，按 Ctrl-C 停止。", server.url()),
-        )?;
         told_to_stop().await;
     }
     door.close().await?;
@@ -175,16 +174,18 @@ async fn settle(
     installation: &Arc<Installation>,
     operator: &Caller,
     people: &People,
-    residents: u32,
+    city: City,
 ) -> Result<(), Ending> {
+    begin(&mut session.screen, "Documents: departments, datasets, policies", "文档：部门、数据集、策略")?;
     publish_in_parts(installation, operator, people).await?;
     let (steward, _) = people.stewards()?;
     // Made once and lived in until the process ends: sealing reads it from another thread.
-    let city: &'static City = Box::leak(Box::new(City::new(City::SEED_DEMO, residents)));
-    let count = CityDataset::ALL.len();
-    session.screen.say(
-        &format!("{count} datasets of {residents} residents are being sealed."),
-        &format!("正在封存 {residents} 名居民的 {count} 个数据集。"),
+    let city: &'static City = Box::leak(Box::new(city));
+    let (count, residents) = (CityDataset::ALL.len(), city.residents());
+    begin(
+        &mut session.screen,
+        &format!("{count} datasets of {residents} residents, sealed one by one"),
+        &format!("{residents} 名居民的 {count} 个数据集，逐个封存"),
     )?;
     for (number, dataset) in CityDataset::ALL.into_iter().enumerate() {
         let id = dataset.id().parse().map_err(|_| broken("a dataset has no identifier"))?;
@@ -212,6 +213,13 @@ async fn settle(
     }
     session.screen.tell("")?;
     Ok(())
+}
+
+/// Says what is being made now, before it takes its time.
+fn begin(screen: &mut Screen<'_>, en: &str, zh: &str) -> std::io::Result<()> {
+    let line = screen.either(en, zh).to_owned();
+    let line = screen.paint(&format!("{line} …"), Paint::Faint);
+    screen.show(&line)
 }
 
 /// Departments and purposes are the operator's to publish, the rest the steward's, policies with a second pair of eyes; a
@@ -243,10 +251,10 @@ async fn publish_in_parts(
     Ok(())
 }
 
-/// Says how to go on: as one of the people, with the program or with curl.
-fn farewell(screen: &mut Screen<'_>, dir: &Path, server: &ServerAddress) -> std::io::Result<()> {
-    let (dir, url) = (dir.display(), server.url());
-    screen.say(
+/// Says how to go on: as one of the people, with the program or with curl. Of a server only where one goes on listening.
+fn farewell(screen: &mut Screen<'_>, dir: &Path, server: Option<&ServerAddress>) -> std::io::Result<()> {
+    let dir = dir.display();
+    screen.prose(
         &format!("The city stays in {dir}. Ask a question of your own:"),
         &format!("这座城市保留在 {dir}。您也可以自己提问："),
     )?;
@@ -257,9 +265,16 @@ fn farewell(screen: &mut Screen<'_>, dir: &Path, server: &ServerAddress) -> std:
     screen.tell("  obscura query --purpose traffic-management 'SELECT ...'")?;
     screen.tell(&format!("  obscura audit verify --log {dir}/copy-of-audit --key {dir}/data/audit.pub"))?;
     screen.tell("")?;
-    screen.say(
-        "The same over HTTP while its server runs (`obscura serve` starts it again), from another terminal:",
-        "服务运行期间（可用 `obscura serve` 再次启动），也可以在另一个终端通过 HTTP 提问：",
+    let Some(server) = server else {
+        return screen.prose(
+            "Its server has ended with the story; `obscura serve` starts it again.",
+            "它的服务已随故事结束；可用 `obscura serve` 再次启动。",
+        );
+    };
+    let url = server.url();
+    screen.prose(
+        "The same over HTTP while its server runs, from another terminal:",
+        "服务运行期间，也可以在另一个终端通过 HTTP 提问：",
     )?;
     for line in [
         format!("  token=$(cat {dir}/lin.token); url={url}/api/v1"),
@@ -270,7 +285,10 @@ fn farewell(screen: &mut Screen<'_>, dir: &Path, server: &ServerAddress) -> std:
     ] {
         screen.tell(&line)?;
     }
-    Ok(())
+    screen.prose(
+        &format!("{url} answers until you press Ctrl-C."),
+        &format!("{url} 持续提供服务，按 Ctrl-C 停止。"),
+    )
 }
 
 fn broken(what: &str) -> Ending {

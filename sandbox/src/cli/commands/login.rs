@@ -22,7 +22,9 @@ use crate::http::me::Me;
 const TOKEN_BYTES_MAX: u64 = 64 * 1024;
 
 pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) -> Result<Exit, Ending> {
-    let server = ServerAddress::parse(&args.url, args.roots.clone()).ok_or_else(|| {
+    let roots = args.roots.as_ref().or(session.loaded.server_roots_file.as_ref());
+    let roots = roots.map(std::path::absolute).transpose()?;
+    let server = ServerAddress::parse(&args.url, roots.clone()).ok_or_else(|| {
         PublicError::new(
             Class::Usage,
             "server-malformed",
@@ -40,8 +42,7 @@ pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) ->
         None => ask_for_token(session)?,
     };
     // Nothing is kept of a login that does not work.
-    let me: Me = Client::new(&server, token.clone(), session.screen.language)?.get("/me").await?;
-    let roots = args.roots.as_deref().map(std::path::absolute).transpose()?;
+    let me: Me = Client::new(&server, token.clone(), &session.screen)?.get("/me").await?;
     let login = Login {
         server: server.url().to_owned(),
         token_file: file.with_extension("token"),
@@ -49,7 +50,7 @@ pub(in crate::cli) async fn login(session: &mut Session<'_>, args: LoginArgs) ->
     };
     login.write(&file, &token)?;
     let (name, url) = (&me.name, server.url());
-    let roles = me.roles.iter().cloned().collect::<Vec<_>>().join(", ");
+    let roles = me.roles.iter().map(|role| session.screen.word(role)).collect::<Vec<_>>().join(", ");
     session.screen.say(
         &format!("You are `{name}` ({roles}) at {url}; commands are sent there until `obscura logout`."),
         &format!("您以 `{name}`（{roles}）的身份登录 {url}；后续命令将发往该服务，直至 `obscura logout`。"),

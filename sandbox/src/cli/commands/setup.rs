@@ -48,7 +48,7 @@ pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> R
     let audit_key = installation.layout().audit_key().display().to_string();
     let token_file = args.token_file.display().to_string();
     let screen = &mut session.screen;
-    screen.say(&format!("An installation stands in {root}."), &format!("已在 {root} 建立安装。"))?;
+    screen.say(&format!("An installation stands in {root}."), &format!("已在 {root} 完成初始化。"))?;
     if let Some(key_file) = &made.key_file {
         let key_file = key_file.display();
         screen.say(
@@ -62,7 +62,7 @@ pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> R
     )?;
     screen.say(
         &format!("  {audit_key}  verifies its audit log: give copies to whoever shall check you"),
-        &format!("  {audit_key}  用于校验审计日志：请分发给监督者"),
+        &format!("  {audit_key}  用于校验审计日志：请分发给审计人员"),
     )?;
     let next = [
         format!("export OBSCURA_TOKEN_FILE={token_file}"),

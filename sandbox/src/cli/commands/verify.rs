@@ -248,7 +248,7 @@ fn show_anchors(screen: &mut Screen<'_>, anchors: &[Anchor]) -> std::io::Result<
         }
     }
     if anchors.is_empty() {
-        screen.say(
+        screen.prose(
             "Nothing here tells whether entries were cut off at the end: compare with a checkpoint that was kept elsewhere (--checkpoint), or have witnesses cosign.",
             "此处无从判断日志末尾是否被截短：请与另处留存的检查点比较（--checkpoint），或请见证方会签。",
         )?;

@@ -154,9 +154,8 @@ impl Desk {
         };
         let mut last = None;
         loop {
-            let mut events = client.follow(&format!("/jobs/{id}/events"), last.take())?;
+            let mut events = client.follow(&format!("/jobs/{id}/events"), last.take()).await?;
             while let Some(event) = events.recv().await {
-                let event = event?;
                 let told: Value = serde_json::from_str(&event.data).map_err(|_| unexpected())?;
                 tell(told.get("state").and_then(Value::as_str).unwrap_or_default())?;
                 last = Some(event.id);

@@ -56,8 +56,8 @@ fn exported_entries_are_ocsf_events_one_a_line_and_for_auditors_alone() {
     assert_eq!(some.out.lines().collect::<Vec<_>>(), all.out.lines().skip(2).take(3).collect::<Vec<_>>());
     let none = world.run(Some("gu"), &["audit", "export", "--from", "100000"]).must_be(Exit::Done);
     assert_eq!(none.out, "");
-    world.run(Some("lin"), &["audit", "export"]).must_be(Exit::Authentication);
-    world.run(Some("lin"), &["audit", "export", "--from", "100000"]).must_be(Exit::Authentication);
+    world.run(Some("lin"), &["audit", "export"]).must_be(Exit::Refused);
+    world.run(Some("lin"), &["audit", "export", "--from", "100000"]).must_be(Exit::Refused);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn shredded_question_opens_for_nobody_and_the_log_is_whole() {
     assert!(has_keys(&world));
     let shred = ["audit", "shred", &id, "--reason", "a name stood in it"];
     for person in ["lin", "gu", "shen"] {
-        world.run(Some(person), &shred).must_be(Exit::Authentication);
+        world.run(Some(person), &shred).must_be(Exit::Refused);
     }
     world.run(Some("operator"), &["audit", "shred", &id, "--reason", " "]).must_be(Exit::Usage);
     world.run(Some("gu"), &["audit", "question", &id]).must_be(Exit::Done);

@@ -17,8 +17,8 @@ use crate::city::story::CHARACTERS;
 use crate::cli::client::Client;
 use crate::cli::commands::demo::broken;
 use crate::cli::desk::Desk;
+use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
-use crate::config::Language;
 use crate::config::server::ServerAddress;
 use crate::context::Caller;
 use crate::context::Door;
@@ -42,7 +42,7 @@ impl People {
         installation: &Installation,
         operator: &Caller,
         dir: &Path,
-        (server, language): (&ServerAddress, Language),
+        (server, screen): (&ServerAddress, &Screen<'_>),
     ) -> Result<Self, Ending> {
         let mut guests = Vec::new();
         for character in &CHARACTERS {
@@ -59,7 +59,7 @@ impl People {
             let request = CreateToken { person: person.name, days: 30, roles: None };
             create_token(installation, operator, request).await?.text.write_new(&file)?;
             let caller = authenticate(installation, Some(&file), Door::Demo).await?;
-            let desk = Desk::Server(Client::new(server, read_token(Some(&file))?, language)?);
+            let desk = Desk::Server(Client::new(server, read_token(Some(&file))?, screen)?);
             guests.push(Guest { caller, desk });
         }
         Ok(Self { guests })

@@ -5,6 +5,12 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::Path;
 
+use arrow::array::Array as _;
+use arrow::array::ArrayRef;
+use arrow::util::display::ArrayFormatter;
+use arrow::util::display::FormatOptions;
+
+use crate::app::formats::decode_arrow;
 use crate::app::installation::Layout;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::submit_query::Submitted;
@@ -13,7 +19,10 @@ use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::verify_entry_proof;
 use crate::app::verify_audit::verify_log;
 use crate::city::story;
+use crate::city::story::Answer;
+use crate::city::story::Cell;
 use crate::city::story::Expectation;
+use crate::city::story::Outcome;
 use crate::city::story::Passage;
 use crate::city::story::Scene;
 use crate::cli::commands::ask::show_submitted;
@@ -24,10 +33,15 @@ use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
+use crate::cli::wrap::indented;
+use crate::cli::wrap::lines;
+use crate::cli::wrap::width;
 use crate::config::Language;
 
-/// Width of a passage.
-const COLUMNS: usize = 92;
+/// Widest that a passage is told.
+const COLUMNS_MAX: usize = 92;
+/// What a line of a question begins with.
+const RULE: &str = "  │ ";
 
 /// How the story is told.
 pub(super) struct Stage {
@@ -43,8 +57,12 @@ impl Stage {
 
     /// Tells a passage.
     pub(super) fn tell(&mut self, screen: &mut Screen<'_>, passage: &Passage) -> std::io::Result<()> {
+        self.tell_text(screen, passage.tell(self.language))
+    }
+
+    fn tell_text(&mut self, screen: &mut Screen<'_>, text: &str) -> std::io::Result<()> {
         screen.tell("")?;
-        for line in story::lines(passage.tell(self.language), COLUMNS) {
+        for line in lines(text, screen.columns(COLUMNS_MAX)) {
             screen.tell(&line)?;
         }
         screen.tell("")
@@ -68,25 +86,29 @@ impl Stage {
         let sql = scene.sql(self.language);
         let submitted = self.ask(session, people, scene, &sql).await?;
         let mut came_as_told = came(&submitted) == expected(scene.expectation);
+        let answer = answer(&submitted)?;
+        let is_refused = came(&submitted) == Came::Refused;
         let fix = match &submitted {
             Submitted::Refused { verdict, .. } => verdict.rewrites.first().map(|rewrite| rewrite.sql.clone()),
             _ => None,
         };
         show_submitted(&mut session.screen, &sql, submitted)?;
         if scene.expectation == Expectation::RefusedWithFix {
-            match fix {
+            match &fix {
                 Some(sql) => {
                     session
                         .screen
-                        .say("\nAsked again, as the guard proposes:", "\n按守卫的建议再问一次：")?;
-                    let mended = self.ask(session, people, scene, &sql).await?;
+                        .say("\nAsked again, as the guard proposes:", "\n按审查给出的建议再问一次：")?;
+                    let mended = self.ask(session, people, scene, sql).await?;
                     came_as_told = came_as_told && came(&mended) == Came::Answered;
-                    show_submitted(&mut session.screen, &sql, mended)?;
+                    show_submitted(&mut session.screen, sql, mended)?;
                 }
                 None => came_as_told = false,
             }
         }
-        self.tell(&mut session.screen, &scene.remark)?;
+        let has_rewrite = fix.is_some();
+        let outcome = Outcome { answer: answer.as_ref(), is_refused, has_rewrite };
+        self.tell_text(&mut session.screen, &scene.remark(&outcome, self.language))?;
         if !came_as_told {
             session
                 .screen
@@ -103,8 +125,13 @@ impl Stage {
         scene: &Scene,
         sql: &str,
     ) -> Result<Submitted, Ending> {
+        let columns = session.screen.columns(usize::MAX).saturating_sub(width(RULE));
         for line in sql.lines() {
-            session.screen.tell(&format!("  │ {line}"))?;
+            let text = line.trim_start();
+            let indent = line.strip_suffix(text).unwrap_or_default();
+            for part in indented(indent, text, columns) {
+                session.screen.tell(&format!("{RULE}{part}"))?;
+            }
         }
         session.screen.tell("")?;
         let question = SubmitQuery::once(sql, scene.purpose);
@@ -128,7 +155,7 @@ impl Stage {
         let newest = verification.size.saturating_sub(1);
         let proof = people.auditor()?.desk.entry_proof(newest).await?;
         let proven = verify_entry_proof(&log.key_file, &proof)?;
-        session.screen.say(
+        session.screen.prose(
             &format!(
                 "Entry {newest} (`{}`) is proven by {} bytes of text.",
                 proven.event.action,
@@ -168,6 +195,26 @@ fn came(submitted: &Submitted) -> Came {
         | Submitted::Failed { .. }
         | Submitted::Cancelled { .. } => Came::Otherwise,
     }
+}
+
+/// The released rows of a question, as the story reads them.
+fn answer(submitted: &Submitted) -> Result<Option<Answer>, Ending> {
+    let Submitted::Released(released) = submitted else { return Ok(None) };
+    let batch = decode_arrow(&released.table).map_err(std::io::Error::other)?;
+    let options = FormatOptions::default();
+    let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let formatters: Vec<ArrayFormatter<'_>> =
+        formatters.collect::<Result<_, _>>().map_err(std::io::Error::other)?;
+    let cell = |(column, formatter): (&ArrayRef, &ArrayFormatter<'_>), row: usize| {
+        let text = formatter.value(row).to_string();
+        match text.parse() {
+            _ if column.is_null(row) => Cell::Missing,
+            Ok(number) if column.data_type().is_numeric() => Cell::Number(number),
+            _ => Cell::Text(text),
+        }
+    };
+    let row = |row| batch.columns().iter().zip(&formatters).map(|pair| cell(pair, row)).collect();
+    Ok(Some(Answer::new((0..batch.num_rows()).map(row).collect())))
 }
 
 fn expected(expectation: Expectation) -> Came {
