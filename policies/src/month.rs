@@ -41,7 +41,7 @@ impl FromStr for Month {
 text_form!(Month);
 
 /// First and last month of something; without a last one it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Months {
     /// First month.

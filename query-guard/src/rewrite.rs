@@ -226,7 +226,7 @@ mod tests {
         for sql in [
             "SELECT CASE WHEN age < 15 THEN '0-14' WHEN age < 65 THEN '15-64' ELSE '65+' END AS band, COUNT(*) FROM persons GROUP BY 1",
             "SELECT COUNT(*) FILTER (WHERE age < 35) AS n FROM persons",
-            "SELECT COUNT(*) AS under_35 FROM persons WHERE age < 35 ORDER BY under_35",
+            "SELECT under_35 FROM (SELECT COUNT(*) AS under_35 FROM persons WHERE age < 35) t",
             "SELECT COUNT(*) FROM persons WHERE age > 10",
             "SELECT COUNT(*) FROM persons WHERE age BETWEEN 10 AND 20",
             "SELECT COUNT(*) FROM persons WHERE age = 15",

@@ -27,6 +27,7 @@ use crate::document::Policy;
 use crate::document::Purpose;
 use crate::document::SubjectsMin;
 use crate::fixed::Fixed;
+use crate::month::Month;
 use crate::vocabulary::CODE_BYTES_MAX;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
@@ -118,6 +119,7 @@ text_schema!(DatasetId, {
     "pattern": "^[a-z][a-z0-9]*([_-][a-z0-9]+)*\\.[a-z][a-z0-9_]{0,62}$",
     "description": "A dataset: `department.name`, such as `hz-health.outpatient_visits`."
 });
+text_schema!(Month, {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "description": "A month: `2027-12`."});
 text_schema!(Day, {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": "A day: `2027-12-31`."});
 text_schema!(Hours, {
     "type": "string",

@@ -11,8 +11,11 @@ use datafusion_sql::sqlparser::ast::FunctionArg;
 use datafusion_sql::sqlparser::ast::FunctionArgExpr;
 use datafusion_sql::sqlparser::ast::FunctionArguments;
 use datafusion_sql::sqlparser::ast::Ident;
+use datafusion_sql::sqlparser::ast::OrderBy;
+use datafusion_sql::sqlparser::ast::OrderByKind;
 use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::SelectItem;
+use datafusion_sql::sqlparser::ast::SetExpr;
 use datafusion_sql::sqlparser::ast::Value;
 use datafusion_sql::sqlparser::ast::visit_expressions;
 use datafusion_sql::sqlparser::ast::visit_relations;
@@ -41,6 +44,7 @@ pub(super) fn without_false_names(query: &mut Query) -> bool {
         false
     });
     let words = words_of(query, &aliases);
+    order_by_expressions(query, &words);
     let text = query.to_string().to_lowercase();
     let mut fits = true;
     any_select(query, &mut |select| {
@@ -59,6 +63,29 @@ pub(super) fn without_false_names(query: &mut Query) -> bool {
         false
     });
     fits
+}
+
+/// Orders by what an alias stands for, where the alias will go.
+fn order_by_expressions(query: &mut Query, words: &BTreeSet<String>) {
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
+    let named: Vec<(String, Expr)> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if !says_nothing_else(&alias.value, words) => {
+                Some((alias.value.to_lowercase(), expr.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let Some(OrderBy { kind: OrderByKind::Expressions(orders), .. }) = &mut query.order_by else { return };
+    for order in orders {
+        let Expr::Identifier(ident) = &order.expr else { continue };
+        let name = ident.value.to_lowercase();
+        if let Some((_, expr)) = named.iter().find(|(alias, _)| *alias == name) {
+            order.expr = expr.clone();
+        }
+    }
 }
 
 /// The words of columns, functions and tables that the query reads; a column that is named by an alias is none.
@@ -152,8 +179,13 @@ mod tests {
             renamed("SELECT COUNT(*) AS 未成年人数 FROM t").as_deref(),
             Some("SELECT COUNT(*) FROM t")
         );
+        assert_eq!(
+            renamed("SELECT dept, COUNT(*) AS minors FROM t GROUP BY dept ORDER BY minors DESC LIMIT 3")
+                .as_deref(),
+            Some("SELECT dept, COUNT(*) FROM t GROUP BY dept ORDER BY COUNT(*) DESC LIMIT 3")
+        );
         for sql in [
-            "SELECT COUNT(*) AS minors FROM t ORDER BY minors",
+            "SELECT minors FROM (SELECT COUNT(*) AS minors FROM t) u",
             "SELECT 'minors' AS grp, COUNT(*) FROM t",
             "SELECT CASE WHEN sex = 'f' THEN 'women 0-14' END AS k, COUNT(*) FROM t GROUP BY 1",
         ] {
