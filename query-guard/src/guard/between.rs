@@ -181,6 +181,23 @@ fn different_values_of_a_subject_are_counted_once_each() {
 }
 
 #[test]
+fn dates_of_open_tables_are_computed_with_as_before() {
+    let mut policy = policy();
+    let holidays =
+        policy.datasets.values_mut().find(|dataset| dataset.id.sql_name() == "corpus.holidays").unwrap();
+    for column in holidays.columns.iter_mut().filter(|column| column.name.ends_with("day")) {
+        column.data_type = obscura_policies::vocabulary::DataType::Date;
+    }
+    for sql in [
+        "SELECT holiday, last_day - first_day AS days FROM holidays",
+        "SELECT AVG(last_day - first_day) FROM holidays WHERE last_day - first_day > 1",
+    ] {
+        let decision = review_under(&policy, sql).decision;
+        assert!(matches!(decision, Decision::Admitted(_)), "{sql}: {decision:?}");
+    }
+}
+
+#[test]
 fn what_two_dates_do_not_allow_is_refused() {
     let codes = |change: &dyn Fn(&mut obscura_policies::effective::EffectiveColumn), sql: &str| {
         let mut policy = policy();

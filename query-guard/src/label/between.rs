@@ -58,6 +58,10 @@ struct Between {
 impl Labeller<'_> {
     /// Gives the block a column for everything in an expression that lies between two of its dates.
     pub(super) fn with_between(&mut self, block: &mut Block, expr: Expr) -> Result<Expr, Refused> {
+        // Dates of open tables are anybody's to compute with, until they meet individuals.
+        if !block.is_individual() {
+            return Ok(expr);
+        }
         let mut refused: Option<Refused> = None;
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
