@@ -42,6 +42,7 @@ use crate::functions::Functions;
 use crate::label::Labeller;
 use crate::label::keyless;
 use crate::mean::means_as_doubles;
+use crate::nulls::joined_where_both_are_missing;
 use crate::order::ordered;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
@@ -333,6 +334,7 @@ fn normalise(
     let options = Arc::new(ConfigOptions::default());
     let plan = constants.settle(plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {})?;
+    let plan = joined_where_both_are_missing(plan)?;
     let decorrelate: Rules = vec![
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),

@@ -39,6 +39,7 @@ pub mod guard;
 mod label;
 mod mask;
 mod mean;
+mod nulls;
 mod order;
 mod period;
 pub mod plan;
