@@ -96,10 +96,33 @@ pub struct Treatment {
     pub data_type: DataType,
     /// Controls applied, in order.
     pub controls: Vec<&'static str>,
-    /// A group key: what is missing in it is missing in the data, and was not withheld.
-    pub is_key: bool,
+    /// What it is, and so what a missing value of it means.
+    pub role: OutputRole,
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     pub top_coded_at: Option<u32>,
+}
+
+/// What an output column is, and so what a missing value of it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputRole {
+    /// A group key: what is missing is missing in the data.
+    Key,
+    /// A released figure as it is: what is missing was withheld.
+    Cell,
+    /// Computed from released values, or met by an outer join: what is missing may be either, or have no value.
+    Computed,
+}
+
+impl OutputRole {
+    /// Stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputRole::Key => "key",
+            OutputRole::Cell => "cell",
+            OutputRole::Computed => "computed",
+        }
+    }
 }
 
 /// One boundary: an ordinary plan that ends in cells, and the controls its cells must pass.

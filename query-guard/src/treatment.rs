@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion_common::tree_node::TreeNode as _;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Distinct;
@@ -15,6 +16,7 @@ use obscura_policies::fixed::Fixed;
 use crate::atoms::Formula;
 use crate::block::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
+use crate::plan::OutputRole;
 use crate::plan::Stage;
 use crate::plan::Treatment;
 
@@ -51,17 +53,18 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
         .enumerate()
         .map(|(index, (field, controls))| {
             let facts = as_it_is(post, index);
-            let (is_key, top_coded_at) = match facts.as_deref() {
-                Some(ReleasedColumnFacts::Key { top_coded_at, .. }) => (true, *top_coded_at),
-                Some(ReleasedColumnFacts::Benchmark { .. } | ReleasedColumnFacts::Other) | None => {
-                    (false, None)
+            let (role, top_coded_at) = match facts.as_deref() {
+                Some(ReleasedColumnFacts::Key { top_coded_at, .. }) => (OutputRole::Key, *top_coded_at),
+                Some(ReleasedColumnFacts::Benchmark { .. } | ReleasedColumnFacts::Other) => {
+                    (OutputRole::Cell, None)
                 }
+                None => (OutputRole::Computed, None),
             };
             Treatment {
                 column: field.name().clone(),
                 data_type: field.data_type().clone(),
                 controls: controls.into_iter().map(Control::name).collect(),
-                is_key,
+                role,
                 top_coded_at: top_coded_at.and_then(Fixed::to_i64).and_then(|most| u32::try_from(most).ok()),
             }
         })
@@ -81,7 +84,7 @@ fn as_it_is(plan: &LogicalPlan, index: usize) -> Option<Arc<ReleasedColumnFacts>
         }
         LogicalPlan::Projection(projection) => {
             let column = match projection.expr.get(index)? {
-                Expr::Alias(alias) => alias.expr.try_as_col()?,
+                Expr::Alias(alias) => as_a_number(&alias.expr).try_as_col()?,
                 other => other.try_as_col()?,
             };
             as_it_is(&projection.input, projection.input.schema().maybe_index_of_column(column)?)
@@ -108,6 +111,14 @@ fn columns(stage: &Stage, top_coded: bool) -> BTreeMap<String, Controls> {
         (column.name.clone(), controls)
     });
     keys.chain(values).collect()
+}
+
+/// The value under a cast to floating point, which is missing where the value is.
+fn as_a_number(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::TryCast(cast) if *cast.field.data_type() == DataType::Float64 => &cast.expr,
+        other => other,
+    }
 }
 
 /// Follows columns through post-processing.
@@ -231,6 +242,7 @@ fn fitting(outputs: Vec<Controls>, width: usize) -> Vec<Controls> {
 #[cfg(test)]
 mod tests {
     use crate::fixture::admitted;
+    use crate::plan::OutputRole;
 
     fn controls(sql: &str) -> Vec<Vec<&'static str>> {
         admitted(sql).treatments().iter().map(|treatment| treatment.controls.clone()).collect()
@@ -238,25 +250,27 @@ mod tests {
 
     #[test]
     fn keys_are_told_from_figures_and_capped_counts_say_where() {
-        let told = |sql: &str| -> Vec<(bool, Option<u32>)> {
+        let told = |sql: &str| -> Vec<(OutputRole, Option<u32>)> {
             let plan = admitted(sql);
-            plan.treatments().iter().map(|treatment| (treatment.is_key, treatment.top_coded_at)).collect()
+            plan.treatments().iter().map(|treatment| (treatment.role, treatment.top_coded_at)).collect()
         };
-        let (key, figure) = ((true, None), (false, None));
+        let [key, cell, computed] =
+            [OutputRole::Key, OutputRole::Cell, OutputRole::Computed].map(|role| (role, None));
         let by_count = "SELECT n, COUNT(*) AS persons FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t GROUP BY n";
-        assert_eq!(told(by_count), [(true, Some(20)), figure]);
-        assert_eq!(told(&format!("{by_count} ORDER BY n DESC LIMIT 3")), [(true, Some(20)), figure]);
+        assert_eq!(told(by_count), [(OutputRole::Key, Some(20)), cell]);
+        assert_eq!(told(&format!("{by_count} ORDER BY n DESC LIMIT 3")), [(OutputRole::Key, Some(20)), cell]);
         assert_eq!(
             told("SELECT dept, COUNT(*) FROM persons GROUP BY dept HAVING COUNT(*) > 20"),
-            [key, figure]
+            [key, cell]
         );
         assert_eq!(
             told(
                 "SELECT dept, n, RANK() OVER (ORDER BY n) FROM (SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept) t"
             ),
-            [key, figure, figure]
+            [key, cell, computed]
         );
-        assert_eq!(told("SELECT upper(dept), COUNT(*) * 2 FROM persons GROUP BY dept"), [figure, figure]);
+        assert_eq!(told("SELECT day, AVG(cost) FROM visits GROUP BY day"), [key, cell]);
+        assert_eq!(told("SELECT upper(dept), COUNT(*) * 2 FROM persons GROUP BY dept"), [computed, computed]);
     }
 
     #[test]

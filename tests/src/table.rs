@@ -24,8 +24,8 @@ impl Cell {
     pub fn parse(text: &str) -> Self {
         let text = text.strip_suffix("T00:00:00").or(text.strip_suffix(" 00:00:00")).unwrap_or(text);
         match text.parse::<f64>() {
-            // A withheld cell is empty, a key that the data lacks is named.
-            _ if text.is_empty() || text == "NULL" => Self::Null,
+            // A key that the data lacks is empty, a withheld cell is marked.
+            _ if text.is_empty() || text == "*" => Self::Null,
             Ok(number) if number.is_finite() => Self::Number(number),
             _ => Self::Text(text.to_owned()),
         }

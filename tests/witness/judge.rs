@@ -59,15 +59,12 @@ fn wrong(question: Question<'_>, world: &World, witness: &mut Witness) -> anyhow
         .then(|| format!("{}\n    the witness ran {}", verdict.findings.join("\n    "), verdict.sql)))
 }
 
-/// Reads what `--output csv` printed; a withheld cell is empty, and a key that the data lacks is named.
+/// Reads what `--output csv` printed; a withheld cell is marked, and a key that the data lacks is empty.
 fn answer_of(text: &str) -> anyhow::Result<Answer> {
     let mut rows = Vec::new();
     for record in csv::Reader::from_reader(text.as_bytes()).records() {
         rows.push(
-            record?
-                .iter()
-                .map(|cell| (!cell.is_empty() && cell != "NULL").then(|| cell.to_owned()))
-                .collect(),
+            record?.iter().map(|cell| (!cell.is_empty() && cell != "*").then(|| cell.to_owned())).collect(),
         );
     }
     Ok(Answer { rows, withheld: false })

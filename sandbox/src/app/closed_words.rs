@@ -9,6 +9,7 @@ use obscura_policies::document::Sharing;
 use obscura_policies::vocabulary::PersonRole;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
+use obscura_query_guard::plan::OutputRole;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
 use utoipa::openapi::ObjectBuilder;
@@ -85,6 +86,11 @@ closed_words!(
     /// What may be done with a column.
     ColumnUseWord = "ColumnUse",
     Use::ALL.iter().map(|usage| usage.as_str())
+);
+closed_words!(
+    /// What an output column is, and so what a missing value of it means.
+    OutputRoleWord = "OutputRole",
+    [OutputRole::Key, OutputRole::Cell, OutputRole::Computed].map(OutputRole::name)
 );
 closed_words!(
     /// A kind of document.

@@ -8,6 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 
+use obscura_query_guard::plan::OutputRole;
+
 use crate::app::verdict::OutputView;
 use crate::app::verdict::Verdict;
 use crate::error::AppError;
@@ -20,8 +22,6 @@ const CONTROLS: &str = "obscura.controls";
 const TREATMENT: &str = "obscura.treatment";
 const ROLE: &str = "obscura.role";
 const TOP_CODED_AT: &str = "obscura.top_coded_at";
-const KEY: &str = "key";
-const FIGURE: &str = "figure";
 
 /// The table with its description.
 ///
@@ -51,7 +51,7 @@ fn described_field(field: &Arc<Field>, output: Option<&OutputView>) -> Field {
     let mut metadata = field.metadata().clone();
     if let Some(output) = output {
         metadata.insert(TREATMENT.to_owned(), output.treatment.join(","));
-        metadata.insert(ROLE.to_owned(), if output.is_key { KEY } else { FIGURE }.to_owned());
+        metadata.extend(output.role.clone().map(|role| (ROLE.to_owned(), role)));
         metadata.extend(output.top_coded_at.map(|most| (TOP_CODED_AT.to_owned(), most.to_string())));
     }
     field.as_ref().clone().with_metadata(metadata)
@@ -62,19 +62,23 @@ fn described_field(field: &Arc<Field>, output: Option<&OutputView>) -> Field {
 pub(crate) enum Missing {
     /// The data has no value: the column is a key.
     Value,
-    /// Nothing was released: the cell was withheld, or is computed from one.
+    /// The cell was withheld.
     Withheld,
-    /// The table says nothing of it, as open data does not.
+    /// It was computed, or the table says nothing of it, as open data does not.
     Unsaid,
 }
 
 impl Missing {
     /// What the table says of a column.
     pub(crate) fn of(field: &Field) -> Self {
-        match field.metadata().get(ROLE).map(String::as_str) {
-            Some(KEY) => Self::Value,
-            Some(_) => Self::Withheld,
-            None => Self::Unsaid,
+        let role = field.metadata().get(ROLE);
+        let is = |known: OutputRole| role.is_some_and(|role| role == known.name());
+        if is(OutputRole::Key) {
+            Self::Value
+        } else if is(OutputRole::Cell) {
+            Self::Withheld
+        } else {
+            Self::Unsaid
         }
     }
 }

@@ -102,7 +102,7 @@ pub fn encode(batch: &RecordBatch, format: Format) -> Result<Vec<u8>, AppError> 
         Format::Json => json(batch).during(STEP),
         Format::Csv => {
             let mut writer = CsvWriterBuilder::new().with_header(true).build(Vec::new());
-            writer.write(&with_named_nulls(batch).during(STEP)?).during(STEP)?;
+            writer.write(&with_marks(batch).during(STEP)?).during(STEP)?;
             Ok(writer.into_inner())
         }
         Format::Arrow => {
@@ -122,26 +122,26 @@ pub fn encode(batch: &RecordBatch, format: Format) -> Result<Vec<u8>, AppError> 
     }
 }
 
-/// How a value that the data lacks is written in CSV; what was withheld is nothing at all.
-const NULL: &str = "NULL";
+/// How a cell that was withheld is written in CSV, as statistical tables do; what the data lacks is nothing at all.
+const WITHHELD: &str = "*";
 
-/// The table, in whose keys missing values have a name.
-fn with_named_nulls(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+/// The table, in which withheld cells are marked.
+fn with_marks(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = batch.schema();
-    let is_named =
-        |field: &Field, column: &ArrayRef| Missing::of(field) == Missing::Value && column.null_count() > 0;
+    let has_withheld =
+        |field: &Field, column: &ArrayRef| Missing::of(field) == Missing::Withheld && column.null_count() > 0;
     let mut fields = Vec::with_capacity(schema.fields().len());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        if !is_named(field, column) {
+        if !has_withheld(field, column) {
             fields.push(field.as_ref().clone());
             columns.push(Arc::clone(column));
             continue;
         }
         let texts = cast(column, &DataType::Utf8)?;
-        let named = texts.as_string::<i32>().iter().map(|text| Some(text.unwrap_or(NULL)));
+        let marked = texts.as_string::<i32>().iter().map(|text| Some(text.unwrap_or(WITHHELD)));
         fields.push(Field::new(field.name(), DataType::Utf8, true));
-        columns.push(Arc::new(named.collect::<StringArray>()));
+        columns.push(Arc::new(marked.collect::<StringArray>()));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
@@ -208,6 +208,7 @@ impl JsonColumn<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use std::collections::HashMap;
 
@@ -228,8 +229,8 @@ mod tests {
         };
         let schema = Schema::new(vec![
             field("ward", DataType::Utf8, "key"),
-            field("n", DataType::Int64, "figure"),
-            field("share", DataType::Float64, "figure"),
+            field("n", DataType::Int64, "cell"),
+            field("share", DataType::Float64, "computed"),
         ]);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(vec![Some("a \"b\", c"), None])),
@@ -249,10 +250,7 @@ mod tests {
             written(&table(true), Format::Json),
             "[{\"ward\":\"a \\\"b\\\", c\",\"share\":0.5},{\"ward\":null,\"n\":20,\"share\":null}]\n"
         );
-        assert_eq!(
-            written(&table(true), Format::Csv),
-            "ward,n,share\n\"a \"\"b\"\", c\",,0.5\nNULL,20,inf\n"
-        );
+        assert_eq!(written(&table(true), Format::Csv), "ward,n,share\n\"a \"\"b\"\", c\",*,0.5\n,20,inf\n");
     }
 
     #[test]

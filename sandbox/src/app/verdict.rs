@@ -39,6 +39,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::closed_words::CostWord;
+use crate::app::closed_words::OutputRoleWord;
 use crate::app::closed_words::VerdictWord;
 use crate::app::meant::Surroundings;
 use crate::app::meant::with_meant;
@@ -155,9 +156,10 @@ pub struct OutputView {
     pub data_type: String,
     /// Controls applied, in order.
     pub treatment: Vec<String>,
-    /// It is a group key: what is missing in it is missing in the data, and was not withheld.
-    #[serde(rename = "key", default)]
-    pub is_key: bool,
+    /// `key`: what is missing is missing in the data; `cell`: what is missing was withheld; `computed`: either, or neither.
+    #[serde(default)]
+    #[schema(value_type = Option<OutputRoleWord>)]
+    pub role: Option<String>,
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_coded_at: Option<u32>,
@@ -363,7 +365,7 @@ impl Verdict {
             name: treatment.column.clone(),
             data_type: treatment.data_type.to_string(),
             treatment: treatment.controls.iter().map(|control| (*control).to_owned()).collect(),
-            is_key: treatment.is_key,
+            role: Some(treatment.role.name().to_owned()),
             top_coded_at: treatment.top_coded_at,
         });
         let cost = match plan.cost() {

@@ -253,7 +253,7 @@ impl Client {
             if !self.waits(asked, patience.take(asked))? {
                 return Err(problem(status.as_u16(), &body));
             }
-            tokio::time::sleep(asked).await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + asked).await;
         }
     }
 
