@@ -231,7 +231,6 @@ impl Client {
 
     /// Sends a request until it is answered otherwise than with "later", as long as that may be waited for, and returns an
     /// answer that is no problem, with its body still to be read.
-    #[expect(clippy::disallowed_methods, reason = "the server has said how long it wants to be left alone")]
     async fn exchange(&self, method: Method, path: &str, sent: &Sent) -> Result<Response<Body>, Refused> {
         let mut patience = Patience::for_request(&method, sent.has_header("idempotency-key"));
         loop {

@@ -62,6 +62,7 @@ fn fields_of_parser() -> BTreeMap<String, Fields> {
         document::Metadata<Code>,
         document::Metadata<DatasetId>,
         document::Method,
+        crate::month::Months,
         document::Object,
         document::Parameter,
         document::PartialForm,
