@@ -23,6 +23,7 @@ mod aggregates;
 mod labels;
 mod literals;
 mod parts;
+mod subqueries;
 
 /// Most changes made to one query before giving up.
 const CHANGES_MAX: usize = 8;
@@ -110,6 +111,18 @@ fn changes(code: Code) -> &'static [Change] {
         en: "divide the means: another number than the mean of the quotients",
         zh: "改为均值之商：与商的均值不同",
     };
+    const JOINED: Change = Change {
+        apply: subqueries::exists_as_join,
+        moves: false,
+        en: "join those whom the subquery finds: the same question",
+        zh: "改为关联子查询所找到的主体：含义不变",
+    };
+    const VALUES: Change = Change {
+        apply: subqueries::values_as_groups,
+        moves: false,
+        en: "count the values that enough subjects share: another number",
+        zh: "改为统计足够多主体共有的取值个数：结果会不同",
+    };
     match code {
         Code::LiteralOffEdge => &[LITERAL_BELOW],
         Code::PredicateNotAllowed => &[QUOTED, AS_SHOWN, OPERATOR, DROP_CONDITION, DROP_KEY, DROP_OUTPUT],
@@ -118,7 +131,8 @@ fn changes(code: Code) -> &'static [Change] {
             &[DROP_KEY, DROP_OUTPUT, DROP_CONDITION]
         }
         Code::RowLevelOutput | Code::OperationOverIndividuals => &[COUNT, DROP_KEY],
-        Code::ControlNotAvailable => &[MEAN, PLAIN_GROUPS, DROP_OUTPUT],
+        Code::ControlNotAvailable => &[VALUES, MEAN, PLAIN_GROUPS, DROP_OUTPUT],
+        Code::SubqueryNotAllowed => &[JOINED],
         Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
             &[TRUNCATED, MEAN, RATIO, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
         }
@@ -129,7 +143,6 @@ fn changes(code: Code) -> &'static [Change] {
         | Code::QueryNotUnderstood
         | Code::JoinNotAllowed
         | Code::JoinNotAgreed
-        | Code::SubqueryNotAllowed
         | Code::TooManyCells => &[],
     }
 }

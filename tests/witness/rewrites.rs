@@ -29,8 +29,31 @@ struct Named {
 fn questions() -> Vec<Named> {
     let bounds =
         AGES.map(|bounds| ("age", bounds)).into_iter().chain(SALARIES.map(|bounds| ("salary", bounds)));
-    bounds.flat_map(|(column, (low, high))| of(column, low, high)).collect()
+    let bounds = bounds.flat_map(|(column, (low, high))| of(column, low, high));
+    let others = OTHERS.iter().map(|(sql, name)| Named { sql: (*sql).to_owned(), name: (*name).to_owned() });
+    bounds.chain(others).collect()
 }
+
+/// Questions that are offered in another form; where it is called the same question, a label that stays says so.
+const OTHERS: [(&str, &str); 5] = [
+    (
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 2) THEN 'came' ELSE 'stayed' END AS k, COUNT(*) FROM persons p GROUP BY 1",
+        "came",
+    ),
+    (
+        "SELECT p.dept AS came, COUNT(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id)) FROM persons p GROUP BY 1",
+        "came",
+    ),
+    (
+        "SELECT p.sex AS came, SUM(CASE WHEN EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.cost >= 300) THEN 1 ELSE 0 END) FROM persons p GROUP BY 1",
+        "came",
+    ),
+    ("SELECT COUNT(DISTINCT day) AS n FROM visits", "n"),
+    (
+        "SELECT p.dept, COUNT(DISTINCT v.day) AS n FROM persons p JOIN visits v ON v.person_id = p.person_id GROUP BY 1",
+        "n",
+    ),
+];
 
 fn of(column: &str, low: i64, high: i64) -> Vec<Named> {
     let aliases = [
