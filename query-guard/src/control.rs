@@ -32,6 +32,7 @@ use crate::plan::GuardedPlan;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
+use crate::scalar::three_significant_digits;
 
 /// Cells of one stage, as the engine computed them: unreadable outside the control step.
 pub struct Cells {
@@ -462,14 +463,6 @@ fn round_half_up(value: i128, base: i128) -> i128 {
 /// Takes off what adding up binary fractions leaves behind (`0.30000000000000004`).
 fn significant(value: f64) -> f64 {
     format!("{value:.12e}").parse().unwrap_or(0.0)
-}
-
-fn three_significant_digits(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return 0.0;
-    }
-    // Through text, so that the result is the decimal itself and not the product of powers of ten.
-    format!("{value:.2e}").parse().unwrap_or(0.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "released numbers are rounded far above the last bit")]

@@ -10,6 +10,7 @@ use datafusion_expr::WindowUDF;
 
 use crate::mask::MASK_NAME;
 use crate::scalar::AGE_YEARS;
+use crate::scalar::THREE_DIGITS;
 use crate::scalar::WIDTH_BUCKET;
 use crate::scalar::own_functions;
 
@@ -101,7 +102,7 @@ const WINDOW_NAMES: &[&str] = &[
 /// True for the scalar functions that may run at all: the second look asks it of every function of a physical plan.
 #[must_use]
 pub fn is_known_scalar(name: &str) -> bool {
-    SCALAR_NAMES.contains(&name) || name == MASK_NAME
+    SCALAR_NAMES.contains(&name) || [MASK_NAME, THREE_DIGITS].contains(&name)
 }
 
 /// The functions that exist for an analyst, by every name they answer to.

@@ -179,7 +179,7 @@ impl<'a> Guard<'a> {
         for stage in &mut stages {
             stage.plan = reduced(pruned(stage.plan.clone())?)?;
         }
-        let post = means_as_doubles(total(reduced(pruned(ordered(post)?)?)?)?, &stages)?;
+        let post = means_as_doubles(total(reduced(pruned(ordered(post)?)?)?, !stages.is_empty())?, &stages)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, labeller.top_coded);
         let cost = cost(&stages);

@@ -1,4 +1,5 @@
-//! Two scalar functions of the shape rule that the engine lacks: `age_years` and `width_bucket`.
+//! Scalar functions that the engine lacks: `age_years` and `width_bucket` of the shape rule, and what quotients of released
+//! values are rounded by.
 //! Both are total: what they cannot answer is NULL, and no argument is ever quoted in an error.
 
 use std::sync::Arc;
@@ -30,10 +31,19 @@ pub(crate) const AGE_YEARS: &str = "age_years";
 /// 0 below them and `count + 1` from `high` on (ISO/IEC 9075-2, 6.29).
 pub(crate) const WIDTH_BUCKET: &str = "width_bucket";
 
+/// Rounds to the three significant digits that means have too; in plans alone, no analyst can write it.
+pub(crate) const THREE_DIGITS: &str = "obscura_three_digits";
+
 /// Most intervals of `width_bucket`.
 pub(crate) const BUCKETS_MAX: i64 = 1_000_000;
 
-/// Both functions.
+/// The function that quotients are rounded by.
+pub(crate) fn three_digits() -> ScalarUDF {
+    let signature = Signature::new(TypeSignature::Exact(vec![DataType::Float64]), Volatility::Immutable);
+    ScalarUDF::new_from_impl(OwnFunction { which: Which::ThreeDigits, signature })
+}
+
+/// The functions that analysts may write.
 pub(crate) fn own_functions() -> [Arc<ScalarUDF>; 2] {
     let dates = TypeSignature::OneOf(vec![
         TypeSignature::Exact(vec![DataType::Date32]),
@@ -50,9 +60,10 @@ pub(crate) fn own_functions() -> [Arc<ScalarUDF>; 2] {
 enum Which {
     AgeYears,
     WidthBucket,
+    ThreeDigits,
 }
 
-/// One of the two, as the engine knows functions.
+/// One of them, as the engine knows functions.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OwnFunction {
     which: Which,
@@ -64,6 +75,7 @@ impl ScalarUDFImpl for OwnFunction {
         match self.which {
             Which::AgeYears => AGE_YEARS,
             Which::WidthBucket => WIDTH_BUCKET,
+            Which::ThreeDigits => THREE_DIGITS,
         }
     }
 
@@ -72,21 +84,43 @@ impl ScalarUDFImpl for OwnFunction {
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int64)
+        Ok(match self.which {
+            Which::AgeYears | Which::WidthBucket => DataType::Int64,
+            Which::ThreeDigits => DataType::Float64,
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let computed = match (self.which, arrays.as_slice()) {
-            (Which::AgeYears, [dates, today]) => age_years(dates, today),
-            (Which::WidthBucket, [numbers, low, high, count]) => width_bucket(numbers, low, high, count),
+        let computed: Option<ArrayRef> = match (self.which, arrays.as_slice()) {
+            (Which::AgeYears, [dates, today]) => {
+                age_years(dates, today).map(|ages| Arc::new(ages) as ArrayRef)
+            }
+            (Which::WidthBucket, [numbers, low, high, count]) => {
+                width_bucket(numbers, low, high, count).map(|buckets| Arc::new(buckets) as ArrayRef)
+            }
+            (Which::ThreeDigits, [numbers]) => rounded(numbers).map(|numbers| Arc::new(numbers) as ArrayRef),
             _ => None,
         };
         match computed {
-            Some(numbers) => Ok(ColumnarValue::Array(Arc::new(numbers))),
+            Some(numbers) => Ok(ColumnarValue::Array(numbers)),
             None => internal_err!("{} has arguments that its signature does not have", self.name()),
         }
     }
+}
+
+fn rounded(numbers: &ArrayRef) -> Option<Float64Array> {
+    let numbers = numbers.as_primitive_opt::<Float64Type>()?;
+    Some(numbers.iter().map(|number| number.map(three_significant_digits)).collect())
+}
+
+/// A number to three significant digits; what is not finite is nothing of which digits could be told, and stays.
+pub(crate) fn three_significant_digits(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    // Through text, so that the result is the decimal itself and not the product of powers of ten.
+    format!("{value:.2e}").parse().unwrap_or(value)
 }
 
 fn age_years(dates: &ArrayRef, today: &ArrayRef) -> Option<Int64Array> {

@@ -1,6 +1,8 @@
 //! Makes post-processing total: released numbers divided by zero, or not of the type they are cast to, are NULL.
+//! Quotients of released numbers are rounded to what these can bear: three significant digits, as means are.
 //! A failure would only say what the released numbers say already, but it would cost the analyst the whole result.
 
+use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
@@ -17,12 +19,14 @@ use datafusion_expr::utils::merge_schema;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::scalar::three_digits;
 
-/// The same plan, whose divisions and casts yield NULL where they would fail.
+/// The same plan, whose divisions and casts yield NULL where they would fail, and whose quotients are rounded where they
+/// are of released numbers.
 ///
 /// # Errors
 /// `query-not-understood` when the plan cannot be put together again.
-pub(crate) fn total(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
+pub(crate) fn total(plan: LogicalPlan, has_stages: bool) -> Result<LogicalPlan, Refused> {
     plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
         let names = NamePreserver::new(&node);
@@ -42,8 +46,13 @@ pub(crate) fn total(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
                     let zero = Expr::Literal(zero, None);
                     let is_zero = datafusion_expr::binary_expr((*right).clone(), Operator::Eq, zero);
                     let null = Expr::Literal(ScalarValue::Null, None);
+                    let both_released =
+                        op == Operator::Divide && [&left, &right].into_iter().all(|side| reads(side));
                     let divisor = Case::new(None, vec![(Box::new(is_zero), Box::new(null))], Some(right));
-                    Ok(Transformed::yes(datafusion_expr::binary_expr(*left, op, Expr::Case(divisor))))
+                    let quotient = datafusion_expr::binary_expr(*left, op, Expr::Case(divisor));
+                    let target = quotient.get_type(&schema)?;
+                    let is_rounded = both_released && has_stages && !target.is_integer();
+                    Ok(Transformed::yes(if is_rounded { bearable(quotient, &target) } else { quotient }))
                 }
                 other => Ok(Transformed::no(other)),
             })?;
@@ -52,4 +61,48 @@ pub(crate) fn total(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
     })
     .map(|transformed| transformed.data)
     .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
+}
+
+/// Whether an expression reads a column: a constant is known to every digit.
+fn reads(expr: &Expr) -> bool {
+    expr.exists(|inner| Ok(matches!(inner, Expr::Column(_) | Expr::ScalarSubquery(_)))).unwrap_or(true)
+}
+
+/// A quotient to three significant digits, in its own type.
+fn bearable(quotient: Expr, target: &DataType) -> Expr {
+    let as_double = |expr: Expr| match target {
+        DataType::Float64 => expr,
+        _ => Expr::TryCast(TryCast::new(Box::new(expr), DataType::Float64)),
+    };
+    let rounded = three_digits().call(vec![as_double(quotient)]);
+    match target {
+        DataType::Float64 => rounded,
+        other => Expr::TryCast(TryCast::new(Box::new(rounded), other.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::admitted;
+
+    #[test]
+    fn quotients_of_released_numbers_are_rounded_and_others_are_not() {
+        let is_rounded =
+            |sql: &str| admitted(sql).post().display_indent().to_string().contains("three_digits");
+        for sql in [
+            "SELECT dept, COUNT(*) * 1.0 / SUM(COUNT(*)) OVER () FROM persons GROUP BY dept",
+            "SELECT day, SUM(cost) / COUNT(*) FROM visits GROUP BY day",
+            "SELECT AVG(salary) / (SELECT AVG(salary) FROM persons) FROM persons",
+            "SELECT day FROM visits GROUP BY day HAVING SUM(cost) / COUNT(*) > 10",
+        ] {
+            assert!(is_rounded(sql), "{sql}");
+        }
+        for sql in [
+            "SELECT SUM(cost) / 12 FROM visits",
+            "SELECT COUNT(*) / 7 FROM visits",
+            "SELECT level / 3.0, level * 1.0 / (level + 1) FROM zones",
+        ] {
+            assert!(!is_rounded(sql), "{sql}");
+        }
+    }
 }

@@ -126,6 +126,11 @@ fn arithmetic(a: &Cell, b: &Cell, work: impl Fn(f64, f64) -> f64) -> Cell {
     }
 }
 
+/// What numbers that are rounded can bear: three significant digits.
+fn quotient(a: f64, b: f64) -> f64 {
+    format!("{:.2e}", a / b).parse().unwrap_or(f64::NAN)
+}
+
 fn departments(fixture: &Fixture) -> Vec<Group> {
     counts(&fixture.persons.records(), by_dept, &[(Atom::Rows, &one)])
 }
@@ -166,7 +171,7 @@ fn rank_of_departments(fixture: &Fixture) -> anyhow::Result<Table> {
 fn share_of_departments(fixture: &Fixture) -> anyhow::Result<Table> {
     let groups = departments(fixture);
     let total: f64 = groups.iter().filter_map(|group| number(&released(group, 0))).sum();
-    let share = |group: &Group| arithmetic(&released(group, 0), &Cell::Number(total), |a, b| a / b);
+    let share = |group: &Group| arithmetic(&released(group, 0), &Cell::Number(total), quotient);
     Ok(Table { rows: groups.iter().map(|group| vec![group.keys[0].clone(), share(group)]).collect() })
 }
 
@@ -231,7 +236,7 @@ fn cost_per_person(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut rows = Vec::new();
     for people in departments(fixture) {
         let Some(spent) = costs.iter().find(|group| group.keys == people.keys) else { continue };
-        let each = arithmetic(&released(spent, 0), &released(&people, 0), |cost, people| cost / people);
+        let each = arithmetic(&released(spent, 0), &released(&people, 0), quotient);
         rows.push(vec![people.keys[0].clone(), each]);
     }
     Ok(Table { rows })
