@@ -66,6 +66,8 @@ const GROUP_KEYS_MAX: usize = 8;
 const COMPARISONS_MAX: usize = 8;
 /// Most literals below one boundary.
 const LITERALS_MAX: usize = 64;
+/// Bins that hold so many values, or fewer, choose single ones.
+const BIN_VALUES_FEW: i64 = 10;
 /// Decimal places at which a measure of floating point is kept.
 const FLOAT_SCALE: u8 = 4;
 
@@ -482,21 +484,33 @@ fn added_up<'b>(
 }
 
 /// Whether rows were chosen by what an atom adds up: `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and
-/// `SUM(n) ... GROUP BY n` a count times n. A measure is cut at the edges of its bins, so that it differs within them.
+/// `SUM(n) ... GROUP BY n` a count times n. A measure is cut at the edges of its bins, so that it differs within them,
+/// unless they are so fine that they hold a few values each (`SUM(nights) ... WHERE nights >= 2 AND nights < 3`).
 fn is_chosen(atom: &Atom, bases: &BTreeMap<String, Base>, compared: &Compared) -> bool {
     added_up(atom, bases).any(|(name, base)| match base.kind {
         BaseKind::SubjectCount => compared.counts,
-        BaseKind::Declared(_) if !base.is_measure() => {
+        BaseKind::SubjectMeasure => compared.counts && has_fine_bins(base),
+        BaseKind::Declared(_) if !base.is_measure() || has_fine_bins(base) => {
             // A union hides which columns the rows of its parts were chosen by.
             let is_united = base.dataset.is_none() && base.between.is_none() && compared.joined;
             is_united || compared.columns.contains(&base.compared_name(name))
         }
-        BaseKind::Declared(_)
-        | BaseKind::SubjectMeasure
-        | BaseKind::Label
-        | BaseKind::Released { .. }
-        | BaseKind::UnitKey { .. } => false,
+        BaseKind::Declared(_) | BaseKind::Label | BaseKind::Released { .. } | BaseKind::UnitKey { .. } => {
+            false
+        }
     })
+}
+
+/// Whether a bin holds so few values that to cut at its edges is to choose one of them.
+fn has_fine_bins(base: &Base) -> bool {
+    let places = match base.data_type {
+        DataType::Int64 => Some(0),
+        DataType::Decimal128(_, scale) => u8::try_from(scale).ok(),
+        _ => None,
+    };
+    let grain = places.and_then(|places| Fixed::from_scaled(1, places));
+    let few = grain.and_then(|grain| grain.checked_mul_i64(BIN_VALUES_FEW));
+    base.bins.zip(few).is_some_and(|(bins, few)| bins <= few)
 }
 
 /// The time between two dates that an atom adds up over rows that may have been chosen by it: by the time itself, by both
