@@ -13,6 +13,7 @@ use comfy_table::CellAlignment;
 use comfy_table::ContentArrangement;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
+use jiff::Timestamp;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -196,8 +197,16 @@ fn told(screen: &Screen<'_>, value: &Value) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => MISSING.to_owned(),
+        Value::String(text) => whole_seconds(text).unwrap_or_else(|| text.clone()),
         other => plain(other),
     }
+}
+
+/// A point in time without its fraction, so that columns of times are of one width; programs get every digit.
+fn whole_seconds(text: &str) -> Option<String> {
+    let (seconds, fraction) = text.strip_suffix('Z')?.split_once('.')?;
+    let is_time = fraction.chars().all(|c| c.is_ascii_digit()) && text.parse::<Timestamp>().is_ok();
+    is_time.then(|| format!("{seconds}Z"))
 }
 
 fn plain(value: &Value) -> String {
@@ -211,7 +220,16 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::whole_seconds;
     use super::without_zeros;
+
+    #[test]
+    fn times_are_of_one_width_and_nothing_else_is_cut() {
+        assert_eq!(whole_seconds("2026-11-29T07:40:12.5Z").as_deref(), Some("2026-11-29T07:40:12Z"));
+        for text in ["2026-11-29T07:40:12Z", "v1.5Z", "name.Z", "2026-11-29T07:40:12.xZ"] {
+            assert_eq!(whole_seconds(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn only_places_that_say_nothing_are_left_out() {
