@@ -41,6 +41,7 @@ mod mask;
 mod mean;
 mod nulls;
 mod order;
+mod origin;
 mod period;
 pub mod plan;
 mod rewrite;

@@ -13,6 +13,7 @@ use crate::catalog::ReleasedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::origin::origin;
 use crate::plan::Stage;
 
 /// The plan, whose output columns that are means of decimals are numbers of floating point.
@@ -46,28 +47,16 @@ pub(crate) fn means_as_doubles(post: LogicalPlan, stages: &[Stage]) -> Result<Lo
         .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
 }
 
-/// Whether an output column is a mean as it is, of individuals or of results.
+/// True if an output column is a mean as it is, of individuals or of results.
 fn is_mean(plan: &LogicalPlan, index: usize, stages: &[Stage]) -> bool {
-    let below = |input: &LogicalPlan, index: usize| is_mean(input, index, stages);
+    let Some((made_by, index)) = origin(plan, index) else { return false };
+    let own = |exprs: &[Expr], others: usize| {
+        index.checked_sub(others).and_then(|own| exprs.get(own)).is_some_and(averages)
+    };
     #[expect(clippy::wildcard_enum_match_arm, reason = "what any other node yields keeps its type")]
-    match plan {
-        LogicalPlan::Sort(sort) => below(&sort.input, index),
-        LogicalPlan::Limit(limit) => below(&limit.input, index),
-        LogicalPlan::Filter(filter) => below(&filter.input, index),
-        LogicalPlan::SubqueryAlias(alias) => below(&alias.input, index),
-        LogicalPlan::Projection(projection) => {
-            let column = projection.expr.get(index).map(|expr| expr.clone().unalias());
-            let column = column.as_ref().and_then(Expr::try_as_col);
-            let at = column.and_then(|column| projection.input.schema().maybe_index_of_column(column));
-            at.is_some_and(|at| below(&projection.input, at))
-        }
-        LogicalPlan::Window(window) => match index.checked_sub(window.input.schema().fields().len()) {
-            None => below(&window.input, index),
-            Some(own) => window.window_expr.get(own).is_some_and(averages),
-        },
-        LogicalPlan::Aggregate(aggregate) => index
-            .checked_sub(aggregate.group_expr.len())
-            .is_some_and(|own| aggregate.aggr_expr.get(own).is_some_and(averages)),
+    match made_by {
+        LogicalPlan::Window(window) => own(&window.window_expr, window.input.schema().fields().len()),
+        LogicalPlan::Aggregate(aggregate) => own(&aggregate.aggr_expr, aggregate.group_expr.len()),
         LogicalPlan::TableScan(scan) if scan.source.downcast_ref::<ReleasedSource>().is_some() => {
             let name = scan.projected_schema.fields().get(index).map(|field| field.name());
             let stage = stages.iter().find(|stage| stage.name == scan.table_name.table());

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use datafusion_common::tree_node::TreeNode as _;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Distinct;
@@ -16,6 +14,7 @@ use obscura_policies::fixed::Fixed;
 use crate::atoms::Formula;
 use crate::block::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
+use crate::origin::origin;
 use crate::plan::OutputRole;
 use crate::plan::Stage;
 use crate::plan::Treatment;
@@ -52,7 +51,8 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
         .zip(outputs)
         .enumerate()
         .map(|(index, (field, controls))| {
-            let facts = as_it_is(post, index);
+            let facts =
+                origin(post, index).and_then(|(made_by, index)| ReleasedSource::column_of(made_by, index));
             let (role, top_coded_at) = match facts.as_deref() {
                 Some(ReleasedColumnFacts::Key { top_coded_at, .. }) => (OutputRole::Key, *top_coded_at),
                 Some(ReleasedColumnFacts::Benchmark { .. } | ReleasedColumnFacts::Other) => {
@@ -69,28 +69,6 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
             }
         })
         .collect()
-}
-
-/// What an output column is, if it is a column of a released table as it is, whichever of its rows are left.
-fn as_it_is(plan: &LogicalPlan, index: usize) -> Option<Arc<ReleasedColumnFacts>> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what any other node yields is computed")]
-    match plan {
-        LogicalPlan::Sort(sort) => as_it_is(&sort.input, index),
-        LogicalPlan::Limit(limit) => as_it_is(&limit.input, index),
-        LogicalPlan::Filter(filter) => as_it_is(&filter.input, index),
-        LogicalPlan::SubqueryAlias(alias) => as_it_is(&alias.input, index),
-        LogicalPlan::Window(window) => {
-            as_it_is(&window.input, index).filter(|_| index < window.input.schema().fields().len())
-        }
-        LogicalPlan::Projection(projection) => {
-            let column = match projection.expr.get(index)? {
-                Expr::Alias(alias) => as_a_number(&alias.expr).try_as_col()?,
-                other => other.try_as_col()?,
-            };
-            as_it_is(&projection.input, projection.input.schema().maybe_index_of_column(column)?)
-        }
-        other => ReleasedSource::column_of(other, index),
-    }
 }
 
 /// Controls of each column of a stage's released table: its keys, then its values.
@@ -111,14 +89,6 @@ fn columns(stage: &Stage, top_coded: bool) -> BTreeMap<String, Controls> {
         (column.name.clone(), controls)
     });
     keys.chain(values).collect()
-}
-
-/// The value under a cast to floating point, which is missing where the value is.
-fn as_a_number(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::TryCast(cast) if *cast.field.data_type() == DataType::Float64 => &cast.expr,
-        other => other,
-    }
 }
 
 /// Follows columns through post-processing.
