@@ -46,6 +46,17 @@ pub(crate) enum Quantity {
     Product(String, String),
 }
 
+impl Quantity {
+    /// The columns that are added up; none where rows are.
+    pub(crate) fn columns(&self) -> Vec<&String> {
+        match self {
+            Quantity::Rows => Vec::new(),
+            Quantity::Measure(name) => vec![name],
+            Quantity::Product(left, right) => vec![left, right],
+        }
+    }
+}
+
 /// One cell of every group: a quantity under a condition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Atom {
@@ -216,11 +227,7 @@ impl<'a> Normaliser<'a> {
             return Err(self.not_decomposable(arg).into());
         }
         let counted = counted || linear.terms.iter().any(|(_, quantity, _)| *quantity == Quantity::Rows);
-        let measures = linear.terms.iter().flat_map(|(_, quantity, _)| match quantity {
-            Quantity::Rows => Vec::new(),
-            Quantity::Measure(name) => vec![name],
-            Quantity::Product(left, right) => vec![left, right],
-        });
+        let measures = linear.terms.iter().flat_map(|(_, quantity, _)| quantity.columns());
         if counted && !self.block.counts_once(measures.filter_map(|name| self.block.bases.get(name))) {
             return Err(repeated_rows(self.shape.place(arg)).into());
         }
@@ -237,13 +244,9 @@ impl<'a> Normaliser<'a> {
 
     /// Sums are rounded by the width of a declared range, which days between dates do not have.
     fn has_sums(&self, arg: &Expr, linear: &Linear) -> Result<(), Refused> {
-        let is_between =
-            |name: &String| self.block.bases.get(name).is_some_and(|base| base.between.is_some());
-        let some_between = linear.terms.iter().any(|(_, quantity, _)| match quantity {
-            Quantity::Rows => false,
-            Quantity::Measure(name) => is_between(name),
-            Quantity::Product(left, right) => is_between(left) || is_between(right),
-        });
+        let mut added_up = linear.terms.iter().flat_map(|(_, quantity, _)| quantity.columns());
+        let some_between =
+            added_up.any(|name| self.block.bases.get(name).is_some_and(|base| base.between.is_some()));
         if some_between {
             return Err(self
                 .not_decomposable(arg)
@@ -684,22 +687,17 @@ fn multiply(left: Linear, right: Linear) -> Option<Linear> {
 
 /// A condition under further presences; a quantity is never summed where it is itself missing, so its own needs no saying.
 fn under(condition: Option<Expr>, presence: Vec<&Expr>, quantity: &Quantity) -> Option<Expr> {
-    let own: Vec<Expr> = match quantity {
-        Quantity::Rows => Vec::new(),
-        Quantity::Measure(name) => vec![is_present(name)],
-        Quantity::Product(left, right) => vec![is_present(left), is_present(right)],
-    };
+    let own: Vec<Expr> = quantity.columns().into_iter().map(|name| is_present(name)).collect();
     let further = presence.into_iter().filter(|present| !own.contains(present));
     further.fold(condition, |all, one| conjunction(all, Some(one.clone())))
 }
 
 /// What holds of every row that a measure is added up over; nothing for rows that are counted.
 fn rows_of(atom: &Atom) -> Option<Vec<Expr>> {
-    let mut all = match &atom.quantity {
-        Quantity::Rows => return None,
-        Quantity::Measure(name) => vec![is_present(name)],
-        Quantity::Product(left, right) => vec![is_present(left), is_present(right)],
-    };
+    if atom.quantity == Quantity::Rows {
+        return None;
+    }
+    let mut all: Vec<Expr> = atom.quantity.columns().into_iter().map(|name| is_present(name)).collect();
     let mut waiting: Vec<&Expr> = atom.condition.iter().collect();
     while let Some(condition) = waiting.pop() {
         match condition {

@@ -118,11 +118,11 @@ pub(crate) struct Taint {
     pub(crate) comparisons: usize,
     /// Literals used so far.
     pub(crate) literals: usize,
-    /// What conditions, joins and keys have chosen rows by.
+    /// The columns that conditions, joins and keys have chosen rows by.
     pub(crate) compared: Compared,
 }
 
-/// What rows have been chosen by. Whoever chooses rows by a quantity can make it the same in all of them, and its sum is
+/// The quantities that rows have been chosen by. An analyst who chooses rows by one can make it the same in all, and its sum is
 /// then a count times a number that everybody knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Compared {

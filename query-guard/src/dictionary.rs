@@ -1,4 +1,4 @@
-//! What may be asked of a dataset: the edges that its columns are compared at, and the controls that answers pass.
+//! The terms of a dataset: the edges that its columns are compared at, and the controls that answers pass.
 //! It judges no question, and it says nothing that the guard would not: both go by the same masks, bins and floors.
 
 use std::collections::BTreeSet;
@@ -16,8 +16,10 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
 use obscura_policies::vocabulary::Role;
 
+use crate::catalog::sealed_type;
 use crate::floor::HeldTo;
 use crate::row_filter::row_filter;
+use crate::shape::grain;
 
 pub use crate::floor::is_open;
 
@@ -111,7 +113,9 @@ fn numeric(column: &EffectiveColumn, mask: Option<&Mask>) -> Edges {
         (Some(Mask::TopBottom { bottom, top }), None) if !is_binned => {
             Edges::Between { bottom: *bottom, top: *top }
         }
-        (Some(mask), None) if !is_binned => stepped(mask, grain(column)).unwrap_or(Edges::Nothing),
+        (Some(mask), None) if !is_binned => {
+            stepped(mask, grain(&sealed_type(column.data_type))).unwrap_or(Edges::Nothing)
+        }
         (_, None) => Edges::Nothing,
     }
 }
@@ -126,8 +130,11 @@ fn stepped(mask: &Mask, grain: Option<Fixed>) -> Option<Edges> {
 /// Edges of bins, as far as the mask shows them.
 fn binned(column: &EffectiveColumn, bins: Fixed, mask: Option<&Mask>) -> Edges {
     let origin = column.range.map_or(Fixed::ZERO, |(low, _)| low);
-    let is_shown =
-        |edge: &Fixed| mask.is_none_or(|mask| mask.number_cut(Cut::Below(*edge), grain(column)).is_some());
+    let is_shown = |edge: &Fixed| {
+        mask.is_none_or(|mask| {
+            mask.number_cut(Cut::Below(*edge), grain(&sealed_type(column.data_type))).is_some()
+        })
+    };
     let all = (0..=BINS_TRIED).map_while(|bin| origin.checked_add(bins.checked_mul_i64(bin)?));
     let mut shown = all.filter(is_shown);
     let (from, next) = (shown.next(), shown.next());
@@ -135,15 +142,6 @@ fn binned(column: &EffectiveColumn, bins: Fixed, mask: Option<&Mask>) -> Edges {
     match from.zip(next).and_then(|(from, next)| Some((from, next.checked_sub(from)?))) {
         Some((from, step)) => Edges::Steps { step, from, to: limits.min() },
         None => Edges::Nothing,
-    }
-}
-
-/// The distance of neighbouring values of a column; none for floating point.
-fn grain(column: &EffectiveColumn) -> Option<Fixed> {
-    match column.data_type {
-        DataType::Int => Some(Fixed::ONE),
-        DataType::Decimal { scale } => Fixed::from_scaled(1, scale),
-        DataType::Float | DataType::Text | DataType::Date | DataType::Timestamp | DataType::Bool => None,
     }
 }
 

@@ -216,6 +216,12 @@ impl Refused {
         if findings.is_empty() { Ok(()) } else { Err(Refused(findings)) }
     }
 
+    /// What was noted before, and a last reason.
+    pub(crate) fn after(mut noted: Vec<Finding>, last: Finding) -> Self {
+        noted.push(last);
+        Refused(noted)
+    }
+
     /// The same reasons, each one changed.
     pub(crate) fn map(self, change: impl FnMut(Finding) -> Finding) -> Refused {
         Refused(self.0.into_iter().map(change).collect())

@@ -96,13 +96,13 @@ pub struct Treatment {
     pub data_type: DataType,
     /// Controls applied, in order.
     pub controls: Vec<&'static str>,
-    /// What it is, and so what a missing value of it means.
+    /// Its role, which says what a missing value of it means.
     pub role: OutputRole,
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     pub top_coded_at: Option<u32>,
 }
 
-/// What an output column is, and so what a missing value of it means.
+/// The role of an output column, which says what a missing value of it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputRole {
     /// A group key: what is missing is missing in the data.

@@ -43,6 +43,10 @@ mod edges;
 mod generaliser;
 mod text;
 
+pub(crate) use edges::grain;
+pub(crate) use generaliser::recall;
+pub(crate) use generaliser::retype;
+
 use generaliser::Form;
 use generaliser::Generalised;
 
@@ -105,7 +109,7 @@ impl<'a> ShapeCheck<'a> {
     /// Accepts a condition, or says why not.
     ///
     /// # Errors
-    /// What refuses it: every literal off its edges, and the first other finding.
+    /// Every literal off its edges, and the first other finding.
     pub(crate) fn predicate(&mut self, expr: &Expr) -> Result<Expr, Refused> {
         let judged = self.condition(expr);
         self.with_off_edge(judged)
@@ -114,7 +118,7 @@ impl<'a> ShapeCheck<'a> {
     /// Accepts a group key, or says why not.
     ///
     /// # Errors
-    /// What refuses it: every literal off its edges, and the first other finding.
+    /// Every literal off its edges, and the first other finding.
     pub(crate) fn group_key(&mut self, expr: &Expr) -> Result<Expr, Refused> {
         let judged = self.key(expr);
         self.with_off_edge(judged)
@@ -129,12 +133,13 @@ impl<'a> ShapeCheck<'a> {
         self.with_off_edge(judged)
     }
 
-    /// What was noted while an expression was judged refuses it, whatever else was found.
+    /// Literals that were noted while an expression was judged refuse it, whatever else was found.
     fn with_off_edge(&mut self, judged: Result<Expr, Finding>) -> Result<Expr, Refused> {
-        let mut findings = std::mem::take(&mut self.off_edge);
-        let accepted = judged.map_err(|finding| findings.push(finding)).ok();
-        Refused::if_any(findings)?;
-        accepted.ok_or_else(|| Finding::new(Code::QueryNotUnderstood).into())
+        let noted = std::mem::take(&mut self.off_edge);
+        match judged {
+            Ok(accepted) => Refused::if_any(noted).map(|()| accepted),
+            Err(finding) => Err(Refused::after(noted, finding)),
+        }
     }
 
     fn condition(&mut self, expr: &Expr) -> Result<Expr, Finding> {

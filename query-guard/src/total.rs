@@ -63,7 +63,7 @@ pub(crate) fn total(plan: LogicalPlan, has_stages: bool) -> Result<LogicalPlan, 
     .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
 }
 
-/// Whether an expression reads a column: a constant is known to every digit.
+/// True if an expression reads a column: a constant is known to every digit.
 fn reads(expr: &Expr) -> bool {
     expr.exists(|inner| Ok(matches!(inner, Expr::Column(_) | Expr::ScalarSubquery(_)))).unwrap_or(true)
 }

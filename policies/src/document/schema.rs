@@ -98,7 +98,7 @@ macro_rules! text_schema {
     };
 }
 
-/// What [`crate::vocabulary::is_sql_name`] accepts.
+/// The pattern of names that [`crate::vocabulary::is_sql_name`] accepts.
 const NAME: &str = "^[a-z][a-z0-9_]{0,62}$";
 
 text_schema!(ApiVersion, {"type": "string", "const": API_VERSION});

@@ -1,4 +1,4 @@
-//! What the dictionary says is what the guard does: edges that are named are admitted, values between them are refused.
+//! The dictionary says what the guard does: edges that are named are admitted, values between them are refused.
 
 use std::collections::BTreeMap;
 

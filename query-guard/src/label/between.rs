@@ -1,4 +1,4 @@
-//! What lies between two dates of one subject: days (`left_on - admitted`), completed years (`age_years(born, admitted)`),
+//! The time between two dates of one subject: days (`left_on - admitted`), completed years (`age_years(born, admitted)`),
 //! and calendar years (`extract(year FROM admitted) - extract(year FROM born)`).
 //!
 //! Each becomes a base column of its own, a dimension of whole numbers, so that every rule looks at it as at any other
@@ -20,7 +20,6 @@ use datafusion_expr::BinaryExpr;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::Operator;
-use datafusion_expr::TryCast;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
@@ -37,7 +36,8 @@ use crate::shape::Calendar;
 use crate::shape::bare_column;
 use crate::shape::cast;
 use crate::shape::first_span;
-use crate::shape::total;
+use crate::shape::recall;
+use crate::shape::retype;
 
 use super::Labeller;
 use super::not_understood;
@@ -62,7 +62,6 @@ impl Labeller<'_> {
         if !block.is_individual() {
             return Ok(expr);
         }
-        let mut refused: Option<Refused> = None;
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
             let Some(between) = between(block, &inner) else { return Ok(Transformed::no(inner)) };
@@ -78,23 +77,17 @@ impl Labeller<'_> {
         });
         let replaced = replaced.map_err(not_understood)?.data;
         for (name, between) in found {
-            match base_of(block, &between) {
-                Some(base) => {
-                    let columns = block.bases.keys().map(|name| base_column(name));
-                    let columns: Vec<Expr> = columns.chain([between.made.alias(&name)]).collect();
-                    block.plan = LogicalPlanBuilder::from(block.plan.clone())
-                        .project(columns)
-                        .and_then(LogicalPlanBuilder::build)
-                        .map_err(not_understood)?;
-                    block.bases.insert(name, base);
-                }
-                None => {
-                    let span = first_span(self.review.sql, &between.made);
-                    refused.get_or_insert(not_between().at(span).into());
-                }
-            }
+            let base = base_of(block, &between)
+                .ok_or_else(|| not_between().at(first_span(self.review.sql, &between.made)))?;
+            let columns = block.bases.keys().map(|name| base_column(name));
+            let columns: Vec<Expr> = columns.chain([between.made.alias(&name)]).collect();
+            block.plan = LogicalPlanBuilder::from(block.plan.clone())
+                .project(columns)
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(not_understood)?;
+            block.bases.insert(name, base);
         }
-        refused.map_or(Ok(replaced), Err)
+        Ok(replaced)
     }
 }
 
@@ -122,10 +115,7 @@ fn between(block: &Block, expr: &Expr) -> Option<Between> {
         Expr::ScalarFunction(call) if call.name() == AGE_YEARS => {
             let [born, at] = call.args.as_slice() else { return None };
             let (born, at) = (date(block, born)?, date(block, at)?);
-            let made = Expr::ScalarFunction(datafusion_expr::expr::ScalarFunction {
-                func: std::sync::Arc::clone(&call.func),
-                args: vec![born.1, at.1],
-            });
+            let made = recall(call, vec![born.1, at.1]);
             Some(Between { dates: [born.0, at.0], made, data_type: DataType::Int64, most: YEARS_MAX })
         }
         _ => None,
@@ -136,12 +126,12 @@ fn between(block: &Block, expr: &Expr) -> Option<Between> {
 fn date(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
     if let Some(column) = bare_column(&block.bases, expr) {
         let is_date = block.base(column)?.data_type == DataType::Date32;
-        return is_date.then(|| (column.clone(), total(Expr::Column(column.clone()))));
+        return is_date.then(|| (column.clone(), Expr::Column(column.clone())));
     }
     let (inner, target) = cast(expr).filter(|(_, target)| **target == DataType::Date32)?;
     let column = bare_column(&block.bases, inner)?;
     let base = block.base(column).filter(|base| matches!(base.data_type, DataType::Timestamp(..)))?;
-    let day = Expr::TryCast(TryCast::new(Box::new(Expr::Column(column.clone())), target.clone()));
+    let day = retype(Expr::Column(column.clone()), target);
     Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, day)))
 }
 
@@ -153,10 +143,7 @@ fn year(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
         && matches!(part, Expr::Literal(ScalarValue::Utf8(Some(part)), _) if part.eq_ignore_ascii_case("year"));
     let column = bare_column(&block.bases, inner).filter(|_| is_year)?;
     let base = block.base(column).filter(|base| base.data_type.is_temporal())?;
-    let made = Expr::ScalarFunction(datafusion_expr::expr::ScalarFunction {
-        func: std::sync::Arc::clone(&call.func),
-        args: vec![part.clone(), Expr::Column(column.clone())],
-    });
+    let made = recall(call, vec![part.clone(), Expr::Column(column.clone())]);
     Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, made)))
 }
 
@@ -164,7 +151,10 @@ fn year(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
 fn base_of(block: &Block, between: &Between) -> Option<Base> {
     let [first, second] = between.dates.each_ref().map(|column| block.base(column));
     let (first, second) = (first?, second?);
-    let role = role_of(first)?.max(role_of(second)?);
+    let (one, other) = (role_of(first)?, role_of(second)?);
+    // The more telling one of both.
+    let telling = [Role::Sensitive, Role::QuasiIdentifier];
+    let role = telling.into_iter().find(|role| [one, other].contains(role)).unwrap_or(one);
     if first.owners != second.owners || first.owners.is_empty() {
         return None;
     }
@@ -176,7 +166,7 @@ fn base_of(block: &Block, between: &Between) -> Option<Base> {
     }
     let range = [-between.most, between.most].map(Fixed::from_i64);
     Some(Base {
-        kind: BaseKind::Declared(role.into()),
+        kind: BaseKind::Declared(role),
         optional: first.optional || second.optional,
         missing_by: first.missing_by.or(second.missing_by),
         copied_by: first.copied_by.union(&second.copied_by).copied().collect(),
@@ -192,34 +182,12 @@ fn base_of(block: &Block, between: &Between) -> Option<Base> {
     })
 }
 
-/// Roles of dates, the more telling one later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum DateRole {
-    Dimension,
-    QuasiIdentifier,
-    Sensitive,
-}
-
-impl From<DateRole> for Role {
-    fn from(role: DateRole) -> Self {
-        match role {
-            DateRole::Dimension => Role::Dimension,
-            DateRole::QuasiIdentifier => Role::QuasiIdentifier,
-            DateRole::Sensitive => Role::Sensitive,
-        }
-    }
-}
-
 /// The role of a date that may be told exactly: declared, not masked, not of an open table.
-fn role_of(base: &Base) -> Option<DateRole> {
+fn role_of(base: &Base) -> Option<Role> {
     let BaseKind::Declared(role) = base.kind else { return None };
-    if base.mask.is_some() || base.bins.is_some() || base.open {
-        return None;
-    }
+    let is_exact = base.mask.is_none() && base.bins.is_none() && !base.open;
     match role {
-        Role::Dimension => Some(DateRole::Dimension),
-        Role::QuasiIdentifier => Some(DateRole::QuasiIdentifier),
-        Role::Sensitive => Some(DateRole::Sensitive),
+        Role::Dimension | Role::QuasiIdentifier | Role::Sensitive => is_exact.then_some(role),
         Role::Measure | Role::Identifier | Role::UnitKey => None,
     }
 }

@@ -50,6 +50,7 @@ use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
 use crate::shape::bare_column;
+use crate::shape::grain;
 use crate::statement::too_large;
 
 use super::Labeller;
@@ -475,15 +476,11 @@ fn added_up<'b>(
     atom: &'b Atom,
     bases: &'b BTreeMap<String, Base>,
 ) -> impl Iterator<Item = (&'b String, &'b Base)> {
-    let columns = match &atom.quantity {
-        Quantity::Rows => Vec::new(),
-        Quantity::Measure(column) => vec![column],
-        Quantity::Product(left, right) => vec![left, right],
-    };
+    let columns = atom.quantity.columns();
     columns.into_iter().filter_map(|column| Some((column, bases.get(column)?)))
 }
 
-/// Whether rows were chosen by what an atom adds up: `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and
+/// True if rows were chosen by what an atom adds up: `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and
 /// `SUM(n) ... GROUP BY n` a count times n. A measure is cut at the edges of its bins, so that it differs within them,
 /// unless they are so fine that they hold a few values each (`SUM(nights) ... WHERE nights >= 2 AND nights < 3`).
 fn is_chosen(atom: &Atom, bases: &BTreeMap<String, Base>, compared: &Compared) -> bool {
@@ -501,15 +498,9 @@ fn is_chosen(atom: &Atom, bases: &BTreeMap<String, Base>, compared: &Compared) -
     })
 }
 
-/// Whether a bin holds so few values that to cut at its edges is to choose one of them.
+/// True if a bin holds so few values that to cut at its edges is to choose one of them.
 fn has_fine_bins(base: &Base) -> bool {
-    let places = match base.data_type {
-        DataType::Int64 => Some(0),
-        DataType::Decimal128(_, scale) => u8::try_from(scale).ok(),
-        _ => None,
-    };
-    let grain = places.and_then(|places| Fixed::from_scaled(1, places));
-    let few = grain.and_then(|grain| grain.checked_mul_i64(BIN_VALUES_FEW));
+    let few = grain(&base.data_type).and_then(|grain| grain.checked_mul_i64(BIN_VALUES_FEW));
     base.bins.zip(few).is_some_and(|(bins, few)| bins <= few)
 }
 

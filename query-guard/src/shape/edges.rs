@@ -147,7 +147,7 @@ impl ShapeCheck<'_> {
         }
         let Some(mask) = &base.mask else { return Ok((op, literal.clone())) };
         // What is equal to no value of the column is no cut of it.
-        if cuts.len() > 1 && grain(base).is_some_and(|grain| !number.is_multiple_of(grain)) {
+        if cuts.len() > 1 && grain(&base.data_type).is_some_and(|grain| !number.is_multiple_of(grain)) {
             return Err(refused());
         }
         let shown = all_shown(cuts, |cut| self.number_cut(generalised, mask, cut))?;
@@ -165,7 +165,7 @@ impl ShapeCheck<'_> {
     ) -> Result<(), Finding> {
         let base = generalised.base;
         let origin = base.range.map_or(Fixed::ZERO, |(low, _)| low);
-        let grain = grain(base);
+        let grain = grain(&base.data_type);
         let is_edge = |cut: &Cut<Fixed>| {
             let first = match (cut, grain) {
                 (_, Some(grain)) => cut.first_above(grain),
@@ -205,7 +205,7 @@ impl ShapeCheck<'_> {
         mask: &Mask,
         cut: Cut<Fixed>,
     ) -> Result<Cut<Fixed>, Finding> {
-        let grain = grain(generalised.base);
+        let grain = grain(&generalised.base.data_type);
         mask.number_cut(cut, grain).ok_or_else(|| {
             let (Cut::Below(value) | Cut::Above(value)) = cut;
             match mask.number_edges(value, grain) {
@@ -291,7 +291,7 @@ impl ShapeCheck<'_> {
         };
         // What the column's type cannot show becomes missing.
         let step = base.mask.as_ref().and_then(Mask::step);
-        if step.zip(grain(base)).is_some_and(|(step, grain)| !step.is_multiple_of(grain)) {
+        if step.zip(grain(&base.data_type)).is_some_and(|(step, grain)| !step.is_multiple_of(grain)) {
             return Err(self.not_shown(generalised));
         }
         // Rounded values lie half a step off what any step of the raw ones begins with.
@@ -365,12 +365,12 @@ fn limits(base: &Base) -> Option<&Mask> {
     base.mask.as_ref().filter(|mask| matches!(mask, Mask::TopBottom { .. }))
 }
 
-/// The distance of neighbouring values of a column; none for floating point.
-fn grain(base: &Base) -> Option<Fixed> {
+/// The distance of neighbouring values of a type; none for floating point, and for what is no number.
+pub(crate) fn grain(data_type: &ArrowType) -> Option<Fixed> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not known to be on a grid is on none")]
-    match base.data_type {
-        ArrowType::Decimal128(_, scale) => Fixed::from_scaled(1, u8::try_from(scale).ok()?),
-        _ if base.data_type.is_integer() => Some(Fixed::ONE),
+    match data_type {
+        ArrowType::Decimal128(_, scale) => Fixed::from_scaled(1, u8::try_from(*scale).ok()?),
+        _ if data_type.is_integer() => Some(Fixed::ONE),
         _ => None,
     }
 }

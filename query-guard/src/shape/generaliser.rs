@@ -468,7 +468,7 @@ fn is_text(base: &Base) -> bool {
     base.data_type == ArrowType::Utf8
 }
 
-fn retype(expr: Expr, target: &ArrowType) -> Expr {
+pub(crate) fn retype(expr: Expr, target: &ArrowType) -> Expr {
     Expr::TryCast(datafusion_expr::TryCast::new(Box::new(expr), target.clone()))
 }
 
@@ -496,7 +496,7 @@ fn rebuild(binary: &BinaryExpr, replaced: &Expr, by: Expr) -> Expr {
     }
 }
 
-fn recall(call: &ScalarFunction, args: Vec<Expr>) -> Expr {
+pub(crate) fn recall(call: &ScalarFunction, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&call.func), args))
 }
 
