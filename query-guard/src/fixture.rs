@@ -50,6 +50,14 @@ pub(crate) fn codes(sql: &str) -> Vec<Code> {
     }
 }
 
+/// The first query that is offered for a refused one.
+pub(crate) fn rewrite(sql: &str) -> Option<String> {
+    match review(sql).decision {
+        Decision::Admitted(_) => panic!("admitted: {sql}"),
+        Decision::Refused { rewrites, .. } => rewrites.into_iter().next().map(|rewrite| rewrite.sql),
+    }
+}
+
 /// The plan of an admitted query.
 pub(crate) fn admitted(sql: &str) -> GuardedPlan {
     match review(sql).decision {

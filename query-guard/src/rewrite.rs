@@ -207,15 +207,7 @@ fn parse(sql: &str) -> Option<Query> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::review;
-    use crate::guard::Decision;
-
-    fn rewrite(sql: &str) -> Option<String> {
-        match review(sql).decision {
-            Decision::Admitted(_) => panic!("admitted: {sql}"),
-            Decision::Refused { rewrites, .. } => rewrites.into_iter().next().map(|rewrite| rewrite.sql),
-        }
-    }
+    use crate::fixture::rewrite;
 
     #[test]
     fn rows_become_a_count_per_allowed_column() {

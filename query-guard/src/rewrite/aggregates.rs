@@ -57,7 +57,8 @@ pub(super) fn count_instead_of_rows(query: &mut Query, _finding: &Finding, _sql:
     reset_order(query)
 }
 
-fn parsed(text: &str) -> Option<Expr> {
+/// An expression from its text.
+pub(super) fn parsed(text: &str) -> Option<Expr> {
     Parser::new(&GenericDialect {}).try_with_sql(text).ok()?.parse_expr().ok()
 }
 

@@ -17,6 +17,7 @@ use datafusion_sql::sqlparser::ast::TableFactor;
 use datafusion_sql::sqlparser::ast::visit_expressions_mut;
 
 use crate::finding::Finding;
+use crate::rewrite::aggregates::parsed;
 use crate::rewrite::parse;
 use crate::rewrite::parts::any_select;
 use crate::rewrite::parts::output_expr;
@@ -45,7 +46,7 @@ pub(super) fn exists_as_join(query: &mut Query, _finding: &Finding, _sql: &str) 
                         joins.len() - 1
                     });
                     let test = if *negated { "IS NULL" } else { "IS NOT NULL" };
-                    if let Some(test) = expression(&format!("found{name}.k {test}")) {
+                    if let Some(test) = parsed(&format!("found{name}.k {test}")) {
                         *inner = test;
                     }
                 }
@@ -66,7 +67,7 @@ pub(super) fn exists_as_join(query: &mut Query, _finding: &Finding, _sql: &str) 
     })
 }
 
-/// What an EXISTS looks for: rows of a table under a condition, met by equal keys.
+/// The rows that an EXISTS looks for: of one table, under a condition, met by equal keys.
 #[derive(PartialEq)]
 struct Found {
     inner: String,
@@ -176,11 +177,6 @@ fn counted_value(expr: &Expr) -> Option<String> {
     (is_distinct && call.name.to_string().eq_ignore_ascii_case("count")).then(|| value.to_string())
 }
 
-fn expression(text: &str) -> Option<Expr> {
-    let select = select_of(&format!("SELECT {text}"))?;
-    select.projection.first().and_then(output_expr).cloned()
-}
-
 fn select_of(text: &str) -> Option<Select> {
     match *parse(text)?.body {
         SetExpr::Select(select) => Some(*select),
@@ -190,15 +186,7 @@ fn select_of(text: &str) -> Option<Select> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::review;
-    use crate::guard::Decision;
-
-    fn rewrite(sql: &str) -> Option<String> {
-        match review(sql).decision {
-            Decision::Admitted(_) => panic!("admitted: {sql}"),
-            Decision::Refused { rewrites, .. } => rewrites.into_iter().next().map(|rewrite| rewrite.sql),
-        }
-    }
+    use crate::fixture::rewrite;
 
     #[test]
     fn exists_in_a_case_is_offered_as_a_join() {
