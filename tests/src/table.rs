@@ -18,14 +18,19 @@ pub enum Cell {
     Text(String),
 }
 
+/// True for a printed cell that has no value: a key that the data lacks is empty, a withheld cell is marked.
+#[must_use]
+pub fn is_missing(text: &str) -> bool {
+    text.is_empty() || text == "*"
+}
+
 impl Cell {
     /// Reads one printed value: an empty text is nothing, midnight is its day.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let text = text.strip_suffix("T00:00:00").or(text.strip_suffix(" 00:00:00")).unwrap_or(text);
         match text.parse::<f64>() {
-            // A key that the data lacks is empty, a withheld cell is marked.
-            _ if text.is_empty() || text == "*" => Self::Null,
+            _ if is_missing(text) => Self::Null,
             Ok(number) if number.is_finite() => Self::Number(number),
             _ => Self::Text(text.to_owned()),
         }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use obscura_tests::table::is_missing;
 use obscura_tests::world::World;
 use obscura_tests::world::code;
 
@@ -59,13 +60,11 @@ fn wrong(question: Question<'_>, world: &World, witness: &mut Witness) -> anyhow
         .then(|| format!("{}\n    the witness ran {}", verdict.findings.join("\n    "), verdict.sql)))
 }
 
-/// Reads what `--output csv` printed; a withheld cell is marked, and a key that the data lacks is empty.
+/// Reads what `--output csv` printed.
 fn answer_of(text: &str) -> anyhow::Result<Answer> {
     let mut rows = Vec::new();
     for record in csv::Reader::from_reader(text.as_bytes()).records() {
-        rows.push(
-            record?.iter().map(|cell| (!cell.is_empty() && cell != "*").then(|| cell.to_owned())).collect(),
-        );
+        rows.push(record?.iter().map(|cell| (!is_missing(cell)).then(|| cell.to_owned())).collect());
     }
     Ok(Answer { rows, withheld: false })
 }
