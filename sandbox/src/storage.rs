@@ -38,6 +38,7 @@ mod zone;
 
 pub use append::recounted_columns;
 pub use error::BadRowReason;
+pub use error::RejectsProblem;
 pub use error::StorageError;
 pub use folder::DataFolder;
 pub use input::BadRow;

@@ -14,6 +14,15 @@ use crate::storage::StorageError;
 pub(crate) fn input_failure(error: &StorageError) -> AppError {
     match error {
         StorageError::Input { .. } => answer(error, "input-unreadable", "无法按该格式读取输入").into(),
+        StorageError::RejectsUncreated { reason } => {
+            let zh = format!("无法建立错误行清单文件：{}", reason.told().zh);
+            answer(error, "rejects-uncreated", &zh)
+                .with_help(
+                    "name a file that does not exist yet, in a folder that you may write to: `--rejects FILE`",
+                    "请用 `--rejects 文件` 指定一个尚不存在、且可写入的位置",
+                )
+                .into()
+        }
         StorageError::EncodingUndecided => answer(
             error,
             "encoding-undecided",

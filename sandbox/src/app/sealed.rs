@@ -168,6 +168,7 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         StorageError::UnitKeySpellings { .. }
         | StorageError::Input { .. }
         | StorageError::EncodingUndecided
+        | StorageError::RejectsUncreated { .. }
         | StorageError::ColumnType { .. }
         | StorageError::ColumnMissing { .. }
         | StorageError::ColumnTwice { .. }

@@ -515,6 +515,27 @@ fn malformed_row_is_reported_by_line_and_never_by_value() {
 }
 
 #[test]
+fn a_list_of_rejects_that_cannot_be_made_is_told_and_nothing_is_sealed() {
+    let mut world = World::founded();
+    let rows = world.write("visits.csv", &visits().replace("10.50", "CANARY-not-a-number"));
+    let taken = world.write("taken.csv", "kept");
+    let nowhere = world.path("nowhere/rejects.csv").display().to_string();
+    let skip = ["seal", "hz-health.visits", &rows, "--on-bad-row", "skip", "--bad-rows-max", "100%"];
+    for (file, reason) in [(&taken, "exists already"), (&nowhere, "its folder does not exist")] {
+        let refused = world.run(Some("shen"), &[&skip[..], &["--rejects", file]].concat());
+        let refused = refused.must_be(Exit::Usage);
+        assert!(refused.err.contains("error[rejects-uncreated]"), "{}", refused.err);
+        assert!(refused.err.contains(reason), "{}", refused.err);
+    }
+    assert_eq!(fs::read_to_string(&taken).unwrap(), "kept");
+    let verified = world.run(Some("shen"), &["dataset", "verify", "hz-health.visits"]).must_be(Exit::Failure);
+    assert!(verified.err.contains("dataset-not-sealed"), "{}", verified.err);
+    let free = world.path("rejects.csv").display().to_string();
+    world.run(Some("shen"), &[&skip[..], &["--rejects", &free]].concat()).must_be(Exit::Done);
+    assert!(fs::read_to_string(&free).unwrap().starts_with("line,column,reason\n2,cost,"));
+}
+
+#[test]
 fn shredded_dataset_cannot_be_asked_and_the_log_proves_it() {
     let mut world = World::sealed();
     world.run(Some("shen"), &["dataset", "shred", "hz-health.visits"]).must_be(Exit::Usage);

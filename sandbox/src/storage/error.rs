@@ -20,6 +20,12 @@ pub enum StorageError {
         #[source]
         source: io::Error,
     },
+    /// The list of rejects cannot be made where the steward wants it.
+    #[error("the file of rejects cannot be created: {reason}")]
+    RejectsUncreated {
+        /// Why.
+        reason: RejectsProblem,
+    },
     /// The input cannot be read as what it is said to be.
     #[error("cannot read the input as {format}: {reason}")]
     Input {
@@ -288,6 +294,43 @@ impl BadRowReason {
             Self::CutNumber => "数字已被表格软件截断（只保留 15 位）",
             Self::Control => "文本中含控制字符（如 NUL）",
             Self::NotText => "不是文本",
+        };
+        Text::new(self.to_string(), zh)
+    }
+}
+
+/// Why a list of rejects cannot be made at a path that its steward chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RejectsProblem {
+    /// Something of the name is there, and is never overwritten.
+    #[error("a file of this name exists already")]
+    Exists,
+    /// Its folder is not there, or is no folder.
+    #[error("its folder does not exist")]
+    NoFolder,
+    /// The account that runs the program may not write there.
+    #[error("this account may not write there")]
+    NotAllowed,
+}
+
+impl RejectsProblem {
+    /// The steward's part in a refusal of the operating system; the others are the operator's to mend.
+    pub(crate) fn of(kind: io::ErrorKind) -> Option<Self> {
+        match kind {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Some(Self::Exists),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some(Self::NoFolder),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Self::NotAllowed),
+            _ => None,
+        }
+    }
+
+    /// The reason in both languages.
+    #[must_use]
+    pub fn told(self) -> Text {
+        let zh = match self {
+            Self::Exists => "已有同名文件",
+            Self::NoFolder => "所在文件夹不存在",
+            Self::NotAllowed => "当前账号无权写入该位置",
         };
         Text::new(self.to_string(), zh)
     }

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::storage::error::BadRowReason;
+use crate::storage::error::RejectsProblem;
 use crate::storage::error::StorageError;
 
 /// A file of rejects that is being written.
@@ -17,7 +18,10 @@ pub(super) struct Rejects {
 impl Rejects {
     /// Creates the file; there must be none of the name.
     pub(super) fn create(path: &Path) -> Result<Self, StorageError> {
-        let file = File::create_new(path).map_err(StorageError::disk("create the file of rejects"))?;
+        let file = File::create_new(path).map_err(|error| match RejectsProblem::of(error.kind()) {
+            Some(reason) => StorageError::RejectsUncreated { reason },
+            None => StorageError::disk("create the file of rejects")(error),
+        })?;
         let mut rejects = Self { file: BufWriter::new(file) };
         rejects.write("line,column,reason\n")?;
         Ok(rejects)

@@ -29,6 +29,7 @@ use crate::storage::Sealed;
 use crate::storage::Stage;
 use crate::storage::StorageError;
 use crate::storage::UnitKeys;
+use crate::storage::error::RejectsProblem;
 use crate::storage::testing::World;
 use crate::storage::testing::column;
 use crate::storage::testing::stream;
@@ -454,7 +455,8 @@ fn bad_rows_are_skipped_and_counted() {
     let expected = "line,column,reason\n6,visit_date,\"not a date\"\n7,,\"wrong number of fields\"\n8,,\"wrong number of fields\"\n";
     assert_eq!(rejects, expected, "positions and reasons, no values");
     let again = world.seal(&visits(), SealMode::Replace, FOUR);
-    assert!(matches!(again, Err(StorageError::Disk { .. })), "no file is overwritten");
+    let exists = StorageError::RejectsUncreated { reason: RejectsProblem::Exists };
+    assert_eq!(again.unwrap_err().to_string(), exists.to_string(), "no file is overwritten");
 }
 
 #[test]
