@@ -9,8 +9,9 @@ use obscura_policies::Text;
 
 pub mod operator_log;
 
-/// Words of libraries that keep no kind of error: SQLite's, and the system's own where they are quoted.
-const FULL_WORDS: [&str; 2] = ["database or disk is full", "No space left on device"];
+/// Words of libraries that keep no kind of error: SQLite's, and the system's own where they are quoted. The code is what
+/// SQLite says when the index of its write-ahead log has no room (`SQLITE_IOERR_SHMSIZE`), as on opening a database.
+const FULL_WORDS: [&str; 3] = ["database or disk is full", "(code: 4874)", "No space left on device"];
 
 /// What kind of answer a failure is; edges translate it to an exit code or a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -272,6 +273,8 @@ mod tests {
             (io::Error::from(io::ErrorKind::StorageFull), true),
             (io::Error::from(io::ErrorKind::QuotaExceeded), true),
             (io::Error::other("error returned from database: (code: 13) database or disk is full"), true),
+            (io::Error::other("error returned from database: (code: 4874) disk I/O error"), true),
+            (io::Error::other("error returned from database: (code: 266) disk I/O error"), false),
             (io::Error::from(io::ErrorKind::PermissionDenied), false),
         ] {
             let error = AppError::Internal(InternalError::new("append", &Wrapping(error)));

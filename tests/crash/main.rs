@@ -24,6 +24,8 @@ use obscura_tests::world::PURPOSE;
 use obscura_tests::world::STEWARD;
 use obscura_tests::world::World;
 
+mod full;
+
 const QUESTION: &str = "SELECT dept, SUM(salary) FROM persons GROUP BY dept";
 
 /// A small generator of repeatable numbers, printed with every failure.

@@ -180,9 +180,10 @@ impl<'a> Session<'a> {
         let log = OperatorLog::in_folder(&folder);
         if log.note(self.clock.now(), &subject.to_string(), internal).is_ok() {
             let path = log.path().display().to_string();
-            self.screen.say(&format!("  {subject} in {path}"), &format!("  {path} 中的 {subject}"))?;
+            return self.screen.say(&format!("  {subject} in {path}"), &format!("  {path} 中的 {subject}"));
         }
-        Ok(())
+        // There is no log to look into, as on a full disk: what it would hold has no values in it.
+        self.screen.tell(&format!("  {}: {}", internal.step(), internal.causes().join(": ")))
     }
 
     fn explain_documents(&mut self, errors: &[DocumentError]) -> io::Result<Exit> {
