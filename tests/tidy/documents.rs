@@ -25,8 +25,9 @@ fn documents_have_one_sentence_per_line() {
 
 /// Whether a sentence ends inside the line and another begins.
 fn holds_two_sentences(line: &str) -> bool {
-    // The number of a list's entry ends no sentence.
-    let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(". ");
+    // The number of a list's entry or of a heading ends no sentence.
+    let line =
+        line.trim_start_matches(['#', ' ']).trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let chars: Vec<char> = line.chars().collect();
     chars.windows(4).any(|window| match window {
         [before, '.' | '!' | '?', ' ', after] => {
@@ -43,6 +44,8 @@ fn a_second_sentence_is_seen() {
     assert!(holds_two_sentences("See `x`. Then go."));
     assert!(!holds_two_sentences("One thing, e.g. this one."));
     assert!(!holds_two_sentences("12. Do this."));
+    assert!(!holds_two_sentences("### 4.2. Grades and masks"));
+    assert!(holds_two_sentences("12. Do this. Do that."));
     assert!(!holds_two_sentences("Rust 1.95 is pinned."));
 }
 
