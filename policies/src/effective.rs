@@ -160,7 +160,7 @@ pub struct Controls {
     pub unavailable: BTreeSet<String>,
 }
 
-/// The (n, k) rule and the p% rule of the reference's formula table.
+/// The (n, k) rule and the p% rule (`sandbox/docs/reference.md`, section 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dominance {
     /// How many of the largest contributors are taken together.

@@ -1,4 +1,5 @@
-//! The normal form of aggregates: every argument becomes a linear combination of atoms (disclosure-model, section 5).
+//! The normal form of aggregates: every argument becomes a linear combination of atoms
+//! (`sandbox/docs/disclosure-model.md`, section 5).
 //!
 //! An atom is COUNT, COUNT(DISTINCT unit) or SUM of a bare measure (or a product of two) under one condition. It is a
 //! cell of its own with its own controls; what is linear is pulled above the boundary.

@@ -1,4 +1,5 @@
-//! The control step: opens cells, withholds what must not leave, rounds the rest (disclosure-model, section 5).
+//! The control step: opens cells, withholds what must not leave, rounds the rest
+//! (`sandbox/docs/disclosure-model.md`, section 5).
 //! Pure code over one stage's whole table; what it returns is all that later plans and the analyst ever see.
 //!
 //! Order: threshold per group, threshold per atom, dominance, rounding. Tested at k-1, k and k+1.
@@ -422,7 +423,7 @@ impl Number {
     }
 }
 
-/// (n, k) and p% over absolute contributions (reference, "Output-control formulas").
+/// (n, k) and p% over absolute contributions (`sandbox/docs/reference.md`, section 1).
 fn is_dominated(statistics: &AtomStatistics, rule: Dominance) -> bool {
     let total = statistics.absolute;
     if total == 0 {

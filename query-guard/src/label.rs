@@ -1,4 +1,4 @@
-//! Labels a plan bottom-up and cuts it at its boundaries (disclosure-model, sections 3 to 5).
+//! Labels a plan bottom-up and cuts it at its boundaries (`sandbox/docs/disclosure-model.md`, sections 3 to 5).
 //!
 //! Every node becomes a [`Block`] (rows of individuals, or of open tables that may still meet individuals) or an
 //! [`Open`] plan (released values, constants). The match over plan nodes is exhaustive: a node that a later engine adds

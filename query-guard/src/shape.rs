@@ -1,4 +1,5 @@
-//! The shape rule: which conditions and group keys may stand over individuals (disclosure-model, section 4).
+//! The shape rule: which conditions and group keys may stand over individuals
+//! (`sandbox/docs/disclosure-model.md`, section 4).
 //!
 //! Pseudo-random subsets of people are how tables are reconstructed, so the rule holds for every column whatever its
 //! grade. What is accepted comes back rewritten so that it is total: it yields NULL where it might have failed.

@@ -1,4 +1,4 @@
-//! PyArrow opens what the architecture says it opens: a file under one key whole, a normal sealed file's footer only.
+//! PyArrow opens what `sandbox/docs/reference.md`, section 8 says it opens: a file under one key whole, a normal sealed file's footer only.
 //! It proves that sealed files are plain Parquet encryption; the checks in Python are in `open_sealed.py`.
 #![expect(
     clippy::unwrap_used,

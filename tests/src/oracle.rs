@@ -1,7 +1,7 @@
 //! An independent oracle: what the controls must let out, computed slowly and plainly from the rows in clear.
 //! It shares no code with the product, no query engine, and no cleverness: lists, maps and loops.
 //!
-//! The rules it applies, so that a reader can check them against the disclosure model (section 5):
+//! The rules it applies, so that a reader can check them against `sandbox/docs/disclosure-model.md`, section 5:
 //!
 //! * A group needs at least k distinct subjects; else it has no row. An ungrouped question always has one row.
 //! * Each atom needs at least k contributing subjects: with a value, and for sums with a value other than zero; else NULL.

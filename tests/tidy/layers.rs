@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::tree;
 
-/// Modules by layer, lowest first (style guide, section 1).
+/// Modules by layer, lowest first (`sandbox/docs/style-guide.md`, section 1).
 const LAYERS: &[&[&str]] = &[
     &["ids", "clock", "context", "config", "error"],
     &["storage", "identity"],

@@ -1,4 +1,4 @@
-//! The boundary: where rows of individuals become cells (disclosure-model, section 5).
+//! The boundary: where rows of individuals become cells (`sandbox/docs/disclosure-model.md`, section 5).
 //! It builds the stage and the released table that stands in its place; the controls themselves run in `control`.
 
 use std::collections::BTreeMap;

@@ -120,7 +120,7 @@ fn writer_properties_keep_bloom_filters_off_for_any_column() {
 
 #[test]
 fn the_library_still_prints_keys_so_that_we_never_print_properties() {
-    // If this fails the trap is gone, and the architecture's list of traps can lose a line.
+    // If this fails the trap is gone, and its line in `sandbox/docs/reference.md`, section 8, can go.
     let encryption = FileEncryptionProperties::builder(vec![7; 32]).build().unwrap();
     assert!(format!("{encryption:?}").contains("7, 7, 7"));
 }
