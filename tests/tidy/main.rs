@@ -1,4 +1,5 @@
-//! Repository rules as tests: what the style guide says about files, imports, manifests and documents, read from the tree.
+//! Repository rules as tests: what `sandbox/docs/style-guide.md` says about files, imports, manifests and documents, read
+//! from the tree.
 //! It judges text and manifests only; it compiles nothing and needs neither Arrow nor the engine.
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@
     reason = "tests may panic"
 )]
 
+mod citations;
 mod corpora;
 mod dependencies;
 mod documents;
