@@ -34,8 +34,8 @@ use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
 use obscura_query_guard::control::Cells;
-use obscura_query_guard::guard::Decision;
 use obscura_query_guard::guard::Guard;
+use obscura_query_guard::verdict::Decision;
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -25,10 +25,10 @@ use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
 
 use crate::finding::Code;
-use crate::guard::Decision;
 use crate::guard::Guard;
-use crate::guard::Verdict;
 use crate::plan::GuardedPlan;
+use crate::verdict::Decision;
+use crate::verdict::Verdict;
 
 pub(crate) mod execute;
 

@@ -26,9 +26,7 @@ use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
 use obscura_policies::day::Day;
 use obscura_policies::effective::EffectivePolicy;
-use obscura_policies::effective::PolicySource;
 use obscura_policies::vocabulary::DatasetId;
-use obscura_policies::vocabulary::Text;
 
 use crate::budget::Budget;
 use crate::catalog::Catalog;
@@ -55,6 +53,8 @@ use crate::standard::as_the_standard_says;
 use crate::statement::Statement;
 use crate::total::total;
 use crate::treatment::treatments;
+use crate::verdict::Decision;
+use crate::verdict::Verdict;
 
 /// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
 pub(crate) const STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -77,40 +77,6 @@ impl std::fmt::Debug for IsOver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("IsOver")
     }
-}
-
-/// What the guard says of one query.
-#[derive(Debug, Clone)]
-pub struct Verdict {
-    /// Admitted with a plan, or refused with reasons.
-    pub decision: Decision,
-    /// The statement asked for the verdict only (`EXPLAIN`).
-    pub explain: bool,
-    /// Documents it rests on.
-    pub policy: Vec<PolicySource>,
-}
-
-/// Admitted or refused.
-#[derive(Debug, Clone)]
-pub enum Decision {
-    /// May run, as this plan and no other.
-    Admitted(Box<GuardedPlan>),
-    /// May not run.
-    Refused {
-        /// Every reason found; never empty.
-        findings: Vec<Finding>,
-        /// Queries that come close and that this guard admits.
-        rewrites: Vec<Rewrite>,
-    },
-}
-
-/// A query that comes close to a refused one and is admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewrite {
-    /// The query.
-    pub sql: String,
-    /// What was changed.
-    pub title: Text,
 }
 
 impl<'a> Guard<'a> {

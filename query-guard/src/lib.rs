@@ -55,6 +55,7 @@ mod standard;
 pub mod statement;
 mod total;
 mod treatment;
+pub mod verdict;
 
 pub use at_least::AT_LEAST_NAME;
 pub use at_least::at_least_subjects;

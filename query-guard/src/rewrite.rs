@@ -17,7 +17,7 @@ use obscura_policies::vocabulary::Text;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
-use crate::guard::Rewrite;
+use crate::verdict::Rewrite;
 
 mod aggregates;
 mod labels;

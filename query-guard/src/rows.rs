@@ -609,8 +609,8 @@ mod tests {
             }
         }
         let refused = |sql: &str| match crate::fixture::review_under(&many, sql).decision {
-            crate::guard::Decision::Admitted(_) => Vec::new(),
-            crate::guard::Decision::Refused { findings, .. } => {
+            crate::verdict::Decision::Admitted(_) => Vec::new(),
+            crate::verdict::Decision::Refused { findings, .. } => {
                 findings.into_iter().map(|finding| finding.code).collect()
             }
         };
@@ -630,7 +630,7 @@ mod tests {
         }
         let is_refused = |sql: &str| {
             let decision = crate::fixture::review_under(&open, sql).decision;
-            matches!(decision, crate::guard::Decision::Refused { findings, .. } if findings[0].code == Code::QueryTooLarge)
+            matches!(decision, crate::verdict::Decision::Refused { findings, .. } if findings[0].code == Code::QueryTooLarge)
         };
         let crossed = |tables: usize| {
             let tables: Vec<String> = (0..tables).map(|nth| format!("zones z{nth}")).collect();

@@ -14,11 +14,11 @@ use libtest_mimic::Arguments;
 use libtest_mimic::Trial;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_query_guard::finding::Finding;
-use obscura_query_guard::guard::Decision;
 use obscura_query_guard::guard::Guard;
-use obscura_query_guard::guard::Rewrite;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::plan::Stage;
+use obscura_query_guard::verdict::Decision;
+use obscura_query_guard::verdict::Rewrite;
 use obscura_tests::corpus;
 use obscura_tests::environment;
 

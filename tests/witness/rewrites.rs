@@ -7,8 +7,8 @@
 use anyhow::Context as _;
 use anyhow::ensure;
 use chrono::DateTime;
-use obscura_query_guard::guard::Decision;
 use obscura_query_guard::guard::Guard;
+use obscura_query_guard::verdict::Decision;
 use obscura_tests::guarded::policy;
 
 use crate::generated::Both;

@@ -270,7 +270,7 @@ fn a_measure_of_few_values_is_summed_and_averaged_as_a_count() {
     for (sql, expected) in
         [("SELECT SUM(salary) FROM persons", 55.0), ("SELECT AVG(salary) FROM persons", 0.55)]
     {
-        let crate::guard::Decision::Admitted(plan) = crate::fixture::review_under(&policy, sql).decision
+        let crate::verdict::Decision::Admitted(plan) = crate::fixture::review_under(&policy, sql).decision
         else {
             panic!("{sql}")
         };

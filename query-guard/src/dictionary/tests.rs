@@ -16,7 +16,7 @@ use super::edges;
 use crate::fixture::admitted;
 use crate::fixture::policy;
 use crate::fixture::review_under;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 fn number(value: i64) -> Fixed {
     Fixed::from_i64(value)

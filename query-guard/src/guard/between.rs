@@ -28,7 +28,7 @@ use crate::fixture::execute::Rows;
 use crate::fixture::execute::run;
 use crate::fixture::policy;
 use crate::fixture::review_under;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 const PERSONS: i64 = 600;
 

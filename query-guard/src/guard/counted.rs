@@ -18,7 +18,7 @@ use crate::fixture::execute::Rows;
 use crate::fixture::execute::run;
 use crate::fixture::policy;
 use crate::fixture::review_under;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 /// People with ten visits and of age 45, which are all counted 60: from 58 to 62 of them.
 const HIDDEN: std::ops::RangeInclusive<i64> = 58..=62;

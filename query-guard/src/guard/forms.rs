@@ -15,7 +15,7 @@ use arrow::array::TimestampMicrosecondArray;
 use crate::fixture::execute::Rows;
 use crate::fixture::execute::run;
 use crate::fixture::review;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 /// One column of each type, as results have them.
 const RESULTS: &str = "(SELECT p.dept AS k, COUNT(*) AS n, SUM(v.cost) AS s, AVG(p.salary) AS a, date_trunc('year', p.hire) AS d, date_trunc('month', v.at) AS t, COUNT(*) > 20 AS b FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept, date_trunc('year', p.hire), date_trunc('month', v.at)) r";

@@ -23,7 +23,7 @@ use crate::fixture::execute::Rows;
 use crate::fixture::execute::run;
 use crate::fixture::policy;
 use crate::fixture::review_under;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 /// How many people there are; each value has fifteen of them, so that no threshold hides a difference of one value.
 const PEOPLE: i64 = 1800;

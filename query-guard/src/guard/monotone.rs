@@ -16,7 +16,7 @@ use proptest::sample::Index;
 
 use crate::fixture::policy;
 use crate::fixture::review_under;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 /// A control that may be added.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use crate::finding::Code;
 use crate::fixture::admitted;
 use crate::fixture::codes;
 use crate::fixture::review;
-use crate::guard::Decision;
+use crate::verdict::Decision;
 
 /// Ordinary questions of the corpus: each must be admitted.
 pub(super) const ADMITTED: &[&str] = &[
@@ -332,11 +332,11 @@ fn keys_alone_are_folded_without_remembering_every_subject() {
 #[test]
 fn a_query_that_is_not_understood_says_what_would_be() {
     let help = |sql: &str| match crate::fixture::review(sql).decision {
-        crate::guard::Decision::Refused { findings, .. } => {
+        crate::verdict::Decision::Refused { findings, .. } => {
             assert!(findings[0].span.is_some(), "{sql} has no place");
             (findings[0].code, findings[0].help.clone().map(|help| help.en).unwrap_or_default())
         }
-        crate::guard::Decision::Admitted(_) => panic!("admitted: {sql}"),
+        crate::verdict::Decision::Admitted(_) => panic!("admitted: {sql}"),
     };
     let (code, ungrouped) = help("SELECT dept, sex, COUNT(*) FROM persons GROUP BY dept");
     assert_eq!(code, Code::QueryNotUnderstood);
@@ -351,7 +351,7 @@ fn a_query_that_is_not_understood_says_what_would_be() {
 fn hidden_and_nonexistent_columns_are_refused_alike() {
     let hidden = crate::fixture::review("SELECT name FROM persons");
     let nowhere = crate::fixture::review("SELECT nome FROM persons");
-    let text = |verdict: &crate::guard::Verdict| format!("{:?}", verdict.decision).replace("nome", "name");
+    let text = |verdict: &crate::verdict::Verdict| format!("{:?}", verdict.decision).replace("nome", "name");
     assert_eq!(text(&hidden), text(&nowhere));
 }
 
@@ -422,8 +422,10 @@ fn a_refusal_of_what_the_planner_rearranged_has_a_place() {
         "SELECT SUM(s) FROM (SELECT SUM(cost) OVER (PARTITION BY person_id) AS s FROM visits) t",
     ] {
         match crate::fixture::review(sql).decision {
-            crate::guard::Decision::Refused { findings, .. } => assert!(findings[0].span.is_some(), "{sql}"),
-            crate::guard::Decision::Admitted(_) => panic!("{sql}"),
+            crate::verdict::Decision::Refused { findings, .. } => {
+                assert!(findings[0].span.is_some(), "{sql}")
+            }
+            crate::verdict::Decision::Admitted(_) => panic!("{sql}"),
         }
     }
 }
@@ -434,7 +436,7 @@ fn a_function_with_other_arguments_is_named_and_placed() {
         ("SELECT age_years(dept), COUNT(*) FROM persons GROUP BY 1", "age_years"),
         ("SELECT COUNT(*) FROM persons WHERE width_bucket(age, 1) = 2", "width_bucket"),
     ] {
-        let crate::guard::Decision::Refused { findings, .. } = crate::fixture::review(sql).decision else {
+        let crate::verdict::Decision::Refused { findings, .. } = crate::fixture::review(sql).decision else {
             panic!("{sql}")
         };
         assert_eq!(findings[0].code, Code::QueryNotUnderstood, "{sql}");

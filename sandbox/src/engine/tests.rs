@@ -30,8 +30,8 @@ use obscura_policies::vocabulary::Release as ReleaseForm;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
-use obscura_query_guard::guard::Decision;
 use obscura_query_guard::guard::Guard;
+use obscura_query_guard::verdict::Decision;
 
 use super::*;
 
