@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use datafusion_common::DataFusionError;
 use datafusion_common::Span;
+use datafusion_expr::Expr;
 use obscura_policies::vocabulary::Text;
 
 /// Every reason for which the guard refuses; the slug is the stable name in the API, the CLI and the audit log.
@@ -283,6 +285,64 @@ fn byte_offset(sql: &str, line: u64, column: u64) -> Option<usize> {
         line_start += text.len();
     }
     None
+}
+
+/// The place of a name in the text, for findings that planning cannot place.
+pub(crate) fn find_word(sql: &str, word: &str) -> Option<SqlSpan> {
+    let lower = sql.to_ascii_lowercase();
+    let wanted = word.to_ascii_lowercase();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let (start, _) = lower.match_indices(&wanted).find(|(start, found)| {
+        let before = lower.get(..*start).and_then(|head| head.chars().next_back());
+        let after = lower.get(start + found.len()..).and_then(|tail| tail.chars().next());
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })?;
+    let head = sql.get(..start)?;
+    let line = head.matches('\n').count() + 1;
+    let column = head.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
+    Some(SqlSpan {
+        line: u64::try_from(line).ok()?,
+        column: u64::try_from(column).ok()?,
+        start,
+        end: start + wanted.len(),
+    })
+}
+
+/// The place of the first column written in an expression.
+pub(crate) fn first_span(sql: &str, expr: &Expr) -> Option<SqlSpan> {
+    expr.column_refs()
+        .into_iter()
+        .find_map(|column| column.spans.first())
+        .and_then(|span| SqlSpan::locate(sql, span))
+}
+
+/// Gives what was found in parts that the planner has rearranged the place of the word that it is about.
+pub(crate) fn placed(sql: &str, refused: Refused) -> Refused {
+    let place = |finding: &Finding| {
+        let names = ["column", "function", "operation", "dataset", "right"];
+        let named = names.into_iter().filter_map(|name| finding.params.get(name));
+        let about: &[&str] = match finding.code {
+            Code::JoinNotAllowed => &["join", "exists", "in"],
+            Code::AggregateNotDecomposable => &["count"],
+            Code::SubqueryNotAllowed => &["exists", "any", "all", "in", "(select"],
+            _ => &[],
+        };
+        let words = named.map(|name| name.rsplit('.').next().unwrap_or(name)).chain(about.iter().copied());
+        words.filter_map(|word| find_word(sql, word)).next()
+    };
+    refused.map(|finding| {
+        let span = finding.span.or_else(|| place(&finding));
+        finding.at(span)
+    })
+}
+
+/// An engine error while a plan is put together: its text may quote names, so only the kind is kept.
+pub(crate) fn not_understood(_error: DataFusionError) -> Refused {
+    internal()
+}
+
+pub(crate) fn internal() -> Refused {
+    Finding::new(Code::QueryNotUnderstood).into()
 }
 
 #[cfg(test)]

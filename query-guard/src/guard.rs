@@ -36,6 +36,8 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::SqlSpan;
+use crate::finding::find_word;
+use crate::finding::placed;
 use crate::functions::Functions;
 use crate::label::Labeller;
 use crate::label::keyless;
@@ -248,47 +250,6 @@ fn schema_error(error: &DataFusionError) -> Option<&SchemaError> {
         DataFusionError::SchemaError(schema, _) => Some(schema.as_ref()),
         _ => None,
     }
-}
-
-/// The place of a name in the text, for findings that planning cannot place.
-pub(crate) fn find_word(sql: &str, word: &str) -> Option<SqlSpan> {
-    let lower = sql.to_ascii_lowercase();
-    let wanted = word.to_ascii_lowercase();
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let (start, _) = lower.match_indices(&wanted).find(|(start, found)| {
-        let before = lower.get(..*start).and_then(|head| head.chars().next_back());
-        let after = lower.get(start + found.len()..).and_then(|tail| tail.chars().next());
-        !before.is_some_and(is_word) && !after.is_some_and(is_word)
-    })?;
-    let head = sql.get(..start)?;
-    let line = head.matches('\n').count() + 1;
-    let column = head.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
-    Some(SqlSpan {
-        line: u64::try_from(line).ok()?,
-        column: u64::try_from(column).ok()?,
-        start,
-        end: start + wanted.len(),
-    })
-}
-
-/// Gives what was found in parts that the planner has rearranged the place of the word that it is about.
-fn placed(sql: &str, refused: Refused) -> Refused {
-    let place = |finding: &Finding| {
-        let names = ["column", "function", "operation", "dataset", "right"];
-        let named = names.into_iter().filter_map(|name| finding.params.get(name));
-        let about: &[&str] = match finding.code {
-            Code::JoinNotAllowed => &["join", "exists", "in"],
-            Code::AggregateNotDecomposable => &["count"],
-            Code::SubqueryNotAllowed => &["exists", "any", "all", "in", "(select"],
-            _ => &[],
-        };
-        let words = named.map(|name| name.rsplit('.').next().unwrap_or(name)).chain(about.iter().copied());
-        words.filter_map(|word| find_word(sql, word)).next()
-    };
-    refused.map(|finding| {
-        let span = finding.span.or_else(|| place(&finding));
-        finding.at(span)
-    })
 }
 
 /// Type coercion and decorrelation, then the clock is frozen.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion_common::Column;
 use datafusion_common::DFSchemaRef;
-use datafusion_common::DataFusionError;
 use datafusion_common::JoinType;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
@@ -44,13 +43,15 @@ use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
-use crate::guard::find_word;
+use crate::finding::find_word;
+use crate::finding::first_span;
+use crate::finding::internal;
+use crate::finding::not_understood;
 use crate::plan::Stage;
 use crate::rows::ManyToMany;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
-use crate::shape::first_span;
 use crate::statement::too_large;
 
 use many_to_one::is_identifying;
@@ -704,13 +705,4 @@ fn pin(block: &mut Block, side: &Expr, literals: &[Expr]) {
         let known = pins.entry(base.name.clone()).or_insert_with(|| values.clone());
         *known = known.intersection(&values).cloned().collect();
     }
-}
-
-/// An engine error while a plan is put together: its text may quote names, so only the kind is kept.
-pub(super) fn not_understood(_error: DataFusionError) -> Refused {
-    internal()
-}
-
-pub(super) fn internal() -> Refused {
-    Finding::new(Code::QueryNotUnderstood).into()
 }

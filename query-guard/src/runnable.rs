@@ -14,8 +14,8 @@ use datafusion_expr::utils::merge_schema;
 
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::first_span;
 use crate::shape::cast;
-use crate::shape::first_span;
 
 /// Looks at every expression of what runs over results.
 ///

@@ -38,7 +38,8 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::SqlSpan;
-use crate::guard::find_word;
+use crate::finding::find_word;
+use crate::finding::first_span;
 
 mod edges;
 mod generaliser;
@@ -629,14 +630,6 @@ impl<'a> ShapeCheck<'a> {
             .with("column", base.name.clone())
             .with("use", wanted.to_string())
     }
-}
-
-/// The place of the first column written in an expression.
-pub(crate) fn first_span(sql: &str, expr: &Expr) -> Option<SqlSpan> {
-    expr.column_refs()
-        .into_iter()
-        .find_map(|column| column.spans.first())
-        .and_then(|span| SqlSpan::locate(sql, span))
 }
 
 /// The branches of a CASE, of COALESCE or of NULLIF in order: condition and value, the last without condition.

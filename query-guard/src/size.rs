@@ -15,8 +15,8 @@ use datafusion_expr::expr::ScalarFunction;
 
 use crate::finding::Code;
 use crate::finding::Finding;
-use crate::guard::find_word;
-use crate::shape::first_span;
+use crate::finding::find_word;
+use crate::finding::first_span;
 use crate::statement::too_large;
 
 /// Most joins of one statement.

@@ -31,16 +31,16 @@ use crate::block::base_column;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::first_span;
 use crate::scalar::AGE_YEARS;
 use crate::shape::Calendar;
 use crate::shape::bare_column;
 use crate::shape::cast;
-use crate::shape::first_span;
 use crate::shape::recall;
 use crate::shape::retype;
 
 use super::Labeller;
-use super::not_understood;
+use crate::finding::not_understood;
 
 /// Most days between two days of the years -9999 to 9999.
 const DAYS_MAX: i64 = 7_304_484;

@@ -56,8 +56,8 @@ use crate::statement::too_large;
 use super::Labeller;
 use super::Open;
 use super::Relation;
-use super::internal;
-use super::not_understood;
+use crate::finding::internal;
+use crate::finding::not_understood;
 
 /// Most boundaries of one statement.
 const BOUNDARIES_MAX: usize = 8;

@@ -42,15 +42,15 @@ use crate::catalog::ReleasedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::first_span;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
-use crate::shape::first_span;
 
 use super::Labeller;
 use super::Open;
 use super::Relation;
-use super::internal;
-use super::not_understood;
+use crate::finding::internal;
+use crate::finding::not_understood;
 
 /// Which side of a join must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -24,8 +24,8 @@ use crate::block::ReleasedColumnFacts;
 use crate::block::SourceColumn;
 use crate::block::Unique;
 use crate::finding::Refused;
+use crate::finding::first_span;
 use crate::shape::bare_column;
-use crate::shape::first_span;
 use crate::shape::total;
 
 use super::Labeller;
@@ -36,7 +36,7 @@ use super::join::join_refusal;
 use super::join::known;
 use super::join::only_where_present;
 use super::join::without_constants;
-use super::not_understood;
+use crate::finding::not_understood;
 
 /// The comparisons that put a value into one of several disjoint intervals.
 struct Range {

@@ -37,8 +37,8 @@ use crate::row_filter::row_filter;
 
 use super::Labeller;
 use super::Relation;
-use super::internal;
-use super::not_understood;
+use crate::finding::internal;
+use crate::finding::not_understood;
 
 impl Labeller<'_> {
     pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Relation, Refused> {

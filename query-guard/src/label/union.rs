@@ -25,13 +25,13 @@ use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::first_span;
 use crate::shape::bare_column;
-use crate::shape::first_span;
 
 use super::Labeller;
 use super::Relation;
-use super::internal;
-use super::not_understood;
+use crate::finding::internal;
+use crate::finding::not_understood;
 
 impl Labeller<'_> {
     pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Relation, Refused> {

@@ -29,20 +29,20 @@ use crate::block::base_column;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::first_span;
 use crate::shape::ShapeCheck;
 use crate::shape::bare_column;
-use crate::shape::first_span;
 
 use super::Labeller;
 use super::Relation;
-use super::internal;
-use super::not_understood;
 use super::per_subject::Finish;
 use super::per_subject::OwnRows;
 use super::per_subject::VALUE;
 use super::per_subject::class_of;
 use super::per_subject::count_base;
 use super::per_subject::own_rows;
+use crate::finding::internal;
+use crate::finding::not_understood;
 
 /// Most rows that a frame or a function looks away from its own.
 const ROWS_MAX: u64 = 1_000;
