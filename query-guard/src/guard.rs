@@ -2,24 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use chrono::DateTime;
 use chrono::Utc;
-use datafusion_common::DataFusionError;
-use datafusion_common::SchemaError;
-use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::LogicalPlan;
-use datafusion_optimizer::Analyzer;
-use datafusion_optimizer::Optimizer;
-use datafusion_optimizer::OptimizerContext;
-use datafusion_optimizer::OptimizerRule;
-use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
-use datafusion_optimizer::optimize_projections::OptimizeProjections;
-use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_sql::planner::ParserOptions;
 use datafusion_sql::planner::SqlToRel;
 use datafusion_sql::sqlparser::ast::Query;
@@ -32,21 +19,18 @@ use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::catalog::SealedSource;
 use crate::constant::Constants;
-use crate::finding::Code;
-use crate::finding::Finding;
 use crate::finding::Refused;
-use crate::finding::SqlSpan;
-use crate::finding::find_word;
 use crate::finding::placed;
 use crate::functions::Functions;
 use crate::label::Labeller;
-use crate::label::keyless;
 use crate::mean::means_as_doubles;
-use crate::nulls::joined_where_both_are_missing;
+use crate::normalise::normalise;
+use crate::normalise::pruned;
 use crate::order::ordered;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
+use crate::planning::planning_finding;
 use crate::rewrite;
 use crate::rows::RowFacts;
 use crate::runnable::runnable;
@@ -165,133 +149,6 @@ impl<'a> Guard<'a> {
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
             .map_err(|error| planning_finding(sql, &error, &catalog).into())
     }
-}
-
-/// Says why planning failed in the guard's own words: engine texts list columns and quote cells.
-fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -> Finding {
-    let missing = catalog.missing();
-    if let Some(dataset) = missing.dataset {
-        let span = find_word(sql, dataset.rsplit('.').next().unwrap_or(&dataset));
-        return Finding::new(Code::DatasetNotFound).at(span).with("dataset", dataset);
-    }
-    if let Some(column) = missing_column(error) {
-        return Finding::new(Code::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
-    }
-    if let Some(function) = missing.function {
-        return Finding::new(Code::FunctionNotAllowed)
-            .at(find_word(sql, &function))
-            .with("function", function);
-    }
-    // The engine has no kinds for the commonest mistakes; its text is read and never shown.
-    let finding = Finding::new(Code::QueryNotUnderstood).at(diagnosed_place(sql, error));
-    if let Some(column) = ambiguous_column(error) {
-        return finding.at(find_word(sql, &column)).with("column", column).help(
-            "several tables have a column of this name: put the table's name before it",
-            "多个表都有该名称的字段：请在字段前加上表名",
-        );
-    }
-    let text = error.to_string();
-    if let Some(function) = catalog.function_in(&text).filter(|_| text.contains("argument")) {
-        return finding.at(find_word(sql, &function)).with("function", function).help(
-            "the function takes other arguments: mind their number, and cast them to its types",
-            "该函数的参数不符：请检查参数个数，并将参数转换为所需类型",
-        );
-    }
-    if text.contains("unique expression names") {
-        return finding.help(
-            "two output columns are the same: give one of them another name with AS",
-            "有两个输出字段相同：请用 AS 为其中一个另取名称",
-        );
-    }
-    if text.contains("in GROUP BY or an aggregate") {
-        return finding.help(
-            "every column of SELECT, HAVING and ORDER BY stands in GROUP BY or inside an aggregate",
-            "SELECT、HAVING 与 ORDER BY 中的每个字段须出现在 GROUP BY 中，或位于聚合函数之内",
-        );
-    }
-    finding
-}
-
-/// The first thing that `look` finds in an error or in what it wraps, from the outside in.
-fn find_in<T>(error: &DataFusionError, look: &dyn Fn(&DataFusionError) -> Option<T>) -> Option<T> {
-    look(error).or_else(|| match error {
-        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => find_in(inner, look),
-        DataFusionError::Collection(errors) => errors.iter().find_map(|error| find_in(error, look)),
-        _ => None,
-    })
-}
-
-/// Where the engine says that planning failed.
-fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
-    find_in(error, &|error| match error {
-        DataFusionError::Diagnostic(diagnostic, _) => {
-            diagnostic.span.and_then(|span| SqlSpan::locate(sql, span))
-        }
-        _ => None,
-    })
-}
-
-fn ambiguous_column(error: &DataFusionError) -> Option<String> {
-    find_in(error, &|error| match schema_error(error)? {
-        SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
-        _ => None,
-    })
-}
-
-fn missing_column(error: &DataFusionError) -> Option<String> {
-    find_in(error, &|error| match schema_error(error)? {
-        SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
-        _ => None,
-    })
-}
-
-fn schema_error(error: &DataFusionError) -> Option<&SchemaError> {
-    match error {
-        DataFusionError::SchemaError(schema, _) => Some(schema.as_ref()),
-        _ => None,
-    }
-}
-
-/// Type coercion and decorrelation, then the clock is frozen.
-fn normalise(
-    plan: LogicalPlan,
-    constants: Constants,
-    now: DateTime<Utc>,
-) -> datafusion_common::Result<LogicalPlan> {
-    let options = Arc::new(ConfigOptions::default());
-    let plan = constants.settle(plan)?;
-    let plan = Analyzer::new().execute_and_check(plan, &options, |_, _| {})?;
-    let plan = joined_where_both_are_missing(plan)?;
-    let decorrelate: Rules = vec![
-        Arc::new(DecorrelatePredicateSubquery::new()),
-        Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
-    ];
-    let context = OptimizerContext::new().with_query_execution_start_time(now).with_skip_failing_rules(false);
-    let plan = Optimizer::with_rules(decorrelate).optimize(plan, &context, |_, _| {})?;
-    let mut some_keyless = false;
-    plan.apply_with_subqueries(|node| {
-        some_keyless |= keyless(node).is_some();
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    if !some_keyless {
-        return Ok(plan);
-    }
-    // `FROM a, b WHERE a.x = b.x` is a join by key as well.
-    let joins: Rules = vec![Arc::new(EliminateCrossJoin::new()), Arc::new(ExtractEquijoinPredicate::new())];
-    Optimizer::with_rules(joins).optimize(plan, &context, |_, _| {})
-}
-
-type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
-
-/// Leaves only the columns that are read: the keys a job gets are those of these columns.
-fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
-    let rules: Rules = vec![Arc::new(OptimizeProjections::new())];
-    // One pass reaches every scan; further ones would only find that nothing is left to do.
-    let context = OptimizerContext::new().with_skip_failing_rules(false).with_max_passes(1);
-    Optimizer::with_rules(rules)
-        .optimize(plan, &context, |_, _| {})
-        .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
 }
 
 /// The cost class, from the shape of the stages alone.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion_common::Column;
 use datafusion_common::DFSchemaRef;
-use datafusion_common::JoinType;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
@@ -47,6 +46,7 @@ use crate::finding::find_word;
 use crate::finding::first_span;
 use crate::finding::internal;
 use crate::finding::not_understood;
+use crate::normalise::keyless;
 use crate::plan::Stage;
 use crate::rows::ManyToMany;
 use crate::shape::Review;
@@ -651,14 +651,6 @@ fn mentioned(plan: &LogicalPlan) -> BTreeSet<String> {
     });
     debug_assert!(walked.is_ok(), "the closure never fails");
     names
-}
-
-/// An inner join without equal keys.
-pub(crate) fn keyless(plan: &LogicalPlan) -> Option<&Join> {
-    match plan {
-        LogicalPlan::Join(join) if join.join_type == JoinType::Inner && join.on.is_empty() => Some(join),
-        _ => None,
-    }
 }
 
 /// What an accepted condition says of the block's rows.

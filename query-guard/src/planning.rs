@@ -1,0 +1,98 @@
+//! Why planning failed, in the guard's own words: the engine's texts list columns and quote cells.
+//!
+//! Where the engine has no kind for a mistake its text is read, and never shown. The phrases read here were seen in
+//! DataFusion 55.2; the tests write each mistake, so that an upgrade that words one anew fails them.
+
+use datafusion_common::DataFusionError;
+use datafusion_common::SchemaError;
+
+use crate::catalog::Catalog;
+use crate::finding::Code;
+use crate::finding::Finding;
+use crate::finding::SqlSpan;
+use crate::finding::find_word;
+
+/// Says why planning failed in the guard's own words: engine texts list columns and quote cells.
+pub(crate) fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -> Finding {
+    let missing = catalog.missing();
+    if let Some(dataset) = missing.dataset {
+        let span = find_word(sql, dataset.rsplit('.').next().unwrap_or(&dataset));
+        return Finding::new(Code::DatasetNotFound).at(span).with("dataset", dataset);
+    }
+    if let Some(column) = missing_column(error) {
+        return Finding::new(Code::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
+    }
+    if let Some(function) = missing.function {
+        return Finding::new(Code::FunctionNotAllowed)
+            .at(find_word(sql, &function))
+            .with("function", function);
+    }
+    // The engine has no kinds for the commonest mistakes; its text is read and never shown.
+    let finding = Finding::new(Code::QueryNotUnderstood).at(diagnosed_place(sql, error));
+    if let Some(column) = ambiguous_column(error) {
+        return finding.at(find_word(sql, &column)).with("column", column).help(
+            "several tables have a column of this name: put the table's name before it",
+            "多个表都有该名称的字段：请在字段前加上表名",
+        );
+    }
+    let text = error.to_string();
+    if let Some(function) = catalog.function_in(&text).filter(|_| text.contains("argument")) {
+        return finding.at(find_word(sql, &function)).with("function", function).help(
+            "the function takes other arguments: mind their number, and cast them to its types",
+            "该函数的参数不符：请检查参数个数，并将参数转换为所需类型",
+        );
+    }
+    if text.contains("unique expression names") {
+        return finding.help(
+            "two output columns are the same: give one of them another name with AS",
+            "有两个输出字段相同：请用 AS 为其中一个另取名称",
+        );
+    }
+    if text.contains("in GROUP BY or an aggregate") {
+        return finding.help(
+            "every column of SELECT, HAVING and ORDER BY stands in GROUP BY or inside an aggregate",
+            "SELECT、HAVING 与 ORDER BY 中的每个字段须出现在 GROUP BY 中，或位于聚合函数之内",
+        );
+    }
+    finding
+}
+
+/// The first thing that `look` finds in an error or in what it wraps, from the outside in.
+fn find_in<T>(error: &DataFusionError, look: &dyn Fn(&DataFusionError) -> Option<T>) -> Option<T> {
+    look(error).or_else(|| match error {
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => find_in(inner, look),
+        DataFusionError::Collection(errors) => errors.iter().find_map(|error| find_in(error, look)),
+        _ => None,
+    })
+}
+
+/// Where the engine says that planning failed.
+fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
+    find_in(error, &|error| match error {
+        DataFusionError::Diagnostic(diagnostic, _) => {
+            diagnostic.span.and_then(|span| SqlSpan::locate(sql, span))
+        }
+        _ => None,
+    })
+}
+
+fn ambiguous_column(error: &DataFusionError) -> Option<String> {
+    find_in(error, &|error| match schema_error(error)? {
+        SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
+        _ => None,
+    })
+}
+
+fn missing_column(error: &DataFusionError) -> Option<String> {
+    find_in(error, &|error| match schema_error(error)? {
+        SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+        _ => None,
+    })
+}
+
+fn schema_error(error: &DataFusionError) -> Option<&SchemaError> {
+    match error {
+        DataFusionError::SchemaError(schema, _) => Some(schema.as_ref()),
+        _ => None,
+    }
+}
