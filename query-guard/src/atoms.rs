@@ -17,8 +17,8 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Use;
 
-use crate::block::Base;
-use crate::block::BaseKind;
+use crate::base::Base;
+use crate::base::BaseKind;
 use crate::block::Block;
 use crate::constant::Constants;
 use crate::constant::exact_number;
@@ -454,7 +454,7 @@ impl<'a> Normaliser<'a> {
             return Err(repeated_rows(self.shape.place(expr)).into());
         }
         self.shape.grade = self.shape.grade.max(base.grade);
-        let present = Expr::IsNotNull(Box::new(crate::block::base_column(name)));
+        let present = Expr::IsNotNull(Box::new(crate::base::base_column(name)));
         Ok(Linear {
             terms: vec![(1.0, Quantity::Measure(name.to_owned()), None)],
             present: vec![present],
@@ -712,7 +712,7 @@ fn rows_of(atom: &Atom) -> Option<Vec<Expr>> {
 }
 
 fn is_present(column: &str) -> Expr {
-    Expr::IsNotNull(Box::new(crate::block::base_column(column)))
+    Expr::IsNotNull(Box::new(crate::base::base_column(column)))
 }
 
 fn united(mut left: Vec<Expr>, right: Vec<Expr>) -> Vec<Expr> {

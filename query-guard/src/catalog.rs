@@ -9,7 +9,6 @@ use arrow::datatypes::DataType as ArrowType;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use arrow::datatypes::SchemaRef;
-use arrow::datatypes::TimeUnit;
 use datafusion_common::DataFusionError;
 use datafusion_common::Result;
 use datafusion_common::TableReference;
@@ -28,15 +27,13 @@ use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
 use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
 use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
 use datafusion_functions_window::planner::WindowFunctionPlanner;
-use obscura_policies::effective::EffectiveColumn;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
-use obscura_policies::vocabulary::DataType;
 use obscura_policies::vocabulary::DatasetId;
-use obscura_policies::vocabulary::Role;
 
-use crate::block::ReleasedColumnFacts;
+use crate::base::ReleasedColumnFacts;
 use crate::functions::Functions;
+use crate::sealed_type::column_type;
 
 /// A sealed dataset as a stage's plan names it; the engine replaces it by the real table.
 #[derive(Debug, Clone)]
@@ -108,29 +105,6 @@ impl ReleasedSource {
 impl TableSource for ReleasedSource {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
-    }
-}
-
-/// The physical type that a declared type is sealed as.
-#[must_use]
-pub fn sealed_type(data_type: DataType) -> ArrowType {
-    match data_type {
-        DataType::Text => ArrowType::Utf8,
-        DataType::Int => ArrowType::Int64,
-        DataType::Decimal { scale } => ArrowType::Decimal128(18, i8::try_from(scale).unwrap_or(i8::MAX)),
-        DataType::Float => ArrowType::Float64,
-        DataType::Date => ArrowType::Date32,
-        DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
-        DataType::Bool => ArrowType::Boolean,
-    }
-}
-
-/// The type a column has inside the sandbox: a protecting unit key is a 64-bit token.
-pub(crate) fn column_type(column: &EffectiveColumn, dataset: &EffectiveDataset) -> ArrowType {
-    if column.role == Role::UnitKey && dataset.units.iter().any(|unit| unit.column == column.name) {
-        ArrowType::Int64
-    } else {
-        sealed_type(column.data_type)
     }
 }
 

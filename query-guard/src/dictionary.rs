@@ -16,9 +16,9 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
 use obscura_policies::vocabulary::Role;
 
-use crate::catalog::sealed_type;
 use crate::floor::HeldTo;
 use crate::row_filter::row_filter;
+use crate::sealed_type::sealed_type;
 use crate::shape::grain;
 
 pub use crate::floor::is_open;

@@ -27,14 +27,14 @@ use datafusion_expr::Subquery;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::Level;
 
-use crate::block::Base;
-use crate::block::BaseKind;
+use crate::base::Base;
+use crate::base::BaseKind;
+use crate::base::ReleasedColumnFacts;
+use crate::base::base_column;
 use crate::block::Block;
 use crate::block::Read;
-use crate::block::ReleasedColumnFacts;
 use crate::block::Rows;
 use crate::block::Unique;
-use crate::block::base_column;
 use crate::budget::Budget;
 use crate::budget::nodes;
 use crate::catalog::ReleasedSource;

@@ -22,6 +22,7 @@
 
 mod at_least;
 mod atoms;
+mod base;
 mod block;
 mod budget;
 mod catalog;
@@ -51,6 +52,7 @@ mod row_filter;
 pub mod rows;
 mod runnable;
 mod scalar;
+mod sealed_type;
 mod shape;
 mod size;
 mod standard;
@@ -63,7 +65,6 @@ pub use at_least::AT_LEAST_NAME;
 pub use at_least::at_least_subjects;
 pub use catalog::ReleasedSource;
 pub use catalog::SealedSource;
-pub use catalog::sealed_type;
 pub use cell::CELL_FOLD_NAME;
 pub use cell::CellFold;
 pub use functions::is_known_scalar;
@@ -72,3 +73,4 @@ pub use mask::Secrets;
 pub use mask::bind_secrets;
 pub use row_filter::RowFilterFault;
 pub use row_filter::check_row_filter;
+pub use sealed_type::sealed_type;

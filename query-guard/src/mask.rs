@@ -42,7 +42,7 @@ use obscura_policies::mask::MaskContext;
 use obscura_policies::mask::MaskSecrets;
 use obscura_policies::mask::NoSecrets;
 
-use crate::catalog::column_type;
+use crate::sealed_type::column_type;
 
 /// Name under which masks appear in plans.
 pub const MASK_NAME: &str = "obscura_mask";

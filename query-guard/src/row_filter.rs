@@ -26,10 +26,10 @@ use obscura_policies::vocabulary::ColumnName;
 
 use crate::catalog::Catalog;
 use crate::catalog::sealed_source;
-use crate::catalog::sealed_type;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::functions::Functions;
+use crate::sealed_type::sealed_type;
 use crate::size::condition_within_limits;
 use crate::statement::parse_condition;
 

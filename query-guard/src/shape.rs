@@ -26,11 +26,11 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::block::Base;
-use crate::block::BaseKind;
-use crate::block::Conditions;
+use crate::base::Base;
+use crate::base::BaseKind;
+use crate::base::Conditions;
+use crate::base::ReleasedColumnFacts;
 use crate::block::Read;
-use crate::block::ReleasedColumnFacts;
 use crate::budget::Budget;
 use crate::catalog::ReleasedSource;
 use crate::constant::Constants;

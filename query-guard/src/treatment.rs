@@ -12,7 +12,7 @@ use datafusion_expr::LogicalPlan;
 use obscura_policies::fixed::Fixed;
 
 use crate::atoms::Formula;
-use crate::block::ReleasedColumnFacts;
+use crate::base::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
 use crate::origin::origin;
 use crate::plan::OutputRole;

@@ -16,12 +16,12 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::block::Base;
-use crate::block::BaseKind;
+use crate::base::Base;
+use crate::base::BaseKind;
+use crate::base::ReleasedColumnFacts;
+use crate::base::SourceColumn;
 use crate::block::Block;
 use crate::block::Class;
-use crate::block::ReleasedColumnFacts;
-use crate::block::SourceColumn;
 use crate::block::Unique;
 use crate::finding::Refused;
 use crate::finding::first_span;

@@ -21,14 +21,14 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::block::Base;
-use crate::block::BaseKind;
+use crate::base::Base;
+use crate::base::BaseKind;
+use crate::base::Conditions;
+use crate::base::base_column;
 use crate::block::Block;
 use crate::block::Class;
-use crate::block::Conditions;
 use crate::block::Rows;
 use crate::block::Unique;
-use crate::block::base_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;

@@ -20,12 +20,12 @@ use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::block::Base;
-use crate::block::BaseKind;
+use crate::base::Base;
+use crate::base::BaseKind;
+use crate::base::base_column;
 use crate::block::Block;
 use crate::block::Class;
 use crate::block::Unique;
-use crate::block::base_column;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;

@@ -13,7 +13,7 @@ use obscura_policies::mask::MICROS_PER_DAY;
 use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
 
-use crate::block::Base;
+use crate::base::Base;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;

@@ -13,8 +13,8 @@ use datafusion_expr::Operator;
 use datafusion_expr::expr::ScalarFunction;
 use obscura_policies::fixed::Fixed;
 
-use crate::block::Base;
-use crate::block::BaseKind;
+use crate::base::Base;
+use crate::base::BaseKind;
 use crate::constant::exact_number;
 use crate::finding::Finding;
 use crate::scalar::AGE_YEARS;

@@ -7,7 +7,7 @@ use datafusion_expr::Expr;
 use datafusion_expr::Like;
 use obscura_policies::vocabulary::Use;
 
-use crate::block::BaseKind;
+use crate::base::BaseKind;
 use crate::finding::Finding;
 
 use super::LIKE_PREFIX_MIN;

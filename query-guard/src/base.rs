@@ -1,0 +1,177 @@
+//! A base column: what the rules know of one column that a block's rows have, and every rule reads base columns only.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType as ArrowType;
+use datafusion_common::Column;
+use datafusion_expr::Expr;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::mask::Mask;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::UnitKind;
+use obscura_policies::vocabulary::Use;
+
+/// Facts about one base column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// Name as declared, for messages.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) kind: BaseKind,
+    /// Uses granted.
+    pub(crate) uses: BTreeSet<Use>,
+    /// Grade after mask.
+    pub(crate) grade: Level,
+    /// Dataset it was read from, if one.
+    pub(crate) dataset: Option<DatasetId>,
+    /// Read from an open table: its values are anybody's to choose from, so they stand for literals.
+    pub(crate) open: bool,
+    /// Comes from the side of an outer join that may be missing.
+    pub(crate) optional: bool,
+    /// The outer join that may have left it missing.
+    pub(crate) missing_by: Option<usize>,
+    /// Joins and unions that may repeat its values for one row of its source: what is repeated is not added up.
+    pub(crate) copied_by: BTreeSet<usize>,
+    /// Hidden columns of the classes whose row it stands in: only columns of the same subjects are compared.
+    pub(crate) owners: BTreeSet<String>,
+    /// Physical type.
+    pub(crate) data_type: ArrowType,
+    /// Mask already applied at the scan.
+    pub(crate) mask: Option<Mask>,
+    /// Declared range of a measure.
+    pub(crate) range: Option<(Fixed, Fixed)>,
+    /// Bin width of a measure.
+    pub(crate) bins: Option<Fixed>,
+    /// Decimal places kept inside sums.
+    pub(crate) scale: u8,
+    /// Prefixes are meaningful.
+    pub(crate) coded: bool,
+    /// The columns of datasets that it lies between, where it is the time between two dates.
+    pub(crate) between: Option<[String; 2]>,
+}
+
+impl Base {
+    /// A column that the query made up, read from no dataset and owned by nobody yet.
+    pub(crate) fn label(name: &str, uses: BTreeSet<Use>, grade: Level, data_type: ArrowType) -> Self {
+        Base {
+            name: name.to_owned(),
+            kind: BaseKind::Label,
+            uses,
+            grade,
+            dataset: None,
+            open: false,
+            optional: false,
+            missing_by: None,
+            copied_by: BTreeSet::new(),
+            owners: BTreeSet::new(),
+            data_type,
+            mask: None,
+            range: None,
+            bins: None,
+            scale: 0,
+            coded: false,
+            between: None,
+        }
+    }
+
+    /// Its name among what rows are chosen by: as a column of a dataset, or as the block calls it.
+    pub(crate) fn compared_name(&self, name: &str) -> String {
+        match self.source() {
+            Some((dataset, column)) => format!("{}.{column}", dataset.sql_name()),
+            None => name.to_owned(),
+        }
+    }
+
+    pub(crate) fn allows(&self, wanted: Use) -> bool {
+        self.uses.contains(&wanted)
+    }
+
+    /// Where it is present it marks rows of its own source, each once.
+    pub(crate) fn marks_rows(&self) -> bool {
+        self.copied_by.is_empty() && !self.owners.is_empty()
+    }
+
+    /// The column of a dataset that it is, unmasked or masked.
+    pub(crate) fn source(&self) -> Option<SourceColumn> {
+        let dataset = self.dataset.as_ref().filter(|_| matches!(self.kind, BaseKind::Declared(_)))?;
+        Some((dataset.clone(), self.name.clone()))
+    }
+
+    /// Known in steps, so that a comparison with anything chosen would cut one in two.
+    pub(crate) fn is_stepped(&self) -> bool {
+        self.is_measure() || self.mask.is_some() || self.bins.is_some()
+    }
+
+    /// A quantity whose single values are protected by bins.
+    pub(crate) fn is_measure(&self) -> bool {
+        matches!(self.kind, BaseKind::Declared(Role::Measure) | BaseKind::SubjectMeasure)
+    }
+}
+
+/// What a base column is to the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BaseKind {
+    /// A unit key (hidden or visible): joined and counted, nothing else.
+    UnitKey {
+        /// Kind of subject.
+        kind: UnitKind,
+        /// Hidden column of the class of subjects it belongs to.
+        class: String,
+    },
+    /// A declared column.
+    Declared(Role),
+    /// A count over a subject's own rows, top-coded.
+    SubjectCount,
+    /// A sum, mean, minimum or maximum over a subject's own rows.
+    SubjectMeasure,
+    /// A literal per branch of a union: grouped by, compared with literals, never with columns.
+    Label,
+    /// A value that a stage has released; `computed` when it is not the stage's own output column.
+    Released {
+        /// An expression over released columns rather than one of them.
+        computed: bool,
+        /// What it is of its stage, unless it is computed.
+        column: Option<Arc<ReleasedColumnFacts>>,
+    },
+}
+
+/// A column of a dataset.
+pub(crate) type SourceColumn = (DatasetId, String);
+
+/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. What cannot be
+/// written so (joins, columns that the query made up) has a text of its own, which nothing else is equal to.
+pub(crate) type Conditions = BTreeSet<String>;
+
+/// What a released column is to the rows of individuals that it meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReleasedColumnFacts {
+    /// A group key; where it is a column as it is, that column.
+    Key {
+        /// Name among the stage's columns.
+        name: String,
+        /// The column.
+        source: Option<SourceColumn>,
+        /// Where it counts a subject's rows: the number that stands for itself and for every larger one.
+        top_coded_at: Option<Fixed>,
+    },
+    /// The mean of one declared measure, which that measure may be compared with.
+    Benchmark {
+        /// The measure.
+        of: SourceColumn,
+        /// Conditions of the rows that it is the mean of.
+        conditions: Conditions,
+        /// Names of the stage's keys, and the column that each is.
+        keys: BTreeMap<String, Option<SourceColumn>>,
+    },
+    /// Anything else.
+    Other,
+}
+
+/// Reference to a base column.
+pub(crate) fn base_column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
+}
