@@ -20,6 +20,9 @@ use obscura_policies::vocabulary::Use;
 use crate::base::Base;
 use crate::base::BaseKind;
 use crate::block::Block;
+use crate::column::bare_column;
+use crate::column::branches;
+use crate::column::strip_casts;
 use crate::constant::Constants;
 use crate::constant::exact_number;
 use crate::finding::Code;
@@ -27,9 +30,6 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
-use crate::shape::bare_column;
-use crate::shape::branches;
-use crate::shape::strip_casts;
 
 /// Largest factor and largest end of an interval: far beyond them numbers become infinite, and then nothing at all.
 const NUMBER_MAX: f64 = 1e24;

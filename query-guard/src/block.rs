@@ -24,7 +24,7 @@ use obscura_policies::vocabulary::Use;
 use crate::base::Base;
 use crate::base::BaseKind;
 use crate::base::Conditions;
-use crate::shape::bare_column;
+use crate::column::bare_column;
 
 /// Rows of individuals, or of open tables when `classes` is empty.
 #[derive(Debug, Clone)]

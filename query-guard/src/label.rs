@@ -38,6 +38,7 @@ use crate::block::Unique;
 use crate::budget::Budget;
 use crate::budget::nodes;
 use crate::catalog::ReleasedSource;
+use crate::column::bare_column;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -51,7 +52,6 @@ use crate::plan::Stage;
 use crate::rows::ManyToMany;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
-use crate::shape::bare_column;
 use crate::statement::too_large;
 
 use many_to_one::is_identifying;

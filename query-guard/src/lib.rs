@@ -27,6 +27,7 @@ mod block;
 mod budget;
 mod catalog;
 mod cell;
+mod column;
 mod constant;
 pub mod control;
 pub mod dictionary;

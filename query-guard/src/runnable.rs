@@ -12,10 +12,10 @@ use datafusion_expr::ExprSchemable;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::utils::merge_schema;
 
+use crate::column::cast;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::first_span;
-use crate::shape::cast;
 
 /// Looks at every expression of what runs over results.
 ///

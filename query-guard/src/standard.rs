@@ -16,10 +16,10 @@ use datafusion_expr::JoinType;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
 
+use crate::column::cast;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::runnable::first_finding;
-use crate::shape::cast;
 
 /// Refuses a plan that holds such a form.
 ///

@@ -28,14 +28,14 @@ use crate::base::Base;
 use crate::base::BaseKind;
 use crate::base::base_column;
 use crate::block::Block;
+use crate::column::bare_column;
+use crate::column::cast;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::scalar::AGE_YEARS;
 use crate::shape::Calendar;
-use crate::shape::bare_column;
-use crate::shape::cast;
 use crate::shape::recall;
 use crate::shape::retype;
 

@@ -39,6 +39,7 @@ use crate::cell::AtomSpec;
 use crate::cell::CellFold;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
+use crate::column::bare_column;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
@@ -49,7 +50,6 @@ use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
-use crate::shape::bare_column;
 use crate::shape::grain;
 use crate::statement::too_large;
 

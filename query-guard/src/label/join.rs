@@ -39,12 +39,12 @@ use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::Unique;
 use crate::catalog::ReleasedSource;
+use crate::column::bare_column;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::shape::ShapeCheck;
-use crate::shape::bare_column;
 
 use super::Labeller;
 use super::Open;

@@ -23,10 +23,10 @@ use crate::base::SourceColumn;
 use crate::block::Block;
 use crate::block::Class;
 use crate::block::Unique;
+use crate::column::bare_column;
+use crate::column::total;
 use crate::finding::Refused;
 use crate::finding::first_span;
-use crate::shape::bare_column;
-use crate::shape::total;
 
 use super::Labeller;
 use super::join::Condition;

@@ -21,12 +21,12 @@ use crate::block::Class;
 use crate::block::Rows;
 use crate::block::Taint;
 use crate::block::Unique;
+use crate::column::bare_column;
 use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
-use crate::shape::bare_column;
 
 use super::Labeller;
 use super::Relation;

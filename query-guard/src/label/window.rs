@@ -26,12 +26,12 @@ use crate::base::base_column;
 use crate::block::Block;
 use crate::block::Class;
 use crate::block::Unique;
+use crate::column::bare_column;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::shape::ShapeCheck;
-use crate::shape::bare_column;
 
 use super::Labeller;
 use super::Relation;

@@ -15,6 +15,8 @@ use obscura_policies::fixed::Fixed;
 
 use crate::base::Base;
 use crate::base::BaseKind;
+use crate::column::computed_widens;
+use crate::column::strip_casts;
 use crate::constant::exact_number;
 use crate::finding::Finding;
 use crate::scalar::AGE_YEARS;
@@ -23,9 +25,9 @@ use crate::scalar::WIDTH_BUCKET;
 
 use super::Calendar;
 use super::ShapeCheck;
-use super::bare_column;
-use super::cast;
-use super::total;
+use crate::column::bare_column;
+use crate::column::cast;
+use crate::column::total;
 
 /// How a column was coarsened.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,7 +174,7 @@ impl<'a> ShapeCheck<'a> {
             Operator::Minus => {
                 let column = self.divided(&binary.left)?;
                 let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right }) =
-                    super::strip_casts(self.bases, &binary.right)
+                    strip_casts(self.bases, &binary.right)
                 else {
                     return None;
                 };
@@ -278,7 +280,7 @@ impl<'a> ShapeCheck<'a> {
     /// `floor(col / c)`.
     fn floored(&self, call: &ScalarFunction, inner: &Expr) -> Option<Generalised<'a>> {
         let Expr::BinaryExpr(binary @ BinaryExpr { left, op: Operator::Divide, right }) =
-            super::strip_casts(self.bases, inner)
+            strip_casts(self.bases, inner)
         else {
             return None;
         };
@@ -389,66 +391,6 @@ impl<'a> ShapeCheck<'a> {
 
     fn word(&self, expr: &Expr) -> Option<String> {
         self.review.constants.value(expr).ok().flatten()?.try_as_str().flatten().map(str::to_ascii_lowercase)
-    }
-}
-
-/// A cast of a stored column that loses nothing a comparison could notice (a timestamp's day is a generaliser).
-pub(super) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
-    if source == target {
-        return true;
-    }
-    match (source, target) {
-        // Numbers of 32 bits are years between two dates.
-        (ArrowType::Int32, ArrowType::Int64 | ArrowType::Float64) => true,
-        (ArrowType::Int32, ArrowType::Decimal128(precision, scale)) => {
-            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 10
-        }
-        (ArrowType::Int64, ArrowType::Float64) | (ArrowType::Decimal128(..), ArrowType::Float64) => true,
-        // Unsigned numbers are ranks among a subject's own rows, which are top-coded.
-        (ArrowType::UInt64, ArrowType::Int64) => true,
-        (ArrowType::UInt64, ArrowType::Decimal128(precision, scale)) => {
-            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 20
-        }
-        (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => {
-            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 19
-        }
-        (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => {
-            to_scale >= from_scale
-                && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale)
-        }
-        (ArrowType::Date32 | ArrowType::Timestamp(_, None), ArrowType::Timestamp(_, None)) => true,
-        (ArrowType::Utf8, ArrowType::Utf8View | ArrowType::LargeUtf8) => true,
-        _ => false,
-    }
-}
-
-/// A cast of a computed value that loses nothing.
-pub(super) fn keeps_computed(target: &ArrowType) -> bool {
-    matches!(
-        target,
-        ArrowType::Float64
-            | ArrowType::Utf8
-            | ArrowType::Utf8View
-            | ArrowType::LargeUtf8
-            | ArrowType::Timestamp(_, None)
-    )
-}
-
-/// A cast of a coarsened column that cuts nothing off.
-pub(super) fn computed_widens(target: &ArrowType) -> bool {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
-    match target {
-        ArrowType::Int64
-        | ArrowType::Float64
-        | ArrowType::Utf8
-        | ArrowType::Utf8View
-        | ArrowType::LargeUtf8
-        | ArrowType::Timestamp(_, None)
-        | ArrowType::Date32 => true,
-        ArrowType::Decimal128(precision, scale) => {
-            *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 19
-        }
-        _ => false,
     }
 }
 

@@ -12,10 +12,10 @@ use crate::finding::Finding;
 
 use super::LIKE_PREFIX_MIN;
 use super::ShapeCheck;
-use super::bare_column;
-use super::cast;
 use super::generaliser::Form;
 use super::generaliser::Generalised;
+use crate::column::bare_column;
+use crate::column::cast;
 
 impl ShapeCheck<'_> {
     /// A prefix of a coded column (`icd10 LIKE 'J1%'`).
