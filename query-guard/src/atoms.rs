@@ -28,6 +28,8 @@ use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::plan::Formula;
+use crate::plan::Term;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
 
@@ -63,48 +65,6 @@ impl Quantity {
 pub(crate) struct Atom {
     pub(crate) quantity: Quantity,
     pub(crate) condition: Option<Expr>,
-}
-
-/// An atom, by index, times a factor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Term {
-    /// The factor, pulled above the boundary.
-    pub(crate) factor: f64,
-    /// Index into the stage's atoms.
-    pub(crate) atom: usize,
-}
-
-/// How a released column is made from protected atoms.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Formula {
-    /// Rows (or rows under a condition), rounded.
-    Count {
-        /// The atom.
-        atom: usize,
-    },
-    /// Distinct subjects of one class, rounded.
-    Subjects {
-        /// The atom whose contributors are counted.
-        atom: usize,
-        /// Index into the stage's classes.
-        class: usize,
-    },
-    /// A sum: every atom rounded by itself, then combined.
-    Sum {
-        /// The combination.
-        terms: Vec<Term>,
-    },
-    /// A mean or share: three significant digits of each part, clamped.
-    Mean {
-        /// The numerator, in parts: quantities added up over the same rows are one mean, whatever else is one of its own.
-        parts: Vec<Vec<Term>>,
-        /// The denominator: rows whose argument is present.
-        count: usize,
-        /// Interval of the argument, from declared ranges.
-        low: f64,
-        /// Interval of the argument, from declared ranges.
-        high: f64,
-    },
 }
 
 /// Rewrites the aggregates of one boundary to atoms.

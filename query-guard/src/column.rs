@@ -163,6 +163,7 @@ pub(crate) fn branches(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
     }
 }
 
+/// Whether it is NULLIF, which compares its two arguments.
 pub(crate) fn is_nullif(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.name() == "nullif")
 }

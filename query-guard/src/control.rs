@@ -24,15 +24,15 @@ use datafusion_common::ScalarValue;
 use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
 
-use crate::atoms::Formula;
-use crate::atoms::Term;
 use crate::cell::AtomStatistics;
 use crate::cell::decode;
 use crate::finding::Code;
+use crate::plan::Formula;
 use crate::plan::GuardedPlan;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
+use crate::plan::Term;
 use crate::scalar::three_significant_digits;
 
 /// Cells of one stage, as the engine computed them: unreadable outside the control step.

@@ -126,7 +126,11 @@ impl<'a> Guard<'a> {
         let post = labeller.root(&plan).map_err(|refused| placed(sql, refused))?;
         runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
         let mut stages = std::mem::take(&mut labeller.stages);
-        let rows = RowFacts::of(self.policy, &stages, std::mem::take(&mut labeller.many_to_many));
+        let rows = RowFacts::of(
+            self.policy,
+            stages.iter().map(Stage::released_rows),
+            std::mem::take(&mut labeller.many_to_many),
+        );
         let reduced = |plan| rows.reduced(plan).map_err(|finding| placed(sql, finding.into()));
         for stage in &mut stages {
             stage.plan = reduced(pruned(stage.plan.clone())?)?;

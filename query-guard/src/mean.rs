@@ -8,12 +8,12 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::TryCast;
 
-use crate::atoms::Formula;
 use crate::catalog::ReleasedSource;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::origin::origin;
+use crate::plan::Formula;
 use crate::plan::Stage;
 
 /// The plan, whose output columns that are means of decimals are numbers of floating point.

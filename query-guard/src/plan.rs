@@ -12,8 +12,8 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
-use crate::atoms::Formula;
 use crate::finding::Finding;
+use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
 
 /// An admitted query: an ordered list of stages, then post-processing over their released tables.
@@ -152,8 +152,17 @@ impl Stage {
         &self.plan
     }
 
+    /// The rows of its released table, as far as they are known before it has run.
+    pub(crate) fn released_rows(&self) -> ReleasedRows {
+        ReleasedRows {
+            name: self.name.clone(),
+            keys: self.keys.iter().map(|key| key.name.clone()).collect(),
+            rows_max: self.rows_max(),
+        }
+    }
+
     /// Most rows of its released table, where the policy bounds its cells.
-    pub(crate) fn rows_max(&self) -> Option<u64> {
+    fn rows_max(&self) -> Option<u64> {
         if self.keys.is_empty() {
             return Some(1);
         }
@@ -219,6 +228,48 @@ pub(crate) struct ReleasedColumn {
     pub(crate) name: String,
     pub(crate) data_type: DataType,
     pub(crate) formula: Formula,
+}
+
+/// How a released column is made from protected atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Formula {
+    /// Rows (or rows under a condition), rounded.
+    Count {
+        /// The atom.
+        atom: usize,
+    },
+    /// Distinct subjects of one class, rounded.
+    Subjects {
+        /// The atom whose contributors are counted.
+        atom: usize,
+        /// Index into the stage's classes.
+        class: usize,
+    },
+    /// A sum: every atom rounded by itself, then combined.
+    Sum {
+        /// The combination.
+        terms: Vec<Term>,
+    },
+    /// A mean or share: three significant digits of each part, clamped.
+    Mean {
+        /// The numerator, in parts: quantities added up over the same rows are one mean, whatever else is one of its own.
+        parts: Vec<Vec<Term>>,
+        /// The denominator: rows whose argument is present.
+        count: usize,
+        /// Interval of the argument, from declared ranges.
+        low: f64,
+        /// Interval of the argument, from declared ranges.
+        high: f64,
+    },
+}
+
+/// An atom, by index, times a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Term {
+    /// The factor, pulled above the boundary.
+    pub(crate) factor: f64,
+    /// Index into the stage's atoms.
+    pub(crate) atom: usize,
 }
 
 /// The controls of one stage, all of them.

@@ -24,7 +24,6 @@ use obscura_policies::effective::EffectivePolicy;
 use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
-use crate::plan::Stage;
 use crate::statement::too_large;
 
 /// Most rows that one subject's rows may become in any operator, unless they are that many in the sealed data.
@@ -61,6 +60,17 @@ struct TableFacts {
     of_one: BTreeMap<String, u64>,
     /// Sets of columns that hold no combination of values twice.
     unique: BTreeSet<BTreeSet<String>>,
+}
+
+/// The rows of a table that a stage releases, as far as they are known before it has run.
+#[derive(Debug)]
+pub(crate) struct ReleasedRows {
+    /// Name under which later plans read it.
+    pub(crate) name: String,
+    /// Its group keys: no combination of their values stands in it twice.
+    pub(crate) keys: BTreeSet<String>,
+    /// Most of its rows, where the policy bounds its cells.
+    pub(crate) rows_max: Option<u64>,
 }
 
 /// How many rows a relation has at the most.
@@ -122,7 +132,11 @@ struct Bounded {
 
 impl RowFacts {
     /// The facts of a job's datasets and of the tables that stages release.
-    pub(crate) fn of(policy: &EffectivePolicy, stages: &[Stage], many_to_many: ManyToMany) -> Self {
+    pub(crate) fn of(
+        policy: &EffectivePolicy,
+        released: impl Iterator<Item = ReleasedRows>,
+        many_to_many: ManyToMany,
+    ) -> Self {
         let sealed = policy.datasets.values().map(|dataset| {
             let of_one = dataset.units.iter().map(|unit| {
                 let rows = unit.rows_max.map_or(SUBJECT_ROWS_ASSUMED, published);
@@ -132,10 +146,9 @@ impl RowFacts {
                 TableFacts { all: dataset.rows, of_one: of_one.collect(), unique: dataset.unique.clone() };
             (dataset.id.sql_name(), facts)
         });
-        let released = stages.iter().map(|stage| {
-            let keys = stage.keys.iter().map(|key| key.name.clone()).collect();
-            let all = Some(stage.rows_max().unwrap_or(RELEASED_ROWS_ASSUMED));
-            (stage.name.clone(), TableFacts { all, of_one: BTreeMap::new(), unique: BTreeSet::from([keys]) })
+        let released = released.map(|table| {
+            let all = Some(table.rows_max.unwrap_or(RELEASED_ROWS_ASSUMED));
+            (table.name, TableFacts { all, of_one: BTreeMap::new(), unique: BTreeSet::from([table.keys]) })
         });
         RowFacts { tables: sealed.chain(released).collect(), many_to_many }
     }
@@ -590,7 +603,7 @@ mod tests {
             }
         }
         assert_eq!(codes(&self_joins(13, "")), [], "what is not read is reduced");
-        let facts = RowFacts::of(&policy(), &[], ManyToMany::new());
+        let facts = RowFacts::of(&policy(), std::iter::empty(), ManyToMany::new());
         assert!(facts.tables.values().all(|table| table.of_one.values().all(|rows| *rows <= 4)));
     }
 

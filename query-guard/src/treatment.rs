@@ -11,10 +11,10 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::fixed::Fixed;
 
-use crate::atoms::Formula;
 use crate::base::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
 use crate::origin::origin;
+use crate::plan::Formula;
 use crate::plan::OutputRole;
 use crate::plan::Stage;
 use crate::plan::Treatment;

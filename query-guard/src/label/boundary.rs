@@ -22,7 +22,6 @@ use obscura_policies::vocabulary::Level;
 
 use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
-use crate::atoms::Formula;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::base::Base;
@@ -44,6 +43,7 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::HeldTo;
+use crate::plan::Formula;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
