@@ -28,6 +28,7 @@ use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::limits::TERMS_MAX;
 use crate::plan::Formula;
 use crate::plan::Term;
 use crate::shape::Review;
@@ -35,8 +36,6 @@ use crate::shape::ShapeCheck;
 
 /// Largest factor and largest end of an interval: far beyond them numbers become infinite, and then nothing at all.
 const NUMBER_MAX: f64 = 1e24;
-/// Most terms of one argument once products are multiplied out.
-const TERMS_MAX: usize = 64;
 
 /// What an atom adds up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

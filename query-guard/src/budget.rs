@@ -9,10 +9,9 @@ use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Expr;
 
 use crate::finding::Finding;
-use crate::statement::too_large;
+use crate::limits::REVIEW_NODES_MAX;
+use crate::limits::too_large;
 
-/// Most nodes of expressions that one review builds or looks at, rewrites included.
-const NODES_MAX: u64 = 400_000;
 /// After so many nodes the caller is asked whether the review has lasted too long.
 const NODES_BETWEEN_LOOKS: u64 = 4_096;
 
@@ -35,8 +34,8 @@ impl fmt::Debug for Budget<'_> {
 impl<'a> Budget<'a> {
     /// A whole budget; `is_over` says whether the review has lasted too long.
     pub(crate) fn new(is_over: &'a dyn Fn() -> bool) -> Self {
-        let next_look = NODES_MAX.saturating_sub(NODES_BETWEEN_LOOKS);
-        Budget { left: Cell::new(NODES_MAX), next_look: Cell::new(next_look), is_over }
+        let next_look = REVIEW_NODES_MAX.saturating_sub(NODES_BETWEEN_LOOKS);
+        Budget { left: Cell::new(REVIEW_NODES_MAX), next_look: Cell::new(next_look), is_over }
     }
 
     /// Takes the nodes of an expression from the budget.
@@ -95,8 +94,8 @@ mod tests {
     fn a_spent_budget_stays_spent() {
         let budget = Budget::new(&|| false);
         assert!(budget.spend(&lit(1).eq(lit(2))).is_ok());
-        assert_eq!(budget.left.get(), NODES_MAX - 3);
-        assert_eq!(budget.take(NODES_MAX).unwrap_err().code, Code::QueryTooLarge);
+        assert_eq!(budget.left.get(), REVIEW_NODES_MAX - 3);
+        assert_eq!(budget.take(REVIEW_NODES_MAX).unwrap_err().code, Code::QueryTooLarge);
         assert!(budget.take(1).is_err());
     }
 

@@ -9,7 +9,7 @@ use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::LogicalPlan;
 
 use crate::catalog::SealedSource;
-use crate::guard::STACK_BYTES;
+use crate::limits::STACK_BYTES;
 use crate::plan::GuardedPlan;
 
 /// Longest texts of all plans together, in bytes; what is longer is cut off, and says so.

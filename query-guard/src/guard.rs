@@ -23,6 +23,7 @@ use crate::finding::Refused;
 use crate::finding::placed;
 use crate::functions::Functions;
 use crate::label::Labeller;
+use crate::limits::STACK_BYTES;
 use crate::mean::means_as_doubles;
 use crate::normalise::normalise;
 use crate::normalise::pruned;
@@ -41,9 +42,6 @@ use crate::total::total;
 use crate::treatment::treatments;
 use crate::verdict::Decision;
 use crate::verdict::Verdict;
-
-/// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
-pub(crate) const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Reviews queries of one job: one purpose, one grant per dataset, one instant.
 #[derive(Debug)]

@@ -47,12 +47,13 @@ use crate::finding::find_word;
 use crate::finding::first_span;
 use crate::finding::internal;
 use crate::finding::not_understood;
+use crate::limits::EXPRESSION_NODES_MAX;
+use crate::limits::too_large;
 use crate::normalise::keyless;
 use crate::plan::Stage;
 use crate::rows::ManyToMany;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
-use crate::statement::too_large;
 
 use many_to_one::is_identifying;
 
@@ -64,9 +65,6 @@ mod per_subject;
 mod scan;
 mod union;
 mod window;
-
-/// Most nodes of one expression over base columns.
-const EXPRESSION_NODES_MAX: u64 = 4_000;
 
 /// Released values and constants: an ordinary plan with the schema that the SQL sees.
 #[derive(Debug, Clone)]

@@ -39,6 +39,7 @@ mod floor;
 mod functions;
 pub mod guard;
 mod label;
+pub mod limits;
 mod mask;
 mod mean;
 mod normalise;

@@ -48,7 +48,7 @@ impl GuardedPlan {
     /// each stage has released, by its name. These numbers are released values themselves.
     ///
     /// # Errors
-    /// The finding `query-too-large` when joins make more of them than [`crate::rows::JOINED_ROWS_MAX`].
+    /// The finding `query-too-large` when joins make more of them than [`crate::limits::JOINED_ROWS_MAX`].
     pub fn joins_released_rows(&self, released: &BTreeMap<String, u64>) -> Result<(), Finding> {
         let mut facts = self.rows.clone();
         for (stage, rows) in released {

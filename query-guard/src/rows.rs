@@ -24,15 +24,10 @@ use obscura_policies::effective::EffectivePolicy;
 use crate::constant::is_constant;
 use crate::finding::Code;
 use crate::finding::Finding;
-use crate::statement::too_large;
+use crate::limits::JOINED_ROWS_MAX;
+use crate::limits::SUBJECT_ROWS_MAX;
+use crate::limits::too_large;
 
-/// Most rows that one subject's rows may become in any operator, unless they are that many in the sealed data.
-///
-/// INVARIANT(no-subject-meets-a-limit): a job's memory and time are at least a hundred times what so many rows need, so
-/// that whether a limit is met says nothing about one subject.
-pub const SUBJECT_ROWS_MAX: u64 = 1 << 17;
-/// Most rows that open and released tables may become where they are joined.
-pub const JOINED_ROWS_MAX: u64 = 1_000_000;
 /// Rows of a subject that are assumed where no manifest says how many there are: such a plan never runs.
 const SUBJECT_ROWS_ASSUMED: u64 = 32;
 /// Rows of an open table that are assumed where no manifest says how many there are.

@@ -43,6 +43,7 @@ use crate::finding::Refused;
 use crate::finding::SqlSpan;
 use crate::finding::find_word;
 use crate::finding::first_span;
+use crate::limits::IN_LIST_MAX;
 
 mod edges;
 mod generaliser;
@@ -55,8 +56,6 @@ pub(crate) use generaliser::retype;
 use generaliser::Form;
 use generaliser::Generalised;
 
-/// Most literals in one IN list.
-const IN_LIST_MAX: usize = 32;
 /// Fewest characters before the wildcard of a LIKE pattern.
 const LIKE_PREFIX_MIN: usize = 2;
 

@@ -17,22 +17,14 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::find_word;
 use crate::finding::first_span;
-use crate::statement::too_large;
-
-/// Most joins of one statement.
-const JOINS_MAX: usize = 16;
-/// Most plan nodes, common table expressions written out.
-const PLAN_NODES_MAX: usize = 400;
-/// Most times that texts may grow by being joined.
-const TEXT_GROWTH_MAX: usize = 4096;
-/// Most output columns.
-const OUTPUT_COLUMNS_MAX: usize = 64;
-/// Most sets of keys that one GROUP BY stands for.
-const GROUPING_SETS_MAX: usize = 64;
-/// Most parts of one expression, names written out and what the engine and the guard write twice counted twice.
-const EXPRESSION_PARTS_MAX: u64 = 4_000;
-/// Most parts of all expressions of one statement, counted alike.
-const STATEMENT_PARTS_MAX: u64 = 100_000;
+use crate::limits::EXPRESSION_PARTS_MAX;
+use crate::limits::GROUPING_SETS_MAX;
+use crate::limits::JOINS_MAX;
+use crate::limits::OUTPUT_COLUMNS_MAX;
+use crate::limits::PLAN_NODES_MAX;
+use crate::limits::STATEMENT_PARTS_MAX;
+use crate::limits::TEXT_GROWTH_MAX;
+use crate::limits::too_large;
 
 /// Checks a plan against every limit.
 ///

@@ -26,27 +26,16 @@ use datafusion_sql::sqlparser::tokenizer::Tokenizer;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::SqlSpan;
+use crate::limits::LEVELS_MAX;
+use crate::limits::NESTING_MAX;
+use crate::limits::OPERATORS_MAX;
+use crate::limits::QUERY_LEVELS_MAX;
+use crate::limits::TABLES_MAX;
+use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::TOKENS_MAX;
+use crate::limits::WRITTEN_OUT_MAX;
+use crate::limits::too_large;
 use crate::period::constants_as_literals;
-
-/// Longest accepted text, in bytes.
-pub const TEXT_BYTES_MAX: usize = 64 * 1024;
-/// Most tokens, white space and comments aside.
-pub const TOKENS_MAX: usize = 10_000;
-/// Deepest nesting of brackets and CASE.
-pub const NESTING_MAX: usize = 64;
-/// Most levels of functions, CASE, CAST and predicates within one another: the planner, the guard and the engine ask an
-/// argument for its type once or twice at every level, so that time doubles with every level.
-pub const LEVELS_MAX: usize = 16;
-/// Most levels of queries within queries.
-pub const QUERY_LEVELS_MAX: usize = 16;
-/// Most operators in one statement: bounds the depth of every expression, so that no recursion over it overflows.
-pub const OPERATORS_MAX: usize = 256;
-
-/// Most FROM items in one statement, subqueries and common table expressions included.
-pub const TABLES_MAX: usize = 64;
-
-/// Most tables once common table expressions are written out.
-pub const WRITTEN_OUT_MAX: usize = 128;
 
 /// Keywords that open no new level of parsing.
 const FREE_KEYWORDS: &[Keyword] = &[
@@ -364,11 +353,6 @@ fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
         }
     }
     Ok(tokens)
-}
-
-/// Builds the finding for a passed limit.
-pub(crate) fn too_large(what: &'static str, en: String, zh: String) -> Finding {
-    Finding::new(Code::QueryTooLarge).with("limit", what).help(en, zh)
 }
 
 /// The parser's own sentence quotes only the analyst's text, but its wording changes between versions: only the place is taken from it.

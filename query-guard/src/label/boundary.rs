@@ -43,6 +43,11 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::HeldTo;
+use crate::limits::BOUNDARIES_MAX;
+use crate::limits::COMPARISONS_MAX;
+use crate::limits::GROUP_KEYS_MAX;
+use crate::limits::LITERALS_MAX;
+use crate::limits::too_large;
 use crate::plan::Formula;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
@@ -51,7 +56,6 @@ use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
 use crate::shape::grain;
-use crate::statement::too_large;
 
 use super::Labeller;
 use super::Open;
@@ -59,14 +63,6 @@ use super::Relation;
 use crate::finding::internal;
 use crate::finding::not_understood;
 
-/// Most boundaries of one statement.
-const BOUNDARIES_MAX: usize = 8;
-/// Most group keys of one boundary.
-const GROUP_KEYS_MAX: usize = 8;
-/// Most comparisons below one boundary.
-const COMPARISONS_MAX: usize = 8;
-/// Most literals below one boundary.
-const LITERALS_MAX: usize = 64;
 /// Bins that hold so many values, or fewer, choose single ones.
 const BIN_VALUES_FEW: i64 = 10;
 /// Decimal places at which a measure of floating point is kept.
