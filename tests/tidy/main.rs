@@ -17,6 +17,7 @@ mod documents;
 mod invariants;
 mod layers;
 mod layout;
+mod loops;
 mod manifests;
 mod sources;
 mod tree;
