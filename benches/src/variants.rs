@@ -23,6 +23,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::prelude::ParquetReadOptions;
 use datafusion::prelude::SessionConfig;
 use obscura_policies::day::Day;
+use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::guard::Guard;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::verdict::Decision;
@@ -32,6 +33,8 @@ use obscura_sandbox::engine::EngineThreads;
 use obscura_sandbox::engine::Executor;
 use obscura_sandbox::engine::InProcess;
 use obscura_sandbox::engine::ResultLimits;
+use obscura_sandbox::engine::SealedTables;
+use obscura_sandbox::engine::execute;
 
 use crate::data::Data;
 use crate::lineitem;
@@ -182,17 +185,20 @@ impl Runner {
             };
             tables.insert(dataset.clone(), table);
         }
-        let executor = InProcess::new(
-            Arc::clone(&self.engine),
-            EngineLimits {
+        let executor: Arc<dyn Executor> = Arc::new(InProcess::new(Arc::clone(&self.engine)));
+        let job = EngineJob {
+            plan: Arc::new(plan),
+            context: ExecutionContext::default(),
+            sealed: Arc::new(SealedTables { tables, open: BTreeSet::new() }),
+            limits: EngineLimits {
                 memory_bytes: JOB_MEMORY_BYTES,
                 time: JOB_TIME,
                 partitions: self.threads,
                 result: ResultLimits { rows: usize::MAX, bytes: usize::MAX },
             },
-        );
-        let job = EngineJob { plan: Arc::new(plan), tables, open: BTreeSet::new(), secrets: None };
-        let release = executor.run(job, &|_progress| {}).await.context("the job failed")?;
+        };
+        let release =
+            execute(&executor, &self.engine, job, &|_progress| {}).await.context("the job failed")?;
         Ok(Answer { batch: release.batch().clone(), elapsed: begun.elapsed() })
     }
 }

@@ -33,11 +33,13 @@ use obscura_policies::vocabulary::Release;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
-use obscura_query_guard::control::Cells;
+use obscura_query_guard::execution::ExecutionContext;
+use obscura_query_guard::execution::PlanRunner;
+use obscura_query_guard::execution::PlanToRun;
 use obscura_query_guard::guard::Guard;
 use obscura_query_guard::verdict::Decision;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 #[expect(
@@ -63,12 +65,8 @@ async fn main() -> Result<(), Failure> {
             }
             Decision::Admitted(plan) => {
                 let context = SessionContext::new();
-                let mut tables = BTreeMap::from([("demo.firms".to_owned(), firms()?)]);
-                for stage in plan.stages() {
-                    let cells = run(&context, stage.plan().clone(), &tables).await?;
-                    tables.insert(stage.name().to_owned(), stage.release(Cells::new(cells))?.batch().clone());
-                }
-                let released = plan.conclude(&run(&context, plan.post().clone(), &tables).await?)?;
+                let execution = Arc::new(*plan).begin(ExecutionContext::default())?;
+                let released = execution.run(&mut Firms { context }).await?;
                 println!("{}", pretty_format_batches(std::slice::from_ref(released.batch()))?);
             }
         }
@@ -76,13 +74,24 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs one plan of the guard over tables in memory.
-async fn run(
-    context: &SessionContext,
-    plan: LogicalPlan,
-    tables: &BTreeMap<String, RecordBatch>,
-) -> Result<Vec<RecordBatch>, Failure> {
-    let resolved = plan.transform_down_with_subqueries(|node| {
+/// Runs the plans of the guard in a session of DataFusion.
+struct Firms {
+    context: SessionContext,
+}
+
+impl PlanRunner for Firms {
+    type Error = Failure;
+
+    async fn run(&mut self, due: PlanToRun) -> Result<Vec<RecordBatch>, Failure> {
+        run(&self.context, &due).await
+    }
+}
+
+/// Runs one plan of the guard: over the firms, and over what was released to it.
+async fn run(context: &SessionContext, due: &PlanToRun) -> Result<Vec<RecordBatch>, Failure> {
+    let mut tables = BTreeMap::from([("demo.firms".to_owned(), firms()?)]);
+    tables.extend(due.released().iter().map(|(name, table)| (name.clone(), table.batch().clone())));
+    let resolved = due.plan().clone().transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
         let Some(batch) = tables.get(&scan.table_name.to_string()) else { return Ok(Transformed::no(node)) };
         let columns = scan

@@ -28,20 +28,19 @@ use crate::cell::AtomStatistics;
 use crate::cell::decode;
 use crate::finding::Code;
 use crate::plan::Formula;
-use crate::plan::GuardedPlan;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::Term;
 use crate::scalar::three_significant_digits;
 
-/// Cells of one stage, as the engine computed them: unreadable outside the control step.
+/// What an executor came to for a stage: unreadable outside the control step.
 pub struct Cells {
     batches: Vec<RecordBatch>,
 }
 
 impl Cells {
-    /// Wraps what the engine computed for a stage.
+    /// Takes what a stage's plan came to.
     #[must_use]
     pub fn new(batches: Vec<RecordBatch>) -> Self {
         Cells { batches }
@@ -69,8 +68,6 @@ impl ReleasedTable {
 }
 
 /// What leaves: the protected result of one admitted query.
-///
-/// INVARIANT(release-needs-guarded-plan): only [`GuardedPlan::conclude`] makes one.
 #[derive(Debug, Clone)]
 pub struct Release {
     batch: RecordBatch,
@@ -82,30 +79,13 @@ impl Release {
     pub fn batch(&self) -> &RecordBatch {
         &self.batch
     }
-}
 
-impl GuardedPlan {
-    /// Takes what post-processing of the released tables came to as the query's release.
-    ///
-    /// # Errors
-    /// [`ControlError::NotCells`] when the columns are not the ones that were admitted.
-    pub fn conclude(&self, batches: &[RecordBatch]) -> Result<Release, ControlError> {
-        let schema = Arc::new(self.post.schema().as_arrow().clone());
-        let same = |batch: &RecordBatch| {
-            batch
-                .schema()
-                .fields()
-                .iter()
-                .map(|field| field.data_type())
-                .eq(schema.fields().iter().map(|field| field.data_type()))
-        };
-        if !batches.iter().all(same) {
-            return Err(ControlError::NotCells);
-        }
+    /// Takes batches of one schema together, any value of which may be missing.
+    pub(crate) fn of(schema: &Schema, batches: Vec<RecordBatch>) -> Result<Self, ControlError> {
         let nullable: Vec<Field> =
             schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         let schema = Arc::new(Schema::new(nullable));
-        let alike = batches.iter().map(|batch| {
+        let alike = batches.into_iter().map(|batch| {
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)
         });
@@ -114,16 +94,33 @@ impl GuardedPlan {
     }
 }
 
-/// Why a stage's cells could not be released.
+/// Why nothing is released.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
     /// More cells than the policy lets out at once; the whole result is withheld.
     #[error("{}", Code::TooManyCells.slug())]
     Withheld,
-    /// What the engine returned is not this stage's cells.
-    #[error("the cells do not fit their stage")]
+    /// What the executor returned is not what its plan comes to.
+    #[error("the batches do not fit their plan")]
     NotCells,
+    /// The last plan would join what was released to more rows than a query may make.
+    #[error("{}", Code::QueryTooLarge.slug())]
+    TooManyRows,
+    /// A keyed mask of the plan could not be given its secret.
+    #[error("a mask could not be bound to its key")]
+    Unbound,
+}
+
+/// Refuses batches whose columns have other names or types than a plan's: they are of another plan.
+pub(crate) fn fits(schema: &Schema, batches: &[RecordBatch]) -> Result<(), ControlError> {
+    let same = |batch: &RecordBatch| {
+        let columns = |schema: &Schema| -> Vec<_> {
+            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+        };
+        columns(&batch.schema()) == columns(schema)
+    };
+    if batches.iter().all(same) { Ok(()) } else { Err(ControlError::NotCells) }
 }
 
 impl Stage {
@@ -131,15 +128,25 @@ impl Stage {
     ///
     /// # Errors
     /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
-    pub fn release(&self, cells: Cells) -> Result<ReleasedTable, ControlError> {
-        let Some(schema) = cells.batches.first().map(RecordBatch::schema) else {
-            return self.table(Vec::new(), &[], 0);
+    pub(crate) fn release(&self, cells: Cells) -> Result<ReleasedTable, ControlError> {
+        let Cells { batches } = cells;
+        fits(self.plan.schema().as_arrow(), &batches)?;
+        let Some(schema) = batches.first().map(RecordBatch::schema) else {
+            // All people are one group, even where there is nobody; without keys no answer is none.
+            return if self.keys.is_empty() {
+                Err(ControlError::NotCells)
+            } else {
+                self.table(Vec::new(), &[], 0)
+            };
         };
-        let batch = concat_batches(&schema, &cells.batches).map_err(|_| ControlError::NotCells)?;
+        let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
         let groups = self.groups(&batch)?;
         let passes: Vec<bool> = groups.iter().map(|group| self.group_passes(group)).collect();
         if self.keys.is_empty() {
             // An ungrouped query always has one row; what fails is NULL in it.
+            if groups.len() != 1 {
+                return Err(ControlError::NotCells);
+            }
             return self.table(Vec::new(), &[(groups.first(), passes.first() == Some(&true))], 1);
         }
         let keys = self

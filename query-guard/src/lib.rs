@@ -31,6 +31,7 @@ mod column;
 mod constant;
 pub mod control;
 pub mod dictionary;
+pub mod execution;
 pub mod explain;
 pub mod finding;
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl GuardedPlan {
     ///
     /// # Errors
     /// The finding `query-too-large` when joins make more of them than [`crate::limits::JOINED_ROWS_MAX`].
-    pub fn joins_released_rows(&self, released: &BTreeMap<String, u64>) -> Result<(), Finding> {
+    pub(crate) fn joins_released_rows(&self, released: &BTreeMap<String, u64>) -> Result<(), Finding> {
         let mut facts = self.rows.clone();
         for (stage, rows) in released {
             facts.released(stage, *rows);

@@ -1,6 +1,6 @@
-//! The locked-down engine: runs the stages of an admitted query and nothing else.
+//! The locked-down engine: runs the plans of an admitted query, one at a time, and nothing else.
 //!
-//! A session is made for one job and thrown away with it: no file formats, no catalogue, no functions by name, no object
+//! A session is made for one plan and thrown away with it: no file formats, no catalogue, no functions by name, no object
 //! store but the sealed files that the job opened, no spill, a memory pool, a time limit. It decides nothing: the guard
 //! admits, the control step releases.
 
@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
@@ -17,13 +18,13 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use obscura_policies::vocabulary::DatasetId;
-use obscura_query_guard::Secrets;
-use obscura_query_guard::bind_secrets;
-use obscura_query_guard::control::Cells;
 use obscura_query_guard::control::ControlError;
 use obscura_query_guard::control::Release;
+use obscura_query_guard::execution::EndsIn;
+use obscura_query_guard::execution::ExecutionContext;
+use obscura_query_guard::execution::PlanRunner;
+use obscura_query_guard::execution::PlanToRun;
 use obscura_query_guard::plan::GuardedPlan;
-use obscura_query_guard::plan::Stage;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -40,8 +41,7 @@ use gathered::Gathered;
 pub use gathered::ResultLimits;
 use gathered::gathered;
 use gathered::hands_out_a_dataset;
-use resolve::Reads;
-use resolve::Tables;
+use resolve::resolve;
 pub use session::in_one_partition;
 pub use session::locked_down;
 pub use threads::EngineThreads;
@@ -61,22 +61,32 @@ pub struct EngineLimits {
     pub result: ResultLimits,
 }
 
-/// One admitted query with the tables it reads.
+/// The sealed datasets of one job: sealed versions, each opened with the keys of the columns that its plan reads.
+#[derive(Default)]
+pub struct SealedTables {
+    /// By dataset.
+    pub tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
+    /// Those of them that are open data by their manifests: what the last plan may read besides released tables.
+    pub open: BTreeSet<DatasetId>,
+}
+
+impl fmt::Debug for SealedTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.tables.keys()).finish()
+    }
+}
+
+/// One admitted query with all that its run needs.
+#[derive(Debug)]
 pub struct EngineJob {
     /// What to run.
     pub plan: Arc<GuardedPlan>,
-    /// The sealed datasets of the plan, opened with the keys of its columns only.
-    pub tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
-    /// Those of them that are open data by their manifests: what post-processing may read besides released tables.
-    pub open: BTreeSet<DatasetId>,
-    /// Keyed functions that masks need.
-    pub secrets: Option<Secrets>,
-}
-
-impl fmt::Debug for EngineJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EngineJob")
-    }
+    /// What the guard needs besides.
+    pub context: ExecutionContext,
+    /// The sealed datasets of the plan.
+    pub sealed: Arc<SealedTables>,
+    /// What the job may use.
+    pub limits: EngineLimits,
 }
 
 /// Why a job came to nothing. Engine messages quote data, so none is kept.
@@ -129,32 +139,32 @@ pub struct EngineProgress {
     pub all: usize,
 }
 
-/// Runs admitted queries; every kind of executor behaves alike.
+/// Runs one plan; every kind of executor behaves alike. It knows neither controls nor what comes next.
 #[async_trait]
-pub trait Executor: Send + Sync {
-    /// Runs a job to its release, telling after each stage.
+pub trait Executor: fmt::Debug + Send + Sync {
+    /// Runs the plan that is due over sealed tables, within the limits of a job, and returns what it comes to.
     ///
     /// # Errors
-    /// [`EngineError`]; the result is then withheld or the job has failed.
+    /// [`EngineError`]: the plan came to nothing.
     async fn run(
         &self,
-        job: EngineJob,
-        progress: &(dyn Fn(EngineProgress) + Send + Sync),
-    ) -> Result<Release, EngineError>;
+        due: PlanToRun,
+        sealed: Arc<SealedTables>,
+        limits: EngineLimits,
+    ) -> Result<Vec<RecordBatch>, EngineError>;
 }
 
-/// Runs jobs in this process, on threads of their own.
+/// Runs plans in this process, on threads of their own.
 #[derive(Debug, Clone)]
 pub struct InProcess {
     threads: Arc<EngineThreads>,
-    limits: EngineLimits,
 }
 
 impl InProcess {
-    /// Makes an executor that gives every job these limits.
+    /// Makes an executor on these threads.
     #[must_use]
-    pub fn new(threads: Arc<EngineThreads>, limits: EngineLimits) -> Self {
-        Self { threads, limits }
+    pub fn new(threads: Arc<EngineThreads>) -> Self {
+        Self { threads }
     }
 }
 
@@ -162,21 +172,13 @@ impl InProcess {
 impl Executor for InProcess {
     async fn run(
         &self,
-        job: EngineJob,
-        progress: &(dyn Fn(EngineProgress) + Send + Sync),
-    ) -> Result<Release, EngineError> {
-        let (tell, mut told) = unbounded_channel();
-        let run = self.threads.run(run_stages(job, self.limits, self.threads.plannings(), tell));
-        let telling = async {
-            while let Some(at) = told.recv().await {
-                progress(at);
-            }
-        };
-        // The run ends first or together with what it tells; with time, both are dropped, and the run with all its tasks ends.
-        let both = async { tokio::join!(run, telling).0 };
-        let ended = tokio::time::timeout(self.limits.time, both).await;
+        due: PlanToRun,
+        sealed: Arc<SealedTables>,
+        limits: EngineLimits,
+    ) -> Result<Vec<RecordBatch>, EngineError> {
+        let run = self.threads.run(run_plan(due, sealed, limits, self.threads.plannings()));
         // A panic ends this job like any other failure.
-        ended.map_err(|_elapsed| EngineError::TimedOut)?.unwrap_or_else(|lost| Err(lost.into()))
+        run.await.unwrap_or_else(|lost| Err(lost.into()))
     }
 }
 
@@ -186,44 +188,87 @@ impl From<Lost> for EngineError {
     }
 }
 
-async fn run_stages(
+/// Runs an admitted query to its release within a job's time, telling after each plan. The controls are applied on the
+/// engine's threads as well: what they cost keeps no request waiting.
+///
+/// # Errors
+/// [`EngineError`]; the result is then withheld or the job has failed.
+pub async fn execute(
+    executor: &Arc<dyn Executor>,
+    threads: &EngineThreads,
     job: EngineJob,
-    limits: EngineLimits,
-    plannings: Plannings,
-    tell: UnboundedSender<EngineProgress>,
+    progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<Release, EngineError> {
-    let state = locked_down(limits)?;
-    let mut tables = Tables::new(job.tables, job.open);
-    let all = job.plan.stages().len() + 1;
-    let mut rows: BTreeMap<String, u64> = BTreeMap::new();
-    for (index, stage) in job.plan.stages().iter().enumerate() {
-        let plan = bound(stage.plan().clone(), job.secrets.as_ref())?;
-        let plan = tables.resolve(plan, Reads::Individuals)?;
-        let physical = planned(&state, plan, Some(stage.clone()), &plannings).await?;
-        let Gathered { batches, memory: _memory } = gathered(Arc::clone(&physical), &state, None).await?;
-        read_through::read_through(&physical, &state).await?;
-        let released = stage.release(Cells::new(batches)).map_err(control_error)?;
-        rows.insert(stage.name().to_owned(), u64::try_from(released.batch().num_rows()).unwrap_or(u64::MAX));
-        tables.release(stage.name(), released.batch())?;
-        // Nobody listens any more: then nobody is told.
-        let _unheard = tell.send(EngineProgress { done: index + 1, all });
-    }
-    job.plan.joins_released_rows(&rows).map_err(|_too_many| EngineError::TooManyRows)?;
-    // In one partition, so that rows which nobody ordered come in the same order every time.
-    let state = in_one_partition(&state);
-    let plan = bound(job.plan.post().clone(), job.secrets.as_ref())?;
-    let physical = planned(&state, tables.resolve(plan, Reads::OpenData)?, None, &plannings).await?;
-    let most = (!hands_out_a_dataset(&job.plan)).then_some(limits.result);
-    let Gathered { batches, memory: _memory } = gathered(physical, &state, most).await?;
-    let release = job.plan.conclude(&batches).map_err(control_error)?;
-    let _unheard = tell.send(EngineProgress { done: all, all });
-    Ok(release)
+    let time = job.limits.time;
+    let (tell, mut told) = unbounded_channel();
+    let run = threads.run(run_job(Arc::clone(executor), job, tell));
+    let telling = async {
+        while let Some(at) = told.recv().await {
+            progress(at);
+        }
+    };
+    // The run ends first or together with what it tells; with time, both are dropped, and the run with all its tasks ends.
+    let both = async { tokio::join!(run, telling).0 };
+    let ended = tokio::time::timeout(time, both).await;
+    // A panic ends this job like any other failure.
+    ended.map_err(|_elapsed| EngineError::TimedOut)?.unwrap_or_else(|lost| Err(lost.into()))
 }
 
-fn bound(plan: LogicalPlan, secrets: Option<&Secrets>) -> Result<LogicalPlan, EngineError> {
-    match secrets {
-        Some(secrets) => bind_secrets(plan, secrets).map_err(|error| engine_error(&error)),
-        None => Ok(plan),
+async fn run_job(
+    executor: Arc<dyn Executor>,
+    job: EngineJob,
+    tell: UnboundedSender<EngineProgress>,
+) -> Result<Release, EngineError> {
+    let EngineJob { plan, context, sealed, limits } = job;
+    let all = plan.stages().len() + 1;
+    let mut run = OneJob { executor, sealed, limits, tell, at: EngineProgress { done: 0, all } };
+    plan.begin(context)?.run(&mut run).await
+}
+
+/// The runs of one job: each plan by the executor, over the job's tables and within its limits.
+struct OneJob {
+    executor: Arc<dyn Executor>,
+    sealed: Arc<SealedTables>,
+    limits: EngineLimits,
+    tell: UnboundedSender<EngineProgress>,
+    at: EngineProgress,
+}
+
+impl PlanRunner for OneJob {
+    type Error = EngineError;
+
+    async fn run(&mut self, due: PlanToRun) -> Result<Vec<RecordBatch>, EngineError> {
+        let batches = self.executor.run(due, Arc::clone(&self.sealed), self.limits).await?;
+        self.at.done += 1;
+        // Nobody listens any more: then nobody is told.
+        let _unheard = self.tell.send(self.at);
+        Ok(batches)
+    }
+}
+
+async fn run_plan(
+    due: PlanToRun,
+    sealed: Arc<SealedTables>,
+    limits: EngineLimits,
+    plannings: Plannings,
+) -> Result<Vec<RecordBatch>, EngineError> {
+    let state = locked_down(limits)?;
+    let resolved = resolve(&due, &sealed)?;
+    match due.ends() {
+        EndsIn::Cells { .. } => {
+            let physical = planned(&state, resolved, due.ends(), &plannings).await?;
+            let Gathered { batches, memory: _memory } = gathered(Arc::clone(&physical), &state, None).await?;
+            read_through::read_through(&physical, &state).await?;
+            Ok(batches)
+        }
+        EndsIn::Result => {
+            // In one partition, so that rows which nobody ordered come in the same order every time.
+            let state = in_one_partition(&state);
+            let most = (!hands_out_a_dataset(&due)).then_some(limits.result);
+            let physical = planned(&state, resolved, due.ends(), &plannings).await?;
+            let Gathered { batches, memory: _memory } = gathered(physical, &state, most).await?;
+            Ok(batches)
+        }
     }
 }
 
@@ -231,22 +276,26 @@ fn bound(plan: LogicalPlan, secrets: Option<&Secrets>) -> Result<LogicalPlan, En
 async fn planned(
     state: &Arc<SessionState>,
     plan: LogicalPlan,
-    stage: Option<Stage>,
+    ends: EndsIn,
     plannings: &Plannings,
 ) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
     let state = Arc::clone(state);
     let planning = async move {
         let physical = state.create_physical_plan(&plan).await.map_err(|error| engine_error(&error))?;
-        recheck::recheck(&physical, stage.as_ref())?;
+        recheck::recheck(&physical, ends)?;
         Ok(physical)
     };
     plannings.run(planning).await?
 }
 
-fn control_error(error: ControlError) -> EngineError {
-    match error {
-        ControlError::Withheld => EngineError::Withheld,
-        _ => EngineError::Failed(EngineFailure { kind: "cells" }),
+impl From<ControlError> for EngineError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Withheld => EngineError::Withheld,
+            ControlError::TooManyRows => EngineError::TooManyRows,
+            ControlError::Unbound => EngineError::Failed(EngineFailure { kind: "planning" }),
+            _ => EngineError::Failed(EngineFailure { kind: "cells" }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use obscura_query_guard::control::Release;
+use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::plan::GuardedPlan;
 
 use crate::app::ground::Ground;
@@ -17,8 +18,7 @@ use crate::app::opening::open_tables;
 use crate::engine::EngineError;
 use crate::engine::EngineJob;
 use crate::engine::EngineProgress;
-use crate::engine::Executor as _;
-use crate::engine::InProcess;
+use crate::engine::execute;
 use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
@@ -33,11 +33,12 @@ pub(crate) async fn compute(
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
     let limits = limits_of(id, installation.settings().limits, installation.keys.as_ref());
-    let threads = installation.engine_threads().during("start the threads of jobs")?;
-    let executor = InProcess::new(threads, limits.during("draw the limits of a job")?);
-    let Opened { tables, open, unwrapped } = open_tables(ground, installation, id, plan)?;
-    let job = EngineJob { plan: Arc::clone(plan), tables, open, secrets: Some(Arc::clone(keys) as _) };
-    let computed = executor.run(job, progress).await;
+    let limits = limits.during("draw the limits of a job")?;
+    let (executor, threads) = installation.executor().during("start the threads of jobs")?;
+    let Opened { sealed, unwrapped } = open_tables(ground, installation, id, plan)?;
+    let context = ExecutionContext { secrets: Some(Arc::clone(keys) as _) };
+    let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
+    let computed = execute(&executor, &threads, job, progress).await;
     computed.map(|release| (release, unwrapped)).map_err(engine_failure)
 }
 

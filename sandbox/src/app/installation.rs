@@ -32,6 +32,8 @@ use crate::clock::Random;
 use crate::config::KeyringSecret;
 use crate::config::Settings;
 use crate::engine::EngineThreads;
+use crate::engine::Executor;
+use crate::engine::InProcess;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
@@ -196,8 +198,8 @@ pub struct Installation {
     pub(crate) last_library: LastLibrary,
     pub(crate) reviews: Reviews,
     room: Room,
-    /// Started by the first job.
-    engine_threads: OnceLock<Arc<EngineThreads>>,
+    /// Runs the plans of jobs; its threads are started by the first.
+    executor: OnceLock<(Arc<dyn Executor>, Arc<EngineThreads>)>,
     change: Mutex<()>,
 }
 
@@ -283,7 +285,7 @@ impl Installation {
             last_library: LastLibrary::default(),
             reviews: Reviews::default(),
             room,
-            engine_threads: OnceLock::new(),
+            executor: OnceLock::new(),
             change: Mutex::new(()),
         })
     }
@@ -329,17 +331,18 @@ impl Installation {
         if is_ready { Readiness::Ready } else { Readiness::NotReady }
     }
 
-    /// The threads that jobs are computed on.
+    /// What runs the plans of jobs, and the threads that it and the controls run on.
     ///
     /// # Errors
-    /// When the system gives none.
-    pub(crate) fn engine_threads(&self) -> io::Result<Arc<EngineThreads>> {
-        if let Some(threads) = self.engine_threads.get() {
-            return Ok(Arc::clone(threads));
+    /// When the system gives no threads.
+    pub(crate) fn executor(&self) -> io::Result<(Arc<dyn Executor>, Arc<EngineThreads>)> {
+        if let Some(executor) = self.executor.get() {
+            return Ok(executor.clone());
         }
-        let started = Arc::new(EngineThreads::start(self.settings.limits.threads)?);
-        // Another job may have been quicker: then its threads serve both.
-        Ok(Arc::clone(self.engine_threads.get_or_init(|| started)))
+        let threads = Arc::new(EngineThreads::start(self.settings.limits.threads)?);
+        let started = (Arc::new(InProcess::new(Arc::clone(&threads))) as _, threads);
+        // Another job may have been quicker: then its executor serves both.
+        Ok(self.executor.get_or_init(|| started).clone())
     }
 
     /// Closes the database.

@@ -1,11 +1,7 @@
 //! The sealed datasets of an admitted plan: which keys its job may be given, and opening them with those and no others.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
-use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::json;
@@ -18,6 +14,7 @@ use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::unwraps::Account;
 use crate::context::Caller;
+use crate::engine::SealedTables;
 use crate::engine::sealed_table::SealedTable;
 use crate::error::AppError;
 use crate::error::During as _;
@@ -43,10 +40,8 @@ pub(crate) fn keys_granted(
 
 /// The sealed datasets that a plan reads.
 pub(crate) struct Opened {
-    /// By dataset.
-    pub(crate) tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
-    /// Those of which every column read was sealed as open data.
-    pub(crate) open: BTreeSet<DatasetId>,
+    /// By dataset; open is one of which every column read was sealed as open data.
+    pub(crate) sealed: SealedTables,
     /// The keys that were unwrapped.
     pub(crate) unwrapped: Unwrapped,
 }
@@ -82,20 +77,19 @@ pub(crate) fn open_tables(
     let accounted = accounted.during("account for keys")?;
     let unwrapped = accounted.taken.map_err(|e| storage_failure(&e))?;
     let mut opened = Opened {
-        tables: BTreeMap::new(),
-        open: BTreeSet::new(),
+        sealed: SealedTables::default(),
         unwrapped: Unwrapped { keys: 0, line_sha256: accounted.line_sha256 },
     };
     for ((dataset, version, columns), keys) in versions.into_iter().zip(unwrapped) {
         opened.unwrapped.keys += keys.count();
         let table = SealedTable::open(version, &keys, &columns).map_err(|e| storage_failure(&e))?;
-        opened.tables.insert(dataset.clone(), Arc::new(table));
+        opened.sealed.tables.insert(dataset.clone(), Arc::new(table));
         let is_open = |name: &&str| {
             let sealed = version.manifest().columns.iter().find(|column| column.name == **name);
             sealed.is_some_and(|column| column.grade.parse() == Ok(Level(1)))
         };
         if columns.iter().all(is_open) {
-            opened.open.insert(dataset.clone());
+            opened.sealed.open.insert(dataset.clone());
         }
     }
     Ok(opened)

@@ -15,7 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt as _;
-use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::execution::PlanToRun;
 
 use crate::engine::EngineError;
 use crate::engine::engine_error;
@@ -79,8 +79,8 @@ fn bytes_of(batch: &RecordBatch) -> usize {
 
 /// Says whether a plan hands out rows of one open dataset and nothing else: each at most once, and as they are. Its size is
 /// the dataset's own.
-pub(super) fn hands_out_a_dataset(plan: &GuardedPlan) -> bool {
-    plan.stages().is_empty() && is_one_table(plan.post())
+pub(super) fn hands_out_a_dataset(due: &PlanToRun) -> bool {
+    due.released().is_empty() && is_one_table(due.plan())
 }
 
 fn is_one_table(plan: &LogicalPlan) -> bool {

@@ -13,8 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use obscura_query_guard::AT_LEAST_NAME;
 use obscura_query_guard::CELL_FOLD_NAME;
+use obscura_query_guard::execution::EndsIn;
 use obscura_query_guard::is_known_scalar;
-use obscura_query_guard::plan::Stage;
 
 use crate::engine::EngineError;
 
@@ -73,15 +73,14 @@ const KEEPS_ROWS_TOGETHER: &[&str] =
 ///
 /// # Errors
 /// [`EngineError::Recheck`]: nothing may run.
-pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, stage: Option<&Stage>) -> Result<(), EngineError> {
+pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, ends: EndsIn) -> Result<(), EngineError> {
     known_operators(plan)?;
     known_functions(plan)?;
-    let Some(stage) = stage else { return Ok(()) };
-    let fold = topmost_fold(plan)?;
-    if stage.needs_clustered_input() {
-        rows_stay_together(fold)?;
+    match ends {
+        EndsIn::Result => Ok(()),
+        EndsIn::Cells { needs_clustered_input: false } => topmost_fold(plan).map(drop),
+        EndsIn::Cells { needs_clustered_input: true } => rows_stay_together(topmost_fold(plan)?),
     }
-    Ok(())
 }
 
 fn known_operators(plan: &Arc<dyn ExecutionPlan>) -> Result<(), EngineError> {

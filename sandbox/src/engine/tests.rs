@@ -30,6 +30,7 @@ use obscura_policies::vocabulary::Release as ReleaseForm;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
+use obscura_query_guard::execution::Execution;
 use obscura_query_guard::guard::Guard;
 use obscura_query_guard::verdict::Decision;
 
@@ -99,8 +100,11 @@ fn policy() -> EffectivePolicy {
 }
 
 fn admitted(sql: &str) -> GuardedPlan {
-    let policy = policy();
-    let guard = Guard::new(&policy, DateTime::<Utc>::UNIX_EPOCH, Day::from_epoch_days(20_000));
+    reviewed(&policy(), sql)
+}
+
+fn reviewed(policy: &EffectivePolicy, sql: &str) -> GuardedPlan {
+    let guard = Guard::new(policy, DateTime::<Utc>::UNIX_EPOCH, Day::from_epoch_days(20_000));
     match guard.review(sql).decision {
         Decision::Admitted(plan) => *plan,
         Decision::Refused { findings, .. } => panic!("{sql}\nrefused: {findings:?}"),
@@ -131,21 +135,37 @@ fn tables() -> BTreeMap<DatasetId, Arc<dyn TableProvider>> {
     BTreeMap::from([(DATASET.parse().unwrap(), visits())])
 }
 
-/// The stage of the count, with its real table.
-fn resolved() -> (GuardedPlan, LogicalPlan) {
-    let plan = admitted(COUNT);
-    let stage = plan.stages()[0].plan().clone();
-    let resolved = Tables::new(tables(), BTreeSet::new()).resolve(stage, Reads::Individuals).unwrap();
-    (plan, resolved)
+fn sealed(tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>, open: &[&str]) -> Arc<SealedTables> {
+    Arc::new(SealedTables { tables, open: open.iter().map(|id| id.parse().unwrap()).collect() })
+}
+
+fn job(plan: GuardedPlan, sealed: Arc<SealedTables>, limits: EngineLimits) -> EngineJob {
+    EngineJob { plan: Arc::new(plan), context: ExecutionContext::default(), sealed, limits }
+}
+
+async fn run(threads: &Arc<EngineThreads>, job: EngineJob) -> Result<Release, EngineError> {
+    let executor: Arc<dyn Executor> = Arc::new(InProcess::new(Arc::clone(threads)));
+    execute(&executor, threads, job, &|_progress| {}).await
+}
+
+/// The plan of the count that is due first: its stage's.
+fn due() -> PlanToRun {
+    match Arc::new(admitted(COUNT)).begin(ExecutionContext::default()).unwrap() {
+        Execution::Stage(stage) => stage.next().unwrap(),
+        Execution::Last(_) => panic!("the count has a stage"),
+    }
+}
+
+/// What is due, and its plan with the real table.
+fn resolved() -> (PlanToRun, LogicalPlan) {
+    let due = due();
+    let resolved = resolve(&due, &sealed(tables(), &[])).unwrap();
+    (due, resolved)
 }
 
 /// What the second look says of a plan that a session makes.
-async fn second_look(
-    state: &SessionState,
-    plan: &LogicalPlan,
-    stage: Option<&Stage>,
-) -> Result<(), EngineError> {
-    recheck::recheck(&state.create_physical_plan(plan).await.unwrap(), stage)
+async fn second_look(state: &SessionState, plan: &LogicalPlan, ends: EndsIn) -> Result<(), EngineError> {
+    recheck::recheck(&state.create_physical_plan(plan).await.unwrap(), ends)
 }
 
 #[track_caller]
@@ -158,9 +178,7 @@ fn refused(outcome: Result<(), EngineError>, because: &str) {
 
 #[tokio::test]
 async fn an_admitted_query_runs_to_its_protected_release() {
-    let plan = Arc::new(admitted(COUNT));
-    let job = EngineJob { plan, tables: tables(), open: BTreeSet::new(), secrets: None };
-    let release = InProcess::new(threads(2), LIMITS).run(job, &|_progress| {}).await.unwrap();
+    let release = run(&threads(2), job(admitted(COUNT), sealed(tables(), &[]), LIMITS)).await.unwrap();
     let batch = release.batch();
     assert_eq!(batch.num_rows(), 1, "four subjects are below five");
     assert_eq!(batch.column(0).as_string::<i32>().value(0), "Xihu");
@@ -169,46 +187,47 @@ async fn an_admitted_query_runs_to_its_protected_release() {
 
 #[tokio::test]
 async fn individuals_are_read_in_stages_only() {
-    let plan = admitted(COUNT);
-    let stage = plan.stages()[0].plan().clone();
-    let none_open = Tables::new(tables(), BTreeSet::new());
-    let outcome = none_open.resolve(stage.clone(), Reads::OpenData).map(drop);
-    refused(outcome, "individuals outside a stage");
-    let open = Tables::new(tables(), BTreeSet::from([DATASET.parse().unwrap()]));
-    open.resolve(stage, Reads::OpenData).unwrap();
+    let policy = open_policy();
+    let last = |open: &[&str]| {
+        let plan = reviewed(&policy, "SELECT person_id FROM hz_health.visits");
+        match Arc::new(plan).begin(ExecutionContext::default()).unwrap() {
+            Execution::Last(last) => resolve(&last.next().unwrap(), &sealed(tables(), open)).map(drop),
+            Execution::Stage(_) => panic!("rows of open data need no stage"),
+        }
+    };
+    refused(last(&[]), "individuals outside a stage");
+    last(&[DATASET]).unwrap();
 }
 
 #[tokio::test]
 async fn a_table_that_the_job_did_not_open_does_not_resolve() {
-    let plan = admitted(COUNT);
-    let nothing = Tables::new(BTreeMap::new(), BTreeSet::new());
-    assert!(nothing.resolve(plan.stages()[0].plan().clone(), Reads::Individuals).is_err());
+    assert!(resolve(&due(), &sealed(BTreeMap::new(), &[])).is_err());
 }
 
 #[tokio::test]
 async fn the_locked_down_session_keeps_rows_where_they_are() {
-    let (plan, resolved) = resolved();
-    assert!(plan.stages()[0].needs_clustered_input());
+    let (due, resolved) = resolved();
+    assert_eq!(due.ends(), EndsIn::Cells { needs_clustered_input: true });
     let state = session::locked_down(LIMITS).unwrap();
-    second_look(&state, &resolved, Some(&plan.stages()[0])).await.unwrap();
+    second_look(&state, &resolved, due.ends()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_session_that_moves_rows_below_the_fold_is_found() {
-    let (plan, resolved) = resolved();
+    let (due, resolved) = resolved();
     let mut config = SessionConfig::new().with_target_partitions(4).with_batch_size(4);
     config.options_mut().optimizer.enable_round_robin_repartition = true;
     let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
     let rows = LogicalPlanBuilder::from(resolved);
-    refused(second_look(&state, &rows.build().unwrap(), Some(&plan.stages()[0])).await, "clustering");
+    refused(second_look(&state, &rows.build().unwrap(), due.ends()).await, "clustering");
 }
 
 #[tokio::test]
 async fn a_stage_that_does_not_end_in_cells_is_found() {
-    let (plan, resolved) = resolved();
+    let (due, resolved) = resolved();
     let state = session::locked_down(LIMITS).unwrap();
     let rows = resolved.inputs()[0].clone();
-    refused(second_look(&state, &rows, Some(&plan.stages()[0])).await, "stage without fold");
+    refused(second_look(&state, &rows, due.ends()).await, "stage without fold");
 }
 
 #[tokio::test]
@@ -216,14 +235,14 @@ async fn operators_and_functions_off_the_list_are_found() {
     let (_, resolved) = resolved();
     let state = session::locked_down(LIMITS).unwrap();
     let analysed = LogicalPlanBuilder::from(resolved.clone()).explain(false, true).unwrap().build().unwrap();
-    refused(second_look(&state, &analysed, None).await, "AnalyzeExec");
+    refused(second_look(&state, &analysed, EndsIn::Result).await, "AnalyzeExec");
     let random = Expr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction {
         func: datafusion::functions::math::random(),
         args: Vec::new(),
     });
     let half = Expr::Literal(ScalarValue::Float64(Some(0.5)), None);
     let sampled = LogicalPlanBuilder::from(resolved.inputs()[0].clone()).filter(random.lt(half)).unwrap();
-    refused(second_look(&state, &sampled.build().unwrap(), None).await, "unknown function");
+    refused(second_look(&state, &sampled.build().unwrap(), EndsIn::Result).await, "unknown function");
 }
 
 /// A table whose reading is a bug, and says so with a cell.
@@ -255,21 +274,15 @@ impl TableProvider for Broken {
 async fn a_panic_ends_its_job_and_quotes_nothing() {
     let tables: BTreeMap<DatasetId, Arc<dyn TableProvider>> =
         BTreeMap::from([(DATASET.parse().unwrap(), Arc::new(Broken) as Arc<dyn TableProvider>)]);
-    let plan = Arc::new(admitted(COUNT));
-    let job = EngineJob { plan, tables, open: BTreeSet::new(), secrets: None };
-    let failed = InProcess::new(threads(2), LIMITS).run(job, &|_progress| {}).await.unwrap_err();
+    let failed = run(&threads(2), job(admitted(COUNT), sealed(tables, &[]), LIMITS)).await.unwrap_err();
     assert!(matches!(failed, EngineError::Failed(EngineFailure { kind: "panic" })), "{failed:?}");
     assert!(!format!("{failed:?} {failed}").contains("Zhang"));
 }
 
 #[tokio::test]
 async fn a_job_ends_at_its_memory() {
-    let run = |limits: EngineLimits| async move {
-        let plan = Arc::new(admitted(COUNT));
-        let job = EngineJob { plan, tables: tables(), open: BTreeSet::new(), secrets: None };
-        InProcess::new(threads(2), limits).run(job, &|_progress| {}).await
-    };
-    let memory = run(EngineLimits { memory_bytes: 1, ..LIMITS }).await;
+    let limits = EngineLimits { memory_bytes: 1, ..LIMITS };
+    let memory = run(&threads(2), job(admitted(COUNT), sealed(tables(), &[]), limits)).await;
     assert!(matches!(memory, Err(EngineError::OutOfMemory)), "{memory:?}");
 }
 
@@ -289,16 +302,9 @@ fn open_policy() -> EffectivePolicy {
 }
 
 async fn rows_of(sql: &str, result: ResultLimits) -> Result<usize, EngineError> {
-    let policy = open_policy();
-    let guard = Guard::new(&policy, DateTime::<Utc>::UNIX_EPOCH, Day::from_epoch_days(20_000));
-    let plan = match guard.review(sql).decision {
-        Decision::Admitted(plan) => Arc::new(*plan),
-        Decision::Refused { findings, .. } => panic!("{sql}\nrefused: {findings:?}"),
-    };
-    let open = BTreeSet::from([DATASET.parse().unwrap()]);
-    let job = EngineJob { plan, tables: tables(), open, secrets: None };
+    let plan = reviewed(&open_policy(), sql);
     let limits = EngineLimits { result, ..LIMITS };
-    let release = InProcess::new(threads(2), limits).run(job, &|_progress| {}).await?;
+    let release = run(&threads(2), job(plan, sealed(tables(), &[DATASET]), limits)).await?;
     Ok(release.batch().num_rows())
 }
 

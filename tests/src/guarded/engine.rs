@@ -39,8 +39,12 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::StreamExt as _;
 use obscura_query_guard::ReleasedSource;
 use obscura_query_guard::SealedSource;
-use obscura_query_guard::control::Cells;
 use obscura_query_guard::control::ControlError;
+use obscura_query_guard::control::ReleasedTable;
+use obscura_query_guard::execution::EndsIn;
+use obscura_query_guard::execution::ExecutionContext;
+use obscura_query_guard::execution::PlanRunner;
+use obscura_query_guard::execution::PlanToRun;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_sandbox::engine::EngineError;
 use obscura_sandbox::engine::EngineLimits;
@@ -168,23 +172,43 @@ impl Engine {
 
 async fn run(
     plan: &GuardedPlan,
-    mut reads: Reads<'_>,
+    reads: Reads<'_>,
     most: u64,
     work: &mut Vec<Work>,
 ) -> Result<RecordBatch, End> {
     let state = session(reads.cut.partitions).map_err(|error| End::Failed(error.to_string()))?;
-    for (number, stage) in plan.stages().iter().enumerate() {
-        let resolved = reads.resolve(stage.plan().clone()).map_err(|error| engine_end(&error))?;
-        let batches = execute(&state, &resolved, most, &format!("stage {number}"), work).await?;
-        let released = stage.release(Cells::new(batches)).map_err(|error| control_end(&error))?;
-        reads.released.insert(stage.name().to_owned(), released.batch().clone());
+    let execution = Arc::new(plan.clone()).begin(ExecutionContext::default())?;
+    let release = execution.run(&mut Counting { state, reads, most, work, number: 0 }).await;
+    release.map(|release| release.batch().clone())
+}
+
+/// Runs plans over rows in memory, and counts what every operator produces.
+struct Counting<'t, 'w> {
+    state: Arc<SessionState>,
+    reads: Reads<'t>,
+    most: u64,
+    work: &'w mut Vec<Work>,
+    /// Plans run so far.
+    number: usize,
+}
+
+impl PlanRunner for Counting<'_, '_> {
+    type Error = End;
+
+    async fn run(&mut self, due: PlanToRun) -> Result<Vec<RecordBatch>, End> {
+        self.reads.released = due.released().clone();
+        let (state, place) = match due.ends() {
+            EndsIn::Cells { .. } => (Arc::clone(&self.state), format!("stage {}", self.number)),
+            EndsIn::Result => {
+                // The product reads open tables and released ones in one partition: its sealed tables are cut as the session is.
+                self.reads.cut.partitions = 1;
+                (in_one_partition(&self.state), "post".to_owned())
+            }
+        };
+        self.number += 1;
+        let resolved = self.reads.resolve(due.plan().clone()).map_err(|error| engine_end(&error))?;
+        execute(&state, &resolved, self.most, &place, self.work).await
     }
-    // The product reads open tables and released ones in one partition: its sealed tables are cut as the session is.
-    reads.cut.partitions = 1;
-    let state = in_one_partition(&state);
-    let resolved = reads.resolve(plan.post().clone()).map_err(|error| engine_end(&error))?;
-    let batches = execute(&state, &resolved, most, "post", work).await?;
-    plan.conclude(&batches).map(|release| release.batch().clone()).map_err(|error| control_end(&error))
 }
 
 async fn execute(
@@ -229,10 +253,12 @@ fn engine_end(error: &DataFusionError) -> End {
     }
 }
 
-fn control_end(error: &ControlError) -> End {
-    match error {
-        ControlError::Withheld => End::Withheld,
-        other => End::Failed(other.to_string()),
+impl From<ControlError> for End {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Withheld => End::Withheld,
+            other => End::Failed(other.to_string()),
+        }
     }
 }
 
@@ -240,7 +266,7 @@ fn control_end(error: &ControlError) -> End {
 struct Reads<'t> {
     tables: &'t Tables,
     cut: Cut,
-    released: BTreeMap<String, RecordBatch>,
+    released: BTreeMap<String, ReleasedTable>,
     scanned: Arc<AtomicU64>,
 }
 
@@ -265,8 +291,10 @@ impl<'t> Reads<'t> {
                 Arc::new(streaming(batch, self.cut, &self.scanned)?)
             } else if scan.source.downcast_ref::<ReleasedSource>().is_some() {
                 // Where plans are only made, nothing has been released.
-                let released = self.released.get(&scan.table_name.to_string()).cloned();
-                let batch = released.unwrap_or_else(|| RecordBatch::new_empty(scan.source.schema()));
+                let released = self.released.get(&scan.table_name.to_string());
+                let batch = released
+                    .map(|table| table.batch().clone())
+                    .unwrap_or_else(|| RecordBatch::new_empty(scan.source.schema()));
                 Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)
             } else {
                 return Err(unknown());

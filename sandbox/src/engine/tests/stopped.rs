@@ -151,14 +151,10 @@ impl DataSource for Slow {
     }
 }
 
-fn job_over(reading: Reading) -> EngineJob {
+fn job_over(reading: Reading, limits: EngineLimits) -> EngineJob {
     let table: Arc<dyn TableProvider> = Arc::new(Slow { rows: visits_batch(), reading });
     let tables = BTreeMap::from([(DATASET.parse().unwrap(), table)]);
-    EngineJob { plan: Arc::new(admitted(COUNT)), tables, open: BTreeSet::new(), secrets: None }
-}
-
-fn quick_job() -> EngineJob {
-    EngineJob { plan: Arc::new(admitted(COUNT)), tables: tables(), open: BTreeSet::new(), secrets: None }
+    job(admitted(COUNT), sealed(tables, &[]), limits)
 }
 
 /// Waits until this holds of the streams.
@@ -175,8 +171,7 @@ async fn a_job_whose_time_is_over_stops_reading() {
     // A slow machine needs longer to begin.
     for time in [100, 1_000, 10_000, 100_000].map(Duration::from_millis) {
         let limits = EngineLimits { time, ..LIMITS };
-        let job = job_over(Reading::ForEver(streams.clone()));
-        let ended = InProcess::new(Arc::clone(&threads), limits).run(job, &|_progress| {}).await;
+        let ended = run(&threads, job_over(Reading::ForEver(streams.clone()), limits)).await;
         assert!(matches!(ended, Err(EngineError::TimedOut)), "{ended:?}");
         if streams.borrow().1 > 0 {
             break;
@@ -188,10 +183,9 @@ async fn a_job_whose_time_is_over_stops_reading() {
 #[tokio::test]
 async fn a_job_that_nobody_waits_for_stops_reading() {
     let streams = Streams::new((0, 0));
-    let executor = InProcess::new(threads(2), LIMITS);
     let mut waiting = JoinSet::new();
-    let job = job_over(Reading::ForEver(streams.clone()));
-    waiting.spawn(async move { executor.run(job, &|_progress| {}).await.map(|_| ()) });
+    let job = job_over(Reading::ForEver(streams.clone()), LIMITS);
+    waiting.spawn(async move { run(&threads(2), job).await.map(|_| ()) });
     surely(&streams, |(open, _)| open > 0).await;
     waiting.abort_all();
     surely(&streams, |(open, _)| open == 0).await;
@@ -201,12 +195,12 @@ async fn a_job_that_nobody_waits_for_stops_reading() {
 async fn a_plan_that_does_not_come_to_its_end_is_left_behind_and_keeps_nobody_waiting() {
     let (bring, brought) = mpsc::channel();
     let threads = threads(1);
-    let stuck = job_over(Reading::StuckInPlanning(Arc::new(Mutex::new(brought))));
     let limits = EngineLimits { time: Duration::from_millis(100), ..LIMITS };
-    let ended = InProcess::new(Arc::clone(&threads), limits).run(stuck, &|_progress| {}).await;
+    let stuck = job_over(Reading::StuckInPlanning(Arc::new(Mutex::new(brought))), limits);
+    let ended = run(&threads, stuck).await;
     assert!(matches!(ended, Err(EngineError::TimedOut)), "{ended:?}");
     // It still has its thread, and others have theirs.
-    let quick = InProcess::new(threads, LIMITS).run(quick_job(), &|_progress| {}).await;
+    let quick = run(&threads, job(admitted(COUNT), sealed(tables(), &[]), LIMITS)).await;
     assert_eq!(quick.unwrap().batch().num_rows(), 1);
     bring.send(()).unwrap();
 }
@@ -214,10 +208,10 @@ async fn a_plan_that_does_not_come_to_its_end_is_left_behind_and_keeps_nobody_wa
 #[tokio::test]
 async fn a_job_that_does_not_give_way_keeps_the_engines_threads_and_not_the_callers() {
     let (bring, brought) = mpsc::channel();
-    let stuck = job_over(Reading::StuckInRunning(Arc::new(Mutex::new(brought))));
     let limits = EngineLimits { time: Duration::from_secs(2), ..LIMITS };
+    let stuck = job_over(Reading::StuckInRunning(Arc::new(Mutex::new(brought))), limits);
     // This test has one thread, on which it is told that the time is over.
-    let ended = InProcess::new(threads(1), limits).run(stuck, &|_progress| {}).await;
+    let ended = run(&threads(1), stuck).await;
     assert!(matches!(ended, Err(EngineError::TimedOut)), "{ended:?}");
     drop(bring);
 }

@@ -1,0 +1,242 @@
+//! An admitted query while it runs, as states: each gives the one plan to run now and takes what that plan came to.
+//! The controls of a stage are applied between two states, so that no stage is skipped, run twice, or answered with rows.
+//!
+//! Danger it answers: an executor that runs the last plan without the stages before it, hands a stage's rows on as its
+//! released values, or answers one stage with what another came to. An executor only ever sees one plan and the values
+//! that were released to it; it knows no controls, and makes no [`Release`]. Nothing here runs a plan, waits or reads.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion_expr::LogicalPlan;
+
+use crate::control::Cells;
+use crate::control::ControlError;
+use crate::control::Release;
+use crate::control::ReleasedTable;
+use crate::control::fits;
+use crate::mask::Secrets;
+use crate::mask::bind_secrets;
+use crate::plan::GuardedPlan;
+use crate::plan::Stage;
+
+/// What an execution needs besides its plan, and what no plan may hold.
+#[derive(Clone, Default)]
+pub struct ExecutionContext {
+    /// Keyed functions of masks, bound to each plan just before it runs; without them a plan with such a mask fails.
+    pub secrets: Option<Secrets>,
+}
+
+impl fmt::Debug for ExecutionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExecutionContext")
+    }
+}
+
+/// An admitted query between two of its plans.
+///
+/// INVARIANT(release-needs-guarded-plan): a [`Release`] is made by [`LastDue::conclude`] alone, which exists once every
+/// stage has passed its controls.
+#[derive(Debug)]
+pub enum Execution {
+    /// A stage is due: its plan ends in cells.
+    Stage(StageDue),
+    /// No stage is left: what is done with the released tables is due.
+    Last(LastDue),
+}
+
+/// An execution whose next plan is a stage's.
+#[derive(Debug)]
+pub struct StageDue {
+    course: Course,
+    /// Index into the plan's stages.
+    stage: usize,
+}
+
+/// An execution whose next plan is its last.
+#[derive(Debug)]
+pub struct LastDue {
+    course: Course,
+}
+
+/// What all states have in common.
+#[derive(Debug)]
+struct Course {
+    plan: Arc<GuardedPlan>,
+    context: ExecutionContext,
+    released: BTreeMap<String, ReleasedTable>,
+}
+
+/// The one plan to run now, with the released tables that it may read besides sealed datasets.
+#[derive(Debug, Clone)]
+pub struct PlanToRun {
+    plan: LogicalPlan,
+    ends: EndsIn,
+    released: BTreeMap<String, ReleasedTable>,
+}
+
+/// Runs one plan at a time for an [`Execution`]; it may wait, and what it waits for is its own business.
+pub trait PlanRunner {
+    /// How it fails; a failure of the controls ends a run as well.
+    type Error: From<ControlError>;
+
+    /// What the plan that is due comes to. It is asked once for each plan.
+    fn run(&mut self, due: PlanToRun) -> impl Future<Output = Result<Vec<RecordBatch>, Self::Error>> + Send;
+}
+
+/// What a plan to run ends in, which an executor compares its physical plan with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndsIn {
+    /// Cells of individuals, which only the control step reads.
+    Cells {
+        /// The plan relies on every subject's rows standing together at the scan.
+        needs_clustered_input: bool,
+    },
+    /// The query's result: it reads open data and released tables only.
+    Result,
+}
+
+/// What an executor came to for the last plan.
+pub struct Rows(Vec<RecordBatch>);
+
+impl Rows {
+    /// Takes what the last plan came to.
+    #[must_use]
+    pub fn new(batches: Vec<RecordBatch>) -> Self {
+        Rows(batches)
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rows")
+    }
+}
+
+impl GuardedPlan {
+    /// Begins to run an admitted query.
+    ///
+    /// # Errors
+    /// [`ControlError::TooManyRows`] where a query without stages joins too many rows of open tables.
+    pub fn begin(self: &Arc<Self>, context: ExecutionContext) -> Result<Execution, ControlError> {
+        Course { plan: Arc::clone(self), context, released: BTreeMap::new() }.at(0)
+    }
+}
+
+impl Execution {
+    /// Runs every plan in its order and applies the controls in between: the one loop over the stages that there is.
+    ///
+    /// # Errors
+    /// What the runner fails with, or the controls.
+    pub async fn run<R: PlanRunner>(self, runner: &mut R) -> Result<Release, R::Error> {
+        let mut execution = self;
+        loop {
+            execution = match execution {
+                Execution::Stage(stage) => {
+                    let batches = runner.run(stage.next()?).await?;
+                    stage.protect(Cells::new(batches))?
+                }
+                Execution::Last(last) => {
+                    let batches = runner.run(last.next()?).await?;
+                    return Ok(last.conclude(Rows::new(batches))?);
+                }
+            };
+        }
+    }
+}
+
+impl StageDue {
+    /// The plan to run now.
+    ///
+    /// # Errors
+    /// [`ControlError::Unbound`] when a keyed mask cannot be given its secret.
+    pub fn next(&self) -> Result<PlanToRun, ControlError> {
+        let stage = self.stage()?;
+        let ends = EndsIn::Cells { needs_clustered_input: stage.needs_clustered_input() };
+        self.course.to_run(&stage.plan, ends)
+    }
+
+    /// Applies the stage's controls to its cells; the next state knows their released table and nothing else of them.
+    ///
+    /// # Errors
+    /// [`ControlError`]: nothing leaves, and the execution is over.
+    pub fn protect(mut self, cells: Cells) -> Result<Execution, ControlError> {
+        let stage = self.stage()?;
+        let table = stage.release(cells)?;
+        let name = stage.name.clone();
+        self.course.released.insert(name, table);
+        self.course.at(self.stage + 1)
+    }
+
+    fn stage(&self) -> Result<&Stage, ControlError> {
+        self.course.plan.stages.get(self.stage).ok_or(ControlError::NotCells)
+    }
+}
+
+impl LastDue {
+    /// The plan to run now.
+    ///
+    /// # Errors
+    /// [`ControlError::Unbound`] when a keyed mask cannot be given its secret.
+    pub fn next(&self) -> Result<PlanToRun, ControlError> {
+        self.course.to_run(&self.course.plan.post, EndsIn::Result)
+    }
+
+    /// Takes what the last plan came to as the query's release.
+    ///
+    /// # Errors
+    /// [`ControlError::NotCells`] when the columns are not the ones that were admitted.
+    pub fn conclude(self, rows: Rows) -> Result<Release, ControlError> {
+        let schema = self.course.plan.post.schema().as_arrow().clone();
+        fits(&schema, &rows.0)?;
+        Release::of(&schema, rows.0)
+    }
+}
+
+impl Course {
+    /// The state in which a stage is due, or the last plan if there is no such stage.
+    fn at(self, stage: usize) -> Result<Execution, ControlError> {
+        if stage < self.plan.stages.len() {
+            return Ok(Execution::Stage(StageDue { course: self, stage }));
+        }
+        let rows = self
+            .released
+            .iter()
+            .map(|(name, table)| (name.clone(), u64::try_from(table.batch().num_rows()).unwrap_or(u64::MAX)));
+        self.plan.joins_released_rows(&rows.collect()).map_err(|_too_many| ControlError::TooManyRows)?;
+        Ok(Execution::Last(LastDue { course: self }))
+    }
+
+    fn to_run(&self, plan: &LogicalPlan, ends: EndsIn) -> Result<PlanToRun, ControlError> {
+        let plan = match &self.context.secrets {
+            Some(secrets) => bind_secrets(plan.clone(), secrets).map_err(|_| ControlError::Unbound)?,
+            None => plan.clone(),
+        };
+        Ok(PlanToRun { plan, ends, released: self.released.clone() })
+    }
+}
+
+impl PlanToRun {
+    /// The plan; it names sealed datasets and released tables.
+    #[must_use]
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// What it ends in.
+    #[must_use]
+    pub fn ends(&self) -> EndsIn {
+        self.ends
+    }
+
+    /// The released tables that it may read, by the name that it calls them.
+    #[must_use]
+    pub fn released(&self) -> &BTreeMap<String, ReleasedTable> {
+        &self.released
+    }
+}
+
+#[cfg(test)]
+mod tests;
