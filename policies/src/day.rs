@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::form::Phrase;
 use crate::words::text_form;
 use crate::words::words;
 
@@ -40,8 +41,16 @@ words! {
 
 /// The text is not a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a date like 2026-12-01")]
+#[error("{}", Phrase::NotADate)]
 pub struct DayError;
+
+impl DayError {
+    /// The same in Chinese.
+    #[must_use]
+    pub const fn chinese(self) -> &'static str {
+        Phrase::NotADate.chinese()
+    }
+}
 
 impl Day {
     /// Makes a day from days since 1970-01-01.

@@ -10,8 +10,11 @@ use serde::Serialize;
 use serde::Serializer;
 use serde::de::Error as _;
 
+use crate::form::Phrase;
+
 /// Decimal places that a [`Fixed`] keeps.
 pub const FIXED_SCALE: u32 = 6;
+const _: () = assert!(FIXED_SCALE == 6, "`Phrase::Decimal` says so");
 
 const MICROS_PER_ONE: i128 = 1_000_000;
 
@@ -21,7 +24,7 @@ pub struct Fixed(i128);
 
 /// The text is not a decimal number with at most six places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a decimal number with at most {FIXED_SCALE} places")]
+#[error("{}", Phrase::NotADecimal)]
 pub struct FixedError;
 
 impl Fixed {
@@ -235,7 +238,7 @@ impl<'de> Deserialize<'de> for Fixed {
             type Value = Fixed;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a decimal number with at most {FIXED_SCALE} places")
+                f.write_str(Phrase::Decimal.english())
             }
 
             fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Fixed, E> {

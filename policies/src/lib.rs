@@ -53,6 +53,7 @@ pub mod document;
 pub mod effective;
 pub mod evaluate;
 pub mod fixed;
+mod form;
 pub mod hierarchy;
 pub mod identifiers;
 pub mod library;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::day::Day;
+use crate::form::Phrase;
 use crate::words::text_form;
 
 /// A month of the Gregorian calendar, written `2026-12`.
@@ -18,7 +19,7 @@ pub struct Month {
 
 /// A text that is no month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a month is written YYYY-MM, such as 2026-12")]
+#[error("{}", Phrase::NotAMonth)]
 pub struct MonthError;
 
 impl fmt::Display for Month {

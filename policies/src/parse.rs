@@ -15,6 +15,10 @@ use serde_saphyr::Spanned;
 
 use crate::document::Document;
 use crate::document::Kind;
+use crate::form::accepted_in_chinese;
+use crate::vocabulary::Text;
+
+mod malformed;
 
 /// Most bytes that one file of documents may have.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -61,33 +65,51 @@ pub struct DocumentError {
     /// The field, such as `content.columns[2].mask`.
     pub field: String,
     /// What is wrong, in one sentence.
-    pub message: String,
+    pub message: Text,
     /// What would be accepted.
-    pub help: Option<String>,
+    pub help: Option<Text>,
+}
+
+impl DocumentError {
+    /// The whole finding on one line, in one language: `zh`, or English for everything else.
+    #[must_use]
+    pub fn in_language(&self, language: &str) -> String {
+        let place = self.place();
+        let (message, code) = (self.message.in_language(language), &self.code);
+        let help = self.help.as_ref().map(|help| help.in_language(language));
+        match (language.starts_with("zh"), help) {
+            (true, Some(help)) => format!("{place}{message}（{code}）；{help}"),
+            (true, None) => format!("{place}{message}（{code}）"),
+            (false, Some(help)) => format!("{place}{message} ({code}); {help}"),
+            (false, None) => format!("{place}{message} ({code})"),
+        }
+    }
+
+    /// File, line, column, document and field, as far as known: the same in every language.
+    fn place(&self) -> String {
+        let mut place = String::new();
+        if let Some(file) = &self.file {
+            place.push_str(&format!("{file}:"));
+        }
+        if let Some(position) = self.position {
+            place.push_str(&format!("{}:{}:", position.line, position.column));
+        }
+        if self.file.is_some() || self.position.is_some() {
+            place.push(' ');
+        }
+        if !self.document.is_empty() {
+            place.push_str(&format!("{}: ", self.document));
+        }
+        if !self.field.is_empty() {
+            place.push_str(&format!("`{}`: ", self.field));
+        }
+        place
+    }
 }
 
 impl fmt::Display for DocumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{file}:")?;
-        }
-        if let Some(position) = self.position {
-            write!(f, "{}:{}:", position.line, position.column)?;
-        }
-        if self.file.is_some() || self.position.is_some() {
-            f.write_str(" ")?;
-        }
-        if !self.document.is_empty() {
-            write!(f, "{}: ", self.document)?;
-        }
-        if !self.field.is_empty() {
-            write!(f, "`{}`: ", self.field)?;
-        }
-        write!(f, "{} ({})", self.message, self.code)?;
-        match &self.help {
-            Some(help) => write!(f, "; {help}"),
-            None => Ok(()),
-        }
+        f.write_str(&self.in_language("en"))
     }
 }
 
@@ -134,7 +156,10 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Docume
         errors.push(finding(
             file_name,
             "file-too-large",
-            format!("the file is larger than {FILE_BYTES_MAX} bytes"),
+            Text::new(
+                format!("the file is larger than {FILE_BYTES_MAX} bytes"),
+                format!("文件超过 {FILE_BYTES_MAX} 字节"),
+            ),
         ));
         return Err(errors);
     }
@@ -153,7 +178,8 @@ pub fn parse_documents(file_name: &str, text: &str) -> Result<Vec<Located<Docume
         }
     }
     if documents.is_empty() && errors.is_empty() {
-        errors.push(finding(file_name, "document-missing", "the file holds no document".to_owned()));
+        let message = Text::new("the file holds no document", "文件中没有文档");
+        errors.push(finding(file_name, "document-missing", message));
     }
     if errors.is_empty() { Ok(documents) } else { Err(first_errors(errors)) }
 }
@@ -166,21 +192,30 @@ pub fn first_errors(mut errors: Vec<DocumentError>) -> Vec<DocumentError> {
         errors.truncate(ERRORS_MAX);
         errors.push(DocumentError {
             file: None,
-            help: Some(format!("correct the first {ERRORS_MAX} and look again")),
-            ..finding("", "more-errors", "there is more that is wrong".to_owned())
+            help: Some(Text::new(
+                format!("correct the first {ERRORS_MAX} and look again"),
+                format!("请先改正前 {ERRORS_MAX} 处，再重新检查"),
+            )),
+            ..finding("", "more-errors", Text::new("there is more that is wrong", "还有更多问题"))
         });
     }
     errors
 }
 
+/// More documents than one file may hold.
 fn too_many(file: &str) -> DocumentError {
+    let message = Text::new(
+        format!("the file holds more than {DOCUMENTS_MAX} documents"),
+        format!("文件中的文档超过 {DOCUMENTS_MAX} 个"),
+    );
     DocumentError {
-        help: Some("put them into several files".to_owned()),
-        ..finding(file, "too-many-documents", format!("the file holds more than {DOCUMENTS_MAX} documents"))
+        help: Some(Text::new("put them into several files", "请分成多个文件")),
+        ..finding(file, "too-many-documents", message)
     }
 }
 
-fn finding(file: &str, code: &'static str, message: String) -> DocumentError {
+/// A finding about a whole file.
+fn finding(file: &str, code: &'static str, message: Text) -> DocumentError {
     DocumentError {
         code: code.into(),
         file: Some(file.to_owned()),
@@ -266,14 +301,18 @@ fn parse_one(file: &str, part: &Part) -> Result<Located<Document>, Box<DocumentE
     let mut positions = BTreeMap::new();
     root.value.collect(String::new(), part.position_of(&root), part, &mut positions);
     let Node::Map(fields) = &root.value else {
-        let mut error = finding(file, "not-a-document", "a document is a map of fields".to_owned());
+        let message = Text::new("a document is a map of fields", "文档须为由字段组成的映射");
+        let mut error = finding(file, "not-a-document", message);
         error.position = part.position_of(&root);
         return Err(Box::new(error));
     };
     let word = fields.iter().find(|(key, _)| key.value == "kind").map(|(_, value)| &value.value);
     let kind = match word {
-        Some(Node::Scalar(word)) => word.parse::<Kind>().map_err(|e| e.to_string()),
-        _ => Err(format!("the field is missing; accepted: {}", kinds())),
+        Some(Node::Scalar(word)) => word.parse::<Kind>().map_err(|e| Text::new(e.to_string(), e.chinese())),
+        _ => Err(Text::new(
+            format!("the field is missing; accepted: {}", kinds(", ")),
+            format!("缺少此字段；可用：{}", kinds("、")),
+        )),
     };
     let kind = kind.map_err(|message| {
         let mut error = finding(file, "unknown-kind", message);
@@ -295,8 +334,9 @@ fn parse_one(file: &str, part: &Part) -> Result<Located<Document>, Box<DocumentE
     Ok(Located { value, file: Some(file.to_owned()), positions })
 }
 
-fn kinds() -> String {
-    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+/// Every kind of document, with a comma between.
+fn kinds(comma: &str) -> String {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(comma)
 }
 
 fn typed<T: DeserializeOwned>(
@@ -324,17 +364,20 @@ fn form_error(
     let rendered = error.without_snippet().to_string();
     let message = rendered.lines().next().unwrap_or("the form is wrong");
     let message = message.split(" at line ").next().unwrap_or(message);
-    let (message, help) =
+    let (message, accepted) =
         match message.split_once(", expected ").or_else(|| message.split_once("; accepted: ")) {
-            Some((message, accepted)) => (message, Some(format!("accepted: {accepted}"))),
+            Some((message, accepted)) => (message, Some(accepted)),
             None => (message, None),
         };
+    let help = accepted.map(|accepted| {
+        Text::new(format!("accepted: {accepted}"), format!("可用：{}", accepted_in_chinese(accepted)))
+    });
     Box::new(DocumentError {
         position,
         document: document.to_owned(),
         field: field.unwrap_or_default(),
         help,
-        ..finding(file, "malformed", message.to_owned())
+        ..finding(file, "malformed", Text::new(message, malformed::in_chinese(message)))
     })
 }
 

@@ -12,6 +12,7 @@ use crate::hierarchy::parse_hierarchy;
 use crate::parse::DocumentError;
 use crate::parse::Located;
 use crate::parse::parse_documents;
+use crate::vocabulary::Text;
 
 macro_rules! shipped {
     ($path:literal) => {
@@ -68,7 +69,7 @@ pub fn hierarchies() -> Result<BTreeMap<String, Arc<Hierarchy>>, Vec<DocumentErr
                 position: None,
                 document: "Hierarchy".to_owned(),
                 field: String::new(),
-                message,
+                message: Text::new(message, "随附的层级文件格式有误"),
                 help: None,
             }]
         })?;

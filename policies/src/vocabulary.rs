@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::Serializer;
 use serde::de::Error as _;
 
+use crate::form::Phrase;
 use crate::words::WordError;
 use crate::words::text_form;
 use crate::words::words;
@@ -48,22 +49,35 @@ text_form!(Level);
 #[error("`{text}` is not {accepted}")]
 pub struct IdentifierError {
     text: String,
-    accepted: &'static str,
+    accepted: Phrase,
 }
 
 impl IdentifierError {
-    fn new(text: &str, accepted: &'static str) -> Self {
+    /// Makes the error for a text that does not have one of the [`Self::FORMS`].
+    fn new(text: &str, accepted: Phrase) -> Self {
         Self { text: text.chars().take(64).collect(), accepted }
     }
+
+    /// The same in Chinese.
+    #[must_use]
+    pub fn chinese(&self) -> String {
+        format!("`{}` 不是有效的{}", self.text, self.accepted.chinese())
+    }
+
+    /// The Chinese of such an error, found by its English text.
+    pub(crate) fn chinese_of(message: &str) -> Option<String> {
+        Self::FORMS.iter().find_map(|form| {
+            let text = message.strip_suffix(form.english())?.strip_suffix(" is not ")?;
+            Some(format!("{text} 不是有效的{}", form.chinese()))
+        })
+    }
+
+    /// The forms that identifiers have.
+    const FORMS: [Phrase; 3] = [Phrase::Code, Phrase::Name, Phrase::Dataset];
 }
 
 /// Longest code, in bytes.
 pub const CODE_BYTES_MAX: usize = 64;
-
-const CODE_FORM: &str =
-    "a code: lower-case letters, digits and single `-`, beginning with a letter, at most 64";
-const NAME_FORM: &str = "a name: lower-case letters, digits and `_`, beginning with a letter, at most 63";
-const DATASET_FORM: &str = "a dataset: `department.name`, such as `hz-health.outpatient_visits`";
 
 /// Whether the text is a code: lower-case kebab case.
 #[must_use]
@@ -126,7 +140,7 @@ impl FromStr for DatasetId {
 
     /// Reads `hz-health.visits`, and `hz_health.visits` as SQL writes it: codes have no `_`, so that both are one dataset.
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        let malformed = || IdentifierError::new(text, DATASET_FORM);
+        let malformed = || IdentifierError::new(text, Phrase::Dataset);
         let (department, name) = text.split_once('.').ok_or_else(malformed)?;
         let department = department.replace('_', "-");
         if !is_code(&department) || !is_sql_name(name) {
@@ -160,7 +174,11 @@ impl FromStr for UnitKind {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        if is_sql_name(text) { Ok(Self(text.to_owned())) } else { Err(IdentifierError::new(text, NAME_FORM)) }
+        if is_sql_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdentifierError::new(text, Phrase::Name))
+        }
     }
 }
 
@@ -188,7 +206,7 @@ impl FromStr for Code {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        if is_code(text) { Ok(Self(text.to_owned())) } else { Err(IdentifierError::new(text, CODE_FORM)) }
+        if is_code(text) { Ok(Self(text.to_owned())) } else { Err(IdentifierError::new(text, Phrase::Code)) }
     }
 }
 
@@ -216,7 +234,11 @@ impl FromStr for ColumnName {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        if is_sql_name(text) { Ok(Self(text.to_owned())) } else { Err(IdentifierError::new(text, NAME_FORM)) }
+        if is_sql_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdentifierError::new(text, Phrase::Name))
+        }
     }
 }
 
@@ -267,7 +289,11 @@ impl FromStr for Semantic {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        if is_sql_name(text) { Ok(Self(text.to_owned())) } else { Err(IdentifierError::new(text, NAME_FORM)) }
+        if is_sql_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdentifierError::new(text, Phrase::Name))
+        }
     }
 }
 
@@ -475,7 +501,7 @@ impl<'de> Deserialize<'de> for Text {
         match (form.zh, form.en) {
             (Some(zh), Some(en)) => Ok(Self { en, zh }),
             (Some(only), None) | (None, Some(only)) => Ok(Self { en: only.clone(), zh: only }),
-            (None, None) => Err(D::Error::custom("a text needs `zh`, `en` or both")),
+            (None, None) => Err(D::Error::custom(Phrase::TextMissing)),
         }
     }
 }

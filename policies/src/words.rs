@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::form::accepted_in_chinese;
+
 /// A word that is not in a closed vocabulary, with the words that are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{word}`; accepted: {accepted}")]
@@ -20,6 +22,12 @@ impl WordError {
         let accepted = accepted.iter().copied().collect::<BTreeSet<_>>();
         let accepted = accepted.into_iter().collect::<Vec<_>>().join(", ");
         Self { what, word, accepted }
+    }
+
+    /// The same in Chinese. Which vocabulary it is, the field or the argument says.
+    #[must_use]
+    pub fn chinese(&self) -> String {
+        format!("取值 `{}` 无效；可用：{}", self.word, accepted_in_chinese(&self.accepted))
     }
 }
 

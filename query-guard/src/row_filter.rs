@@ -23,6 +23,7 @@ use obscura_policies::document::Dataset;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::ColumnName;
+use obscura_policies::vocabulary::Text;
 
 use crate::catalog::Catalog;
 use crate::catalog::sealed_source;
@@ -54,6 +55,22 @@ pub enum RowFilterFault {
     /// It divides, or it reads another table, and so could fail on data.
     #[error("the row filter divides or reads another table, and so could fail on data")]
     CanFail,
+}
+
+impl RowFilterFault {
+    /// The fault in both languages.
+    #[must_use]
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Syntax => "行过滤条件不是 SQL 条件".to_owned(),
+            Self::Column(column) => format!("行过滤条件中的 `{column}` 不是该数据集的字段"),
+            Self::TooLarge => "行过滤条件过长或嵌套过深".to_owned(),
+            Self::Type => "行过滤条件对每一行须为真或假：有函数或类型不合".to_owned(),
+            Self::Constant => "行过滤条件中的常量与所比较的类型不合".to_owned(),
+            Self::CanFail => "行过滤条件含有除法或读取其他表，可能因数据而出错".to_owned(),
+        };
+        Text::new(self.to_string(), zh)
+    }
 }
 
 /// Checks a row filter before anybody depends on it, against the whole of a dataset as its document says it is.

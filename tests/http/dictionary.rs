@@ -136,6 +136,12 @@ fn the_time_that_data_is_about_is_told_as_its_department_states_it() {
     let publish = |text: &str| server.post(Some("stella"), "/api/v1/policies", text, &[]);
     let reversed = publish(&zones("{from: 2025-02, until: 2025-01}")).must_be(400).json();
     assert_eq!(reversed["errors"][0]["code"], "months-reversed");
+    assert_eq!(reversed["errors"][0]["message"], "the last month is before the first");
+    let text = zones("{from: 2025-02, until: 2025-01}");
+    let header = [("accept-language", "zh")];
+    let chinese = server.post(Some("stella"), "/api/v1/policies/check", &text, &header).must_be(400).json();
+    assert_eq!(chinese["errors"][0]["message"], "末月早于首月");
+    assert_eq!(chinese["errors"][0]["help"], "可用：{from: 2025-01, until: 2025-12}");
     publish(&zones("{from: 2024-11, until: 2025-01}")).must_be(201);
     let shown = server.get(Some("ana"), "/api/v1/datasets/corpus.zones", &[]).must_be(200).json();
     assert_eq!(shown["covers"], json!({ "from": "2024-11", "until": "2025-01" }));

@@ -12,6 +12,7 @@ use serde::de::MapAccess;
 use serde::de::Visitor;
 
 use crate::fixed::Fixed;
+use crate::form::Phrase;
 use crate::vocabulary::Code;
 use crate::vocabulary::UnitKind;
 
@@ -85,15 +86,15 @@ impl<'de> Deserialize<'de> for SubjectsMin {
             type Value = SubjectsMin;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of subjects, or numbers by unit such as {resident: 10}")
+                f.write_str(Phrase::Subjects.english())
             }
 
             fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<SubjectsMin, E> {
-                u32::try_from(value).map(SubjectsMin::All).map_err(|_| E::custom("too many subjects"))
+                u32::try_from(value).map(SubjectsMin::All).map_err(|_| E::custom(Phrase::TooManySubjects))
             }
 
             fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<SubjectsMin, E> {
-                u32::try_from(value).map(SubjectsMin::All).map_err(|_| E::custom("not a number of subjects"))
+                u32::try_from(value).map(SubjectsMin::All).map_err(|_| E::custom(Phrase::NotSubjects))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SubjectsMin, A::Error> {

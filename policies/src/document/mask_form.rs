@@ -15,6 +15,7 @@ use serde::ser::SerializeMap;
 use crate::day::DatePart;
 use crate::document::schema::mask_schema;
 use crate::fixed::Fixed;
+use crate::form::Phrase;
 use crate::vocabulary::Code;
 use crate::vocabulary::UnitKind;
 use crate::words::words;
@@ -167,11 +168,9 @@ struct MaskFields {
     top: Option<u8>,
 }
 
-const ACCEPTED: &str = "`redact` or one of {partial}, {token}, {bin}, {bin_years}, {date_trunc}, {date_shift}, \
-                        {hierarchy, level}, {top_bottom}, {round}, {format_preserving}";
-
 impl MaskFields {
-    fn into_form(self) -> Result<MaskForm, String> {
+    /// The one mask that is named.
+    fn into_form(self) -> Result<MaskForm, Phrase> {
         let (level, top) = (self.level, self.top);
         let has_level = level.is_some();
         let mut forms = Vec::new();
@@ -182,20 +181,20 @@ impl MaskFields {
         forms.extend(self.date_trunc.map(MaskForm::DateTrunc));
         forms.extend(self.date_shift.map(MaskForm::DateShift));
         if let Some(name) = self.hierarchy {
-            let level = level.ok_or("a hierarchy mask needs its `level`")?;
+            let level = level.ok_or(Phrase::LevelMissing)?;
             forms.push(MaskForm::Hierarchy { name, level });
         }
         forms.extend(self.top_bottom.map(MaskForm::TopBottom));
         forms.extend(self.round.map(MaskForm::Round));
         forms.extend(self.format_preserving.map(MaskForm::FormatPreserving));
         let (Some(form), true) = (forms.pop(), forms.is_empty()) else {
-            return Err(format!("a mask is {ACCEPTED}"));
+            return Err(Phrase::NotAMask);
         };
         if has_level && !matches!(form, MaskForm::Hierarchy { .. }) {
-            return Err("`level` belongs to a hierarchy mask".to_owned());
+            return Err(Phrase::LevelAlone);
         }
         if top.is_some() && !matches!(form, MaskForm::BinYears { .. }) {
-            return Err("`top` belongs to a bin_years mask".to_owned());
+            return Err(Phrase::TopAlone);
         }
         Ok(form)
     }
@@ -209,15 +208,11 @@ impl<'de> Deserialize<'de> for MaskForm {
             type Value = MaskForm;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(ACCEPTED)
+                f.write_str(Phrase::Mask.english())
             }
 
             fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<MaskForm, E> {
-                if value == "redact" {
-                    Ok(MaskForm::Redact)
-                } else {
-                    Err(E::custom(format!("unknown mask; a mask is {ACCEPTED}")))
-                }
+                if value == "redact" { Ok(MaskForm::Redact) } else { Err(E::custom(Phrase::UnknownMask)) }
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MaskForm, A::Error> {

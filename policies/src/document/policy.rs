@@ -22,6 +22,7 @@ use crate::document::PolicyKind;
 use crate::document::Range;
 use crate::document::Validity;
 use crate::fixed::Fixed;
+use crate::form::Phrase;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DatasetId;
@@ -373,7 +374,7 @@ impl FromStr for Hours {
 
     fn from_str(text: &str) -> Result<Self, WordError> {
         let parsed = text.split_once('-').and_then(|(from, until)| Self::new(minute(from)?, minute(until)?));
-        parsed.ok_or_else(|| WordError::new("hours", text, &["08:00-20:00 (the beginning before the end)"]))
+        parsed.ok_or_else(|| WordError::new("hours", text, &[Phrase::Hours.english()]))
     }
 }
 
@@ -406,11 +407,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AnyOr<T> {
             type Value = AnyOr<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`any` or a list")
+                f.write_str(Phrase::AnyOrList.english())
             }
 
             fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<AnyOr<T>, E> {
-                if value == "any" { Ok(AnyOr::Any) } else { Err(E::custom("expected `any` or a list")) }
+                if value == "any" { Ok(AnyOr::Any) } else { Err(E::custom(Phrase::NotAnyOrList)) }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<AnyOr<T>, A::Error> {

@@ -8,6 +8,7 @@ use crate::library::Library;
 use crate::parse::DocumentError;
 use crate::parse::ERRORS_MAX;
 use crate::parse::Located;
+use crate::vocabulary::Text;
 
 mod dataset;
 mod lapses;
@@ -27,7 +28,8 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    fn add(&mut self, code: &'static str, field: &str, message: impl Into<String>, help: &str) {
+    /// Adds a finding at a field; `None` where nothing helps.
+    fn add(&mut self, code: &'static str, field: &str, message: Text, help: impl Into<Option<Text>>) {
         // One more than is told says that there are more.
         if self.errors.len() > ERRORS_MAX {
             return;
@@ -38,8 +40,8 @@ impl Findings<'_> {
             position: self.located.position(field),
             document: name_of(&self.located.value),
             field: field.to_owned(),
-            message: message.into(),
-            help: (!help.is_empty()).then(|| help.to_owned()),
+            message,
+            help: help.into(),
         });
     }
 }
@@ -48,14 +50,19 @@ impl Findings<'_> {
 pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut Vec<DocumentError>) {
     let mut findings = Findings { located, errors };
     if located.value.version() == 0 {
-        findings.add("version-zero", "metadata.version", "versions count from 1", "accepted: 1 and more");
+        findings.add(
+            "version-zero",
+            "metadata.version",
+            Text::new("versions count from 1", "版本号从 1 开始"),
+            Text::new("accepted: 1 and more", "可用：1 及以上"),
+        );
     }
     if located.value.title().en.trim().is_empty() || located.value.title().zh.trim().is_empty() {
         findings.add(
             "title-missing",
             "metadata.title",
-            "the title is empty",
-            "accepted: a text in zh, en or both",
+            Text::new("the title is empty", "标题为空"),
+            Text::new("accepted: a text in zh, en or both", "可用：zh、en 或两者皆有的文本"),
         );
     }
     match &located.value {
@@ -97,8 +104,14 @@ pub(crate) fn uncovered_rules(library: &Library, located: &Located<Document>) ->
 /// Two documents of one kind have the same identifier.
 pub(crate) fn duplicate(located: &Located<Document>, present: u32) -> DocumentError {
     let mut errors = Vec::new();
-    let message = format!("version {present} of the same document is in force already");
-    let help = "accepted: one version of each document; a new version needs a higher number";
+    let message = Text::new(
+        format!("version {present} of the same document is in force already"),
+        format!("同一文档的版本 {present} 已经生效"),
+    );
+    let help = Text::new(
+        "accepted: one version of each document; a new version needs a higher number",
+        "可用：每个文档一个版本；新版本须使用更高的版本号",
+    );
     Findings { located, errors: &mut errors }.add("document-twice", "metadata.id", message, help);
     errors.remove(0)
 }
@@ -111,7 +124,7 @@ pub(crate) fn unprintable(document: &Document, error: &PrintError) -> DocumentEr
         position: None,
         document: name_of(document),
         field: String::new(),
-        message: error.to_string(),
+        message: Text::new(error.to_string(), "无法写出该文档"),
         help: None,
     }
 }
@@ -121,14 +134,16 @@ fn name_of(document: &Document) -> String {
 }
 
 /// A help line that lists at most five names.
-fn accepted<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+fn accepted<T: ToString>(names: impl IntoIterator<Item = T>) -> Text {
     let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let more = names.len().saturating_sub(NAMES_MAX);
     names.truncate(NAMES_MAX);
-    let listed = names.join(", ");
-    match (listed.is_empty(), more) {
-        (true, _) => "accepted: nothing here yet".to_owned(),
-        (false, 0) => format!("accepted: {listed}"),
-        (false, more) => format!("accepted: {listed} and {more} more"),
+    let (en, zh) = (names.join(", "), names.join("、"));
+    match (en.is_empty(), more) {
+        (true, _) => Text::new("accepted: nothing here yet", "可用：此处暂无"),
+        (false, 0) => Text::new(format!("accepted: {en}"), format!("可用：{zh}")),
+        (false, more) => {
+            Text::new(format!("accepted: {en} and {more} more"), format!("可用：{zh} 等，另有 {more} 个"))
+        }
     }
 }

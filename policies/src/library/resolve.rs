@@ -27,19 +27,21 @@ use crate::mask::FORMAT_DOMAIN_MIN;
 use crate::mask::FormatKind;
 use crate::mask::Mask;
 use crate::vocabulary::Level;
+use crate::vocabulary::Text;
 use crate::vocabulary::Use;
 
 /// A mask that means nothing, and what would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MaskProblem {
     pub(crate) code: &'static str,
-    pub(crate) message: String,
-    pub(crate) help: String,
+    pub(crate) message: Text,
+    pub(crate) help: Text,
 }
 
 impl MaskProblem {
-    fn new(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: help.into() }
+    /// A problem with its stable code.
+    const fn new(code: &'static str, message: Text, help: Text) -> Self {
+        Self { code, message, help }
     }
 }
 
@@ -91,12 +93,14 @@ pub(crate) fn floors_of(scheme: &GradeScheme) -> BTreeMap<Level, Floor> {
 impl Library {
     /// Resolves a mask.
     pub(crate) fn mask(&self, form: &MaskForm) -> Result<Mask, MaskProblem> {
-        let positive = |value: Fixed, what: &str| {
+        let positive = |value: Fixed, what: Text| {
             if value.is_positive() {
                 Ok(value)
             } else {
-                let help = "accepted: a number above zero";
-                Err(MaskProblem::new("mask-parameter", format!("{what} must be positive"), help))
+                let message =
+                    Text::new(format!("{} must be positive", what.en), format!("{}须为正数", what.zh));
+                let help = Text::new("accepted: a number above zero", "可用：大于零的数");
+                Err(MaskProblem::new("mask-parameter", message, help))
             }
         };
         match form {
@@ -105,29 +109,36 @@ impl Library {
                 Ok(Mask::Partial { keep_first: form.keep_first, keep_last: form.keep_last })
             }
             MaskForm::Token(domain) => Ok(Mask::Token { domain: domain.to_string() }),
-            MaskForm::Bin(width) => positive(*width, "the width of a bin").map(|width| Mask::Bin { width }),
-            MaskForm::Round(step) => positive(*step, "the step of rounding").map(|step| Mask::Round { step }),
+            MaskForm::Bin(width) => {
+                positive(*width, Text::new("the width of a bin", "区间宽度")).map(|width| Mask::Bin { width })
+            }
+            MaskForm::Round(step) => positive(*step, Text::new("the step of rounding", "取整步长"))
+                .map(|step| Mask::Round { step }),
             MaskForm::BinYears { years: 0, .. } => {
-                let help = "accepted: bin_years from 1 to 255";
-                Err(MaskProblem::new("mask-parameter", "a band needs at least one year", help))
+                let message = Text::new("a band needs at least one year", "年龄段至少为一年");
+                let help = Text::new("accepted: bin_years from 1 to 255", "可用：bin_years 为 1 至 255");
+                Err(MaskProblem::new("mask-parameter", message, help))
             }
             MaskForm::BinYears { years, top } => Ok(Mask::BinYears { years: *years, top: *top }),
             MaskForm::DateTrunc(part) => Ok(Mask::DateTrunc { part: *part }),
             MaskForm::DateShift(form) if form.days_max == 0 => {
-                let help = "accepted: days_max from 1";
-                Err(MaskProblem::new("mask-parameter", "a shift of no days hides nothing", help))
+                let message = Text::new("a shift of no days hides nothing", "平移零天不能隐藏日期");
+                let help = Text::new("accepted: days_max from 1", "可用：days_max 从 1 起");
+                Err(MaskProblem::new("mask-parameter", message, help))
             }
             MaskForm::DateShift(form) => {
                 Ok(Mask::DateShift { per: form.per.clone(), days_max: form.days_max })
             }
             MaskForm::TopBottom(form) => match (form.bottom, form.top) {
                 (None, None) => {
-                    let help = "accepted: bottom, top or both";
-                    Err(MaskProblem::new("mask-parameter", "a limit is missing", help))
+                    let message = Text::new("a limit is missing", "缺少上限或下限");
+                    let help = Text::new("accepted: bottom, top or both", "可用：bottom、top 或两者皆有");
+                    Err(MaskProblem::new("mask-parameter", message, help))
                 }
                 (Some(bottom), Some(top)) if bottom >= top => {
-                    let help = "accepted: a bottom below the top";
-                    Err(MaskProblem::new("range-reversed", "the bottom is not below the top", help))
+                    let message = Text::new("the bottom is not below the top", "下限不小于上限");
+                    let help = Text::new("accepted: a bottom below the top", "可用：小于上限的下限");
+                    Err(MaskProblem::new("range-reversed", message, help))
                 }
                 (bottom, top) => Ok(Mask::TopBottom { bottom, top }),
             },
@@ -138,14 +149,17 @@ impl Library {
 
     fn hierarchy_mask(&self, name: &str, level: &str) -> Result<Mask, MaskProblem> {
         let Some(hierarchy) = self.hierarchies.get(name) else {
-            let known = self.hierarchies.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let message = format!("there is no hierarchy `{name}`");
-            return Err(MaskProblem::new("hierarchy-not-found", message, format!("accepted: {known}")));
+            let known: Vec<&str> = self.hierarchies.keys().map(String::as_str).collect();
+            let message =
+                Text::new(format!("there is no hierarchy `{name}`"), format!("层级体系 `{name}` 不存在"));
+            return Err(MaskProblem::new("hierarchy-not-found", message, all_of(&known)));
         };
         let Some(found) = hierarchy.level(level) else {
-            let known = hierarchy.level_names().join(", ");
-            let message = format!("the hierarchy `{name}` has no level `{level}`");
-            return Err(MaskProblem::new("hierarchy-not-found", message, format!("accepted: {known}")));
+            let message = Text::new(
+                format!("the hierarchy `{name}` has no level `{level}`"),
+                format!("层级体系 `{name}` 没有层级 `{level}`"),
+            );
+            return Err(MaskProblem::new("hierarchy-not-found", message, all_of(&hierarchy.level_names())));
         };
         Ok(Mask::Hierarchy(found))
     }
@@ -245,16 +259,30 @@ impl ColumnMatch {
     }
 }
 
+/// A help line that lists every name.
+fn all_of(names: &[&str]) -> Text {
+    Text::new(format!("accepted: {}", names.join(", ")), format!("可用：{}", names.join("、")))
+}
+
+/// Resolves a format-preserving mask.
 fn format_mask(form: FormatWord, length: Option<u8>, domain: &str) -> Result<Mask, MaskProblem> {
     let kind = match (form, length) {
         (FormatWord::Digits, Some(length)) => FormatKind::Digits { length },
         (FormatWord::Digits, None) => {
-            let help = "accepted: {form: digits, length: 6} and more";
-            return Err(MaskProblem::new("mask-parameter", "`digits` needs its `length`", help));
+            let message = Text::new("`digits` needs its `length`", "`digits` 须写明 `length`（位数）");
+            let help = Text::new(
+                "accepted: {form: digits, length: 6} and more",
+                "可用：{form: digits, length: 6} 及更多位数",
+            );
+            return Err(MaskProblem::new("mask-parameter", message, help));
         }
         (_, Some(_)) => {
-            let help = "accepted: `length` with `form: digits` only";
-            return Err(MaskProblem::new("mask-parameter", "this form has its own length", help));
+            let message = Text::new("this form has its own length", "此形式的长度是固定的");
+            let help = Text::new(
+                "accepted: `length` with `form: digits` only",
+                "可用：`length` 只与 `form: digits` 同时写",
+            );
+            return Err(MaskProblem::new("mask-parameter", message, help));
         }
         (FormatWord::Mobile, None) => FormatKind::Mobile,
         (FormatWord::BankCard, None) => FormatKind::BankCard,
@@ -262,8 +290,14 @@ fn format_mask(form: FormatWord, length: Option<u8>, domain: &str) -> Result<Mas
         (FormatWord::Uscc, None) => FormatKind::Uscc,
     };
     if kind.domain_size() < FORMAT_DOMAIN_MIN {
-        let help = "accepted: a form with at least one million values, such as six digits";
-        let message = "the domain is small enough for a table of all pseudonyms";
+        let message = Text::new(
+            "the domain is small enough for a table of all pseudonyms",
+            "取值太少，足以列出全部假名的对照表",
+        );
+        let help = Text::new(
+            "accepted: a form with at least one million values, such as six digits",
+            "可用：至少一百万种取值的形式，例如六位数字",
+        );
         return Err(MaskProblem::new("format-domain-too-small", message, help));
     }
     Ok(Mask::FormatPreserving { kind, domain: domain.to_owned() })

@@ -1,6 +1,7 @@
 //! Facts about documents together: what holds, and which finding points where.
 //! Nothing here is used outside tests.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::document::Document;
@@ -8,9 +9,11 @@ use crate::library::Library;
 use crate::parse::DocumentError;
 use crate::parse::Located;
 use crate::parse::parse_documents;
+use crate::parse::tests::assert_bilingual;
 use crate::vocabulary::Level;
 
 pub(crate) const WORLD: &str = include_str!("tests/world.yaml");
+const FAULTS: &str = include_str!("tests/faults.yaml");
 
 /// The library of a text.
 pub(crate) fn library(text: &str) -> Result<Library, Vec<DocumentError>> {
@@ -29,7 +32,9 @@ fn published(documents: Vec<Located<Document>>) -> Result<Library, Vec<DocumentE
 
 /// What is found in a text when its documents are published.
 fn found(text: &str) -> Vec<DocumentError> {
-    published(parse_documents("world.yaml", text).unwrap()).err().unwrap_or_default()
+    let errors = published(parse_documents("world.yaml", text).unwrap()).err().unwrap_or_default();
+    errors.iter().for_each(assert_bilingual);
+    errors
 }
 
 /// What a change to the world brings: the first finding, and no other kind of finding beside it.
@@ -262,14 +267,14 @@ fn a_grade_falls_by_one_level_and_never_from_the_strictest_nor_to_open_rows() {
         (error.code.as_ref(), error.field.as_str()),
         ("grade-after-unfit", "content.columns[5].grade_after")
     );
-    assert_eq!(error.help.as_deref(), Some("accepted: L2"));
+    assert_eq!(error.help.map(|help| help.en).as_deref(), Some("accepted: L2"));
     let strictest = WORLD
         .replace("semantic: icd10, grade: L3", "semantic: icd10, grade: L4")
         .replace("grade_max: L3", "grade_max: L4")
         .replace(DIAGNOSIS, "mask: redact, grade_after: L3");
     let errors = found(&strictest);
     assert_eq!(errors.first().unwrap().code, "grade-after-unfit", "{errors:#?}");
-    assert!(errors.first().unwrap().help.as_ref().unwrap().contains("Exception"));
+    assert!(errors.first().unwrap().help.as_ref().unwrap().en.contains("Exception"));
     // Where rows belong to nobody, L3 still does not become L1.
     let nobody = WORLD
         .replace(
@@ -415,10 +420,10 @@ fn a_strict_policy_that_ends_before_a_laxer_one_is_a_finding() {
     assert_eq!(errors.len(), 2, "told of both: {errors:#?}");
     for error in &errors {
         assert_eq!((error.code.as_ref(), error.field.as_str()), ("policy-lapses", "effective"));
-        assert!(error.message.contains("2027-05-31"), "{error}");
+        assert!(error.message.en.contains("2027-05-31"), "{error}");
     }
-    assert!(errors.first().unwrap().message.contains("`health-second`"));
-    assert!(errors.last().unwrap().message.contains("`health-outpatient-epi`"));
+    assert!(errors.first().unwrap().message.en.contains("`health-second`"));
+    assert!(errors.last().unwrap().message.en.contains("`health-outpatient-epi`"));
     let laxer_in = |from: &str, to: &str| {
         let errors = found(&with_second(&[(VALIDITY, "{from: 2026-12-01}"), (from, to)]));
         errors.iter().any(|error| error.code == "policy-lapses")
@@ -466,4 +471,44 @@ fn a_third_policy_that_is_as_strict_takes_over() {
     let two = with_second(&[open, laxer]);
     let third = another("health-third", &[(VALIDITY, "{from: 2027-06-01}")]);
     assert_eq!(found(&format!("{two}---\n{third}")), []);
+}
+
+/// The sources that make findings, to know of every code.
+const CHECKS: &[&str] = &[
+    include_str!("check.rs"),
+    include_str!("check/dataset.rs"),
+    include_str!("check/lapses.rs"),
+    include_str!("check/lowered.rs"),
+    include_str!("check/other.rs"),
+    include_str!("check/policy.rs"),
+    include_str!("check/scheme.rs"),
+    include_str!("check/unheld.rs"),
+    include_str!("resolve.rs"),
+];
+
+#[test]
+fn every_finding_says_the_same_in_both_languages() {
+    let today = "2026-12-24".parse().unwrap();
+    let visible = ["hz-health.outpatient_visits", "hz-edu.enrolment"].map(|id| id.parse().unwrap()).into();
+    let mut codes = BTreeSet::new();
+    for part in FAULTS.split("---\n") {
+        let new = parse_documents("faults.yaml", part).unwrap();
+        let mut all = parse_documents("world.yaml", WORLD).unwrap();
+        all.extend(new.clone());
+        let errors = Library::as_seen(all, &new, &visible, today).unwrap_err();
+        errors.iter().for_each(assert_bilingual);
+        codes.extend(errors.into_iter().map(|error| error.code));
+    }
+    // Two policies are needed for this one.
+    let second = with_second(&[(VALIDITY, "{from: 2026-12-01}"), ("approvals: 1", "approvals: 0")]);
+    codes.extend(found(&second).into_iter().map(|error| error.code));
+    let added = CHECKS.iter().flat_map(|source| source.split(".add(").skip(1));
+    let problems = CHECKS.iter().flat_map(|source| source.split("MaskProblem::new(").skip(1));
+    let written: BTreeSet<&str> = added
+        .chain(problems)
+        .filter_map(|call| call.trim_start().strip_prefix('"')?.split('"').next())
+        .collect();
+    assert!(written.len() > 50, "{}", written.len());
+    let missing: Vec<_> = written.iter().filter(|code| !codes.contains(**code)).collect();
+    assert!(missing.is_empty(), "add documents with these to faults.yaml: {missing:?}");
 }

@@ -1,6 +1,8 @@
 //! Facts about reading documents: what is accepted, and how precisely errors point.
 //! Nothing here is used outside tests.
 
+use std::collections::BTreeSet;
+
 use crate::document::Document;
 use crate::parse::DOCUMENTS_MAX;
 use crate::parse::DocumentError;
@@ -8,6 +10,7 @@ use crate::parse::ERRORS_MAX;
 use crate::parse::Parts;
 use crate::parse::first_errors;
 use crate::parse::parse_documents;
+use crate::vocabulary::Text;
 
 pub(crate) const POLICY: &str = r#"# the example of the policy language
 api_version: obscura/v1
@@ -55,10 +58,34 @@ tests:
      sql: "select patient_name from hz_health.outpatient_visits", expect: refused, code: column-not-in-scope}
 "#;
 
+/// The names that a text has in backticks, and what stands around them.
+fn names_and_words(text: &str) -> (BTreeSet<&str>, String) {
+    let names = text.split('`').skip(1).step_by(2).collect();
+    (names, text.split('`').step_by(2).collect())
+}
+
+/// Fails unless a text has Chinese words, and the same names in both languages.
+fn assert_text_bilingual(text: &Text) {
+    let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let ((names_en, words_en), (names_zh, words_zh)) = (names_and_words(&text.en), names_and_words(&text.zh));
+    assert!(words_en.contains(|c: char| c.is_ascii_lowercase()), "{text:?}");
+    assert!(words_zh.contains(is_chinese) && words_zh != words_en, "{text:?}");
+    assert_eq!(names_en, names_zh, "{text:?}");
+}
+
+/// Fails unless a finding says the same in both languages.
+pub(crate) fn assert_bilingual(error: &DocumentError) {
+    assert_text_bilingual(&error.message);
+    error.help.iter().for_each(assert_text_bilingual);
+}
+
+/// The one finding in a text.
 fn refused(text: &str) -> DocumentError {
     let mut errors = parse_documents("policy.yaml", text).unwrap_err();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    errors.remove(0)
+    let error = errors.remove(0);
+    assert_bilingual(&error);
+    error
 }
 
 #[test]
@@ -77,7 +104,7 @@ fn unknown_field_is_refused_with_its_place() {
     let error = refused(&POLICY.replace("  approvals: 1", "  approval: 1"));
     assert_eq!(error.position.unwrap().line, 14);
     assert_eq!(error.field, "condition.approval");
-    assert!(error.message.contains("approval") && error.help.unwrap().contains("approvals"));
+    assert!(error.message.en.contains("approval") && error.help.unwrap().en.contains("approvals"));
 }
 
 #[test]
@@ -85,14 +112,14 @@ fn unknown_word_is_refused_with_the_words_accepted() {
     let error = refused(&POLICY.replace("uses: [aggregate]", "uses: [agregate]"));
     assert_eq!(error.position.unwrap().line, 26);
     assert_eq!(error.field, "content.columns[6].uses[0]");
-    assert!(error.message.contains("agregate"), "{error}");
-    assert!(error.help.unwrap().contains("aggregate"));
+    assert!(error.message.en.contains("agregate"), "{error}");
+    assert!(error.help.unwrap().en.contains("aggregate"));
 }
 
 #[test]
 fn missing_field_is_named() {
     let error = refused(&POLICY.replace("  release: aggregates\n", ""));
-    assert!(error.message.contains("release"), "{error}");
+    assert!(error.message.en.contains("release"), "{error}");
 }
 
 #[test]
@@ -128,7 +155,7 @@ fn other_versions_and_kinds_are_refused() {
 #[test]
 fn a_key_twice_is_refused() {
     let error = refused(&POLICY.replace("owner: hz-health\n", "owner: hz-health\nowner: hz-edu\n"));
-    assert!(error.message.contains("owner"), "{error}");
+    assert!(error.message.en.contains("owner"), "{error}");
 }
 
 #[test]
@@ -177,4 +204,77 @@ fn long_keys_over_many_fields_and_aliases_are_no_way_to_more_memory() {
     let text = format!("kind: Policy\na: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(90));
     let error = refused(&text);
     assert_eq!((error.code.as_ref(), error.field.as_str()), ("malformed", ""));
+}
+
+#[test]
+fn what_is_malformed_is_told_in_chinese() {
+    let mask = "{bin_years: 5, top: 90}";
+    for (from, to, message, help) in [
+        (
+            "  approvals: 1",
+            "  approval: 1",
+            "没有字段 `approval`",
+            Some("purposes、hours、approvals、join_with"),
+        ),
+        ("  release: aggregates\n", "", "缺少字段 `release`", None),
+        ("uses: [aggregate]", "uses: [agregate]", "取值 `agregate` 无效", Some("aggregate、count_distinct")),
+        ("owner: hz-health", "owner: HZ", "`HZ` 不是有效的代码", None),
+        ("{name: note}", "{name: No}", "`No` 不是有效的名称", None),
+        ("[hz-health.outpatient_visits]", "[visits]", "`visits` 不是有效的数据集标识", None),
+        ("from: 2026-12-01", "from: 2026-13-01", "不是形如 2026-12-01 的日期", None),
+        ("\"08:00-20:00\"", "\"20:00-08:00\"", "取值 `20:00-08:00` 无效", Some("08:00-20:00（起始在前）")),
+        ("range: [0, 50000]", "range: [0, many]", "不是最多 6 位小数的数", None),
+        ("range: [0, 50000]", "range: [0, [1]]", "类型不符：写的是列表", Some("最多 6 位小数的数")),
+        ("range: [0, 50000]", "range: [0]", "个数不符：写了 1 个", Some("列表")),
+        (
+            "{resident: 10, enterprise: 5}",
+            "ten",
+            "类型不符：写的是文本 \"ten\"",
+            Some("主体数，或按主体类型分别规定"),
+        ),
+        ("{resident: 10, enterprise: 5}", "-1", "不是主体数", None),
+        ("{resident: 10, enterprise: 5}", "5000000000", "主体数过大", None),
+        ("districts: any", "districts: all", "须为 `any` 或列表", None),
+        ("districts: any", "districts: 1", "类型不符：写的是整数 `1`", Some("`any` 或列表")),
+        (
+            "title: {zh: 门急诊数据传染病监测统计, en: Outpatient data for epidemic statistics}",
+            "title: {}",
+            "文本须写明",
+            None,
+        ),
+        (mask, "{hash: sha256}", "没有字段 `hash`", Some("partial、token")),
+        (mask, "{bin: 5, top: 90}", "`top` 只用于 bin_years 脱敏", None),
+        (mask, "{bin: 5, level: x}", "`level` 只用于 hierarchy 脱敏", None),
+        (mask, "{hierarchy: x}", "hierarchy 脱敏须写明 `level`", None),
+        (mask, "{bin: 5, round: 5}", "脱敏须为 `redact`", None),
+        (mask, "hash", "没有这种脱敏", None),
+        (mask, "1", "类型不符：写的是整数 `1`", Some("`redact`，或下列之一")),
+        ("owner: hz-health\n", "owner: hz-health\nowner: hz-edu\n", "字段 owner 重复出现", None),
+        ("cells_max: 5000", "cells_max: many", "取值不是此字段的类型", None),
+        ("kind: Policy", "kind: Polcy", "取值 `Polcy` 无效；可用：Application、Dataset", None),
+        ("kind: Policy\n", "", "缺少此字段；可用：GradeScheme、Department", None),
+        ("object:\n", "object: [\n", "此处不符合 YAML 的格式", None),
+        ("object:\n", "object:\t{\n", "此处不符合 YAML 的格式", None),
+    ] {
+        assert!(POLICY.contains(from), "{from}");
+        let error = refused(&POLICY.replacen(from, to, 1));
+        assert!(error.message.zh.starts_with(message), "{to}: {error:?}");
+        assert_eq!(error.help.is_some(), help.is_some(), "{to}: {error:?}");
+        let told = error.help.as_ref().map(|text| text.zh.as_str()).unwrap_or_default();
+        assert!(told.contains(help.unwrap_or_default()), "{to}: {error:?}");
+        assert!(error.position.is_some(), "{error:?}");
+    }
+}
+
+#[test]
+fn a_finding_is_one_line_in_either_language() {
+    let error = refused(&POLICY.replacen("  approvals: 1", "  approval: 1", 1));
+    assert_eq!(
+        error.in_language("zh"),
+        "policy.yaml:14:3: Policy: `condition.approval`: 没有字段 `approval`（malformed）；可用：purposes、hours、approvals、join_with"
+    );
+    assert_eq!(error.in_language("en"), error.to_string());
+    assert!(error.to_string().ends_with(
+        "unknown field `approval` (malformed); accepted: one of purposes, hours, approvals, join_with"
+    ));
 }

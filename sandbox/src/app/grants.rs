@@ -373,8 +373,8 @@ fn reserved(file: &DocumentFile, grant: &Grant) -> DocumentError {
         position: None,
         document: format!("Grant {}", grant.metadata.id),
         field: "metadata.id".to_owned(),
-        message: "names of this form are given by the server".to_owned(),
-        help: Some("choose a name that says what it is for".to_owned()),
+        message: Text::new("names of this form are given by the server", "此形式的名称由服务器使用"),
+        help: Some(Text::new("choose a name that says what it is for", "请换一个说明用途的名称")),
     }
 }
 
@@ -385,7 +385,10 @@ fn not_a_grant(file: &DocumentFile, document: &Document) -> DocumentsRefused {
         position: None,
         document: format!("{} {}", document.kind(), document.id()),
         field: "kind".to_owned(),
-        message: "only grants are given".to_owned(),
-        help: Some("publish other documents with `obscura policy publish`".to_owned()),
+        message: Text::new("only grants are given", "此处只接受授权"),
+        help: Some(Text::new(
+            "publish other documents with `obscura policy publish`",
+            "其他文档请用 `obscura policy publish` 发布",
+        )),
     }])
 }

@@ -23,6 +23,7 @@ use obscura_policies::parse::first_errors;
 use obscura_policies::parse::parse_documents;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
+use obscura_policies::vocabulary::Text;
 
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
@@ -232,16 +233,22 @@ pub(crate) fn without_names(errors: Vec<DocumentError>) -> Vec<DocumentError> {
     let told = |error: DocumentError| match error.code.as_ref() {
         "dataset-not-found" | "not-the-owner" => DocumentError {
             code: "dataset-not-found".into(),
-            message: "there is no dataset of this name among those of the owner".to_owned(),
+            message: Text::new(
+                "there is no dataset of this name among those of the owner",
+                "所属部门没有此名称的数据集",
+            ),
             help: None,
             ..error
         },
         // Another document in force that would no longer fit.
         _ if error.file.as_deref() == Some("record") => DocumentError {
             code: "does-not-fit".into(),
-            document: "a document in force".to_owned(),
+            document: String::new(),
             field: String::new(),
-            message: "it would no longer fit with these".to_owned(),
+            message: Text::new(
+                "a document in force: it would no longer fit with these",
+                "生效中的一份文档将与这些文档不再相符",
+            ),
             help: None,
             position: None,
             ..error
@@ -627,7 +634,7 @@ pub(crate) fn may_see_policy(caller: &Caller, library: &Library, policy: &Policy
 /// is longer than the one it came in.
 fn must_be_bounded(document: &Located<Document>) -> Result<(), Box<DocumentError>> {
     let value = &document.value;
-    let refused = |code: &'static str, field: &str, message: String| DocumentError {
+    let refused = |code: &'static str, field: &str, message: Text| DocumentError {
         code: code.into(),
         file: document.file().map(str::to_owned),
         position: document.position(field),
@@ -639,11 +646,17 @@ fn must_be_bounded(document: &Located<Document>) -> Result<(), Box<DocumentError
     if let Document::Policy(policy) = value
         && policy.tests.len() > TESTS_MAX
     {
-        let message = format!("a policy has at most {TESTS_MAX} tests");
+        let message = Text::new(
+            format!("a policy has at most {TESTS_MAX} tests"),
+            format!("一份策略最多有 {TESTS_MAX} 个测试"),
+        );
         return Err(Box::new(refused("too-many-tests", "tests", message)));
     }
     if value.to_yaml().is_ok_and(|text| text.len() > FILE_BYTES_MAX) {
-        let message = format!("a document has at most {FILE_BYTES_MAX} bytes in the form it is kept in");
+        let message = Text::new(
+            format!("a document has at most {FILE_BYTES_MAX} bytes in the form it is kept in"),
+            format!("文档按保存的形式最多 {FILE_BYTES_MAX} 字节"),
+        );
         return Err(Box::new(refused("document-too-large", "", message)));
     }
     Ok(())
@@ -654,7 +667,7 @@ fn outcome_of(
     in_force: &BTreeMap<(String, String), Located<Document>>,
 ) -> Result<Outcome, Box<DocumentError>> {
     let value = &document.value;
-    let refused = |code: &'static str, message: String, help: String| DocumentError {
+    let refused = |code: &'static str, message: Text, help: Text| DocumentError {
         code: code.into(),
         file: document.file().map(str::to_owned),
         position: document.position("metadata.version"),
@@ -676,15 +689,19 @@ fn outcome_of(
     {
         return Err(Box::new(refused(
             "owner-differs",
-            "this name belongs to a policy of another department".to_owned(),
-            "choose another identifier".to_owned(),
+            Text::new("this name belongs to a policy of another department", "此名称已属于其他部门的策略"),
+            Text::new("choose another identifier", "请换一个标识"),
         )));
     }
     if present.version() >= value.version() {
+        let (known, next) = (present.version(), present.version().saturating_add(1));
         return Err(Box::new(refused(
             "version-not-new",
-            format!("version {} is in force, and a published version never changes", present.version()),
-            format!("give it version {}", present.version().saturating_add(1)),
+            Text::new(
+                format!("version {known} is in force, and a published version never changes"),
+                format!("版本 {known} 已生效，已发布的版本不再改动"),
+            ),
+            Text::new(format!("give it version {next}"), format!("请改为版本 {next}")),
         )));
     }
     Ok(Outcome::Sound)

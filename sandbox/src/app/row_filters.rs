@@ -1,6 +1,7 @@
 //! Row filters of policies and grants, checked before anybody depends on them: one that cannot be applied is refused when
 //! it is written, not when an analyst asks. The guard decides which conditions are filters.
 
+use obscura_policies::document::Dataset;
 use obscura_policies::document::Document;
 use obscura_policies::document::Grant;
 use obscura_policies::document::Policy;
@@ -8,6 +9,7 @@ use obscura_policies::library::Library;
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::Located;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Text;
 use obscura_query_guard::RowFilterFault;
 use obscura_query_guard::check_row_filter;
 
@@ -62,31 +64,48 @@ fn fault(
 ) -> Option<DocumentError> {
     let dataset = library.datasets().get(id)?;
     let fault = check_row_filter(filter, dataset).err()?;
-    let columns = || {
-        let names: Vec<&str> = dataset.columns.iter().map(|column| column.name.as_str()).collect();
-        let more = names.len().saturating_sub(NAMES_MAX);
-        let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
-        if more == 0 { shown } else { format!("{shown} and {more} more") }
-    };
     let help = match fault {
         RowFilterFault::Column(_) => {
-            format!("accepted: {}; a text stands in single quotes, such as 'north'", columns())
+            let columns = columns_of(dataset);
+            Text::new(
+                format!("accepted: {}; a text stands in single quotes, such as 'north'", columns.en),
+                format!("可用：{}；文本须加单引号，如 'north'", columns.zh),
+            )
         }
-        RowFilterFault::Syntax => "accepted: one condition, such as ward = 'north'".to_owned(),
-        RowFilterFault::Constant => {
-            "accepted: a constant of the column's type, such as '2026-12-31' for a date".to_owned()
+        RowFilterFault::Syntax => {
+            Text::new("accepted: one condition, such as ward = 'north'", "可用：一个条件，如 ward = 'north'")
         }
-        RowFilterFault::Type | RowFilterFault::TooLarge | RowFilterFault::CanFail => {
-            "accepted: comparisons of columns with constants, joined by AND, OR and NOT".to_owned()
-        }
+        RowFilterFault::Constant => Text::new(
+            "accepted: a constant of the column's type, such as '2026-12-31' for a date",
+            "可用：与字段类型相同的常量，如日期 '2026-12-31'",
+        ),
+        RowFilterFault::Type | RowFilterFault::TooLarge | RowFilterFault::CanFail => Text::new(
+            "accepted: comparisons of columns with constants, joined by AND, OR and NOT",
+            "可用：字段与常量的比较，以 AND、OR 和 NOT 连接",
+        ),
     };
+    let what = fault.text();
     Some(DocumentError {
         code: "row-filter-unfit".into(),
         file: located.file().map(str::to_owned),
         position: located.position(field),
         document: format!("{} {}", located.value.kind(), located.value.id()),
         field: field.to_owned(),
-        message: format!("{fault} (`{id}`)"),
+        message: Text::new(format!("{} (`{id}`)", what.en), format!("{}（`{id}`）", what.zh)),
         help: Some(help),
     })
+}
+
+/// The columns of a dataset for a help line, at most five by name.
+fn columns_of(dataset: &Dataset) -> Text {
+    let names: Vec<&str> = dataset.columns.iter().map(|column| column.name.as_str()).collect();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let shown = |comma| names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(comma);
+    match more {
+        0 => Text::new(shown(", "), shown("、")),
+        more => Text::new(
+            format!("{} and {more} more", shown(", ")),
+            format!("{} 等，另有 {more} 个", shown("、")),
+        ),
+    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use obscura_policies::parse::DocumentError;
 use obscura_policies::parse::Position;
+use obscura_policies::vocabulary::Text;
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -411,8 +412,9 @@ fn documents(findings: Vec<DocumentFinding>) -> Ending {
                 position: line.zip(column).map(|(line, column)| Position { line, column }),
                 document,
                 field,
-                message,
-                help,
+                // The server has chosen the reader's language.
+                message: Text::new(message.clone(), message),
+                help: help.map(|help| Text::new(help.clone(), help)),
             }),
         }
     }

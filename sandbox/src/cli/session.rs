@@ -188,7 +188,7 @@ impl<'a> Session<'a> {
 
     fn explain_documents(&mut self, errors: &[DocumentError]) -> io::Result<Exit> {
         for error in errors {
-            self.screen.tell(&error.to_string())?;
+            self.screen.say(&error.in_language("en"), &error.in_language("zh"))?;
         }
         let count = errors.len();
         self.screen.say(

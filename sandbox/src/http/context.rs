@@ -58,8 +58,12 @@ impl Request {
     pub(crate) fn documents_problem(&self, service: &Service, refused: DocumentsRefused) -> Problem {
         let findings: Vec<DocumentFinding> = match refused {
             DocumentsRefused::App(error) => return self.problem(service, &error),
-            DocumentsRefused::Documents(errors) => errors.into_iter().map(DocumentFinding::from).collect(),
-            DocumentsRefused::Tests(failures) => failures.into_iter().map(DocumentFinding::from).collect(),
+            DocumentsRefused::Documents(errors) => {
+                errors.into_iter().map(|error| DocumentFinding::of_document(error, self.language)).collect()
+            }
+            DocumentsRefused::Tests(failures) => {
+                failures.into_iter().map(|failure| DocumentFinding::of_test(failure, self.language)).collect()
+            }
         };
         let error = PublicError::new(
             Class::Usage,

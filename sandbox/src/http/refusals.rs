@@ -2,12 +2,14 @@
 //! The same types describe the interface, write what is served, and are read by the command line.
 
 use obscura_policies::parse::DocumentError;
+use obscura_policies::vocabulary::Text;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::PolicyTestFailure;
 use crate::app::verdict::Verdict;
+use crate::config::Language;
 use crate::http::problem::ProblemDocument;
 
 /// A question that a rule refuses: the problem, with the job that was made of it and the verdict.
@@ -49,9 +51,9 @@ pub(crate) struct DocumentFinding {
     pub(crate) line: Option<u32>,
     /// Column, from 1.
     pub(crate) column: Option<u32>,
-    /// The finding, in one sentence.
+    /// The finding, in one sentence, in the reader's language.
     pub(crate) message: String,
-    /// What would be accepted.
+    /// What would be accepted, in the reader's language.
     pub(crate) help: Option<String>,
     /// What the test expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,8 +63,10 @@ pub(crate) struct DocumentFinding {
     pub(crate) came: Option<String>,
 }
 
-impl From<DocumentError> for DocumentFinding {
-    fn from(error: DocumentError) -> Self {
+impl DocumentFinding {
+    /// A finding in a document, for a reader.
+    pub(crate) fn of_document(error: DocumentError, language: Language) -> Self {
+        let told = |text: Text| text.in_language(language.code()).to_owned();
         Self {
             code: error.code.into_owned(),
             file: error.file,
@@ -70,21 +74,24 @@ impl From<DocumentError> for DocumentFinding {
             field: error.field,
             line: error.position.map(|at| at.line),
             column: error.position.map(|at| at.column),
-            message: error.message,
-            help: error.help,
+            message: told(error.message),
+            help: error.help.map(told),
             ..Self::default()
         }
     }
-}
 
-impl From<PolicyTestFailure> for DocumentFinding {
-    fn from(failure: PolicyTestFailure) -> Self {
+    /// A test of a policy that comes out otherwise, for a reader.
+    pub(crate) fn of_test(failure: PolicyTestFailure, language: Language) -> Self {
         let PolicyTestFailure { policy, test, expected, came } = failure;
+        let message = match language {
+            Language::En => format!("expected {expected}, came {came}"),
+            Language::Zh => format!("应为 {expected}，实为 {came}"),
+        };
         Self {
             code: "policy-test-failed".to_owned(),
             document: policy,
             field: test,
-            message: format!("expected {expected}, came {came}"),
+            message,
             expected: Some(expected),
             came: Some(came),
             ..Self::default()

@@ -12,54 +12,75 @@ use crate::library::Library;
 use crate::library::check::Findings;
 use crate::library::check::accepted;
 use crate::vocabulary::Role;
+use crate::vocabulary::Text;
 
 /// Most decimal places: sealed decimals have 18 digits.
 const SCALE_MAX: u8 = 18;
 
 pub(super) fn check(library: &Library, dataset: &Dataset, findings: &mut Findings<'_>) {
     if dataset.metadata.id.department() != dataset.department.as_str() {
-        let message = "the identifier begins with another department".to_owned();
-        let help = format!("accepted: {}.{}", dataset.department, dataset.metadata.id.name());
-        findings.add("department-differs", "metadata.id", message, &help);
+        let message = Text::new("the identifier begins with another department", "标识不以本部门的代码开头");
+        let help = Text::new(
+            format!("accepted: {}.{}", dataset.department, dataset.metadata.id.name()),
+            format!("可用：{}.{}", dataset.department, dataset.metadata.id.name()),
+        );
+        findings.add("department-differs", "metadata.id", message, help);
     }
     if !library.departments().contains_key(&dataset.department) {
-        let message = format!("there is no department `{}`", dataset.department);
-        findings.add("department-not-found", "department", message, &accepted(library.departments().keys()));
+        let message = Text::new(
+            format!("there is no department `{}`", dataset.department),
+            format!("部门 `{}` 不存在", dataset.department),
+        );
+        findings.add("department-not-found", "department", message, accepted(library.departments().keys()));
     }
     if library.schemes().contains_key(&dataset.scheme) {
         if let Some(grade) = &dataset.membership {
             check_grade(library, dataset, grade, "membership", findings);
         }
     } else {
-        let message = format!("there is no grade scheme `{}`", dataset.scheme);
-        findings.add("scheme-not-found", "scheme", message, &accepted(library.schemes().keys()));
+        let message = Text::new(
+            format!("there is no grade scheme `{}`", dataset.scheme),
+            format!("分级标准 `{}` 不存在", dataset.scheme),
+        );
+        findings.add("scheme-not-found", "scheme", message, accepted(library.schemes().keys()));
     }
     if dataset.columns.is_empty() {
         findings.add(
             "columns-missing",
             "columns",
-            "the dataset has no column",
-            "accepted: one column and more",
+            Text::new("the dataset has no column", "数据集没有字段"),
+            Text::new("accepted: one column and more", "可用：至少一个字段"),
         );
     }
     let mut names = BTreeSet::new();
     for (index, column) in dataset.columns.iter().enumerate() {
         let field = format!("columns[{index}]");
         if !names.insert(&column.name) {
-            let message = format!("the column `{}` is there twice", column.name);
-            findings.add("column-twice", &format!("{field}.name"), message, "");
+            let message = Text::new(
+                format!("the column `{}` is there twice", column.name),
+                format!("字段 `{}` 重复出现", column.name),
+            );
+            findings.add("column-twice", &format!("{field}.name"), message, None);
         }
         check_column(library, dataset, column, &field, findings);
     }
     if dataset.covers.is_some_and(|covers| !covers.is_in_order()) {
-        let message = "the last month is before the first";
-        findings.add("months-reversed", "covers", message, "accepted: {from: 2025-01, until: 2025-12}");
+        let message = Text::new("the last month is before the first", "末月早于首月");
+        findings.add(
+            "months-reversed",
+            "covers",
+            message,
+            Text::new("accepted: {from: 2025-01, until: 2025-12}", "可用：{from: 2025-01, until: 2025-12}"),
+        );
     }
     check_units(dataset, findings);
     let has_subjects = dataset.units.iter().any(|unit| unit.protects);
     if dataset.layout == Some(Layout::Clustered) && !has_subjects {
-        let message = "rows are clustered by a protected unit, and there is none";
-        findings.add("layout-unfit", "layout", message, "accepted: arrival");
+        let message = Text::new(
+            "rows are clustered by a protected unit, and there is none",
+            "按主体聚集须有受保护的主体，而此处没有",
+        );
+        findings.add("layout-unfit", "layout", message, Text::new("accepted: arrival", "可用：arrival"));
     }
 }
 
@@ -67,12 +88,23 @@ fn check_grade(library: &Library, dataset: &Dataset, grade: &str, field: &str, f
     let Some(scheme) = library.schemes().get(&dataset.scheme) else { return };
     match scheme.levels.iter().find(|level| level.code == grade) {
         None => {
-            let message = format!("`{}` has no grade `{grade}`", dataset.scheme);
-            findings.add("grade-not-found", field, message, &accepted(scheme.levels.iter().map(|l| &l.code)));
+            let message = Text::new(
+                format!("`{}` has no grade `{grade}`", dataset.scheme),
+                format!("`{}` 中没有分级 `{grade}`", dataset.scheme),
+            );
+            findings.add("grade-not-found", field, message, accepted(scheme.levels.iter().map(|l| &l.code)));
         }
         Some(level) if level.registration == Registration::Refused => {
-            let message = format!("data of grade `{grade}` may not be registered");
-            findings.add("registration-refused", field, message, "keep such data where it is");
+            let message = Text::new(
+                format!("data of grade `{grade}` may not be registered"),
+                format!("分级为 `{grade}` 的数据不得登记"),
+            );
+            findings.add(
+                "registration-refused",
+                field,
+                message,
+                Text::new("keep such data where it is", "此类数据请留在原处"),
+            );
         }
         Some(_) => {}
     }
@@ -93,37 +125,61 @@ fn check_column(
             findings.add(
                 "scale-missing",
                 field,
-                "a decimal needs its `scale`",
-                "accepted: scale from 0 to 18",
+                Text::new("a decimal needs its `scale`", "decimal 类型须写明 `scale`（小数位数）"),
+                Text::new("accepted: scale from 0 to 18", "可用：scale 为 0 至 18"),
             );
         }
         (TypeWord::Decimal | TypeWord::Float, Some(scale)) if scale > SCALE_MAX => {
-            let message = "there are not so many places";
-            findings.add("scale-unfit", &format!("{field}.scale"), message, "accepted: scale from 0 to 18");
+            let message = Text::new("there are not so many places", "小数位数过多");
+            findings.add(
+                "scale-unfit",
+                &format!("{field}.scale"),
+                message,
+                Text::new("accepted: scale from 0 to 18", "可用：scale 为 0 至 18"),
+            );
         }
         (TypeWord::Decimal | TypeWord::Float, _) | (_, None) => {}
         (_, Some(_)) => {
-            let message = "only decimals and floats have a `scale`";
-            findings.add("scale-unfit", &format!("{field}.scale"), message, "");
+            let message = Text::new(
+                "only decimals and floats have a `scale`",
+                "只有 decimal 和 float 类型可以写 `scale`（小数位数）",
+            );
+            findings.add("scale-unfit", &format!("{field}.scale"), message, None);
         }
     }
     if column.role == Role::Measure && !column.physical_type().is_numeric() {
-        let message = "a measure is a number";
-        findings.add("role-unfit", &format!("{field}.role"), message, "accepted types: int, decimal, float");
+        let message = Text::new("a measure is a number", "度量须为数值");
+        findings.add(
+            "role-unfit",
+            &format!("{field}.role"),
+            message,
+            Text::new("accepted types: int, decimal, float", "可用的类型：int、decimal、float"),
+        );
     }
     if column.coded && column.data_type != TypeWord::Text {
-        let help = "accepted: type text, so that leading zeros stay";
-        findings.add("coded-unfit", &format!("{field}.coded"), "codes are text", help);
+        let help =
+            Text::new("accepted: type text, so that leading zeros stay", "可用：类型 text，以保留前导零");
+        findings.add(
+            "coded-unfit",
+            &format!("{field}.coded"),
+            Text::new("codes are text", "编码须为文本"),
+            help,
+        );
     }
     if column.role == Role::UnitKey && dataset.unit_of(&column.name).is_none() {
-        let message = "no unit names this key";
-        findings.add("unit-missing", &format!("{field}.role"), message, "accepted: an entry under `units`");
+        let message = Text::new("no unit names this key", "没有主体以此字段为键");
+        findings.add(
+            "unit-missing",
+            &format!("{field}.role"),
+            message,
+            Text::new("accepted: an entry under `units`", "可用：在 `units` 下增加一项"),
+        );
     }
     if let Some(domain) = &column.domain {
         let distinct: BTreeSet<_> = domain.iter().collect();
         if domain.is_empty() || distinct.len() != domain.len() {
-            let message = "the domain is empty or has a value twice";
-            findings.add("domain-unfit", &format!("{field}.domain"), message, "");
+            let message = Text::new("the domain is empty or has a value twice", "值域为空，或有重复的值");
+            findings.add("domain-unfit", &format!("{field}.domain"), message, None);
         }
     }
     check_range(column, field, findings);
@@ -134,37 +190,55 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
     let bins_field = format!("{field}.bins");
     let numeric = column.physical_type().is_numeric();
     if !numeric && (column.range.is_some() || column.bins.is_some()) {
-        let help = "accepted types: int, decimal, float";
-        findings.add("range-unfit", field, "only numbers have a range and bins", help);
+        let help = Text::new("accepted types: int, decimal, float", "可用的类型：int、decimal、float");
+        findings.add(
+            "range-unfit",
+            field,
+            Text::new("only numbers have a range and bins", "只有数值可以有范围和区间"),
+            help,
+        );
         return;
     }
     let Some(range) = column.range else {
         if column.bins.is_some() {
-            findings.add("range-missing", &bins_field, "bins need a range", "accepted: range: [0, 50000]");
+            findings.add(
+                "range-missing",
+                &bins_field,
+                Text::new("bins need a range", "写区间宽度时须写范围"),
+                Text::new("accepted: range: [0, 50000]", "可用：range: [0, 50000]"),
+            );
         }
         return;
     };
     if range.0 >= range.1 {
-        let help = "accepted: the smaller number first";
-        findings.add("range-reversed", &range_field, "the range is reversed or empty", help);
+        let help = Text::new("accepted: the smaller number first", "可用：较小的数在前");
+        findings.add(
+            "range-reversed",
+            &range_field,
+            Text::new("the range is reversed or empty", "范围颠倒或为空"),
+            help,
+        );
         return;
     }
     let fits = [range.0, range.1].iter().all(|edge| edge.to_scaled(column.sum_scale()).is_some());
     if !fits {
-        let message = "an edge has more places than the column";
-        findings.add("range-unfit", &range_field, message, "");
+        let message = Text::new("an edge has more places than the column", "范围端点的小数位数多于字段");
+        findings.add("range-unfit", &range_field, message, None);
     }
     let width = range.1.checked_sub(range.0);
     if let (Some(bins), Some(width)) = (column.bins, width)
         && !(width.is_multiple_of(bins) && range.0.is_multiple_of(bins))
     {
         // Steps of `floor(column / c) * c` count from zero: another grid would cut every bin in two.
-        let message = format!("bins of {bins} do not divide the range into steps from zero");
+        let message = Text::new(
+            format!("bins of {bins} do not divide the range into steps from zero"),
+            format!("宽度为 {bins} 的区间不能从零起整分该范围"),
+        );
         findings.add(
             "bins-unfit",
             &bins_field,
             message,
-            "accepted: a width that divides both ends of the range",
+            Text::new("accepted: a width that divides both ends of the range", "可用：能整除范围两端的宽度"),
         );
     }
 }
@@ -175,29 +249,60 @@ fn check_units(dataset: &Dataset, findings: &mut Findings<'_>) {
         let field = format!("units[{index}]");
         let column_field = format!("{field}.column");
         if !columns.insert(&unit.column) {
-            let message = format!("`{}` is the key of two units", unit.column);
-            findings.add("unit-twice", &column_field, message, "accepted: one key column for each unit");
+            let message = Text::new(
+                format!("`{}` is the key of two units", unit.column),
+                format!("`{}` 是两种主体的键", unit.column),
+            );
+            findings.add(
+                "unit-twice",
+                &column_field,
+                message,
+                Text::new("accepted: one key column for each unit", "可用：每种主体各用一个字段为键"),
+            );
         }
         match dataset.column(unit.column.as_str()) {
             None => {
-                let message = format!("the dataset has no column `{}`", unit.column);
+                let message = Text::new(
+                    format!("the dataset has no column `{}`", unit.column),
+                    format!("数据集没有字段 `{}`", unit.column),
+                );
                 let help = accepted(dataset.columns.iter().map(|c| &c.name));
-                findings.add("unit-column-missing", &column_field, message, &help);
+                findings.add("unit-column-missing", &column_field, message, help);
             }
             Some(column) if unit.protects && column.role != Role::UnitKey => {
-                let message = format!("`{}` is the key of a protected unit", unit.column);
-                findings.add("role-unfit", &column_field, message, "accepted: role: unit_key");
+                let message = Text::new(
+                    format!("`{}` is the key of a protected unit", unit.column),
+                    format!("`{}` 是受保护主体的键", unit.column),
+                );
+                findings.add(
+                    "role-unfit",
+                    &column_field,
+                    message,
+                    Text::new("accepted: role: unit_key", "可用：role: unit_key"),
+                );
             }
             Some(column) if unit.protects && column.data_type != TypeWord::Text => {
-                let message = "identifiers are text before they are sealed";
-                findings.add("type-unfit", &column_field, message, "accepted: type: text");
+                let message =
+                    Text::new("identifiers are text before they are sealed", "封存前的标识须为文本");
+                findings.add(
+                    "type-unfit",
+                    &column_field,
+                    message,
+                    Text::new("accepted: type: text", "可用：type: text"),
+                );
             }
             Some(_) => {}
         }
         let has_reason = unit.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
         if !unit.protects && !has_reason {
-            let message = "a unit that is not protected needs a reason";
-            findings.add("reason-missing", &field, message, "accepted: reason: \"public hospitals\"");
+            let message =
+                Text::new("a unit that is not protected needs a reason", "无须保护的主体须说明理由");
+            findings.add(
+                "reason-missing",
+                &field,
+                message,
+                Text::new("accepted: reason: \"public hospitals\"", "可用：reason: \"公立医院\""),
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::library::Library;
 use crate::library::check::Findings;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
+use crate::vocabulary::Text;
 
 /// A strict policy that ends while a laxer one for the same people, purposes and data goes on leaves the laxer one alone.
 ///
@@ -24,19 +25,30 @@ pub(super) fn check(library: &Library, policy: &Policy, today: Day, findings: &m
         }
         if let Some((day, dataset)) = lapse(library, policy, other, today) {
             let other = &other.metadata.id;
-            let message = format!("after {day} `{other}` alone opens `{dataset}`, and it allows more");
-            findings.add("policy-lapses", "effective", message, LAPSE_HELP);
+            let message = Text::new(
+                format!("after {day} `{other}` alone opens `{dataset}`, and it allows more"),
+                format!("{day} 之后只有 `{other}` 开放 `{dataset}`，而它更为宽松"),
+            );
+            findings.add("policy-lapses", "effective", message, lapse_help());
         }
         if let Some((day, dataset)) = lapse(library, other, policy, today) {
             let other = &other.metadata.id;
-            let message =
-                format!("`{other}` ends on {day}, and this policy then allows more of `{dataset}` than both");
-            findings.add("policy-lapses", "effective", message, LAPSE_HELP);
+            let message = Text::new(
+                format!("`{other}` ends on {day}, and this policy then allows more of `{dataset}` than both"),
+                format!("`{other}` 于 {day} 到期，此后本策略对 `{dataset}` 的开放比两者并存时更宽"),
+            );
+            findings.add("policy-lapses", "effective", message, lapse_help());
         }
     }
 }
 
-const LAPSE_HELP: &str = "accepted: both end on the same day, or the stricter one goes on";
+/// What would be accepted instead of a strict policy that lapses.
+fn lapse_help() -> Text {
+    Text::new(
+        "accepted: both end on the same day, or the stricter one goes on",
+        "可用：两者同日到期，或较严的一份继续有效",
+    )
+}
 
 /// The day and the dataset that a policy gives up to a laxer one, if it does.
 fn lapse<'a>(

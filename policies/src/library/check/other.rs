@@ -14,6 +14,7 @@ use crate::library::check::accepted;
 use crate::library::check::policy;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
+use crate::vocabulary::Text;
 
 /// Fewest different people who approve an exception.
 const EXCEPTION_APPROVERS_MIN: usize = 2;
@@ -22,18 +23,25 @@ pub(super) fn check_department(library: &Library, department: &Department, findi
     if let Some(parent) = &department.parent {
         match library.departments().get(parent) {
             None => {
-                let message = format!("there is no department `{parent}`");
+                let message = Text::new(
+                    format!("there is no department `{parent}`"),
+                    format!("部门 `{parent}` 不存在"),
+                );
                 findings.add(
                     "department-not-found",
                     "parent",
                     message,
-                    &accepted(library.departments().keys()),
+                    accepted(library.departments().keys()),
                 );
             }
             // Levels that only fall towards the leaves leave no room for a circle.
             Some(above) if above.level >= department.level => {
-                let message = format!("`{parent}` does not lie above");
-                let help = "accepted: province over city over district over department";
+                let message =
+                    Text::new(format!("`{parent}` does not lie above"), format!("`{parent}` 不是上级"));
+                let help = Text::new(
+                    "accepted: province over city over district over department",
+                    "可用：上级依次为 province、city、district、department",
+                );
                 findings.add("department-unfit", "parent", message, help);
             }
             Some(_) => {}
@@ -42,61 +50,96 @@ pub(super) fn check_department(library: &Library, department: &Department, findi
     if let Some(region) = &department.region
         && (region.len() != 6 || !region.bytes().all(|b| b.is_ascii_digit()))
     {
-        let message = format!("`{region}` is no administrative code");
-        findings.add("region-unfit", "region", message, "accepted: six digits, such as \"330100\"");
+        let message = Text::new(
+            format!("`{region}` is no administrative code"),
+            format!("`{region}` 不是行政区划代码"),
+        );
+        findings.add(
+            "region-unfit",
+            "region",
+            message,
+            Text::new("accepted: six digits, such as \"330100\"", "可用：六位数字，如 \"330100\""),
+        );
     }
 }
 
 pub(super) fn check_purpose(purpose: &Purpose, findings: &mut Findings<'_>) {
     if purpose.legal_basis.is_empty() {
-        let help = "accepted: [{law: PIPL, article: \"13\"}]";
-        findings.add("legal-basis-missing", "legal_basis", "a purpose rests on a law", help);
+        let help =
+            Text::new("accepted: [{law: PIPL, article: \"13\"}]", "可用：[{law: PIPL, article: \"13\"}]");
+        findings.add(
+            "legal-basis-missing",
+            "legal_basis",
+            Text::new("a purpose rests on a law", "用途须有法律依据"),
+            help,
+        );
     }
 }
 
 fn check_purpose_code(library: &Library, code: &Code, findings: &mut Findings<'_>) {
     if !library.purposes().contains_key(code) {
-        let message = format!("there is no purpose `{code}`");
-        findings.add("purpose-not-found", "purpose", message, &accepted(library.purposes().keys()));
+        let message = Text::new(format!("there is no purpose `{code}`"), format!("用途 `{code}` 不存在"));
+        findings.add("purpose-not-found", "purpose", message, accepted(library.purposes().keys()));
     }
 }
 
 fn check_dataset(library: &Library, id: &DatasetId, field: &str, findings: &mut Findings<'_>) {
     if !library.datasets().contains_key(id) {
-        let message = format!("there is no dataset `{id}`");
-        findings.add("dataset-not-found", field, message, &accepted(library.datasets().keys()));
+        let message = Text::new(format!("there is no dataset `{id}`"), format!("数据集 `{id}` 不存在"));
+        findings.add("dataset-not-found", field, message, accepted(library.datasets().keys()));
     }
 }
 
 pub(super) fn check_grant(library: &Library, grant: &Grant, findings: &mut Findings<'_>) {
     check_purpose_code(library, &grant.purpose, findings);
     if grant.person.trim().is_empty() {
-        findings.add("person-missing", "person", "nobody is named", "");
+        findings.add("person-missing", "person", Text::new("nobody is named", "没有写明人员"), None);
     }
     if grant.from.is_some_and(|from| from > grant.until) {
-        findings.add("range-reversed", "until", "the grant ends before it begins", "");
+        findings.add(
+            "range-reversed",
+            "until",
+            Text::new("the grant ends before it begins", "授权的末日早于首日"),
+            None,
+        );
     }
     if grant.approved_by.contains(&grant.person) {
-        let message = "nobody approves their own request";
-        findings.add("approver-unfit", "approved_by", message, "accepted: a steward who is somebody else");
+        let message = Text::new("nobody approves their own request", "不得批准自己的申请");
+        findings.add(
+            "approver-unfit",
+            "approved_by",
+            message,
+            Text::new("accepted: a steward who is somebody else", "可用：本人以外的数据管理员"),
+        );
     }
     if grant.datasets.is_empty() {
-        findings.add("dataset-missing", "datasets", "no dataset is named", "");
+        findings.add("dataset-missing", "datasets", Text::new("no dataset is named", "没有写明数据集"), None);
     }
     let mut seen = BTreeSet::new();
     for (index, granted) in grant.datasets.iter().enumerate() {
         let field = format!("datasets[{index}]");
         check_dataset(library, &granted.dataset, &format!("{field}.dataset"), findings);
         if !seen.insert(&granted.dataset) {
-            let message = format!("`{}` is there twice", granted.dataset);
-            findings.add("dataset-twice", &field, message, "accepted: each dataset once");
+            let message = Text::new(
+                format!("`{}` is there twice", granted.dataset),
+                format!("`{}` 重复出现", granted.dataset),
+            );
+            findings.add(
+                "dataset-twice",
+                &field,
+                message,
+                Text::new("accepted: each dataset once", "可用：每个数据集一次"),
+            );
         }
         let Some(dataset) = library.datasets().get(&granted.dataset) else { continue };
         for name in granted.columns.iter().flatten() {
             if dataset.column(name.as_str()).is_none() {
-                let message = format!("`{}` has no column `{name}`", granted.dataset);
+                let message = Text::new(
+                    format!("`{}` has no column `{name}`", granted.dataset),
+                    format!("`{}` 没有字段 `{name}`", granted.dataset),
+                );
                 let help = accepted(dataset.columns.iter().map(|column| &column.name));
-                findings.add("column-not-found", &format!("{field}.columns"), message, &help);
+                findings.add("column-not-found", &format!("{field}.columns"), message, help);
             }
         }
     }
@@ -105,41 +148,62 @@ pub(super) fn check_grant(library: &Library, grant: &Grant, findings: &mut Findi
 pub(super) fn check_exception(library: &Library, exception: &Exception, findings: &mut Findings<'_>) {
     check_purpose_code(library, &exception.purpose, findings);
     if exception.reason.trim().is_empty() {
-        findings.add("reason-missing", "reason", "an exception needs a reason", "");
+        findings.add(
+            "reason-missing",
+            "reason",
+            Text::new("an exception needs a reason", "例外须说明理由"),
+            None,
+        );
     }
     if exception.from > exception.until {
-        findings.add("range-reversed", "until", "the exception ends before it begins", "");
+        findings.add(
+            "range-reversed",
+            "until",
+            Text::new("the exception ends before it begins", "例外的末日早于首日"),
+            None,
+        );
     }
     let people: BTreeSet<&str> =
         exception.approved_by.iter().map(|approver| approver.person.trim()).collect();
     if people.len() < EXCEPTION_APPROVERS_MIN || people.contains("") {
-        let message = "an exception needs two different approvers";
-        findings.add("approver-unfit", "approved_by", message, "accepted: a steward and compliance");
+        let message = Text::new("an exception needs two different approvers", "例外须有两名不同的批准人");
+        findings.add(
+            "approver-unfit",
+            "approved_by",
+            message,
+            Text::new("accepted: a steward and compliance", "可用：一名数据管理员和一名合规人员"),
+        );
     }
     for (index, approver) in exception.approved_by.iter().enumerate() {
         if !library.departments().contains_key(&approver.department) {
-            let message = format!("there is no department `{}`", approver.department);
+            let message = Text::new(
+                format!("there is no department `{}`", approver.department),
+                format!("部门 `{}` 不存在", approver.department),
+            );
             let help = accepted(library.departments().keys());
             let field = format!("approved_by[{index}].department");
-            findings.add("department-not-found", &field, message, &help);
+            findings.add("department-not-found", &field, message, help);
         }
     }
     if exception.datasets.is_empty() {
-        findings.add("dataset-missing", "datasets", "no dataset is named", "");
+        findings.add("dataset-missing", "datasets", Text::new("no dataset is named", "没有写明数据集"), None);
     }
     for (index, id) in exception.datasets.iter().enumerate() {
         let field = format!("datasets[{index}]");
         check_dataset(library, id, &field, findings);
         let Some(dataset) = library.datasets().get(id) else { continue };
         if library.level(&dataset.scheme, &exception.grade).is_none() {
-            let message = format!("`{}` has no grade `{}`", dataset.scheme, exception.grade);
-            findings.add("grade-not-found", "grade", message, "");
+            let message = Text::new(
+                format!("`{}` has no grade `{}`", dataset.scheme, exception.grade),
+                format!("`{}` 中没有分级 `{}`", dataset.scheme, exception.grade),
+            );
+            findings.add("grade-not-found", "grade", message, None);
         }
     }
     policy::check_controls(&exception.controls, "controls", findings);
     if exception.controls.perturbation.is_some() {
-        let message = "this build has no cell-key noise";
-        findings.add("control-not-available", "controls.perturbation", message, "");
+        let message = Text::new("this build has no cell-key noise", "此版本不含单元格扰动");
+        findings.add("control-not-available", "controls.perturbation", message, None);
     }
 }
 
@@ -149,25 +213,41 @@ pub(super) fn check_application(library: &Library, application: &Application, fi
         check_dataset(library, id, &format!("datasets[{index}]"), findings);
     }
     if application.sql.trim().is_empty() {
-        findings.add("sql-missing", "sql", "the query is empty", "");
+        findings.add("sql-missing", "sql", Text::new("the query is empty", "查询为空"), None);
     }
     if application.approved_by.contains(&application.author) {
-        findings.add("approver-unfit", "approved_by", "nobody approves their own application", "");
+        findings.add(
+            "approver-unfit",
+            "approved_by",
+            Text::new("nobody approves their own application", "不得批准自己的应用"),
+            None,
+        );
     }
     let mut names = BTreeSet::new();
     for (index, parameter) in application.parameters.iter().enumerate() {
         let field = format!("parameters[{index}]");
         if !names.insert(&parameter.name) {
-            let message = format!("the parameter `{}` is there twice", parameter.name);
-            findings.add("parameter-twice", &field, message, "");
+            let message = Text::new(
+                format!("the parameter `{}` is there twice", parameter.name),
+                format!("参数 `{}` 重复出现", parameter.name),
+            );
+            findings.add("parameter-twice", &field, message, None);
         }
         if parameter.range.is_some_and(|range| range.0 >= range.1) {
-            let help = "accepted: the smaller number first";
-            findings.add("range-reversed", &format!("{field}.range"), "the range is reversed", help);
+            let help = Text::new("accepted: the smaller number first", "可用：较小的数在前");
+            findings.add(
+                "range-reversed",
+                &format!("{field}.range"),
+                Text::new("the range is reversed", "范围颠倒"),
+                help,
+            );
         }
         if !application.sql.contains(&format!("${}", parameter.name)) {
-            let message = format!("the query does not use `${}`", parameter.name);
-            findings.add("parameter-unused", &field, message, "");
+            let message = Text::new(
+                format!("the query does not use `${}`", parameter.name),
+                format!("查询没有使用 `${}`", parameter.name),
+            );
+            findings.add("parameter-unused", &field, message, None);
         }
     }
 }

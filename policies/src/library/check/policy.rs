@@ -20,6 +20,7 @@ use crate::mask::Mask;
 use crate::vocabulary::Code;
 use crate::vocabulary::Release;
 use crate::vocabulary::Role;
+use crate::vocabulary::Text;
 
 pub(super) fn check(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
     check_object(library, policy, findings);
@@ -41,12 +42,22 @@ fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>)
     if let (Some(from), Some(until)) = (policy.effective.from, policy.effective.until)
         && from > until
     {
-        let help = "accepted: the earlier day first";
-        findings.add("range-reversed", "effective", "the policy ends before it begins", help);
+        let help = Text::new("accepted: the earlier day first", "可用：较早的日期在前");
+        findings.add(
+            "range-reversed",
+            "effective",
+            Text::new("the policy ends before it begins", "策略的末日早于首日"),
+            help,
+        );
     }
     let subjects = &policy.object.subjects;
     if subjects.roles.is_empty() {
-        findings.add("role-missing", "object.subjects.roles", "no role is named", "accepted: [analyst]");
+        findings.add(
+            "role-missing",
+            "object.subjects.roles",
+            Text::new("no role is named", "没有写明角色"),
+            Text::new("accepted: [analyst]", "可用：[analyst]"),
+        );
     }
     for (field, list) in [("departments", &subjects.departments), ("districts", &subjects.districts)] {
         if let AnyOr::Only(codes) = list {
@@ -57,18 +68,31 @@ fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>)
     }
     let resources = &policy.object.resources;
     if resources.datasets.is_empty() {
-        findings.add("dataset-missing", "object.resources.datasets", "no dataset is named", "");
+        findings.add(
+            "dataset-missing",
+            "object.resources.datasets",
+            Text::new("no dataset is named", "没有写明数据集"),
+            None,
+        );
     }
     for (index, id) in resources.datasets.iter().enumerate() {
         let field = format!("object.resources.datasets[{index}]");
         let Some(dataset) = library.datasets().get(id) else {
-            let message = format!("there is no dataset `{id}`");
-            findings.add("dataset-not-found", &field, message, &accepted(library.datasets().keys()));
+            let message = Text::new(format!("there is no dataset `{id}`"), format!("数据集 `{id}` 不存在"));
+            findings.add("dataset-not-found", &field, message, accepted(library.datasets().keys()));
             continue;
         };
         if dataset.department != policy.owner {
-            let message = format!("`{id}` belongs to another department than the owner");
-            findings.add("not-the-owner", &field, message, "accepted: datasets of the owner");
+            let message = Text::new(
+                format!("`{id}` belongs to another department than the owner"),
+                format!("`{id}` 不属于策略所属的部门"),
+            );
+            findings.add(
+                "not-the-owner",
+                &field,
+                message,
+                Text::new("accepted: datasets of the owner", "可用：策略所属部门的数据集"),
+            );
         }
         if let Some(grade) = &resources.grade_max {
             check_grade(library, dataset, grade, "object.resources.grade_max", findings);
@@ -78,8 +102,8 @@ fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>)
 
 fn check_department(library: &Library, code: &Code, field: &str, findings: &mut Findings<'_>) {
     if !library.departments().contains_key(code) {
-        let message = format!("there is no department `{code}`");
-        findings.add("department-not-found", field, message, &accepted(library.departments().keys()));
+        let message = Text::new(format!("there is no department `{code}`"), format!("部门 `{code}` 不存在"));
+        findings.add("department-not-found", field, message, accepted(library.departments().keys()));
     }
 }
 
@@ -87,22 +111,30 @@ fn check_grade(library: &Library, dataset: &Dataset, grade: &str, field: &str, f
     if library.level(&dataset.scheme, grade).is_none() {
         let words =
             library.schemes().get(&dataset.scheme).map(|scheme| scheme.levels.iter().map(|l| &l.code));
-        let message = format!("`{}` has no grade `{grade}`", dataset.scheme);
-        findings.add("grade-not-found", field, message, &accepted(words.into_iter().flatten()));
+        let message = Text::new(
+            format!("`{}` has no grade `{grade}`", dataset.scheme),
+            format!("`{}` 中没有分级 `{grade}`", dataset.scheme),
+        );
+        findings.add("grade-not-found", field, message, accepted(words.into_iter().flatten()));
     }
 }
 
 fn check_purpose(library: &Library, code: &Code, field: &str, findings: &mut Findings<'_>) {
     if !library.purposes().contains_key(code) {
-        let message = format!("there is no purpose `{code}`");
-        findings.add("purpose-not-found", field, message, &accepted(library.purposes().keys()));
+        let message = Text::new(format!("there is no purpose `{code}`"), format!("用途 `{code}` 不存在"));
+        findings.add("purpose-not-found", field, message, accepted(library.purposes().keys()));
     }
 }
 
 fn check_condition(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
     let condition = &policy.condition;
     if condition.purposes.is_empty() {
-        findings.add("purpose-missing", "condition.purposes", "no purpose is named", "");
+        findings.add(
+            "purpose-missing",
+            "condition.purposes",
+            Text::new("no purpose is named", "没有写明用途"),
+            None,
+        );
     }
     for (index, code) in condition.purposes.iter().enumerate() {
         check_purpose(library, code, &format!("condition.purposes[{index}]"), findings);
@@ -110,17 +142,23 @@ fn check_condition(library: &Library, policy: &Policy, findings: &mut Findings<'
     for (index, join) in condition.join_with.iter().enumerate() {
         let field = format!("condition.join_with[{index}]");
         let Some(other) = library.datasets().get(&join.dataset) else {
-            let message = format!("there is no dataset `{}`", join.dataset);
-            findings.add("dataset-not-found", &field, message, &accepted(library.datasets().keys()));
+            let message = Text::new(
+                format!("there is no dataset `{}`", join.dataset),
+                format!("数据集 `{}` 不存在", join.dataset),
+            );
+            findings.add("dataset-not-found", &field, message, accepted(library.datasets().keys()));
             continue;
         };
         let own = policy.object.resources.datasets.iter().filter_map(|id| library.datasets().get(id));
         // One side may be an open register without subjects; one of the two must carry the unit.
         let carried = other.units.iter().chain(own.flat_map(|d| &d.units)).any(|unit| unit.kind == join.unit);
         if !carried {
-            let message = format!("neither side carries the unit `{}`", join.unit);
+            let message = Text::new(
+                format!("neither side carries the unit `{}`", join.unit),
+                format!("双方都没有主体类型 `{}`", join.unit),
+            );
             let help = accepted(other.units.iter().map(|unit| &unit.kind));
-            findings.add("unit-missing", &format!("{field}.unit"), message, &help);
+            findings.add("unit-missing", &format!("{field}.unit"), message, help);
         }
     }
 }
@@ -135,23 +173,34 @@ fn check_match(
     let field = format!("{field}.match");
     let columns = || datasets.iter().flat_map(|dataset| &dataset.columns);
     if rule.matches == crate::document::ColumnMatch::default() {
-        let help = "accepted: role, type, name or grade";
-        findings.add("match-empty", &field, "the rule matches nothing", help);
+        let help = Text::new("accepted: role, type, name or grade", "可用：role、type、name 或 grade");
+        findings.add(
+            "match-empty",
+            &field,
+            Text::new("the rule matches nothing", "规则没有写匹配条件"),
+            help,
+        );
     }
     if let Some(name) = &rule.matches.name
         && !datasets.is_empty()
         && !columns().any(|column| column.name == *name)
     {
-        let message = format!("no dataset of the policy has a column `{name}`");
+        let message = Text::new(
+            format!("no dataset of the policy has a column `{name}`"),
+            format!("策略的数据集都没有字段 `{name}`"),
+        );
         let help = accepted(columns().map(|column| &column.name));
-        findings.add("column-not-found", &format!("{field}.name"), message, &help);
+        findings.add("column-not-found", &format!("{field}.name"), message, help);
     }
     if let Some(semantic) = &rule.matches.semantic {
         let used = columns().any(|column| column.semantic.as_ref() == Some(semantic));
         if !semantic.is_known() && !used {
-            let message = format!("`{semantic}` is no known semantic type and no column has it");
+            let message = Text::new(
+                format!("`{semantic}` is no known semantic type and no column has it"),
+                format!("`{semantic}` 不是已知的语义，也没有字段使用它"),
+            );
             let help = accepted(crate::vocabulary::Semantic::KNOWN);
-            findings.add("semantic-not-found", &format!("{field}.type"), message, &help);
+            findings.add("semantic-not-found", &format!("{field}.type"), message, help);
         }
     }
     if let Some(grade) = &rule.matches.grade {
@@ -174,8 +223,8 @@ fn check_mask(
             findings.add(
                 "mask-missing",
                 &after_field,
-                "only a mask changes a grade",
-                "accepted: with `mask`",
+                Text::new("only a mask changes a grade", "只有脱敏能改变分级"),
+                Text::new("accepted: with `mask`", "可用：与 `mask` 同时写"),
             );
         }
         return;
@@ -183,31 +232,52 @@ fn check_mask(
     let mask_field = format!("{field}.mask");
     let mask = match library.mask(form) {
         Ok(mask) => mask,
-        Err(problem) => return findings.add(problem.code, &mask_field, problem.message, &problem.help),
+        Err(problem) => return findings.add(problem.code, &mask_field, problem.message, problem.help),
     };
     for dataset in datasets {
         let matched = dataset.columns.iter().filter(|column| rule.matches.covers(dataset, column));
         for column in matched {
             if dataset.role_of(column) == Role::UnitKey && mask != Mask::Redact {
-                let message = format!("the unit key `{}` is a pseudonym already", column.name);
-                findings.add("mask-unfit", &mask_field, message, "accepted: no mask, or redact");
+                let message = Text::new(
+                    format!("the unit key `{}` is a pseudonym already", column.name),
+                    format!("主体的键 `{}` 已是假名", column.name),
+                );
+                findings.add(
+                    "mask-unfit",
+                    &mask_field,
+                    message,
+                    Text::new("accepted: no mask, or redact", "可用：不脱敏，或 redact"),
+                );
             } else if !mask.fits(column.physical_type()) {
-                let message =
-                    format!("{} does not fit `{}`, which is {}", mask.name(), column.name, column.data_type);
-                findings.add("mask-unfit", &mask_field, message, "");
+                let message = Text::new(
+                    format!("{} does not fit `{}`, which is {}", mask.name(), column.name, column.data_type),
+                    format!("脱敏 {} 不适用于 `{}`，其类型为 {}", mask.name(), column.name, column.data_type),
+                );
+                findings.add("mask-unfit", &mask_field, message, None);
             }
             let after = rule.grade_after.as_ref().and_then(|word| library.level(&dataset.scheme, word));
             if after > library.column_level(dataset, column) {
-                let message = format!("the mask makes the grade of `{}` stricter", column.name);
-                findings.add("grade-rises", &after_field, message, "accepted: a grade that is no stricter");
+                let message = Text::new(
+                    format!("the mask makes the grade of `{}` stricter", column.name),
+                    format!("脱敏后 `{}` 的分级反而更严", column.name),
+                );
+                findings.add(
+                    "grade-rises",
+                    &after_field,
+                    message,
+                    Text::new("accepted: a grade that is no stricter", "可用：不更严的分级"),
+                );
             }
         }
         if let Mask::DateShift { per, .. } = &mask
             && !dataset.carries(per)
         {
-            let message = format!("`{}` carries no protected unit `{per}`", dataset.metadata.id);
+            let message = Text::new(
+                format!("`{}` carries no protected unit `{per}`", dataset.metadata.id),
+                format!("`{}` 没有受保护的主体类型 `{per}`", dataset.metadata.id),
+            );
             let help = accepted(dataset.units.iter().map(|unit| &unit.kind));
-            findings.add("unit-missing", &mask_field, message, &help);
+            findings.add("unit-missing", &mask_field, message, help);
         }
         if let Some(word) = &rule.grade_after {
             check_grade(library, dataset, word, &after_field, findings);
@@ -221,8 +291,13 @@ fn check_range(rule: &ColumnRule, datasets: &[&Dataset], field: &str, findings: 
     if let Some(range) = rule.range
         && range.0 >= range.1
     {
-        let help = "accepted: the smaller number first";
-        return findings.add("range-reversed", &range_field, "the range is reversed or empty", help);
+        let help = Text::new("accepted: the smaller number first", "可用：较小的数在前");
+        return findings.add(
+            "range-reversed",
+            &range_field,
+            Text::new("the range is reversed or empty", "范围颠倒或为空"),
+            help,
+        );
     }
     if rule.range.is_none() && rule.bins.is_none() {
         return;
@@ -230,8 +305,16 @@ fn check_range(rule: &ColumnRule, datasets: &[&Dataset], field: &str, findings: 
     for dataset in datasets {
         for column in dataset.columns.iter().filter(|column| rule.matches.covers(dataset, column)) {
             if !column.physical_type().is_numeric() {
-                let message = format!("`{}` is {}, which has no range", column.name, column.data_type);
-                findings.add("range-unfit", &range_field, message, "accepted types: int, decimal, float");
+                let message = Text::new(
+                    format!("`{}` is {}, which has no range", column.name, column.data_type),
+                    format!("`{}` 的类型为 {}，没有范围", column.name, column.data_type),
+                );
+                findings.add(
+                    "range-unfit",
+                    &range_field,
+                    message,
+                    Text::new("accepted types: int, decimal, float", "可用的类型：int、decimal、float"),
+                );
                 continue;
             }
             let bins = rule.bins.or(column.bins);
@@ -239,8 +322,14 @@ fn check_range(rule: &ColumnRule, datasets: &[&Dataset], field: &str, findings: 
             if let Some(bins) = bins
                 && !is_on_grid(bins, range, column.range, column.bins)
             {
-                let message = format!("bins of {bins} do not divide the range of `{}`", column.name);
-                let help = "accepted: bins and edges that are multiples of the dataset's bins";
+                let message = Text::new(
+                    format!("bins of {bins} do not divide the range of `{}`", column.name),
+                    format!("宽度为 {bins} 的区间不能整分 `{}` 的范围", column.name),
+                );
+                let help = Text::new(
+                    "accepted: bins and edges that are multiples of the dataset's bins",
+                    "可用：区间宽度和端点均为数据集区间宽度的倍数",
+                );
                 findings.add("bins-unfit", &bins_field, message, help);
             }
         }
@@ -264,15 +353,24 @@ fn is_on_grid(bins: Fixed, range: Option<Range>, declared: Option<Range>, grid: 
 fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<'_>) {
     check_controls(&method.controls, "method.controls", findings);
     let not_built = [
-        (method.controls.perturbation.is_some(), "method.controls.perturbation", "cell-key noise"),
-        (method.privacy_budget.is_some(), "method.privacy_budget", "differential privacy"),
-        (method.quota.is_some(), "method.quota", "quota of released cells"),
-        (method.review != Review::None, "method.review", "review of results"),
+        (
+            method.controls.perturbation.is_some(),
+            "method.controls.perturbation",
+            "cell-key noise",
+            "单元格扰动",
+        ),
+        (method.privacy_budget.is_some(), "method.privacy_budget", "differential privacy", "差分隐私"),
+        (method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额"),
+        (method.review != Review::None, "method.review", "review of results", "结果人工审核"),
     ];
-    for (asked, field, control) in not_built {
+    for (asked, field, control, control_zh) in not_built {
         if asked {
-            let message = format!("this build has no {control}");
-            let help = "accepted: subjects_min, dominance, rounding, tolerance, cells_max";
+            let message =
+                Text::new(format!("this build has no {control}"), format!("此版本不含{control_zh}"));
+            let help = Text::new(
+                "accepted: subjects_min, dominance, rounding, tolerance, cells_max",
+                "可用：subjects_min、dominance、rounding、tolerance、cells_max",
+            );
             findings.add("control-not-available", field, message, help);
         }
     }
@@ -284,19 +382,25 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
             && kinds().next().is_some()
             && !by_unit.keys().any(|k| kinds().any(|x| x == k))
         {
-            let message = "no dataset of the policy carries these units";
-            findings.add("unit-missing", "method.controls.subjects_min", message, &accepted(kinds()));
+            let message =
+                Text::new("no dataset of the policy carries these units", "策略的数据集都没有这些主体类型");
+            findings.add("unit-missing", "method.controls.subjects_min", message, accepted(kinds()));
         }
     }
     if method.release == Release::Aggregates && method.functions.is_empty() {
-        findings.add("function-missing", "method.functions", "no function is allowed", "accepted: [count]");
+        findings.add(
+            "function-missing",
+            "method.functions",
+            Text::new("no function is allowed", "没有允许任何函数"),
+            Text::new("accepted: [count]", "可用：[count]"),
+        );
     }
     if method.max_rows_per_subject == Some(0) {
         findings.add(
             "limit-zero",
             "method.max_rows_per_subject",
-            "the limit is zero",
-            "accepted: 1 and more",
+            Text::new("the limit is zero", "上限为零"),
+            Text::new("accepted: 1 and more", "可用：1 及以上"),
         );
     }
 }
@@ -309,32 +413,50 @@ pub(super) fn check_controls(controls: &ControlsForm, field: &str, findings: &mu
         Some(SubjectsMin::ByUnit(by_unit)) => Some(by_unit.values().copied().min().unwrap_or(0)),
     };
     if least == Some(0) {
-        let message = "a threshold of no subjects protects nobody";
-        findings.add("limit-zero", &format!("{field}.subjects_min"), message, "accepted: 1 and more");
+        let message = Text::new("a threshold of no subjects protects nobody", "阈值为零，不能保护任何主体");
+        findings.add(
+            "limit-zero",
+            &format!("{field}.subjects_min"),
+            message,
+            Text::new("accepted: 1 and more", "可用：1 及以上"),
+        );
     }
     if let Some(dominance) = &controls.dominance {
         let share = permille(dominance.share_max);
         if dominance.n == 0 || share.is_none_or(|share| share == 0) || dominance.p_percent > 100 {
-            let message = "the dominance rule has no meaning";
-            let help = "accepted: n from 1, share_max from 0.001 to 1 with three places, p_percent up to 100";
+            let message = Text::new("the dominance rule has no meaning", "主导规则没有意义");
+            let help = Text::new(
+                "accepted: n from 1, share_max from 0.001 to 1 with three places, p_percent up to 100",
+                "可用：n 从 1 起，share_max 为 0.001 至 1、最多三位小数，p_percent 不超过 100",
+            );
             findings.add("limit-unfit", &format!("{field}.dominance"), message, help);
         }
     }
     if controls.rounding.as_ref().is_some_and(|rounding| rounding.base == 0) {
-        let help = "accepted: 1 and more";
-        findings.add("limit-zero", &format!("{field}.rounding.base"), "the base is zero", help);
+        let help = Text::new("accepted: 1 and more", "可用：1 及以上");
+        findings.add(
+            "limit-zero",
+            &format!("{field}.rounding.base"),
+            Text::new("the base is zero", "基数为零"),
+            help,
+        );
     }
     if controls.cells_max == Some(0) {
         findings.add(
             "limit-zero",
             &format!("{field}.cells_max"),
-            "no cell may leave",
-            "accepted: 1 and more",
+            Text::new("no cell may leave", "不允许输出任何单元格"),
+            Text::new("accepted: 1 and more", "可用：1 及以上"),
         );
     }
     if controls.tolerance.is_some_and(|share| share < Fixed::ZERO || share > Fixed::ONE) {
-        let message = "the tolerance is a share";
-        findings.add("limit-unfit", &format!("{field}.tolerance"), message, "accepted: from 0 to 1");
+        let message = Text::new("the tolerance is a share", "允许的偏差是份额");
+        findings.add(
+            "limit-unfit",
+            &format!("{field}.tolerance"),
+            message,
+            Text::new("accepted: from 0 to 1", "可用：0 至 1"),
+        );
     }
 }
 
@@ -344,11 +466,21 @@ fn check_tests(library: &Library, policy: &Policy, findings: &mut Findings<'_>) 
         check_department(library, &test.person.department, &format!("{field}.as.department"), findings);
         check_purpose(library, &test.person.purpose, &format!("{field}.as.purpose"), findings);
         if test.expect == Expectation::Admitted && test.code.is_some() {
-            let message = "what is admitted has no refusal code";
-            findings.add("code-unfit", &format!("{field}.code"), message, "accepted: with `expect: refused`");
+            let message = Text::new("what is admitted has no refusal code", "应当通过的测试没有拒绝代码");
+            findings.add(
+                "code-unfit",
+                &format!("{field}.code"),
+                message,
+                Text::new("accepted: with `expect: refused`", "可用：与 `expect: refused` 同时写"),
+            );
         }
         if test.sql.trim().is_empty() {
-            findings.add("sql-missing", &format!("{field}.sql"), "the query is empty", "");
+            findings.add(
+                "sql-missing",
+                &format!("{field}.sql"),
+                Text::new("the query is empty", "查询为空"),
+                None,
+            );
         }
     }
 }

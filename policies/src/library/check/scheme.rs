@@ -10,41 +10,59 @@ use crate::library::check::Findings;
 use crate::library::check::accepted;
 use crate::library::check::policy;
 use crate::library::floors_of;
+use crate::vocabulary::Text;
 
 pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Findings<'_>) {
     if scheme.levels.iter().all(|level| level.registration == Registration::Refused) {
         findings.add(
             "levels-missing",
             "levels",
-            "no grade may be registered",
-            "accepted: one grade and more",
+            Text::new("no grade may be registered", "没有可以登记的分级"),
+            Text::new("accepted: one grade and more", "可用：至少一个分级"),
         );
     }
     let mut codes = BTreeSet::new();
     for (index, level) in scheme.levels.iter().enumerate() {
         let field = format!("levels[{index}]");
         if !codes.insert(&level.code) {
-            let message = format!("the grade `{}` is there twice", level.code);
-            findings.add("grade-twice", &format!("{field}.code"), message, "");
+            let message = Text::new(
+                format!("the grade `{}` is there twice", level.code),
+                format!("分级 `{}` 重复出现", level.code),
+            );
+            findings.add("grade-twice", &format!("{field}.code"), message, None);
         }
         policy::check_controls(&level.floor.controls, &format!("{field}.floor.controls"), findings);
         for (number, crosswalk) in level.crosswalk.iter().enumerate() {
             let field = format!("{field}.crosswalk[{number}]");
             let Some(other) = library.schemes().get(&crosswalk.scheme) else {
                 let help = accepted(library.schemes().keys());
-                let message = format!("there is no scheme `{}`", crosswalk.scheme);
-                findings.add("scheme-not-found", &field, message, &help);
+                let message = Text::new(
+                    format!("there is no scheme `{}`", crosswalk.scheme),
+                    format!("分级标准 `{}` 不存在", crosswalk.scheme),
+                );
+                findings.add("scheme-not-found", &field, message, help);
                 continue;
             };
             match library.level(&crosswalk.scheme, &crosswalk.code) {
                 None => {
                     let help = accepted(other.levels.iter().map(|l| &l.code));
-                    let message = format!("`{}` has no grade `{}`", crosswalk.scheme, crosswalk.code);
-                    findings.add("grade-not-found", &field, message, &help);
+                    let message = Text::new(
+                        format!("`{}` has no grade `{}`", crosswalk.scheme, crosswalk.code),
+                        format!("`{}` 中没有分级 `{}`", crosswalk.scheme, crosswalk.code),
+                    );
+                    findings.add("grade-not-found", &field, message, help);
                 }
                 Some(target) if target < level.level => {
-                    let message = format!("`{}` is a more open grade", crosswalk.code);
-                    findings.add("crosswalk-lowers", &field, message, "accepted: a grade at least as strict");
+                    let message = Text::new(
+                        format!("`{}` is a more open grade", crosswalk.code),
+                        format!("`{}` 是更开放的分级", crosswalk.code),
+                    );
+                    findings.add(
+                        "crosswalk-lowers",
+                        &field,
+                        message,
+                        Text::new("accepted: a grade at least as strict", "可用：至少同样严格的分级"),
+                    );
                 }
                 Some(_) => {}
             }
@@ -57,8 +75,16 @@ pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Find
         // What does not leave at all needs no controls.
         let is_shut = strict.release == crate::vocabulary::Release::None;
         if !rises || !(is_shut || strict.controls.is_at_least(&open.controls)) {
-            let message = format!("the floor of {high} is looser than that of {low}");
-            findings.add("floor-falls", "levels", message, "accepted: floors that rise with the level");
+            let message = Text::new(
+                format!("the floor of {high} is looser than that of {low}"),
+                format!("{high} 的底线比 {low} 的宽松"),
+            );
+            findings.add(
+                "floor-falls",
+                "levels",
+                message,
+                Text::new("accepted: floors that rise with the level", "可用：随级别提高的底线"),
+            );
         }
     }
 }

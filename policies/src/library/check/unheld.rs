@@ -9,13 +9,20 @@ use crate::document::Dataset;
 use crate::document::Policy;
 use crate::library::Library;
 use crate::library::check::Findings;
+use crate::vocabulary::Text;
 
 pub(super) fn check(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
     check_coverage(library, policy, findings);
     if policy.method.max_rows_per_subject.is_some_and(|rows| rows > ROWS_PER_SUBJECT_CEILING) {
-        let message = "a subject with so many rows would stand out in every count";
-        let help = format!("accepted: from 1 to {ROWS_PER_SUBJECT_CEILING}");
-        findings.add("limit-unfit", "method.max_rows_per_subject", message, &help);
+        let message = Text::new(
+            "a subject with so many rows would stand out in every count",
+            "行数如此之多的主体会在每项计数中凸显出来",
+        );
+        let help = Text::new(
+            format!("accepted: from 1 to {ROWS_PER_SUBJECT_CEILING}"),
+            format!("可用：1 至 {ROWS_PER_SUBJECT_CEILING}"),
+        );
+        findings.add("limit-unfit", "method.max_rows_per_subject", message, help);
     }
 }
 
@@ -29,13 +36,14 @@ pub(super) fn check_coverage(library: &Library, policy: &Policy, findings: &mut 
     for (index, rule) in policy.content.columns.iter().enumerate() {
         let field = format!("content.columns[{index}].match");
         let Some(problem) = uncovered(policy, rule, &datasets) else { continue };
-        findings.add("rule-covers-nothing", &field, problem.message, &problem.help);
+        findings.add("rule-covers-nothing", &field, problem.message, problem.help);
     }
 }
 
+/// A rule that does not cover what it is about, and what would be accepted.
 struct Uncovered {
-    message: String,
-    help: String,
+    message: Text,
+    help: Text,
 }
 
 /// Why a rule does not cover what it is about, if it does not.
@@ -46,7 +54,12 @@ struct Uncovered {
 fn uncovered(policy: &Policy, rule: &ColumnRule, datasets: &[&Dataset]) -> Option<Uncovered> {
     let covers = |rule: &ColumnRule, dataset: &Dataset, column: &Column| rule.matches.covers(dataset, column);
     let covers_any = datasets.iter().any(|dataset| dataset.columns.iter().any(|c| covers(rule, dataset, c)));
-    let help = || "accepted: a match that a column meets, such as the name alone, or no rule".to_owned();
+    let help = || {
+        Text::new(
+            "accepted: a match that a column meets, such as the name alone, or no rule",
+            "可用：有字段符合的匹配条件（例如只写名称），或删去该规则",
+        )
+    };
     if let Some(name) = &rule.matches.name {
         let named = datasets.iter().filter_map(|dataset| Some((dataset, dataset.column(name.as_str())?)));
         for (dataset, column) in named {
@@ -54,8 +67,10 @@ fn uncovered(policy: &Policy, rule: &ColumnRule, datasets: &[&Dataset]) -> Optio
                 policy.content.columns.iter().filter(|r| r.matches.name.as_ref() == Some(name));
             if !covers_any || !siblings.any(|sibling| covers(sibling, dataset, column)) {
                 let (id, role) = (&dataset.metadata.id, dataset.role_of(column));
-                let message =
-                    format!("the rule names `{name}` and does not cover it in `{id}`: its role is {role}");
+                let message = Text::new(
+                    format!("the rule names `{name}` and does not cover it in `{id}`: its role is {role}"),
+                    format!("规则指明了 `{name}`，却不适用于 `{id}` 中的该字段：其角色为 {role}"),
+                );
                 return Some(Uncovered { message, help: help() });
             }
         }
@@ -70,7 +85,9 @@ fn uncovered(policy: &Policy, rule: &ColumnRule, datasets: &[&Dataset]) -> Optio
     if covers_any || is_empty || !means_one {
         return None;
     }
-    let message =
-        "no column of the policy's datasets meets this match, so the rule restricts nothing".to_owned();
+    let message = Text::new(
+        "no column of the policy's datasets meets this match, so the rule restricts nothing",
+        "策略的数据集中没有字段符合此匹配条件，该规则不起限制作用",
+    );
     Some(Uncovered { message, help: help() })
 }

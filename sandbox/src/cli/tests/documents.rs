@@ -147,3 +147,41 @@ fn keys_that_are_written_in_several_ways_wait_for_the_steward_s_decision() {
     assert!(log.out.contains("unit_keys") && log.out.contains("as-written"), "{}", log.out);
     world.run(None, &["audit", "verify"]).must_be(Exit::Done);
 }
+
+#[test]
+fn findings_are_told_in_the_reader_s_language() {
+    let mut world = World::founded();
+    for (changes, english, chinese) in [
+        (
+            vec![("purposes: [official-statistics]", "purposes: [official]")],
+            "there is no purpose `official` (purpose-not-found); accepted: ",
+            "用途 `official` 不存在（purpose-not-found）；可用：",
+        ),
+        (
+            vec![("  release: aggregates\n", "  releases: aggregates\n")],
+            "unknown field `releases` (malformed); accepted: ",
+            "没有字段 `releases`（malformed）；可用：",
+        ),
+        (
+            vec![("content:\n", "content:\n  row_filter: ward = 'east'\n")],
+            "the row filter names `ward`, which is no column of the dataset (`hz-health.visits`)",
+            "行过滤条件中的 `ward` 不是该数据集的字段（`hz-health.visits`）（row-filter-unfit）；可用：",
+        ),
+    ] {
+        let file = world.write("wrong.yaml", &policy(2, &changes));
+        for (language, told, other) in [("en", english, chinese), ("zh", chinese, english)] {
+            let refused = world.run(Some("shen"), &["--lang", language, "policy", "check", &file]);
+            let refused = refused.must_be(Exit::Failure);
+            assert!(refused.err.contains(told) && !refused.err.contains(other), "{told}: {}", refused.err);
+        }
+    }
+    // This very version is in force with other words in it.
+    let other = world.write("other.yaml", &policy(1, &[("en: Statistics", "en: Other statistics")]));
+    let refused = world.run(Some("shen"), &["--lang", "zh", "policy", "publish", &other]);
+    let refused = refused.must_be(Exit::Failure);
+    assert!(
+        refused.err.contains("版本 1 已生效，已发布的版本不再改动（version-not-new）；请改为版本 2"),
+        "{}",
+        refused.err
+    );
+}
