@@ -66,3 +66,4 @@ pub mod vocabulary;
 mod words;
 
 pub use vocabulary::Text;
+pub use words::WordError;

@@ -32,6 +32,7 @@ mod retry;
 mod screen;
 mod session;
 mod table;
+mod unaccepted;
 mod verdict;
 mod visible;
 mod wrap;

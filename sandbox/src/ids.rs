@@ -19,6 +19,14 @@ pub struct IdError {
     prefix: &'static str,
 }
 
+impl IdError {
+    /// What the identifier should have begun with.
+    #[must_use]
+    pub const fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+}
+
 /// Makes one type per line: `Name, "prefix", "what it identifies"`.
 macro_rules! registry {
     ($($name:ident, $prefix:literal, $doc:literal;)*) => {

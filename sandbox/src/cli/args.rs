@@ -15,6 +15,7 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::search_log::Decision;
+use crate::cli::unaccepted::Unaccepted;
 use crate::context::PersonName;
 use crate::identity::Account;
 use crate::ids::JobId;
@@ -623,9 +624,12 @@ pub(crate) struct AuditLogArgs {
     pub(crate) follow: bool,
 }
 
-fn decision(word: &str) -> Result<Decision, String> {
-    let accepted = || Decision::ALL.map(Decision::name).join(", ");
-    Decision::from_name(word).ok_or_else(|| format!("accepted: {}", accepted()))
+/// Reads a word for a decision.
+fn decision(word: &str) -> Result<Decision, Unaccepted> {
+    let accepted = |comma| Decision::ALL.map(Decision::name).join(comma);
+    Decision::from_name(word).ok_or_else(|| {
+        Unaccepted::new(format!("accepted: {}", accepted(", ")), format!("可用：{}", accepted("、")))
+    })
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use clap::error::ContextValue;
 use clap::error::ErrorKind;
 
 use crate::cli::args::Cli;
+use crate::cli::unaccepted;
 use crate::config::Language;
 
 mod chinese;
@@ -149,7 +150,7 @@ fn usage_error(error: &Error) -> String {
         // A kind that a later clap adds is told in its own words.
         _ => return error.render().to_string(),
     };
-    let reason = std::error::Error::source(error).map(ToString::to_string);
+    let reason = std::error::Error::source(error).and_then(unaccepted::in_chinese);
     if let Some(reason) = reason.filter(|_| error.kind() == ErrorKind::ValueValidation) {
         text.push_str(&format!("（{reason}）"));
     }
@@ -257,7 +258,14 @@ mod tests {
             (&["serve", "--lisen", "x"][..], "没有参数 `--lisen`\n  您是否想用：--listen"),
             (&["serv"], "没有命令 `serv`"),
             (&["query", "select 1"], "缺少 --purpose <CODE>"),
-            (&["job", "list", "--limit", "many"], "`--limit <LIMIT>` 不接受 `many`"),
+            (&["job", "list", "--limit", "many"], "`--limit <LIMIT>` 不接受 `many`（不是整数）"),
+            (
+                &["job", "list", "--limit", "5000000000"],
+                "`5000000000`（5000000000 不在 0..=4294967295 之内）",
+            ),
+            (&["policy", "activate", "visits"], "不接受 `visits`（应为策略及其版本，如 `hz-visits@2`）"),
+            (&["audit", "log", "--decision", "no"], "（可用：admitted、refused、"),
+            (&["seal", "visits", "f"], "不接受 `visits`（`visits` 不是有效的数据集标识"),
             (&["--output", "xml", "doctor"], "  可选：table、json、csv、arrow、parquet"),
             (&["seal", "a.b", "f", "--append", "--replace"], "不能与"),
         ] {
@@ -265,6 +273,39 @@ mod tests {
             assert!(text.starts_with("错误：") && text.contains(expected), "{arguments:?}\n{text}");
             assert!(text.contains("更多信息请用 `--help`"), "{text}");
         }
+    }
+
+    /// The arguments of all commands that take a value.
+    fn with_values(command: &Command, found: &mut Vec<Arg>) {
+        let arguments = command.get_arguments().filter(|argument| argument.get_action().takes_values());
+        found.extend(arguments.cloned());
+        for inner in command.get_subcommands() {
+            with_values(inner, found);
+        }
+    }
+
+    #[test]
+    fn every_reason_against_a_value_is_chinese() {
+        let mut arguments = Vec::new();
+        let mut command = Cli::command();
+        command.build();
+        with_values(&command, &mut arguments);
+        let mut reasons = BTreeSet::new();
+        for argument in &arguments {
+            let alone = Arg::new("alone").long("alone").value_parser(argument.get_value_parser().clone());
+            let alone = Command::new("obscura").arg(alone);
+            for value in ["~ ~", "", "-1", "1e9", "99999999999999999999", "hz@x", &"x".repeat(300)] {
+                let asked = ["obscura".to_owned(), format!("--alone={value}")];
+                let Err(error) = alone.clone().try_get_matches_from(asked) else { continue };
+                let Some(reason) = std::error::Error::source(&error) else { continue };
+                let chinese = unaccepted::in_chinese(reason);
+                assert!(chinese.is_some(), "{}: add to cli/unaccepted.rs: {reason}", argument.get_id());
+                reasons.extend(chinese);
+            }
+        }
+        assert!(reasons.len() > 10, "{reasons:#?}");
+        let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+        assert!(reasons.iter().all(|reason| reason.contains(is_chinese)), "{reasons:#?}");
     }
 
     #[test]

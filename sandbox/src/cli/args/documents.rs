@@ -11,6 +11,7 @@ use obscura_policies::document::Kind;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 
+use crate::cli::unaccepted::Unaccepted;
 use crate::context::PersonName;
 
 #[derive(Debug, Subcommand)]
@@ -142,17 +143,22 @@ pub(crate) struct DocumentName {
 }
 
 impl FromStr for DocumentName {
-    type Err = &'static str;
+    type Err = Unaccepted;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.rsplit_once('@') {
             None => Ok(Self { id: text.to_owned(), version: None }),
             Some((id, version)) => {
-                let version = version.parse().map_err(|_| "a version is a number, such as `hz-visits@2`")?;
+                let version = version.parse().map_err(|_| no_version())?;
                 Ok(Self { id: id.to_owned(), version: Some(version) })
             }
         }
     }
+}
+
+/// What stands behind the `@` is no number.
+fn no_version() -> Unaccepted {
+    Unaccepted::new("a version is a number, such as `hz-visits@2`", "版本为数字，如 `hz-visits@2`")
 }
 
 /// One version of a policy: `id@version`.
@@ -163,11 +169,17 @@ pub(crate) struct PolicyVersion {
 }
 
 impl FromStr for PolicyVersion {
-    type Err = &'static str;
+    type Err = Unaccepted;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (id, version) = text.rsplit_once('@').ok_or("a policy and its version, such as `hz-visits@2`")?;
-        let version = version.parse().map_err(|_| "a version is a number, such as `hz-visits@2`")?;
+        let form = || {
+            Unaccepted::new(
+                "a policy and its version, such as `hz-visits@2`",
+                "应为策略及其版本，如 `hz-visits@2`",
+            )
+        };
+        let (id, version) = text.rsplit_once('@').ok_or_else(form)?;
+        let version = version.parse().map_err(|_| no_version())?;
         Ok(Self { id: id.to_owned(), version })
     }
 }

@@ -32,6 +32,7 @@ use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
+use crate::cli::unaccepted::Unaccepted;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::grants::GrantView;
@@ -121,8 +122,7 @@ async fn side(desk: &Desk, name: &str) -> Result<Side, Ending> {
         let kept = kept.iter().map(|document| document.value.to_yaml()).collect::<Result<Vec<_>, _>>();
         return Ok(Side { name: name.to_owned(), text: kept.map_or(text, |kept| kept.join("---\n")) });
     }
-    let DocumentName { id, version } =
-        name.parse().map_err(|message: &str| usage(message, "文档写作 ID 或 ID@版本"))?;
+    let DocumentName { id, version } = name.parse().map_err(|Unaccepted(text)| usage(&text.en, &text.zh))?;
     let shown = desk.document(&id, version).await?;
     Ok(Side { name: format!("{}@{}", shown.id, shown.version), text: shown.text })
 }
