@@ -20,6 +20,7 @@ use figment::value::Dict;
 use figment::value::Map;
 use figment::value::Value;
 use jiff::tz::TimeZone;
+use obscura_policies::Text;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
@@ -173,12 +174,12 @@ pub enum ConfigError {
     #[error("a setting cannot be read: {0}")]
     Unreadable(String),
     /// A value is outside what is accepted.
-    #[error("setting `{key}`: {accepted}")]
+    #[error("setting `{key}`: {}", .accepted.en)]
     OutOfRange {
         /// Which setting.
         key: &'static str,
         /// What would be accepted.
-        accepted: &'static str,
+        accepted: Text,
     },
     /// The file of the folder a command happens to run in says whom to ask, or as whom.
     #[error(
@@ -202,7 +203,10 @@ impl ConfigError {
                  请用环境变量（{PREFIX}{}）、命令行参数、{SYSTEM_FILE} 或 `obscura login` 设置",
                 key.to_uppercase()
             ),
-            (other, Language::En | Language::Zh) => other.to_string(),
+            (Self::OutOfRange { key, accepted }, Language::Zh) => format!("设置 `{key}`：{}", accepted.zh),
+            // What the reader of TOML says, it says in English alone.
+            (Self::Unreadable(reason), Language::Zh) => format!("设置无法读取：{reason}"),
+            (other, Language::En) => other.to_string(),
         }
     }
 }
@@ -473,7 +477,7 @@ impl SettingsFile {
     }
 
     fn check(self) -> Result<Settings, ConfigError> {
-        let between = |key, value: u64, (least, most): (u64, u64), accepted| {
+        let between = |key, value: u64, (least, most): (u64, u64), accepted: Text| {
             if value >= least && value <= most {
                 Ok(value)
             } else {
@@ -481,41 +485,76 @@ impl SettingsFile {
             }
         };
         let within = |key, value, most, accepted| between(key, value, (1, most), accepted);
-        let accepted = "a number of megabytes from 700 to 1048576";
+        let accepted =
+            Text::new("a number of megabytes from 700 to 1048576", "须为 700 至 1048576 的兆字节数");
         let memory_mb = between("memory_max_mb", self.memory_max_mb, (MEMORY_MB_MIN, 1 << 20), accepted)?;
-        let accepted = "a number of seconds from 10 to 86400";
+        let accepted = Text::new("a number of seconds from 10 to 86400", "须为 10 至 86400 的秒数");
         let timeout =
             between("timeout_seconds", self.timeout_seconds, (TIMEOUT_SECONDS_MIN, 86_400), accepted)?;
-        let accepted = "milliseconds from 5 to 60000";
+        let accepted = Text::new("milliseconds from 5 to 60000", "须为 5 至 60000 的毫秒数");
         let step = between("completion_step_ms", self.completion_step_ms, (5, 60_000), accepted)?;
         let rows = within(
             "result_rows_max",
             self.result_rows_max,
             10_000_000,
-            "a number of rows from 1 to 10000000",
+            Text::new("a number of rows from 1 to 10000000", "须为 1 至 10000000 的行数"),
         )?;
-        let result_mb =
-            within("result_max_mb", self.result_max_mb, 1024, "a number of megabytes from 1 to 1024")?;
-        let waiting_mb =
-            within("waiting_max_mb", self.waiting_max_mb, 65_536, "a number of megabytes from 1 to 65536")?;
-        within("result_days", u64::from(self.result_days), 36_500, "a number of days from 1 to 36500")?;
+        let result_mb = within(
+            "result_max_mb",
+            self.result_max_mb,
+            1024,
+            Text::new("a number of megabytes from 1 to 1024", "须为 1 至 1024 的兆字节数"),
+        )?;
+        let waiting_mb = within(
+            "waiting_max_mb",
+            self.waiting_max_mb,
+            65_536,
+            Text::new("a number of megabytes from 1 to 65536", "须为 1 至 65536 的兆字节数"),
+        )?;
+        within(
+            "result_days",
+            u64::from(self.result_days),
+            36_500,
+            Text::new("a number of days from 1 to 36500", "须为 1 至 36500 的天数"),
+        )?;
         let per_address = u64::from(self.connections_per_address_max);
-        within("connections_per_address_max", per_address, 1024, "a number of connections from 1 to 1024")?;
-        within("threads", u64::from(self.threads), 1024, "a number of threads from 1 to 1024")?;
+        within(
+            "connections_per_address_max",
+            per_address,
+            1024,
+            Text::new("a number of connections from 1 to 1024", "须为 1 至 1024 的连接数"),
+        )?;
+        within(
+            "threads",
+            u64::from(self.threads),
+            1024,
+            Text::new("a number of threads from 1 to 1024", "须为 1 至 1024 的线程数"),
+        )?;
         let language = match self.language.as_str() {
             "en" => Language::En,
             "zh" => Language::Zh,
-            _ => return Err(ConfigError::OutOfRange { key: "language", accepted: "`en` or `zh`" }),
+            _ => {
+                return Err(ConfigError::OutOfRange {
+                    key: "language",
+                    accepted: Text::new("`en` or `zh`", "须为 `en` 或 `zh`"),
+                });
+            }
         };
         let time_zone = TimeZone::get(&self.time_zone).map_err(|_| ConfigError::OutOfRange {
             key: "time_zone",
-            accepted: "a name of the IANA time zone database, such as `Asia/Shanghai`",
+            accepted: Text::new(
+                "a name of the IANA time zone database, such as `Asia/Shanghai`",
+                "须为 IANA 时区数据库中的名称，如 `Asia/Shanghai`",
+            ),
         })?;
         let keyring = match (self.keyring_key_file, self.keyring_passphrase_file) {
             (Some(_), Some(_)) => {
                 return Err(ConfigError::OutOfRange {
                     key: "keyring_key_file",
-                    accepted: "either a key file or a passphrase file, not both",
+                    accepted: Text::new(
+                        "either a key file or a passphrase file, not both",
+                        "密钥文件与口令文件只能设置其一",
+                    ),
                 });
             }
             (Some(path), None) => KeyringSecret::KeyFile(path),
@@ -523,7 +562,10 @@ impl SettingsFile {
             (None, None) => KeyringSecret::KeyFile(beside(&self.data_dir)),
         };
         if self.listen_admin.is_some_and(|address| !address.ip().is_loopback()) {
-            let accepted = "a loopback address, such as 127.0.0.1:7201";
+            let accepted = Text::new(
+                "a loopback address, such as 127.0.0.1:7201",
+                "须为本机回环地址，如 127.0.0.1:7201",
+            );
             return Err(ConfigError::OutOfRange { key: "listen_admin", accepted });
         }
         let tls = match (self.tls_certificate_file, self.tls_key_file, self.tls_client_roots_file) {
@@ -532,7 +574,10 @@ impl SettingsFile {
             _ => {
                 return Err(ConfigError::OutOfRange {
                     key: "tls_certificate_file",
-                    accepted: "a certificate together with its `tls_key_file`, and with both `tls_client_roots_file`",
+                    accepted: Text::new(
+                        "a certificate together with its `tls_key_file`, and with both `tls_client_roots_file`",
+                        "证书须与 `tls_key_file` 一同设置；设置 `tls_client_roots_file` 时两者皆须设置",
+                    ),
                 });
             }
         };
@@ -540,7 +585,7 @@ impl SettingsFile {
             None => None,
             Some(text) => Some(
                 ServerAddress::parse(&text, self.server_roots_file)
-                    .ok_or(ConfigError::OutOfRange { key: "server", accepted: server::ACCEPTED })?,
+                    .ok_or(ConfigError::OutOfRange { key: "server", accepted: server::accepted() })?,
             ),
         };
         Ok(Settings {
@@ -575,7 +620,10 @@ impl SettingsFile {
 fn public_url(text: &str) -> Result<String, ConfigError> {
     let refused = ConfigError::OutOfRange {
         key: "public_url",
-        accepted: "an address that begins with http:// or https://, such as `https://data.example.gov`",
+        accepted: Text::new(
+            "an address that begins with http:// or https://, such as `https://data.example.gov`",
+            "须为以 http:// 或 https:// 开头的地址，如 `https://data.example.gov`",
+        ),
     };
     let text = text.trim_end_matches('/');
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));

@@ -75,7 +75,12 @@ fn values_out_of_range_are_refused_with_what_is_accepted() {
         "memory_max_mb = 699",
         "completion_step_ms = 4",
     ] {
-        assert!(matches!(sources(&folder, wrong, "").load(), Err(ConfigError::OutOfRange { .. })), "{wrong}");
+        let error = sources(&folder, wrong, "").load().unwrap_err();
+        assert!(matches!(error, ConfigError::OutOfRange { .. }), "{wrong}");
+        let (en, zh) = (error.told(Language::En), error.told(Language::Zh));
+        let key = wrong.split(' ').next().unwrap();
+        assert!(en.starts_with(&format!("setting `{key}`: ")), "{en}");
+        assert!(zh.starts_with(&format!("设置 `{key}`：须为")), "{zh}");
     }
     let both = "keyring_key_file = 'a'\nkeyring_passphrase_file = 'b'";
     assert!(sources(&folder, both, "").load().is_err());
