@@ -468,7 +468,7 @@ impl Labeller<'_> {
     }
 
     fn plain_join_column(&self, base: &Base, column: &Column) -> Result<(), Refused> {
-        if matches!(base.kind, BaseKind::Declared(Role::Identifier) | BaseKind::Label) || base.is_measure() {
+        if matches!(base.kind, BaseKind::Declared(Role::Identifier) | BaseKind::Label) || base.is_stepped() {
             return Err(self.not_joinable(column));
         }
         if base.allows(Use::Join) || base.allows(Use::Filter) {

@@ -118,10 +118,11 @@ impl Labeller<'_> {
             if !whole && !individual.allows(Use::Filter) {
                 return Err(self.use_not_granted(a, individual, Use::Filter));
             }
-            // An open table's numbers and dates are literals by another name: they would cut a mask in two.
+            // An open table's numbers and dates are literals by another name: they would cut a mask in two. What is known
+            // in bins is equated with nothing, as by the shape rule: a released number is seldom an edge.
             let is_cut = individual.mask.is_some()
                 && (range.is_some() || open.open && individual.data_type != ArrowType::Utf8);
-            if is_cut || range.is_some() && !individual.allows(Use::Filter) {
+            if is_cut || individual.bins.is_some() || range.is_some() && !individual.allows(Use::Filter) {
                 return Err(self.not_joinable(a));
             }
             let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
