@@ -20,6 +20,7 @@
     )
 )]
 
+mod aggregate;
 mod at_least;
 mod atoms;
 mod base;
@@ -50,6 +51,7 @@ mod origin;
 mod period;
 pub mod plan;
 mod planning;
+mod release;
 mod rewrite;
 mod row_filter;
 pub mod rows;

@@ -11,33 +11,14 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::fixed::Fixed;
 
+use crate::aggregate::controls;
 use crate::base::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
+use crate::control::Control;
 use crate::origin::origin;
-use crate::plan::Formula;
 use crate::plan::OutputRole;
 use crate::plan::Stage;
 use crate::plan::Treatment;
-
-/// One control, in the order in which they are applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Control {
-    TopCoded,
-    Threshold,
-    Dominance,
-    Rounded,
-}
-
-impl Control {
-    fn name(self) -> &'static str {
-        match self {
-            Control::TopCoded => "top-coded",
-            Control::Threshold => "threshold",
-            Control::Dominance => "dominance",
-            Control::Rounded => "rounded",
-        }
-    }
-}
 
 type Controls = BTreeSet<Control>;
 
@@ -73,21 +54,15 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
 
 /// Controls of each column of a stage's released table: its keys, then its values.
 fn columns(stage: &Stage, top_coded: bool) -> BTreeMap<String, Controls> {
-    let with = |more: &[(Control, bool)]| -> Controls {
-        let always = [(Control::Threshold, true), (Control::TopCoded, top_coded)];
-        always.iter().chain(more).filter(|(_, applies)| *applies).map(|(control, _)| *control).collect()
+    let with = |more: Vec<Control>| -> Controls {
+        let always = [Some(Control::Threshold), top_coded.then_some(Control::TopCoded)];
+        always.into_iter().flatten().chain(more).collect()
     };
-    let dominance = (Control::Dominance, stage.controls.dominance.is_some());
-    let counts_rounded = (Control::Rounded, stage.controls.rounding.is_some());
-    let keys = stage.keys.iter().map(|key| (key.name.clone(), with(&[])));
-    let values = stage.columns.iter().map(|column| {
-        let controls = match &column.formula {
-            Formula::Subjects { .. } => with(&[counts_rounded]),
-            Formula::Count { .. } => with(&[counts_rounded, dominance]),
-            Formula::Sum { .. } | Formula::Mean { .. } => with(&[(Control::Rounded, true), dominance]),
-        };
-        (column.name.clone(), controls)
-    });
+    let keys = stage.keys.iter().map(|key| (key.name.clone(), with(Vec::new())));
+    let values = stage
+        .columns
+        .iter()
+        .map(|column| (column.name.clone(), with(controls(&column.formula, &stage.controls))));
     keys.chain(values).collect()
 }
 

@@ -11,6 +11,7 @@ use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
 use arrow::array::StringArray;
 use arrow::array::TimestampMicrosecondArray;
+use arrow::datatypes::DataType;
 use arrow::datatypes::Decimal128Type;
 use arrow::datatypes::Float64Type;
 use arrow::datatypes::Int32Type;
@@ -19,9 +20,12 @@ use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
 
 use super::*;
+use crate::control::number::round_half_up;
+use crate::control::rounding::rounding_units;
 use crate::fixture::admitted;
 use crate::fixture::execute::Rows;
 use crate::fixture::execute::run;
+use crate::scalar::three_significant_digits;
 
 /// Persons by (department, salary), one row each; ids count from 1.
 fn persons(people: &[(&str, i64)]) -> RecordBatch {

@@ -1,0 +1,54 @@
+//! Rounding: what leaves is known only to the base that counts are rounded to, or to 1 % of a declared range.
+//! Deterministic, to the nearest multiple, so that the same cell asked for twice is the same number.
+
+use obscura_policies::fixed::Fixed;
+
+use crate::control::number::Number;
+use crate::control::number::round_half_up;
+use crate::plan::StageAtom;
+
+/// How the numbers of one stage are rounded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounding {
+    /// Base that counts are rounded to; without one they leave as they are.
+    pub(crate) base: Option<u32>,
+}
+
+impl Rounding {
+    /// A count, or a sum of what an atom adds up.
+    pub(crate) fn atom(self, spec: &StageAtom, value: i128) -> Number {
+        if spec.counts {
+            return Number::Whole(self.count(value));
+        }
+        // A sum of small whole numbers, of few values, or of one value many times, is as telling as a count.
+        let one = spec.few.or(spec.same).or((spec.scale == 0).then_some(Fixed::ONE));
+        let least = one.and_then(|one| self.least_sum(spec, one));
+        match rounding_units(spec).max(least) {
+            Some(base) => Number::Scaled(round_half_up(value, base), spec.scale),
+            None => Number::Scaled(value, spec.scale),
+        }
+    }
+
+    /// What a sum is rounded to where one row's part in it may be `one`: as many of them as counts are rounded to.
+    pub(crate) fn least_sum(self, spec: &StageAtom, one: Fixed) -> Option<i128> {
+        let grain = Fixed::from_scaled(1, spec.scale).unwrap_or(Fixed::from_micros(1));
+        let units = one.ceil_to(grain)?.to_scaled(spec.scale)?;
+        units.checked_mul(i128::from(self.base?)).filter(|base| *base > 1)
+    }
+
+    /// A number of rows or subjects.
+    pub(crate) fn count(self, value: i128) -> i128 {
+        self.base.map_or(value, |base| round_half_up(value, i128::from(base)))
+    }
+}
+
+/// Largest power of ten not above 1 % of the declared range, in the atom's units; `None` when it is below one unit.
+pub(super) fn rounding_units(spec: &StageAtom) -> Option<i128> {
+    let one_percent =
+        spec.width.micros().checked_mul(10_i128.checked_pow(u32::from(spec.scale))?)? / 100_000_000;
+    let mut base = 1_i128;
+    while base.checked_mul(10)? <= one_percent {
+        base *= 10;
+    }
+    (one_percent >= 1).then_some(base)
+}

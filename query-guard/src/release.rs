@@ -1,0 +1,135 @@
+//! From a stage's cells to its released table: groups that pass, their keys in order, and a number or NULL in each cell.
+//! Which numbers may be read is the business of `control`, what they come to that of `aggregate`.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::BooleanArray;
+use arrow::array::RecordBatch;
+use arrow::compute::SortColumn;
+use arrow::compute::SortOptions;
+use arrow::compute::concat_batches;
+use arrow::compute::filter_record_batch;
+use arrow::compute::lexsort_to_indices;
+use arrow::compute::partition;
+use arrow::compute::take_record_batch;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use datafusion_common::ScalarValue;
+
+use crate::aggregate::number;
+use crate::control::Cells;
+use crate::control::ControlError;
+use crate::control::Group;
+use crate::control::ReleasedTable;
+use crate::control::fits;
+use crate::plan::ReleasedColumn;
+use crate::plan::Stage;
+
+impl Stage {
+    /// Applies the stage's controls to its cells.
+    ///
+    /// # Errors
+    /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
+    pub(crate) fn release(&self, cells: Cells) -> Result<ReleasedTable, ControlError> {
+        let batches = cells.into_batches();
+        fits(self.plan.schema().as_arrow(), &batches)?;
+        let Some(schema) = batches.first().map(RecordBatch::schema) else {
+            // All people are one group, even where there is nobody; without keys no answer is none.
+            return if self.keys.is_empty() {
+                Err(ControlError::NotCells)
+            } else {
+                self.table(Vec::new(), &[], 0)
+            };
+        };
+        let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
+        let groups = Group::all(self, &batch)?;
+        let passes: Vec<bool> = groups.iter().map(Group::passes).collect();
+        if self.keys.is_empty() {
+            // An ungrouped query always has one row; what fails is NULL in it.
+            if groups.len() != 1 {
+                return Err(ControlError::NotCells);
+            }
+            return self.table(Vec::new(), &[(groups.first(), passes.first() == Some(&true))], 1);
+        }
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| batch.column_by_name(&key.name).map(Arc::clone).ok_or(ControlError::NotCells))
+            .collect::<Result<Vec<_>, _>>()?;
+        let kept: Vec<_> = groups.iter().zip(&passes).map(|(group, passes)| (Some(group), *passes)).collect();
+        let table = self.table(keys, &kept, batch.num_rows())?;
+        let mask = BooleanArray::from(passes);
+        let released = filter_record_batch(table.batch(), &mask).map_err(|_| ControlError::NotCells)?;
+        let cell_count = released.num_rows().saturating_mul(self.columns.len().max(1));
+        if self
+            .controls
+            .cells_max
+            .is_some_and(|most| cell_count > usize::try_from(most).unwrap_or(usize::MAX))
+        {
+            return Err(ControlError::Withheld);
+        }
+        let batch = sorted(released, self.keys.len())?;
+        // A group in two rows would have been held to its threshold twice, by halves: the engine's fault, and nothing leaves.
+        let keys = batch.columns().get(..self.keys.len()).unwrap_or_default();
+        let distinct = partition(keys).map_err(|_| ControlError::NotCells)?.len();
+        if distinct != batch.num_rows() {
+            return Err(ControlError::NotCells);
+        }
+        Ok(ReleasedTable::of(batch))
+    }
+
+    fn table(
+        &self,
+        keys: Vec<ArrayRef>,
+        groups: &[(Option<&Group<'_>>, bool)],
+        rows: usize,
+    ) -> Result<ReleasedTable, ControlError> {
+        let mut fields: Vec<Field> =
+            self.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect();
+        let mut arrays = if keys.is_empty() {
+            self.keys.iter().map(|key| arrow::array::new_empty_array(&key.data_type)).collect()
+        } else {
+            keys
+        };
+        for column in &self.columns {
+            let values: Vec<ScalarValue> =
+                groups.iter().map(|(group, passes)| self.value(column, group.filter(|_| *passes))).collect();
+            let array = if values.is_empty() {
+                Ok(arrow::array::new_empty_array(&column.data_type))
+            } else {
+                ScalarValue::iter_to_array(values)
+            };
+            arrays.push(array.map_err(|_| ControlError::NotCells)?);
+            fields.push(Field::new(&column.name, column.data_type.clone(), true));
+        }
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+            .map(ReleasedTable::of)
+            .map_err(|_| ControlError::NotCells)
+    }
+
+    /// One released value, or NULL of the column's type.
+    fn value(&self, column: &ReleasedColumn, group: Option<&Group<'_>>) -> ScalarValue {
+        let number = group.and_then(|group| number(&column.formula, group));
+        let null = ScalarValue::try_from(&column.data_type).unwrap_or(ScalarValue::Null);
+        number.and_then(|number| number.into_type(&column.data_type)).unwrap_or(null)
+    }
+}
+
+fn sorted(batch: RecordBatch, keys: usize) -> Result<RecordBatch, ControlError> {
+    if keys == 0 || batch.num_rows() < 2 {
+        return Ok(batch);
+    }
+    let columns: Vec<SortColumn> = batch
+        .columns()
+        .iter()
+        .take(keys)
+        .map(|column| SortColumn {
+            values: Arc::clone(column),
+            options: Some(SortOptions { descending: false, nulls_first: false }),
+        })
+        .collect();
+    let order = lexsort_to_indices(&columns, None).map_err(|_| ControlError::NotCells)?;
+    take_record_batch(&batch, &order).map_err(|_| ControlError::NotCells)
+}
