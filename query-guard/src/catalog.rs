@@ -33,6 +33,7 @@ use obscura_policies::vocabulary::DatasetId;
 
 use crate::base::ReleasedColumnFacts;
 use crate::functions::Functions;
+use crate::names::TableName;
 use crate::sealed_type::column_type;
 
 /// A sealed dataset as a stage's plan names it; the engine replaces it by the real table.
@@ -179,10 +180,10 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// A bare name means the one dataset of that name, if there is exactly one in scope.
-    fn by_bare_name(&self, name: &str) -> Option<Arc<GrantedSource>> {
-        let mut found =
-            self.policy.datasets.keys().filter(|id| id.sql_name().rsplit('.').next() == Some(name));
+    /// The one dataset in scope that a name may mean.
+    fn named(&self, reference: &TableReference) -> Option<Arc<GrantedSource>> {
+        let name = TableName::of(reference)?;
+        let mut found = self.policy.datasets.keys().filter(|id| name.may_mean(id));
         match (found.next(), found.next()) {
             (Some(id), None) => self.tables.get(&id.sql_name()).map(Arc::clone),
             _ => None,
@@ -192,15 +193,7 @@ impl<'a> Catalog<'a> {
 
 impl ContextProvider for Catalog<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
-        let found = match &name {
-            TableReference::Bare { table } => self.by_bare_name(table),
-            TableReference::Partial { schema, table } => {
-                // A quoted hyphen is the same name: SQL writes it as an underscore.
-                self.tables.get(&format!("{}.{table}", schema.replace('-', "_"))).map(Arc::clone)
-            }
-            TableReference::Full { .. } => None,
-        };
-        found.map(|table| table as Arc<dyn TableSource>).ok_or_else(|| {
+        self.named(&name).map(|table| table as Arc<dyn TableSource>).ok_or_else(|| {
             self.note(|missing| missing.dataset = Some(name.to_string()));
             DataFusionError::Plan("no such dataset in scope".to_owned())
         })

@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::catalog::SealedSource;
 use crate::constant::Constants;
+use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::placed;
 use crate::functions::Functions;
@@ -80,24 +81,30 @@ impl<'a> Guard<'a> {
     /// Reviews one query. A function of text and policy alone: it reads no data and keeps nothing.
     #[must_use]
     pub fn review(&self, sql: &str) -> Verdict {
-        stacker::grow(STACK_BYTES, || self.review_on_this_stack(sql))
+        match stacker::grow(STACK_BYTES, || Statement::parse(sql)) {
+            Ok(statement) => self.judge(&statement),
+            Err(finding) => self.unreadable(finding),
+        }
     }
 
-    fn review_on_this_stack(&self, sql: &str) -> Verdict {
+    /// Reviews a query that was parsed before.
+    #[must_use]
+    pub fn judge(&self, statement: &Statement) -> Verdict {
+        stacker::grow(STACK_BYTES, || self.judge_on_this_stack(statement))
+    }
+
+    /// The verdict on a text that is no query.
+    #[must_use]
+    pub fn unreadable(&self, finding: Finding) -> Verdict {
+        let decision = Decision::Refused { findings: vec![finding], rewrites: Vec::new() };
+        Verdict { decision, explain: false, policy: self.policy.sources.clone() }
+    }
+
+    fn judge_on_this_stack(&self, statement: &Statement) -> Verdict {
         let policy = self.policy.sources.clone();
-        let statement = match Statement::parse(sql) {
-            Ok(statement) => statement,
-            Err(finding) => {
-                return Verdict {
-                    decision: Decision::Refused { findings: vec![finding], rewrites: Vec::new() },
-                    explain: false,
-                    policy,
-                };
-            }
-        };
         let explain = statement.explain;
         let budget = Budget::new(self.is_over.0);
-        let decision = match self.admit(sql, &statement.query, &budget) {
+        let decision = match self.admit(&statement.text, &statement.query, &budget) {
             Ok(plan) => Decision::Admitted(Box::new(plan)),
             Err(refused) => {
                 let findings = refused.into_findings();

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! SQL -> Statement -> plan -> labelled blocks -> boundaries -> GuardedPlan | findings
-//!                                  (engine runs a stage) -> Cells -> Stage::release -> ReleasedTable
+//! GuardedPlan -> Execution -> (an executor runs one plan) -> Cells -> controls -> Execution ... -> Release
 //! ```
 //!
 //! Reading order: `guard` (the pipeline), `label` (zones and boundaries), `shape` (conditions and group keys), `atoms`
-//! (the normal form of aggregates), `cell` (the fold), `control` (what is withheld and rounded), `plan` (what may run).
+//! (the normal form of aggregates), `cell` (the fold), `control` and `aggregate` (what is withheld and rounded), `plan` (what
+//! may run), `execution` (how it runs).
 
 #![cfg_attr(
     test,
@@ -44,6 +45,7 @@ mod label;
 pub mod limits;
 mod mask;
 mod mean;
+pub mod names;
 mod normalise;
 mod nulls;
 mod order;

@@ -2,9 +2,14 @@
 //! It knows no names and no policy.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use datafusion_common::Span;
+use datafusion_sql::parser::Statement as ParsedStatement;
+use datafusion_sql::resolve::resolve_table_references;
 use datafusion_sql::sqlparser::ast::Expr as SqlExpr;
 use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::SetExpr;
@@ -35,6 +40,7 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::limits::TOKENS_MAX;
 use crate::limits::WRITTEN_OUT_MAX;
 use crate::limits::too_large;
+use crate::names::TableName;
 use crate::period::constants_as_literals;
 
 /// Keywords that open no new level of parsing.
@@ -63,11 +69,24 @@ const FREE_KEYWORDS: &[Keyword] = &[
     Keyword::DISTINCT,
 ];
 
-/// One parsed query.
+/// Texts that this process has parsed so far, so that a test can tell how often one question is.
+static PARSED: AtomicU64 = AtomicU64::new(0);
+
+/// How many texts this process has parsed.
+#[must_use]
+pub fn parsed_so_far() -> u64 {
+    PARSED.load(Ordering::Relaxed)
+}
+
+/// One parsed query, with the text that it was made of.
 #[derive(Debug, Clone)]
 pub struct Statement {
+    /// The text, as it was asked.
+    pub(crate) text: String,
     /// The query.
     pub(crate) query: Query,
+    /// The tables that it names, its own common table expressions left out.
+    tables: BTreeSet<TableName>,
     /// The analyst asked for the verdict only (`EXPLAIN`).
     pub(crate) explain: bool,
 }
@@ -78,6 +97,7 @@ impl Statement {
     /// # Errors
     /// A finding `query-too-large`, `sql-syntax` or `statement-not-allowed`.
     pub fn parse(sql: &str) -> Result<Self, Finding> {
+        PARSED.fetch_add(1, Ordering::Relaxed);
         let tokens = tokens_within_limits(sql)?;
         let mut statements = Parser::new(&GenericDialect {})
             .with_recursion_limit(NESTING_MAX + OPERATORS_MAX)
@@ -88,9 +108,9 @@ impl Statement {
             return Err(Finding::new(Code::StatementNotAllowed));
         };
         match statement {
-            SqlStatement::Query(query) => Self::of_query(*query, false),
+            SqlStatement::Query(query) => Self::of_query(sql, *query, false),
             SqlStatement::Explain { analyze: false, statement, .. } => match *statement {
-                SqlStatement::Query(query) => Self::of_query(*query, true),
+                SqlStatement::Query(query) => Self::of_query(sql, *query, true),
                 _ => Err(Finding::new(Code::StatementNotAllowed)),
             },
             _ => Err(Finding::new(Code::StatementNotAllowed).help(
@@ -102,7 +122,13 @@ impl Statement {
 }
 
 impl Statement {
-    fn of_query(mut query: Query, explain: bool) -> Result<Self, Finding> {
+    /// The names of its tables.
+    #[must_use]
+    pub fn tables(&self) -> &BTreeSet<TableName> {
+        &self.tables
+    }
+
+    fn of_query(sql: &str, mut query: Query, explain: bool) -> Result<Self, Finding> {
         constants_as_literals(&mut query);
         match query.visit(&mut Clauses::default()) {
             ControlFlow::Break(stop) => Err(stop.into_finding()),
@@ -111,9 +137,20 @@ impl Statement {
                 format!("at most {WRITTEN_OUT_MAX} tables once common table expressions are written out"),
                 format!("展开公用表表达式后，表不超过 {WRITTEN_OUT_MAX} 个"),
             )),
-            ControlFlow::Continue(()) => Ok(Statement { query, explain }),
+            ControlFlow::Continue(()) => {
+                let tables = tables_of(&query)?;
+                Ok(Statement { text: sql.to_owned(), query, tables, explain })
+            }
         }
     }
+}
+
+/// The names of a query's tables; a name of three parts is left to planning, which finds nothing by it.
+fn tables_of(query: &Query) -> Result<BTreeSet<TableName>, Finding> {
+    let statement = ParsedStatement::Statement(Box::new(SqlStatement::Query(Box::new(query.clone()))));
+    let (tables, _common) =
+        resolve_table_references(&statement, true).map_err(|_| Finding::new(Code::SqlSyntax))?;
+    Ok(tables.iter().filter_map(TableName::of).collect())
 }
 
 /// Parses one condition, within the limits of a statement.
@@ -392,6 +429,22 @@ mod tests {
     fn one_query_is_accepted_with_or_without_explain() {
         assert!(!Statement::parse("select 1;").expect("query").explain);
         assert!(Statement::parse("explain select 1").expect("query").explain);
+    }
+
+    #[test]
+    fn a_statement_knows_the_tables_that_it_names_and_not_its_own() {
+        let sql = "WITH own AS (SELECT 1 FROM Corpus.Persons) SELECT * FROM own, visits v, \"a-b\".c WHERE x IN (SELECT y FROM b.c)";
+        let statement = Statement::parse(sql).expect("query");
+        let means = |id: &str| {
+            let id = id.parse().expect("a dataset's name");
+            statement.tables().iter().any(|table| table.may_mean(&id))
+        };
+        for id in ["corpus.persons", "corpus.visits", "other.visits", "a-b.c", "b.c"] {
+            assert!(means(id), "{id}");
+        }
+        for id in ["other.persons", "corpus.own", "corpus.v", "a.c"] {
+            assert!(!means(id), "{id}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
 use crate::app::ground::ground;
+use crate::app::ground::parsed;
 use crate::app::installation::Installation;
 use crate::app::purpose::check_purpose;
 use crate::app::reviews::Judging;
@@ -24,7 +25,7 @@ pub async fn explain_query(
 ) -> Result<Verdict, AppError> {
     must_be(caller, PersonRole::Analyst)?;
     check_purpose(&question.purpose)?;
-    let ground = ground(installation, caller, &question.sql).await?;
+    let ground = ground(installation, caller, &parsed(&question.sql)).await?;
     Ok(match ground.review(installation, question, Judging::Question(&question.presence)).await? {
         Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
     })

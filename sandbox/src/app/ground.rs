@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use obscura_policies::Text;
 use obscura_policies::document::Grant;
 use obscura_policies::effective::EffectivePolicy;
@@ -15,6 +16,7 @@ use obscura_policies::evaluate::Principal;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::statement::Statement;
 
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
@@ -29,6 +31,7 @@ use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Asker;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Judged;
+use crate::app::verdict::Parsed;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
 use crate::app::verdict::Verdict;
@@ -44,6 +47,8 @@ use crate::storage::SealedVersion;
 pub(crate) struct Ground {
     pub(crate) library: Arc<Library>,
     asker: Arc<Asker>,
+    /// The question's text, parsed.
+    parsed: Arc<Parsed>,
     pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,
     /// Datasets whose document has become laxer than the one they were sealed under, and for strangers those that were not
     /// sealed as open data.
@@ -66,11 +71,13 @@ impl Ground {
         let time = local_time(now, &installation.settings().time_zone);
         let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
         let (library, asker) = (Arc::clone(&self.library), Arc::clone(&self.asker));
+        let parsed = Arc::clone(&self.parsed);
         let (sql, purpose) = (question.sql.clone(), question.purpose.clone());
         let grants = question.grants.clone();
         let review = move || {
             let reviewer = Reviewer { library: &library, asker: &asker, now, time };
-            reviewer.review(Judged { sql: &sql, purpose: &purpose, grants: &grants }, &facts)
+            let judged = Judged { sql: &sql, parsed: &parsed, purpose: &purpose, grants: &grants };
+            reviewer.review(judged, &facts)
         };
         Ok(match installation.reviews.run(judging, review).await? {
             Reviewed::Admitted { plan, .. }
@@ -88,6 +95,24 @@ impl Ground {
         })
     }
 
+    /// Whether a verdict on this ground is one on the other as well: the same documents, grants, sealed versions, day and
+    /// minute, since which hours a policy is open is told in minutes.
+    pub(crate) fn is_that_of(&self, other: &Self, zone: &TimeZone) -> bool {
+        let versions = |ground: &Self| -> Vec<(DatasetId, u64)> {
+            ground.sealed.iter().map(|(id, version)| (id.clone(), version.manifest().version)).collect()
+        };
+        Arc::ptr_eq(&self.library, &other.library)
+            && self.asker == other.asker
+            && versions(self) == versions(other)
+            && self.relabelled == other.relabelled
+            && local_time(self.now, zone) == local_time(other.now, zone)
+    }
+
+    /// The question's text, parsed.
+    pub(crate) fn parsed(&self) -> &Arc<Parsed> {
+        &self.parsed
+    }
+
     /// A column that a plan reads and that the data does not have: its document is ahead of what was sealed.
     fn unsealed<'a>(&self, plan: &'a GuardedPlan) -> Option<(&'a DatasetId, &'a str)> {
         plan.scans().iter().find_map(|(dataset, columns)| {
@@ -103,27 +128,32 @@ impl Ground {
     }
 }
 
-/// Gathers what a verdict on this SQL rests on.
+/// Reads a question's text, which happens once.
+pub(crate) fn parsed(sql: &str) -> Arc<Parsed> {
+    Arc::new(Statement::parse(sql))
+}
+
+/// Gathers what a verdict on a question rests on.
 pub(crate) async fn ground(
     installation: &Installation,
     caller: &Caller,
-    sql: &str,
+    parsed: &Arc<Parsed>,
 ) -> Result<Ground, AppError> {
-    ground_with(installation, caller, sql, Vec::new()).await
+    ground_with(installation, caller, parsed, Vec::new()).await
 }
 
 /// As [`ground`], as if further grants were given.
 pub(crate) async fn ground_with(
     installation: &Installation,
     caller: &Caller,
-    sql: &str,
+    parsed: &Arc<Parsed>,
     hoped: Vec<Grant>,
 ) -> Result<Ground, AppError> {
     let library = library(installation).await?;
     let asker = asker(installation, caller, hoped).await?;
     let mut sealed = BTreeMap::new();
     let mut relabelled = BTreeSet::new();
-    for dataset in named_datasets(sql, &library) {
+    for dataset in named_datasets(parsed, &library) {
         // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
         let may_know = match &asker {
             Asker::Person { grants, .. } => grants.iter().any(|grant| grant.dataset(&dataset).is_some()),
@@ -141,7 +171,8 @@ pub(crate) async fn ground_with(
             sealed.insert(dataset, version);
         }
     }
-    Ok(Ground { library, asker: Arc::new(asker), sealed, relabelled, now: installation.now() })
+    let (asker, parsed, now) = (Arc::new(asker), Arc::clone(parsed), installation.now());
+    Ok(Ground { library, asker, parsed, sealed, relabelled, now })
 }
 
 /// On whose behalf a caller asks.

@@ -6,6 +6,7 @@
 //! durable as any other, and one process alone makes it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use obscura_crypto::sha256_hex;
 use obscura_policies::document::Document;
@@ -15,6 +16,7 @@ use crate::app::access_requests::open_requests_of;
 use crate::app::authenticate::in_absence;
 use crate::app::ground::ground;
 use crate::app::ground::ground_with;
+use crate::app::ground::parsed;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::job_end::cancel_job;
@@ -37,6 +39,7 @@ use crate::app::submit_query::judge;
 use crate::app::submit_query::logged_text;
 use crate::app::submit_query::names;
 use crate::app::submit_query::never_sealed;
+use crate::app::verdict::Parsed;
 use crate::app::verdict::Reviewed;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -61,10 +64,12 @@ const PENDING_OF_ONE_MAX: usize = 16;
 pub(super) async fn waits_for_approval(
     installation: &Installation,
     caller: &Caller,
-    question: &SubmitQuery,
+    (question, parsed): (&SubmitQuery, &Arc<Parsed>),
 ) -> Result<bool, AppError> {
     let judging = Judging::Question(&question.presence);
-    if question.patience == Patience::None || !is_hoped_for(installation, caller, question, judging).await? {
+    if question.patience == Patience::None
+        || !is_hoped_for(installation, caller, (question, parsed), judging).await?
+    {
         return Ok(false);
     }
     let person = caller.person().name.as_str();
@@ -77,14 +82,14 @@ pub(super) async fn waits_for_approval(
 async fn is_hoped_for(
     installation: &Installation,
     caller: &Caller,
-    question: &SubmitQuery,
+    (question, parsed): (&SubmitQuery, &Arc<Parsed>),
     judging: Judging<'_>,
 ) -> Result<bool, AppError> {
     let all = open_requests(installation, caller.person().name.as_str()).await?;
     let one_by_one = all.iter().rev().take(HOPES_MAX).map(|grant| vec![grant.clone()]);
     let together = (all.len() > 1).then(|| all.clone());
     for hoped in one_by_one.chain(together) {
-        let ground = ground_with(installation, caller, &question.sql, hoped).await?;
+        let ground = ground_with(installation, caller, parsed, hoped).await?;
         let reviewed = ground.review(installation, question, judging).await?;
         if let Reviewed::Admitted { plan, explain_only: false, .. } = reviewed
             && ground.is_sealed(&plan)
@@ -184,13 +189,13 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
         grants,
         ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())
     };
-    let ground = ground(installation, &caller, &question.sql).await?;
+    let ground = ground(installation, &caller, &parsed(&question.sql)).await?;
     let reviewed = match ground.review(installation, &question, Judging::Again).await? {
         Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
         other => other,
     };
     if matches!(reviewed, Reviewed::Refused(_))
-        && is_hoped_for(installation, &caller, &question, Judging::Again).await?
+        && is_hoped_for(installation, &caller, (&question, ground.parsed()), Judging::Again).await?
     {
         return Ok(None);
     }

@@ -18,6 +18,7 @@ use obscura_policies::evaluate::Principal;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Text;
+use obscura_query_guard::statement::Statement;
 
 use crate::app::library::local_time;
 use crate::app::verdict::Asker;
@@ -79,12 +80,14 @@ fn run_one(
         department: test.person.department.clone(),
         district: test.person.district.clone(),
     };
-    let datasets = named_datasets(&test.sql, library);
+    let parsed = Statement::parse(&test.sql);
+    let datasets = named_datasets(&parsed, library);
     let grant = grant_for(&person, test, &datasets, time)?;
     let asker = Asker::Person { principal, grants: vec![grant] };
     let reviewer = Reviewer { library, asker: &asker, now, time };
     let (none, purpose) = (BTreeSet::new(), test.person.purpose.as_str());
-    let reviewed = reviewer.review(Judged { sql: &test.sql, purpose, grants: &none }, &BTreeMap::new());
+    let reviewed =
+        reviewer.review(Judged { sql: &test.sql, parsed: &parsed, purpose, grants: &none }, &BTreeMap::new());
     let (came, is_expected) = match (&reviewed, test.expect) {
         (Reviewed::Admitted { .. }, expected) => ("admitted".to_owned(), expected == Expectation::Admitted),
         (Reviewed::Refused(verdict), expected) => {

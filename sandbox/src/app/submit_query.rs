@@ -25,6 +25,7 @@ use crate::app::described::described;
 use crate::app::explain_job::PlanView;
 use crate::app::ground::Ground;
 use crate::app::ground::ground;
+use crate::app::ground::parsed;
 use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::job_end::Ended;
@@ -327,7 +328,7 @@ pub async fn take_in(
     if let Some(row) = repeated(installation, caller, &question).await? {
         return Ok(Taken::Repeated(Box::new(row)));
     }
-    let ground = ground(installation, caller, &question.sql).await?;
+    let ground = ground(installation, caller, &parsed(&question.sql)).await?;
     let judging = Judging::Question(&question.presence);
     let reviewed = match ground.review(installation, &question, judging).await? {
         Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
@@ -335,7 +336,9 @@ pub async fn take_in(
         other => other,
     };
     let waits = match &reviewed {
-        Reviewed::Refused(_) => waits_for_approval(installation, caller, &question).await?,
+        Reviewed::Refused(_) => {
+            waits_for_approval(installation, caller, (&question, ground.parsed())).await?
+        }
         Reviewed::Admitted { .. } => false,
     };
     let id = JobId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a job")?;
@@ -483,7 +486,7 @@ pub async fn run_waiting(
 ) -> Result<Submitted, AppError> {
     let Waiting { hold: _hold, caller, question, ground, job, decided_index, admitted, bytes: _ } = waiting;
     let id = job.id();
-    if !is_still_allowed(installation, &caller, &question, &admitted.verdict).await? {
+    if !is_still_allowed(installation, &caller, &question, (&ground, &admitted.verdict)).await? {
         return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED)), installation.now())
             .await;
     }
@@ -691,8 +694,8 @@ async fn conclude(
     ];
     // What is revoked before this moment stops the release, what is revoked after it comes after it in the log.
     let unchanged = installation.change().await?;
-    let Leaving { caller, question, verdict, .. } = leaving;
-    if !is_still_allowed(installation, caller, question, verdict).await? {
+    let Leaving { caller, question, verdict, ground, .. } = leaving;
+    if !is_still_allowed(installation, caller, question, (ground, verdict)).await? {
         results::remove(installation, id)?;
         return Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED)));
     }
@@ -711,12 +714,13 @@ async fn conclude(
 }
 
 /// Says whether the question would be admitted now as it was: the person is still here, their grants still hold, the
-/// same policies still apply, and nothing of what was read has been dropped.
+/// same policies still apply, and nothing of what was read has been dropped. It is judged again only where something that
+/// the verdict rests on is another than it was.
 async fn is_still_allowed(
     installation: &Installation,
     caller: &Caller,
     question: &SubmitQuery,
-    verdict: &Verdict,
+    (judged_on, verdict): (&Ground, &Verdict),
 ) -> Result<bool, AppError> {
     if !caller.is_stranger() {
         let known = installation.find_in_force::<PersonBody>(caller.person().name.as_str()).await?;
@@ -724,7 +728,10 @@ async fn is_still_allowed(
             return Ok(false);
         }
     }
-    let ground = ground(installation, caller, &question.sql).await?;
+    let ground = ground(installation, caller, judged_on.parsed()).await?;
+    if ground.is_that_of(judged_on, &installation.settings().time_zone) {
+        return Ok(true);
+    }
     // Under the grants that it was admitted under: one that was given meanwhile changes nothing for it.
     let used = verdict.grants.iter().map(|used| used.grant.parse()).collect::<Result<BTreeSet<Code>, _>>();
     let question = SubmitQuery { grants: used.during("read the grants of a verdict")?, ..question.clone() };

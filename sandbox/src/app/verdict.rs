@@ -7,9 +7,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use chrono::DateTime;
-use datafusion_sql::parser::DFParserBuilder;
-use datafusion_sql::resolve::resolve_table_references;
-use datafusion_sql::sqlparser::dialect::GenericDialect;
 use jiff::Timestamp;
 use obscura_policies::Text;
 use obscura_policies::day::LocalTime;
@@ -43,9 +40,6 @@ use crate::app::closed_words::OutputRoleWord;
 use crate::app::closed_words::VerdictWord;
 use crate::app::meant::Surroundings;
 use crate::app::meant::with_meant;
-
-/// Deepest recursion of the parser when it only looks for names; the guard's own limits are stricter.
-const RECURSION_MAX: usize = 320;
 
 /// Longest review: the guard's own limits end nearly all far sooner, on a machine that is not too busy.
 const REVIEW_MAX: Duration = Duration::from_secs(10);
@@ -204,8 +198,11 @@ pub struct SourceView {
     pub sha256: String,
 }
 
+/// A question's text as the guard reads it, once for all that is done with it.
+pub(crate) type Parsed = Result<Statement, Finding>;
+
 /// On whose behalf a question is judged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Asker {
     /// A person, under their grants.
     Person {
@@ -231,6 +228,8 @@ pub(crate) struct Reviewer<'a> {
 pub(crate) struct Judged<'a> {
     /// The SQL.
     pub(crate) sql: &'a str,
+    /// The same, parsed.
+    pub(crate) parsed: &'a Parsed,
     /// Code of its purpose.
     pub(crate) purpose: &'a str,
     /// The grants that it names.
@@ -261,7 +260,7 @@ impl Reviewer<'_> {
         question: Judged<'_>,
         manifests: &BTreeMap<DatasetId, ManifestFacts>,
     ) -> Reviewed {
-        let Judged { sql, purpose, grants: named } = question;
+        let Judged { sql, parsed, purpose, grants: named } = question;
         let nothing = BTreeSet::new();
         let allowed = |named: &BTreeSet<Code>, datasets: &[DatasetId]| match self.asker {
             Asker::Person { principal, grants } => {
@@ -271,7 +270,7 @@ impl Reviewer<'_> {
             Asker::Stranger => open_to_everybody(self.library, datasets, manifests, self.time.day),
         };
         // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
-        let mut datasets: Vec<DatasetId> = named_datasets(sql, self.library).into_iter().collect();
+        let mut datasets: Vec<DatasetId> = named_datasets(parsed, self.library).into_iter().collect();
         datasets.retain(|id| {
             !matches!(allowed(&nothing, std::slice::from_ref(id)), Err(refusal) if refusal.code == RefusalCode::DatasetNotFound)
         });
@@ -283,7 +282,11 @@ impl Reviewer<'_> {
         let now = DateTime::from_timestamp_millis(self.now.as_millisecond()).unwrap_or_default();
         let begun = Instant::now();
         let is_over = || begun.elapsed() > REVIEW_MAX;
-        let verdict = Guard::new(&policy, now, self.time.day).until(&is_over).review(sql);
+        let guard = Guard::new(&policy, now, self.time.day).until(&is_over);
+        let verdict = match parsed {
+            Ok(statement) => guard.judge(statement),
+            Err(finding) => guard.unreadable(finding.clone()),
+        };
         let sources = verdict
             .policy
             .iter()
@@ -438,30 +441,8 @@ fn docs(code: &str) -> String {
 }
 
 /// The datasets in force that a question names, without saying anything about the others.
-pub(crate) fn named_datasets(sql: &str, library: &Library) -> BTreeSet<DatasetId> {
-    // The guard's size limits come first: nothing recursive may see an unbounded text.
-    if Statement::parse(sql).is_err() {
-        return BTreeSet::new();
-    }
-    let dialect = GenericDialect {};
-    let parser = DFParserBuilder::new(sql).with_dialect(&dialect).with_recursion_limit(RECURSION_MAX).build();
-    let Ok(mut statements) = parser.and_then(|mut parser| parser.parse_statements()) else {
-        return BTreeSet::new();
-    };
-    let Some(Ok((tables, _))) = statements.pop_front().map(|first| resolve_table_references(&first, true))
-    else {
-        return BTreeSet::new();
-    };
-    let by_sql_name: BTreeMap<String, &DatasetId> =
-        library.datasets().keys().map(|id| (id.sql_name(), id)).collect();
-    // A name without its department may mean any dataset of that name; the guard takes it when one is in scope.
-    let is_named = |sql_name: &str| {
-        tables.iter().any(|table| match table.schema() {
-            Some(schema) => {
-                sql_name.split_once('.') == Some((schema.replace('-', "_").as_str(), table.table()))
-            }
-            None => sql_name.split_once('.').is_some_and(|(_, name)| name == table.table()),
-        })
-    };
-    by_sql_name.into_iter().filter(|(name, _)| is_named(name)).map(|(_, id)| id.clone()).collect()
+pub(crate) fn named_datasets(parsed: &Parsed, library: &Library) -> BTreeSet<DatasetId> {
+    let Ok(statement) = parsed else { return BTreeSet::new() };
+    let is_named = |id: &&DatasetId| statement.tables().iter().any(|table| table.may_mean(id));
+    library.datasets().keys().filter(is_named).cloned().collect()
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use obscura_query_guard::statement::parsed_so_far;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -231,6 +232,14 @@ fn sealed_data_answers_in_aggregates_and_small_groups_stay_in() {
     let rows: Value = serde_json::from_str(&answer.out).unwrap();
     assert_eq!(rows, serde_json::json!([{ "district": "Xihu", "n": 40 }]));
     assert!(answer.err.contains("Suppression is in force"), "{}", answer.err);
+}
+
+#[test]
+fn a_released_job_parses_its_text_once() {
+    let mut world = World::sealed();
+    let before = parsed_so_far();
+    world.query(COUNT).must_be(Exit::Done);
+    assert_eq!(parsed_so_far() - before, 1, "tests of one process each count their own");
 }
 
 #[test]
