@@ -32,7 +32,7 @@ use crate::app::pending::pending_jobs;
 use crate::app::pending::resume;
 use crate::app::recover::Recovered;
 use crate::app::recover::settle_jobs;
-use crate::app::submit_query::Taken;
+use crate::app::submit_query::Submission;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::operator_log::OperatorLog;
@@ -228,9 +228,14 @@ impl Service {
                 continue;
             };
             match resume(installation, &row).await {
-                Ok(Some(Taken::Admitted(waiting))) => self.queue.enter(place, *waiting),
-                Ok(Some(Taken::Refused { job, .. })) => self.news.tell(&row.person, job, JobState::Refused),
-                Ok(Some(Taken::Explained(_) | Taken::Pending { .. } | Taken::Repeated(_)) | None) => {}
+                Ok(Some(Submission::Admitted(waiting))) => self.queue.enter(place, *waiting),
+                Ok(Some(Submission::Refused { job, .. })) => {
+                    self.news.tell(&row.person, job, JobState::Refused)
+                }
+                Ok(
+                    Some(Submission::Explained(_) | Submission::Pending { .. } | Submission::Repeated(_))
+                    | None,
+                ) => {}
                 Err(error) => installation.note_failure(&row.id.to_string(), &error),
             }
         }

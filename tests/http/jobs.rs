@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use obscura_sandbox::app::authenticate::authenticate;
 use obscura_sandbox::app::installation::Installation;
-use obscura_sandbox::app::submit_query::Steering;
+use obscura_sandbox::app::submit_query::JobControl;
+use obscura_sandbox::app::submit_query::Submission;
 use obscura_sandbox::app::submit_query::SubmitQuery;
 use obscura_sandbox::app::submit_query::Submitted;
-use obscura_sandbox::app::submit_query::Taken;
-use obscura_sandbox::app::submit_query::run_waiting;
-use obscura_sandbox::app::submit_query::take_in;
+use obscura_sandbox::app::submit_query::run_admitted;
+use obscura_sandbox::app::submit_query::submit;
 use obscura_sandbox::clock::SystemClock;
 use obscura_sandbox::clock::SystemRandom;
 use obscura_sandbox::config::Sources;
@@ -446,14 +446,14 @@ async fn what_is_revoked_while_a_job_runs_stops_its_release() {
         let installation = open(&world).await;
         let token = world.root().join("ana.token");
         let caller = authenticate(&installation, Some(&token), Door::Http).await.unwrap();
-        let Taken::Admitted(waiting) =
-            take_in(&installation, &caller, SubmitQuery::once(COUNT, PURPOSE)).await.unwrap()
+        let Submission::Admitted(waiting) =
+            submit(&installation, &caller, SubmitQuery::once(COUNT, PURPOSE)).await.unwrap()
         else {
             panic!("the question is admitted")
         };
         let job = waiting.job();
         world.run(person, arguments).unwrap().done().unwrap();
-        let ended = run_waiting(&installation, *waiting, Steering::following(&|_| {})).await.unwrap();
+        let ended = run_admitted(&installation, *waiting, JobControl::following(&|_| {})).await.unwrap();
         let Submitted::Cancelled { code: Some(code), .. } = ended else { panic!("{arguments:?}: {ended:?}") };
         assert_eq!(code, "no-longer-allowed");
         let kept = world.data().join("results").join(format!("{job}.sealed"));

@@ -22,7 +22,7 @@ const CRATES: &[(&str, &[&[&str]])] = &[
                 "app::datasets",
                 "app::fetch_result",
                 "app::grants",
-                "app::ground",
+                "app::review_context",
                 "app::open_data",
                 "app::opening",
                 "app::pending",

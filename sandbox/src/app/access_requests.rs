@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
+use crate::app::blocking::blocking_io;
 use crate::app::datasets::list_datasets;
 use crate::app::grants::CreateGrant;
 use crate::app::grants::approve_while_changing;
@@ -23,7 +24,6 @@ use crate::app::grants::check;
 use crate::app::grants::draft;
 use crate::app::grants::must_be_few;
 use crate::app::grants::names_of;
-use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::app::library::library;
 use crate::app::library::parse_one;
@@ -348,7 +348,7 @@ fn told(
     ended: Option<u64>,
 ) -> Result<AccessRequestSummary, AppError> {
     let Some(ended) = ended else { return summary(body, None) };
-    let event = aside(|| installation.audit.event(ended)).during("read the audit log")?;
+    let event = blocking_io(|| installation.audit.event(ended)).during("read the audit log")?;
     let text = |name: &str| event.detail.get(name).and_then(Value::as_str).map(str::to_owned);
     let decided = Decided {
         outcome: text("outcome").unwrap_or_default(),

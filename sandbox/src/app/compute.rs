@@ -7,7 +7,6 @@ use obscura_query_guard::control::Release;
 use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::plan::GuardedPlan;
 
-use crate::app::ground::Ground;
 use crate::app::installation::Installation;
 use crate::app::job_end::Ended;
 use crate::app::job_limits::limits_of;
@@ -15,6 +14,7 @@ use crate::app::mask_keys::MaskKeys;
 use crate::app::opening::Opened;
 use crate::app::opening::Unwrapped;
 use crate::app::opening::open_tables;
+use crate::app::review_context::ReviewContext;
 use crate::engine::EngineError;
 use crate::engine::EngineJob;
 use crate::engine::EngineProgress;
@@ -28,14 +28,14 @@ use crate::jobs::JobFailure;
 pub(crate) async fn compute(
     installation: &Installation,
     id: JobId,
-    ground: &Ground,
+    review_context: &ReviewContext,
     (plan, keys): (&Arc<GuardedPlan>, &Arc<MaskKeys>),
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
     let limits = limits_of(id, installation.settings().limits, installation.keys.as_ref());
     let limits = limits.during("draw the limits of a job")?;
     let (executor, threads) = installation.executor().during("start the threads of jobs")?;
-    let Opened { sealed, unwrapped } = open_tables(ground, installation, id, plan)?;
+    let Opened { sealed, unwrapped } = open_tables(review_context, installation, id, plan)?;
     let context = ExecutionContext { secrets: Some(Arc::clone(keys) as _) };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
     let computed = execute(&executor, &threads, job, progress).await;

@@ -14,7 +14,7 @@ use obscura_policies::vocabulary::PersonRole;
 use serde_json::json;
 
 use crate::app::authorise::must_be;
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::app::records::Note;
 use crate::app::verify_audit::LogCopy;
@@ -114,7 +114,7 @@ pub async fn keep_cosigned(
     let witnesses = read_witnesses(file)?;
     let _alone = installation.change().await?;
     let reader = installation.audit.reader();
-    let (note, kept, is_new) = in_place(|| {
+    let (note, kept, is_new) = blocking(|| {
         let offered = verified(reader, &witnesses, text)?;
         must_be_of_our_log(installation, &offered)?;
         newer_than_kept(reader, &witnesses, &offered)
@@ -123,7 +123,7 @@ pub async fn keep_cosigned(
         return Ok(kept);
     }
     // The file first: an entry without it would be a finding, a file without its entry is a checkpoint like any other.
-    in_place(|| cosigned::keep(reader, &note)).during("keep a cosigned checkpoint")?;
+    blocking(|| cosigned::keep(reader, &note)).during("keep a cosigned checkpoint")?;
     let witnesses = kept.cosignatures.iter();
     let witnesses = witnesses.map(|it| json!({ "name": it.witness, "time": it.time })).collect::<Vec<_>>();
     let event = Note::new(Action::CheckpointCosigned, ActorName::of(caller))

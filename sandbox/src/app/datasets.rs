@@ -20,10 +20,9 @@ use obscura_query_guard::rows::published;
 use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_steward;
+use crate::app::blocking::blocking;
 use crate::app::dictionary::PurposeTerms;
 use crate::app::dictionary::Told;
-use crate::app::ground::principal;
-use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::MANIFEST_SIGNER;
 use crate::app::key_generation::must_open;
@@ -32,6 +31,7 @@ use crate::app::library::library;
 use crate::app::library::local_time;
 use crate::app::open_data::open_version_of_list;
 use crate::app::records::Note;
+use crate::app::review_context::principal;
 use crate::app::sealed;
 use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
@@ -128,7 +128,7 @@ pub async fn list_datasets(
 ) -> Result<Vec<DatasetSummary>, AppError> {
     let sight = Sight::of(installation, caller).await?;
     let words: Vec<String> = search.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    in_place(|| {
+    blocking(|| {
         let mut summaries = Vec::new();
         for dataset in sight.library.datasets().values().filter(|dataset| is_found(dataset, &words)) {
             summaries.extend(sight.summary(installation, caller, dataset)?);
@@ -186,7 +186,7 @@ pub async fn show_dataset(
         semantic: column.semantic.as_ref().map(ToString::to_string),
     };
     let columns = dataset.columns.iter().map(column).collect();
-    let (terms, rows_max) = in_place(|| {
+    let (terms, rows_max) = blocking(|| {
         let terms = sight.terms(installation, caller, dataset, &summary.purposes);
         let may_ask = summary.open || terms.iter().any(|told| told.terms.is_ok());
         let rows = if may_ask { sight.rows(installation, id) } else { None };

@@ -3,10 +3,10 @@
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
-use crate::app::ground::ground;
-use crate::app::ground::parsed;
 use crate::app::installation::Installation;
 use crate::app::purpose::check_purpose;
+use crate::app::review_context::parsed;
+use crate::app::review_context::review_context;
 use crate::app::reviews::Judging;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Reviewed;
@@ -25,8 +25,8 @@ pub async fn explain_query(
 ) -> Result<Verdict, AppError> {
     must_be(caller, PersonRole::Analyst)?;
     check_purpose(&question.purpose)?;
-    let ground = ground(installation, caller, &parsed(&question.sql)).await?;
-    Ok(match ground.review(installation, question, Judging::Question(&question.presence)).await? {
+    let review_context = review_context(installation, caller, &parsed(&question.sql)).await?;
+    Ok(match review_context.review(installation, question, Judging::Question(&question.presence)).await? {
         Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
     })
 }

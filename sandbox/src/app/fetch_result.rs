@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use obscura_crypto::sha256_hex;
 use serde_json::Value;
 
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::app::job_end::limit_exceeded;
 use crate::app::records::Note;
@@ -72,11 +72,11 @@ pub(crate) async fn fetch_released(
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
-    let sealed = in_place(|| results::read(installation, id))?;
+    let sealed = blocking(|| results::read(installation, id))?;
     // In the log before its key leaves: the journal holds no more of them than the log says.
     let note = Note::new(Action::ResultDownloaded, actor).of_job(id);
     installation.append_one(note).await?;
-    let table = in_place(|| results::open(installation, id, &key, &sha256, sealed))?;
+    let table = blocking(|| results::open(installation, id, &key, &sha256, sealed))?;
     Ok(ReleasedQuery { job: id, verdict, table, sha256, release, decided_index, released_index })
 }
 

@@ -23,8 +23,7 @@ use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
-use crate::app::ground::principal_of;
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::app::library::grants_in_force;
 use crate::app::library::holds_on;
@@ -35,6 +34,7 @@ use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::publish_documents::without_names;
 use crate::app::records::Note;
+use crate::app::review_context::principal_of;
 use crate::app::row_filters::faults_of_grant;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -125,7 +125,7 @@ pub async fn create_grants(
 ) -> Result<Vec<GrantSummary>, DocumentsRefused> {
     // Before anything of the file is read: only stewards may make the server work on it.
     must_be(caller, PersonRole::Steward)?;
-    let documents = in_place(|| parse_documents(&file.name, &file.text));
+    let documents = blocking(|| parse_documents(&file.name, &file.text));
     let documents = documents.map_err(DocumentsRefused::Documents)?;
     let mut grants = Vec::new();
     for document in documents {
@@ -226,7 +226,7 @@ pub(crate) async fn check(
         );
     }
     library.check_grant(grant).map_err(|errors| DocumentsRefused::Documents(without_names(errors)))?;
-    let faults = in_place(|| faults_of_grant(library, grant));
+    let faults = blocking(|| faults_of_grant(library, grant));
     if faults.is_empty() { Ok(()) } else { Err(DocumentsRefused::Documents(faults)) }
 }
 
@@ -344,7 +344,7 @@ async fn warnings(
     let person = person.person().during("read a person")?;
     let principal = principal_of(&person)?;
     let now = local_time(installation.now(), &installation.settings().time_zone);
-    let found = in_place(|| warnings_of_grant(library, &principal, grant, now));
+    let found = blocking(|| warnings_of_grant(library, &principal, grant, now));
     Ok(found.into_iter().map(|warning| warning.text).collect())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::in_place::aside;
+use crate::app::blocking::blocking_io;
 use crate::app::installation::Installation;
 use crate::app::recover::expire_results;
 use crate::catalog::OldPages;
@@ -36,7 +36,7 @@ pub async fn keep_house(
             }
         }
         // Where nobody asks, nobody else would notice.
-        if !aside(|| installation.audit.is_continued()) {
+        if !blocking_io(|| installation.audit.is_continued()) {
             let cut_back =
                 "the audit log does not continue the one that was seen before: it was cut back or replaced";
             installation.note("the audit log", &InternalError::of_kind("look at the audit log", cut_back));

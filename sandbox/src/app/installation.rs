@@ -17,7 +17,7 @@ use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
-use crate::app::in_place::aside;
+use crate::app::blocking::blocking_io;
 use crate::app::library::LastLibrary;
 use crate::app::reviews::Reviews;
 use crate::app::room::Room;
@@ -324,10 +324,10 @@ impl Installation {
     /// room on the disk.
     pub async fn readiness(&self) -> Readiness {
         // The database may be what has no room, so that the disk comes first.
-        if !aside(|| self.room.is_there(self.now(), &self.operator_log)) {
+        if !blocking_io(|| self.room.is_there(self.now(), &self.operator_log)) {
             return Readiness::DiskFull;
         }
-        let is_ready = self.catalog.answers().await && aside(|| self.audit.is_continued());
+        let is_ready = self.catalog.answers().await && blocking_io(|| self.audit.is_continued());
         if is_ready { Readiness::Ready } else { Readiness::NotReady }
     }
 

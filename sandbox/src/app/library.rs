@@ -18,7 +18,7 @@ use obscura_policies::library::Library;
 use obscura_policies::parse::Located;
 use obscura_policies::parse::parse_documents;
 
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::catalog::body::DocumentBody;
 use crate::catalog::body::GrantBody;
@@ -89,7 +89,7 @@ async fn newest_in_force(
 fn parse_all(
     newest: BTreeMap<(String, String), DocumentBody>,
 ) -> Result<BTreeMap<(String, String), Located<Document>>, AppError> {
-    in_place(|| newest.into_iter().map(|(name, body)| Ok((name, parse_one(&body.text)?))).collect())
+    blocking(|| newest.into_iter().map(|(name, body)| Ok((name, parse_one(&body.text)?))).collect())
 }
 
 /// A digest of all texts, each with its length, so that no two sets of texts are taken for each other.

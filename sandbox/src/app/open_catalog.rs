@@ -15,8 +15,8 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::app::blocking::blocking;
 use crate::app::formats::Format;
-use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::library::library;
 use crate::app::open_data::OpenVersion;
@@ -47,7 +47,7 @@ struct Entry<'a> {
 pub async fn open_catalog(installation: &Installation) -> Result<Value, AppError> {
     let library = library(installation).await?;
     let newest = sealed::newest_of_all(installation).await?;
-    let found = in_place(|| {
+    let found = blocking(|| {
         let open = |(id, document)| {
             let open =
                 open_version_of_list(installation, &library, id, newest.get(&DatasetId::to_string(id)));

@@ -6,9 +6,9 @@ use obscura_policies::vocabulary::Level;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::json;
 
-use crate::app::ground::Ground;
 use crate::app::installation::Installation;
 use crate::app::records::Note;
+use crate::app::review_context::ReviewContext;
 use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -26,12 +26,12 @@ use crate::ids::JobId;
 pub(crate) fn keys_granted(
     caller: &Caller,
     job: JobId,
-    ground: &Ground,
+    review_context: &ReviewContext,
     plan: &GuardedPlan,
 ) -> Result<Note, AppError> {
     let mut datasets = Vec::new();
     for (dataset, columns) in plan.scans() {
-        let version = ground.sealed.get(dataset).map(|version| version.manifest().version);
+        let version = review_context.sealed.get(dataset).map(|version| version.manifest().version);
         let version = version.ok_or_else(|| InternalError::of_kind("grant keys", "not sealed"))?;
         datasets.push(json!({ "dataset": dataset.to_string(), "version": version, "columns": columns }));
     }
@@ -59,14 +59,14 @@ pub(crate) struct Unwrapped {
 ///
 /// INVARIANT(keys-leave-on-an-account): the job's own account, for the columns that its decision granted.
 pub(crate) fn open_tables(
-    ground: &Ground,
+    review_context: &ReviewContext,
     installation: &Installation,
     job: JobId,
     plan: &GuardedPlan,
 ) -> Result<Opened, AppError> {
     let mut versions = Vec::new();
     for (dataset, columns) in plan.scans() {
-        let version = ground.sealed.get(dataset);
+        let version = review_context.sealed.get(dataset);
         let version = version.ok_or_else(|| InternalError::of_kind("open a dataset", "not sealed"))?;
         versions.push((dataset, version, columns.iter().map(String::as_str).collect::<Vec<_>>()));
     }

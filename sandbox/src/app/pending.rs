@@ -14,10 +14,7 @@ use obscura_policies::document::Grant;
 
 use crate::app::access_requests::open_requests_of;
 use crate::app::authenticate::in_absence;
-use crate::app::ground::ground;
-use crate::app::ground::ground_with;
-use crate::app::ground::parsed;
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::app::job_end::cancel_job;
 use crate::app::job_end::never_runs;
@@ -28,13 +25,16 @@ use crate::app::library::parse_one;
 use crate::app::read_question::LoggedQuestion;
 use crate::app::read_question::read_logged;
 use crate::app::records::Note;
+use crate::app::review_context::parsed;
+use crate::app::review_context::review_context;
+use crate::app::review_context::review_context_with;
 use crate::app::reviews::Judging;
 use crate::app::show_job::no_job;
 use crate::app::submit_query::Known;
 use crate::app::submit_query::NO_LONGER_ALLOWED;
 use crate::app::submit_query::Patience;
+use crate::app::submit_query::Submission;
 use crate::app::submit_query::SubmitQuery;
-use crate::app::submit_query::Taken;
 use crate::app::submit_query::judge;
 use crate::app::submit_query::logged_text;
 use crate::app::submit_query::names;
@@ -89,10 +89,10 @@ async fn is_hoped_for(
     let one_by_one = all.iter().rev().take(HOPES_MAX).map(|grant| vec![grant.clone()]);
     let together = (all.len() > 1).then(|| all.clone());
     for hoped in one_by_one.chain(together) {
-        let ground = ground_with(installation, caller, parsed, hoped).await?;
-        let reviewed = ground.review(installation, question, judging).await?;
+        let review_context = review_context_with(installation, caller, parsed, hoped).await?;
+        let reviewed = review_context.review(installation, question, judging).await?;
         if let Reviewed::Admitted { plan, explain_only: false, .. } = reviewed
-            && ground.is_sealed(&plan)
+            && review_context.is_sealed(&plan)
         {
             return Ok(true);
         }
@@ -121,7 +121,7 @@ pub(super) async fn pend(
     installation: &Installation,
     known: Known<'_>,
     job: ReceivedJob,
-) -> Result<Taken, AppError> {
+) -> Result<Submission, AppError> {
     let id = job.id();
     let text = logged_text(installation, id, known.asked, known.sealed_query)?;
     let mut note = Note::new(Action::QueryPending, ActorName::of(known.caller))
@@ -133,7 +133,7 @@ pub(super) async fn pend(
     }
     let receipt = installation.append_one(note).await?;
     installation.jobs.pend(job, &receipt).await.during("let a job wait for an approval")?;
-    Ok(Taken::Pending { job: id })
+    Ok(Submission::Pending { job: id })
 }
 
 /// The jobs that wait for an approval, of one person or of all.
@@ -167,7 +167,7 @@ pub async fn circumstances(installation: &Installation, person: &str) -> Result<
 ///
 /// # Errors
 /// When it cannot be judged or its decision not be written down; then the job has failed.
-pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<Taken>, AppError> {
+pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<Submission>, AppError> {
     let _hold = installation.jobs.hold(row.id);
     if !still_waits(installation, row)? {
         let now = installation.jobs.job(row.id).await.during("find a job")?;
@@ -189,13 +189,15 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
         grants,
         ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())
     };
-    let ground = ground(installation, &caller, &parsed(&question.sql)).await?;
-    let reviewed = match ground.review(installation, &question, Judging::Again).await? {
-        Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
+    let review_context = review_context(installation, &caller, &parsed(&question.sql)).await?;
+    let reviewed = match review_context.review(installation, &question, Judging::Again).await? {
+        Reviewed::Admitted { plan, .. } if !review_context.is_sealed(&plan) => {
+            Reviewed::Refused(never_sealed())
+        }
         other => other,
     };
     if matches!(reviewed, Reviewed::Refused(_))
-        && is_hoped_for(installation, &caller, (&question, ground.parsed()), Judging::Again).await?
+        && is_hoped_for(installation, &caller, (&question, review_context.parsed()), Judging::Again).await?
     {
         return Ok(None);
     }
@@ -205,7 +207,7 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
     let grants = &question.grants.clone();
     let known =
         Known { caller: &caller, purpose: &row.purpose, grants, asked: &asked, sealed_query: &sealed };
-    match judge(installation, known, job, reviewed, ground, question).await {
+    match judge(installation, known, job, reviewed, review_context, question).await {
         Ok(taken) => Ok(Some(taken)),
         Err(error) => {
             never_runs(installation, row.id, &error).await;
@@ -238,7 +240,7 @@ fn still_waits(installation: &Installation, row: &JobRow) -> Result<bool, AppErr
     let Some(pending) = row.decided_index else { return Ok(false) };
     let id = row.id.to_string();
     let mut stories = JobStories::default();
-    in_place(|| {
+    blocking(|| {
         let size = installation.audit.checkpoint().during("read the audit log")?.checkpoint.size();
         for index in pending..size {
             let event = installation.audit.event(index).during("read the audit log")?;

@@ -28,8 +28,8 @@ use obscura_policies::vocabulary::Text;
 use crate::app::authorise::is_steward;
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_steward;
+use crate::app::blocking::blocking;
 use crate::app::datasets::visible_datasets;
-use crate::app::in_place::in_place;
 use crate::app::installation::ChangeGuard;
 use crate::app::installation::Installation;
 use crate::app::library::documents_in_force;
@@ -478,7 +478,7 @@ pub(crate) fn must_keep(caller: &Caller) -> Result<(), AppError> {
 fn parse(files: &[DocumentFile]) -> Result<Vec<Located<Document>>, DocumentsRefused> {
     let mut errors = Vec::new();
     let mut documents = Vec::new();
-    in_place(|| {
+    blocking(|| {
         for file in files {
             match parse_documents(&file.name, &file.text) {
                 Ok(parsed) => documents.extend(parsed),
@@ -525,7 +525,7 @@ async fn accept(
     let all: Vec<Located<Document>> = all.into_values().collect();
     // First as the caller sees it: what is wrong with their own must not tell of datasets that they may not know of.
     let today = today(installation);
-    let seen = in_place(|| Library::as_seen(all.clone(), &new, &visible, today));
+    let seen = blocking(|| Library::as_seen(all.clone(), &new, &visible, today));
     let seen = seen.map_err(DocumentsRefused::Documents)?;
     must_fit(installation, all, &new, &stay).await?;
     let policies = new.iter().filter_map(|document| match &document.value {
@@ -548,7 +548,7 @@ async fn accept(
         document,
         outcome,
     });
-    Ok(in_place(|| accepted.collect()))
+    Ok(blocking(|| accepted.collect()))
 }
 
 /// Refuses documents with which something in force would break. Grants are records of their own; here they are only
@@ -560,7 +560,7 @@ async fn must_fit(
     stay: &[Located<Document>],
 ) -> Result<(), DocumentsRefused> {
     let before = library(installation).await?;
-    in_place(|| {
+    blocking(|| {
         let after = Library::from_located(all)?;
         let mut errors = after.uncovered_since(&before, stay);
         for document in new {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::app::blocking::blocking_io;
 use crate::app::honoured::is_honoured;
 use crate::app::honoured::without_row;
-use crate::app::in_place::aside;
 use crate::app::installation::Installation;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
@@ -274,7 +274,7 @@ impl Installation {
     pub(crate) async fn learn(&self) -> Result<(), AppError> {
         let mut facts = self.facts.lock().await;
         // It waits for whoever appends, and reads what is new.
-        aside(|| facts.learn(&self.audit)).during("read the audit log")
+        blocking_io(|| facts.learn(&self.audit)).during("read the audit log")
     }
 }
 

@@ -5,11 +5,11 @@ use obscura_crypto::note::SignedNote;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::json;
 
-use crate::app::ground::Ground;
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::app::installation::RELEASE_SIGNER;
 use crate::app::opening::Unwrapped;
+use crate::app::review_context::ReviewContext;
 use crate::app::sealed::storage_failure;
 use crate::app::submit_query::SubmitQuery;
 use crate::app::verdict::Verdict;
@@ -21,10 +21,10 @@ use crate::error::During as _;
 use crate::ids::JobId;
 
 /// What is known when a result is about to leave.
-pub(crate) struct Leaving<'a> {
+pub(crate) struct ReleaseInputs<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) question: &'a SubmitQuery,
-    pub(crate) ground: &'a Ground,
+    pub(crate) review_context: &'a ReviewContext,
     pub(crate) plan: &'a GuardedPlan,
     pub(crate) verdict: &'a Verdict,
     pub(crate) decided_index: u64,
@@ -36,25 +36,25 @@ pub(crate) struct Leaving<'a> {
 /// The signed record of what was released, under which controls, from which versions.
 pub(crate) fn release_record(
     installation: &Installation,
-    leaving: &Leaving<'_>,
+    inputs: &ReleaseInputs<'_>,
     job: JobId,
     sha256: &str,
 ) -> Result<String, AppError> {
     let mut datasets = Vec::new();
-    for dataset in leaving.plan.scans().keys() {
-        let Some(version) = leaving.ground.sealed.get(dataset) else { continue };
+    for dataset in inputs.plan.scans().keys() {
+        let Some(version) = inputs.review_context.sealed.get(dataset) else { continue };
         let manifest = version.manifest();
         let sha256 = manifest.sha256().map_err(|error| storage_failure(&error))?;
         let id = dataset.to_string();
         datasets.push(json!({ "id": id, "version": manifest.version, "manifest_sha256": sha256 }));
     }
-    let proof = in_place(|| prove(installation.audit.reader(), leaving.decided_index));
+    let proof = blocking(|| prove(installation.audit.reader(), inputs.decided_index));
     let record = json!({
         "format": FORMAT,
         "job": job.to_string(),
-        "person": leaving.caller.person().name.as_str(),
-        "asked_at": leaving.ground.now.to_string(),
-        "decided_index": leaving.decided_index,
+        "person": inputs.caller.person().name.as_str(),
+        "asked_at": inputs.review_context.now.to_string(),
+        "decided_index": inputs.decided_index,
         // The decision, and that it is in the log. The release itself cannot be: its entry holds this record's hash.
         "decision_proof": proof.during("prove a decision")?,
         "result_sha256": sha256,
@@ -65,11 +65,11 @@ pub(crate) fn release_record(
             "version": env!("CARGO_PKG_VERSION"),
             "engine": { "name": "datafusion", "version": datafusion::DATAFUSION_VERSION },
         },
-        "output": leaving.verdict.output,
-        "controls": leaving.verdict.controls,
+        "output": inputs.verdict.output,
+        "controls": inputs.verdict.controls,
         // Keys of masks by name: what they are stays in the keyring.
-        "secrets": leaving.secrets,
-        "policy": leaving.verdict.policy,
+        "secrets": inputs.secrets,
+        "policy": inputs.verdict.policy,
         "datasets": datasets,
         "audit_log": installation.audit.verifier().name(),
     });

@@ -14,7 +14,7 @@ use obscura_crypto::kms::KekVersion;
 use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
 
-use crate::app::in_place::aside;
+use crate::app::blocking::blocking_io;
 use crate::app::installation::Installation;
 use crate::error::AppError;
 use crate::error::During as _;
@@ -52,7 +52,7 @@ pub(crate) fn wrap_to_record(
     for _ in 0..ROTATIONS_BETWEEN_MAX {
         let newest = installation.keys.ensure_key(kek).during("make a key-encryption key")?;
         let file = open(lock_of_version(installation, kek, newest))?;
-        aside(|| file.lock_shared()).during("take a lock")?;
+        blocking_io(|| file.lock_shared()).during("take a lock")?;
         let wrapped = installation.keys.wrap(kek, key, context).during("wrap a data key")?;
         // Under a newer version the lock is the wrong one; under this one it was taken before any newer one was made.
         if wrapped.version() == newest {
@@ -72,7 +72,7 @@ pub(crate) fn wait_until_recorded(
     for version in versions.into_iter().filter(|version| *version < newest) {
         let path = lock_of_version(installation, kek, version);
         let file = open(path.clone())?;
-        aside(|| file.lock()).during("wait for keys to be recorded")?;
+        blocking_io(|| file.lock()).during("wait for keys to be recorded")?;
         // Nobody wraps under this version again, and whoever opened the file before finds that out.
         std::fs::remove_file(path).during("remove a lock")?;
     }

@@ -10,7 +10,7 @@ use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
 
 use crate::app::authorise::must_be;
-use crate::app::in_place::in_place;
+use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
 use crate::app::verify_audit::checkpoint;
 use crate::app::verify_audit::log_failure;
@@ -113,7 +113,7 @@ pub fn search_log(
     filter: &LogFilter,
 ) -> Result<FoundEvents, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    in_place(|| {
+    blocking(|| {
         let size = checkpoint(installation)?.0;
         let event = |index| installation.audit.event(index).map_err(log_failure);
         match part {

@@ -2,7 +2,7 @@
 //!
 //! Order is everything here: the verdict is durable in the log before anything runs, and the sealed result is durable on
 //! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
-//! Judging ([`take_in`]) and running ([`run_waiting`]) are apart, so that jobs can wait for room in between.
+//! Judging ([`submit`]) and running ([`run_admitted`]) are apart, so that jobs can wait for room in between.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +19,11 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::app::authorise::may_ask;
+use crate::app::blocking::blocking;
 use crate::app::completion::CompletionGrid;
 use crate::app::compute::compute;
 use crate::app::described::described;
 use crate::app::explain_job::PlanView;
-use crate::app::ground::Ground;
-use crate::app::ground::ground;
-use crate::app::ground::parsed;
-use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::job_end::Ended;
 use crate::app::job_end::cancel_job;
@@ -39,10 +36,13 @@ use crate::app::pending::pend;
 use crate::app::pending::waits_for_approval;
 use crate::app::purpose::check_purpose;
 use crate::app::records::Note;
-use crate::app::release_record::Leaving;
+use crate::app::release_record::ReleaseInputs;
 use crate::app::release_record::release_record;
 use crate::app::results;
 use crate::app::results::Asked;
+use crate::app::review_context::ReviewContext;
+use crate::app::review_context::parsed;
+use crate::app::review_context::review_context;
 use crate::app::reviews::Judging;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Reviewed;
@@ -143,18 +143,18 @@ pub enum Progress {
 
 /// How a door follows a running job, and stops it.
 #[derive(Clone, Copy)]
-pub struct Steering<'a> {
+pub struct JobControl<'a> {
     progress: &'a (dyn Fn(Progress) + Send + Sync),
     cancelled: Option<&'a watch::Receiver<bool>>,
 }
 
-impl std::fmt::Debug for Steering<'_> {
+impl std::fmt::Debug for JobControl<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Steering").finish_non_exhaustive()
+        f.debug_struct("JobControl").finish_non_exhaustive()
     }
 }
 
-impl<'a> Steering<'a> {
+impl<'a> JobControl<'a> {
     /// Follows a job to its end.
     pub fn following(progress: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
         Self { progress, cancelled: None }
@@ -249,18 +249,20 @@ pub async fn submit_query(
     question: SubmitQuery,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Submitted, AppError> {
-    match take_in(installation, caller, question).await? {
-        Taken::Explained(verdict) => Ok(Submitted::Explained(verdict)),
-        Taken::Refused { job, verdict } => Ok(Submitted::Refused { job, verdict }),
-        Taken::Pending { job } => Ok(Submitted::Pending { job }),
-        Taken::Admitted(waiting) => run_waiting(installation, *waiting, Steering::following(progress)).await,
-        Taken::Repeated(row) => Err(InternalError::of_kind("ask once", row.state.name()).into()),
+    match submit(installation, caller, question).await? {
+        Submission::Explained(verdict) => Ok(Submitted::Explained(verdict)),
+        Submission::Refused { job, verdict } => Ok(Submitted::Refused { job, verdict }),
+        Submission::Pending { job } => Ok(Submitted::Pending { job }),
+        Submission::Admitted(waiting) => {
+            run_admitted(installation, *waiting, JobControl::following(progress)).await
+        }
+        Submission::Repeated(row) => Err(InternalError::of_kind("ask once", row.state.name()).into()),
     }
 }
 
 /// A question whose decision is in the log.
 #[derive(Debug)]
-pub enum Taken {
+pub enum Submission {
     /// The statement was `EXPLAIN`: the verdict, nothing else, and no job.
     Explained(Verdict),
     /// A rule said no, and the job has ended.
@@ -276,30 +278,30 @@ pub enum Taken {
         job: JobId,
     },
     /// It may run.
-    Admitted(Box<Waiting>),
+    Admitted(Box<AdmittedJob>),
     /// It was asked before under the same key: the job of then.
     Repeated(Box<JobRow>),
 }
 
 /// An admitted job that does not run yet. Dropped, it stays behind as queued, until what was dropped is settled.
-pub struct Waiting {
+pub struct AdmittedJob {
     hold: Hold,
     caller: Caller,
     question: SubmitQuery,
-    ground: Ground,
+    review_context: ReviewContext,
     job: QueuedJob,
     decided_index: u64,
     admitted: Admitted,
     bytes: usize,
 }
 
-impl std::fmt::Debug for Waiting {
+impl std::fmt::Debug for AdmittedJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waiting").field("job", &self.job()).finish_non_exhaustive()
+        f.debug_struct("AdmittedJob").field("job", &self.job()).finish_non_exhaustive()
     }
 }
 
-impl Waiting {
+impl AdmittedJob {
     /// The job.
     #[must_use]
     pub fn job(&self) -> JobId {
@@ -318,26 +320,28 @@ impl Waiting {
 /// # Errors
 /// Forbidden for all but analysts, and strangers, whom only open data answers; conflict when the question's key belongs to another question, or to one that is being
 /// judged right now; failure when the question could not even be written down.
-pub async fn take_in(
+pub async fn submit(
     installation: &Installation,
     caller: &Caller,
     question: SubmitQuery,
-) -> Result<Taken, AppError> {
+) -> Result<Submission, AppError> {
     may_ask(caller)?;
     check_purpose(&question.purpose)?;
     if let Some(row) = repeated(installation, caller, &question).await? {
-        return Ok(Taken::Repeated(Box::new(row)));
+        return Ok(Submission::Repeated(Box::new(row)));
     }
-    let ground = ground(installation, caller, &parsed(&question.sql)).await?;
+    let review_context = review_context(installation, caller, &parsed(&question.sql)).await?;
     let judging = Judging::Question(&question.presence);
-    let reviewed = match ground.review(installation, &question, judging).await? {
-        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Taken::Explained(verdict)),
-        Reviewed::Admitted { plan, .. } if !ground.is_sealed(&plan) => Reviewed::Refused(never_sealed()),
+    let reviewed = match review_context.review(installation, &question, judging).await? {
+        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Submission::Explained(verdict)),
+        Reviewed::Admitted { plan, .. } if !review_context.is_sealed(&plan) => {
+            Reviewed::Refused(never_sealed())
+        }
         other => other,
     };
     let waits = match &reviewed {
         Reviewed::Refused(_) => {
-            waits_for_approval(installation, caller, (&question, ground.parsed())).await?
+            waits_for_approval(installation, caller, (&question, review_context.parsed())).await?
         }
         Reviewed::Admitted { .. } => false,
     };
@@ -349,7 +353,7 @@ pub async fn take_in(
         person: caller.person().name.to_string(),
         purpose: question.purpose.chars().take(64).collect(),
         door: caller.door().name(),
-        received: ground.now,
+        received: review_context.now,
         sql_key: query.key.to_string(),
         repeatable: question.repeatable()?,
     };
@@ -360,7 +364,7 @@ pub async fn take_in(
             // Somebody was quicker with the same key.
             let row = repeated(installation, caller, &question).await?;
             let row = row.ok_or_else(|| InternalError::of_kind("take a job in", "repeated"))?;
-            return Ok(Taken::Repeated(Box::new(row)));
+            return Ok(Submission::Repeated(Box::new(row)));
         }
         received => received.during("take a job in")?,
     };
@@ -369,7 +373,7 @@ pub async fn take_in(
     let taken = if waits {
         pend(installation, known, job).await
     } else {
-        judge(installation, known, job, reviewed, ground, question).await
+        judge(installation, known, job, reviewed, review_context, question).await
     };
     match taken {
         Ok(taken) => Ok(taken),
@@ -396,28 +400,29 @@ pub(super) async fn judge(
     known: Known<'_>,
     job: ReceivedJob,
     reviewed: Reviewed,
-    ground: Ground,
+    review_context: ReviewContext,
     question: SubmitQuery,
-) -> Result<Taken, AppError> {
-    let decided = decide(installation, known, job, &reviewed, &ground).await?;
+) -> Result<Submission, AppError> {
+    let decided = decide(installation, known, job, &reviewed, &review_context).await?;
     match reviewed {
         Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
         Reviewed::Admitted { plan, policy, verdict, .. } => {
             let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
             let text = serde_json::to_string(&verdict).during("write a verdict")?;
             let explained = serde_json::to_string(&PlanView::of(&plan)).during("write a plan")?;
-            let manifests = ground.sealed.values().map(|version| version.manifest().document.text.len());
+            let manifests =
+                review_context.sealed.values().map(|version| version.manifest().document.text.len());
             let written = question.sql.len() + text.len() + explained.len() + manifests.sum::<usize>();
             let bytes = WAITING_BYTES.saturating_add(written.saturating_mul(WAITING_FACTOR));
             let decided_index = decided.receipt.index();
             let queued = installation.jobs.queue(decided.job, &text, &explained, &decided.receipt).await;
             let admitted = Admitted { plan: Arc::from(plan), keys: Arc::new(keys), verdict };
             let queued = queued.during("queue a job")?;
-            Ok(Taken::Admitted(Box::new(Waiting {
+            Ok(Submission::Admitted(Box::new(AdmittedJob {
                 hold: installation.jobs.hold(queued.id()),
                 caller: known.caller.clone(),
                 question,
-                ground,
+                review_context,
                 job: queued,
                 decided_index,
                 admitted,
@@ -430,7 +435,7 @@ pub(super) async fn judge(
 /// The job of a question that the caller has asked before, under the key that it has.
 ///
 /// # Errors
-/// As [`take_in`].
+/// As [`submit`].
 pub async fn repeated(
     installation: &Installation,
     caller: &Caller,
@@ -479,14 +484,15 @@ async fn asked_before(
 ///
 /// # Errors
 /// When the job's end could not be written down. Whatever else goes wrong is the job's end, not an error.
-pub async fn run_waiting(
+pub async fn run_admitted(
     installation: &Installation,
-    waiting: Waiting,
-    steering: Steering<'_>,
+    waiting: AdmittedJob,
+    control: JobControl<'_>,
 ) -> Result<Submitted, AppError> {
-    let Waiting { hold: _hold, caller, question, ground, job, decided_index, admitted, bytes: _ } = waiting;
+    let AdmittedJob { hold: _hold, caller, question, review_context, job, decided_index, admitted, bytes: _ } =
+        waiting;
     let id = job.id();
-    if !is_still_allowed(installation, &caller, &question, (&ground, &admitted.verdict)).await? {
+    if !is_still_allowed(installation, &caller, &question, (&review_context, &admitted.verdict)).await? {
         return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED)), installation.now())
             .await;
     }
@@ -494,34 +500,34 @@ pub async fn run_waiting(
     let least = installation.settings().limits.completion_step;
     let grid = CompletionGrid::begin(installation.now(), least, admitted.plan.cost());
     let computing = async {
-        let progress = |progress| (steering.progress)(Progress::Running(progress));
+        let progress = |progress| (control.progress)(Progress::Running(progress));
         let admitted = (&admitted.plan, &admitted.keys);
-        let computed = compute(installation, id, &ground, admitted, &progress).await;
+        let computed = compute(installation, id, &review_context, admitted, &progress).await;
         (computed, grid.next().await)
     };
     let (computed, finished) = tokio::select! {
         // Until the step is over nobody learns whether it was computed already: whoever cancels by then has cancelled.
         biased;
-        () = steering.cancelled() => (Err(Ended::Cancelled(None)), grid.next().await),
+        () = control.cancelled() => (Err(Ended::Cancelled(None)), grid.next().await),
         computed = computing => computed,
     };
     let (release, unwrapped) = match computed {
         Ok(computed) => computed,
         Err(ended) => return end(installation, &caller, id, ended, finished).await,
     };
-    (steering.progress)(Progress::Checking);
+    (control.progress)(Progress::Checking);
     let Admitted { plan, verdict, keys } = admitted;
-    let leaving = Leaving {
+    let inputs = ReleaseInputs {
         caller: &caller,
         question: &question,
-        ground: &ground,
+        review_context: &review_context,
         plan: &plan,
         verdict: &verdict,
         decided_index,
         unwrapped,
         secrets: keys.names(),
     };
-    let concluded = match conclude(installation, &leaving, job, release, finished).await {
+    let concluded = match conclude(installation, &inputs, job, release, finished).await {
         Ok(concluded) => concluded,
         Err(ended) => return end(installation, &caller, id, ended, grid.next().await).await,
     };
@@ -540,7 +546,7 @@ pub async fn run_waiting(
 ///
 /// # Errors
 /// When its end could not be written down.
-pub async fn cancel_waiting(installation: &Installation, waiting: Waiting) -> Result<(), AppError> {
+pub async fn cancel_admitted(installation: &Installation, waiting: AdmittedJob) -> Result<(), AppError> {
     let (caller, job) = (&waiting.caller, waiting.job.id());
     end(installation, caller, job, Ended::Cancelled(None), installation.now()).await.map(|_| ())
 }
@@ -557,12 +563,12 @@ async fn decide(
     known: Known<'_>,
     job: ReceivedJob,
     reviewed: &Reviewed,
-    ground: &Ground,
+    review_context: &ReviewContext,
 ) -> Result<Decided, AppError> {
     let Known { caller, purpose, grants, asked, sealed_query } = known;
     let id = job.id();
     let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = reviewed;
-    let versions = ground.sealed.iter().map(
+    let versions = review_context.sealed.iter().map(
         |(dataset, version)| json!({ "dataset": dataset.to_string(), "version": version.manifest().version }),
     );
     let text = logged_text(installation, id, asked, sealed_query)?;
@@ -580,7 +586,7 @@ async fn decide(
     }
     let mut notes = vec![(note, None)];
     if let Reviewed::Admitted { plan, .. } = reviewed {
-        notes.push((keys_granted(caller, id, ground, plan)?, None));
+        notes.push((keys_granted(caller, id, review_context, plan)?, None));
     }
     let receipts = installation.append(notes).await?;
     let receipt = receipts.into_iter().next();
@@ -603,18 +609,22 @@ pub(super) fn logged_text(
     if sealed.len() <= SEALED_QUERY_BYTES_MAX {
         return Ok(json!({ "sealed": STANDARD.encode(sealed), "commitment": asked.commitment() }));
     }
-    in_place(|| results::store_long_query(installation, id, sealed))?;
+    blocking(|| results::store_long_query(installation, id, sealed))?;
     let sha256 = obscura_crypto::sha256_hex(sealed);
     Ok(json!({ "sealed_sha256": sha256, "commitment": asked.commitment() }))
 }
 
-async fn refuse(installation: &Installation, decided: Decided, verdict: Verdict) -> Result<Taken, AppError> {
+async fn refuse(
+    installation: &Installation,
+    decided: Decided,
+    verdict: Verdict,
+) -> Result<Submission, AppError> {
     let id = decided.job.id();
     let code = verdict.findings.first().map_or("refused", |finding| finding.code.as_str());
     let text = serde_json::to_string(&verdict).during("write a verdict")?;
     let now = installation.now();
     installation.jobs.refuse(decided.job, code, &text, &decided.receipt, now).await.during("refuse a job")?;
-    Ok(Taken::Refused { job: id, verdict })
+    Ok(Submission::Refused { job: id, verdict })
 }
 
 /// An admitted question, ready to run.
@@ -659,34 +669,34 @@ struct Concluded {
 /// Seals the result, then logs its release: INVARIANT(no-receipt-no-result).
 async fn conclude(
     installation: &Installation,
-    leaving: &Leaving<'_>,
+    inputs: &ReleaseInputs<'_>,
     job: RunningJob,
     release: Release,
     finished: Timestamp,
 ) -> Result<Concluded, Ended> {
     let id = job.id();
-    let grade = leaving.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
-    let batch = described(release.batch(), id, &leaving.question.purpose, leaving.verdict)?;
+    let grade = inputs.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
+    let batch = described(release.batch(), id, &inputs.question.purpose, inputs.verdict)?;
     drop(release);
-    let stored = in_place(|| results::store(installation, id, grade, batch))?;
-    let record = release_record(installation, leaving, id, &stored.sha256)?;
+    let stored = blocking(|| results::store(installation, id, grade, batch))?;
+    let record = release_record(installation, inputs, id, &stored.sha256)?;
     let staged =
         StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
     let job = installation.jobs.check(job, &staged).await.during("stage a result")?;
-    let note = |action| Note::new(action, ActorName::of(leaving.caller)).of_job(id);
-    let controls = serde_json::to_value(&leaving.verdict.controls).during("write the controls")?;
+    let note = |action| Note::new(action, ActorName::of(inputs.caller)).of_job(id);
+    let controls = serde_json::to_value(&inputs.verdict.controls).during("write the controls")?;
     let notes = vec![
         (
             note(Action::QueryExecuted)
-                .with("keys_unwrapped", leaving.unwrapped.keys)
-                .with("unwraps_sha256", leaving.unwrapped.line_sha256.clone()),
+                .with("keys_unwrapped", inputs.unwrapped.keys)
+                .with("unwraps_sha256", inputs.unwrapped.line_sha256.clone()),
             None,
         ),
         (note(Action::OutputChecked).with("controls", controls), None),
         (
             note(Action::ResultReleased)
-                .with("purpose", leaving.question.purpose.clone())
-                .with("datasets", leaving.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
+                .with("purpose", inputs.question.purpose.clone())
+                .with("datasets", inputs.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
                 .with("result_sha256", stored.sha256.clone())
                 .with("release_sha256", obscura_crypto::sha256_hex(record.as_bytes())),
             None,
@@ -694,8 +704,8 @@ async fn conclude(
     ];
     // What is revoked before this moment stops the release, what is revoked after it comes after it in the log.
     let unchanged = installation.change().await?;
-    let Leaving { caller, question, verdict, ground, .. } = leaving;
-    if !is_still_allowed(installation, caller, question, (ground, verdict)).await? {
+    let ReleaseInputs { caller, question, verdict, review_context, .. } = inputs;
+    if !is_still_allowed(installation, caller, question, (review_context, verdict)).await? {
         results::remove(installation, id)?;
         return Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED)));
     }
@@ -720,7 +730,7 @@ async fn is_still_allowed(
     installation: &Installation,
     caller: &Caller,
     question: &SubmitQuery,
-    (judged_on, verdict): (&Ground, &Verdict),
+    (judged_on, verdict): (&ReviewContext, &Verdict),
 ) -> Result<bool, AppError> {
     if !caller.is_stranger() {
         let known = installation.find_in_force::<PersonBody>(caller.person().name.as_str()).await?;
@@ -728,16 +738,18 @@ async fn is_still_allowed(
             return Ok(false);
         }
     }
-    let ground = ground(installation, caller, judged_on.parsed()).await?;
-    if ground.is_that_of(judged_on, &installation.settings().time_zone) {
+    let review_context = review_context(installation, caller, judged_on.parsed()).await?;
+    if review_context.is_that_of(judged_on, &installation.settings().time_zone) {
         return Ok(true);
     }
     // Under the grants that it was admitted under: one that was given meanwhile changes nothing for it.
     let used = verdict.grants.iter().map(|used| used.grant.parse()).collect::<Result<BTreeSet<Code>, _>>();
     let question = SubmitQuery { grants: used.during("read the grants of a verdict")?, ..question.clone() };
-    Ok(match ground.review(installation, &question, Judging::Again).await? {
+    Ok(match review_context.review(installation, &question, Judging::Again).await? {
         Reviewed::Admitted { plan, verdict: now, .. } => {
-            ground.is_sealed(&plan) && now.policy == verdict.policy && now.controls == verdict.controls
+            review_context.is_sealed(&plan)
+                && now.policy == verdict.policy
+                && now.controls == verdict.controls
         }
         Reviewed::Refused(_) => false,
     })

@@ -14,9 +14,9 @@ use obscura_crypto::sign::Verifier;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
+use crate::app::blocking::blocking;
 use crate::app::cosign::never_of_this_size;
 use crate::app::cosign::read_witnesses;
-use crate::app::in_place::in_place;
 use crate::app::installation::Installation;
 use crate::app::installation::Layout;
 use crate::app::records::Disagreement;
@@ -338,7 +338,7 @@ pub fn export_log(
     range: LogRange,
 ) -> Result<Vec<u8>, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    in_place(|| {
+    blocking(|| {
         let mut lines = Vec::new();
         for index in range.entries(checkpoint(installation)?.0) {
             lines.extend(installation.audit.entry(index).map_err(log_failure)?);

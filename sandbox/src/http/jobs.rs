@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 
 use crate::app::authenticate::is_still_recognised;
 use crate::app::authenticate::token_not_valid;
+use crate::app::blocking::blocking;
 use crate::app::closed_words::JobStateWord;
 use crate::app::evidence::Evidence;
 use crate::app::evidence::evidence;
@@ -33,15 +34,14 @@ use crate::app::explain_job::PlanView;
 use crate::app::explain_job::explain_job;
 use crate::app::fetch_result::fetch_result;
 use crate::app::formats::encode_stream;
-use crate::app::in_place::in_place;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
 use crate::app::pending::cancel_pending;
 use crate::app::show_job::no_job;
 use crate::app::show_job::show_job;
-use crate::app::submit_query::Taken;
+use crate::app::submit_query;
+use crate::app::submit_query::Submission;
 use crate::app::submit_query::repeated;
-use crate::app::submit_query::take_in;
 use crate::app::verdict::Verdict;
 use crate::error::AppError;
 use crate::error::Class;
@@ -179,28 +179,28 @@ pub(super) async fn submit(
     refusals.map_err(|wait| too_much_refused(request, wait))?;
     let place = service.queue.place(person).map_err(|why| no_place(request, why))?;
     let length = question.sql.len();
-    let id = match take_in(&service.installation, caller, question).await.map_err(failed)? {
-        Taken::Explained(verdict) => {
+    let id = match submit_query::submit(&service.installation, caller, question).await.map_err(failed)? {
+        Submission::Explained(verdict) => {
             // It is a check by another name.
             let checked = service.checks.take(person, service.begun.elapsed());
             checked.map_err(|wait| too_often(request, wait))?;
             return Ok(Json(verdict).into_response());
         }
-        Taken::Refused { job, verdict } => {
+        Submission::Refused { job, verdict } => {
             service.refused.spend(person, length, service.installation.now());
             service.news.tell(caller.person().name.as_str(), job, JobState::Refused);
             return Err(refused(request, job, &verdict));
         }
-        Taken::Pending { job } => {
+        Submission::Pending { job } => {
             drop(place);
             service.news.tell(caller.person().name.as_str(), job, JobState::PendingApproval);
             job
         }
-        Taken::Repeated(row) => {
+        Submission::Repeated(row) => {
             drop(place);
             return answer_again(&service, &known, &headers, *row).await;
         }
-        Taken::Admitted(waiting) => {
+        Submission::Admitted(waiting) => {
             let id = waiting.job();
             service.queue.enter(place, *waiting);
             id
@@ -506,7 +506,7 @@ pub(super) async fn result(
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let bytes = in_place(|| encode_stream(released.table, format)).map_err(failed)?;
+        let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
         let mut response = in_pieces(Bytes::from(bytes), seat);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response

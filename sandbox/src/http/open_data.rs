@@ -20,17 +20,17 @@ use obscura_policies::vocabulary::DatasetId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::app::blocking::blocking;
 use crate::app::formats::Format;
 use crate::app::formats::encode_stream;
-use crate::app::in_place::in_place;
 use crate::app::open_catalog::open_catalog;
 use crate::app::open_data::OpenRelease;
 use crate::app::open_data::fetch_open;
 use crate::app::open_data::not_open;
 use crate::app::open_data::open_release;
+use crate::app::submit_query::Submission;
 use crate::app::submit_query::SubmitQuery;
-use crate::app::submit_query::Taken;
-use crate::app::submit_query::take_in;
+use crate::app::submit_query::submit;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
@@ -131,7 +131,7 @@ pub(super) async fn download(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let released = fetch_open(&service.installation, &anyone.caller, row).await.map_err(failed)?;
-        let bytes = in_place(|| encode_stream(released.table, format)).map_err(failed)?;
+        let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
         attachment(&id, format, Bytes::from(bytes), seats)
     };
     let headers = response.headers_mut();
@@ -191,15 +191,15 @@ async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Res
         return Ok(None);
     }
     let Ok(place) = service.queue.place(stranger.person().name.as_str()) else { return Ok(None) };
-    match take_in(&service.installation, &stranger, question).await {
-        Ok(Taken::Admitted(waiting)) => {
+    match submit(&service.installation, &stranger, question).await {
+        Ok(Submission::Admitted(waiting)) => {
             let job = waiting.job();
             service.queue.enter(place, *waiting);
             Ok(Some(job))
         }
         // Somebody was quicker, and their job serves as well.
-        Ok(Taken::Repeated(row)) => Ok(Some(row.id)),
-        Ok(Taken::Refused { .. } | Taken::Explained(_) | Taken::Pending { .. }) => Ok(None),
+        Ok(Submission::Repeated(row)) => Ok(Some(row.id)),
+        Ok(Submission::Refused { .. } | Submission::Explained(_) | Submission::Pending { .. }) => Ok(None),
         Err(AppError::Public(error)) if error.class() == Class::Conflict => Ok(None),
         Err(error) => Err(request.problem(service, &error)),
     }

@@ -13,12 +13,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::installation::Installation;
+use crate::app::submit_query::AdmittedJob;
+use crate::app::submit_query::JobControl;
 use crate::app::submit_query::Progress;
-use crate::app::submit_query::Steering;
 use crate::app::submit_query::Submitted;
-use crate::app::submit_query::Waiting;
-use crate::app::submit_query::cancel_waiting;
-use crate::app::submit_query::run_waiting;
+use crate::app::submit_query::cancel_admitted;
+use crate::app::submit_query::run_admitted;
 use crate::http::news::News;
 use crate::ids::JobId;
 use crate::jobs::JobState;
@@ -81,7 +81,7 @@ struct State {
 /// The jobs of one person.
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<(Place, Waiting)>,
+    waiting: VecDeque<(Place, AdmittedJob)>,
     running: usize,
     open: usize,
 }
@@ -154,7 +154,7 @@ impl Queue {
     }
 
     /// Runs an admitted job as soon as it is its turn.
-    pub(crate) fn enter(&self, mut place: Place, waiting: Waiting) {
+    pub(crate) fn enter(&self, mut place: Place, waiting: AdmittedJob) {
         let job = waiting.job();
         place.job = Some(job);
         place.waits = waiting.bytes();
@@ -189,7 +189,7 @@ impl Queue {
             let shared = Arc::clone(&self.shared);
             self.shared.spawn(async move {
                 let person = place.person.clone();
-                match cancel_waiting(&shared.installation, waiting).await {
+                match cancel_admitted(&shared.installation, waiting).await {
                     Ok(()) => shared.news.tell(&person, job, JobState::Cancelled),
                     Err(error) => shared.installation.note_failure(&job.to_string(), &error),
                 }
@@ -247,7 +247,7 @@ impl Shared {
         }
     }
 
-    async fn run(shared: Arc<Self>, place: Place, waiting: Waiting) {
+    async fn run(shared: Arc<Self>, place: Place, waiting: AdmittedJob) {
         let job = waiting.job();
         let person = place.person.clone();
         let cancelled = shared.state().jobs.get(&job).map(|handle| handle.cancel.subscribe());
@@ -257,11 +257,11 @@ impl Shared {
             Progress::Checking => shared.news.tell(&person, job, JobState::Checking),
         };
         shared.news.tell(&person, job, JobState::Running);
-        let steering = match &cancelled {
-            Some(cancelled) => Steering::stoppable(&tell, cancelled),
-            None => Steering::following(&tell),
+        let control = match &cancelled {
+            Some(cancelled) => JobControl::stoppable(&tell, cancelled),
+            None => JobControl::following(&tell),
         };
-        let ended = match run_waiting(&shared.installation, waiting, steering).await {
+        let ended = match run_admitted(&shared.installation, waiting, control).await {
             Ok(Submitted::Released(_)) => Some(JobState::Released),
             Ok(Submitted::Withheld { .. }) => Some(JobState::Withheld),
             Ok(Submitted::Failed { .. }) => Some(JobState::Failed),
@@ -293,7 +293,7 @@ impl Shared {
 
 impl State {
     /// The job whose turn it is, if there is room for it.
-    fn take_turn(&mut self, room: Room) -> Option<(Place, Waiting)> {
+    fn take_turn(&mut self, room: Room) -> Option<(Place, AdmittedJob)> {
         if self.running >= room.running {
             return None;
         }

@@ -44,7 +44,7 @@ use crate::storage::IntervalsRecord;
 use crate::storage::SealedVersion;
 
 /// Everything a verdict rests on, besides the question itself.
-pub(crate) struct Ground {
+pub(crate) struct ReviewContext {
     pub(crate) library: Arc<Library>,
     asker: Arc<Asker>,
     /// The question's text, parsed.
@@ -56,7 +56,7 @@ pub(crate) struct Ground {
     pub(crate) now: Timestamp,
 }
 
-impl Ground {
+impl ReviewContext {
     /// Judges a question.
     ///
     /// # Errors
@@ -98,8 +98,12 @@ impl Ground {
     /// Whether a verdict on this ground is one on the other as well: the same documents, grants, sealed versions, day and
     /// minute, since which hours a policy is open is told in minutes.
     pub(crate) fn is_that_of(&self, other: &Self, zone: &TimeZone) -> bool {
-        let versions = |ground: &Self| -> Vec<(DatasetId, u64)> {
-            ground.sealed.iter().map(|(id, version)| (id.clone(), version.manifest().version)).collect()
+        let versions = |review_context: &Self| -> Vec<(DatasetId, u64)> {
+            review_context
+                .sealed
+                .iter()
+                .map(|(id, version)| (id.clone(), version.manifest().version))
+                .collect()
         };
         Arc::ptr_eq(&self.library, &other.library)
             && self.asker == other.asker
@@ -134,21 +138,21 @@ pub(crate) fn parsed(sql: &str) -> Arc<Parsed> {
 }
 
 /// Gathers what a verdict on a question rests on.
-pub(crate) async fn ground(
+pub(crate) async fn review_context(
     installation: &Installation,
     caller: &Caller,
     parsed: &Arc<Parsed>,
-) -> Result<Ground, AppError> {
-    ground_with(installation, caller, parsed, Vec::new()).await
+) -> Result<ReviewContext, AppError> {
+    review_context_with(installation, caller, parsed, Vec::new()).await
 }
 
-/// As [`ground`], as if further grants were given.
-pub(crate) async fn ground_with(
+/// As [`review_context`], as if further grants were given.
+pub(crate) async fn review_context_with(
     installation: &Installation,
     caller: &Caller,
     parsed: &Arc<Parsed>,
     hoped: Vec<Grant>,
-) -> Result<Ground, AppError> {
+) -> Result<ReviewContext, AppError> {
     let library = library(installation).await?;
     let asker = asker(installation, caller, hoped).await?;
     let mut sealed = BTreeMap::new();
@@ -172,7 +176,7 @@ pub(crate) async fn ground_with(
         }
     }
     let (asker, parsed, now) = (Arc::new(asker), Arc::clone(parsed), installation.now());
-    Ok(Ground { library, asker, parsed, sealed, relabelled, now })
+    Ok(ReviewContext { library, asker, parsed, sealed, relabelled, now })
 }
 
 /// On whose behalf a caller asks.

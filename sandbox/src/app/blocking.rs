@@ -18,8 +18,8 @@ static GIVEN_BACK: Condvar = Condvar::new();
 
 /// Does work that computes for milliseconds or reads files: the runtime's other tasks move to another thread meanwhile.
 /// Such work is never part of other such work.
-pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
-    aside(|| {
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    blocking_io(|| {
         let _turn = Turn::take();
         work()
     })
@@ -27,7 +27,7 @@ pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
 
 /// Does work that only waits for a file, or reads a few: the runtime's other tasks move to another thread meanwhile, and it
 /// waits for no turn.
-pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn blocking_io<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) { block_in_place(work) } else { work() }
 }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn work_keeps_no_other_task_of_its_thread_waiting() {
-        others_go_on_meanwhile(|brought| in_place(|| brought.recv().unwrap()));
-        others_go_on_meanwhile(|brought| aside(|| brought.recv().unwrap()));
+        others_go_on_meanwhile(|brought| blocking(|| brought.recv().unwrap()));
+        others_go_on_meanwhile(|brought| blocking_io(|| brought.recv().unwrap()));
     }
 }
