@@ -19,18 +19,20 @@ use obscura_policies::vocabulary::Use;
 
 use crate::base::Base;
 use crate::base::BaseKind;
+use crate::base::use_not_granted;
 use crate::block::Block;
 use crate::column::bare_column;
 use crate::column::branches;
 use crate::column::strip_casts;
 use crate::constant::Constants;
 use crate::constant::exact_number;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::fact_missing;
 use crate::limits::TERMS_MAX;
 use crate::plan::Formula;
 use crate::plan::Term;
+use crate::reason::Reason;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
 
@@ -103,7 +105,7 @@ impl<'a> Normaliser<'a> {
     pub(crate) fn formula(&mut self, call: &AggregateFunction) -> Result<Formula, Refused> {
         let params = &call.params;
         if !params.order_by.is_empty() || params.null_treatment.is_some() {
-            return Err(self.not_allowed(call).into());
+            return Err(self.not_allowed(Reason::AggregateOfSomeValues, call).into());
         }
         let filter = match &params.filter {
             Some(filter) => self.shape.predicate(filter)?.into(),
@@ -114,16 +116,17 @@ impl<'a> Normaliser<'a> {
             ("count", false, args) => self.count(args, filter),
             ("sum", false, [arg]) => self.sum(arg, filter),
             ("avg", false, [arg]) => self.mean(arg, filter),
-            ("sum" | "avg" | "count" | "grouping", ..) => Err(self.not_allowed(call).into()),
-            (name, false, _) => Err(Finding::new(Code::ControlNotAvailable)
-                .at(self.call_span(call))
-                .with("function", name)
-                .help(
-                    "COUNT, COUNT(DISTINCT unit), SUM and AVG are available",
-                    "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG",
-                )
-                .into()),
-            _ => Err(self.not_allowed(call).into()),
+            (name, false, _) if !matches!(name, "sum" | "avg" | "grouping") => {
+                Err(Finding::of(Reason::AggregateNotBuilt)
+                    .at(self.call_span(call))
+                    .with("function", name)
+                    .help(
+                        "COUNT, COUNT(DISTINCT unit), SUM and AVG are available",
+                        "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG",
+                    )
+                    .into())
+            }
+            _ => Err(self.not_allowed(Reason::AggregateDistinct, call).into()),
         }
     }
 
@@ -160,21 +163,17 @@ impl<'a> Normaliser<'a> {
             {
                 match when_then_expr.as_slice() {
                     [(when, then)] => (&**then, Some(self.shape.predicate(when)?)),
-                    _ => return Err(self.not_allowed(call).into()),
+                    _ => return Err(self.not_allowed(Reason::DistinctOfSeveralCases, call).into()),
                 }
             }
             _ => (arg, None),
         };
-        let (hidden, base) = self.block.unit_key(key).ok_or_else(|| self.not_available(call))?;
+        let (hidden, base) = self.block.unit_key(key).ok_or_else(|| self.not_a_unit_key(call))?;
         if !base.allows(Use::CountDistinct) {
             return Err(self.use_not_granted(arg, &base, Use::CountDistinct).into());
         }
-        let class = self
-            .block
-            .classes
-            .iter()
-            .position(|class| class.column == *hidden)
-            .ok_or_else(|| self.not_available(call))?;
+        let class =
+            self.block.classes.iter().position(|class| class.column == *hidden).ok_or_else(fact_missing)?;
         let present = base.optional.then(|| Expr::IsNotNull(Box::new(key.clone())));
         let condition = conjunction(conjunction(filter, condition), present);
         Ok(Formula::Subjects { atom: self.atom(Quantity::Rows, condition), class })
@@ -184,7 +183,7 @@ impl<'a> Normaliser<'a> {
     fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Refused> {
         let numbers = linear.terms.iter().map(|(factor, ..)| *factor).chain([linear.low, linear.high]);
         if !numbers.map(f64::abs).all(|number| number <= NUMBER_MAX) {
-            return Err(self.not_decomposable(arg).into());
+            return Err(self.not_decomposable(Reason::NumberTooLarge, arg).into());
         }
         let counted = counted || linear.terms.iter().any(|(_, quantity, _)| *quantity == Quantity::Rows);
         let measures = linear.terms.iter().flat_map(|(_, quantity, _)| quantity.columns());
@@ -209,7 +208,7 @@ impl<'a> Normaliser<'a> {
             added_up.any(|name| self.block.bases.get(name).is_some_and(|base| base.between.is_some()));
         if some_between {
             return Err(self
-                .not_decomposable(arg)
+                .not_decomposable(Reason::TimeBetweenSummed, arg)
                 .help(
                     "the time between two dates is released as a mean: use AVG, beside COUNT(*)",
                     "两个日期之间的时长以平均值发布：请使用 AVG 与 COUNT(*)",
@@ -308,18 +307,18 @@ impl<'a> Normaliser<'a> {
                 Ok(Some(any.unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(false)), None))))
             }
             Expr::Column(column) => {
-                let base = self.block.base(column).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
+                let base = self.block.base(column).ok_or_else(fact_missing)?;
                 if base.uses.is_empty() {
                     return Err(self.use_not_granted(arg, base, Use::Aggregate).into());
                 }
                 if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
-                    return Err(self.not_decomposable(arg).into());
+                    return Err(self.not_decomposable(Reason::ComputedResultCounted, arg).into());
                 }
                 self.shape.comparisons += 1;
                 self.shape.grade = self.shape.grade.max(base.grade);
                 Ok(Some(Expr::IsNotNull(Box::new(Expr::Column(column.clone())))))
             }
-            _ => Err(self.not_decomposable(arg).into()),
+            _ => Err(self.not_decomposable(Reason::ExpressionCounted, arg).into()),
         }
     }
 
@@ -363,8 +362,13 @@ impl<'a> Normaliser<'a> {
             Expr::Negative(inner) => Ok(scale(self.linear(inner)?, -1.0)),
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
             Expr::Case(_) | Expr::ScalarFunction(_) if has_branches(expr) => self.case(expr),
-            _ => Err(self.not_decomposable(expr).into()),
+            _ => Err(self.not_linear(expr)),
         }
+    }
+
+    /// The expression adds up no measures.
+    fn not_linear(&self, expr: &Expr) -> Refused {
+        self.not_decomposable(Reason::NotLinear, expr).into()
     }
 
     fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Refused> {
@@ -376,23 +380,28 @@ impl<'a> Normaliser<'a> {
                 high: 0.0,
             });
         }
-        let number = exact_number(value).ok_or_else(|| self.not_decomposable(expr))?.to_f64();
+        let number = exact_number(value)
+            .ok_or_else(|| self.not_decomposable(Reason::ConstantNotExact, expr))?
+            .to_f64();
         let terms = if number == 0.0 { Vec::new() } else { vec![(number, Quantity::Rows, None)] };
         Ok(Linear { terms, present: Vec::new(), low: number, high: number })
     }
 
     fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Refused> {
-        let base = self.block.bases.get(name).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))?;
+        let base = self.block.bases.get(name).ok_or_else(fact_missing)?;
         let quantity = base.data_type.is_numeric()
             && (base.is_measure()
                 || base.kind == BaseKind::SubjectCount
                 || matches!(base.kind, BaseKind::Declared(_)));
-        if !base.allows(Use::Aggregate) || !quantity {
+        if !base.allows(Use::Aggregate) {
             return Err(self.use_not_granted(expr, base, Use::Aggregate).into());
         }
+        let is_no_sum = |reason| self.use_not_granted(expr, base, Use::Aggregate).because(reason);
+        if !quantity {
+            return Err(is_no_sum(Reason::NoQuantity).into());
+        }
         let Some((low, high)) = base.range else {
-            return Err(self
-                .use_not_granted(expr, base, Use::Aggregate)
+            return Err(is_no_sum(Reason::RangeNotDeclared)
                 .help(
                     "the column has no declared range, so its sum cannot be protected",
                     "该字段没有声明取值范围，无法保护其合计值",
@@ -402,7 +411,7 @@ impl<'a> Normaliser<'a> {
         // An open table's numbers are anybody's to choose from: added up they weigh groups against each other.
         if base.open {
             return Err(self
-                .not_decomposable(expr)
+                .not_decomposable(Reason::TableNumbersSummed, expr)
                 .help(
                     "numbers of an open table are not added up over individuals: group by the column instead",
                     "不能对个体累加开放表中的数值：请改为按该字段分组",
@@ -423,21 +432,20 @@ impl<'a> Normaliser<'a> {
     }
 
     fn arithmetic(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Linear, Refused> {
-        let refused = |this: &Self| this.not_decomposable(expr);
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match binary.op {
             Operator::Plus | Operator::Minus => {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
                 let right = if binary.op == Operator::Minus { scale(right, -1.0) } else { right };
-                Ok(add(left, right).ok_or_else(|| refused(self))?)
+                Ok(add(left, right).map_err(|reason| self.not_decomposable(reason, expr))?)
             }
             Operator::Multiply => {
                 let left = self.linear(&binary.left)?;
                 let right = self.linear(&binary.right)?;
-                let product = multiply(left, right).ok_or_else(|| refused(self))?;
+                let product = multiply(left, right).map_err(|reason| self.not_decomposable(reason, expr))?;
                 if product.terms.iter().any(|(_, quantity, _)| self.is_weighted(quantity)) {
-                    return Err(refused(self).into());
+                    return Err(self.not_decomposable(Reason::MeasureWeighted, expr).into());
                 }
                 Ok(product)
             }
@@ -449,14 +457,14 @@ impl<'a> Normaliser<'a> {
                     .as_ref()
                     .and_then(exact_number)
                     .filter(|divisor| *divisor != Fixed::ZERO)
-                    .ok_or_else(|| refused(self))?;
+                    .ok_or_else(|| self.not_decomposable(Reason::DivisorNotConstant, expr))?;
                 if self.is_integer(&binary.left) && self.is_integer(&binary.right) {
                     // Whole-number division truncates every row: not linear.
-                    return Err(refused(self).into());
+                    return Err(self.not_decomposable(Reason::WholeNumbersDivided, expr).into());
                 }
                 Ok(scale(self.linear(&binary.left)?, 1.0 / divisor.to_f64()))
             }
-            _ => Err(refused(self).into()),
+            _ => Err(self.not_linear(expr)),
         }
     }
 
@@ -489,7 +497,7 @@ impl<'a> Normaliser<'a> {
             }
             rest = conjunction(rest, condition.map(|condition| Expr::IsNotTrue(Box::new(condition))));
         }
-        let (low, high) = interval.ok_or_else(|| self.not_decomposable(expr))?;
+        let (low, high) = interval.ok_or_else(|| self.not_decomposable(Reason::CaseWithoutValue, expr))?;
         let present =
             if always { Vec::new() } else { reached.into_iter().reduce(Expr::or).into_iter().collect() };
         Ok(Linear { terms, present, low, high })
@@ -529,41 +537,39 @@ impl<'a> Normaliser<'a> {
         call.params.args.iter().find_map(|arg| self.shape.place(arg))
     }
 
-    fn not_allowed(&self, call: &AggregateFunction) -> Finding {
-        Finding::new(Code::AggregateNotAllowed)
-            .at(self.call_span(call))
-            .with("function", call.func.name())
-            .help(
-                "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",
-                "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG",
-            )
+    /// The refusal of an aggregate that is never released, whichever rule it breaks.
+    fn not_allowed(&self, reason: Reason, call: &AggregateFunction) -> Finding {
+        Finding::of(reason).at(self.call_span(call)).with("function", call.func.name()).help(
+            "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",
+            "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG",
+        )
     }
 
-    fn not_available(&self, call: &AggregateFunction) -> Finding {
-        Finding::new(Code::ControlNotAvailable)
+    /// Values are counted, and not subjects.
+    fn not_a_unit_key(&self, call: &AggregateFunction) -> Finding {
+        Finding::of(Reason::ValuesCountedOnce)
             .at(self.call_span(call))
             .with("function", "count(distinct)")
             .help("COUNT(DISTINCT unit key) is available", "可用 COUNT(DISTINCT 主体标识)")
     }
 
-    fn not_decomposable(&self, expr: &Expr) -> Finding {
-        Finding::new(Code::AggregateNotDecomposable).at(self.shape.place(expr)).help(
+    /// The refusal of an argument without a normal form, whichever rule it breaks.
+    fn not_decomposable(&self, reason: Reason, expr: &Expr) -> Finding {
+        Finding::of(reason).at(self.shape.place(expr)).help(
             "aggregate a measure, a linear combination of measures, or CASE with conditions on columns",
             "请对度量字段、其线性组合，或以字段条件书写的 CASE 进行聚合",
         )
     }
 
+    /// The grant does not let the column be used so, with its place.
     fn use_not_granted(&self, expr: &Expr, base: &Base, wanted: Use) -> Finding {
-        Finding::new(Code::UseNotGranted)
-            .at(self.shape.place(expr))
-            .with("column", base.name.clone())
-            .with("use", wanted.to_string())
+        use_not_granted(base, wanted).at(self.shape.place(expr))
     }
 }
 
 /// Rows that a join or union may repeat are not added up.
 pub(crate) fn repeated_rows(span: Option<crate::finding::SqlSpan>) -> Finding {
-    Finding::new(Code::AggregateNotDecomposable).at(span).help(
+    Finding::of(Reason::CopiedRowsSummed).at(span).help(
         "a join or union repeats these rows, so that some subjects would count more than others: aggregate each dataset per subject first, or use COUNT(DISTINCT unit key)",
         "关联或合并会使这些行重复，部分主体将被多次计入：请先按主体分别汇总各数据集，或使用 COUNT(DISTINCT 主体标识)",
     )
@@ -600,10 +606,8 @@ fn scale(linear: Linear, factor: f64) -> Linear {
 }
 
 /// A sum is present where both parts are, so each part is summed under the other's presence.
-fn add(left: Linear, right: Linear) -> Option<Linear> {
-    if left.terms.len() + right.terms.len() > TERMS_MAX {
-        return None;
-    }
+fn add(left: Linear, right: Linear) -> Result<Linear, Reason> {
+    within_terms(left.terms.len() + right.terms.len())?;
     let mut terms = Vec::new();
     for (own, other) in [(&left, &right), (&right, &left)] {
         for (factor, quantity, condition) in &own.terms {
@@ -615,14 +619,17 @@ fn add(left: Linear, right: Linear) -> Option<Linear> {
         }
     }
     let (low, high) = (left.low + right.low, left.high + right.high);
-    Some(Linear { terms, present: united(left.present, right.present), low, high })
+    Ok(Linear { terms, present: united(left.present, right.present), low, high })
+}
+
+/// Refuses more terms than one argument may have.
+fn within_terms(terms: usize) -> Result<(), Reason> {
+    if terms > TERMS_MAX { Err(Reason::TooManyTerms) } else { Ok(()) }
 }
 
 /// Products of at most two measures, distributed over sums.
-fn multiply(left: Linear, right: Linear) -> Option<Linear> {
-    if left.terms.len() * right.terms.len() > TERMS_MAX {
-        return None;
-    }
+fn multiply(left: Linear, right: Linear) -> Result<Linear, Reason> {
+    within_terms(left.terms.len() * right.terms.len())?;
     let mut terms = Vec::new();
     for (left_factor, left_quantity, left_condition) in &left.terms {
         for (right_factor, right_quantity, right_condition) in &right.terms {
@@ -631,7 +638,7 @@ fn multiply(left: Linear, right: Linear) -> Option<Linear> {
                 (Quantity::Measure(a), Quantity::Measure(b)) => {
                     Quantity::Product(a.min(b).clone(), a.max(b).clone())
                 }
-                _ => return None,
+                _ => return Err(Reason::ProductOfThree),
             };
             let condition = conjunction(left_condition.clone(), right_condition.clone());
             let presence = left.present.iter().chain(&right.present).collect();
@@ -642,7 +649,7 @@ fn multiply(left: Linear, right: Linear) -> Option<Linear> {
         [left.low * right.low, left.low * right.high, left.high * right.low, left.high * right.high];
     let low = corners.into_iter().fold(f64::INFINITY, f64::min);
     let high = corners.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    Some(Linear { terms, present: united(left.present, right.present), low, high })
+    Ok(Linear { terms, present: united(left.present, right.present), low, high })
 }
 
 /// A condition under further presences; a quantity is never summed where it is itself missing, so its own needs no saying.

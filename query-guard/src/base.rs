@@ -15,6 +15,9 @@ use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
 
+use crate::finding::Finding;
+use crate::reason::Reason;
+
 /// Facts about one base column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {
@@ -110,6 +113,11 @@ impl Base {
     pub(crate) fn is_measure(&self) -> bool {
         matches!(self.kind, BaseKind::Declared(Role::Measure) | BaseKind::SubjectMeasure)
     }
+}
+
+/// The grant does not let a column be used in this way.
+pub(crate) fn use_not_granted(base: &Base, wanted: Use) -> Finding {
+    Finding::of(Reason::UseNotGranted).with("column", base.name.clone()).with("use", wanted.to_string())
 }
 
 /// What a base column is to the rules.

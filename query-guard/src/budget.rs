@@ -11,6 +11,7 @@ use datafusion_expr::Expr;
 use crate::finding::Finding;
 use crate::limits::REVIEW_NODES_MAX;
 use crate::limits::too_large;
+use crate::reason::Reason;
 
 /// After so many nodes the caller is asked whether the review has lasted too long.
 const NODES_BETWEEN_LOOKS: u64 = 4_096;
@@ -77,6 +78,7 @@ pub(crate) fn nodes(expr: &Expr, most: u64) -> u64 {
 
 fn spent() -> Finding {
     too_large(
+        Reason::ReviewTooCostly,
         "expressions",
         "write fewer conditions, and nest COALESCE, NULLIF and CASE less deeply".to_owned(),
         "请减少条件，并减少 COALESCE、NULLIF 与 CASE 的嵌套层数".to_owned(),

@@ -22,8 +22,8 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use obscura_policies::day::Day;
 use obscura_policies::fixed::Fixed;
 
-use crate::finding::Code;
 use crate::finding::Finding;
+use crate::reason::Reason;
 use crate::scalar::AGE_YEARS;
 
 /// Folds constant expressions as of one instant, the job's start.
@@ -57,7 +57,7 @@ impl Constants {
             .build();
         match ExprSimplifier::new(context).simplify(expr.clone()) {
             Ok(Expr::Literal(value, _)) => Ok(Some(value)),
-            _ => Err(Finding::new(Code::ConstantNotEvaluated)),
+            _ => Err(Finding::of(Reason::ConstantHasNoValue)),
         }
     }
 

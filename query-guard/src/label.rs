@@ -40,17 +40,17 @@ use crate::budget::nodes;
 use crate::catalog::ReleasedSource;
 use crate::column::bare_column;
 use crate::constant::Constants;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::find_word;
 use crate::finding::first_span;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 use crate::limits::EXPRESSION_NODES_MAX;
 use crate::limits::too_large;
 use crate::normalise::keyless;
 use crate::plan::Stage;
+use crate::reason::Reason;
 use crate::rows::ManyToMany;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
@@ -171,7 +171,7 @@ impl<'a> Labeller<'a> {
             .or_else(named)
             .or_else(|| block.outputs.iter().find_map(|output| first_span(self.review.sql, output)))
             .or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr)));
-        Finding::new(Code::RowLevelOutput).at(span).help(
+        Finding::of(Reason::RowsWouldLeave).at(span).help(
             "count or aggregate: SELECT column, COUNT(*) ... GROUP BY column",
             "请使用聚合：SELECT 字段, COUNT(*) ... GROUP BY 字段",
         )
@@ -236,11 +236,11 @@ impl<'a> Labeller<'a> {
                 Relation::Block(block) if block.is_individual() && sort.fetch.is_none() => {
                     Ok(Relation::Block(block))
                 }
-                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "LIMIT")),
+                Relation::Block(block) if block.is_individual() => Err(self.limited(plan)),
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Limit(limit) => match self.label(&limit.input)? {
-                Relation::Block(block) if block.is_individual() => Err(self.over_individuals(plan, "LIMIT")),
+                Relation::Block(block) if block.is_individual() => Err(self.limited(plan)),
                 other => self.rebuild_over(plan, vec![other]),
             },
             LogicalPlan::Distinct(Distinct::All(input)) => match self.label(input)? {
@@ -258,7 +258,7 @@ impl<'a> Labeller<'a> {
             },
             LogicalPlan::Distinct(Distinct::On(distinct)) => match self.label(&distinct.input)? {
                 Relation::Block(block) if block.is_individual() => {
-                    Err(self.over_individuals(plan, "DISTINCT ON"))
+                    Err(self.over_individuals(Reason::DistinctOnRows, plan, "DISTINCT ON"))
                 }
                 other => self.rebuild_over(plan, vec![other]),
             },
@@ -267,7 +267,7 @@ impl<'a> Labeller<'a> {
                     let mut keys = Vec::with_capacity(aggregate.group_expr.len());
                     for key in group_keys(aggregate) {
                         if let Expr::GroupingSet(_) = key {
-                            return Err(Finding::new(Code::ControlNotAvailable)
+                            return Err(Finding::of(Reason::SeveralGroupings)
                                 .with("function", "ROLLUP / CUBE / GROUPING SETS")
                                 .help(
                                     "ask for each grouping in a query of its own",
@@ -315,8 +315,10 @@ impl<'a> Labeller<'a> {
                 }
                 self.label(&subquery.subquery)
             }
-            LogicalPlan::Unnest(_) => Err(self.over_individuals(plan, "UNNEST")),
-            LogicalPlan::RecursiveQuery(_) => Err(self.over_individuals(plan, "WITH RECURSIVE")),
+            LogicalPlan::Unnest(_) => Err(self.over_individuals(Reason::ListsUnnested, plan, "UNNEST")),
+            LogicalPlan::RecursiveQuery(_) => {
+                Err(self.over_individuals(Reason::QueryRecurs, plan, "WITH RECURSIVE"))
+            }
             LogicalPlan::Repartition(_)
             | LogicalPlan::Statement(_)
             | LogicalPlan::Explain(_)
@@ -325,7 +327,7 @@ impl<'a> Labeller<'a> {
             | LogicalPlan::Dml(_)
             | LogicalPlan::Ddl(_)
             | LogicalPlan::Copy(_)
-            | LogicalPlan::DescribeTable(_) => Err(Finding::new(Code::StatementNotAllowed).into()),
+            | LogicalPlan::DescribeTable(_) => Err(Finding::of(Reason::PlanStepNotListed).into()),
         }
     }
 
@@ -371,7 +373,7 @@ impl<'a> Labeller<'a> {
         let plan = LogicalPlanBuilder::from(block.plan.clone())
             .aggregate(group, computed)
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         let unique = Unique { sets: BTreeSet::from([unique]), intervals: BTreeSet::new() };
         let rows = Rows::default();
         let schema = Arc::clone(schema);
@@ -419,7 +421,7 @@ impl<'a> Labeller<'a> {
             block.plan = LogicalPlanBuilder::from(block.plan)
                 .filter(condition)
                 .and_then(LogicalPlanBuilder::build)
-                .map_err(not_understood)?;
+                .map_err(not_built)?;
         }
         Ok(block)
     }
@@ -427,11 +429,12 @@ impl<'a> Labeller<'a> {
     /// An expression over the SQL schema as one over base columns, its subqueries replaced by released ones.
     pub(super) fn define(&mut self, block: &Block, expr: &Expr) -> Result<Expr, Refused> {
         let expr = self.release_subqueries(expr.clone(), Meets::Individuals)?;
-        let defined = block.define(&expr).map_err(not_understood)?;
+        let defined = block.define(&expr).map_err(not_built)?;
         let nodes = nodes(&defined, EXPRESSION_NODES_MAX + 1);
         self.review.budget.take(nodes)?;
         if nodes > EXPRESSION_NODES_MAX {
             return Err(too_large(
+                Reason::DefinedTooLarge,
                 "expression",
                 format!("at most {EXPRESSION_NODES_MAX} parts in one expression once names are written out"),
                 format!("展开名称后，一个表达式最多 {EXPRESSION_NODES_MAX} 个部分"),
@@ -481,7 +484,7 @@ impl<'a> Labeller<'a> {
         });
         match refused {
             Some(findings) => Err(findings),
-            None => rewritten.map(|rewritten| rewritten.data).map_err(not_understood),
+            None => rewritten.map(|rewritten| rewritten.data).map_err(not_built),
         }
     }
 
@@ -491,7 +494,7 @@ impl<'a> Labeller<'a> {
         }
         match self.label(&subquery.subquery)? {
             Relation::Open(open) if open.is_one_row() => match meets {
-                Meets::Individuals if !is_benchmark(&open) => Err(Finding::new(Code::SubqueryNotAllowed)
+                Meets::Individuals if !is_benchmark(&open) => Err(Finding::of(Reason::SubqueryNotOwnMean)
                     .help(
                         "a measure of individuals is compared with its own mean, as it is released",
                         "个体的度量字段只能与该字段自身均值的发布值比较",
@@ -530,9 +533,8 @@ impl<'a> Labeller<'a> {
     pub(super) fn as_open(&mut self, relation: Relation) -> Result<Open, Refused> {
         match relation {
             Relation::Open(open) => Ok(open),
-            Relation::Block(block) if block.is_individual() => {
-                Err(Finding::new(Code::OperationOverIndividuals).into())
-            }
+            // Each rule that hands on what is open has looked for individuals before.
+            Relation::Block(block) if block.is_individual() => Err(internal()),
             Relation::Block(block) => self.opened(*block),
         }
     }
@@ -544,7 +546,7 @@ impl<'a> Labeller<'a> {
         }
         let read = inputs.iter().fold(self.take_subqueries_read(), |read, input| read.and(input.read));
         let plans = inputs.into_iter().map(|input| input.plan).collect();
-        let plan = plan.with_new_exprs(exprs, plans).map_err(not_understood)?;
+        let plan = plan.with_new_exprs(exprs, plans).map_err(not_built)?;
         Ok(Open::computed(plan, read))
     }
 
@@ -592,7 +594,7 @@ impl<'a> Labeller<'a> {
         let plan = LogicalPlanBuilder::from(block.plan)
             .project(columns)
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         Ok(Open::computed(plan, block.taint.as_read()))
     }
 
@@ -601,9 +603,15 @@ impl<'a> Labeller<'a> {
         self.instances
     }
 
-    fn over_individuals(&self, plan: &LogicalPlan, operation: &'static str) -> Refused {
+    /// A number of rows out of those of individuals would be chosen.
+    fn limited(&self, plan: &LogicalPlan) -> Refused {
+        self.over_individuals(Reason::RowsLimited, plan, "LIMIT")
+    }
+
+    /// The operation is one over results.
+    fn over_individuals(&self, reason: Reason, plan: &LogicalPlan, operation: &'static str) -> Refused {
         let span = plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr));
-        Finding::new(Code::OperationOverIndividuals)
+        Finding::of(reason)
             .at(span)
             .with("operation", operation)
             .help(
@@ -632,8 +640,9 @@ fn is_benchmark(open: &Open) -> bool {
     matches!(column.as_deref(), Some(ReleasedColumnFacts::Benchmark { .. }))
 }
 
+/// A subquery stands where a value does, and comes to no single released value.
 fn subquery_refusal() -> Finding {
-    Finding::new(Code::SubqueryNotAllowed).help(
+    Finding::of(Reason::SubqueryNotOneValue).help(
         "use EXISTS or IN in WHERE, or LEFT JOIN a subquery that is aggregated per subject",
         "请在 WHERE 中使用 EXISTS 或 IN，或 LEFT JOIN 按主体汇总的子查询",
     )

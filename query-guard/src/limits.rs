@@ -1,8 +1,8 @@
 //! The size limits of a question, all of them: what is counted, how much of it is accepted, and the refusal.
 //! They hold for every question alike and rest on its text and plan alone, so that meeting one tells nothing of the data.
 
-use crate::finding::Code;
 use crate::finding::Finding;
+use crate::reason::Reason;
 
 /// Stack for one review: hostile text nests as deep as the limits of `statement` let it, in any build profile.
 pub(crate) const STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -62,6 +62,6 @@ pub const SUBJECT_ROWS_MAX: u64 = 1 << 17;
 pub const JOINED_ROWS_MAX: u64 = 1_000_000;
 
 /// Builds the finding for a passed limit.
-pub(crate) fn too_large(what: &'static str, en: String, zh: String) -> Finding {
-    Finding::new(Code::QueryTooLarge).with("limit", what).help(en, zh)
+pub(crate) fn too_large(reason: Reason, what: &'static str, en: String, zh: String) -> Finding {
+    Finding::of(reason).with("limit", what).help(en, zh)
 }

@@ -9,9 +9,8 @@ use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::TryCast;
 
 use crate::catalog::ReleasedSource;
-use crate::finding::Code;
-use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::not_built;
 use crate::origin::origin;
 use crate::plan::Formula;
 use crate::plan::Stage;
@@ -41,10 +40,7 @@ pub(crate) fn means_as_doubles(post: LogicalPlan, stages: &[Stage]) -> Result<Lo
                 .alias_qualified(qualifier.cloned(), field.name())
         })
         .collect();
-    LogicalPlanBuilder::from(post)
-        .project(columns)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
+    LogicalPlanBuilder::from(post).project(columns).and_then(LogicalPlanBuilder::build).map_err(not_built)
 }
 
 /// True if an output column is a mean as it is, of individuals or of results.

@@ -21,9 +21,8 @@ use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 
 use crate::constant::Constants;
-use crate::finding::Code;
-use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::not_built;
 use crate::nulls::joined_where_both_are_missing;
 
 type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
@@ -71,7 +70,5 @@ pub(crate) fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
     let rules: Rules = vec![Arc::new(OptimizeProjections::new())];
     // One pass reaches every scan; further ones would only find that nothing is left to do.
     let context = OptimizerContext::new().with_skip_failing_rules(false).with_max_passes(1);
-    Optimizer::with_rules(rules)
-        .optimize(plan, &context, |_, _| {})
-        .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
+    Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {}).map_err(not_built)
 }

@@ -20,9 +20,8 @@ use datafusion_expr::expr::Sort;
 use datafusion_expr::expr_rewriter::NamePreserver;
 
 use crate::catalog::SealedSource;
-use crate::finding::Code;
-use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::not_built;
 
 /// Window functions that go by a row's position, whatever their frame.
 const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
@@ -30,14 +29,14 @@ const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
 /// The same plan over released values, with an order for everything that depends on one.
 ///
 /// # Errors
-/// `query-not-understood` when the plan cannot be put together again.
+/// `internal-error` when the plan cannot be put together again.
 pub(crate) fn ordered(plan: LogicalPlan) -> std::result::Result<LogicalPlan, Refused> {
     plan.transform_up_with_subqueries(settled)
         .and_then(|settled| {
             let as_it_is = is_ordered(&settled.data) || is_one_open_table(&settled.data);
             if as_it_is { Ok(settled.data) } else { sorted_by_all(settled.data) }
         })
-        .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
+        .map_err(not_built)
 }
 
 fn settled(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {

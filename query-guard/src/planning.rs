@@ -7,54 +7,57 @@ use datafusion_common::DataFusionError;
 use datafusion_common::SchemaError;
 
 use crate::catalog::Catalog;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::SqlSpan;
 use crate::finding::find_word;
+use crate::reason::Reason;
 
 /// Says why planning failed in the guard's own words: engine texts list columns and quote cells.
 pub(crate) fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -> Finding {
     let missing = catalog.missing();
     if let Some(dataset) = missing.dataset {
         let span = find_word(sql, dataset.rsplit('.').next().unwrap_or(&dataset));
-        return Finding::new(Code::DatasetNotFound).at(span).with("dataset", dataset);
+        return Finding::of(Reason::DatasetNotFound).at(span).with("dataset", dataset);
     }
     if let Some(column) = missing_column(error) {
-        return Finding::new(Code::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
+        return Finding::of(Reason::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
     }
     if let Some(function) = missing.function {
-        return Finding::new(Code::FunctionNotAllowed)
+        return Finding::of(Reason::FunctionNotListed)
             .at(find_word(sql, &function))
             .with("function", function);
     }
     // The engine has no kinds for the commonest mistakes; its text is read and never shown.
-    let finding = Finding::new(Code::QueryNotUnderstood).at(diagnosed_place(sql, error));
+    let finding = |reason| Finding::of(reason).at(diagnosed_place(sql, error));
     if let Some(column) = ambiguous_column(error) {
-        return finding.at(find_word(sql, &column)).with("column", column).help(
+        return finding(Reason::ColumnAmbiguous).at(find_word(sql, &column)).with("column", column).help(
             "several tables have a column of this name: put the table's name before it",
             "多个表都有该名称的字段：请在字段前加上表名",
         );
     }
     let text = error.to_string();
     if let Some(function) = catalog.function_in(&text).filter(|_| text.contains("argument")) {
-        return finding.at(find_word(sql, &function)).with("function", function).help(
-            "the function takes other arguments: mind their number, and cast them to its types",
-            "该函数的参数不符：请检查参数个数，并将参数转换为所需类型",
-        );
+        return finding(Reason::ArgumentsNotTaken)
+            .at(find_word(sql, &function))
+            .with("function", function)
+            .help(
+                "the function takes other arguments: mind their number, and cast them to its types",
+                "该函数的参数不符：请检查参数个数，并将参数转换为所需类型",
+            );
     }
     if text.contains("unique expression names") {
-        return finding.help(
+        return finding(Reason::OutputColumnTwice).help(
             "two output columns are the same: give one of them another name with AS",
             "有两个输出字段相同：请用 AS 为其中一个另取名称",
         );
     }
     if text.contains("in GROUP BY or an aggregate") {
-        return finding.help(
+        return finding(Reason::ColumnNotGrouped).help(
             "every column of SELECT, HAVING and ORDER BY stands in GROUP BY or inside an aggregate",
             "SELECT、HAVING 与 ORDER BY 中的每个字段须出现在 GROUP BY 中，或位于聚合函数之内",
         );
     }
-    finding
+    finding(Reason::NotPlanned)
 }
 
 /// The first thing that `look` finds in an error or in what it wraps, from the outside in.

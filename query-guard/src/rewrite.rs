@@ -143,7 +143,8 @@ fn changes(code: Code) -> &'static [Change] {
         | Code::QueryNotUnderstood
         | Code::JoinNotAllowed
         | Code::JoinNotAgreed
-        | Code::TooManyCells => &[],
+        | Code::TooManyCells
+        | Code::InternalError => &[],
     }
 }
 

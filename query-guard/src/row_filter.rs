@@ -30,6 +30,7 @@ use crate::catalog::sealed_source;
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::functions::Functions;
+use crate::reason::Reason;
 use crate::sealed_type::sealed_type;
 use crate::size::condition_within_limits;
 use crate::statement::parse_condition;
@@ -96,7 +97,7 @@ pub fn check_row_filter(sql: &str, dataset: &Dataset) -> Result<(), RowFilterFau
 pub(crate) fn row_filter(sql: &str, dataset: &EffectiveDataset) -> Result<(Expr, BTreeSet<String>), Finding> {
     let schema = sealed_source(dataset).schema().as_ref().clone();
     resolve(sql, schema, Constants::AsTheyAre).map_err(|_fault| {
-        Finding::new(Code::ControlNotAvailable)
+        Finding::of(Reason::RowFilterNotApplied)
             .with("control", "row filter")
             .with("dataset", dataset.id.sql_name())
             .help(

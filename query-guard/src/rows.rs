@@ -22,11 +22,12 @@ use datafusion_expr::TableScan;
 use obscura_policies::effective::EffectivePolicy;
 
 use crate::constant::is_constant;
-use crate::finding::Code;
 use crate::finding::Finding;
+use crate::finding::plan_not_built;
 use crate::limits::JOINED_ROWS_MAX;
 use crate::limits::SUBJECT_ROWS_MAX;
 use crate::limits::too_large;
+use crate::reason::Reason;
 
 /// Rows of a subject that are assumed where no manifest says how many there are: such a plan never runs.
 const SUBJECT_ROWS_ASSUMED: u64 = 32;
@@ -189,7 +190,7 @@ impl Pass<'_> {
         let bound = self.bound(&plan, &bounds);
         let plan = if changed {
             let inputs = inputs.into_iter().map(|input| input.plan).collect();
-            plan.with_new_exprs(plan.expressions(), inputs).map_err(|_| internal())?
+            plan.with_new_exprs(plan.expressions(), inputs).map_err(|_| not_rebuilt())?
         } else {
             plan
         };
@@ -285,7 +286,7 @@ impl Pass<'_> {
         }
         let plan = LogicalPlan::Join(join);
         let inputs = vec![left.plan, right.plan];
-        let plan = plan.with_new_exprs(plan.expressions(), inputs).map_err(|_| internal())?;
+        let plan = plan.with_new_exprs(plan.expressions(), inputs).map_err(|_| not_rebuilt())?;
         Ok(Bounded { plan, bound, changed: true })
     }
 }
@@ -305,7 +306,7 @@ impl Bounded {
         let plan = LogicalPlanBuilder::from(self.plan)
             .aggregate(columns, Vec::<Expr>::new())
             .and_then(LogicalPlanBuilder::build)
-            .map_err(|_| internal())?;
+            .map_err(|_| not_rebuilt())?;
         Ok(Bounded { plan, bound: self.bound.distinct(width), changed: true })
     }
 }
@@ -526,7 +527,7 @@ fn unaliased(expr: &Expr) -> &Expr {
 }
 
 fn too_many_of_one() -> Finding {
-    Finding::new(Code::JoinNotAllowed).help(
+    Finding::of(Reason::TooManyRowsOfOne).help(
         "the joins multiply one subject's rows too often: aggregate each side per subject first (GROUP BY the unit key), \
          or read fewer columns of it",
         "多个关联使单个主体的行数成倍增加：请先按主体标识对各侧汇总，或减少读取的字段",
@@ -535,6 +536,7 @@ fn too_many_of_one() -> Finding {
 
 fn too_many_joined() -> Finding {
     too_large(
+        Reason::TooManyJoinedRows,
         "joined rows",
         format!(
             "released and open tables come to at most {JOINED_ROWS_MAX} rows where they are joined: join them by unique columns"
@@ -543,13 +545,15 @@ fn too_many_joined() -> Finding {
     )
 }
 
-fn internal() -> Box<Finding> {
-    Box::new(Finding::new(Code::QueryNotUnderstood))
+/// A plan with reduced sides cannot be put together.
+fn not_rebuilt() -> Box<Finding> {
+    Box::new(plan_not_built())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Code;
     use crate::fixture::admitted;
     use crate::fixture::codes;
     use crate::fixture::policy;

@@ -13,14 +13,15 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::utils::merge_schema;
 
 use crate::column::cast;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::first_span;
+use crate::finding::plan_not_built;
+use crate::reason::Reason;
 
 /// Looks at every expression of what runs over results.
 ///
 /// # Errors
-/// `query-not-understood`, or `function-not-allowed` for arguments that a function does not take.
+/// `query-not-understood` for what has no value of that type, or `function-not-allowed` for arguments that a function does not take.
 pub(crate) fn runnable(sql: &str, post: &LogicalPlan) -> std::result::Result<(), Finding> {
     first_finding(post, |node, schema| {
         let mut found = None;
@@ -37,7 +38,7 @@ pub(crate) fn runnable(sql: &str, post: &LogicalPlan) -> std::result::Result<(),
 /// Looks at every node of a plan and of its subqueries, with the columns that it reads, until one has a finding.
 ///
 /// # Errors
-/// That finding, or `query-not-understood` when the plan cannot be walked.
+/// That finding, or `internal-error` when the plan cannot be walked.
 pub(crate) fn first_finding(
     plan: &LogicalPlan,
     judge: impl Fn(&LogicalPlan, &DFSchema) -> Result<Option<Finding>>,
@@ -50,12 +51,12 @@ pub(crate) fn first_finding(
     match (walked, found) {
         (_, Some(finding)) => Err(finding),
         (Ok(_), None) => Ok(()),
-        (Err(_), None) => Err(Finding::new(Code::QueryNotUnderstood)),
+        (Err(_), None) => Err(plan_not_built()),
     }
 }
 
 fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
-    let finding = |code: Code| Finding::new(code).at(first_span(sql, expr));
+    let finding = |reason: Reason| Finding::of(reason).at(first_span(sql, expr));
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "what is not listed runs for every type that is planned"
@@ -65,14 +66,14 @@ fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
             let (inner, target) = cast(expr)?;
             let from = type_of(inner, schema)?;
             (!can_cast_types(&from, target)).then(|| {
-                finding(Code::QueryNotUnderstood).with("operation", "cast").help(
+                finding(Reason::NoSuchCast).with("operation", "cast").help(
                     "there is no cast between these two types: compute the value, or cast by way of text",
                     "这两种类型之间不能转换：请用计算得到该值，或先转换为文本",
                 )
             })
         }
         Expr::Negative(inner) => type_of(inner, schema).is_some_and(|it| !it.is_numeric()).then(|| {
-            finding(Code::QueryNotUnderstood).with("operation", "-").help(
+            finding(Reason::NoSuchNegative).with("operation", "-").help(
                 "only numbers have a negative: subtract dates from one another",
                 "只有数值可以取负：日期请使用相减",
             )
@@ -81,7 +82,7 @@ fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
             let default = call.params.args.get(2)?;
             let is_shift = matches!(call.fun.name(), "lag" | "lead");
             (is_shift && !matches!(default, Expr::Literal(..))).then(|| {
-                finding(Code::FunctionNotAllowed).with("function", call.fun.name()).help(
+                finding(Reason::ShiftDefaultNotConstant).with("function", call.fun.name()).help(
                     "the third argument is a constant: write COALESCE(LAG(x, 2) OVER (...), x) instead",
                     "第三个参数须为常量：请改写为 COALESCE(LAG(x, 2) OVER (…), x)",
                 )
@@ -92,7 +93,7 @@ fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
             let is_counted =
                 of.is_integer() || of.is_temporal() || matches!(of, DataType::Utf8 | DataType::Utf8View);
             (!is_counted).then(|| {
-                finding(Code::FunctionNotAllowed)
+                finding(Reason::DistinctNotEstimated)
                     .with("function", "approx_distinct")
                     .help("write COUNT(DISTINCT x)", "请改用 COUNT(DISTINCT x)")
             })

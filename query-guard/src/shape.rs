@@ -28,6 +28,7 @@ use crate::base::Base;
 use crate::base::BaseKind;
 use crate::base::Conditions;
 use crate::base::ReleasedColumnFacts;
+use crate::base::use_not_granted;
 use crate::block::Read;
 use crate::budget::Budget;
 use crate::catalog::ReleasedSource;
@@ -41,9 +42,11 @@ use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::SqlSpan;
+use crate::finding::fact_missing;
 use crate::finding::find_word;
 use crate::finding::first_span;
 use crate::limits::IN_LIST_MAX;
+use crate::reason::Reason;
 
 mod edges;
 mod generaliser;
@@ -152,7 +155,7 @@ impl<'a> ShapeCheck<'a> {
             return match value {
                 ScalarValue::Boolean(_) => Ok(Expr::Literal(value, None)),
                 ScalarValue::Null => Ok(Expr::Literal(ScalarValue::Boolean(None), None)),
-                _ => Err(self.not_allowed(expr)),
+                _ => Err(self.not_truth(expr)),
             };
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
@@ -179,7 +182,7 @@ impl<'a> ShapeCheck<'a> {
             Expr::Like(like) => self.like(expr, like),
             other => match branches(other) {
                 Some(branches) => self.in_branches(&branches, &mut |shape, value| shape.condition(value)),
-                None => Err(self.not_allowed(other)),
+                None => Err(self.not_allowed(Reason::ConditionNotListed, other)),
             },
         }
     }
@@ -233,7 +236,7 @@ impl<'a> ShapeCheck<'a> {
             if base.is_measure() && base.allows(Use::Aggregate) { Use::Aggregate } else { Use::Filter };
         self.require(&generalised, wanted)?;
         if base.open || matches!(base.kind, BaseKind::Label | BaseKind::Released { .. }) {
-            return Err(self.not_allowed(expr));
+            return Err(self.not_allowed(Reason::OrderedByChoice, expr));
         }
         self.count(base.grade, 1, 0);
         Ok(generalised.expr)
@@ -293,7 +296,7 @@ impl<'a> ShapeCheck<'a> {
         };
         let base = self.known(column)?;
         if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
-            return Err(self.not_allowed(inner));
+            return Err(self.computed_result(inner));
         }
         if !matches!(base.kind, BaseKind::UnitKey { .. })
             && !base.allows(Use::Filter)
@@ -327,8 +330,11 @@ impl<'a> ShapeCheck<'a> {
     fn flag(&mut self, column: &Column) -> Result<Expr, Finding> {
         let base = self.known(column)?;
         let computed = matches!(base.kind, BaseKind::Released { computed: true, .. });
-        if computed || base.data_type != ArrowType::Boolean {
-            return Err(self.not_allowed(&Expr::Column(column.clone())));
+        if computed {
+            return Err(self.computed_result(&Expr::Column(column.clone())));
+        }
+        if base.data_type != ArrowType::Boolean {
+            return Err(self.not_truth(&Expr::Column(column.clone())));
         }
         if !base.allows(Use::Filter) {
             return Err(self.use_not_granted(column, base, Use::Filter));
@@ -338,7 +344,9 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn comparison(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
-        let Some(mirrored) = mirror(binary.op) else { return Err(self.not_allowed(whole)) };
+        let Some(mirrored) = mirror(binary.op) else {
+            return Err(self.not_allowed(Reason::OperatorNotListed, whole));
+        };
         for (side, other, op) in
             [(&binary.left, &binary.right, binary.op), (&binary.right, &binary.left, mirrored)]
         {
@@ -393,15 +401,17 @@ impl<'a> ShapeCheck<'a> {
         if let Some(expr) = self.against_released(binary)? {
             return Ok(expr);
         }
-        let left = self.moved_column(&binary.left).ok_or_else(|| self.not_allowed(whole))?;
-        let right = self.moved_column(&binary.right).ok_or_else(|| self.not_allowed(whole))?;
+        let (Some(left), Some(right)) = (self.moved_column(&binary.left), self.moved_column(&binary.right))
+        else {
+            return Err(self.not_allowed(Reason::ExpressionsCompared, whole));
+        };
         for (column, _) in [&left, &right] {
             let base = self.known(column)?;
             if matches!(base.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier)) {
                 return Err(self.unit_key(column, base));
             }
             if matches!(base.kind, BaseKind::Released { .. } | BaseKind::Label) {
-                return Err(self.not_allowed(whole));
+                return Err(self.not_allowed(Reason::LabelCompared, whole));
             }
             if !base.allows(Use::Filter) {
                 return Err(self.use_not_granted(column, base, Use::Filter));
@@ -414,11 +424,11 @@ impl<'a> ShapeCheck<'a> {
         let is_binned = |base: &Base| !base.is_measure() && base.bins.is_some();
         if left_base.is_measure() != right_base.is_measure() || is_binned(left_base) || is_binned(right_base)
         {
-            return Err(self.not_allowed(whole));
+            return Err(self.not_allowed(Reason::MeasureComparedWithOther, whole));
         }
         // Two masked values compare as their masks made them, not as they are.
         if left_base.mask.is_some() || right_base.mask.is_some() {
-            return Err(self.not_allowed(whole).help(
+            return Err(self.not_allowed(Reason::MaskedColumnsCompared, whole).help(
                 "a masked column is compared with literals on its mask's edges only",
                 "已脱敏的字段只能与其区间边界上的常量比较",
             ));
@@ -427,11 +437,11 @@ impl<'a> ShapeCheck<'a> {
         // bin or a mask in two.
         let chosen = |base: &Base| base.open || base.kind == BaseKind::SubjectCount;
         if (chosen(left_base) && right_base.is_stepped()) || (chosen(right_base) && left_base.is_stepped()) {
-            return Err(self.not_allowed(whole));
+            return Err(self.not_allowed(Reason::ChosenNumberCompared, whole));
         }
         // Two people of one firm share the firm's class, and are not the same subject.
         if !left_base.open && !right_base.open && left_base.owners != right_base.owners {
-            return Err(self.not_allowed(whole));
+            return Err(self.not_allowed(Reason::TwoSubjectsCompared, whole));
         }
         self.count(Level(1), 1, 0);
         Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
@@ -456,11 +466,13 @@ impl<'a> ShapeCheck<'a> {
                 (Some(released), None) => (&binary.right, released, mirror(binary.op).unwrap_or(binary.op)),
                 _ => return Ok(None),
             };
-        let Some(column) = bare_column(self.bases, measure) else { return Err(self.not_allowed(measure)) };
+        let Some(column) = bare_column(self.bases, measure) else {
+            return Err(self.not_allowed(Reason::ExpressionAgainstResult, measure));
+        };
         let base = self.known(column)?;
         let (released, facts) = released;
         if !base.is_measure() || !self.is_its_own_mean(base, &facts) {
-            return Err(self.not_allowed(measure).help(
+            return Err(self.not_allowed(Reason::ResultNotOwnMean, measure).help(
                 "compare a measure with its own mean over the same rows, or over more of them",
                 "请将度量字段与其自身在相同或更大范围内的均值比较",
             ));
@@ -469,7 +481,7 @@ impl<'a> ShapeCheck<'a> {
             return Err(self.use_not_granted(column, base, Use::Filter));
         }
         if !matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq) {
-            return Err(self.not_allowed(measure));
+            return Err(self.not_allowed(Reason::EqualToMean, measure));
         }
         self.count(base.grade, 1, 0);
         Ok(Some(datafusion_expr::binary_expr(total((**measure).clone()), op, released)))
@@ -537,7 +549,7 @@ impl<'a> ShapeCheck<'a> {
         let generalised = self.generalise(&list.expr)?;
         self.require(&generalised, Use::Filter)?;
         if list.list.len() > IN_LIST_MAX {
-            return Err(Finding::new(Code::PredicateNotAllowed).at(self.place(&list.expr)).help(
+            return Err(Finding::of(Reason::ListTooLong).at(self.place(&list.expr)).help(
                 format!("at most {IN_LIST_MAX} literals in one IN list"),
                 format!("一个 IN 列表最多 {IN_LIST_MAX} 个常量"),
             ));
@@ -545,7 +557,7 @@ impl<'a> ShapeCheck<'a> {
         let mut literals = Vec::with_capacity(list.list.len());
         for item in &list.list {
             let Some(literal) = self.review.constants.value(item)? else {
-                return Err(self.not_allowed(&list.expr));
+                return Err(self.not_allowed(Reason::ListNotConstant, &list.expr));
             };
             let (_, literal) = self.on_edge_or_noted(&generalised, Operator::Eq, &literal)?;
             literals.push(Expr::Literal(literal, None));
@@ -562,7 +574,7 @@ impl<'a> ShapeCheck<'a> {
                 Err(self.unit_key(&generalised.column, base))
             }
             BaseKind::Released { computed: true, .. } => {
-                Err(self.not_allowed(&Expr::Column(generalised.column.clone())))
+                Err(self.computed_result(&Expr::Column(generalised.column.clone())))
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
             // Edges bind what a mask shows. A redacted column shows nothing, so that no condition and no step of it means
@@ -570,7 +582,8 @@ impl<'a> ShapeCheck<'a> {
             _ if base.mask == Some(Mask::Redact)
                 && (wanted == Use::Filter || generalised.form != Form::Bare) =>
             {
-                Err(self.not_allowed(&Expr::Column(generalised.column.clone())).help(
+                let column = Expr::Column(generalised.column.clone());
+                Err(self.not_allowed(Reason::RedactedColumnRead, &column).help(
                     "the column is redacted: it is empty in every row, so leave it out",
                     "该字段已被遮蔽：每一行均为空，请勿使用",
                 ))
@@ -590,7 +603,7 @@ impl<'a> ShapeCheck<'a> {
     }
 
     fn known(&self, column: &Column) -> Result<&'a Base, Finding> {
-        self.bases.get(&column.name).ok_or_else(|| Finding::new(Code::QueryNotUnderstood))
+        self.bases.get(&column.name).ok_or_else(fact_missing)
     }
 
     fn count(&mut self, grade: Level, comparisons: usize, literals: usize) {
@@ -609,15 +622,28 @@ impl<'a> ShapeCheck<'a> {
         first_span(self.review.sql, expr).or_else(named)
     }
 
-    fn not_allowed(&self, expr: &Expr) -> Finding {
-        Finding::new(Code::PredicateNotAllowed).at(self.place(expr)).help(
+    /// What stands for a condition is no condition.
+    fn not_truth(&self, expr: &Expr) -> Finding {
+        self.not_allowed(Reason::ConditionNotTruth, expr)
+    }
+
+    /// A number that was computed of results can be made to be any number.
+    fn computed_result(&self, expr: &Expr) -> Finding {
+        self.not_allowed(Reason::ComputedResultCompared, expr)
+    }
+
+    /// The refusal of a condition, whichever rule it breaks.
+    fn not_allowed(&self, reason: Reason, expr: &Expr) -> Finding {
+        Finding::of(reason).at(self.place(expr)).help(
             "compare a column (or date_trunc, extract, floor(col/c)*c of it) with literals; combine with AND, OR, NOT",
             "请将字段（或其 date_trunc、extract、floor(col/c)*c 形式）与常量比较，并用 AND、OR、NOT 组合",
         )
     }
 
+    /// What tells a subject apart is used as a value.
     fn unit_key(&self, column: &Column, base: &Base) -> Finding {
-        Finding::new(Code::UnitKeyNotComparable)
+        let is_identifier = matches!(base.kind, BaseKind::Declared(_));
+        Finding::of(if is_identifier { Reason::IdentifierRead } else { Reason::UnitKeyCompared })
             .at(self.place(&Expr::Column(column.clone())))
             .with("column", base.name.clone())
             .help(
@@ -626,11 +652,9 @@ impl<'a> ShapeCheck<'a> {
             )
     }
 
+    /// The grant does not let the column be used so, with its place.
     fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Finding {
-        Finding::new(Code::UseNotGranted)
-            .at(self.place(&Expr::Column(column.clone())))
-            .with("column", base.name.clone())
-            .with("use", wanted.to_string())
+        use_not_granted(base, wanted).at(self.place(&Expr::Column(column.clone())))
     }
 }
 
@@ -685,10 +709,12 @@ fn negated(condition: Expr) -> Expr {
     }
 }
 
+/// A condition's rule refuses a group key: what is accepted is what keys may be.
 fn as_group_key(finding: Finding, _whole: &Expr) -> Finding {
     if finding.code != Code::PredicateNotAllowed {
         return finding;
     }
-    Finding { code: Code::GroupKeyNotAllowed, ..finding }
+    finding
+        .because(Reason::KeyNotListed)
         .help("group by a column, date_trunc or extract of a date, floor(col/c)*c or width_bucket of a number in multiples of its bins, or CASE with constant labels", "请按字段、日期的 date_trunc/extract、数值的 floor(col/c)*c 或 width_bucket（箱宽的整数倍）、或带常量标签的 CASE 分组")
 }

@@ -13,7 +13,6 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
 use datafusion_expr::expr::ScalarFunction;
 
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::find_word;
 use crate::finding::first_span;
@@ -25,6 +24,7 @@ use crate::limits::PLAN_NODES_MAX;
 use crate::limits::STATEMENT_PARTS_MAX;
 use crate::limits::TEXT_GROWTH_MAX;
 use crate::limits::too_large;
+use crate::reason::Reason;
 
 /// Checks a plan against every limit.
 ///
@@ -40,6 +40,7 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding
     });
     if counted.is_err() || joins > JOINS_MAX {
         return Err(too_large(
+            Reason::TooManyJoins,
             "joins",
             format!("at most {JOINS_MAX} joins"),
             format!("关联不超过 {JOINS_MAX} 个"),
@@ -47,6 +48,7 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding
     }
     if nodes > PLAN_NODES_MAX {
         return Err(too_large(
+            Reason::TooManySteps,
             "steps",
             format!("at most {PLAN_NODES_MAX} steps once common table expressions are written out"),
             format!("展开公用表表达式后不超过 {PLAN_NODES_MAX} 步"),
@@ -54,6 +56,7 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding
     }
     if grouping_sets(plan) > GROUPING_SETS_MAX {
         return Err(too_large(
+            Reason::TooManyGroupingSets,
             "grouping sets",
             format!("at most {GROUPING_SETS_MAX} sets of keys in one GROUP BY; CUBE of n keys is 2^n"),
             format!("一个 GROUP BY 最多 {GROUPING_SETS_MAX} 个分组集；n 个键的 CUBE 为 2^n 个"),
@@ -61,19 +64,21 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding
     }
     if text_growth(plan) > TEXT_GROWTH_MAX {
         return Err(too_large(
+            Reason::TextsGrowTooMuch,
             "concatenations",
             format!("texts grow at most {TEXT_GROWTH_MAX} times"),
             format!("文本拼接最多使长度增至 {TEXT_GROWTH_MAX} 倍"),
         ));
     }
     if plan.schema().fields().iter().any(|field| field.data_type().is_nested()) {
-        return Err(Finding::new(Code::QueryNotUnderstood).help(
+        return Err(Finding::of(Reason::OutputIsNested).help(
             "output columns hold single values, not lists or structures",
             "输出字段须为单个值，不能为列表或结构",
         ));
     }
     if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
         return Err(too_large(
+            Reason::TooManyOutputColumns,
             "output columns",
             format!("at most {OUTPUT_COLUMNS_MAX} output columns"),
             format!("输出字段不超过 {OUTPUT_COLUMNS_MAX} 个"),
@@ -269,6 +274,7 @@ impl Parts<'_> {
             walked.ok().and(name)
         };
         too_large(
+            Reason::ExpressionTooLarge,
             "expression",
             format!(
                 "at most {EXPRESSION_PARTS_MAX} parts in one expression once names are written out; \

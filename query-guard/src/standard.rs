@@ -17,8 +17,8 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
 
 use crate::column::cast;
-use crate::finding::Code;
 use crate::finding::Finding;
+use crate::reason::Reason;
 use crate::runnable::first_finding;
 
 /// Refuses a plan that holds such a form.
@@ -35,7 +35,7 @@ fn outer_join_using(node: &LogicalPlan) -> Option<Finding> {
     let loses_keys = matches!(join.join_type, JoinType::Full | JoinType::Right)
         && join.join_constraint == JoinConstraint::Using;
     loses_keys.then(|| {
-        Finding::new(Code::JoinNotAllowed).with("operation", "using").help(
+        Finding::of(Reason::OuterJoinUsing).with("operation", "using").help(
             "write ON a.key = b.key, and COALESCE(a.key, b.key) for the key of a FULL or RIGHT JOIN",
             "FULL 或 RIGHT JOIN 请改用 ON a.key = b.key，并以 COALESCE(a.key, b.key) 取关联字段",
         )
@@ -201,35 +201,35 @@ fn ends_in(plan: &LogicalPlan, is_such: &dyn Fn(&LogicalPlan) -> bool) -> bool {
 }
 
 fn not_in() -> Finding {
-    Finding::new(Code::SubqueryNotAllowed).with("operation", "in").help(
+    Finding::of(Reason::NotInSubquery).with("operation", "in").help(
         "NOT IN over a subquery that reads the row outside, or beside OR, is not answered: write NOT EXISTS (SELECT 1 ... AND y = x), which takes an unknown y for no match",
         "引用外层行或与 OR 并列的 NOT IN 子查询不予支持：请改写为 NOT EXISTS (SELECT 1 … AND y = x)，其中未知的 y 视为不匹配",
     )
 }
 
 fn offset() -> Finding {
-    Finding::new(Code::SubqueryNotAllowed).with("operation", "exists").help(
+    Finding::of(Reason::SubqueryWithOffset).with("operation", "exists").help(
         "OFFSET within EXISTS or IN is not answered: compare a count, as in (SELECT COUNT(*) ...) > 1",
         "EXISTS 或 IN 中的 OFFSET 不予支持：请改为比较计数，例如 (SELECT COUNT(*) …) > 1",
     )
 }
 
 fn memberships() -> Finding {
-    Finding::new(Code::QueryNotUnderstood).with("operation", "in").help(
+    Finding::of(Reason::ListsOfOneValue).with("operation", "in").help(
         "two lists of one value are one list: write x IN (what both hold), or x NOT IN (what both hold)",
         "同一取值的两个列表请合并为一个：写作 x IN（二者共有的值）或 x NOT IN（二者共有的值）",
     )
 }
 
 fn fewer_places() -> Finding {
-    Finding::new(Code::QueryNotUnderstood).with("operation", "cast").help(
+    Finding::of(Reason::CastToFewerPlaces).with("operation", "cast").help(
         "a cast to fewer decimal places is not compared: compare ROUND(x), or FLOOR(x)",
         "转换为更少小数位的值不能比较：请比较 ROUND(x) 或 FLOOR(x)",
     )
 }
 
 fn one_row() -> Finding {
-    Finding::new(Code::SubqueryNotAllowed).with("operation", "exists").help(
+    Finding::of(Reason::SubqueryOfOneRow).with("operation", "exists").help(
         "an aggregate without GROUP BY always has a row: compare it as (SELECT COUNT(*) ...) > 0, or write EXISTS (SELECT 1 ...)",
         "无 GROUP BY 的聚合总有一行：请改为比较 (SELECT COUNT(*) …) > 0，或写作 EXISTS (SELECT 1 …)",
     )

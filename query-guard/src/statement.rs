@@ -28,9 +28,9 @@ use datafusion_sql::sqlparser::tokenizer::Token;
 use datafusion_sql::sqlparser::tokenizer::TokenWithSpan;
 use datafusion_sql::sqlparser::tokenizer::Tokenizer;
 
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::SqlSpan;
+use crate::finding::fact_missing;
 use crate::limits::LEVELS_MAX;
 use crate::limits::NESTING_MAX;
 use crate::limits::OPERATORS_MAX;
@@ -42,6 +42,7 @@ use crate::limits::WRITTEN_OUT_MAX;
 use crate::limits::too_large;
 use crate::names::TableName;
 use crate::period::constants_as_literals;
+use crate::reason::Reason;
 
 /// Keywords that open no new level of parsing.
 const FREE_KEYWORDS: &[Keyword] = &[
@@ -105,20 +106,25 @@ impl Statement {
             .parse_statements()
             .map_err(|error| syntax_finding(sql, &error))?;
         let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
-            return Err(Finding::new(Code::StatementNotAllowed));
+            return Err(Finding::of(Reason::NotOneStatement));
         };
         match statement {
             SqlStatement::Query(query) => Self::of_query(sql, *query, false),
             SqlStatement::Explain { analyze: false, statement, .. } => match *statement {
                 SqlStatement::Query(query) => Self::of_query(sql, *query, true),
-                _ => Err(Finding::new(Code::StatementNotAllowed)),
+                _ => Err(no_query()),
             },
-            _ => Err(Finding::new(Code::StatementNotAllowed).help(
+            _ => Err(no_query().help(
                 "write one SELECT; EXPLAIN of a SELECT answers with the verdict",
                 "请提交一条 SELECT；对 SELECT 使用 EXPLAIN 会返回判定结果",
             )),
         }
     }
+}
+
+/// The statement is another than a query.
+fn no_query() -> Finding {
+    Finding::of(Reason::StatementIsNoQuery)
 }
 
 impl Statement {
@@ -128,11 +134,13 @@ impl Statement {
         &self.tables
     }
 
+    /// A query whose clauses are looked at.
     fn of_query(sql: &str, mut query: Query, explain: bool) -> Result<Self, Finding> {
         constants_as_literals(&mut query);
         match query.visit(&mut Clauses::default()) {
             ControlFlow::Break(stop) => Err(stop.into_finding()),
             ControlFlow::Continue(()) if tables_written_out(&query) > WRITTEN_OUT_MAX => Err(too_large(
+                Reason::TooManyTablesWrittenOut,
                 "tables",
                 format!("at most {WRITTEN_OUT_MAX} tables once common table expressions are written out"),
                 format!("展开公用表表达式后，表不超过 {WRITTEN_OUT_MAX} 个"),
@@ -148,8 +156,7 @@ impl Statement {
 /// The names of a query's tables; a name of three parts is left to planning, which finds nothing by it.
 fn tables_of(query: &Query) -> Result<BTreeSet<TableName>, Finding> {
     let statement = ParsedStatement::Statement(Box::new(SqlStatement::Query(Box::new(query.clone()))));
-    let (tables, _common) =
-        resolve_table_references(&statement, true).map_err(|_| Finding::new(Code::SqlSyntax))?;
+    let (tables, _common) = resolve_table_references(&statement, true).map_err(|_| fact_missing())?;
     Ok(tables.iter().filter_map(TableName::of).collect())
 }
 
@@ -210,7 +217,7 @@ fn keeps_duplicates(body: &SetExpr) -> bool {
 /// Why a query goes no further.
 enum Stop {
     /// It has more of something than the limit, which is named in both languages.
-    TooMany(&'static str, usize, (&'static str, &'static str)),
+    TooMany(Reason, &'static str, usize, (&'static str, &'static str)),
     /// It has a clause that is not allowed.
     NotAllowed(&'static str),
 }
@@ -218,10 +225,10 @@ enum Stop {
 impl Stop {
     fn into_finding(self) -> Finding {
         match self {
-            Stop::TooMany(what, most, (en, zh)) => {
-                too_large(what, format!("at most {most} {en}"), format!("最多 {most} {zh}"))
+            Stop::TooMany(reason, what, most, (en, zh)) => {
+                too_large(reason, what, format!("at most {most} {en}"), format!("最多 {most} {zh}"))
             }
-            Stop::NotAllowed(clause) => Finding::new(Code::StatementNotAllowed)
+            Stop::NotAllowed(clause) => Finding::of(Reason::ClauseNotAllowed)
                 .with("clause", clause)
                 .help(format!("leave out {clause}"), format!("请去掉 {clause}")),
         }
@@ -251,7 +258,7 @@ impl Visitor for Clauses {
         self.queries += 1;
         self.query_levels += 1;
         let levels = ("levels of subqueries", "层子查询");
-        at_most(self.query_levels, QUERY_LEVELS_MAX, "subqueries", levels)?;
+        at_most(self.query_levels, QUERY_LEVELS_MAX, Reason::SubqueriesTooDeep, ("subqueries", levels))?;
         refuse_if(!query.locks.is_empty(), "FOR UPDATE")?;
         refuse_if(query.for_clause.is_some(), "FOR XML / JSON")?;
         refuse_if(query.settings.is_some(), "SETTINGS")?;
@@ -268,7 +275,7 @@ impl Visitor for Clauses {
     fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<Self::Break> {
         self.levels += usize::from(is_a_level(expr));
         let levels = ("levels of functions, CASE, CAST and predicates", "层函数、CASE、CAST 与谓词");
-        at_most(self.levels, LEVELS_MAX, "levels", levels)
+        at_most(self.levels, LEVELS_MAX, Reason::FunctionsTooDeep, ("levels", levels))
     }
 
     fn post_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<Self::Break> {
@@ -278,7 +285,7 @@ impl Visitor for Clauses {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         self.tables += 1;
-        at_most(self.tables, TABLES_MAX, "tables", ("tables", "个表"))?;
+        at_most(self.tables, TABLES_MAX, Reason::TooManyTables, ("tables", ("tables", "个表")))?;
         match factor {
             TableFactor::Table {
                 args,
@@ -332,11 +339,11 @@ fn refuse_if(found: bool, clause: &'static str) -> ControlFlow<Stop> {
 fn at_most(
     found: usize,
     most: usize,
-    what: &'static str,
-    words: (&'static str, &'static str),
+    reason: Reason,
+    (what, words): (&'static str, (&'static str, &'static str)),
 ) -> ControlFlow<Stop> {
     if found > most {
-        ControlFlow::Break(Stop::TooMany(what, most, words))
+        ControlFlow::Break(Stop::TooMany(reason, what, most, words))
     } else {
         ControlFlow::Continue(())
     }
@@ -345,14 +352,13 @@ fn at_most(
 fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
     if sql.len() > TEXT_BYTES_MAX {
         return Err(too_large(
+            Reason::TextTooLong,
             "text",
             format!("at most {TEXT_BYTES_MAX} bytes of text"),
             format!("文本不超过 {TEXT_BYTES_MAX} 字节"),
         ));
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(|_| Finding::new(Code::SqlSyntax))?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|_| not_sql())?;
     let (mut count, mut brackets, mut cases, mut operators) = (0_usize, 0_usize, 0_usize, 0_usize);
     for token in &tokens {
         match &token.token {
@@ -377,16 +383,21 @@ fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
             _ => operators += 1,
         }
         count += 1;
-        let passed = [
-            ("nesting", brackets.max(cases), NESTING_MAX, "levels of nesting", "层嵌套"),
-            ("operators", operators, OPERATORS_MAX, "operators", "个运算符"),
-            ("tokens", count, TOKENS_MAX, "tokens", "个词元"),
-        ];
-        if let Some((limit, _, most, en, zh)) = passed.into_iter().find(|(_, found, most, ..)| found > most) {
+        let passed = if brackets.max(cases) > NESTING_MAX {
+            Some(nested_too_deeply())
+        } else if operators > OPERATORS_MAX {
+            let (en, zh) =
+                (format!("at most {OPERATORS_MAX} operators"), format!("最多 {OPERATORS_MAX} 个运算符"));
+            Some(too_large(Reason::TooManyOperators, "operators", en, zh))
+        } else if count > TOKENS_MAX {
+            let (en, zh) = (format!("at most {TOKENS_MAX} tokens"), format!("最多 {TOKENS_MAX} 个词元"));
+            Some(too_large(Reason::TooManyTokens, "tokens", en, zh))
+        } else {
+            None
+        };
+        if let Some(finding) = passed {
             let span = Span::try_from_sqlparser_span(token.span).and_then(|span| SqlSpan::locate(sql, span));
-            return Err(
-                too_large(limit, format!("at most {most} {en}"), format!("最多 {most} {zh}")).at(span)
-            );
+            return Err(finding.at(span));
         }
     }
     Ok(tokens)
@@ -397,11 +408,7 @@ fn syntax_finding(sql: &str, error: &ParserError) -> Finding {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
         ParserError::RecursionLimitExceeded => {
-            return too_large(
-                "nesting",
-                format!("at most {NESTING_MAX} levels of nesting"),
-                format!("嵌套不超过 {NESTING_MAX} 层"),
-            );
+            return nested_too_deeply();
         }
     };
     let place = message.rsplit_once("Line: ").and_then(|(_, tail)| {
@@ -414,12 +421,28 @@ fn syntax_finding(sql: &str, error: &ParserError) -> Finding {
         let end = datafusion_common::Location { line, column: column + 1 };
         SqlSpan::locate(sql, Span::new(start, end))
     });
-    Finding::new(Code::SqlSyntax).at(span)
+    not_sql().at(span)
+}
+
+/// The text cannot be read as SQL.
+fn not_sql() -> Finding {
+    Finding::of(Reason::NotSql)
+}
+
+/// Brackets, CASE or the parser's own levels are nested too deeply.
+fn nested_too_deeply() -> Finding {
+    too_large(
+        Reason::NestedTooDeeply,
+        "nesting",
+        format!("at most {NESTING_MAX} levels of nesting"),
+        format!("嵌套不超过 {NESTING_MAX} 层"),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Code;
 
     fn code(sql: &str) -> Option<Code> {
         Statement::parse(sql).err().map(|finding| finding.code)

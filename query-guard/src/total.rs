@@ -16,9 +16,8 @@ use datafusion_expr::TryCast;
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 
-use crate::finding::Code;
-use crate::finding::Finding;
 use crate::finding::Refused;
+use crate::finding::not_built;
 use crate::scalar::three_digits;
 
 /// The same plan, whose divisions and casts yield NULL where they would fail, and whose quotients are rounded where they
@@ -60,7 +59,7 @@ pub(crate) fn total(plan: LogicalPlan, has_stages: bool) -> Result<LogicalPlan, 
         })
     })
     .map(|transformed| transformed.data)
-    .map_err(|_| Finding::new(Code::QueryNotUnderstood).into())
+    .map_err(not_built)
 }
 
 /// True if an expression reads a column: a constant is known to every digit.

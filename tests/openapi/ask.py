@@ -75,7 +75,7 @@ def main(address, token, steward, purpose):
     assert refused.verdict.decision == VerdictDecision.REFUSED, refused
     finding = refused.verdict.findings[0]
     assert finding.code and finding.message.en and finding.message.zh, finding
-    assert finding.docs.endswith(finding.code), finding
+    assert finding.docs.endswith(finding.reason), finding
     assert LISTING[finding.span.start : finding.span.end], finding
     assert typed(show_job.sync_detailed(refused.job, client=client), 200, Job).state == JobState.REFUSED
 

@@ -30,17 +30,17 @@ use crate::base::base_column;
 use crate::block::Block;
 use crate::column::bare_column;
 use crate::column::cast;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
+use crate::reason::Reason;
 use crate::scalar::AGE_YEARS;
 use crate::shape::Calendar;
 use crate::shape::recall;
 use crate::shape::retype;
 
 use super::Labeller;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 
 /// Most days between two days of the years -9999 to 9999.
 const DAYS_MAX: i64 = 7_304_484;
@@ -75,7 +75,7 @@ impl Labeller<'_> {
             };
             Ok(Transformed::new(base_column(&name), true, TreeNodeRecursion::Jump))
         });
-        let replaced = replaced.map_err(not_understood)?.data;
+        let replaced = replaced.map_err(not_built)?.data;
         for (name, between) in found {
             let base = base_of(block, &between)
                 .ok_or_else(|| not_between().at(first_span(self.review.sql, &between.made)))?;
@@ -84,15 +84,16 @@ impl Labeller<'_> {
             block.plan = LogicalPlanBuilder::from(block.plan.clone())
                 .project(columns)
                 .and_then(LogicalPlanBuilder::build)
-                .map_err(not_understood)?;
+                .map_err(not_built)?;
             block.bases.insert(name, base);
         }
         Ok(replaced)
     }
 }
 
+/// The time between these dates would be that of two subjects, or finer than a mask.
 fn not_between() -> Finding {
-    Finding::new(Code::PredicateNotAllowed).help(
+    Finding::of(Reason::TimeBetweenNotTold).help(
         "the time between two dates is that of one subject, and of dates that are not masked",
         "两个日期之间的时长须属于同一主体，且日期字段未经脱敏",
     )

@@ -39,7 +39,6 @@ use crate::cell::CellFold;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::column::bare_column;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::HeldTo;
@@ -55,13 +54,14 @@ use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
+use crate::reason::Reason;
 use crate::shape::grain;
 
 use super::Labeller;
 use super::Open;
 use super::Relation;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 
 /// Bins that hold so many values, or fewer, choose single ones.
 const BIN_VALUES_FEW: i64 = 10;
@@ -117,6 +117,7 @@ impl Labeller<'_> {
         let Read { grade, comparisons, literals } = read;
         if comparisons > COMPARISONS_MAX {
             refused.push(too_large(
+                Reason::TooManyComparisons,
                 "comparisons",
                 format!("at most {COMPARISONS_MAX} comparisons over individuals"),
                 format!("针对个体的比较不超过 {COMPARISONS_MAX} 个"),
@@ -124,6 +125,7 @@ impl Labeller<'_> {
         }
         if literals > LITERALS_MAX {
             refused.push(too_large(
+                Reason::TooManyLiterals,
                 "literals",
                 format!("at most {LITERALS_MAX} literals over individuals"),
                 format!("针对个体的常量不超过 {LITERALS_MAX} 个"),
@@ -168,6 +170,7 @@ impl Labeller<'_> {
     fn within_limits(&self, keys: usize) -> Result<(), Refused> {
         if self.stages.len() >= BOUNDARIES_MAX {
             return Err(too_large(
+                Reason::TooManyAggregations,
                 "boundaries",
                 format!("at most {BOUNDARIES_MAX} aggregations over individuals"),
                 format!("针对个体的聚合不超过 {BOUNDARIES_MAX} 个"),
@@ -176,6 +179,7 @@ impl Labeller<'_> {
         }
         if keys > GROUP_KEYS_MAX {
             return Err(too_large(
+                Reason::TooManyGroupKeys,
                 "group keys",
                 format!("at most {GROUP_KEYS_MAX} group keys"),
                 format!("分组字段不超过 {GROUP_KEYS_MAX} 个"),
@@ -194,7 +198,7 @@ impl Labeller<'_> {
                 let names: Vec<String> =
                     allowed.into_iter().flatten().take(5).map(ToString::to_string).collect();
                 let list = names.join(", ");
-                return Err(Finding::new(Code::FunctionNotAllowed)
+                return Err(Finding::of(Reason::FunctionNotInPolicy)
                     .with("function", function.to_string())
                     .help(format!("the policy allows: {list}"), format!("策略允许：{list}")));
             }
@@ -212,13 +216,13 @@ impl Labeller<'_> {
     ) -> Controls {
         let carried = block.classes.iter().any(|class| class.kind.is_some());
         let Some(held) = HeldTo::of(self.policy, &block.taint.datasets, grade, carried) else {
-            refused.push(Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string()));
+            refused.push(Finding::of(Reason::GradeWithoutFloor).with("grade", grade.to_string()));
             return Controls::default();
         };
         let is_available = held.is_available();
         let controls = held.controls;
         if !is_available {
-            let mut finding = Finding::new(Code::ControlNotAvailable).with("grade", grade.to_string());
+            let mut finding = Finding::of(Reason::ControlNotBuilt).with("grade", grade.to_string());
             if let Some(control) = controls.unavailable.iter().next() {
                 finding = finding.with("control", control.clone());
             }
@@ -228,7 +232,7 @@ impl Labeller<'_> {
             && functions.iter().any(|function| matches!(function, Function::Sum | Function::Avg))
             && grade > Level(1)
         {
-            refused.push(Finding::new(Code::ControlNotAvailable).with("control", "dominance"));
+            refused.push(Finding::of(Reason::SumsWithoutDominance).with("control", "dominance"));
         }
         controls
     }
@@ -268,7 +272,7 @@ impl Labeller<'_> {
             if class.optional {
                 builder = builder
                     .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
-                    .map_err(not_understood)?;
+                    .map_err(not_built)?;
             }
             let clustered = single && class.clustered && !class.one_row;
             let subjects = match (class.one_row, clustered) {
@@ -297,8 +301,7 @@ impl Labeller<'_> {
             classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
         }
         let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();
-        let plan =
-            builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_understood)?;
+        let plan = builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_built)?;
         let atoms = atoms
             .iter()
             .zip(&specs)
@@ -359,7 +362,7 @@ fn released(
     let plan = LogicalPlanBuilder::scan(stage.name.clone(), Arc::new(source), None)
         .and_then(|builder| builder.project(projection))
         .and_then(LogicalPlanBuilder::build)
-        .map_err(not_understood)?;
+        .map_err(not_built)?;
     let width = schema.fields().len();
     let keys = stage.keys.len();
     Ok(Open { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
@@ -515,8 +518,9 @@ fn lies_between_chosen<'b>(
     Some(base)
 }
 
+/// Rows are chosen by the time that is averaged, or may be.
 fn chosen_between(base: &Base) -> Finding {
-    Finding::new(Code::AggregateNotDecomposable).with("column", base.name.clone()).help(
+    Finding::of(Reason::MeanOfChosenTimes).with("column", base.name.clone()).help(
         "the time between two dates has a mean over rows of one table, chosen and grouped by one of the dates at the most: else group by the time and count",
         "两个日期之间的时长仅在单表中、且至多按其中一个日期筛选或分组时可求平均值：否则请按时长分组计数",
     )

@@ -32,6 +32,7 @@ use crate::base::Base;
 use crate::base::BaseKind;
 use crate::base::Conditions;
 use crate::base::base_column;
+use crate::base::use_not_granted;
 use crate::block::Block;
 use crate::block::Class;
 use crate::block::Read;
@@ -40,17 +41,17 @@ use crate::block::Taint;
 use crate::block::Unique;
 use crate::catalog::ReleasedSource;
 use crate::column::bare_column;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
+use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
 use super::Labeller;
 use super::Open;
 use super::Relation;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 
 /// Which side of a join must survive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,7 +161,7 @@ impl Labeller<'_> {
         let plan = LogicalPlanBuilder::from(open.plan)
             .project(projection)
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         let sets = open
             .unique
             .iter()
@@ -202,7 +203,9 @@ impl Labeller<'_> {
                 }
                 _ if is_true(&defined) => {}
                 // A pair of the join that is no pair of base columns would lose how it treats NULLs.
-                _ if nulls == NullEquality::NullEqualsNull => return Err(join_refusal().into()),
+                _ if nulls == NullEquality::NullEqualsNull => {
+                    return Err(join_refusal(Reason::MissingWouldMatch).into());
+                }
                 _ => condition.residual.extend(between_ends(defined)),
             }
         }
@@ -228,7 +231,7 @@ impl Labeller<'_> {
                     merged.push((class.clone(), replaced.clone()));
                 }
                 (BaseKind::UnitKey { .. }, _) | (_, BaseKind::UnitKey { .. }) => {
-                    return Err(self.not_joinable(a));
+                    return Err(self.not_joinable(Reason::UnitKeyMeetsOther, a));
                 }
                 _ => {
                     for (base, column) in [(from, a), (to, b)] {
@@ -237,14 +240,12 @@ impl Labeller<'_> {
                 }
             }
         }
-        self.equated_of_one_subject(&left, &right, &condition, &merged)?;
         if merged.is_empty() {
-            let place = condition.equated.first().map(|(a, _)| a.clone());
-            return Err(match place {
-                Some(column) => self.not_joinable(&column),
-                None => join_refusal().into(),
-            });
+            let place = condition.equated.first().map(|(a, _)| Expr::Column(a.clone()));
+            let place = place.and_then(|column| first_span(self.review.sql, &column));
+            return Err(join_refusal(Reason::NoSharedUnitKey).at(place).into());
         }
+        self.equated_of_one_subject(&left, &right, &condition, &merged)?;
         // A semi or anti join keeps no column of its right side, and so would lose whose rows those were: the firms of one
         // resident would be released as firms alone. A semi join counts them as an inner join does.
         let lost =
@@ -292,7 +293,7 @@ impl Labeller<'_> {
                 condition.null_aware,
             )
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         let mut outputs = left.outputs.clone();
         // A semi or anti join keeps or drops rows; any other meets rows of the other side.
         let mut rows = left.rows.clone();
@@ -345,7 +346,7 @@ impl Labeller<'_> {
                 }
             }
             mark_optional(&mut bases, &mut classes, &left, &right, keep, number);
-            plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_understood)?;
+            plan = unify(plan, &bases, &mut classes, &merged, keep).map_err(not_built)?;
             // Rows without a subject of some class feed no aggregate: the outer join would silently become an inner one.
             if classes.iter().any(|class| class.optional) {
                 return Err(lost_subjects().into());
@@ -382,7 +383,7 @@ impl Labeller<'_> {
                 base.owners.iter().map(|owner| renamed(owner, merged)).collect()
             };
             if !is_key(from) && !is_key(to) && owners(from) != owners(to) {
-                return Err(self.not_joinable(a));
+                return Err(self.not_joinable(Reason::TwoSubjectsEquated, a));
             }
         }
         Ok(())
@@ -409,7 +410,7 @@ impl Labeller<'_> {
         let plan = LogicalPlanBuilder::from(plan)
             .project(columns)
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         Ok((plan, base_column(&name)))
     }
 
@@ -459,7 +460,7 @@ impl Labeller<'_> {
                 if !names(a, b) || !names(b, a) {
                     let span = column.and_then(|column| column.spans.first());
                     let span = span.and_then(|span| crate::finding::SqlSpan::locate(self.review.sql, span));
-                    let finding = Finding::new(Code::JoinNotAgreed).at(span);
+                    let finding = Finding::of(Reason::PoliciesDoNotAgree).at(span);
                     return Err(finding.with("left", a.sql_name()).with("right", b.sql_name()).into());
                 }
             }
@@ -469,7 +470,7 @@ impl Labeller<'_> {
 
     fn plain_join_column(&self, base: &Base, column: &Column) -> Result<(), Refused> {
         if matches!(base.kind, BaseKind::Declared(Role::Identifier) | BaseKind::Label) || base.is_stepped() {
-            return Err(self.not_joinable(column));
+            return Err(self.not_joinable(Reason::ColumnNotEquated, column));
         }
         if base.allows(Use::Join) || base.allows(Use::Filter) {
             Ok(())
@@ -478,16 +479,15 @@ impl Labeller<'_> {
         }
     }
 
-    pub(super) fn not_joinable(&self, column: &Column) -> Refused {
-        join_refusal().at(first_span(self.review.sql, &Expr::Column(column.clone()))).into()
+    /// The refusal of a join by a column, whichever rule it breaks.
+    pub(super) fn not_joinable(&self, reason: Reason, column: &Column) -> Refused {
+        join_refusal(reason).at(first_span(self.review.sql, &Expr::Column(column.clone()))).into()
     }
 
+    /// The grant does not let the column be used so, with its place.
     pub(super) fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
-        Finding::new(Code::UseNotGranted)
-            .at(first_span(self.review.sql, &Expr::Column(column.clone())))
-            .with("column", base.name.clone())
-            .with("use", wanted.to_string())
-            .into()
+        let place = first_span(self.review.sql, &Expr::Column(column.clone()));
+        use_not_granted(base, wanted).at(place).into()
     }
 }
 
@@ -585,15 +585,17 @@ fn renamed(owner: &str, merged: &[(String, String)]) -> String {
         .map_or_else(|| owner.to_owned(), |(kept, _)| kept.clone())
 }
 
+/// Subjects of one side would no longer be counted.
 fn lost_subjects() -> Finding {
-    join_refusal().help(
+    join_refusal(Reason::SubjectsWouldBeLost).help(
         "the other side is also about subjects of another kind, who must be counted too: use an inner join",
         "关联的另一侧还涉及其他类型的主体，也必须计数：请使用内关联",
     )
 }
 
-pub(super) fn join_refusal() -> Finding {
-    Finding::new(Code::JoinNotAllowed).help(
+/// The refusal of a join, whichever rule it breaks.
+pub(super) fn join_refusal(reason: Reason) -> Finding {
+    Finding::of(reason).help(
         "join on the unit key of both datasets, on the unique key of an open table, or on its intervals that do not overlap",
         "请按双方的主体标识关联，或按开放表的唯一键或互不重叠的区间关联",
     )
@@ -601,7 +603,7 @@ pub(super) fn join_refusal() -> Finding {
 
 /// Both inputs as one block, only to resolve the join's own condition.
 fn both_sides(left: &Block, right: &Block) -> Result<Block, Refused> {
-    let schema = left.schema.join(&right.schema).map_err(not_understood)?;
+    let schema = left.schema.join(&right.schema).map_err(not_built)?;
     Ok(Block {
         plan: LogicalPlan::default(),
         bases: left
@@ -658,7 +660,7 @@ pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Res
         if is_strict(&output) {
             return Ok(output);
         }
-        let key = key.as_deref().ok_or_else(join_refusal)?;
+        let key = key.as_deref().ok_or_else(|| join_refusal(Reason::OuterColumnMade))?;
         let found = Expr::IsNotNull(Box::new(base_column(key)));
         Ok(Expr::Case(Case::new(None, vec![(Box::new(found), Box::new(output))], None)))
     };
@@ -679,7 +681,7 @@ pub(super) fn without_constants(plan: LogicalPlan) -> Result<LogicalPlan, Refuse
         other => Ok(Transformed::no(other)),
     })
     .map(|transformed| transformed.data)
-    .map_err(not_understood)
+    .map_err(not_built)
 }
 
 /// NULL for certain when its columns are.

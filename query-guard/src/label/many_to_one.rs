@@ -36,7 +36,8 @@ use super::join::join_refusal;
 use super::join::known;
 use super::join::only_where_present;
 use super::join::without_constants;
-use crate::finding::not_understood;
+use crate::finding::not_built;
+use crate::reason::Reason;
 
 /// The comparisons that put a value into one of several disjoint intervals.
 struct Range {
@@ -112,7 +113,7 @@ impl Labeller<'_> {
                 || matches!(open.kind, BaseKind::Released { computed: true, .. })
                 || individual.is_measure()
             {
-                return Err(self.not_joinable(a));
+                return Err(self.not_joinable(Reason::ColumnMeetsNoTable, a));
             }
             // A key set that was filtered, or that a threshold may have cut, filters what it meets.
             if !whole && !individual.allows(Use::Filter) {
@@ -122,8 +123,11 @@ impl Labeller<'_> {
             // in bins is equated with nothing, as by the shape rule: a released number is seldom an edge.
             let is_cut = individual.mask.is_some()
                 && (range.is_some() || open.open && individual.data_type != ArrowType::Utf8);
-            if is_cut || individual.bins.is_some() || range.is_some() && !individual.allows(Use::Filter) {
-                return Err(self.not_joinable(a));
+            if is_cut || individual.bins.is_some() {
+                return Err(self.not_joinable(Reason::TableWouldCutMask, a));
+            }
+            if range.is_some() && !individual.allows(Use::Filter) {
+                return Err(self.not_joinable(Reason::IntervalWithoutFilter, a));
             }
             let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
             if !individual.allows(Use::Join)
@@ -159,7 +163,7 @@ impl Labeller<'_> {
             (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
             (Keep::LeftMarked, Side::Left) => JoinType::LeftMark,
             (Keep::LeftIfMatched | Keep::LeftIfUnmatched | Keep::LeftMarked, Side::Right) => {
-                return Err(join_refusal().into());
+                return Err(join_refusal(Reason::TableChosenByIndividuals).into());
             }
         };
         // One row that is always there is met by everybody.
@@ -223,7 +227,7 @@ impl Labeller<'_> {
         let place = pairs
             .chain(condition.residual.iter().cloned())
             .find_map(|expr| first_span(self.review.sql, &expr));
-        join_refusal().at(place).into()
+        join_refusal(Reason::MayMeetSeveralRows).at(place).into()
     }
 }
 
@@ -343,5 +347,5 @@ fn joined(
         (false, residual) => LogicalPlanBuilder::from(many)
             .join_detailed_with_options(one, join_type, keys, residual, nulls, null_aware),
     };
-    builder.and_then(LogicalPlanBuilder::build).map_err(not_understood)
+    builder.and_then(LogicalPlanBuilder::build).map_err(not_built)
 }

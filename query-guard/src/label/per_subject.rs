@@ -31,16 +31,16 @@ use crate::block::Rows;
 use crate::block::Unique;
 use crate::column::bare_column;
 use crate::constant::is_constant;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
+use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
 use super::Labeller;
 use super::Relation;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 
 /// The block being put together.
 #[derive(Default)]
@@ -131,9 +131,8 @@ impl Labeller<'_> {
         taint.read(self.take_subqueries_read());
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for class in block.classes.iter().filter(|class| class.optional) {
-            builder = builder
-                .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
-                .map_err(not_understood)?;
+            builder =
+                builder.filter(Expr::IsNotNull(Box::new(base_column(&class.column)))).map_err(not_built)?;
         }
         for class in &mut classes {
             class.optional = false;
@@ -159,7 +158,7 @@ impl Labeller<'_> {
             .aggregate(grouped.group, grouped.calls)
             .and_then(|builder| builder.project(grouped.finish))
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         Ok(Relation::Block(Box::new(Block {
             plan,
             bases: grouped.bases,
@@ -384,9 +383,10 @@ fn repeated(call: &AggregateFunction, sql: &str) -> Finding {
     crate::atoms::repeated_rows(call.params.args.iter().find_map(|arg| first_span(sql, arg)))
 }
 
+/// The aggregate is none of those over a subject's own rows.
 fn not_per_subject(call: &AggregateFunction, sql: &str) -> Finding {
     let span = call.params.args.iter().find_map(|arg| first_span(sql, arg));
-    Finding::new(Code::AggregateNotDecomposable).at(span).with("function", call.func.name()).help(
+    Finding::of(Reason::NotOverOwnRows).at(span).with("function", call.func.name()).help(
         "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure, MIN or MAX of a date, or BOOL_OR of a condition",
         "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX，对日期使用 MIN、MAX，对条件使用 BOOL_OR",
     )

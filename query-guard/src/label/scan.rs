@@ -27,27 +27,25 @@ use crate::block::Taint;
 use crate::block::Unique;
 use crate::catalog::GrantedSource;
 use crate::catalog::sealed_source;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::is_open;
 use crate::mask::masked;
+use crate::reason::Reason;
 use crate::row_filter::row_filter;
 use crate::sealed_type::column_type;
 
 use super::Labeller;
 use super::Relation;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 
 impl Labeller<'_> {
     pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Relation, Refused> {
         let granted = scan.source.downcast_ref::<GrantedSource>().ok_or_else(internal)?;
         let dataset = self.policy.datasets.get(&granted.dataset).ok_or_else(internal)?;
         if dataset.release == Release::None {
-            return Err(Finding::new(Code::ControlNotAvailable)
-                .with("dataset", dataset.id.sql_name())
-                .into());
+            return Err(Finding::of(Reason::NothingReleased).with("dataset", dataset.id.sql_name()).into());
         }
         let visible: Vec<&EffectiveColumn> =
             dataset.columns.iter().filter(|column| !column.uses.is_empty()).collect();
@@ -74,7 +72,7 @@ impl Labeller<'_> {
         let plan = LogicalPlanBuilder::from(plan)
             .project(projection)
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         let unique = unique(dataset, instance);
         let schema = Arc::clone(&scan.projected_schema);
         if outputs.len() != schema.fields().len() {
@@ -102,7 +100,7 @@ impl Labeller<'_> {
     ) -> Result<LogicalPlan, Refused> {
         let mut builder =
             LogicalPlanBuilder::scan(dataset.id.sql_name(), Arc::new(sealed_source(dataset)), None)
-                .map_err(not_understood)?;
+                .map_err(not_built)?;
         for filter in &dataset.row_filters {
             let (condition, columns) = row_filter(&filter.sql, dataset)?;
             if !filter.jurisdiction {
@@ -113,15 +111,14 @@ impl Labeller<'_> {
                     .map(|column| column.grade);
                 taint.grade = grades.fold(taint.grade, Level::max);
             }
-            builder = builder.filter(condition).map_err(not_understood)?;
+            builder = builder.filter(condition).map_err(not_built)?;
         }
         if !open {
             for unit in &dataset.units {
-                builder =
-                    builder.filter(Expr::IsNotNull(Box::new(raw(&unit.column)))).map_err(not_understood)?;
+                builder = builder.filter(Expr::IsNotNull(Box::new(raw(&unit.column)))).map_err(not_built)?;
             }
         }
-        builder.build().map_err(not_understood)
+        builder.build().map_err(not_built)
     }
 
     fn declared(

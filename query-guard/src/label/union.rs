@@ -23,7 +23,6 @@ use crate::block::Taint;
 use crate::block::Unique;
 use crate::column::bare_column;
 use crate::constant::is_constant;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
@@ -31,7 +30,8 @@ use crate::finding::first_span;
 use super::Labeller;
 use super::Relation;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
+use crate::reason::Reason;
 
 impl Labeller<'_> {
     pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Relation, Refused> {
@@ -48,7 +48,7 @@ impl Labeller<'_> {
         for branch in branches {
             match branch {
                 Relation::Block(block) if block.is_individual() => blocks.push(*block),
-                _ => return Err(union_refusal().into()),
+                _ => return Err(union_refusal(Reason::UnionWithTable).into()),
             }
         }
         self.one_class(blocks, union)
@@ -61,7 +61,7 @@ impl Labeller<'_> {
         let units = kinds(first);
         let distinct = units.iter().collect::<BTreeSet<_>>().len() == units.len();
         if !distinct || units.contains(&None) || blocks.iter().any(|block| kinds(block) != units) {
-            return Err(union_refusal().into());
+            return Err(union_refusal(Reason::UnionOfOtherSubjects).into());
         }
         for (index, left) in blocks.iter().enumerate() {
             for right in blocks.iter().skip(index + 1) {
@@ -100,7 +100,7 @@ impl Labeller<'_> {
                 LogicalPlanBuilder::from(block.plan)
                     .project(projection)
                     .and_then(LogicalPlanBuilder::build)
-                    .map_err(not_understood)?,
+                    .map_err(not_built)?,
             ));
         }
         let classes = units
@@ -114,7 +114,7 @@ impl Labeller<'_> {
                 optional: false,
             })
             .collect();
-        let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_understood)?);
+        let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_built)?);
         let outputs = names.iter().map(|name| base_column(name)).collect();
         Ok(Relation::Block(Box::new(Block {
             plan,
@@ -141,7 +141,8 @@ impl Labeller<'_> {
         let mut literals = false;
         for block in blocks {
             let output = block.outputs.get(index).ok_or_else(internal)?;
-            let refused = || union_refusal().at(first_span(self.review.sql, output));
+            let refused =
+                || union_refusal(Reason::UnionOfOtherColumns).at(first_span(self.review.sql, output));
             if self.review.constants.value(output)?.is_some() {
                 literals = true;
                 continue;
@@ -166,7 +167,7 @@ impl Labeller<'_> {
             (Some(base), false) => base,
             // A union of more than two branches is one of unions.
             (Some(Base { kind: BaseKind::Label, .. }), true) | (None, _) => label_base(),
-            (Some(_), true) => return Err(union_refusal().into()),
+            (Some(_), true) => return Err(union_refusal(Reason::UnionWithLiteral).into()),
         };
         Ok(Base {
             data_type: union.schema.field(index).data_type().clone(),
@@ -206,8 +207,9 @@ fn united_rows(blocks: &[Block], instance: usize) -> Rows {
     Rows { copied_by, pins }
 }
 
-fn union_refusal() -> Finding {
-    Finding::new(Code::OperationOverIndividuals).with("operation", "UNION").help(
+/// The refusal of a union, whichever rule it breaks.
+fn union_refusal(reason: Reason) -> Finding {
+    Finding::of(reason).with("operation", "UNION").help(
         "aggregate each branch first, or unite bare columns of datasets with the same unit",
         "请先对各分支分别聚合，或只合并同一主体数据集的原始字段",
     )

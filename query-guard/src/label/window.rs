@@ -27,10 +27,10 @@ use crate::block::Block;
 use crate::block::Class;
 use crate::block::Unique;
 use crate::column::bare_column;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
+use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
 use super::Labeller;
@@ -42,7 +42,7 @@ use super::per_subject::class_of;
 use super::per_subject::count_base;
 use super::per_subject::own_rows;
 use crate::finding::internal;
-use crate::finding::not_understood;
+use crate::finding::not_built;
 
 /// Most rows that a frame or a function looks away from its own.
 const ROWS_MAX: u64 = 1_000;
@@ -101,7 +101,7 @@ impl Labeller<'_> {
             .window(calls)
             .and_then(|builder| builder.project(columns))
             .and_then(LogicalPlanBuilder::build)
-            .map_err(not_understood)?;
+            .map_err(not_built)?;
         let classes = block.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let schema = std::sync::Arc::clone(&window.schema);
         let (unique, rows, conditions) = (Unique::default(), block.rows, block.conditions);
@@ -136,8 +136,17 @@ impl Labeller<'_> {
         // An offset in values (RANGE) would be a literal off its edges.
         let by_value = frame.units == WindowFrameUnits::Range
             && (offset(&frame.start_bound) || offset(&frame.end_bound));
-        if !is_own || by_value || !is_near(frame) || params.distinct || params.null_treatment.is_some() {
-            return Err(self.not_own(function));
+        if !is_own {
+            return Err(self.not_own(Reason::WindowOverOthers, function));
+        }
+        if by_value {
+            return Err(self.not_own(Reason::FrameByValue, function));
+        }
+        if !is_near(frame) {
+            return Err(self.not_own(Reason::FrameTooFar, function));
+        }
+        if params.distinct || params.null_treatment.is_some() {
+            return Err(self.not_own(Reason::WindowOfSomeValues, function));
         }
         let mut partition_by = Vec::with_capacity(params.partition_by.len());
         for key in &params.partition_by {
@@ -193,7 +202,7 @@ impl Labeller<'_> {
             }
             WindowFunctionDefinition::WindowUDF(udf) => {
                 if params.filter.is_some() {
-                    return Err(self.not_own(function));
+                    return Err(self.not_own(Reason::WindowFiltered, function));
                 }
                 let call = |args: Vec<Expr>| {
                     let fun = function.fun.clone();
@@ -216,12 +225,11 @@ impl Labeller<'_> {
                     ("lag" | "lead" | "first_value" | "last_value", [value, rest @ ..])
                         if !params.order_by.is_empty() && self.is_distance(rest) =>
                     {
-                        let column =
-                            bare_column(&block.bases, value).ok_or_else(|| self.not_own(function))?;
-                        let base = block
-                            .base(column)
-                            .filter(|base| is_own_value(base))
-                            .ok_or_else(|| self.not_own(function))?;
+                        let own = bare_column(&block.bases, value)
+                            .and_then(|column| Some((column, block.base(column)?)))
+                            .filter(|(_, base)| is_own_value(base));
+                        let (column, base) =
+                            own.ok_or_else(|| self.not_own(Reason::ValueNotCarried, function))?;
                         shape.grade = shape.grade.max(base.grade);
                         let args = std::iter::once(base_column(&column.name)).chain(rest.first().cloned());
                         let base = Base { data_type: target.clone(), ..base.clone() };
@@ -232,7 +240,7 @@ impl Labeller<'_> {
                             function: None,
                         })
                     }
-                    _ => Err(self.not_own(function)),
+                    _ => Err(self.not_own(Reason::WindowFunctionNotListed, function)),
                 }
             }
         }
@@ -253,7 +261,8 @@ impl Labeller<'_> {
         }
     }
 
-    fn not_own(&self, function: &WindowFunction) -> Refused {
+    /// The refusal of a window function, whichever rule it breaks.
+    fn not_own(&self, reason: Reason, function: &WindowFunction) -> Refused {
         let params = &function.params;
         let sorts = params.order_by.iter().map(|sort| &sort.expr);
         let span = params
@@ -262,7 +271,7 @@ impl Labeller<'_> {
             .chain(sorts)
             .chain(&params.args)
             .find_map(|expr| first_span(self.review.sql, expr));
-        Finding::new(Code::OperationOverIndividuals)
+        Finding::of(reason)
                 .at(span)
                 .with("operation", function.fun.name().to_owned())
                 .help(

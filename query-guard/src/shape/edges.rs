@@ -17,6 +17,7 @@ use crate::base::Base;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
+use crate::reason::Reason;
 
 use super::ShapeCheck;
 use super::generaliser::Form;
@@ -94,7 +95,7 @@ impl ShapeCheck<'_> {
 
     fn not_shown(&self, generalised: &Generalised<'_>) -> Finding {
         let mask = generalised.base.mask.as_ref().map_or("none", Mask::name);
-        self.not_allowed(&generalised.expr).with("mask", mask).help(
+        self.not_allowed(Reason::MaskHidesForm, &generalised.expr).with("mask", mask).help(
             format!("the column is known under a mask ({mask}) that does not show this: use the column itself, or coarser steps"),
             format!("该字段已脱敏（{mask}），无法给出该结果：请直接使用该字段，或采用更粗的区间"),
         )
@@ -108,14 +109,15 @@ impl ShapeCheck<'_> {
         op: Operator,
         literal: &ScalarValue,
     ) -> Result<(), Finding> {
-        let number = exact_number(literal).ok_or_else(|| self.not_allowed(&generalised.expr))?;
+        let refused = || self.not_exact(generalised);
+        let number = exact_number(literal).ok_or_else(refused)?;
         if !number.is_multiple_of(own) {
             let (below, above) = obscura_policies::mask::nearest_multiples(number, own);
             return Err(self.off_edge_between(generalised, number, below, above));
         }
         let Some(mask) = limits(generalised.base) else { return Ok(()) };
-        let next = number.checked_add(own).ok_or_else(|| self.not_allowed(&generalised.expr))?;
-        let cuts = cuts(op, number).ok_or_else(|| self.not_allowed(&generalised.expr))?;
+        let next = number.checked_add(own).ok_or_else(refused)?;
+        let cuts = cuts(op, number).ok_or_else(refused)?;
         for cut in cuts {
             let cut = match cut {
                 Cut::Below(_) => cut,
@@ -138,17 +140,17 @@ impl ShapeCheck<'_> {
         if base.mask.is_none() && !is_binned {
             return Ok((op, literal.clone()));
         }
-        let refused = || self.not_allowed(&generalised.expr);
+        let refused = || self.not_exact(generalised);
         let number = exact_number(literal).ok_or_else(refused)?;
         let cuts = cuts(op, number).ok_or_else(refused)?;
         if is_binned {
-            let bins = base.bins.ok_or_else(refused)?;
+            let bins = base.bins.ok_or_else(|| self.not_binned(generalised))?;
             self.on_bin_edges(generalised, op, (number, &cuts), bins)?;
         }
         let Some(mask) = &base.mask else { return Ok((op, literal.clone())) };
         // What is equal to no value of the column is no cut of it.
         if cuts.len() > 1 && grain(&base.data_type).is_some_and(|grain| !number.is_multiple_of(grain)) {
-            return Err(refused());
+            return Err(self.not_allowed(Reason::NoSuchValue, &generalised.expr));
         }
         let shown = all_shown(cuts, |cut| self.number_cut(generalised, mask, cut))?;
         let (op, value) = compared(op, shown.ok_or_else(refused)?);
@@ -185,7 +187,8 @@ impl ShapeCheck<'_> {
             let [below, above] = [below, above].map(|edge| edge.checked_add(origin).unwrap_or(edge));
             return Err(self.off_edge_between(generalised, number, below, above));
         }
-        let finding = self.not_allowed(&generalised.expr).with("column", base.name.clone()).help(
+        let finding = self.not_allowed(Reason::MeasureCutBesideEdge, &generalised.expr);
+        let finding = finding.with("column", base.name.clone()).help(
             "a measure is cut at its bin edges with < and >=",
             "度量字段只能在分箱边界上用 < 与 >= 划分",
         );
@@ -210,7 +213,7 @@ impl ShapeCheck<'_> {
             let (Cut::Below(value) | Cut::Above(value)) = cut;
             match mask.number_edges(value, grain) {
                 Some((below, above)) => self.off_edge_between(generalised, value, below, above),
-                None => self.not_allowed(&generalised.expr),
+                None => self.not_allowed(Reason::MaskWithoutEdges, &generalised.expr),
             }
         })
     }
@@ -267,7 +270,8 @@ impl ShapeCheck<'_> {
         if is_equality && (is_name || is_prefix) {
             return Ok(());
         }
-        let finding = self.not_allowed(&generalised.expr).with("mask", mask.name()).help(
+        let finding = self.not_allowed(Reason::MaskedTextCompared, &generalised.expr);
+        let finding = finding.with("mask", mask.name()).help(
             "the column is known in a coarser form only: compare with what the mask leaves of the value",
             "该字段仅以较粗的形式提供：请与脱敏后的取值比较",
         );
@@ -299,26 +303,27 @@ impl ShapeCheck<'_> {
             return Err(self.not_shown(generalised));
         }
         if base.is_measure() && base.bins.is_none() {
-            return Err(self.not_allowed(&generalised.expr));
+            return Err(self.not_binned(generalised));
         }
         let origin = base.bins.and(base.range).map(|(low, _)| low);
         for step in [base.bins, base.mask.as_ref().and_then(Mask::step)].into_iter().flatten() {
             // Bins that do not start at a multiple of their width would be cut by steps that do.
             if origin.is_some_and(|origin| !origin.is_multiple_of(step)) {
-                return Err(self.not_allowed(&generalised.expr).help(
+                return Err(self.not_allowed(Reason::BinsOffMultiples, &generalised.expr).help(
                     "the column's bins do not start at a multiple of their width: compare with their edges by < and >=",
                     "该字段的分箱起点不是箱宽的整数倍：请用 < 与 >= 与分箱边界比较",
                 ));
             }
             if !own.is_multiple_of(step) {
                 let (below, above) = obscura_policies::mask::nearest_multiples(own, step);
-                return Err(self.off_edge_between(generalised, own, below.max(step), above));
+                let edges = (below.max(step), above);
+                return Err(self.between_edges(Reason::StepOffEdges, generalised, own, edges));
             }
         }
         if base.is_measure() || own.is_multiple_of(Fixed::ONE) {
             Ok(())
         } else {
-            Err(self.not_allowed(&generalised.expr))
+            Err(self.not_allowed(Reason::StepNotWhole, &generalised.expr))
         }
     }
 
@@ -326,7 +331,7 @@ impl ShapeCheck<'_> {
     pub(super) fn key_step(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         let base = generalised.base;
         if generalised.form == Form::Bare && (base.is_measure() || base.bins.is_some()) {
-            return Err(Finding::new(Code::GroupKeyNotAllowed)
+            return Err(Finding::of(Reason::MeasureGroupedBare)
                 .at(self.place(&generalised.expr))
                 .with("column", base.name.clone())
                 .help(
@@ -338,6 +343,16 @@ impl ShapeCheck<'_> {
         self.check_step(generalised)
     }
 
+    /// The literal is no number that can be told from its neighbours.
+    fn not_exact(&self, generalised: &Generalised<'_>) -> Finding {
+        self.not_allowed(Reason::LiteralNotExact, &generalised.expr)
+    }
+
+    /// The measure has no bins at whose edges it could be cut.
+    fn not_binned(&self, generalised: &Generalised<'_>) -> Finding {
+        self.not_allowed(Reason::MeasureWithoutBins, &generalised.expr)
+    }
+
     /// A literal that was asked for, between its neighbours that are edges.
     fn off_edge_between<T: ToString>(
         &self,
@@ -346,8 +361,19 @@ impl ShapeCheck<'_> {
         below: T,
         above: T,
     ) -> Finding {
+        self.between_edges(Reason::LiteralOffEdge, generalised, asked, (below, above))
+    }
+
+    /// A literal or a step that was asked for, between its neighbours that are edges.
+    fn between_edges<T: ToString>(
+        &self,
+        reason: Reason,
+        generalised: &Generalised<'_>,
+        asked: T,
+        (below, above): (T, T),
+    ) -> Finding {
         let [asked, below, above] = [asked, below, above].map(|edge| edge.to_string());
-        Finding::new(Code::LiteralOffEdge)
+        Finding::of(reason)
             .at(self.place(&generalised.expr))
             .with("column", generalised.base.name.clone())
             .help(

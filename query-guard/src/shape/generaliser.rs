@@ -19,6 +19,7 @@ use crate::column::computed_widens;
 use crate::column::strip_casts;
 use crate::constant::exact_number;
 use crate::finding::Finding;
+use crate::reason::Reason;
 use crate::scalar::AGE_YEARS;
 use crate::scalar::BUCKETS_MAX;
 use crate::scalar::WIDTH_BUCKET;
@@ -103,7 +104,11 @@ impl<'a> ShapeCheck<'a> {
             Expr::ScalarFunction(call) => self.called(call),
             _ => None,
         };
-        let found = found.ok_or_else(|| self.not_allowed(expr))?;
+        let found = found.ok_or_else(|| {
+            let is_cast = matches!(expr, Expr::Cast(_) | Expr::TryCast(_));
+            let reason = if is_cast { Reason::NarrowingCast } else { Reason::FormNotListed };
+            self.not_allowed(reason, expr)
+        })?;
         if matches!(found.base.kind, BaseKind::UnitKey { .. }) {
             return Err(self.unit_key(&found.column, found.base));
         }

@@ -16,6 +16,7 @@ use super::generaliser::Form;
 use super::generaliser::Generalised;
 use crate::column::bare_column;
 use crate::column::cast;
+use crate::reason::Reason;
 
 impl ShapeCheck<'_> {
     /// A prefix of a coded column (`icd10 LIKE 'J1%'`).
@@ -32,7 +33,7 @@ impl ShapeCheck<'_> {
             prefix.chars().count() >= LIKE_PREFIX_MIN && !prefix.contains(['%', '_', '\\'])
         });
         if !generalised.base.coded || !plain || like.escape_char.is_some() {
-            return Err(self.not_allowed(whole).help(
+            return Err(self.not_allowed(Reason::PatternNotPrefix, whole).help(
                 "LIKE takes a prefix of at least two characters on a coded column, such as 'J1%'",
                 "LIKE 仅支持编码字段的前缀匹配，前缀至少两个字符，例如 'J1%'",
             ));
@@ -66,7 +67,8 @@ impl ShapeCheck<'_> {
         if asked <= kept {
             return Ok(());
         }
-        Err(self.not_allowed(&Expr::Column(generalised.column.clone())).with("mask", mask.name()).help(
+        let column = Expr::Column(generalised.column.clone());
+        Err(self.not_allowed(Reason::PrefixNotKept, &column).with("mask", mask.name()).help(
             format!("the mask leaves {kept} first characters of the column: ask for a prefix of no more"),
             format!("脱敏后该字段仅保留前 {kept} 个字符：请使用不超过该长度的前缀"),
         ))
@@ -81,9 +83,13 @@ impl ShapeCheck<'_> {
         if !is_number || base.data_type != ArrowType::Utf8 || matches!(base.kind, BaseKind::UnitKey { .. }) {
             return Ok(());
         }
-        Err(self.not_allowed(side).with("column", base.name.clone()).with("quote", "yes").help(
-            format!("the column is text: quote the value, as in {} = '1'", base.name),
-            format!("该字段为文本：请为取值加引号，例如 {} = '1'", base.name),
-        ))
+        Err(self
+            .not_allowed(Reason::NumberBesideText, side)
+            .with("column", base.name.clone())
+            .with("quote", "yes")
+            .help(
+                format!("the column is text: quote the value, as in {} = '1'", base.name),
+                format!("该字段为文本：请为取值加引号，例如 {} = '1'", base.name),
+            ))
     }
 }

@@ -40,6 +40,7 @@ use crate::context::Caller;
 use crate::context::Person;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::error::InternalError;
 use crate::storage::IntervalsRecord;
 use crate::storage::SealedVersion;
 
@@ -60,7 +61,7 @@ impl ReviewContext {
     /// Judges a question.
     ///
     /// # Errors
-    /// Busy when as many questions are being judged as can be; failure when the guard panicked.
+    /// Busy when as many questions are being judged as can be; failure when the guard failed or panicked.
     pub(crate) async fn review(
         &self,
         installation: &Installation,
@@ -79,7 +80,14 @@ impl ReviewContext {
             let judged = Judged { sql: &sql, parsed: &parsed, purpose: &purpose, grants: &grants };
             reviewer.review(judged, &facts)
         };
-        Ok(match installation.reviews.run(judging, review).await? {
+        let reviewed = installation.reviews.run(judging, review).await?;
+        // The guard's own failure decides nothing: it is the operator's to see, and no refusal.
+        if let Reviewed::Refused(verdict) = &reviewed
+            && let Some(reason) = verdict.failure()
+        {
+            return Err(InternalError::of_kind("judge a question", reason).into());
+        }
+        Ok(match reviewed {
             Reviewed::Admitted { plan, .. }
                 if plan.scans().keys().any(|dataset| self.relabelled.contains(dataset)) =>
             {

@@ -99,7 +99,7 @@ fn without_text(job: &JobRow) -> Result<Option<String>, AppError> {
     verdict.rewrites.clear();
     for finding in &mut verdict.findings {
         let message = Text::new("the text of this question was destroyed", "该问题的文本已销毁");
-        *finding = FindingView { code: finding.code.clone(), ..FindingView::plain("", message, None) };
+        *finding = FindingView::plain(&finding.code, message, None);
     }
     serde_json::to_string(&verdict).map(Some).during("write a verdict")
 }

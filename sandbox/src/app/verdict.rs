@@ -24,6 +24,7 @@ use obscura_policies::evaluate::used_grants;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::finding::Code as Failed;
 use obscura_query_guard::finding::Finding;
 use obscura_query_guard::finding::SqlSpan;
 use obscura_query_guard::guard::Guard;
@@ -97,6 +98,10 @@ impl From<&TextView> for Text {
 pub struct FindingView {
     /// Stable code.
     pub code: String,
+    /// The rule that refused, more finely than the code; absent in verdicts of older versions.
+    #[serde(default)]
+    #[schema(required)]
+    pub reason: String,
     /// Always `error`.
     pub severity: String,
     /// Where in the SQL.
@@ -339,6 +344,12 @@ impl Verdict {
         self.findings.iter().map(|finding| finding.code.as_str()).collect()
     }
 
+    /// The guard's own failure among the findings: then nothing was decided about the question.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        let failed = self.findings.iter().find(|finding| finding.code == Failed::InternalError.slug());
+        failed.map(|finding| finding.reason.as_str())
+    }
+
     /// A refusal with nothing but its reasons.
     #[must_use]
     pub(crate) fn refused(findings: Vec<FindingView>) -> Self {
@@ -391,10 +402,11 @@ impl Verdict {
 }
 
 impl FindingView {
-    /// A finding without place or names.
+    /// A finding without place or names, whose code is its reason.
     pub(crate) fn plain(code: &str, message: Text, help: Option<Text>) -> Self {
         Self {
             code: code.to_owned(),
+            reason: code.to_owned(),
             severity: "error".to_owned(),
             span: None,
             message,
@@ -405,11 +417,12 @@ impl FindingView {
     }
 
     fn of(finding: &Finding) -> Self {
-        let code = finding.code.slug();
+        let reason = finding.reason.slug();
         Self {
+            code: finding.code.slug().to_owned(),
             span: finding.span.map(SpanView::of),
             params: finding.params.iter().map(|(role, name)| ((*role).to_owned(), name.clone())).collect(),
-            ..Self::plain(code, finding.code.rule(), finding.help.clone())
+            ..Self::plain(reason, finding.code.rule(), finding.help.clone())
         }
     }
 }
@@ -436,8 +449,9 @@ impl ControlsView {
     }
 }
 
-fn docs(code: &str) -> String {
-    format!("/docs/refusals/{code}")
+/// The page of a reason, or of a code of a policy's refusal.
+fn docs(reason: &str) -> String {
+    format!("/docs/refusals/{reason}")
 }
 
 /// The datasets in force that a question names, without saying anything about the others.

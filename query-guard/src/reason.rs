@@ -1,0 +1,356 @@
+//! The reasons of refusals: one for each rule of the guard, finer than a code, each with a page of its own.
+//! A reason holds no text: the page of its name in `sandbox/docs/refusals/` says what it is for, with a statement that is
+//! refused for it and a near miss that is admitted; what would be accepted is said where the finding is made.
+
+use crate::code::Code;
+
+/// Writes the reasons, each with its slug and its code.
+macro_rules! reasons {
+    ($($(#[doc = $rule:literal])+ $reason:ident = $slug:literal, $code:ident;)+) => {
+        /// The rule that refused; one place of the guard emits it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[doc = $rule])+ $reason,)+
+        }
+
+        impl Reason {
+            /// All of them, in the order of their codes.
+            pub const ALL: &'static [Reason] = &[$(Reason::$reason,)+];
+
+            /// Stable kebab-case slug: the name of its page.
+            #[must_use]
+            pub fn slug(self) -> &'static str {
+                match self {
+                    $(Reason::$reason => $slug,)+
+                }
+            }
+
+            /// The kind of refusal that it is.
+            #[must_use]
+            pub fn code(self) -> Code {
+                match self {
+                    $(Reason::$reason => Code::$code,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The text cannot be read as SQL.
+    NotSql = "not-sql", SqlSyntax;
+    /// There is no statement, or more than one.
+    NotOneStatement = "not-one-statement", StatementNotAllowed;
+    /// The statement is another than a query.
+    StatementIsNoQuery = "statement-is-no-query", StatementNotAllowed;
+    /// A clause that the planner would ignore, or that multiplies work unseen.
+    ClauseNotAllowed = "clause-not-allowed", StatementNotAllowed;
+    /// A step of the plan that no rule looks at.
+    PlanStepNotListed = "plan-step-not-listed", StatementNotAllowed;
+    /// The text has too many bytes.
+    TextTooLong = "text-too-long", QueryTooLarge;
+    /// Brackets or CASE are nested too deeply.
+    NestedTooDeeply = "nested-too-deeply", QueryTooLarge;
+    /// The text has too many operators.
+    TooManyOperators = "too-many-operators", QueryTooLarge;
+    /// The text has too many tokens.
+    TooManyTokens = "too-many-tokens", QueryTooLarge;
+    /// Queries within queries are too deep.
+    SubqueriesTooDeep = "subqueries-too-deep", QueryTooLarge;
+    /// Functions, CASE, CAST and predicates within one another are too deep.
+    FunctionsTooDeep = "functions-too-deep", QueryTooLarge;
+    /// The text reads too many tables.
+    TooManyTables = "too-many-tables", QueryTooLarge;
+    /// Too many tables, once common table expressions are written out.
+    TooManyTablesWrittenOut = "too-many-tables-written-out", QueryTooLarge;
+    /// The plan has too many joins.
+    TooManyJoins = "too-many-joins", QueryTooLarge;
+    /// The plan has too many steps.
+    TooManySteps = "too-many-steps", QueryTooLarge;
+    /// One GROUP BY stands for too many sets of keys.
+    TooManyGroupingSets = "too-many-grouping-sets", QueryTooLarge;
+    /// Texts are joined to one another too often.
+    TextsGrowTooMuch = "texts-grow-too-much", QueryTooLarge;
+    /// The result has too many columns.
+    TooManyOutputColumns = "too-many-output-columns", QueryTooLarge;
+    /// An expression has too many parts once names are written out.
+    ExpressionTooLarge = "expression-too-large", QueryTooLarge;
+    /// An expression over individuals has too many nodes.
+    DefinedTooLarge = "defined-too-large", QueryTooLarge;
+    /// The review has spent what it may spend.
+    ReviewTooCostly = "review-too-costly", QueryTooLarge;
+    /// Too many comparisons over individuals.
+    TooManyComparisons = "too-many-comparisons", QueryTooLarge;
+    /// Too many literals over individuals.
+    TooManyLiterals = "too-many-literals", QueryTooLarge;
+    /// Too many aggregations over individuals.
+    TooManyAggregations = "too-many-aggregations", QueryTooLarge;
+    /// Too many group keys over individuals.
+    TooManyGroupKeys = "too-many-group-keys", QueryTooLarge;
+    /// Open and released tables come to too many rows where they are joined.
+    TooManyJoinedRows = "too-many-joined-rows", QueryTooLarge;
+    /// No dataset of this name is in the job's scope.
+    DatasetNotFound = "dataset-not-found", DatasetNotFound;
+    /// No column of this name is in the job's scope.
+    ColumnNotInScope = "column-not-in-scope", ColumnNotInScope;
+    /// The grant does not let the column be used in this way.
+    UseNotGranted = "use-not-granted", UseNotGranted;
+    /// The column is no number of a subject that could be added up.
+    NoQuantity = "no-quantity", UseNotGranted;
+    /// The column has no declared range to protect its sum by.
+    RangeNotDeclared = "range-not-declared", UseNotGranted;
+    /// The function is not on the guard's list.
+    FunctionNotListed = "function-not-listed", FunctionNotAllowed;
+    /// A dataset's policy does not allow the aggregate.
+    FunctionNotInPolicy = "function-not-in-policy", FunctionNotAllowed;
+    /// The third argument of LAG or LEAD is no constant.
+    ShiftDefaultNotConstant = "shift-default-not-constant", FunctionNotAllowed;
+    /// The engine does not estimate distinct values of this type.
+    DistinctNotEstimated = "distinct-not-estimated", FunctionNotAllowed;
+    /// Several tables have a column of this name.
+    ColumnAmbiguous = "column-ambiguous", QueryNotUnderstood;
+    /// The function takes other arguments.
+    ArgumentsNotTaken = "arguments-not-taken", QueryNotUnderstood;
+    /// Two output columns are the same.
+    OutputColumnTwice = "output-column-twice", QueryNotUnderstood;
+    /// A column is neither grouped nor aggregated.
+    ColumnNotGrouped = "column-not-grouped", QueryNotUnderstood;
+    /// The engine cannot plan the query, for a reason that it has no kind for.
+    NotPlanned = "not-planned", QueryNotUnderstood;
+    /// An output column holds lists or structures.
+    OutputIsNested = "output-is-nested", QueryNotUnderstood;
+    /// Two lists of one value are combined, which the engine answers wrongly.
+    ListsOfOneValue = "lists-of-one-value", QueryNotUnderstood;
+    /// A cast to fewer decimal places is compared, which the engine answers wrongly.
+    CastToFewerPlaces = "cast-to-fewer-places", QueryNotUnderstood;
+    /// There is no cast between the two types.
+    NoSuchCast = "no-such-cast", QueryNotUnderstood;
+    /// The value has no negative.
+    NoSuchNegative = "no-such-negative", QueryNotUnderstood;
+    /// Rows about individuals would be the result.
+    RowsWouldLeave = "rows-would-leave", RowLevelOutput;
+    /// A unit key is compared, computed with or grouped.
+    UnitKeyCompared = "unit-key-compared", UnitKeyNotComparable;
+    /// An identifier is compared, computed with or grouped.
+    IdentifierRead = "identifier-read", UnitKeyNotComparable;
+    /// The condition is of no listed kind.
+    ConditionNotListed = "condition-not-listed", PredicateNotAllowed;
+    /// The condition is neither true nor false.
+    ConditionNotTruth = "condition-not-truth", PredicateNotAllowed;
+    /// The operator is no comparison.
+    OperatorNotListed = "operator-not-listed", PredicateNotAllowed;
+    /// The expression is no column and no coarser form of one.
+    FormNotListed = "form-not-listed", PredicateNotAllowed;
+    /// A cast loses part of the value, which is a condition in disguise.
+    NarrowingCast = "narrowing-cast", PredicateNotAllowed;
+    /// The IN list has too many literals.
+    ListTooLong = "list-too-long", PredicateNotAllowed;
+    /// The IN list holds something that is no literal.
+    ListNotConstant = "list-not-constant", PredicateNotAllowed;
+    /// The pattern is no prefix on a coded column.
+    PatternNotPrefix = "pattern-not-prefix", PredicateNotAllowed;
+    /// The prefix is longer than what the mask keeps.
+    PrefixNotKept = "prefix-not-kept", PredicateNotAllowed;
+    /// A number is compared with a column of texts.
+    NumberBesideText = "number-beside-text", PredicateNotAllowed;
+    /// A subject's own rows are ordered by what the analyst chose.
+    OrderedByChoice = "ordered-by-choice", PredicateNotAllowed;
+    /// Two sides are compared neither of which is a literal, and one is no column.
+    ExpressionsCompared = "expressions-compared", PredicateNotAllowed;
+    /// A label of the analyst's is compared with a column.
+    LabelCompared = "label-compared", PredicateNotAllowed;
+    /// A measure, or a column with bins, is compared with a column that may be pinned.
+    MeasureComparedWithOther = "measure-compared-with-other", PredicateNotAllowed;
+    /// A masked column is compared with another column.
+    MaskedColumnsCompared = "masked-columns-compared", PredicateNotAllowed;
+    /// A stepped column is compared with numbers that the analyst chooses.
+    ChosenNumberCompared = "chosen-number-compared", PredicateNotAllowed;
+    /// Columns of two subjects are compared.
+    TwoSubjectsCompared = "two-subjects-compared", PredicateNotAllowed;
+    /// The time lies between dates of two subjects, or between masked ones.
+    TimeBetweenNotTold = "time-between-not-told", PredicateNotAllowed;
+    /// A number computed of results stands in a condition on individuals.
+    ComputedResultCompared = "computed-result-compared", PredicateNotAllowed;
+    /// A computed value of individuals is compared with a result.
+    ExpressionAgainstResult = "expression-against-result", PredicateNotAllowed;
+    /// A measure is compared with a result that is not its own mean.
+    ResultNotOwnMean = "result-not-own-mean", PredicateNotAllowed;
+    /// A measure is tested for being equal to a result.
+    EqualToMean = "equal-to-mean", PredicateNotAllowed;
+    /// The mask does not show this form of the column.
+    MaskHidesForm = "mask-hides-form", PredicateNotAllowed;
+    /// The masked numbers have no edges to cut at.
+    MaskWithoutEdges = "mask-without-edges", PredicateNotAllowed;
+    /// A masked text is compared with what the mask does not leave.
+    MaskedTextCompared = "masked-text-compared", PredicateNotAllowed;
+    /// A redacted column is read.
+    RedactedColumnRead = "redacted-column-read", PredicateNotAllowed;
+    /// The literal equals no value of the masked column.
+    NoSuchValue = "no-such-value", PredicateNotAllowed;
+    /// The literal is no number that can be told from its neighbours.
+    LiteralNotExact = "literal-not-exact", PredicateNotAllowed;
+    /// A measure without bins is cut.
+    MeasureWithoutBins = "measure-without-bins", PredicateNotAllowed;
+    /// A measure is cut beside an edge of its bins.
+    MeasureCutBesideEdge = "measure-cut-beside-edge", PredicateNotAllowed;
+    /// The bins start beside a multiple of their width, so that steps would cut them.
+    BinsOffMultiples = "bins-off-multiples", PredicateNotAllowed;
+    /// The step is no whole number.
+    StepNotWhole = "step-not-whole", PredicateNotAllowed;
+    /// The group key is no column, no coarser form of one and no CASE over these.
+    KeyNotListed = "key-not-listed", GroupKeyNotAllowed;
+    /// A column with bins is grouped by its single values.
+    MeasureGroupedBare = "measure-grouped-bare", GroupKeyNotAllowed;
+    /// The literal lies between two edges of a mask or of bins.
+    LiteralOffEdge = "literal-off-edge", LiteralOffEdge;
+    /// The step is no multiple of the step that the column is known in.
+    StepOffEdges = "step-off-edges", LiteralOffEdge;
+    /// An aggregate has an order, or leaves out missing values.
+    AggregateOfSomeValues = "aggregate-of-some-values", AggregateNotAllowed;
+    /// An aggregate adds up distinct values, or has arguments that it is not released with.
+    AggregateDistinct = "aggregate-distinct", AggregateNotAllowed;
+    /// COUNT(DISTINCT CASE ...) has several branches.
+    DistinctOfSeveralCases = "distinct-of-several-cases", AggregateNotAllowed;
+    /// There is no control for the aggregate.
+    AggregateNotBuilt = "aggregate-not-built", ControlNotAvailable;
+    /// COUNT(DISTINCT) counts values and not subjects.
+    ValuesCountedOnce = "values-counted-once", ControlNotAvailable;
+    /// ROLLUP, CUBE and GROUPING SETS over individuals.
+    SeveralGroupings = "several-groupings", ControlNotAvailable;
+    /// The policy releases nothing of the dataset.
+    NothingReleased = "nothing-released", ControlNotAvailable;
+    /// A row filter of the policy or grant cannot be applied.
+    RowFilterNotApplied = "row-filter-not-applied", ControlNotAvailable;
+    /// No floor holds for the grade.
+    GradeWithoutFloor = "grade-without-floor", ControlNotAvailable;
+    /// The grade asks for a control that is not built.
+    ControlNotBuilt = "control-not-built", ControlNotAvailable;
+    /// Sums of a protected grade have no rule of dominance.
+    SumsWithoutDominance = "sums-without-dominance", ControlNotAvailable;
+    /// Rows are added up that a join or union may repeat.
+    CopiedRowsSummed = "copied-rows-summed", AggregateNotDecomposable;
+    /// The argument is no linear combination of measures.
+    NotLinear = "not-linear", AggregateNotDecomposable;
+    /// A number in the argument is too large.
+    NumberTooLarge = "number-too-large", AggregateNotDecomposable;
+    /// The argument has too many terms once products are multiplied out.
+    TooManyTerms = "too-many-terms", AggregateNotDecomposable;
+    /// Three measures are multiplied.
+    ProductOfThree = "product-of-three", AggregateNotDecomposable;
+    /// A measure is multiplied by what was counted per subject.
+    MeasureWeighted = "measure-weighted", AggregateNotDecomposable;
+    /// The divisor is no constant.
+    DivisorNotConstant = "divisor-not-constant", AggregateNotDecomposable;
+    /// Whole numbers are divided in every row, which cuts off.
+    WholeNumbersDivided = "whole-numbers-divided", AggregateNotDecomposable;
+    /// A constant in the argument is no exact number.
+    ConstantNotExact = "constant-not-exact", AggregateNotDecomposable;
+    /// No branch of a CASE yields a value.
+    CaseWithoutValue = "case-without-value", AggregateNotDecomposable;
+    /// Individuals are counted by a value that was computed of results.
+    ComputedResultCounted = "computed-result-counted", AggregateNotDecomposable;
+    /// COUNT has an argument whose presence is a condition of its own.
+    ExpressionCounted = "expression-counted", AggregateNotDecomposable;
+    /// Numbers of an open table are added up over individuals.
+    TableNumbersSummed = "table-numbers-summed", AggregateNotDecomposable;
+    /// The time between two dates is added up.
+    TimeBetweenSummed = "time-between-summed", AggregateNotDecomposable;
+    /// The time between two dates is averaged over rows chosen by it.
+    MeanOfChosenTimes = "mean-of-chosen-times", AggregateNotDecomposable;
+    /// The aggregate is none of those over a subject's own rows.
+    NotOverOwnRows = "not-over-own-rows", AggregateNotDecomposable;
+    /// Two relations of individuals meet without an equal unit key.
+    NoSharedUnitKey = "no-shared-unit-key", JoinNotAllowed;
+    /// A unit key is equated with something other than a key of the same kind.
+    UnitKeyMeetsOther = "unit-key-meets-other", JoinNotAllowed;
+    /// A measure, an identifier or a label is equated beside the key.
+    ColumnNotEquated = "column-not-equated", JoinNotAllowed;
+    /// Columns of two subjects are equated beside the key.
+    TwoSubjectsEquated = "two-subjects-equated", JoinNotAllowed;
+    /// Missing values would match by an expression.
+    MissingWouldMatch = "missing-would-match", JoinNotAllowed;
+    /// Subjects of one side would no longer be counted.
+    SubjectsWouldBeLost = "subjects-would-be-lost", JoinNotAllowed;
+    /// A column made on the outer side of a join has no key that says where it is missing.
+    OuterColumnMade = "outer-column-made", JoinNotAllowed;
+    /// A row may meet several rows of an open or released table.
+    MayMeetSeveralRows = "may-meet-several-rows", JoinNotAllowed;
+    /// A unit key, an identifier, a label or a measure meets a table.
+    ColumnMeetsNoTable = "column-meets-no-table", JoinNotAllowed;
+    /// A table's numbers would cut a mask in two.
+    TableWouldCutMask = "table-would-cut-mask", JoinNotAllowed;
+    /// A column that may not be filtered is put into intervals of a table.
+    IntervalWithoutFilter = "interval-without-filter", JoinNotAllowed;
+    /// Rows of a table would be chosen by the individuals that they meet.
+    TableChosenByIndividuals = "table-chosen-by-individuals", JoinNotAllowed;
+    /// USING of a FULL or RIGHT JOIN, whose key the engine loses.
+    OuterJoinUsing = "outer-join-using", JoinNotAllowed;
+    /// The joins make too many rows of one subject's rows.
+    TooManyRowsOfOne = "too-many-rows-of-one", JoinNotAllowed;
+    /// The policies of both datasets do not name each other.
+    PoliciesDoNotAgree = "policies-do-not-agree", JoinNotAgreed;
+    /// LIMIT over individuals.
+    RowsLimited = "rows-limited", OperationOverIndividuals;
+    /// DISTINCT ON over individuals.
+    DistinctOnRows = "distinct-on-rows", OperationOverIndividuals;
+    /// UNNEST, over anything.
+    ListsUnnested = "lists-unnested", OperationOverIndividuals;
+    /// WITH RECURSIVE, over anything.
+    QueryRecurs = "query-recurs", OperationOverIndividuals;
+    /// Individuals are united with rows of an open or released table.
+    UnionWithTable = "union-with-table", OperationOverIndividuals;
+    /// Individuals of other subjects are united.
+    UnionOfOtherSubjects = "union-of-other-subjects", OperationOverIndividuals;
+    /// Columns that are no bare ones of one kind are united.
+    UnionOfOtherColumns = "union-of-other-columns", OperationOverIndividuals;
+    /// A literal stands beside a column in a union.
+    UnionWithLiteral = "union-with-literal", OperationOverIndividuals;
+    /// A window holds rows of several subjects.
+    WindowOverOthers = "window-over-others", OperationOverIndividuals;
+    /// A frame reaches as far as a value.
+    FrameByValue = "frame-by-value", OperationOverIndividuals;
+    /// A frame reaches too far, or ends before it begins.
+    FrameTooFar = "frame-too-far", OperationOverIndividuals;
+    /// A window function leaves out repeated or missing values.
+    WindowOfSomeValues = "window-of-some-values", OperationOverIndividuals;
+    /// A ranking or shifting window function has a filter.
+    WindowFiltered = "window-filtered", OperationOverIndividuals;
+    /// A value is carried between rows that is no column of the subject's.
+    ValueNotCarried = "value-not-carried", OperationOverIndividuals;
+    /// The window function, or its arguments, are on no list.
+    WindowFunctionNotListed = "window-function-not-listed", OperationOverIndividuals;
+    /// A subquery as a value is not one released value.
+    SubqueryNotOneValue = "subquery-not-one-value", SubqueryNotAllowed;
+    /// A subquery beside individuals is no mean of a measure.
+    SubqueryNotOwnMean = "subquery-not-own-mean", SubqueryNotAllowed;
+    /// NOT IN that the engine answers otherwise than the standard.
+    NotInSubquery = "not-in-subquery", SubqueryNotAllowed;
+    /// OFFSET within EXISTS or IN, which is forgotten.
+    SubqueryWithOffset = "subquery-with-offset", SubqueryNotAllowed;
+    /// An aggregate without keys within EXISTS or IN, whose row is lost.
+    SubqueryOfOneRow = "subquery-of-one-row", SubqueryNotAllowed;
+    /// A constant expression has no value.
+    ConstantHasNoValue = "constant-has-no-value", ConstantNotEvaluated;
+    /// A plan of the guard's own could not be put together.
+    PlanNotBuilt = "plan-not-built", InternalError;
+    /// A fact that the guard relies on is missing.
+    FactMissing = "fact-missing", InternalError;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_slug_is_the_name_of_its_reason() {
+        for reason in Reason::ALL {
+            let joined = reason.slug().replace('-', "");
+            assert_eq!(joined, format!("{reason:?}").to_lowercase());
+        }
+        let slugs: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.slug()).collect();
+        assert_eq!(slugs.len(), Reason::ALL.len());
+    }
+}
