@@ -206,4 +206,6 @@ mod masked;
 #[cfg(test)]
 mod monotone;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod tests;
