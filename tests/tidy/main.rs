@@ -19,5 +19,6 @@ mod layers;
 mod layout;
 mod loops;
 mod manifests;
+mod reasons;
 mod sources;
 mod tree;
