@@ -59,6 +59,7 @@ mod media;
 mod metrics;
 mod news;
 mod open_data;
+mod pages;
 mod patience;
 mod peer;
 mod pieces;
@@ -366,6 +367,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/openapi.json", get(async move || Json(description)))
         .route("/docs", get(docs::to_page))
         .route("/docs/", get(docs::page))
+        .route("/docs/refusals/{name}", get(pages::refusal))
+        .route("/docs/problems/{code}", get(pages::problem))
         .route("/docs/{*file}", get(docs::file))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)

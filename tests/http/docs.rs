@@ -1,5 +1,6 @@
 //! The page over the interface: everything that it needs is served here, and it may load nothing from elsewhere.
 
+use obscura_tests::environment::tests_folder;
 use obscura_tests::server::Server;
 
 /// What stands in quotes behind one of these, in a page.
@@ -9,6 +10,51 @@ fn named(page: &str) -> Vec<String> {
         found.extend(page.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
     }
     found
+}
+
+/// The page behind a link, in both languages.
+fn in_both_languages(server: &Server, link: &str) -> [String; 2] {
+    ["en", "zh-Hans-CN"].map(|language| {
+        let page = server.get(None, link, &[("accept-language", language)]).must_be(200);
+        assert_eq!(page.header("content-type"), Some("text/markdown; charset=utf-8"), "{link}");
+        assert_eq!(page.header("content-language"), language.get(..2), "{link}");
+        let text = page.text();
+        assert!(text.starts_with("# "), "{link}: {text}");
+        text
+    })
+}
+
+#[test]
+fn every_link_of_a_refusal_or_a_problem_leads_to_a_page_in_both_languages() {
+    let server = Server::start();
+    let problem = server.ask("ana", "SELECT dept, salary FROM persons").must_be(422).json();
+    let finding = &problem["verdict"]["findings"][0];
+    assert_eq!(finding["reason"], "rows-would-leave");
+    let [english, chinese] = in_both_languages(&server, finding["docs"].as_str().unwrap());
+    assert!(english.contains("`query-guard/src/label.rs`, `row_level`"), "{english}");
+    assert!(
+        chinese.contains("个体") && chinese.contains("`query-guard/src/label.rs`, `row_level`"),
+        "{chinese}"
+    );
+    let [refused, _] = in_both_languages(&server, problem["type"].as_str().unwrap());
+    assert!(refused.contains("`query-refused`"), "{refused}");
+    // Older verdicts lead by their code, and refusals of policies have rows among the problems.
+    for name in ["row-level-output", "no-grant", "dataset-not-sealed"] {
+        in_both_languages(&server, &format!("/docs/refusals/{name}"));
+    }
+    let docs = tests_folder().join("../sandbox/docs");
+    let pages = std::fs::read_dir(docs.join("refusals")).unwrap();
+    for page in pages {
+        let name = page.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        in_both_languages(&server, &format!("/docs/refusals/{name}"));
+    }
+    let table = std::fs::read_to_string(docs.join("problems.md")).unwrap();
+    for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
+        in_both_languages(&server, &format!("/docs/problems/{}", row.split('`').next().unwrap()));
+    }
+    let nothing = server.get(None, "/docs/refusals/..%2fproblems", &[]).must_be(404);
+    assert_eq!(nothing.json()["code"], "not-found");
+    server.is_clean();
 }
 
 #[test]

@@ -81,8 +81,25 @@ impl Answer {
     #[track_caller]
     pub fn must_be(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        if self.header("content-type") == Some("application/problem+json") {
+            let problem = self.json();
+            let findings = problem["verdict"]["findings"].as_array().into_iter().flatten();
+            for link in findings.map(|finding| &finding["docs"]).chain([&problem["type"]]) {
+                assert!(link.as_str().is_some_and(leads_somewhere), "{link} leads nowhere");
+            }
+        }
         self
     }
+}
+
+/// Whether a link of a refusal or of a problem has a page: its own, or a row of the table of problems.
+fn leads_somewhere(link: &str) -> bool {
+    let docs = crate::environment::tests_folder().join("../sandbox/docs");
+    let name = link.rsplit('/').next().unwrap_or_default();
+    let has_page = link.starts_with("/docs/refusals/") && docs.join(format!("refusals/{name}.md")).is_file();
+    has_page
+        || std::fs::read_to_string(docs.join("problems.md"))
+            .is_ok_and(|table| table.contains(&format!("\n| `{name}` | ")))
 }
 
 impl Server {
