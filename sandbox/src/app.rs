@@ -70,6 +70,7 @@ pub mod verdict;
 pub mod verify_audit;
 pub mod verify_release;
 pub mod whoami;
+mod without_names;
 pub mod witness;
 
 pub use policy_tests::PolicyTestFailure;

@@ -44,6 +44,7 @@ use crate::app::records::Note;
 use crate::app::reviews::Judging;
 use crate::app::row_filters::faults_of_policy;
 use crate::app::row_filters::faults_since;
+use crate::app::without_names::without_names;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DocumentBody;
@@ -225,39 +226,6 @@ fn told_of_own(refused: DocumentsRefused) -> DocumentsRefused {
         DocumentsRefused::Documents(errors) => DocumentsRefused::Documents(without_names(errors)),
         other => other,
     }
-}
-
-/// Errors without what they tell of documents that are not the asker's: whether a dataset of another department exists,
-/// and what there is besides.
-pub(crate) fn without_names(errors: Vec<DocumentError>) -> Vec<DocumentError> {
-    let told = |error: DocumentError| match error.code.as_ref() {
-        "dataset-not-found" | "not-the-owner" => DocumentError {
-            code: "dataset-not-found".into(),
-            message: Text::new(
-                "there is no dataset of this name among those of the owner",
-                "所属部门没有此名称的数据集",
-            ),
-            help: None,
-            ..error
-        },
-        // Another document in force that would no longer fit.
-        _ if error.file.as_deref() == Some("record") => DocumentError {
-            code: "does-not-fit".into(),
-            document: String::new(),
-            field: String::new(),
-            message: Text::new(
-                "a document in force: it would no longer fit with these",
-                "生效中的一份文档将与这些文档不再相符",
-            ),
-            help: None,
-            position: None,
-            ..error
-        },
-        _ => error,
-    };
-    let mut told: Vec<DocumentError> = errors.into_iter().map(told).collect();
-    told.dedup();
-    told
 }
 
 /// Puts one document in force, or a policy before a second person.
