@@ -17,8 +17,9 @@ use crate::Case;
 use crate::Construct;
 use crate::child;
 
-/// Longest step, far beyond what a release build may take: machines are slow and shared.
-const STEP: Duration = Duration::from_secs(10);
+/// Longest step, far beyond what a release build may take: machines are slow and shared, and a debug build is ten times
+/// slower than the one that is used.
+const STEP: Duration = Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 10 });
 /// Most characters of a statement that a finding shows.
 const TEXT_MAX: usize = 300;
 /// Most address space of a child: what grows without bound ends the child and not the machine.
