@@ -53,7 +53,7 @@ impl Control {
     }
 }
 
-/// What an executor came to for a stage: unreadable outside the control step.
+/// The batches of a stage's plan: unreadable outside the control step.
 pub struct Cells {
     batches: Vec<RecordBatch>,
 }
@@ -84,7 +84,7 @@ pub struct ReleasedTable {
 }
 
 impl ReleasedTable {
-    /// What passed the controls of its stage.
+    /// Wraps a table that passed the controls of its stage.
     pub(crate) fn of(batch: RecordBatch) -> Self {
         ReleasedTable { batch }
     }
@@ -130,7 +130,7 @@ pub enum ControlError {
     /// More cells than the policy lets out at once; the whole result is withheld.
     #[error("{}", Code::TooManyCells.slug())]
     Withheld,
-    /// What the executor returned is not what its plan comes to.
+    /// The executor returned batches of another form than its plan has.
     #[error("the batches do not fit their plan")]
     NotCells,
     /// The last plan would join what was released to more rows than a query may make.
@@ -144,10 +144,11 @@ pub enum ControlError {
 /// Refuses batches whose columns have other names or types than a plan's: they are of another plan.
 pub(crate) fn fits(schema: &Schema, batches: &[RecordBatch]) -> Result<(), ControlError> {
     let same = |batch: &RecordBatch| {
-        let columns = |schema: &Schema| -> Vec<_> {
-            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
-        };
-        columns(&batch.schema()) == columns(schema)
+        let (found, wanted) = (batch.schema_ref().fields(), schema.fields());
+        found.len() == wanted.len()
+            && found.iter().zip(wanted).all(|(found, wanted)| {
+                found.name() == wanted.name() && found.data_type() == wanted.data_type()
+            })
     };
     if batches.iter().all(same) { Ok(()) } else { Err(ControlError::NotCells) }
 }
@@ -202,7 +203,7 @@ impl<'s> Group<'s> {
         Some(i128::from(self.statistics.get(class)?.get(atom)?.contributors))
     }
 
-    /// What an atom adds up.
+    /// The specification of an atom.
     pub(crate) fn spec(&self, atom: usize) -> Option<&'s StageAtom> {
         self.stage.atoms.get(atom)
     }

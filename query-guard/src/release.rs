@@ -33,33 +33,28 @@ impl Stage {
     /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
     pub(crate) fn release(&self, cells: Cells) -> Result<ReleasedTable, ControlError> {
         let batches = cells.into_batches();
-        fits(self.plan.schema().as_arrow(), &batches)?;
-        let Some(schema) = batches.first().map(RecordBatch::schema) else {
-            // All people are one group, even where there is nobody; without keys no answer is none.
-            return if self.keys.is_empty() {
-                Err(ControlError::NotCells)
-            } else {
-                self.table(Vec::new(), &[], 0)
-            };
-        };
+        let planned = self.plan.schema().as_arrow();
+        fits(planned, &batches)?;
+        let schema = batches.first().map_or_else(|| Arc::new(planned.clone()), RecordBatch::schema);
         let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
         let groups = Group::all(self, &batch)?;
-        let passes: Vec<bool> = groups.iter().map(Group::passes).collect();
+        let shown: Vec<Option<&Group<'_>>> =
+            groups.iter().map(|group| group.passes().then_some(group)).collect();
         if self.keys.is_empty() {
-            // An ungrouped query always has one row; what fails is NULL in it.
-            if groups.len() != 1 {
-                return Err(ControlError::NotCells);
-            }
-            return self.table(Vec::new(), &[(groups.first(), passes.first() == Some(&true))], 1);
+            // All people are one group, even where there is nobody; a group that fails is a row of NULLs.
+            return if shown.len() == 1 {
+                self.table(Vec::new(), &shown)
+            } else {
+                Err(ControlError::NotCells)
+            };
         }
         let keys = self
             .keys
             .iter()
             .map(|key| batch.column_by_name(&key.name).map(Arc::clone).ok_or(ControlError::NotCells))
             .collect::<Result<Vec<_>, _>>()?;
-        let kept: Vec<_> = groups.iter().zip(&passes).map(|(group, passes)| (Some(group), *passes)).collect();
-        let table = self.table(keys, &kept, batch.num_rows())?;
-        let mask = BooleanArray::from(passes);
+        let table = self.table(keys, &shown)?;
+        let mask: BooleanArray = shown.iter().map(|group| Some(group.is_some())).collect();
         let released = filter_record_batch(table.batch(), &mask).map_err(|_| ControlError::NotCells)?;
         let cell_count = released.num_rows().saturating_mul(self.columns.len().max(1));
         if self
@@ -79,22 +74,16 @@ impl Stage {
         Ok(ReleasedTable::of(batch))
     }
 
+    /// The table of all groups: their keys, and a row of NULLs beside those of a group that is not shown.
     fn table(
         &self,
-        keys: Vec<ArrayRef>,
-        groups: &[(Option<&Group<'_>>, bool)],
-        rows: usize,
+        mut arrays: Vec<ArrayRef>,
+        groups: &[Option<&Group<'_>>],
     ) -> Result<ReleasedTable, ControlError> {
         let mut fields: Vec<Field> =
             self.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect();
-        let mut arrays = if keys.is_empty() {
-            self.keys.iter().map(|key| arrow::array::new_empty_array(&key.data_type)).collect()
-        } else {
-            keys
-        };
         for column in &self.columns {
-            let values: Vec<ScalarValue> =
-                groups.iter().map(|(group, passes)| self.value(column, group.filter(|_| *passes))).collect();
+            let values: Vec<ScalarValue> = groups.iter().map(|group| value(column, *group)).collect();
             let array = if values.is_empty() {
                 Ok(arrow::array::new_empty_array(&column.data_type))
             } else {
@@ -103,18 +92,18 @@ impl Stage {
             arrays.push(array.map_err(|_| ControlError::NotCells)?);
             fields.push(Field::new(&column.name, column.data_type.clone(), true));
         }
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(groups.len()));
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
             .map(ReleasedTable::of)
             .map_err(|_| ControlError::NotCells)
     }
+}
 
-    /// One released value, or NULL of the column's type.
-    fn value(&self, column: &ReleasedColumn, group: Option<&Group<'_>>) -> ScalarValue {
-        let number = group.and_then(|group| number(&column.formula, group));
-        let null = ScalarValue::try_from(&column.data_type).unwrap_or(ScalarValue::Null);
-        number.and_then(|number| number.into_type(&column.data_type)).unwrap_or(null)
-    }
+/// One released value, or NULL of the column's type.
+fn value(column: &ReleasedColumn, group: Option<&Group<'_>>) -> ScalarValue {
+    let number = group.and_then(|group| number(&column.formula, group));
+    let null = ScalarValue::try_from(&column.data_type).unwrap_or(ScalarValue::Null);
+    number.and_then(|number| number.into_type(&column.data_type)).unwrap_or(null)
 }
 
 fn sorted(batch: RecordBatch, keys: usize) -> Result<RecordBatch, ControlError> {
