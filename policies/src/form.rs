@@ -1,4 +1,4 @@
-//! What a value of a document must look like, in fixed phrases of both languages.
+//! The forms that values of documents must have, in fixed phrases of both languages.
 //! A reader of YAML passes on English text alone, so a phrase is found again by it; nothing here reads a document.
 
 /// The masks that documents may name, in English.
@@ -30,14 +30,9 @@ macro_rules! phrases {
             /// Every phrase.
             const ALL: &'static [Self] = &[$( Self::$name ),+];
 
-            /// The phrase in English.
-            pub(crate) const fn english(self) -> &'static str {
-                match self { $( Self::$name => $english ),+ }
-            }
-
-            /// The phrase in Chinese.
-            pub(crate) const fn chinese(self) -> &'static str {
-                match self { $( Self::$name => $chinese ),+ }
+            /// The phrase in English and in Chinese.
+            const fn told(self) -> (&'static str, &'static str) {
+                match self { $( Self::$name => ($english, $chinese) ),+ }
             }
         }
     };
@@ -91,6 +86,16 @@ phrases! {
 }
 
 impl Phrase {
+    /// The phrase in English.
+    pub(crate) const fn english(self) -> &'static str {
+        self.told().0
+    }
+
+    /// The phrase in Chinese.
+    pub(crate) const fn chinese(self) -> &'static str {
+        self.told().1
+    }
+
     /// Finds a phrase by its English text.
     pub(crate) fn of(english: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|phrase| phrase.english() == english)

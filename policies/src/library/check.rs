@@ -1,6 +1,8 @@
 //! Checks that a document's references hold and its numbers make sense, with the place of every finding.
 //! It changes nothing; a document that passes is used as it is.
 
+use std::collections::BTreeMap;
+
 use crate::day::Day;
 use crate::document::Document;
 use crate::document::PrintError;
@@ -44,7 +46,37 @@ impl Findings<'_> {
             help: help.into(),
         });
     }
+
+    /// Looks up the document that a field names; without one, adds a finding with the names that there are.
+    fn found<'l, K: Ord + ToString, V>(
+        &mut self,
+        kind: Kind,
+        documents: &'l BTreeMap<K, V>,
+        name: &K,
+        field: &str,
+    ) -> Option<&'l V> {
+        let document = documents.get(name);
+        if document.is_none() {
+            let (Kind { code, en, zh }, name) = (kind, name.to_string());
+            let message = Text::new(format!("there is no {en} `{name}`"), format!("{zh} `{name}` 不存在"));
+            self.add(code, field, message, accepted(documents.keys().map(ToString::to_string)));
+        }
+        document
+    }
 }
+
+/// A kind of document that others name: the code of the finding where there is none, and the noun.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    code: &'static str,
+    en: &'static str,
+    zh: &'static str,
+}
+
+const DATASET: Kind = Kind { code: "dataset-not-found", en: "dataset", zh: "数据集" };
+const DEPARTMENT: Kind = Kind { code: "department-not-found", en: "department", zh: "部门" };
+const PURPOSE: Kind = Kind { code: "purpose-not-found", en: "purpose", zh: "用途" };
+const GRADE_SCHEME: Kind = Kind { code: "scheme-not-found", en: "grade scheme", zh: "分级标准" };
 
 /// Checks one document against all that are in force.
 pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut Vec<DocumentError>) {

@@ -1,4 +1,4 @@
-//! What the reader of YAML says of a malformed document, in Chinese. The reader passes on English text, its own and that of
+//! Messages of the YAML reader about malformed documents, in Chinese. The reader passes on English text, its own and that of
 //! our types; what is recognised is translated, and everything else is said to be malformed at the same place.
 
 use crate::form::Phrase;

@@ -9,7 +9,9 @@ use crate::document::Layout;
 use crate::document::Registration;
 use crate::document::TypeWord;
 use crate::library::Library;
+use crate::library::check::DEPARTMENT;
 use crate::library::check::Findings;
+use crate::library::check::GRADE_SCHEME;
 use crate::library::check::accepted;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
@@ -26,23 +28,11 @@ pub(super) fn check(library: &Library, dataset: &Dataset, findings: &mut Finding
         );
         findings.add("department-differs", "metadata.id", message, help);
     }
-    if !library.departments().contains_key(&dataset.department) {
-        let message = Text::new(
-            format!("there is no department `{}`", dataset.department),
-            format!("部门 `{}` 不存在", dataset.department),
-        );
-        findings.add("department-not-found", "department", message, accepted(library.departments().keys()));
-    }
-    if library.schemes().contains_key(&dataset.scheme) {
-        if let Some(grade) = &dataset.membership {
-            check_grade(library, dataset, grade, "membership", findings);
-        }
-    } else {
-        let message = Text::new(
-            format!("there is no grade scheme `{}`", dataset.scheme),
-            format!("分级标准 `{}` 不存在", dataset.scheme),
-        );
-        findings.add("scheme-not-found", "scheme", message, accepted(library.schemes().keys()));
+    findings.found(DEPARTMENT, library.departments(), &dataset.department, "department");
+    if findings.found(GRADE_SCHEME, library.schemes(), &dataset.scheme, "scheme").is_some()
+        && let Some(grade) = &dataset.membership
+    {
+        check_grade(library, dataset, grade, "membership", findings);
     }
     if dataset.columns.is_empty() {
         findings.add(

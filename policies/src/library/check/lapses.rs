@@ -42,7 +42,7 @@ pub(super) fn check(library: &Library, policy: &Policy, today: Day, findings: &m
     }
 }
 
-/// What would be accepted instead of a strict policy that lapses.
+/// The help for a strict policy that lapses.
 fn lapse_help() -> Text {
     Text::new(
         "accepted: both end on the same day, or the stricter one goes on",

@@ -76,7 +76,7 @@ fn check_rule(
     }
 }
 
-/// What would be accepted where no mask lowers the grade.
+/// The help where no mask lowers the grade.
 fn no_grade_after() -> Text {
     Text::new(
         "accepted: no `grade_after`; only an Exception goes below a floor",
@@ -84,7 +84,7 @@ fn no_grade_after() -> Text {
     )
 }
 
-/// What is wrong with a mask that does not coarsen a column, and what would be accepted.
+/// The message and the help for a mask that does not coarsen a column.
 fn changes_nothing(mask: &Mask, column: &Column, coarsening: Coarsening) -> (Text, Text) {
     let (mask, name) = (mask.name(), &column.name);
     match coarsening {

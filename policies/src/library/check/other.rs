@@ -9,43 +9,29 @@ use crate::document::Exception;
 use crate::document::Grant;
 use crate::document::Purpose;
 use crate::library::Library;
+use crate::library::check::DATASET;
+use crate::library::check::DEPARTMENT;
 use crate::library::check::Findings;
+use crate::library::check::PURPOSE;
 use crate::library::check::accepted;
 use crate::library::check::policy;
-use crate::vocabulary::Code;
-use crate::vocabulary::DatasetId;
 use crate::vocabulary::Text;
 
 /// Fewest different people who approve an exception.
 const EXCEPTION_APPROVERS_MIN: usize = 2;
 
 pub(super) fn check_department(library: &Library, department: &Department, findings: &mut Findings<'_>) {
-    if let Some(parent) = &department.parent {
-        match library.departments().get(parent) {
-            None => {
-                let message = Text::new(
-                    format!("there is no department `{parent}`"),
-                    format!("部门 `{parent}` 不存在"),
-                );
-                findings.add(
-                    "department-not-found",
-                    "parent",
-                    message,
-                    accepted(library.departments().keys()),
-                );
-            }
-            // Levels that only fall towards the leaves leave no room for a circle.
-            Some(above) if above.level >= department.level => {
-                let message =
-                    Text::new(format!("`{parent}` does not lie above"), format!("`{parent}` 不是上级"));
-                let help = Text::new(
-                    "accepted: province over city over district over department",
-                    "可用：上级依次为 province、city、district、department",
-                );
-                findings.add("department-unfit", "parent", message, help);
-            }
-            Some(_) => {}
-        }
+    // Levels that only fall towards the leaves leave no room for a circle.
+    if let Some(parent) = &department.parent
+        && let Some(above) = findings.found(DEPARTMENT, library.departments(), parent, "parent")
+        && above.level >= department.level
+    {
+        let message = Text::new(format!("`{parent}` does not lie above"), format!("`{parent}` 不是上级"));
+        let help = Text::new(
+            "accepted: province over city over district over department",
+            "可用：上级依次为 province、city、district、department",
+        );
+        findings.add("department-unfit", "parent", message, help);
     }
     if let Some(region) = &department.region
         && (region.len() != 6 || !region.bytes().all(|b| b.is_ascii_digit()))
@@ -76,22 +62,8 @@ pub(super) fn check_purpose(purpose: &Purpose, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_purpose_code(library: &Library, code: &Code, findings: &mut Findings<'_>) {
-    if !library.purposes().contains_key(code) {
-        let message = Text::new(format!("there is no purpose `{code}`"), format!("用途 `{code}` 不存在"));
-        findings.add("purpose-not-found", "purpose", message, accepted(library.purposes().keys()));
-    }
-}
-
-fn check_dataset(library: &Library, id: &DatasetId, field: &str, findings: &mut Findings<'_>) {
-    if !library.datasets().contains_key(id) {
-        let message = Text::new(format!("there is no dataset `{id}`"), format!("数据集 `{id}` 不存在"));
-        findings.add("dataset-not-found", field, message, accepted(library.datasets().keys()));
-    }
-}
-
 pub(super) fn check_grant(library: &Library, grant: &Grant, findings: &mut Findings<'_>) {
-    check_purpose_code(library, &grant.purpose, findings);
+    findings.found(PURPOSE, library.purposes(), &grant.purpose, "purpose");
     if grant.person.trim().is_empty() {
         findings.add("person-missing", "person", Text::new("nobody is named", "没有写明人员"), None);
     }
@@ -118,7 +90,7 @@ pub(super) fn check_grant(library: &Library, grant: &Grant, findings: &mut Findi
     let mut seen = BTreeSet::new();
     for (index, granted) in grant.datasets.iter().enumerate() {
         let field = format!("datasets[{index}]");
-        check_dataset(library, &granted.dataset, &format!("{field}.dataset"), findings);
+        findings.found(DATASET, library.datasets(), &granted.dataset, &format!("{field}.dataset"));
         if !seen.insert(&granted.dataset) {
             let message = Text::new(
                 format!("`{}` is there twice", granted.dataset),
@@ -146,7 +118,7 @@ pub(super) fn check_grant(library: &Library, grant: &Grant, findings: &mut Findi
 }
 
 pub(super) fn check_exception(library: &Library, exception: &Exception, findings: &mut Findings<'_>) {
-    check_purpose_code(library, &exception.purpose, findings);
+    findings.found(PURPOSE, library.purposes(), &exception.purpose, "purpose");
     if exception.reason.trim().is_empty() {
         findings.add(
             "reason-missing",
@@ -175,23 +147,15 @@ pub(super) fn check_exception(library: &Library, exception: &Exception, findings
         );
     }
     for (index, approver) in exception.approved_by.iter().enumerate() {
-        if !library.departments().contains_key(&approver.department) {
-            let message = Text::new(
-                format!("there is no department `{}`", approver.department),
-                format!("部门 `{}` 不存在", approver.department),
-            );
-            let help = accepted(library.departments().keys());
-            let field = format!("approved_by[{index}].department");
-            findings.add("department-not-found", &field, message, help);
-        }
+        let field = format!("approved_by[{index}].department");
+        findings.found(DEPARTMENT, library.departments(), &approver.department, &field);
     }
     if exception.datasets.is_empty() {
         findings.add("dataset-missing", "datasets", Text::new("no dataset is named", "没有写明数据集"), None);
     }
     for (index, id) in exception.datasets.iter().enumerate() {
         let field = format!("datasets[{index}]");
-        check_dataset(library, id, &field, findings);
-        let Some(dataset) = library.datasets().get(id) else { continue };
+        let Some(dataset) = findings.found(DATASET, library.datasets(), id, &field) else { continue };
         if library.level(&dataset.scheme, &exception.grade).is_none() {
             let message = Text::new(
                 format!("`{}` has no grade `{}`", dataset.scheme, exception.grade),
@@ -208,9 +172,9 @@ pub(super) fn check_exception(library: &Library, exception: &Exception, findings
 }
 
 pub(super) fn check_application(library: &Library, application: &Application, findings: &mut Findings<'_>) {
-    check_purpose_code(library, &application.purpose, findings);
+    findings.found(PURPOSE, library.purposes(), &application.purpose, "purpose");
     for (index, id) in application.datasets.iter().enumerate() {
-        check_dataset(library, id, &format!("datasets[{index}]"), findings);
+        findings.found(DATASET, library.datasets(), id, &format!("datasets[{index}]"));
     }
     if application.sql.trim().is_empty() {
         findings.add("sql-missing", "sql", Text::new("the query is empty", "查询为空"), None);

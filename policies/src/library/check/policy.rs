@@ -13,11 +13,13 @@ use crate::document::Review;
 use crate::document::SubjectsMin;
 use crate::fixed::Fixed;
 use crate::library::Library;
+use crate::library::check::DATASET;
+use crate::library::check::DEPARTMENT;
 use crate::library::check::Findings;
+use crate::library::check::PURPOSE;
 use crate::library::check::accepted;
 use crate::library::resolve::permille;
 use crate::mask::Mask;
-use crate::vocabulary::Code;
 use crate::vocabulary::Release;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
@@ -38,7 +40,7 @@ pub(super) fn check(library: &Library, policy: &Policy, findings: &mut Findings<
 }
 
 fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
-    check_department(library, &policy.owner, "owner", findings);
+    findings.found(DEPARTMENT, library.departments(), &policy.owner, "owner");
     if let (Some(from), Some(until)) = (policy.effective.from, policy.effective.until)
         && from > until
     {
@@ -62,7 +64,8 @@ fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>)
     for (field, list) in [("departments", &subjects.departments), ("districts", &subjects.districts)] {
         if let AnyOr::Only(codes) = list {
             for (index, code) in codes.iter().enumerate() {
-                check_department(library, code, &format!("object.subjects.{field}[{index}]"), findings);
+                let field = format!("object.subjects.{field}[{index}]");
+                findings.found(DEPARTMENT, library.departments(), code, &field);
             }
         }
     }
@@ -77,11 +80,7 @@ fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>)
     }
     for (index, id) in resources.datasets.iter().enumerate() {
         let field = format!("object.resources.datasets[{index}]");
-        let Some(dataset) = library.datasets().get(id) else {
-            let message = Text::new(format!("there is no dataset `{id}`"), format!("数据集 `{id}` 不存在"));
-            findings.add("dataset-not-found", &field, message, accepted(library.datasets().keys()));
-            continue;
-        };
+        let Some(dataset) = findings.found(DATASET, library.datasets(), id, &field) else { continue };
         if dataset.department != policy.owner {
             let message = Text::new(
                 format!("`{id}` belongs to another department than the owner"),
@@ -100,13 +99,6 @@ fn check_object(library: &Library, policy: &Policy, findings: &mut Findings<'_>)
     }
 }
 
-fn check_department(library: &Library, code: &Code, field: &str, findings: &mut Findings<'_>) {
-    if !library.departments().contains_key(code) {
-        let message = Text::new(format!("there is no department `{code}`"), format!("部门 `{code}` 不存在"));
-        findings.add("department-not-found", field, message, accepted(library.departments().keys()));
-    }
-}
-
 fn check_grade(library: &Library, dataset: &Dataset, grade: &str, field: &str, findings: &mut Findings<'_>) {
     if library.level(&dataset.scheme, grade).is_none() {
         let words =
@@ -116,13 +108,6 @@ fn check_grade(library: &Library, dataset: &Dataset, grade: &str, field: &str, f
             format!("`{}` 中没有分级 `{grade}`", dataset.scheme),
         );
         findings.add("grade-not-found", field, message, accepted(words.into_iter().flatten()));
-    }
-}
-
-fn check_purpose(library: &Library, code: &Code, field: &str, findings: &mut Findings<'_>) {
-    if !library.purposes().contains_key(code) {
-        let message = Text::new(format!("there is no purpose `{code}`"), format!("用途 `{code}` 不存在"));
-        findings.add("purpose-not-found", field, message, accepted(library.purposes().keys()));
     }
 }
 
@@ -137,16 +122,12 @@ fn check_condition(library: &Library, policy: &Policy, findings: &mut Findings<'
         );
     }
     for (index, code) in condition.purposes.iter().enumerate() {
-        check_purpose(library, code, &format!("condition.purposes[{index}]"), findings);
+        let field = format!("condition.purposes[{index}]");
+        findings.found(PURPOSE, library.purposes(), code, &field);
     }
     for (index, join) in condition.join_with.iter().enumerate() {
         let field = format!("condition.join_with[{index}]");
-        let Some(other) = library.datasets().get(&join.dataset) else {
-            let message = Text::new(
-                format!("there is no dataset `{}`", join.dataset),
-                format!("数据集 `{}` 不存在", join.dataset),
-            );
-            findings.add("dataset-not-found", &field, message, accepted(library.datasets().keys()));
+        let Some(other) = findings.found(DATASET, library.datasets(), &join.dataset, &field) else {
             continue;
         };
         let own = policy.object.resources.datasets.iter().filter_map(|id| library.datasets().get(id));
@@ -463,8 +444,9 @@ pub(super) fn check_controls(controls: &ControlsForm, field: &str, findings: &mu
 fn check_tests(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
     for (index, test) in policy.tests.iter().enumerate() {
         let field = format!("tests[{index}]");
-        check_department(library, &test.person.department, &format!("{field}.as.department"), findings);
-        check_purpose(library, &test.person.purpose, &format!("{field}.as.purpose"), findings);
+        let department = format!("{field}.as.department");
+        findings.found(DEPARTMENT, library.departments(), &test.person.department, &department);
+        findings.found(PURPOSE, library.purposes(), &test.person.purpose, &format!("{field}.as.purpose"));
         if test.expect == Expectation::Admitted && test.code.is_some() {
             let message = Text::new("what is admitted has no refusal code", "应当通过的测试没有拒绝代码");
             findings.add(

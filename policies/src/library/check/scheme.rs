@@ -7,6 +7,8 @@ use crate::document::GradeScheme;
 use crate::document::Registration;
 use crate::library::Library;
 use crate::library::check::Findings;
+use crate::library::check::GRADE_SCHEME;
+use crate::library::check::Kind;
 use crate::library::check::accepted;
 use crate::library::check::policy;
 use crate::library::floors_of;
@@ -34,13 +36,8 @@ pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Find
         policy::check_controls(&level.floor.controls, &format!("{field}.floor.controls"), findings);
         for (number, crosswalk) in level.crosswalk.iter().enumerate() {
             let field = format!("{field}.crosswalk[{number}]");
-            let Some(other) = library.schemes().get(&crosswalk.scheme) else {
-                let help = accepted(library.schemes().keys());
-                let message = Text::new(
-                    format!("there is no scheme `{}`", crosswalk.scheme),
-                    format!("分级标准 `{}` 不存在", crosswalk.scheme),
-                );
-                findings.add("scheme-not-found", &field, message, help);
+            let kind = Kind { en: "scheme", ..GRADE_SCHEME };
+            let Some(other) = findings.found(kind, library.schemes(), &crosswalk.scheme, &field) else {
                 continue;
             };
             match library.level(&crosswalk.scheme, &crosswalk.code) {
