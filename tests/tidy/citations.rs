@@ -126,7 +126,7 @@ fn sections(rest: &str) -> Option<Vec<String>> {
     (!numbers.is_empty()).then_some(numbers)
 }
 
-/// What is wrong with the citations of one line.
+/// The faults of the citations of one line.
 fn faults(from: &str, line: &str, repository: &Repository) -> Vec<String> {
     let mut faults = Vec::new();
     for citation in citations(line) {

@@ -98,9 +98,8 @@ fn is_test(module: &str, text: &str) -> bool {
 
 /// The modules that the code before a file's tests names.
 fn imported(module: &str, text: &str, modules: &BTreeSet<&str>) -> BTreeSet<String> {
-    let product = text.split("\n#[cfg(test)]\n").next().unwrap_or(text);
     let mut found = BTreeSet::new();
-    for line in product.lines() {
+    for line in tree::product(text).lines() {
         let code = line.split("//").next().unwrap_or(line);
         for marker in ["crate::", "super::"] {
             for (at, _) in code.match_indices(marker) {

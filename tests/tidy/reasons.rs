@@ -39,8 +39,7 @@ fn product() -> BTreeMap<String, String> {
     files
         .map(|path| {
             let text = tree::text(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
-            (path, code)
+            (path, tree::product(&text).to_owned())
         })
         .collect()
 }

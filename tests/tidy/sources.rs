@@ -30,7 +30,7 @@ fn no_file_is_longer_than_the_ceiling() {
         if path.ends_with("/tests.rs") || path.contains("/tests/") {
             continue;
         }
-        let lines = product_lines(&tree::text(&path).unwrap());
+        let lines = tree::product(&tree::text(&path).unwrap()).lines().count();
         if lines > LINES_MAX {
             findings.push(format!("{path}: {lines} lines"));
         }
@@ -38,26 +38,9 @@ fn no_file_is_longer_than_the_ceiling() {
     tree::report("a file over the ceiling", &findings);
 }
 
-/// Lines before the test module; a file's tests come last.
-fn product_lines(text: &str) -> usize {
-    let mut count = 0;
-    let mut lines = text.lines().peekable();
-    while let Some(line) = lines.next() {
-        let opens_tests = line == "#[cfg(test)]" && {
-            let mut rest = lines.clone();
-            rest.find(|next| !next.starts_with("#[") && !next.starts_with("    ") && !next.starts_with(')'))
-                .is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'))
-        };
-        if opens_tests {
-            break;
-        }
-        count += 1;
-    }
-    count
-}
-
 #[test]
 fn tests_are_not_counted_as_product_lines() {
+    let product_lines = |text| tree::product(text).lines().count();
     assert_eq!(product_lines("//! x\nfn a() {}\n#[cfg(test)]\nmod tests {\n}\n"), 2);
     assert_eq!(product_lines("//! x\n#[cfg(test)]\nmod tests;\nfn a() {}\n"), 4);
 }

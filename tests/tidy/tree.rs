@@ -42,6 +42,18 @@ pub(crate) fn text(path: &str) -> Option<String> {
     fs::read_to_string(root().join(path)).ok()
 }
 
+/// A Rust file up to its test module; a file's tests come last.
+pub(crate) fn product(text: &str) -> &str {
+    let opens_tests = |at: usize| {
+        let mut rest = text[at..].lines().skip(1);
+        rest.find(|next| !next.starts_with("#[") && !next.starts_with("    ") && !next.starts_with(')'))
+            .is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'))
+    };
+    let marks = text.match_indices("#[cfg(test)]\n").map(|(at, _)| at);
+    let mut at_line_starts = marks.filter(|at| *at == 0 || text[..*at].ends_with('\n'));
+    at_line_starts.find(|at| opens_tests(*at)).map_or(text, |at| &text[..at])
+}
+
 /// Fails with every finding on a line of its own.
 pub(crate) fn report(rule: &str, findings: &[String]) {
     assert!(findings.is_empty(), "{rule}:\n  {}\n", findings.join("\n  "));
