@@ -22,7 +22,7 @@ use crate::mask::bind_secrets;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 
-/// What an execution needs besides its plan, and what no plan may hold.
+/// The inputs of an execution that no plan may hold.
 #[derive(Clone, Default)]
 pub struct ExecutionContext {
     /// Keyed functions of masks, bound to each plan just before it runs; without them a plan with such a mask fails.
@@ -61,7 +61,7 @@ pub struct LastDue {
     course: Course,
 }
 
-/// What all states have in common.
+/// The part that all states have in common.
 #[derive(Debug)]
 struct Course {
     plan: Arc<GuardedPlan>,
@@ -82,11 +82,11 @@ pub trait PlanRunner {
     /// How it fails; a failure of the controls ends a run as well.
     type Error: From<ControlError>;
 
-    /// What the plan that is due comes to. It is asked once for each plan.
+    /// Runs the plan that is due and returns its batches; it is called once for each plan.
     fn run(&mut self, due: PlanToRun) -> impl Future<Output = Result<Vec<RecordBatch>, Self::Error>> + Send;
 }
 
-/// What a plan to run ends in, which an executor compares its physical plan with.
+/// The kind of result of a plan; an executor compares its physical plan with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndsIn {
     /// Cells of individuals, which only the control step reads.
@@ -98,7 +98,7 @@ pub enum EndsIn {
     Result,
 }
 
-/// What an executor came to for the last plan.
+/// The batches of the last plan.
 pub struct Rows(Vec<RecordBatch>);
 
 impl Rows {

@@ -4,7 +4,6 @@
 //! Where the system allows no such namespace the test says so and asserts nothing; what the program does with the
 //! operating system's word alone is tested beside the code (`room.rs`, `storage/part`).
 
-use std::path::Path;
 use std::process::Command;
 
 use obscura_tests::environment;
@@ -64,7 +63,7 @@ const ROOM: [usize; 5] = [0, 32, 96, 160, 512];
 /// Commands that do something, and commands that look whether all is well, of each round.
 const COMMANDS: usize = 3;
 
-/// What one command of the script did.
+/// The outcome of one command of the script.
 struct Answer {
     code: i32,
     out: String,
@@ -92,7 +91,6 @@ fn a_full_disk_is_told_and_nothing_is_lost() {
     let plain = tempfile::tempdir().unwrap();
     let rows = people(plain.path(), None);
     let right = world.query("ana", QUESTION).unwrap().done().unwrap().stdout;
-    let path = |path: &Path| path.to_owned().into_os_string();
     let mut shell = Command::new("unshare");
     shell
         .args(["-Urm", "sh", "-c", SCRIPT])
@@ -102,7 +100,7 @@ fn a_full_disk_is_told_and_nothing_is_lost() {
         .env("DISK", world.root().join("disk"))
         .env("WORLD", world.root())
         .env("PRODUCT", environment::product().unwrap())
-        .env("ROWS", path(&rows))
+        .env("ROWS", &rows)
         .env("ROOM", ROOM.map(|kilobytes| kilobytes.to_string()).join(" "))
         .envs([("PURPOSE", PURPOSE), ("QUESTION", QUESTION), ("STEWARD", STEWARD), ("AUDITOR", AUDITOR)]);
     world.finish(shell, "the script on a full disk").unwrap().done().unwrap();

@@ -31,7 +31,7 @@ fn tables() -> Tables {
     BTreeMap::from([("corpus.persons", vec![vec![batch]])])
 }
 
-/// What each plan of a query comes to, in order.
+/// The batches of each plan of a query, in order.
 fn answers(sql: &str) -> Vec<Vec<RecordBatch>> {
     let mut seen = Vec::new();
     run_lying(&admitted(sql), &tables(), &mut |_due, batches| {

@@ -141,7 +141,7 @@ fn answer(error: &StorageError, code: &'static str, zh: &str) -> PublicError {
     PublicError::new(Class::Usage, code, error.to_string(), zh)
 }
 
-/// What to do about a malformed row. ReleaseInputs it out comes last: what is left out is missing from every answer.
+/// What to do about a malformed row. Leaving it out comes last: what is left out is missing from every answer.
 fn help(reason: BadRowReason) -> Text {
     match reason {
         BadRowReason::Encoding => Text::new(

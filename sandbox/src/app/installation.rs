@@ -331,7 +331,7 @@ impl Installation {
         if is_ready { Readiness::Ready } else { Readiness::NotReady }
     }
 
-    /// What runs the plans of jobs, and the threads that it and the controls run on.
+    /// The executor of jobs' plans, and the threads that it and the controls run on.
     ///
     /// # Errors
     /// When the system gives no threads.

@@ -103,19 +103,13 @@ impl ReviewContext {
         })
     }
 
-    /// Whether a verdict on this ground is one on the other as well: the same documents, grants, sealed versions, day and
+    /// Whether a verdict in this context is one in the other as well: the same documents, grants, sealed versions, day and
     /// minute, since which hours a policy is open is told in minutes.
     pub(crate) fn is_that_of(&self, other: &Self, zone: &TimeZone) -> bool {
-        let versions = |review_context: &Self| -> Vec<(DatasetId, u64)> {
-            review_context
-                .sealed
-                .iter()
-                .map(|(id, version)| (id.clone(), version.manifest().version))
-                .collect()
-        };
+        let versions = self.sealed.iter().map(|(id, sealed)| (id, sealed.manifest().version));
         Arc::ptr_eq(&self.library, &other.library)
             && self.asker == other.asker
-            && versions(self) == versions(other)
+            && versions.eq(other.sealed.iter().map(|(id, sealed)| (id, sealed.manifest().version)))
             && self.relabelled == other.relabelled
             && local_time(self.now, zone) == local_time(other.now, zone)
     }

@@ -60,18 +60,14 @@ pub(super) fn in_chinese(reason: &(dyn Error + 'static)) -> Option<String> {
         "应为地址和端口，如 127.0.0.1:7200"
     } else {
         // clap has no type of its own for a number beyond its bounds.
-        let (value, bounds) = reason.to_string().split_once(" is not in ").map(owned)?;
+        let reason = reason.to_string();
+        let (value, bounds) = reason.split_once(" is not in ")?;
         return Some(format!("{value} 不在 {bounds} 之内"));
     };
     Some(fixed.to_owned())
 }
 
-/// Both halves of a text.
-fn owned((one, other): (&str, &str)) -> (String, String) {
-    (one.to_owned(), other.to_owned())
-}
-
-/// What is wrong with a whole number.
+/// The fault of a whole number.
 const fn integer_in_chinese(kind: &IntErrorKind) -> &'static str {
     match kind {
         IntErrorKind::Empty => "缺少数字",

@@ -156,7 +156,7 @@ fn due() -> PlanToRun {
     }
 }
 
-/// What is due, and its plan with the real table.
+/// The plan that is due, and the same with its real table.
 fn resolved() -> (PlanToRun, LogicalPlan) {
     let due = due();
     let resolved = resolve(&due, &sealed(tables(), &[])).unwrap();

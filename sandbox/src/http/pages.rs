@@ -1,7 +1,6 @@
 //! The pages behind the links of refusals and of problem documents: files of the program, in the reader's language.
 //! What a rule is for and where it stands is written in the pages; nothing is decided here.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::Path;
@@ -200,7 +199,7 @@ pub(super) async fn refusal(
     }
 }
 
-/// What a problem type means.
+/// The page of a problem type.
 pub(super) async fn problem(
     State(service): State<Arc<Service>>,
     request: Request,
@@ -254,7 +253,7 @@ fn in_chinese(english: &str, chinese: &str) -> String {
             _ => continue,
         };
         in_statement ^= is_fence;
-        page.push_str(told.strip_prefix("Code ").map_or(told, |code| code));
+        page.push_str(told.strip_prefix("Code ").unwrap_or(told));
         page.push('\n');
     }
     page.replace(", reason ", "，原因 ")
@@ -262,17 +261,11 @@ fn in_chinese(english: &str, chinese: &str) -> String {
 
 /// The reasons that have a code.
 fn code_page(code: &str, language: Language) -> Option<String> {
-    let reasons = Reason::ALL.iter().filter(|reason| reason.code().slug() == code);
-    let mut page = format!("# `{code}`\n\n");
-    let mut is_known = false;
-    for reason in reasons {
-        if !is_known {
-            let _ = writeln!(page, "{}\n", reason.code().rule().in_language(language.code()));
-        }
-        is_known = true;
-        let _ = writeln!(page, "- [{0}](/docs/refusals/{0})", reason.slug());
-    }
-    is_known.then_some(page)
+    let reasons: Vec<&Reason> = Reason::ALL.iter().filter(|reason| reason.code().slug() == code).collect();
+    let rule = reasons.first()?.code().rule();
+    let links: String =
+        reasons.iter().map(|reason| format!("- [{0}](/docs/refusals/{0})\n", reason.slug())).collect();
+    Some(format!("# `{code}`\n\n{}\n\n{links}", rule.in_language(language.code())))
 }
 
 /// The row of a problem type.

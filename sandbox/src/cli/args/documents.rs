@@ -156,7 +156,7 @@ impl FromStr for DocumentName {
     }
 }
 
-/// What stands behind the `@` is no number.
+/// The part behind the `@` is no number.
 fn no_version() -> Unaccepted {
     Unaccepted::new("a version is a number, such as `hz-visits@2`", "版本为数字，如 `hz-visits@2`")
 }
