@@ -23,7 +23,7 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::placed;
 use crate::functions::Functions;
-use crate::label::Labeller;
+use crate::zones::ZonePass;
 use crate::limits::STACK_BYTES;
 use crate::mean::means_as_doubles;
 use crate::normalise::normalise;
@@ -127,14 +127,14 @@ impl<'a> Guard<'a> {
         let plan = normalise(plan, constants, self.now)
             .map_err(|error| planning_finding(sql, &error, &Catalog::new(self.policy, &self.functions)))?;
         within_limits(sql, &plan)?;
-        let mut labeller = Labeller::new(self.policy, constants, sql, budget);
-        let post = labeller.root(&plan).map_err(|refused| placed(sql, refused))?;
+        let mut zones = ZonePass::new(self.policy, constants, sql, budget);
+        let post = zones.root(&plan).map_err(|refused| placed(sql, refused))?;
         runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
-        let mut stages = std::mem::take(&mut labeller.stages);
+        let mut stages = std::mem::take(&mut zones.stages);
         let rows = RowFacts::of(
             self.policy,
             stages.iter().map(Stage::released_rows),
-            std::mem::take(&mut labeller.many_to_many),
+            std::mem::take(&mut zones.many_to_many),
         );
         let reduced = |plan| rows.reduced(plan).map_err(|finding| placed(sql, finding.into()));
         for stage in &mut stages {
@@ -142,7 +142,7 @@ impl<'a> Guard<'a> {
         }
         let post = means_as_doubles(total(reduced(pruned(ordered(post)?)?)?, !stages.is_empty())?, &stages)?;
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
-        let treatments = treatments(&post, &stages, labeller.top_coded);
+        let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
         Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
     }

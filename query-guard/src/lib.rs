@@ -42,7 +42,7 @@ mod fixture;
 mod floor;
 mod functions;
 pub mod guard;
-mod label;
+mod zones;
 pub mod limits;
 mod mask;
 mod mean;

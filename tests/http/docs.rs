@@ -31,9 +31,9 @@ fn every_link_of_a_refusal_or_a_problem_leads_to_a_page_in_both_languages() {
     let finding = &problem["verdict"]["findings"][0];
     assert_eq!(finding["reason"], "rows-would-leave");
     let [english, chinese] = in_both_languages(&server, finding["docs"].as_str().unwrap());
-    assert!(english.contains("`query-guard/src/label.rs`, `row_level`"), "{english}");
+    assert!(english.contains("`query-guard/src/zones.rs`, `row_level`"), "{english}");
     assert!(
-        chinese.contains("个体") && chinese.contains("`query-guard/src/label.rs`, `row_level`"),
+        chinese.contains("个体") && chinese.contains("`query-guard/src/zones.rs`, `row_level`"),
         "{chinese}"
     );
     let [refused, _] = in_both_languages(&server, problem["type"].as_str().unwrap());

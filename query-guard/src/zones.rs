@@ -107,7 +107,7 @@ pub(crate) enum Relation {
 }
 
 /// One pass over one query.
-pub(crate) struct Labeller<'a> {
+pub(crate) struct ZonePass<'a> {
     policy: &'a EffectivePolicy,
     review: Review<'a>,
     pub(crate) stages: Vec<Stage>,
@@ -122,14 +122,14 @@ pub(crate) struct Labeller<'a> {
     subqueries_read: Read,
 }
 
-impl<'a> Labeller<'a> {
+impl<'a> ZonePass<'a> {
     pub(crate) fn new(
         policy: &'a EffectivePolicy,
         constants: Constants,
         sql: &'a str,
         budget: &'a Budget<'a>,
     ) -> Self {
-        Labeller {
+        ZonePass {
             policy,
             review: Review { constants, sql, budget },
             stages: Vec::new(),
@@ -147,7 +147,7 @@ impl<'a> Labeller<'a> {
     /// `row-level-output` when individuals reach the root, and whatever the rules below find.
     pub(crate) fn root(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan, Refused> {
         self.mentioned = mentioned(plan);
-        match self.label(plan)? {
+        match self.zone(plan)? {
             Relation::Open(open) => Ok(open.plan),
             Relation::Block(block) if block.is_individual() => Err(self.row_level(plan, &block).into()),
             Relation::Block(block) => self.opened(*block).map(|open| open.plan),
@@ -177,10 +177,10 @@ impl<'a> Labeller<'a> {
         )
     }
 
-    pub(super) fn label(&mut self, plan: &LogicalPlan) -> Result<Relation, Refused> {
+    pub(super) fn zone(&mut self, plan: &LogicalPlan) -> Result<Relation, Refused> {
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan),
-            LogicalPlan::Projection(projection) => match self.label(&projection.input)? {
+            LogicalPlan::Projection(projection) => match self.zone(&projection.input)? {
                 Relation::Block(mut block) => {
                     let mut outputs = Vec::with_capacity(projection.expr.len());
                     for expr in &projection.expr {
@@ -200,7 +200,7 @@ impl<'a> Labeller<'a> {
                 let join = Join { filter, ..join.clone() };
                 self.join(&LogicalPlan::Join(join.clone()), &join)
             }
-            LogicalPlan::Filter(filter) => match self.label(&filter.input)? {
+            LogicalPlan::Filter(filter) => match self.zone(&filter.input)? {
                 Relation::Block(mut block) if block.is_individual() => {
                     let condition = self.define(&block, &filter.predicate)?;
                     let condition = self.with_between(&mut block, condition)?;
@@ -220,7 +220,7 @@ impl<'a> Labeller<'a> {
                 // A filtered released table would pick out groups by any rule at all: it no longer joins individuals.
                 Relation::Open(input) => self.rebuild(plan, vec![input]).map(Relation::Open),
             },
-            LogicalPlan::SubqueryAlias(alias) => match self.label(&alias.input)? {
+            LogicalPlan::SubqueryAlias(alias) => match self.zone(&alias.input)? {
                 Relation::Block(mut block) => {
                     block.schema = Arc::clone(&alias.schema);
                     Ok(Relation::Block(block))
@@ -231,7 +231,7 @@ impl<'a> Labeller<'a> {
                         .map(|open| Relation::Open(Open { plan: open.plan, ..kept }))
                 }
             },
-            LogicalPlan::Sort(sort) => match self.label(&sort.input)? {
+            LogicalPlan::Sort(sort) => match self.zone(&sort.input)? {
                 // The order of individuals is never seen; only a limit on it could be.
                 Relation::Block(block) if block.is_individual() && sort.fetch.is_none() => {
                     Ok(Relation::Block(block))
@@ -239,11 +239,11 @@ impl<'a> Labeller<'a> {
                 Relation::Block(block) if block.is_individual() => Err(self.limited(plan)),
                 other => self.rebuild_over(plan, vec![other]),
             },
-            LogicalPlan::Limit(limit) => match self.label(&limit.input)? {
+            LogicalPlan::Limit(limit) => match self.zone(&limit.input)? {
                 Relation::Block(block) if block.is_individual() => Err(self.limited(plan)),
                 other => self.rebuild_over(plan, vec![other]),
             },
-            LogicalPlan::Distinct(Distinct::All(input)) => match self.label(input)? {
+            LogicalPlan::Distinct(Distinct::All(input)) => match self.zone(input)? {
                 Relation::Block(block) if block.is_individual() => {
                     let keys: Vec<Expr> = block.outputs.clone();
                     self.group(*block, keys, &[], plan.schema())
@@ -256,13 +256,13 @@ impl<'a> Labeller<'a> {
                 }
                 other => self.rebuild_over(plan, vec![other]),
             },
-            LogicalPlan::Distinct(Distinct::On(distinct)) => match self.label(&distinct.input)? {
+            LogicalPlan::Distinct(Distinct::On(distinct)) => match self.zone(&distinct.input)? {
                 Relation::Block(block) if block.is_individual() => {
                     Err(self.over_individuals(Reason::DistinctOnRows, plan, "DISTINCT ON"))
                 }
                 other => self.rebuild_over(plan, vec![other]),
             },
-            LogicalPlan::Aggregate(aggregate) => match self.label(&aggregate.input)? {
+            LogicalPlan::Aggregate(aggregate) => match self.zone(&aggregate.input)? {
                 Relation::Block(mut block) if block.is_individual() => {
                     let mut keys = Vec::with_capacity(aggregate.group_expr.len());
                     for key in group_keys(aggregate) {
@@ -300,7 +300,7 @@ impl<'a> Labeller<'a> {
                     Ok(Relation::Open(open))
                 }
             },
-            LogicalPlan::Window(window) => match self.label(&window.input)? {
+            LogicalPlan::Window(window) => match self.zone(&window.input)? {
                 Relation::Block(block) if block.is_individual() => self.window(*block, window),
                 other => self.rebuild_over(plan, vec![other]),
             },
@@ -313,7 +313,7 @@ impl<'a> Labeller<'a> {
                 if !subquery.outer_ref_columns.is_empty() {
                     return Err(subquery_refusal().into());
                 }
-                self.label(&subquery.subquery)
+                self.zone(&subquery.subquery)
             }
             LogicalPlan::Unnest(_) => Err(self.over_individuals(Reason::ListsUnnested, plan, "UNNEST")),
             LogicalPlan::RecursiveQuery(_) => {
@@ -492,7 +492,7 @@ impl<'a> Labeller<'a> {
         if !subquery.outer_ref_columns.is_empty() {
             return Err(subquery_refusal().into());
         }
-        match self.label(&subquery.subquery)? {
+        match self.zone(&subquery.subquery)? {
             Relation::Open(open) if open.is_one_row() => match meets {
                 Meets::Individuals if !is_benchmark(&open) => Err(Finding::of(Reason::SubqueryNotOwnMean)
                     .help(

@@ -27,17 +27,17 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 
-use super::Labeller;
+use super::ZonePass;
 use super::Relation;
 use crate::finding::internal;
 use crate::finding::not_built;
 use crate::reason::Reason;
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Relation, Refused> {
         let mut branches = Vec::with_capacity(union.inputs.len());
         for input in &union.inputs {
-            branches.push(self.label(input)?);
+            branches.push(self.zone(input)?);
         }
         let individual =
             branches.iter().any(|branch| matches!(branch, Relation::Block(block) if block.is_individual()));

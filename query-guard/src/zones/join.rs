@@ -47,7 +47,7 @@ use crate::finding::first_span;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
-use super::Labeller;
+use super::ZonePass;
 use super::Open;
 use super::Relation;
 use crate::finding::internal;
@@ -84,10 +84,10 @@ impl Condition {
     }
 }
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     pub(super) fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Result<Relation, Refused> {
-        let left = self.label(&join.left)?;
-        let right = self.label(&join.right)?;
+        let left = self.zone(&join.left)?;
+        let right = self.zone(&join.right)?;
         let individual = |relation: &Relation| match relation {
             Relation::Block(block) => block.is_individual(),
             Relation::Open(_) => false,

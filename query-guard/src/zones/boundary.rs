@@ -57,7 +57,7 @@ use crate::plan::StageControls;
 use crate::reason::Reason;
 use crate::shape::grain;
 
-use super::Labeller;
+use super::ZonePass;
 use super::Open;
 use super::Relation;
 use crate::finding::internal;
@@ -68,7 +68,7 @@ const BIN_VALUES_FEW: i64 = 10;
 /// Decimal places at which a measure of floating point is kept.
 const FLOAT_SCALE: u8 = 4;
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     /// An aggregate over individuals: a transformation per subject when every subject's key is among the group keys, else a boundary.
     pub(super) fn group(
         &mut self,

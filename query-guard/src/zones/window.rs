@@ -33,7 +33,7 @@ use crate::finding::first_span;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
-use super::Labeller;
+use super::ZonePass;
 use super::Relation;
 use super::per_subject::Finish;
 use super::per_subject::OwnRows;
@@ -54,7 +54,7 @@ struct Over {
     frame: WindowFrame,
 }
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     /// Window functions over rows of individuals.
     ///
     /// # Errors

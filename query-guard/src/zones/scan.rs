@@ -35,12 +35,12 @@ use crate::reason::Reason;
 use crate::row_filter::row_filter;
 use crate::sealed_type::column_type;
 
-use super::Labeller;
+use super::ZonePass;
 use super::Relation;
 use crate::finding::internal;
 use crate::finding::not_built;
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Relation, Refused> {
         let granted = scan.source.downcast_ref::<GrantedSource>().ok_or_else(internal)?;
         let dataset = self.policy.datasets.get(&granted.dataset).ok_or_else(internal)?;

@@ -37,7 +37,7 @@ use crate::finding::first_span;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
-use super::Labeller;
+use super::ZonePass;
 use super::Relation;
 use crate::finding::internal;
 use crate::finding::not_built;
@@ -52,7 +52,7 @@ struct Grouped {
     outputs: Vec<Expr>,
 }
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     /// True when every class of subjects has its key among the group keys.
     pub(super) fn groups_by_subject(&self, block: &Block, keys: &[Expr]) -> bool {
         block.classes.iter().all(|class| {

@@ -28,7 +28,7 @@ use crate::column::total;
 use crate::finding::Refused;
 use crate::finding::first_span;
 
-use super::Labeller;
+use super::ZonePass;
 use super::join::Condition;
 use super::join::Keep;
 use super::join::Side;
@@ -59,7 +59,7 @@ struct End {
     included: bool,
 }
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
     pub(super) fn many_to_one(
         &mut self,

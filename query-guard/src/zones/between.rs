@@ -39,7 +39,7 @@ use crate::shape::Calendar;
 use crate::shape::recall;
 use crate::shape::retype;
 
-use super::Labeller;
+use super::ZonePass;
 use crate::finding::not_built;
 
 /// Most days between two days of the years -9999 to 9999.
@@ -55,7 +55,7 @@ struct Between {
     most: i64,
 }
 
-impl Labeller<'_> {
+impl ZonePass<'_> {
     /// Gives the block a column for everything in an expression that lies between two of its dates.
     pub(super) fn with_between(&mut self, block: &mut Block, expr: Expr) -> Result<Expr, Refused> {
         // Dates of open tables are anybody's to compute with, until they meet individuals.
