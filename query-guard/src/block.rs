@@ -58,6 +58,13 @@ pub(crate) struct Unique {
     pub(crate) intervals: BTreeSet<Intervals>,
 }
 
+impl Unique {
+    /// True if there is always exactly one row: the empty set of columns identifies it.
+    pub(crate) fn is_one_row(&self) -> bool {
+        self.sets.contains(&BTreeSet::new())
+    }
+}
+
 /// Which rows of their sources a block's rows stand for.
 ///
 /// Whoever can make one row count several times can weigh chosen subjects against the others: thresholds and dominance
@@ -234,11 +241,6 @@ impl Taint {
 }
 
 impl Block {
-    /// True when the rows are about subjects.
-    pub(crate) fn is_individual(&self) -> bool {
-        !self.classes.is_empty()
-    }
-
     /// Rewrites an expression over the SQL schema into one over base columns. Names stand in the schema; an alias within a
     /// definition would only hide from a rule what it looks at.
     pub(crate) fn define(&self, expr: &Expr) -> Result<Expr> {

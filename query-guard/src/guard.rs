@@ -23,7 +23,6 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::placed;
 use crate::functions::Functions;
-use crate::zones::ZonePass;
 use crate::limits::STACK_BYTES;
 use crate::mean::means_as_doubles;
 use crate::normalise::normalise;
@@ -43,6 +42,7 @@ use crate::total::total;
 use crate::treatment::treatments;
 use crate::verdict::Decision;
 use crate::verdict::Verdict;
+use crate::zones::ZonePass;
 
 /// Reviews queries of one job: one purpose, one grant per dataset, one instant.
 #[derive(Debug)]

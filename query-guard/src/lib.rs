@@ -42,7 +42,6 @@ mod fixture;
 mod floor;
 mod functions;
 pub mod guard;
-mod zones;
 pub mod limits;
 mod mask;
 mod mean;
@@ -69,6 +68,7 @@ pub mod statement;
 mod total;
 mod treatment;
 pub mod verdict;
+mod zones;
 
 pub use at_least::AT_LEAST_NAME;
 pub use at_least::at_least_subjects;

@@ -56,12 +56,9 @@ struct Between {
 }
 
 impl ZonePass<'_> {
-    /// Gives the block a column for everything in an expression that lies between two of its dates.
+    /// Gives rows of individuals a column for everything in an expression that lies between two of their dates. Dates of open
+    /// tables are anybody's to compute with, until they meet individuals.
     pub(super) fn with_between(&mut self, block: &mut Block, expr: Expr) -> Result<Expr, Refused> {
-        // Dates of open tables are anybody's to compute with, until they meet individuals.
-        if !block.is_individual() {
-            return Ok(expr);
-        }
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
             let Some(between) = between(block, &inner) else { return Ok(Transformed::no(inner)) };

@@ -58,8 +58,7 @@ use crate::reason::Reason;
 use crate::shape::grain;
 
 use super::ZonePass;
-use super::Open;
-use super::Relation;
+use super::released::ReleasedPlan;
 use crate::finding::internal;
 use crate::finding::not_built;
 
@@ -69,27 +68,14 @@ const BIN_VALUES_FEW: i64 = 10;
 const FLOAT_SCALE: u8 = 4;
 
 impl ZonePass<'_> {
-    /// An aggregate over individuals: a transformation per subject when every subject's key is among the group keys, else a boundary.
-    pub(super) fn group(
-        &mut self,
-        block: Block,
-        keys: Vec<Expr>,
-        calls: &[Expr],
-        schema: &Arc<DFSchema>,
-    ) -> Result<Relation, Refused> {
-        if self.groups_by_subject(&block, &keys) {
-            return self.per_subject(block, &keys, calls, schema);
-        }
-        self.boundary(block, &keys, calls, schema).map(Relation::Open)
-    }
-
-    fn boundary(
+    /// An aggregate whose groups hold several subjects: each becomes cells, which pass their controls before anything reads them.
+    pub(super) fn boundary(
         &mut self,
         block: Block,
         keys: &[Expr],
         calls: &[Expr],
         schema: &Arc<DFSchema>,
-    ) -> Result<Open, Refused> {
+    ) -> Result<ReleasedPlan, Refused> {
         self.within_limits(keys.len())?;
         if keys.len() + calls.len() != schema.fields().len() {
             return Err(internal());
@@ -345,7 +331,7 @@ fn released(
     columns: BTreeMap<String, Arc<ReleasedColumnFacts>>,
     schema: &Arc<DFSchema>,
     read: Read,
-) -> Result<Open, Refused> {
+) -> Result<ReleasedPlan, Refused> {
     let keys = stage.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
     let values = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
     let fields: Vec<Field> = keys.chain(values).collect();
@@ -365,7 +351,7 @@ fn released(
         .map_err(not_built)?;
     let width = schema.fields().len();
     let keys = stage.keys.len();
-    Ok(Open { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
+    Ok(ReleasedPlan { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
 }
 
 /// What each column of a stage is to individuals that it meets later.

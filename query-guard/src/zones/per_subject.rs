@@ -38,7 +38,6 @@ use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
 use super::ZonePass;
-use super::Relation;
 use crate::finding::internal;
 use crate::finding::not_built;
 
@@ -66,7 +65,7 @@ impl ZonePass<'_> {
         keys: &[Expr],
         calls: &[Expr],
         schema: &Arc<DFSchema>,
-    ) -> Result<Relation, Refused> {
+    ) -> Result<Block, Refused> {
         if keys.len() + calls.len() != schema.fields().len() {
             return Err(internal());
         }
@@ -159,7 +158,7 @@ impl ZonePass<'_> {
             .and_then(|builder| builder.project(grouped.finish))
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_built)?;
-        Ok(Relation::Block(Box::new(Block {
+        Ok(Block {
             plan,
             bases: grouped.bases,
             schema: Arc::clone(schema),
@@ -169,7 +168,7 @@ impl ZonePass<'_> {
             unique: Unique::default(),
             rows,
             conditions: Conditions::from([format!("per subject {instance}")]),
-        })))
+        })
     }
 
     /// The smallest `max_rows_per_subject` of the datasets read.

@@ -35,13 +35,13 @@ use crate::reason::Reason;
 use crate::row_filter::row_filter;
 use crate::sealed_type::column_type;
 
+use super::Zone;
 use super::ZonePass;
-use super::Relation;
 use crate::finding::internal;
 use crate::finding::not_built;
 
 impl ZonePass<'_> {
-    pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Relation, Refused> {
+    pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Zone, Refused> {
         let granted = scan.source.downcast_ref::<GrantedSource>().ok_or_else(internal)?;
         let dataset = self.policy.datasets.get(&granted.dataset).ok_or_else(internal)?;
         if dataset.release == Release::None {
@@ -78,17 +78,9 @@ impl ZonePass<'_> {
         if outputs.len() != schema.fields().len() {
             return Err(internal());
         }
-        Ok(Relation::Block(Box::new(Block {
-            plan,
-            bases,
-            schema,
-            outputs,
-            classes,
-            taint,
-            unique,
-            rows: Rows::scanned(),
-            conditions: Conditions::new(),
-        })))
+        let (rows, conditions) = (Rows::scanned(), Conditions::new());
+        let rows = Box::new(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions });
+        Ok(if open { Zone::Public(rows) } else { Zone::Individual(rows) })
     }
 
     /// The sealed table under its row filters, rows without subject dropped.

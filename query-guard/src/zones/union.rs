@@ -27,34 +27,31 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 
+use super::Zone;
 use super::ZonePass;
-use super::Relation;
+use super::released::of_open_tables;
 use crate::finding::internal;
 use crate::finding::not_built;
 use crate::reason::Reason;
 
 impl ZonePass<'_> {
-    pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Relation, Refused> {
-        let mut branches = Vec::with_capacity(union.inputs.len());
+    pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Zone, Refused> {
+        let (mut individuals, mut released) = (Vec::new(), Vec::new());
         for input in &union.inputs {
-            branches.push(self.zone(input)?);
-        }
-        let individual =
-            branches.iter().any(|branch| matches!(branch, Relation::Block(block) if block.is_individual()));
-        if !individual {
-            return self.rebuild_over(plan, branches);
-        }
-        let mut blocks = Vec::with_capacity(branches.len());
-        for branch in branches {
-            match branch {
-                Relation::Block(block) if block.is_individual() => blocks.push(*block),
-                _ => return Err(union_refusal(Reason::UnionWithTable).into()),
+            match self.zone(input)? {
+                Zone::Individual(rows) => individuals.push(*rows),
+                Zone::Public(rows) => released.push(of_open_tables(*rows)?),
+                Zone::Released(input) => released.push(input),
             }
         }
-        self.one_class(blocks, union)
+        match (individuals.is_empty(), released.is_empty()) {
+            (true, _) => self.rebuild(plan, released).map(Zone::Released),
+            (false, true) => self.one_class(individuals, union).map(|rows| Zone::Individual(Box::new(rows))),
+            (false, false) => Err(union_refusal(Reason::UnionWithTable).into()),
+        }
     }
 
-    fn one_class(&mut self, blocks: Vec<Block>, union: &Union) -> Result<Relation, Refused> {
+    fn one_class(&mut self, blocks: Vec<Block>, union: &Union) -> Result<Block, Refused> {
         let instance = self.instance();
         let kinds = |block: &Block| block.classes.iter().map(|class| class.kind.clone()).collect::<Vec<_>>();
         let first = blocks.first().ok_or_else(internal)?;
@@ -116,7 +113,7 @@ impl ZonePass<'_> {
             .collect();
         let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_built)?);
         let outputs = names.iter().map(|name| base_column(name)).collect();
-        Ok(Relation::Block(Box::new(Block {
+        Ok(Block {
             plan,
             bases,
             schema: Arc::clone(&union.schema),
@@ -126,7 +123,7 @@ impl ZonePass<'_> {
             unique: Unique::default(),
             rows,
             conditions: Conditions::from([format!("union {instance}")]),
-        })))
+        })
     }
 
     /// What one output position is, over all branches: the same kind of base column everywhere, or a key with literals.

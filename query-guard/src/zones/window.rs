@@ -1,4 +1,4 @@
-//! Window functions over a subject's own rows (`PARTITION BY person_id`): nothing is released yet.
+//! Windows: over individuals only a subject's own rows (`PARTITION BY person_id`), so that nothing is released yet.
 //! Ranks come out top-coded, sums and means as measures; what a window repeats over rows is never added up again.
 
 use std::collections::BTreeSet;
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::Window;
 use datafusion_expr::WindowFrame;
@@ -33,8 +34,8 @@ use crate::finding::first_span;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
 
+use super::Zone;
 use super::ZonePass;
-use super::Relation;
 use super::per_subject::Finish;
 use super::per_subject::OwnRows;
 use super::per_subject::VALUE;
@@ -55,12 +56,22 @@ struct Over {
 }
 
 impl ZonePass<'_> {
+    pub(super) fn window(&mut self, plan: &LogicalPlan, window: &Window) -> Result<Zone, Refused> {
+        match self.zone(&window.input)? {
+            Zone::Individual(rows) => {
+                self.own_windows(*rows, window).map(|rows| Zone::Individual(Box::new(rows)))
+            }
+            Zone::Public(rows) => self.over_open_tables(plan, *rows).map(Zone::Released),
+            Zone::Released(input) => self.rebuild(plan, vec![input]).map(Zone::Released),
+        }
+    }
+
     /// Window functions over rows of individuals.
     ///
     /// # Errors
     /// `operation-over-individuals` when the rows are not those of one subject, or the function is none of those that
     /// only look at a subject's own rows.
-    pub(super) fn window(&mut self, block: Block, window: &Window) -> Result<Relation, Refused> {
+    fn own_windows(&mut self, block: Block, window: &Window) -> Result<Block, Refused> {
         let instance = self.instance();
         let cap = self.rows_cap(&block);
         let mut calls = Vec::new();
@@ -105,17 +116,7 @@ impl ZonePass<'_> {
         let classes = block.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let schema = std::sync::Arc::clone(&window.schema);
         let (unique, rows, conditions) = (Unique::default(), block.rows, block.conditions);
-        Ok(Relation::Block(Box::new(Block {
-            plan,
-            bases,
-            schema,
-            outputs,
-            classes,
-            taint,
-            unique,
-            rows,
-            conditions,
-        })))
+        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
     }
 
     /// The rows that a function sees, all of them one subject's.

@@ -27,17 +27,17 @@ use crate::column::bare_column;
 use crate::column::total;
 use crate::finding::Refused;
 use crate::finding::first_span;
-
-use super::ZonePass;
-use super::join::Condition;
-use super::join::Keep;
-use super::join::Side;
-use super::join::join_refusal;
-use super::join::known;
-use super::join::only_where_present;
-use super::join::without_constants;
 use crate::finding::not_built;
 use crate::reason::Reason;
+use crate::zones::ZonePass;
+
+use super::condition::Condition;
+use super::outer::only_where_present;
+use super::outer::without_constants;
+use super::preserved::Preserved;
+use super::preserved::Side;
+use super::refusal::join_refusal;
+use super::refusal::known;
 
 /// The comparisons that put a value into one of several disjoint intervals.
 struct Range {
@@ -66,11 +66,11 @@ impl ZonePass<'_> {
         many: Block,
         mut one: Block,
         mut condition: Condition,
-        keep: Keep,
+        preserved: Preserved,
         side: Side,
     ) -> Result<Block, Refused> {
         let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
-        let semi = keep.is_about_left_only();
+        let semi = preserved.is_about_left_only();
         let released = one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }));
         // A semi join cannot multiply rows, so an open table needs no unique key for it.
         // A key is unique among its values; how many rows have none is not known.
@@ -85,7 +85,7 @@ impl ZonePass<'_> {
             && one.taint.comparisons == 0
             && one.taint.literals == 0
             && condition.residual.is_empty()
-            || one.unique.sets.contains(&BTreeSet::new());
+            || one.unique.is_one_row();
         let mut taint = many.taint.clone();
         taint.absorb(&one.taint);
         taint.read(self.take_subqueries_read());
@@ -156,21 +156,23 @@ impl ZonePass<'_> {
         let ends = range.iter().flat_map(|range| &range.comparisons);
         taint.compared.add(&many.bases, condition.columns().iter().chain(&residual).chain(ends));
         // Rows of the open side that no individual meets feed no aggregate, so that side is never the one preserved.
-        let join_type = match (keep, side) {
-            (Keep::Both, _) | (Keep::Left, Side::Right) | (Keep::Right, Side::Left) => JoinType::Inner,
-            (Keep::Left, Side::Left) | (Keep::Right, Side::Right) | (Keep::Either, _) => JoinType::Left,
-            (Keep::LeftIfMatched, Side::Left) => JoinType::LeftSemi,
-            (Keep::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
-            (Keep::LeftMarked, Side::Left) => JoinType::LeftMark,
-            (Keep::LeftIfMatched | Keep::LeftIfUnmatched | Keep::LeftMarked, Side::Right) => {
+        let join_type = match (preserved, side) {
+            (Preserved::Both, _) | (Preserved::Left, Side::Right) | (Preserved::Right, Side::Left) => {
+                JoinType::Inner
+            }
+            (Preserved::Left, Side::Left) | (Preserved::Right, Side::Right) | (Preserved::Either, _) => {
+                JoinType::Left
+            }
+            (Preserved::LeftIfMatched, Side::Left) => JoinType::LeftSemi,
+            (Preserved::LeftIfUnmatched, Side::Left) => JoinType::LeftAnti,
+            (Preserved::LeftMarked, Side::Left) => JoinType::LeftMark,
+            (Preserved::LeftIfMatched | Preserved::LeftIfUnmatched | Preserved::LeftMarked, Side::Right) => {
                 return Err(join_refusal(Reason::TableChosenByIndividuals).into());
             }
         };
         // One row that is always there is met by everybody.
-        let always_met = one.unique.sets.contains(&BTreeSet::new())
-            && condition.equated.is_empty()
-            && range.is_none()
-            && residual.is_none();
+        let always_met =
+            one.unique.is_one_row() && condition.equated.is_empty() && range.is_none() && residual.is_none();
         let join_type = if always_met && join_type == JoinType::Left { JoinType::Inner } else { join_type };
         // Values of the open side stand in as many rows as meet them.
         for base in one.bases.values_mut() {
@@ -264,7 +266,7 @@ fn keep_benchmarks(many: &Block, one: &mut Block, condition: &Condition) {
 }
 
 /// A column that tells whom a row is about.
-pub(super) fn is_identifying(base: &Base) -> bool {
+pub(in crate::zones) fn is_identifying(base: &Base) -> bool {
     matches!(base.kind, BaseKind::Declared(Role::Identifier | Role::UnitKey))
 }
 

@@ -1,0 +1,33 @@
+//! An alias of a relation: the zone stays as it is. Names are never looked at; lineage is.
+
+use std::sync::Arc;
+
+use datafusion_common::DFSchemaRef;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::SubqueryAlias;
+
+use crate::block::Block;
+use crate::finding::Refused;
+
+use super::Zone;
+use super::ZonePass;
+use super::released::ReleasedPlan;
+
+impl ZonePass<'_> {
+    pub(super) fn alias(&mut self, plan: &LogicalPlan, alias: &SubqueryAlias) -> Result<Zone, Refused> {
+        match self.zone(&alias.input)? {
+            Zone::Individual(rows) => Ok(Zone::Individual(renamed(rows, &alias.schema))),
+            Zone::Public(rows) => Ok(Zone::Public(renamed(rows, &alias.schema))),
+            Zone::Released(input) => {
+                let kept = input.clone();
+                let renamed = self.rebuild(plan, vec![input])?;
+                Ok(Zone::Released(ReleasedPlan { plan: renamed.plan, ..kept }))
+            }
+        }
+    }
+}
+
+fn renamed(mut rows: Box<Block>, schema: &DFSchemaRef) -> Box<Block> {
+    rows.schema = Arc::clone(schema);
+    rows
+}

@@ -1,0 +1,165 @@
+//! Filter: individuals stay individual, under the shape rule; a condition taints every row, read or not.
+//! Rows of open tables that are chosen in another way than the shape rule knows may meet individuals no more.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::Filter;
+use datafusion_expr::Join;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use datafusion_expr::Operator;
+use datafusion_expr::utils::split_conjunction;
+
+use crate::base::BaseKind;
+use crate::base::Conditions;
+use crate::block::Block;
+use crate::block::Read;
+use crate::finding::Refused;
+use crate::finding::not_built;
+use crate::normalise::keyless;
+use crate::shape::ShapeCheck;
+
+use super::Zone;
+use super::ZonePass;
+use super::join::many_to_one::is_identifying;
+use super::subquery::has_subquery;
+
+/// A condition whose every conjunct obeys the shape rule.
+struct Shaped {
+    /// The conjuncts, in their total form.
+    accepted: Vec<Expr>,
+    /// The conditions that the rows fulfil from here on.
+    conditions: Conditions,
+    read: Read,
+}
+
+impl ZonePass<'_> {
+    pub(super) fn filter(&mut self, plan: &LogicalPlan, filter: &Filter) -> Result<Zone, Refused> {
+        let Filter { predicate, input, .. } = filter;
+        // The planner takes the condition of a join without equal keys out of it (`ON day BETWEEN first AND last`).
+        if let Some(join) = keyless(input) {
+            let filter = Some(join.filter.iter().cloned().fold(predicate.clone(), Expr::and));
+            let join = Join { filter, ..join.clone() };
+            return self.join(&LogicalPlan::Join(join.clone()), &join);
+        }
+        match self.zone(input)? {
+            Zone::Individual(mut rows) => {
+                let condition = self.defined_over_individual(&mut rows, predicate)?;
+                let shaped = self.shaped(&rows, &condition)?;
+                self.restrict(*rows, shaped).map(|rows| Zone::Individual(Box::new(rows)))
+            }
+            Zone::Public(rows) => match self.shaped_of_open_table(&rows, predicate)? {
+                Some(shaped) => self.restrict(*rows, shaped).map(|rows| Zone::Public(Box::new(rows))),
+                None => self.over_open_tables(plan, *rows).map(Zone::Released),
+            },
+            // A filtered released table would pick out groups by any rule at all: it no longer joins individuals.
+            Zone::Released(input) => self.rebuild(plan, vec![input]).map(Zone::Released),
+        }
+    }
+
+    /// A condition on an open table whose rows may still meet individuals; nothing where they may not. Chosen by name or
+    /// key, the rows of a register would choose whom they meet; chosen by a condition that the shape rule does not know,
+    /// they would be a pseudo-random set (section 4.3 of the disclosure model).
+    fn shaped_of_open_table(&mut self, rows: &Block, predicate: &Expr) -> Result<Option<Shaped>, Refused> {
+        // No column of an open table is the measure that a released mean is compared with.
+        if has_subquery(predicate) {
+            return Ok(None);
+        }
+        let condition = self.define(rows, predicate)?;
+        let mut read = condition.column_refs().into_iter().filter_map(|column| rows.base(column));
+        if read.any(is_identifying) {
+            return Ok(None);
+        }
+        Ok(self.shaped(rows, &condition).ok())
+    }
+
+    /// Holds every conjunct of a condition against the shape rule.
+    fn shaped(&mut self, rows: &Block, condition: &Expr) -> Result<Shaped, Refused> {
+        let conjuncts = split_conjunction(condition);
+        let mut conditions = rows.conditions.clone();
+        for conjunct in &conjuncts {
+            let own = rows.canonical(conjunct);
+            conditions.insert(own.unwrap_or_else(|| format!("condition {}", self.instance())));
+        }
+        let mut shape = ShapeCheck::new(&rows.bases, &conditions, self.review);
+        let mut accepted = Vec::new();
+        let mut refused = Vec::new();
+        for conjunct in conjuncts {
+            match shape.predicate(conjunct) {
+                Ok(expr) => accepted.push(expr),
+                Err(findings) => refused.extend(findings),
+            }
+        }
+        Refused::if_any(refused)?;
+        let read = shape.read();
+        Ok(Shaped { accepted, conditions, read })
+    }
+
+    /// Applies a condition: it taints every row.
+    fn restrict(&mut self, mut rows: Block, shaped: Shaped) -> Result<Block, Refused> {
+        let Shaped { accepted, conditions, read } = shaped;
+        rows.taint.read(read);
+        rows.taint.read(self.take_subqueries_read());
+        rows.conditions = conditions;
+        rows.taint.compared.add(&rows.bases, &accepted);
+        for condition in &accepted {
+            record_filter(&mut rows, condition);
+        }
+        if let Some(condition) = accepted.into_iter().reduce(Expr::and) {
+            rows.plan = LogicalPlanBuilder::from(rows.plan)
+                .filter(condition)
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(not_built)?;
+        }
+        Ok(rows)
+    }
+}
+
+/// Records which rows of their sources are left after an accepted condition.
+fn record_filter(block: &mut Block, condition: &Expr) {
+    let bases = &mut block.bases;
+    match condition {
+        // Without a match on the other side a row of an outer join stands for itself.
+        Expr::IsNull(inner) => {
+            let Expr::Column(column) = &**inner else { return };
+            let Some(base) = bases.get(&column.name) else { return };
+            if let (BaseKind::UnitKey { .. }, Some(join)) = (&base.kind, base.missing_by) {
+                block.rows.copied_by.remove(&join);
+                for base in bases.values_mut() {
+                    base.copied_by.remove(&join);
+                }
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            pin(block, left, std::slice::from_ref(&**right));
+        }
+        Expr::InList(list) if !list.negated => pin(block, &list.expr, &list.list),
+        _ => {}
+    }
+}
+
+/// Records the literals that a column of the block's only scan is among, for types that have one form for each value.
+fn pin(block: &mut Block, side: &Expr, literals: &[Expr]) {
+    let Expr::Column(column) = side else { return };
+    let Some(base) = block.bases.get(&column.name).filter(|base| !base.open && base.dataset.is_some()) else {
+        return;
+    };
+    let exact =
+        matches!(base.data_type, DataType::Int64 | DataType::Utf8 | DataType::Boolean | DataType::Date32);
+    let values: Option<BTreeSet<String>> = literals
+        .iter()
+        .map(|literal| match literal {
+            Expr::Literal(value, _) if exact && value.data_type() == base.data_type => {
+                Some(value.to_string())
+            }
+            _ => None,
+        })
+        .collect();
+    if let (Some(values), Some(pins)) = (values, &mut block.rows.pins) {
+        let known = pins.entry(base.name.clone()).or_insert_with(|| values.clone());
+        *known = known.intersection(&values).cloned().collect();
+    }
+}

@@ -1,0 +1,45 @@
+//! Mark joins: `EXISTS` as a value, which is a condition on the subject.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use datafusion_expr::LogicalPlanBuilder;
+use obscura_policies::vocabulary::Use;
+
+use crate::base::Base;
+use crate::base::base_column;
+use crate::block::Class;
+use crate::block::Taint;
+use crate::finding::Refused;
+use crate::finding::not_built;
+use crate::zones::ZonePass;
+
+impl ZonePass<'_> {
+    /// The plan of a mark join with its mark as a base column: a condition on the subject that the analyst has made up.
+    pub(super) fn marked(
+        &mut self,
+        plan: LogicalPlan,
+        bases: &mut BTreeMap<String, Base>,
+        classes: &[Class],
+        taint: &Taint,
+    ) -> Result<(LogicalPlan, Expr), Refused> {
+        let name = format!("m{}_mark", self.instance());
+        let columns: Vec<Expr> = bases
+            .keys()
+            .map(|column| base_column(column))
+            .chain([base_column("mark").alias(&name)])
+            .collect();
+        let owners = classes.iter().map(|class| class.column.clone()).collect();
+        let uses = BTreeSet::from([Use::Filter, Use::Group]);
+        let mark = Base { owners, ..Base::label("exists", uses, taint.grade, DataType::Boolean) };
+        bases.insert(name.clone(), mark);
+        let plan = LogicalPlanBuilder::from(plan)
+            .project(columns)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(not_built)?;
+        Ok((plan, base_column(&name)))
+    }
+}

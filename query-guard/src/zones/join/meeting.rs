@@ -1,0 +1,75 @@
+//! Multiplicity: the rows of its sources that a row of a join stands for, and the values that the join repeats.
+
+use std::collections::BTreeSet;
+
+use crate::block::Block;
+use crate::block::Rows;
+
+use super::preserved::Preserved;
+
+/// How the rows of two sides meet: which of them a row of the join stands for, and which it may repeat.
+pub(super) struct Meeting<'b> {
+    left: &'b Rows,
+    right: &'b Rows,
+    pub(super) left_is_one: bool,
+    pub(super) right_is_one: bool,
+    preserved: Preserved,
+    number: usize,
+}
+
+impl<'b> Meeting<'b> {
+    pub(super) fn of(
+        left: &'b Block,
+        right: &'b Block,
+        merged: &[(String, String)],
+        preserved: Preserved,
+        number: usize,
+    ) -> Self {
+        let is_one = |block: &Block, column: &String| {
+            block.classes.iter().any(|class| class.column == *column && class.one_row)
+        };
+        Meeting {
+            left: &left.rows,
+            right: &right.rows,
+            left_is_one: merged.iter().any(|(kept, _)| is_one(left, kept)),
+            right_is_one: merged.iter().any(|(_, replaced)| is_one(right, replaced)),
+            preserved,
+            number,
+        }
+    }
+
+    /// Each subject has at most one row on either side.
+    pub(super) fn one_row(&self) -> bool {
+        self.left_is_one && self.right_is_one
+    }
+
+    pub(super) fn rows(&self) -> Rows {
+        let both = self.left.copied_by.union(&self.right.copied_by).copied();
+        let copied_by = if self.one_row() {
+            BTreeSet::new()
+        } else if self.right_is_one && matches!(self.preserved, Preserved::Both | Preserved::Left) {
+            self.left.copied_by.clone()
+        } else if self.left_is_one && matches!(self.preserved, Preserved::Both | Preserved::Right) {
+            self.right.copied_by.clone()
+        } else {
+            both.chain([self.number]).collect()
+        };
+        Rows { copied_by, pins: None }
+    }
+
+    /// What may repeat the values of a side's columns. Where every row is a row of the other side, as it was recorded, how
+    /// often is a fact about the subject, and conditions have their threshold. A side that an outer join preserves stays
+    /// without a match, so that the analyst's conditions would choose who is repeated and who stands once.
+    pub(super) fn copies(&self, of_left: bool) -> BTreeSet<usize> {
+        let (own_is_one, other, other_is_one, preserving) = if of_left {
+            (self.left_is_one, self.right, self.right_is_one, Preserved::Left)
+        } else {
+            (self.right_is_one, self.left, self.left_is_one, Preserved::Right)
+        };
+        if other_is_one {
+            return BTreeSet::new();
+        }
+        let chosen = !own_is_one || self.preserved == preserving || self.preserved == Preserved::Either;
+        other.copied_by.iter().copied().chain(chosen.then_some(self.number)).collect()
+    }
+}

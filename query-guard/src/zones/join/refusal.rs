@@ -1,0 +1,40 @@
+//! The refusals that several kinds of join share, and the place of each.
+
+use datafusion_common::Column;
+use datafusion_expr::Expr;
+use obscura_policies::vocabulary::Use;
+
+use crate::base::Base;
+use crate::base::use_not_granted;
+use crate::block::Block;
+use crate::finding::Finding;
+use crate::finding::Refused;
+use crate::finding::first_span;
+use crate::finding::internal;
+use crate::reason::Reason;
+use crate::zones::ZonePass;
+
+impl ZonePass<'_> {
+    /// The refusal of a join by a column, whichever rule it breaks.
+    pub(super) fn not_joinable(&self, reason: Reason, column: &Column) -> Refused {
+        join_refusal(reason).at(first_span(self.review.sql, &Expr::Column(column.clone()))).into()
+    }
+
+    /// The grant does not let the column be used so, with its place.
+    pub(super) fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
+        let place = first_span(self.review.sql, &Expr::Column(column.clone()));
+        use_not_granted(base, wanted).at(place).into()
+    }
+}
+
+/// The refusal of a join, whichever rule it breaks.
+pub(super) fn join_refusal(reason: Reason) -> Finding {
+    Finding::of(reason).help(
+        "join on the unit key of both datasets, on the unique key of an open table, or on its intervals that do not overlap",
+        "请按双方的主体标识关联，或按开放表的唯一键或互不重叠的区间关联",
+    )
+}
+
+pub(super) fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
+    block.base(column).ok_or_else(internal)
+}

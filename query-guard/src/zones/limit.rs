@@ -1,0 +1,25 @@
+//! Limit: refused over individuals, since it would choose some of them; free over everything else.
+
+use datafusion_expr::Limit;
+use datafusion_expr::LogicalPlan;
+
+use crate::finding::Refused;
+use crate::reason::Reason;
+
+use super::Zone;
+use super::ZonePass;
+
+impl ZonePass<'_> {
+    pub(super) fn limit(&mut self, plan: &LogicalPlan, limit: &Limit) -> Result<Zone, Refused> {
+        match self.zone(&limit.input)? {
+            Zone::Individual(_) => Err(self.limited(plan)),
+            Zone::Public(rows) => self.over_open_tables(plan, *rows).map(Zone::Released),
+            Zone::Released(input) => self.rebuild(plan, vec![input]).map(Zone::Released),
+        }
+    }
+
+    /// A number of rows out of those of individuals would be chosen.
+    pub(super) fn limited(&self, plan: &LogicalPlan) -> Refused {
+        self.over_individuals(Reason::RowsLimited, plan, "LIMIT")
+    }
+}
