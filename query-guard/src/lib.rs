@@ -33,6 +33,7 @@ mod code;
 mod column;
 mod constant;
 pub mod control;
+pub mod cover;
 pub mod dictionary;
 pub mod execution;
 pub mod explain;
