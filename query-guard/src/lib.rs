@@ -47,6 +47,7 @@ pub mod limits;
 mod mask;
 mod mean;
 pub mod names;
+pub mod noise;
 mod normalise;
 mod nulls;
 mod order;

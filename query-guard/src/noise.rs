@@ -1,0 +1,108 @@
+//! The noise of one name: a binomial draw by a keyed pseudo-random function (`sandbox/docs/disclosure-model.md`, section 9.1).
+//!
+//! A draw of variance v counts the ones among 4v pseudo-random bits and takes 2v away. It is bounded by 2v, its mean is zero
+//! and its variance v, all exactly, and it is made of whole numbers alone: no table and no floating point makes it differ
+//! from one machine to another. It depends on key and name and on nothing else, so that a name has one noise for ever.
+
+/// Bytes that one draw asks for at a time.
+const BYTES_AT_ONCE: usize = 64;
+
+/// A keyed pseudo-random function. The key stays with whoever implements it: no plan and no name holds a secret.
+pub trait NoiseSource: std::fmt::Debug + Send + Sync {
+    /// Fills `bytes` with the output for a name and a block number; the same for the same key, name and number.
+    fn fill(&self, name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]);
+}
+
+/// The noise of a name, of a variance: bounded by twice the variance, with mean zero.
+#[must_use]
+pub fn draw(source: &dyn NoiseSource, name: &[u8], variance: u32) -> i64 {
+    let bits = u64::from(variance) * 4;
+    let mut ones: u64 = 0;
+    let mut left = bits;
+    let mut block = 0;
+    while left > 0 {
+        let mut bytes = [0; BYTES_AT_ONCE];
+        source.fill(name, block, &mut bytes);
+        for byte in bytes {
+            let taken = left.min(8);
+            let kept = (0..taken).fold(0_u8, |mask, bit| mask | 1 << bit);
+            ones += u64::from((byte & kept).count_ones());
+            left -= taken;
+        }
+        block += 1;
+    }
+    i64::try_from(ones).unwrap_or(i64::MAX) - i64::from(variance) * 2
+}
+
+/// The variances of the draws that are added up to reach a deviation: one for each rung of the ladder up to it. Two policies at
+/// different rungs share the lower draws, and so tell together no more than the lower one alone.
+///
+/// `ladder` holds deviations in rising order. Nothing when the deviation is no rung of it.
+#[must_use]
+pub fn rungs(ladder: &[u32], deviation: u32) -> Option<Vec<u32>> {
+    let reached = ladder.iter().position(|rung| *rung == deviation)?;
+    let mut variances = Vec::with_capacity(reached + 1);
+    let mut below = 0_u32;
+    for rung in ladder.iter().take(reached + 1) {
+        let variance = rung.checked_mul(*rung)?;
+        variances.push(variance.checked_sub(below).filter(|added| *added > 0)?);
+        below = variance;
+    }
+    Some(variances)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A source whose output is the name itself, in each block.
+    #[derive(Debug)]
+    struct Echo;
+
+    impl NoiseSource for Echo {
+        fn fill(&self, name: &[u8], _block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) {
+            for (byte, known) in bytes.iter_mut().zip(name.iter().cycle()) {
+                *byte = *known;
+            }
+        }
+    }
+
+    #[test]
+    fn mean_and_variance_are_exact_over_all_outputs() {
+        for variance in 1..=4_u32 {
+            let outputs = 1_u32 << (4 * variance);
+            let draws = (0..outputs).map(|output| draw(&Echo, &output.to_le_bytes(), variance));
+            let (sum, squares) = draws.fold((0, 0), |(sum, squares), draw| {
+                assert!(draw.abs() <= i64::from(2 * variance), "bounded by twice the variance");
+                (sum + draw, squares + draw * draw)
+            });
+            assert_eq!(sum, 0, "mean, variance {variance}");
+            assert_eq!(squares, i64::from(variance) * i64::from(outputs), "variance {variance}");
+        }
+    }
+
+    #[test]
+    fn a_draw_of_many_bits_asks_for_further_blocks() {
+        assert_eq!(draw(&Echo, &[0xff], 256), 512, "1,024 ones of 1,024 bits, less 512");
+        assert_eq!(draw(&Echo, &[0x00], 256), -512);
+        assert_eq!(draw(&Echo, &[0x0f], 128), 0, "half of the bits");
+        assert_eq!(draw(&Echo, &[0x0f], 129), 2, "four ones of the next block");
+        assert_eq!(draw(&Echo, &[0xff], 0), 0);
+    }
+
+    #[test]
+    fn rungs_add_up_to_the_variance_and_share_the_lower_draws() {
+        let ladder = [2, 3, 4, 6, 8, 12, 16];
+        assert_eq!(rungs(&ladder, 4), Some(vec![4, 5, 7]));
+        for (number, deviation) in ladder.iter().enumerate() {
+            let variances = rungs(&ladder, *deviation).unwrap();
+            assert_eq!(variances.iter().sum::<u32>(), deviation * deviation);
+            assert_eq!(variances.len(), number + 1);
+            assert_eq!(rungs(&ladder, 16).unwrap().get(..=number), Some(variances.as_slice()));
+        }
+        assert_eq!(rungs(&ladder, 5), None);
+        assert_eq!(rungs(&[4, 3], 3), None, "a ladder rises");
+    }
+}
