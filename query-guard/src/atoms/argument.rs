@@ -32,7 +32,7 @@ const NUMBER_MAX: f64 = 1e24;
 
 impl Normaliser<'_> {
     /// Reads an expression as a linear combination of measures.
-    pub(super) fn linear(&mut self, expr: &Expr) -> Result<Linear, Refused> {
+    pub(crate) fn linear(&mut self, expr: &Expr) -> Result<Linear, Refused> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
             return self.constant(expr, &value);
@@ -190,7 +190,7 @@ impl Normaliser<'_> {
     }
 
     /// Refuses a linear expression whose numbers run away, or that counts rows which a join repeats.
-    pub(super) fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Refused> {
+    pub(crate) fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Refused> {
         let numbers = linear.terms.iter().map(|(factor, ..)| *factor).chain([linear.low, linear.high]);
         if !numbers.map(f64::abs).all(|number| number <= NUMBER_MAX) {
             return Err(self.not_decomposable(Reason::NumberTooLarge, arg).into());

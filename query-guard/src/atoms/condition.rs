@@ -17,7 +17,7 @@ use crate::reason::Reason;
 
 impl Normaliser<'_> {
     /// The condition under which an argument of COUNT is present; `None` when it always is.
-    pub(super) fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Refused> {
+    pub(crate) fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Refused> {
         self.review.budget.spend(arg)?;
         if let Some(value) = self.review.constants.value(arg)? {
             return Ok(value.is_null().then(|| Expr::Literal(ScalarValue::Boolean(Some(false)), None)));
@@ -95,7 +95,7 @@ impl Normaliser<'_> {
     }
 }
 
-pub(super) fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {
+pub(crate) fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Expr> {
     match (left, right) {
         (Some(left), Some(right)) if left == right => Some(left),
         (Some(left), Some(right)) => Some(left.and(right)),
@@ -109,11 +109,11 @@ pub(super) fn has_branches(expr: &Expr) -> bool {
         || matches!(expr, Expr::ScalarFunction(call) if matches!(call.name(), "coalesce" | "nullif"))
 }
 
-pub(super) fn is_null(constants: Constants, expr: &Expr) -> bool {
+pub(crate) fn is_null(constants: Constants, expr: &Expr) -> bool {
     constants.value(expr).ok().flatten().is_some_and(|value| value.is_null())
 }
 
-pub(super) fn is_present(column: &str) -> Expr {
+pub(crate) fn is_present(column: &str) -> Expr {
     Expr::IsNotNull(Box::new(base_column(column)))
 }
 

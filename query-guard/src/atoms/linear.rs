@@ -10,12 +10,12 @@ use crate::limits::TERMS_MAX;
 use crate::reason::Reason;
 
 /// A linear expression: terms not yet turned into atoms, and what makes the whole present.
-pub(super) struct Linear {
-    pub(super) terms: Vec<(f64, Quantity, Option<Expr>)>,
+pub(crate) struct Linear {
+    pub(crate) terms: Vec<(f64, Quantity, Option<Expr>)>,
     /// Conditions under which the value is not NULL; all must hold.
-    pub(super) present: Vec<Expr>,
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub(crate) present: Vec<Expr>,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 pub(super) fn scale(linear: Linear, factor: f64) -> Linear {
