@@ -13,7 +13,7 @@ use datafusion_expr::Expr;
 use datafusion_expr::expr::AggregateFunction;
 
 use crate::atoms::Normaliser;
-use crate::control::Control;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
 use crate::finding::Finding;
@@ -21,7 +21,6 @@ use crate::finding::Refused;
 use crate::finding::SqlSpan;
 use crate::finding::internal;
 use crate::plan::Formula;
-use crate::plan::StageControls;
 use crate::reason::Reason;
 
 mod count;
@@ -59,8 +58,8 @@ struct Aggregate {
     formula: fn(&mut Normaliser<'_>, &Call<'_>) -> Result<Formula, Refused>,
     /// The number that a group releases; nothing where a control withholds it. A formula of another aggregate has none.
     number: fn(&Formula, &Group<'_>) -> Option<Number>,
-    /// The controls that its column passes besides the threshold of its group.
-    controls: fn(&StageControls) -> Vec<Control>,
+    /// How its column is treated: the controls are those of such a figure.
+    figure: Figure,
 }
 
 /// A call of an aggregate over base columns.
@@ -117,19 +116,9 @@ pub(crate) fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     (of(formula).number)(formula, group)
 }
 
-/// The controls that such a column passes besides the threshold of its group.
-pub(crate) fn controls(formula: &Formula, stage: &StageControls) -> Vec<Control> {
-    (of(formula).controls)(stage)
-}
-
-/// Dominance, where the policy has such a rule.
-fn dominance(stage: &StageControls) -> Option<Control> {
-    stage.dominance.map(|_| Control::Dominance)
-}
-
-/// Rounding of counts, where the policy has a base.
-fn rounding(stage: &StageControls) -> Option<Control> {
-    stage.rounding.map(|_| Control::Rounded)
+/// The kind of figure that such a column is to the controls.
+pub(crate) fn figure(formula: &Formula) -> Figure {
+    of(formula).figure
 }
 
 /// The refusal of a call that no aggregate recognises.
@@ -153,4 +142,37 @@ fn not_allowed(normaliser: &Normaliser<'_>, reason: Reason, call: &Call<'_>) -> 
         "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",
         "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion_common::ScalarValue;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_recognised_by_one_aggregate_at_the_most() {
+        let args = vec![Expr::Literal(ScalarValue::Null, None); 2];
+        let mut recognised = Vec::new();
+        for name in ["avg", "count", "grouping", "max", "median", "sum"] {
+            for (is_distinct, count) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1), (true, 2)]
+            {
+                let call = Call { name, is_distinct, args: &args[..count], filter: None };
+                let found = ALL.iter().filter(|aggregate| (aggregate.recognises)(&call)).count();
+                assert!(found <= 1, "{name}: {found} aggregates");
+                if found == 1 {
+                    recognised.push((name, is_distinct, count));
+                }
+            }
+        }
+        let one_each = [
+            ("avg", false, 1),
+            ("count", false, 0),
+            ("count", false, 1),
+            ("count", false, 2),
+            ("count", true, 1),
+            ("sum", false, 1),
+        ];
+        assert_eq!(recognised, one_each);
+    }
 }

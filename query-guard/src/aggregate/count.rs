@@ -4,21 +4,19 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
-use crate::aggregate::dominance;
-use crate::aggregate::rounding;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
 use crate::atoms::repeated_rows;
 use crate::column::bare_column;
-use crate::control::Control;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
 use crate::finding::Refused;
 use crate::plan::Formula;
-use crate::plan::StageControls;
 
-pub(super) const COUNT: Aggregate = Aggregate { recognises, formula, number, controls };
+/// Rows may be one subject's for the most part, so that dominance holds for them too.
+pub(super) const COUNT: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Rows };
 
 /// COUNT of any number of arguments, none of them DISTINCT.
 fn recognises(call: &Call<'_>) -> bool {
@@ -50,9 +48,4 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
 fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     let Formula::Count { atom } = formula else { return None };
     Some(Number::Whole(group.rounding().count(group.value(*atom)?)))
-}
-
-/// Rows may be one subject's for the most part, so that dominance holds for them too.
-fn controls(stage: &StageControls) -> Vec<Control> {
-    dominance(stage).into_iter().chain(rounding(stage)).collect()
 }

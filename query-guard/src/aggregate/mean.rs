@@ -9,13 +9,12 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
-use crate::aggregate::dominance;
 use crate::atoms::Atom;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
 use crate::atoms::is_present;
-use crate::control::Control;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
 use crate::control::number::round_half_up;
@@ -23,11 +22,11 @@ use crate::control::number::to_f64;
 use crate::finding::Refused;
 use crate::plan::Formula;
 use crate::plan::StageAtom;
-use crate::plan::StageControls;
 use crate::plan::Term;
 use crate::scalar::three_significant_digits;
 
-pub(super) const MEAN: Aggregate = Aggregate { recognises, formula, number, controls };
+/// Means are rounded whatever the policy says: to three significant digits.
+pub(super) const MEAN: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Quantity };
 
 /// AVG of one argument, which is not DISTINCT.
 fn recognises(call: &Call<'_>) -> bool {
@@ -103,11 +102,6 @@ fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     }
     // `clamp` panics where the ends are not in order; the guard admits no such interval.
     Some(Number::Real(significant(mean).max(*low).min(*high)))
-}
-
-/// Means are rounded whatever the policy says.
-fn controls(stage: &StageControls) -> Vec<Control> {
-    dominance(stage).into_iter().chain([Control::Rounded]).collect()
 }
 
 /// The mean of one part. One that tells what a count tells is made of what the rounded counts tell: the exact quotient of

@@ -8,23 +8,22 @@ use obscura_policies::vocabulary::Use;
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
 use crate::aggregate::not_allowed;
-use crate::aggregate::rounding;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
 use crate::atoms::is_null;
 use crate::column::strip_casts;
-use crate::control::Control;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
 use crate::plan::Formula;
-use crate::plan::StageControls;
 use crate::reason::Reason;
 
-pub(super) const SUBJECTS: Aggregate = Aggregate { recognises, formula, number, controls };
+/// Every subject counts once, so that no dominance applies.
+pub(super) const SUBJECTS: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Subjects };
 
 /// COUNT(DISTINCT) of one argument; of which, [`formula`] decides.
 fn recognises(call: &Call<'_>) -> bool {
@@ -73,9 +72,4 @@ fn not_a_unit_key(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
 fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     let Formula::Subjects { atom, class } = formula else { return None };
     Some(Number::Whole(group.rounding().count(group.subjects(*atom, *class)?)))
-}
-
-/// Every subject counts once, so that no dominance applies.
-fn controls(stage: &StageControls) -> Vec<Control> {
-    rounding(stage).into_iter().collect()
 }

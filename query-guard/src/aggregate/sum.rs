@@ -5,19 +5,18 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
-use crate::aggregate::dominance;
 use crate::atoms::Linear;
 use crate::atoms::Normaliser;
-use crate::control::Control;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
 use crate::finding::Refused;
 use crate::plan::Formula;
-use crate::plan::StageControls;
 use crate::plan::Term;
 use crate::reason::Reason;
 
-pub(super) const SUM: Aggregate = Aggregate { recognises, formula, number, controls };
+/// Sums are rounded whatever the policy says: by the width of the declared range.
+pub(super) const SUM: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Quantity };
 
 /// SUM of one argument, which is not DISTINCT.
 fn recognises(call: &Call<'_>) -> bool {
@@ -68,9 +67,4 @@ fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
         total += factor * group.rounding().atom(group.spec(*atom)?, group.value(*atom)?).real();
     }
     Some(Number::Real(total))
-}
-
-/// Sums are rounded whatever the policy says: by the width of the declared range.
-fn controls(stage: &StageControls) -> Vec<Control> {
-    dominance(stage).into_iter().chain([Control::Rounded]).collect()
 }
