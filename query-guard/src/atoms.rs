@@ -2,7 +2,8 @@
 //! (`sandbox/docs/disclosure-model.md`, section 5).
 //!
 //! An atom is COUNT, COUNT(DISTINCT unit) or SUM of a bare measure (or a product of two) under one condition. It is a
-//! cell of its own with its own controls; what is linear is pulled above the boundary.
+//! cell of its own with its own controls; what is linear is pulled above the boundary. Here stands what all aggregates share;
+//! which atoms one of them needs is said in its file in `aggregate`.
 //! Danger it answers: `sum(case when <one person> then 2 * salary else salary end) - sum(salary)`.
 //! Refused: `sum(power(2, person_id))`. Accepted: `avg(case when sex = 'f' then 1.0 else 0.0 end)`.
 
@@ -29,7 +30,7 @@ pub(crate) use condition::is_null;
 pub(crate) use condition::is_present;
 pub(crate) use linear::Linear;
 
-/// What an atom adds up.
+/// The quantity that an atom adds up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Quantity {
     /// Rows.
@@ -125,7 +126,10 @@ impl<'a> Normaliser<'a> {
     }
 }
 
-/// Rows that a join or union may repeat are not added up.
+/// The refusal of rows that a join or union may repeat.
+///
+/// Repeated rows are weights: thresholds and dominance see a large sum, and the difference to the plain one shows the few
+/// whose rows were repeated (`sandbox/docs/disclosure-model.md`, section 4.5).
 pub(crate) fn repeated_rows(span: Option<SqlSpan>) -> Finding {
     Finding::of(Reason::CopiedRowsSummed).at(span).help(
         "a join or union repeats these rows, so that some subjects would count more than others: aggregate each dataset per subject first, or use COUNT(DISTINCT unit key)",

@@ -1,5 +1,5 @@
 //! Reads the argument of a sum or mean as a linear combination of measures, or says why it is none.
-//! What is accepted yields terms; the atoms they become are registered by the aggregate that asked.
+//! An accepted argument yields terms; the aggregate that asked registers their atoms.
 
 use datafusion_common::ScalarValue;
 use datafusion_expr::BinaryExpr;
@@ -32,6 +32,10 @@ const NUMBER_MAX: f64 = 1e24;
 
 impl Normaliser<'_> {
     /// Reads an expression as a linear combination of measures.
+    ///
+    /// A function of single values, such as `power(salary, 2)`, has no range that protects its sum, and can let one value
+    /// weigh more than all others. A cast that cuts off or rounds in every row is a condition on single values. Every
+    /// other expression is refused (`sandbox/docs/disclosure-model.md`, section 5.1).
     pub(crate) fn linear(&mut self, expr: &Expr) -> Result<Linear, Refused> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
@@ -43,7 +47,6 @@ impl Normaliser<'_> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match expr {
             Expr::Alias(alias) => self.linear(&alias.expr),
-            // A cast that truncates or rounds every row is not linear.
             Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => self.linear(&cast.expr),
             Expr::Negative(inner) => Ok(scale(self.linear(inner)?, -1.0)),
             Expr::BinaryExpr(binary) => self.arithmetic(expr, binary),
@@ -57,6 +60,7 @@ impl Normaliser<'_> {
         self.not_decomposable(Reason::NotLinear, expr).into()
     }
 
+    /// A number is that many rows. One with too many places would add something to every row that cannot be told exactly.
     fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Refused> {
         if value.is_null() {
             return Ok(Linear {
@@ -73,6 +77,11 @@ impl Normaliser<'_> {
         Ok(Linear { terms, present: Vec::new(), low: number, high: number })
     }
 
+    /// A column on its own: a quantity with a declared range, in rows that nothing repeats.
+    ///
+    /// Without a range nothing says how much one subject adds at the most, and a sum of keys tells whose keys they are
+    /// (`sandbox/docs/disclosure-model.md`, section 5.1). The numbers of an open table are anybody's to choose from: added up
+    /// over individuals they weigh groups of them against each other (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Refused> {
         let base = self.block.bases.get(name).ok_or_else(fact_missing)?;
         let quantity = base.data_type.is_numeric()
@@ -94,7 +103,6 @@ impl Normaliser<'_> {
                 )
                 .into());
         };
-        // An open table's numbers are anybody's to choose from: added up they weigh groups against each other.
         if base.open {
             return Err(self
                 .not_decomposable(Reason::TableNumbersSummed, expr)
@@ -117,6 +125,12 @@ impl Normaliser<'_> {
         })
     }
 
+    /// Sums, products and quotients by a constant.
+    ///
+    /// Per subject an analyst counts and adds up under conditions of their own, so that a product with such a number is a
+    /// weight of the analyst's choice (`sandbox/docs/disclosure-model.md`, section 4.9). A quotient of measures has no range,
+    /// because the divisor may be close to zero. A division of whole numbers cuts off in every row, which is a condition on
+    /// single values (`sandbox/docs/disclosure-model.md`, section 5.1).
     fn arithmetic(&mut self, expr: &Expr, binary: &BinaryExpr) -> Result<Linear, Refused> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match binary.op {
@@ -145,7 +159,6 @@ impl Normaliser<'_> {
                     .filter(|divisor| *divisor != Fixed::ZERO)
                     .ok_or_else(|| self.not_decomposable(Reason::DivisorNotConstant, expr))?;
                 if self.is_integer(&binary.left) && self.is_integer(&binary.right) {
-                    // Whole-number division truncates every row: not linear.
                     return Err(self.not_decomposable(Reason::WholeNumbersDivided, expr).into());
                 }
                 Ok(scale(self.linear(&binary.left)?, 1.0 / divisor.to_f64()))
@@ -154,6 +167,10 @@ impl Normaliser<'_> {
         }
     }
 
+    /// The terms of every branch, each under the condition that its branch is taken, after those before it were not.
+    ///
+    /// This is what stops `sum(case when <one person> then 2 * salary else salary end)`: the one person's branch is an atom,
+    /// and has a threshold of its own (`sandbox/docs/disclosure-model.md`, section 5.1). A value that is always missing has no range.
     fn case(&mut self, expr: &Expr) -> Result<Linear, Refused> {
         let mut terms = Vec::new();
         let mut reached: Vec<Expr> = Vec::new();
@@ -190,6 +207,11 @@ impl Normaliser<'_> {
     }
 
     /// Refuses a linear expression whose numbers run away, or that counts rows which a join repeats.
+    ///
+    /// Beyond a certain size numbers lose digits, and what is lost depends on single values. A repeated row is a weight: in
+    /// `x UNION ALL x WHERE ...` the chosen count twice, and the difference to the plain total shows them. A measure may stand
+    /// in rows that are not repeated where others are, so that sums ask it of each column, and means of the rows they divide
+    /// by as well (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(crate) fn terms_count_once(&self, arg: &Expr, linear: &Linear, counted: bool) -> Result<(), Refused> {
         let numbers = linear.terms.iter().map(|(factor, ..)| *factor).chain([linear.low, linear.high]);
         if !numbers.map(f64::abs).all(|number| number <= NUMBER_MAX) {
@@ -203,7 +225,7 @@ impl Normaliser<'_> {
         Ok(())
     }
 
-    /// A product with something counted or added up per subject: its conditions are the analyst's, and so the weights.
+    /// True of a product with something that was counted or added up per subject.
     fn is_weighted(&self, quantity: &Quantity) -> bool {
         let own = |name: &String| {
             self.block

@@ -17,6 +17,11 @@ use crate::reason::Reason;
 
 impl Normaliser<'_> {
     /// The condition under which an argument of COUNT is present; `None` when it always is.
+    ///
+    /// COUNT(x) asks whether x is there, which for an expression depends on single values, and is a condition that no rule has
+    /// judged: `count(salary % 7)`, or a result that was computed from released values. So x is a column, or CASE, COALESCE
+    /// or NULLIF of columns under conditions of the shape rule. To ask for a column's presence is to compare it, and counts
+    /// to its grade and to the comparisons (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.11).
     pub(crate) fn presence(&mut self, arg: &Expr) -> Result<Option<Expr>, Refused> {
         self.review.budget.spend(arg)?;
         if let Some(value) = self.review.constants.value(arg)? {
@@ -75,7 +80,8 @@ impl Normaliser<'_> {
         Ok(Some(conjunction(here, present).unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(true)), None))))
     }
 
-    /// The branches of a CASE in order, conditions checked; the last has none (ELSE).
+    /// The branches of a CASE in order; the last has no condition (ELSE). Each condition answers to the shape rule, and all
+    /// that it refuses is named at once.
     pub(super) fn branches(&mut self, expr: &Expr) -> Result<Vec<(Option<Expr>, Expr)>, Refused> {
         let mut accepted = Vec::new();
         let mut refused = Vec::new();
@@ -89,7 +95,8 @@ impl Normaliser<'_> {
         Ok(accepted)
     }
 
-    /// Takes a condition that was put together from the budget.
+    /// Takes a condition that was put together from the budget: every branch repeats the conditions of those before it
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     pub(super) fn spend(&self, condition: Option<&Expr>) -> Result<(), Refused> {
         condition.map_or(Ok(()), |condition| Ok(self.review.budget.spend(condition)?))
     }
@@ -103,7 +110,7 @@ pub(crate) fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Exp
     }
 }
 
-/// CASE, COALESCE and NULLIF: one atom per branch.
+/// True for CASE, COALESCE and NULLIF, which have one atom per branch.
 pub(super) fn has_branches(expr: &Expr) -> bool {
     matches!(expr, Expr::Case(_))
         || matches!(expr, Expr::ScalarFunction(call) if matches!(call.name(), "coalesce" | "nullif"))

@@ -1,5 +1,5 @@
 //! The linear form of an argument: factors times quantities, each under a condition, and what sums and products make of it.
-//! Whether an argument has such a form is decided in `argument`.
+//! It reads no argument: `argument` decides which have such a form.
 
 use datafusion_expr::Expr;
 
@@ -18,6 +18,7 @@ pub(crate) struct Linear {
     pub(crate) high: f64,
 }
 
+/// A linear expression times a number.
 pub(super) fn scale(linear: Linear, factor: f64) -> Linear {
     let ends = (linear.low * factor, linear.high * factor);
     let terms =
@@ -47,12 +48,16 @@ pub(super) fn add(left: Linear, right: Linear) -> Result<Linear, Reason> {
     Ok(Linear { terms, present: united(left.present, right.present), low, high })
 }
 
-/// Refuses more terms than one argument may have.
+/// Refuses more terms than one argument may have: products of sums multiply out to very many atoms, each of which is
+/// computed for every group (`sandbox/docs/reference.md`, section 7).
 fn within_terms(terms: usize) -> Result<(), Reason> {
     if terms > TERMS_MAX { Err(Reason::TooManyTerms) } else { Ok(()) }
 }
 
 /// Products of at most two measures, distributed over sums.
+///
+/// The range of a product of three measures is so wide that one subject may outweigh all others
+/// (`sandbox/docs/disclosure-model.md`, section 5.1).
 pub(super) fn multiply(left: Linear, right: Linear) -> Result<Linear, Reason> {
     within_terms(left.terms.len() * right.terms.len())?;
     let mut terms = Vec::new();
@@ -77,7 +82,7 @@ pub(super) fn multiply(left: Linear, right: Linear) -> Result<Linear, Reason> {
     Ok(Linear { terms, present: united(left.present, right.present), low, high })
 }
 
-/// A condition under further presences; a quantity is never summed where it is itself missing, so its own needs no saying.
+/// A condition under further presences. A quantity is never summed where it is itself missing, so that its own is left out.
 fn under(condition: Option<Expr>, presence: Vec<&Expr>, quantity: &Quantity) -> Option<Expr> {
     let own: Vec<Expr> = quantity.columns().into_iter().map(|name| is_present(name)).collect();
     let further = presence.into_iter().filter(|present| !own.contains(present));
