@@ -1,43 +1,178 @@
-//! The aggregates that are released, one file each: how a column of theirs comes from protected atoms, and which controls
-//! it has passed. A further aggregate is a file, a [`Formula`], and a line in each match here.
+//! The aggregates that are released over individuals, one file each (`sandbox/docs/disclosure-model.md`, section 5.1).
+//!
+//! The file of an aggregate says how a call of it is recognised, which atoms it needs, how its number is made of them once
+//! they have passed the controls, and how that number is treated. It uses what `atoms` offers to all of them: the linear
+//! form of an argument, the condition under which an argument is present, and the register of atoms.
+//!
+//! A further aggregate is a file with its `mod`, a [`Formula`] and one line of the registry; the compiler asks for that line,
+//! since formulas are matched exhaustively here and nowhere else. A median would be `quantile`: it recognises `median` with
+//! one argument, needs one atom of rows for each bin of a measure, and reads its number off their protected counts. Every
+//! atom passes the controls whichever aggregate asked for it, so that no other file would change.
 
-use crate::control::Control;
+use datafusion_expr::Expr;
+use datafusion_expr::expr::AggregateFunction;
+
+use crate::atoms::Normaliser;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
+use crate::finding::Finding;
+use crate::finding::Refused;
+use crate::finding::SqlSpan;
+use crate::finding::internal;
 use crate::plan::Formula;
-use crate::plan::StageControls;
+use crate::reason::Reason;
 
 mod count;
 mod mean;
 mod subjects;
 mod sum;
 
+/// Writes the registry: the list in which a call is looked up, and the match that finds the aggregate of a formula.
+macro_rules! registry {
+    ($($formula:ident = $aggregate:path;)+) => {
+        /// All of them; no call is recognised by two.
+        const ALL: &[Aggregate] = &[$($aggregate,)+];
+
+        /// The aggregate whose formula it is.
+        fn of(formula: &Formula) -> &'static Aggregate {
+            match formula {
+                $(Formula::$formula { .. } => &$aggregate,)+
+            }
+        }
+    };
+}
+
+registry! {
+    Count = count::COUNT;
+    Subjects = subjects::SUBJECTS;
+    Sum = sum::SUM;
+    Mean = mean::MEAN;
+}
+
+/// An aggregate, as its file states it.
+struct Aggregate {
+    /// True for a call of it.
+    recognises: fn(&Call<'_>) -> bool,
+    /// Registers the atoms that a call needs, and says how its column is made of them.
+    formula: fn(&mut Normaliser<'_>, &Call<'_>) -> Result<Formula, Refused>,
+    /// The number that a group releases; nothing where a control withholds it. A formula of another aggregate has none.
+    number: fn(&Formula, &Group<'_>) -> Option<Number>,
+    /// How its column is treated: the controls are those of such a figure.
+    figure: Figure,
+}
+
+/// A call of an aggregate over base columns.
+struct Call<'c> {
+    /// The engine's name of the function.
+    name: &'c str,
+    is_distinct: bool,
+    args: &'c [Expr],
+    /// Its FILTER, as the shape rule accepted it: a part of every atom's condition.
+    filter: Option<Expr>,
+}
+
+impl<'c> Call<'c> {
+    /// The argument of a call that was recognised by having one.
+    fn argument(&self) -> Result<&'c Expr, Refused> {
+        let [argument] = self.args else { return Err(internal()) };
+        Ok(argument)
+    }
+
+    /// The place of its first argument that has one.
+    fn place(&self, normaliser: &Normaliser<'_>) -> Option<SqlSpan> {
+        self.args.iter().find_map(|arg| normaliser.shape.place(arg))
+    }
+}
+
+impl Normaliser<'_> {
+    /// Rewrites a call over base columns to atoms, as the aggregate says that recognises it.
+    ///
+    /// ORDER BY inside a call, and IGNORE NULLS, let single rows decide about a value, so that neither is looked at further.
+    /// FILTER is a condition like any other, and answers to the shape rule before an aggregate sees it
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 5.1).
+    ///
+    /// # Errors
+    /// The findings that refuse it.
+    pub(crate) fn formula(&mut self, call: &AggregateFunction) -> Result<Formula, Refused> {
+        let params = &call.params;
+        let mut called =
+            Call { name: call.func.name(), is_distinct: params.distinct, args: &params.args, filter: None };
+        if !params.order_by.is_empty() || params.null_treatment.is_some() {
+            return Err(not_allowed(self, Reason::AggregateOfSomeValues, &called).into());
+        }
+        if let Some(filter) = &params.filter {
+            called.filter = Some(self.shape.predicate(filter)?);
+        }
+        match ALL.iter().find(|aggregate| (aggregate.recognises)(&called)) {
+            Some(aggregate) => (aggregate.formula)(self, &called),
+            None => Err(unrecognised(self, &called).into()),
+        }
+    }
+}
+
 /// The number that a group releases for a column; nothing where a control withholds it.
 pub(crate) fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
-    match formula {
-        Formula::Count { atom } => count::number(group, *atom),
-        Formula::Subjects { atom, class } => subjects::number(group, *atom, *class),
-        Formula::Sum { terms } => sum::number(group, terms),
-        Formula::Mean { parts, count, low, high } => mean::number(group, parts, *count, (*low, *high)),
+    (of(formula).number)(formula, group)
+}
+
+/// The kind of figure that such a column is to the controls.
+pub(crate) fn figure(formula: &Formula) -> Figure {
+    of(formula).figure
+}
+
+/// The refusal of a call that no aggregate recognises.
+///
+/// A maximum or a median may be one person's value, and no control that would protect it is built. A sum of distinct values
+/// is never released: a value that is there already adds nothing, so that the sum shows whether somebody has it
+/// (`sandbox/docs/disclosure-model.md`, section 5.1).
+fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
+    if call.is_distinct || call.name == "grouping" {
+        return not_allowed(normaliser, Reason::AggregateDistinct, call);
     }
+    Finding::of(Reason::AggregateNotBuilt).at(call.place(normaliser)).with("function", call.name).help(
+        "COUNT, COUNT(DISTINCT unit), SUM and AVG are available",
+        "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG",
+    )
 }
 
-/// The controls that such a column passes besides the threshold of its group.
-pub(crate) fn controls(formula: &Formula, stage: &StageControls) -> Vec<Control> {
-    match formula {
-        Formula::Count { .. } => count::controls(stage),
-        Formula::Subjects { .. } => subjects::controls(stage),
-        Formula::Sum { .. } => sum::controls(stage),
-        Formula::Mean { .. } => mean::controls(stage),
+/// The refusal of a call that is never released, whichever rule it breaks.
+fn not_allowed(normaliser: &Normaliser<'_>, reason: Reason, call: &Call<'_>) -> Finding {
+    Finding::of(reason).at(call.place(normaliser)).with("function", call.name).help(
+        "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",
+        "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion_common::ScalarValue;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_recognised_by_one_aggregate_at_the_most() {
+        let args = vec![Expr::Literal(ScalarValue::Null, None); 2];
+        let mut recognised = Vec::new();
+        for name in ["avg", "count", "grouping", "max", "median", "sum"] {
+            for (is_distinct, count) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1), (true, 2)]
+            {
+                let call = Call { name, is_distinct, args: &args[..count], filter: None };
+                let found = ALL.iter().filter(|aggregate| (aggregate.recognises)(&call)).count();
+                assert!(found <= 1, "{name}: {found} aggregates");
+                if found == 1 {
+                    recognised.push((name, is_distinct, count));
+                }
+            }
+        }
+        let one_each = [
+            ("avg", false, 1),
+            ("count", false, 0),
+            ("count", false, 1),
+            ("count", false, 2),
+            ("count", true, 1),
+            ("sum", false, 1),
+        ];
+        assert_eq!(recognised, one_each);
     }
-}
-
-/// Dominance, where the policy has such a rule.
-fn dominance(stage: &StageControls) -> Option<Control> {
-    stage.dominance.map(|_| Control::Dominance)
-}
-
-/// Rounding of counts, where the policy has a base.
-fn rounding(stage: &StageControls) -> Option<Control> {
-    stage.rounding.map(|_| Control::Rounded)
 }

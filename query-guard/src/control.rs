@@ -1,8 +1,14 @@
-//! The control step: opens cells, withholds what must not leave, rounds the rest
+//! The control step: opens cells, withholds what must not leave, and says what is rounded
 //! (`sandbox/docs/disclosure-model.md`, section 5).
-//! What passes is all that later plans and the analyst ever see.
+//! Later plans and the analyst see nothing but values that passed.
 //!
-//! Order: threshold per group, threshold per atom, dominance, rounding. Tested at k-1, k and k+1.
+//! The controls stand in one list, in the order in which they are applied. The file of a control says how it is called, which
+//! figures it holds for, and what it leaves of a cell, as a pure step over what the cell's subjects contribute. Names in
+//! verdicts and release records come from the same list, so that names and steps cannot drift apart. A further control is a
+//! file with its `mod` and one line of the list: noise would stand before rounding and leave a cell with another value. A
+//! number that a policy sets for it is a field of [`StageControls`].
+//!
+//! Tested at k-1, k and k+1.
 
 use std::sync::Arc;
 
@@ -18,39 +24,50 @@ use crate::cell::decode;
 use crate::finding::Code;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
+use crate::plan::StageClass;
+use crate::plan::StageControls;
 
 mod dominance;
 pub(crate) mod number;
 pub(crate) mod rounding;
-mod threshold;
+pub(crate) mod threshold;
 
-use dominance::is_dominated;
 use rounding::Rounding;
-use threshold::has_subjects;
 
-/// The controls, in the order in which they are applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Control {
-    /// Counts over a subject's own rows are cut off while the cells are folded.
-    TopCoded,
-    /// [`threshold`].
-    Threshold,
-    /// [`dominance`].
-    Dominance,
-    /// [`rounding`].
-    Rounded,
+/// The controls, in the order in which they are applied (`sandbox/docs/disclosure-model.md`, section 5.7).
+const CONTROLS: &[Control] = &[threshold::THRESHOLD, dominance::DOMINANCE, rounding::ROUNDING];
+
+/// A control, as its file states it.
+struct Control {
+    /// Its name in verdicts and release records.
+    name: &'static str,
+    /// True if figures of this kind pass it, in a stage that is held to these controls.
+    holds_for: fn(Figure, &StageControls) -> bool,
+    /// The value that it leaves of a cell; nothing where it withholds the cell. None for a control that takes no cell.
+    on_cell: Option<fn(i128, &Cell<'_>) -> Option<i128>>,
 }
 
-impl Control {
-    /// Its name in verdicts and release records.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Control::TopCoded => "top-coded",
-            Control::Threshold => "threshold",
-            Control::Dominance => "dominance",
-            Control::Rounded => "rounded",
-        }
-    }
+/// The kinds of released values that the controls tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    /// That a group is there, and so its keys.
+    Presence,
+    /// Subjects, each of which counts once.
+    Subjects,
+    /// Rows, of which one subject may have many.
+    Rows,
+    /// A measure added up over rows, or its mean.
+    Quantity,
+}
+
+/// The names of all controls, in their order.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    CONTROLS.iter().map(|control| control.name)
+}
+
+/// The names of the controls that such a figure of a stage has passed.
+pub(crate) fn passed(figure: Figure, stage: &StageControls) -> impl Iterator<Item = &'static str> {
+    CONTROLS.iter().filter(move |control| (control.holds_for)(figure, stage)).map(|control| control.name)
 }
 
 /// The batches of a stage's plan: unreadable outside the control step.
@@ -96,7 +113,7 @@ impl ReleasedTable {
     }
 }
 
-/// What leaves: the protected result of one admitted query.
+/// The protected result of one admitted query: nothing else leaves.
 #[derive(Debug, Clone)]
 pub struct Release {
     batch: RecordBatch,
@@ -153,54 +170,76 @@ pub(crate) fn fits(schema: &Schema, batches: &[RecordBatch]) -> Result<(), Contr
     if batches.iter().all(same) { Ok(()) } else { Err(ControlError::NotCells) }
 }
 
+/// One atom of a group, as a control sees it. It has no text form, since it has passed nothing.
+struct Cell<'g> {
+    controls: &'g StageControls,
+    classes: &'g [StageClass],
+    /// The contributions of the subjects of each class.
+    statistics: &'g [AtomStatistics],
+}
+
+impl<'g> Cell<'g> {
+    /// The classes of subjects, and what those of each contribute.
+    fn by_class(&self) -> impl Iterator<Item = (&'g StageClass, &'g AtomStatistics)> {
+        self.classes.iter().zip(self.statistics)
+    }
+
+    /// The value that the controls leave, each applied in its order; nothing where one of them withholds it.
+    fn after_controls(&self, figure: Figure, value: i128) -> Option<i128> {
+        let in_force = CONTROLS.iter().filter(|control| (control.holds_for)(figure, self.controls));
+        in_force.filter_map(|control| control.on_cell).try_fold(value, |value, on_cell| on_cell(value, self))
+    }
+}
+
 /// One group of a stage before its release: what its cells hold, and the controls that a number must pass to be read.
 /// It has no text form, since its cells have passed nothing.
 pub(crate) struct Group<'s> {
     stage: &'s Stage,
-    /// Statistics of each class, by atom.
-    statistics: Vec<Vec<AtomStatistics>>,
+    /// Statistics of each atom, class by class.
+    statistics: Vec<AtomStatistics>,
 }
 
 impl<'s> Group<'s> {
     /// The groups of a stage's cells, one a row.
     pub(crate) fn all(stage: &'s Stage, batch: &RecordBatch) -> Result<Vec<Self>, ControlError> {
-        let mut groups: Vec<Self> = (0..batch.num_rows())
-            .map(|_| Group { stage, statistics: Vec::with_capacity(stage.classes.len()) })
-            .collect();
-        for class in &stage.classes {
+        let nothing = vec![AtomStatistics::default(); stage.atoms.len() * stage.classes.len()];
+        let mut groups: Vec<Self> =
+            (0..batch.num_rows()).map(|_| Group { stage, statistics: nothing.clone() }).collect();
+        for (index, class) in stage.classes.iter().enumerate() {
             let column = batch.column_by_name(&class.cells).ok_or(ControlError::NotCells)?;
             for (group, statistics) in groups.iter_mut().zip(statistics(column, class.subjects_min)) {
-                let statistics = statistics?;
-                if statistics.len() != stage.atoms.len() {
-                    return Err(ControlError::NotCells);
-                }
-                group.statistics.push(statistics);
+                group.take(index, statistics?)?;
             }
         }
         Ok(groups)
     }
 
-    /// Whether the group may be seen at all: the threshold over all its rows.
+    /// Takes what the subjects of one class contribute to each atom.
+    fn take(&mut self, class: usize, found: Vec<AtomStatistics>) -> Result<(), ControlError> {
+        if found.len() != self.stage.atoms.len() {
+            return Err(ControlError::NotCells);
+        }
+        let places = self.statistics.iter_mut().skip(class).step_by(self.stage.classes.len());
+        places.zip(found).for_each(|(place, found)| *place = found);
+        Ok(())
+    }
+
+    /// True if the group may be seen at all: its presence passes its controls, over the atom of all its rows.
     pub(crate) fn passes(&self) -> bool {
-        has_subjects(&self.stage.classes, &self.statistics, self.stage.rows_atom)
+        self.cell(self.stage.rows_atom).and_then(|cell| cell.after_controls(Figure::Presence, 1)).is_some()
     }
 
-    /// An atom's value once it has passed the controls in their order: threshold, then dominance. It is rounded as the
-    /// aggregate says, by [`Self::rounding`].
+    /// An atom's value once it has passed the controls. It is rounded as the aggregate says, by [`Self::rounding`].
     pub(crate) fn value(&self, atom: usize) -> Option<i128> {
-        if !has_subjects(&self.stage.classes, &self.statistics, atom) || self.is_dominated(atom) {
-            return None;
-        }
-        self.statistics.first()?.get(atom).map(|statistics| statistics.total)
+        let figure = if self.spec(atom)?.counts { Figure::Rows } else { Figure::Quantity };
+        let cell = self.cell(atom)?;
+        cell.after_controls(figure, cell.statistics.first()?.total)
     }
 
-    /// How many subjects of a class contribute to an atom, once it has passed the threshold. It is a frequency: every
-    /// subject counts once, so that nobody can dominate it.
+    /// How many subjects of a class contribute to an atom, once that has passed the controls of subjects.
     pub(crate) fn subjects(&self, atom: usize, class: usize) -> Option<i128> {
-        if !has_subjects(&self.stage.classes, &self.statistics, atom) {
-            return None;
-        }
-        Some(i128::from(self.statistics.get(class)?.get(atom)?.contributors))
+        let cell = self.cell(atom)?;
+        cell.after_controls(Figure::Subjects, i128::from(cell.statistics.get(class)?.contributors))
     }
 
     /// The specification of an atom.
@@ -213,15 +252,14 @@ impl<'s> Group<'s> {
         Rounding { base: self.stage.controls.rounding }
     }
 
-    fn is_dominated(&self, atom: usize) -> bool {
-        self.stage.controls.dominance.is_some_and(|rule| {
-            let mut of_classes = self.statistics.iter();
-            of_classes.any(|atoms| atoms.get(atom).is_none_or(|statistics| is_dominated(statistics, rule)))
-        })
+    fn cell(&self, atom: usize) -> Option<Cell<'_>> {
+        let classes = self.stage.classes.len();
+        let statistics = self.statistics.chunks_exact(classes.max(1)).nth(atom)?;
+        Some(Cell { controls: &self.stage.controls, classes: &self.stage.classes, statistics })
     }
 }
 
-/// What a class's fold came to, group by group: cells, or only whether there are enough subjects.
+/// The results of a class's fold, group by group: cells, or only whether there are enough subjects.
 fn statistics(
     column: &ArrayRef,
     subjects_min: u32,

@@ -11,16 +11,22 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::fixed::Fixed;
 
-use crate::aggregate::controls;
+use crate::aggregate::figure;
 use crate::base::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
-use crate::control::Control;
+use crate::control::Figure;
+use crate::control::names;
+use crate::control::passed;
+use crate::control::threshold;
 use crate::origin::origin;
 use crate::plan::OutputRole;
 use crate::plan::Stage;
 use crate::plan::Treatment;
 
-type Controls = BTreeSet<Control>;
+/// Counts over a subject's own rows are cut off where they are counted (`label/per_subject.rs`), before there are cells.
+const TOP_CODED: &str = "top-coded";
+
+type Controls = BTreeSet<&'static str>;
 
 /// The treatment of every output column; `top_coded` when a stage reads counts over subjects' own rows.
 pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) -> Vec<Treatment> {
@@ -44,7 +50,10 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
             Treatment {
                 column: field.name().clone(),
                 data_type: field.data_type().clone(),
-                controls: controls.into_iter().map(Control::name).collect(),
+                controls: std::iter::once(TOP_CODED)
+                    .chain(names())
+                    .filter(|name| controls.contains(name))
+                    .collect(),
                 role,
                 top_coded_at: top_coded_at.and_then(Fixed::to_i64).and_then(|most| u32::try_from(most).ok()),
             }
@@ -54,15 +63,11 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
 
 /// Controls of each column of a stage's released table: its keys, then its values.
 fn columns(stage: &Stage, top_coded: bool) -> BTreeMap<String, Controls> {
-    let with = |more: Vec<Control>| -> Controls {
-        let always = [Some(Control::Threshold), top_coded.then_some(Control::TopCoded)];
-        always.into_iter().flatten().chain(more).collect()
+    let of = |figure: Figure| -> Controls {
+        top_coded.then_some(TOP_CODED).into_iter().chain(passed(figure, &stage.controls)).collect()
     };
-    let keys = stage.keys.iter().map(|key| (key.name.clone(), with(Vec::new())));
-    let values = stage
-        .columns
-        .iter()
-        .map(|column| (column.name.clone(), with(controls(&column.formula, &stage.controls))));
+    let keys = stage.keys.iter().map(|key| (key.name.clone(), of(Figure::Presence)));
+    let values = stage.columns.iter().map(|column| (column.name.clone(), of(figure(&column.formula))));
     keys.chain(values).collect()
 }
 
@@ -110,7 +115,7 @@ impl Lineage<'_> {
             | LogicalPlan::Distinct(Distinct::All(_))
             | LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Values(_) => fitting(inputs().flatten().collect(), width),
-            // Whatever else there is: every column may come from any.
+            // Any other node: each output column may depend on every input column.
             LogicalPlan::Distinct(Distinct::On(_))
             | LogicalPlan::Unnest(_)
             | LogicalPlan::RecursiveQuery(_)
@@ -151,7 +156,7 @@ impl Lineage<'_> {
                 // A count of released rows tells how many groups passed the threshold.
                 Expr::AggregateFunction(call) if call.params.args.iter().all(is_literal) => {
                     controls.extend(
-                        inputs.iter().any(|(input, _)| reads_a_stage(input)).then_some(Control::Threshold),
+                        inputs.iter().any(|(input, _)| reads_a_stage(input)).then_some(threshold::NAME),
                     );
                 }
                 _ => {}

@@ -1,18 +1,51 @@
 //! COUNT: the rows of a group, or those in which its arguments are present. One atom; rounded to the policy's base.
 
-use crate::aggregate::dominance;
-use crate::aggregate::rounding;
-use crate::control::Control;
+use obscura_policies::vocabulary::Function;
+
+use crate::aggregate::Aggregate;
+use crate::aggregate::Call;
+use crate::atoms::Normaliser;
+use crate::atoms::Quantity;
+use crate::atoms::conjunction;
+use crate::atoms::repeated_rows;
+use crate::column::bare_column;
+use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
-use crate::plan::StageControls;
-
-/// The number of rows, rounded.
-pub(super) fn number(group: &Group<'_>, atom: usize) -> Option<Number> {
-    Some(Number::Whole(group.rounding().count(group.value(atom)?)))
-}
+use crate::finding::Refused;
+use crate::plan::Formula;
 
 /// Rows may be one subject's for the most part, so that dominance holds for them too.
-pub(super) fn controls(stage: &StageControls) -> Vec<Control> {
-    dominance(stage).into_iter().chain(rounding(stage)).collect()
+pub(super) const COUNT: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Rows };
+
+/// COUNT of any number of arguments, none of them DISTINCT.
+fn recognises(call: &Call<'_>) -> bool {
+    call.name == "count" && !call.is_distinct
+}
+
+/// The rows under one condition: the FILTER, and the presence of every argument.
+///
+/// COUNT(x) is COUNT where x is there, so that the threshold is asked of those who have a value, and not of the whole group
+/// (`sandbox/docs/disclosure-model.md`, section 4.11). Rows that a join or union may repeat are counted only by a column
+/// that stands in rows of its own source: repeated rows are weights, which the difference to the plain count shows
+/// (`sandbox/docs/disclosure-model.md`, section 4.5).
+fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, Refused> {
+    normaliser.functions.push(Function::Count);
+    let block = normaliser.block;
+    let columns = call.args.iter().filter_map(|arg| bare_column(&block.bases, arg));
+    if !block.counts_once(columns.filter_map(|column| block.base(column))) {
+        return Err(repeated_rows(call.place(normaliser)).into());
+    }
+    let mut condition = call.filter.clone();
+    for arg in call.args {
+        let present = normaliser.presence(arg)?;
+        condition = conjunction(condition, present);
+    }
+    Ok(Formula::Count { atom: normaliser.atom(Quantity::Rows, condition) })
+}
+
+/// The number of rows, rounded.
+fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
+    let Formula::Count { atom } = formula else { return None };
+    Some(Number::Whole(group.rounding().count(group.value(*atom)?)))
 }

@@ -4,9 +4,34 @@
 use obscura_policies::effective::Dominance;
 
 use crate::cell::AtomStatistics;
+use crate::control::Cell;
+use crate::control::Control;
+use crate::control::Figure;
+use crate::plan::StageControls;
+
+pub(super) const DOMINANCE: Control = Control { name: "dominance", holds_for, on_cell: Some(on_cell) };
+
+/// Sums, means and counts of rows, where the policy has a rule. A subject counts once among subjects, so that none of them
+/// can make up most of a frequency (`sandbox/docs/disclosure-model.md`, section 5.3).
+fn holds_for(figure: Figure, stage: &StageControls) -> bool {
+    match figure {
+        Figure::Presence | Figure::Subjects => false,
+        Figure::Rows | Figure::Quantity => stage.dominance.is_some(),
+    }
+}
+
+/// Withholds a cell that a few subjects of some class make up.
+///
+/// The second largest of a dominated cell takes its own part off the total and knows the largest closely, however many small
+/// subjects lift the cell over its threshold (`sandbox/docs/disclosure-model.md`, section 5.3; Cox 1981).
+fn on_cell(value: i128, cell: &Cell<'_>) -> Option<i128> {
+    let rule = cell.controls.dominance?;
+    let mut of_classes = cell.by_class();
+    (!of_classes.any(|(_, statistics)| is_dominated(statistics, rule))).then_some(value)
+}
 
 /// (n, k) and p% over absolute contributions (`sandbox/docs/reference.md`, section 1).
-pub(crate) fn is_dominated(statistics: &AtomStatistics, rule: Dominance) -> bool {
+pub(super) fn is_dominated(statistics: &AtomStatistics, rule: Dominance) -> bool {
     let total = statistics.absolute;
     if total == 0 {
         return false;

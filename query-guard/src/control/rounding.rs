@@ -3,9 +3,25 @@
 
 use obscura_policies::fixed::Fixed;
 
+use crate::control::Control;
+use crate::control::Figure;
 use crate::control::number::Number;
 use crate::control::number::round_half_up;
 use crate::plan::StageAtom;
+use crate::plan::StageControls;
+
+/// It follows all others and takes no cell, so that it never decides what is withheld. An aggregate rounds the number that it
+/// makes of cells, by [`Rounding`]: a mean is rounded otherwise than a sum (`sandbox/docs/disclosure-model.md`, section 5.4).
+pub(super) const ROUNDING: Control = Control { name: "rounded", holds_for, on_cell: None };
+
+/// Counts, where the policy has a base; sums and means whatever the policy says, by declared ranges and significant digits.
+fn holds_for(figure: Figure, stage: &StageControls) -> bool {
+    match figure {
+        Figure::Presence => false,
+        Figure::Subjects | Figure::Rows => stage.rounding.is_some(),
+        Figure::Quantity => true,
+    }
+}
 
 /// How the numbers of one stage are rounded.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +45,7 @@ impl Rounding {
         }
     }
 
-    /// What a sum is rounded to where one row's part in it may be `one`: as many of them as counts are rounded to.
+    /// The base of a sum in which one row's part may be `one`: as many of them as counts are rounded to.
     pub(crate) fn least_sum(self, spec: &StageAtom, one: Fixed) -> Option<i128> {
         let grain = Fixed::from_scaled(1, spec.scale).unwrap_or(Fixed::from_micros(1));
         let units = one.ceil_to(grain)?.to_scaled(spec.scale)?;

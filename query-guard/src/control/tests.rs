@@ -20,6 +20,7 @@ use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
 
 use super::*;
+use crate::control::dominance::is_dominated;
 use crate::control::number::round_half_up;
 use crate::control::rounding::rounding_units;
 use crate::fixture::admitted;
