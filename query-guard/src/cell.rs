@@ -44,7 +44,7 @@ use fold::Folds;
 /// Name under which the fold appears in plans.
 pub const CELL_FOLD_NAME: &str = "obscura_cell_fold";
 
-/// How subjects are told apart.
+/// The way that subjects are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subjects {
     /// By the first argument; any order of rows.
@@ -60,7 +60,7 @@ pub(crate) enum Subjects {
 pub struct CellFold {
     subjects: Subjects,
     atoms: Vec<AtomSpec>,
-    /// Contributors beyond which nobody is told apart any more; every subject is, where it is `None`.
+    /// After so many contributors subjects need not be told apart; `None` tells all of them apart.
     enough: Option<u64>,
     signature: Signature,
 }

@@ -73,7 +73,7 @@ const FREE_KEYWORDS: &[Keyword] = &[
 /// Texts that this process has parsed so far, so that a test can tell how often one question is.
 static PARSED: AtomicU64 = AtomicU64::new(0);
 
-/// How many texts this process has parsed.
+/// The number of texts that this process has parsed.
 #[must_use]
 pub fn parsed_so_far() -> u64 {
     PARSED.load(Ordering::Relaxed)

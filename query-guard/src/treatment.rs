@@ -1,4 +1,4 @@
-//! How each output column was made: which controls the released values passed that it is computed from.
+//! The treatment of each output column: the controls of the released values that it is computed from.
 //! It only describes, for the verdict and the release record; the controls themselves are in `control`.
 
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ impl Lineage<'_> {
             | LogicalPlan::Distinct(Distinct::All(_))
             | LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Values(_) => fitting(inputs().flatten().collect(), width),
-            // Whatever else there is: every column may come from any.
+            // Any other node: assume that each output column depends on every input column.
             LogicalPlan::Distinct(Distinct::On(_))
             | LogicalPlan::Unnest(_)
             | LogicalPlan::RecursiveQuery(_)

@@ -93,7 +93,7 @@ fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut Vec<Expr>) ->
     }
 }
 
-/// Whether a condition is a time filter: it names a date, an interval or the clock.
+/// True if a condition is a time filter: it names a date, an interval or the clock.
 fn is_about_time(condition: &Expr) -> bool {
     const WORDS: &[&str] = &["date", "time", "interval", "now(", "current_", "extract(", "to_char("];
     let text = condition.to_string().to_ascii_lowercase();

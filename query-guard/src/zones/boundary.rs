@@ -250,7 +250,7 @@ impl ZonePass<'_> {
         let mut folds = Vec::with_capacity(block.classes.len());
         let mut classes = Vec::with_capacity(block.classes.len());
         let single = block.classes.len() == 1;
-        // Nobody asks how many subjects there are beyond the threshold, nor how large the largest are.
+        // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
         let threshold_only = controls.dominance.is_none()
             && !columns.iter().any(|column| matches!(column.formula, Formula::Subjects { .. }));
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
@@ -354,7 +354,7 @@ fn released(
     Ok(ReleasedPlan { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
 }
 
-/// What each column of a stage is to individuals that it meets later.
+/// The facts of each column of a stage, for individuals that it meets later.
 fn facts(
     exprs: &[Expr],
     columns: &[ReleasedColumn],
