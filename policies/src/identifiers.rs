@@ -113,7 +113,7 @@ pub fn half_width(raw: &str) -> String {
 /// The form of an identifier that its token is made from: the same subject written differently gives the same form.
 ///
 /// White space goes, full-width characters become ASCII, letters become upper case; a resident identity number of
-/// 15 digits becomes one of 18. What is not well formed has no canonical form when the semantic type has a check
+/// 15 digits becomes one of 18. A malformed text has no canonical form when the semantic type has a check
 /// (`resident_id`, `uscc`, `bank_card`, `mobile`); other types keep their text. An empty text has none.
 #[must_use]
 pub fn canonical(semantic: &str, raw: &str) -> Option<String> {

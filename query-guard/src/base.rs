@@ -150,8 +150,8 @@ pub(crate) enum BaseKind {
 /// A column of a dataset.
 pub(crate) type SourceColumn = (DatasetId, String);
 
-/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. What cannot be
-/// written so (joins, columns that the query made up) has a text of its own, which nothing else is equal to.
+/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. A condition
+/// that cannot be written so (joins, columns that the query made up) has a text of its own, equal to no other.
 pub(crate) type Conditions = BTreeSet<String>;
 
 /// The facts of a released column, for the rows of individuals that it meets.

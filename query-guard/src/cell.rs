@@ -79,7 +79,7 @@ impl CellFold {
     /// Folds these atoms. With `enough`, the number of contributors and the largest contributions are exact only until
     /// every atom of a group has so many contributors; totals always are.
     ///
-    /// Where a subject's rows may come in any order it can only be told early to contribute if no later row can take its
+    /// If a subject's rows may come in any order, it can only be told early to contribute if no later row can take its
     /// contribution back to zero: `enough` is left out of account for measures that may be of either sign.
     pub(crate) fn new(subjects: Subjects, atoms: Vec<AtomSpec>, enough: Option<u64>) -> Self {
         let is_final = subjects != Subjects::Mapped || atoms.iter().all(AtomSpec::keeps_its_sign);

@@ -129,7 +129,7 @@ impl Execution {
     /// Runs every plan in its order and applies the controls in between: the one loop over the stages that there is.
     ///
     /// # Errors
-    /// What the runner fails with, or the controls.
+    /// The error of the runner, or of the controls.
     pub async fn run<R: PlanRunner>(self, runner: &mut R) -> Result<Release, R::Error> {
         let mut execution = self;
         loop {

@@ -1,7 +1,7 @@
 //! The order of a result: a function of its values, never of which thread was first.
 //!
-//! What the SQL leaves open (no ORDER BY, ties of it, LIMIT without it, ROW_NUMBER over equal rows) is settled by all
-//! columns of the rows at hand. It touches released values only; what individuals are ordered by is `zones::window`'s.
+//! An order that the SQL leaves open (no ORDER BY, ties of it, LIMIT without it, ROW_NUMBER over equal rows) is settled by
+//! all columns of the rows at hand. It touches released values only; `zones::window` judges the order of individuals.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Failures of planning, in the guard's own words: the engine's texts list columns and quote cells.
 //!
-//! Where the engine has no kind for a mistake its text is read, and never shown. The phrases read here were seen in
+//! If the engine has no kind for a mistake, its text is read, and never shown. The phrases read here were seen in
 //! DataFusion 55.2; the tests write each mistake, so that an upgrade that words one anew fails them.
 
 use datafusion_common::DataFusionError;

@@ -74,7 +74,7 @@ impl RowFilterFault {
     }
 }
 
-/// Checks a row filter before anybody depends on it, against the whole of a dataset as its document says it is.
+/// Checks a row filter before a job depends on it, against the whole of a dataset as its document says it is.
 ///
 /// # Errors
 /// The first thing that is wrong with it.

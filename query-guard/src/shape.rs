@@ -1,8 +1,8 @@
 //! The shape rule: which conditions and group keys may stand over individuals
 //! (`sandbox/docs/disclosure-model.md`, section 4).
 //!
-//! Pseudo-random subsets of people are how tables are reconstructed, so the rule holds for every column whatever its
-//! grade. What is accepted comes back rewritten so that it is total: it yields NULL where it might have failed.
+//! Pseudo-random subsets of people are how tables are reconstructed, so the rule holds for every column of every grade.
+//! An accepted expression comes back rewritten so that it is total: it yields NULL where it might have failed.
 //!
 //! Danger it answers: `md5(name) < '8'`, `salary % 97 = 13`, `person_id = 4711`, `age <> 107`.
 //! Refused: `where floor(100 * power(age, 0.7)) = 3`. Accepted: `where age >= 60 and dept in ('tax', 'health')`.
@@ -140,7 +140,7 @@ impl<'a> ShapeCheck<'a> {
         self.with_off_edge(judged)
     }
 
-    /// Literals that were noted while an expression was judged refuse it, whatever else was found.
+    /// Literals that were noted while an expression was judged refuse it, also where nothing else does.
     fn with_off_edge(&mut self, judged: Result<Expr, Finding>) -> Result<Expr, Refused> {
         let noted = std::mem::take(&mut self.off_edge);
         match judged {

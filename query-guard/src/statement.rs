@@ -214,7 +214,7 @@ fn keeps_duplicates(body: &SetExpr) -> bool {
     }
 }
 
-/// Why a query goes no further.
+/// The reason why a query goes no further.
 enum Stop {
     /// It has more of something than the limit, which is named in both languages.
     TooMany(Reason, &'static str, usize, (&'static str, &'static str)),

@@ -110,7 +110,7 @@ impl Lineage<'_> {
             | LogicalPlan::Distinct(Distinct::All(_))
             | LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Values(_) => fitting(inputs().flatten().collect(), width),
-            // Any other node: assume that each output column depends on every input column.
+            // Any other node: each output column may depend on every input column.
             LogicalPlan::Distinct(Distinct::On(_))
             | LogicalPlan::Unnest(_)
             | LogicalPlan::RecursiveQuery(_)

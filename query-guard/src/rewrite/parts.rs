@@ -1,5 +1,5 @@
 //! Leaving out the part of a query that a finding points at: a condition, a group key, an output column.
-//! What remains is never loosened: leaving out is always by whole conjuncts and whole columns.
+//! The rest is never loosened: leaving out is always by whole conjuncts and whole columns.
 
 use datafusion_common::Span;
 use datafusion_sql::sqlparser::ast::BinaryOperator;

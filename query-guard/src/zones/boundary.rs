@@ -304,8 +304,8 @@ impl ZonePass<'_> {
     }
 }
 
-/// The functions of a policy that allow one over a subject's own rows: itself, and what tells more. Whether some or all rows
-/// fulfil a condition is what a count of them under it tells; the least and the largest lie within what sums and means tell.
+/// The functions of a policy that allow one over a subject's own rows: itself, and those that tell more. A count of rows
+/// under a condition tells if some or all fulfil it; sums and means tell more than the least and the largest value.
 fn covered_by(function: Function) -> impl Iterator<Item = Function> {
     let more: &[Function] = match function {
         Function::Min | Function::Max => &[Function::Sum, Function::Avg],

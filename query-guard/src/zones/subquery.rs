@@ -103,7 +103,7 @@ impl ZonePass<'_> {
                 self.subqueries_read = self.subqueries_read.and(value.read);
                 Ok(value.plan)
             }
-            // One row of open data: beside released values it is a value, beside individuals a literal of the analyst's choice.
+            // Beside released values one row of open data is a value; beside individuals the analyst could choose it.
             (Zone::Public(rows), ComparedWith::Released) if rows.unique.is_one_row() => {
                 released::of_open_tables(*rows).map(|value| value.plan)
             }
