@@ -106,7 +106,7 @@ impl Data {
         Ok((Self { folder: folder.to_path_buf(), kms, version }, preparation))
     }
 
-    /// Whether the folder was prepared before.
+    /// True if the folder was prepared before.
     pub(crate) fn is_prepared(folder: &Path) -> bool {
         folder.join(PREPARED).is_file()
     }

@@ -1,4 +1,4 @@
-//! How long the guard alone takes: SQL text and policy in, verdict out. No data is read.
+//! The time that the guard alone takes: SQL text and policy in, verdict out. No data is read.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::queries;
 use crate::samples::GuardSamples;
 use crate::variants::admitted;
 
-/// How often each review is timed.
+/// Times that each review is measured.
 const REPETITIONS: usize = 101;
 
 /// Times the review of every query and of one over ten tables.

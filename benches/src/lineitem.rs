@@ -38,7 +38,7 @@ pub(crate) const ROUNDING: u32 = 5;
 /// Decimal places of the money columns.
 const SCALE: u8 = 2;
 
-/// What the controls of a job ask of the fold.
+/// The statistics that the controls of a job ask of the fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// At least k subjects per cell, nothing else.
@@ -47,7 +47,7 @@ pub(crate) enum Asked {
     Dominance,
 }
 
-/// What the manifest is taken to say about the order of rows.
+/// The order of rows that the manifest is taken to prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// Every subject's rows stand together: the run fold.
@@ -105,7 +105,7 @@ pub(crate) fn width(name: &str) -> f64 {
     high.map_or(0.0, |(high, _bins)| hundredths(high).to_f64())
 }
 
-/// How the dataset is sealed.
+/// The specification by which the dataset is sealed.
 pub(crate) fn specification() -> anyhow::Result<DatasetSpec> {
     let unit = UnitKind(UNIT.to_owned());
     let columns = COLUMNS.iter().map(|column| ColumnSpec {

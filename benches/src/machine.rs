@@ -1,4 +1,4 @@
-//! What the samples say of the machine and the commit: processor, cores, memory, load. No host name, no path.
+//! Facts about the machine and the commit for the samples: processor, cores, memory, load. No host name, no path.
 //! It reads what Linux tells every process.
 
 use std::path::Path;

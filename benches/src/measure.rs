@@ -27,13 +27,13 @@ use crate::variants::Runner;
 use crate::variants::VARIANTS;
 use crate::variants::Variant;
 
-/// What to measure.
+/// The settings of one measurement.
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
     /// TPC-H scale factor.
     #[arg(long, default_value_t = 1.0)]
     sf: f64,
-    /// How often each variant runs.
+    /// Runs of each variant.
     #[arg(long, default_value_t = 9)]
     repetitions: usize,
     /// Threads that a query is cut into; all cores unless given.
@@ -62,12 +62,12 @@ pub(crate) struct Once {
     /// Threads.
     #[arg(long)]
     threads: usize,
-    /// How often it is run; more than once for a profiler.
+    /// Runs of the query; more than one for a profiler.
     #[arg(long, default_value_t = 1)]
     repetitions: usize,
 }
 
-/// What a process of its own saw.
+/// The measurements of a process of its own.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Seen {
     seconds: f64,

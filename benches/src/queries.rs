@@ -3,7 +3,7 @@
 
 use crate::lineitem;
 
-/// How far a guarded value may lie from the plain one.
+/// The distance that a guarded value may have from the plain one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Exactness {
     /// A group key.
@@ -21,13 +21,13 @@ pub(crate) enum Exactness {
 pub(crate) struct Query {
     /// Short name.
     pub(crate) name: &'static str,
-    /// What it is.
+    /// Title, in words.
     pub(crate) title: &'static str,
     /// The SQL.
     pub(crate) sql: &'static str,
     /// The columns that it reads.
     pub(crate) reads: &'static [&'static str],
-    /// Whether it has groups, so that an analyst of a plain database could hold the threshold by hand.
+    /// True if it has groups, so that an analyst of a plain database could hold the threshold by hand.
     pub(crate) is_grouped: bool,
     /// The columns of the answer.
     pub(crate) columns: &'static [Exactness],

@@ -23,7 +23,7 @@ pub(crate) struct Samples {
     pub(crate) guard: Vec<GuardSamples>,
 }
 
-/// Where it ran.
+/// The machine that it ran on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,
@@ -33,7 +33,7 @@ pub(crate) struct Machine {
     pub(crate) load_before: f64,
 }
 
-/// How it ran.
+/// The settings that it ran with.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RunSettings {
     pub(crate) repetitions: usize,

@@ -48,7 +48,7 @@ const JOB_MEMORY_BYTES: usize = 4 << 30;
 /// Longest run of a guarded job, in seconds.
 const JOB_TIME: Duration = Duration::from_secs(600);
 
-/// What the guard reads.
+/// The files that the guarded query reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Plain,

@@ -1,6 +1,6 @@
 //! C2SP checkpoints: the signed size and root of a log.
 //!
-//! Whoever holds two of them can ask for a consistency proof; this file keeps no history itself.
+//! A reader of two checkpoints can ask for a consistency proof; this file keeps no history itself.
 
 use crate::note::{NoteError, SignedNote};
 use crate::sha256::Hash;

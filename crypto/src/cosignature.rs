@@ -1,5 +1,5 @@
 //! C2SP cosignatures (`cosignature/v1`): a witness says that it saw this checkpoint, when, and that it continues those
-//! before. What a witness has seen, and whom to believe, is for others to know.
+//! before. This file keeps no history of a witness, and does not decide which witnesses to believe.
 
 use std::fmt;
 use std::str::FromStr;
@@ -179,7 +179,7 @@ impl Witnesses {
     }
 
     /// Gives a checkpoint with the log's signature and these witnesses' cosignatures on it and on `other`, a note of the
-    /// same text; whatever else was signed under it is left out.
+    /// same text; every other signature is left out.
     ///
     /// # Errors
     ///
@@ -220,7 +220,7 @@ impl FromStr for Witnesses {
     }
 }
 
-/// What is signed: header and time, each a line, and the whole text of the note.
+/// The signed message: header and time, each a line, and the whole text of the note.
 fn message(note: &SignedNote, time: u64) -> String {
     format!("cosignature/v1\ntime {time}\n{}", note.unverified_text())
 }

@@ -1,4 +1,4 @@
-//! What weakens a guarantee of this crate, gathered where a reviewer can find it with one search.
+//! The functions that weaken a guarantee of this crate, gathered where a reviewer can find them with one search.
 //!
 //! Each function says who may call it and why. It does not log, and nothing here prints a key.
 

@@ -1,6 +1,6 @@
 //! Signatures that others make: the published algorithms of identity providers, verified by `ring`.
 //!
-//! It signs nothing, keeps no key and knows no token format. What we sign ourselves is in [`crate::sign`].
+//! It signs nothing, keeps no key and knows no token format. Our own signatures are made in [`crate::sign`].
 
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
@@ -11,7 +11,7 @@ use ring::signature::{
 /// Fewest bits of an RSA modulus.
 pub const RSA_BITS_MIN: usize = 2048;
 
-/// How somebody else signs.
+/// The algorithm of a foreign signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ForeignAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -26,7 +26,7 @@ pub enum ForeignAlgorithm {
     Ed25519,
 }
 
-/// Somebody else's public key.
+/// A foreign public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignKey<'a> {
     /// RSA: both numbers, big endian.

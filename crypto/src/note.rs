@@ -69,7 +69,7 @@ impl SignedNote {
         if is_signed { Ok(&self.text) } else { Err(NoteError::Unsigned) }
     }
 
-    /// Gives the text before anybody's signature has been verified: for other kinds of signatures, which verify it.
+    /// Gives the text before any signature has been verified: for other kinds of signatures, which verify it.
     pub(crate) fn unverified_text(&self) -> &str {
         &self.text
     }

@@ -1,7 +1,7 @@
 //! SHA-256 digests: one value type, one-shot functions and a streaming hasher.
 //!
-//! These are fingerprints of public or already sealed bytes; whatever identifies a person goes through `tokens` instead,
-//! because an unkeyed hash of a phone number is a table away from the number.
+//! These are fingerprints of public or already sealed bytes; identifiers of people go through `tokens` instead, because
+//! an unkeyed hash of a phone number is a table away from the number.
 
 use std::fmt;
 

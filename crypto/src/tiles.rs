@@ -1,7 +1,7 @@
 //! The log as files: C2SP tlog-tiles paths, hash tiles and entry bundles.
 //!
-//! It names and encodes; reading and writing the files is the caller's. What comes back from storage is untrusted until
-//! the root computed from it equals a verified checkpoint's.
+//! It names and encodes; reading and writing the files is the caller's. Bytes from storage are untrusted until the root
+//! computed from them equals a verified checkpoint's.
 
 use std::fmt;
 use std::str::FromStr;

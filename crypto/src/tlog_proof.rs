@@ -1,6 +1,6 @@
 //! C2SP tlog-proofs: one file that proves, offline, that an entry is in a log. This is what a receipt is made of.
 //!
-//! It does not hold the entry; whoever verifies brings the entry, the log's public key and its origin.
+//! It does not hold the entry; the verifier brings the entry, the log's public key and its origin.
 
 use std::fmt;
 use std::str::FromStr;

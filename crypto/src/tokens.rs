@@ -1,4 +1,4 @@
-//! Keyed tokens: what stands for an identifier once it has been sealed.
+//! Keyed tokens, which stand for identifiers once these have been sealed.
 //!
 //! A token is HMAC-SHA256 under the key of one privacy unit, so that departments' datasets join on it and nobody without
 //! the key can table the ten billion possible phone numbers. Canonical spelling of the identifier is the caller's work.

@@ -66,7 +66,7 @@ fn killed_writers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring");
     create(&path);
-    // Each round lets the writer acknowledge some changes and then kills it in the middle of whatever comes next.
+    // Each round lets the writer acknowledge some changes and then kills it in the middle of the next one.
     for (round, acknowledged) in [1, 2, 3, 5, 8, 13, 21, 34].into_iter().enumerate() {
         let mut writer = start(&path, &format!("round-{round}"), u32::MAX);
         let output = BufReader::new(writer.stdout.take().unwrap());

@@ -1,4 +1,4 @@
-//! Combining: strictest wins. What one policy says about one dataset, and the join of two such sayings.
+//! Combining: strictest wins. The terms of one policy for one dataset, and the join of two such terms.
 //! Every operation here is commutative, associative and idempotent, and never admits more than either side.
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use crate::vocabulary::Use;
 
 /// Rows of one subject that a count by subject distinguishes when no policy says fewer.
 pub const ROWS_PER_SUBJECT_MAX: u32 = 20;
-/// Most rows of one subject that a count by subject distinguishes, whatever a policy says.
+/// Most rows of one subject that a count by subject distinguishes under any policy.
 pub const ROWS_PER_SUBJECT_CEILING: u32 = 1_000;
 
-/// What policies say about one dataset.
+/// The terms that policies set for one dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
-    /// How the result may leave.
+    /// Form in which the result may leave.
     pub release: Release,
     /// Aggregate functions that may be used.
     pub functions: BTreeSet<Function>,
@@ -41,7 +41,7 @@ pub struct Terms {
     pub columns: BTreeMap<String, ColumnTerms>,
 }
 
-/// What policies say about one column.
+/// The terms that policies set for one column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnTerms {
     /// Uses.
@@ -60,7 +60,7 @@ pub struct ColumnTerms {
 const BINS_BEYOND: Fixed = Fixed::from_micros(i128::MAX);
 
 impl Terms {
-    /// What holds when both hold.
+    /// The terms that meet both.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         let shared = self.columns.iter().filter_map(|(name, mine)| {
@@ -79,7 +79,7 @@ impl Terms {
 }
 
 impl ColumnTerms {
-    /// What holds when both hold.
+    /// The terms that meet both.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl ColumnTerms {
 }
 
 impl Controls {
-    /// What holds when both hold: larger minimum, smaller maximum, union of the rest.
+    /// The controls that meet both: larger minimum, smaller maximum, union of the rest.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         let units = self.subjects_min_by_unit.keys().chain(other.subjects_min_by_unit.keys());
@@ -110,7 +110,7 @@ impl Controls {
         }
     }
 
-    /// Whether these controls ask for at least as much as the others.
+    /// True if these controls ask for at least as much as the others.
     #[must_use]
     pub fn is_at_least(&self, other: &Self) -> bool {
         // Join and compare: thresholds by unit may be spelt out on one side only, so they are compared by value.
@@ -133,7 +133,7 @@ impl Controls {
 }
 
 impl Dominance {
-    /// What holds when both hold.
+    /// The rule that meets both.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         Self {
@@ -145,7 +145,7 @@ impl Dominance {
 }
 
 impl Floor {
-    /// What holds when both hold.
+    /// The floor that meets both.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
         Self {

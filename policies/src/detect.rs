@@ -30,7 +30,7 @@ const TRACE_PERCENT: usize = 5;
 /// A proposal for one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
-    /// What the values seem to mean.
+    /// Meaning that the values seem to have.
     pub semantic: Option<Semantic>,
     /// Role.
     pub role: Role,
@@ -38,11 +38,11 @@ pub struct Suggestion {
     pub grade: Level,
     /// Physical type.
     pub data_type: DataType,
-    /// How sure the proposal is, in percent.
+    /// Confidence in the proposal, in percent.
     pub confidence_percent: u8,
     /// Prefixes of the values mean something.
     pub coded: bool,
-    /// Why.
+    /// Reason for the proposal.
     pub reason: Text,
 }
 
@@ -75,7 +75,7 @@ pub fn suggest_column(name: &str, samples: &[&str]) -> Suggestion {
     unknown(data_type, &samples)
 }
 
-/// Values that pass a check speak for themselves, whatever the column is called.
+/// Values that pass a check speak for themselves, under any column name.
 fn by_values(hinted: Option<Meaning>, samples: &[String]) -> Option<Suggestion> {
     if samples.is_empty() {
         return None;

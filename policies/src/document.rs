@@ -124,7 +124,7 @@ words! {
         Dataset = "Dataset",
         /// Rules for data.
         Policy = "Policy",
-        /// What data is used for.
+        /// A purpose that data is used for.
         Purpose = "Purpose",
         /// One permission.
         Grant = "Grant",
@@ -211,7 +211,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Whether the day lies within.
+    /// True if the day lies within.
     #[must_use]
     pub fn covers(&self, day: Day) -> bool {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
@@ -229,7 +229,7 @@ pub enum Document {
     Dataset(Box<Dataset>),
     /// Rules for data.
     Policy(Box<Policy>),
-    /// What data is used for.
+    /// A purpose that data is used for.
     Purpose(Purpose),
     /// One permission.
     Grant(Grant),

@@ -1,4 +1,4 @@
-//! What one job may do: the outcome of combining scheme floors, policies and grants, as plain data for the guard.
+//! The permissions of one job: the outcome of combining scheme floors, policies and grants, as plain data for the guard.
 //! It decides nothing by itself and reads no document.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::vocabulary::Role;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
 
-/// What one job may read and how its result may leave: one purpose, one grant per dataset.
+/// The data that one job may read, and the terms on which its result may leave: one purpose, one grant per dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectivePolicy {
     /// Code of the one purpose the job names.
@@ -54,7 +54,7 @@ pub struct EffectiveDataset {
     pub columns: Vec<EffectiveColumn>,
     /// Row filters of policies and grant; all apply, on raw values, before masks.
     pub row_filters: Vec<RowFilter>,
-    /// How the result may leave.
+    /// Form in which the result may leave.
     pub release: Release,
     /// Aggregate functions that may be used.
     pub functions: BTreeSet<Function>,
@@ -109,9 +109,9 @@ pub struct EffectiveColumn {
     pub role: Role,
     /// Grade (ungraded columns are the strictest level of the scheme).
     pub grade: Level,
-    /// What the grade is once the mask has been applied (`grade_after`), else `grade`.
+    /// Grade once the mask has been applied (`grade_after`), else `grade`.
     pub grade_after: Level,
-    /// What the job may do with it; empty means that it may not be named.
+    /// Uses that the job may make of it; empty means that it may not be named.
     pub uses: BTreeSet<Use>,
     /// Mask applied at the scan, if any (the coarsest of all that match).
     pub mask: Option<Mask>,
@@ -134,10 +134,10 @@ pub struct RowFilter {
     pub jurisdiction: bool,
 }
 
-/// What a scheme demands at one level, at the least.
+/// The least that a scheme demands at one level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Floor {
-    /// How data of this level may leave.
+    /// Form in which data of this level may leave.
     pub release: Release,
     /// Controls that must hold.
     pub controls: Controls,
@@ -163,7 +163,7 @@ pub struct Controls {
 /// The (n, k) rule and the p% rule (`sandbox/docs/reference.md`, section 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dominance {
-    /// How many of the largest contributors are taken together.
+    /// Number of the largest contributors that are taken together.
     pub n: u8,
     /// Most that they may hold of the absolute total, in thousandths.
     pub share_max_permille: u16,

@@ -1,5 +1,5 @@
 //! The one decision of this crate: what one person may do with some datasets for one purpose, now.
-//! Deny by default: whatever is missing, unknown or unresolvable is a refusal. No I/O, no clock of its own.
+//! Deny by default: anything missing, unknown or unresolvable is a refusal. No I/O, no clock of its own.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -50,7 +50,7 @@ pub use open_data::open_to_everybody;
 pub use refusal::PolicyRefusal;
 pub use refusal::RefusalCode;
 
-/// Who asks.
+/// The person who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// The person.
@@ -76,7 +76,7 @@ impl Principal {
     }
 }
 
-/// What the signed manifest of a sealed dataset proves.
+/// Facts that the signed manifest of a sealed dataset proves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestFacts {
     /// All rows of one subject of the first protected unit lie together.

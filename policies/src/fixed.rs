@@ -94,13 +94,13 @@ impl Fixed {
         (self.0 % divisor == 0).then_some(self.0 / divisor)
     }
 
-    /// Whether the number is greater than zero.
+    /// True if the number is greater than zero.
     #[must_use]
     pub const fn is_positive(self) -> bool {
         self.0 > 0
     }
 
-    /// Whether the number is a whole multiple of `step`; nothing is a multiple of a step that is not positive.
+    /// True if the number is a whole multiple of `step`; nothing is a multiple of a step that is not positive.
     #[must_use]
     pub const fn is_multiple_of(self, step: Self) -> bool {
         step.0 > 0 && self.0 % step.0 == 0

@@ -23,7 +23,7 @@ pub(crate) struct Level {
     pub(crate) rule: Rule,
 }
 
-/// How a level finds the ancestor of a code.
+/// The rule by which a level finds the ancestor of a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// The first characters, padded to a width where the codes of the level are.
@@ -40,7 +40,7 @@ pub(crate) struct Range {
     pub(crate) code: String,
 }
 
-/// What a code must look like; anything else has no ancestor.
+/// The form of a hierarchy's codes; a text of another form has no ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     /// GB/T 2260 and its longer relatives: 6, 9 or 12 digits.
@@ -119,7 +119,7 @@ impl HierarchyLevel {
         self.hierarchy.levels.get(self.depth)?.rule.ancestor(&code)
     }
 
-    /// How many first characters of a code its ancestor at this level has.
+    /// The number of first characters of a code that its ancestor at this level keeps.
     #[must_use]
     pub fn kept_prefix(&self) -> usize {
         match self.hierarchy.levels.get(self.depth).map(|level| &level.rule) {

@@ -57,31 +57,31 @@ fn ends_with_check(value: &str, check: fn(&str) -> Option<char>) -> bool {
     value.strip_suffix(last).and_then(check) == Some(last)
 }
 
-/// Whether the text is a resident identity number of 18 characters with the right check character.
+/// True if the text is a resident identity number of 18 characters with the right check character.
 #[must_use]
 pub fn resident_id_check(value: &str) -> bool {
     ends_with_check(value, resident_id_digit)
 }
 
-/// Whether the text is a unified social credit code with the right check character.
+/// True if the text is a unified social credit code with the right check character.
 #[must_use]
 pub fn uscc_check(value: &str) -> bool {
     ends_with_check(value, uscc_digit)
 }
 
-/// Whether the text is a string of digits that ends in its Luhn digit.
+/// True if the text is a string of digits that ends in its Luhn digit.
 #[must_use]
 pub fn luhn_check(value: &str) -> bool {
     ends_with_check(value, luhn_digit)
 }
 
-/// Whether the text is a resident identity number: 18 characters, right check character, a birth date that exists.
+/// True if the text is a resident identity number: 18 characters, right check character, a birth date that exists.
 #[must_use]
 pub fn is_resident_id(value: &str) -> bool {
     resident_id_check(value) && value.get(6..14).is_some_and(is_compact_date)
 }
 
-/// Whether the text is an old resident identity number of 15 digits, with a birth date that exists.
+/// True if the text is an old resident identity number of 15 digits, with a birth date that exists.
 #[must_use]
 pub fn is_resident_id_15(value: &str) -> bool {
     value.len() == 15
@@ -113,7 +113,7 @@ pub fn half_width(raw: &str) -> String {
 /// The form of an identifier that its token is made from: the same subject written differently gives the same form.
 ///
 /// White space goes, full-width characters become ASCII, letters become upper case; a resident identity number of
-/// 15 digits becomes one of 18. What is not well formed has no canonical form when the semantic type has a check
+/// 15 digits becomes one of 18. A malformed text has no canonical form when the semantic type has a check
 /// (`resident_id`, `uscc`, `bank_card`, `mobile`); other types keep their text. An empty text has none.
 #[must_use]
 pub fn canonical(semantic: &str, raw: &str) -> Option<String> {
@@ -153,7 +153,7 @@ pub fn has_form(semantic: &str) -> bool {
 }
 
 /// Strips an identifier without a canonical form of everything that departments and their tools add to it:
-/// white space, marks that nobody sees, the apostrophe of spreadsheets, full width, kinds of dashes, upper and lower case, and of
+/// white space, invisible marks, the apostrophe of spreadsheets, full width, kinds of dashes, upper and lower case, and of
 /// whole numbers the sign, leading zeros, grouping commas and zeros behind a point.
 ///
 /// Two texts with one plain form need not be one subject: that is for a person to decide. An identifier of which nothing is
@@ -211,7 +211,7 @@ fn eighteen(old: &str) -> Option<String> {
     resident_id_digit(&body).map(|check| format!("{body}{check}"))
 }
 
-/// Whether the text is a mobile number: eleven digits, of which the first is 1 and the second 3 to 9.
+/// True if the text is a mobile number: eleven digits, of which the first is 1 and the second 3 to 9.
 #[must_use]
 pub fn is_mobile(value: &str) -> bool {
     let bytes = value.as_bytes();

@@ -1,5 +1,5 @@
 //! All documents in force, with every reference between them checked once.
-//! Whoever holds a `Library` need not ask again whether a dataset, purpose or scheme that a document names exists.
+//! Code that holds a `Library` need not check again that a dataset, purpose or scheme exists that a document names.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -79,10 +79,10 @@ impl Library {
         Self::assembled(&documents, &documents, None)
     }
 
-    /// Makes a library of the documents that somebody may know of, and checks the new ones among them: a dataset that is
+    /// Makes a library of the documents that a person may know of, and checks the new ones among them: a dataset that is
     /// not `visible` is as good as absent, so that no finding and no test of a policy can tell the two apart.
     ///
-    /// New documents are held to more than those in force: a control that they write down must hold somebody, from `today`.
+    /// New documents are held to more than those in force: a control that they write down must have an effect from `today`.
     ///
     /// # Errors
     /// Everything wrong with the new documents.

@@ -24,7 +24,7 @@ pub use format_preserving::FORMAT_DOMAIN_MIN;
 pub use format_preserving::FormatKey;
 pub use format_preserving::FormatKind;
 
-/// What a column's values become at the scan.
+/// The change that a column's values undergo at the scan.
 ///
 /// Every mask fails closed: a value that is too short or malformed for it becomes missing.
 #[derive(Debug, Clone, PartialEq, Eq)]

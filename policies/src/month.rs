@@ -1,4 +1,4 @@
-//! Calendar months, as documents say which time data covers: too coarse to be anybody's date.
+//! Calendar months, in which documents state the time that data covers: too coarse to be a date of a person.
 
 use std::fmt;
 use std::str::FromStr;

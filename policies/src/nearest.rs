@@ -1,7 +1,7 @@
-//! Did you mean: the known word nearest to a mistyped one. It knows no list of its own; whoever asks hands over the words
+//! Did you mean: the known word nearest to a mistyped one. It knows no list of its own; the caller hands over the words
 //! that the reader may know of.
 
-/// Finds the word that somebody most likely meant: the nearest by edits, if it is near enough to be a slip.
+/// Finds the word that the writer most likely meant: the nearest by edits, if it is near enough to be a slip.
 ///
 /// Case is no difference, and neither is a hyphen for an underscore.
 #[must_use]

@@ -64,9 +64,9 @@ pub struct DocumentError {
     pub document: String,
     /// The field, such as `content.columns[2].mask`.
     pub field: String,
-    /// What is wrong, in one sentence.
+    /// The fault, in one sentence.
     pub message: Text,
-    /// What would be accepted.
+    /// A form that would be accepted.
     pub help: Option<Text>,
 }
 

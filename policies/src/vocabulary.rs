@@ -79,7 +79,7 @@ impl IdentifierError {
 /// Longest code, in bytes.
 pub const CODE_BYTES_MAX: usize = 64;
 
-/// Whether the text is a code: lower-case kebab case.
+/// True if the text is a code: lower-case kebab case.
 #[must_use]
 pub fn is_code(text: &str) -> bool {
     let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
@@ -87,7 +87,7 @@ pub fn is_code(text: &str) -> bool {
     starts && allowed && !text.ends_with('-') && !text.contains("--") && text.len() <= CODE_BYTES_MAX
 }
 
-/// Whether the text is a name that SQL reads without quotes: lower snake case.
+/// True if the text is a name that SQL reads without quotes: lower snake case.
 #[must_use]
 pub fn is_sql_name(text: &str) -> bool {
     let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
@@ -244,7 +244,7 @@ impl FromStr for ColumnName {
 
 text_form!(ColumnName);
 
-/// What a column's values mean, such as `resident_id` or `money`; an open vocabulary.
+/// The meaning of a column's values, such as `resident_id` or `money`; an open vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Semantic(String);
 
@@ -272,7 +272,7 @@ impl Semantic {
         &self.0
     }
 
-    /// Whether the detectors and default masks know the word.
+    /// True if the detectors and default masks know the word.
     #[must_use]
     pub fn is_known(&self) -> bool {
         Self::KNOWN.contains(&self.as_str())
@@ -300,15 +300,15 @@ impl FromStr for Semantic {
 text_form!(Semantic);
 
 words! {
-    /// What a column is to the rules.
+    /// The roles of columns, by which rules differ.
     Role, "role" {
         /// Holds a subject's pseudonym.
         UnitKey = "unit_key",
-        /// Names somebody directly.
+        /// Names a subject directly.
         Identifier = "identifier",
-        /// Narrows down who somebody is.
+        /// Narrows down which subject it is.
         QuasiIdentifier = "quasi_identifier",
-        /// What somebody would not want known.
+        /// A fact that a subject would not want known.
         Sensitive = "sensitive",
         /// A quantity.
         Measure = "measure",
@@ -318,7 +318,7 @@ words! {
 }
 
 words! {
-    /// What a job may do with a column.
+    /// The uses that a job may make of a column.
     Use, "use" {
         /// Compare it with literals.
         Filter = "filter",
@@ -370,7 +370,7 @@ words! {
 }
 
 words! {
-    /// How data may leave; later members are stricter.
+    /// The forms in which data may leave; later members are stricter.
     Release, "release" {
         /// As rows: open data.
         RowsOpen = "rows_open",
@@ -390,7 +390,7 @@ impl Release {
 }
 
 words! {
-    /// What a person does in Obscura.
+    /// The roles of people in Obscura.
     PersonRole, "role of a person" {
         /// Asks questions.
         Analyst = "analyst",
@@ -446,13 +446,13 @@ impl DataType {
         }
     }
 
-    /// Whether values are numbers.
+    /// True if values are numbers.
     #[must_use]
     pub const fn is_numeric(self) -> bool {
         matches!(self, Self::Int | Self::Decimal { .. } | Self::Float)
     }
 
-    /// Whether values are dates or timestamps.
+    /// True if values are dates or timestamps.
     #[must_use]
     pub const fn is_temporal(self) -> bool {
         matches!(self, Self::Date | Self::Timestamp)

@@ -24,7 +24,7 @@ impl WordError {
         Self { what, word, accepted }
     }
 
-    /// The same in Chinese. Which vocabulary it is, the field or the argument says.
+    /// The same in Chinese. The field or the argument says which vocabulary it is.
     #[must_use]
     pub fn chinese(&self) -> String {
         format!("取值 `{}` 无效；可用：{}", self.word, accepted_in_chinese(&self.accepted))

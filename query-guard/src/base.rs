@@ -23,7 +23,7 @@ use crate::reason::Reason;
 pub(crate) struct Base {
     /// Name as declared, for messages.
     pub(crate) name: String,
-    /// What it is.
+    /// Its kind, by which rules differ.
     pub(crate) kind: BaseKind,
     /// Uses granted.
     pub(crate) uses: BTreeSet<Use>,
@@ -31,7 +31,7 @@ pub(crate) struct Base {
     pub(crate) grade: Level,
     /// Dataset it was read from, if one.
     pub(crate) dataset: Option<DatasetId>,
-    /// Read from an open table: its values are anybody's to choose from, so they stand for literals.
+    /// Read from an open table: an analyst can choose among its values, so they stand for literals.
     pub(crate) open: bool,
     /// Comes from the side of an outer join that may be missing.
     pub(crate) optional: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// A column that the query made up, read from no dataset and owned by nobody yet.
+    /// A column that the query made up: it is read from no dataset and stands in no subject's row yet.
     pub(crate) fn label(name: &str, uses: BTreeSet<Use>, grade: Level, data_type: ArrowType) -> Self {
         Base {
             name: name.to_owned(),
@@ -93,7 +93,7 @@ impl Base {
         self.uses.contains(&wanted)
     }
 
-    /// Where it is present it marks rows of its own source, each once.
+    /// True if it marks rows of its own source, each once, where it is present.
     pub(crate) fn marks_rows(&self) -> bool {
         self.copied_by.is_empty() && !self.owners.is_empty()
     }
@@ -120,7 +120,7 @@ pub(crate) fn use_not_granted(base: &Base, wanted: Use) -> Finding {
     Finding::of(Reason::UseNotGranted).with("column", base.name.clone()).with("use", wanted.to_string())
 }
 
-/// What a base column is to the rules.
+/// The kinds of base columns, by which rules differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BaseKind {
     /// A unit key (hidden or visible): joined and counted, nothing else.
@@ -142,7 +142,7 @@ pub(crate) enum BaseKind {
     Released {
         /// An expression over released columns rather than one of them.
         computed: bool,
-        /// What it is of its stage, unless it is computed.
+        /// The facts of the stage's output column, unless it is computed.
         column: Option<Arc<ReleasedColumnFacts>>,
     },
 }
@@ -150,11 +150,11 @@ pub(crate) enum BaseKind {
 /// A column of a dataset.
 pub(crate) type SourceColumn = (DatasetId, String);
 
-/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. What cannot be
-/// written so (joins, columns that the query made up) has a text of its own, which nothing else is equal to.
+/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. A condition
+/// that cannot be written so (joins, columns that the query made up) has a text of its own, equal to no other.
 pub(crate) type Conditions = BTreeSet<String>;
 
-/// What a released column is to the rows of individuals that it meets.
+/// The facts of a released column, for the rows of individuals that it meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReleasedColumnFacts {
     /// A group key; where it is a column as it is, that column.
@@ -163,7 +163,7 @@ pub(crate) enum ReleasedColumnFacts {
         name: String,
         /// The column.
         source: Option<SourceColumn>,
-        /// Where it counts a subject's rows: the number that stands for itself and for every larger one.
+        /// For a count of a subject's rows: the number that stands for itself and for every larger one.
         top_coded_at: Option<Fixed>,
     },
     /// The mean of one declared measure, which that measure may be compared with.

@@ -35,21 +35,21 @@ pub(crate) struct Block {
     pub(crate) bases: BTreeMap<String, Base>,
     /// Schema that the SQL sees.
     pub(crate) schema: DFSchemaRef,
-    /// What each column of `schema` is, over the plan's columns.
+    /// The definition of each column of `schema`, over the plan's columns.
     pub(crate) outputs: Vec<Expr>,
-    /// Whose rows these are.
+    /// The classes of subjects that the rows belong to.
     pub(crate) classes: Vec<Class>,
-    /// What every row carries whether or not a column is read.
+    /// The facts that every row carries, also where no column is read.
     pub(crate) taint: Taint,
-    /// By which columns a row of individuals meets at most one of these (open tables and released results only).
+    /// The columns by which a row of individuals meets at most one of these (open tables and released results only).
     pub(crate) unique: Unique,
-    /// Which rows of their sources the block's rows stand for.
+    /// The rows of their sources that the block's rows stand for.
     pub(crate) rows: Rows,
     /// The conditions that every row fulfils.
     pub(crate) conditions: Conditions,
 }
 
-/// By which columns at most one row is met.
+/// The columns by which at most one row is met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unique {
     /// Sets of base columns that hold no combination of values twice.
@@ -65,10 +65,10 @@ impl Unique {
     }
 }
 
-/// Which rows of their sources a block's rows stand for.
+/// The rows of their sources that a block's rows stand for.
 ///
-/// Whoever can make one row count several times can weigh chosen subjects against the others: thresholds and dominance
-/// then see a large sum, and the difference to the plain sum shows the few (`x UNION ALL x WHERE ...`).
+/// Danger it answers: an analyst who makes one row count several times weighs chosen subjects against the others. Thresholds
+/// and dominance then see a large sum, and the difference to the plain sum shows the few (`x UNION ALL x WHERE ...`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     /// Joins and unions that may have made several rows of one, by number; no row is counted then.
@@ -108,7 +108,7 @@ pub(crate) struct Class {
     pub(crate) optional: bool,
 }
 
-/// What holds for every row of a block.
+/// The facts that hold for every row of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Taint {
     /// Strictest grade of membership, filters and join columns so far.
@@ -127,7 +127,7 @@ pub(crate) struct Taint {
 /// then a count times a number that everybody knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Compared {
-    /// How many rows of its own a subject has, or what such rows have in common.
+    /// The number of a subject's own rows, or a value that they have in common.
     pub(crate) counts: bool,
     /// Rows of other relations.
     pub(crate) joined: bool,
@@ -182,7 +182,7 @@ fn compared_columns(expr: &Expr) -> Vec<Column> {
     columns
 }
 
-/// What expressions over individuals have read.
+/// The grade, comparisons and literals that expressions over individuals have read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Read {
     /// Strictest grade.
@@ -198,7 +198,7 @@ impl Read {
         Read { grade: Level(1), comparisons: 0, literals: 0 }
     }
 
-    /// What both have read.
+    /// Everything that either has read.
     pub(crate) fn and(self, other: Self) -> Self {
         Read {
             grade: self.grade.max(other.grade),
@@ -209,7 +209,7 @@ impl Read {
 }
 
 impl Taint {
-    /// What was read so far.
+    /// Everything that was read so far.
     pub(crate) fn as_read(&self) -> Read {
         Read { grade: self.grade, comparisons: self.comparisons, literals: self.literals }
     }
@@ -263,7 +263,7 @@ impl Block {
             .map(|transformed| transformed.data)
     }
 
-    /// Whether rows (or rows with one of these columns present) stand for one row of their source each.
+    /// True if every row (or every row with one of these columns present) stands for one row of its source.
     pub(crate) fn counts_once<'b>(&self, marks: impl IntoIterator<Item = &'b Base>) -> bool {
         self.rows.copied_by.is_empty() || marks.into_iter().any(Base::marks_rows)
     }

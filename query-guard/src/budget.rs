@@ -1,4 +1,4 @@
-//! What one review may spend: nodes of expressions it builds or looks at, and time that its caller measures.
+//! The budget of one review: nodes of expressions that it builds or looks at, and time that its caller measures.
 //! It decides nothing about a question but that judging it costs too much.
 
 use std::cell::Cell;

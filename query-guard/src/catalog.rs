@@ -74,12 +74,12 @@ impl TableSource for GrantedSource {
 #[derive(Debug, Clone)]
 pub struct ReleasedSource {
     pub(crate) schema: SchemaRef,
-    /// What each column is to individuals that it meets.
+    /// The facts of each column, for the individuals that it meets.
     pub(crate) columns: BTreeMap<String, Arc<ReleasedColumnFacts>>,
 }
 
 impl ReleasedSource {
-    /// What an output column of a plan over released tables is, if it is a column of one of them as it is.
+    /// The facts of an output column of a plan over released tables, if it is a column of one of them, unchanged.
     pub(crate) fn column_of(plan: &LogicalPlan, index: usize) -> Option<Arc<ReleasedColumnFacts>> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "what any other node yields is computed")]
         match plan {
@@ -119,7 +119,8 @@ pub(crate) fn sealed_source(dataset: &EffectiveDataset) -> SealedSource {
     SealedSource { dataset: dataset.id.clone(), schema: Arc::new(Schema::new(fields)) }
 }
 
-/// What planning asked for in vain: tells a missing dataset or function from other planning errors without reading an engine message.
+/// The names that planning asked for in vain: they tell a missing dataset or function from other planning errors without
+/// reading an engine message.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Missing {
     pub(crate) dataset: Option<String>,

@@ -44,7 +44,7 @@ use fold::Folds;
 /// Name under which the fold appears in plans.
 pub const CELL_FOLD_NAME: &str = "obscura_cell_fold";
 
-/// How subjects are told apart.
+/// The way that subjects are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subjects {
     /// By the first argument; any order of rows.
@@ -60,7 +60,7 @@ pub(crate) enum Subjects {
 pub struct CellFold {
     subjects: Subjects,
     atoms: Vec<AtomSpec>,
-    /// Contributors beyond which nobody is told apart any more; every subject is, where it is `None`.
+    /// After so many contributors subjects need not be told apart; `None` tells all of them apart.
     enough: Option<u64>,
     signature: Signature,
 }
@@ -79,7 +79,7 @@ impl CellFold {
     /// Folds these atoms. With `enough`, the number of contributors and the largest contributions are exact only until
     /// every atom of a group has so many contributors; totals always are.
     ///
-    /// Where a subject's rows may come in any order it can only be told early to contribute if no later row can take its
+    /// If a subject's rows may come in any order, it can only be told early to contribute if no later row can take its
     /// contribution back to zero: `enough` is left out of account for measures that may be of either sign.
     pub(crate) fn new(subjects: Subjects, atoms: Vec<AtomSpec>, enough: Option<u64>) -> Self {
         let is_final = subjects != Subjects::Mapped || atoms.iter().all(AtomSpec::keeps_its_sign);

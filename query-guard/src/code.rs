@@ -1,5 +1,5 @@
 //! The codes of refusals: what a client, a script or a policy test branches on, each with its rule in two languages.
-//! Which rule of the guard refused, more finely, is in `reason`.
+//! The rule of the guard that refused is in `reason`, more finely.
 
 use obscura_policies::vocabulary::Text;
 

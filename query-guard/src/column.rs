@@ -1,4 +1,4 @@
-//! What an expression is of a column: under which casts it stands, whether these lose anything, what its branches are, and
+//! Expressions as forms of a column: the casts that it stands under and what they lose, the branches of an expression, and
 //! its total form, which yields NULL where the expression would fail.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(crate) fn bare_column<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) ->
     }
 }
 
-/// What a cast of either kind casts, and to which type.
+/// The expression under a cast of either kind, and the type that it is cast to.
 pub(crate) fn cast(expr: &Expr) -> Option<(&Expr, &ArrowType)> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a cast")]
     match expr {
@@ -42,8 +42,8 @@ pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) ->
     let source = match inner {
         Expr::Column(column) => bases.get(&column.name).map(|base| &base.data_type),
         Expr::Cast(_) | Expr::TryCast(_) => cast(inner).map(|(_, target)| target),
-        // What stands deeper (a division, a function, a subquery) is judged by whoever looks there; rounded to fewer places it
-        // would be another number.
+        // Nested expressions (a division, a function, a subquery) are checked by the caller that recognises them; rounded to
+        // fewer places one would be another number.
         _ => return if keeps_computed(target) { strip_casts(bases, inner) } else { expr },
     };
     if source.is_some_and(|source| widens(source, target)) { strip_casts(bases, inner) } else { expr }
@@ -163,7 +163,7 @@ pub(crate) fn branches(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
     }
 }
 
-/// Whether it is NULLIF, which compares its two arguments.
+/// True if it is NULLIF, which compares its two arguments.
 pub(crate) fn is_nullif(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.name() == "nullif")
 }

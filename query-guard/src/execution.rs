@@ -79,7 +79,7 @@ pub struct PlanToRun {
 
 /// Runs one plan at a time for an [`Execution`]; it may wait, and what it waits for is its own business.
 pub trait PlanRunner {
-    /// How it fails; a failure of the controls ends a run as well.
+    /// The error of a run; a failure of the controls ends a run as well.
     type Error: From<ControlError>;
 
     /// Runs the plan that is due and returns its batches; it is called once for each plan.
@@ -129,7 +129,7 @@ impl Execution {
     /// Runs every plan in its order and applies the controls in between: the one loop over the stages that there is.
     ///
     /// # Errors
-    /// What the runner fails with, or the controls.
+    /// The error of the runner, or of the controls.
     pub async fn run<R: PlanRunner>(self, runner: &mut R) -> Result<Release, R::Error> {
         let mut execution = self;
         loop {
@@ -225,7 +225,7 @@ impl PlanToRun {
         &self.plan
     }
 
-    /// What it ends in.
+    /// The kind of its result.
     #[must_use]
     pub fn ends(&self) -> EndsIn {
         self.ends

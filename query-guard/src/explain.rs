@@ -1,4 +1,4 @@
-//! A guarded plan in words, for whoever may read its question: how the question was planned, and what runs in its place.
+//! A guarded plan in words, for readers of its question: how the question was planned, and what runs in its place.
 //! It says nothing that the question, its verdict and the documents of the asker do not say: which rows policies and grants
 //! give, and which columns they read for that, stays out of it, and there are no estimates in it.
 
@@ -22,7 +22,7 @@ pub struct Explanation {
     pub asked: String,
     /// The plan of each stage, in the order of [`GuardedPlan::stages`].
     pub stages: Vec<String>,
-    /// What is done with what the stages release.
+    /// The plan over what the stages release.
     pub post: String,
 }
 

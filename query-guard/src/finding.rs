@@ -1,4 +1,4 @@
-//! What the guard says when it refuses: the reason, the place in the SQL, and what would be accepted.
+//! A refusal as the guard states it: the reason, the place in the SQL, and what would be accepted.
 //! A finding never holds a value, a count, or a name that the analyst did not write.
 
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use crate::reason::Reason;
 /// One refusal, or one of several of the same query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// Which kind of refusal: that of the reason.
+    /// Kind of refusal: that of the reason.
     pub code: Code,
-    /// Which rule.
+    /// The rule that refused.
     pub reason: Reason,
-    /// Where in the SQL, when the place is known.
+    /// Place in the SQL, when it is known.
     pub span: Option<SqlSpan>,
-    /// What would be accepted, when that can be said.
+    /// A form that would be accepted, when one can be named.
     pub help: Option<Text>,
     /// Names the analyst wrote, by role (`column`, `function`, ...).
     pub params: BTreeMap<&'static str, String>,
@@ -74,7 +74,7 @@ impl Refused {
         if findings.is_empty() { Ok(()) } else { Err(Refused(findings)) }
     }
 
-    /// What was noted before, and a last reason.
+    /// The findings noted before, and a last one.
     pub(crate) fn after(mut noted: Vec<Finding>, last: Finding) -> Self {
         noted.push(last);
         Refused(noted)

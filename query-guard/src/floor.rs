@@ -13,10 +13,10 @@ use crate::cell::LARGEST_KEPT;
 /// Classes of protected subjects are held to the floor of this grade at the least.
 const CARRIED_MIN: Level = Level(2);
 
-/// What holds for questions of one grade over some datasets.
+/// The release and the controls for questions of one grade over some datasets.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HeldTo {
-    /// How data of the grade may leave.
+    /// The form in which data of the grade may leave.
     pub(crate) release: Release,
     /// The floor of the grade and what the datasets add.
     pub(crate) controls: Controls,
@@ -25,8 +25,8 @@ pub(crate) struct HeldTo {
 impl HeldTo {
     /// The controls of a grade; nothing where the scheme has no floor for it.
     ///
-    /// `carried` says that protected subjects are in the rows: whatever the columns are graded, these are held to the floor
-    /// of L2 at the least.
+    /// `carried` says that protected subjects are in the rows: these are held to the floor of L2 at the least, at every
+    /// grade of the columns.
     pub(crate) fn of<'a>(
         policy: &EffectivePolicy,
         datasets: impl IntoIterator<Item = &'a DatasetId>,

@@ -1,5 +1,5 @@
 //! Masks as functions at the scan: every filter, join, group and function above sees the masked value only.
-//! What a mask does to one value is defined in `policies`; here it meets columns.
+//! The effect of a mask on one value is defined in `policies`; here it meets columns.
 
 use std::any::Any;
 use std::sync::Arc;

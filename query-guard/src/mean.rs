@@ -1,5 +1,5 @@
-//! A mean leaves as a number of floating point, whatever it is the mean of: the engine gives decimals the mean of decimals,
-//! with four places more than anybody declared. Inside the plan it stays as it is, for it is compared with decimals.
+//! A mean leaves as a floating-point number, also the mean of decimals: the engine makes that a decimal with four places
+//! more than were declared. Inside the plan it stays as it is, for it is compared with decimals.
 
 use arrow::datatypes::DataType;
 use datafusion_common::Column;

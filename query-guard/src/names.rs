@@ -1,4 +1,4 @@
-//! Which dataset a table name of a question means. One rule for whoever asks: planning, and whoever must know beforehand
+//! The dataset that a table name of a question means. One rule serves planning, and callers that must know beforehand
 //! which datasets a question names.
 
 use datafusion_common::TableReference;
@@ -26,7 +26,7 @@ impl TableName {
         }
     }
 
-    /// Whether it may mean a dataset. A name without its department may mean any dataset of that name; it is taken where
+    /// True if it may mean the dataset. A name without its department may mean any dataset of that name; it is taken where
     /// exactly one is in scope.
     #[must_use]
     pub fn may_mean(&self, dataset: &DatasetId) -> bool {

@@ -1,7 +1,7 @@
 //! The order of a result: a function of its values, never of which thread was first.
 //!
-//! What the SQL leaves open (no ORDER BY, ties of it, LIMIT without it, ROW_NUMBER over equal rows) is settled by all
-//! columns of the rows at hand. It touches released values only; what individuals are ordered by is `zones::window`'s.
+//! An order that the SQL leaves open (no ORDER BY, ties of it, LIMIT without it, ROW_NUMBER over equal rows) is settled by
+//! all columns of the rows at hand. It touches released values only; `zones::window` judges the order of individuals.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::catalog::SealedSource;
 use crate::finding::Refused;
 use crate::finding::not_built;
 
-/// Window functions that go by a row's position, whatever their frame.
+/// Window functions that go by a row's position, with any frame.
 const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
 
 /// The same plan over released values, with an order for everything that depends on one.
@@ -102,7 +102,7 @@ fn sorted_by_all(plan: LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).sort(sorts)?.build()
 }
 
-/// Whether rows come out in an order that a sort below has given them.
+/// True if rows come out in an order that a sort below has given them.
 fn is_ordered(plan: &LogicalPlan) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard sorts once more")]
     match plan {
@@ -114,7 +114,7 @@ fn is_ordered(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Whether the rows are those of one open table, which have the order of its file and may be more than are sorted at once.
+/// True if the rows are those of one open table, which have the order of its file and may be more than are sorted at once.
 fn is_one_open_table(plan: &LogicalPlan) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard sorts")]
     match plan {

@@ -1,4 +1,4 @@
-//! Where an output column of a plan over released tables comes from, as far as it is handed on as it is.
+//! The origin of an output column of a plan over released tables, as far as it is handed on unchanged.
 
 use arrow::datatypes::DataType;
 use datafusion_expr::Expr;

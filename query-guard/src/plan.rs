@@ -38,7 +38,7 @@ impl GuardedPlan {
         &self.stages
     }
 
-    /// What is done with the released tables; reads nothing else but open data.
+    /// The plan over the released tables; it reads nothing else but open data.
     #[must_use]
     pub fn post(&self) -> &LogicalPlan {
         &self.post
@@ -63,7 +63,7 @@ impl GuardedPlan {
         &self.scans
     }
 
-    /// How each output column is treated.
+    /// The treatment of each output column.
     #[must_use]
     pub fn treatments(&self) -> &[Treatment] {
         &self.treatments
@@ -76,7 +76,7 @@ impl GuardedPlan {
     }
 }
 
-/// How costly a plan is, from its shape alone: never from statistics of the data.
+/// The cost class of a plan, from its shape alone: never from statistics of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
     /// One scan, one boundary at the most.
@@ -87,7 +87,7 @@ pub enum Cost {
     L,
 }
 
-/// How one output column was made.
+/// The treatment of one output column: the controls behind it, and what a missing value of it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Treatment {
     /// Name of the output column.
@@ -230,7 +230,7 @@ pub(crate) struct ReleasedColumn {
     pub(crate) formula: Formula,
 }
 
-/// How a released column is made from protected atoms.
+/// The formula that makes a released column from protected atoms.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Formula {
     /// Rows (or rows under a condition), rounded.
@@ -252,7 +252,7 @@ pub(crate) enum Formula {
     },
     /// A mean or share: three significant digits of each part, clamped.
     Mean {
-        /// The numerator, in parts: quantities added up over the same rows are one mean, whatever else is one of its own.
+        /// The numerator, in parts: quantities added up over the same rows are one mean, any other is one of its own.
         parts: Vec<Vec<Term>>,
         /// The denominator: rows whose argument is present.
         count: usize,

@@ -1,6 +1,6 @@
-//! Why planning failed, in the guard's own words: the engine's texts list columns and quote cells.
+//! Failures of planning, in the guard's own words: the engine's texts list columns and quote cells.
 //!
-//! Where the engine has no kind for a mistake its text is read, and never shown. The phrases read here were seen in
+//! If the engine has no kind for a mistake, its text is read, and never shown. The phrases read here were seen in
 //! DataFusion 55.2; the tests write each mistake, so that an upgrade that words one anew fails them.
 
 use datafusion_common::DataFusionError;
@@ -69,7 +69,7 @@ fn find_in<T>(error: &DataFusionError, look: &dyn Fn(&DataFusionError) -> Option
     })
 }
 
-/// Where the engine says that planning failed.
+/// The place in the SQL where the engine says that planning failed.
 fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
     find_in(error, &|error| match error {
         DataFusionError::Diagnostic(diagnostic, _) => {

@@ -35,7 +35,7 @@ use crate::sealed_type::sealed_type;
 use crate::size::condition_within_limits;
 use crate::statement::parse_condition;
 
-/// Why a row filter cannot be applied to a dataset, for whoever writes it.
+/// The fault for which a row filter cannot be applied to a dataset, told to its author.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowFilterFault {
     /// It is not a condition of SQL.
@@ -74,7 +74,7 @@ impl RowFilterFault {
     }
 }
 
-/// Checks a row filter before anybody depends on it, against the whole of a dataset as its document says it is.
+/// Checks a row filter before a job depends on it, against the whole of a dataset as its document says it is.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -107,7 +107,7 @@ pub(crate) fn row_filter(sql: &str, dataset: &EffectiveDataset) -> Result<(Expr,
     })
 }
 
-/// How constants are compared with the types beside them.
+/// The treatment of constants that do not fit the types beside them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Constants {
     /// One that does not fit is a fault.

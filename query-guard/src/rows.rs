@@ -1,6 +1,6 @@
-//! How many rows a plan makes of few: what one subject's rows can become in any operator, and what open and released
-//! tables can become where they are crossed. Joins that only decide, or whose rows nobody can count, get their sides
-//! reduced to distinct rows first.
+//! Bounds on the rows that a plan makes of few: what one subject's rows can become in any operator, and what open and
+//! released tables can become where they are crossed. Joins that only decide, or whose rows no query can count, get their
+//! sides reduced to distinct rows first.
 //!
 //! Danger it answers: ten joins of eight copies of a register make 8^10 rows of one person, and memory and time tell
 //! whether that person met the condition. Everything here follows from the plan and the manifests: it reads no row.
@@ -36,7 +36,7 @@ const OPEN_ROWS_ASSUMED: u64 = 1_000;
 /// Groups of a released table that are assumed where no policy bounds its cells; the run looks again at what was released.
 const RELEASED_ROWS_ASSUMED: u64 = 1_000;
 
-/// What the bounds of a plan rest on: the tables that it may read, by name.
+/// The facts that the bounds of a plan rest on: the tables that it may read, by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowFacts {
     tables: BTreeMap<String, TableFacts>,
@@ -44,10 +44,10 @@ pub(crate) struct RowFacts {
     many_to_many: ManyToMany,
 }
 
-/// Joins by the pairs of columns that they equate; hidden names are nobody else's.
+/// Joins by the pairs of columns that they equate; hidden names are unique.
 pub(crate) type ManyToMany = BTreeSet<BTreeSet<(String, String)>>;
 
-/// What is known of one table's rows without reading them.
+/// Facts that are known of one table's rows without reading them.
 #[derive(Debug, Clone, Default)]
 struct TableFacts {
     /// All of them, where that is known.
@@ -69,7 +69,7 @@ pub(crate) struct ReleasedRows {
     pub(crate) rows_max: Option<u64>,
 }
 
-/// How many rows a relation has at the most.
+/// Upper bounds on the rows of a relation.
 #[derive(Debug, Clone, Default)]
 struct Bound {
     /// All of them; nothing for rows of individuals, of which there may be any number.
@@ -80,7 +80,7 @@ struct Bound {
     unique: Vec<BTreeSet<usize>>,
 }
 
-/// How many rows hold one value of a unit key.
+/// Upper bound on the rows that hold one value of a unit key.
 #[derive(Debug, Clone, Copy)]
 struct OfOne {
     rows: u64,
@@ -113,7 +113,7 @@ impl Bound {
     }
 }
 
-/// Whether so many columns all hold the key of one and the same subject.
+/// True if so many columns all hold the key of one and the same subject.
 fn is_one_subject<'k>(keys: impl Iterator<Item = &'k OfOne> + Clone, width: usize) -> bool {
     let subjects: BTreeSet<usize> = keys.clone().map(|key| key.subject).collect();
     subjects.len() == 1 && keys.count() == width
@@ -311,7 +311,7 @@ impl Bounded {
     }
 }
 
-/// Which sides of a join are reduced to distinct rows of the columns that are still read.
+/// The sides of a join that are reduced to distinct rows of the columns that are still read.
 struct Reduced {
     left: bool,
     right: bool,

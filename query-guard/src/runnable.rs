@@ -1,5 +1,5 @@
 //! Forms over results that the engine plans and then fails on: each is refused before it runs, with its place.
-//! What the engine does not plan is refused by the planner; individuals are looked at more closely elsewhere.
+//! The planner refuses forms that the engine does not plan; forms over individuals are judged elsewhere.
 
 use arrow::compute::can_cast_types;
 use arrow::datatypes::DataType;

@@ -1,8 +1,8 @@
 //! The shape rule: which conditions and group keys may stand over individuals
 //! (`sandbox/docs/disclosure-model.md`, section 4).
 //!
-//! Pseudo-random subsets of people are how tables are reconstructed, so the rule holds for every column whatever its
-//! grade. What is accepted comes back rewritten so that it is total: it yields NULL where it might have failed.
+//! Pseudo-random subsets of people are how tables are reconstructed, so the rule holds for every column of every grade.
+//! An accepted expression comes back rewritten so that it is total: it yields NULL where it might have failed.
 //!
 //! Danger it answers: `md5(name) < '8'`, `salary % 97 = 13`, `person_id = 4711`, `age <> 107`.
 //! Refused: `where floor(100 * power(age, 0.7)) = 3`. Accepted: `where age >= 60 and dept in ('tax', 'health')`.
@@ -78,7 +78,7 @@ pub(crate) struct ShapeCheck<'a> {
     off_edge: Vec<Finding>,
 }
 
-/// What every check of one review needs: the job's constants, the text for places, and what may still be spent.
+/// The context of every check of one review: the job's constants, the text for places, and the budget that is left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Review<'a> {
     pub(crate) constants: Constants,
@@ -108,7 +108,7 @@ impl<'a> ShapeCheck<'a> {
         self.review
     }
 
-    /// What was read so far.
+    /// Everything that was read so far.
     pub(crate) fn read(&self) -> Read {
         Read { grade: self.grade, comparisons: self.comparisons, literals: self.literals }
     }
@@ -140,7 +140,7 @@ impl<'a> ShapeCheck<'a> {
         self.with_off_edge(judged)
     }
 
-    /// Literals that were noted while an expression was judged refuse it, whatever else was found.
+    /// Literals that were noted while an expression was judged refuse it, also where nothing else does.
     fn with_off_edge(&mut self, judged: Result<Expr, Finding>) -> Result<Expr, Refused> {
         let noted = std::mem::take(&mut self.off_edge);
         match judged {
@@ -308,7 +308,7 @@ impl<'a> ShapeCheck<'a> {
         Ok(Expr::IsNull(Box::new(inner.clone())))
     }
 
-    /// A condition on what a CASE yields is one on whatever each branch yields, where that branch is reached.
+    /// A condition on the value of a CASE is one on the value of each branch, where that branch is reached.
     fn in_branches(
         &mut self,
         branches: &[(Option<Expr>, Expr)],
@@ -447,8 +447,8 @@ impl<'a> ShapeCheck<'a> {
         Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
     }
 
-    /// A mean over the same or a coarser filter lies among the measure's values wherever the analyst looks; any other
-    /// released number can be made to measure, and would be a literal off its edges.
+    /// A mean over the same or a coarser filter lies among the measure's values, and no choice of rows moves it; any other
+    /// released number can be made to order, and would be a literal off the measure's edges.
     fn is_its_own_mean(&self, base: &Base, facts: &ReleasedColumnFacts) -> bool {
         match facts {
             ReleasedColumnFacts::Benchmark { of, conditions, .. } => {
@@ -612,8 +612,8 @@ impl<'a> ShapeCheck<'a> {
         self.literals += literals;
     }
 
-    /// Where the analyst wrote the first column of the expression. After an aggregation the planner forgets it; its name
-    /// still tells.
+    /// The place where the analyst wrote the first column of the expression. After an aggregation the planner forgets it;
+    /// the column's name still tells it.
     pub(crate) fn place(&self, expr: &Expr) -> Option<SqlSpan> {
         let named = || {
             let known = expr.column_refs().into_iter().filter_map(|column| self.bases.get(&column.name));
@@ -622,17 +622,17 @@ impl<'a> ShapeCheck<'a> {
         first_span(self.review.sql, expr).or_else(named)
     }
 
-    /// What stands for a condition is no condition.
+    /// The refusal of an expression that stands for a condition and is none.
     fn not_truth(&self, expr: &Expr) -> Finding {
         self.not_allowed(Reason::ConditionNotTruth, expr)
     }
 
-    /// A number that was computed of results can be made to be any number.
+    /// The refusal of a number that was computed of results: it can be made to be any number.
     fn computed_result(&self, expr: &Expr) -> Finding {
         self.not_allowed(Reason::ComputedResultCompared, expr)
     }
 
-    /// The refusal of a condition, whichever rule it breaks.
+    /// The refusal of a condition for the rule that it breaks.
     fn not_allowed(&self, reason: Reason, expr: &Expr) -> Finding {
         Finding::of(reason).at(self.place(expr)).help(
             "compare a column (or date_trunc, extract, floor(col/c)*c of it) with literals; combine with AND, OR, NOT",
@@ -640,7 +640,7 @@ impl<'a> ShapeCheck<'a> {
         )
     }
 
-    /// What tells a subject apart is used as a value.
+    /// The refusal of a unit key or an identifier that is used as a value.
     fn unit_key(&self, column: &Column, base: &Base) -> Finding {
         let is_identifier = matches!(base.kind, BaseKind::Declared(_));
         Finding::of(if is_identifier { Reason::IdentifierRead } else { Reason::UnitKeyCompared })
@@ -684,7 +684,7 @@ impl Calendar {
     /// The years 1678 to 2261, all of whose days and whose beginnings can be written as nanoseconds in 64 bits.
     pub(crate) const NANOSECONDS: Calendar = Calendar { from: -106_650, until: 106_651 };
 
-    /// What is made from a date or time column, and missing outside these days.
+    /// The expression made from a date or time column; it is missing outside these days.
     pub(crate) fn within(self, column: &Column, data_type: &ArrowType, made: Expr) -> Expr {
         const DAY_MICROSECONDS: i64 = 86_400_000_000;
         let at = |day: i32| {

@@ -147,7 +147,7 @@ fn expression_growth(expr: &Expr) -> usize {
     growth
 }
 
-/// How many parts each output column of a plan has once every name in it is written out.
+/// Number of parts of each output column of a plan once every name in it is written out.
 type ColumnParts = Vec<u64>;
 
 /// Counts the parts of a statement's expressions.

@@ -73,7 +73,7 @@ const FREE_KEYWORDS: &[Keyword] = &[
 /// Texts that this process has parsed so far, so that a test can tell how often one question is.
 static PARSED: AtomicU64 = AtomicU64::new(0);
 
-/// How many texts this process has parsed.
+/// The number of texts that this process has parsed.
 #[must_use]
 pub fn parsed_so_far() -> u64 {
     PARSED.load(Ordering::Relaxed)
@@ -214,7 +214,7 @@ fn keeps_duplicates(body: &SetExpr) -> bool {
     }
 }
 
-/// Why a query goes no further.
+/// The reason why a query goes no further.
 enum Stop {
     /// It has more of something than the limit, which is named in both languages.
     TooMany(Reason, &'static str, usize, (&'static str, &'static str)),

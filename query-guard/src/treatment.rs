@@ -1,4 +1,4 @@
-//! How each output column was made: which controls the released values passed that it is computed from.
+//! The treatment of each output column: the controls of the released values that it is computed from.
 //! It only describes, for the verdict and the release record; the controls themselves are in `control`.
 
 use std::collections::BTreeMap;

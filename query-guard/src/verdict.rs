@@ -6,7 +6,7 @@ use obscura_policies::vocabulary::Text;
 use crate::finding::Finding;
 use crate::plan::GuardedPlan;
 
-/// What the guard says of one query.
+/// The guard's answer to one query.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// Admitted with a plan, or refused with reasons.
@@ -36,6 +36,6 @@ pub enum Decision {
 pub struct Rewrite {
     /// The query.
     pub sql: String,
-    /// What was changed.
+    /// The change, in one sentence.
     pub title: Text,
 }

@@ -2,7 +2,7 @@
 //! (`sandbox/docs/disclosure-model.md`, sections 3 to 5).
 //!
 //! A file holds one plan node, and each is a match over the three zones of its inputs, as the table of section 4 is. The
-//! match over plan nodes is exhaustive: a node that a later engine adds breaks the build until somebody has thought about it.
+//! match over plan nodes is exhaustive: a node that a later engine adds breaks the build until it has a rule here.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What can go wrong with key management, told to operators; analysts never see these.
+//! Errors of key management, told to operators; analysts never see these.
 //!
 //! Nothing here carries key material, plaintext, or which cryptographic check failed.
 
@@ -41,13 +41,13 @@ pub enum KeyringError {
     /// There is no file at the path.
     #[error("there is no keyring or key file at `{}`", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The path where it was looked for.
         path: PathBuf,
     },
     /// There is already a file at the path, and it was left alone.
     #[error("there is already a file at `{}`", path.display())]
     Exists {
-        /// What was left alone.
+        /// The file that was left alone.
         path: PathBuf,
     },
     /// The file is something else, or was written by a newer Obscura.
@@ -71,7 +71,7 @@ pub enum KeyringError {
     /// The keyring is sealed by the other kind of secret.
     #[error("the keyring is sealed under a {expected}")]
     SecretKind {
-        /// What opens it, in words.
+        /// The kind of secret that opens it, in words.
         expected: &'static str,
     },
     /// The passphrase is too short to protect a keyring.
@@ -92,11 +92,11 @@ pub enum KeyringError {
     /// The operating system refused a file operation.
     #[error("could not {step} `{}`", path.display())]
     Io {
-        /// What was being done, in words.
+        /// The operation, in words.
         step: &'static str,
-        /// On which file.
+        /// The file in question.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

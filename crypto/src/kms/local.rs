@@ -2,7 +2,7 @@
 //!
 //! Several processes may share one keyring: changes happen under a file lock on freshly read contents, and each use
 //! first checks that the file is still the one in memory, so a key destroyed by one process is gone for all.
-//! Copies of the file (backups) are outside its reach: whoever destroys keys for good destroys those too.
+//! Copies of the file (backups) are outside its reach: to destroy a key for good, an operator destroys those too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,14 +41,14 @@ pub struct LocalKeyring {
 
 opaque_debug!(LocalKeyring);
 
-/// What is in memory of the file with this stamp.
+/// The keyring in memory, as the file with this stamp has it.
 struct Loaded {
     root: Root,
     stamp: Stamp,
     records: Records,
 }
 
-/// Whether a change has to reach the disk, and what happens to the bytes it replaces.
+/// The effect of a change on the disk, and on the bytes that it replaces.
 enum Change {
     None,
     Write,

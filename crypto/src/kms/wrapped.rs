@@ -37,7 +37,7 @@ pub enum WrapContext {
     Object {
         /// Version of the stored format around the key.
         format_version: u16,
-        /// What kind of thing it is.
+        /// The kind of object, in one word.
         kind: String,
         /// Its identifier.
         id: String,

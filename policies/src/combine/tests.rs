@@ -142,7 +142,7 @@ fn terms() -> impl Strategy<Value = Terms> {
         )
 }
 
-/// Whether `narrow` admits nothing that `wide` does not.
+/// True if `narrow` admits nothing that `wide` does not.
 fn admits_no_more(narrow: &Terms, wide: &Terms) -> bool {
     let columns = narrow.columns.iter().all(|(name, column)| {
         wide.columns.get(name).is_some_and(|other| {

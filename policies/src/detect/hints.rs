@@ -1,4 +1,4 @@
-//! What column names say, in English and Chinese, and the labels that each meaning brings.
+//! Hints that column names give, in English and Chinese, and the labels that each meaning brings.
 //! Names alone decide nothing where values can be checked.
 
 use crate::vocabulary::DataType;
@@ -47,7 +47,7 @@ impl Meaning {
         Self::Money,
     ];
 
-    /// Whether the values alone are proof enough: dates, amounts and short texts are too common for that.
+    /// True if the values alone are proof enough: dates, amounts and short texts are too common for that.
     pub(super) const fn speaks_for_itself(self) -> bool {
         matches!(
             self,
@@ -66,7 +66,7 @@ impl Meaning {
         Self::CHECKED.contains(&self)
     }
 
-    /// Whether a name that suggests the meaning is believable for values of this type.
+    /// True if a name that suggests the meaning is believable for values of this type.
     pub(super) const fn agrees_with(self, data_type: DataType) -> bool {
         match self {
             Self::Money | Self::Coordinates => data_type.is_numeric(),

@@ -20,7 +20,7 @@ const SURNAMES: &str = "王李张刘陈杨黄赵周吴徐孙马胡朱郭何林�
 /// Characters that divisions of the country end in.
 const DIVISIONS: &[&str] = &["省", "市", "区", "县", "镇", "乡", "村", "街道", "路", "号", "弄", "幢", "室"];
 
-/// Whether a text has the form of the meaning.
+/// True if a text has the form of the meaning.
 pub(super) fn passes(meaning: Meaning, text: &str) -> bool {
     match meaning {
         Meaning::ResidentId => {
@@ -44,7 +44,7 @@ pub(super) fn passes(meaning: Meaning, text: &str) -> bool {
     }
 }
 
-/// Whether an identity, mobile or card number stands somewhere in a longer text.
+/// True if an identity, mobile or card number stands somewhere in a longer text.
 pub(super) fn holds_identifier(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
         let upper = word.to_ascii_uppercase();

@@ -29,7 +29,7 @@ pub struct Application {
     pub metadata: Metadata,
     /// The person who wrote it.
     pub author: String,
-    /// What for.
+    /// Purpose of the query.
     pub purpose: Code,
     /// The datasets that the query names.
     pub datasets: Vec<DatasetId>,

@@ -32,7 +32,7 @@ pub struct ControlsForm {
     /// Cell-key noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perturbation: Option<PerturbationForm>,
-    /// How far an inherited sum may be off before it is suppressed, as a share.
+    /// Most that an inherited sum may be off before it is suppressed, as a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Fixed>,
     /// Most cells one statement may release.
@@ -54,7 +54,7 @@ pub enum SubjectsMin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DominanceForm {
-    /// How many of the largest contributors are taken together.
+    /// Number of the largest contributors that are taken together.
     pub n: u8,
     /// Most that they may hold, as a share with at most three places.
     pub share_max: Fixed,

@@ -1,5 +1,5 @@
 //! Datasets: facts that a department states about its data.
-//! What is measured about the sealed data (uniqueness, clustering) is in the signed manifest.
+//! Facts that are measured on the sealed data (uniqueness, clustering) are in the signed manifest.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -43,14 +43,14 @@ pub struct Dataset {
     /// Order of rows in the sealed file; clustered if missing and a unit is protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
-    /// Whether the data may be opened to the public.
+    /// Terms on which the data may be opened to the public.
     pub opening: Opening,
-    /// Whether other departments may use it.
+    /// Terms on which other departments may use it.
     pub sharing: Sharing,
-    /// How often it is brought up to date.
+    /// Frequency of its updates.
     #[serde(default)]
     pub update: Update,
-    /// The time that the data is about, as the department states it: no date of anybody's.
+    /// The time that the data is about, as the department states it: no date of a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covers: Option<Months>,
     /// The basic or thematic library it belongs to.
@@ -59,7 +59,7 @@ pub struct Dataset {
     /// Free tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What the data is about.
+    /// Description of the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text>,
     /// Columns, in order.
@@ -74,10 +74,10 @@ pub struct Unit {
     pub kind: UnitKind,
     /// The column that holds the subject's identifier before sealing.
     pub column: ColumnName,
-    /// Whether the subjects are protected; public institutions are not.
+    /// True if the subjects are protected; public institutions are not.
     #[serde(default = "yes")]
     pub protects: bool,
-    /// Why the subjects are not protected.
+    /// Reason why the subjects are not protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -102,7 +102,7 @@ pub struct Column {
     /// The scheme's word for the grade; the strictest if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<String>,
-    /// What the values mean.
+    /// Meaning of the values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semantic: Option<Semantic>,
     /// Smallest and largest value of a measure.
@@ -154,7 +154,7 @@ words! {
 }
 
 words! {
-    /// Whether the data may be opened to the public.
+    /// Terms on which the data may be opened to the public.
     Opening, "opening attribute" {
         /// To everybody.
         Unconditional = "unconditional",
@@ -166,7 +166,7 @@ words! {
 }
 
 words! {
-    /// Whether other departments may use the data.
+    /// Terms on which other departments may use the data.
     Sharing, "sharing attribute" {
         /// They may.
         Unconditional = "unconditional",
@@ -178,7 +178,7 @@ words! {
 }
 
 words! {
-    /// How often the data is brought up to date.
+    /// Frequency of the data's updates.
     #[derive(Default)]
     Update, "update frequency" {
         /// As it happens.
@@ -235,7 +235,7 @@ impl Dataset {
         }
     }
 
-    /// Whether the dataset carries protected subjects of this kind.
+    /// True if the dataset carries protected subjects of this kind.
     #[must_use]
     pub fn carries(&self, kind: &UnitKind) -> bool {
         self.units.iter().any(|unit| unit.protects && unit.kind == *kind)

@@ -23,7 +23,7 @@ pub struct Exception {
     pub kind: ExceptionKind,
     /// Identity.
     pub metadata: Metadata,
-    /// Why.
+    /// Reason for the exception.
     pub reason: String,
     /// The datasets; a job is touched when it names no others.
     pub datasets: Vec<DatasetId>,
@@ -41,7 +41,7 @@ pub struct Exception {
     pub until: Day,
 }
 
-/// Somebody who approved.
+/// A person who approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approver {

@@ -28,7 +28,7 @@ pub struct Grant {
     pub metadata: Metadata,
     /// The person who may ask.
     pub person: String,
-    /// What for.
+    /// Purpose of the questions.
     pub purpose: Code,
     /// The datasets, and how far.
     pub datasets: Vec<GrantedDataset>,
@@ -62,7 +62,7 @@ pub struct GrantedDataset {
 }
 
 impl Grant {
-    /// What the grant says about a dataset.
+    /// The grant's terms for a dataset.
     #[must_use]
     pub fn dataset(&self, id: &DatasetId) -> Option<&GrantedDataset> {
         self.datasets.iter().find(|granted| granted.dataset == *id)

@@ -67,7 +67,7 @@ pub struct PartialForm {
     /// Characters kept at the end.
     #[serde(default)]
     pub keep_last: u8,
-    /// What becomes of a value that is too short.
+    /// Treatment of a value that is too short.
     #[serde(default)]
     pub on_short: OnShort,
 }
@@ -109,7 +109,7 @@ pub struct FormatForm {
 }
 
 words! {
-    /// What becomes of a value that is too short for its mask.
+    /// Treatment of a value that is too short for its mask.
     #[derive(Default)]
     OnShort, "on_short" {
         /// It becomes missing.

@@ -49,36 +49,36 @@ pub struct Policy {
     pub metadata: Metadata,
     /// The department that owns the datasets.
     pub owner: Code,
-    /// When the policy holds.
+    /// Days on which the policy holds.
     #[serde(default)]
     pub effective: Validity,
     /// Laws that it rests on.
     #[serde(default)]
     pub legal_basis: Vec<LegalBasis>,
-    /// Who, and which data.
+    /// The people and the data that it is about.
     pub object: Object,
-    /// When, and for what.
+    /// The purposes and the hours in which it permits anything.
     pub condition: Condition,
-    /// What may be seen or computed on.
+    /// Rows and columns that may be seen or computed on.
     pub content: Content,
-    /// How the result may leave.
+    /// Form and controls with which the result may leave.
     pub method: Method,
     /// Questions with known answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<PolicyTest>,
 }
 
-/// Who, and which data.
+/// The people and the data that a policy is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Object {
-    /// Who.
+    /// The people.
     pub subjects: Subjects,
-    /// Which data.
+    /// The data.
     pub resources: Resources,
 }
 
-/// Who a policy speaks of.
+/// The people that a policy speaks of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subjects {
@@ -102,7 +102,7 @@ pub enum AnyOr<T> {
 }
 
 impl<T: PartialEq> AnyOr<T> {
-    /// Whether a value is among them.
+    /// True if a value is among them.
     #[must_use]
     pub fn covers(&self, value: Option<&T>) -> bool {
         match (self, value) {
@@ -113,7 +113,7 @@ impl<T: PartialEq> AnyOr<T> {
     }
 }
 
-/// Which data a policy speaks of.
+/// The data that a policy speaks of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
@@ -124,7 +124,7 @@ pub struct Resources {
     pub grade_max: Option<String>,
 }
 
-/// When, and for what.
+/// The purposes and the hours in which a policy permits anything, and the approvals and joins that it asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
@@ -158,11 +158,11 @@ pub struct Hours {
     until_minute: u16,
 }
 
-/// What may be seen or computed on.
+/// The rows and columns that may be seen or computed on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
-    /// What holds for a column that no rule matches.
+    /// Rule for a column that no rule matches.
     pub default: ContentDefault,
     /// SQL condition on raw rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,18 +175,18 @@ pub struct Content {
 }
 
 words! {
-    /// What holds for a column that no rule matches.
+    /// The rule for a column that no rule matches.
     ContentDefault, "default" {
         /// It may not be used.
         Deny = "deny",
     }
 }
 
-/// What may be done with the columns that match.
+/// The uses, mask and bounds of the columns that match.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnRule {
-    /// Which columns.
+    /// The columns that the rule is about.
     #[serde(rename = "match")]
     pub matches: ColumnMatch,
     /// Uses.
@@ -205,7 +205,7 @@ pub struct ColumnRule {
     pub bins: Option<Fixed>,
 }
 
-/// Which columns a rule is about; every field given must match.
+/// The columns that a rule is about; every field given must match.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnMatch {
@@ -223,11 +223,11 @@ pub struct ColumnMatch {
     pub grade: Option<String>,
 }
 
-/// How the result may leave.
+/// The form and the controls with which the result may leave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
-    /// As what.
+    /// Form in which the result may leave.
     pub release: Release,
     /// Aggregate functions.
     #[serde(default)]
@@ -244,10 +244,10 @@ pub struct Method {
     /// Quota of released cells and of queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
-    /// How many reviewers see a result before it leaves.
+    /// Number of reviewers who see a result before it leaves.
     #[serde(default)]
     pub review: Review,
-    /// How long results are kept.
+    /// Time for which results are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 }
@@ -279,7 +279,7 @@ pub struct Quota {
 }
 
 words! {
-    /// How many reviewers see a result before it leaves.
+    /// The number of reviewers who see a result before it leaves.
     #[derive(Default)]
     Review, "review" {
         /// None.
@@ -292,7 +292,7 @@ words! {
     }
 }
 
-/// How long results are kept.
+/// The time for which results are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
@@ -306,19 +306,19 @@ pub struct Retention {
 pub struct PolicyTest {
     /// Name.
     pub name: String,
-    /// Who asks, and what for.
+    /// The person who asks, and the purpose.
     #[serde(rename = "as")]
     pub person: TestPerson,
     /// The query.
     pub sql: String,
-    /// What must come of it.
+    /// Outcome that the test requires.
     pub expect: Expectation,
     /// Code of the refusal that must come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
 }
 
-/// Who asks in a test.
+/// The person who asks in a test, and the purpose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestPerson {
@@ -334,7 +334,7 @@ pub struct TestPerson {
 }
 
 words! {
-    /// What a test expects.
+    /// The outcome that a test requires.
     Expectation, "expectation" {
         /// The query is admitted.
         Admitted = "admitted",
@@ -355,7 +355,7 @@ impl Hours {
         other.from_minute <= self.from_minute && self.until_minute <= other.until_minute
     }
 
-    /// Whether a minute of the day lies within.
+    /// True if a minute of the day lies within.
     #[must_use]
     pub const fn covers(self, minute: u16) -> bool {
         self.from_minute <= minute && minute < self.until_minute

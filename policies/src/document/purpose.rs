@@ -1,5 +1,5 @@
 //! Purposes: what data is used for, and on which legal basis.
-//! Which dataset may serve which purpose is said by policies.
+//! Policies say which dataset may serve which purpose.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::document::Metadata;
 use crate::document::PurposeKind;
 use crate::vocabulary::Text;
 
-/// What data is used for.
+/// A purpose that data is used for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Purpose {
@@ -20,7 +20,7 @@ pub struct Purpose {
     pub kind: PurposeKind,
     /// Identity; the identifier is the purpose's code.
     pub metadata: Metadata,
-    /// What the purpose covers.
+    /// Uses that the purpose covers.
     pub description: Text,
     /// Laws that allow it.
     pub legal_basis: Vec<LegalBasis>,

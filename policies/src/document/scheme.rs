@@ -41,10 +41,10 @@ pub struct SchemeLevel {
     pub level: Level,
     /// Name.
     pub title: Text,
-    /// Whether such data may be registered at all.
+    /// Permission to register such data at all.
     #[serde(default)]
     pub registration: Registration,
-    /// What must hold at the least when such data leaves.
+    /// Release and controls that such data leaves with at the least.
     pub floor: FloorForm,
     /// The grade in other schemes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +52,7 @@ pub struct SchemeLevel {
 }
 
 words! {
-    /// Whether data of a grade may be registered.
+    /// Permission to register data of a grade.
     #[derive(Default)]
     Registration, "registration" {
         /// It may.
@@ -63,11 +63,11 @@ words! {
     }
 }
 
-/// What must hold at the least when data of a grade leaves.
+/// The release and the controls that data of a grade leaves with at the least.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FloorForm {
-    /// How it may leave.
+    /// Form in which it may leave.
     pub release: Release,
     /// Controls.
     #[serde(default)]

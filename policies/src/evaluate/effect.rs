@@ -210,7 +210,7 @@ fn evaluated(
     Some(effective(library, &principal, purpose.as_str(), permits, datasets, &BTreeMap::new(), now))
 }
 
-/// Why nobody can ask anything of a dataset by a policy.
+/// The warning that no person can ask anything of a dataset by a policy, with the reason.
 fn nobody(library: &Library, policy: &Policy, dataset: &Dataset, refusal: &PolicyRefusal) -> Option<Warning> {
     let id = &dataset.metadata.id;
     match refusal.code {

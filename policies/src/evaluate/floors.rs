@@ -1,5 +1,5 @@
 //! The floors of one job: the strictest of the schemes it touches, and the exceptions that may go below.
-//! What a policy asks for is not a floor and no exception touches it.
+//! The controls that a policy asks for are not a floor, and no exception touches them.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

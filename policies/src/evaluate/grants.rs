@@ -190,7 +190,7 @@ fn contains(wide: &GrantedDataset, narrow: &GrantedDataset) -> bool {
     columns && uses && rows
 }
 
-/// How many people must have approved a grant under these policies.
+/// The number of people who must have approved a grant under these policies.
 pub(super) fn approvals(policies: &[&Policy]) -> u32 {
     policies.iter().map(|policy| policy.condition.approvals).max().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! What everybody may have, without an account, a grant or a purpose: whole open datasets, and nothing of any other.
+//! Open data, which everybody may have without an account, a grant or a purpose: whole datasets, and nothing of any other.
 //! A dataset is open when its document and every policy that names it say so without any condition.
 
 use std::collections::BTreeMap;
@@ -26,14 +26,14 @@ use crate::vocabulary::Level;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Release;
 
-/// What a job that hands out open data says it is for; it is no purpose that a grant can name.
+/// The purpose that a job names when it hands out open data; no grant can name it.
 pub const OPEN_DATA: &str = "open-data";
-/// The grade of what may be open.
+/// The grade of data that may be open.
 const OPEN: Level = Level(1);
 /// Most stewards that a policy of open data may ask of a grant: the policy itself has passed a second one.
 const APPROVALS_MAX: u32 = 1;
 
-/// Decides what a job may do that acts for nobody in particular.
+/// Decides what a job may do that acts for no particular person.
 ///
 /// # Errors
 /// A refusal, in the same words for a dataset that is not open and for one that does not exist.
@@ -71,7 +71,7 @@ fn open_dataset(
     let names = |policy: &&Policy| policy.object.resources.datasets.contains(id);
     let policies = library.policies().values().filter(names);
     let policies: Vec<&Policy> = policies.filter(|policy| policy.effective.covers(today)).collect();
-    // Whoever else they speak of, none may say less than the others: what is open is open to everybody.
+    // One policy must speak to everybody. The others may speak of fewer people, but none may open less.
     if !policies.iter().any(|policy| speaks_to_all(policy)) {
         return None;
     }
@@ -94,7 +94,7 @@ fn open_dataset(
         row_filter: None,
         jurisdiction: false,
     };
-    // What the guard judges by is what the document says, not what was found out here.
+    // The guard judges by the grades of the document, not by those found out here.
     open(library, dataset, &whole, terms, library.membership_level(dataset)?, facts)
 }
 
@@ -107,7 +107,7 @@ fn is_declared_open(library: &Library, dataset: &Dataset) -> bool {
         && dataset.columns.iter().all(|column| library.column_level(dataset, column) == Some(OPEN))
 }
 
-/// The policy is about analysts wherever they work, so that it keeps the rows within no department or district.
+/// The policy is about analysts of every department and district, so that it keeps the rows within none of them.
 fn speaks_to_all(policy: &Policy) -> bool {
     let subjects = &policy.object.subjects;
     subjects.roles.contains(&PersonRole::Analyst)

@@ -12,7 +12,7 @@ use crate::words::words;
 const NAMES_MAX: usize = 5;
 
 words! {
-    /// Why a job is refused before its query is read.
+    /// The reasons for which a job is refused before its query is read.
     RefusalCode, "refusal code" {
         /// The dataset does not exist, or the person may not know that it does.
         DatasetNotFound = "dataset-not-found",
@@ -69,9 +69,9 @@ fn own_purposes(typed: &str, own: &BTreeSet<&str>) -> Option<Text> {
 pub struct PolicyRefusal {
     /// Stable code.
     pub code: RefusalCode,
-    /// What is refused and why.
+    /// The refusal and its reason.
     pub message: Text,
-    /// What would help, where something would.
+    /// Advice, where something would help.
     pub help: Option<Text>,
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut
     }
 }
 
-/// Checks a document that is about to be published for controls that would hold nobody.
+/// Checks a document that is about to be published for controls that would have no effect.
 pub(crate) fn check_new(
     library: &Library,
     located: &Located<Document>,
@@ -124,7 +124,7 @@ pub(crate) fn check_new(
     }
 }
 
-/// Which rules of a policy cover no column that they are about.
+/// Finds the rules of a policy that cover no column that they are about.
 pub(crate) fn uncovered_rules(library: &Library, located: &Located<Document>) -> Vec<DocumentError> {
     let mut errors = Vec::new();
     if let Document::Policy(policy) = &located.value {

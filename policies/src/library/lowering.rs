@@ -1,6 +1,6 @@
-//! Whether a mask may lower a column's grade (`grade_after`), and which grades a policy lowers.
-//! One decision serves the job, which goes by the column's own grade where the answer is no, and the finding that a steward
-//! reads before a policy is published. Only an `Exception` goes below a floor otherwise.
+//! The decision if a mask may lower a column's grade (`grade_after`), and the grades that a policy lowers.
+//! It serves the job, which goes by the column's own grade where the answer is no, and the finding that a steward reads
+//! before a policy is published. Only an `Exception` goes below a floor otherwise.
 
 use crate::document::Column;
 use crate::document::Dataset;
@@ -19,7 +19,7 @@ const NEVER_LOWERED: Level = Level(4);
 /// The grade that no mask leads to where rows belong to protected subjects: it leaves as rows.
 const OPEN: Level = Level(1);
 
-/// Why a mask may not lower a grade.
+/// The reason why a mask may not lower a grade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// The grade is one that no mask lowers.
@@ -48,7 +48,7 @@ pub struct LoweredGrade {
 }
 
 impl LoweredGrade {
-    /// What the second person is told before the policy is in force.
+    /// The text that the second person reads before the policy is in force.
     #[must_use]
     pub fn text(&self) -> Text {
         let Self { dataset, column, from, to, mask } = self;

@@ -1,5 +1,5 @@
-//! From what documents write to what rules compute with: masks, controls, floors, the terms of a policy.
-//! What cannot be resolved is nothing: the caller denies.
+//! Resolves the forms that documents write to the values that rules compute with: masks, controls, floors, terms.
+//! A form that cannot be resolved gives nothing, and the caller denies.
 
 use std::collections::BTreeMap;
 
@@ -248,7 +248,7 @@ impl Library {
 }
 
 impl ColumnMatch {
-    /// Whether every given field matches the column; no field at all matches nothing.
+    /// True if every given field matches the column; no field at all matches nothing.
     pub(crate) fn covers(&self, dataset: &Dataset, column: &Column) -> bool {
         let is_empty = *self == Self::default();
         !is_empty

@@ -30,14 +30,14 @@ fn published(documents: Vec<Located<Document>>) -> Result<Library, Vec<DocumentE
     Library::as_seen(documents.clone(), &documents, &visible, "2026-12-24".parse().unwrap())
 }
 
-/// What is found in a text when its documents are published.
+/// The findings in a text when its documents are published.
 fn found(text: &str) -> Vec<DocumentError> {
     let errors = published(parse_documents("world.yaml", text).unwrap()).err().unwrap_or_default();
     errors.iter().for_each(assert_bilingual);
     errors
 }
 
-/// What a change to the world brings: the first finding, and no other kind of finding beside it.
+/// The first finding that a change to the world brings, with no other kind of finding beside it.
 fn finding(from: &str, to: &str) -> DocumentError {
     assert!(WORLD.contains(from), "the world holds `{from}`");
     let errors = found(&WORLD.replacen(from, to, 1));
@@ -275,7 +275,7 @@ fn a_grade_falls_by_one_level_and_never_from_the_strictest_nor_to_open_rows() {
     let errors = found(&strictest);
     assert_eq!(errors.first().unwrap().code, "grade-after-unfit", "{errors:#?}");
     assert!(errors.first().unwrap().help.as_ref().unwrap().en.contains("Exception"));
-    // Where rows belong to nobody, L3 still does not become L1.
+    // Where rows belong to no protected subject, L3 still does not become L1.
     let nobody = WORLD
         .replace(
             "  - {kind: resident, column: person_id}\n",
@@ -458,7 +458,7 @@ fn a_policy_may_end_with_the_laxer_one_or_after_it() {
         let errors = found(&world);
         assert!(errors.iter().all(|error| error.code != "policy-lapses"), "{why}: {errors:#?}");
     }
-    // What ended yesterday holds nobody, and its end is no finding for ever.
+    // A policy that ended yesterday binds no job, and its end is no finding for ever.
     let ended = WORLD.replacen(VALIDITY, "{from: 2026-12-01, until: 2026-12-23}", 1);
     let second = another("health-second", &[open, laxer]);
     assert_eq!(found(&format!("{ended}---\n{second}")), []);

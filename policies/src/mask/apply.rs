@@ -46,7 +46,7 @@ impl MaskSecrets for NoSecrets {
     }
 }
 
-/// What a mask may need besides the value.
+/// The facts that a mask may need besides the value.
 #[derive(Clone, Copy)]
 pub struct MaskContext<'a> {
     /// The job's day, frozen at its start.

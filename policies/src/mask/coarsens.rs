@@ -1,5 +1,5 @@
-//! Whether a mask coarsens what a column is declared to hold: the ground on which a mask may lower a grade.
-//! It judges declarations, never data: what the document does not declare is not coarsened.
+//! The test that a mask coarsens the values that a column is declared to hold: only such a mask may lower a grade.
+//! It judges declarations, never data: values that the document does not declare are not coarsened.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::mask::Mask;
 use crate::mask::MaskContext;
 use crate::vocabulary::DataType;
 
-/// What a document says of the values that a column may hold.
+/// The values that a column may hold, as far as its document declares them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeclaredValues<'a> {
     /// Physical type.
@@ -25,7 +25,7 @@ pub(crate) struct DeclaredValues<'a> {
     pub(crate) semantic: Option<&'a str>,
 }
 
-/// What a mask does to the values that a column may hold.
+/// The effect of a mask on the values that a column may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coarsening {
     /// At most half as many values remain.
@@ -42,9 +42,9 @@ pub(crate) enum Coarsening {
 const VALUES_PER_REMAINING: u128 = 2;
 
 impl Mask {
-    /// Whether at most half as many of the declared values remain.
+    /// Decides if at most half as many of the declared values remain.
     ///
-    /// Tokens, pseudonyms of the same form and shifted dates keep every value apart: who counts them counts people.
+    /// Tokens, pseudonyms of the same form and shifted dates keep every value apart: a count of them is a count of people.
     pub(crate) fn coarsening(&self, values: &DeclaredValues<'_>) -> Coarsening {
         match self {
             Self::Redact => return Coarsening::Coarser,
@@ -68,7 +68,7 @@ impl Mask {
         }
     }
 
-    /// How many values of an enumerated domain remain apart.
+    /// The number of values of an enumerated domain that remain apart.
     fn remaining_of(&self, domain: &[String], data_type: DataType) -> u128 {
         // Without the age from which all share one band: the day of a job can only let fewer remain.
         let mask = match self {
@@ -109,7 +109,7 @@ impl Mask {
         }
     }
 
-    /// How many numbers lie in a range, and at most how many of them remain apart.
+    /// The count of numbers in a range, and of those the most that remain apart.
     fn numbers(&self, (low, high): (Fixed, Fixed), scale: u8) -> Option<(u128, u128)> {
         // Beyond six places numbers are counted as if they had six: too few, which is the careful side.
         let step = Fixed::from_scaled(1, scale).unwrap_or(Fixed::from_micros(1));
@@ -131,7 +131,7 @@ impl Mask {
     }
 }
 
-/// What becomes of one value of a domain.
+/// The masked form of one value of a domain.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Image {
     Missing,
@@ -145,7 +145,7 @@ enum Image {
 fn image(mask: &Mask, value: &str, data_type: DataType, context: &MaskContext<'_>) -> Image {
     let unread = || Image::Unread(value.to_owned());
     match (data_type, mask) {
-        // What is too short becomes missing, and longer values, which nobody declared, would be shown.
+        // A value that is too short becomes missing, and longer values, which are not declared, would be shown.
         (DataType::Text, Mask::Partial { .. }) => {
             mask.apply_text(value, context).map_or_else(unread, Image::Text)
         }
@@ -164,7 +164,7 @@ fn image(mask: &Mask, value: &str, data_type: DataType, context: &MaskContext<'_
     }
 }
 
-/// How texts of one semantic type are built.
+/// The form of texts of one semantic type.
 struct TextForm {
     /// Characters of the shortest text.
     length: usize,
@@ -173,7 +173,7 @@ struct TextForm {
 }
 
 impl TextForm {
-    /// Whether a character is hidden that the kept ones do not give away.
+    /// True if a character is hidden that the kept ones do not give away.
     fn hides(&self, keep_first: u8, keep_last: u8) -> bool {
         let kept = usize::from(keep_first) + usize::from(keep_last);
         let hidden = self.length.saturating_sub(kept);

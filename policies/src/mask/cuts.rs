@@ -1,4 +1,4 @@
-//! Which questions about the raw values of a column its masked values still answer, exactly.
+//! The questions about the raw values of a column that its masked values still answer, exactly.
 //! A comparison cuts the values in two; a mask keeps the cuts that lie between two values that it shows apart.
 //! It knows values and masks, and no SQL.
 
@@ -79,7 +79,7 @@ fn kept<T: OnGrid>(cut: Cut<T>, grain: T, apply: impl Fn(T) -> Option<T>) -> Opt
 }
 
 impl Mask {
-    /// Where the masked numbers are cut when the raw ones are cut at `cut`: the same rows lie on either side.
+    /// The place where the masked numbers are cut when the raw ones are cut at `cut`: the same rows lie on either side.
     ///
     /// Nothing where the mask shows no such place. `grain` is the distance of neighbouring values of the column, none for
     /// floating point, whose values are told apart down to a millionth.
@@ -116,8 +116,8 @@ impl Mask {
         }
     }
 
-    /// Where the masked points in time are cut when the raw ones are, in microseconds since 1970-01-01; `grain` is a day
-    /// for dates. `today` is the job's day.
+    /// The place where the masked points in time are cut when the raw ones are, in microseconds since 1970-01-01; `grain`
+    /// is a day for dates. `today` is the job's day.
     #[must_use]
     pub fn time_cut(&self, cut: Cut<i64>, grain: i64, today: Day) -> Option<Cut<i64>> {
         let context = MaskContext::keyless(today);
@@ -200,7 +200,7 @@ impl Mask {
             | Self::FormatPreserving { .. } => return None,
         };
         let above = i64::from(above.epoch_days()).checked_mul(MICROS_PER_DAY)?;
-        // Whoever is older than the oldest band is shown in it: its beginning is no edge.
+        // A person older than the oldest band is shown in it: its beginning is no edge.
         let is_edge = self.time_cut(Cut::Below(below), 1, today).is_some();
         Some((if is_edge { below } else { above }, above))
     }
@@ -229,7 +229,7 @@ impl Mask {
         }
     }
 
-    /// How many first characters of a text the mask leaves as they are.
+    /// The number of first characters of a text that the mask leaves as they are.
     #[must_use]
     pub fn kept_prefix(&self) -> usize {
         match self {

@@ -23,7 +23,7 @@ const DIGITS: &[u8] = b"0123456789";
 pub enum FormatKind {
     /// Exactly this many digits.
     Digits {
-        /// How many.
+        /// Number of digits.
         length: u8,
     },
     /// A mobile number: the leading 1 stays.
@@ -54,7 +54,7 @@ impl FormatKey {
 }
 
 impl FormatKind {
-    /// How many values the cipher permutes.
+    /// The number of values that the cipher permutes.
     #[must_use]
     pub fn domain_size(self) -> u128 {
         let (radix, length): (u128, u32) = match self {

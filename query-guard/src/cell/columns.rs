@@ -19,12 +19,12 @@ use datafusion_common::Result;
 
 use super::Subjects;
 
-/// What one atom adds up, as the fold needs to know it.
+/// The values that one atom adds up, as the fold reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum AtomSpec {
     /// Rows: one boolean argument (TRUE counts), or none when every row counts.
     Rows {
-        /// Whether there is a condition argument.
+        /// True if there is a condition argument.
         conditional: bool,
     },
     /// One measure argument.
@@ -71,7 +71,7 @@ pub(super) struct CellBatch {
     is_wide: bool,
 }
 
-/// Where one atom's contributions come from.
+/// The source of one atom's contributions.
 enum AtomColumn {
     /// Every row contributes one.
     Ones,
@@ -96,7 +96,7 @@ enum Numbers {
     Missing,
 }
 
-/// What a row contributes: 64 bits nearly always, 128 where a declared range needs them.
+/// The contribution of one row: 64 bits nearly always, 128 where a declared range needs them.
 pub(super) trait Contribution: Copy + Default {
     /// A number in units of the last place, clamped to the declared range.
     fn clamped(units: i128, spec: &MeasureSpec) -> Self;
@@ -110,7 +110,7 @@ pub(super) trait Contribution: Copy + Default {
 
 impl Contribution for i64 {
     fn clamped(units: i128, spec: &MeasureSpec) -> Self {
-        // Whoever chose 64 bits has seen that the range fits into them.
+        // 64 bits are chosen only where the range fits into them.
         let units = units.clamp(spec.low, spec.high);
         #[expect(clippy::cast_possible_truncation, reason = "the range fits")]
         let narrow = units as i64;
@@ -181,7 +181,7 @@ impl CellColumns {
     }
 }
 
-/// Whether a row may contribute more than 64 bits hold.
+/// True if a row's contribution may need more than 64 bits.
 fn is_wide(atom: &AtomSpec) -> bool {
     const NARROW_MAX: u128 = i64::MAX.unsigned_abs() as u128;
     let size = |spec: &MeasureSpec| spec.low.unsigned_abs().max(spec.high.unsigned_abs());

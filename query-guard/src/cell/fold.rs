@@ -33,7 +33,7 @@ struct Open {
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Sums {
-    /// What the open run comes to.
+    /// Sum of the open run.
     run: i128,
     /// Sum of sealed contributions, and of rows since the group was closed.
     total: i128,
@@ -76,7 +76,7 @@ impl Sums {
 pub(super) struct Folds {
     subjects: Subjects,
     width: usize,
-    /// Contributors beyond which nobody is told apart any more; every subject is, where it is `None`.
+    /// After so many contributors subjects need not be told apart; `None` tells all of them apart.
     enough: Option<u64>,
     open: Vec<Open>,
     sums: Vec<Sums>,
@@ -213,7 +213,7 @@ impl Folds {
         }
     }
 
-    /// Where the atoms of a group stand.
+    /// The places of a group's atoms.
     fn atoms_of(&self, group: usize) -> Range<usize> {
         let start = group * self.width;
         start..start + self.width
@@ -234,7 +234,7 @@ impl Folds {
         }
     }
 
-    /// Seals the subjects of a group, whatever else they will bring, when that closes it.
+    /// Seals the subjects of a group when that closes it, although more of their rows may follow.
     fn seal_if_enough(&mut self, group: usize) {
         let Some(enough) = self.enough else { return };
         let Some(unsealed) = self.unsealed.get(group) else { return };

@@ -1,12 +1,12 @@
-//! What all subjects together contribute to one atom, and how that travels: as bytes that only the control step reads.
+//! The contributions of all subjects to one atom, added up, and their encoding: bytes that only the control step reads.
 
 use datafusion_common::DataFusionError;
 use datafusion_common::Result;
 
-/// How many of the largest contributions are kept: enough for (n, k) with n up to 3 and for p%.
+/// Number of the largest contributions that are kept: enough for (n, k) with n up to 3 and for p%.
 pub(crate) const LARGEST_KEPT: usize = 3;
 
-/// What all subjects together contribute to one atom of one group.
+/// The contributions of all subjects to one atom of one group, added up.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct AtomStatistics {
     /// Subjects whose contribution is not zero.

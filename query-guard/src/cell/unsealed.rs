@@ -48,7 +48,7 @@ impl Unsealed {
         false
     }
 
-    /// How many subjects there are.
+    /// The number of subjects.
     pub(super) fn subjects(&self) -> usize {
         self.places.len()
     }

@@ -1,4 +1,4 @@
-//! Executors that lie: whatever one answers a plan with, nothing leaves that did not pass the controls of its stage.
+//! Executors that lie: no answer of theirs makes anything leave that did not pass the controls of its stage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Counts in disguise: whatever sums and means say of rows that were chosen by what they add up, they say no more of how
-//! many there are than the rounded count does.
+//! Counts in disguise: sums and means over rows that were chosen by the very values added up tell no more about the number
+//! of rows than the rounded count does.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -101,7 +101,7 @@ fn a_measure_in_fine_bins_counts_no_better_either() {
     tells_no_count(&fine, &questions.map(str::to_owned));
 }
 
-/// Whatever is admitted has one answer, or the two on either side of where it is rounded, for all that are counted 60.
+/// Every admitted question has one answer, or the two next to where it is rounded, for all numbers of people counted as 60.
 fn tells_no_count(policy: &EffectivePolicy, questions: &[String]) {
     for sql in questions {
         let plan = match review_under(policy, sql).decision {

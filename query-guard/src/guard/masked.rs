@@ -1,4 +1,4 @@
-//! What a comparison with a masked column means: whatever is admitted equals the answer over the raw values.
+//! The meaning of a comparison with a masked column: every admitted one has the answer that the raw values give.
 //! Every kind of mask, type, operator and literal, in the forms that a condition is written in.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use crate::fixture::policy;
 use crate::fixture::review_under;
 use crate::verdict::Decision;
 
-/// How many people there are; each value has fifteen of them, so that no threshold hides a difference of one value.
+/// Number of people; each value has fifteen of them, so that no threshold hides a difference of one value.
 const PEOPLE: i64 = 1800;
 const EACH: i64 = 15;
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
@@ -226,7 +226,7 @@ fn counted(policy: &EffectivePolicy, sql: &str, rows: &Rows) -> Option<Option<i6
     Some(result.column(0).as_primitive::<Int64Type>().iter().next().flatten())
 }
 
-/// What a name of masked texts stands for, in terms of the raw ones.
+/// The condition on raw texts that a name of masked ones stands for.
 fn spelled_out(condition: &str) -> Option<String> {
     let names = [
         ("= 'J18'", "LIKE 'J18%'"),
@@ -279,7 +279,7 @@ fn what_is_admitted_of_a_masked_column_is_the_answer_of_the_raw_one() {
     }
 }
 
-/// Whether a condition is admitted under a mask of tens, of months and of categories.
+/// Conditions at the edges of masks of tens, months and categories are admitted, and conditions between edges are refused.
 #[test]
 fn edges_are_asked_for_in_every_way_that_means_the_same() {
     let tens = under("persons", "age", Some(&Mask::Bin { width: Fixed::from_i64(10) }));

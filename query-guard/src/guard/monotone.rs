@@ -1,4 +1,4 @@
-//! One more control never admits more: over random policies and questions, whatever is admitted under the stricter of two
+//! One more control never admits more: over random policies, each question that is admitted under the stricter of two
 //! policies is admitted under the laxer one. An identifier is left alone: it is grouped only under a mask.
 
 use obscura_policies::day::DatePart;
@@ -48,7 +48,7 @@ const ALL: [Added; 11] = [
     Added::NarrowerRange,
 ];
 
-/// Where a control is added, and how much of it.
+/// The place where a control is added, and how much of it.
 #[derive(Debug, Clone)]
 struct Place {
     added: Index,

@@ -1,5 +1,5 @@
 //! The pages of the reasons for refusals: the statement of each is refused for exactly this reason, its near miss is admitted.
-//! What the pages must hold besides is in `tests/tidy`.
+//! The other demands on the pages are in `tests/tidy`.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -107,7 +107,7 @@ fn ordinary_questions_are_admitted() {
     }
 }
 
-/// What must be refused, and the first reason given.
+/// Questions that must be refused, and the first reason given.
 const REFUSED: &[(&str, Code)] = &[
     ("SELECT dept, name FROM persons", Code::ColumnNotInScope),
     ("SELECT dept, salary FROM persons", Code::RowLevelOutput),
@@ -153,7 +153,7 @@ const REFUSED: &[(&str, Code)] = &[
         Code::OperationOverIndividuals,
     ),
     ("SELECT bool_or(day = 2) FROM visits", Code::ControlNotAvailable),
-    // Whom a row of an open register is about is read by nobody once it has met individuals, and chooses none of them.
+    // Once a row of an open register has met individuals, no query reads whom it is about or chooses individuals by that.
     (
         "SELECT r.office, COUNT(*) FROM persons p JOIN register r ON p.person_id = r.person_id GROUP BY r.office",
         Code::UnitKeyNotComparable,

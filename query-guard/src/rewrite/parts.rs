@@ -1,5 +1,5 @@
 //! Leaving out the part of a query that a finding points at: a condition, a group key, an output column.
-//! What remains is never loosened: leaving out is always by whole conjuncts and whole columns.
+//! The rest is never loosened: leaving out is always by whole conjuncts and whole columns.
 
 use datafusion_common::Span;
 use datafusion_sql::sqlparser::ast::BinaryOperator;
@@ -93,7 +93,7 @@ fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut Vec<Expr>) ->
     }
 }
 
-/// Whether a condition is a time filter: it names a date, an interval or the clock.
+/// True if a condition is a time filter: it names a date, an interval or the clock.
 fn is_about_time(condition: &Expr) -> bool {
     const WORDS: &[&str] = &["date", "time", "interval", "now(", "current_", "extract(", "to_char("];
     let text = condition.to_string().to_ascii_lowercase();

@@ -1,8 +1,8 @@
-//! Where literals may stand: on the edges of masks and bins, nowhere between.
+//! The places where literals may stand: on the edges of masks and bins, nowhere between.
 //! A literal between two edges would cut a bin in two and single out who is in the difference.
 //!
-//! What a comparison means is what it says of the raw value. It is admitted where the mask shows that, exactly, and refused
-//! where it does not.
+//! A comparison means what it says of the raw value. It is admitted where the mask shows that exactly, and refused where
+//! the mask does not.
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::ScalarValue;
@@ -401,7 +401,7 @@ pub(crate) fn grain(data_type: &ArrowType) -> Option<Fixed> {
     }
 }
 
-/// Where an operator cuts the values; nothing for one that does not compare.
+/// The places where an operator cuts the values; nothing for one that does not compare.
 fn cuts<T: Copy>(op: Operator, value: T) -> Option<Vec<Cut<T>>> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
     match op {
@@ -414,7 +414,7 @@ fn cuts<T: Copy>(op: Operator, value: T) -> Option<Vec<Cut<T>>> {
     }
 }
 
-/// Where the first of the cuts lies among the masked values, when the mask shows every one of them.
+/// The place of the first of the cuts among the masked values, when the mask shows every one of them.
 fn all_shown<T>(
     cuts: Vec<Cut<T>>,
     shown: impl Fn(Cut<T>) -> Result<Cut<T>, Finding>,

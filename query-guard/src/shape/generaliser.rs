@@ -30,7 +30,7 @@ use crate::column::bare_column;
 use crate::column::cast;
 use crate::column::total;
 
-/// How a column was coarsened.
+/// The generaliser of a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Form {
     /// The column itself.
@@ -55,7 +55,7 @@ pub(super) struct Generalised<'a> {
     pub(super) column: Column,
     pub(super) base: &'a Base,
     pub(super) form: Form,
-    /// Whether the mask, if there is one, leaves the form as it is of the raw value.
+    /// True if the mask, if there is one, leaves the form as it is of the raw value.
     pub(super) is_shown: bool,
     /// Total form of the expression.
     pub(super) expr: Expr,
@@ -406,7 +406,7 @@ fn is_integer(expr: &Expr, base: &Base) -> bool {
     }
 }
 
-/// Whether a calendar part of a column is what the query reads, or its mask leaves nothing of it.
+/// True if a query can read a calendar part of a column: its mask, if there is one, keeps the part.
 fn shows(base: &Base, part: &str) -> bool {
     base.mask.as_ref().is_none_or(|mask| mask.keeps_part(part))
 }

@@ -1,5 +1,5 @@
 //! Conditions on texts: prefixes of coded columns, what a mask leaves of a prefix, and numbers that want quotes.
-//! What a text is equal to is looked at with the other literals, in `edges`.
+//! Texts that a column is equated with are checked with the other literals, in `edges`.
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::ScalarValue;

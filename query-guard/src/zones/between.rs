@@ -56,8 +56,8 @@ struct Between {
 }
 
 impl ZonePass<'_> {
-    /// Gives rows of individuals a column for everything in an expression that lies between two of their dates. Dates of open
-    /// tables are anybody's to compute with, until they meet individuals.
+    /// Gives rows of individuals a column for everything in an expression that lies between two of their dates. Dates of
+    /// open tables may be computed with freely until they meet individuals.
     pub(super) fn with_between(&mut self, block: &mut Block, expr: Expr) -> Result<Expr, Refused> {
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
@@ -158,7 +158,7 @@ fn base_of(block: &Block, between: &Between) -> Option<Base> {
     }
     let mut uses: BTreeSet<Use> = &first.uses & &second.uses;
     uses.retain(|wanted| matches!(wanted, Use::Filter | Use::Group));
-    // Whoever may group by both dates may count the days between them, and so has their mean.
+    // A policy that allows grouping by both dates lets the analyst count the days between them, and so compute their mean.
     if uses.len() == 2 && between.data_type == DataType::Int64 {
         uses.insert(Use::Aggregate);
     }

@@ -250,7 +250,7 @@ impl ZonePass<'_> {
         let mut folds = Vec::with_capacity(block.classes.len());
         let mut classes = Vec::with_capacity(block.classes.len());
         let single = block.classes.len() == 1;
-        // Nobody asks how many subjects there are beyond the threshold, nor how large the largest are.
+        // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
         let threshold_only = controls.dominance.is_none()
             && !columns.iter().any(|column| matches!(column.formula, Formula::Subjects { .. }));
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
@@ -304,8 +304,8 @@ impl ZonePass<'_> {
     }
 }
 
-/// The functions of a policy that allow one over a subject's own rows: itself, and what tells more. Whether some or all rows
-/// fulfil a condition is what a count of them under it tells; the least and the largest lie within what sums and means tell.
+/// The functions of a policy that allow one over a subject's own rows: itself, and those that tell more. A count of rows
+/// under a condition tells if some or all fulfil it; sums and means tell more than the least and the largest value.
 fn covered_by(function: Function) -> impl Iterator<Item = Function> {
     let more: &[Function] = match function {
         Function::Min | Function::Max => &[Function::Sum, Function::Avg],
@@ -354,7 +354,7 @@ fn released(
     Ok(ReleasedPlan { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
 }
 
-/// What each column of a stage is to individuals that it meets later.
+/// The facts of each column of a stage, for individuals that it meets later.
 fn facts(
     exprs: &[Expr],
     columns: &[ReleasedColumn],

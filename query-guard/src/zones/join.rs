@@ -63,7 +63,7 @@ impl ZonePass<'_> {
         with_schema(rows, join)
     }
 
-    /// Individuals with rows that are about nobody, of which each individual meets at most one.
+    /// Individuals with rows of an open or released table, of which each individual meets at most one.
     fn looked_up(&mut self, many: Block, one: Block, side: Side, join: &Join) -> Result<Zone, Refused> {
         let (preserved, are_exchanged) = Preserved::by(join.join_type);
         let side = if are_exchanged { side.other() } else { side };

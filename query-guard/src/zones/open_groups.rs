@@ -1,5 +1,5 @@
 //! Groups of an open table by its own columns: they stay rows of an open table, one for each key.
-//! What is computed for a group may be read there, and nothing else: neither filtered nor grouped by where it meets individuals.
+//! A value computed for a group may only be read: where it meets individuals, it is neither filtered nor grouped by.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -25,8 +25,8 @@ use crate::finding::not_built;
 use super::ZonePass;
 
 impl ZonePass<'_> {
-    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. What is computed
-    /// may not be filtered or grouped there. `None` when a key is no bare column.
+    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. Computed values
+    /// may not be filtered or grouped by there. `None` when a key is no bare column.
     pub(super) fn open_groups(
         &mut self,
         rows: &Block,

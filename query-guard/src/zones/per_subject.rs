@@ -71,7 +71,7 @@ impl ZonePass<'_> {
         }
         let instance = self.instance();
         let cap = self.rows_cap(&block);
-        // A constant among the keys splits nobody.
+        // A constant key does not divide a subject's rows into several groups.
         let splitting = keys.iter().filter(|key| !is_constant(key)).count();
         let mut shape = ShapeCheck::new(&block.bases, &block.conditions, self.review);
         let mut grouped = Grouped::default();
@@ -136,8 +136,8 @@ impl ZonePass<'_> {
         for class in &mut classes {
             class.optional = false;
         }
-        // Grouped by its key alone a subject has one row, whatever was repeated before. Any further key may be a label that
-        // the analyst gave to each copy.
+        // Grouped by its key alone a subject has one row, also after joins that repeated rows. Any further key may be a
+        // label that the analyst gave to each copy.
         let by_subject_alone = splitting == block.classes.len();
         let rows = Rows {
             copied_by: if by_subject_alone { BTreeSet::new() } else { block.rows.copied_by.clone() },
@@ -208,11 +208,11 @@ pub(super) struct OwnRows {
     pub(super) aggregates: Vec<(&'static str, Expr)>,
     pub(super) finish: Finish,
     pub(super) base: Base,
-    /// What a policy must allow for it; values that are only carried along need nothing.
+    /// The function that a policy must allow for it; values that are only carried along need none.
     pub(super) function: Option<Function>,
 }
 
-/// What is done with the plain aggregates.
+/// The last step, which makes the value from the plain aggregates.
 pub(super) enum Finish {
     /// A count, top-coded.
     Capped(u32),
@@ -220,7 +220,7 @@ pub(super) enum Finish {
     Rank(u32, DataType),
     /// The value, in the type that the SQL promised.
     Cast(DataType),
-    /// Whether it is one.
+    /// True if the value is one.
     Truth,
     /// Sum over count, in the type that the SQL promised.
     Mean(DataType),
@@ -434,8 +434,8 @@ pub(super) fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
     block.unit_key(key).filter(|(_, base)| !base.optional).map(|(class, _)| class)
 }
 
-/// What a group key is above the fold: the column itself keeps its facts. A coarser form becomes a label: a constant is
-/// one too, and compared with a measure it would be a literal off its edges.
+/// The facts of a group key above the fold. A column keeps its own. A coarser form becomes a label, which no column is
+/// compared with: it may be a constant, and compared with a measure that would be a literal off its edges.
 fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Base {
     if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
         return Base { data_type: data_type.clone(), ..base.clone() };

@@ -1,4 +1,4 @@
-//! Projection: the zone stays as it is. Individuals keep their hidden unit columns, whatever the SQL leaves out.
+//! Projection: the zone stays as it is. Individuals keep their hidden unit columns, also where the SQL leaves out the key.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

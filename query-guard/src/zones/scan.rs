@@ -189,7 +189,7 @@ fn hidden_units(
     classes
 }
 
-/// What the manifest proves of columns, but for those that a mask may have made duplicates in.
+/// The uniqueness that the manifest proves of columns, but for those in which a mask may have made duplicates.
 fn unique(dataset: &EffectiveDataset, instance: usize) -> Unique {
     let masked =
         |name: &String| dataset.columns.iter().any(|column| column.name == *name && column.mask.is_some());

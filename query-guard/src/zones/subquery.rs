@@ -1,7 +1,7 @@
 //! Subqueries that stand where a value does: each comes to one released value, or is refused.
 //!
-//! Danger they answer: a scalar subquery that carries the value of one row into a condition on individuals, which would be
-//! a literal that nobody wrote.
+//! Danger they answer: a scalar subquery that carries the value of one row into a condition on individuals, where it would
+//! be a literal that stands in no text.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl ZonePass<'_> {
                 self.subqueries_read = self.subqueries_read.and(value.read);
                 Ok(value.plan)
             }
-            // One row of open data: beside released values it is a value, beside individuals a literal of anybody's choice.
+            // Beside released values one row of open data is a value; beside individuals the analyst could choose it.
             (Zone::Public(rows), ComparedWith::Released) if rows.unique.is_one_row() => {
                 released::of_open_tables(*rows).map(|value| value.plan)
             }

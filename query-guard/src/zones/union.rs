@@ -126,7 +126,7 @@ impl ZonePass<'_> {
         })
     }
 
-    /// What one output position is, over all branches: the same kind of base column everywhere, or a key with literals.
+    /// The base column of one output position over all branches: of the same kind everywhere, or a key with literals.
     fn position(
         &self,
         blocks: &[Block],
@@ -175,7 +175,7 @@ impl ZonePass<'_> {
     }
 }
 
-/// Which rows of their sources the branches' rows stand for together.
+/// The rows of their sources that the branches' rows stand for together.
 fn united_rows(blocks: &[Block], instance: usize) -> Rows {
     let share = |left: &Block, right: &Block| {
         !left.taint.datasets.is_disjoint(&right.taint.datasets) && !left.rows.is_disjoint(&right.rows)
@@ -204,7 +204,7 @@ fn united_rows(blocks: &[Block], instance: usize) -> Rows {
     Rows { copied_by, pins }
 }
 
-/// The refusal of a union, whichever rule it breaks.
+/// The refusal of a union for the rule that it breaks.
 fn union_refusal(reason: Reason) -> Finding {
     Finding::of(reason).with("operation", "UNION").help(
         "aggregate each branch first, or unite bare columns of datasets with the same unit",

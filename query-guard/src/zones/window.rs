@@ -48,7 +48,7 @@ use crate::finding::not_built;
 /// Most rows that a frame or a function looks away from its own.
 const ROWS_MAX: u64 = 1_000;
 
-/// Which rows a function sees, for each row: those of the same subject, in an order, within a frame.
+/// The rows that a function sees for each row: those of the same subject, in an order, within a frame.
 struct Over {
     partition_by: Vec<Expr>,
     order_by: Vec<Sort>,
@@ -85,7 +85,7 @@ impl ZonePass<'_> {
                 return Err(internal());
             };
             let over = self.over(&block, &function, &mut shape)?;
-            // Whoever counts positions counts copies too: the joins so far keep their rows.
+            // A function of positions counts copies too: the joins so far keep their rows.
             if goes_by_position(&function) && !block.rows.copied_by.is_empty() {
                 self.many_to_many.clear();
             }
@@ -169,8 +169,8 @@ impl ZonePass<'_> {
         Ok(Over { partition_by, order_by, frame: frame.clone() })
     }
 
-    /// Rows that the order leaves equal are told apart by whatever the statement mentions: which of them comes first must
-    /// not change from one run to the next, or asking again would show what they differ in.
+    /// Rows that the order leaves equal are told apart by the columns that the statement mentions: which of them comes first
+    /// must not change from one run to the next, or asking again would show what they differ in.
     fn tie_breakers(&self, block: &Block) -> Vec<Sort> {
         let mentioned = block.bases.iter().filter(|(_, base)| {
             self.mentioned.contains(&base.name) && !matches!(base.kind, BaseKind::UnitKey { .. })
@@ -178,7 +178,7 @@ impl ZonePass<'_> {
         mentioned.map(|(name, _)| base_column(name).sort(true, false)).collect()
     }
 
-    /// What one function computes from a subject's own rows.
+    /// The value that one function computes from a subject's own rows.
     fn own_window(
         &self,
         block: &Block,
@@ -262,7 +262,7 @@ impl ZonePass<'_> {
         }
     }
 
-    /// The refusal of a window function, whichever rule it breaks.
+    /// The refusal of a window function for the rule that it breaks.
     fn not_own(&self, reason: Reason, function: &WindowFunction) -> Refused {
         let params = &function.params;
         let sorts = params.order_by.iter().map(|sort| &sort.expr);
@@ -308,7 +308,7 @@ impl Over {
     }
 }
 
-/// Whether a function's value changes with how many equal rows there are.
+/// True if a function's value changes with the number of equal rows.
 fn goes_by_position(function: &WindowFunction) -> bool {
     matches!(function.fun.name(), "row_number" | "rank" | "lag" | "lead")
         || function.params.window_frame.units == WindowFrameUnits::Rows

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::format::{KEYRING_BYTES_MAX, STAMP_BYTES, SealedKeyring, Stamp};
 use crate::kms::KeyringError;
 
-/// What happens to the bytes that a new keyring replaces.
+/// The treatment of the bytes that a new keyring replaces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leftover {
     Keep,
@@ -104,7 +104,7 @@ impl KeyringFile {
             Leftover::Keep => None,
             Leftover::Overwrite => OpenOptions::new().write(true).open(&self.path).ok(),
         };
-        // A process killed here before may have left its temporary file; under the lock it belongs to nobody.
+        // A process killed here before may have left its temporary file; under the lock no other process uses it.
         match fs::remove_file(&self.temporary) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 return Err(io_error("remove", &self.temporary, cause));

@@ -1,4 +1,4 @@
-//! What a keyring holds, and its plaintext encoding inside the sealed file.
+//! The contents of a keyring, and their plaintext encoding inside the sealed file.
 //!
 //! The encoding is `count` records of `kind, name length, name, version, key`, then `count` of
 //! `name length, name, newest version ever used`; integers are big endian. It does not seal or store.

@@ -28,9 +28,9 @@ const KEY_FILE_FORMAT: &str = "obscura-key-file-v1";
 
 /// Opens a keyring.
 pub enum Secret {
-    /// A passphrase that somebody knows.
+    /// A passphrase that a person knows.
     Passphrase(Passphrase),
-    /// A key file, for machines that start without anybody.
+    /// A key file, for machines that start unattended.
     KeyFile(KeyFile),
 }
 
@@ -122,7 +122,7 @@ pub struct PassphraseCost {
 }
 
 impl PassphraseCost {
-    /// What products use: 64 MiB, three passes, one lane (RFC 9106, second recommendation, one lane).
+    /// The cost in products: 64 MiB, three passes, one lane (RFC 9106, second recommendation, one lane).
     pub const STANDARD: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 };
     /// More than this is not derived, so that a damaged header cannot exhaust the machine.
     const MAX: Self = Self { memory_kib: 256 * 1024, passes: 16, lanes: 16 };

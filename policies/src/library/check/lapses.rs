@@ -69,7 +69,7 @@ fn lapse<'a>(
     shared.next().map(|dataset| (day, dataset))
 }
 
-/// Whether some person may ask for one purpose under both.
+/// True if some person may ask for one purpose under both.
 fn meet(one: &Policy, other: &Policy) -> bool {
     let (a, b) = (&one.object.subjects, &other.object.subjects);
     let purposes: BTreeSet<&Code> = one.condition.purposes.iter().collect();
@@ -87,7 +87,7 @@ fn overlap(one: &AnyOr<Code>, other: &AnyOr<Code>) -> bool {
     }
 }
 
-/// Whether one policy speaks of everybody, and of every purpose, that another speaks of.
+/// True if the wide policy speaks of every person and every purpose that the narrow one speaks of.
 fn reaches(wide: &Policy, narrow: &Policy) -> bool {
     let (a, b) = (&wide.object.subjects, &narrow.object.subjects);
     let within = |wide: &AnyOr<Code>, narrow: &AnyOr<Code>| match (wide, narrow) {
@@ -101,14 +101,14 @@ fn reaches(wide: &Policy, narrow: &Policy) -> bool {
         && narrow.condition.purposes.iter().all(|purpose| wide.condition.purposes.contains(purpose))
 }
 
-/// Whether the policies that go on allow anything that they and the one that ends do not allow together.
+/// True if the policies that go on allow anything that they and the one that ends do not allow together.
 fn is_laxer(library: &Library, ends: &Policy, goes_on: &Policy, dataset: &Dataset, next: Day) -> bool {
     let (Some(lost), Some(mut left)) = (library.terms(ends, dataset), library.terms(goes_on, dataset)) else {
         return false;
     };
     let mut approvals = goes_on.condition.approvals;
     let mut stays = vec![goes_on];
-    // Whatever else holds the same people to something counts for what goes on.
+    // Every other policy for the same people counts among those that go on.
     for policy in library.policies().values() {
         let names = policy.object.resources.datasets.contains(&dataset.metadata.id);
         let is_third = policy.metadata.id != ends.metadata.id && policy.metadata.id != goes_on.metadata.id;
@@ -134,7 +134,7 @@ fn is_laxer(library: &Library, ends: &Policy, goes_on: &Policy, dataset: &Datase
     !keeps_all || !admits_no_more(&left, &left.stricter(&lost))
 }
 
-/// Whether the terms ask for at least as much as the stricter ones that they are part of.
+/// True if the terms ask for at least as much as the stricter ones that they are part of.
 fn admits_no_more(terms: &Terms, joined: &Terms) -> bool {
     let columns = terms.columns.iter().all(|(name, column)| {
         // What may not be used needs no mask.

@@ -1,5 +1,5 @@
 //! Checks of departments, purposes, grants, exceptions and applications.
-//! What a grant may do is decided by policies, when it is used.
+//! Policies decide what a grant may do, when it is used.
 
 use std::collections::BTreeSet;
 

@@ -357,8 +357,8 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
     }
     if let Some(SubjectsMin::ByUnit(by_unit)) = &method.controls.subjects_min {
         let kinds = || datasets.iter().flat_map(|dataset| &dataset.units).map(|unit| &unit.kind);
-        // A joined dataset may bring units of its own, so a kind that nobody carries is only refused as a misspelling
-        // when none of the named kinds is carried.
+        // A joined dataset may bring units of its own, so a kind that no dataset here carries is only refused as a
+        // misspelling when none of the named kinds is carried.
         if !datasets.is_empty()
             && kinds().next().is_some()
             && !by_unit.keys().any(|k| kinds().any(|x| x == k))

@@ -1,5 +1,5 @@
 //! Checks of grade schemes: levels rise, floors rise with them, crosswalks lead somewhere and never down.
-//! Whether a floor is wise is compliance's business.
+//! Compliance judges if a floor is wise.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Checks of a policy that is about to be published: every control that it writes down must hold somebody.
+//! Checks of a policy that is about to be published: every control that it writes down must have an effect.
 //! Documents in force are not checked here. Jobs hold them to the same rules, and what one of them says in vain must not keep
 //! an installation from reading the others.
 
@@ -46,7 +46,7 @@ struct Uncovered {
     help: Text,
 }
 
-/// Why a rule does not cover what it is about, if it does not.
+/// The problem of a rule that does not cover what it is about, if it does not.
 ///
 /// A rule with nothing but a role, a type or a grade may cover nothing as long as it only opens: shipped policies serve
 /// datasets with and without measures. A rule that names a column, that joins several conditions, or that restricts (mask,

@@ -32,7 +32,7 @@ use super::refusal::join_refusal;
 /// A join's condition, taken apart: equated base columns (left, right) and the rest.
 pub(super) struct Condition {
     pub(super) equated: Vec<(Column, Column)>,
-    /// Whether equated columns that are both NULL match (`IS NOT DISTINCT FROM`, INTERSECT, EXCEPT).
+    /// The rule for equated columns that are both NULL; they match by `IS NOT DISTINCT FROM`, INTERSECT and EXCEPT.
     pub(super) nulls: NullEquality,
     /// An anti join by NOT IN: one NULL on the right empties it, and a NULL on the left is never in it.
     pub(super) null_aware: bool,

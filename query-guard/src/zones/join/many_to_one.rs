@@ -145,7 +145,7 @@ impl ZonePass<'_> {
             if let Some(shared) = &uses {
                 base.uses.retain(|used| *used == Use::Aggregate || shared.contains(used));
             }
-            // Whom a row of the register is about is read by nobody once it has met individuals.
+            // Once a row of the register has met individuals, no query reads whom it is about.
             if by_register && is_identifying(base) {
                 base.uses.clear();
             }
@@ -212,7 +212,7 @@ impl ZonePass<'_> {
         Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
     }
 
-    /// Whether a subject's key meets the key of an open register of the same kind of subject.
+    /// True if a subject's key meets the key of an open register of the same kind of subject.
     fn is_register(&self, individual: &Base, open: &Base) -> bool {
         let BaseKind::UnitKey { kind, .. } = &individual.kind else { return false };
         let dataset = open.dataset.as_ref().and_then(|id| self.policy.datasets.get(id));

@@ -7,7 +7,7 @@ use crate::block::Rows;
 
 use super::preserved::Preserved;
 
-/// How the rows of two sides meet: which of them a row of the join stands for, and which it may repeat.
+/// The multiplicity of a join: the rows of either side that a row of it stands for, and those that it may repeat.
 pub(super) struct Meeting<'b> {
     left: &'b Rows,
     right: &'b Rows,
@@ -57,9 +57,10 @@ impl<'b> Meeting<'b> {
         Rows { copied_by, pins: None }
     }
 
-    /// What may repeat the values of a side's columns. Where every row is a row of the other side, as it was recorded, how
-    /// often is a fact about the subject, and conditions have their threshold. A side that an outer join preserves stays
-    /// without a match, so that the analyst's conditions would choose who is repeated and who stands once.
+    /// The joins and unions that may repeat the values of a side's columns. Where every row is a row of the other side, as
+    /// it was recorded, the number of repeats is a fact about the subject, and conditions have their threshold. A side that
+    /// an outer join preserves keeps rows without a match, so that the analyst's conditions would choose who is repeated
+    /// and who stands once.
     pub(super) fn copies(&self, of_left: bool) -> BTreeSet<usize> {
         let (own_is_one, other, other_is_one, preserving) = if of_left {
             (self.left_is_one, self.right, self.right_is_one, Preserved::Left)

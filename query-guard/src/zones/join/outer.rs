@@ -15,8 +15,8 @@ use crate::reason::Reason;
 
 use super::refusal::join_refusal;
 
-/// What a side's columns are in rows where an outer join found nothing there: missing, also where they are made from
-/// missing values, as a label or COALESCE would be.
+/// The columns of a side, made missing in rows where an outer join found nothing there, also where they would have a value
+/// made from missing ones, as a label or COALESCE has.
 pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Result<Vec<Expr>, Refused> {
     let present = |output: Expr| {
         if is_strict(&output) {

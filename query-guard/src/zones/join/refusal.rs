@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::zones::ZonePass;
 
 impl ZonePass<'_> {
-    /// The refusal of a join by a column, whichever rule it breaks.
+    /// The refusal of a join by a column for the rule that it breaks.
     pub(super) fn not_joinable(&self, reason: Reason, column: &Column) -> Refused {
         join_refusal(reason).at(first_span(self.review.sql, &Expr::Column(column.clone()))).into()
     }
@@ -27,7 +27,7 @@ impl ZonePass<'_> {
     }
 }
 
-/// The refusal of a join, whichever rule it breaks.
+/// The refusal of a join for the rule that it breaks.
 pub(super) fn join_refusal(reason: Reason) -> Finding {
     Finding::of(reason).help(
         "join on the unit key of both datasets, on the unique key of an open table, or on its intervals that do not overlap",

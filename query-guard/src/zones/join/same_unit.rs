@@ -307,7 +307,7 @@ fn mark_optional(
     }
 }
 
-/// After an outer join the merged subject is whichever side has it.
+/// Gives rows of an outer join the subject of the side that has one.
 fn unify(
     plan: LogicalPlan,
     bases: &BTreeMap<String, Base>,
