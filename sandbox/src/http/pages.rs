@@ -13,6 +13,8 @@ use axum::http::header::VARY;
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
+use include_dir::Dir;
+use include_dir::include_dir;
 use obscura_query_guard::reason::Reason;
 
 use crate::config::Language;
@@ -21,165 +23,8 @@ use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::problem::no_route;
 
-/// Writes the pages of reasons, each with its slug.
-macro_rules! pages {
-    ($($slug:literal)+) => {
-        &[$(($slug, include_str!(concat!("../../docs/refusals/", $slug, ".md")))),+]
-    };
-}
-
 /// The page of each reason.
-const REFUSALS: &[(&str, &str)] = pages! {
-    "aggregate-distinct"
-    "aggregate-not-built"
-    "aggregate-of-some-values"
-    "arguments-not-taken"
-    "bins-off-multiples"
-    "case-without-value"
-    "cast-to-fewer-places"
-    "chosen-number-compared"
-    "clause-not-allowed"
-    "column-ambiguous"
-    "column-meets-no-table"
-    "column-not-equated"
-    "column-not-grouped"
-    "column-not-in-scope"
-    "computed-result-compared"
-    "computed-result-counted"
-    "condition-not-listed"
-    "condition-not-truth"
-    "constant-has-no-value"
-    "constant-not-exact"
-    "control-not-built"
-    "copied-rows-summed"
-    "dataset-not-found"
-    "defined-too-large"
-    "distinct-not-estimated"
-    "distinct-of-several-cases"
-    "distinct-on-rows"
-    "divisor-not-constant"
-    "equal-to-mean"
-    "expression-against-result"
-    "expression-counted"
-    "expression-too-large"
-    "expressions-compared"
-    "fact-missing"
-    "form-not-listed"
-    "frame-by-value"
-    "frame-too-far"
-    "function-not-in-policy"
-    "function-not-listed"
-    "functions-too-deep"
-    "grade-without-floor"
-    "identifier-read"
-    "interval-without-filter"
-    "key-not-listed"
-    "label-compared"
-    "list-not-constant"
-    "list-too-long"
-    "lists-of-one-value"
-    "lists-unnested"
-    "literal-not-exact"
-    "literal-off-edge"
-    "mask-hides-form"
-    "mask-without-edges"
-    "masked-columns-compared"
-    "masked-text-compared"
-    "may-meet-several-rows"
-    "mean-of-chosen-times"
-    "measure-compared-with-other"
-    "measure-cut-beside-edge"
-    "measure-grouped-bare"
-    "measure-weighted"
-    "measure-without-bins"
-    "missing-would-match"
-    "narrowing-cast"
-    "nested-too-deeply"
-    "no-quantity"
-    "no-shared-unit-key"
-    "no-such-cast"
-    "no-such-negative"
-    "no-such-value"
-    "not-in-subquery"
-    "not-linear"
-    "not-one-statement"
-    "not-over-own-rows"
-    "not-planned"
-    "not-sql"
-    "nothing-released"
-    "number-beside-text"
-    "number-too-large"
-    "operator-not-listed"
-    "ordered-by-choice"
-    "outer-column-made"
-    "outer-join-using"
-    "output-column-twice"
-    "output-is-nested"
-    "pattern-not-prefix"
-    "plan-not-built"
-    "plan-step-not-listed"
-    "policies-do-not-agree"
-    "prefix-not-kept"
-    "product-of-three"
-    "query-recurs"
-    "range-not-declared"
-    "redacted-column-read"
-    "result-not-own-mean"
-    "review-too-costly"
-    "row-filter-not-applied"
-    "rows-limited"
-    "rows-would-leave"
-    "several-groupings"
-    "shift-default-not-constant"
-    "statement-is-no-query"
-    "step-not-whole"
-    "step-off-edges"
-    "subjects-would-be-lost"
-    "subqueries-too-deep"
-    "subquery-not-one-value"
-    "subquery-not-own-mean"
-    "subquery-of-one-row"
-    "subquery-with-offset"
-    "sums-without-dominance"
-    "table-chosen-by-individuals"
-    "table-numbers-summed"
-    "table-would-cut-mask"
-    "text-too-long"
-    "texts-grow-too-much"
-    "time-between-not-told"
-    "time-between-summed"
-    "too-many-aggregations"
-    "too-many-comparisons"
-    "too-many-group-keys"
-    "too-many-grouping-sets"
-    "too-many-joined-rows"
-    "too-many-joins"
-    "too-many-literals"
-    "too-many-operators"
-    "too-many-output-columns"
-    "too-many-rows-of-one"
-    "too-many-steps"
-    "too-many-tables"
-    "too-many-tables-written-out"
-    "too-many-terms"
-    "too-many-tokens"
-    "two-subjects-compared"
-    "two-subjects-equated"
-    "union-of-other-columns"
-    "union-of-other-subjects"
-    "union-with-literal"
-    "union-with-table"
-    "unit-key-compared"
-    "unit-key-meets-other"
-    "use-not-granted"
-    "value-not-carried"
-    "values-counted-once"
-    "whole-numbers-divided"
-    "window-filtered"
-    "window-function-not-listed"
-    "window-of-some-values"
-    "window-over-others"
-};
+static REFUSALS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/refusals");
 
 /// Problem types and refusals of policies, a row each.
 const PROBLEMS: &str = include_str!("../../docs/problems.md");
@@ -225,7 +70,7 @@ fn markdown(page: String, language: Language) -> Response {
 
 /// The page of a reason.
 fn page_of(slug: &str, language: Language) -> Option<String> {
-    let (_, page) = REFUSALS.iter().find(|(known, _)| *known == slug)?;
+    let page = REFUSALS.get_file(format!("{slug}.md"))?.contents_utf8()?;
     let (english, chinese) = page.split_once("\n## 中文\n")?;
     Some(match language {
         Language::En => english.to_owned(),
@@ -295,7 +140,7 @@ mod tests {
             assert_eq!(english.matches("```").count(), chinese.matches("```").count());
             assert!(chinese.contains("规则所在"), "{chinese}");
         }
-        assert_eq!(REFUSALS.len(), Reason::ALL.len());
+        assert_eq!(REFUSALS.files().count(), Reason::ALL.len());
     }
 
     #[test]
