@@ -1,5 +1,5 @@
 //! The pages behind the links of refusals and of problem documents: files of the program, in the reader's language.
-//! What a rule is for and where it stands is written in the pages; nothing is decided here.
+//! A page says what a rule is for, or what a problem comes from; nothing is decided here.
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ use crate::http::problem::no_route;
 /// The page of each reason.
 static REFUSALS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/refusals");
 
-/// Problem types and refusals of policies, a row each.
-const PROBLEMS: &str = include_str!("../../docs/problems.md");
+/// The page of each problem type, and of each refusal of a policy.
+static PROBLEMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/problems");
 
 /// The page of a reason; of a code, the reasons that have it; of a policy's refusal, what it means.
 pub(super) async fn refusal(
@@ -36,8 +36,8 @@ pub(super) async fn refusal(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let language = request.language;
-    let page = page_of(&name, language);
-    let page = page.or_else(|| code_page(&name, language)).or_else(|| problem_page(&name, language));
+    let page = page_of(&REFUSALS, &name, language);
+    let page = page.or_else(|| code_page(&name, language)).or_else(|| page_of(&PROBLEMS, &name, language));
     match page {
         Some(page) => Ok(markdown(page, language)),
         None => Err(no_route(State(service), request).await),
@@ -51,7 +51,7 @@ pub(super) async fn problem(
     Path(code): Path<String>,
 ) -> Result<Response, Problem> {
     let language = request.language;
-    match problem_page(&code, language) {
+    match page_of(&PROBLEMS, &code, language) {
         Some(page) => Ok(markdown(page, language)),
         None => Err(no_route(State(service), request).await),
     }
@@ -68,9 +68,9 @@ fn markdown(page: String, language: Language) -> Response {
     (headers, page).into_response()
 }
 
-/// The page of a reason.
-fn page_of(slug: &str, language: Language) -> Option<String> {
-    let page = REFUSALS.get_file(format!("{slug}.md"))?.contents_utf8()?;
+/// The page of a folder that has this name.
+fn page_of(pages: &Dir<'_>, name: &str, language: Language) -> Option<String> {
+    let page = pages.get_file(format!("{name}.md"))?.contents_utf8()?;
     let (english, chinese) = page.split_once("\n## 中文\n")?;
     Some(match language {
         Language::En => english.to_owned(),
@@ -83,7 +83,7 @@ fn in_chinese(english: &str, chinese: &str) -> String {
     let mut page = chinese.trim_start().replacen("### ", "# ", 1);
     let mut in_statement = false;
     for line in english.lines() {
-        let is_fence = line.starts_with("```");
+        let is_fence = line.starts_with("```sql") || (in_statement && line == "```");
         let told = match line {
             "Refused:" => "\n不予放行：\n",
             "Admitted:" => "\n可以放行：\n",
@@ -113,34 +113,51 @@ fn code_page(code: &str, language: Language) -> Option<String> {
     Some(format!("# `{code}`\n\n{}\n\n{links}", rule.in_language(language.code())))
 }
 
-/// The row of a problem type.
-fn problem_page(code: &str, language: Language) -> Option<String> {
-    let row = PROBLEMS.lines().find_map(|line| line.strip_prefix(&format!("| `{code}` | ")))?;
-    let (english, chinese) = row.trim_end_matches(" |").split_once(" | ")?;
-    let told = match language {
-        Language::En => english,
-        Language::Zh => chinese,
-    };
-    Some(format!("# `{code}`\n\n{told}\n"))
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 
+    /// A page in both languages, of which each has a title and the same parts in fences.
+    fn in_both(pages: &Dir<'_>, name: &str) -> [String; 2] {
+        let [english, chinese] =
+            [Language::En, Language::Zh].map(|language| page_of(pages, name, language).unwrap());
+        assert!(english.starts_with("# ") && chinese.starts_with("# "), "{chinese}");
+        assert!(!english.contains("中文"), "{name}");
+        assert_eq!(english.matches("```").count(), chinese.matches("```").count(), "{name}");
+        [english, chinese]
+    }
+
     #[test]
     fn every_reason_has_its_page_in_both_languages() {
         for reason in Reason::ALL {
-            let english = page_of(reason.slug(), Language::En).unwrap();
-            let chinese = page_of(reason.slug(), Language::Zh).unwrap();
+            let [english, chinese] = in_both(&REFUSALS, reason.slug());
             assert!(english.contains(reason.code().slug()) && chinese.contains(reason.code().slug()));
-            assert!(english.starts_with("# ") && chinese.starts_with("# "), "{chinese}");
-            assert!(!english.contains("中文") && !chinese.contains("What would be accepted"));
-            assert_eq!(english.matches("```").count(), chinese.matches("```").count());
+            assert!(!chinese.contains("What would be accepted"));
             assert!(chinese.contains("规则所在"), "{chinese}");
         }
         assert_eq!(REFUSALS.files().count(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn every_problem_has_its_page_in_both_languages() {
+        let pages = PROBLEMS.files().filter_map(|page| page.path().file_stem()?.to_str());
+        let mut found = 0;
+        for code in pages {
+            let [english, chinese] = in_both(&PROBLEMS, code);
+            assert!(english.contains(&format!(" `{code}`.\n")), "{english}");
+            assert!(chinese.contains(&format!(" `{code}`。\n")), "{chinese}");
+            assert!(!chinese.contains("## "), "{chinese}");
+            found += 1;
+        }
+        assert!(found > 100, "only {found} pages");
+    }
+
+    #[test]
+    fn nothing_but_a_page_answers_to_a_name() {
+        for name in ["", ".", "..", "../refusals/not-sql", "../problems", "not-sql.md"] {
+            assert_eq!(page_of(&PROBLEMS, name, Language::En), None, "{name}");
+        }
     }
 
     #[test]
