@@ -201,8 +201,9 @@ impl Labeller<'_> {
                 own_rows(&call, shape, block, target, cap)
             }
             WindowFunctionDefinition::WindowUDF(udf) => {
+                // The planner has refused it.
                 if params.filter.is_some() {
-                    return Err(self.not_own(Reason::WindowFiltered, function));
+                    return Err(internal());
                 }
                 let call = |args: Vec<Expr>| {
                     let fun = function.fun.clone();
