@@ -98,6 +98,8 @@ reasons! {
     ColumnNotInScope = "column-not-in-scope", ColumnNotInScope;
     /// The grant does not let the column be used in this way.
     UseNotGranted = "use-not-granted", UseNotGranted;
+    /// A column that may not be filtered is put into intervals of a table.
+    IntervalWithoutFilter = "interval-without-filter", UseNotGranted;
     /// The column is no number of a subject that could be added up.
     NoQuantity = "no-quantity", UseNotGranted;
     /// The column has no declared range to protect its sum by.
@@ -284,8 +286,6 @@ reasons! {
     ColumnMeetsNoTable = "column-meets-no-table", JoinNotAllowed;
     /// A table's numbers would cut a mask in two.
     TableWouldCutMask = "table-would-cut-mask", JoinNotAllowed;
-    /// A column that may not be filtered is put into intervals of a table.
-    IntervalWithoutFilter = "interval-without-filter", JoinNotAllowed;
     /// Rows of a table would be chosen by the individuals that they meet.
     TableChosenByIndividuals = "table-chosen-by-individuals", JoinNotAllowed;
     /// USING of a FULL or RIGHT JOIN, whose key the engine loses.
