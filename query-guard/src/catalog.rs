@@ -125,6 +125,8 @@ pub(crate) fn sealed_source(dataset: &EffectiveDataset) -> SealedSource {
 pub(crate) struct Missing {
     pub(crate) dataset: Option<String>,
     pub(crate) function: Option<String>,
+    /// A table of what a recursive query has found so far: it is given none.
+    pub(crate) recursion: bool,
 }
 
 /// Planning context of one job.
@@ -198,6 +200,11 @@ impl ContextProvider for Catalog<'_> {
             self.note(|missing| missing.dataset = Some(name.to_string()));
             DataFusionError::Plan("no such dataset in scope".to_owned())
         })
+    }
+
+    fn create_cte_work_table(&self, _name: &str, _schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
+        self.note(|missing| missing.recursion = true);
+        Err(DataFusionError::Plan("no recursion".to_owned()))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

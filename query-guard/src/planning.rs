@@ -19,6 +19,15 @@ pub(crate) fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Cat
         let span = find_word(sql, dataset.rsplit('.').next().unwrap_or(&dataset));
         return Finding::of(Reason::DatasetNotFound).at(span).with("dataset", dataset);
     }
+    if missing.recursion {
+        return Finding::of(Reason::QueryRecurs)
+            .at(find_word(sql, "recursive"))
+            .with("clause", "WITH RECURSIVE")
+            .help(
+                "leave out RECURSIVE: write out the steps, each in a common table expression of its own",
+                "请去掉 RECURSIVE：逐步写出，每步为一个公用表表达式",
+            );
+    }
     if let Some(column) = missing_column(error) {
         return Finding::of(Reason::ColumnNotInScope).at(find_word(sql, &column)).with("column", column);
     }
@@ -36,6 +45,12 @@ pub(crate) fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Cat
         );
     }
     let text = error.to_string();
+    if text.contains("FILTER clause can only be used with aggregate window functions") {
+        return finding(Reason::WindowFiltered).at(find_word(sql, "filter")).help(
+            "only aggregates take FILTER: put the condition into WHERE",
+            "只有聚合函数可带 FILTER：请将条件写入 WHERE",
+        );
+    }
     if let Some(function) = catalog.function_in(&text).filter(|_| text.contains("argument")) {
         return finding(Reason::ArgumentsNotTaken)
             .at(find_word(sql, &function))

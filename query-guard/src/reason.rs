@@ -46,6 +46,8 @@ reasons! {
     StatementIsNoQuery = "statement-is-no-query", StatementNotAllowed;
     /// A clause that the planner would ignore, or that multiplies work unseen.
     ClauseNotAllowed = "clause-not-allowed", StatementNotAllowed;
+    /// WITH RECURSIVE, over anything.
+    QueryRecurs = "query-recurs", StatementNotAllowed;
     /// A step of the plan that no rule looks at.
     PlanStepNotListed = "plan-step-not-listed", StatementNotAllowed;
     /// The text has too many bytes.
@@ -96,6 +98,8 @@ reasons! {
     ColumnNotInScope = "column-not-in-scope", ColumnNotInScope;
     /// The grant does not let the column be used in this way.
     UseNotGranted = "use-not-granted", UseNotGranted;
+    /// A column that may not be filtered is put into intervals of a table.
+    IntervalWithoutFilter = "interval-without-filter", UseNotGranted;
     /// The column is no number of a subject that could be added up.
     NoQuantity = "no-quantity", UseNotGranted;
     /// The column has no declared range to protect its sum by.
@@ -116,6 +120,8 @@ reasons! {
     OutputColumnTwice = "output-column-twice", QueryNotUnderstood;
     /// A column is neither grouped nor aggregated.
     ColumnNotGrouped = "column-not-grouped", QueryNotUnderstood;
+    /// A ranking or shifting window function has a filter.
+    WindowFiltered = "window-filtered", QueryNotUnderstood;
     /// The engine cannot plan the query, for a reason that it has no kind for.
     NotPlanned = "not-planned", QueryNotUnderstood;
     /// An output column holds lists or structures.
@@ -280,8 +286,6 @@ reasons! {
     ColumnMeetsNoTable = "column-meets-no-table", JoinNotAllowed;
     /// A table's numbers would cut a mask in two.
     TableWouldCutMask = "table-would-cut-mask", JoinNotAllowed;
-    /// A column that may not be filtered is put into intervals of a table.
-    IntervalWithoutFilter = "interval-without-filter", JoinNotAllowed;
     /// Rows of a table would be chosen by the individuals that they meet.
     TableChosenByIndividuals = "table-chosen-by-individuals", JoinNotAllowed;
     /// USING of a FULL or RIGHT JOIN, whose key the engine loses.
@@ -296,8 +300,6 @@ reasons! {
     DistinctOnRows = "distinct-on-rows", OperationOverIndividuals;
     /// UNNEST, over anything.
     ListsUnnested = "lists-unnested", OperationOverIndividuals;
-    /// WITH RECURSIVE, over anything.
-    QueryRecurs = "query-recurs", OperationOverIndividuals;
     /// Individuals are united with rows of an open or released table.
     UnionWithTable = "union-with-table", OperationOverIndividuals;
     /// Individuals of other subjects are united.
@@ -314,8 +316,6 @@ reasons! {
     FrameTooFar = "frame-too-far", OperationOverIndividuals;
     /// A window function leaves out repeated or missing values.
     WindowOfSomeValues = "window-of-some-values", OperationOverIndividuals;
-    /// A ranking or shifting window function has a filter.
-    WindowFiltered = "window-filtered", OperationOverIndividuals;
     /// A value is carried between rows that is no column of the subject's.
     ValueNotCarried = "value-not-carried", OperationOverIndividuals;
     /// The window function, or its arguments, are on no list.

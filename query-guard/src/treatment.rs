@@ -23,7 +23,7 @@ use crate::plan::OutputRole;
 use crate::plan::Stage;
 use crate::plan::Treatment;
 
-/// Counts over a subject's own rows are cut off where they are counted (`label/per_subject.rs`), before there are cells.
+/// Counts over a subject's own rows are cut off where they are counted (`zones/per_subject.rs`), before there are cells.
 const TOP_CODED: &str = "top-coded";
 
 type Controls = BTreeSet<&'static str>;

@@ -127,10 +127,8 @@ impl<'a> ZonePass<'a> {
                 self.rebuild(plan, Vec::new()).map(Zone::Released)
             }
             LogicalPlan::Unnest(_) => Err(self.over_individuals(Reason::ListsUnnested, plan, "UNNEST")),
-            LogicalPlan::RecursiveQuery(_) => {
-                Err(self.over_individuals(Reason::QueryRecurs, plan, "WITH RECURSIVE"))
-            }
-            LogicalPlan::Repartition(_)
+            LogicalPlan::RecursiveQuery(_)
+            | LogicalPlan::Repartition(_)
             | LogicalPlan::Statement(_)
             | LogicalPlan::Explain(_)
             | LogicalPlan::Analyze(_)

@@ -24,6 +24,12 @@ fn in_both_languages(server: &Server, link: &str) -> [String; 2] {
     })
 }
 
+/// The names of the pages in a folder of the documents.
+fn pages(folder: &str) -> Vec<String> {
+    let pages = std::fs::read_dir(tests_folder().join("../sandbox/docs").join(folder)).unwrap();
+    pages.map(|page| page.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn every_link_of_a_refusal_or_a_problem_leads_to_a_page_in_both_languages() {
     let server = Server::start();
@@ -38,19 +44,23 @@ fn every_link_of_a_refusal_or_a_problem_leads_to_a_page_in_both_languages() {
     );
     let [refused, _] = in_both_languages(&server, problem["type"].as_str().unwrap());
     assert!(refused.contains("`query-refused`"), "{refused}");
-    // Older verdicts lead by their code, and refusals of policies have rows among the problems.
+    assert!(refused.contains("\n## What to do\n") && refused.contains("\"status\": 422"), "{refused}");
+    // Older verdicts lead by their code, and refusals of policies have pages among the problems.
     for name in ["row-level-output", "no-grant", "dataset-not-sealed"] {
         in_both_languages(&server, &format!("/docs/refusals/{name}"));
     }
-    let docs = tests_folder().join("../sandbox/docs");
-    let pages = std::fs::read_dir(docs.join("refusals")).unwrap();
-    for page in pages {
-        let name = page.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-        in_both_languages(&server, &format!("/docs/refusals/{name}"));
-    }
-    let table = std::fs::read_to_string(docs.join("problems.md")).unwrap();
-    for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
-        in_both_languages(&server, &format!("/docs/problems/{}", row.split('`').next().unwrap()));
+    for (folder, pages_min) in [("refusals", 140), ("problems", 160)] {
+        let names = pages(folder);
+        assert!(names.len() > pages_min, "{folder} has {} pages", names.len());
+        for name in names {
+            let link = format!("/docs/{folder}/{name}");
+            let [english, chinese] = in_both_languages(&server, &link);
+            assert!(
+                english.contains(&format!("`{name}`")) && chinese.contains(&format!("`{name}`")),
+                "{link}"
+            );
+            assert!(!english.contains("中文") && chinese.contains('。'), "{link}");
+        }
     }
     let nothing = server.get(None, "/docs/refusals/..%2fproblems", &[]).must_be(404);
     assert_eq!(nothing.json()["code"], "not-found");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod access;
+mod broken;
 mod client;
 mod cut_back;
 mod description;

@@ -87,19 +87,27 @@ impl Answer {
             for link in findings.map(|finding| &finding["docs"]).chain([&problem["type"]]) {
                 assert!(link.as_str().is_some_and(leads_somewhere), "{link} leads nowhere");
             }
+            let kind = problem["type"].as_str().unwrap_or_default();
+            assert!(is_told_of(kind, status), "the page of {kind} does not name the status {status}");
         }
         self
     }
 }
 
-/// Whether a link of a refusal or of a problem has a page: its own, or a row of the table of problems.
+/// Whether a link of a refusal or of a problem has a page: that of a reason, or of a problem type.
 fn leads_somewhere(link: &str) -> bool {
     let docs = crate::environment::tests_folder().join("../sandbox/docs");
     let name = link.rsplit('/').next().unwrap_or_default();
-    let has_page = link.starts_with("/docs/refusals/") && docs.join(format!("refusals/{name}.md")).is_file();
-    has_page
-        || std::fs::read_to_string(docs.join("problems.md"))
-            .is_ok_and(|table| table.contains(&format!("\n| `{name}` | ")))
+    let has_page = |folder: &str| docs.join(format!("{folder}/{name}.md")).is_file();
+    has_page("problems") || link.starts_with("/docs/refusals/") && has_page("refusals")
+}
+
+/// Whether the page of a problem type names a status among those that it comes with.
+fn is_told_of(link: &str, status: u16) -> bool {
+    let docs = crate::environment::tests_folder().join("../sandbox/docs");
+    let name = link.rsplit('/').next().unwrap_or_default();
+    let page = std::fs::read_to_string(docs.join(format!("problems/{name}.md"))).unwrap_or_default();
+    page.lines().nth(2).is_some_and(|line| line.starts_with("Status ") && line.contains(&status.to_string()))
 }
 
 impl Server {

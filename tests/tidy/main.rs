@@ -19,6 +19,7 @@ mod layers;
 mod layout;
 mod loops;
 mod manifests;
+mod problems;
 mod reasons;
 mod sources;
 mod tree;

@@ -115,42 +115,6 @@ fn no_page_is_of_no_reason() {
 }
 
 #[test]
-fn every_problem_type_has_its_row() {
-    let table = tree::text("sandbox/docs/problems.md").unwrap();
-    let mut findings = Vec::new();
-    let files = tree::files_ending(".rs").into_iter().filter(|path| {
-        path.starts_with("sandbox/src/") && !path.ends_with("tests.rs") && !path.contains("/tests/")
-    });
-    for path in files {
-        let text = tree::text(&path).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        for mark in ["Class::", "FindingView::plain("] {
-            for (at, _) in code.match_indices(mark) {
-                let rest = code[at + mark.len()..].trim_start_matches(|c: char| c.is_ascii_alphabetic());
-                let rest = rest.trim_start_matches(',').trim_start();
-                let Some(name) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
-                    continue;
-                };
-                let is_slug = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-                if is_slug && !table.contains(&format!("\n| `{name}` | ")) {
-                    findings.push(format!("{path}: `{name}`"));
-                }
-            }
-        }
-    }
-    let refusals = tree::text("policies/src/evaluate/refusal.rs").unwrap();
-    for line in refusals.lines().filter(|line| line.trim_end().ends_with("\",")) {
-        if let Some((_, slug)) = line.trim().split_once(" = \"") {
-            let slug = slug.trim_end_matches("\",");
-            if !table.contains(&format!("\n| `{slug}` | ")) {
-                findings.push(format!("policies: `{slug}`"));
-            }
-        }
-    }
-    tree::report("problem types without a row in sandbox/docs/problems.md", &findings);
-}
-
-#[test]
 fn a_place_is_found_by_its_function() {
     let code = "fn one() {\n    Reason::Here\n}\npub(crate) fn two() -> Reason {\n    Reason::Hereafter\n}\n";
     assert_eq!(places(code, "Here"), ["one"]);

@@ -1,9 +1,13 @@
 //! Whole-pipeline tests: which queries are admitted, which are refused and why.
 
 use crate::finding::Code;
+use crate::finding::Finding;
 use crate::fixture::admitted;
 use crate::fixture::codes;
 use crate::fixture::review;
+use crate::fixture::review_under;
+use crate::fixture::variants::named;
+use crate::reason::Reason;
 use crate::verdict::Decision;
 
 /// Ordinary questions of the corpus: each must be admitted.
@@ -483,4 +487,23 @@ fn every_literal_off_its_edges_is_named_with_both_neighbours() {
             assert!(finding.span.is_some(), "{sql}");
         }
     }
+}
+
+/// The findings under a policy that a page calls by this name.
+fn findings_under(policy: &str, sql: &str) -> Vec<Finding> {
+    match review_under(&named(policy).expect("a policy"), sql).decision {
+        Decision::Admitted(_) => Vec::new(),
+        Decision::Refused { findings, .. } => findings,
+    }
+}
+
+#[test]
+fn an_interval_asks_for_the_use_filter() {
+    let sql = "SELECT COUNT(*) FROM visits v JOIN holidays h ON v.day BETWEEN h.first_day AND h.last_day";
+    assert!(findings_under("corpus", sql).is_empty());
+    let findings = findings_under("day-not-filtered", sql);
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((finding.code, finding.reason), (Code::UseNotGranted, Reason::IntervalWithoutFilter));
+    let param = |name| finding.params.get(name).map(String::as_str);
+    assert_eq!((param("column"), param("use")), (Some("day"), Some("filter")));
 }

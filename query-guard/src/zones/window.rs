@@ -202,8 +202,9 @@ impl ZonePass<'_> {
                 own_rows(&call, shape, block, target, cap)
             }
             WindowFunctionDefinition::WindowUDF(udf) => {
+                // The planner has refused it.
                 if params.filter.is_some() {
-                    return Err(self.not_own(Reason::WindowFiltered, function));
+                    return Err(internal());
                 }
                 let call = |args: Vec<Expr>| {
                     let fun = function.fun.clone();

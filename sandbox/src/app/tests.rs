@@ -54,6 +54,7 @@ use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
 mod cosigned;
+mod guard_failed;
 mod published;
 mod replaced;
 mod rotation;

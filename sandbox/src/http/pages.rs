@@ -1,5 +1,5 @@
 //! The pages behind the links of refusals and of problem documents: files of the program, in the reader's language.
-//! What a rule is for and where it stands is written in the pages; nothing is decided here.
+//! A page says what a rule is for, or what a problem comes from; nothing is decided here.
 
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use axum::http::header::VARY;
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
+use include_dir::Dir;
+use include_dir::include_dir;
 use obscura_query_guard::reason::Reason;
 
 use crate::config::Language;
@@ -21,168 +23,11 @@ use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::problem::no_route;
 
-/// Writes the pages of reasons, each with its slug.
-macro_rules! pages {
-    ($($slug:literal)+) => {
-        &[$(($slug, include_str!(concat!("../../docs/refusals/", $slug, ".md")))),+]
-    };
-}
-
 /// The page of each reason.
-const REFUSALS: &[(&str, &str)] = pages! {
-    "aggregate-distinct"
-    "aggregate-not-built"
-    "aggregate-of-some-values"
-    "arguments-not-taken"
-    "bins-off-multiples"
-    "case-without-value"
-    "cast-to-fewer-places"
-    "chosen-number-compared"
-    "clause-not-allowed"
-    "column-ambiguous"
-    "column-meets-no-table"
-    "column-not-equated"
-    "column-not-grouped"
-    "column-not-in-scope"
-    "computed-result-compared"
-    "computed-result-counted"
-    "condition-not-listed"
-    "condition-not-truth"
-    "constant-has-no-value"
-    "constant-not-exact"
-    "control-not-built"
-    "copied-rows-summed"
-    "dataset-not-found"
-    "defined-too-large"
-    "distinct-not-estimated"
-    "distinct-of-several-cases"
-    "distinct-on-rows"
-    "divisor-not-constant"
-    "equal-to-mean"
-    "expression-against-result"
-    "expression-counted"
-    "expression-too-large"
-    "expressions-compared"
-    "fact-missing"
-    "form-not-listed"
-    "frame-by-value"
-    "frame-too-far"
-    "function-not-in-policy"
-    "function-not-listed"
-    "functions-too-deep"
-    "grade-without-floor"
-    "identifier-read"
-    "interval-without-filter"
-    "key-not-listed"
-    "label-compared"
-    "list-not-constant"
-    "list-too-long"
-    "lists-of-one-value"
-    "lists-unnested"
-    "literal-not-exact"
-    "literal-off-edge"
-    "mask-hides-form"
-    "mask-without-edges"
-    "masked-columns-compared"
-    "masked-text-compared"
-    "may-meet-several-rows"
-    "mean-of-chosen-times"
-    "measure-compared-with-other"
-    "measure-cut-beside-edge"
-    "measure-grouped-bare"
-    "measure-weighted"
-    "measure-without-bins"
-    "missing-would-match"
-    "narrowing-cast"
-    "nested-too-deeply"
-    "no-quantity"
-    "no-shared-unit-key"
-    "no-such-cast"
-    "no-such-negative"
-    "no-such-value"
-    "not-in-subquery"
-    "not-linear"
-    "not-one-statement"
-    "not-over-own-rows"
-    "not-planned"
-    "not-sql"
-    "nothing-released"
-    "number-beside-text"
-    "number-too-large"
-    "operator-not-listed"
-    "ordered-by-choice"
-    "outer-column-made"
-    "outer-join-using"
-    "output-column-twice"
-    "output-is-nested"
-    "pattern-not-prefix"
-    "plan-not-built"
-    "plan-step-not-listed"
-    "policies-do-not-agree"
-    "prefix-not-kept"
-    "product-of-three"
-    "query-recurs"
-    "range-not-declared"
-    "redacted-column-read"
-    "result-not-own-mean"
-    "review-too-costly"
-    "row-filter-not-applied"
-    "rows-limited"
-    "rows-would-leave"
-    "several-groupings"
-    "shift-default-not-constant"
-    "statement-is-no-query"
-    "step-not-whole"
-    "step-off-edges"
-    "subjects-would-be-lost"
-    "subqueries-too-deep"
-    "subquery-not-one-value"
-    "subquery-not-own-mean"
-    "subquery-of-one-row"
-    "subquery-with-offset"
-    "sums-without-dominance"
-    "table-chosen-by-individuals"
-    "table-numbers-summed"
-    "table-would-cut-mask"
-    "text-too-long"
-    "texts-grow-too-much"
-    "time-between-not-told"
-    "time-between-summed"
-    "too-many-aggregations"
-    "too-many-comparisons"
-    "too-many-group-keys"
-    "too-many-grouping-sets"
-    "too-many-joined-rows"
-    "too-many-joins"
-    "too-many-literals"
-    "too-many-operators"
-    "too-many-output-columns"
-    "too-many-rows-of-one"
-    "too-many-steps"
-    "too-many-tables"
-    "too-many-tables-written-out"
-    "too-many-terms"
-    "too-many-tokens"
-    "two-subjects-compared"
-    "two-subjects-equated"
-    "union-of-other-columns"
-    "union-of-other-subjects"
-    "union-with-literal"
-    "union-with-table"
-    "unit-key-compared"
-    "unit-key-meets-other"
-    "use-not-granted"
-    "value-not-carried"
-    "values-counted-once"
-    "whole-numbers-divided"
-    "window-filtered"
-    "window-function-not-listed"
-    "window-of-some-values"
-    "window-over-others"
-};
+static REFUSALS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/refusals");
 
-/// Problem types and refusals of policies, a row each.
-const PROBLEMS: &str = include_str!("../../docs/problems.md");
+/// The page of each problem type, and of each refusal of a policy.
+static PROBLEMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/problems");
 
 /// The page of a reason; of a code, the reasons that have it; of a policy's refusal, what it means.
 pub(super) async fn refusal(
@@ -191,8 +36,8 @@ pub(super) async fn refusal(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let language = request.language;
-    let page = page_of(&name, language);
-    let page = page.or_else(|| code_page(&name, language)).or_else(|| problem_page(&name, language));
+    let page = page_of(&REFUSALS, &name, language);
+    let page = page.or_else(|| code_page(&name, language)).or_else(|| page_of(&PROBLEMS, &name, language));
     match page {
         Some(page) => Ok(markdown(page, language)),
         None => Err(no_route(State(service), request).await),
@@ -206,7 +51,7 @@ pub(super) async fn problem(
     Path(code): Path<String>,
 ) -> Result<Response, Problem> {
     let language = request.language;
-    match problem_page(&code, language) {
+    match page_of(&PROBLEMS, &code, language) {
         Some(page) => Ok(markdown(page, language)),
         None => Err(no_route(State(service), request).await),
     }
@@ -223,9 +68,9 @@ fn markdown(page: String, language: Language) -> Response {
     (headers, page).into_response()
 }
 
-/// The page of a reason.
-fn page_of(slug: &str, language: Language) -> Option<String> {
-    let (_, page) = REFUSALS.iter().find(|(known, _)| *known == slug)?;
+/// The page of a folder that has this name.
+fn page_of(pages: &Dir<'_>, name: &str, language: Language) -> Option<String> {
+    let page = pages.get_file(format!("{name}.md"))?.contents_utf8()?;
     let (english, chinese) = page.split_once("\n## 中文\n")?;
     Some(match language {
         Language::En => english.to_owned(),
@@ -238,7 +83,7 @@ fn in_chinese(english: &str, chinese: &str) -> String {
     let mut page = chinese.trim_start().replacen("### ", "# ", 1);
     let mut in_statement = false;
     for line in english.lines() {
-        let is_fence = line.starts_with("```");
+        let is_fence = line.starts_with("```sql") || (in_statement && line == "```");
         let told = match line {
             "Refused:" => "\n不予放行：\n",
             "Admitted:" => "\n可以放行：\n",
@@ -268,34 +113,51 @@ fn code_page(code: &str, language: Language) -> Option<String> {
     Some(format!("# `{code}`\n\n{}\n\n{links}", rule.in_language(language.code())))
 }
 
-/// The row of a problem type.
-fn problem_page(code: &str, language: Language) -> Option<String> {
-    let row = PROBLEMS.lines().find_map(|line| line.strip_prefix(&format!("| `{code}` | ")))?;
-    let (english, chinese) = row.trim_end_matches(" |").split_once(" | ")?;
-    let told = match language {
-        Language::En => english,
-        Language::Zh => chinese,
-    };
-    Some(format!("# `{code}`\n\n{told}\n"))
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 
+    /// A page in both languages, of which each has a title and the same parts in fences.
+    fn in_both(pages: &Dir<'_>, name: &str) -> [String; 2] {
+        let [english, chinese] =
+            [Language::En, Language::Zh].map(|language| page_of(pages, name, language).unwrap());
+        assert!(english.starts_with("# ") && chinese.starts_with("# "), "{chinese}");
+        assert!(!english.contains("中文"), "{name}");
+        assert_eq!(english.matches("```").count(), chinese.matches("```").count(), "{name}");
+        [english, chinese]
+    }
+
     #[test]
     fn every_reason_has_its_page_in_both_languages() {
         for reason in Reason::ALL {
-            let english = page_of(reason.slug(), Language::En).unwrap();
-            let chinese = page_of(reason.slug(), Language::Zh).unwrap();
+            let [english, chinese] = in_both(&REFUSALS, reason.slug());
             assert!(english.contains(reason.code().slug()) && chinese.contains(reason.code().slug()));
-            assert!(english.starts_with("# ") && chinese.starts_with("# "), "{chinese}");
-            assert!(!english.contains("中文") && !chinese.contains("What would be accepted"));
-            assert_eq!(english.matches("```").count(), chinese.matches("```").count());
+            assert!(!chinese.contains("What would be accepted"));
             assert!(chinese.contains("规则所在"), "{chinese}");
         }
-        assert_eq!(REFUSALS.len(), Reason::ALL.len());
+        assert_eq!(REFUSALS.files().count(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn every_problem_has_its_page_in_both_languages() {
+        let pages = PROBLEMS.files().filter_map(|page| page.path().file_stem()?.to_str());
+        let mut found = 0;
+        for code in pages {
+            let [english, chinese] = in_both(&PROBLEMS, code);
+            assert!(english.contains(&format!(" `{code}`.\n")), "{english}");
+            assert!(chinese.contains(&format!(" `{code}`。\n")), "{chinese}");
+            assert!(!chinese.contains("## "), "{chinese}");
+            found += 1;
+        }
+        assert!(found > 100, "only {found} pages");
+    }
+
+    #[test]
+    fn nothing_but_a_page_answers_to_a_name() {
+        for name in ["", ".", "..", "../refusals/not-sql", "../problems", "not-sql.md"] {
+            assert_eq!(page_of(&PROBLEMS, name, Language::En), None, "{name}");
+        }
     }
 
     #[test]

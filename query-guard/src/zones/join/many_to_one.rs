@@ -127,7 +127,8 @@ impl ZonePass<'_> {
                 return Err(self.not_joinable(Reason::TableWouldCutMask, a));
             }
             if range.is_some() && !individual.allows(Use::Filter) {
-                return Err(self.not_joinable(Reason::IntervalWithoutFilter, a));
+                let refused = self.use_not_granted(a, individual, Use::Filter);
+                return Err(refused.map(|finding| finding.because(Reason::IntervalWithoutFilter)));
             }
             let shared: BTreeSet<Use> = individual.uses.intersection(&open.uses).copied().collect();
             if !individual.allows(Use::Join)
