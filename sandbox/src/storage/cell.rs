@@ -36,11 +36,11 @@ pub(crate) enum Cell<'a> {
 /// The tokens of a unit key without a form of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpeltKey {
-    /// What is sealed: another than `written` when the key was mended.
+    /// The sealed token; it differs from `written` if the key was corrected.
     pub(crate) sealed: i64,
-    /// Of the key as it is written.
+    /// Token of the key as it is written.
     pub(crate) written: i64,
-    /// Of its plain form.
+    /// Token of its plain form.
     pub(crate) plain: i64,
 }
 

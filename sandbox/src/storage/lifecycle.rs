@@ -1,5 +1,5 @@
-//! What happens to sealed versions after they are published: listing, rewrapping, dropping, shredding.
-//! Who may ask for it, and the audit entry about it, are the caller's.
+//! Operations on published versions: listing, rewrapping, dropping, shredding.
+//! The caller checks permission and appends the audit entry.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ pub fn drop_version(data: &DataFolder, dataset: &DatasetId, version: u64) -> Res
     data.remove_version(dataset, version)
 }
 
-/// What shredding destroyed.
+/// Counts of what shredding destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shredding {
     /// Versions whose keys are gone.

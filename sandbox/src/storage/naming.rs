@@ -28,7 +28,7 @@ pub(crate) fn aad_prefix(dataset: &DatasetId, sealed_in: u64, part: &str) -> Vec
     )
 }
 
-/// What a wrapped key is bound to.
+/// The context that a wrapped key is bound to.
 pub(crate) fn wrap_context(dataset: &DatasetId, sealed_in: u64, part: &str, column: &str) -> WrapContext {
     WrapContext::Column {
         format_version: FORMAT_VERSION,

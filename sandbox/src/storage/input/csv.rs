@@ -23,7 +23,7 @@ use crate::storage::words;
 
 /// Most bytes one row may hold: a quote that is never closed must not fill the memory.
 pub(super) const ROW_BYTES_MAX: u64 = 16 << 20;
-/// Where cells may hold any line breaks, a malformed record over more lines than this is a quote that is never closed.
+/// If cells may hold any line breaks, a malformed record over more lines than this is a quote that is never closed.
 const SWALLOWED_LINES_MAX: u64 = 100;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Bytes that are looked at before the header is read.

@@ -53,7 +53,7 @@ pub(super) fn open(
     Ok(Box::new(source))
 }
 
-/// Where reading is in an array of objects.
+/// The position of the reader in an array of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Array {
     /// Before its bracket.

@@ -263,7 +263,7 @@ fn midnight<'a>(micros: i64) -> Result<Cell<'a>, BadRowReason> {
     day.filter(|_| micros.rem_euclid(DAY_MICROS) == 0).map(Cell::Date).ok_or(BadRowReason::NotDate)
 }
 
-/// What a column holds whose values are not read.
+/// The kind of values in a column that cannot be read.
 fn kind_of(data_type: &ArrowType) -> &'static str {
     match data_type {
         ArrowType::List(_)
