@@ -1,5 +1,6 @@
-//! The newest checkpoint that witnesses cosigned, kept in the log's folder: a log that is shorter, or another one, does
-//! not fit it. Whoever deletes it together with the log's end leaves nothing to compare with; only a copy elsewhere does.
+//! The newest checkpoint that witnesses cosigned, kept in the log's folder: a log that is shorter, or another one, does not
+//! fit it. An attacker who deletes it together with the log's end leaves nothing to compare with; only a copy elsewhere
+//! shows the cut.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +21,7 @@ use crate::audit::reader::SignedCheckpoint;
 pub struct Cosigned {
     /// The checkpoint, signed by the log.
     pub signed: SignedCheckpoint,
-    /// Who cosigned it, and when; empty when nobody that is believed did.
+    /// Verified cosignatures with their times; empty when no trusted witness has cosigned.
     pub cosignatures: Vec<Cosignature>,
 }
 

@@ -43,16 +43,16 @@ use crate::audit::unwraps::UnwrapJournal;
 pub struct AuditLog {
     reader: LogReader,
     signer: Signer,
-    /// Whose newest line some entries name.
+    /// The journal of unwrapped keys; some entries name its newest line.
     journal: Option<UnwrapJournal>,
     waiting: Mutex<VecDeque<Waiting>>,
     known: Mutex<Known>,
-    /// Whether it was a continuation of what was known when somebody last looked.
+    /// True if the log was a continuation of the known one at the last check.
     was_continued: AtomicBool,
     last_read: Mutex<Option<Bundle>>,
 }
 
-/// What this process knows of the log.
+/// This process's knowledge of the log.
 #[derive(Debug, Default)]
 struct Known {
     /// The newest checkpoint that it has read or signed. A failure does not make it forget: the log goes on from there,
@@ -62,7 +62,7 @@ struct Known {
     state: Option<State>,
 }
 
-/// What the log looked like when this process last looked or wrote.
+/// The state of the log when this process last read or wrote it.
 #[derive(Debug)]
 struct State {
     tree: Tree,
@@ -145,7 +145,7 @@ impl AuditLog {
                 answers.push(receipt);
             }
         }
-        // Whoever gets what is known first writes for all that wait; the others find their answers when they get it.
+        // The thread that locks `known` first writes for all that wait; the others find their answers when they lock it.
         let mut known = held(&self.known);
         let batch: Vec<Waiting> = held(&self.waiting).drain(..).collect();
         if !batch.is_empty() {
@@ -200,12 +200,12 @@ impl AuditLog {
         Ok(known.state.as_ref().and_then(|state| state.newest_change))
     }
 
-    /// Whether the log is still the one that this process has seen, or a longer one. It waits for nobody who verifies the
-    /// log, which may take long.
+    /// True if the log is still the one that this process has seen, or a longer one. It does not wait for a verification of
+    /// the log, which may take long.
     pub fn is_continued(&self) -> bool {
         let Ok(_lock) = self.reader.lock_against_appending() else { return false };
         let Ok(now) = self.reader.checkpoint() else { return false };
-        // Whoever holds what is known is about to append, and looks for themselves.
+        // A thread that holds `known` is about to append, and checks this itself.
         let Ok(known) = self.known.try_lock() else { return self.was_continued.load(Ordering::Relaxed) };
         let Some(seen) = &known.newest else { return true };
         *seen == now.checkpoint
@@ -328,7 +328,8 @@ impl AuditLog {
         Ok(batch.iter().zip(old_size..).map(receipt).collect())
     }
 
-    /// While nobody else appends: the lines that entries name follow one another as the entries do.
+    /// Names the journal's newest line in the entries that have to. The caller holds the lock against appending, so that the
+    /// lines follow one another as the entries do.
     fn name_lines(&self, batch: &mut [Waiting]) -> Result<(), AuditError> {
         let Some(journal) = &self.journal else { return Ok(()) };
         let naming: Vec<_> =

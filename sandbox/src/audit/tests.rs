@@ -1,4 +1,4 @@
-//! What must hold of the log whatever is done to its files.
+//! Properties of the log that hold whatever is done to its files.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 

@@ -1,4 +1,4 @@
-//! The journal of unwrapped keys: which keys left the keyring on whose account, on disk before anybody has them.
+//! The journal of unwrapped keys: keys by the account on which they left the keyring, on disk before any caller has them.
 //! Each line holds the hash of the line before it, and the log the hash of the line of every run and, with every entry of
 //! some kinds, that of the newest line, so that a line that was changed, dropped or cut off is found. It holds names and
 //! numbers, no key, and this file knows none.
@@ -28,12 +28,12 @@ use crate::ids::JobId;
 
 /// Longest line, in bytes.
 pub const LINE_BYTES_MAX: u64 = 1 << 20;
-/// Where the last line is looked for first; lines are short as a rule.
+/// Bytes at the file's end in which the last line is looked for first; lines are short as a rule.
 const TAIL_BYTES: u64 = 1 << 13;
-/// Under which name an entry of the log holds the hash of the line that was the newest.
+/// Name of the detail with which an entry of the log holds the hash of the line that was the newest.
 pub(super) const JOURNAL_DETAIL: &str = "journal_sha256";
 
-/// On whose account keys are unwrapped.
+/// The account on which keys are unwrapped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Account {
     /// The columns that a job reads.
@@ -83,7 +83,7 @@ pub struct ColumnUnwraps {
     pub version: u64,
     /// The column, or the name of the footer.
     pub column: String,
-    /// How many keys: one for each part.
+    /// Number of keys: one for each part.
     pub keys: u64,
 }
 
@@ -91,11 +91,11 @@ pub struct ColumnUnwraps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectUnwraps {
-    /// What kind of thing.
+    /// Kind of object.
     pub kind: String,
     /// Its identifier.
     pub id: String,
-    /// How many times.
+    /// Number of times.
     pub keys: u64,
 }
 
@@ -103,7 +103,7 @@ pub struct ObjectUnwraps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnwrapLine {
-    /// On whose account.
+    /// The account.
     pub account: String,
     /// Columns.
     pub columns: Vec<ColumnUnwraps>,
@@ -114,7 +114,7 @@ pub struct UnwrapLine {
 }
 
 impl UnwrapLine {
-    /// How many keys in all.
+    /// Number of keys in all.
     #[must_use]
     pub fn keys(&self) -> u64 {
         let columns = self.columns.iter().map(|column| column.keys);

@@ -1,4 +1,4 @@
-//! What must hold of the journal, and of its comparison with the log.
+//! Properties of the journal, and of its comparison with the log.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -79,7 +79,7 @@ impl World {
         read_journal(&self.folder.path().join("unwraps")).unwrap().collect()
     }
 
-    /// What the log says of a job that was admitted to these columns, and of its run.
+    /// The log's accounts of a job that was admitted to these columns, and of its run.
     fn log(&self, columns: &[&str], keys: u64, line: Option<String>) -> KeyAccounts {
         let granted = json!([{ "dataset": "hz-health.visits", "version": 2, "columns": columns }]);
         let mut log = KeyAccounts::default();

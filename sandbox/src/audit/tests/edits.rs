@@ -11,7 +11,7 @@ use obscura_crypto::tiles::Tile;
 use super::*;
 use crate::audit::verify::Verification;
 
-/// What somebody with the files does to the entries.
+/// An edit of the entries by an attacker who has the files.
 #[derive(Debug, Clone)]
 enum Edit {
     Flip { entry: prop::sample::Index, bit: prop::sample::Index },
@@ -105,7 +105,7 @@ impl Copy {
         }
     }
 
-    /// Makes every hash fit the entries, as somebody would who knows how.
+    /// Makes every hash fit the entries, as an attacker with knowledge of the format would.
     fn fit_hashes(&self, entries: &[Vec<u8>]) {
         let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         for tile in Tile::written_by_growth(0, u64::try_from(entries.len()).unwrap()) {
