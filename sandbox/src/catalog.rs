@@ -17,7 +17,7 @@ use thiserror::Error;
 pub mod body;
 pub mod record;
 
-/// How long clearing waits, in milliseconds: nobody writes meanwhile.
+/// Longest wait of a clearing for readers, in milliseconds: no writer gets in meanwhile.
 const CLEARING_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
 
 /// The metadata database of one installation.
@@ -32,9 +32,9 @@ pub enum CatalogError {
     /// The database could not be opened or asked.
     #[error("the metadata database failed at `{step}`")]
     Database {
-        /// What was being done.
+        /// The step that failed.
         step: &'static str,
-        /// What the database said.
+        /// The database's error.
         #[source]
         source: sqlx::Error,
     },
@@ -49,17 +49,17 @@ pub enum CatalogError {
     Unreadable,
 }
 
-/// What has become of the pages that hold what was deleted.
+/// The fate of the pages that hold deleted rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum OldPages {
     /// They are in no file of the database any more.
     Cleared,
-    /// Somebody is still reading them: they stay in the files until that has ended and they are cleared again.
+    /// A reader still uses them: they stay in the files until it has ended and they are cleared again.
     Held,
 }
 
-/// Whether a missing database is made or is a failure.
+/// The treatment of a missing database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// Make it.
@@ -95,7 +95,7 @@ impl Catalog {
         self.pool.close().await;
     }
 
-    /// Whether the database answers at all.
+    /// True if the database answers at all.
     pub async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
     }
@@ -152,7 +152,7 @@ impl Catalog {
         Ok(if busy == 0 { OldPages::Cleared } else { OldPages::Held })
     }
 
-    /// Asks the database whether its file is sound.
+    /// True if the database finds its file intact.
     ///
     /// # Errors
     /// When it cannot be asked.

@@ -48,7 +48,7 @@ pub use threads::EngineThreads;
 use threads::Lost;
 use threads::Plannings;
 
-/// What one job may use of the machine.
+/// The share of the machine that one job may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineLimits {
     /// Memory of the job's pool, in bytes.
@@ -79,13 +79,13 @@ impl fmt::Debug for SealedTables {
 /// One admitted query with all that its run needs.
 #[derive(Debug)]
 pub struct EngineJob {
-    /// What to run.
+    /// The plan to run.
     pub plan: Arc<GuardedPlan>,
-    /// What the guard needs besides.
+    /// The secrets of masks, for the guard.
     pub context: ExecutionContext,
     /// The sealed datasets of the plan.
     pub sealed: Arc<SealedTables>,
-    /// What the job may use.
+    /// The limits of the job.
     pub limits: EngineLimits,
 }
 
@@ -123,14 +123,14 @@ pub struct EngineFailure {
 }
 
 impl EngineFailure {
-    /// Which layer failed, in one word.
+    /// The layer that failed, in one word.
     #[must_use]
     pub fn kind(self) -> &'static str {
         self.kind
     }
 }
 
-/// Where a job has got to.
+/// The progress of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineProgress {
     /// Stages done.
@@ -240,7 +240,7 @@ impl PlanRunner for OneJob {
     async fn run(&mut self, due: PlanToRun) -> Result<Vec<RecordBatch>, EngineError> {
         let batches = self.executor.run(due, Arc::clone(&self.sealed), self.limits).await?;
         self.at.done += 1;
-        // Nobody listens any more: then nobody is told.
+        // A job whose caller has broken off reports its progress to no one.
         let _unheard = self.tell.send(self.at);
         Ok(batches)
     }
@@ -262,7 +262,7 @@ async fn run_plan(
             Ok(batches)
         }
         EndsIn::Result => {
-            // In one partition, so that rows which nobody ordered come in the same order every time.
+            // In one partition, so that rows without an ORDER BY come in the same order every time.
             let state = in_one_partition(&state);
             let most = (!hands_out_a_dataset(&due)).then_some(limits.result);
             let physical = planned(&state, resolved, due.ends(), &plannings).await?;

@@ -20,7 +20,7 @@ use obscura_query_guard::execution::PlanToRun;
 use crate::engine::EngineError;
 use crate::engine::engine_error;
 
-/// How large a result may be.
+/// The limits on the size of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultLimits {
     /// Most rows.
@@ -29,7 +29,7 @@ pub struct ResultLimits {
     pub bytes: usize,
 }
 
-/// What a plan gave out, with the memory that it takes.
+/// The output of a plan, with the memory that it takes.
 pub(super) struct Gathered {
     pub(super) batches: Vec<RecordBatch>,
     /// Given back with the batches.

@@ -64,7 +64,7 @@ impl EngineThreads {
         self.plannings.clone()
     }
 
-    /// Runs a task to its end, or until nobody waits for it any more: then it is stopped where it next gives way.
+    /// Runs a task to its end, or until its caller no longer waits for it: then it is stopped where it next gives way.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -78,7 +78,7 @@ impl EngineThreads {
 }
 
 impl Plannings {
-    /// Does work that does not give way, on a thread that is left behind when nobody waits for it any more. Its place is free
+    /// Does work that does not give way, on a thread that is left behind when its caller no longer waits. Its place is free
     /// when it has ended, and not before.
     pub(super) async fn run<T: Send + 'static>(
         &self,
@@ -97,7 +97,7 @@ impl Plannings {
 impl Drop for EngineThreads {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Waiting for threads is for nobody who may be a task himself.
+            // A task must not wait for threads, and the caller may be one.
             runtime.shutdown_background();
         }
     }

@@ -46,7 +46,7 @@ fn mobile(draws: &mut Draws) -> [u8; 11] {
     number
 }
 
-/// Whether a person drives a car of their own, and whether it is electric.
+/// `Some` if a person drives a car of their own; the text says whether it is electric.
 pub(super) fn car(city: &City, person: &Person<'_>) -> Option<&'static str> {
     let share = match person.age {
         0..18 => return None,

@@ -23,7 +23,7 @@ pub(in super::super) const RENTALS: &str = "person_id,signed_on,area_m2,monthly_
 static CONTRACTS: [(u32, &str); 4] =
     [(560, "fixed-term"), (270, "open-ended"), (120, "dispatched"), (50, "hourly")];
 
-/// Whether a person is employed in the city.
+/// True if a person is employed in the city.
 pub(super) fn works(city: &City, person: &Person<'_>) -> bool {
     person.home.is_some() && (18..60).contains(&person.age) && person.draws(city, Stream::Work).permille(700)
 }
