@@ -1,4 +1,4 @@
-//! How `jsonwebtoken` verifies: by `ring`, through our own `crypto`. It signs nothing.
+//! Signature verification for `jsonwebtoken`: by `ring`, through our own `crypto`. It signs nothing.
 
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;

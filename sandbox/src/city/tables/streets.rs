@@ -1,5 +1,5 @@
 //! Transport and urban management: cars seen at the restriction cameras, fines, and cars parked.
-//! Events belong to the car's owner; a plate that could not be read belongs to nobody and has no person.
+//! Events belong to the car's owner; an event with an unreadable plate has no person.
 
 use super::super::City;
 use super::super::dataset::PERIODS;
