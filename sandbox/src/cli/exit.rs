@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::error::Class;
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Exit {
     /// 0: done.
@@ -19,7 +19,7 @@ pub enum Exit {
     Waits,
     /// 5: the budget is spent.
     BudgetSpent,
-    /// 6: nobody is recognised.
+    /// 6: no person is recognised.
     Authentication,
     /// 7: what was verified does not hold.
     VerificationFailed,

@@ -32,7 +32,7 @@ const MAIN_EXAMPLES_ZH: &str = "\
 退出码：0 完成，1 失败，2 用法错误，3 被拒绝，4 等待审批，5 预算用尽，6 身份验证，
 7 校验失败，8 未予输出，9 超出限制。";
 
-/// How the help of a command is laid out in Chinese.
+/// Layout of a command's help in Chinese.
 const TEMPLATE_ZH: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}";
 
 /// The language that the arguments themselves ask for, before they are understood.
@@ -121,7 +121,7 @@ fn translated_argument(argument: Arg) -> Arg {
     argument.help(help).help_heading(heading).hide_possible_values(true).hide_default_value(true)
 }
 
-/// What is wrong with the arguments, in Chinese; the help where that is asked for.
+/// The fault of the arguments, in Chinese; the help if that is asked for.
 fn usage_error(error: &Error) -> String {
     if matches!(
         error.kind(),

@@ -1,5 +1,5 @@
-//! How long a command waits for a server that asks it to come back later (`Retry-After`: RFC 9110, section 10.2.3).
-//! It decides; the client waits and says so.
+//! Decides the wait for a server that asks a command to come back later (`Retry-After`: RFC 9110, section 10.2.3).
+//! The client waits and says so.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use ureq::http::Method;
 
 /// Longest that one request waits, all its waits together.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How often one request is sent again at most.
+/// Most repetitions of one request.
 const TRIES_MAX: u32 = 10;
 
-/// What one request may still wait.
+/// The time and tries that one request has left.
 #[derive(Debug)]
 pub(super) struct Patience {
     left: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// What a request may wait before it has been sent.
+    /// The full allowance of a request before it has been sent.
     pub(super) fn for_request(method: &Method, has_key: bool) -> Self {
         Self { left: WAIT_MAX, tries: TRIES_MAX, is_repeatable: *method == Method::GET || has_key }
     }

@@ -26,9 +26,9 @@ use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
 use crate::cli::visible::visible_line;
 
-/// How a missing cell is shown in a table: withheld, and computed from what was withheld, look alike.
+/// Sign of a missing cell in a table: withheld, and computed from what was withheld, look alike.
 const MISSING: &str = "–";
-/// How a key that the data lacks is shown.
+/// Sign of a key that the data lacks.
 const NULL: &str = "NULL";
 
 /// Columns whose values are words of a closed vocabulary, which people read in their own language.
@@ -123,7 +123,7 @@ impl Listing {
     }
 }
 
-/// How wide standard error is, where it is a terminal.
+/// Width of standard error, if it is a terminal.
 pub(crate) fn terminal_columns() -> Option<u16> {
     Table::new().use_stderr().width()
 }

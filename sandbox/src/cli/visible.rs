@@ -1,5 +1,6 @@
-//! Text as a terminal may show it: whoever wrote it, it moves no cursor, hides nothing and turns no line around.
-//! Each character that would is replaced by one as long, so that places in the text stay where they are.
+//! Text that is safe on a terminal: it moves no cursor, hides nothing and turns no line around, even if an attacker wrote
+//! it.
+//! Each control character is replaced by one as long, so that places in the text stay where they are.
 
 use std::borrow::Cow;
 

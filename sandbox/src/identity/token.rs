@@ -1,5 +1,5 @@
 //! A token as it was shown: its header is judged before any key is looked for, its claims after the signature.
-//! Every check refuses a caller in the same words; the reason goes to the operator's log alone, as a phrase without quotes.
+//! Every check refuses a caller in the same words; only the operator's log has the reason, as a phrase that quotes nothing.
 
 use std::collections::BTreeSet;
 

@@ -243,7 +243,7 @@ fn draw_limit(screen: &mut Screen<'_>, job: &str) -> Result<(), Ending> {
     Ok(())
 }
 
-/// How a job ended, as an exit code.
+/// The end of a job as an exit code.
 fn exit_of(job: &JobView) -> Exit {
     match JobState::from_name(&job.state) {
         Some(JobState::Released) => Exit::Done,

@@ -148,7 +148,7 @@ pub(in crate::cli) async fn dataset(
     Ok(Exit::Done)
 }
 
-/// What SQL calls a dataset.
+/// The name of a dataset in SQL.
 pub(super) fn sql_name(id: &str) -> String {
     id.parse::<DatasetId>().map_or_else(|_| id.to_owned(), |id| id.sql_name())
 }
@@ -181,7 +181,7 @@ fn show_datasets(screen: &mut Screen<'_>, datasets: &[DatasetView]) -> std::io::
     listing.write(screen)
 }
 
-/// Where rows come from: a file, or standard input for `-`.
+/// The source of rows: a file, or standard input for `-`.
 pub(in crate::cli) fn input(file: &Path) -> Input {
     if file.as_os_str() == "-" {
         Input::Stream(Box::new(std::io::stdin()))

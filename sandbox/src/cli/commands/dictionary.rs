@@ -77,7 +77,7 @@ fn heading(screen: &mut Screen<'_>, detail: &DatasetDetailView) -> Result<(), En
     Ok(())
 }
 
-/// How often a dataset is brought up to date, in Chinese; the word itself where it is a newer one.
+/// The update rate of a dataset, in Chinese; the word itself where it is a newer one.
 fn update_zh(word: &str) -> &str {
     match word.parse::<Update>() {
         Ok(Update::Realtime) => "实时",
@@ -154,7 +154,7 @@ fn of_column<'t>(terms: &'t TermsView, column: &ColumnView) -> Option<&'t Column
     terms.allows.as_ref()?.columns.iter().find(|told| told.name == column.name)
 }
 
-/// What is seen of a column, and what it may be compared with.
+/// The mask, edges, range and values of a column.
 fn values(screen: &Screen<'_>, column: &ColumnTermsView) -> String {
     let mut parts: Vec<String> = Vec::new();
     parts.extend(column.mask.as_ref().map(|mask| text(screen, &mask.text).to_owned()));
@@ -172,7 +172,7 @@ fn values(screen: &Screen<'_>, column: &ColumnTermsView) -> String {
     parts.join(screen.either("; ", "；"))
 }
 
-/// What holds for all columns together.
+/// Facts that hold for all columns together.
 fn facts(screen: &mut Screen<'_>, allowed: &AllowedView) -> Result<(), Ending> {
     let functions = allowed.functions.join(", ");
     line(screen, &format!("functions: {functions}"), &format!("函数：{functions}"))?;

@@ -207,7 +207,7 @@ fn lowers_for_programs(screen: &Screen<'_>, document: &DocumentView) -> Vec<Valu
     }
 }
 
-/// Says of each column whose grade a mask lowers what whoever activates the policy answers for.
+/// Names each column whose grade a mask lowers, and the claim that the activating steward answers for.
 fn say_lowers(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::io::Result<()> {
     for document in documents {
         for lowered in &document.lowers {

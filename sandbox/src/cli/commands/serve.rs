@@ -82,7 +82,7 @@ pub(in crate::cli) async fn listen(wanted: SocketAddr) -> Result<TcpListener, En
     Ok(bound?)
 }
 
-/// Answers requests until somebody presses Ctrl-C.
+/// Answers requests until Ctrl-C.
 async fn answer(
     session: &mut Session<'_>,
     installation: Arc<Installation>,
@@ -109,7 +109,7 @@ async fn answer(
     Ok(())
 }
 
-/// Ends when somebody presses Ctrl-C or the system ends its services.
+/// Ends on Ctrl-C or when the system ends its services.
 pub(in crate::cli) async fn told_to_stop() {
     let ended = async {
         match signal(SignalKind::terminate()) {
