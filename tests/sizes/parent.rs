@@ -44,7 +44,7 @@ pub(crate) fn judge(construct: &Construct) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the children of a construct said.
+/// The reports of a construct's children.
 #[derive(Default)]
 struct Report {
     findings: Vec<String>,

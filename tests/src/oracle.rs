@@ -42,7 +42,7 @@ impl Controls {
     pub const L3: Self = Self { subjects_min: 10, share_max_permille: Some(850), p_percent: 10, rounding: 5 };
 }
 
-/// How a case says what the right answer is.
+/// The right answer, as a case gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Expected {
