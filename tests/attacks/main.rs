@@ -162,7 +162,7 @@ fn speaks_like_the_engine(outcome: &Outcome) -> Option<String> {
     (!found.is_empty()).then(|| format!("the engine speaks ({found:?}): {}", outcome.stderr))
 }
 
-/// Whether the attacker's arithmetic comes to the victim's value.
+/// True if the attacker's arithmetic comes to the victim's value.
 fn infers(case: &Attack, outcomes: &[Outcome]) -> anyhow::Result<bool> {
     let Some(inference) = case.infer else { return Ok(false) };
     let (from, minus) = (number(&outcomes[inference.from])?, number(&outcomes[inference.minus])?);

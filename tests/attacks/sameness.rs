@@ -1,5 +1,5 @@
-//! What tells of nobody because it is the same for everybody: the order of results that the question does not order, and
-//! how many subjects one key written in several ways is.
+//! Outcomes that are the same for every person and so tell about none: the order of results that the question does not
+//! order, and the number of subjects that one key written in several ways makes.
 
 use anyhow::Context as _;
 use anyhow::ensure;

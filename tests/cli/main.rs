@@ -18,7 +18,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Session {
-    /// What the session shows.
+    /// The behaviour that the session shows.
     shows: String,
     /// The commands.
     run: Vec<Run>,
@@ -28,9 +28,9 @@ struct Session {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
-    /// Who runs it; nobody when missing.
+    /// The person who runs it; none when missing.
     by: Option<String>,
-    /// What follows `obscura`.
+    /// The arguments of `obscura`.
     arguments: Vec<String>,
 }
 

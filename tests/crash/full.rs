@@ -60,7 +60,7 @@ proofs
 
 /// Kilobytes that are left, from nothing to what one command needs.
 const ROOM: [usize; 5] = [0, 32, 96, 160, 512];
-/// Commands that do something, and commands that look whether all is well, of each round.
+/// Number of commands of a round that do something, and of commands that check the installation.
 const COMMANDS: usize = 3;
 
 /// The outcome of one command of the script.

@@ -86,7 +86,7 @@ fn every_number_of_the_story_is_the_oracles() {
     }
 }
 
-/// Whether the last value of a group's row is withheld.
+/// True if the last value of a group's row is withheld.
 fn withholds(table: &Table, group: &str) -> bool {
     let group = Cell::Text(group.to_owned());
     table.rows.iter().any(|row| row.first() == Some(&group) && row.last() == Some(&Cell::Null))

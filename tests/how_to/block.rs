@@ -21,7 +21,7 @@ pub(crate) struct Block {
     pub(crate) action: Action,
 }
 
-/// What becomes of a block.
+/// The use of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// It runs.
@@ -118,7 +118,7 @@ fn console(body: &[&str], first_line: usize) -> anyhow::Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Whether what was printed is what the page shows: `…` stands for anything within a line, and alone for any lines.
+/// True if a program printed what the page shows: `…` stands for anything within a line, and alone for any lines.
 pub(crate) fn is_as_shown(shown: &[String], printed: &[&str]) -> bool {
     match (shown.split_first(), printed.split_first()) {
         (None, None) => true,

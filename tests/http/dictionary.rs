@@ -1,5 +1,5 @@
-//! What somebody is told before they ask: datasets by purpose, search, purposes, who they are; and the auditor's search of
-//! the log.
+//! Answers to an analyst before they ask: datasets by purpose, search, purposes, their own account; and the auditor's search
+//! of the log.
 
 use std::io::BufRead as _;
 use std::io::BufReader;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-/// What was found.
+/// Numbers of jobs in the log, by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Seen {
     /// Jobs with a decision in the log.
@@ -28,7 +28,7 @@ pub(crate) struct Seen {
 /// The entries that end a job.
 const ENDS: [&str; 4] = ["result.released", "result.withheld", "job.failed", "job.cancelled"];
 
-/// What the log says of one job, in order.
+/// The log's account of one job, in order.
 type Story = Vec<(u64, String, Value)>;
 
 /// Looks for what must never be.
@@ -161,7 +161,7 @@ fn stories(log: &Path) -> anyhow::Result<BTreeMap<String, Story>> {
     Ok(stories)
 }
 
-/// What the database says of one job.
+/// The database's account of one job.
 struct JobRow {
     state: String,
     decided: Option<u64>,

@@ -54,7 +54,7 @@ const QUESTIONS: [&str; 5] = [
     "SELECT COUNT(*) FROM persons WHERE zip = '9999'",
 ];
 
-/// What one client does once: a request of the mix, with its status as an answer may have it.
+/// Sends one request of the mix, and returns its kind and its status.
 fn act(server: &Server, seeded: &mut Seeded, job: &mut Option<String>) -> (&'static str, u16) {
     let person = seeded.one_of(&["ana", "ben"]);
     let body = json!({ "sql": seeded.one_of(&QUESTIONS), "purpose": PURPOSE }).to_string();
@@ -91,7 +91,7 @@ fn memory_kib(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// What a server holds of requests and jobs, as it tells its operators: each gauge that is nothing when nobody asks.
+/// The gauges of a server's requests and jobs: each is zero when no client asks.
 fn held(server: &Server) -> BTreeMap<String, u64> {
     const GAUGES: [&str; 6] = [
         "obscura_jobs{state=\"waiting\"}",
@@ -181,7 +181,7 @@ fn hundreds_of_clients_get_documented_answers_and_nothing_of_them_stays() {
 
 /// Equal rounds of a flood.
 const ROUNDS: u64 = 5;
-/// What no round may leave behind, every time, in kibibytes.
+/// Kibibytes that a round may leave behind; a leak leaves more in every round.
 const LEAK_KIB: u64 = 8 * 1024;
 
 #[test]
@@ -242,8 +242,8 @@ fn documented(server: &Server) -> BTreeMap<&'static str, Vec<u16>> {
     ])
 }
 
-/// One step of somebody who has no access yet: asks for it, leaves a job that waits for it, has the request decided on, gives
-/// the access back. What a crash cuts off, a later step goes on with.
+/// One step of a person who has no access yet: asks for it, leaves a job that waits for it, has the request decided on,
+/// gives the access back. A later step goes on after a crash.
 fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
     let wish = json!({
         "purpose": PURPOSE,

@@ -9,7 +9,7 @@ use obscura_tests::environment;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
 
-/// What the generator has no form for: requests in YAML, which may be sent as JSON too, and one in plain text.
+/// Operations that the generator has no form for: requests in YAML, which may be sent as JSON too, and one in plain text.
 const LEFT_OUT: [&str; 4] = [
     "WARNING parsing POST /api/v1/grants within grants.",
     "WARNING parsing POST /api/v1/policies within policies.",

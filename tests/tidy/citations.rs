@@ -181,7 +181,7 @@ impl Repository {
             .find(|path| self.files.contains(path))
     }
 
-    /// Whether some file has this path, or a path that ends in it.
+    /// True if some file has this path, or a path that ends in it.
     fn has_ending(&self, path: &str) -> bool {
         let ending = format!("/{path}");
         self.files.iter().any(|file| file == path || file.ends_with(&ending))
