@@ -1,5 +1,5 @@
-//! The metadata database: records that say who may do what, and the jobs.
-//! It keeps rows and nothing more: whether a row is honoured is decided against the audit log, in `app`.
+//! The metadata database: records of persons, data and permissions, and the jobs.
+//! It keeps rows and nothing more: `app` decides against the audit log whether a row is honoured.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -141,7 +141,7 @@ impl Catalog {
     pub async fn clear_old_pages(&self) -> Result<OldPages, CatalogError> {
         let step = "clear old pages";
         let mut connection = self.pool.acquire().await.map_err(at(step))?;
-        // Its patience is shorter than that of others, who must not be given it afterwards.
+        // Its wait is shorter than that of other connections, so it must not go back to the pool.
         connection.close_on_drop();
         sqlx::query(CLEARING_PATIENCE).execute(&mut *connection).await.map_err(at(step))?;
         let (busy, _pages, _written): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")

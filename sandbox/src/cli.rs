@@ -1,4 +1,4 @@
-//! The command line: translate words into one use case, call it, translate what comes back into words and an exit code.
+//! The command line: translate words into one use case, call it, translate its result into words and an exit code.
 //! It decides nothing; whatever it can do, another edge could do by the same calls.
 
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub fn run_process() -> Exit {
     run(std::env::args_os(), &Sources::of_process, look, &mut out, Arc::new(Mutex::new(err)))
 }
 
-/// A panic tells its place and no more: what it says may quote data.
+/// A panic tells its place and no more: its message may quote data.
 fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| {

@@ -152,7 +152,7 @@ pub struct Effective {
     pub origin: String,
 }
 
-/// Settings, where each came from, and what looks like a mistake.
+/// Settings, their origins, and values that look like mistakes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The settings in force.
@@ -173,7 +173,7 @@ pub enum ConfigError {
     /// A file or variable holds something that is no setting, or a value of the wrong form.
     #[error("a setting cannot be read: {0}")]
     Unreadable(String),
-    /// A value is outside what is accepted.
+    /// A value is outside the accepted ones.
     #[error("setting `{key}`: {}", .accepted.en)]
     OutOfRange {
         /// Name of the setting.
@@ -181,7 +181,7 @@ pub enum ConfigError {
         /// Values that would be accepted.
         accepted: Text,
     },
-    /// The file of the folder a command happens to run in says whom to ask, or as whom.
+    /// The file of the folder a command happens to run in names a server or a token.
     #[error(
         "`{key}` in {LOCAL_FILE}: whoever made this folder may not say where your token goes; \
          set it in the environment ({PREFIX}{}), by a flag, in {SYSTEM_FILE}, or with `obscura login`",
@@ -194,7 +194,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Says what is wrong in the reader's language.
+    /// The error in the reader's language.
     #[must_use]
     pub fn told(&self, language: Language) -> String {
         match (self, language) {
@@ -204,7 +204,7 @@ impl ConfigError {
                 key.to_uppercase()
             ),
             (Self::OutOfRange { key, accepted }, Language::Zh) => format!("设置 `{key}`：{}", accepted.zh),
-            // What the reader of TOML says, it says in English alone.
+            // The parser of TOML explains itself in English alone.
             (Self::Unreadable(reason), Language::Zh) => format!("设置无法读取：{reason}"),
             (other, Language::En) => other.to_string(),
         }
@@ -290,7 +290,7 @@ impl Sources {
     fn layers(&self) -> Figment {
         let defaults = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
         let said = self.said();
-        // A login is one thing: its token is shown to its server, and only where nothing else says whom and what to ask.
+        // A login is one thing: its token is shown to its server, and only if no setting names another server or token.
         let says_otherwise =
             ["data_dir", "server", "token_file"].iter().any(|key| said.find_value(key).is_ok());
         let login = self.login_file.as_deref().filter(|_| !says_otherwise).and_then(Login::read);

@@ -103,7 +103,7 @@ pub enum Credential {
     Nobody,
     /// They have just made the installation.
     Founding,
-    /// Nothing, just now: they have asked before, and what they asked goes on.
+    /// Nothing, just now: the person has asked before, and that request goes on.
     InAbsence,
     /// An access token of this installation.
     AccessToken(TokenId),
@@ -207,8 +207,8 @@ impl Caller {
         self.person.roles.contains(&role)
     }
 
-    /// Says whether this is theirs, asked as an analyst: a token that carries other roles of the same person alone does not
-    /// reach what they asked.
+    /// True if this is theirs, asked as an analyst: a token that carries only other roles of the same person does not reach
+    /// the person's questions.
     #[must_use]
     pub fn asked_as(&self, person: &str) -> bool {
         self.holds(PersonRole::Analyst) && self.person.name.as_str() == person

@@ -32,7 +32,7 @@ pub enum Class {
     VerificationFailed,
     /// Something that we need does not answer; later it may.
     Unavailable,
-    /// As much is under way as can be at a time; in a moment it may be otherwise.
+    /// As many requests are under way as there can be at a time; a moment later one may end.
     Busy,
     /// Something of ours broke.
     Failure,

@@ -221,7 +221,7 @@ impl IdentityProvider {
             }
             Err(fault) => {
                 let error = InternalError::of_kind("fetch the keys of the identity provider", fault.phrase());
-                // Whoever asks is told all the same.
+                // The asker is told of the fault even if the line cannot be written.
                 let _unwritable = self.log.note(at, LOG_SUBJECT, &error);
                 Err(fault)
             }

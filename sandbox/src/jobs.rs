@@ -106,13 +106,13 @@ impl JobState {
     }
 }
 
-/// Why a job failed, as its owner is told: a closed list, for what else there is to say may depend on the data.
+/// Why a job failed, as its owner is told: a closed list, because any further detail may depend on the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobFailure {
-    /// Something of ours broke; what it was may depend on the data.
+    /// Something of ours broke; the detail may depend on the data.
     Execution,
-    /// It needs more memory, time or rows of result than a job may use. No subject decides that: what one subject's rows can
-    /// become lies a hundred times below every limit.
+    /// It needs more memory, time or rows of result than a job may use. No subject decides that: the most that one subject's
+    /// rows can become lies a hundred times below every limit.
     Limit,
     /// Its process died.
     Interrupted,

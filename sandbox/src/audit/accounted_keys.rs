@@ -34,7 +34,7 @@ pub struct Accounted<T> {
     pub line_sha256: Option<String>,
 }
 
-/// A key service from which a data key leaves on an account alone, and not before the journal says so.
+/// A key service that hands out a data key on an account only, and not before the journal has recorded it.
 ///
 /// INVARIANT(keys-leave-on-an-account): asked for a data key directly it refuses; [`AccountedKeys::on_account`] is the only
 /// way, and gives nothing out that is not in the journal.
@@ -59,7 +59,7 @@ impl AccountedKeys {
     /// Unwraps keys on an account.
     ///
     /// # Errors
-    /// When the journal cannot be written; then the keys are gone again. What `take` gives is handed on as it is.
+    /// When the journal cannot be written; the keys are dropped then. The result of `take` is handed on as it is.
     pub fn on_account<T>(
         &self,
         account: Account,

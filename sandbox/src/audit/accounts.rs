@@ -1,5 +1,5 @@
-//! Reconciling: every key that left the keyring against the decision that allowed it. The log says what each job may be
-//! given and what its run was given; the journal of unwrapped keys says what left. This file compares, and opens neither.
+//! Reconciling: every key that left the keyring against the decision that allowed it. The log names the keys that each job
+//! may get and those that its run got; the journal names the keys that left. This file compares them, and opens neither.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -271,8 +271,8 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Passes the entries that name this line. Each names the line that was the newest when it was written, so that what
-    /// they name follows one another as they do.
+    /// Passes the entries that name this line. Each names the line that was the newest when it was written, so that the
+    /// named lines follow one another as the entries do.
     fn pass_named(&mut self, sha256: &str) {
         while self.named.next_if(|(_, line)| line == sha256).is_some() {}
     }

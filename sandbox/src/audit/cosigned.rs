@@ -51,7 +51,7 @@ pub fn read_kept(reader: &LogReader) -> Result<Option<String>, AuditError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed()(error)),
     };
-    // What is no text, or longer than a note, is no checkpoint either; whoever verifies it will say so.
+    // A file that is no text, or longer than a note, is no checkpoint either; verification will say so.
     let most = u64::try_from(NOTE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(failed())?;

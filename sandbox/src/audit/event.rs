@@ -89,7 +89,7 @@ pub enum Action {
     PolicyProposed,
     /// A proposed policy was put in force by a second person, or taken back.
     PolicyDecided,
-    /// A person was linked to who they are to the identity provider.
+    /// A person was linked to their account at the identity provider.
     PersonLinked,
     /// A person's link was ended.
     PersonUnlinked,

@@ -93,7 +93,8 @@ impl AuditLog {
 
     /// Opens a log and checks its newest entry and its right edge against the checkpoint.
     ///
-    /// What a killed process had begun to append is not covered by the checkpoint, is not read, and is written over.
+    /// Entries that a killed process had begun to append are not covered by the checkpoint; they are not read, and are
+    /// written over.
     ///
     /// # Errors
     /// When the checkpoint is not signed by this key, or the newest entries do not lead to it.
@@ -103,7 +104,7 @@ impl AuditLog {
         Ok(log)
     }
 
-    /// Names the newest line of a journal of keys in the entries that are to.
+    /// Names the newest line of a journal of keys in the entries that have to name it.
     #[must_use]
     pub fn naming(self, journal: UnwrapJournal) -> Self {
         Self { journal: Some(journal), ..self }
@@ -130,7 +131,7 @@ impl AuditLog {
     pub fn append(&self, mut events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
         for event in &mut events {
             if self.journal.is_some() && event.action.names_journal() {
-                // As long as the one that it will name.
+                // This hash is as long as the one that the entry will name.
                 name_line(event, sha256_hex(b""));
             }
             // Checked with the longest possible link, before others' events are in the same write.
@@ -193,7 +194,7 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read or does not verify.
     pub fn newest_change(&self) -> Result<Option<u64>, AuditError> {
-        // Always what is known first and the file lock second, as in `append`, or two threads wait for each other.
+        // Always `known` first and the file lock second, as in `append`, or two threads wait for each other.
         let mut known = held(&self.known);
         let _lock = self.lock()?;
         self.refresh(&mut known)?;
@@ -279,7 +280,7 @@ impl AuditLog {
                 }
             }
             Err(error) => {
-                // What is on disk is unknown now: look again next time.
+                // The state on disk is unknown now: read it again next time.
                 known.state = None;
                 let mut error = Some(error);
                 for waiting in batch {
@@ -328,8 +329,8 @@ impl AuditLog {
         Ok(batch.iter().zip(old_size..).map(receipt).collect())
     }
 
-    /// Names the journal's newest line in the entries that have to. The caller holds the lock against appending, so that the
-    /// lines follow one another as the entries do.
+    /// Names the journal's newest line in the entries that have to name it. The caller holds the lock against appending, so
+    /// that the lines follow one another as the entries do.
     fn name_lines(&self, batch: &mut [Waiting]) -> Result<(), AuditError> {
         let Some(journal) = &self.journal else { return Ok(()) };
         let naming: Vec<_> =

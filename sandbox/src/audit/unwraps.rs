@@ -1,7 +1,7 @@
 //! The journal of unwrapped keys: keys by the account on which they left the keyring, on disk before any caller has them.
-//! Each line holds the hash of the line before it, and the log the hash of the line of every run and, with every entry of
-//! some kinds, that of the newest line, so that a line that was changed, dropped or cut off is found. It holds names and
-//! numbers, no key, and this file knows none.
+//! Each line holds the hash of the line before it. The log holds the hash of every run's line and, in entries of some kinds,
+//! that of the newest line, so that a line that was changed, dropped or cut off is found. It holds names and numbers, no
+//! key, and this file knows none.
 
 use std::fmt;
 use std::fs::File;
@@ -148,7 +148,7 @@ impl UnwrapJournal {
         Ok(sha256_hex(&line))
     }
 
-    /// Appends one line and gives its hash. What a killed process left of a line is cut off: its keys never left.
+    /// Appends one line and gives its hash. It cuts off a part of a line that a killed process left: its keys never left.
     pub(super) fn append(&self, account: &Account, unwrapped: Unwrapped) -> Result<String, AuditError> {
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true).mode(0o600);
@@ -209,7 +209,7 @@ fn last_line_among(file: &mut File, length: u64, bytes: u64) -> Result<Option<(u
     let mut tail = Vec::new();
     file.take(bytes).read_to_end(&mut tail).map_err(step())?;
     let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
-        // No whole line: of a journal that has only just begun, none was ever whole.
+        // No whole line: a journal that has only just begun never had one.
         return Ok((first == 0).then(|| (0, Vec::new())));
     };
     let (whole, _torn) = tail.split_at(end);
@@ -222,11 +222,12 @@ fn last_line_among(file: &mut File, length: u64, bytes: u64) -> Result<Option<(u
     Ok(Some((end.ok_or(AuditError::Journal)?, line)))
 }
 
-/// Reads a journal line by line, as it is; a journal that is not there is empty. What a killed process left of a last
-/// line is no line.
+/// Reads a journal line by line, as it is; a journal that is not there is empty. A part of a last line that a killed process
+/// left is no line.
 ///
 /// # Errors
-/// When the file is there and cannot be opened; what cannot be read later is an empty line, which is none of the journal.
+/// When the file is there and cannot be opened. A line that cannot be read later comes as an empty one, which no journal
+/// has.
 pub fn read_journal(path: &Path) -> Result<impl Iterator<Item = Vec<u8>> + use<>, AuditError> {
     let mut reader = match File::open(path) {
         Ok(file) => Some(BufReader::new(file)),
@@ -239,7 +240,7 @@ pub fn read_journal(path: &Path) -> Result<impl Iterator<Item = Vec<u8>> + use<>
         let read = open.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         match (read, line.pop()) {
             (Ok(_), Some(b'\n')) => Some(line),
-            // Longer than any line: what is left of it is read as further lines, which are none either.
+            // Longer than any line: its rest is read as further lines, which are invalid too.
             (Ok(read), Some(_)) if u64::try_from(read) == Ok(LINE_BYTES_MAX) => Some(Vec::new()),
             (Ok(_), _) => None,
             (Err(_), _) => {

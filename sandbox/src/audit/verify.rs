@@ -352,7 +352,7 @@ impl<'a> Walk<'a> {
         self.facts.take(event);
     }
 
-    /// Looks whether time goes back. Each step back is told once: what follows is measured from there.
+    /// Looks whether time goes back. Each step back is told once: later entries are measured from there.
     fn clock(&mut self, index: u64, time: Timestamp) {
         let seconds = self.latest.map_or(0, |latest| latest.duration_since(time).as_secs());
         if seconds > BACK_SECONDS {

@@ -106,7 +106,7 @@ impl Body for TokenBody {
     }
 }
 
-/// The link between a person and who they are to an identity provider: never the account, only a keyed token of it.
+/// The link between a person and their account at an identity provider: never the account itself, only a keyed token of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountLinkBody {
     /// Identifier.

@@ -1,5 +1,5 @@
-//! The list of the city's datasets: identifier, columns, and which table function writes it.
-//! What the columns mean and how they are graded stands in the dataset documents.
+//! The list of the city's datasets: identifier, columns, and the table function that writes it.
+//! The dataset documents say what the columns mean and how they are graded.
 
 use super::City;
 use super::person::Person;

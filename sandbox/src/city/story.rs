@@ -1,4 +1,4 @@
-//! The story of `obscura demo` as data: who asks what, in which order, and what must come of it.
+//! The story of `obscura demo` as data: the questions with their askers, in order, and the expected answers.
 //! It runs nothing; the command line seals, asks and draws.
 
 use obscura_policies::Text;
@@ -115,7 +115,7 @@ impl Scene {
     }
 }
 
-/// The first place where the languages part: what stands before it, its two texts, and what stands behind it.
+/// The first place where the languages part: the text before it, its two texts, and the text behind it.
 fn place(sql: &'static str) -> Option<(&'static str, (&'static str, &'static str, &'static str))> {
     let (before, rest) = sql.split_once('{')?;
     let (texts, after) = rest.split_once('}')?;

@@ -1,5 +1,5 @@
 //! A server, as a command asks it: requests with a token, answers as values, problems as errors in the server's own words.
-//! It knows nothing of what is asked; `desk` does.
+//! It does not know the questions; `desk` does.
 
 use std::fs;
 use std::io::BufRead;
@@ -169,7 +169,7 @@ impl Client {
             .timeout_per_write(Some(SILENCE))
             .tls_config(tls.build());
         if server.url().starts_with("http:") {
-            // What goes without TLS stays on this machine.
+            // Requests without TLS stay on this machine.
             config = config.proxy(None);
         }
         let base = format!("{}/api/v1", server.url());
@@ -183,7 +183,7 @@ impl Client {
         read(&answer)
     }
 
-    /// Sends something and reads what comes back.
+    /// Sends a body and reads the answer.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, sent: Sent) -> Result<T, Ending> {
         let answer = self.ask(Method::POST, path, sent).await?;
         read(&answer)
@@ -299,7 +299,7 @@ impl Client {
 
     fn unreachable(&self, error: &ureq::Error) -> Ending {
         let url = self.base.trim_end_matches("/api/v1");
-        // What a library says of a connection names hosts and certificates, no data.
+        // A library's message about a connection names hosts and certificates, no data.
         PublicError::new(
             Class::Failure,
             "server-unreachable",

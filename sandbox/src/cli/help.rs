@@ -54,7 +54,7 @@ pub(super) fn asked_for(arguments: &[OsString]) -> Option<Language> {
     None
 }
 
-/// Reads the arguments; what is wrong with them, or the help they ask for, is in the reader's language.
+/// Reads the arguments; their faults, or the help they ask for, come in the reader's language.
 pub(super) fn parse(arguments: Vec<OsString>, language: Language) -> Result<Cli, (Error, String)> {
     let command = match language {
         Language::En => Cli::command(),
@@ -74,7 +74,7 @@ pub(super) fn parse(arguments: Vec<OsString>, language: Language) -> Result<Cli,
 /// The command line with every text of its help in Chinese.
 fn translated() -> Command {
     let mut command = Cli::command();
-    // Only then does it have what clap adds by itself.
+    // Only then does it have the arguments that clap adds by itself.
     command.build();
     in_chinese_throughout(command).after_help(MAIN_EXAMPLES_ZH)
 }
@@ -103,7 +103,7 @@ fn translated_argument(argument: Arg) -> Arg {
         return argument.help_heading(heading);
     };
     let mut help = help.to_owned();
-    // What clap would say of these itself, it says in English.
+    // clap's own words about these are English.
     if !argument.get_action().takes_values() {
         let long = argument.get_long_help().and_then(|text| in_chinese(&text.to_string()));
         return argument.long_help(long).help(help).help_heading(heading);

@@ -31,13 +31,13 @@ impl Patience {
     /// The wait that an answer asks for, where the request may be sent again.
     ///
     /// 429 is answered before anything is done. A server that answers 503 may have done something before it ran into
-    /// trouble, so that only what may be done twice is asked again.
+    /// trouble, so that only requests that may be done twice are sent again.
     pub(super) fn asked_by(&self, status: u16, headers: &HeaderMap) -> Option<Duration> {
         let is_later = status == 429 || status == 503 && self.is_repeatable;
         is_later.then(|| retry_after(headers))?
     }
 
-    /// Takes a wait from what is left; says whether so much was.
+    /// Takes a wait from the time that is left; true if there was so much.
     pub(super) fn take(&mut self, asked: Duration) -> bool {
         let left = self.tries.checked_sub(1).zip(self.left.checked_sub(asked));
         if let Some(left) = left {

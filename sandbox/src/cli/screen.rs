@@ -72,7 +72,7 @@ impl<'a> Screen<'a> {
         Self { out, narration, language, output, is_terminal, shows_data, columns, colours }
     }
 
-    /// A voice of its own on standard error, for what has to say something while a command waits for it.
+    /// A second handle of standard error, for reports made while a command waits.
     pub(crate) fn narration(&self) -> Narration {
         self.narration.clone()
     }
@@ -87,7 +87,7 @@ impl<'a> Screen<'a> {
         self.out.flush()
     }
 
-    /// Writes a line of data; where a program asked for a form of its own, exactly that.
+    /// Writes a line of data: made visible for people, as it is for a program that asked for a form of its own.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         if self.shows_data || self.output == Output::Table {
             writeln!(self.out, "{}", visible(text))
@@ -111,7 +111,7 @@ impl<'a> Screen<'a> {
         self.columns.map_or(most, |columns| columns.clamp(COLUMNS_MIN, most))
     }
 
-    /// Tells sentences in the reader's language, broken between words where they would be broken anywhere.
+    /// Tells sentences in the reader's language, broken between words to fit the terminal.
     pub(crate) fn prose(&mut self, en: &str, zh: &str) -> io::Result<()> {
         let text = self.either(en, zh).to_owned();
         let Some(columns) = self.columns else { return self.tell(&text) };
@@ -195,7 +195,7 @@ impl Narration {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        // A panic while a line was written leaves a stream that is still one.
+        // A panic while a line was written leaves a usable stream.
         writeln!(self.stream.lock().unwrap_or_else(PoisonError::into_inner), "{text}")
     }
 }
@@ -211,7 +211,7 @@ impl Painted {
         self
     }
 
-    /// A drawing, whose maker has made every text in it visible.
+    /// A drawing in which every text was made visible by its maker.
     pub(crate) fn drawing_of_visible(text: &str) -> Self {
         Self(text.to_owned())
     }

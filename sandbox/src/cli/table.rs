@@ -1,5 +1,5 @@
 //! Data in the form that was asked for: tables for people, JSON, CSV, Arrow and Parquet for programs.
-//! It writes what has left the room already; it protects nothing.
+//! It writes released data only; it protects nothing.
 
 use std::borrow::Cow;
 use std::io;
@@ -98,7 +98,7 @@ impl Listing {
         self.rows.iter().try_for_each(|row| screen.data(format!("{}\n", self.object(row)).as_bytes()))
     }
 
-    /// Writes each row as one line without headings, for people who look on and as CSV for programs.
+    /// Writes each row as one line without headings, for people on a terminal and as CSV for programs.
     pub(crate) fn write_plain(&self, screen: &mut Screen<'_>) -> io::Result<()> {
         for row in &self.rows {
             let line = match screen.output {
@@ -170,7 +170,7 @@ fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
     Ok(table.to_string())
 }
 
-/// Places that say nothing are left out for people; programs get every digit.
+/// Trailing zeros are left out for people; programs get every digit.
 fn without_zeros(number: &str) -> &str {
     if number.contains('.') && !number.contains('e') {
         number.trim_end_matches('0').trim_end_matches('.')

@@ -124,7 +124,7 @@ impl FromStr for ProviderUrl {
         }
         let wire = match uri.scheme_str() {
             Some("https") => Wire::Tls,
-            // Only an address: what the name `localhost` leads to is decided elsewhere.
+            // Only an address: the machine decides where the name `localhost` leads to.
             Some("http") if is_loopback(authority.host()) => Wire::Loopback,
             _ => return Err(ProviderUrlError),
         };

@@ -1,9 +1,9 @@
 //! The threads that jobs are computed on, apart from those that answer requests: while a job keeps them busy, a server still
 //! answers. It knows no plan and no table.
 //!
-//! A job's task is stopped by dropping what waits for it: the engine gives way at every batch, and its own tasks end with
-//! those that wait for them. Planning does not give way. It is done on a thread that can be left behind, of which there are
-//! few; what is left behind ends by itself, because the guard bounds what is planned.
+//! A job's task is stopped by dropping its waiter: the engine gives way at every batch, and its own tasks end with those
+//! that wait for them. Planning does not give way. It is done on one of a few threads that can be left behind; a planning
+//! that is left behind ends by itself, because the guard bounds its plan.
 
 use std::fmt;
 use std::io;
@@ -40,7 +40,8 @@ impl fmt::Debug for EngineThreads {
 #[derive(Clone)]
 pub(super) struct Plannings(Arc<Semaphore>);
 
-/// A task did not come to its end: it panicked, or its threads are gone. What a panic says may quote data, so it is not kept.
+/// A task did not come to its end: it panicked, or its threads are gone. A panic's message may quote data, so it is not
+/// kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a task of the engine was lost")]
 pub(super) struct Lost;

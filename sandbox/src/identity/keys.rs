@@ -84,7 +84,7 @@ fn fitting(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
             vec![Algorithm::EdDSA]
         }
-        // Above all a shared secret (`oct`): whoever reads the list could sign with it.
+        // Above all a shared secret (`oct`): a reader of the list could sign with it.
         _ => Vec::new(),
     }
 }

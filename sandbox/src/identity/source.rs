@@ -39,7 +39,7 @@ pub(super) trait KeySource: fmt::Debug + Send + Sync {
     fn fetch(&self) -> Result<PublishedKeys, Fault>;
 }
 
-/// Why the keys did not come: for the operator's log, which is all that tells these apart.
+/// Why the keys did not come: for the operator's log, which alone tells the reasons apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// No connection, no TLS, or no HTTP.
@@ -48,7 +48,7 @@ pub(super) enum Fault {
     Slow,
     /// Another status than 200.
     Status,
-    /// A longer document than anybody needs.
+    /// A document that is longer than the limit.
     Long,
     /// The discovery document is none, or the JWK set is none.
     Malformed,

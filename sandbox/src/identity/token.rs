@@ -32,10 +32,10 @@ const SCOPE_PREFIX: &str = "obscura:";
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
-/// Why a token is not honoured: for the operator's log, which is all that tells these apart.
+/// Why a token is not honoured: for the operator's log, which alone tells the reasons apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenFault {
-    /// It is no signed token, or longer than any.
+    /// It is no signed token, or longer than the limit.
     Form,
     /// Its header names no key or a method that is not honoured, asks for more than a signature, or is of another type.
     Header,
@@ -47,7 +47,7 @@ pub enum TokenFault {
     Issuer,
     /// It is for another audience than the setting.
     Audience,
-    /// It is bound to a key that whoever shows it must prove to have.
+    /// It is bound to a key, and its bearer must prove to have that key.
     Bound,
     /// It has ended.
     Ended,
@@ -57,7 +57,7 @@ pub enum TokenFault {
     LongLived,
     /// It is about an account of another form.
     Account,
-    /// Its account is linked to nobody here.
+    /// Its account is linked to no person here.
     Unlinked,
     /// The person that its account is linked to is no longer here.
     PersonGone,
@@ -131,7 +131,7 @@ impl<'a> ShownToken<'a> {
 
 /// Says whether a header asks for nothing but a signature by a key of the issuer's own list.
 fn is_in_order(header: &Header) -> bool {
-    // What a token says about where its key is, or brings along itself, counts for nothing: such a token is not ours to judge.
+    // A token that says where its key is, or brings a key along, is not ours to judge.
     let brings_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some();
     let is_more = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
     let is_unencoded = header.extras.inner().contains_key("b64");

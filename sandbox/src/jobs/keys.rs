@@ -1,4 +1,4 @@
-//! The wrapped keys of jobs, listed and replaced when what wraps them is rotated. It wraps and opens none.
+//! The wrapped keys of jobs, listed and replaced when the keys that wrap them are rotated. It wraps and opens none.
 
 use crate::catalog::Catalog;
 use crate::catalog::at;

@@ -1,5 +1,5 @@
 //! The rows of jobs: every transition is one statement that also checks the state it starts from.
-//! Results and SQL are not here, only their wrapped keys; what quotes the SQL is sealed.
+//! Results and SQL are not here, only their wrapped keys; texts that quote the SQL are sealed.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -500,7 +500,7 @@ impl Jobs {
     pub async fn forget_question(&self, job: JobId, verdict: Option<&str>) -> Result<(), JobError> {
         let verdict = verdict.map(|text| self.texts.seal(job, Column::Verdict, text)).transpose()?;
         let done = sqlx::query(
-            // The token of a request would tell a guessed question; without it a repeated request is another one.
+            // The token of a request would confirm a guessed question; without it a repeated request is another one.
             "UPDATE job SET sql_key = NULL, verdict = ?1, plan = NULL, \
              request_token = CASE WHEN request_token IS NOT NULL THEN 'shredded' END \
              WHERE id = ?2 AND sql_key IS NOT NULL \

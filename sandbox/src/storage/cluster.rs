@@ -129,7 +129,7 @@ impl Grouping {
             return hand_out(&sort(&self.plan, batches)?, sink);
         }
         if self.is_one_subject(blocks, spill)? {
-            // However many rows it has, one subject is grouped already.
+            // One subject is grouped already, however many rows it has.
             for block in blocks {
                 sink.take(&spill.read(*block, &self.plan.schema)?)?;
             }

@@ -61,7 +61,7 @@ pub fn seal_with_one_key(
     Ok(RawAccess { key: *key_bytes(&key), aad_prefix: prefix })
 }
 
-/// Hands out what opens the footer of one sealed part, and no column of it.
+/// Hands out the key and the prefix that open the footer of one sealed part, and no column of it.
 ///
 /// For the test that another program sees no column of a normally sealed file.
 ///

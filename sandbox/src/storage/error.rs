@@ -26,7 +26,7 @@ pub enum StorageError {
         /// Why.
         reason: RejectsProblem,
     },
-    /// The input cannot be read as what it is said to be.
+    /// The input cannot be read in the format that it is said to have.
     #[error("cannot read the input as {format}: {reason}")]
     Input {
         /// Name of the format.
@@ -67,7 +67,7 @@ pub enum StorageError {
         /// Column of the dataset document.
         column: String,
     },
-    /// A column holds what has no place in a cell.
+    /// A column holds values that no cell can hold.
     #[error("cannot read the input as {format}: column `{column}` holds {found}")]
     ColumnType {
         /// Name of the format.
@@ -239,12 +239,12 @@ fn rows_of(lines: Option<(u64, u64)>) -> String {
 }
 
 impl StorageError {
-    /// Wraps an operating-system error with what was being done.
+    /// Wraps an operating-system error with the step that failed.
     pub(crate) fn disk(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Disk { step, source }
     }
 
-    /// Drops an Arrow or Parquet error, whose text may quote values, and keeps what was being done.
+    /// Drops an Arrow or Parquet error, whose text may quote values, and keeps the step that failed.
     ///
     /// A full disk is told apart because the operator can make room.
     pub(crate) fn columnar<E: std::error::Error + 'static>(step: &'static str) -> impl FnOnce(E) -> Self {
@@ -302,7 +302,7 @@ impl BadRowReason {
 /// Why a list of rejects cannot be made at a path that its steward chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RejectsProblem {
-    /// Something of the name is there, and is never overwritten.
+    /// A file of this name exists, and is never overwritten.
     #[error("a file of this name exists already")]
     Exists,
     /// Its folder is not there, or is no folder.
@@ -375,7 +375,7 @@ pub enum BadRowReason {
     /// Neither true nor false.
     #[error("neither true nor false")]
     NotBool,
-    /// Not well formed as the identifier it should be: no token can be made that joins.
+    /// Not a well-formed identifier of its kind: its token would join with nothing.
     #[error("not a well-formed identifier")]
     NotIdentifier,
     /// A JSON object without the unit key.

@@ -172,7 +172,7 @@ impl InputOptions {
     /// Malformed rows that may be left out unless the caller says otherwise: 1 %.
     pub const BAD_ROWS_PPM_STANDARD: u32 = 10_000;
 
-    /// Finds out format, encoding and delimiter, and stops at whatever is not as it should be.
+    /// Detects format, encoding and delimiter, and stops at every irregularity.
     #[must_use]
     pub fn strict(memory_bytes: usize) -> Self {
         Self {
@@ -304,7 +304,7 @@ impl Rows {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Plain forms of the unit keys of the rows handed out since, by column.
+    /// Plain forms of the unit keys of the rows handed out since the last call, by column.
     pub(crate) fn plain_keys(&mut self) -> Vec<(usize, Int64Array)> {
         self.sink.spellings.drain()
     }
@@ -369,7 +369,7 @@ impl RowSink {
         Ok(())
     }
 
-    /// Takes note of what is particular in a row that was taken.
+    /// Counts corrected cells and spellings of unit keys in a row that was taken.
     fn note(&mut self, cells: &[Cell<'_>], line: u64) -> Result<(), StorageError> {
         let mut has_subject = false;
         for (index, (cell, reader)) in cells.iter().zip(&self.readers).enumerate() {
@@ -398,7 +398,7 @@ impl RowSink {
         column: Option<String>,
         reason: BadRowReason,
     ) -> Result<(), StorageError> {
-        // Of numbers that a spreadsheet cut, some pass their check by chance: the others show that none can be trusted.
+        // Some numbers that a spreadsheet cut pass their check by chance: one that fails shows that none can be trusted.
         let is_hopeless = reason == BadRowReason::CutNumber;
         match self.on_bad_row {
             OnBadRow::Skip if is_hopeless => Err(StorageError::BadRow { line, column, reason }),
@@ -435,12 +435,13 @@ impl CellReader<'_> {
         if self.null_texts.iter().any(|null| null == text) {
             return Ok(Cell::Null);
         }
-        // NUL and the like are what a damaged or cut file holds; a label with one looks like another and is another.
+        // A damaged or cut file holds NUL and other control characters; a label with one looks like another label and is
+        // not it.
         if text.bytes().any(|byte| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7F) {
             return Err(BadRowReason::Control);
         }
         match self.column.read(text) {
-            // Where no value can be a word, a word for a missing value is one.
+            // If no value can be a word, a word for a missing value means a missing value.
             Err(_) if self.holds_no_words() && words::is_missing(text) => Ok(Cell::MissingWord),
             read => read,
         }
@@ -532,7 +533,7 @@ pub(crate) fn text_beginning(
     Ok(TextBeginning { text, delimiter })
 }
 
-/// The format that a file's name tells; `visits.csv.gz` is what `visits.csv` would be.
+/// The format by a file's name; `visits.csv.gz` has that of `visits.csv`.
 fn named_format(path: &Path) -> Option<Format> {
     let stem = if has_ending(path, "gz") { path.file_stem().map(Path::new) } else { Some(path) };
     stem?.extension().and_then(|e| e.to_str()).and_then(Format::from_word)

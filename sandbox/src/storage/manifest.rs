@@ -251,7 +251,7 @@ impl Manifest {
         Ok(sha256_hex(&canonical(self)?))
     }
 
-    /// Wrapped-key facts aside, what the guard wants to know about clustering and uniqueness of one unit.
+    /// The record of one unit, with the facts on rows and clustering that the guard needs.
     #[must_use]
     pub fn unit(&self, kind: &str) -> Option<&UnitRecord> {
         self.units.iter().find(|u| u.kind == kind)

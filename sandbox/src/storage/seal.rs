@@ -163,7 +163,7 @@ pub struct SealRequest<'a> {
     pub sealed_at: jiff::Timestamp,
     /// Wraps the data keys and makes tokens.
     pub kms: &'a dyn KeyManagement,
-    /// Gives the keys that appending reads the rows that stay with.
+    /// Gives the keys with which appending reads the rows that stay.
     pub recount: RecountKeys<'a>,
     /// Signs the manifest.
     pub signer: &'a Signer,
@@ -234,7 +234,7 @@ fn find_base(request: &SealRequest<'_>) -> Result<Option<SealedVersion>, Storage
         (None, SealMode::Append) => Err(StorageError::NeverSealed { dataset: dataset.to_string() }),
         (None, SealMode::First | SealMode::Replace) => Ok(None),
         (Some(version), SealMode::Append) => {
-            // What is added to must be the newest, or rows would vanish with the rollback.
+            // An append must build on the newest version, or rows would vanish with the rollback.
             let expected = Expected::Newest(request.newest_known.unwrap_or(version));
             SealedVersion::open(request.data, dataset, expected, request.signer.verifier()).map(Some)
         }
@@ -443,7 +443,7 @@ impl Counting {
         Ok(())
     }
 
-    /// As many subjects by their plain form as by what is written, or nothing is sealed.
+    /// Ends the counts. Plain forms must make as many subjects as written forms do, or nothing is sealed.
     fn finish(self, spec: &DatasetSpec) -> Result<Counted, StorageError> {
         let mut counted = Counted::default();
         let mut plain = self.plain.into_iter().peekable();

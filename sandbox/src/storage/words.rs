@@ -76,7 +76,7 @@ pub(crate) fn is_missing(text: &str) -> bool {
     text.len() <= 12 && MISSING.contains(&text.to_lowercase().as_str())
 }
 
-/// True if the text is what a line of totals or a signature is called.
+/// True if the text labels a line of totals or a signature.
 pub(crate) fn is_below_table(text: &str) -> bool {
     let compact: String = text.chars().take(64).filter(|c| !c.is_whitespace()).collect();
     let compact = compact.to_lowercase();

@@ -66,12 +66,12 @@ pub(super) fn traffic(outcome: &Outcome<'_>) -> Sentences {
     sentences
 }
 
-/// Adds what a row has; a sum of which a part is missing is no sum.
+/// Adds a row's numbers; a sum of which a part is missing is no sum.
 fn add(sum: &mut Option<[f64; 2]>, numbers: Option<[f64; 2]>) {
     *sum = sum.zip(numbers).map(|(sum, more)| [sum[0] + more[0], sum[1] + more[1]]);
 }
 
-/// The sums that are whole, each with what became of a hundredth of it.
+/// The sums that are whole, each with the ratio of its second number to its first.
 fn changes(sums: BTreeMap<String, Option<[f64; 2]>>) -> Vec<(f64, String, [f64; 2])> {
     let whole = sums.into_iter().filter_map(|(key, sum)| Some((key, sum?)));
     whole.filter(|(_, sum)| sum[0] > 0.0).map(|(key, sum)| (sum[1] / sum[0], key, sum)).collect()

@@ -1,5 +1,5 @@
 //! Police: the residents' register and private cars.
-//! Who owns a car is decided here and asked by traffic and parking.
+//! The owners of cars are decided here; traffic and parking ask for them.
 
 use super::super::City;
 use super::super::date::NEW_YEAR;

@@ -1,5 +1,5 @@
 //! Work and welfare: employment, the festival allowance, the old-age allowance, schools and rented homes.
-//! One function decides who works, and every dataset asks it.
+//! One function decides whether a person works, and every dataset asks it.
 
 use super::super::City;
 use super::super::date;

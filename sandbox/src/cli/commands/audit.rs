@@ -85,7 +85,7 @@ pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditComma
     }
 }
 
-/// Writes entries as they stand in the log, some at a time, with progress where a person looks on.
+/// Writes entries as they stand in the log, some at a time, with progress on a terminal.
 async fn export(session: &mut Session<'_>, from: u64, to: Option<u64>) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     let size = checkpoint(&installation)?.0;

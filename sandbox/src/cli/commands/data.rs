@@ -190,7 +190,7 @@ pub(in crate::cli) fn input(file: &Path) -> Input {
     }
 }
 
-/// Shows what was sealed, to the steward who did it.
+/// Shows the sealed version to the steward who sealed it.
 pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDataset) -> std::io::Result<()> {
     let SealedDataset { dataset, version, rows, event_index, .. } = sealed;
     screen.say(
@@ -253,7 +253,7 @@ fn show_skipped(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Resul
     Ok(())
 }
 
-/// Says what was read otherwise than it is written, and what may look like rows that were lost.
+/// Names the cells that were corrected, and rows that may look lost.
 fn show_mended(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Result<()> {
     for ((column, mending), cells) in &report.mended {
         let (en, zh) = match mending {
@@ -354,7 +354,7 @@ fn millionths(percent: &str) -> Option<u32> {
 pub(in crate::cli) struct Watch {
     bar: ProgressBar,
     cancelled: AtomicBool,
-    // How much of the file's bytes is known: a stream has no end in sight.
+    // The length of the input is known; that of a stream is not.
     has_length: bool,
 }
 

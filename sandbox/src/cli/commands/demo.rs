@@ -216,7 +216,7 @@ async fn settle(
     Ok(())
 }
 
-/// Says what is being made now, before it takes its time.
+/// Announces the next piece of work before it takes its time.
 fn begin(screen: &mut Screen<'_>, en: &str, zh: &str) -> std::io::Result<()> {
     let line = screen.either(en, zh).to_owned();
     let line = screen.paint(&format!("{line} …"), Paint::Faint);

@@ -1,4 +1,4 @@
-//! `dataset show`: a dataset with its columns and what may be asked of it, purpose by purpose.
+//! `dataset show`: a dataset with its columns and the questions that may be asked of it, purpose by purpose.
 
 use obscura_policies::Text;
 use obscura_policies::document::Update;
@@ -115,7 +115,7 @@ fn purpose(screen: &mut Screen<'_>, detail: &DatasetDetailView, terms: &TermsVie
     terms.allows.as_ref().map_or(Ok(()), |allowed| facts(screen, allowed))
 }
 
-/// One table of the columns, with what they may be used for under these terms.
+/// One table of the columns, with their uses under these terms.
 fn columns(
     screen: &mut Screen<'_>,
     detail: &DatasetDetailView,

@@ -49,7 +49,7 @@ pub(crate) enum Begun {
 }
 
 impl Desk {
-    /// Asks a question and waits for what comes of it.
+    /// Asks a question and waits for its outcome.
     pub(crate) async fn submit(
         &self,
         question: SubmitQuery,
@@ -160,7 +160,7 @@ impl Desk {
                 tell(told.get("state").and_then(Value::as_str).unwrap_or_default())?;
                 last = Some(event.id);
             }
-            // The stream has ended: with the job, or with the server, which a further question finds out.
+            // The stream has ended: with the job, or with the server; one more request tells which.
             let job: JobView = client.get(&format!("/jobs/{id}?wait=1")).await?;
             if is_over(&job) {
                 return Ok(job);

@@ -263,7 +263,7 @@ fn result_is_in_the_log_before_its_key_leaves() {
     assert!(journal.contains(&format!("result {id}")), "its key had left: {journal}");
     let log = world.run(Some("gu"), &["audit", "export"]).must_be(Exit::Done).out;
     assert!(log.contains("result.downloaded"));
-    // Of one that is not there no key leaves, and nothing was fetched.
+    // No key leaves for a result that is not there, and nothing was fetched.
     fs::remove_file(&sealed).unwrap();
     world.run(Some("lin"), &["job", "result", &id]).must_be(Exit::Failure);
     let log = world.run(Some("gu"), &["audit", "export"]).must_be(Exit::Done).out;

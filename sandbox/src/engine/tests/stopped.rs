@@ -27,7 +27,7 @@ use super::*;
 /// Number of open streams, and of all streams ever opened.
 type Streams = watch::Sender<(usize, usize)>;
 
-/// Longest that anything is waited for that must come.
+/// Longest wait for an event that must come.
 const SURELY: Duration = Duration::from_secs(300);
 
 /// An open stream; counted until it is dropped.

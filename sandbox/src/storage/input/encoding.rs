@@ -17,7 +17,7 @@ use crate::storage::input::container;
 const CHUNK_BYTES: usize = 64 << 10;
 /// Bytes that an encoding is recognised by, from the first that is not ASCII on.
 const SAMPLE_BYTES: u64 = 8 << 20;
-/// As many different characters that only one encoding can hold are no accident.
+/// So many different characters that only one encoding can hold are no accident.
 const DISTINCT_MIN: usize = 3;
 
 /// Wraps a byte stream so that it reads as UTF-8.

@@ -76,7 +76,7 @@ impl People {
         self.with(PersonRole::Auditor).next().ok_or_else(|| broken("nobody checks"))
     }
 
-    /// The steward who writes policies, and the one who looks at them.
+    /// The steward who writes policies, and the one who reviews them.
     pub(super) fn stewards(&self) -> Result<(&Guest, &Guest), Ending> {
         let mut stewards = self.with(PersonRole::Steward);
         stewards.next().zip(stewards.next()).ok_or_else(|| broken("a policy needs two stewards"))

@@ -48,7 +48,7 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// Recognises the column, or says what it holds that is not single values.
+    /// Recognises the column, or names the kind of its values if they are no single values.
     pub(super) fn new(array: &ArrayRef) -> Result<Self, &'static str> {
         Self::recognise(array).ok_or_else(|| kind_of(array.data_type()))
     }
