@@ -1,6 +1,6 @@
 //! The attack corpus against the built program: one test a family, every statement through the same door as an analyst's.
-//! It decides whether an attack taught its attacker anything; how a case is written is told in
-//! `sandbox/docs/how-to/write-a-case.md`.
+//! It decides whether an attack taught its attacker anything; `sandbox/docs/how-to/write-a-case.md` tells how to write a
+//! case.
 #![expect(clippy::indexing_slicing, reason = "tests may panic")]
 
 mod documents;

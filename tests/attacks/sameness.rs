@@ -45,7 +45,7 @@ fn are_sorted() -> anyhow::Result<()> {
             ensure!(order.is_none_or(|order| order.is_lt()), "{sql}: {one:?} stands before {next:?}");
         }
     }
-    // The near miss: what the question orders is ordered as it says.
+    // The near miss: a question with an order has its rows in that order.
     let sql = "SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept ORDER BY n DESC";
     ensure!(world.query("ana", sql)?.done()?.table()?.is_ordered_by(1, true), "{sql}");
     Ok(())

@@ -1,5 +1,6 @@
 //! Command transcripts: sessions of commands with everything that they print and how they end, compared with files.
-//! What differs from run to run (identifiers, times, hashes) is written as its kind. `cargo xtask bless` accepts changes.
+//! Texts that differ from run to run (identifiers, times, hashes) are written as their kind. `cargo xtask bless` accepts
+//! changes.
 
 use std::fs;
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
 //! A disk that runs full: every command says so, nothing is lost, and work goes on once there is room.
 //!
-//! The disk is a small one in memory, mounted in a namespace of the test's own, so that the test needs no rights.
-//! Where the system allows no such namespace the test says so and asserts nothing; what the program does with the
-//! operating system's word alone is tested beside the code (`room.rs`, `storage/part`).
+//! The disk is a small one in memory, mounted in a namespace of the test's own, so that the test needs no rights. Where the
+//! system allows no such namespace the test says so and asserts nothing; tests beside the code (`room.rs`, `storage/part`)
+//! cover the operating system's error alone.
 
 use std::process::Command;
 

@@ -42,7 +42,7 @@ fn clean(server: &Server) {
     assert!(seen.is_empty(), "{seen:?}");
 }
 
-/// A text without what no two runs have in common: names of jobs and places in the log.
+/// A text without the parts that differ in every run: names of jobs and places in the log.
 fn without_names(text: &str) -> String {
     // A result says which job it is of, so that its hash is its own.
     let is_hash = |word: &str| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());

@@ -100,7 +100,7 @@ fn a_hidden_dataset_in_a_policy_is_an_absent_one() {
         let asked = |name: &str| policy("elsewhere-statistics", "", &sql.replace("{}", name), "admitted");
         same(&asked, "policy-test-failed");
     }
-    // What one may see is judged as before.
+    // Documents about visible data are judged as before.
     let visible =
         policy("elsewhere-statistics", "{dataset: corpus.persons, unit: resident}", OWN, "admitted");
     server.post(Some("emil"), "/api/v1/policies/check", &visible, &[]).must_be(200);

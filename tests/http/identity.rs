@@ -53,7 +53,7 @@ fn me(server: &Server, token: &str) -> Answer {
     server.send_with("GET", "/api/v1/me", Some(token), &[], None)
 }
 
-/// An answer without what differs between any two: its name and its time.
+/// An answer without its name and its time, which differ between any two.
 fn plain(answer: Answer) -> (u16, Vec<(String, String)>, Value) {
     let mut body = answer.json();
     body.as_object_mut().unwrap().remove("request_id").unwrap();

@@ -61,7 +61,7 @@ fn a_job_waits_for_the_approval_of_a_request_and_is_judged_by_what_was_approved(
     let server = Server::start();
     assert_eq!(server.ask("ana", COUNT).must_be(201).json()["state"], "released");
     let request = hope(&server, "cleo");
-    // A request lets nothing wait that it would not let in, and is nobody else's.
+    // A request lets no question wait that it would not let in, and serves no other person.
     server.ask("cleo", "SELECT person_id FROM persons").must_be(422);
     server.ask("cleo", "SELECT dept, COUNT(*) FROM visits GROUP BY dept").must_be(422);
     server.ask("cleo", "SELECT COUNT(*) FROM nothing").must_be(422);

@@ -320,7 +320,7 @@ fn questions_come_no_faster_than_their_rate_and_explain_no_faster_than_a_check()
     // One bucket: a check may find it filled by one, and hardly by three.
     let check = || server.post(Some("ana"), "/api/v1/queries/check", &body, &[]).status;
     assert!((0..3).any(|_| check() == 429));
-    // What is refused costs as much of the rate as what is admitted.
+    // A refused question costs as much of the rate as an admitted one.
     let until_turned_away = || {
         let mut answers = (0..1000).map(|_| ask("SELECT name FROM persons"));
         answers.find(|answer| answer.status != 422).unwrap()

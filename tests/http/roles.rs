@@ -54,7 +54,7 @@ impl Things<'_> {
             "until": "2099-12-31",
             "reason": "a yearbook",
         });
-        // Nobody has many open at a time; the one before was asked about, and may be decided.
+        // No person has many open at a time; the one before was asked about, and may be decided.
         let before = self.request.take();
         if !before.is_empty() {
             let path = format!("/api/v1/requests/{before}");
@@ -267,7 +267,7 @@ fn a_stewards_token_of_who_is_an_analyst_too_reaches_what_a_steward_reaches() {
     let file = server.world.root().join("dora.token");
     let file = file.to_str().unwrap();
     server.world.run("olga", &["token", "create", "dora", "--file", file]).unwrap().done().unwrap();
-    // What only grants make visible, and a job under one.
+    // A dataset that only a grant makes visible, and a job under one.
     let grant = json!({
         "person": "dora",
         "purpose": PURPOSE,

@@ -3,7 +3,7 @@
 //! audit log and results looks for what must never be: a result without its entry, a decision without its job, a job
 //! released twice.
 //!
-//! `RUN_SLOW=1` runs the long forms. What the load came to (requests, percentiles, memory) is printed.
+//! `RUN_SLOW=1` runs the long forms. The load's figures (requests, percentiles, memory) are printed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -161,7 +161,7 @@ fn hundreds_of_clients_get_documented_answers_and_nothing_of_them_stays() {
             assert!(documented[what].contains(&status), "{what} answered {status}");
             times.entry(what).or_default().push(took);
         }
-        // What a flood holds at one instant depends on the machine; what is left of it must not.
+        // The memory of a flood at one instant depends on the machine; the memory that is left after it must not.
         drained(&server);
         memory.push(memory_kib(server.process_id()));
     }
@@ -327,7 +327,7 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
             over.store(true, Ordering::Relaxed);
         });
         world = server.kill();
-        // Nothing that is wrong becomes right by itself: what one look misses, a later one finds.
+        // No fault heals by itself: a later look finds the fault that one look misses.
         if crash > 20 && crash % 5 != 0 {
             continue;
         }

@@ -46,9 +46,9 @@ use compare::Most;
 
 /// Rows that one person's rows may become in one operator. The guard's own bound of many-to-many joins is to be as small.
 pub(crate) const OPERATOR_ROWS_MAX: u64 = 100_000;
-/// Share of all work that one person may make up. One in forty people has the most visits that a person may have, and an
-/// operator that treats subjects alike spends on one of these ten a tenth at most of what it spends; a second tenth is for
-/// operators that work twice. What is left where a condition leaves one person almost alone is bounded in rows.
+/// Largest share of all work that one person may make up. Ten people (one in forty) have the most visits that a person may
+/// have, so that an operator that treats subjects alike spends at most a tenth of its work on one of them; a second tenth is
+/// for operators that work twice. Work on a condition that leaves one person almost alone is bounded in rows.
 pub(crate) const WORK_SHARE: f64 = 0.2;
 /// Rows of all operators together that one person may make up in a random plan: none joins visits more than twice with
 /// visits (20 x 20 x 20 rows in the last join, and a few operators above it).

@@ -1,5 +1,5 @@
 //! The description of the interface is valid OpenAPI, and a client that is made of it works: it asks a real server and reads
-//! answers and refusals as types. What the client asks and expects is in `ask.py`.
+//! answers and refusals as types. `ask.py` holds the client's requests and expectations.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and say why they did not run")]
 
 use std::path::Path;

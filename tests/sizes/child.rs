@@ -51,7 +51,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
     else {
         return ExitCode::FAILURE;
     };
-    // What a first review makes once and keeps is not the next one's.
+    // The first review also makes things once that later ones reuse.
     let (engine, tables) = (Engine::new(JOIN_ROWS_MAX), few(PEOPLE));
     let _admitted = review(&policy::policy(), "SELECT dept, COUNT(*) FROM persons GROUP BY dept");
     for (number, case) in construct.cases.iter().enumerate().skip(from) {

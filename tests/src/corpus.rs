@@ -1,5 +1,5 @@
 //! The corpora: attacks and near misses as TOML files, read into cases. Unknown words in a file are errors.
-//! What a case expects is judged by the suites.
+//! The suites judge what a case expects.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,7 +87,7 @@ pub enum Expectation {
     Refused,
     /// Refused, or answered with an answer that is the same whatever the victim's values are.
     Protected,
-    /// Admitted, and fails while it computes with released values: with one phrase, whoever the victim is.
+    /// Admitted, and fails while it computes with released values: with the same phrase for every victim.
     Failed,
     /// An ordinary question that the attack builds on: answered, and its answer may rest on the victim among many.
     Answered,

@@ -1,4 +1,4 @@
-//! An independent oracle: what the controls must let out, computed slowly and plainly from the rows in clear.
+//! An independent oracle: the results that the controls must let out, computed slowly and plainly from the rows in clear.
 //! It shares no code with the product, no query engine, and no cleverness: lists, maps and loops.
 //!
 //! The rules it applies, so that a reader can check them against `sandbox/docs/disclosure-model.md`, section 5:

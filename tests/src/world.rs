@@ -248,7 +248,8 @@ impl World {
         Ok(found)
     }
 
-    /// Keeps what is seen in these bytes, except values that the caller wrote: who is told their own words learns nothing.
+    /// Keeps what is seen in these bytes, except values that the caller wrote: a caller who reads their own words learns
+    /// nothing.
     fn note(&self, name: &str, bytes: &[u8], said_by_caller: &[u8]) {
         let said = self.scanner.places_seen("the arguments", said_by_caller);
         let mut found = self.scanner.scan(name, bytes);

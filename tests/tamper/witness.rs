@@ -167,7 +167,7 @@ fn a_witness_cosigns_only_what_continues_what_it_has_seen() {
     let proven = it.keep("proven", &["audit", "checkpoint", "--since", &seen.to_string()]);
     it.ask(&proven).done().unwrap();
 
-    // What was seen is not unseen: an older checkpoint, and one of a log that went another way from there.
+    // A witness does not forget: it refuses an older checkpoint, and one of a log that went another way from there.
     must_be_found(&it.ask(&old), Path::new(&old), 0);
     put_back(&before, &it.log());
     for _ in 0..3 {

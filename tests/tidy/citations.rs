@@ -1,5 +1,5 @@
 //! Citations: every document that comments, corpora, tests and documents name is a file of the repository, and every section
-//! that is cited of one has a heading there. Whether a document says what it is cited for is for readers to judge.
+//! that is cited of one has a heading there. Readers judge whether a document says what it is cited for.
 //!
 //! A section is cited in one form, on one line: the path, a comma, `section` or `sections`, and numbers.
 

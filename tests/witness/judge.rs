@@ -23,7 +23,7 @@ pub(crate) struct Question<'c> {
     pub(crate) open: Option<&'c str>,
 }
 
-/// Asks the program and the witness, and says what is wrong; where one of both cannot be asked, that is.
+/// Asks the program and the witness, and returns the fault; a failure to ask one of them is a fault too.
 pub(crate) fn ask(
     name: impl fmt::Display,
     question: Question<'_>,

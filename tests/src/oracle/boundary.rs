@@ -26,7 +26,7 @@ pub enum Atom {
     },
 }
 
-/// One cell: what it holds exactly, for answers that compute with unrounded parts, and what leaves.
+/// One cell: its exact content, for answers that compute with unrounded parts, and its released value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The value that leaves.

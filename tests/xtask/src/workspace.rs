@@ -34,8 +34,8 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root()?);
     command.env("CARGO_TARGET_DIR", target()?);
-    // What cargo tells this program of its own package would make build scripts that look at it (that of `ring`) run anew,
-    // and with them compile the whole engine, whenever a developer changes between xtask and cargo itself.
+    // Cargo's variables about this program's own package would make build scripts that look at them (that of `ring`) run
+    // anew, and with them compile the whole engine, whenever a developer changes between xtask and cargo itself.
     for (name, _) in std::env::vars_os() {
         let own =
             name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
