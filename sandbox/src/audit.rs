@@ -62,7 +62,7 @@ impl Receipt {
         self.event
     }
 
-    /// What happened.
+    /// The kind of event.
     #[must_use]
     pub fn action(&self) -> Action {
         self.action
@@ -82,9 +82,9 @@ pub enum AuditError {
     /// A file could not be read or written.
     #[error("the audit log failed at `{step}`")]
     File {
-        /// What was being done.
+        /// The step that failed.
         step: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
@@ -97,7 +97,7 @@ pub enum AuditError {
     /// Entries or hashes do not lead to the checkpoint's root.
     #[error("the audit log does not agree with its checkpoint near entry {index}")]
     Damaged {
-        /// Where it was noticed.
+        /// The entry at which the damage was noticed.
         index: u64,
     },
     /// The log is not a continuation of the one that this process has seen.
@@ -105,19 +105,19 @@ pub enum AuditError {
         "the audit log of {size} entries does not continue the one that was seen before: it was cut back or replaced"
     )]
     NotContinued {
-        /// How many entries it has now.
+        /// Number of entries that it has now.
         size: u64,
     },
     /// An entry is not one that this version can read.
     #[error("entry {index} of the audit log is unreadable")]
     UnreadableEntry {
-        /// Which.
+        /// Index of the entry.
         index: u64,
     },
     /// There is no entry with this number.
     #[error("the audit log has {size} entries")]
     NoSuchEntry {
-        /// How many there are.
+        /// Number of entries.
         size: u64,
     },
     /// The event does not fit an entry.

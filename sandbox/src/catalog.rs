@@ -1,5 +1,5 @@
-//! The metadata database: records that say who may do what, and the jobs.
-//! It keeps rows and nothing more: whether a row is honoured is decided against the audit log, in `app`.
+//! The metadata database: records of persons, data and permissions, and the jobs.
+//! It keeps rows and nothing more: `app` decides against the audit log whether a row is honoured.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use thiserror::Error;
 pub mod body;
 pub mod record;
 
-/// How long clearing waits, in milliseconds: nobody writes meanwhile.
+/// Longest wait of a clearing for readers, in milliseconds: no writer gets in meanwhile.
 const CLEARING_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
 
 /// The metadata database of one installation.
@@ -32,9 +32,9 @@ pub enum CatalogError {
     /// The database could not be opened or asked.
     #[error("the metadata database failed at `{step}`")]
     Database {
-        /// What was being done.
+        /// The step that failed.
         step: &'static str,
-        /// What the database said.
+        /// The database's error.
         #[source]
         source: sqlx::Error,
     },
@@ -49,17 +49,17 @@ pub enum CatalogError {
     Unreadable,
 }
 
-/// What has become of the pages that hold what was deleted.
+/// The fate of the pages that hold deleted rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum OldPages {
     /// They are in no file of the database any more.
     Cleared,
-    /// Somebody is still reading them: they stay in the files until that has ended and they are cleared again.
+    /// A reader still uses them: they stay in the files until it has ended and they are cleared again.
     Held,
 }
 
-/// Whether a missing database is made or is a failure.
+/// The treatment of a missing database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// Make it.
@@ -95,7 +95,7 @@ impl Catalog {
         self.pool.close().await;
     }
 
-    /// Whether the database answers at all.
+    /// True if the database answers at all.
     pub async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
     }
@@ -141,7 +141,7 @@ impl Catalog {
     pub async fn clear_old_pages(&self) -> Result<OldPages, CatalogError> {
         let step = "clear old pages";
         let mut connection = self.pool.acquire().await.map_err(at(step))?;
-        // Its patience is shorter than that of others, who must not be given it afterwards.
+        // Its wait is shorter than that of other connections, so it must not go back to the pool.
         connection.close_on_drop();
         sqlx::query(CLEARING_PATIENCE).execute(&mut *connection).await.map_err(at(step))?;
         let (busy, _pages, _written): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -152,7 +152,7 @@ impl Catalog {
         Ok(if busy == 0 { OldPages::Cleared } else { OldPages::Held })
     }
 
-    /// Asks the database whether its file is sound.
+    /// True if the database finds its file intact.
     ///
     /// # Errors
     /// When it cannot be asked.

@@ -1,4 +1,4 @@
-//! The command line: translate words into one use case, call it, translate what comes back into words and an exit code.
+//! The command line: translate words into one use case, call it, translate its result into words and an exit code.
 //! It decides nothing; whatever it can do, another edge could do by the same calls.
 
 use std::collections::BTreeMap;
@@ -52,26 +52,26 @@ pub fn run_process() -> Exit {
     run(std::env::args_os(), &Sources::of_process, look, &mut out, Arc::new(Mutex::new(err)))
 }
 
-/// A panic tells its place and no more: what it says may quote data.
+/// A panic tells its place and no more: its message may quote data.
 fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| {
             let file = place.file().rsplit(['/', '\\']).next().unwrap_or_default();
             format!("{file}:{}", place.line())
         });
-        // There is nobody to tell if this fails.
+        // No stream is left to report a failure of this.
         let _told = writeln!(io::stderr(), "a bug ended this: {}", place.unwrap_or_default());
     }));
 }
 
-/// What is known of the terminal.
+/// Properties of the terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     /// Standard error is a terminal: progress and colour are welcome.
     pub is_terminal: bool,
     /// Standard output is a terminal: data is for a person to see, and steers nothing.
     pub shows_data: bool,
-    /// How wide standard error is, where it is a terminal.
+    /// Width of standard error, if it is a terminal.
     pub columns: Option<u16>,
 }
 
@@ -83,10 +83,10 @@ pub fn run(
     out: &mut (dyn Write + Send),
     err: Arc<Mutex<dyn Write + Send>>,
 ) -> Exit {
-    // Nobody else holds the stream yet.
+    // No other thread holds the stream yet.
     let fails = |text: &str| write!(err.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    // Settings that cannot be used are told of later: here they only say how to address somebody.
+    // Unusable settings are reported later: here they only choose the language.
     let language = help::asked_for(&arguments).unwrap_or_else(|| {
         let sources = sources(BTreeMap::new());
         sources.load().map_or_else(|_| sources.locale(), |loaded| loaded.settings.language)
@@ -106,7 +106,7 @@ pub fn run(
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            // It may quote a file that somebody else wrote.
+            // It may quote a file that a stranger wrote.
             let told = error.told(sources.locale());
             return match fails(&format!("error[settings]: {}\n", visible(&told))) {
                 Ok(()) | Err(_) => Exit::Usage,
@@ -133,7 +133,7 @@ async fn command(mut session: Session<'_>, command: Command) -> Exit {
     session.close().await;
     match ended {
         Ok(exit) => exit,
-        // Whoever reads the data has had enough, as `head` does.
+        // The reader of the data has had enough, as `head` does.
         Err(Ending::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(ending) => session.explain(&ending),
     }

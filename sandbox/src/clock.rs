@@ -14,7 +14,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// Gives bytes nobody can guess.
+/// Gives unpredictable bytes.
 pub trait Random: fmt::Debug + Send + Sync {
     /// Fills `bytes` with random ones.
     ///

@@ -39,7 +39,7 @@ pub const LOCAL_FILE: &str = "./obscura.toml";
 
 const PREFIX: &str = "OBSCURA_";
 /// Fewest megabytes of a job, and fewest seconds: the 100,000 rows that one subject's rows can become in any operator, at 64
-/// bytes each, lie a hundred times below nine tenths of it, so that nobody alone decides whether a job meets its limit.
+/// bytes each, lie a hundred times below nine tenths of it, so that no one subject decides whether a job meets its limit.
 const MEMORY_MB_MIN: u64 = 700;
 /// As many rows a hundred times over are processed in nine tenths of it by a slow machine.
 const TIMEOUT_SECONDS_MIN: u64 = 10;
@@ -66,12 +66,12 @@ impl Language {
     }
 }
 
-/// What a query may use of the machine.
+/// The share of the machine that a query may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes the engine may hold.
     pub memory_bytes_max: u64,
-    /// How long one job may run.
+    /// Longest run of one job.
     pub timeout: Duration,
     /// Threads of one job.
     pub threads: usize,
@@ -93,7 +93,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// File with the token of the person a command acts for.
     pub token_file: Option<PathBuf>,
-    /// How the keyring opens.
+    /// The file that opens the keyring.
     pub keyring: KeyringSecret,
     /// Language of messages.
     pub language: Language,
@@ -103,21 +103,21 @@ pub struct Settings {
     pub limits: Limits,
     /// Days a result is kept when its policy says nothing.
     pub result_days: u32,
-    /// Where `serve` listens.
+    /// Address on which `serve` listens.
     pub listen: SocketAddr,
-    /// Where `serve` shows operators its metrics; nowhere unless said. Always loopback.
+    /// Address on which `serve` shows operators its metrics; none unless set. Always loopback.
     pub listen_admin: Option<SocketAddr>,
     /// Connections that one address may have at a time.
     pub connections_per_address_max: usize,
-    /// How the outside reaches this installation, without a slash at the end: what addresses in catalogues begin with.
+    /// Address of this installation for clients, without a slash at the end: addresses in catalogues begin with it.
     pub public_url: Option<String>,
-    /// What `serve` shows to whom, when it speaks TLS.
+    /// Certificate, key and client roots of `serve`, when it speaks TLS.
     pub tls: Option<TlsFiles>,
     /// The server that commands are sent to; nothing when they act on the installation here.
     pub server: Option<ServerAddress>,
-    /// Whose tokens `serve` honours besides its own.
+    /// The identity provider that `serve` honours besides its own tokens.
     pub oidc: Option<OidcSettings>,
-    /// The public keys of the witnesses whose cosignatures on the audit log's checkpoints are believed.
+    /// File of the public keys of the trusted witnesses, who cosign the audit log's checkpoints.
     pub witness_keys_file: Option<PathBuf>,
 }
 
@@ -148,11 +148,11 @@ pub struct Effective {
     pub key: &'static str,
     /// Its value as text.
     pub value: String,
-    /// Where the value was found.
+    /// Place where the value was found.
     pub origin: String,
 }
 
-/// Settings, where each came from, and what looks like a mistake.
+/// Settings, their origins, and values that look like mistakes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The settings in force.
@@ -161,7 +161,7 @@ pub struct Loaded {
     pub effective: Vec<Effective>,
     /// Environment variables that look like settings and are none.
     pub unknown_variables: Vec<String>,
-    /// Where a login is kept; nowhere when the person has no home.
+    /// File that keeps a login; none when the person has no home.
     pub login_file: Option<PathBuf>,
     /// Roots of a server's certificate as the settings name them; those of a login belong to its server alone.
     pub server_roots_file: Option<PathBuf>,
@@ -173,28 +173,28 @@ pub enum ConfigError {
     /// A file or variable holds something that is no setting, or a value of the wrong form.
     #[error("a setting cannot be read: {0}")]
     Unreadable(String),
-    /// A value is outside what is accepted.
+    /// A value is outside the accepted ones.
     #[error("setting `{key}`: {}", .accepted.en)]
     OutOfRange {
-        /// Which setting.
+        /// Name of the setting.
         key: &'static str,
-        /// What would be accepted.
+        /// Values that would be accepted.
         accepted: Text,
     },
-    /// The file of the folder a command happens to run in says whom to ask, or as whom.
+    /// The file of the folder a command happens to run in names a server or a token.
     #[error(
         "`{key}` in {LOCAL_FILE}: whoever made this folder may not say where your token goes; \
          set it in the environment ({PREFIX}{}), by a flag, in {SYSTEM_FILE}, or with `obscura login`",
         key.to_uppercase()
     )]
     NotFromFolder {
-        /// Which setting.
+        /// Name of the setting.
         key: &'static str,
     },
 }
 
 impl ConfigError {
-    /// Says what is wrong in the reader's language.
+    /// The error in the reader's language.
     #[must_use]
     pub fn told(&self, language: Language) -> String {
         match (self, language) {
@@ -204,26 +204,26 @@ impl ConfigError {
                 key.to_uppercase()
             ),
             (Self::OutOfRange { key, accepted }, Language::Zh) => format!("设置 `{key}`：{}", accepted.zh),
-            // What the reader of TOML says, it says in English alone.
+            // The parser of TOML explains itself in English alone.
             (Self::Unreadable(reason), Language::Zh) => format!("设置无法读取：{reason}"),
             (other, Language::En) => other.to_string(),
         }
     }
 }
 
-/// Where settings are looked for.
+/// The sources of settings.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// Values of command-line flags, by setting name.
     pub flags: BTreeMap<&'static str, String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
-    /// File of the folder the command runs in: stronger than the others, but whoever made the folder wrote it, so that it
-    /// may not say who is asked and with whose token. One that does not exist counts as empty.
+    /// File of the folder the command runs in: it overrides the others, but a stranger may have made the folder, so that it
+    /// may not say which server is asked and with which token. One that does not exist counts as empty.
     pub folder_file: Option<PathBuf>,
     /// Other files, the strongest first.
     pub files: Vec<PathBuf>,
-    /// Where a login is kept.
+    /// File that keeps a login.
     pub login_file: Option<PathBuf>,
 }
 
@@ -290,7 +290,7 @@ impl Sources {
     fn layers(&self) -> Figment {
         let defaults = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
         let said = self.said();
-        // A login is one thing: its token is shown to its server, and only where nothing else says whom and what to ask.
+        // A login is one thing: its token is shown to its server, and only if no setting names another server or token.
         let says_otherwise =
             ["data_dir", "server", "token_file"].iter().any(|key| said.find_value(key).is_ok());
         let login = self.login_file.as_deref().filter(|_| !says_otherwise).and_then(Login::read);
@@ -301,7 +301,7 @@ impl Sources {
         figment.merge(said)
     }
 
-    /// What files, environment and flags say.
+    /// The settings in files, environment and flags.
     fn said(&self) -> Figment {
         let mut figment = Figment::new();
         // The usual files may be absent; one that the caller named is missed loudly.
@@ -427,7 +427,7 @@ impl SettingsFile {
         "witness_keys_file",
     ];
 
-    /// A folder that somebody else made must not say where a token goes, whose certificate is believed there, or which token.
+    /// A folder made by a stranger must not name the server that gets a token, its trusted certificate, or the token.
     const NOT_FROM_FOLDER: &'static [&'static str] = &["server", "server_roots_file", "token_file"];
 
     const NUMBERS: &'static [&'static str] = &[

@@ -1,4 +1,4 @@
-//! Who asks, in what role, through which door.
+//! The caller of a request: person, roles, door.
 //! It knows no token and no database: authentication makes a [`Caller`], everything else only reads it.
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ impl Door {
     }
 }
 
-/// What is known of a person.
+/// Name, place and roles of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// Identifier.
@@ -48,7 +48,7 @@ pub struct Person {
     pub department: Option<String>,
     /// District they belong to, if any.
     pub district: Option<String>,
-    /// What they may do.
+    /// The roles that permit them to act.
     pub roles: BTreeSet<PersonRole>,
 }
 
@@ -62,7 +62,7 @@ pub struct PersonName(String);
 pub struct PersonNameError;
 
 impl PersonName {
-    /// The name of nobody in particular; its form makes it nobody's.
+    /// The name of an unauthenticated caller; no person can have it, because names have no parentheses.
     pub(crate) fn of_strangers() -> Self {
         Self("(stranger)".to_owned())
     }
@@ -96,14 +96,14 @@ impl FromStr for PersonName {
     }
 }
 
-/// What a caller was recognised by.
+/// The proof by which a caller was recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// Nothing: a stranger.
     Nobody,
     /// They have just made the installation.
     Founding,
-    /// Nothing, just now: they have asked before, and what they asked goes on.
+    /// Nothing, just now: the person has asked before, and that request goes on.
     InAbsence,
     /// An access token of this installation.
     AccessToken(TokenId),
@@ -116,17 +116,17 @@ pub enum Credential {
     },
 }
 
-/// Whether whoever asks still listens: who has broken off need not be waited for.
+/// The connection of the asker: a caller who has broken off need not be waited for.
 #[derive(Debug, Clone, Default)]
 pub struct Presence(Option<watch::Receiver<()>>);
 
 impl Presence {
-    /// Somebody who listens as long as the sender of this is kept.
+    /// A caller who listens as long as the sender of this is kept.
     pub(crate) fn of(listening: watch::Receiver<()>) -> Self {
         Self(Some(listening))
     }
 
-    /// Waits until nobody listens any more; for ever where that cannot be known.
+    /// Waits until the caller has broken off; for ever where that cannot be known.
     pub(crate) async fn gone(&self) {
         let Some(listening) = &self.0 else { return std::future::pending().await };
         let mut listening = listening.clone();
@@ -134,13 +134,13 @@ impl Presence {
     }
 }
 
-/// The person a request acts for: made by authentication and by nothing else, or nobody in particular.
+/// The person a request acts for: made by authentication and by nothing else, or the unauthenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     person: Person,
     door: Door,
     credential: Credential,
-    /// Where they came from, if over a network.
+    /// Address that they came from, if over a network.
     address: Option<IpAddr>,
 }
 
@@ -164,13 +164,13 @@ impl Caller {
         self.address
     }
 
-    /// What they were recognised by.
+    /// The proof by which they were recognised.
     #[must_use]
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
 
-    /// Whoever has shown no token: nobody in particular, who holds no role and reaches open data only.
+    /// The unauthenticated caller, who holds no role and reaches open data only.
     #[must_use]
     pub(crate) fn stranger(door: Door) -> Self {
         let person = Person {
@@ -183,13 +183,13 @@ impl Caller {
         Self { person, door, credential: Credential::Nobody, address: None }
     }
 
-    /// Says whether nobody has been recognised.
+    /// True if no person has been recognised.
     #[must_use]
     pub fn is_stranger(&self) -> bool {
         self.person.id == PersonId::NOBODY
     }
 
-    /// Who it is.
+    /// The person.
     #[must_use]
     pub fn person(&self) -> &Person {
         &self.person
@@ -207,8 +207,8 @@ impl Caller {
         self.person.roles.contains(&role)
     }
 
-    /// Says whether this is theirs, asked as an analyst: a token that carries other roles of the same person alone does not
-    /// reach what they asked.
+    /// True if this is theirs, asked as an analyst: a token that carries only other roles of the same person does not reach
+    /// the person's questions.
     #[must_use]
     pub fn asked_as(&self, person: &str) -> bool {
         self.holds(PersonRole::Analyst) && self.person.name.as_str() == person

@@ -48,7 +48,7 @@ pub use threads::EngineThreads;
 use threads::Lost;
 use threads::Plannings;
 
-/// What one job may use of the machine.
+/// The share of the machine that one job may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineLimits {
     /// Memory of the job's pool, in bytes.
@@ -66,7 +66,7 @@ pub struct EngineLimits {
 pub struct SealedTables {
     /// By dataset.
     pub tables: BTreeMap<DatasetId, Arc<dyn TableProvider>>,
-    /// Those of them that are open data by their manifests: what the last plan may read besides released tables.
+    /// Those of them that are open data by their manifests: the last plan may read them besides released tables.
     pub open: BTreeSet<DatasetId>,
 }
 
@@ -79,13 +79,13 @@ impl fmt::Debug for SealedTables {
 /// One admitted query with all that its run needs.
 #[derive(Debug)]
 pub struct EngineJob {
-    /// What to run.
+    /// The plan to run.
     pub plan: Arc<GuardedPlan>,
-    /// What the guard needs besides.
+    /// The secrets of masks, for the guard.
     pub context: ExecutionContext,
     /// The sealed datasets of the plan.
     pub sealed: Arc<SealedTables>,
-    /// What the job may use.
+    /// The limits of the job.
     pub limits: EngineLimits,
 }
 
@@ -99,13 +99,13 @@ pub enum EngineError {
     /// The job's memory did not suffice.
     #[error("the query needs more memory than a job has")]
     OutOfMemory,
-    /// Joining what was released would make too many rows.
+    /// Joins of released tables would make too many rows.
     #[error("joins of released tables make too many rows")]
     TooManyRows,
     /// The job's time did not suffice.
     #[error("the query takes longer than a job may")]
     TimedOut,
-    /// The result has more rows or bytes than one may have. What is counted are released values.
+    /// The result has more rows or bytes than one may have. Only released values are counted.
     #[error("the result is larger than one may be")]
     ResultTooLarge,
     /// The physical plan is not what the guard admitted: a bug, so nothing ran. Names the operator, never data.
@@ -123,14 +123,14 @@ pub struct EngineFailure {
 }
 
 impl EngineFailure {
-    /// Which layer failed, in one word.
+    /// The layer that failed, in one word.
     #[must_use]
     pub fn kind(self) -> &'static str {
         self.kind
     }
 }
 
-/// Where a job has got to.
+/// The progress of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineProgress {
     /// Stages done.
@@ -139,10 +139,10 @@ pub struct EngineProgress {
     pub all: usize,
 }
 
-/// Runs one plan; every kind of executor behaves alike. It knows neither controls nor what comes next.
+/// Runs one plan; every kind of executor behaves alike. It knows neither controls nor the next plan.
 #[async_trait]
 pub trait Executor: fmt::Debug + Send + Sync {
-    /// Runs the plan that is due over sealed tables, within the limits of a job, and returns what it comes to.
+    /// Runs the plan that is due over sealed tables, within the limits of a job, and returns its rows.
     ///
     /// # Errors
     /// [`EngineError`]: the plan came to nothing.
@@ -189,7 +189,7 @@ impl From<Lost> for EngineError {
 }
 
 /// Runs an admitted query to its release within a job's time, telling after each plan. The controls are applied on the
-/// engine's threads as well: what they cost keeps no request waiting.
+/// engine's threads as well: their cost keeps no request waiting.
 ///
 /// # Errors
 /// [`EngineError`]; the result is then withheld or the job has failed.
@@ -207,7 +207,8 @@ pub async fn execute(
             progress(at);
         }
     };
-    // The run ends first or together with what it tells; with time, both are dropped, and the run with all its tasks ends.
+    // The run ends before its last report is told or with it; when time is over, both are dropped, and all tasks of the run
+    // end.
     let both = async { tokio::join!(run, telling).0 };
     let ended = tokio::time::timeout(time, both).await;
     // A panic ends this job like any other failure.
@@ -240,7 +241,7 @@ impl PlanRunner for OneJob {
     async fn run(&mut self, due: PlanToRun) -> Result<Vec<RecordBatch>, EngineError> {
         let batches = self.executor.run(due, Arc::clone(&self.sealed), self.limits).await?;
         self.at.done += 1;
-        // Nobody listens any more: then nobody is told.
+        // A job whose caller has broken off reports its progress to no one.
         let _unheard = self.tell.send(self.at);
         Ok(batches)
     }
@@ -262,7 +263,7 @@ async fn run_plan(
             Ok(batches)
         }
         EndsIn::Result => {
-            // In one partition, so that rows which nobody ordered come in the same order every time.
+            // In one partition, so that rows without an ORDER BY come in the same order every time.
             let state = in_one_partition(&state);
             let most = (!hands_out_a_dataset(&due)).then_some(limits.result);
             let physical = planned(&state, resolved, due.ends(), &plannings).await?;

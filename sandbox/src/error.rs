@@ -1,5 +1,5 @@
-//! What went wrong, for two audiences: [`PublicError`] is made of fixed phrases and names the caller wrote,
-//! [`InternalError`] is for the operator's log and has no way into a response (no `Display`, no `Serialize`).
+//! Errors for two audiences: [`PublicError`] is made of fixed phrases and names the caller wrote, [`InternalError`] is for
+//! the operator's log and has no way into a response (no `Display`, no `Serialize`).
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -13,12 +13,12 @@ pub mod operator_log;
 /// SQLite says when the index of its write-ahead log has no room (`SQLITE_IOERR_SHMSIZE`), as on opening a database.
 const FULL_WORDS: [&str; 3] = ["database or disk is full", "(code: 4874)", "No space left on device"];
 
-/// What kind of answer a failure is; edges translate it to an exit code or a status.
+/// The kind of a failure; edges translate it to an exit code or a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// The request has the wrong form.
     Usage,
-    /// Nobody has been recognised.
+    /// No person has been recognised.
     Unauthenticated,
     /// The person may not do this.
     Forbidden,
@@ -28,11 +28,11 @@ pub enum Class {
     Conflict,
     /// It was there, and is no longer kept.
     Gone,
-    /// What was to be verified does not hold.
+    /// A verification failed.
     VerificationFailed,
     /// Something that we need does not answer; later it may.
     Unavailable,
-    /// As much is under way as can be at a time; in a moment it may be otherwise.
+    /// As many requests are under way as there can be at a time; a moment later one may end.
     Busy,
     /// Something of ours broke.
     Failure,
@@ -68,7 +68,7 @@ impl PublicError {
         self
     }
 
-    /// What kind of answer it is.
+    /// The kind of failure.
     #[must_use]
     pub fn class(&self) -> Class {
         self.class
@@ -86,14 +86,14 @@ impl PublicError {
         &self.message
     }
 
-    /// What would be accepted, where that can be said.
+    /// Input that would be accepted, where that can be said.
     #[must_use]
     pub fn help(&self) -> Option<&Text> {
         self.help.as_deref()
     }
 }
 
-/// What the operator should know: the step that failed and the chain of causes, values removed.
+/// Details for the operator: the step that failed and the chain of causes, values removed.
 #[derive(Debug)]
 pub struct InternalError {
     step: &'static str,
@@ -129,7 +129,7 @@ impl InternalError {
         self.is_disk_full
     }
 
-    /// What was being done.
+    /// The step that failed.
     #[must_use]
     pub fn step(&self) -> &'static str {
         self.step
@@ -142,7 +142,7 @@ impl InternalError {
     }
 }
 
-/// How a use case can end badly. A refusal by the guard is not one of them: that is an answer.
+/// The failures of a use case. A refusal by the guard is not one of them: that is an answer.
 #[derive(Debug)]
 pub enum AppError {
     /// The caller is told exactly this.
@@ -152,7 +152,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// What the caller may be told.
+    /// The error as the caller may see it.
     #[must_use]
     pub fn public(&self) -> PublicError {
         match self {

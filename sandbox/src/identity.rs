@@ -1,7 +1,7 @@
-//! An identity provider (OpenID Connect): recognises whom its tokens are about, by the keys that it publishes.
+//! An identity provider (OpenID Connect): recognises the accounts of its tokens, by the keys that it publishes.
 //!
-//! It knows no person and no role of ours: what a token says is who somebody is to the issuer, and nothing that they may
-//! do. Keys are fetched when a token first needs them, kept, and fetched anew when they are old or one is unknown.
+//! It knows no person and no role of ours: a token names an account of the issuer, and gives no permission here. Keys are
+//! fetched when a token first needs them, kept, and fetched anew when they are old or one is unknown.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -45,9 +45,9 @@ const KEYS_AGE_MAX: SignedDuration = SignedDuration::from_mins(60);
 const ASK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(15);
 /// Requests that wait at a time while the issuer is asked: strangers can make more than it is worth to keep.
 const WAITING_MAX: usize = 64;
-/// How often a reason for refusing tokens is written down.
+/// Shortest time between two log lines with the same reason for refusing tokens.
 const NOTE_AT_MOST_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// What faults of the provider are called in the operator's log.
+/// Subject of the provider's faults in the operator's log.
 const LOG_SUBJECT: &str = "identity-provider";
 
 /// Recognises the tokens of one issuer.
@@ -59,9 +59,9 @@ pub struct IdentityProvider {
     clock: Arc<dyn Clock>,
     log: OperatorLog,
     known: RwLock<Option<Arc<Known>>>,
-    /// Who may wait while the issuer is asked.
+    /// Places for requests that wait while the issuer is asked.
     waiting: Semaphore,
-    /// How it went when the issuer was last asked; held while it is being asked, so that it is asked once.
+    /// The outcome of the last fetch from the issuer; held while it is being asked, so that it is asked once.
     asked: Mutex<Option<Asked>>,
     /// When each reason for a refusal was last written down.
     noted: std::sync::Mutex<BTreeMap<TokenFault, Timestamp>>,
@@ -79,10 +79,10 @@ struct Asked {
     answered: Result<(), Fault>,
 }
 
-/// Whom a token is about.
+/// The account that a token is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Who it is to the issuer.
+    /// The account at the issuer.
     pub account: Account,
     /// The words after `obscura:` in the token's scope, when there are any: roles are narrowed to these.
     pub narrowed_to: Option<BTreeSet<String>>,
@@ -129,13 +129,13 @@ impl IdentityProvider {
         }
     }
 
-    /// Whose tokens these are.
+    /// The issuer of these tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Recognises whom a token is about.
+    /// Recognises the account that a token is about.
     ///
     /// # Errors
     /// When the token is not valid, or the issuer's keys are not to be had.
@@ -187,7 +187,7 @@ impl IdentityProvider {
             return Ok(key);
         }
         let answered = match (self.find(shown, KEYS_AGE_MAX), self.asked.try_lock()) {
-            // Somebody asks already, and until they know better the known key is good.
+            // Another request asks already, and until it has an answer the known key is good.
             (Some(key), Err(_)) => return Ok(key),
             (_, Ok(mut asked)) => self.ask_unless_just_asked(&mut asked).await,
             (None, Err(_)) => {
@@ -221,7 +221,7 @@ impl IdentityProvider {
             }
             Err(fault) => {
                 let error = InternalError::of_kind("fetch the keys of the identity provider", fault.phrase());
-                // Whoever asks is told all the same.
+                // The asker is told of the fault even if the line cannot be written.
                 let _unwritable = self.log.note(at, LOG_SUBJECT, &error);
                 Err(fault)
             }
@@ -240,7 +240,7 @@ impl IdentityProvider {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How long ago something was; a clock that was set back counts the same way.
+    /// Time since an earlier moment; a clock that was set back counts the same way.
     fn age(&self, then: Timestamp) -> SignedDuration {
         self.clock.now().duration_since(then).abs()
     }

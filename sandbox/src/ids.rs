@@ -20,7 +20,7 @@ pub struct IdError {
 }
 
 impl IdError {
-    /// What the identifier should have begun with.
+    /// The prefix that the identifier should have.
     #[must_use]
     pub const fn prefix(&self) -> &'static str {
         self.prefix
@@ -36,7 +36,7 @@ macro_rules! registry {
             pub struct $name(Uuid);
 
             impl $name {
-                /// What the text form of this identifier begins with.
+                /// The prefix of the text form of this identifier.
                 pub const PREFIX: &'static str = $prefix;
 
                 /// Makes a new identifier.
@@ -88,7 +88,7 @@ registry! {
 }
 
 impl PersonId {
-    /// Of nobody: no person is ever given it.
+    /// Identifier of an unauthenticated caller: no person is ever given it.
     pub const NOBODY: Self = Self(Uuid::nil());
 }
 

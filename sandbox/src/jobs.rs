@@ -1,4 +1,4 @@
-//! Jobs: one question and what became of it, as a state machine whose transitions consume the old state.
+//! Jobs: one question and its outcome, as a state machine whose transitions consume the old state.
 //! It neither reviews nor runs a query; it makes sure that no job ends without its receipt from the audit log.
 //!
 //! ```text
@@ -23,7 +23,7 @@ pub mod runner;
 pub mod store;
 mod texts;
 
-/// Where a job stands. `refused` (a rule said no), `withheld` (controls let nothing out) and `failed` (we broke, or it met a
+/// The state of a job. `refused` (a rule said no), `withheld` (controls let nothing out) and `failed` (we broke, or it met a
 /// limit) are different things everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobState {
@@ -37,7 +37,7 @@ pub enum JobState {
     Queued,
     /// Being computed.
     Running,
-    /// Computed and sealed; the last look before anything leaves.
+    /// Computed and sealed; the last check before anything leaves.
     Checking,
     /// A result has left.
     Released,
@@ -106,13 +106,13 @@ impl JobState {
     }
 }
 
-/// Why a job failed, as its owner is told: a closed list, for what else there is to say may depend on the data.
+/// Why a job failed, as its owner is told: a closed list, because any further detail may depend on the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobFailure {
-    /// Something of ours broke; what it was may depend on the data.
+    /// Something of ours broke; the detail may depend on the data.
     Execution,
-    /// It needs more memory, time or rows of result than a job may use. No subject decides that: what one subject's rows can
-    /// become lies a hundred times below every limit.
+    /// It needs more memory, time or rows of result than a job may use. No subject decides that: the most that one subject's
+    /// rows can become lies a hundred times below every limit.
     Limit,
     /// Its process died.
     Interrupted,
@@ -207,7 +207,7 @@ pub struct JobRow {
     pub person: String,
     /// Purpose they named.
     pub purpose: String,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
     /// Stable code of a refusal or failure.
     pub code: Option<String>,
@@ -233,7 +233,7 @@ pub struct JobRow {
     pub release: Option<String>,
     /// The client's name for the request that it may repeat.
     pub request_key: Option<String>,
-    /// What the request is known by when the client repeats it.
+    /// The keyed token by which a repeated request is recognised.
     pub request_token: Option<String>,
 }
 

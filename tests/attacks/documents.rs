@@ -14,7 +14,7 @@ const AGE: &str = "{match: {name: age}, uses: [filter, group, aggregate], mask: 
 const METHOD: &str = "  review: none\n";
 const VALIDITY: &str = "effective: {from: 2025-01-01}";
 
-/// What a document says instead, and the code that it is refused with.
+/// A name, a text, the text that replaces it, and the code of the refusal.
 type Change = (&'static str, &'static str, &'static str, &'static str);
 
 /// Grades lowered by masks that change nothing, by more than a level, or where a unit is carried.

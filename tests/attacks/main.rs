@@ -1,6 +1,6 @@
 //! The attack corpus against the built program: one test a family, every statement through the same door as an analyst's.
-//! It decides whether an attack taught its attacker anything; how a case is written is told in
-//! `sandbox/docs/how-to/write-a-case.md`.
+//! It decides whether an attack taught its attacker anything; `sandbox/docs/how-to/write-a-case.md` tells how to write a
+//! case.
 #![expect(clippy::indexing_slicing, reason = "tests may panic")]
 
 mod documents;
@@ -162,7 +162,7 @@ fn speaks_like_the_engine(outcome: &Outcome) -> Option<String> {
     (!found.is_empty()).then(|| format!("the engine speaks ({found:?}): {}", outcome.stderr))
 }
 
-/// Whether the attacker's arithmetic comes to the victim's value.
+/// True if the attacker's arithmetic comes to the victim's value.
 fn infers(case: &Attack, outcomes: &[Outcome]) -> anyhow::Result<bool> {
     let Some(inference) = case.infer else { return Ok(false) };
     let (from, minus) = (number(&outcomes[inference.from])?, number(&outcomes[inference.minus])?);

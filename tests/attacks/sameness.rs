@@ -1,5 +1,5 @@
-//! What tells of nobody because it is the same for everybody: the order of results that the question does not order, and
-//! how many subjects one key written in several ways is.
+//! Outcomes that are the same for every person and so tell about none: the order of results that the question does not
+//! order, and the number of subjects that one key written in several ways makes.
 
 use anyhow::Context as _;
 use anyhow::ensure;
@@ -45,7 +45,7 @@ fn are_sorted() -> anyhow::Result<()> {
             ensure!(order.is_none_or(|order| order.is_lt()), "{sql}: {one:?} stands before {next:?}");
         }
     }
-    // The near miss: what the question orders is ordered as it says.
+    // The near miss: a question with an order has its rows in that order.
     let sql = "SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept ORDER BY n DESC";
     ensure!(world.query("ana", sql)?.done()?.table()?.is_ordered_by(1, true), "{sql}");
     Ok(())

@@ -1,4 +1,4 @@
-//! Canaries through everything: what the scanner must see, and a long session in which it must see nothing.
+//! Canaries through everything: bytes in which the scanner must see them, and a long session in which it must see none.
 //! Every other suite scans its own worlds too; this one walks through every command on purpose.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 

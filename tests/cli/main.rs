@@ -1,5 +1,6 @@
 //! Command transcripts: sessions of commands with everything that they print and how they end, compared with files.
-//! What differs from run to run (identifiers, times, hashes) is written as its kind. `cargo xtask bless` accepts changes.
+//! Texts that differ from run to run (identifiers, times, hashes) are written as their kind. `cargo xtask bless` accepts
+//! changes.
 
 use std::fs;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Session {
-    /// What the session shows.
+    /// The behaviour that the session shows.
     shows: String,
     /// The commands.
     run: Vec<Run>,
@@ -28,9 +29,9 @@ struct Session {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
-    /// Who runs it; nobody when missing.
+    /// The person who runs it; none when missing.
     by: Option<String>,
-    /// What follows `obscura`.
+    /// The arguments of `obscura`.
     arguments: Vec<String>,
 }
 

@@ -45,7 +45,7 @@ fn cases() -> Vec<PathBuf> {
     paths
 }
 
-/// What the compiler says about one program.
+/// The compiler's messages about one program.
 fn compile(path: &Path) -> String {
     let dependencies = environment::built_libraries().unwrap();
     let output = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
 //! A disk that runs full: every command says so, nothing is lost, and work goes on once there is room.
 //!
-//! The disk is a small one in memory, mounted in a namespace of the test's own, so that the test needs no rights.
-//! Where the system allows no such namespace the test says so and asserts nothing; what the program does with the
-//! operating system's word alone is tested beside the code (`room.rs`, `storage/part`).
+//! The disk is a small one in memory, mounted in a namespace of the test's own, so that the test needs no rights. Where the
+//! system allows no such namespace the test says so and asserts nothing; tests beside the code (`room.rs`, `storage/part`)
+//! cover the operating system's error alone.
 
 use std::process::Command;
 
@@ -60,7 +60,7 @@ proofs
 
 /// Kilobytes that are left, from nothing to what one command needs.
 const ROOM: [usize; 5] = [0, 32, 96, 160, 512];
-/// Commands that do something, and commands that look whether all is well, of each round.
+/// Number of commands of a round that do something, and of commands that check the installation.
 const COMMANDS: usize = 3;
 
 /// The outcome of one command of the script.

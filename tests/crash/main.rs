@@ -72,7 +72,7 @@ fn wait_or_kill(child: &mut Child, after: Duration) {
     child.wait().unwrap();
 }
 
-/// What must hold after every kill.
+/// Asserts the properties that hold after every kill.
 fn is_sound(world: &World, what: &str) {
     for arguments in [&["audit", "verify"][..], &["doctor"]] {
         let outcome = world.run(AUDITOR, arguments).unwrap().done();

@@ -23,7 +23,7 @@ fn residents() -> u32 {
     if environment::run_slow() { City::RESIDENTS_DEMO } else { 2_000 }
 }
 
-/// Runs the program in a folder, for a person of the city that lies in it or for nobody.
+/// Runs the program in a folder, for a person of the city that lies in it or for no person.
 fn obscura(folder: &Path, person: Option<&str>, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(environment::product().unwrap());
     command.env_clear().env("NO_COLOR", "1").env("TMPDIR", folder).current_dir(folder).args(arguments);
@@ -86,7 +86,7 @@ fn every_number_of_the_story_is_the_oracles() {
     }
 }
 
-/// Whether the last value of a group's row is withheld.
+/// True if the last value of a group's row is withheld.
 fn withholds(table: &Table, group: &str) -> bool {
     let group = Cell::Text(group.to_owned());
     table.rows.iter().any(|row| row.first() == Some(&group) && row.last() == Some(&Cell::Null))
@@ -96,7 +96,7 @@ fn withholds(table: &Table, group: &str) -> bool {
 fn what_the_story_says_of_its_answers_is_in_their_rows() {
     let folder = tempfile::tempdir().unwrap();
     let story = tell(folder.path(), City::RESIDENTS_MIN, "en");
-    // So few people that nearly everything is withheld: nothing may be said of what is not there.
+    // So few people that nearly everything is withheld: the story may claim nothing of withheld groups.
     let said = story.split_whitespace().collect::<Vec<_>>().join(" ");
     for (person, scenes) in ANSWERED {
         for (scene, answer) in scenes.iter().zip(released(folder.path(), person)) {

@@ -1,4 +1,4 @@
-//! From a page's text to its blocks: what runs, what it must print, and what does not run.
+//! From a page's text to its blocks: commands to run, the output that they must print, and blocks that do not run.
 //! It reads Markdown fences only; everything else is prose.
 
 use anyhow::Context as _;
@@ -21,7 +21,7 @@ pub(crate) struct Block {
     pub(crate) action: Action,
 }
 
-/// What becomes of a block.
+/// The use of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// It runs.
@@ -97,7 +97,7 @@ fn action(info: &str, body: &[&str], line: usize) -> anyhow::Result<Option<Actio
     Ok(Some(Action::Run(steps)))
 }
 
-/// Reads commands after `$ `, with what stands below each as what it prints. A command goes on after a `\`.
+/// Reads commands after `$ `, with the lines below each as its output. A command goes on after a `\`.
 fn console(body: &[&str], first_line: usize) -> anyhow::Result<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     let mut lines = body.iter().zip(first_line..);
@@ -118,7 +118,7 @@ fn console(body: &[&str], first_line: usize) -> anyhow::Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Whether what was printed is what the page shows: `…` stands for anything within a line, and alone for any lines.
+/// True if a program printed what the page shows: `…` stands for anything within a line, and alone for any lines.
 pub(crate) fn is_as_shown(shown: &[String], printed: &[&str]) -> bool {
     match (shown.split_first(), printed.split_first()) {
         (None, None) => true,
@@ -144,7 +144,7 @@ fn line_is_as_shown(shown: &str, printed: &str) -> bool {
     left.ends_with(last)
 }
 
-/// Tries the convention on small pages: what is accepted, what is not, and when an output is as shown.
+/// Tries the convention on small pages: accepted blocks, refused blocks, and outputs that are as shown.
 pub(crate) fn convention_holds() -> anyhow::Result<()> {
     let page = Page::parse("small", "```console exit:3\n$ one \\\n  two\n  out\n$ three\n```\n")?;
     let [Block { line: 1, action: Action::Run(steps) }] = page.blocks.as_slice() else {

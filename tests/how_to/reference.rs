@@ -111,7 +111,7 @@ impl Rows<'_> {
         schema.clone()
     }
 
-    /// What a value looks like, in words.
+    /// The form of a value, in words.
     fn form(&self, schema: &Value) -> anyhow::Result<String> {
         let found = self.resolved(schema);
         let name = found["title"].as_str().unwrap_or_default();
@@ -208,7 +208,7 @@ pub(crate) fn settings(page: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the program prints, with nothing of the surroundings.
+/// The output of the program, with nothing of the surroundings.
 fn program(arguments: &[&str]) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
     let printed = Command::new(environment::product()?)

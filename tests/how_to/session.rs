@@ -1,5 +1,5 @@
 //! A reader's terminal: one shell in a fresh folder, with a home of its own; variables, functions and jobs stay in it.
-//! Whatever was started in the background is ended with it.
+//! Processes in the background end with it.
 
 use std::fs;
 use std::io::BufRead as _;

@@ -135,7 +135,7 @@ fn another_departments_policies_and_hidden_datasets_are_nobody_elses() {
     let taken = taken.replace(&format!("[{resources}]"), "[]");
     let refused = server.post(Some("emil"), "/api/v1/policies", &taken, &[]).must_be(400);
     assert!(refused.text().contains("owner-differs"), "{}", refused.text());
-    // Whether a hidden dataset has a document is not told by what is wrong with another one.
+    // The faults of another document do not tell whether a hidden dataset has a document.
     let documents = environment::tests_folder().join("attacks").join("documents").join("corpus.yaml");
     let documents = std::fs::read_to_string(documents).unwrap();
     let hidden = documents.split("\n---\n").find(|part| part.contains("id: corpus.secrets")).unwrap();
@@ -314,7 +314,7 @@ fn a_token_lives_no_longer_than_the_one_it_was_made_with_and_ends_with_it() {
     };
     assert_eq!(about("token.created", "made_with", &child["id"]), 1, "which token made it is in the log");
     assert_eq!(about("token.revoked", "revoked_with", &child["id"]), 1, "and what ended it");
-    // What an admin makes for somebody else is theirs, and does not end with the admin's.
+    // A token that an admin makes for another person is theirs, and does not end with the admin's.
     let nina = ["person", "add", "nina", "--role", "auditor"];
     server.world.run("olga", &nina).unwrap().done().unwrap();
     let admins = make(&server.token("olga"), 1);

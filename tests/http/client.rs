@@ -1,4 +1,4 @@
-//! The command line as a client: what it prints and how it ends is what it would print and how it would end here.
+//! The command line as a client: its output and its exit code are those of the same command run here.
 
 use std::io::BufRead as _;
 use std::io::BufReader;
@@ -42,7 +42,7 @@ fn clean(server: &Server) {
     assert!(seen.is_empty(), "{seen:?}");
 }
 
-/// A text without what no two runs have in common: names of jobs and places in the log.
+/// A text without the parts that differ in every run: names of jobs and places in the log.
 fn without_names(text: &str) -> String {
     // A result says which job it is of, so that its hash is its own.
     let is_hash = |word: &str| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
@@ -249,7 +249,7 @@ fn a_login_is_kept_until_logout_and_only_one_that_works() {
     run(&ask(COUNT), None).done().unwrap();
     let settings = run(&["config", "check"], None).done().unwrap().stdout;
     assert!(settings.contains(&url) && settings.contains("login"), "{settings}");
-    // Whoever names an installation means it, and there is nobody's token for it.
+    // A person who names an installation means it, and no token is kept for it.
     assert_eq!(run(&ask(COUNT), Some(&server.world.data())).code, Some(code::AUTHENTICATION));
     run(&["logout"], None).done().unwrap();
     assert_eq!(run(&ask(COUNT), None).code, Some(code::FAILURE));
@@ -315,7 +315,7 @@ fn took_request(stream: &mut TcpStream) -> bool {
     !line.is_empty()
 }
 
-/// What a command says to a server that gives these answers, one a connection, and how many it took.
+/// The outcome of a command at a server that gives these answers, one a connection, and the number of answers it took.
 fn answered(server: &Server, arguments: &[&str], answers: &[String]) -> (Outcome, usize) {
     let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", stranger.local_addr().unwrap());

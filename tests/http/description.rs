@@ -1,4 +1,4 @@
-//! The description of the interface: what is served is what is committed, and every answer is in it.
+//! The description of the interface: the served one is the committed one, and it names every answer.
 
 use obscura_tests::environment;
 use obscura_tests::fixture::Fixture;

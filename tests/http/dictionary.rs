@@ -1,5 +1,5 @@
-//! What somebody is told before they ask: datasets by purpose, search, purposes, who they are; and the auditor's search of
-//! the log.
+//! Answers to an analyst before they ask: datasets by purpose, search, purposes, their own account; and the auditor's search
+//! of the log.
 
 use std::io::BufRead as _;
 use std::io::BufReader;
@@ -63,7 +63,7 @@ fn a_dataset_is_shown_by_purpose_and_the_guard_keeps_to_it() {
     let strictest = &allows["controls"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&strictest["grade"], &strictest["available"]), (&json!("L3"), &json!(true)));
     assert_eq!(strictest["subjects"], json!([{ "unit": "resident", "min": 10 }]));
-    // How many rows there are is told as a power of two.
+    // The number of rows is told as a power of two.
     let rows = persons["rows_max"].as_u64().unwrap();
     let exact = show("stella", "corpus.persons")["rows"].as_u64().unwrap();
     assert!(rows.is_power_of_two() && rows >= exact && rows < 2 * exact, "{rows} for {exact}");
@@ -273,7 +273,7 @@ fn whoever_follows_the_log_reads_each_event_when_it_is_appended() {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
-    // What is there already is read first: the entry of the command's own login.
+    // Earlier entries are read first: that of the command's own login.
     let first = next();
     assert_eq!((&first["actor"], &first["action"]), (&json!("aldo"), &json!("login.succeeded")));
     world.query("ana", "SELECT name FROM persons").unwrap();

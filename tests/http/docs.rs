@@ -3,7 +3,7 @@
 use obscura_tests::environment::tests_folder;
 use obscura_tests::server::Server;
 
-/// What stands in quotes behind one of these, in a page.
+/// The quoted values of these attributes in a page.
 fn named(page: &str) -> Vec<String> {
     let mut found = Vec::new();
     for attribute in ["src=\"", "href=\""] {

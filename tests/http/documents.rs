@@ -1,4 +1,4 @@
-//! Documents over HTTP: as they were written, and what of them does not count as it is written.
+//! Documents over HTTP: as they were written, with warnings about parts that do not count as they are written.
 
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;

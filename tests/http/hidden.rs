@@ -1,5 +1,5 @@
-//! What a steward's own documents tell of others': nothing. Answers about a hidden dataset, policy or proposal are compared
-//! byte for byte with those about one that does not exist.
+//! A steward's own documents tell nothing of other stewards' ones. Answers about a hidden dataset, policy or proposal are
+//! compared byte for byte with those about one that does not exist.
 
 use obscura_tests::server::Answer;
 use obscura_tests::server::Server;
@@ -87,7 +87,7 @@ fn a_hidden_dataset_in_a_policy_is_an_absent_one() {
         assert_eq!(hidden, check(&of("nothing")));
         assert!(hidden.0 == 400 && hidden.1.to_string().contains(code), "{hidden:?}");
     };
-    // A unit that the dataset has, and one that nobody has.
+    // A unit that the dataset has, and one that no dataset has.
     for unit in ["resident", "zzz"] {
         let join = |name: &str| format!("{{dataset: corpus.{name}, unit: {unit}}}");
         same(&|name| policy("elsewhere-statistics", &join(name), OWN, "admitted"), "dataset-not-found");
@@ -100,7 +100,7 @@ fn a_hidden_dataset_in_a_policy_is_an_absent_one() {
         let asked = |name: &str| policy("elsewhere-statistics", "", &sql.replace("{}", name), "admitted");
         same(&asked, "policy-test-failed");
     }
-    // What one may see is judged as before.
+    // Documents about visible data are judged as before.
     let visible =
         policy("elsewhere-statistics", "{dataset: corpus.persons, unit: resident}", OWN, "admitted");
     server.post(Some("emil"), "/api/v1/policies/check", &visible, &[]).must_be(200);
@@ -126,7 +126,7 @@ fn policies_and_proposals_of_others_are_nobody_elses() {
         let answer = server.post(Some("emil"), "/api/v1/policies", &own(id), &[]);
         (answer.status, answer.text().replace(id, "name"))
     };
-    // Another department has proposed the one, and nobody the other.
+    // Another department has proposed the one, and no department the other.
     assert_eq!(without_name("taken"), without_name("free"));
     let wish = json!({ "version": 1 }).to_string();
     let decide = |person: &str, what: &str| {

@@ -1,4 +1,4 @@
-//! Tokens of an identity provider: whom they act for, everything that is wrong with them, and what a provider does wrong.
+//! Tokens of an identity provider: the person they act for, all the faults they can have, and the faults of a provider.
 
 use std::io::BufRead as _;
 use std::io::BufReader;
@@ -29,7 +29,7 @@ use rcgen::KeyPair;
 use serde_json::Value;
 use serde_json::json;
 
-/// What the provider calls ana; it must stand nowhere.
+/// The provider's name for ana; it must stand nowhere.
 const ANA: &str = "subject-of-ana-7f3a91";
 
 /// A server that honours an issuer's tokens, with ana linked.
@@ -41,7 +41,7 @@ fn serve(settings: &str) -> Server {
     Server::over(world, &[])
 }
 
-/// Takes a person's token away: nobody is linked beside one.
+/// Takes a person's token away, because a person with a token cannot be linked.
 fn take_token(world: &World, person: &str) {
     let file = world.root().join(format!("{person}.token"));
     let text = std::fs::read_to_string(&file).unwrap();
@@ -53,7 +53,7 @@ fn me(server: &Server, token: &str) -> Answer {
     server.send_with("GET", "/api/v1/me", Some(token), &[], None)
 }
 
-/// An answer without what differs between any two: its name and its time.
+/// An answer without its name and its time, which differ between any two.
 fn plain(answer: Answer) -> (u16, Vec<(String, String)>, Value) {
     let mut body = answer.json();
     body.as_object_mut().unwrap().remove("request_id").unwrap();
@@ -62,7 +62,7 @@ fn plain(answer: Answer) -> (u16, Vec<(String, String)>, Value) {
     (answer.status, headers, body)
 }
 
-/// What a token of ours that is worth nothing is answered with.
+/// The answer to a worthless token of ours.
 fn refused(server: &Server) -> (u16, Vec<(String, String)>, Value) {
     let secret = "0".repeat(64);
     let unknown = format!("obscura1.token_0198c0de000070008000000000000000.{secret}");
@@ -299,7 +299,7 @@ fn an_admin_puts_no_token_beside_a_link_and_no_link_beside_a_token_and_a_link_is
     let wish = json!({ "days": 1, "person": "ana" }).to_string();
     let refused = server.post(Some(OPERATOR), "/api/v1/tokens", &wish, &[]).must_be(409).json();
     assert_eq!(refused["code"], "link-in-force");
-    // Whoever is linked sees it, and who has done it; so do those who see all tokens.
+    // The linked person sees the link and its author; so do those who see all tokens.
     let shown = issuer.token(&key, ANA);
     let me = me(&server, &shown).must_be(200).json();
     assert_eq!((&me["link"]["issuer"], &me["link"]["linked_by"]), (&name, &json!(OPERATOR)));

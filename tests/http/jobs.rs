@@ -1,4 +1,4 @@
-//! How jobs live: asked twice under one key, cancelled, followed, listed page by page, and stopped by a revocation.
+//! The life of jobs: asked twice under one key, cancelled, followed, listed page by page, and stopped by a revocation.
 
 use std::io::Read as _;
 use std::io::Write as _;
@@ -61,7 +61,7 @@ fn a_job_waits_for_the_approval_of_a_request_and_is_judged_by_what_was_approved(
     let server = Server::start();
     assert_eq!(server.ask("ana", COUNT).must_be(201).json()["state"], "released");
     let request = hope(&server, "cleo");
-    // A request lets nothing wait that it would not let in, and is nobody else's.
+    // A request lets no question wait that it would not let in, and serves no other person.
     server.ask("cleo", "SELECT person_id FROM persons").must_be(422);
     server.ask("cleo", "SELECT dept, COUNT(*) FROM visits GROUP BY dept").must_be(422);
     server.ask("cleo", "SELECT COUNT(*) FROM nothing").must_be(422);
@@ -119,7 +119,7 @@ fn a_job_goes_on_waiting_after_a_crash_and_is_run_when_it_was_approved_meanwhile
     let server = Server::over(world, &[]);
     let done = server.get(Some("cleo"), &format!("{job}?wait=30"), &[]).must_be(200).json();
     assert_eq!(done["state"], "released");
-    // Somebody who is not here any more gets nothing.
+    // A person who was removed gets nothing.
     hope(&server, "dora");
     let job = wait_for_approval(&server, "dora");
     server.world.run("olga", &["person", "remove", "dora"]).unwrap().done().unwrap();
@@ -324,7 +324,7 @@ fn a_job_is_followed_to_its_end_and_read_on_from_any_event() {
     let all = follow(&server, "/api/v1/events", Some(first), Duration::from_millis(500));
     assert!(all.iter().any(|event| Some(event) == followed.last()), "{all:?}");
     server.get(Some("ben"), &format!("{path}/events"), &[]).must_be(404);
-    // Somebody who comes back to where this process never was has missed something, and is told.
+    // A follower who names an event that this process never sent has missed something, and is told.
     let head = format!(
         "GET /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nlast-event-id: another.7\r\n\r\n",
         server.token("ana")

@@ -1,4 +1,4 @@
-//! The HTTP door of the built program: who gets in, what questions come to, how jobs live, and what stays in.
+//! The HTTP door of the built program: authentication, answers to questions, the life of jobs, and data that must stay in.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 

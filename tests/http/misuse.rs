@@ -132,7 +132,7 @@ fn one_address_has_its_share_of_connections_and_no_more() {
     let request = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
     let talk = |stream: &mut TcpStream| {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        // Whoever is one too many may be told so by the first byte they write.
+        // A client that is one too many may be told so by the first byte it writes.
         let _closed = stream.write_all(request);
         stream.read(&mut [0; 4096]).unwrap_or(0)
     };
@@ -174,7 +174,7 @@ fn whoever_takes_nothing_of_what_they_are_sent_is_cut_off() {
             break;
         }
     }
-    // While they are waited for nobody else waits.
+    // While they are waited for, no other client waits.
     server.get(Some("ana"), "/api/v1/me", &[]).must_be(200);
     let (_nobody, nothing) = std::sync::mpsc::channel::<()>();
     let begun = Instant::now();
@@ -220,7 +220,7 @@ fn methods_that_a_path_does_not_take_pass_the_door_and_are_in_the_log() {
 #[test]
 fn people_who_ask_too_often_are_in_the_log_as_a_number() {
     let world = World::with(&Fixture::load().unwrap()).unwrap();
-    // Every job takes ten seconds, so that whoever waits for one holds a place.
+    // Every job takes ten seconds, so that a client that waits for one holds a place.
     std::fs::write(world.root().join("obscura.toml"), "completion_step_ms = 10000").unwrap();
     let server = Server::over(world, &[]);
     let question = json!({ "sql": COUNT, "purpose": PURPOSE }).to_string();
@@ -263,7 +263,7 @@ fn ten_thousands_of_documents_in_one_body_are_no_work_for_the_server() {
     let text = "---\na\n".repeat(40_000);
     let yaml = [("content-type", "application/yaml")];
     let give = |person: &str, path: &str| server.post(Some(person), path, &text, &yaml);
-    // Whoever may not give grants is told so, whatever they send.
+    // A person who may not give grants is told so, whatever they send.
     assert_eq!(give("ana", "/api/v1/grants").must_be(403).json()["code"], "role-missing");
     assert_eq!(give("ana", "/api/v1/policies").must_be(403).json()["code"], "role-missing");
     for path in ["/api/v1/grants", "/api/v1/policies", "/api/v1/policies/check"] {
@@ -320,7 +320,7 @@ fn questions_come_no_faster_than_their_rate_and_explain_no_faster_than_a_check()
     // One bucket: a check may find it filled by one, and hardly by three.
     let check = || server.post(Some("ana"), "/api/v1/queries/check", &body, &[]).status;
     assert!((0..3).any(|_| check() == 429));
-    // What is refused costs as much of the rate as what is admitted.
+    // A refused question costs as much of the rate as an admitted one.
     let until_turned_away = || {
         let mut answers = (0..1000).map(|_| ask("SELECT name FROM persons"));
         answers.find(|answer| answer.status != 422).unwrap()

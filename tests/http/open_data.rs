@@ -1,4 +1,4 @@
-//! Open data without an account: what strangers find and download, and that nothing else can be told apart from nothing.
+//! Open data without an account: strangers find and download it, and cannot tell anything else apart from nothing.
 
 use std::io::Cursor;
 
@@ -192,7 +192,7 @@ fn to_strangers_a_hidden_dataset_is_none_at_all() {
     }
     // Another spelling of the same address is the same dataset.
     server.get(None, "/api/v1/datasets/corpus%2Eholidays", &[]).must_be(200);
-    // Nobody asks in SQL without an account, not even about open data.
+    // No caller asks in SQL without an account, not even about open data.
     let body = json!({ "sql": "SELECT * FROM holidays", "purpose": "open-data" }).to_string();
     for path in ["/api/v1/jobs", "/api/v1/queries/check"] {
         server.post(None, path, &body, &[]).must_be(401);
@@ -261,7 +261,7 @@ fn a_download_is_the_sealed_rows_in_every_form_and_one_release() {
         downloads.iter().filter(|index| events[**index]["actor"] == name).count()
     };
     assert_eq!((by("stranger"), by("ana")), (7, 1), "each release that left is in the log, with who got it");
-    // Nobody's job is nobody's: not even an analyst finds it, and the auditor does.
+    // A job without an account belongs to no person: not even an analyst finds it, and the auditor does.
     let job = decision["correlation"].as_str().unwrap();
     server.get(Some("ana"), &format!("/api/v1/jobs/{job}"), &[]).must_be(404);
     server.get(Some("aldo"), &format!("/api/v1/jobs/{job}"), &[]).must_be(200);
@@ -283,7 +283,7 @@ fn of_json(row: &Value) -> Vec<String> {
     vec![text("first_day"), text("last_day"), text("holiday")]
 }
 
-/// Whether strangers get the dataset; what they are told must not contradict itself.
+/// True if strangers get the dataset; all answers about it must agree.
 fn is_open(server: &Server, id: &str) -> bool {
     let listed = ids(&server.get(None, "/api/v1/datasets", &[]).must_be(200)).contains(&id.to_owned());
     let shown = server.get(None, &format!("/api/v1/datasets/{id}"), &[]).status == 200;

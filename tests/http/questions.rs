@@ -1,4 +1,4 @@
-//! Questions over HTTP: checked, asked and fetched in every form; refusals as answers; what is malformed or hidden.
+//! Questions over HTTP: checked, asked and fetched in every form; refusals as answers; malformed questions and hidden names.
 
 use obscura_tests::server::Answer;
 use obscura_tests::server::COUNT;

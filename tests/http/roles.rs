@@ -1,4 +1,4 @@
-//! Who may do what: every route of the interface, asked by everybody, against a golden table; and what the log says of it.
+//! Permissions: every route of the interface, asked by every role, against a golden table; and the log's entries about it.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,8 @@ use obscura_tests::world::PURPOSE;
 use serde_json::Value;
 use serde_json::json;
 
-/// Those who ask: nobody, the one whose things they are, another analyst, a steward of the department, one of another
-/// department, the auditor, an operator and an admin.
+/// The askers: a caller without a token, the owner of the things, another analyst, a steward of the department, one of
+/// another department, the auditor, an operator and an admin.
 const ACTORS: [(&str, Option<&str>); 8] = [
     ("nobody", None),
     ("owner", Some("ana")),
@@ -22,7 +22,7 @@ const ACTORS: [(&str, Option<&str>); 8] = [
     ("admin", Some("adam")),
 ];
 
-/// What a route is asked with: a path and a body, made anew for every asker.
+/// A request to a route: a path and a body, made anew for every asker.
 struct Asked {
     path: String,
     body: Option<String>,
@@ -36,7 +36,7 @@ fn post(path: impl Into<String>, body: &Value) -> Asked {
     Asked { path: path.into(), body: Some(body.to_string()) }
 }
 
-/// Things of somebody's, made when they are needed.
+/// Things of the owner, made when they are needed.
 struct Things<'a> {
     server: &'a Server,
     owner: &'static str,
@@ -54,7 +54,7 @@ impl Things<'_> {
             "until": "2099-12-31",
             "reason": "a yearbook",
         });
-        // Nobody has many open at a time; the one before was asked about, and may be decided.
+        // No person has many open at a time; the one before was asked about, and may be decided.
         let before = self.request.take();
         if !before.is_empty() {
             let path = format!("/api/v1/requests/{before}");
@@ -96,7 +96,7 @@ impl Things<'_> {
         self.policies.get()
     }
 
-    /// How a route is asked; `None` for a route that this table does not know, which fails the test.
+    /// The request to a route; `None` for a route that this table does not know, which fails the test.
     fn asked(&self, route: &str) -> Option<Asked> {
         let job = &self.job;
         let (_, path) = route.split_once(' ').unwrap();
@@ -253,7 +253,7 @@ fn the_table_of_roles_is_as_agreed_and_every_request_is_in_the_log() {
     server.is_clean();
 }
 
-/// What everybody has of their own, whatever their token carries: another person's differs.
+/// Routes to a person's own things, open to every token; another person's things are different ones.
 const OWN: [&str; 4] =
     ["GET /api/v1/me", "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{id}"];
 
@@ -267,7 +267,7 @@ fn a_stewards_token_of_who_is_an_analyst_too_reaches_what_a_steward_reaches() {
     let file = server.world.root().join("dora.token");
     let file = file.to_str().unwrap();
     server.world.run("olga", &["token", "create", "dora", "--file", file]).unwrap().done().unwrap();
-    // What only grants make visible, and a job under one.
+    // A dataset that only a grant makes visible, and a job under one.
     let grant = json!({
         "person": "dora",
         "purpose": PURPOSE,

@@ -1,4 +1,4 @@
-//! A question whose text was destroyed while the server runs: it is read by nobody, and a repeat of it is another request.
+//! A question whose text was destroyed while the server runs: no person can read it, and a repeat of it is another request.
 
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;

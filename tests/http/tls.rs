@@ -1,4 +1,4 @@
-//! TLS: with it the server may listen anywhere, without it only on loopback; with roots for clients nobody else gets in.
+//! TLS: with it the server may listen anywhere, without it only on loopback; with roots for clients no other client gets in.
 
 use obscura_tests::fixture::Fixture;
 use obscura_tests::server::Server;

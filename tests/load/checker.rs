@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-/// What was found.
+/// Numbers of jobs in the log, by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Seen {
     /// Jobs with a decision in the log.
@@ -28,12 +28,12 @@ pub(crate) struct Seen {
 /// The entries that end a job.
 const ENDS: [&str; 4] = ["result.released", "result.withheld", "job.failed", "job.cancelled"];
 
-/// What the log says of one job, in order.
+/// The log's account of one job, in order.
 type Story = Vec<(u64, String, Value)>;
 
 /// Looks for what must never be.
 pub(crate) fn check(world: &World) -> anyhow::Result<Seen> {
-    // Whatever opens the installation settles what a killed process left.
+    // Any command that opens the installation settles the jobs that a killed process left.
     world.run("aldo", &["job", "list", "--limit", "1"])?.done()?;
     let verified = world.run("aldo", &["audit", "verify"])?;
     verified.done().context("the log verifies and agrees with the database")?;
@@ -148,7 +148,7 @@ fn stories(log: &Path) -> anyhow::Result<BTreeMap<String, Story>> {
             let (entry, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)));
             let entry: Value = serde_json::from_slice(entry)?;
             let action = entry["metadata"]["event_code"].as_str().context("a code")?.to_owned();
-            // That a question was read changes nothing of what became of it.
+            // Reading a question changes nothing of its outcome.
             let job = entry["metadata"]["correlation_uid"].as_str().filter(|_| action != "question.read");
             if let Some(job) = job {
                 let detail = entry["unmapped"]["obscura"]["detail"].clone();
@@ -161,7 +161,7 @@ fn stories(log: &Path) -> anyhow::Result<BTreeMap<String, Story>> {
     Ok(stories)
 }
 
-/// What the database says of one job.
+/// The database's account of one job.
 struct JobRow {
     state: String,
     decided: Option<u64>,

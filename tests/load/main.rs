@@ -3,7 +3,7 @@
 //! audit log and results looks for what must never be: a result without its entry, a decision without its job, a job
 //! released twice.
 //!
-//! `RUN_SLOW=1` runs the long forms. What the load came to (requests, percentiles, memory) is printed.
+//! `RUN_SLOW=1` runs the long forms. The load's figures (requests, percentiles, memory) are printed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -54,7 +54,7 @@ const QUESTIONS: [&str; 5] = [
     "SELECT COUNT(*) FROM persons WHERE zip = '9999'",
 ];
 
-/// What one client does once: a request of the mix, with its status as an answer may have it.
+/// Sends one request of the mix, and returns its kind and its status.
 fn act(server: &Server, seeded: &mut Seeded, job: &mut Option<String>) -> (&'static str, u16) {
     let person = seeded.one_of(&["ana", "ben"]);
     let body = json!({ "sql": seeded.one_of(&QUESTIONS), "purpose": PURPOSE }).to_string();
@@ -91,7 +91,7 @@ fn memory_kib(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// What a server holds of requests and jobs, as it tells its operators: each gauge that is nothing when nobody asks.
+/// The gauges of a server's requests and jobs: each is zero when no client asks.
 fn held(server: &Server) -> BTreeMap<String, u64> {
     const GAUGES: [&str; 6] = [
         "obscura_jobs{state=\"waiting\"}",
@@ -161,7 +161,7 @@ fn hundreds_of_clients_get_documented_answers_and_nothing_of_them_stays() {
             assert!(documented[what].contains(&status), "{what} answered {status}");
             times.entry(what).or_default().push(took);
         }
-        // What a flood holds at one instant depends on the machine; what is left of it must not.
+        // The memory of a flood at one instant depends on the machine; the memory that is left after it must not.
         drained(&server);
         memory.push(memory_kib(server.process_id()));
     }
@@ -181,7 +181,7 @@ fn hundreds_of_clients_get_documented_answers_and_nothing_of_them_stays() {
 
 /// Equal rounds of a flood.
 const ROUNDS: u64 = 5;
-/// What no round may leave behind, every time, in kibibytes.
+/// Kibibytes that a round may leave behind; a leak leaves more in every round.
 const LEAK_KIB: u64 = 8 * 1024;
 
 #[test]
@@ -242,8 +242,8 @@ fn documented(server: &Server) -> BTreeMap<&'static str, Vec<u16>> {
     ])
 }
 
-/// One step of somebody who has no access yet: asks for it, leaves a job that waits for it, has the request decided on, gives
-/// the access back. What a crash cuts off, a later step goes on with.
+/// One step of a person who has no access yet: asks for it, leaves a job that waits for it, has the request decided on,
+/// gives the access back. A later step goes on after a crash.
 fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
     let wish = json!({
         "purpose": PURPOSE,
@@ -327,7 +327,7 @@ fn killed_in_the_middle_of_it_nothing_is_half_done() {
             over.store(true, Ordering::Relaxed);
         });
         world = server.kill();
-        // Nothing that is wrong becomes right by itself: what one look misses, a later one finds.
+        // No fault heals by itself: a later look finds the fault that one look misses.
         if crash > 20 && crash % 5 != 0 {
             continue;
         }

@@ -1,5 +1,5 @@
 //! Memory stays flat: sealing three times the rows takes hardly more memory, and less than the rows would fill.
-//! The input is made on the way, on standard input; what the system measured is read through Python, as it knows how.
+//! The input is made on the way, on standard input; Python reads what the system measured.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::BufWriter;

@@ -1,5 +1,5 @@
 //! One admitted plan over neighbouring data sets, and over one data set cut in several ways.
-//! It looks at how much was done, how it ended and in which order rows came, never at whether values are right.
+//! It compares work, ends and the order of rows, never the values.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,9 +19,9 @@ use crate::OPERATOR_ROWS_MAX;
 use crate::WORK_SHARE;
 use crate::World;
 
-/// How neighbours are run.
+/// The cut of neighbours' runs.
 const ALIKE: Cut = Cut { partitions: 2, batch_rows: 8192 };
-/// How one data set is cut; the last is the first again, on threads that race anew.
+/// The cuts of one data set; the last is the first again, on threads that race anew.
 const CUTS: [Cut; 5] = [
     Cut { partitions: 1, batch_rows: 64 },
     Cut { partitions: 3, batch_rows: 7 },
@@ -29,7 +29,7 @@ const CUTS: [Cut; 5] = [
     Cut { partitions: 8, batch_rows: 31 },
     Cut { partitions: 2, batch_rows: 8192 },
 ];
-/// Which data sets are compared, by their places.
+/// The pairs of data sets that are compared, by their places.
 const PAIRS: [(usize, usize); 4] = [(0, 1), (0, 2), (0, 3), (1, 3)];
 
 /// The largest differences that were seen.
@@ -57,7 +57,7 @@ impl fmt::Display for Most {
     }
 }
 
-/// What is wrong with a plan.
+/// The faults of a plan.
 pub(crate) fn judge(world: &World, plan: &GuardedPlan, rows_max: u64, most: &mut Most) -> Vec<String> {
     most.plans += 1;
     let mut findings = neighbours(world, plan, rows_max, most);

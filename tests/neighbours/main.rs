@@ -1,9 +1,9 @@
-//! Random admitted plans over data sets that differ in one person: how much work the engine has, how a run ends, what it
-//! is said to cost and in which order its rows come may not tell which data set it was.
+//! Random admitted plans over data sets that differ in one person. An attacker must not learn which data set it was from the
+//! engine's work, the run's end, its stated cost or the order of its rows.
 //!
 //! Four claims for each plan. **Work**: the rows that a physical operator produces differ between neighbours by at most
 //! [`OPERATOR_ROWS_MAX`], and those of all operators together by at most [`WORK_SHARE`] of what the larger data set
-//! takes, unless these are few (an operator that nobody is left for is not run by the engine at all: how often that
+//! takes, unless these are few (the engine does not run an operator that gets no person's rows at all: how often that
 //! happens is printed). **State**: both end alike, and none with a failure. **Cost**: the class is a function of the
 //! plan's shape. **Order**: however a run is cut into partitions and batches, the release has the same bytes.
 //! The values of a release are the business of other suites.
@@ -46,9 +46,9 @@ use compare::Most;
 
 /// Rows that one person's rows may become in one operator. The guard's own bound of many-to-many joins is to be as small.
 pub(crate) const OPERATOR_ROWS_MAX: u64 = 100_000;
-/// Share of all work that one person may make up. One in forty people has the most visits that anybody may have, and an
-/// operator that treats subjects alike spends on one of these ten a tenth at most of what it spends; a second tenth is for
-/// operators that work twice. What is left where a condition leaves one person almost alone is bounded in rows.
+/// Largest share of all work that one person may make up. Ten people (one in forty) have the most visits that a person may
+/// have, so that an operator that treats subjects alike spends at most a tenth of its work on one of them; a second tenth is
+/// for operators that work twice. Work on a condition that leaves one person almost alone is bounded in rows.
 pub(crate) const WORK_SHARE: f64 = 0.2;
 /// Rows of all operators together that one person may make up in a random plan: none joins visits more than twice with
 /// visits (20 x 20 x 20 rows in the last join, and a few operators above it).
@@ -92,7 +92,7 @@ impl World {
     }
 }
 
-/// What the guard says of a statement.
+/// The guard's decision on a statement.
 pub(crate) enum Reviewed {
     Admitted(Box<GuardedPlan>),
     /// With these codes.

@@ -1,5 +1,5 @@
 //! The description of the interface is valid OpenAPI, and a client that is made of it works: it asks a real server and reads
-//! answers and refusals as types. What the client asks and expects is in `ask.py`.
+//! answers and refusals as types. `ask.py` holds the client's requests and expectations.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and say why they did not run")]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use obscura_tests::environment;
 use obscura_tests::server::Server;
 use obscura_tests::world::PURPOSE;
 
-/// What the generator has no form for: requests in YAML, which may be sent as JSON too, and one in plain text.
+/// Operations that the generator has no form for: requests in YAML, which may be sent as JSON too, and one in plain text.
 const LEFT_OUT: [&str; 4] = [
     "WARNING parsing POST /api/v1/grants within grants.",
     "WARNING parsing POST /api/v1/policies within policies.",

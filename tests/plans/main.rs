@@ -1,5 +1,5 @@
 //! Whole-pipeline snapshots: each statement of the corpus with all that the guard makes of it, without any data:
-//! what is read, what leaves and how it is treated, every stage's plan and controls, or the reasons of a refusal.
+//! its scans, its results and their treatment, every stage's plan and controls, or the reasons of a refusal.
 //! Read a changed snapshot before you bless it; `cargo xtask bless` accepts it.
 
 mod policy;

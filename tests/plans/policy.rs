@@ -1,4 +1,5 @@
-//! What the corpus' documents let its analyst do, worked out without a sandbox: no data, no files but the documents.
+//! The analyst's effective policy by the corpus' documents, worked out without a sandbox: no data, no files but the
+//! documents.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ use obscura_tests::world::PURPOSE;
 /// The day on which every question is asked.
 pub(crate) const TODAY: Day = Day::from_epoch_days(20_700);
 
-/// What the analyst `ana` may do with both tables, as if each were sealed and clustered by person.
+/// The effective policy of the analyst `ana` for both tables, as if each were sealed and clustered by person.
 pub(crate) fn of_the_corpus() -> anyhow::Result<EffectivePolicy> {
     let folder = environment::tests_folder().join("attacks").join("documents");
     let mut documents = Vec::new();

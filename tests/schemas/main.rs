@@ -48,7 +48,7 @@ fn every_document_fits_its_schema_and_none_with_another_field() {
     judge(&python, &json!({ "schemas": schemas, "documents": documents }));
 }
 
-/// What the program prints.
+/// The schema that the program prints.
 fn schema(arguments: &[&str]) -> Value {
     let printed = Command::new(environment::product().unwrap())
         .args(["policy", "schema"])

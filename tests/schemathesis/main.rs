@@ -9,7 +9,8 @@ use std::thread;
 use obscura_tests::environment;
 use obscura_tests::server::Server;
 
-/// What is judged: whether a valid request must be accepted is a matter of grants and of the guard.
+/// The checks that are made; the acceptance of a valid request is not among them, because it is up to grants and to the
+/// guard.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
 
 #[test]

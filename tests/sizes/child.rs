@@ -1,5 +1,5 @@
 //! The reviewing itself, in a process of its own: says what it begins, and what that took. It judges outcomes that tell by
-//! themselves (a panic, a refusal without a place, too much memory); how long a step may take is for the parent to say.
+//! themselves (a panic, a refusal without a place, too much memory); the parent judges the time of a step.
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -23,9 +23,9 @@ use obscura_tests::guarded::policy;
 use crate::Case;
 use crate::constructs;
 
-/// How a child is told from the suite.
+/// The first argument of a child.
 pub(crate) const ARGUMENT: &str = "--review-a-construct";
-/// What is done with a statement, in order.
+/// The steps of a statement, in order.
 pub(crate) const STEPS: [&str; 3] = ["review", "prepare", "run"];
 /// The depths of reviews.
 const DEPTHS: [usize; 17] = [1, 2, 3, 5, 7, 8, 13, 14, 15, 16, 21, 34, 60, 63, 200, 400, 2000];
@@ -51,7 +51,7 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
     else {
         return ExitCode::FAILURE;
     };
-    // What a first review makes once and keeps is not the next one's.
+    // The first review also makes things once that later ones reuse.
     let (engine, tables) = (Engine::new(JOIN_ROWS_MAX), few(PEOPLE));
     let _admitted = review(&policy::policy(), "SELECT dept, COUNT(*) FROM persons GROUP BY dept");
     for (number, case) in construct.cases.iter().enumerate().skip(from) {

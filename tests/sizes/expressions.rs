@@ -7,7 +7,7 @@ use crate::Construct;
 /// Longest text that is worth asking: beyond the guard's own limit nothing changes any more.
 const BYTES_MAX: usize = 150_000;
 
-/// What an expression is, and so how it becomes a condition.
+/// The type of an expression, which decides how it becomes a condition.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
@@ -27,7 +27,8 @@ struct Expression {
     wrap: Wrap,
 }
 
-/// Where an expression can stand, by name: `{e}` is the expression, `{p}` the condition that it makes, `{n}` a measure.
+/// The places where an expression can stand, by name: `{e}` is the expression, `{p}` the condition that it makes, `{n}` a
+/// measure.
 const PLACES: [(&str, &str); 16] = [
     ("where", "SELECT COUNT(*) FROM persons WHERE {p}"),
     ("filter", "SELECT COUNT(*) FILTER (WHERE {p}) FROM persons"),

@@ -22,7 +22,7 @@ use crate::child;
 const STEP: Duration = Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 10 });
 /// Most characters of a statement that a finding shows.
 const TEXT_MAX: usize = 300;
-/// Most address space of a child: what grows without bound ends the child and not the machine.
+/// Most address space of a child: unbounded growth ends the child and not the machine.
 const MEMORY_KIB: u64 = 4 * 1024 * 1024;
 
 /// Reviews a construct at all its places.
@@ -44,7 +44,7 @@ pub(crate) fn judge(construct: &Construct) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the children of a construct said.
+/// The reports of a construct's children.
 #[derive(Default)]
 struct Report {
     findings: Vec<String>,

@@ -1,5 +1,5 @@
-//! The worst statements at a running service, asked by several at once, while somebody else asks all the time whether it
-//! lives: every answer comes. What the statements come to is the business of the other tests.
+//! The worst statements at a running service, asked by several clients at once, while another client asks all the time
+//! whether it lives: every answer comes. Other tests judge the outcomes of the statements.
 
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +17,7 @@ use serde_json::json;
 const GAP: Duration = Duration::from_secs(5);
 /// Longest time for all statements together; a service that does not come to an end is ended.
 const ALL: Duration = Duration::from_secs(180);
-/// Address space of the service, in bytes: what grows without bound ends it and not the machine.
+/// Address space of the service, in bytes: unbounded growth ends it and not the machine.
 const MEMORY_BYTES: u64 = 6 * 1024 * 1024 * 1024;
 
 /// Asks, and listens meanwhile.

@@ -20,7 +20,7 @@ struct Door {
     world: World,
 }
 
-/// What the program said instead of an answer.
+/// The program's message instead of an answer.
 #[derive(Debug)]
 struct Refused(String);
 

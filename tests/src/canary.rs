@@ -14,13 +14,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// How often a decoded part is itself decoded: base64 of zstd of Parquet needs three.
+/// Most rounds of decoding for a decoded part: base64 of zstd of Parquet needs three.
 const DEPTH_MAX: u8 = 5;
 
 /// One planted value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Canary {
-    /// Where it was planted, as `dataset.column`.
+    /// The place where it was planted, as `dataset.column`.
     pub place: String,
     /// The value as text, long enough never to occur by chance.
     pub value: String,

@@ -1,5 +1,5 @@
 //! The corpora: attacks and near misses as TOML files, read into cases. Unknown words in a file are errors.
-//! What a case expects is judged by the suites.
+//! The suites judge what a case expects.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,11 +18,11 @@ use crate::oracle::Expected;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttackFile {
-    /// What the attacks of this file have in common; the file's name too.
+    /// The common feature of this file's attacks; the file's name too.
     pub family: String,
-    /// Where they come from.
+    /// The source of the attacks.
     pub source: String,
-    /// What a leak would teach the attacker, unless a case says otherwise.
+    /// The knowledge that a leak would give the attacker, unless a case says otherwise.
     pub teaches: String,
     /// The cases.
     #[serde(rename = "case")]
@@ -35,7 +35,7 @@ pub struct AttackFile {
 pub struct Attack {
     /// Unique in its file.
     pub name: String,
-    /// What a leak would teach the attacker, where it is not what the whole file says.
+    /// The knowledge that a leak would give the attacker, where it is not that of the whole file.
     #[serde(default)]
     pub teaches: Option<String>,
     /// Controls that stop it; `ledger` and `noise` are not built, and such cases stand in the list of open ones.
@@ -44,7 +44,7 @@ pub struct Attack {
     /// The statements.
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
-    /// How the attacker would compute the victim's value from the answers, where one answer alone says nothing.
+    /// The attacker's computation of the victim's value from the answers, where one answer alone says nothing.
     #[serde(default)]
     pub infer: Option<Inference>,
 }
@@ -59,7 +59,7 @@ pub struct Inference {
     pub minus: usize,
     /// The victim's true value.
     pub truth: f64,
-    /// How near the difference must come for the attacker to have learned it.
+    /// Largest distance of the difference from the truth at which the attacker has learned it.
     pub within: f64,
 }
 
@@ -67,19 +67,19 @@ pub struct Inference {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Who asks.
+    /// The asker.
     #[serde(default = "first_analyst")]
     pub by: String,
-    /// What they ask.
+    /// The statement.
     pub sql: String,
-    /// What must happen.
+    /// The required outcome.
     pub expect: Expectation,
     /// The refusal's code, where it matters.
     #[serde(default)]
     pub code: Option<String>,
 }
 
-/// What must happen to a statement of an attack.
+/// The required outcome of a statement of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expectation {
@@ -87,7 +87,7 @@ pub enum Expectation {
     Refused,
     /// Refused, or answered with an answer that is the same whatever the victim's values are.
     Protected,
-    /// Admitted, and fails while it computes with released values: with one phrase, whoever the victim is.
+    /// Admitted, and fails while it computes with released values: with the same phrase for every victim.
     Failed,
     /// An ordinary question that the attack builds on: answered, and its answer may rest on the victim among many.
     Answered,
@@ -97,7 +97,7 @@ pub enum Expectation {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NearFile {
-    /// Where they come from.
+    /// The source of the cases.
     pub source: String,
     /// The cases.
     #[serde(rename = "case")]
@@ -115,7 +115,7 @@ pub struct NearMiss {
     /// The refusal's code for what a later version answers (`control-not-available`); nothing when it is answered.
     #[serde(default)]
     pub refused: Option<String>,
-    /// How the right answer is computed; needed unless refused.
+    /// The computation of the right answer; needed unless refused.
     #[serde(default)]
     pub answer: Option<Expected>,
     /// The output column that the answer is ordered by: `1 desc`.

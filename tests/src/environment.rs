@@ -1,4 +1,4 @@
-//! What the harness takes from its surroundings: the slow switch, the folder of real data, the Python, the built binary.
+//! The harness's surroundings: the slow switch, the folder of real data, the Python, the built binary.
 //! The only module of the harness that reads the environment.
 #![expect(clippy::disallowed_methods, reason = "this module wraps the environment for all suites")]
 
@@ -14,7 +14,7 @@ pub fn run_slow() -> bool {
     env::var_os("RUN_SLOW").is_some_and(|value| value == "1")
 }
 
-/// Names the folder of real data files, when somebody gave one in `OBSCURA_REAL_DATA`.
+/// Names the folder of real data files, if `OBSCURA_REAL_DATA` gives one.
 #[must_use]
 pub fn real_data() -> Option<PathBuf> {
     env::var_os("OBSCURA_REAL_DATA").filter(|value| !value.is_empty()).map(PathBuf::from)

@@ -85,7 +85,7 @@ pub struct Fixture {
     pub canaries: Vec<Canary>,
 }
 
-/// How a neighbour of the fixture differs from it. Each differs in the victim alone.
+/// The difference of a neighbour from the fixture. Each differs in the victim alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
     /// The victim has another diagnosis, salary, name and costs.
@@ -201,8 +201,8 @@ impl Fixture {
     }
 }
 
-/// Who works where: everybody in one of 40 firms by their place in the list, the victim in eight of them, in a job that
-/// nobody else has.
+/// The staff of firms: everybody in one of 40 firms by their place in the list, the victim in eight of them, in a job that
+/// no other person has.
 fn staff(persons: &Plain) -> anyhow::Result<Plain> {
     const JOBS: [&str; 3] = ["clerk", "driver", "nurse"];
     let person = persons.column("person_id")?;

@@ -30,10 +30,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 pub use keys::IssuerKey;
 
-/// What tokens name as their audience unless a test changes it.
+/// The audience that tokens name unless a test changes it.
 pub const AUDIENCE: &str = "obscura-test";
 
-/// How an issuer answers.
+/// The behaviour of an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// As it should.
@@ -50,7 +50,7 @@ pub enum Manner {
     KeysElsewhere,
     /// Its keys are elsewhere, by a redirect.
     Moved,
-    /// Its JWK set is longer than anybody needs.
+    /// Its JWK set is longer than the product accepts.
     Long,
     /// Its JWK set is none.
     NoSet,
@@ -59,7 +59,7 @@ pub enum Manner {
 /// A running issuer.
 #[derive(Debug)]
 pub struct Issuer {
-    /// What it calls itself.
+    /// The issuer's name for itself.
     pub url: String,
     address: std::net::SocketAddr,
     shared: Arc<Shared>,
@@ -72,9 +72,9 @@ struct Shared {
     tls: Option<Arc<ServerConfig>>,
     manner: Mutex<Manner>,
     keys: Mutex<Vec<Value>>,
-    /// How often the JWK set was asked for.
+    /// Number of requests for the JWK set.
     fetched: AtomicUsize,
-    /// How many connections came.
+    /// Number of connections.
     connections: AtomicUsize,
     stopping: AtomicBool,
     /// Connections that are never answered.
@@ -128,13 +128,13 @@ impl Issuer {
         Self { url, address, shared, serving: Some(serving.expect("a thread")) }
     }
 
-    /// How often the JWK set was fetched.
+    /// Number of requests for the JWK set.
     #[must_use]
     pub fn fetched(&self) -> usize {
         self.shared.fetched.load(Ordering::SeqCst)
     }
 
-    /// How many connections came.
+    /// Number of connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)

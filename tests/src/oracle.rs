@@ -1,4 +1,4 @@
-//! An independent oracle: what the controls must let out, computed slowly and plainly from the rows in clear.
+//! An independent oracle: the results that the controls must let out, computed slowly and plainly from the rows in clear.
 //! It shares no code with the product, no query engine, and no cleverness: lists, maps and loops.
 //!
 //! The rules it applies, so that a reader can check them against `sandbox/docs/disclosure-model.md`, section 5:
@@ -42,7 +42,7 @@ impl Controls {
     pub const L3: Self = Self { subjects_min: 10, share_max_permille: Some(850), p_percent: 10, rounding: 5 };
 }
 
-/// How a case says what the right answer is.
+/// The right answer, as a case gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Expected {

@@ -27,9 +27,9 @@ pub const COUNT: &str = "SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept O
 pub struct Server {
     /// The world that it serves.
     pub world: World,
-    /// Where it listens.
+    /// Address on which it listens.
     pub address: String,
-    /// Where operators find its metrics.
+    /// Address of its metrics for operators.
     admin: Option<String>,
     process: Mutex<Child>,
     agent: ureq::Agent,
@@ -38,7 +38,7 @@ pub struct Server {
     served: Mutex<Vec<u8>>,
 }
 
-/// What a request came to.
+/// The response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Status.
@@ -94,7 +94,7 @@ impl Answer {
     }
 }
 
-/// Whether a link of a refusal or of a problem has a page: that of a reason, or of a problem type.
+/// True if a link of a refusal or of a problem has a page: that of a reason, or of a problem type.
 fn leads_somewhere(link: &str) -> bool {
     let docs = crate::environment::tests_folder().join("../sandbox/docs");
     let name = link.rsplit('/').next().unwrap_or_default();
@@ -195,7 +195,7 @@ impl Server {
         self.process.lock().expect("no thread panicked").id()
     }
 
-    /// Waits until the server has ended by itself, and says whether it ended well.
+    /// Waits until the server has ended by itself; true if it ended without an error.
     ///
     /// # Panics
     /// When it cannot be waited for.
@@ -303,7 +303,7 @@ impl Server {
         self.send("GET", path, person, headers, None)
     }
 
-    /// Where operators find metrics.
+    /// Address of the metrics for operators.
     #[must_use]
     pub fn admin(&self) -> Option<String> {
         self.admin.clone()

@@ -43,7 +43,7 @@ const FIXED: [(&str, &str); 3] = [
 /// The people who ask.
 pub const ANALYSTS: [&str; 2] = ["ana", "ben"];
 
-/// What one run of the program came to.
+/// The outcome of one run of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The exit code; nothing when a signal ended it.
@@ -64,7 +64,7 @@ pub mod code {
     pub const USAGE: i32 = 2;
     /// A rule said no.
     pub const REFUSED: i32 = 3;
-    /// It waits for somebody else.
+    /// It waits for another person.
     pub const WAITS: i32 = 4;
     /// No valid token.
     pub const AUTHENTICATION: i32 = 6;
@@ -145,7 +145,7 @@ impl World {
         self.root().join("data")
     }
 
-    /// The program, set up to act for a person, or for nobody; nothing of the surroundings reaches it.
+    /// The program, set up to act for a person, or for none; nothing of the surroundings reaches it.
     ///
     /// # Errors
     /// When the program is not built.
@@ -248,7 +248,8 @@ impl World {
         Ok(found)
     }
 
-    /// Keeps what is seen in these bytes, except values that the caller wrote: who is told their own words learns nothing.
+    /// Keeps what is seen in these bytes, except values that the caller wrote: a caller who reads their own words learns
+    /// nothing.
     fn note(&self, name: &str, bytes: &[u8], said_by_caller: &[u8]) {
         let said = self.scanner.places_seen("the arguments", said_by_caller);
         let mut found = self.scanner.scan(name, bytes);

@@ -1,4 +1,4 @@
-//! The database against the log: a row that somebody wrote by hand is found and permits nothing.
+//! The database against the log: a row that an attacker wrote by hand is found and permits nothing.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::QUESTION;
 use super::must_be_found;
 use super::world;
 
-/// Runs one statement on the database, as somebody with the file would.
+/// Runs one statement on the database, as an attacker with the file would.
 pub(super) fn alter(database: &Path, statement: &str) {
     let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); n = c.execute(sys.argv[2]).rowcount; c.commit(); print(n)";
     let output = Command::new("python3").args(["-c", program]).arg(database).arg(statement).output().unwrap();

@@ -1,4 +1,4 @@
-//! The rows of jobs against the log: a row that somebody wrote by hand is found, and gives nobody another's answer.
+//! The rows of jobs against the log: a row that an attacker wrote by hand is found, and gives no person another's answer.
 
 use obscura_tests::world::AUDITOR;
 use obscura_tests::world::World;

@@ -1,4 +1,4 @@
-//! Altered files: any flipped bit of what an installation keeps is found, and what was altered is never used.
+//! Altered files: any flipped bit in the files of an installation is found, and no altered file is used.
 //! Each test changes one kind of file of a copied world; none changes the program's memory.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -27,7 +27,7 @@ fn world() -> World {
     World::with(&Fixture::load().unwrap()).unwrap()
 }
 
-/// Where the sealed people lie.
+/// The folder of the sealed people.
 fn persons(world: &World) -> PathBuf {
     world.data().join("datasets").join("corpus").join("persons")
 }

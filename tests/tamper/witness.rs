@@ -167,7 +167,7 @@ fn a_witness_cosigns_only_what_continues_what_it_has_seen() {
     let proven = it.keep("proven", &["audit", "checkpoint", "--since", &seen.to_string()]);
     it.ask(&proven).done().unwrap();
 
-    // What was seen is not unseen: an older checkpoint, and one of a log that went another way from there.
+    // A witness does not forget: it refuses an older checkpoint, and one of a log that went another way from there.
     must_be_found(&it.ask(&old), Path::new(&old), 0);
     put_back(&before, &it.log());
     for _ in 0..3 {
@@ -178,7 +178,7 @@ fn a_witness_cosigns_only_what_continues_what_it_has_seen() {
     must_be_found(&found, Path::new(&forked), 0);
     assert!(found.stderr.contains("does not continue"), "{}", found.stderr);
 
-    // Somebody else's log, a request that is none, and a memory that was altered.
+    // A stranger's log, a request that is none, and a memory that was altered.
     fs::write(it.file("none"), "old 0\n\nno checkpoint\n").unwrap();
     assert_eq!(it.ask(it.file("none").to_str().unwrap()).code, Some(code::USAGE));
     let other = it.world.data().join("releases.pub");
@@ -211,7 +211,7 @@ fn only_what_the_log_and_a_known_witness_signed_is_kept_and_only_what_is_newer()
     assert_eq!(older.code, Some(code::FAILURE), "{}", older.stderr);
     assert!(older.stderr.contains("checkpoint-not-newer"), "{}", older.stderr);
 
-    // A witness that nobody named, and a cosignature that somebody altered.
+    // A witness that no setting names, and a cosignature that an attacker altered.
     let stranger = it.file("stranger").display().to_string();
     it.nobody(&["audit", "witness-key", "witness.example/w2", "--state", &stranger]).done().unwrap();
     let newest = it.keep("newest", &["audit", "checkpoint"]);
@@ -224,7 +224,7 @@ fn only_what_the_log_and_a_known_witness_signed_is_kept_and_only_what_is_newer()
     fs::write(it.file("altered"), altered).unwrap();
     let altered = it.file("altered");
     must_be_found(&it.auditor(&["audit", "cosign", altered.to_str().unwrap()]), &altered, 0);
-    // The stranger's key is demanded, and nobody by it has cosigned.
+    // The stranger's key is demanded, and no witness with it has cosigned.
     let demanded = fs::read_to_string(it.file("stranger").join("witness.pub")).unwrap();
     fs::write(it.file("demanded"), demanded).unwrap();
     let demanded = it.file("demanded");

@@ -1,5 +1,5 @@
 //! Citations: every document that comments, corpora, tests and documents name is a file of the repository, and every section
-//! that is cited of one has a heading there. Whether a document says what it is cited for is for readers to judge.
+//! that is cited of one has a heading there. Readers judge whether a document says what it is cited for.
 //!
 //! A section is cited in one form, on one line: the path, a comma, `section` or `sections`, and numbers.
 
@@ -181,7 +181,7 @@ impl Repository {
             .find(|path| self.files.contains(path))
     }
 
-    /// Whether some file has this path, or a path that ends in it.
+    /// True if some file has this path, or a path that ends in it.
     fn has_ending(&self, path: &str) -> bool {
         let ending = format!("/{path}");
         self.files.iter().any(|file| file == path || file.ends_with(&ending))

@@ -1,5 +1,5 @@
 //! The corpora against the guard: each refusal code has an attack, and each kind of answer a near miss.
-//! Whether the cases hold is tested by the suites.
+//! The suites test the cases themselves.
 
 use std::collections::BTreeSet;
 

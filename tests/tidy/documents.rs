@@ -1,4 +1,4 @@
-//! What documents must look like: one sentence per line, links that lead somewhere.
+//! The form of documents: one sentence per line, links that lead somewhere.
 //! Their contents are for readers to judge.
 
 use std::path::Path;
@@ -23,7 +23,7 @@ fn documents_have_one_sentence_per_line() {
     tree::report("two sentences on one line", &findings);
 }
 
-/// Whether a sentence ends inside the line and another begins.
+/// True if a sentence ends inside the line and another begins.
 fn holds_two_sentences(line: &str) -> bool {
     // The number of a list's entry or of a heading ends no sentence.
     let line =

@@ -1,5 +1,5 @@
 //! Named invariants: the architecture document lists each with its test, the code marks where it holds, and all agree.
-//! Whether the test is good is for readers to judge.
+//! Readers judge whether the test is good.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

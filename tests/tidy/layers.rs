@@ -1,5 +1,5 @@
 //! The layers inside `sandbox/src`: a module imports only from layers with a smaller number, or from itself.
-//! Reads the `crate::` paths of each file; what a module does with an import is not judged.
+//! Reads the `crate::` paths of each file; the use of an import is not judged.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What may stand at the top of the tree, and what no file may name.
+//! The list of files at the top of the tree, and names that no file may contain.
 //! It does not look inside crates beyond that.
 
 use std::collections::BTreeSet;
@@ -64,7 +64,7 @@ fn no_file_names_a_machine_or_a_registry() {
     tree::report("a path of one machine or the address of a registry", &findings);
 }
 
-/// Whether the line names something under this folder of the file system's root (and not of a URL or a longer path).
+/// True if the line names something under this folder of the file system's root (and not of a URL or a longer path).
 fn names_folder(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -74,7 +74,7 @@ fn names(modules: &BTreeSet<String>) -> String {
 
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// Which modules of a crate each of its modules imports from, tests and modules inside one another left out.
+/// The modules of a crate that each of its modules imports from, tests and modules inside one another left out.
 fn imports(folder: &str) -> Imports {
     let inside = format!("{folder}/");
     let texts: BTreeMap<String, String> = tree::files_ending(".rs")
@@ -126,7 +126,7 @@ fn longest(path: &str, modules: &BTreeSet<&str>) -> Option<String> {
         .find(|path| modules.contains(path.as_str()))
 }
 
-/// Whether one of two modules is inside the other.
+/// True if one of two modules is inside the other.
 fn are_one(left: &str, right: &str) -> bool {
     let is_inside = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))

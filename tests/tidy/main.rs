@@ -1,4 +1,4 @@
-//! Repository rules as tests: what `sandbox/docs/style-guide.md` says about files, imports, manifests and documents, read
+//! Repository rules as tests: the rules of `sandbox/docs/style-guide.md` for files, imports, manifests and documents, read
 //! from the tree.
 //! It judges text and manifests only; it compiles nothing and needs neither Arrow nor the engine.
 #![expect(

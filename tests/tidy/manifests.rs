@@ -1,4 +1,4 @@
-//! What the manifests and the lock file must say: edges between crates, one version of what must agree, shared lints.
+//! Rules for the manifests and the lock file: edges between crates, one version of what must agree, shared lints.
 //! It does not judge licences or advisories; `.deny.toml` does.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// What a crate may not use outside its tests and examples, by the beginning of the dependency's name.
+/// Dependencies that a crate may not use outside its tests and examples, by the beginning of their names.
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("obscura-policies", &["arrow", "parquet", "datafusion", "sqlparser", "tokio", "sqlx", "object_store"]),
     ("obscura-crypto", &["arrow", "parquet", "datafusion", "tokio", "sqlx", "object_store"]),

@@ -1,13 +1,13 @@
 //! The reasons for refusals: from the link of a finding to its page, from the page to the one place that emits the reason.
-//! Whether the statements of the pages are refused and admitted is tested in `query-guard/src/guard/pages.rs`.
+//! `query-guard/src/guard/pages.rs` tests that the statements of the pages are refused and admitted.
 
 use std::collections::BTreeMap;
 
 use crate::tree;
 
-/// Where the pages are.
+/// Folder of the pages.
 const PAGES: &str = "sandbox/docs/refusals/";
-/// Where the reasons are.
+/// File of the reasons.
 const REASONS: &str = "query-guard/src/reason.rs";
 /// The list of reasons that no statement is refused for.
 const EXCUSED: &str = "query-guard/src/guard/pages.rs";
@@ -44,7 +44,7 @@ fn product() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Where a text names a reason: the name of the function that each place is in.
+/// The places where a text names a reason: the name of the function that each is in.
 fn places(code: &str, variant: &str) -> Vec<String> {
     let mut function = String::new();
     let mut found = Vec::new();

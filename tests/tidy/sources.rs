@@ -1,4 +1,4 @@
-//! What every Rust file must look like: a header, a bounded length, nothing left unfinished, tests that wait for nothing.
+//! The form of every Rust file: a header, a bounded length, nothing left unfinished, tests that wait for nothing.
 //! Names and style inside functions are the business of lints and readers.
 
 use crate::tree;

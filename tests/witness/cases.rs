@@ -42,7 +42,7 @@ struct CaseFile {
 struct Case {
     /// Unique in its file.
     name: String,
-    /// What is asked.
+    /// The question.
     sql: String,
     /// Number of the report in the tracker of the product's engine.
     #[serde(default)]

@@ -66,7 +66,7 @@ impl Both {
         Ok(Self { people, engine: Engine::new(JOIN_ROWS_MAX), witness, _folder: folder })
     }
 
-    /// What the product answers.
+    /// The answer of the product.
     ///
     /// # Errors
     /// When the run ends otherwise than with a result.
@@ -79,7 +79,7 @@ impl Both {
         }
     }
 
-    /// What is wrong with an admitted question.
+    /// The fault of an admitted question.
     fn judge(&mut self, sql: &str, plan: &GuardedPlan) -> Option<String> {
         let answer = match self.answer(plan) {
             Ok(answer) => answer,

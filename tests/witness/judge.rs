@@ -1,4 +1,4 @@
-//! What is wrong with a question: with how it ended, and with what the witness says to its answer.
+//! Finds the faults of a question: of its end, and of its answer by the witness.
 //! A case may be open, with a reason; once it is right, the mark is a finding.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::process::Answer;
 /// A question and what must become of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'c> {
-    /// What is asked.
+    /// The question.
     pub(crate) sql: &'c str,
     /// The same for the witness, where it spells something otherwise.
     pub(crate) witness: Option<&'c str>,
@@ -23,7 +23,7 @@ pub(crate) struct Question<'c> {
     pub(crate) open: Option<&'c str>,
 }
 
-/// Asks the program and the witness, and says what is wrong; where one of both cannot be asked, that is.
+/// Asks the program and the witness, and returns the fault; a failure to ask one of them is a fault too.
 pub(crate) fn ask(
     name: impl fmt::Display,
     question: Question<'_>,

@@ -1,13 +1,14 @@
-//! A second engine as witness: what the product answers is compared, cell by cell, with DuckDB over the rows in clear.
+//! A second engine as witness: the product's answers are compared, cell by cell, with those of DuckDB over the rows in
+//! clear.
 //!
 //! ```text
 //! question ──┬─> product (the program, or guard and engine) ──> answer ─────┐
 //!            └─> witness.py: a parser of its own, DuckDB, declared protection ┴─> findings
 //! ```
 //!
-//! Asked are the near misses, 500 generated questions, fifty ordinary ones, what was reported of the product's engine, and
-//! what is offered for refused questions. A withheld cell needs a small or dominated group; everything else must be equal up to declared rounding.
-//! What an answer tells about one person is the business of other suites.
+//! It asks the near misses, 500 generated questions, fifty ordinary ones, questions from reports about the product's engine,
+//! and the rewrites of refused questions. A withheld cell needs a small or dominated group; everything else must be equal up
+//! to declared rounding. Other suites judge what an answer tells about one person.
 #![expect(clippy::print_stderr, reason = "tests say why they did not run, and which cases are open")]
 
 mod cases;

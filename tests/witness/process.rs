@@ -17,20 +17,20 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-/// What the product said to a question.
+/// The product's answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// Its rows, as text; a missing value is nothing.
     pub(crate) rows: Vec<Vec<Option<String>>>,
-    /// Whether the controls let nothing out, and there is no table at all.
+    /// True if the controls let nothing out, and there is no table at all.
     pub(crate) withheld: bool,
 }
 
-/// What the witness says to an answer.
+/// The witness's verdict on an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verdict {
-    /// What is wrong; nothing when the answer is right up to declared protection.
+    /// The faults; none when the answer is right up to declared protection.
     pub(crate) findings: Vec<String>,
     /// The statement that the witness ran.
     pub(crate) sql: String,

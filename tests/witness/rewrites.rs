@@ -1,5 +1,5 @@
-//! Rewrites keep their promise: of every question that is refused for its bounds, the query that is offered is admitted
-//! and right, and what its names and labels say is what it counts.
+//! Rewrites keep their promise: for every question that is refused for its bounds, the offered query is admitted and right,
+//! and its names and labels say what it counts.
 //!
 //! The names of these questions say their bounds (`under_38`, `'20 to 38'`). Where one is still there in the rewrite, it
 //! must hold: the rewrite then answers what the question itself would have answered of the raw rows.

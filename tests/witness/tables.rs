@@ -101,7 +101,7 @@ pub(crate) fn of_people(people: &Tables, folder: &Path) -> anyhow::Result<Value>
     Ok(setup(&tables))
 }
 
-/// What is declared of the tables: the base of counts, the steps of sums, the bins of masked columns.
+/// The declarations of the tables: the base of counts, the steps of sums, the bins of masked columns.
 fn setup(tables: &[Value]) -> Value {
     json!({
         "rounding": 5,

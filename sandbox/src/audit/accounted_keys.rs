@@ -1,5 +1,5 @@
-//! A key service from which data keys leave on an account alone, and the journal says so before anybody has them.
-//! It stands before any key service and decides nothing about who may.
+//! A key service that hands out data keys on an account only, and after the journal has recorded them.
+//! It stands before any key service; it does not decide who may have a key.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,16 +25,16 @@ use crate::audit::unwraps::UnwrapJournal;
 #[cfg(test)]
 mod tests;
 
-/// What was unwrapped, once the journal says so.
+/// The result of work with unwrapped keys, and its line in the journal.
 #[derive(Debug)]
 pub struct Accounted<T> {
-    /// What came of it.
+    /// The result of the work.
     pub taken: T,
     /// SHA-256 of the line; nothing when no key was unwrapped.
     pub line_sha256: Option<String>,
 }
 
-/// A key service from which a data key leaves on an account alone, and not before the journal says so.
+/// A key service that hands out a data key on an account only, and not before the journal has recorded it.
 ///
 /// INVARIANT(keys-leave-on-an-account): asked for a data key directly it refuses; [`AccountedKeys::on_account`] is the only
 /// way, and gives nothing out that is not in the journal.
@@ -59,7 +59,7 @@ impl AccountedKeys {
     /// Unwraps keys on an account.
     ///
     /// # Errors
-    /// When the journal cannot be written; then the keys are gone again. What `take` gives is handed on as it is.
+    /// When the journal cannot be written; the keys are dropped then. The result of `take` is handed on as it is.
     pub fn on_account<T>(
         &self,
         account: Account,
@@ -149,7 +149,7 @@ impl KeyManagement for Counting<'_> {
     as_the_service_does!();
 }
 
-/// What was unwrapped while an account was open.
+/// The keys unwrapped while an account was open.
 #[derive(Debug, Default)]
 pub(super) struct Unwrapped {
     /// By dataset and column: the newest version, and how many keys.

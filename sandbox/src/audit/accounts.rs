@@ -1,5 +1,5 @@
-//! Reconciling: every key that left the keyring against the decision that allowed it. The log says what each job may be
-//! given and what its run was given; the journal of unwrapped keys says what left. This file compares, and opens neither.
+//! Reconciling: every key that left the keyring against the decision that allowed it. The log names the keys that each job
+//! may get and those that its run got; the journal names the keys that left. This file compares them, and opens neither.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -26,31 +26,31 @@ const FOOTER: &str = crate::storage::FOOTER_KEY;
 pub enum UnwrapFinding {
     /// A line of the journal cannot be read.
     Unreadable {
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
     },
     /// A line of the journal does not follow the one before it: lines were changed, dropped or moved.
     Chain {
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
     },
     /// Keys were unwrapped on an account that no entry of the log stands for.
     Undecided {
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
         /// The account.
         account: String,
     },
     /// Keys were unwrapped on an account once more than the log allows.
     Repeated {
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
         /// The account.
         account: String,
     },
     /// A key was unwrapped that the job may not be given.
     NotGranted {
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: u64,
         /// The account.
         account: String,
@@ -65,7 +65,7 @@ pub enum UnwrapFinding {
     /// An entry of the log names the line that was the newest, and that line is not in the journal, or stands before one
     /// that an earlier entry names.
     CutOff {
-        /// Which entry.
+        /// Index of the entry.
         entry: u64,
     },
     /// The log and the journal name different numbers of keys for a run.
@@ -84,7 +84,7 @@ pub enum UnwrapFinding {
     },
 }
 
-/// What the log says about one job's keys.
+/// The log's account of one job's keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct OfJob {
     decided: bool,
@@ -93,18 +93,18 @@ struct OfJob {
     reads: u64,
     downloads: u64,
     granted: Option<Granted>,
-    /// How many keys its run was given, and the line of the journal that says so.
+    /// Number of keys that its run was given, and the line of the journal that records them.
     executed: Option<(u64, Option<String>)>,
 }
 
-/// What the log says about the keys of all jobs.
+/// The log's account of the keys of all jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyAccounts {
     jobs: BTreeMap<String, OfJob>,
     shredded: BTreeSet<String>,
-    /// What appending to each dataset was given.
+    /// Columns granted for appending to each dataset.
     appends: Granted,
-    /// How many times.
+    /// Number of grants for appending to each dataset.
     append_grants: BTreeMap<String, u64>,
     /// Entries that name the newest line of the journal, with its hash, in order.
     named: Vec<(u64, String)>,
@@ -271,13 +271,13 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Passes the entries that name this line. Each names the line that was the newest when it was written, so that what
-    /// they name follows one another as they do.
+    /// Passes the entries that name this line. Each names the line that was the newest when it was written, so that the
+    /// named lines follow one another as the entries do.
     fn pass_named(&mut self, sha256: &str) {
         while self.named.next_if(|(_, line)| line == sha256).is_some() {}
     }
 
-    /// What the log allows to unwrap on an account; nothing when no entry stands for it.
+    /// The keys that the log allows to unwrap on an account; nothing when no entry stands for it.
     fn allowed(&self, account: &Account) -> Option<Allowed<'a>> {
         let log: &'a KeyAccounts = self.log;
         let of_job = |job: &JobId| Some((log.jobs.get(&job.to_string())?, job.to_string()));
@@ -302,7 +302,7 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// What the log says was given out must be in the journal too, and nothing else.
+    /// Compares the grants in the log with the journal: each must be there, and no others.
     fn close(mut self) -> Vec<UnwrapFinding> {
         for (job, of_job) in &self.log.jobs {
             // Runs of versions that kept no journal name no line of it.
@@ -332,7 +332,7 @@ impl<'a> Books<'a> {
     }
 }
 
-/// What may be unwrapped on an account.
+/// The keys that may be unwrapped on an account.
 enum Allowed<'a> {
     /// Columns.
     Columns(&'a Granted, Of),
@@ -340,7 +340,7 @@ enum Allowed<'a> {
     Object(&'static str, String),
 }
 
-/// What columns are read for.
+/// The use that columns are read for.
 enum Of {
     /// The run of this job.
     Run(String),

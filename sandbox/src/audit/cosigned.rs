@@ -1,5 +1,6 @@
-//! The newest checkpoint that witnesses cosigned, kept in the log's folder: a log that is shorter, or another one, does
-//! not fit it. Whoever deletes it together with the log's end leaves nothing to compare with; only a copy elsewhere does.
+//! The newest checkpoint that witnesses cosigned, kept in the log's folder: a log that is shorter, or another one, does not
+//! fit it. An attacker who deletes it together with the log's end leaves nothing to compare with; only a copy elsewhere
+//! shows the cut.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +21,7 @@ use crate::audit::reader::SignedCheckpoint;
 pub struct Cosigned {
     /// The checkpoint, signed by the log.
     pub signed: SignedCheckpoint,
-    /// Who cosigned it, and when; empty when nobody that is believed did.
+    /// Verified cosignatures with their times; empty when no trusted witness has cosigned.
     pub cosignatures: Vec<Cosignature>,
 }
 
@@ -50,7 +51,7 @@ pub fn read_kept(reader: &LogReader) -> Result<Option<String>, AuditError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed()(error)),
     };
-    // What is no text, or longer than a note, is no checkpoint either; whoever verifies it will say so.
+    // A file that is no text, or longer than a note, is no checkpoint either; verification will say so.
     let most = u64::try_from(NOTE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(failed())?;

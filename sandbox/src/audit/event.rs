@@ -28,7 +28,7 @@ const TABLE: i64 = 3;
 /// OCSF has no type of observable for the name of a table.
 const OTHER: i64 = 99;
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// The installation was made and its log begun.
@@ -75,9 +75,9 @@ pub enum Action {
     JobFailed,
     /// A job was stopped before anything left.
     JobCancelled,
-    /// Somebody was let in.
+    /// A person was authenticated.
     LoginSucceeded,
-    /// Somebody was not let in.
+    /// An attempt to authenticate failed.
     LoginFailed,
     /// A request was answered.
     RequestAnswered,
@@ -89,7 +89,7 @@ pub enum Action {
     PolicyProposed,
     /// A proposed policy was put in force by a second person, or taken back.
     PolicyDecided,
-    /// A person was linked to who they are to the identity provider.
+    /// A person was linked to their account at the identity provider.
     PersonLinked,
     /// A person's link was ended.
     PersonUnlinked,
@@ -223,7 +223,7 @@ impl Action {
         }
     }
 
-    /// Whether the entry names the newest line of the journal of keys: entries before which keys may have left, and those
+    /// True if the entry names the newest line of the journal of keys: entries before which keys may have left, and those
     /// behind which one leaves next, so that the lines before cannot be cut off.
     pub(super) fn names_journal(self) -> bool {
         matches!(
@@ -243,7 +243,7 @@ impl Action {
     }
 }
 
-/// Whether an event begins a record or ends it.
+/// The effect of an event on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -269,10 +269,10 @@ pub struct RecordChange {
     pub body: Option<Value>,
 }
 
-/// Who did it.
+/// The person or program that acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActorName {
-    /// Identifier of the person; nobody when the program itself acts.
+    /// Identifier of the person; none when the program itself acts.
     pub id: Option<String>,
     /// Name of the person, or `obscura`.
     pub name: String,
@@ -295,7 +295,7 @@ impl ActorName {
         Self { id: Some(person.id.to_string()), name: person.name.to_string(), door, address }
     }
 
-    /// Names whoever has shown no valid token.
+    /// Names a caller without a valid token.
     #[must_use]
     pub fn stranger() -> Self {
         Self { id: None, name: "stranger".to_owned(), door: Door::Http.name().to_owned(), address: None }
@@ -307,7 +307,7 @@ impl ActorName {
         Self { address, ..self }
     }
 
-    /// Says whether it is whoever has shown no valid token; a person of that name has an identifier.
+    /// True for a caller without a valid token; a person of that name has an identifier.
     #[must_use]
     pub fn is_stranger(&self) -> bool {
         self.id.is_none() && self.name == Self::stranger().name
@@ -327,9 +327,9 @@ pub struct Event {
     pub id: EventId,
     /// When.
     pub time: Timestamp,
-    /// What happened.
+    /// The kind of event.
     pub action: Action,
-    /// Who did it.
+    /// The person or program that acted.
     pub actor: ActorName,
     /// The job or command that several events belong to.
     pub correlation: Option<String>,
@@ -350,7 +350,7 @@ pub struct LoggedEvent {
     pub time: Timestamp,
     /// Name of what happened.
     pub action: String,
-    /// Who did it.
+    /// The person or program that acted.
     pub actor: ActorName,
     /// The job or command that several events belong to.
     pub correlation: Option<String>,

@@ -1,4 +1,4 @@
-//! What the log says about records: which were begun, with what hash, and which have ended.
+//! The log's account of records: the hashes with which they began, and the records that have ended.
 //! Events that change records form a chain backwards through the log, so that queries between them need not be read.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use crate::audit::AuditLog;
 use crate::audit::event::Change;
 use crate::audit::event::LoggedEvent;
 
-/// What the log says about one record.
+/// The log's account of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// SHA-256 of its body.
@@ -19,7 +19,7 @@ pub struct Fact {
     pub ended: Option<u64>,
 }
 
-/// What the log says about all records, up to some event.
+/// The log's account of all records, up to some event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFacts {
     facts: BTreeMap<(String, String), Fact>,
@@ -81,13 +81,13 @@ impl LogFacts {
         }
     }
 
-    /// What the log says about one record.
+    /// The log's account of one record.
     #[must_use]
     pub fn fact(&self, kind: &str, key: &str) -> Option<&Fact> {
         self.facts.get(&(kind.to_owned(), key.to_owned()))
     }
 
-    /// What the log says about records of one kind whose keys begin with `prefix`, by key.
+    /// The log's account of records of one kind whose keys begin with `prefix`, by key.
     pub fn under<'a>(&'a self, kind: &'a str, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Fact)> {
         let from = self.facts.range((kind.to_owned(), prefix.to_owned())..);
         from.take_while(move |((of, key), _)| of == kind && key.starts_with(prefix))

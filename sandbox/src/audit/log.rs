@@ -43,16 +43,16 @@ use crate::audit::unwraps::UnwrapJournal;
 pub struct AuditLog {
     reader: LogReader,
     signer: Signer,
-    /// Whose newest line some entries name.
+    /// The journal of unwrapped keys; some entries name its newest line.
     journal: Option<UnwrapJournal>,
     waiting: Mutex<VecDeque<Waiting>>,
     known: Mutex<Known>,
-    /// Whether it was a continuation of what was known when somebody last looked.
+    /// True if the log was a continuation of the known one at the last check.
     was_continued: AtomicBool,
     last_read: Mutex<Option<Bundle>>,
 }
 
-/// What this process knows of the log.
+/// This process's knowledge of the log.
 #[derive(Debug, Default)]
 struct Known {
     /// The newest checkpoint that it has read or signed. A failure does not make it forget: the log goes on from there,
@@ -62,7 +62,7 @@ struct Known {
     state: Option<State>,
 }
 
-/// What the log looked like when this process last looked or wrote.
+/// The state of the log when this process last read or wrote it.
 #[derive(Debug)]
 struct State {
     tree: Tree,
@@ -93,7 +93,8 @@ impl AuditLog {
 
     /// Opens a log and checks its newest entry and its right edge against the checkpoint.
     ///
-    /// What a killed process had begun to append is not covered by the checkpoint, is not read, and is written over.
+    /// Entries that a killed process had begun to append are not covered by the checkpoint; they are not read, and are
+    /// written over.
     ///
     /// # Errors
     /// When the checkpoint is not signed by this key, or the newest entries do not lead to it.
@@ -103,7 +104,7 @@ impl AuditLog {
         Ok(log)
     }
 
-    /// Names the newest line of a journal of keys in the entries that are to.
+    /// Names the newest line of a journal of keys in the entries that have to name it.
     #[must_use]
     pub fn naming(self, journal: UnwrapJournal) -> Self {
         Self { journal: Some(journal), ..self }
@@ -130,7 +131,7 @@ impl AuditLog {
     pub fn append(&self, mut events: Vec<Event>) -> Result<Vec<Receipt>, AuditError> {
         for event in &mut events {
             if self.journal.is_some() && event.action.names_journal() {
-                // As long as the one that it will name.
+                // This hash is as long as the one that the entry will name.
                 name_line(event, sha256_hex(b""));
             }
             // Checked with the longest possible link, before others' events are in the same write.
@@ -145,7 +146,7 @@ impl AuditLog {
                 answers.push(receipt);
             }
         }
-        // Whoever gets what is known first writes for all that wait; the others find their answers when they get it.
+        // The thread that locks `known` first writes for all that wait; the others find their answers when they lock it.
         let mut known = held(&self.known);
         let batch: Vec<Waiting> = held(&self.waiting).drain(..).collect();
         if !batch.is_empty() {
@@ -193,19 +194,19 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be read or does not verify.
     pub fn newest_change(&self) -> Result<Option<u64>, AuditError> {
-        // Always what is known first and the file lock second, as in `append`, or two threads wait for each other.
+        // Always `known` first and the file lock second, as in `append`, or two threads wait for each other.
         let mut known = held(&self.known);
         let _lock = self.lock()?;
         self.refresh(&mut known)?;
         Ok(known.state.as_ref().and_then(|state| state.newest_change))
     }
 
-    /// Whether the log is still the one that this process has seen, or a longer one. It waits for nobody who verifies the
-    /// log, which may take long.
+    /// True if the log is still the one that this process has seen, or a longer one. It does not wait for a verification of
+    /// the log, which may take long.
     pub fn is_continued(&self) -> bool {
         let Ok(_lock) = self.reader.lock_against_appending() else { return false };
         let Ok(now) = self.reader.checkpoint() else { return false };
-        // Whoever holds what is known is about to append, and looks for themselves.
+        // A thread that holds `known` is about to append, and checks this itself.
         let Ok(known) = self.known.try_lock() else { return self.was_continued.load(Ordering::Relaxed) };
         let Some(seen) = &known.newest else { return true };
         *seen == now.checkpoint
@@ -279,7 +280,7 @@ impl AuditLog {
                 }
             }
             Err(error) => {
-                // What is on disk is unknown now: look again next time.
+                // The state on disk is unknown now: read it again next time.
                 known.state = None;
                 let mut error = Some(error);
                 for waiting in batch {
@@ -328,7 +329,8 @@ impl AuditLog {
         Ok(batch.iter().zip(old_size..).map(receipt).collect())
     }
 
-    /// While nobody else appends: the lines that entries name follow one another as the entries do.
+    /// Names the journal's newest line in the entries that have to name it. The caller holds the lock against appending, so
+    /// that the lines follow one another as the entries do.
     fn name_lines(&self, batch: &mut [Waiting]) -> Result<(), AuditError> {
         let Some(journal) = &self.journal else { return Ok(()) };
         let naming: Vec<_> =

@@ -1,5 +1,5 @@
 //! Proving to a third party that an entry is in the log: one self-contained file (C2SP tlog-proof) with the entry in its
-//! `extra` line. Whoever verifies it needs the log's public key and nothing else.
+//! `extra` line. A verifier needs the log's public key and nothing else.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use crate::audit::reader::LogReader;
 
 const EXTRA: &str = "extra ";
 
-/// What a proof has been found to prove.
+/// The event and the checkpoint that a valid proof establishes.
 #[derive(Debug, Clone)]
 pub struct Proven {
     /// The event in the log.

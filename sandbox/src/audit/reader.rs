@@ -68,7 +68,7 @@ impl LogReader {
         &self.verifier
     }
 
-    /// Where the log is.
+    /// The log's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

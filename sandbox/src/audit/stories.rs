@@ -1,5 +1,5 @@
-//! What the log says became of each job: who asked, how it was decided, how it ended. A story that no job can have is a
-//! finding by itself; whether the database tells the same one is for whoever has a database.
+//! The log's account of each job: asker, decision, end. An account that no job can have is a finding by itself; comparing it
+//! with the database is left to callers that have a database.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::audit::event::Action;
 use crate::audit::event::LoggedEvent;
 use crate::context::PersonName;
 
-/// How a job ended, by the log.
+/// The end of a job, by the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoryEnd {
     /// A result left.
@@ -23,7 +23,7 @@ pub enum StoryEnd {
 }
 
 impl StoryEnd {
-    /// How an action ends a job, if it does.
+    /// The end that an action brings to a job, if it does.
     #[must_use]
     pub fn of(action: &str) -> Option<Self> {
         let ends = [
@@ -36,24 +36,24 @@ impl StoryEnd {
     }
 }
 
-/// What the log says of one job.
+/// The log's account of one job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobStory {
-    /// Who asked, and what for; nothing when the job was cut off before anything was decided.
+    /// The asker and the purpose; nothing when the job was cut off before anything was decided.
     pub asker: Option<(String, String)>,
     /// Entry that says that it waits for an approval.
     pub pending: Option<u64>,
     /// Entry of its decision.
     pub decided: Option<u64>,
-    /// Whether it was admitted.
+    /// True if it was admitted.
     pub admitted: bool,
-    /// How it ended, and the entry that says so.
+    /// Its end, and the entry that says so.
     pub ended: Option<(StoryEnd, u64)>,
     /// Why it failed or was stopped, as its owner is told.
     pub code: Option<String>,
     /// SHA-256 of what was released.
     pub result_sha256: Option<String>,
-    /// What no job's story can hold.
+    /// The contradiction in the log's account of the job, if there is one.
     pub impossible: Option<&'static str>,
 }
 
@@ -112,7 +112,7 @@ impl JobStory {
     }
 }
 
-/// What the log says of all jobs, by their names.
+/// The log's account of all jobs, by their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobStories {
     jobs: BTreeMap<String, JobStory>,
@@ -140,7 +140,7 @@ impl JobStories {
         self.jobs.iter().map(|(job, story)| (job.as_str(), story))
     }
 
-    /// What the log says of one job.
+    /// The log's account of one job.
     #[must_use]
     pub fn of(&self, job: &str) -> Option<&JobStory> {
         self.jobs.get(job)

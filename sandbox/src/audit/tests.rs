@@ -1,4 +1,4 @@
-//! What must hold of the log whatever is done to its files.
+//! Properties of the log that hold whatever is done to its files.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -277,7 +277,7 @@ fn log_that_was_cut_back_under_a_running_process_is_not_continued() {
         assert!(!log.is_continued());
     }
     assert_eq!(verify(log.reader(), Against::default()).unwrap().size, 252, "nothing was signed");
-    // Somebody who has seen only the older log makes another one of the same size, and a longer one.
+    // An attacker who has seen only the older log makes another one of the same size, and a longer one.
     other.append((300..306).map(event).collect()).unwrap();
     assert!(matches!(log.append(vec![event(258)]), Err(AuditError::NotContinued { size: 258 })));
     other.append((306..400).map(event).collect()).unwrap();

@@ -1,7 +1,7 @@
-//! The journal of unwrapped keys: which keys left the keyring on whose account, on disk before anybody has them.
-//! Each line holds the hash of the line before it, and the log the hash of the line of every run and, with every entry of
-//! some kinds, that of the newest line, so that a line that was changed, dropped or cut off is found. It holds names and
-//! numbers, no key, and this file knows none.
+//! The journal of unwrapped keys: keys by the account on which they left the keyring, on disk before any caller has them.
+//! Each line holds the hash of the line before it. The log holds the hash of every run's line and, in entries of some kinds,
+//! that of the newest line, so that a line that was changed, dropped or cut off is found. It holds names and numbers, no
+//! key, and this file knows none.
 
 use std::fmt;
 use std::fs::File;
@@ -28,12 +28,12 @@ use crate::ids::JobId;
 
 /// Longest line, in bytes.
 pub const LINE_BYTES_MAX: u64 = 1 << 20;
-/// Where the last line is looked for first; lines are short as a rule.
+/// Bytes at the file's end in which the last line is looked for first; lines are short as a rule.
 const TAIL_BYTES: u64 = 1 << 13;
-/// Under which name an entry of the log holds the hash of the line that was the newest.
+/// Name of the detail with which an entry of the log holds the hash of the line that was the newest.
 pub(super) const JOURNAL_DETAIL: &str = "journal_sha256";
 
-/// On whose account keys are unwrapped.
+/// The account on which keys are unwrapped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Account {
     /// The columns that a job reads.
@@ -83,7 +83,7 @@ pub struct ColumnUnwraps {
     pub version: u64,
     /// The column, or the name of the footer.
     pub column: String,
-    /// How many keys: one for each part.
+    /// Number of keys: one for each part.
     pub keys: u64,
 }
 
@@ -91,11 +91,11 @@ pub struct ColumnUnwraps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectUnwraps {
-    /// What kind of thing.
+    /// Kind of object.
     pub kind: String,
     /// Its identifier.
     pub id: String,
-    /// How many times.
+    /// Number of times.
     pub keys: u64,
 }
 
@@ -103,7 +103,7 @@ pub struct ObjectUnwraps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnwrapLine {
-    /// On whose account.
+    /// The account.
     pub account: String,
     /// Columns.
     pub columns: Vec<ColumnUnwraps>,
@@ -114,7 +114,7 @@ pub struct UnwrapLine {
 }
 
 impl UnwrapLine {
-    /// How many keys in all.
+    /// Number of keys in all.
     #[must_use]
     pub fn keys(&self) -> u64 {
         let columns = self.columns.iter().map(|column| column.keys);
@@ -148,7 +148,7 @@ impl UnwrapJournal {
         Ok(sha256_hex(&line))
     }
 
-    /// Appends one line and gives its hash. What a killed process left of a line is cut off: its keys never left.
+    /// Appends one line and gives its hash. It cuts off a part of a line that a killed process left: its keys never left.
     pub(super) fn append(&self, account: &Account, unwrapped: Unwrapped) -> Result<String, AuditError> {
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true).mode(0o600);
@@ -209,7 +209,7 @@ fn last_line_among(file: &mut File, length: u64, bytes: u64) -> Result<Option<(u
     let mut tail = Vec::new();
     file.take(bytes).read_to_end(&mut tail).map_err(step())?;
     let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
-        // No whole line: of a journal that has only just begun, none was ever whole.
+        // No whole line: a journal that has only just begun never had one.
         return Ok((first == 0).then(|| (0, Vec::new())));
     };
     let (whole, _torn) = tail.split_at(end);
@@ -222,11 +222,12 @@ fn last_line_among(file: &mut File, length: u64, bytes: u64) -> Result<Option<(u
     Ok(Some((end.ok_or(AuditError::Journal)?, line)))
 }
 
-/// Reads a journal line by line, as it is; a journal that is not there is empty. What a killed process left of a last
-/// line is no line.
+/// Reads a journal line by line, as it is; a journal that is not there is empty. A part of a last line that a killed process
+/// left is no line.
 ///
 /// # Errors
-/// When the file is there and cannot be opened; what cannot be read later is an empty line, which is none of the journal.
+/// When the file is there and cannot be opened. A line that cannot be read later comes as an empty one, which no journal
+/// has.
 pub fn read_journal(path: &Path) -> Result<impl Iterator<Item = Vec<u8>> + use<>, AuditError> {
     let mut reader = match File::open(path) {
         Ok(file) => Some(BufReader::new(file)),
@@ -239,7 +240,7 @@ pub fn read_journal(path: &Path) -> Result<impl Iterator<Item = Vec<u8>> + use<>
         let read = open.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         match (read, line.pop()) {
             (Ok(_), Some(b'\n')) => Some(line),
-            // Longer than any line: what is left of it is read as further lines, which are none either.
+            // Longer than any line: its rest is read as further lines, which are invalid too.
             (Ok(read), Some(_)) if u64::try_from(read) == Ok(LINE_BYTES_MAX) => Some(Vec::new()),
             (Ok(_), _) => None,
             (Err(_), _) => {

@@ -29,8 +29,8 @@ use crate::audit::reader::SignedCheckpoint;
 use crate::audit::stories::JobStories;
 use crate::audit::unwraps::read_journal;
 
-/// How far an entry may be behind the one before it, in seconds: several processes write, each looks at the clock before it
-/// waits for its turn, and clocks are corrected by a little.
+/// Seconds that an entry may be behind the one before it: several processes write, each looks at the clock before it waits
+/// for its turn, and clocks are corrected by a little.
 const BACK_SECONDS: i64 = 5;
 
 /// Something in a log that is not as it was written.
@@ -40,12 +40,12 @@ pub enum Finding {
     Checkpoint,
     /// This entry is not the one whose hash is in the tree, or it is gone.
     Entry {
-        /// Which.
+        /// Index of the entry.
         index: u64,
     },
     /// This entry's hash is gone or damaged.
     Hash {
-        /// Which entry's.
+        /// Index of the entry.
         index: u64,
     },
     /// A hash tile above the leaves is gone or damaged.
@@ -57,19 +57,19 @@ pub enum Finding {
     Root,
     /// This entry does not link to the change of records before it.
     Link {
-        /// Which.
+        /// Index of the entry.
         index: u64,
     },
     /// A checkpoint that was kept elsewhere covers more entries than the log has.
     Truncated {
-        /// How many the kept checkpoint covers.
+        /// Number of entries that the kept checkpoint covers.
         kept: u64,
-        /// How many the log has.
+        /// Number of entries in the log.
         size: u64,
     },
     /// The log is not a continuation of the one that a kept checkpoint covers.
     Rewritten {
-        /// How many entries the kept checkpoint covers.
+        /// Number of entries that the kept checkpoint covers.
         kept: u64,
     },
     /// The kept checkpoint is not signed by the log's key, or a cosignature on it does not match.
@@ -78,39 +78,39 @@ pub enum Finding {
     Cosigned,
     /// The log says that a checkpoint of this size was cosigned and kept, and it is not there.
     CosignedMissing {
-        /// How many entries it covers.
+        /// Number of entries that it covers.
         size: u64,
     },
     /// No checkpoint at hand was cosigned by one of the witnesses that are believed.
     NotWitnessed,
-    /// The log tells of a job what none can go through.
+    /// The log says something of a job that no job can go through.
     Story {
         /// The job.
         job: String,
-        /// What that is.
+        /// The contradiction.
         problem: &'static str,
     },
     /// A key left the keyring that no decision covers, or the journal of keys is not as it was written.
     Unwrap(UnwrapFinding),
 }
 
-/// What a log is compared with.
+/// The anchors that a log is compared with.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Against<'a> {
     /// A checkpoint of this log that was stored elsewhere.
     pub kept: Option<&'a str>,
     /// The witnesses that are believed.
     pub witnesses: Option<&'a Witnesses>,
-    /// Whether one of them must have cosigned.
+    /// The demand for a cosignature by one of them.
     pub witnessing: Witnessing,
     /// The journal of unwrapped keys.
     pub journal: Option<&'a Path>,
 }
 
-/// Whether a log must have been cosigned.
+/// The demand for a cosigned checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Witnessing {
-    /// Where there is a cosigned checkpoint it must hold; there need be none.
+    /// A cosigned checkpoint must hold if there is one; there need be none.
     #[default]
     Welcome,
     /// A checkpoint must have been cosigned by a witness that is believed.
@@ -120,46 +120,46 @@ pub enum Witnessing {
 /// A checkpoint that the log was compared with and that it continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
-    /// How many entries it covers.
+    /// Number of entries that it covers.
     pub size: u64,
-    /// Where it was found.
+    /// The place where it was found.
     pub place: Place,
-    /// Whose cosignatures on it were verified.
+    /// The cosignatures on it that were verified.
     pub cosignatures: Vec<Cosignature>,
 }
 
-/// Where a checkpoint was found.
+/// The place of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Away from the log.
     Elsewhere,
-    /// In the log's folder: whoever could shorten the log could remove it too.
+    /// In the log's folder: an attacker who could shorten the log could remove it too.
     Beside,
 }
 
-/// What came of verifying a log.
+/// The result of verifying a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// Entries under the signed checkpoint; none when there is no valid one.
     pub size: u64,
     /// Everything that is wrong, in the log's order; empty when all is well.
     pub findings: Vec<Finding>,
-    /// What the log says about records, as far as it could be read.
+    /// The log's account of records, as far as it could be read.
     pub facts: LogFacts,
-    /// What the log says became of each job, as far as it could be read.
+    /// The log's account of each job, as far as it could be read.
     pub stories: JobStories,
     /// Jobs of which the log says that their question's text was destroyed.
     pub shredded: BTreeSet<String>,
     /// The checkpoints that the log was compared with and that it continues; with none, nothing tells a shortened log.
     pub anchors: Vec<Anchor>,
-    /// Where time goes back: the entries are as they were written, and the clock that they were written by was not right.
+    /// Entries at which time goes back: they are as they were written, but the writing clock was wrong.
     pub backwards: Vec<Backwards>,
 }
 
 /// An entry that is older than one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backwards {
-    /// Which.
+    /// Index of the entry.
     pub index: u64,
     /// By how many seconds.
     pub seconds: i64,
@@ -352,7 +352,7 @@ impl<'a> Walk<'a> {
         self.facts.take(event);
     }
 
-    /// Looks whether time goes back. Each step back is told once: what follows is measured from there.
+    /// Looks whether time goes back. Each step back is told once: later entries are measured from there.
     fn clock(&mut self, index: u64, time: Timestamp) {
         let seconds = self.latest.map_or(0, |latest| latest.duration_since(time).as_secs());
         if seconds > BACK_SECONDS {

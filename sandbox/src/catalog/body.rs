@@ -1,4 +1,4 @@
-//! What the body of each kind of record holds, as canonical JSON (RFC 8785).
+//! The body of each kind of record, as canonical JSON (RFC 8785).
 //! A format we keep: the body's hash is in the audit log, so fields are added, never renamed. It holds no logic.
 
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ pub struct PersonBody {
     pub district: Option<String>,
     /// Names of roles.
     pub roles: BTreeSet<String>,
-    /// Who added them; nobody for the first.
+    /// The person who added them; none for the first.
     pub added_by: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub struct TokenBody {
     pub secret_sha256: String,
     /// Until when it is good.
     pub expires: Timestamp,
-    /// Who made it; nobody for the first.
+    /// The person who made it; none for the first.
     pub created_by: Option<String>,
     /// The access token that it was made with: of the same person, it ends this one with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +106,7 @@ impl Body for TokenBody {
     }
 }
 
-/// The link between a person and who they are to an identity provider: never the account, only a keyed token of it.
+/// The link between a person and their account at an identity provider: never the account itself, only a keyed token of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountLinkBody {
     /// Identifier.
@@ -117,7 +117,7 @@ pub struct AccountLinkBody {
     pub issuer: String,
     /// Keyed token of issuer and account.
     pub account: String,
-    /// Who linked them.
+    /// The admin who linked them.
     pub linked_by: String,
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub struct AccountLinkBody {
 }
 
 impl AccountLinkBody {
-    /// What the keys of all links of an account begin with: it may be linked again after a link has ended.
+    /// The beginning of the keys of all links of an account: it may be linked again after a link has ended.
     #[must_use]
     pub fn prefix(account: &str) -> String {
         format!("{account}/")
@@ -151,9 +151,9 @@ pub struct DocumentBody {
     pub version: u32,
     /// The document as published, alone in its YAML stream.
     pub text: String,
-    /// Who published it; nobody for those shipped with the program.
+    /// The person who published it; none for those shipped with the program.
     pub published_by: Option<String>,
-    /// Who wrote it, where somebody else put it in force.
+    /// The author, if another person put it in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_by: Option<String>,
 }
@@ -175,7 +175,7 @@ pub struct DatasetVersionBody {
     pub version: u64,
     /// SHA-256 of the signed manifest.
     pub manifest_sha256: String,
-    /// Who sealed it.
+    /// The person who sealed it.
     pub sealed_by: String,
 }
 
@@ -196,7 +196,7 @@ pub struct GrantBody {
     pub person: String,
     /// The grant's document.
     pub text: String,
-    /// Who gave it.
+    /// The person who gave it.
     pub granted_by: String,
 }
 
@@ -244,7 +244,7 @@ pub struct ProposalBody {
     pub version: u32,
     /// The policy as it would be published.
     pub text: String,
-    /// Who wrote it.
+    /// The person who wrote it.
     pub proposed_by: String,
 }
 

@@ -1,4 +1,4 @@
-//! Records: rows that change what anybody may do, each bound to its event in the audit log.
+//! Records: rows that change what persons may do, each bound to its event in the audit log.
 //! A record is staged before its event is appended and confirmed after, so that a crash leaves a row that can be
 //! decided by looking into the log. This file does not look.
 
@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::catalog::CatalogError;
 use crate::catalog::at;
 
-/// What a record is about.
+/// The subject of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     /// A person and their roles; the key is their name.
@@ -74,12 +74,12 @@ impl fmt::Display for RecordKind {
     }
 }
 
-/// Where a record stands in its life.
+/// The state of a record in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordState {
     /// Written, its event not yet known to be in the log.
     Staged {
-        /// Index of an event; none unless somebody has taken the row back to this state by hand.
+        /// Index of an event; none unless a hand-made edit has taken the row back to this state.
         event_index: Option<u64>,
     },
     /// In force since this event.
@@ -104,13 +104,13 @@ pub enum RecordState {
 /// One row as it stands in the database; believed only once the log confirms it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What it is about.
+    /// The kind of its subject.
     pub kind: RecordKind,
     /// Its name among its kind.
     pub key: String,
     /// Canonical JSON.
     pub body: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RecordState,
 }
 

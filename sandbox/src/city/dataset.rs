@@ -1,5 +1,5 @@
-//! The list of the city's datasets: identifier, columns, and which table function writes it.
-//! What the columns mean and how they are graded stands in the dataset documents.
+//! The list of the city's datasets: identifier, columns, and the table function that writes it.
+//! The dataset documents say what the columns mean and how they are graded.
 
 use super::City;
 use super::person::Person;
@@ -30,7 +30,7 @@ pub enum CityDataset {
     OutpatientVisits,
     /// Nights in hospital.
     HospitalStays,
-    /// What medical insurance was billed.
+    /// Claims billed to medical insurance.
     Claims,
     /// Camera stations of the restriction zones, open.
     Stations,
@@ -48,7 +48,7 @@ pub enum CityDataset {
     ScenicVisits,
     /// Nights in hotels.
     HotelStays,
-    /// Who works where.
+    /// Employees by enterprise.
     Employment,
     /// The Spring Festival allowance for migrant workers who stayed.
     StaySubsidies,
@@ -66,7 +66,7 @@ pub enum CityDataset {
     Rentals,
 }
 
-/// Whose rows a step writes.
+/// The rows that a step writes.
 enum Subjects {
     /// The whole table at once; only the small open ones.
     Whole(fn(&mut Vec<u8>) -> u32),

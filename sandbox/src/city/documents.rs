@@ -11,7 +11,7 @@ macro_rules! shipped {
     };
 }
 
-/// Departments first, then what they publish, then the grants: an order in which every reference points back.
+/// Departments first, then their documents, then the grants: an order in which every reference points back.
 static DOCUMENTS: [(&str, &str); 16] = shipped![
     "city.yaml",
     "hz-data.yaml",

@@ -1,5 +1,5 @@
 //! One enterprise of the city, derived from seed and index alone.
-//! Two giants rule one sector on purpose: their turnover must be what the dominance rule hides.
+//! Two giants rule one sector on purpose: the dominance rule must hide their turnover.
 
 use obscura_policies::identifiers::uscc_digit;
 

@@ -1,5 +1,5 @@
 //! The city's territory: thirteen districts with their real codes and towns, and villages with invented names.
-//! It does not depend on the seed; who lives where is drawn elsewhere.
+//! It does not depend on the seed; residents' homes are drawn elsewhere.
 
 use super::geography::towns::TOWNS;
 use super::random::Draws;
@@ -14,7 +14,7 @@ pub(super) struct District {
     pub(super) code: u32,
     pub(super) zh: &'static str,
     pub(super) en: &'static str,
-    /// Residents in ten thousands, which is what people are placed by.
+    /// Residents in ten thousands; people are placed by this weight.
     weight: u32,
     /// Villages shrink faster the higher this is.
     rural: bool,

@@ -1,5 +1,5 @@
 //! Seeded numbers for the demo city: the same key gives the same numbers on every machine.
-//! Not for secrets: anybody can compute these.
+//! Not for secrets: an attacker can compute these.
 
 /// Names the independent sequences drawn for one subject, so that a new column never moves an old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

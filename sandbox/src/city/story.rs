@@ -1,4 +1,4 @@
-//! The story of `obscura demo` as data: who asks what, in which order, and what must come of it.
+//! The story of `obscura demo` as data: the questions with their askers, in order, and the expected answers.
 //! It runs nothing; the command line seals, asks and draws.
 
 use obscura_policies::Text;
@@ -42,7 +42,7 @@ impl Passage {
     }
 }
 
-/// Somebody of the story.
+/// A person of the story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Character {
     /// Identifier, as the grants write it.
@@ -55,7 +55,7 @@ pub struct Character {
     pub department: &'static str,
 }
 
-/// What must come of a question.
+/// The expected answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expectation {
     /// All cells that the reader looks for are there.
@@ -73,7 +73,7 @@ pub enum Expectation {
 pub struct Scene {
     /// Title.
     pub title: Passage,
-    /// What the reader should know before the question.
+    /// Text for the reader before the question.
     pub narration: Passage,
     /// Identifier of the analyst who asks.
     pub analyst: &'static str,
@@ -81,9 +81,9 @@ pub struct Scene {
     pub purpose: &'static str,
     /// The question; `{a|b}` stands where it is `a` when the story is told in English, and `b` in Chinese.
     sql: &'static str,
-    /// What must come of it.
+    /// The expected answer.
     pub expectation: Expectation,
-    /// What to notice in what came of it.
+    /// Observations on the answer.
     remark: fn(&Outcome<'_>) -> Vec<Text>,
 }
 
@@ -104,7 +104,7 @@ impl Scene {
         sql + rest
     }
 
-    /// What to notice in what came of the question: nothing that it does not show.
+    /// Observations on the answer to the question; they claim nothing that it does not show.
     #[must_use]
     pub fn remark(&self, outcome: &Outcome<'_>, language: Language) -> String {
         let sentences = (self.remark)(outcome);
@@ -115,7 +115,7 @@ impl Scene {
     }
 }
 
-/// The first place where the languages part: what stands before it, its two texts, and what stands behind it.
+/// The first place where the languages part: the text before it, its two texts, and the text behind it.
 fn place(sql: &'static str) -> Option<(&'static str, (&'static str, &'static str, &'static str))> {
     let (before, rest) = sql.split_once('{')?;
     let (texts, after) = rest.split_once('}')?;
@@ -160,7 +160,7 @@ pub static CHARACTERS: [Character; 5] = [
     },
 ];
 
-/// What the story begins with, before anything is sealed.
+/// Text that opens the story, before anything is sealed.
 pub const OPENING: Passage = Passage {
     en: "Fourteen departments of a city put their records into a dark room. From then on nobody sees a record again, \
          not even those who keep the room. Questions go in as SQL; what comes out is a picture of many, never of one. \
@@ -172,7 +172,7 @@ pub const OPENING: Passage = Passage {
 /// Title of the last part: the audit proof.
 pub const AUDIT_TITLE: Passage = Passage { en: "Proof instead of trust", zh: "要证据，不要信任" };
 
-/// What the reader should know before the audit log is verified.
+/// Text for the reader before the audit log is verified.
 pub const AUDIT_NARRATION: Passage = Passage {
     en: "Each decision above was written down before its query ran, the refusals too. Gu Yuan takes a copy of the log \
          folder and the public key. He needs no server, no database and nobody's word.",
@@ -180,7 +180,7 @@ pub const AUDIT_NARRATION: Passage = Passage {
          不需要服务器，不需要数据库，也不需要谁来担保。",
 };
 
-/// What to notice once the audit log is verified.
+/// Observation after the audit log is verified.
 pub const AUDIT_REMARK: Passage = Passage {
     en: "Change one byte of one entry and this check fails, naming the entry. Try it: the folder is yours.",
     zh: "改动任何一条记录里的一个字节，校验就会失败，并指出是哪一条。不妨一试，文件夹就在你手里。",

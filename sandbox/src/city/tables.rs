@@ -1,5 +1,5 @@
 //! The rows of every dataset: one function a dataset, from a person or an enterprise to CSV lines.
-//! It draws no identity of its own: who somebody is stands in `person` and `firm`.
+//! It draws no identity of its own: names and numbers stand in `person` and `firm`.
 
 pub(super) mod firms;
 pub(super) mod health;

@@ -1,5 +1,5 @@
-//! What may be written on the command line: noun and verb, flags, and examples in every help text.
-//! It parses form only; what a name refers to is found out by the use case.
+//! The form of the command line: noun and verb, flags, and examples in every help text.
+//! It parses form only; the use case looks up names.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

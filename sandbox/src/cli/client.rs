@@ -1,5 +1,5 @@
 //! A server, as a command asks it: requests with a token, answers as values, problems as errors in the server's own words.
-//! It knows nothing of what is asked; `desk` does.
+//! It does not know the questions; `desk` does.
 
 use std::fs;
 use std::io::BufRead;
@@ -40,9 +40,9 @@ use crate::error::PublicError;
 use crate::http::refusals::DocumentFinding;
 use crate::ids::JobId;
 
-/// How long a server may take to be reached.
+/// Longest wait for a connection to a server.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
-/// How long it may be silent: longer than a long poll, and than the pulse of an event stream.
+/// Longest silence of a server: longer than a long poll, and than the pulse of an event stream.
 const SILENCE: Duration = Duration::from_secs(90);
 /// Longest answer, in bytes: a result may be long.
 const BODY_BYTES_MAX: u64 = 1 << 30;
@@ -51,7 +51,7 @@ const WORDS_BYTES_MAX: u64 = 1 << 20;
 /// Longest line of an event stream, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
-/// A server and somebody's token.
+/// A server and the token of a person.
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
@@ -59,7 +59,7 @@ pub(crate) struct Client {
     base: String,
     token: Zeroizing<String>,
     language: Language,
-    /// Where it says that it waits.
+    /// Stream that reports waiting.
     narration: Narration,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// What is sent with a request.
+/// The body and headers of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     body: Option<Vec<u8>>,
@@ -110,7 +110,7 @@ impl Sent {
     }
 }
 
-/// What a problem document says (RFC 9457), as far as a command shows it.
+/// The fields of a problem document (RFC 9457) that a command shows.
 #[derive(Debug, Deserialize)]
 struct Problem {
     code: String,
@@ -122,7 +122,7 @@ struct Problem {
     verdict: Option<Verdict>,
 }
 
-/// How a request ended badly.
+/// The failure of a request.
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// The guard said no.
@@ -169,7 +169,7 @@ impl Client {
             .timeout_per_write(Some(SILENCE))
             .tls_config(tls.build());
         if server.url().starts_with("http:") {
-            // What goes without TLS stays on this machine.
+            // Requests without TLS stay on this machine.
             config = config.proxy(None);
         }
         let base = format!("{}/api/v1", server.url());
@@ -183,7 +183,7 @@ impl Client {
         read(&answer)
     }
 
-    /// Sends something and reads what comes back.
+    /// Sends a body and reads the answer.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, sent: Sent) -> Result<T, Ending> {
         let answer = self.ask(Method::POST, path, sent).await?;
         read(&answer)
@@ -201,7 +201,8 @@ impl Client {
         Ok(Answer { body })
     }
 
-    /// Follows events from after `last` on, as long as the server sends any and somebody takes them: name and data of each.
+    /// Follows events from after `last` on, as long as the server sends any and the receiver takes them: name and data of
+    /// each.
     pub(crate) async fn follow(
         &self,
         path: &str,
@@ -219,7 +220,7 @@ impl Client {
             // A stream that breaks is followed again from its last event.
             let mut reader = BufReader::new(response.into_body().into_reader());
             while let Some(line) = next_line(&mut reader) {
-                // Nobody listens any more: the server's next sign of life is enough to notice.
+                // The receiver is gone: noticing it at the server's next sign of life is enough.
                 let is_over = sender.is_closed()
                     || event.take(&line) && sender.blocking_send(std::mem::take(&mut event)).is_err();
                 if is_over {
@@ -298,7 +299,7 @@ impl Client {
 
     fn unreachable(&self, error: &ureq::Error) -> Ending {
         let url = self.base.trim_end_matches("/api/v1");
-        // What a library says of a connection names hosts and certificates, no data.
+        // A library's message about a connection names hosts and certificates, no data.
         PublicError::new(
             Class::Failure,
             "server-unreachable",

@@ -1,4 +1,5 @@
-//! The commands, grouped by what they are about. Each calls one use case and shows what came of it.
+//! The commands, grouped by subject.
+//! Each calls one use case and shows its result.
 
 pub(super) mod access;
 pub(super) mod ask;

@@ -1,5 +1,5 @@
-//! Where a command's wish is carried out: by the use cases over the installation here, or by a server that calls the same
-//! use cases. What comes back is the same either way, in the forms of the interface.
+//! Carries out commands: by the use cases over the installation here, or by a server that calls the same use cases. Both
+//! give the same results, in the forms of the interface.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ mod catalogue;
 mod documents;
 pub(crate) mod questions;
 
-/// Where wishes are carried out, and for whom.
+/// The place where commands are carried out, and their caller.
 #[derive(Debug)]
 pub(crate) enum Desk {
     /// Here.
     Here {
         /// The installation.
         installation: Arc<Installation>,
-        /// Who asks.
+        /// The caller.
         caller: Caller,
     },
     /// At a server, for the owner of the token that its client shows.

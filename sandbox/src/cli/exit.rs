@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::error::Class;
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Exit {
     /// 0: done.
@@ -13,15 +13,15 @@ pub enum Exit {
     Failure,
     /// 2: the command is not understood.
     Usage,
-    /// 3: a rule said no: of the guard, or of who may do what.
+    /// 3: a rule said no: of the guard, or of permissions.
     Refused,
     /// 4: waits for approval or review.
     Waits,
     /// 5: the budget is spent.
     BudgetSpent,
-    /// 6: nobody is recognised.
+    /// 6: no person is recognised.
     Authentication,
-    /// 7: what was verified does not hold.
+    /// 7: a verification failed.
     VerificationFailed,
     /// 8: controls let nothing out.
     Withheld,
@@ -47,7 +47,7 @@ impl Exit {
         }
     }
 
-    /// The end that a failure of this kind comes to.
+    /// The exit code of a failure of this kind.
     #[must_use]
     pub fn of(class: Class) -> Self {
         match class {

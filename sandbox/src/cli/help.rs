@@ -32,7 +32,7 @@ const MAIN_EXAMPLES_ZH: &str = "\
 退出码：0 完成，1 失败，2 用法错误，3 被拒绝，4 等待审批，5 预算用尽，6 身份验证，
 7 校验失败，8 未予输出，9 超出限制。";
 
-/// How the help of a command is laid out in Chinese.
+/// Layout of a command's help in Chinese.
 const TEMPLATE_ZH: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}";
 
 /// The language that the arguments themselves ask for, before they are understood.
@@ -54,7 +54,7 @@ pub(super) fn asked_for(arguments: &[OsString]) -> Option<Language> {
     None
 }
 
-/// Reads the arguments; what is wrong with them, or the help they ask for, is in the reader's language.
+/// Reads the arguments; their faults, or the help they ask for, come in the reader's language.
 pub(super) fn parse(arguments: Vec<OsString>, language: Language) -> Result<Cli, (Error, String)> {
     let command = match language {
         Language::En => Cli::command(),
@@ -74,7 +74,7 @@ pub(super) fn parse(arguments: Vec<OsString>, language: Language) -> Result<Cli,
 /// The command line with every text of its help in Chinese.
 fn translated() -> Command {
     let mut command = Cli::command();
-    // Only then does it have what clap adds by itself.
+    // Only then does it have the arguments that clap adds by itself.
     command.build();
     in_chinese_throughout(command).after_help(MAIN_EXAMPLES_ZH)
 }
@@ -103,7 +103,7 @@ fn translated_argument(argument: Arg) -> Arg {
         return argument.help_heading(heading);
     };
     let mut help = help.to_owned();
-    // What clap would say of these itself, it says in English.
+    // clap's own words about these are English.
     if !argument.get_action().takes_values() {
         let long = argument.get_long_help().and_then(|text| in_chinese(&text.to_string()));
         return argument.long_help(long).help(help).help_heading(heading);
@@ -121,7 +121,7 @@ fn translated_argument(argument: Arg) -> Arg {
     argument.help(help).help_heading(heading).hide_possible_values(true).hide_default_value(true)
 }
 
-/// What is wrong with the arguments, in Chinese; the help where that is asked for.
+/// The fault of the arguments, in Chinese; the help if that is asked for.
 fn usage_error(error: &Error) -> String {
     if matches!(
         error.kind(),

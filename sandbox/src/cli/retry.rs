@@ -1,5 +1,5 @@
-//! How long a command waits for a server that asks it to come back later (`Retry-After`: RFC 9110, section 10.2.3).
-//! It decides; the client waits and says so.
+//! Decides the wait for a server that asks a command to come back later (`Retry-After`: RFC 9110, section 10.2.3).
+//! The client waits and says so.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use ureq::http::Method;
 
 /// Longest that one request waits, all its waits together.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How often one request is sent again at most.
+/// Most repetitions of one request.
 const TRIES_MAX: u32 = 10;
 
-/// What one request may still wait.
+/// The time and tries that one request has left.
 #[derive(Debug)]
 pub(super) struct Patience {
     left: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// What a request may wait before it has been sent.
+    /// The full allowance of a request before it has been sent.
     pub(super) fn for_request(method: &Method, has_key: bool) -> Self {
         Self { left: WAIT_MAX, tries: TRIES_MAX, is_repeatable: *method == Method::GET || has_key }
     }
@@ -31,13 +31,13 @@ impl Patience {
     /// The wait that an answer asks for, where the request may be sent again.
     ///
     /// 429 is answered before anything is done. A server that answers 503 may have done something before it ran into
-    /// trouble, so that only what may be done twice is asked again.
+    /// trouble, so that only requests that may be done twice are sent again.
     pub(super) fn asked_by(&self, status: u16, headers: &HeaderMap) -> Option<Duration> {
         let is_later = status == 429 || status == 503 && self.is_repeatable;
         is_later.then(|| retry_after(headers))?
     }
 
-    /// Takes a wait from what is left; says whether so much was.
+    /// Takes a wait from the time that is left; true if there was so much.
     pub(super) fn take(&mut self, asked: Duration) -> bool {
         let left = self.tries.checked_sub(1).zip(self.left.checked_sub(asked));
         if let Some(left) = left {

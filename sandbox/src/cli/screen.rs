@@ -1,6 +1,7 @@
 //! The two streams of a command: data on standard output, narration on standard error.
-//! Nothing else in the crate writes to either. Colour and progress only where a person looks on; what others have written
-//! steers no terminal (`visible`), and only what is `Painted` here carries escape sequences, ours.
+//! Nothing else in the crate writes to either. Colour and progress appear on a terminal only. Control characters in
+//! untrusted text are replaced before it is printed (`visible`), and only `Painted` text carries escape sequences, which are
+//! ours.
 
 use std::io;
 use std::io::Write;
@@ -19,11 +20,11 @@ use crate::config::Language;
 /// Narrowest that lines are made.
 const COLUMNS_MIN: usize = 20;
 
-/// Where a command's words go.
+/// The streams of a command and their look.
 pub(crate) struct Screen<'a> {
     out: &'a mut (dyn Write + Send),
     narration: Narration,
-    /// How people are to be addressed.
+    /// Language of messages.
     pub(crate) language: Language,
     /// Form of data.
     pub(crate) output: Output,
@@ -31,7 +32,7 @@ pub(crate) struct Screen<'a> {
     pub(crate) is_terminal: bool,
     /// Standard output is a terminal.
     shows_data: bool,
-    /// How wide standard error is, where it is a terminal.
+    /// Width of standard error, if it is a terminal.
     columns: Option<usize>,
     /// Colour is welcome.
     pub(crate) colours: bool,
@@ -43,10 +44,10 @@ impl std::fmt::Debug for Screen<'_> {
     }
 }
 
-/// How a screen is to behave.
+/// The look of a screen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
-    /// How people are to be addressed.
+    /// Language of messages.
     pub(crate) language: Language,
     /// Form of data.
     pub(crate) output: Output,
@@ -54,7 +55,7 @@ pub(crate) struct Look {
     pub(crate) is_terminal: bool,
     /// Standard output is a terminal.
     pub(crate) shows_data: bool,
-    /// How wide standard error is, where it is a terminal.
+    /// Width of standard error, if it is a terminal.
     pub(crate) columns: Option<usize>,
     /// Colour is welcome.
     pub(crate) colours: bool,
@@ -71,7 +72,7 @@ impl<'a> Screen<'a> {
         Self { out, narration, language, output, is_terminal, shows_data, columns, colours }
     }
 
-    /// A voice of its own on standard error, for what has to say something while a command waits for it.
+    /// A second handle of standard error, for reports made while a command waits.
     pub(crate) fn narration(&self) -> Narration {
         self.narration.clone()
     }
@@ -86,7 +87,7 @@ impl<'a> Screen<'a> {
         self.out.flush()
     }
 
-    /// Writes a line of data; where a program asked for a form of its own, exactly that.
+    /// Writes a line of data: made visible for people, as it is for a program that asked for a form of its own.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         if self.shows_data || self.output == Output::Table {
             writeln!(self.out, "{}", visible(text))
@@ -105,12 +106,12 @@ impl<'a> Screen<'a> {
         self.narration.say(en, zh)
     }
 
-    /// How wide a text of at most `most` columns may be here.
+    /// Width for a text of at most `most` columns here.
     pub(crate) fn columns(&self, most: usize) -> usize {
         self.columns.map_or(most, |columns| columns.clamp(COLUMNS_MIN, most))
     }
 
-    /// Tells sentences in the reader's language, broken between words where they would be broken anywhere.
+    /// Tells sentences in the reader's language, broken between words to fit the terminal.
     pub(crate) fn prose(&mut self, en: &str, zh: &str) -> io::Result<()> {
         let text = self.either(en, zh).to_owned();
         let Some(columns) = self.columns else { return self.tell(&text) };
@@ -194,12 +195,12 @@ impl Narration {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        // A panic while a line was written leaves a stream that is still one.
+        // A panic while a line was written leaves a usable stream.
         writeln!(self.stream.lock().unwrap_or_else(PoisonError::into_inner), "{text}")
     }
 }
 
-/// A text whose escape sequences are ours: what it was made of was made visible first.
+/// A text that carries our escape sequences: control characters in its parts were replaced first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Painted(String);
 
@@ -210,13 +211,13 @@ impl Painted {
         self
     }
 
-    /// A drawing, whose maker has made every text in it visible.
+    /// A drawing in which every text was made visible by its maker.
     pub(crate) fn drawing_of_visible(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
 
-/// What a text is painted as.
+/// The paint of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     /// A heading.
@@ -234,7 +235,7 @@ pub(crate) enum Paint {
 mod tests {
     use super::*;
 
-    /// What a screen writes to its two streams.
+    /// The output of a screen on its two streams.
     fn written(output: Output, shows_data: bool, write: impl Fn(&mut Screen<'_>)) -> (String, String) {
         let (mut out, err) = (Vec::new(), Arc::new(Mutex::new(Vec::new())));
         let look = Look {

@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn open(&mut self) -> Result<Arc<Installation>, Ending> {
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
         let installation = Installation::open(self.loaded.settings.clone(), clock, random).await?;
-        // Before anything is settled or sealed: what another keyring seals opens for nobody once the right one is back.
+        // Before anything is settled or sealed: once the right keyring is back, it cannot open what another one sealed.
         must_be_of_one_generation(&installation).await?;
         let recovered = recover(&installation).await?;
         expire_results(&installation).await?;
@@ -115,23 +115,23 @@ impl<'a> Session<'a> {
         installation
     }
 
-    /// Closes what was opened: when a command has ended, nothing of it still writes.
+    /// Closes the installation: when a command has ended, nothing of it still writes.
     pub(crate) async fn close(&mut self) {
         if let Some(installation) = self.installation.take() {
             installation.close().await;
         }
     }
 
-    /// Opens the installation and recognises whom this command acts for.
+    /// Opens the installation and recognises the person this command acts for.
     pub(crate) async fn enter(&mut self) -> Result<(Arc<Installation>, Caller), Ending> {
-        // Who asks is settled before anything is opened that needs a key.
+        // The caller is settled before anything is opened that needs a key.
         let token_file = self.loaded.settings.token_file.clone();
         let installation = self.open().await?;
         let caller = log_in(&installation, token_file.as_deref(), Door::CommandLine).await?;
         Ok((installation, caller))
     }
 
-    /// Finds where wishes are carried out, and recognises whom this command acts for.
+    /// Finds the desk of commands, and recognises the person this command acts for.
     pub(crate) async fn desk(&mut self) -> Result<Desk, Ending> {
         let settings = &self.loaded.settings;
         let Some(server) = &settings.server else {
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
         Ok(Desk::Server(Client::new(server, token, &self.screen)?))
     }
 
-    /// Says how a command ended badly. Where even that cannot be said, the exit code still does.
+    /// Reports how a command failed. If even that cannot be written, the exit code still tells it.
     pub(crate) fn explain(&mut self, ending: &Ending) -> Exit {
         let told = match ending {
             Ending::App(error) => self.explain_error(error),
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         Ok(Exit::of(public.class()))
     }
 
-    /// Leaves the detail where the operator finds it, and tells under which name.
+    /// Leaves the detail in the operator's log, and tells its name there.
     fn note(&mut self, internal: &InternalError) -> io::Result<()> {
         let Ok(subject) = RequestId::new(self.clock.as_ref(), self.random.as_ref()) else {
             return Ok(());
@@ -182,7 +182,7 @@ impl<'a> Session<'a> {
             let path = log.path().display().to_string();
             return self.screen.say(&format!("  {subject} in {path}"), &format!("  {path} 中的 {subject}"));
         }
-        // There is no log to look into, as on a full disk: what it would hold has no values in it.
+        // There is no log to look into, as on a full disk: its line would hold no values.
         self.screen.tell(&format!("  {}: {}", internal.step(), internal.causes().join(": ")))
     }
 

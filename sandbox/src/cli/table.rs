@@ -1,5 +1,5 @@
 //! Data in the form that was asked for: tables for people, JSON, CSV, Arrow and Parquet for programs.
-//! It writes what has left the room already; it protects nothing.
+//! It writes released data only; it protects nothing.
 
 use std::borrow::Cow;
 use std::io;
@@ -26,9 +26,9 @@ use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
 use crate::cli::visible::visible_line;
 
-/// How a missing cell is shown in a table: withheld, and computed from what was withheld, look alike.
+/// Sign of a missing cell in a table: withheld, and computed from what was withheld, look alike.
 const MISSING: &str = "–";
-/// How a key that the data lacks is shown.
+/// Sign of a key that the data lacks.
 const NULL: &str = "NULL";
 
 /// Columns whose values are words of a closed vocabulary, which people read in their own language.
@@ -98,7 +98,7 @@ impl Listing {
         self.rows.iter().try_for_each(|row| screen.data(format!("{}\n", self.object(row)).as_bytes()))
     }
 
-    /// Writes each row as one line without headings, for people who look on and as CSV for programs.
+    /// Writes each row as one line without headings, for people on a terminal and as CSV for programs.
     pub(crate) fn write_plain(&self, screen: &mut Screen<'_>) -> io::Result<()> {
         for row in &self.rows {
             let line = match screen.output {
@@ -123,7 +123,7 @@ impl Listing {
     }
 }
 
-/// How wide standard error is, where it is a terminal.
+/// Width of standard error, if it is a terminal.
 pub(crate) fn terminal_columns() -> Option<u16> {
     Table::new().use_stderr().width()
 }
@@ -170,7 +170,7 @@ fn draw(batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
     Ok(table.to_string())
 }
 
-/// Places that say nothing are left out for people; programs get every digit.
+/// Trailing zeros are left out for people; programs get every digit.
 fn without_zeros(number: &str) -> &str {
     if number.contains('.') && !number.contains('e') {
         number.trim_end_matches('0').trim_end_matches('.')

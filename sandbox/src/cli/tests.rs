@@ -1,4 +1,5 @@
-//! The main job by command line, on real parts: what comes out, what stays in, and every exit code that can be reached.
+//! The main job by command line, on real parts: the output, the secrets that stay in, and every exit code that can be
+//! reached.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -120,7 +121,7 @@ impl World {
         path.display().to_string()
     }
 
-    /// Runs a command as somebody, whose token file is named after them.
+    /// Runs a command as a person, whose token file is named after them.
     fn run(&mut self, person: Option<&str>, arguments: &[&str]) -> Ran {
         let mut environment = self.settings.clone();
         environment.insert("OBSCURA_DATA_DIR".to_owned(), self.path("data").display().to_string());
@@ -335,7 +336,7 @@ fn grant_put_back_in_the_database_after_its_revocation_is_not_honoured() {
     world.run(None, &["audit", "verify"]).must_be(Exit::VerificationFailed);
 }
 
-/// Does what somebody with the database file can do.
+/// Edits the database as an attacker with the file could.
 fn alter(database: &Path, sql: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -655,8 +656,8 @@ fn revoked_and_foreign_tokens_and_removed_persons_open_nothing() {
     world.run(Some("shen"), &["grant", "list"]).must_be(Exit::Authentication);
 }
 
-/// Who may do what: one row an action, one letter a role that may (a`d`min, `o`perator, steward of the department
-/// `s`, steward of another `t`, `a`nalyst, audito`r`); nobody else, and nobody without a token.
+/// The permissions: one row an action, one letter a role that may (a`d`min, `o`perator, steward of the department `s`,
+/// steward of another `t`, `a`nalyst, audito`r`); no other role may, and no caller without a token.
 const MATRIX: &[(&str, &[&str])] = &[
     ("d", &["person", "add", "new.NAME", "--role", "auditor"]),
     ("d", &["token", "create", "newcomer", "--file", "FOLDER/newcomer.token"]),

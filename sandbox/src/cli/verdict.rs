@@ -1,5 +1,5 @@
-//! Drawing a verdict for a person: each finding under the SQL it is about, the rule, what would be accepted, and
-//! questions that would be admitted. It adds nothing to what the verdict says.
+//! Drawing a verdict for a person: each finding under the SQL it is about, the rule, accepted input, and questions that
+//! would be admitted. It adds nothing to the verdict.
 
 use std::fmt;
 use std::io;
@@ -107,7 +107,7 @@ pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict
     Ok(())
 }
 
-/// Draws what an admitted question's columns and controls are.
+/// Draws the columns and controls of an admitted question.
 pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
     let admitted = screen.either("The guard admits this question.", "查询通过审查。").to_owned();
     let admitted = screen.paint(&admitted, Paint::Good);
@@ -151,7 +151,7 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
     Ok(())
 }
 
-/// The standing notice: the same words under every protected result of a question, whatever was or was not withheld.
+/// The standing notice: the same words under every protected result of a question, whether anything was withheld or not.
 pub(crate) fn draw_notice(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
     let mut notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
     if let Some(most) = verdict.output.iter().find_map(|output| output.top_coded_at) {
@@ -206,7 +206,7 @@ fn is_drawable(sql: &str) -> bool {
     reflowed(sql).lines().all(|line| line.len() <= LINE_BYTES_MAX)
 }
 
-/// Everything that is drawn is visible before it is: what the drawing adds are colours. Places are bytes, and stay.
+/// Everything is made visible before it is drawn: the drawing adds only colours. Places are bytes, and stay.
 fn draw(screen: &Screen<'_>, sql: &str, finding: &FindingView) -> Painted {
     let sql = &*reflowed(&visible(sql));
     let named = ["column", "function", "dataset"].iter().find_map(|role| finding.params.get(*role));

@@ -1,9 +1,10 @@
-//! Text as a terminal may show it: whoever wrote it, it moves no cursor, hides nothing and turns no line around.
-//! Each character that would is replaced by one as long, so that places in the text stay where they are.
+//! Text that is safe on a terminal: it moves no cursor, hides nothing and turns no line around, even if an attacker wrote
+//! it.
+//! Each control character is replaced by one as long, so that places in the text stay where they are.
 
 use std::borrow::Cow;
 
-/// A text of lines: line ends and tabs stay, whatever else steers a terminal or is unseen is replaced.
+/// A text of lines: line ends and tabs stay; other control characters and invisible ones are replaced.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if text.chars().all(|c| !is_unseen(c)) {
         return Cow::Borrowed(text);
@@ -13,12 +14,12 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// A text of one line: what a server says is no further line of ours.
+/// A text of one line: a server's text must not look like a further line of ours.
 pub(crate) fn visible_line(text: &str) -> String {
     visible(text).replace(['\n', '\t'], " ")
 }
 
-/// Something to see of the same number of bytes.
+/// A visible text of the same number of bytes.
 fn substitute(c: char) -> Cow<'static, str> {
     Cow::Borrowed(match (c, c.len_utf8()) {
         // The ends of lines that Windows writes.
@@ -30,7 +31,7 @@ fn substitute(c: char) -> Cow<'static, str> {
     })
 }
 
-/// Control characters, and those of Unicode that are there and take no place, or turn around what follows.
+/// Control characters, and characters of Unicode that take no place or turn around the text after them.
 fn is_unseen(c: char) -> bool {
     match c {
         '\n' | '\t' => false,

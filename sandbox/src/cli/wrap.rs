@@ -1,7 +1,7 @@
 //! Breaks a text into lines of a terminal: between words, and between Chinese characters, which are two columns wide.
 //! It knows what this program writes, not Unicode at large.
 
-/// Whether a character is two columns wide: ideographs, full-width forms and Chinese punctuation.
+/// True if a character is two columns wide: ideographs, full-width forms and Chinese punctuation.
 fn is_wide(character: char) -> bool {
     matches!(character, '\u{2E80}'..='\u{A4CF}' | '\u{F900}'..='\u{FAFF}' | '\u{FE30}'..='\u{FE4F}' | '\u{FF00}'..='\u{FF60}')
 }
@@ -16,7 +16,7 @@ fn opens(character: char) -> bool {
     matches!(character, '（' | '“' | '‘' | '《' | '(')
 }
 
-/// How many columns a text takes.
+/// Number of columns that a text takes.
 pub(crate) fn width(text: &str) -> usize {
     text.chars().map(|character| if is_wide(character) { 2 } else { 1 }).sum()
 }

@@ -1,4 +1,4 @@
-//! The settings of an identity provider: whose tokens are honoured, and whom they must be meant for.
+//! The settings of an identity provider: the issuer of the honoured tokens, and the audience they must name.
 //! It judges the form of addresses; nothing is fetched here.
 
 use std::fmt;
@@ -17,12 +17,12 @@ const URL_BYTES_MAX: usize = 1024;
 /// Most bytes of an audience.
 const AUDIENCE_BYTES_MAX: usize = 256;
 
-/// Whose tokens are honoured.
+/// The identity provider that is honoured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OidcSettings {
     /// The issuer, exactly as its tokens name it.
     pub issuer: ProviderUrl,
-    /// What tokens for this installation name as their audience.
+    /// The audience that tokens for this installation name.
     pub audience: String,
     /// The roots of the issuer's certificate (PEM), and no others; the web's when not given.
     pub roots: Option<PathBuf>,
@@ -74,7 +74,7 @@ pub struct ProviderUrl {
     wire: Wire,
 }
 
-/// What protects the way to an address.
+/// The protection of the way to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
     /// TLS.
@@ -95,7 +95,7 @@ impl ProviderUrl {
         &self.text
     }
 
-    /// What protects the way to it.
+    /// The protection of the way to it.
     #[must_use]
     pub fn wire(&self) -> Wire {
         self.wire
@@ -124,7 +124,7 @@ impl FromStr for ProviderUrl {
         }
         let wire = match uri.scheme_str() {
             Some("https") => Wire::Tls,
-            // Only an address: what the name `localhost` leads to is decided elsewhere.
+            // Only an address: the machine decides where the name `localhost` leads to.
             Some("http") if is_loopback(authority.host()) => Wire::Loopback,
             _ => return Err(ProviderUrlError),
         };

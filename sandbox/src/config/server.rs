@@ -1,4 +1,4 @@
-//! The server that commands are sent to, and how somebody has logged in there.
+//! The server that commands are sent to, and the login that was made there.
 
 use std::fs;
 use std::fs::OpenOptions;
@@ -16,7 +16,7 @@ use obscura_policies::Text;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What is accepted as a server.
+/// The form of an address that is accepted as a server.
 pub(super) fn accepted() -> Text {
     Text::new(
         "an address such as `https://obscura.example`, or `http://127.0.0.1:7200` on this machine",
@@ -64,7 +64,7 @@ fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What `obscura login` leaves behind; a format we keep.
+/// The file that `obscura login` writes; a format we keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Login {

@@ -171,7 +171,7 @@ fn the_working_folder_does_not_say_where_a_token_goes() {
         let variable = format!("OBSCURA_{}", key.to_uppercase());
         assert!(english.contains(&variable) && english.contains(SYSTEM_FILE), "{english}");
         assert!(told(foreign.load().unwrap_err(), Language::Zh).contains("令牌"));
-        // The administrator of the machine may, and so may who names the file.
+        // The administrator of the machine may, and so may a person who names the file.
         sources(&folder, "", text).load().unwrap();
         let mut named = sources(&folder, text, "");
         named.name_file(folder.path().join("obscura.toml"));

@@ -1,5 +1,5 @@
-//! Taking in what a plan gives out: counted as it arrives, against the job's memory and against the size of a result, and
-//! stopped where either is met.
+//! Collects the output of a plan: it is counted as it arrives, against the job's memory and against the size of a result,
+//! and stopped at either limit.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use obscura_query_guard::execution::PlanToRun;
 use crate::engine::EngineError;
 use crate::engine::engine_error;
 
-/// How large a result may be.
+/// The limits on the size of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultLimits {
     /// Most rows.
@@ -29,7 +29,7 @@ pub struct ResultLimits {
     pub bytes: usize,
 }
 
-/// What a plan gave out, with the memory that it takes.
+/// The output of a plan, with the memory that it takes.
 pub(super) struct Gathered {
     pub(super) batches: Vec<RecordBatch>,
     /// Given back with the batches.
@@ -64,7 +64,7 @@ pub(super) async fn gathered(
     Ok(Gathered { batches, memory })
 }
 
-/// Bytes of a batch's own values, not of what else stands in the same buffers.
+/// Bytes of a batch's own values, not of other values in the same buffers.
 fn bytes_of(batch: &RecordBatch) -> usize {
     let of = |column: &Arc<dyn Array>| match column.data_type() {
         // Their values are not counted as part of a slice.

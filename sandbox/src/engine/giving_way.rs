@@ -1,9 +1,9 @@
-//! Makes every plan give way to whoever would stop it: a pass over the physical plan that puts a place to pause above what reads
-//! and above what multiplies rows. It changes no row.
+//! Makes every plan give way to a caller that stops it: a pass over the physical plan that puts a pausing operator above the
+//! operators that read and those that multiply rows. It changes no row.
 //!
-//! DataFusion's own rule leaves out what stands below an exchange, because the exchange itself gives way; but a partial
-//! aggregate there takes in rows without end and hands on none, so that nothing ever reaches the exchange: such a job ran
-//! on after its time was over, and kept its thread.
+//! DataFusion's own rule leaves out the operators below an exchange, because the exchange itself gives way; but a partial
+//! aggregate there takes in rows without end and hands on none, so that nothing ever reaches the exchange: such a job ran on
+//! after its time was over, and kept its thread.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! Reads what a stage has left unread of its tables, so that which tables a job reads is a function of its plan.
+//! Reads what a stage has left unread of its tables, so that the tables a job reads are a function of its plan.
 //!
 //! Danger it answers: a hash join whose build side is empty leaves its probe side unread (DataFusion 55,
-//! `HashJoinStream::state_after_build_ready`). Whether one person meets a condition would then be told by the time that a
-//! whole second table takes.
+//! `HashJoinStream::state_after_build_ready`). The time that a whole second table takes would then tell an attacker whether
+//! one person meets a condition.
 
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    /// Reads of the second table, before and after [`read_through`], when its join has nobody or all on the other side.
+    /// Reads of the second table, before and after [`read_through`], when its join has no person or all on the other side.
     async fn reads(condition: datafusion::logical_expr::Expr) -> (usize, usize) {
         let limits = EngineLimits {
             memory_bytes: 64 << 20,

@@ -23,7 +23,7 @@ use crate::engine::engine_error;
 /// Puts the real tables into the plan that is due.
 ///
 /// # Errors
-/// [`EngineError::Recheck`] when the plan reads what it may not: the guard never makes such a plan.
+/// [`EngineError::Recheck`] when the plan reads a table that it must not read: the guard never makes such a plan.
 pub(super) fn resolve(due: &PlanToRun, sealed: &SealedTables) -> Result<LogicalPlan, EngineError> {
     let mut forbidden = false;
     let resolved = due.plan().clone().transform_down_with_subqueries(|node| match node {

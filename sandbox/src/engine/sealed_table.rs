@@ -78,7 +78,7 @@ impl SealedTable {
         })
     }
 
-    /// Whether each partition of a scan holds whole subjects only.
+    /// True if each partition of a scan holds whole subjects only.
     #[must_use]
     pub fn is_clustered(&self) -> bool {
         self.is_clustered

@@ -1,4 +1,4 @@
-//! One job's session: what an engine can do by default is switched off here, one line each.
+//! One job's session: the abilities of an engine that are on by default are switched off here, one line each.
 //! Nothing in it outlives the job.
 
 use std::sync::Arc;
@@ -33,12 +33,12 @@ pub fn locked_down(limits: EngineLimits) -> Result<Arc<SessionState>, EngineErro
     let options = config.options_mut();
     // Statistics hold decrypted minima and maxima: none are collected, none are cached.
     options.execution.collect_statistics = false;
-    // What the run fold needs: every partition that reaches it is a run of whole row groups, in order.
+    // The run fold needs this: every partition that reaches it is a run of whole row groups, in order.
     options.execution.enable_file_stream_work_stealing = false;
     options.execution.skip_partial_aggregation_probe_rows_threshold = usize::MAX;
     // The engine's two analyses of CASE differ in whether a value can be missing, and the wider one is right to run.
     options.execution.skip_physical_aggregate_schema_check = true;
-    // A filter made of the rows of one side of a join, or of the best rows so far, decides what is read of a table.
+    // Such a filter is made of the rows of one side of a join, or of the best rows so far, and decides which rows are read.
     options.optimizer.enable_join_dynamic_filter_pushdown = false;
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;

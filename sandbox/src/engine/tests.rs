@@ -1,4 +1,4 @@
-//! Tests of the engine: what it runs, what a guarded plan may not read, and what the second look refuses.
+//! Tests of the engine: the plans it runs, the tables a guarded plan may not read, and the plans that the recheck refuses.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -163,7 +163,7 @@ fn resolved() -> (PlanToRun, LogicalPlan) {
     (due, resolved)
 }
 
-/// What the second look says of a plan that a session makes.
+/// The result of the recheck of a plan that a session makes.
 async fn second_look(state: &SessionState, plan: &LogicalPlan, ends: EndsIn) -> Result<(), EngineError> {
     recheck::recheck(&state.create_physical_plan(plan).await.unwrap(), ends)
 }
@@ -245,7 +245,7 @@ async fn operators_and_functions_off_the_list_are_found() {
     refused(second_look(&state, &sampled.build().unwrap(), EndsIn::Result).await, "unknown function");
 }
 
-/// A table whose reading is a bug, and says so with a cell.
+/// A table that panics when it is read, and quotes a cell in its message.
 #[derive(Debug)]
 struct Broken;
 

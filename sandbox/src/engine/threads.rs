@@ -1,9 +1,9 @@
 //! The threads that jobs are computed on, apart from those that answer requests: while a job keeps them busy, a server still
 //! answers. It knows no plan and no table.
 //!
-//! A job's task is stopped by dropping what waits for it: the engine gives way at every batch, and its own tasks end with
-//! those that wait for them. Planning does not give way. It is done on a thread that can be left behind, of which there are
-//! few; what is left behind ends by itself, because the guard bounds what is planned.
+//! A job's task is stopped by dropping its waiter: the engine gives way at every batch, and its own tasks end with those
+//! that wait for them. Planning does not give way. It is done on one of a few threads that can be left behind; a planning
+//! that is left behind ends by itself, because the guard bounds its plan.
 
 use std::fmt;
 use std::io;
@@ -40,7 +40,8 @@ impl fmt::Debug for EngineThreads {
 #[derive(Clone)]
 pub(super) struct Plannings(Arc<Semaphore>);
 
-/// A task did not come to its end: it panicked, or its threads are gone. What a panic says may quote data, so it is not kept.
+/// A task did not come to its end: it panicked, or its threads are gone. A panic's message may quote data, so it is not
+/// kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a task of the engine was lost")]
 pub(super) struct Lost;
@@ -64,7 +65,7 @@ impl EngineThreads {
         self.plannings.clone()
     }
 
-    /// Runs a task to its end, or until nobody waits for it any more: then it is stopped where it next gives way.
+    /// Runs a task to its end, or until its caller no longer waits for it: then it is stopped where it next gives way.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -78,7 +79,7 @@ impl EngineThreads {
 }
 
 impl Plannings {
-    /// Does work that does not give way, on a thread that is left behind when nobody waits for it any more. Its place is free
+    /// Does work that does not give way, on a thread that is left behind when its caller no longer waits. Its place is free
     /// when it has ended, and not before.
     pub(super) async fn run<T: Send + 'static>(
         &self,
@@ -97,7 +98,7 @@ impl Plannings {
 impl Drop for EngineThreads {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Waiting for threads is for nobody who may be a task himself.
+            // A task must not wait for threads, and the caller may be one.
             runtime.shutdown_background();
         }
     }

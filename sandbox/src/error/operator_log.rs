@@ -26,7 +26,7 @@ impl OperatorLog {
         Self { path: folder.join("obscura.log") }
     }
 
-    /// Where the log is.
+    /// The log's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -46,7 +46,7 @@ impl OperatorLog {
     pub fn note_somewhere(&self, at: Timestamp, subject: &str, error: &InternalError) {
         let is_noted = self.note(at, subject, error).is_ok();
         if !is_noted || error.is_disk_full() {
-            // Where even this cannot be written there is nobody left to tell; the caller still gets the failure.
+            // If even this cannot be written, no other log is left; the caller still gets the failure.
             let _unwritable = writeln!(io::stderr(), "{}", line(at, subject, error));
         }
     }

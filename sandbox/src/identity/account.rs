@@ -1,4 +1,4 @@
-//! Who somebody is to an identity provider. Personal: it is shown nowhere and stored only as a keyed token.
+//! A person's account at an identity provider. Personal: it is shown nowhere and stored only as a keyed token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ impl fmt::Debug for Account {
 }
 
 impl Account {
-    /// What it is tokenized from: issuer and account, so that no two pairs look the same.
+    /// The text that is tokenized: issuer and account, so that no two pairs look the same.
     #[must_use]
     pub fn at(&self, issuer: &str) -> String {
         format!("{}:{issuer}{}", issuer.len(), self.0)

@@ -1,5 +1,5 @@
 //! The keys that an identity provider publishes (JWK set), as far as they can verify what we honour.
-//! What else stands in the set is passed over: a key for encryption next to ours is no fault.
+//! Other keys in the set are passed over: a key for encryption next to ours is no fault.
 
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
@@ -36,7 +36,7 @@ struct KeySet {
 }
 
 impl PublishedKeys {
-    /// Reads a set; nothing when it is none, or a longer one than anybody needs.
+    /// Reads a set; nothing when it is none, or longer than [`KEYS_MAX`].
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let set: KeySet = serde_json::from_slice(bytes).ok()?;
         if set.keys.len() > KEYS_MAX {
@@ -51,7 +51,7 @@ impl PublishedKeys {
         self.0.iter().find(fits).map(|known| &known.key)
     }
 
-    /// How many there are.
+    /// Number of keys.
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
@@ -84,7 +84,7 @@ fn fitting(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
             vec![Algorithm::EdDSA]
         }
-        // Above all a shared secret (`oct`): whoever reads the list could sign with it.
+        // Above all a shared secret (`oct`): a reader of the list could sign with it.
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! How `jsonwebtoken` verifies: by `ring`, through our own `crypto`. It signs nothing.
+//! Signature verification for `jsonwebtoken`: by `ring`, through our own `crypto`. It signs nothing.
 
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
@@ -15,7 +15,7 @@ use jsonwebtoken::signature::Verifier;
 use obscura_crypto::foreign::ForeignAlgorithm;
 use obscura_crypto::foreign::ForeignKey;
 
-/// All that tokens are verified with. Nothing here signs, and no function of a key is there that we do not use.
+/// The functions that tokens are verified with. None of them signs, and no unused function of a key is there.
 static VERIFYING: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| refuse::<Box<dyn JwtSigner>>(),
     verifier_factory: verifier,
@@ -28,7 +28,7 @@ static VERIFYING: CryptoProvider = CryptoProvider {
     },
 };
 
-/// Makes this the way of the whole process; the second time changes nothing.
+/// Makes this the provider of the whole process; the second time changes nothing.
 pub(super) fn install() {
     let _installed_already = VERIFYING.install_default();
 }

@@ -1,5 +1,5 @@
-//! Where keys come from: the discovery document of an issuer (OpenID Connect Discovery 1.0) and the JWK set that it names.
-//! Every fetch is bounded in bytes and seconds, follows no redirect and no proxy, and believes only the roots it was given.
+//! Fetches an issuer's keys: its discovery document (OpenID Connect Discovery 1.0) and the JWK set that it names.
+//! Every fetch is bounded in bytes and seconds, follows no redirect and no proxy, and trusts only the roots it was given.
 
 use std::fmt;
 use std::path::Path;
@@ -22,13 +22,13 @@ use crate::error::Class;
 use crate::error::PublicError;
 use crate::identity::keys::PublishedKeys;
 
-/// What is appended to an issuer to find its discovery document.
+/// Path that is appended to an issuer to find its discovery document.
 const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 /// Longest discovery document, in bytes.
 const DISCOVERY_BYTES_MAX: u64 = 64 * 1024;
 /// Longest JWK set, in bytes.
 const KEYS_BYTES_MAX: u64 = 256 * 1024;
-/// How long one document may take, from the name of its host to its last byte.
+/// Longest fetch of one document, from the name of its host to its last byte.
 const FETCH_WAIT: Duration = Duration::from_secs(5);
 /// Longest header of an answer, in bytes.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -39,7 +39,7 @@ pub(super) trait KeySource: fmt::Debug + Send + Sync {
     fn fetch(&self) -> Result<PublishedKeys, Fault>;
 }
 
-/// Why the keys did not come: for the operator's log, which is all that tells these apart.
+/// Why the keys did not come: for the operator's log, which alone tells the reasons apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// No connection, no TLS, or no HTTP.
@@ -48,7 +48,7 @@ pub(super) enum Fault {
     Slow,
     /// Another status than 200.
     Status,
-    /// A longer document than anybody needs.
+    /// A document that is longer than the limit.
     Long,
     /// The discovery document is none, or the JWK set is none.
     Malformed,
@@ -82,7 +82,7 @@ pub(super) struct Discovery {
     agent: Agent,
 }
 
-/// What we read of the discovery document.
+/// The fields of the discovery document that we read.
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
@@ -143,7 +143,7 @@ impl KeySource for Discovery {
     }
 }
 
-/// What the client says is wrong may quote anything; only its kind is kept.
+/// The kind of the client's error; its text is dropped, because it may quote anything.
 fn fault(error: &HttpError) -> Fault {
     match error {
         HttpError::Timeout(_) => Fault::Slow,

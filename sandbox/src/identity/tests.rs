@@ -1,4 +1,5 @@
-//! How keys age, and how seldom an issuer is asked, over an issuer in memory and a clock that is set; how claims are judged.
+//! Tests of the age of keys and the rate of fetches, over an issuer in memory and a clock that is set, and of the checks of
+//! claims.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -26,7 +27,7 @@ const UNKNOWN: IdentityError = IdentityError::NotValid(TokenFault::Key);
 struct Issuer {
     published: StdMutex<Result<Vec<Value>, Fault>>,
     asked: StdMutex<u32>,
-    /// What the next fetch waits for.
+    /// The next fetch waits for this.
     gate: StdMutex<Option<mpsc::Receiver<()>>>,
 }
 
@@ -107,7 +108,7 @@ impl World {
         self.provider.recognise(&self.token(id)).await.map(|_| ())
     }
 
-    /// Whether a token with changed claims is honoured.
+    /// True if a token with changed claims is honoured.
     async fn honours(&self, change: impl FnOnce(&mut Value)) -> bool {
         let mut claims = claims();
         change(&mut claims);

@@ -1,5 +1,5 @@
 //! A token as it was shown: its header is judged before any key is looked for, its claims after the signature.
-//! Every check refuses a caller in the same words; why is for the operator's log alone, as a phrase that quotes nothing.
+//! Every check refuses a caller in the same words; only the operator's log has the reason, as a phrase that quotes nothing.
 
 use std::collections::BTreeSet;
 
@@ -19,23 +19,23 @@ use crate::identity::Identity;
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// Longest name of a key, in bytes.
 const KEY_ID_BYTES_MAX: usize = 256;
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// Largest difference between the issuer's clock and ours, in seconds.
 const SKEW_SECONDS: i64 = 60;
-/// How long a token may live, in seconds: whoever has lost theirs waits this long at most.
+/// Longest life of a token, in seconds: a stolen token is useless after that time.
 const LIFE_SECONDS_MAX: i64 = 24 * 60 * 60;
 /// Farthest time from 1970, in seconds: whole numbers up to here are exact in the floating point of JSON.
 const DATE_SECONDS_MAX: f64 = 1e15;
-/// What a word of the scope that narrows roles begins with.
+/// Prefix of the words of the scope that narrow roles.
 const SCOPE_PREFIX: &str = "obscura:";
 
 /// The algorithms that are honoured: all with a public key, so that what verifies cannot sign.
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
-/// Why a token is not honoured: for the operator's log, which is all that tells these apart.
+/// Why a token is not honoured: for the operator's log, which alone tells the reasons apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenFault {
-    /// It is no signed token, or longer than any.
+    /// It is no signed token, or longer than the limit.
     Form,
     /// Its header names no key or a method that is not honoured, asks for more than a signature, or is of another type.
     Header,
@@ -47,7 +47,7 @@ pub enum TokenFault {
     Issuer,
     /// It is for another audience than the setting.
     Audience,
-    /// It is bound to a key that whoever shows it must prove to have.
+    /// It is bound to a key, and its bearer must prove to have that key.
     Bound,
     /// It has ended.
     Ended,
@@ -57,7 +57,7 @@ pub enum TokenFault {
     LongLived,
     /// It is about an account of another form.
     Account,
-    /// Its account is linked to nobody here.
+    /// Its account is linked to no person here.
     Unlinked,
     /// The person that its account is linked to is no longer here.
     PersonGone,
@@ -111,7 +111,7 @@ impl<'a> ShownToken<'a> {
         self.header.kid.as_deref().unwrap_or_default()
     }
 
-    /// How it says that it is signed.
+    /// The signature algorithm that it names.
     pub(super) fn algorithm(&self) -> Algorithm {
         self.header.alg
     }
@@ -131,7 +131,7 @@ impl<'a> ShownToken<'a> {
 
 /// Says whether a header asks for nothing but a signature by a key of the issuer's own list.
 fn is_in_order(header: &Header) -> bool {
-    // What a token says about where its key is, or brings along itself, counts for nothing: such a token is not ours to judge.
+    // A token that says where its key is, or brings a key along, is not ours to judge.
     let brings_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some();
     let is_more = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
     let is_unencoded = header.extras.inner().contains_key("b64");
@@ -143,7 +143,7 @@ fn is_in_order(header: &Header) -> bool {
     ALGORITHMS.contains(&header.alg) && names_key && is_access && !brings_key && !is_more && !is_unencoded
 }
 
-/// What a token whose signature holds says.
+/// The claims of a token whose signature holds.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     iss: String,
@@ -153,7 +153,7 @@ pub(super) struct Claims {
     nbf: Option<NumericDate>,
     iat: Option<NumericDate>,
     scope: Option<String>,
-    /// The token is bound to a key that whoever shows it must prove to have. We cannot ask for that proof.
+    /// The token is bound to a key, and its bearer must prove to have that key. We cannot ask for that proof.
     cnf: Option<IgnoredAny>,
 }
 

@@ -1,4 +1,4 @@
-//! Which jobs this process has in hand. An unfinished job of its own that it has not in hand was dropped, because its end
+//! The jobs that this process has in hand. An unfinished job of its own that it has not in hand was dropped, because its end
 //! could not be written down, and is settled like one of a dead process.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 
 use crate::ids::JobId;
 
-/// How many times each job is in hand.
+/// Number of holds on each job in hand.
 type InHand = BTreeMap<JobId, usize>;
 
 /// The jobs in hand.

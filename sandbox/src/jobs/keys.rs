@@ -1,4 +1,4 @@
-//! The wrapped keys of jobs, listed and replaced when what wraps them is rotated. It wraps and opens none.
+//! The wrapped keys of jobs, listed and replaced when the keys that wrap them are rotated. It wraps and opens none.
 
 use crate::catalog::Catalog;
 use crate::catalog::at;
@@ -6,7 +6,7 @@ use crate::ids::JobId;
 use crate::jobs::JobError;
 use crate::jobs::store::Jobs;
 
-/// Which of a job's two keys.
+/// One of a job's two keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobKey {
     /// Of the question's text in the audit log.
@@ -15,7 +15,7 @@ pub enum JobKey {
     Result,
 }
 
-/// A wrapped key and what takes its place.
+/// A wrapped key and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrapped {
     /// The job.

@@ -1,4 +1,4 @@
-//! How a process shows that it lives: a locked file that the operating system unlocks when the process dies.
+//! A process's sign of life: a locked file that the operating system unlocks when the process dies.
 //! No clock and no heartbeat are involved, so a slow process is never taken for a dead one.
 
 use std::fs;
@@ -44,7 +44,7 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // A file left behind is harmless: nobody holds its lock.
+        // A file left behind is harmless: no process holds its lock.
         let _left_behind = fs::remove_file(&self.path);
     }
 }

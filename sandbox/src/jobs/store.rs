@@ -1,5 +1,5 @@
 //! The rows of jobs: every transition is one statement that also checks the state it starts from.
-//! Results and SQL are not here, only their wrapped keys; what quotes the SQL is sealed.
+//! Results and SQL are not here, only their wrapped keys; texts that quote the SQL are sealed.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -69,16 +69,16 @@ pub struct NewJob {
     pub received: Timestamp,
     /// Wrapped key of the SQL in the audit log; deleting it shreds the SQL.
     pub sql_key: String,
-    /// What makes a repeated request the same one.
+    /// The name and content of a request that the client may repeat.
     pub repeatable: Option<Repeatable>,
 }
 
-/// What makes a repeated request the same one (the IETF draft on the `Idempotency-Key` header).
+/// The name and content of a request that may be repeated (the IETF draft on the `Idempotency-Key` header).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeatable {
     /// The client's name for the request, unique among one person's.
     pub key: String,
-    /// What was asked, all of it.
+    /// The whole content of the request.
     pub request: String,
 }
 
@@ -266,7 +266,8 @@ impl Jobs {
         Ok(RunningJob { id: job.id })
     }
 
-    /// Notes the sealed result before its release is appended to the log, so that a crash in between can be mended.
+    /// Notes the sealed result before its release is appended to the log, so that a restart can finish it after a crash in
+    /// between.
     ///
     /// # Errors
     /// When the database fails.
@@ -353,8 +354,8 @@ impl Jobs {
         self.finish(job, state, code, index, now).await
     }
 
-    /// Lists the unfinished jobs that nobody has in hand: those of processes that no longer live, and those that this one
-    /// dropped.
+    /// Lists the unfinished jobs that no process has in hand: those of processes that no longer live, and those that this
+    /// one dropped.
     ///
     /// # Errors
     /// When the database or the folder of running processes cannot be read.
@@ -499,7 +500,7 @@ impl Jobs {
     pub async fn forget_question(&self, job: JobId, verdict: Option<&str>) -> Result<(), JobError> {
         let verdict = verdict.map(|text| self.texts.seal(job, Column::Verdict, text)).transpose()?;
         let done = sqlx::query(
-            // The token of a request would tell a guessed question; without it a repeated request is another one.
+            // The token of a request would confirm a guessed question; without it a repeated request is another one.
             "UPDATE job SET sql_key = NULL, verdict = ?1, plan = NULL, \
              request_token = CASE WHEN request_token IS NOT NULL THEN 'shredded' END \
              WHERE id = ?2 AND sql_key IS NOT NULL \
@@ -523,7 +524,7 @@ impl Jobs {
         Ok(rows.map_err(at("list jobs"))?.iter().map(|row| read(row).ok().map(|(job, _)| job)).collect())
     }
 
-    /// Which of these jobs still have the key of their question's text.
+    /// Those of these jobs that still have the key of their question's text.
     ///
     /// # Errors
     /// When the database fails.
@@ -571,8 +572,8 @@ impl Jobs {
         exactly_one(done.rows_affected())
     }
 
-    /// The rows that say whose job they are under their mark, their texts opened. Others are no jobs: the log knows better,
-    /// and `audit verify` names them.
+    /// The rows with a valid mark of their owner, their texts opened. Rows without one are ignored; `audit verify` reports
+    /// them.
     fn honoured(&self, rows: &[SqliteRow]) -> Result<Vec<JobRow>, JobError> {
         let mut honoured = Vec::with_capacity(rows.len());
         for row in rows {

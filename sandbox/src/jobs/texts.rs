@@ -1,6 +1,6 @@
-//! What keeps a job's row honest: verdict, plans and release record lie sealed, a repeated request is known by a keyed token,
-//! and whose job it is stands under a keyed mark, so that a copy of the database tells nobody what was asked, and whoever
-//! writes into it gives nobody another's job. It does not know what the texts say.
+//! Protects a job's row: verdict, plans and release record lie sealed, a repeated request is known by a keyed token, and the
+//! owner stands under a keyed mark. A thief of the database cannot read what was asked, and an attacker who writes into it
+//! cannot give a job to another person. It does not know what the texts say.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -49,7 +49,7 @@ pub(super) struct Texts {
     rows: Tokenizer,
 }
 
-/// What of a row never changes.
+/// The fields of a row that never change.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) job: JobId,
@@ -78,7 +78,7 @@ impl Texts {
         std::str::from_utf8(&text).map(str::to_owned).map_err(|_| JobError::Text)
     }
 
-    /// The mark of a row: without it, or with another, the row is nobody's.
+    /// The mark of a row: without it, or with another, the row is ignored.
     pub(super) fn mark(&self, origin: Origin<'_>) -> String {
         let Origin { job, person, purpose, received_ms, request_key } = origin;
         // As JSON, in which no two origins are written alike.
@@ -86,7 +86,7 @@ impl Texts {
         self.rows.token_hex(&origin.to_string())
     }
 
-    /// What a request is known by when it is made again.
+    /// The token by which a repeated request is recognised.
     pub(super) fn token(&self, request: &str) -> String {
         self.requests.token_hex(request)
     }

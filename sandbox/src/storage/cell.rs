@@ -1,5 +1,5 @@
 //! One typed value of a row, and how departments' spellings of it are read.
-//! It never guesses: what it cannot read exactly is a malformed row, and codes with leading zeros stay text.
+//! It never guesses: a text that it cannot read exactly makes a malformed row, and codes with leading zeros stay text.
 
 use jiff::civil::Date;
 use jiff::civil::DateTime;
@@ -36,11 +36,11 @@ pub(crate) enum Cell<'a> {
 /// The tokens of a unit key without a form of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpeltKey {
-    /// What is sealed: another than `written` when the key was mended.
+    /// The sealed token; it differs from `written` if the key was corrected.
     pub(crate) sealed: i64,
-    /// Of the key as it is written.
+    /// Token of the key as it is written.
     pub(crate) written: i64,
-    /// Of its plain form.
+    /// Token of its plain form.
     pub(crate) plain: i64,
 }
 
@@ -209,7 +209,7 @@ fn parse_day(text: &str) -> Option<Date> {
     let separator = text.chars().find(|c| matches!(c, '-' | '/' | '.'))?;
     let mut parts = text.split(separator);
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    // The year stands first: which of `3/4/2021` is the month cannot be known.
+    // The year stands first: nothing tells which number of `3/4/2021` is the month.
     if parts.next().is_some() || year.len() != 4 {
         return None;
     }

@@ -28,7 +28,7 @@ const BUCKETS: usize = 1 << LEVEL_BITS;
 /// Of the budget, one share is for rows waiting, the others for joining and sorting them.
 const SHARES: usize = 4;
 
-/// Where grouped batches go, in order of the token.
+/// Receives grouped batches in order of the token.
 pub(crate) trait GroupedSink {
     /// Takes the next batch; rows of one subject may go on in the batch after it.
     fn take(&mut self, batch: &RecordBatch) -> Result<(), StorageError>;
@@ -40,7 +40,7 @@ impl<F: FnMut(&RecordBatch) -> Result<(), StorageError>> GroupedSink for F {
     }
 }
 
-/// What all levels of one grouping share.
+/// Settings shared by all levels of one grouping.
 #[derive(Clone)]
 pub(crate) struct GroupingPlan {
     /// Schema of the rows.
@@ -129,7 +129,7 @@ impl Grouping {
             return hand_out(&sort(&self.plan, batches)?, sink);
         }
         if self.is_one_subject(blocks, spill)? {
-            // However many rows it has, one subject is grouped already.
+            // One subject is grouped already, however many rows it has.
             for block in blocks {
                 sink.take(&spill.read(*block, &self.plan.schema)?)?;
             }

@@ -1,5 +1,5 @@
-//! What weakens a guarantee of sealed storage, gathered where a reviewer finds it with one search.
-//! Only tests of other programs' readers may call it: it hands out raw keys. The product does not.
+//! Functions that weaken a guarantee of sealed storage, gathered so that a reviewer finds them with one search.
+//! Only tests of other programs' readers may call them: they hand out raw keys. The product does not.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::storage::naming::part_name;
 use crate::storage::part::writer_properties;
 use crate::storage::version::SealedVersion;
 
-/// What another program needs to open a file.
+/// The key and the prefix that another program needs to open a file.
 pub struct RawAccess {
     /// The footer key, which in a file with one key opens every column.
     pub key: [u8; 32],
@@ -61,7 +61,7 @@ pub fn seal_with_one_key(
     Ok(RawAccess { key: *key_bytes(&key), aad_prefix: prefix })
 }
 
-/// Hands out what opens the footer of one sealed part, and no column of it.
+/// Hands out the key and the prefix that open the footer of one sealed part, and no column of it.
 ///
 /// For the test that another program sees no column of a normally sealed file.
 ///

@@ -1,4 +1,4 @@
-//! What can go wrong between a department's file and a sealed dataset.
+//! Errors between a department's file and a sealed dataset.
 //! No variant carries a cell's value: texts of Arrow, Parquet and CSV readers quote values, so they are dropped here.
 
 use std::io;
@@ -14,9 +14,9 @@ pub enum StorageError {
     /// The file system refused.
     #[error("cannot {step}")]
     Disk {
-        /// What was being done, as a fixed phrase.
+        /// The step that failed, as a fixed phrase.
         step: &'static str,
-        /// What the operating system said (never a path, never a value).
+        /// The operating system's error (never a path, never a value).
         #[source]
         source: io::Error,
     },
@@ -26,7 +26,7 @@ pub enum StorageError {
         /// Why.
         reason: RejectsProblem,
     },
-    /// The input cannot be read as what it is said to be.
+    /// The input cannot be read in the format that it is said to have.
     #[error("cannot read the input as {format}: {reason}")]
     Input {
         /// Name of the format.
@@ -56,7 +56,7 @@ pub enum StorageError {
     /// The input is something else than a table.
     #[error("found {found}, not a table")]
     NoTable {
-        /// What it is, as a fixed phrase.
+        /// The kind of file found, as a fixed phrase.
         found: &'static str,
         /// The same in Chinese.
         found_zh: &'static str,
@@ -67,14 +67,14 @@ pub enum StorageError {
         /// Column of the dataset document.
         column: String,
     },
-    /// A column holds what has no place in a cell.
+    /// A column holds values that no cell can hold.
     #[error("cannot read the input as {format}: column `{column}` holds {found}")]
     ColumnType {
         /// Name of the format.
         format: &'static str,
         /// Name in the input.
         column: String,
-        /// What it holds, as a fixed phrase.
+        /// The kind of content found, as a fixed phrase.
         found: &'static str,
     },
     /// Two columns of the input carry the same name.
@@ -98,11 +98,11 @@ pub enum StorageError {
     /// A version is to be replaced by one with fewer than half of its subjects or rows.
     #[error("the new rows have {after} {of}, those in force {before}: fewer than half")]
     FewerThanHalf {
-        /// How many there are now.
+        /// Number at present.
         before: u64,
-        /// How many there would be.
+        /// Number after the seal.
         after: u64,
-        /// Of what.
+        /// The counted thing: subjects or rows.
         of: String,
     },
     /// The same rows are sealed already.
@@ -135,10 +135,10 @@ pub enum StorageError {
         line: u64,
         /// Column of the dataset document, when one is to blame.
         column: Option<String>,
-        /// What is wrong, never the value.
+        /// The fault, never the value.
         reason: BadRowReason,
     },
-    /// One subject's key is written in several ways, and nobody has decided what they are.
+    /// One subject's key is written in several ways, and the steward has not decided how many subjects they are.
     #[error("the unit key `{column}` is written in several ways{}", rows_of(*lines))]
     UnitKeySpellings {
         /// Column of the dataset document.
@@ -155,13 +155,13 @@ pub enum StorageError {
     /// Columnar work failed; the cause may quote values and is not kept.
     #[error("cannot {step}")]
     Columnar {
-        /// What was being done, as a fixed phrase.
+        /// The step that failed, as a fixed phrase.
         step: &'static str,
     },
     /// The key service refused; it does not say why.
     #[error("key management refused to {step}")]
     Keys {
-        /// What was asked, as a fixed phrase.
+        /// The operation requested, as a fixed phrase.
         step: &'static str,
     },
     /// There is no such sealed version.
@@ -200,14 +200,14 @@ pub enum StorageError {
         /// A fixed phrase.
         reason: &'static str,
     },
-    /// What lies on disk is not what was sealed.
+    /// The files on disk are not those that were sealed.
     #[error("sealed version {version} of `{dataset}`: {fault}")]
     Tampered {
         /// Dataset.
         dataset: String,
         /// Version.
         version: u64,
-        /// Which check failed.
+        /// The check that failed.
         fault: ManifestFault,
     },
     /// The wrapped keys of this version were destroyed.
@@ -239,14 +239,14 @@ fn rows_of(lines: Option<(u64, u64)>) -> String {
 }
 
 impl StorageError {
-    /// Wraps an operating-system error with what was being done.
+    /// Wraps an operating-system error with the step that failed.
     pub(crate) fn disk(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Disk { step, source }
     }
 
-    /// Drops an Arrow or Parquet error, whose text may quote values, and keeps what was being done.
+    /// Drops an Arrow or Parquet error, whose text may quote values, and keeps the step that failed.
     ///
-    /// A full disk is told apart because the operator can mend it.
+    /// A full disk is told apart because the operator can make room.
     pub(crate) fn columnar<E: std::error::Error + 'static>(step: &'static str) -> impl FnOnce(E) -> Self {
         move |error| match io_kind(&error) {
             Some(kind) => Self::Disk { step, source: io::Error::from(kind) },
@@ -302,7 +302,7 @@ impl BadRowReason {
 /// Why a list of rejects cannot be made at a path that its steward chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RejectsProblem {
-    /// Something of the name is there, and is never overwritten.
+    /// A file of this name exists, and is never overwritten.
     #[error("a file of this name exists already")]
     Exists,
     /// Its folder is not there, or is no folder.
@@ -314,7 +314,7 @@ pub enum RejectsProblem {
 }
 
 impl RejectsProblem {
-    /// The steward's part in a refusal of the operating system; the others are the operator's to mend.
+    /// The steward's part in a refusal of the operating system; the other refusals are for the operator to resolve.
     pub(crate) fn of(kind: io::ErrorKind) -> Option<Self> {
         match kind {
             io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => Some(Self::Exists),
@@ -375,7 +375,7 @@ pub enum BadRowReason {
     /// Neither true nor false.
     #[error("neither true nor false")]
     NotBool,
-    /// Not well formed as the identifier it should be: no token can be made that joins.
+    /// Not a well-formed identifier of its kind: its token would join with nothing.
     #[error("not a well-formed identifier")]
     NotIdentifier,
     /// A JSON object without the unit key.

@@ -1,4 +1,4 @@
-//! Where sealed versions lie in the data folder, and how one is published so that a kill leaves the old or the new.
+//! The place of sealed versions in the data folder, and their publication, after which a kill leaves the old or the new.
 //!
 //! A version is written to a hidden folder, synced, and renamed into place; nothing is ever written over.
 //! It knows nothing of Parquet or keys.

@@ -41,7 +41,7 @@ const REPORTED_MAX: usize = 20;
 /// Bytes looked at to tell formats apart.
 const SNIFF_BYTES: usize = 4096;
 
-/// How the input is written.
+/// The format of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Delimited text with a header.
@@ -114,7 +114,7 @@ impl Encoding {
     }
 }
 
-/// What to do with a malformed row.
+/// The treatment of a malformed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnBadRow {
     /// Stop: nothing is published.
@@ -123,7 +123,7 @@ pub enum OnBadRow {
     Skip,
 }
 
-/// What line breaks within cells of delimited text are.
+/// The meaning of line breaks within cells of delimited text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Multiline {
     /// Text, unless the lines look like rows: then a quote went astray, and sealing stops.
@@ -132,7 +132,7 @@ pub enum Multiline {
     Allow,
 }
 
-/// What was read otherwise than it is written.
+/// A kind of text that was read as another value than it spells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mending {
     /// A word such as `NULL` or `-`, read as a missing value.
@@ -141,7 +141,7 @@ pub enum Mending {
     KeyWithPlaces,
 }
 
-/// How to read the input.
+/// Settings for reading the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputOptions {
     /// Format; found from the name or the first bytes when not given.
@@ -154,15 +154,15 @@ pub struct InputOptions {
     pub null_texts: Vec<String>,
     /// Columns of the input that carry another name: input name to column name.
     pub rename: BTreeMap<String, String>,
-    /// Where the clocks stand whose time is stored: instants are moved to it.
+    /// The zone of the stored local times: instants are moved to it.
     pub time_zone: TimeZone,
-    /// What to do with a malformed row.
+    /// The treatment of a malformed row.
     pub on_bad_row: OnBadRow,
     /// Most malformed rows that may be left out, in millionths of all: more of them are no accident.
     pub bad_rows_max_ppm: u32,
-    /// Where rows that are left out are listed.
+    /// File that lists the rows that are left out.
     pub rejects: Option<PathBuf>,
-    /// What line breaks within cells are.
+    /// The meaning of line breaks within cells.
     pub multiline: Multiline,
     /// Most bytes of a binary stream that are held in memory (a Parquet or Arrow file must be seekable).
     pub memory_bytes: usize,
@@ -172,7 +172,7 @@ impl InputOptions {
     /// Malformed rows that may be left out unless the caller says otherwise: 1 %.
     pub const BAD_ROWS_PPM_STANDARD: u32 = 10_000;
 
-    /// Finds out format, encoding and delimiter, and stops at whatever is not as it should be.
+    /// Detects format, encoding and delimiter, and stops at every irregularity.
     #[must_use]
     pub fn strict(memory_bytes: usize) -> Self {
         Self {
@@ -197,7 +197,7 @@ impl InputOptions {
     }
 }
 
-/// Where the rows come from.
+/// The source of the rows.
 pub enum Input {
     /// A file.
     Path(PathBuf),
@@ -221,11 +221,11 @@ pub struct BadRow {
     pub line: u64,
     /// Column to blame, if one is.
     pub column: Option<String>,
-    /// What is wrong.
+    /// The fault of this row.
     pub reason: BadRowReason,
 }
 
-/// What reading came upon.
+/// Counts of the rows read, left out and corrected.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InputReport {
     /// Rows taken.
@@ -304,7 +304,7 @@ impl Rows {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Plain forms of the unit keys of the rows handed out since, by column.
+    /// Plain forms of the unit keys of the rows handed out since the last call, by column.
     pub(crate) fn plain_keys(&mut self) -> Vec<(usize, Int64Array)> {
         self.sink.spellings.drain()
     }
@@ -341,7 +341,7 @@ pub(crate) struct RowSink {
 }
 
 impl RowSink {
-    /// Whether the batch has no room left.
+    /// True if the batch has no room left.
     pub(crate) fn is_full(&self) -> bool {
         self.builder.is_full()
     }
@@ -369,7 +369,7 @@ impl RowSink {
         Ok(())
     }
 
-    /// Takes note of what is particular in a row that was taken.
+    /// Counts corrected cells and spellings of unit keys in a row that was taken.
     fn note(&mut self, cells: &[Cell<'_>], line: u64) -> Result<(), StorageError> {
         let mut has_subject = false;
         for (index, (cell, reader)) in cells.iter().zip(&self.readers).enumerate() {
@@ -398,7 +398,7 @@ impl RowSink {
         column: Option<String>,
         reason: BadRowReason,
     ) -> Result<(), StorageError> {
-        // Of numbers that a spreadsheet cut, some pass their check by chance: the others show that none can be trusted.
+        // Some numbers that a spreadsheet cut pass their check by chance: one that fails shows that none can be trusted.
         let is_hopeless = reason == BadRowReason::CutNumber;
         match self.on_bad_row {
             OnBadRow::Skip if is_hopeless => Err(StorageError::BadRow { line, column, reason }),
@@ -435,12 +435,13 @@ impl CellReader<'_> {
         if self.null_texts.iter().any(|null| null == text) {
             return Ok(Cell::Null);
         }
-        // NUL and the like are what a damaged or cut file holds; a label with one looks like another and is another.
+        // A damaged or cut file holds NUL and other control characters; a label with one looks like another label and is
+        // not it.
         if text.bytes().any(|byte| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7F) {
             return Err(BadRowReason::Control);
         }
         match self.column.read(text) {
-            // Where no value can be a word, a word for a missing value is one.
+            // If no value can be a word, a word for a missing value means a missing value.
             Err(_) if self.holds_no_words() && words::is_missing(text) => Ok(Cell::MissingWord),
             read => read,
         }
@@ -532,7 +533,7 @@ pub(crate) fn text_beginning(
     Ok(TextBeginning { text, delimiter })
 }
 
-/// The format that a file's name tells; `visits.csv.gz` is what `visits.csv` would be.
+/// The format by a file's name; `visits.csv.gz` has that of `visits.csv`.
 fn named_format(path: &Path) -> Option<Format> {
     let stem = if has_ending(path, "gz") { path.file_stem().map(Path::new) } else { Some(path) };
     stem?.extension().and_then(|e| e.to_str()).and_then(Format::from_word)
@@ -542,7 +543,7 @@ fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
 }
 
-/// What is packed with gzip is read unpacked, whatever it is named.
+/// Unpacks an input that is packed with gzip, whatever it is named.
 fn unpacked(opened: Opened) -> Result<Opened, StorageError> {
     if !container::is_gzip(opened.head()) {
         return Ok(opened);

@@ -80,7 +80,7 @@ impl IntervalColumns {
     }
 }
 
-/// Whether the intervals do not overlap; when they do not, whether their ends differ too.
+/// `Some` if the intervals do not overlap; the value is true if they stay disjoint with both ends included.
 fn disjoint(lows: &[i128], highs: &[i128]) -> Option<bool> {
     let mut intervals: Vec<(i128, i128)> = lows.iter().copied().zip(highs.iter().copied()).collect();
     intervals.sort_unstable();

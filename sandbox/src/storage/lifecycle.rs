@@ -1,5 +1,5 @@
-//! What happens to sealed versions after they are published: listing, rewrapping, dropping, shredding.
-//! Who may ask for it, and the audit entry about it, are the caller's.
+//! Operations on published versions: listing, rewrapping, dropping, shredding.
+//! The caller checks permission and appends the audit entry.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ pub fn drop_version(data: &DataFolder, dataset: &DatasetId, version: u64) -> Res
     data.remove_version(dataset, version)
 }
 
-/// What shredding destroyed.
+/// Counts of what shredding destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shredding {
     /// Versions whose keys are gone.
@@ -64,8 +64,9 @@ pub struct Shredding {
 
 /// Destroys the wrapped keys of all versions of a dataset, then removes their files; the signed manifests stay.
 ///
-/// All versions at once, because they share files and thus keys: one left out would still open them. Whoever kept a
-/// copy of the manifest still needs the key-encryption key, so that shredding for certain also retires that key.
+/// It destroys all versions at once, because they share files and thus keys: a version left out would still open them. A
+/// thief who kept a copy of a manifest needs the key-encryption key to open its keys: to shred for certain, retire that key
+/// too.
 ///
 /// # Errors
 ///
@@ -135,7 +136,7 @@ pub fn rewrap(
     Ok(changed)
 }
 
-/// Finds a key of a version that the key service does not open: it, or the version, is of another generation then.
+/// Finds a key of a version that the key service cannot open: keyring and version are then of different generations.
 ///
 /// One key of each key-encryption key and version is tried; none is shown. A shredded version has none.
 #[must_use]

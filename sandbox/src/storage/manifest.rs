@@ -23,7 +23,7 @@ pub(crate) const FORMAT: &str = "obscura/sealed/v1";
 const BODY_PURPOSE: &[u8] = b"obscura sealed manifest v1\n";
 const KEYS_PURPOSE: &[u8] = b"obscura sealed keys v1\n";
 
-/// Which check of a sealed version failed.
+/// The check of a sealed version that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestFault {
     /// The manifest is missing or cannot be read as one.
@@ -64,7 +64,7 @@ pub enum ManifestFault {
     Stray,
 }
 
-/// What was sealed: signed once, never changed.
+/// The sealed content: signed once, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -88,7 +88,7 @@ pub struct Manifest {
     pub layout: String,
     /// Protecting units with what sealing measured.
     pub units: Vec<UnitRecord>,
-    /// What the steward decided about unit keys that are written in several ways: `as-written` or `same`.
+    /// The steward's decision about unit keys that are written in several ways: `as-written` or `same`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_keys: Option<String>,
     /// Columns whose values are proven unique.
@@ -147,7 +147,7 @@ pub struct IntervalsRecord {
     pub closed: bool,
 }
 
-/// What sealing measured about one protecting unit.
+/// The statistics that sealing measured of one protecting unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitRecord {
@@ -161,11 +161,11 @@ pub struct UnitRecord {
     pub rows_max: u64,
     /// Rows without a subject.
     pub rows_without: u64,
-    /// How the rows of one subject stand.
+    /// The order of one subject's rows.
     pub clustered: Clustered,
 }
 
-/// How the rows of one subject stand.
+/// The order of one subject's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clustered {
@@ -217,7 +217,7 @@ pub struct KeysSection {
 pub struct ShredRecord {
     /// When, RFC 3339.
     pub at: String,
-    /// How many wrapped keys were destroyed.
+    /// Number of wrapped keys that were destroyed.
     pub keys: u64,
 }
 
@@ -251,7 +251,7 @@ impl Manifest {
         Ok(sha256_hex(&canonical(self)?))
     }
 
-    /// Wrapped-key facts aside, what the guard wants to know about clustering and uniqueness of one unit.
+    /// The record of one unit, with the facts on rows and clustering that the guard needs.
     #[must_use]
     pub fn unit(&self, kind: &str) -> Option<&UnitRecord> {
         self.units.iter().find(|u| u.kind == kind)
@@ -259,7 +259,7 @@ impl Manifest {
 }
 
 impl UnitRecord {
-    /// Whether sealing proved that every subject has at most one row.
+    /// True if sealing proved that every subject has at most one row.
     #[must_use]
     pub fn is_one_row_per_subject(&self) -> bool {
         self.rows_max <= 1

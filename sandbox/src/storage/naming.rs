@@ -7,7 +7,7 @@ use obscura_policies::vocabulary::DatasetId;
 
 /// Version of the stored format: folder, manifest, associated data.
 pub(crate) const FORMAT_VERSION: u16 = 1;
-/// Stands where a column's name stands, for the footer's key. No column can be called so.
+/// Name of the footer's key, in place of a column's name. No column can have this name.
 pub const FOOTER: &str = "#footer";
 
 /// File name of a part.
@@ -28,7 +28,7 @@ pub(crate) fn aad_prefix(dataset: &DatasetId, sealed_in: u64, part: &str) -> Vec
     )
 }
 
-/// What a wrapped key is bound to.
+/// The context that a wrapped key is bound to.
 pub(crate) fn wrap_context(dataset: &DatasetId, sealed_in: u64, part: &str, column: &str) -> WrapContext {
     WrapContext::Column {
         format_version: FORMAT_VERSION,

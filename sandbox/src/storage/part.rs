@@ -45,7 +45,7 @@ pub(crate) const TAIL_BYTES: u64 = 8;
 const ZSTD_LEVEL: i32 = 1;
 const WRITE_BYTES: usize = 1 << 20;
 
-/// How large row groups and files may grow before the next subject begins a new one.
+/// The sizes at which row groups and files end; the next subject begins a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartLimits {
     /// Rows per row group.
@@ -75,7 +75,7 @@ pub(crate) struct FinishedPart {
     pub(crate) column_keys: BTreeMap<String, String>,
 }
 
-/// Where and for whom files are written.
+/// The dataset, folder and keys for which files are written.
 pub(crate) struct PartContext<'a> {
     pub(crate) spec: &'a DatasetSpec,
     pub(crate) schema: SchemaRef,
@@ -134,7 +134,7 @@ impl<'a> PartWriter<'a> {
         Ok(self.finished)
     }
 
-    /// How many of these rows go into the open row group: up to its limit, then on to the end of the subject.
+    /// Number of these rows that go into the open row group: up to its limit, then on to the end of the subject.
     fn rows_before_break(&self, batch: &RecordBatch) -> Result<usize, StorageError> {
         let rows = batch.num_rows();
         let (used, is_heavy) = match &self.open {
@@ -274,7 +274,7 @@ impl PartKeys {
         Ok(Self { footer, footer_wrapped: wrapped.to_string(), columns })
     }
 
-    /// What Parquet needs. Its `Debug` prints the keys: it goes into writer properties and nowhere else.
+    /// Encryption properties for Parquet. Their `Debug` prints the keys: they go into writer properties and nowhere else.
     fn encryption(&self, aad_prefix: Vec<u8>) -> Result<Arc<FileEncryptionProperties>, StorageError> {
         let mut builder = FileEncryptionProperties::builder(key_bytes(&self.footer).to_vec())
             .with_aad_prefix(aad_prefix)
@@ -319,7 +319,7 @@ pub(crate) fn read_footer(file: &File, length: u64) -> Result<Option<Vec<u8>>, S
     Ok(Some(footer))
 }
 
-/// What the disk said first: Parquet turns some of its errors into text, which is not kept.
+/// The first error of the disk: Parquet turns some of its errors into text, which is not kept.
 type DiskFailure = Arc<OnceLock<std::io::ErrorKind>>;
 
 fn write_failure(failed: &DiskFailure) -> impl FnOnce(ParquetError) -> StorageError {

@@ -38,7 +38,7 @@ pub(crate) const BATCH_ROWS: usize = 8192;
 /// Bytes of text per batch before it is closed early: long texts must not outgrow the memory budget.
 const BATCH_TEXT_BYTES: usize = 4 << 20;
 
-/// What turns the text of one column into cells.
+/// Turns the text of one column into cells.
 pub(crate) struct ColumnReader {
     spec: ColumnSpec,
     tokenizer: Option<Tokenizer>,
@@ -110,7 +110,7 @@ impl ColumnReader {
         }
     }
 
-    /// Whether values are stored as tokens.
+    /// True if values are stored as tokens.
     pub(crate) fn is_token(&self) -> bool {
         self.tokenizer.is_some()
     }
@@ -133,8 +133,8 @@ fn is_scientific(text: &str) -> bool {
     are_digits(whole) && are_digits(places) && are_digits(exponent) && exponent.len() == 2
 }
 
-/// Tokens of a key that nobody has decided on. A key that a program wrote as a number with places (`10000.0`) is sealed as the
-/// whole number, or it would meet that number in no other dataset.
+/// Tokens of a key whose spellings the steward has not decided on. A key that a program wrote as a number with places
+/// (`10000.0`) is sealed as the whole number, or it would meet that number in no other dataset.
 fn spelt(tokenizer: &Tokenizer, written: &str, plain: &str, token: i64) -> SpeltKey {
     let of = |text: &str| if text == plain { token } else { tokenizer.token64(text) };
     let sealed = without_places(written).map(of);

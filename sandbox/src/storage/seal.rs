@@ -59,7 +59,7 @@ const COUNTING_SHARE: usize = 8;
 /// The key of fingerprints of inputs; no kind of unit has such a name.
 const INPUTS_KEY: &str = "_inputs";
 
-/// What a new version is to the ones before it.
+/// The relation of a new version to the versions before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealMode {
     /// The first one: fails if there is a version already.
@@ -70,12 +70,12 @@ pub enum SealMode {
     Append,
 }
 
-/// Whether the caller has confirmed what may be a mistake: rows that are sealed already, a version with far fewer subjects.
+/// The caller's confirmation of a possible mistake: rows that are sealed already, or a version with far fewer subjects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmation {
-    /// Nobody was asked: it is an error.
+    /// Not confirmed: the possible mistake is an error.
     Ask,
-    /// It is meant.
+    /// Confirmed.
     Given,
 }
 
@@ -96,7 +96,7 @@ pub enum Stage {
     Publishing,
 }
 
-/// What the caller wants next.
+/// The caller's decision at a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Go on.
@@ -107,10 +107,10 @@ pub enum Direction {
     Abandon,
 }
 
-/// How far sealing has come.
+/// The progress of sealing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Where it is.
+    /// The current stage.
     pub stage: Stage,
     /// Rows taken.
     pub rows: u64,
@@ -141,29 +141,29 @@ pub type RecountKeys<'a> = &'a dyn Fn(&SealedVersion, &[&str]) -> Result<ColumnK
 
 /// One seal.
 pub struct SealRequest<'a> {
-    /// Where sealed datasets lie.
+    /// The folder of sealed datasets.
     pub data: &'a DataFolder,
-    /// What to seal.
+    /// The dataset to seal.
     pub spec: &'a DatasetSpec,
-    /// How to read the input.
+    /// Settings for reading the input.
     pub options: &'a InputOptions,
-    /// What the new version is to the ones before it.
+    /// The relation of the new version to the versions before it.
     pub mode: SealMode,
     /// The newest version number the catalogue knows: numbers only rise, even when folders are gone.
     pub newest_known: Option<u64>,
     /// Memory for grouping and counting, in bytes.
     pub memory_bytes: usize,
-    /// How large row groups and files may grow.
+    /// The sizes at which row groups and files end.
     pub limits: PartLimits,
-    /// What spellings of one unit key are.
+    /// The decision about several spellings of one unit key.
     pub unit_keys: UnitKeys,
-    /// Whether what may be a mistake is meant.
+    /// The caller's confirmation of a possible mistake.
     pub confirmation: Confirmation,
     /// When it is sealed.
     pub sealed_at: jiff::Timestamp,
     /// Wraps the data keys and makes tokens.
     pub kms: &'a dyn KeyManagement,
-    /// Gives the keys that appending reads the rows that stay with.
+    /// Gives the keys with which appending reads the rows that stay.
     pub recount: RecountKeys<'a>,
     /// Signs the manifest.
     pub signer: &'a Signer,
@@ -180,12 +180,12 @@ impl std::fmt::Debug for SealRequest<'_> {
     }
 }
 
-/// What was sealed.
+/// The published version and the report of its input.
 #[derive(Debug, Clone)]
 pub struct Sealed {
     /// The published version.
     pub version: SealedVersion,
-    /// What reading came upon.
+    /// The report of the input.
     pub report: InputReport,
 }
 
@@ -194,7 +194,7 @@ pub struct Sealed {
 /// # Errors
 ///
 /// Fails, leaving what was there before, when the input, the document, the disk or the key service gives way, when a
-/// malformed row is met and bad rows are to stop, when unit keys are written in several ways and nobody has decided what that
+/// malformed row is met and bad rows are to stop, when unit keys are written in several ways without a decision on what that
 /// means, or when the observer says so.
 pub fn seal(request: &SealRequest<'_>, input: Input) -> Result<Sealed, StorageError> {
     request.spec.check()?;
@@ -234,7 +234,7 @@ fn find_base(request: &SealRequest<'_>) -> Result<Option<SealedVersion>, Storage
         (None, SealMode::Append) => Err(StorageError::NeverSealed { dataset: dataset.to_string() }),
         (None, SealMode::First | SealMode::Replace) => Ok(None),
         (Some(version), SealMode::Append) => {
-            // What is added to must be the newest, or rows would vanish with the rollback.
+            // An append must build on the newest version, or rows would vanish with the rollback.
             let expected = Expected::Newest(request.newest_known.unwrap_or(version));
             SealedVersion::open(request.data, dataset, expected, request.signer.verifier()).map(Some)
         }
@@ -245,7 +245,7 @@ fn find_base(request: &SealRequest<'_>) -> Result<Option<SealedVersion>, Storage
     }
 }
 
-/// What spellings of a unit key are in this seal: rows that are added are tokenised as those that stay.
+/// The decision about spellings of a unit key in this seal: added rows are tokenised as the rows that stay.
 fn decided(request: &SealRequest<'_>, base: Option<&SealedVersion>) -> Result<UnitKeys, StorageError> {
     let Some(base) = base.filter(|_| request.mode == SealMode::Append) else { return Ok(request.unit_keys) };
     let sealed = base.manifest().unit_keys.as_deref().map(UnitKeys::from_word);
@@ -296,7 +296,7 @@ fn write_version(
     Ok((measured.report, measured.bytes))
 }
 
-/// Stops where a new version may be a mistake that nobody would notice: every file and number is as it should be.
+/// Stops where a new version may be a mistake that no check would notice: every file and number is as it should be.
 fn ask(mode: SealMode, before: &Manifest, after: &Manifest) -> Result<(), StorageError> {
     if mode == SealMode::Append {
         let is_known = after.inputs.iter().any(|input| before.inputs.contains(input));
@@ -363,7 +363,7 @@ fn ensure_keys(request: &SealRequest<'_>) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// What writing the rows brought to light.
+/// The parts written, and the numbers measured on the way.
 struct Measured {
     parts: Vec<FinishedPart>,
     counted: Counted,
@@ -373,7 +373,7 @@ struct Measured {
     input: String,
 }
 
-/// What was counted of each unit, and what is proven of columns, by position.
+/// The counts of each unit, and the properties proven of columns, by position.
 #[derive(Default)]
 struct Counted {
     units: Vec<SubjectCounts>,
@@ -385,9 +385,9 @@ struct Counted {
 struct Counting {
     /// Column of each unit with its counter.
     units: Vec<(usize, SubjectCounter)>,
-    /// Columns whose spellings nobody has decided on, with the counter of their plain forms.
+    /// Columns whose spellings are undecided, with the counter of their plain forms.
     plain: Vec<(usize, SubjectCounter)>,
-    /// Proofs about a table that protects nobody.
+    /// Proofs about a table that protects no subject.
     reference: Option<(UniqueColumns, IntervalColumns)>,
 }
 
@@ -443,7 +443,7 @@ impl Counting {
         Ok(())
     }
 
-    /// As many subjects by their plain form as by what is written, or nothing is sealed.
+    /// Ends the counts. Plain forms must make as many subjects as written forms do, or nothing is sealed.
     fn finish(self, spec: &DatasetSpec) -> Result<Counted, StorageError> {
         let mut counted = Counted::default();
         let mut plain = self.plain.into_iter().peekable();

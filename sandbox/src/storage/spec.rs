@@ -1,4 +1,4 @@
-//! What is to be sealed, taken from a Dataset document: columns with their stored types, units, layout.
+//! The dataset to seal, taken from a Dataset document: columns with their stored types, units, layout.
 //! It reads no YAML itself and decides no grade.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use obscura_policies::vocabulary::UnitKind;
 use crate::storage::cell::DECIMAL_PRECISION;
 use crate::storage::error::StorageError;
 
-/// How the rows of a sealed file stand.
+/// The order of rows in a sealed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// All rows of one subject of the first protecting unit stand together.
@@ -80,7 +80,7 @@ pub struct DatasetSpec {
     pub columns: Vec<ColumnSpec>,
     /// Protecting units; the first is the one that is clustered.
     pub units: Vec<UnitSpec>,
-    /// How the rows are to stand.
+    /// The order of the rows.
     pub layout: Layout,
     /// The department's strictest grade: it guards the footers.
     pub strictest: Level,

@@ -1,6 +1,7 @@
-//! Whether one subject's key is written in several ways (`8888`, `08888`, `8888.0`, with marks that nobody sees).
-//! Whoever counts such spellings apart counts one person as several, and thresholds hold for nobody. Sealing does not guess:
-//! it finds them, exactly and in flat memory, and the steward decides. No value and no token gets into an error.
+//! Finds subjects' keys that are written in several ways (`8888`, `08888`, `8888.0`, with invisible characters).
+//! Counting such spellings apart would count one person as several, and a group of one person could pass a threshold.
+//! Sealing does not guess: it finds them, exactly and in flat memory, and the steward decides. No value and no token gets
+//! into an error.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -10,10 +11,10 @@ use arrow::array::Int64Array;
 use crate::storage::cell::SpeltKey;
 use crate::storage::error::StorageError;
 
-/// What spellings of a unit key are that has no form of its own; others (`resident_id`, `uscc`, ...) have one.
+/// The decision about spellings of a unit key without a form of its own; others (`resident_id`, `uscc`, ...) have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitKeys {
-    /// Nobody has decided: several spellings stop the seal.
+    /// Undecided: several spellings stop the seal.
     Ask,
     /// Each spelling is a subject.
     AsWritten,

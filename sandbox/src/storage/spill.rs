@@ -22,7 +22,7 @@ use obscura_crypto::keys::DataKey;
 
 use crate::storage::error::StorageError;
 
-/// Where a block stands in its file.
+/// The place of a block in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Block {
     number: u64,

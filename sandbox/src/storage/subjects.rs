@@ -1,4 +1,4 @@
-//! What sealing proves about subjects and values: distinct subjects, most rows of one, unique columns.
+//! Proofs that sealing makes about subjects and values: distinct subjects, most rows of one, unique columns.
 //! Exact and in flat memory: tokens are grouped through the same encrypted temporary files as rows.
 
 use std::collections::HashSet;
@@ -87,7 +87,7 @@ impl SubjectCounter {
     }
 }
 
-/// Proves single columns unique, for reference tables that protect nobody.
+/// Proves single columns unique, for reference tables that protect no subject.
 pub(crate) struct UniqueColumns {
     /// Hashes of the values seen, or nothing once a value came twice or was missing.
     seen: Vec<Option<HashSet<u64>>>,

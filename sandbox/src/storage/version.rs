@@ -47,7 +47,7 @@ pub struct SealedVersion {
     file: ManifestFile,
 }
 
-/// Which version the caller expects to find.
+/// The version that the caller expects to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// The newest, which by the catalogue has this number: anything else is a rollback.
@@ -115,13 +115,13 @@ impl SealedVersion {
         &self.folder
     }
 
-    /// Whether the wrapped keys were destroyed.
+    /// True if the wrapped keys were destroyed.
     #[must_use]
     pub fn is_shredded(&self) -> bool {
         self.file.keys.shredded.is_some()
     }
 
-    /// Whether each subject of the first unit stands in one place of one part.
+    /// True if all rows of each subject of the first unit stand together in one part.
     #[must_use]
     pub fn is_clustered_whole(&self) -> bool {
         self.file.manifest.units.first().is_some_and(|unit| unit.clustered == Clustered::Whole)
@@ -306,13 +306,13 @@ pub struct ColumnKeys {
 }
 
 impl ColumnKeys {
-    /// Whether the key of every one of these columns is here.
+    /// True if the key of every one of these columns is present.
     #[must_use]
     pub fn covers<'a>(&self, columns: impl Iterator<Item = &'a str> + Clone) -> bool {
         self.parts.values().all(|part| columns.clone().all(|column| part.columns.contains_key(column)))
     }
 
-    /// How many data keys were unwrapped.
+    /// Number of data keys that were unwrapped.
     #[must_use]
     pub fn count(&self) -> usize {
         self.parts.values().map(|part| part.columns.len() + 1).sum()

@@ -33,11 +33,11 @@ const MISSING: &[&str] = &[
     "缺失",
 ];
 
-/// What the line below a column of figures is called, lower case, without white space.
+/// Labels of the line below a column of figures, lower case, without white space.
 const TOTALS: &[&str] =
     &["合计", "总计", "小计", "共计", "累计", "总和", "total", "totals", "grandtotal", "subtotal", "sum"];
 
-/// How the lines under a table begin, lower case; a colon follows.
+/// Beginnings of the lines under a table, lower case; a colon follows.
 const SIGNATURES: &[&str] = &[
     "制表",
     "填表",
@@ -66,7 +66,7 @@ const SIGNATURES: &[&str] = &[
     "notes",
 ];
 
-/// What may follow such a beginning before the colon.
+/// Words that may stand between such a beginning and the colon.
 const SIGNED_BY: &[&str] = &["人", "人员", "者", "单位", "机构", "部门", "日期", "时间", "意见"];
 
 /// True if the text is a word for a missing value.
@@ -76,7 +76,7 @@ pub(crate) fn is_missing(text: &str) -> bool {
     text.len() <= 12 && MISSING.contains(&text.to_lowercase().as_str())
 }
 
-/// True if the text is what a line of totals or a signature is called.
+/// True if the text labels a line of totals or a signature.
 pub(crate) fn is_below_table(text: &str) -> bool {
     let compact: String = text.chars().take(64).filter(|c| !c.is_whitespace()).collect();
     let compact = compact.to_lowercase();

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 const SECOND_MICROS: i64 = 1_000_000;
 
-/// What the clock on the wall shows at an instant, both in microseconds since 1970.
+/// The local time of an instant, both in microseconds since 1970.
 ///
 /// Beyond the years that the zone's rules are known for, the first and last of them count.
 pub(crate) fn wall_clock(instant_micros: i64, zone: &TimeZone) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! error[E0451]: A guarded plan made from parts would run a query that nobody reviewed.
+//! error[E0451]: A guarded plan made from parts would run a query that no guard reviewed.
 
 use obscura_query_guard::plan::GuardedPlan;
 

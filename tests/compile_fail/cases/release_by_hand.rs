@@ -1,4 +1,4 @@
-//! error[E0451]: A release without a guarded plan would let out whatever somebody computed.
+//! error[E0451]: A release without a guarded plan would let out any rows that a caller computed.
 
 use obscura_query_guard::control::Release;
 

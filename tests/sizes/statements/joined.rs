@@ -1,5 +1,5 @@
 //! Tables that meet tables: joins by keys, and joins that multiply.
-//! What a depth means is each statement's own business.
+//! Each statement gives a depth its own meaning.
 
 use super::RESULT;
 use super::Statements;

@@ -1,5 +1,5 @@
 //! Queries within queries: subqueries, common table expressions, sets, subqueries of conditions.
-//! What a depth means is each statement's own business.
+//! Each statement gives a depth its own meaning.
 
 use super::MEASURE;
 use super::RESULT;

@@ -1,5 +1,5 @@
 //! Groups, windows, and everything that is only long.
-//! What a depth means is each statement's own business.
+//! Each statement gives a depth its own meaning.
 
 use super::RESULT;
 use super::Statements;

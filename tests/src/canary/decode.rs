@@ -1,4 +1,4 @@
-//! Opens what bytes may be wrapped in: Parquet, Arrow IPC, zstd, base64, hex. What does not decode is no part.
+//! Opens what bytes may be wrapped in: Parquet, Arrow IPC, zstd, base64, hex. Bytes that do not decode are no part.
 //! It searches nothing.
 
 use std::io::Cursor;
@@ -62,7 +62,7 @@ fn arrow_stream(bytes: &[u8]) -> Option<Vec<u8>> {
     rendered(StreamReader::try_new(Cursor::new(bytes), None).ok()?)
 }
 
-/// All values as text, one a line; what cannot be read ends the text.
+/// All values as text, one a line; an unreadable batch ends the text.
 fn rendered<E>(batches: impl Iterator<Item = Result<RecordBatch, E>>) -> Option<Vec<u8>> {
     let mut text = String::new();
     for batch in batches {

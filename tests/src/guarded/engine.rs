@@ -58,10 +58,10 @@ use super::people::Tables;
 
 /// Memory of one run.
 const MEMORY_BYTES: usize = 512 * 1024 * 1024;
-/// What a join that passes its bound ends with.
+/// The error of a join that passes its bound.
 const TOO_MANY_ROWS: &str = "a join produces more rows than a run may";
 
-/// How a run is cut into pieces; no answer may depend on it.
+/// The cut of a run into pieces; no answer may depend on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
     /// Partitions of the engine and of the tables.
@@ -70,10 +70,10 @@ pub struct Cut {
     pub batch_rows: usize,
 }
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Debug)]
 pub struct Run {
-    /// How it ended.
+    /// Its end.
     pub end: End,
     /// The release, if there is one.
     pub released: Option<RecordBatch>,
@@ -83,7 +83,7 @@ pub struct Run {
     pub scanned: u64,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// With a release.
@@ -262,7 +262,7 @@ impl From<ControlError> for End {
     }
 }
 
-/// What the names in a plan stand for.
+/// The tables that the names in a plan stand for.
 struct Reads<'t> {
     tables: &'t Tables,
     cut: Cut,

@@ -21,7 +21,7 @@ use super::policy::ZONES;
 const VICTIM: i64 = 77;
 const MICROSECONDS_OF_A_DAY: i64 = 86_400_000_000;
 
-/// How a data set differs from the base in its victim.
+/// The difference of a data set from the base in its victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
     /// Lives alone in `9999`, is alone there with `HIV`, and has three visits.
@@ -30,7 +30,7 @@ pub enum Victim {
     Absent,
     /// Has another department, address, diagnosis, salary, and one visit.
     Changed,
-    /// Has as many visits as anybody may have.
+    /// Has as many visits as a person may have.
     Busiest,
 }
 
@@ -81,7 +81,7 @@ fn of(count: u64, victim: Victim) -> Tables {
 
 fn person(id: i64) -> Person {
     let one_of = |all: &[&'static str], by: i64| all[usize::try_from(id / by).unwrap_or(0) % all.len()];
-    // One in forty has the most visits that anybody may have: nobody stands out by their number.
+    // One in forty has the most visits that a person may have: no person stands out by their number.
     let count = if id % 40 == 0 { i64::try_from(VISITS_OF_ONE_MAX).unwrap_or(0) } else { id % 7 };
     Person {
         id,

@@ -1,4 +1,4 @@
-//! What the analyst of these suites may do, as the guard sees it: people, their visits, two open tables.
+//! The effective policy of these suites' analyst, as the guard sees it: people, their visits, two open tables.
 //! It is written out by hand, and reads no document and no manifest.
 
 use std::collections::BTreeMap;
@@ -35,12 +35,12 @@ pub const ZONES: u64 = 41;
 /// Rows of the open table of holidays.
 pub const HOLIDAYS: u64 = 2;
 
-/// What a manifest proves of a table's rows.
+/// The properties of a table's rows that a manifest proves.
 struct Proven {
     one_row_per_subject: bool,
 }
 
-/// What the analyst may do.
+/// The effective policy of the analyst.
 #[must_use]
 pub fn policy() -> EffectivePolicy {
     let floor = |subjects_min| Floor {

@@ -23,7 +23,7 @@ const RSA_2048: &str = include_str!("rfc9500-rsa-2048.pem");
 /// A key that an issuer signs with.
 #[derive(Debug)]
 pub struct IssuerKey {
-    /// What it is called.
+    /// Its identifier.
     pub id: String,
     algorithm: &'static str,
     pair: Pair,

@@ -126,7 +126,7 @@ fn arithmetic(a: &Cell, b: &Cell, work: impl Fn(f64, f64) -> f64) -> Cell {
     }
 }
 
-/// What numbers that are rounded can bear: three significant digits.
+/// Three significant digits, which rounded numbers can bear.
 fn quotient(a: f64, b: f64) -> f64 {
     format!("{:.2e}", a / b).parse().unwrap_or(f64::NAN)
 }
@@ -186,7 +186,7 @@ fn running_total(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(Table { rows })
 }
 
-/// How many persons have one visit, two visits, and so on.
+/// Numbers of persons with one visit, two visits, and so on.
 fn persons_by_visits(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
     for record in fixture.visits.records() {
@@ -199,7 +199,7 @@ fn persons_by_visits(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&boundary.release()))
 }
 
-/// What one person's visits cost, on average.
+/// The mean of the persons' total costs.
 fn mean_of_totals(fixture: &Fixture) -> anyhow::Result<Table> {
     let totals = totals(fixture)?;
     let most = 20 * range("cost")?.1;
@@ -210,7 +210,7 @@ fn mean_of_totals(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&boundary.release()))
 }
 
-/// How many persons lie in each hundred of total cost.
+/// Numbers of persons in each hundred of total cost.
 fn total_cost_bands(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
     for (person, total) in totals(fixture)? {
@@ -253,7 +253,7 @@ fn visitors_on(fixture: &Fixture, day: &str) -> anyhow::Result<BTreeSet<String>>
     Ok(visitors)
 }
 
-/// How many persons have a visit on day 2.
+/// Number of persons with a visit on day 2.
 fn persons_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
     let visitors = visitors_on(fixture, "2")?;
     let mut records = fixture.persons.records();
@@ -261,7 +261,7 @@ fn persons_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
 }
 
-/// How many persons of each department have no visit on day 3.
+/// Numbers of persons of each department without a visit on day 3.
 fn persons_without_a_visit_on_day_3(fixture: &Fixture) -> anyhow::Result<Table> {
     let visitors = visitors_on(fixture, "3")?;
     let mut records = fixture.persons.records();
@@ -280,7 +280,7 @@ fn salary_over_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(Table { rows: groups.iter().map(|group| vec![group.keys[0].clone(), over(group)]).collect() })
 }
 
-/// How many earn more than the released mean of all.
+/// Number of people who earn more than the released mean of all.
 fn people_above_the_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
     let mut records = fixture.persons.records();
@@ -290,7 +290,7 @@ fn people_above_the_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
 }
 
-/// How many earn more than the released mean of their own department.
+/// Number of people who earn more than the released mean of their own department.
 fn people_above_the_mean_of_their_department(fixture: &Fixture) -> anyhow::Result<Table> {
     let salary = |record: &Record<'_>| amount::parse(record["salary"]).ok();
     let mut records = fixture.persons.records();
@@ -307,7 +307,7 @@ fn people_above_the_mean_of_their_department(fixture: &Fixture) -> anyhow::Resul
     Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
 }
 
-/// How many people of each department are clerks somewhere.
+/// Numbers of people of each sex who are clerks somewhere.
 fn people_with_a_clerk_s_job(fixture: &Fixture) -> anyhow::Result<Table> {
     let clerks: BTreeSet<&str> =
         fixture.staff.rows.iter().filter(|row| row[2] == "clerk").map(|row| row[0].as_str()).collect();
@@ -316,7 +316,7 @@ fn people_with_a_clerk_s_job(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&records, by_sex, &[(Atom::Subjects, &one)])))
 }
 
-/// What a visit costs, over the people with three visits and more.
+/// The mean cost of a visit, over the people with three visits and more.
 fn cost_of_frequent_visitors(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
     for record in fixture.visits.records() {
@@ -360,7 +360,7 @@ fn age_groups(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&fixture.persons.records(), label, &[(Atom::Rows, &one), (mean, &salary)])))
 }
 
-/// How many visits everybody has.
+/// The number of visits of each person.
 fn visits_each(fixture: &Fixture) -> BTreeMap<&str, u32> {
     let mut visits = BTreeMap::new();
     for record in fixture.visits.records() {
@@ -388,7 +388,7 @@ fn people_with_three_visits(fixture: &Fixture) -> anyhow::Result<Table> {
     people_where(fixture, |record| visits.get(record["person_id"]).is_some_and(|visits| *visits >= 3))
 }
 
-/// How many people have a visit on day 2 and how many have visits on other days only.
+/// Numbers of people with a visit on day 2 and of people with visits on other days only.
 fn people_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
     let visitors = visitors_on(fixture, "2")?;
     let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
@@ -398,7 +398,7 @@ fn people_with_a_visit_on_day_2(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&boundary.release()))
 }
 
-/// How many people have a visit at all and how many have none: the label of the others is missing.
+/// Numbers of people with and without a visit on day 3: the label of the others is missing.
 fn people_with_visit_flags(fixture: &Fixture) -> anyhow::Result<Table> {
     let visitors = visitors_on(fixture, "3")?;
     let label = |record: &Record<'_>| {
@@ -407,7 +407,7 @@ fn people_with_visit_flags(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&fixture.persons.records(), label, &[(Atom::Rows, &one)])))
 }
 
-/// The visits that are somebody's first, by day: how many, and what they cost.
+/// The first visits of their persons, by day: their number and cost.
 fn first_visits(fixture: &Fixture) -> anyhow::Result<Table> {
     let firsts = first_days(fixture);
     let mut records = fixture.visits.records();
@@ -418,7 +418,7 @@ fn first_visits(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&records, by_day, &[(Atom::Rows, &one), (sum, &cost)])))
 }
 
-/// How many people have their first visit on each day.
+/// Numbers of people by the day of their first visit.
 fn people_by_first_day(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
     for (person, day) in first_days(fixture) {
@@ -437,7 +437,7 @@ fn first_days(fixture: &Fixture) -> BTreeMap<&str, &str> {
     firsts
 }
 
-/// How many people have a visit after another one of theirs.
+/// Number of people who have a visit after another one of theirs.
 fn people_with_a_later_visit(fixture: &Fixture) -> anyhow::Result<Table> {
     let firsts = first_days(fixture);
     let mut records = fixture.visits.records();
@@ -445,7 +445,7 @@ fn people_with_a_later_visit(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&records, |_| None, &[(Atom::Subjects, &one)])))
 }
 
-/// How many visits cost more than the mean of the same person's visits.
+/// Number of visits that cost more than the mean of the same person's visits.
 fn costs_over_own_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     let (totals, visits) = (totals(fixture)?, visits_each(fixture));
     let mut records = fixture.visits.records();
@@ -459,7 +459,7 @@ fn costs_over_own_mean(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&kept, |_| None, &[(Atom::Rows, &one)])))
 }
 
-/// How many visits lie in each of ten intervals of cost up to 1000.
+/// Numbers of visits in each of ten intervals of cost up to 1000.
 fn costs_in_buckets(fixture: &Fixture) -> anyhow::Result<Table> {
     let bucket = |record: &Record<'_>| {
         let cost = amount::parse(record["cost"]).ok()?;
@@ -478,7 +478,7 @@ fn days_each(fixture: &Fixture) -> BTreeMap<&str, Vec<&str>> {
     days
 }
 
-/// How many people have each day put first: day 1 if they have it, otherwise their last.
+/// Numbers of people by the day they put first: day 1 if they have it, otherwise their last.
 fn days_put_first(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], true);
     for (person, days) in days_each(fixture) {
@@ -488,7 +488,7 @@ fn days_put_first(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&boundary.release()))
 }
 
-/// How many visits are on day 1, or follow one of the same person that is.
+/// Number of visits on day 1 or right after one of the same person on day 1.
 fn rows_on_day_1_or_after_it(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut boundary = Boundary::new(Controls::L3, vec![Atom::Rows], false);
     for (person, days) in days_each(fixture) {
@@ -501,14 +501,14 @@ fn rows_on_day_1_or_after_it(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&boundary.release()))
 }
 
-/// How many visits have each day for the last one of the same person.
+/// Numbers of visits by the last day of the same person.
 fn visits_by_last_day(fixture: &Fixture) -> anyhow::Result<Table> {
     let days = days_each(fixture);
     let last = |record: &Record<'_>| Some(days[record["person_id"]].last()?.to_string());
     Ok(table_of(&counts(&fixture.visits.records(), last, &[(Atom::Rows, &one)])))
 }
 
-/// How many persons have no visit on day 3.
+/// Number of persons without a visit on day 3.
 fn persons_that_stayed(fixture: &Fixture) -> anyhow::Result<Table> {
     let visitors = visitors_on(fixture, "3")?;
     let mut records = fixture.persons.records();
@@ -516,7 +516,7 @@ fn persons_that_stayed(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&records, |_| None, &[(Atom::Rows, &one)])))
 }
 
-/// How many women are in the bands from 60 on and how many others in those from 40 on, together.
+/// Number of women in the bands from 60 on and of others in those from 40 on, together.
 fn persons_over_an_age_by_sex(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut records = fixture.persons.records();
     records.retain(|record| {
@@ -535,7 +535,7 @@ fn holiday(day: &str) -> Option<&'static str> {
     }
 }
 
-/// How many visits and what cost on each holiday; the other days under a name of their own.
+/// Number and cost of visits on each holiday; the other days under a name of their own.
 fn visits_by_holiday(fixture: &Fixture) -> anyhow::Result<Table> {
     let label = |record: &Record<'_>| Some(holiday(record["day"]).unwrap_or("none").to_owned());
     let cost = |record: &Record<'_>| amount::parse(record["cost"]).ok();
@@ -543,7 +543,7 @@ fn visits_by_holiday(fixture: &Fixture) -> anyhow::Result<Table> {
     Ok(table_of(&counts(&fixture.visits.records(), label, &[(Atom::Rows, &one), (sum, &cost)])))
 }
 
-/// How many visits lie on a holiday.
+/// Number of visits on holidays.
 fn visits_on_holidays(fixture: &Fixture) -> anyhow::Result<Table> {
     let mut records = fixture.visits.records();
     records.retain(|record| holiday(record["day"]).is_some());

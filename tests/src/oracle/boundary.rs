@@ -7,7 +7,7 @@ use super::Controls;
 use super::amount;
 use crate::table::Cell;
 
-/// What one column of a boundary is made from.
+/// The source of one column of a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Atom {
     /// Distinct subjects with a value.
@@ -26,12 +26,12 @@ pub enum Atom {
     },
 }
 
-/// One cell: what it holds exactly, for answers that compute with unrounded parts, and what leaves.
+/// One cell: its exact content, for answers that compute with unrounded parts, and its released value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// What leaves.
+    /// The value that leaves.
     pub released: Cell,
-    /// Whether the atom passed its controls.
+    /// True if the atom passed its controls.
     pub passed: bool,
     /// The unrounded total, in ten-thousandths for sums and in ones for counts.
     pub total: i128,
@@ -55,7 +55,7 @@ pub struct Boundary {
     groups: BTreeMap<Vec<String>, BTreeMap<String, Vec<Part>>>,
 }
 
-/// What one subject brings to one atom.
+/// The contribution of one subject to one atom.
 #[derive(Debug, Clone, Copy, Default)]
 struct Part {
     values: i128,

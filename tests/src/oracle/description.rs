@@ -17,13 +17,13 @@ use crate::table::Cell;
 use crate::table::Table;
 use crate::table::parse_order;
 
-/// What a right answer is made from.
+/// The parts of a right answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// `persons`, `visits`, `staff`, or `both`: visits with their persons' columns (joined on the person).
     pub from: String,
-    /// Which rows: `age >= 60 and dept in tax|health`; all when missing.
+    /// Condition on rows: `age >= 60 and dept in tax|health`; all rows when missing.
     #[serde(default)]
     pub rows: String,
     /// Group keys: a column, `band age 10`, `prefix zip 2`, `year hire`, `quarter hire`, `month hire`,
@@ -41,7 +41,7 @@ pub struct Description {
     /// Keep this many rows.
     #[serde(default)]
     pub limit: Option<usize>,
-    /// Which output columns to keep and in which order: numbers from 0 over keys and then cells; all when missing.
+    /// Output columns to keep, in order: numbers from 0 over keys and then cells; all when missing.
     #[serde(default)]
     pub columns: Vec<usize>,
 }

@@ -14,7 +14,7 @@ use super::World;
 use crate::environment;
 use crate::fixture::Fixture;
 
-/// Returns the folder of a furnished world for this fixture, making it if nobody has.
+/// Returns the folder of a furnished world for this fixture, making it if it is missing.
 pub(super) fn of(fixture: &Fixture) -> anyhow::Result<PathBuf> {
     let folder = environment::scratch_folder()?.join("worlds");
     let wanted = folder.join(key(fixture)?);
@@ -29,7 +29,7 @@ pub(super) fn of(fixture: &Fixture) -> anyhow::Result<PathBuf> {
     let begun = folder.join(format!("begun-{}", process::id()));
     fs::create_dir(&begun)?;
     copy(world.root(), &begun)?;
-    // Whoever renames first wins; the other's is as good, and goes.
+    // The process that renames first wins; the other's folder is as good, and goes.
     if fs::rename(&begun, &wanted).is_err() {
         fs::remove_dir_all(&begun)?;
     }

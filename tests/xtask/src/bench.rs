@@ -1,5 +1,5 @@
 //! `cargo xtask bench [arguments]`: builds the benchmarks with optimisation and runs them.
-//! What is measured, and the table, are the benchmark crate's.
+//! The benchmark crate decides what is measured, and prints the table.
 
 use std::process::ExitCode;
 

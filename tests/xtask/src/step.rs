@@ -1,4 +1,4 @@
-//! Named steps of a long run: each prints when it begins and how long it took, and all of them a table at the end.
+//! Named steps of a long run: each prints its beginning and its time, and all of them a table at the end.
 //! It does not decide what a run consists of.
 
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 use std::time::Instant;
 
-/// What became of one step.
+/// The outcome of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed,

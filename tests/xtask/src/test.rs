@@ -1,5 +1,5 @@
 //! `cargo xtask test`: everything that CI runs, slow tests included. It takes no shortcut that CI does not take.
-//! Which tests exist is the crates' business.
+//! The crates hold the tests.
 
 use std::process::Command;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! Where things are: the workspace's root, the target folder, the built binaries.
-//! It reads no manifest; places follow from where this program stands.
+//! The places of things: the workspace's root, the target folder, the built binaries.
+//! It reads no manifest; places follow from that of this program.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -34,8 +34,8 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root()?);
     command.env("CARGO_TARGET_DIR", target()?);
-    // What cargo tells this program of its own package would make build scripts that look at it (that of `ring`) run anew,
-    // and with them compile the whole engine, whenever somebody changes between xtask and cargo itself.
+    // Cargo's variables about this program's own package would make build scripts that look at them (that of `ring`) run
+    // anew, and with them compile the whole engine, whenever a developer changes between xtask and cargo itself.
     for (name, _) in std::env::vars_os() {
         let own =
             name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|prefix| name.starts_with(prefix)));
@@ -46,7 +46,7 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// What the variables begin with that cargo sets for a program it runs.
+/// Prefixes of the variables that cargo sets for a program it runs.
 const OF_THIS_PACKAGE: [&str; 5] =
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
 

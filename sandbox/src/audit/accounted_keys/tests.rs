@@ -1,4 +1,4 @@
-//! What must hold of the journal, and of its comparison with the log.
+//! Properties of the journal, and of its comparison with the log.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
@@ -79,7 +79,7 @@ impl World {
         read_journal(&self.folder.path().join("unwraps")).unwrap().collect()
     }
 
-    /// What the log says of a job that was admitted to these columns, and of its run.
+    /// The log's accounts of a job that was admitted to these columns, and of its run.
     fn log(&self, columns: &[&str], keys: u64, line: Option<String>) -> KeyAccounts {
         let granted = json!([{ "dataset": "hz-health.visits", "version": 2, "columns": columns }]);
         let mut log = KeyAccounts::default();
@@ -172,7 +172,7 @@ fn a_question_opened_more_often_than_the_log_says_is_found() {
     world.unwrap(Account::Question(world.job), &[object("query", world.job)]);
     let found = log.reconcile(world.lines().into_iter());
     assert!(matches!(found.as_slice(), [UnwrapFinding::Count { logged: 1, journalled: 2, .. }]), "{found:?}");
-    // Another thing's key on this account is none of its own.
+    // This account does not cover the key of another object.
     let world = World::new();
     let mut log = world.log(&["age"], 0, None);
     log.take(&world.event(Action::QuestionRead, &[]));
@@ -272,7 +272,7 @@ fn newest_line_of_a_journal_is_found_however_long_it_is() {
     for columns in [&long[..], &["age"], &long[..], &long[..1]] {
         let line = world.run(columns).unwrap();
         assert_eq!(journal.newest_line().unwrap(), line);
-        // What a killed process left of a line is none.
+        // The part of a line that a killed process left is no line.
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [whole.as_slice(), b"{\"account\":\"que"].concat()).unwrap();
         assert_eq!(journal.newest_line().unwrap(), line);

@@ -1,4 +1,4 @@
-//! What a cosigned checkpoint beside the log, one elsewhere, and the list of witnesses tell together.
+//! Conclusions from a cosigned checkpoint beside the log, one elsewhere, and the list of witnesses together.
 
 use obscura_crypto::cosignature::Cosigner;
 use obscura_crypto::cosignature::Witnesses;
@@ -44,7 +44,7 @@ fn cosigned_checkpoint_beside_the_log_is_compared_with_it() {
         (anchor.cosignatures[0].witness.as_str(), anchor.cosignatures[0].time),
         ("witness.example", TIME)
     );
-    // Whoever knows no witnesses verifies the log's signature alone.
+    // A verifier without witnesses verifies the log's signature alone.
     let anchors = verify(&world.reader(), Against::default()).unwrap().anchors;
     assert!(anchors.len() == 1 && anchors[0].cosignatures.is_empty());
 }

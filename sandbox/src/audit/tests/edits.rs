@@ -1,6 +1,6 @@
-//! Any edit of a real log is found: what is changed, dropped, repeated, moved or taken from another log. Where the
-//! stored hashes are as they were the first bad entry is named; where all of them were made to fit, the signed root alone
-//! disagrees, and it names no entry. An honest beginning of the log is no edit: only a checkpoint tells.
+//! Any edit of a real log is found: an entry changed, dropped, repeated, moved or taken from another log. If the stored
+//! hashes are as they were, the first bad entry is named; if all of them were made to fit, the signed root alone disagrees,
+//! and it names no entry. An honest beginning of the log is no edit: only a checkpoint tells it apart.
 
 use obscura_crypto::merkle::leaf_hash;
 use obscura_crypto::tiles;
@@ -11,7 +11,7 @@ use obscura_crypto::tiles::Tile;
 use super::*;
 use crate::audit::verify::Verification;
 
-/// What somebody with the files does to the entries.
+/// An edit of the entries by an attacker who has the files.
 #[derive(Debug, Clone)]
 enum Edit {
     Flip { entry: prop::sample::Index, bit: prop::sample::Index },
@@ -88,7 +88,7 @@ impl Copy {
         Self { folder, reader }
     }
 
-    /// Writes these entries where `size` entries were; what is too many stands at the end of the last bundle.
+    /// Writes these entries where `size` entries were; surplus entries stand at the end of the last bundle.
     fn write_entries(&self, entries: &[Vec<u8>], size: u64) {
         let width = u64::from(TILE_WIDTH);
         let last = size.div_ceil(width) - 1;
@@ -105,7 +105,7 @@ impl Copy {
         }
     }
 
-    /// Makes every hash fit the entries, as somebody would who knows how.
+    /// Makes every hash fit the entries, as an attacker with knowledge of the format would.
     fn fit_hashes(&self, entries: &[Vec<u8>]) {
         let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         for tile in Tile::written_by_growth(0, u64::try_from(entries.len()).unwrap()) {

@@ -25,7 +25,7 @@ impl Answer {
         Self { rows }
     }
 
-    /// How many rows it has.
+    /// Number of its rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -67,7 +67,7 @@ impl Answer {
         0..self.rows.len()
     }
 
-    /// How many cells of a column are missing.
+    /// Number of missing cells in a column.
     pub(super) fn missing(&self, column: usize) -> usize {
         self.rows.iter().filter(|row| row.get(column) == Some(&Cell::Missing)).count()
     }

@@ -1,5 +1,5 @@
-//! What the story says of each answer once it is there. Whatever a remark claims of numbers is computed from the rows of the
-//! answer; what they do not show is not said. The rest are rules of the installation, which hold for every city.
+//! The story's remarks on each answer. A remark computes every number that it claims from the rows of the answer, and says
+//! nothing that they do not show. The rest are rules of the installation, which hold for every city.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::city::geography::DISTRICTS;
 /// Villages of the town in the hills that the open register lists.
 const VILLAGES: usize = 9;
 
-/// What came of a question, as far as a remark needs it.
+/// The result of a question, as far as a remark needs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
     /// The answer, where there is one.
@@ -66,12 +66,12 @@ pub(super) fn traffic(outcome: &Outcome<'_>) -> Sentences {
     sentences
 }
 
-/// Adds what a row has; a sum of which a part is missing is no sum.
+/// Adds a row's numbers; a sum of which a part is missing is no sum.
 fn add(sum: &mut Option<[f64; 2]>, numbers: Option<[f64; 2]>) {
     *sum = sum.zip(numbers).map(|(sum, more)| [sum[0] + more[0], sum[1] + more[1]]);
 }
 
-/// The sums that are whole, each with what became of a hundredth of it.
+/// The sums that are whole, each with the ratio of its second number to its first.
 fn changes(sums: BTreeMap<String, Option<[f64; 2]>>) -> Vec<(f64, String, [f64; 2])> {
     let whole = sums.into_iter().filter_map(|(key, sum)| Some((key, sum?)));
     whole.filter(|(_, sum)| sum[0] > 0.0).map(|(key, sum)| (sum[1] / sum[0], key, sum)).collect()
@@ -167,7 +167,7 @@ pub(super) fn tourism(outcome: &Outcome<'_>) -> Sentences {
     sentences
 }
 
-/// How many districts have a line; one that has none may have too few people or none at all.
+/// Number of districts that have a line; one that has none may have too few people or none at all.
 fn districts(outcome: &Outcome<'_>) -> Option<Text> {
     let (shown, all) = (outcome.answer?.len(), DISTRICTS.len());
     Some(if shown == all {

@@ -1,5 +1,5 @@
 //! Health and medical insurance: visits, stays in hospital, and the claims made for them.
-//! Claims follow the visits of the same person; a few are billed for nobody's visit, which is what supervision looks for.
+//! Claims follow the visits of the same person; a few are billed without a visit, and supervision looks for these.
 
 use super::super::City;
 use super::super::dataset::PERIODS;

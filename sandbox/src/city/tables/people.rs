@@ -1,5 +1,5 @@
 //! Police: the residents' register and private cars.
-//! Who owns a car is decided here and asked by traffic and parking.
+//! The owners of cars are decided here; traffic and parking ask for them.
 
 use super::super::City;
 use super::super::date::NEW_YEAR;
@@ -46,7 +46,7 @@ fn mobile(draws: &mut Draws) -> [u8; 11] {
     number
 }
 
-/// Whether a person drives a car of their own, and whether it is electric.
+/// `Some` if a person drives a car of their own; the text says whether it is electric.
 pub(super) fn car(city: &City, person: &Person<'_>) -> Option<&'static str> {
     let share = match person.age {
         0..18 => return None,

@@ -1,5 +1,5 @@
 //! Transport and urban management: cars seen at the restriction cameras, fines, and cars parked.
-//! Events belong to the car's owner; a plate that could not be read belongs to nobody and has no person.
+//! Events belong to the car's owner; an event with an unreadable plate has no person.
 
 use super::super::City;
 use super::super::dataset::PERIODS;
@@ -107,7 +107,7 @@ pub(in super::super) fn fines(city: &City, person: &Person<'_>, out: &mut Vec<u8
     let mut rows = 0;
     for _ in 0..count {
         let day = TRAFFIC_START.plus(draws.below(TRAFFIC_DAYS));
-        // The restriction rests on weekends and over the holiday, so nobody is fined then.
+        // The restriction rests on weekends and over the holiday, so no driver is fined then.
         if day.is_weekend() || FESTIVAL.contains(&day) {
             continue;
         }

@@ -1,5 +1,5 @@
 //! Work and welfare: employment, the festival allowance, the old-age allowance, schools and rented homes.
-//! One function decides who works, and every dataset asks it.
+//! One function decides whether a person works, and every dataset asks it.
 
 use super::super::City;
 use super::super::date;
@@ -23,7 +23,7 @@ pub(in super::super) const RENTALS: &str = "person_id,signed_on,area_m2,monthly_
 static CONTRACTS: [(u32, &str); 4] =
     [(560, "fixed-term"), (270, "open-ended"), (120, "dispatched"), (50, "hourly")];
 
-/// Whether a person is employed in the city.
+/// True if a person is employed in the city.
 pub(super) fn works(city: &City, person: &Person<'_>) -> bool {
     person.home.is_some() && (18..60).contains(&person.age) && person.draws(city, Stream::Work).permille(700)
 }

@@ -1,5 +1,5 @@
-//! What `seal` takes on the command line.
-//! It names options and their forms; what they mean is storage's.
+//! The arguments of `seal`.
+//! It names options and their forms; `storage` gives them their meaning.
 
 use std::path::PathBuf;
 

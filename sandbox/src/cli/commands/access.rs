@@ -96,7 +96,7 @@ fn show(session: &mut Session<'_>, requests: &[AccessRequestView]) -> std::io::R
     listing.write(&mut session.screen)
 }
 
-/// Everything that whoever decides goes by.
+/// Shows everything that a decision on the request rests on.
 fn show_one(screen: &mut Screen<'_>, request: &AccessRequestView) -> Result<(), Ending> {
     if matches!(screen.output, Output::Json) {
         let text = serde_json::to_string_pretty(request).map_err(std::io::Error::other)?;

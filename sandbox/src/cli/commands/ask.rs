@@ -55,7 +55,7 @@ pub(in crate::cli) async fn query(session: &mut Session<'_>, args: QueryArgs) ->
     show_submitted(&mut session.screen, &question.sql, submitted?)
 }
 
-/// Shows what came of a question.
+/// Shows the outcome of a question.
 pub(in crate::cli) fn show_submitted(
     screen: &mut Screen<'_>,
     sql: &str,
@@ -195,7 +195,7 @@ pub(in crate::cli) async fn job(session: &mut Session<'_>, command: JobCommand) 
     Ok(Exit::Done)
 }
 
-/// Shows what led to a job's end: in the order in which it was decided.
+/// Shows the steps that led to a job's end, in the order in which they were decided.
 fn show_explanation(screen: &mut Screen<'_>, explanation: &Explanation) -> Result<(), Ending> {
     if screen.output == Output::Json {
         let text = serde_json::to_string_pretty(explanation).map_err(std::io::Error::other)?;
@@ -230,7 +230,7 @@ fn show_plan(screen: &mut Screen<'_>, en: &str, zh: &str, plan: &str) -> Result<
     Ok(())
 }
 
-/// Says that a job met a limit, and what its asker can do.
+/// Says that a job met a limit, and gives its asker ways on.
 fn draw_limit(screen: &mut Screen<'_>, job: &str) -> Result<(), Ending> {
     let told = limit_exceeded();
     let message = screen.pick(told.message()).to_owned();
@@ -243,7 +243,7 @@ fn draw_limit(screen: &mut Screen<'_>, job: &str) -> Result<(), Ending> {
     Ok(())
 }
 
-/// How a job ended, as an exit code.
+/// The end of a job as an exit code.
 fn exit_of(job: &JobView) -> Exit {
     match JobState::from_name(&job.state) {
         Some(JobState::Released) => Exit::Done,
@@ -317,7 +317,7 @@ fn question(args: &QueryArgs) -> Result<SubmitQuery, Ending> {
     Ok(SubmitQuery { grants, ..SubmitQuery::once(sql, args.purpose.to_string()) })
 }
 
-/// Progress by stage, never by rows, and only where a person looks on.
+/// Progress by stage, never by rows, and only on a terminal.
 fn stage_bar(screen: &Screen<'_>) -> ProgressBar {
     if !screen.is_terminal {
         return ProgressBar::hidden();

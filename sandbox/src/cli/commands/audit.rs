@@ -85,7 +85,7 @@ pub(in crate::cli) async fn audit(session: &mut Session<'_>, command: AuditComma
     }
 }
 
-/// Writes entries as they stand in the log, some at a time, with progress where a person looks on.
+/// Writes entries as they stand in the log, some at a time, with progress on a terminal.
 async fn export(session: &mut Session<'_>, from: u64, to: Option<u64>) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
     let size = checkpoint(&installation)?.0;
@@ -97,7 +97,7 @@ async fn export(session: &mut Session<'_>, from: u64, to: Option<u64>) -> Result
     };
     let mut next = from;
     loop {
-        // Also when there is nothing to write: whether somebody may read is asked first.
+        // Also when there is nothing to write: permission to read is checked first.
         let most = end.saturating_sub(next).min(EXPORT_ENTRIES);
         let lines = export_log(&installation, &caller, LogRange { from: Some(next), most })?;
         session.screen.data(&lines)?;
@@ -118,7 +118,7 @@ pub(in crate::cli) fn release(session: &mut Session<'_>, command: &ReleaseComman
     let own = Layout::of(&session.loaded.settings.data_dir);
     match command {
         ReleaseCommand::Verify { file, key, audit_key } => {
-            // Somebody who brings a key verifies somebody else's record: our own log's key would be the wrong one.
+            // A person who brings a key verifies another installation's record: our own log's key would be the wrong one.
             let own_audit_key = key.is_none().then(|| own.audit_key());
             let audit_key = audit_key.clone().or(own_audit_key);
             let key = key.as_deref().map_or_else(|| own.release_key(), Path::to_path_buf);

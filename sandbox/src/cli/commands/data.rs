@@ -148,7 +148,7 @@ pub(in crate::cli) async fn dataset(
     Ok(Exit::Done)
 }
 
-/// What SQL calls a dataset.
+/// The name of a dataset in SQL.
 pub(super) fn sql_name(id: &str) -> String {
     id.parse::<DatasetId>().map_or_else(|_| id.to_owned(), |id| id.sql_name())
 }
@@ -181,7 +181,7 @@ fn show_datasets(screen: &mut Screen<'_>, datasets: &[DatasetView]) -> std::io::
     listing.write(screen)
 }
 
-/// Where rows come from: a file, or standard input for `-`.
+/// The source of rows: a file, or standard input for `-`.
 pub(in crate::cli) fn input(file: &Path) -> Input {
     if file.as_os_str() == "-" {
         Input::Stream(Box::new(std::io::stdin()))
@@ -190,7 +190,7 @@ pub(in crate::cli) fn input(file: &Path) -> Input {
     }
 }
 
-/// Shows what was sealed, to the steward who did it.
+/// Shows the sealed version to the steward who sealed it.
 pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDataset) -> std::io::Result<()> {
     let SealedDataset { dataset, version, rows, event_index, .. } = sealed;
     screen.say(
@@ -253,7 +253,7 @@ fn show_skipped(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Resul
     Ok(())
 }
 
-/// Says what was read otherwise than it is written, and what may look like rows that were lost.
+/// Names the cells that were corrected, and rows that may look lost.
 fn show_mended(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Result<()> {
     for ((column, mending), cells) in &report.mended {
         let (en, zh) = match mending {
@@ -354,7 +354,7 @@ fn millionths(percent: &str) -> Option<u32> {
 pub(in crate::cli) struct Watch {
     bar: ProgressBar,
     cancelled: AtomicBool,
-    // How much of the file's bytes is known: a stream has no end in sight.
+    // The length of the input is known; that of a stream is not.
     has_length: bool,
 }
 

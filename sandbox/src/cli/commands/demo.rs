@@ -1,4 +1,5 @@
-//! `demo`: seals the city, opens its server, and tells its story there. Every step is what a person's own command would do.
+//! `demo`: seals the city, opens its server, and tells its story there. A person could run every step by a command of their
+//! own.
 
 use std::io::Read;
 use std::net::Ipv4Addr;
@@ -147,7 +148,7 @@ impl CityDoor {
     }
 }
 
-/// Where the settings would listen, if that is free and on this machine: without TLS a demonstration stays there.
+/// The address of the settings, if that is free and on this machine: without TLS a demonstration stays there.
 async fn place(session: &Session<'_>, once: bool) -> Option<TcpListener> {
     let wanted = session.loaded.settings.listen;
     if once || !is_private(wanted) {
@@ -215,7 +216,7 @@ async fn settle(
     Ok(())
 }
 
-/// Says what is being made now, before it takes its time.
+/// Announces the next piece of work before it takes its time.
 fn begin(screen: &mut Screen<'_>, en: &str, zh: &str) -> std::io::Result<()> {
     let line = screen.either(en, zh).to_owned();
     let line = screen.paint(&format!("{line} …"), Paint::Faint);

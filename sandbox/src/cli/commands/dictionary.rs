@@ -1,4 +1,4 @@
-//! `dataset show`: a dataset with its columns and what may be asked of it, purpose by purpose.
+//! `dataset show`: a dataset with its columns and the questions that may be asked of it, purpose by purpose.
 
 use obscura_policies::Text;
 use obscura_policies::document::Update;
@@ -77,7 +77,7 @@ fn heading(screen: &mut Screen<'_>, detail: &DatasetDetailView) -> Result<(), En
     Ok(())
 }
 
-/// How often a dataset is brought up to date, in Chinese; the word itself where it is a newer one.
+/// The update rate of a dataset, in Chinese; the word itself where it is a newer one.
 fn update_zh(word: &str) -> &str {
     match word.parse::<Update>() {
         Ok(Update::Realtime) => "实时",
@@ -115,7 +115,7 @@ fn purpose(screen: &mut Screen<'_>, detail: &DatasetDetailView, terms: &TermsVie
     terms.allows.as_ref().map_or(Ok(()), |allowed| facts(screen, allowed))
 }
 
-/// One table of the columns, with what they may be used for under these terms.
+/// One table of the columns, with their uses under these terms.
 fn columns(
     screen: &mut Screen<'_>,
     detail: &DatasetDetailView,
@@ -154,7 +154,7 @@ fn of_column<'t>(terms: &'t TermsView, column: &ColumnView) -> Option<&'t Column
     terms.allows.as_ref()?.columns.iter().find(|told| told.name == column.name)
 }
 
-/// What is seen of a column, and what it may be compared with.
+/// The mask, edges, range and values of a column.
 fn values(screen: &Screen<'_>, column: &ColumnTermsView) -> String {
     let mut parts: Vec<String> = Vec::new();
     parts.extend(column.mask.as_ref().map(|mask| text(screen, &mask.text).to_owned()));
@@ -172,7 +172,7 @@ fn values(screen: &Screen<'_>, column: &ColumnTermsView) -> String {
     parts.join(screen.either("; ", "；"))
 }
 
-/// What holds for all columns together.
+/// Facts that hold for all columns together.
 fn facts(screen: &mut Screen<'_>, allowed: &AllowedView) -> Result<(), Ending> {
     let functions = allowed.functions.join(", ");
     line(screen, &format!("functions: {functions}"), &format!("函数：{functions}"))?;

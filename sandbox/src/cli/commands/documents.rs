@@ -127,7 +127,7 @@ async fn side(desk: &Desk, name: &str) -> Result<Side, Ending> {
     Ok(Side { name: format!("{}@{}", shown.id, shown.version), text: shown.text })
 }
 
-/// The document on standard output, and on standard error what is known of it besides.
+/// The document on standard output, and the facts about it on standard error.
 fn show_text(screen: &mut Screen<'_>, shown: &DocumentTextView) -> std::io::Result<()> {
     if matches!(screen.output, Output::Json) {
         let text = serde_json::to_string_pretty(shown).map_err(std::io::Error::other)?;
@@ -156,7 +156,7 @@ fn show_text(screen: &mut Screen<'_>, shown: &DocumentTextView) -> std::io::Resu
     screen.data(shown.text.as_bytes())
 }
 
-/// Says what of each document does not count as it is written.
+/// Names the parts of each document that do not count as they are written.
 fn say_warnings(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::io::Result<()> {
     for document in documents {
         for warning in &document.warnings {
@@ -207,7 +207,7 @@ fn lowers_for_programs(screen: &Screen<'_>, document: &DocumentView) -> Vec<Valu
     }
 }
 
-/// Says of each column whose grade a mask lowers what whoever activates the policy answers for.
+/// Names each column whose grade a mask lowers, and the claim that the activating steward answers for.
 fn say_lowers(screen: &mut Screen<'_>, documents: &[DocumentView]) -> std::io::Result<()> {
     for document in documents {
         for lowered in &document.lowers {

@@ -1,4 +1,4 @@
-//! `audit log`: events of the log, those that a filter finds, and what is appended while somebody looks on.
+//! `audit log`: events of the log, those that a filter finds, and with `--follow` those that are appended meanwhile.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use crate::http::audit::EVENTS_MAX;
 use crate::http::audit::EventList;
 use crate::http::audit::EventView;
 
-/// How often the log is looked at again.
+/// Time between two looks at the log.
 const HERE_EVERY: Duration = Duration::from_secs(1);
 /// The same over a network, where each look is an entry of the log itself.
 const SERVER_EVERY: Duration = Duration::from_secs(5);
-/// The route that looks at the log: whoever follows it does not follow themself.
+/// The route that reads the log; its own entries are not followed.
 const OWN_ROUTE: &str = "GET /api/v1/audit/events";
 
 /// The columns of an event: names for programs, headings for people.
@@ -86,7 +86,7 @@ async fn from_on(
     let (mut found, mut next) = (Vec::new(), from);
     loop {
         let left = most.saturating_sub(count(&found));
-        // Also for nothing: whether somebody may read is asked first.
+        // Also for nothing: permission to read is checked first.
         let EventList { events, looked_to, size, .. } =
             desk.events(LogPart::From(next), left, filter).await?;
         found.extend(events);
@@ -118,7 +118,7 @@ async fn newest(desk: &Desk, most: u64, filter: &LogFilter) -> Result<(Vec<Event
     }
 }
 
-/// Writes what is appended, until nobody reads it any more.
+/// Writes new events, until their reader is gone.
 async fn follow(
     screen: &mut Screen<'_>,
     desk: &Desk,

@@ -1,4 +1,4 @@
-//! `login`, `logout`: which server commands are sent to, and whose token they show there.
+//! `login`, `logout`: choose the server that commands are sent to, and the token that they show there.
 
 use std::io::IsTerminal as _;
 use std::io::Read as _;

@@ -48,8 +48,8 @@ pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, End
     Ok(Exit::Done)
 }
 
-/// The right to serve a folder, held as long as it is served: two servers would each believe what they remember of it, and
-/// count people's rates apart.
+/// The right to serve a folder, held as long as it is served: two servers would each trust their own memory of it, and count
+/// people's rates apart.
 pub(in crate::cli) fn serving(installation: &Installation) -> Result<File, Ending> {
     let held = installation.layout().lock_serving().during("take the right to serve")?;
     Ok(held.ok_or_else(|| {
@@ -82,7 +82,7 @@ pub(in crate::cli) async fn listen(wanted: SocketAddr) -> Result<TcpListener, En
     Ok(bound?)
 }
 
-/// Answers requests until somebody presses Ctrl-C.
+/// Answers requests until Ctrl-C.
 async fn answer(
     session: &mut Session<'_>,
     installation: Arc<Installation>,
@@ -109,7 +109,7 @@ async fn answer(
     Ok(())
 }
 
-/// Ends when somebody presses Ctrl-C or the system ends its services.
+/// Ends on Ctrl-C or when the system ends its services.
 pub(in crate::cli) async fn told_to_stop() {
     let ended = async {
         match signal(SignalKind::terminate()) {

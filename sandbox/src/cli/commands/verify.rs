@@ -1,4 +1,4 @@
-//! `audit verify`: what was verified, what was found, and what could not be told. Needs no token.
+//! `audit verify`: the verified parts, the findings, and the questions left open. Needs no token.
 
 use jiff::Timestamp;
 
@@ -26,8 +26,8 @@ const FINDINGS_SHOWN: usize = 20;
 
 pub(super) async fn verify(session: &mut Session<'_>, args: &AuditVerifyArgs) -> Result<Exit, Ending> {
     let log = copy(session, &args.log);
-    // A copy of the log is verified alone; the installation's own log also vouches for its database and its keys. What is
-    // there does not decide which of them it is, or removing a file would turn a check off.
+    // A copy of the log is verified alone; the installation's own log also vouches for its database and its keys. The files
+    // that are present do not decide between the two, or an attacker could turn a check off by removing a file.
     let layout = Layout::of(&session.loaded.settings.data_dir);
     let is_own = args.log.log.is_none();
     let trusted = session.loaded.settings.witness_keys_file.clone().filter(|_| is_own);
@@ -66,7 +66,7 @@ pub(super) async fn verify(session: &mut Session<'_>, args: &AuditVerifyArgs) ->
     Ok(exit)
 }
 
-/// Shows what came of verifying a log.
+/// Shows the result of verifying a log.
 pub(in crate::cli) fn show_verification(
     screen: &mut Screen<'_>,
     verification: &Verification,
@@ -101,7 +101,7 @@ pub(in crate::cli) fn show_verification(
     Ok(Exit::VerificationFailed)
 }
 
-/// Says where time goes back. No entry was altered, so that the log verifies all the same.
+/// Names the entries at which time goes back. No entry was altered, so that the log verifies all the same.
 fn show_backwards(screen: &mut Screen<'_>, backwards: &[Backwards]) -> std::io::Result<()> {
     for Backwards { index, seconds } in backwards.iter().take(FINDINGS_SHOWN) {
         screen.say(
@@ -219,7 +219,7 @@ fn unwrap_words(finding: &UnwrapFinding) -> (String, String) {
     }
 }
 
-/// Says what the log was compared with; a log alone cannot tell that its end was cut off.
+/// Names the checkpoints that the log was compared with; a log alone cannot tell that its end was cut off.
 fn show_anchors(screen: &mut Screen<'_>, anchors: &[Anchor]) -> std::io::Result<()> {
     for Anchor { size, place, cosignatures } in anchors {
         let who = cosignatures.iter().map(|it| {

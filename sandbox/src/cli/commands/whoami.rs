@@ -1,4 +1,4 @@
-//! `whoami`: the person that commands act for, what they are recognised by, and their grants in force.
+//! `whoami`: the person that commands act for, their credential, and their grants in force.
 
 use serde_json::json;
 

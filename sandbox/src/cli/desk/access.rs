@@ -1,4 +1,4 @@
-//! Who asks, requests for access, and access tokens.
+//! The caller's own account, requests for access, and access tokens.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The catalogue: datasets and purposes that one may see.
+//! The catalogue: datasets and purposes that the caller may see.
 
 use obscura_policies::vocabulary::DatasetId;
 
@@ -18,7 +18,7 @@ use crate::http::purposes::PurposeList;
 use crate::http::purposes::PurposeView;
 
 impl Desk {
-    /// Lists the datasets that one may see and that a search finds.
+    /// Lists the datasets that the caller may see and that a search finds.
     pub(crate) async fn datasets(&self, search: &str) -> Result<Vec<DatasetView>, Ending> {
         let client = match self {
             Self::Here { installation, caller } => {
@@ -40,7 +40,7 @@ impl Desk {
         }
     }
 
-    /// Lists the purposes that one may know of.
+    /// Lists the purposes that the caller may know of.
     pub(crate) async fn purposes(&self) -> Result<Vec<PurposeView>, Ending> {
         match self {
             Self::Here { installation, caller } => {

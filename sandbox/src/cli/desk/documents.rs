@@ -101,7 +101,7 @@ impl Desk {
         }
     }
 
-    /// Puts a policy in force that somebody else has proposed.
+    /// Puts a policy in force that another person has proposed.
     pub(crate) async fn activate(&self, policy: &str, version: u32) -> Result<DocumentView, Ending> {
         match self {
             Self::Here { installation, caller } => {

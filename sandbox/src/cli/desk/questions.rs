@@ -36,10 +36,10 @@ use crate::ids::JobId;
 use crate::jobs::JobFailure;
 use crate::jobs::JobState;
 
-/// How long one request waits for the end of a job, in seconds; then the next one does.
+/// Seconds that one request waits for the end of a job; then the next one does.
 const WAIT: u32 = 30;
 
-/// What became of a question that nobody waits for.
+/// The state of a question after it was sent without waiting.
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// It is over.
@@ -49,7 +49,7 @@ pub(crate) enum Begun {
 }
 
 impl Desk {
-    /// Asks a question and waits for what comes of it.
+    /// Asks a question and waits for its outcome.
     pub(crate) async fn submit(
         &self,
         question: SubmitQuery,
@@ -119,7 +119,7 @@ impl Desk {
         }
     }
 
-    /// What led to the end of a job.
+    /// The explanation of a job's end.
     pub(crate) async fn explanation(&self, id: JobId) -> Result<Explanation, Ending> {
         match self {
             Self::Here { installation, caller } => {
@@ -160,7 +160,7 @@ impl Desk {
                 tell(told.get("state").and_then(Value::as_str).unwrap_or_default())?;
                 last = Some(event.id);
             }
-            // The stream has ended: with the job, or with the server, which a further question finds out.
+            // The stream has ended: with the job, or with the server; one more request tells which.
             let job: JobView = client.get(&format!("/jobs/{id}?wait=1")).await?;
             if is_over(&job) {
                 return Ok(job);
@@ -174,7 +174,7 @@ fn body(question: &SubmitQuery) -> Result<Sent, Ending> {
     Sent::json(&Question { sql: question.sql.clone(), purpose: question.purpose.clone(), grants })
 }
 
-/// Whether there is nothing to wait for, now.
+/// True if there is nothing to wait for, now.
 fn is_over(job: &JobView) -> bool {
     let state = JobState::from_name(&job.state);
     state.is_none_or(|state| state.is_final() || state == JobState::PendingApproval)

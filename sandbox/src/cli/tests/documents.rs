@@ -1,4 +1,4 @@
-//! What stewards are told of documents and data before they answer for them: lowered grades, controls that would be dropped
+//! Warnings to stewards about documents and data before they answer for them: lowered grades, controls that would be dropped
 //! without a word, keys that are written in several ways.
 
 use super::*;

@@ -1,4 +1,4 @@
-//! What comes in and what is shown by command line: logins, grants that do not hold, texts that would steer a terminal.
+//! Input and output of the command line: logins, grants that do not hold, texts that would steer a terminal.
 
 use jiff::tz::TimeZone;
 

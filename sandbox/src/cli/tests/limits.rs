@@ -1,4 +1,4 @@
-//! A job that meets a limit says so, and what to do, wherever it is told of.
+//! A job that meets a limit says so, and offers a way on, in every place that tells of it.
 
 use super::*;
 

@@ -98,7 +98,7 @@ fn shredded_question_opens_for_nobody_and_the_log_is_whole() {
         log.contains("question.read") && log.contains("question.shredded") && log.contains("a name stood")
     );
     world.run(None, &["audit", "verify"]).must_be(Exit::Done);
-    // A key that somebody put back is found.
+    // A key that an attacker put back is found.
     alter(&world.path("data/obscura.db"), "UPDATE job SET sql_key = 'back'");
     let found = world.run(None, &["audit", "verify"]).must_be(Exit::VerificationFailed);
     assert!(found.err.contains("text was destroyed"), "{}", found.err);
@@ -200,7 +200,7 @@ fn question_whose_key_is_still_in_old_pages_is_not_said_to_be_destroyed() {
     world.run(None, &["audit", "verify"]).must_be(Exit::Done);
 }
 
-/// A line on an account behind the journal's last one, as somebody who knows its form would write it.
+/// A line on an account behind the journal's last one, as an attacker who knows its form would write it.
 fn forged_line(journal: &str, account: &str) -> String {
     let last = journal.lines().last().unwrap_or_default();
     let of_account = journal.lines().find(|line| line.contains(account)).unwrap();
@@ -263,7 +263,7 @@ fn result_is_in_the_log_before_its_key_leaves() {
     assert!(journal.contains(&format!("result {id}")), "its key had left: {journal}");
     let log = world.run(Some("gu"), &["audit", "export"]).must_be(Exit::Done).out;
     assert!(log.contains("result.downloaded"));
-    // Of one that is not there no key leaves, and nothing was fetched.
+    // No key leaves for a result that is not there, and nothing was fetched.
     fs::remove_file(&sealed).unwrap();
     world.run(Some("lin"), &["job", "result", &id]).must_be(Exit::Failure);
     let log = world.run(Some("gu"), &["audit", "export"]).must_be(Exit::Done).out;

@@ -86,7 +86,7 @@ fn dataset_version_whose_row_is_gone_is_not_replaced_by_the_one_before() {
     alter(&database, "DELETE FROM record WHERE key = 'hz-health.visits@2'");
     is_found(&mut world, "hz-health.visits@2");
     fails_closed(&mut world, "dataset-version `hz-health.visits@2`");
-    // What the log vouches for stays on disk, and its number is not given again.
+    // The version that the log vouches for stays on disk, and its number is not given again.
     assert!(world.path(FOLDER).join("v0000002").is_dir());
     let sealed = world.run(Some("shen"), &["seal", "hz-health.visits", &rows, "--replace"]);
     let sealed = sealed.must_be(Exit::Done);

@@ -1,4 +1,4 @@
-//! Rotating the keys of questions and results: what was asked and released before opens as it did.
+//! Rotating the keys of questions and results: earlier questions and results open as they did.
 
 use super::*;
 

@@ -223,7 +223,7 @@ async fn a_damaged_file_fails_the_query() {
     let path = world.data.version(sealed.version.dataset(), 1).join(&sealed.version.manifest().parts[0].name);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[100] ^= 1;
-    // Written through the same inode, as somebody with the disk would.
+    // Written through the same inode, as an attacker with the disk would.
     std::fs::write(&path, bytes).unwrap();
     let context = session(2);
     context.register_table("visits", table).unwrap();

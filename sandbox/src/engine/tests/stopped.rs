@@ -1,5 +1,5 @@
-//! A job that has ended, because its time is over or because nobody waits for it, stops; and one that does not give way keeps
-//! nobody waiting but itself.
+//! A job that has ended, because its time is over or because its caller has broken off, stops; and a job that does not give
+//! way delays no other job.
 
 use std::fmt::Formatter;
 use std::sync::Mutex;
@@ -24,10 +24,10 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// How many streams are open, and how many ever were.
+/// Number of open streams, and of all streams ever opened.
 type Streams = watch::Sender<(usize, usize)>;
 
-/// Longest that anything is waited for that must come.
+/// Longest wait for an event that must come.
 const SURELY: Duration = Duration::from_secs(300);
 
 /// An open stream; counted until it is dropped.
@@ -46,14 +46,14 @@ impl Drop for Open {
     }
 }
 
-/// What a table does when somebody reads it.
+/// The behaviour of a table when it is read.
 #[derive(Debug, Clone)]
 enum Reading {
     /// Gives the same rows for ever.
     ForEver(Streams),
-    /// Keeps its thread until somebody brings something, while it is planned.
+    /// Keeps its thread until the test sends something, while it is planned.
     StuckInPlanning(Arc<Mutex<mpsc::Receiver<()>>>),
-    /// Keeps its thread until somebody brings something, while it is read.
+    /// Keeps its thread until the test sends something, while it is read.
     StuckInRunning(Arc<Mutex<mpsc::Receiver<()>>>),
 }
 

@@ -1,5 +1,6 @@
-//! What a file is that is no table yet: packed with gzip, which is unpacked as it streams, or a spreadsheet, a page, an archive,
-//! which is named. It opens no archive and reads no spreadsheet.
+//! Recognises files that are no table yet: gzip is unpacked as it streams; a spreadsheet, a page or an archive is named in
+//! the error.
+//! It opens no archive and reads no spreadsheet.
 
 use std::io::Read;
 
@@ -7,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::storage::error::StorageError;
 
-/// Whether the bytes begin a file packed with gzip.
+/// True if the bytes begin a file packed with gzip.
 pub(super) fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(b"\x1F\x8B\x08")
 }
@@ -75,7 +76,7 @@ pub(super) fn refuse(head: &[u8]) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Refuses a text in which every other byte is NUL: nobody has said that it is UTF-16.
+/// Refuses a text in which every other byte is NUL: it may be UTF-16, and the steward has to say so.
 pub(super) fn refuse_wide_text(head: &[u8]) -> Result<(), StorageError> {
     let is_marked = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
     let zeros = head.iter().filter(|byte| **byte == 0).count();

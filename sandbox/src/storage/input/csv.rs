@@ -23,7 +23,7 @@ use crate::storage::words;
 
 /// Most bytes one row may hold: a quote that is never closed must not fill the memory.
 pub(super) const ROW_BYTES_MAX: u64 = 16 << 20;
-/// Where cells may hold any line breaks, a malformed record over more lines than this is a quote that is never closed.
+/// If cells may hold any line breaks, a malformed record over more lines than this is a quote that is never closed.
 const SWALLOWED_LINES_MAX: u64 = 100;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Bytes that are looked at before the header is read.
@@ -135,7 +135,7 @@ impl CsvSource {
         }
         let is_multiline = lines.len() > 1;
         if self.record.len() != self.width {
-            // What a quote swallowed that is never closed, or closed elsewhere, are good rows: they are not to be skipped.
+            // A quote that is never closed, or closed elsewhere, has swallowed good rows: they must not be skipped.
             let over = (self.reader.position().line() + self.lines_before).saturating_sub(line);
             let is_swallowed = is_multiline && self.multiline == Multiline::Ask;
             if is_swallowed || over > SWALLOWED_LINES_MAX {
@@ -165,8 +165,8 @@ impl CsvSource {
 impl CsvSource {
     /// True if lines of one record look like rows: a quote in the one is closed by a quote in the other.
     ///
-    /// Delimiters tell it. A cell that really holds line breaks has as many of them as a row by chance only, and whoever knows
-    /// that it does may say so.
+    /// It counts delimiters. A cell that really holds line breaks has as many delimiters as a row by chance only, and a
+    /// steward who knows such a cell can allow it.
     fn has_swallowed(&self, lines: &[usize]) -> bool {
         let full = self.width.saturating_sub(1);
         let ends = lines.first() == Some(&full) && lines.last() == Some(&full);
@@ -179,7 +179,7 @@ impl CsvSource {
         ends || self.record.iter().any(holds_row)
     }
 
-    /// True if the record is what stands below a table: its first cell says so, and most others are empty.
+    /// True if the record is a line below the table: its first cell says so, and most others are empty.
     fn is_below_table(&self) -> bool {
         let mut filled = self.record.iter().map(<[u8]>::trim_ascii).filter(|cell| !cell.is_empty());
         let Some(first) = filled.next() else { return false };
@@ -234,7 +234,7 @@ fn input(reason: &'static str) -> StorageError {
     StorageError::Input { format: "CSV", reason }
 }
 
-/// Finds the columns in a header. A name that holds delimiters or many lines is a quote that is closed rows later.
+/// Finds the columns in a header. A name with delimiters or many lines comes from a quote that is closed rows later.
 fn columns_of(
     header: &ByteRecord,
     delimiter: u8,
@@ -294,7 +294,7 @@ fn first_line(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default()
 }
 
-/// Reads as much as holds a header, a title above it, and some rows.
+/// Reads enough bytes for a title, a header and some rows.
 fn read_head(text: &mut impl Read) -> Result<Vec<u8>, StorageError> {
     let mut head = Vec::new();
     text.take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| encoding::read_failure(&error))?;

@@ -1,6 +1,6 @@
 //! Turns text inputs into UTF-8 as they stream: UTF-8 with and without byte-order mark, GB18030, UTF-16.
 //! Bytes that an encoding does not know become U+FFFD, which the row readers report as a malformed row. Where the bytes of a
-//! sample fit two encodings it does not guess: somebody has to say which it is.
+//! sample fit two encodings it does not guess: the steward has to name one.
 
 use std::io::Read;
 
@@ -17,7 +17,7 @@ use crate::storage::input::container;
 const CHUNK_BYTES: usize = 64 << 10;
 /// Bytes that an encoding is recognised by, from the first that is not ASCII on.
 const SAMPLE_BYTES: u64 = 8 << 20;
-/// As many different characters that only one encoding can hold are no accident.
+/// So many different characters that only one encoding can hold are no accident.
 const DISTINCT_MIN: usize = 3;
 
 /// Wraps a byte stream so that it reads as UTF-8.
@@ -141,7 +141,7 @@ fn byte_order_mark(raw: &[u8]) -> (Option<Encoding>, &[u8]) {
 #[error("the encoding cannot be told")]
 struct Undecided;
 
-/// What a failure to read text is: the disk's, or nobody has said in which encoding the text is.
+/// The error for a failure to read text: a fault of the disk, or an encoding that the steward has to name.
 pub(super) fn read_failure(error: &std::io::Error) -> StorageError {
     if container::is_damaged(error) {
         return StorageError::Input { format: "gzip", reason: "the file is cut off or damaged" };
@@ -152,7 +152,7 @@ pub(super) fn read_failure(error: &std::io::Error) -> StorageError {
     StorageError::disk("read the input")(error.kind().into())
 }
 
-/// What a sample of text says about its encoding.
+/// The evidence of a sample of text for its encoding.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Evidence {
     /// Characters that UTF-8 writes in three or four bytes, as it does all of Chinese. Two-byte text hardly ever looks like it.
@@ -237,7 +237,7 @@ impl Evidence {
         if self.bad_distinct >= DISTINCT_MIN {
             return Some(Encoding::Gb18030);
         }
-        // Letters that GB18030 would mostly read as rare characters; of Greek or Cyrillic somebody has to say it.
+        // Letters that GB18030 would mostly read as rare characters; for Greek or Cyrillic the steward has to name it.
         (self.common * 2 < self.short).then_some(Encoding::Utf8)
     }
 }

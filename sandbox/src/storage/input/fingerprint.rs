@@ -54,7 +54,7 @@ impl Fingerprint {
         self.so_far = sha256_hex(&bytes);
     }
 
-    /// The fingerprint under a key: without it nobody can try which rows a file may have held.
+    /// The fingerprint under a key: without the key an attacker cannot try which rows a file may have held.
     pub(super) fn under(&mut self, key: &Tokenizer) -> String {
         self.hash();
         format!("{:016x}", key.token64(&self.so_far))

@@ -7,7 +7,7 @@ use crate::storage::cell::narrow;
 use crate::storage::error::StorageError;
 use crate::storage::spec::DatasetSpec;
 
-/// Where each column of the dataset stands in the input, and how many input columns are left out.
+/// The place of each column of the dataset in the input, and the number of input columns that are left out.
 pub(super) struct Positions {
     pub(super) of_column: Vec<usize>,
     pub(super) ignored: u64,

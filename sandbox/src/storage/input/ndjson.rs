@@ -28,10 +28,11 @@ use crate::storage::spec::DatasetSpec;
 use obscura_policies::vocabulary::DataType;
 
 const BUFFER_BYTES: usize = 256 << 10;
-/// Keys that are no column's, as far as they are counted.
+/// Most keys without a column that are counted.
 const IGNORED_MAX: usize = 1000;
 
-/// Opens NDJSON. Columns may come in any order; but for unit keys they may be left out of a row, though not of all.
+/// Opens NDJSON. Columns may come in any order. A row may leave out any column but a unit key; no column may be left out of
+/// all rows.
 pub(super) fn open(
     text: Box<dyn Read + Send>,
     spec: &DatasetSpec,
@@ -53,7 +54,7 @@ pub(super) fn open(
     Ok(Box::new(source))
 }
 
-/// Where reading is in an array of objects.
+/// The position of the reader in an array of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Array {
     /// Before its bracket.
@@ -68,7 +69,7 @@ enum Array {
 
 struct NdjsonSource {
     reader: BufReader<Box<dyn Read + Send>>,
-    /// Of an array, where reading is; its objects are counted in place of lines.
+    /// Position in the array, if the input is one; its objects are counted in place of lines.
     array: Option<Array>,
     line: u64,
     buffer: Vec<u8>,
@@ -166,7 +167,7 @@ impl NdjsonSource {
                 return Err(array("something stands behind the array"));
             }
         }
-        // Asked again, it is at its end again.
+        // A further call finds the end again.
         self.array = None;
         Ok(Line::End)
     }
@@ -284,7 +285,7 @@ fn read_bool(value: bool, cell: &CellReader<'_>) -> Result<Cell<'static>, BadRow
 
 fn read_number(number: &serde_json::Number, cell: &CellReader<'_>) -> Result<Cell<'static>, BadRowReason> {
     let is_text = cell.column().is_token() || cell.column().spec().data_type == DataType::Text;
-    // A code of more than 64 bits, or one with places, was already rounded by whoever wrote it as a number.
+    // The program that wrote a code of more than 64 bits, or one with places, as a number has already rounded it.
     if is_text && number.is_f64() {
         return Err(BadRowReason::NotText);
     }

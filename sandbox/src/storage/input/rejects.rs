@@ -1,4 +1,4 @@
-//! The list of malformed rows that were left out, for whoever corrects them: positions and reasons, as CSV.
+//! The list of malformed rows that were left out, for the person who corrects them: positions and reasons, as CSV.
 //! It holds no value of any row, and takes the place of no file.
 
 use std::fs::File;

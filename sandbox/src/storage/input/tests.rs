@@ -1,4 +1,4 @@
-//! Every format and encoding yields the same rows; what is damaged is reported and not guessed.
+//! Every format and encoding yields the same rows; damaged input is reported, never guessed.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests may panic")]
 

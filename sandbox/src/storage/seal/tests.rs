@@ -1,4 +1,4 @@
-//! Sealing from end to end: what is stored, what is counted, what a stop leaves behind.
+//! Sealing from end to end: the stored files, the counts, and the state after a stop.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
 
@@ -272,7 +272,7 @@ fn tokens_join_across_datasets_and_spellings() {
     let token =
         |version| world.read(version, &["person_id"])[0].column(0).as_primitive::<Int64Type>().value(0);
     assert_eq!(token(&a.version), token(&b.version));
-    // A wrong check digit is nobody: no token that would join with nothing.
+    // A key with a wrong check digit gets no token: it would join with nothing.
     let wrong =
         world.seal(&residents, SealMode::Replace, "person_id,visit_date,icd10,cost\n110105194912310021,,,\n");
     assert!(matches!(wrong, Err(StorageError::BadRow { reason: BadRowReason::NotIdentifier, .. })));

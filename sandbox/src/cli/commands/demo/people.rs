@@ -28,11 +28,11 @@ pub(super) struct People {
     guests: Vec<Guest>,
 }
 
-/// Somebody who acts.
+/// A person who acts.
 pub(super) struct Guest {
-    /// Whom the installation knows them as, for what has no place at a server: sealing.
+    /// The caller in the installation, for sealing, which a server does not offer.
     pub(super) caller: Caller,
-    /// Where they ask.
+    /// The desk at the server.
     pub(super) desk: Desk,
 }
 
@@ -65,7 +65,7 @@ impl People {
         Ok(Self { guests })
     }
 
-    /// Somebody of the story.
+    /// A person of the story.
     pub(super) fn named(&self, name: &str) -> Result<&Guest, Ending> {
         let found = self.guests.iter().find(|guest| guest.caller.person().name.as_str() == name);
         found.ok_or_else(|| broken("a character is missing"))
@@ -76,7 +76,7 @@ impl People {
         self.with(PersonRole::Auditor).next().ok_or_else(|| broken("nobody checks"))
     }
 
-    /// The steward who writes policies, and the one who looks at them.
+    /// The steward who writes policies, and the one who reviews them.
     pub(super) fn stewards(&self) -> Result<(&Guest, &Guest), Ending> {
         let mut stewards = self.with(PersonRole::Steward);
         stewards.next().zip(stewards.next()).ok_or_else(|| broken("a policy needs two stewards"))
@@ -88,7 +88,7 @@ impl People {
     }
 }
 
-/// Where somebody's token is kept.
+/// File of a person's token.
 pub(super) fn token_file(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.token"))
 }

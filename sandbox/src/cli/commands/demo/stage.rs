@@ -1,5 +1,5 @@
-//! How the story is told: passages, scenes, and whether they came out as the story has them. Every question goes over HTTP,
-//! with the token of whoever asks it.
+//! Tells the story: passages, scenes, and a check that they came out as the story has them. Every question goes over HTTP,
+//! with the token of its asker.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -40,10 +40,10 @@ use crate::config::Language;
 
 /// Widest that a passage is told.
 const COLUMNS_MAX: usize = 92;
-/// What a line of a question begins with.
+/// Prefix of each line of a question.
 const RULE: &str = "  │ ";
 
-/// How the story is told.
+/// The way the story is told.
 pub(super) struct Stage {
     language: story::Language,
     once: bool,
@@ -167,7 +167,7 @@ impl Stage {
         Ok(exit == Exit::Done)
     }
 
-    /// Lets the reader read, where somebody reads.
+    /// Waits for the reader, if a person reads.
     fn wait(&mut self, screen: &mut Screen<'_>) -> std::io::Result<()> {
         if self.once || !screen.is_terminal {
             return Ok(());
@@ -177,7 +177,7 @@ impl Stage {
     }
 }
 
-/// What came of a question, as far as the story cares.
+/// The kind of outcome of a question, as far as the story needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
     Answered,

@@ -48,7 +48,7 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// Recognises the column, or says what it holds that is not single values.
+    /// Recognises the column, or names the kind of its values if they are no single values.
     pub(super) fn new(array: &ArrayRef) -> Result<Self, &'static str> {
         Self::recognise(array).ok_or_else(|| kind_of(array.data_type()))
     }
@@ -263,7 +263,7 @@ fn midnight<'a>(micros: i64) -> Result<Cell<'a>, BadRowReason> {
     day.filter(|_| micros.rem_euclid(DAY_MICROS) == 0).map(Cell::Date).ok_or(BadRowReason::NotDate)
 }
 
-/// What a column holds whose values are not read.
+/// The kind of values in a column that cannot be read.
 fn kind_of(data_type: &ArrowType) -> &'static str {
     match data_type {
         ArrowType::List(_)

@@ -1,4 +1,4 @@
-//! Times, decimals and texts as other engines write them: one rule over all formats, and what has no cell is named.
+//! Times, decimals and texts as other engines write them: one rule over all formats; values that no cell can hold are named.
 
 use std::sync::Arc;
 
