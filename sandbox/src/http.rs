@@ -27,12 +27,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::installation::Installation;
-use crate::app::pending::circumstances;
-use crate::app::pending::pending_jobs;
-use crate::app::pending::resume;
+use crate::app::query::judge::Submission;
+use crate::app::query::pending::circumstances;
+use crate::app::query::pending::pending_jobs;
+use crate::app::query::pending::resume;
 use crate::app::recover::Recovered;
 use crate::app::recover::settle_jobs;
-use crate::app::submit_query::Submission;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::operator_log::OperatorLog;

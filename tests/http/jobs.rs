@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use obscura_sandbox::app::authenticate::authenticate;
 use obscura_sandbox::app::installation::Installation;
-use obscura_sandbox::app::submit_query::JobControl;
-use obscura_sandbox::app::submit_query::Submission;
-use obscura_sandbox::app::submit_query::SubmitQuery;
-use obscura_sandbox::app::submit_query::Submitted;
-use obscura_sandbox::app::submit_query::run_admitted;
-use obscura_sandbox::app::submit_query::submit;
+use obscura_sandbox::app::query::judge::Submission;
+use obscura_sandbox::app::query::outcome::Submitted;
+use obscura_sandbox::app::query::question::SubmitQuery;
+use obscura_sandbox::app::query::run::JobControl;
+use obscura_sandbox::app::query::run::run_admitted;
+use obscura_sandbox::app::query::submit::submit;
 use obscura_sandbox::clock::SystemClock;
 use obscura_sandbox::clock::SystemRandom;
 use obscura_sandbox::config::Sources;

@@ -8,12 +8,12 @@ use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::plan::GuardedPlan;
 
 use crate::app::installation::Installation;
-use crate::app::job_end::Ended;
 use crate::app::job_limits::limits_of;
 use crate::app::mask_keys::MaskKeys;
 use crate::app::opening::Opened;
 use crate::app::opening::Unwrapped;
 use crate::app::opening::open_tables;
+use crate::app::query::end::Ended;
 use crate::app::review_context::ReviewContext;
 use crate::engine::EngineError;
 use crate::engine::EngineJob;

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::app::blocking::blocking;
 use crate::app::installation::Installation;
-use crate::app::job_end::limit_exceeded;
+use crate::app::query::end::limit_exceeded;
+use crate::app::query::outcome::ReleasedQuery;
 use crate::app::records::Note;
 use crate::app::results;
-use crate::app::submit_query::ReleasedQuery;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::context::Caller;

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use crate::app::installation::Installation;
-use crate::app::job_end::fail_job;
+use crate::app::query::end::fail_job;
 use crate::app::results;
 use crate::app::sealed;
 use crate::app::sealed::storage_failure;

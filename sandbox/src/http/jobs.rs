@@ -36,12 +36,12 @@ use crate::app::fetch_result::fetch_result;
 use crate::app::formats::encode_stream;
 use crate::app::list_jobs::JOBS_MAX;
 use crate::app::list_jobs::list_jobs;
-use crate::app::pending::cancel_pending;
+use crate::app::query::judge::Submission;
+use crate::app::query::pending::cancel_pending;
+use crate::app::query::submit;
+use crate::app::query::submit::repeated;
 use crate::app::show_job::no_job;
 use crate::app::show_job::show_job;
-use crate::app::submit_query;
-use crate::app::submit_query::Submission;
-use crate::app::submit_query::repeated;
 use crate::app::verdict::Verdict;
 use crate::error::AppError;
 use crate::error::Class;
@@ -179,7 +179,7 @@ pub(super) async fn submit(
     refusals.map_err(|wait| too_much_refused(request, wait))?;
     let place = service.queue.place(person).map_err(|why| no_place(request, why))?;
     let length = question.sql.len();
-    let id = match submit_query::submit(&service.installation, caller, question).await.map_err(failed)? {
+    let id = match submit::submit(&service.installation, caller, question).await.map_err(failed)? {
         Submission::Explained(verdict) => {
             // It is a check by another name.
             let checked = service.checks.take(person, service.begun.elapsed());

@@ -11,8 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::explain_query::explain_query;
-use crate::app::submit_query::Patience;
-use crate::app::submit_query::SubmitQuery;
+use crate::app::query::question::Patience;
+use crate::app::query::question::SubmitQuery;
 use crate::app::verdict::Verdict;
 use crate::http::Service;
 use crate::http::context::Body;

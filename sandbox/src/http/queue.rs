@@ -13,12 +13,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::installation::Installation;
-use crate::app::submit_query::AdmittedJob;
-use crate::app::submit_query::JobControl;
-use crate::app::submit_query::Progress;
-use crate::app::submit_query::Submitted;
-use crate::app::submit_query::cancel_admitted;
-use crate::app::submit_query::run_admitted;
+use crate::app::query::judge::AdmittedJob;
+use crate::app::query::outcome::Submitted;
+use crate::app::query::run::JobControl;
+use crate::app::query::run::Progress;
+use crate::app::query::run::cancel_admitted;
+use crate::app::query::run::run_admitted;
 use crate::http::news::News;
 use crate::ids::JobId;
 use crate::jobs::JobState;

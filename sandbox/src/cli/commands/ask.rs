@@ -8,11 +8,11 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 
 use crate::app::formats::decode_arrow;
-use crate::app::job_end::limit_exceeded;
-use crate::app::submit_query::Progress;
-use crate::app::submit_query::ReleasedQuery;
-use crate::app::submit_query::SubmitQuery;
-use crate::app::submit_query::Submitted;
+use crate::app::query::end::limit_exceeded;
+use crate::app::query::outcome::ReleasedQuery;
+use crate::app::query::outcome::Submitted;
+use crate::app::query::question::SubmitQuery;
+use crate::app::query::run::Progress;
 use crate::app::verdict::Verdict;
 use crate::cli::args::JobCommand;
 use crate::cli::args::Output;

@@ -12,8 +12,8 @@ use arrow::util::display::FormatOptions;
 
 use crate::app::formats::decode_arrow;
 use crate::app::installation::Layout;
-use crate::app::submit_query::SubmitQuery;
-use crate::app::submit_query::Submitted;
+use crate::app::query::outcome::Submitted;
+use crate::app::query::question::SubmitQuery;
 use crate::app::verify_audit::LogAgainst;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::verify_entry_proof;

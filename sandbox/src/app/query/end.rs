@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::app::installation::Installation;
+use crate::app::query::outcome::Submitted;
 use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -53,6 +54,31 @@ pub(crate) fn limit_exceeded() -> PublicError {
         "narrow the question, aggregate each side per subject before joining, or use fewer joins",
         "请缩小查询范围，或先按主体汇总各表再连接，或减少连接",
     )
+}
+
+/// Ends a job that releases nothing.
+pub(super) async fn end(
+    installation: &Installation,
+    caller: &Caller,
+    job: JobId,
+    ended: Ended,
+    finished: Timestamp,
+) -> Result<Submitted, AppError> {
+    match ended {
+        Ended::Withheld => {
+            withhold_job(installation, caller, job, finished).await?;
+            Ok(Submitted::Withheld { job })
+        }
+        Ended::Cancelled(code) => {
+            cancel_job(installation, job, ActorName::of(caller), code, finished).await?;
+            Ok(Submitted::Cancelled { job, code })
+        }
+        Ended::Failed(failure, error) => {
+            fail_with(installation, job, (failure, &error), finished).await?;
+            Ok(Submitted::Failed { job, failure })
+        }
+        Ended::Unwritten(error) => Err(error),
+    }
 }
 
 /// Ends a job of whose result nothing may leave, with its event.
