@@ -17,8 +17,12 @@ use crate::app::query::end::Ended;
 use crate::app::review_context::ReviewContext;
 use crate::engine::EngineError;
 use crate::engine::EngineJob;
+use crate::engine::EngineLimits;
 use crate::engine::EngineProgress;
+use crate::engine::EngineThreads;
+use crate::engine::Executor;
 use crate::engine::execute;
+use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
@@ -32,14 +36,33 @@ pub(crate) async fn compute(
     (plan, keys): (&Arc<GuardedPlan>, &Arc<MaskKeys>),
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
-    let limits = limits_of(id, installation.settings().limits, installation.keys.as_ref());
-    let limits = limits.during("draw the limits of a job")?;
-    let (executor, threads) = installation.executor().during("start the threads of jobs")?;
-    let Opened { sealed, unwrapped } = open_tables(review_context, installation, id, plan)?;
+    let prepared = prepare(installation, id, review_context, plan).map_err(Ended::broken)?;
+    let Prepared { limits, executor, threads, opened: Opened { sealed, unwrapped } } = prepared;
     let context = ExecutionContext { secrets: Some(Arc::clone(keys) as _) };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
     let computed = execute(&executor, &threads, job, progress).await;
     computed.map(|release| (release, unwrapped)).map_err(engine_failure)
+}
+
+/// All that running a plan needs besides the plan.
+struct Prepared {
+    limits: EngineLimits,
+    executor: Arc<dyn Executor>,
+    threads: Arc<EngineThreads>,
+    opened: Opened,
+}
+
+fn prepare(
+    installation: &Installation,
+    id: JobId,
+    review_context: &ReviewContext,
+    plan: &GuardedPlan,
+) -> Result<Prepared, AppError> {
+    let limits = limits_of(id, installation.settings().limits, installation.keys.as_ref());
+    let limits = limits.during("draw the limits of a job")?;
+    let (executor, threads) = installation.executor().during("start the threads of jobs")?;
+    let opened = open_tables(review_context, installation, id, plan)?;
+    Ok(Prepared { limits, executor, threads, opened })
 }
 
 fn engine_failure(error: EngineError) -> Ended {
@@ -63,7 +86,7 @@ mod tests {
     fn only_what_a_job_may_use_is_told_apart_from_other_failures() {
         let told = |error| match engine_failure(error) {
             Ended::Failed(failure, _) => Some(failure.code()),
-            Ended::Withheld | Ended::Cancelled(_) | Ended::Unwritten(_) => None,
+            Ended::Withheld | Ended::Cancelled(_) => None,
         };
         assert_eq!(told(EngineError::OutOfMemory), Some("limit-exceeded"));
         assert_eq!(told(EngineError::TooManyRows), Some("limit-exceeded"));

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use crate::app::installation::Installation;
 use crate::app::query::outcome::Submitted;
 use crate::app::records::Note;
+use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::audit::event::RecordChange;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
@@ -17,6 +19,7 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
 use crate::jobs::JobFailure;
+use crate::jobs::QueuedJob;
 
 /// How a run ends without a release.
 pub(crate) enum Ended {
@@ -26,19 +29,67 @@ pub(crate) enum Ended {
     Cancelled(Option<&'static str>),
     /// It failed, and its owner is told this much of why.
     Failed(JobFailure, AppError),
-    /// Released in the log, or perhaps so, and not yet in the database.
-    Unwritten(AppError),
 }
 
-/// Whatever fails once the job exists: the operator learns what, the caller only that.
-impl<E: Into<AppError>> From<E> for Ended {
-    fn from(error: E) -> Self {
-        let error = error.into();
+impl Ended {
+    /// The end of a job that broke: the operator learns what broke, the asker only that something did.
+    pub(crate) fn broken(error: AppError) -> Self {
         let failure = match &error {
             AppError::Internal(error) if error.is_disk_full() => JobFailure::DiskFull,
             AppError::Internal(_) | AppError::Public(_) => JobFailure::Execution,
         };
         Self::Failed(failure, error)
+    }
+}
+
+/// The right to end a run without a release. Each run has one, and logging the release consumes it: an error after that
+/// has no way to be recorded as a failure of the job, whose release may be in the log.
+pub(crate) struct Unreleased<'a> {
+    installation: &'a Installation,
+    caller: &'a Caller,
+    job: JobId,
+}
+
+impl<'a> Unreleased<'a> {
+    /// The right to end a job that has not begun to run.
+    pub(crate) fn of(installation: &'a Installation, caller: &'a Caller, job: &QueuedJob) -> Self {
+        Self { installation, caller, job: job.id() }
+    }
+
+    /// Ends the job: its event first, then its row.
+    ///
+    /// # Errors
+    /// When its end could not be written down.
+    pub(crate) async fn end(self, ended: Ended, finished: Timestamp) -> Result<Submitted, AppError> {
+        let Self { installation, caller, job } = self;
+        match ended {
+            Ended::Withheld => {
+                withhold_job(installation, caller, job, finished).await?;
+                Ok(Submitted::Withheld { job })
+            }
+            Ended::Cancelled(code) => {
+                cancel_job(installation, job, ActorName::of(caller), code, finished).await?;
+                Ok(Submitted::Cancelled { job, code })
+            }
+            Ended::Failed(failure, error) => {
+                fail_with(installation, job, (failure, &error), finished).await?;
+                Ok(Submitted::Failed { job, failure })
+            }
+        }
+    }
+
+    /// Logs what led to the release of the job's result, and the release itself, which comes last.
+    ///
+    /// # Errors
+    /// When the log cannot be written. An append that fails may still have reached the disk: the log decides at the next
+    /// settling, and nothing else may end the job before.
+    pub(super) async fn log_release(
+        self,
+        notes: Vec<(Note, Option<RecordChange>)>,
+    ) -> Result<Receipt, AppError> {
+        let receipts = self.installation.append(notes).await?;
+        let receipt = receipts.into_iter().last();
+        receipt.ok_or_else(|| InternalError::of_kind("release a result", "no receipt").into())
     }
 }
 
@@ -56,33 +107,8 @@ pub(crate) fn limit_exceeded() -> PublicError {
     )
 }
 
-/// Ends a job that releases nothing.
-pub(super) async fn end(
-    installation: &Installation,
-    caller: &Caller,
-    job: JobId,
-    ended: Ended,
-    finished: Timestamp,
-) -> Result<Submitted, AppError> {
-    match ended {
-        Ended::Withheld => {
-            withhold_job(installation, caller, job, finished).await?;
-            Ok(Submitted::Withheld { job })
-        }
-        Ended::Cancelled(code) => {
-            cancel_job(installation, job, ActorName::of(caller), code, finished).await?;
-            Ok(Submitted::Cancelled { job, code })
-        }
-        Ended::Failed(failure, error) => {
-            fail_with(installation, job, (failure, &error), finished).await?;
-            Ok(Submitted::Failed { job, failure })
-        }
-        Ended::Unwritten(error) => Err(error),
-    }
-}
-
 /// Ends a job of whose result nothing may leave, with its event.
-pub(crate) async fn withhold_job(
+async fn withhold_job(
     installation: &Installation,
     caller: &Caller,
     job: JobId,
@@ -123,7 +149,7 @@ pub(crate) async fn fail_job(
 }
 
 /// Ends a job that broke: the operator's log is told what broke, the job only of which kind it was.
-pub(crate) async fn fail_with(
+async fn fail_with(
     installation: &Installation,
     job: JobId,
     (failure, error): (JobFailure, &AppError),
@@ -155,7 +181,7 @@ mod tests {
     fn a_full_disk_is_told_apart_from_what_may_depend_on_data() {
         let told = |kind: io::ErrorKind| {
             let failed = Err::<(), _>(io::Error::from(kind)).during("write a result");
-            match failed.map_err(Ended::from) {
+            match failed.map_err(Ended::broken) {
                 Err(Ended::Failed(failure, _)) => Some(failure.code()),
                 _ => None,
             }

@@ -1,25 +1,46 @@
 //! Releasing a result: sealed on disk first, then in the log, then in the job's row.
+//!
+//! [`clear`] is what comes before the log: whatever goes wrong there ends the job. [`Cleared::release`] is the log and what
+//! comes after it, and gives up the right to end the job otherwise.
 
 use jiff::Timestamp;
 use obscura_query_guard::control::Release;
 
 use crate::app::blocking::blocking;
 use crate::app::described::described;
+use crate::app::installation::ChangeGuard;
 use crate::app::installation::Installation;
 use crate::app::query::end::Ended;
+use crate::app::query::end::Unreleased;
 use crate::app::query::judge::NO_LONGER_ALLOWED;
 use crate::app::query::judge::is_still_allowed;
 use crate::app::records::Note;
 use crate::app::release_record::ReleaseInputs;
 use crate::app::release_record::release_record;
 use crate::app::results;
+use crate::app::results::StoredResult;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::audit::event::RecordChange;
+use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
+use crate::ids::JobId;
+use crate::jobs::CheckingJob;
 use crate::jobs::RunningJob;
 use crate::jobs::store::StagedResult;
 
+/// A sealed result that may leave, as long as nobody can change a record. It has not left.
+pub(super) struct Cleared<'a> {
+    job: CheckingJob,
+    stored: StoredResult,
+    record: String,
+    notes: Vec<(Note, Option<RecordChange>)>,
+    /// What is revoked before this was taken stops the release, what is revoked after it comes after it in the log.
+    unchanged: ChangeGuard<'a>,
+}
+
+/// What has left.
 pub(super) struct Concluded {
     pub(super) table: Vec<u8>,
     pub(super) sha256: String,
@@ -27,14 +48,27 @@ pub(super) struct Concluded {
     pub(super) released_index: u64,
 }
 
-/// Seals the result, then logs its release: INVARIANT(no-receipt-no-result).
-pub(super) async fn conclude(
-    installation: &Installation,
+/// Seals a result, and makes sure that it may still leave.
+pub(super) async fn clear<'a>(
+    installation: &'a Installation,
     inputs: &ReleaseInputs<'_>,
     job: RunningJob,
     release: Release,
-    finished: Timestamp,
-) -> Result<Concluded, Ended> {
+) -> Result<Cleared<'a>, Ended> {
+    match seal_and_check(installation, inputs, job, release).await {
+        Ok(Some(cleared)) => Ok(cleared),
+        Ok(None) => Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED))),
+        Err(error) => Err(Ended::broken(error)),
+    }
+}
+
+/// As [`clear`]; nothing when it may not leave any more.
+async fn seal_and_check<'a>(
+    installation: &'a Installation,
+    inputs: &ReleaseInputs<'_>,
+    job: RunningJob,
+    release: Release,
+) -> Result<Option<Cleared<'a>>, AppError> {
     let id = job.id();
     let grade = inputs.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
     let batch = described(release.batch(), id, &inputs.question.purpose, inputs.verdict)?;
@@ -44,42 +78,52 @@ pub(super) async fn conclude(
     let staged =
         StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
     let job = installation.jobs.check(job, &staged).await.during("stage a result")?;
-    let note = |action| Note::new(action, ActorName::of(inputs.caller)).of_job(id);
-    let controls = serde_json::to_value(&inputs.verdict.controls).during("write the controls")?;
-    let notes = vec![
-        (
-            note(Action::QueryExecuted)
-                .with("keys_unwrapped", inputs.unwrapped.keys)
-                .with("unwraps_sha256", inputs.unwrapped.line_sha256.clone()),
-            None,
-        ),
-        (note(Action::OutputChecked).with("controls", controls), None),
-        (
-            note(Action::ResultReleased)
-                .with("purpose", inputs.question.purpose.clone())
-                .with("datasets", inputs.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
-                .with("result_sha256", stored.sha256.clone())
-                .with("release_sha256", obscura_crypto::sha256_hex(record.as_bytes())),
-            None,
-        ),
-    ];
-    // What is revoked before this moment stops the release, what is revoked after it comes after it in the log.
+    let notes = notes(inputs, id, &staged)?;
     let unchanged = installation.change().await?;
     let ReleaseInputs { caller, question, verdict, review_context, .. } = inputs;
     if !is_still_allowed(installation, caller, question, (review_context, verdict)).await? {
         results::remove(installation, id)?;
-        return Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED)));
+        return Ok(None);
     }
-    // An append that fails may still have reached the disk: the log decides then, and nothing else may end the job before.
-    let receipts = installation.append(notes).await.map_err(Ended::Unwritten)?;
-    drop(unchanged);
-    let receipt = receipts
-        .into_iter()
-        .last()
-        .ok_or_else(|| InternalError::of_kind("release a result", "no receipt"))?;
-    if let Err(error) = installation.jobs.release(job, &receipt, finished).await {
-        // The log says that it left, so nothing else may end this job; its row is finished when what was dropped is settled.
-        return Err(Ended::Unwritten(InternalError::new("finish a job", &error).into()));
+    Ok(Some(Cleared { job, stored, record, notes, unchanged }))
+}
+
+/// What the log says of a release: that the question was executed, its output checked, and the result released.
+fn notes(
+    inputs: &ReleaseInputs<'_>,
+    job: JobId,
+    staged: &StagedResult,
+) -> Result<Vec<(Note, Option<RecordChange>)>, AppError> {
+    let note = |action| Note::new(action, ActorName::of(inputs.caller)).of_job(job);
+    let controls = serde_json::to_value(&inputs.verdict.controls).during("write the controls")?;
+    let executed = note(Action::QueryExecuted)
+        .with("keys_unwrapped", inputs.unwrapped.keys)
+        .with("unwraps_sha256", inputs.unwrapped.line_sha256.clone());
+    let checked = note(Action::OutputChecked).with("controls", controls);
+    let released = note(Action::ResultReleased)
+        .with("purpose", inputs.question.purpose.clone())
+        .with("datasets", inputs.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
+        .with("result_sha256", staged.sha256.clone())
+        .with("release_sha256", obscura_crypto::sha256_hex(staged.release.as_bytes()));
+    Ok(vec![(executed, None), (checked, None), (released, None)])
+}
+
+impl Cleared<'_> {
+    /// Logs the release, then finishes the job's row: INVARIANT(no-receipt-no-result).
+    ///
+    /// # Errors
+    /// When log or row cannot be written. The row is finished as the log says when what was dropped is settled.
+    pub(super) async fn release(
+        self,
+        installation: &Installation,
+        unreleased: Unreleased<'_>,
+        finished: Timestamp,
+    ) -> Result<Concluded, AppError> {
+        let Self { job, stored, record, notes, unchanged } = self;
+        let receipt = unreleased.log_release(notes).await?;
+        drop(unchanged);
+        let done = installation.jobs.release(job, &receipt, finished).await;
+        done.map_err(|error| InternalError::new("finish a job", &error))?;
+        Ok(Concluded { table: stored.table, sha256: stored.sha256, record, released_index: receipt.index() })
     }
-    Ok(Concluded { table: stored.table, sha256: stored.sha256, record, released_index: receipt.index() })
 }

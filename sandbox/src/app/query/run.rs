@@ -6,14 +6,14 @@ use crate::app::completion::CompletionGrid;
 use crate::app::compute::compute;
 use crate::app::installation::Installation;
 use crate::app::query::end::Ended;
-use crate::app::query::end::end;
+use crate::app::query::end::Unreleased;
 use crate::app::query::judge::Admitted;
 use crate::app::query::judge::AdmittedJob;
 use crate::app::query::judge::NO_LONGER_ALLOWED;
 use crate::app::query::judge::is_still_allowed;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::outcome::Submitted;
-use crate::app::query::released::conclude;
+use crate::app::query::released::clear;
 use crate::app::release_record::ReleaseInputs;
 use crate::engine::EngineProgress;
 use crate::error::AppError;
@@ -78,9 +78,9 @@ pub async fn run_admitted(
     let AdmittedJob { hold: _hold, caller, question, review_context, job, decided_index, admitted, .. } =
         waiting;
     let id = job.id();
+    let unreleased = Unreleased::of(installation, &caller, &job);
     if !is_still_allowed(installation, &caller, &question, (&review_context, &admitted.verdict)).await? {
-        return end(installation, &caller, id, Ended::Cancelled(Some(NO_LONGER_ALLOWED)), installation.now())
-            .await;
+        return unreleased.end(Ended::Cancelled(Some(NO_LONGER_ALLOWED)), installation.now()).await;
     }
     let job = installation.jobs.run(job).await.during("run a job")?;
     let least = installation.settings().limits.completion_step;
@@ -99,7 +99,7 @@ pub async fn run_admitted(
     };
     let (release, unwrapped) = match computed {
         Ok(computed) => computed,
-        Err(ended) => return end(installation, &caller, id, ended, finished).await,
+        Err(ended) => return unreleased.end(ended, finished).await,
     };
     (control.progress)(Progress::Checking);
     let Admitted { plan, verdict, keys } = admitted;
@@ -113,9 +113,16 @@ pub async fn run_admitted(
         unwrapped,
         secrets: keys.names(),
     };
-    let concluded = match conclude(installation, &inputs, job, release, finished).await {
+    let cleared = match clear(installation, &inputs, job, release).await {
+        Ok(cleared) => cleared,
+        Err(ended) => return unreleased.end(ended, grid.next().await).await,
+    };
+    let concluded = match cleared.release(installation, unreleased, finished).await {
         Ok(concluded) => concluded,
-        Err(ended) => return end(installation, &caller, id, ended, grid.next().await).await,
+        Err(error) => {
+            grid.next().await;
+            return Err(error);
+        }
     };
     Ok(Submitted::Released(Box::new(ReleasedQuery {
         job: id,
@@ -133,6 +140,6 @@ pub async fn run_admitted(
 /// # Errors
 /// When its end could not be written down.
 pub async fn cancel_admitted(installation: &Installation, waiting: AdmittedJob) -> Result<(), AppError> {
-    let (caller, job) = (&waiting.caller, waiting.job.id());
-    end(installation, caller, job, Ended::Cancelled(None), installation.now()).await.map(|_| ())
+    let unreleased = Unreleased::of(installation, &waiting.caller, &waiting.job);
+    unreleased.end(Ended::Cancelled(None), installation.now()).await.map(|_| ())
 }
