@@ -33,6 +33,7 @@ use crate::app::query::pending::pending_jobs;
 use crate::app::query::pending::resume;
 use crate::app::recover::Recovered;
 use crate::app::recover::settle_jobs;
+use crate::context::Door;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::operator_log::OperatorLog;
@@ -244,7 +245,7 @@ impl Service {
 
     /// Settles jobs that were dropped, here or by a process that died.
     async fn settle(&self) {
-        if let Err(error) = settle_jobs(&self.installation, &mut Recovered::default()).await {
+        if let Err(error) = settle_jobs(&self.installation, Door::Http, &mut Recovered::default()).await {
             self.installation.note_failure("dropped jobs", &error);
         }
     }

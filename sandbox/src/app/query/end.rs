@@ -72,7 +72,7 @@ impl<'a> Unreleased<'a> {
                 Ok(Submitted::Cancelled { job, code })
             }
             Ended::Failed(failure, error) => {
-                fail_with(installation, job, (failure, &error), finished).await?;
+                fail_with(installation, caller.door(), job, (failure, &error), finished).await?;
                 Ok(Submitted::Failed { job, failure })
             }
         }
@@ -135,15 +135,16 @@ pub(crate) async fn cancel_job(
     installation.jobs.cancel(job, code, &receipt, finished).await.during("cancel a job")
 }
 
-/// Ends a job as failed, with its event.
+/// Ends a job as failed, with its event, in the name of the program behind a door.
 pub(crate) async fn fail_job(
     installation: &Installation,
+    door: Door,
     job: JobId,
     failure: JobFailure,
     finished: Timestamp,
 ) -> Result<(), AppError> {
-    let program = ActorName::program(Door::CommandLine);
-    let note = Note::new(Action::JobFailed, program).of_job(job).with("code", failure.code());
+    let note =
+        Note::new(Action::JobFailed, ActorName::program(door)).of_job(job).with("code", failure.code());
     let receipt = installation.append_one(note).await?;
     installation.jobs.fail(job, failure.code(), &receipt, finished).await.during("fail a job")
 }
@@ -151,6 +152,7 @@ pub(crate) async fn fail_job(
 /// Ends a job that broke: the operator's log is told what broke, the job only of which kind it was.
 async fn fail_with(
     installation: &Installation,
+    door: Door,
     job: JobId,
     (failure, error): (JobFailure, &AppError),
     finished: Timestamp,
@@ -160,12 +162,12 @@ async fn fail_with(
         AppError::Public(public) => &InternalError::of_kind("run a query", public.code()),
     };
     installation.note(&job.to_string(), internal);
-    fail_job(installation, job, failure, finished).await
+    fail_job(installation, door, job, failure, finished).await
 }
 
 /// A job that broke before its decision will never run: said now, as far as it can be, and not by the next start.
-pub(crate) async fn never_runs(installation: &Installation, job: JobId, error: &AppError) {
-    let failed = fail_with(installation, job, (JobFailure::Execution, error), installation.now()).await;
+pub(crate) async fn never_runs(installation: &Installation, door: Door, job: JobId, error: &AppError) {
+    let failed = fail_with(installation, door, job, (JobFailure::Execution, error), installation.now()).await;
     if let Err(again) = failed {
         installation.note_failure(&job.to_string(), &again);
     }

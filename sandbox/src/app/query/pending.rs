@@ -210,7 +210,7 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
     match judge(installation, known, job, reviewed, review_context, question).await {
         Ok(taken) => Ok(Some(taken)),
         Err(error) => {
-            never_runs(installation, row.id, &error).await;
+            never_runs(installation, Door::Http, row.id, &error).await;
             Err(error)
         }
     }

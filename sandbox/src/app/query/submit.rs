@@ -123,7 +123,7 @@ pub async fn submit(
     match taken {
         Ok(taken) => Ok(taken),
         Err(error) => {
-            never_runs(installation, id, &error).await;
+            never_runs(installation, caller.door(), id, &error).await;
             Err(error)
         }
     }

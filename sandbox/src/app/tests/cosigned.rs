@@ -96,7 +96,9 @@ async fn shredding_killed_between_log_and_database_is_reported_and_goes_on_when_
     let early = shred_question(&installation, &operator, job, "a name").await.unwrap_err();
     assert_eq!(early.public().code(), "job-not-over");
     let failure = crate::jobs::JobFailure::Interrupted;
-    crate::app::query::end::fail_job(&installation, job, failure, installation.now()).await.unwrap();
+    crate::app::query::end::fail_job(&installation, Door::CommandLine, job, failure, installation.now())
+        .await
+        .unwrap();
     let event = Note::new(Action::QuestionShredded, program()).of_job(job);
     installation.append_one(event).await.unwrap();
     let layout = installation.layout().clone();
