@@ -21,11 +21,11 @@ use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
 use obscura_crypto::sha256_hex;
+use serde::Serialize;
 
 use crate::app::installation::Installation;
 use crate::app::rotation_lock::Unrecorded;
 use crate::app::rotation_lock::wrap_to_record;
-use crate::app::verdict::Verdict;
 use crate::audit::unwraps::Account;
 use crate::error::AppError;
 use crate::error::Class;
@@ -178,7 +178,7 @@ impl Asked {
     }
 
     /// The same of a verdict on it, which may quote it.
-    pub(crate) fn commitment_to(&self, verdict: &Verdict) -> Result<Option<String>, AppError> {
+    pub(crate) fn commitment_to(&self, verdict: &impl Serialize) -> Result<Option<String>, AppError> {
         let text = serde_json_canonicalizer::to_string(verdict).during("write a verdict")?;
         Ok(self.salt.map(|salt| commitment(&salt, &text)))
     }
