@@ -26,7 +26,6 @@ use utoipa::openapi::security::SecurityScheme;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::installation::Installation;
 use crate::app::query::judge::Submission;
 use crate::app::query::pending::circumstances;
 use crate::app::query::pending::pending_jobs;
@@ -40,6 +39,7 @@ use crate::error::operator_log::OperatorLog;
 use crate::identity::IdentityProvider;
 use crate::ids::EventId;
 use crate::ids::JobId;
+use crate::installation::Installation;
 use crate::jobs::JobState;
 
 mod allowance;

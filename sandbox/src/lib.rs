@@ -7,13 +7,14 @@
 //! 0  ids clock context config error
 //! 1  storage identity
 //! 2  catalog audit engine
-//! 3  jobs
-//! 4  app  city
-//! 5  http
-//! 6  cli
+//! 3  jobs  city
+//! 4  installation
+//! 5  app
+//! 6  http
+//! 7  cli
 //! ```
 //!
-//! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], then [`app`], where one file is one use case.
+//! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], [`installation`], then [`app`], where one file is one use case.
 
 pub mod app;
 pub mod audit;
@@ -28,5 +29,6 @@ pub mod error;
 pub mod http;
 pub mod identity;
 pub mod ids;
+pub mod installation;
 pub mod jobs;
 pub mod storage;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use obscura_sandbox::app::authenticate::authenticate;
-use obscura_sandbox::app::installation::Installation;
 use obscura_sandbox::app::query::judge::Submission;
 use obscura_sandbox::app::query::outcome::Submitted;
 use obscura_sandbox::app::query::question::SubmitQuery;
@@ -18,6 +17,7 @@ use obscura_sandbox::clock::SystemClock;
 use obscura_sandbox::clock::SystemRandom;
 use obscura_sandbox::config::Sources;
 use obscura_sandbox::context::Door;
+use obscura_sandbox::installation::Installation;
 use obscura_tests::fixture::Fixture;
 use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;

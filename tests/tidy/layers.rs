@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["storage", "identity"],
     &["catalog", "audit", "ledger", "engine"],
     &["jobs", "city"],
+    &["installation"],
     &["app"],
     &["http"],
     &["cli", "console"],

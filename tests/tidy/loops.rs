@@ -18,7 +18,6 @@ const CRATES: &[(&str, &[&[&str]])] = &[
             &["app::add_person", "app::authenticate", "app::create_token", "app::link_person"],
             &["app::datasets", "app::open_data", "app::review_context"],
             &["app::cosign", "app::verify_audit"],
-            &["app::installation", "app::library"],
             &["app::meant", "app::verdict"],
             &["audit::accounted_keys", "audit::unwraps"],
             &["cli::client", "cli::desk", "cli::session"],

@@ -7,9 +7,7 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
 use crate::app::authorise::must_be_one_of;
-use crate::app::installation::Installation;
 use crate::app::link_person::end_links_while_changing;
-use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::PersonBody;
@@ -21,6 +19,8 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::PersonId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
 
 /// The person to add.
 #[derive(Debug, Clone)]

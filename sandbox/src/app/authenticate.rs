@@ -5,9 +5,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::app::installation::Installation;
 use crate::app::link_person::link_of;
-use crate::app::records::Note;
 use crate::app::token::TokenFileError;
 use crate::app::token::TokenText;
 use crate::app::token::read_private;
@@ -28,6 +26,8 @@ use crate::identity::IdentityError;
 use crate::identity::IdentityProvider;
 use crate::identity::TokenFault;
 use crate::ids::TokenId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
 
 /// Recognises the person of the token file.
 ///

@@ -7,7 +7,6 @@ use obscura_query_guard::control::Release;
 use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::plan::GuardedPlan;
 
-use crate::app::installation::Installation;
 use crate::app::job_limits::limits_of;
 use crate::app::mask_keys::MaskKeys;
 use crate::app::opening::Opened;
@@ -26,6 +25,7 @@ use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
+use crate::installation::Installation;
 use crate::jobs::JobFailure;
 
 /// Computes a question; also says which keys were unwrapped for it.

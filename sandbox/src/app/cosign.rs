@@ -14,9 +14,6 @@ use obscura_policies::vocabulary::PersonRole;
 use serde_json::json;
 
 use crate::app::authorise::must_be;
-use crate::app::blocking::blocking;
-use crate::app::installation::Installation;
-use crate::app::records::Note;
 use crate::app::verify_audit::LogCopy;
 use crate::app::verify_audit::log_failure;
 use crate::audit::cosigned;
@@ -29,6 +26,9 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking;
+use crate::installation::records::Note;
 
 /// How far a witness's clock may be from ours.
 const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);

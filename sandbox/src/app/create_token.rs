@@ -10,10 +10,8 @@ use obscura_policies::vocabulary::PersonRole;
 use crate::app::add_person::no_such_person;
 use crate::app::authenticate::token_not_valid;
 use crate::app::authorise::must_be;
-use crate::app::installation::Installation;
 use crate::app::link_person::LinkSummary;
 use crate::app::link_person::links;
-use crate::app::records::Note;
 use crate::app::token::TokenText;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -27,6 +25,8 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::TokenId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
 
 /// Most days a token is good.
 pub const TOKEN_DAYS_MAX: u32 = 366;

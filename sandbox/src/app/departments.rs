@@ -6,10 +6,10 @@ use obscura_policies::Text;
 use obscura_policies::document::Department;
 
 use crate::app::datasets::list_datasets;
-use crate::app::installation::Installation;
-use crate::app::library::library;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::installation::Installation;
+use crate::installation::library::library;
 
 /// A department in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::closed_words::JobStateWord;
-use crate::app::installation::Installation;
-use crate::app::library::parse_one;
 use crate::app::read_question::read_asked;
-use crate::app::results::Asked;
-use crate::app::results::SALT_BYTES;
 use crate::app::show_job::no_job;
 use crate::app::verdict::SourceView;
 use crate::app::verdict::Verdict;
@@ -33,6 +29,10 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::library::parse_one;
+use crate::installation::results::Asked;
+use crate::installation::results::SALT_BYTES;
 use crate::jobs::JobState;
 
 /// Name and version of the file's form. A format we keep.

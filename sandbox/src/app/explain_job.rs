@@ -8,8 +8,6 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::installation::Installation;
-use crate::app::library::library;
 use crate::app::read_question::read_logged;
 use crate::app::show_job::concerns_nobody_else;
 use crate::app::show_job::no_job;
@@ -19,6 +17,8 @@ use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::library::library;
 use crate::jobs::JobRow;
 
 /// What led to a job's end.

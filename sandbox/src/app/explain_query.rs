@@ -3,16 +3,16 @@
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
-use crate::app::installation::Installation;
 use crate::app::purpose::check_purpose;
 use crate::app::query::question::SubmitQuery;
 use crate::app::review_context::parsed;
 use crate::app::review_context::review_context;
-use crate::app::reviews::Judging;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Verdict;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::installation::Installation;
+use crate::installation::reviews::Judging;
 
 /// Judges a question without running it: reads no data, makes no job.
 ///

@@ -7,8 +7,6 @@ use obscura_policies::vocabulary::PersonRole;
 use crate::app::add_person::no_such_person;
 use crate::app::authorise::must_be;
 use crate::app::create_token::has_token;
-use crate::app::installation::Installation;
-use crate::app::records::Note;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::AccountLinkBody;
@@ -21,6 +19,8 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::identity::Account;
 use crate::ids::LinkId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
 
 /// Names the key that accounts become tokens under.
 const ACCOUNT_KEY: &str = "identity-provider-account";

@@ -3,12 +3,12 @@
 
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::installation::Installation;
 use crate::app::show_job::Sight;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::ids::JobId;
+use crate::installation::Installation;
 use crate::jobs::JobRow;
 
 /// Most jobs in one list.

@@ -15,15 +15,15 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::app::blocking::blocking;
 use crate::app::formats::Format;
-use crate::app::installation::Installation;
-use crate::app::library::library;
 use crate::app::open_data::OpenVersion;
 use crate::app::open_data::known_sha256;
 use crate::app::open_data::open_version_of_list;
-use crate::app::sealed;
 use crate::error::AppError;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking;
+use crate::installation::library::library;
+use crate::installation::sealed;
 
 /// Where the interface lies under the address of the installation.
 const API: &str = "/api/v1";

@@ -6,10 +6,7 @@ use obscura_policies::vocabulary::Level;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::json;
 
-use crate::app::installation::Installation;
-use crate::app::records::Note;
 use crate::app::review_context::ReviewContext;
-use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::unwraps::Account;
@@ -20,6 +17,9 @@ use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
+use crate::installation::sealed::storage_failure;
 
 /// Says which columns' keys an admitted job may be given. Not in the decision itself, which the asker may show around:
 /// a plan also reads columns that only its policies name.

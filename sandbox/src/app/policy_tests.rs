@@ -20,13 +20,13 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Text;
 use obscura_query_guard::statement::Statement;
 
-use crate::app::library::local_time;
 use crate::app::verdict::Asker;
 use crate::app::verdict::Judged;
 use crate::app::verdict::Reviewed;
 use crate::app::verdict::Reviewer;
 use crate::app::verdict::named_datasets;
 use crate::config::Settings;
+use crate::installation::library::local_time;
 
 /// A test of a policy that does not come out as the policy says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,13 +11,13 @@ use obscura_policies::shipped;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::installation::Installation;
-use crate::app::library::grants_that_hold;
-use crate::app::library::library;
 use crate::app::publish_documents::must_keep;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::InternalError;
+use crate::installation::Installation;
+use crate::installation::library::grants_that_hold;
+use crate::installation::library::library;
 
 /// A purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,6 @@ use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
 
-use crate::app::installation::Installation;
-use crate::app::records::Note;
-use crate::app::results;
-use crate::app::results::Asked;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::context::Caller;
@@ -22,6 +18,10 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
+use crate::installation::results;
+use crate::installation::results::Asked;
 use crate::jobs::JobRow;
 
 /// Reads the SQL of a job: one's own, or anybody's for an auditor.

@@ -3,15 +3,15 @@
 
 use jiff::SignedDuration;
 
-use crate::app::installation::Installation;
 use crate::app::query::end::fail_job;
-use crate::app::results;
-use crate::app::sealed;
-use crate::app::sealed::storage_failure;
 use crate::audit::event::Action;
 use crate::context::Door;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::installation::Installation;
+use crate::installation::results;
+use crate::installation::sealed;
+use crate::installation::sealed::storage_failure;
 use crate::jobs::JobFailure;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;

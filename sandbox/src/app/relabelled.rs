@@ -9,7 +9,7 @@ use obscura_policies::document::Document;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::Level;
 
-use crate::app::library::parse_one;
+use crate::installation::library::parse_one;
 use crate::storage::Manifest;
 
 /// Says whether the document in force relaxes the labels that a version was sealed under. What cannot be compared counts

@@ -5,13 +5,9 @@ use obscura_crypto::note::SignedNote;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::json;
 
-use crate::app::blocking::blocking;
-use crate::app::installation::Installation;
-use crate::app::installation::RELEASE_SIGNER;
 use crate::app::opening::Unwrapped;
 use crate::app::query::question::SubmitQuery;
 use crate::app::review_context::ReviewContext;
-use crate::app::sealed::storage_failure;
 use crate::app::verdict::Verdict;
 use crate::app::verify_release::FORMAT;
 use crate::audit::proof::prove;
@@ -19,6 +15,10 @@ use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::RELEASE_SIGNER;
+use crate::installation::blocking::blocking;
+use crate::installation::sealed::storage_failure;
 
 /// What is known when a result is about to leave.
 pub(crate) struct ReleaseInputs<'a> {

@@ -10,14 +10,14 @@ use obscura_policies::vocabulary::PersonRole;
 use serde_json::Value;
 
 use crate::app::authorise::must_be;
-use crate::app::blocking::blocking;
-use crate::app::installation::Installation;
 use crate::app::verify_audit::checkpoint;
 use crate::app::verify_audit::log_failure;
 use crate::audit::event::LoggedEvent;
 use crate::context::Caller;
 use crate::context::PersonName;
 use crate::error::AppError;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking;
 
 /// Most entries that one search looks at; the next one goes on from there.
 const LOOKED_AT_MAX: u64 = 20_000;

@@ -7,9 +7,6 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_steward;
 use crate::app::datasets::visible_datasets;
-use crate::app::installation::Installation;
-use crate::app::library::library;
-use crate::app::library::parse_one;
 use crate::app::publish_documents::list_proposals;
 use crate::app::publish_documents::may_see_policy;
 use crate::app::publish_documents::must_keep;
@@ -19,6 +16,9 @@ use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::installation::Installation;
+use crate::installation::library::library;
+use crate::installation::library::parse_one;
 
 /// A document in one of its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,6 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::department_of;
 use crate::app::authorise::is_steward;
-use crate::app::installation::Installation;
-use crate::app::library::library;
 use crate::app::verdict::Verdict;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -18,6 +16,8 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::library::library;
 use crate::jobs::JobRow;
 
 /// Finds a job that the caller may see.

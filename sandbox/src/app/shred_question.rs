@@ -5,9 +5,6 @@ use obscura_policies::Text;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
-use crate::app::installation::Installation;
-use crate::app::records::Note;
-use crate::app::results;
 use crate::app::show_job::no_job;
 use crate::app::verdict::FindingView;
 use crate::app::verdict::Verdict;
@@ -20,6 +17,9 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
+use crate::installation::results;
 use crate::jobs::JobRow;
 
 /// Longest reason, in characters.

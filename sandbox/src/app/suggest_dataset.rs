@@ -19,7 +19,6 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::authorise::must_be;
-use crate::app::sealed::storage_failure;
 use crate::app::suggest_dataset::detect::Guess;
 use crate::app::suggest_dataset::detect::guess;
 use crate::app::suggest_dataset::names::Names;
@@ -31,6 +30,7 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
+use crate::installation::sealed::storage_failure;
 use crate::storage::Encoding;
 use crate::storage::Input;
 use crate::storage::StorageError;

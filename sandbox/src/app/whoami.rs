@@ -5,10 +5,6 @@ use jiff::Timestamp;
 use obscura_policies::document::Grant;
 
 use crate::app::grants::GrantSummary;
-use crate::app::installation::Installation;
-use crate::app::library::grants_in_force;
-use crate::app::library::holds_on;
-use crate::app::library::today;
 use crate::app::link_person::LinkSummary;
 use crate::app::link_person::links;
 use crate::catalog::body::GrantBody;
@@ -17,6 +13,10 @@ use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;
 use crate::error::AppError;
+use crate::installation::Installation;
+use crate::installation::library::grants_in_force;
+use crate::installation::library::holds_on;
+use crate::installation::library::today;
 
 /// Who somebody is.
 #[derive(Debug, Clone)]

@@ -9,8 +9,6 @@ use obscura_policies::parse::DocumentError;
 use crate::app::PolicyTestFailure;
 use crate::app::authenticate::log_in;
 use crate::app::authenticate::read_token;
-use crate::app::installation::Installation;
-use crate::app::installation::Layout;
 use crate::app::key_generation::must_be_of_one_generation;
 use crate::app::publish_documents::DocumentsRefused;
 use crate::app::recover::Recovered;
@@ -33,6 +31,8 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::error::operator_log::OperatorLog;
 use crate::ids::RequestId;
+use crate::installation::Installation;
+use crate::installation::Layout;
 
 /// One command's surroundings.
 #[derive(Debug)]

@@ -29,7 +29,6 @@ use tokio::sync::watch;
 use crate::app::authenticate::authenticate_token;
 use crate::app::authenticate::authenticate_vouched;
 use crate::app::authenticate::token_not_valid;
-use crate::app::records::Note;
 use crate::app::token::TokenText;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -46,6 +45,7 @@ use crate::http::limits::Limiter;
 use crate::http::limits::Rate;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
+use crate::installation::records::Note;
 
 /// What one person may ask for, of everything together.
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };

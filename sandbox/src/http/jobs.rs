@@ -25,7 +25,6 @@ use utoipa::ToSchema;
 
 use crate::app::authenticate::is_still_recognised;
 use crate::app::authenticate::token_not_valid;
-use crate::app::blocking::blocking;
 use crate::app::closed_words::JobStateWord;
 use crate::app::evidence::Evidence;
 use crate::app::evidence::evidence;
@@ -67,6 +66,7 @@ use crate::http::queries::question;
 use crate::http::queue::NoPlace;
 use crate::http::refusals::QueryRefused;
 use crate::ids::JobId;
+use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
 

@@ -20,7 +20,6 @@ use obscura_policies::vocabulary::DatasetId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::app::blocking::blocking;
 use crate::app::formats::Format;
 use crate::app::formats::encode_stream;
 use crate::app::open_catalog::open_catalog;
@@ -52,6 +51,7 @@ use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 use crate::ids::JobId;
+use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
 
 /// Longest that a download waits for the job that makes its rows ready.

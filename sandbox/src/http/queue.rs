@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::installation::Installation;
 use crate::app::query::judge::AdmittedJob;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::run::JobControl;
@@ -21,6 +20,7 @@ use crate::app::query::run::cancel_admitted;
 use crate::app::query::run::run_admitted;
 use crate::http::news::News;
 use crate::ids::JobId;
+use crate::installation::Installation;
 use crate::jobs::JobState;
 
 /// How many jobs there may be at a time.

@@ -3,9 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::app::installation::Installation;
 use crate::app::query::outcome::Submitted;
-use crate::app::records::Note;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -18,6 +16,8 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
 use crate::jobs::JobFailure;
 use crate::jobs::QueuedJob;
 

@@ -4,7 +4,6 @@ use tokio::sync::watch;
 
 use crate::app::completion::CompletionGrid;
 use crate::app::compute::compute;
-use crate::app::installation::Installation;
 use crate::app::query::end::Ended;
 use crate::app::query::end::Unreleased;
 use crate::app::query::judge::Admitted;
@@ -18,6 +17,7 @@ use crate::app::release_record::ReleaseInputs;
 use crate::engine::EngineProgress;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::installation::Installation;
 
 /// How far a job has come; what an observer is told is the same whatever the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! Judging ([`submit`]) and running ([`run_admitted`]) are apart, so that jobs can wait for room in between.
 
 use crate::app::authorise::may_ask;
-use crate::app::installation::Installation;
 use crate::app::purpose::check_purpose;
 use crate::app::query::end::never_runs;
 use crate::app::query::judge::Known;
@@ -19,11 +18,8 @@ use crate::app::query::question::SubmitQuery;
 use crate::app::query::run::JobControl;
 use crate::app::query::run::Progress;
 use crate::app::query::run::run_admitted;
-use crate::app::results;
-use crate::app::results::Asked;
 use crate::app::review_context::parsed;
 use crate::app::review_context::review_context;
-use crate::app::reviews::Judging;
 use crate::app::verdict::Reviewed;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -32,6 +28,10 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::results;
+use crate::installation::results::Asked;
+use crate::installation::reviews::Judging;
 use crate::jobs::JobError;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;

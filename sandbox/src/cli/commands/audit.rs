@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::app::cosign::Handed;
 use crate::app::evidence::VerifiedEvidence;
 use crate::app::evidence::verify_evidence;
-use crate::app::installation::Layout;
 use crate::app::read_question::read_question;
 use crate::app::shred_question::shred_question;
 use crate::app::verify_audit::LogCopy;
@@ -33,6 +32,7 @@ use crate::cli::session::Session;
 use crate::cli::visible::visible_line;
 use crate::error::Class;
 use crate::error::PublicError;
+use crate::installation::Layout;
 
 /// Entries that are read and written at a time.
 const EXPORT_ENTRIES: u64 = 500;

@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 
 use crate::app::init::Init;
 use crate::app::init::init;
-use crate::app::installation::Installation;
 use crate::app::publish_documents::DocumentFile;
 use crate::app::publish_documents::publish_documents;
 use crate::app::seal_dataset::SealDataset;
@@ -41,6 +40,7 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::server;
 use crate::http::server::is_private;
+use crate::installation::Installation;
 use crate::storage::Confirmation;
 use crate::storage::Format;
 use crate::storage::Input;

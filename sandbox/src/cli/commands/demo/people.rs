@@ -12,7 +12,6 @@ use crate::app::authenticate::authenticate;
 use crate::app::authenticate::read_token;
 use crate::app::create_token::CreateToken;
 use crate::app::create_token::create_token;
-use crate::app::installation::Installation;
 use crate::city::story::CHARACTERS;
 use crate::cli::client::Client;
 use crate::cli::commands::demo::broken;
@@ -22,6 +21,7 @@ use crate::cli::session::Ending;
 use crate::config::server::ServerAddress;
 use crate::context::Caller;
 use crate::context::Door;
+use crate::installation::Installation;
 
 /// Everybody who acts.
 pub(super) struct People {

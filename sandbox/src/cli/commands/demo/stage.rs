@@ -11,7 +11,6 @@ use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 
 use crate::app::formats::decode_arrow;
-use crate::app::installation::Layout;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::question::SubmitQuery;
 use crate::app::verify_audit::LogAgainst;
@@ -37,6 +36,7 @@ use crate::cli::wrap::indented;
 use crate::cli::wrap::lines;
 use crate::cli::wrap::width;
 use crate::config::Language;
+use crate::installation::Layout;
 
 /// Widest that a passage is told.
 const COLUMNS_MAX: usize = 92;

@@ -7,9 +7,6 @@ use std::fs::File;
 
 use obscura_policies::vocabulary::DatasetId;
 
-use crate::app::input_failure::input_failure;
-use crate::app::installation::Installation;
-use crate::app::installation::MANIFEST_SIGNER;
 use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::record::RecordKind;
 use crate::error::AppError;
@@ -17,6 +14,9 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
+use crate::installation::Installation;
+use crate::installation::MANIFEST_SIGNER;
+use crate::installation::input_failure::input_failure;
 use crate::storage::Expected;
 use crate::storage::ManifestFault;
 use crate::storage::SealedVersion;

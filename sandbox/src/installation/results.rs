@@ -23,9 +23,6 @@ use obscura_crypto::kms::WrappedKey;
 use obscura_crypto::sha256_hex;
 use serde::Serialize;
 
-use crate::app::installation::Installation;
-use crate::app::rotation_lock::Unrecorded;
-use crate::app::rotation_lock::wrap_to_record;
 use crate::audit::unwraps::Account;
 use crate::error::AppError;
 use crate::error::Class;
@@ -33,6 +30,9 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::rotation_lock::Unrecorded;
+use crate::installation::rotation_lock::wrap_to_record;
 use crate::jobs::keys::JobKey;
 
 const FORMAT_VERSION: u16 = 1;

@@ -9,10 +9,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::app::blocking::blocking_io;
-use crate::app::honoured::is_honoured;
-use crate::app::honoured::without_row;
-use crate::app::installation::Installation;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -30,6 +26,10 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::EventId;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking_io;
+use crate::installation::honoured::is_honoured;
+use crate::installation::honoured::without_row;
 
 /// Bodies up to this size stand in the event itself; of longer ones only the hash does.
 const BODY_BYTES_MAX: usize = 40_000;

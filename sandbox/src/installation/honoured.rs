@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::installation::Installation;
 use crate::audit::facts::Fact;
 use crate::audit::facts::LogFacts;
 use crate::catalog::record::Record;
@@ -12,6 +11,7 @@ use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
+use crate::installation::Installation;
 
 /// Most records without a row that are named at a time.
 const NAMED_MAX: usize = 5;

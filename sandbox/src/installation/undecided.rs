@@ -1,12 +1,12 @@
 //! Records that a killed process left between database and log, settled by the log. Every change settles them first, so
 //! that nothing older than the newest change is ever undecided. It guesses nothing and reads no body.
 
-use crate::app::installation::Installation;
 use crate::catalog::record::Record;
 use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
+use crate::installation::Installation;
 
 /// What was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

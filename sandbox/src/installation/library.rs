@@ -18,12 +18,12 @@ use obscura_policies::library::Library;
 use obscura_policies::parse::Located;
 use obscura_policies::parse::parse_documents;
 
-use crate::app::blocking::blocking;
-use crate::app::installation::Installation;
 use crate::catalog::body::DocumentBody;
 use crate::catalog::body::GrantBody;
 use crate::error::AppError;
 use crate::error::InternalError;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking;
 
 /// The library that was read last. What is in force is found out anew each time; only the reading of the same texts is
 /// spared, and everybody who asks at the same time holds the same library.

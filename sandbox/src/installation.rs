@@ -1,5 +1,5 @@
-//! One installation: a data directory with its database, keyring, audit log, datasets and results, opened together.
-//! It composes the layers below and decides nothing; use cases are functions over it.
+//! One installation: a data directory with its database, keyring, audit log, datasets and results, opened together, and
+//! what keeps database, log and disk in step. It decides nothing; use cases are functions over it.
 
 use std::fs;
 use std::fs::File;
@@ -17,10 +17,6 @@ use obscura_crypto::kms::Secret;
 use obscura_crypto::sign::Verifier;
 use tokio::sync::Mutex;
 
-use crate::app::blocking::blocking_io;
-use crate::app::library::LastLibrary;
-use crate::app::reviews::Reviews;
-use crate::app::room::Room;
 use crate::audit::AuditLog;
 use crate::audit::accounted_keys::AccountedKeys;
 use crate::audit::facts::LogFacts;
@@ -40,8 +36,24 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::error::operator_log::OperatorLog;
+use crate::installation::blocking::blocking_io;
+use crate::installation::library::LastLibrary;
+use crate::installation::reviews::Reviews;
+use crate::installation::room::Room;
 use crate::jobs::store::Jobs;
 use crate::storage::DataFolder;
+
+pub(crate) mod blocking;
+mod honoured;
+mod input_failure;
+pub(crate) mod library;
+pub mod records;
+pub(crate) mod results;
+pub(crate) mod reviews;
+pub(crate) mod room;
+pub(crate) mod rotation_lock;
+pub(crate) mod sealed;
+mod undecided;
 
 /// Name of the key that signs manifests of sealed datasets.
 pub(crate) const MANIFEST_SIGNER: &str = "manifests";

@@ -14,11 +14,11 @@ use obscura_crypto::kms::KekVersion;
 use obscura_crypto::kms::WrapContext;
 use obscura_crypto::kms::WrappedKey;
 
-use crate::app::blocking::blocking_io;
-use crate::app::installation::Installation;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking_io;
 
 /// Most rotations that may come between choosing a version and wrapping under it.
 const ROTATIONS_BETWEEN_MAX: usize = 8;
