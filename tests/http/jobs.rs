@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use obscura_sandbox::app::authenticate::authenticate;
+use obscura_sandbox::app::people::authenticate::authenticate;
 use obscura_sandbox::app::query::judge::Submission;
 use obscura_sandbox::app::query::outcome::Submitted;
 use obscura_sandbox::app::query::question::SubmitQuery;

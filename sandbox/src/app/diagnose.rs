@@ -10,11 +10,11 @@ use std::sync::Arc;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::Text;
 
-use crate::app::key_generation::foreign_key;
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::LogCopy;
-use crate::app::verify_audit::reconcile;
-use crate::app::verify_audit::verify_log;
+use crate::app::data::key_generation::foreign_key;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::LogCopy;
+use crate::app::log::verify_audit::reconcile;
+use crate::app::log::verify_audit::verify_log;
 use crate::audit::verify::Backwards;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;

@@ -15,8 +15,8 @@ use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::create_token::TokenKind;
-use crate::app::create_token::new_token_while_changing;
+use crate::app::people::create_token::TokenKind;
+use crate::app::people::create_token::new_token_while_changing;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::Missing;

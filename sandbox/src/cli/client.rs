@@ -26,8 +26,8 @@ use ureq::tls::RootCerts;
 use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
-use crate::app::PolicyTestFailure;
-use crate::app::verdict::Verdict;
+use crate::app::documents::policy_tests::PolicyTestFailure;
+use crate::app::query::verdict::Verdict;
 use crate::cli::retry::Patience;
 use crate::cli::screen::Narration;
 use crate::cli::screen::Screen;

@@ -17,7 +17,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::app::publish_documents::DocumentsRefused;
+use crate::app::documents::publish_documents::DocumentsRefused;
 use crate::config::Language;
 use crate::context::Caller;
 use crate::context::Door;

@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::closed_words::ColumnUseWord;
-use crate::app::dictionary::ColumnTerms;
-use crate::app::dictionary::DatasetTerms;
-use crate::app::dictionary::EdgeTerms;
-use crate::app::dictionary::PurposeTerms;
-use crate::app::verdict::TextView;
+use crate::app::data::dictionary::ColumnTerms;
+use crate::app::data::dictionary::DatasetTerms;
+use crate::app::data::dictionary::EdgeTerms;
+use crate::app::data::dictionary::PurposeTerms;
+use crate::app::query::verdict::TextView;
 
 /// What you may ask of a dataset for one purpose.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

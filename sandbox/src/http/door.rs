@@ -26,10 +26,10 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
-use crate::app::authenticate::authenticate_token;
-use crate::app::authenticate::authenticate_vouched;
-use crate::app::authenticate::token_not_valid;
-use crate::app::token::TokenText;
+use crate::app::people::authenticate::authenticate_token;
+use crate::app::people::authenticate::authenticate_vouched;
+use crate::app::people::authenticate::token_not_valid;
+use crate::app::people::token::TokenText;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::context::Caller;

@@ -21,8 +21,8 @@ use tokio::time::Interval;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval_at;
 
-use crate::app::authenticate::is_still_recognised;
-use crate::app::show_job::show_job;
+use crate::app::people::authenticate::is_still_recognised;
+use crate::app::query::show_job::show_job;
 use crate::context::Caller;
 use crate::error::Class;
 use crate::error::PublicError;

@@ -10,9 +10,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::closed_words::PersonRoleWord;
-use crate::app::whoami::IdentitySource;
-use crate::app::whoami::Whoami;
-use crate::app::whoami::whoami;
+use crate::app::people::whoami::IdentitySource;
+use crate::app::people::whoami::Whoami;
+use crate::app::people::whoami::whoami;
 use crate::http::Service;
 use crate::http::context::Known;
 use crate::http::grants::GrantView;

@@ -13,7 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use crate::app::verify_audit::checkpoint;
+use crate::app::log::verify_audit::checkpoint;
 use crate::http::Service;
 use crate::http::health;
 use crate::http::queue::Load;

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::purposes::PurposeSummary;
-use crate::app::purposes::list_purposes;
-use crate::app::verdict::TextView;
+use crate::app::documents::purposes::PurposeSummary;
+use crate::app::documents::purposes::list_purposes;
+use crate::app::query::verdict::TextView;
 use crate::http::Service;
 use crate::http::context::Known;
 use crate::http::problem::Problem;

@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::explain_query::explain_query;
+use crate::app::query::explain_query::explain_query;
 use crate::app::query::question::Patience;
 use crate::app::query::question::SubmitQuery;
-use crate::app::verdict::Verdict;
+use crate::app::query::verdict::Verdict;
 use crate::http::Service;
 use crate::http::context::Body;
 use crate::http::context::Known;

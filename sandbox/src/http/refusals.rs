@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::PolicyTestFailure;
-use crate::app::verdict::Verdict;
+use crate::app::documents::policy_tests::PolicyTestFailure;
+use crate::app::query::verdict::Verdict;
 use crate::config::Language;
 use crate::http::problem::ProblemDocument;
 

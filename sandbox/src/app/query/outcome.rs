@@ -1,6 +1,6 @@
 //! What comes of a question, for whoever asked it.
 
-use crate::app::verdict::Verdict;
+use crate::app::query::verdict::Verdict;
 use crate::ids::JobId;
 use crate::jobs::JobFailure;
 

@@ -6,13 +6,13 @@
 use jiff::Timestamp;
 use obscura_query_guard::control::Release;
 
-use crate::app::described::described;
+use crate::app::query::described::described;
 use crate::app::query::end::Ended;
 use crate::app::query::end::Unreleased;
 use crate::app::query::judge::NO_LONGER_ALLOWED;
 use crate::app::query::judge::is_still_allowed;
-use crate::app::release_record::ReleaseInputs;
-use crate::app::release_record::release_record;
+use crate::app::query::release_record::ReleaseInputs;
+use crate::app::query::release_record::release_record;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::event::RecordChange;

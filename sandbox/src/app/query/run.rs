@@ -2,8 +2,8 @@
 
 use tokio::sync::watch;
 
-use crate::app::completion::CompletionGrid;
-use crate::app::compute::compute;
+use crate::app::query::completion::CompletionGrid;
+use crate::app::query::compute::compute;
 use crate::app::query::end::Ended;
 use crate::app::query::end::Unreleased;
 use crate::app::query::judge::Admitted;
@@ -12,8 +12,8 @@ use crate::app::query::judge::NO_LONGER_ALLOWED;
 use crate::app::query::judge::is_still_allowed;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::outcome::Submitted;
+use crate::app::query::release_record::ReleaseInputs;
 use crate::app::query::released::clear;
-use crate::app::release_record::ReleaseInputs;
 use crate::engine::EngineProgress;
 use crate::error::AppError;
 use crate::error::During as _;

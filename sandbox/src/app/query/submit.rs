@@ -4,8 +4,7 @@
 //! disk before its release is logged, so that a kill at any instruction leaves a job that the next start can settle.
 //! Judging ([`submit`]) and running ([`run_admitted`]) are apart, so that jobs can wait for room in between.
 
-use crate::app::authorise::may_ask;
-use crate::app::purpose::check_purpose;
+use crate::app::people::authorise::may_ask;
 use crate::app::query::end::never_runs;
 use crate::app::query::judge::Known;
 use crate::app::query::judge::Submission;
@@ -14,13 +13,14 @@ use crate::app::query::judge::never_sealed;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::pending::pend;
 use crate::app::query::pending::waits_for_approval;
+use crate::app::query::purpose::check_purpose;
 use crate::app::query::question::SubmitQuery;
+use crate::app::query::review_context::parsed;
+use crate::app::query::review_context::review_context;
 use crate::app::query::run::JobControl;
 use crate::app::query::run::Progress;
 use crate::app::query::run::run_admitted;
-use crate::app::review_context::parsed;
-use crate::app::review_context::review_context;
-use crate::app::verdict::Reviewed;
+use crate::app::query::verdict::Reviewed;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::Class;

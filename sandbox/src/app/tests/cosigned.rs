@@ -8,8 +8,8 @@ use obscura_crypto::sign::Signer;
 use obscura_policies::vocabulary::PersonRole;
 
 use super::*;
-use crate::app::cosign::keep_cosigned;
-use crate::app::shred_question::shred_question;
+use crate::app::log::cosign::keep_cosigned;
+use crate::app::query::shred_question::shred_question;
 use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;

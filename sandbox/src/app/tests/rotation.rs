@@ -20,10 +20,10 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::app::datasets::verify_dataset;
-use crate::app::rotate_key::rotate_key;
-use crate::app::seal_dataset::SealDataset;
-use crate::app::seal_dataset::seal_dataset;
+use crate::app::data::datasets::verify_dataset;
+use crate::app::data::rotate_key::rotate_key;
+use crate::app::data::seal_dataset::SealDataset;
+use crate::app::data::seal_dataset::seal_dataset;
 use crate::catalog::body::DocumentBody;
 use crate::context::Caller;
 use crate::context::Credential;

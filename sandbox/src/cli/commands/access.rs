@@ -3,7 +3,7 @@
 use obscura_policies::document::GrantedDataset;
 use serde_json::json;
 
-use crate::app::access_requests::RequestAccess;
+use crate::app::documents::access_requests::RequestAccess;
 use crate::cli::args::Output;
 use crate::cli::args::RequestCommand;
 use crate::cli::exit::Exit;

@@ -7,13 +7,13 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
-use crate::app::formats::decode_arrow;
 use crate::app::query::end::limit_exceeded;
+use crate::app::query::formats::decode_arrow;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::run::Progress;
-use crate::app::verdict::Verdict;
+use crate::app::query::verdict::Verdict;
 use crate::cli::args::JobCommand;
 use crate::cli::args::Output;
 use crate::cli::args::QueryArgs;

@@ -11,12 +11,12 @@ use obscura_policies::Text;
 use obscura_policies::vocabulary::DatasetId;
 use serde_json::json;
 
-use crate::app::datasets::drop_dataset;
-use crate::app::datasets::shred_dataset;
-use crate::app::datasets::verify_dataset;
-use crate::app::seal_dataset::SealDataset;
-use crate::app::seal_dataset::SealedDataset;
-use crate::app::seal_dataset::seal_dataset;
+use crate::app::data::datasets::drop_dataset;
+use crate::app::data::datasets::shred_dataset;
+use crate::app::data::datasets::verify_dataset;
+use crate::app::data::seal_dataset::SealDataset;
+use crate::app::data::seal_dataset::SealedDataset;
+use crate::app::data::seal_dataset::seal_dataset;
 use crate::cli::args::BadRowArg;
 use crate::cli::args::DatasetCommand;
 use crate::cli::args::SealArgs;

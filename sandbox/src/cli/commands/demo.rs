@@ -10,12 +10,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::app::data::seal_dataset::SealDataset;
+use crate::app::data::seal_dataset::seal_dataset;
+use crate::app::documents::publish_documents::DocumentFile;
+use crate::app::documents::publish_documents::publish_documents;
 use crate::app::init::Init;
 use crate::app::init::init;
-use crate::app::publish_documents::DocumentFile;
-use crate::app::publish_documents::publish_documents;
-use crate::app::seal_dataset::SealDataset;
-use crate::app::seal_dataset::seal_dataset;
 use crate::city::City;
 use crate::city::CityDataset;
 use crate::city::documents;

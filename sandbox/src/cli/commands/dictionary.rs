@@ -4,7 +4,7 @@ use obscura_policies::Text;
 use obscura_policies::document::Update;
 use serde_json::json;
 
-use crate::app::verdict::TextView;
+use crate::app::query::verdict::TextView;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;

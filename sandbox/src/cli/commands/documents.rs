@@ -16,8 +16,8 @@ use serde_json::Value;
 use serde_json::json;
 use similar::TextDiff;
 
-use crate::app::grants::CreateGrant;
-use crate::app::publish_documents::DocumentFile;
+use crate::app::documents::grants::CreateGrant;
+use crate::app::documents::publish_documents::DocumentFile;
 use crate::cli::args::DocumentName;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::search_log::LogFilter;
-use crate::app::search_log::LogPart;
-use crate::app::search_log::read_since;
+use crate::app::log::search_log::LogFilter;
+use crate::app::log::search_log::LogPart;
+use crate::app::log::search_log::read_since;
 use crate::cli::args::AuditLogArgs;
 use crate::cli::args::Output;
 use crate::cli::desk::Desk;

@@ -5,8 +5,8 @@ use std::io::Read as _;
 
 use zeroize::Zeroizing;
 
-use crate::app::authenticate::read_token;
-use crate::app::authenticate::trimmed;
+use crate::app::people::authenticate::read_token;
+use crate::app::people::authenticate::trimmed;
 use crate::cli::args::LoginArgs;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::reconcile;
-use crate::app::verify_audit::verify_log;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::reconcile;
+use crate::app::log::verify_audit::verify_log;
 use crate::audit::accounts::UnwrapFinding;
 use crate::audit::verify::Anchor;
 use crate::audit::verify::Backwards;

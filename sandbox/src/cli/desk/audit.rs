@@ -2,10 +2,10 @@
 
 use axum::http::Method;
 
-use crate::app::search_log::LogFilter;
-use crate::app::search_log::LogPart;
-use crate::app::search_log::search_log;
-use crate::app::verify_audit::prove_own_entry;
+use crate::app::log::search_log::LogFilter;
+use crate::app::log::search_log::LogPart;
+use crate::app::log::search_log::search_log;
+use crate::app::log::verify_audit::prove_own_entry;
 use crate::cli::client::Sent;
 use crate::cli::client::step;
 use crate::cli::client::unexpected;

@@ -2,10 +2,10 @@
 
 use obscura_policies::vocabulary::DatasetId;
 
-use crate::app::datasets::list_datasets;
-use crate::app::datasets::no_dataset_named;
-use crate::app::datasets::show_dataset;
-use crate::app::purposes::list_purposes;
+use crate::app::data::datasets::list_datasets;
+use crate::app::data::datasets::no_dataset_named;
+use crate::app::data::datasets::show_dataset;
+use crate::app::documents::purposes::list_purposes;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;

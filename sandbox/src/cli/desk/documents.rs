@@ -1,18 +1,18 @@
 //! Documents, policies and grants.
 
-use crate::app::grants::CreateGrant;
-use crate::app::grants::create_grant;
-use crate::app::grants::create_grants;
-use crate::app::grants::list_grants;
-use crate::app::grants::revoke_grant;
-use crate::app::publish_documents::DocumentFile;
-use crate::app::publish_documents::activate_policy;
-use crate::app::publish_documents::check_documents;
-use crate::app::publish_documents::list_documents;
-use crate::app::publish_documents::list_proposals;
-use crate::app::publish_documents::publish_documents;
-use crate::app::publish_documents::withdraw_policy;
-use crate::app::show_document::show_document;
+use crate::app::documents::grants::CreateGrant;
+use crate::app::documents::grants::create_grant;
+use crate::app::documents::grants::create_grants;
+use crate::app::documents::grants::list_grants;
+use crate::app::documents::grants::revoke_grant;
+use crate::app::documents::publish_documents::DocumentFile;
+use crate::app::documents::publish_documents::activate_policy;
+use crate::app::documents::publish_documents::check_documents;
+use crate::app::documents::publish_documents::list_documents;
+use crate::app::documents::publish_documents::list_proposals;
+use crate::app::documents::publish_documents::publish_documents;
+use crate::app::documents::publish_documents::withdraw_policy;
+use crate::app::documents::show_document::show_document;
 use crate::cli::client::Sent;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;

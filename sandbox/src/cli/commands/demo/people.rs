@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::add_person::AddPerson;
-use crate::app::add_person::add_person;
-use crate::app::authenticate::authenticate;
-use crate::app::authenticate::read_token;
-use crate::app::create_token::CreateToken;
-use crate::app::create_token::create_token;
+use crate::app::people::add_person::AddPerson;
+use crate::app::people::add_person::add_person;
+use crate::app::people::authenticate::authenticate;
+use crate::app::people::authenticate::read_token;
+use crate::app::people::create_token::CreateToken;
+use crate::app::people::create_token::create_token;
 use crate::city::story::CHARACTERS;
 use crate::cli::client::Client;
 use crate::cli::commands::demo::broken;

@@ -10,13 +10,13 @@ use arrow::array::ArrayRef;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 
-use crate::app::formats::decode_arrow;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::LogCopy;
+use crate::app::log::verify_audit::verify_entry_proof;
+use crate::app::log::verify_audit::verify_log;
+use crate::app::query::formats::decode_arrow;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::question::SubmitQuery;
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::LogCopy;
-use crate::app::verify_audit::verify_entry_proof;
-use crate::app::verify_audit::verify_log;
 use crate::city::story;
 use crate::city::story::Answer;
 use crate::city::story::Cell;
