@@ -10,8 +10,9 @@
 //! 3  jobs  city
 //! 4  installation
 //! 5  app
-//! 6  http
-//! 7  cli
+//! 6  service
+//! 7  http
+//! 8  cli
 //! ```
 //!
 //! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], [`installation`], then [`app`], where one file is one use case.
@@ -31,4 +32,5 @@ pub mod identity;
 pub mod ids;
 pub mod installation;
 pub mod jobs;
+mod service;
 pub mod storage;

@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["jobs", "city"],
     &["installation"],
     &["app"],
+    &["service"],
     &["http"],
     &["cli", "console"],
 ];

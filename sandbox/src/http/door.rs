@@ -41,11 +41,11 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
-use crate::http::limits::Limiter;
-use crate::http::limits::Rate;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::installation::records::Note;
+use crate::service::limits::Limiter;
+use crate::service::limits::Rate;
 
 /// What one person may ask for, of everything together.
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };

@@ -30,13 +30,13 @@ use crate::http::Service;
 use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::jobs::own;
-use crate::http::limits::Seat;
-use crate::http::news::Event;
-use crate::http::news::Gap;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::ids::JobId;
 use crate::jobs::JobState;
+use crate::service::job_events::Event;
+use crate::service::job_events::Gap;
+use crate::service::limits::Seat;
 
 /// How often an idle stream shows that it lives.
 const PULSE: Duration = Duration::from_secs(15);

@@ -56,19 +56,19 @@ use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
 use crate::http::open_data::too_many_downloads;
-use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
 use crate::http::queries::Question;
 use crate::http::queries::question;
-use crate::http::queue::NoPlace;
 use crate::http::refusals::QueryRefused;
+use crate::http::streamed::in_pieces;
 use crate::ids::JobId;
 use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
+use crate::service::queue::NoPlace;
 
 /// Longest that a request waits for a job, in seconds.
 const WAIT_MAX: u64 = 60;

@@ -42,17 +42,17 @@ use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::jobs::knows;
 use crate::http::jobs::no_such_form;
-use crate::http::limits::Seat;
 use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
-use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
+use crate::http::streamed::in_pieces;
 use crate::ids::JobId;
 use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
+use crate::service::limits::Seat;
 
 /// Longest that a download waits for the job that makes its rows ready.
 const READY_WAIT: Duration = Duration::from_secs(30);

@@ -28,11 +28,11 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::app::housekeeping::EVERY;
 use crate::app::housekeeping::keep_house;
 use crate::http::Service;
-use crate::http::limits::Seats;
 use crate::http::metrics;
-use crate::http::patience::Patient;
 use crate::http::peer::Peer;
 use crate::http::router;
+use crate::http::write_timeout::Patient;
+use crate::service::limits::Seats;
 
 /// Connections at a time; the next ones wait.
 const CONNECTIONS_MAX: usize = 1024;

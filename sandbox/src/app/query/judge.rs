@@ -40,7 +40,7 @@ use crate::installation::reviews::Judging;
 use crate::jobs::JobRow;
 use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
-use crate::jobs::hold::Hold;
+use crate::jobs::active::Hold;
 
 /// The code of a job that stopped being allowed while it ran.
 pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";

@@ -18,10 +18,10 @@ use crate::app::query::run::JobControl;
 use crate::app::query::run::Progress;
 use crate::app::query::run::cancel_admitted;
 use crate::app::query::run::run_admitted;
-use crate::http::news::News;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::jobs::JobState;
+use crate::service::job_events::News;
 
 /// How many jobs there may be at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub(super) fn in_pieces(bytes: Bytes, held: impl Send + 'static) -> Response {
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
-    use crate::http::limits::Seats;
+    use crate::service::limits::Seats;
 
     #[tokio::test]
     async fn a_seat_is_taken_until_the_last_piece_is_gone_or_nobody_takes_it() {
