@@ -3,7 +3,6 @@
 //! It decides nothing and adds no path to data: every handler reads its request, calls one use case of `app` and puts
 //! what came of it into a status and a body. Errors are problem documents (RFC 9457).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -26,13 +25,6 @@ use utoipa::openapi::security::SecurityScheme;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::query::judge::Submission;
-use crate::app::query::pending::circumstances;
-use crate::app::query::pending::pending_jobs;
-use crate::app::query::pending::resume;
-use crate::app::recover::Recovered;
-use crate::app::recover::settle_jobs;
-use crate::context::Door;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::operator_log::OperatorLog;
@@ -40,12 +32,12 @@ use crate::identity::IdentityProvider;
 use crate::ids::EventId;
 use crate::ids::JobId;
 use crate::installation::Installation;
-use crate::jobs::JobState;
 use crate::service::daily_quota::Allowance;
 use crate::service::job_events::News;
 use crate::service::limits::Limiter;
 use crate::service::limits::Rate;
 use crate::service::limits::Seats;
+use crate::service::pending::PendingJobs;
 use crate::service::queue::Queue;
 use crate::service::queue::Room;
 
@@ -97,8 +89,6 @@ const SUBMIT_RATE: Rate = Rate { burst: 120, every: Duration::from_millis(250) }
 const STREAMS_OF_ONE_MAX: usize = 8;
 /// Requests of one person under way, at a time; long polls count.
 const REQUESTS_OF_ONE_MAX: usize = 64;
-/// How often jobs that wait for an approval are looked at, besides when one is given here.
-const RESUME_EVERY: Duration = Duration::from_secs(20);
 /// Downloads of open data under way, at a time.
 const DOWNLOADS_MAX: usize = 16;
 /// Of which so many may come from one address.
@@ -119,6 +109,8 @@ pub struct Service {
     begun: Instant,
     queue: Queue,
     news: Arc<News>,
+    /// Jobs that wait for an approval.
+    pending: PendingJobs,
     door: DoorKeeper,
     /// Whose tokens are honoured besides ours.
     identity: Option<IdentityProvider>,
@@ -141,8 +133,6 @@ pub struct Service {
     answered: Answered,
     /// Requests under way.
     requests: Mutex<JoinSet<()>>,
-    /// Jobs that wait for an approval, and what their judgement rested on when it was last looked for.
-    looked_at: tokio::sync::Mutex<BTreeMap<JobId, String>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -170,8 +160,10 @@ impl Service {
             open_of_one: OPEN_OF_ONE_MAX,
             waiting_bytes: installation.settings().limits.waiting_bytes_max,
         };
+        let queue = Queue::new(Arc::clone(&installation), Arc::clone(&news), room);
         Ok(Self {
-            queue: Queue::new(Arc::clone(&installation), Arc::clone(&news), room),
+            pending: PendingJobs::new(Arc::clone(&installation), queue.clone(), Arc::clone(&news)),
+            queue,
             installation,
             name,
             begun: Instant::now(),
@@ -189,7 +181,6 @@ impl Service {
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),
-            looked_at: tokio::sync::Mutex::default(),
         })
     }
 
@@ -199,65 +190,6 @@ impl Service {
         tokio::select! {
             () = self.queue.wait(job, most) => {}
             _told = stopping.wait_for(|stopping| *stopping) => {}
-        }
-    }
-
-    /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their place.
-    async fn resume(&self, person: Option<&str>) {
-        let installation = &self.installation;
-        let pending = match pending_jobs(installation, person).await {
-            Ok(pending) => pending,
-            Err(error) => return installation.note_failure("pending", &error),
-        };
-        let mut looked_at = self.looked_at.lock().await;
-        looked_at.retain(|job, _| person.is_some() || pending.iter().any(|row| row.id == *job));
-        for row in pending {
-            match circumstances(installation, &row.person).await {
-                Ok(now) if looked_at.get(&row.id) == Some(&now) => continue,
-                Ok(now) => drop(looked_at.insert(row.id, now)),
-                Err(error) => {
-                    installation.note_failure(&row.id.to_string(), &error);
-                    continue;
-                }
-            }
-            // Whoever has as many jobs as one person may have gets to this one later.
-            let Ok(place) = self.queue.place(&row.person) else {
-                looked_at.remove(&row.id);
-                continue;
-            };
-            match resume(installation, &row).await {
-                Ok(Some(Submission::Admitted(waiting))) => self.queue.enter(place, *waiting),
-                Ok(Some(Submission::Refused { job, .. })) => {
-                    self.news.tell(&row.person, job, JobState::Refused)
-                }
-                Ok(
-                    Some(Submission::Explained(_) | Submission::Pending { .. } | Submission::Repeated(_))
-                    | None,
-                ) => {}
-                Err(error) => installation.note_failure(&row.id.to_string(), &error),
-            }
-        }
-    }
-
-    /// Settles jobs that were dropped, here or by a process that died.
-    async fn settle(&self) {
-        if let Err(error) = settle_jobs(&self.installation, Door::Http, &mut Recovered::default()).await {
-            self.installation.note_failure("dropped jobs", &error);
-        }
-    }
-
-    /// Settles what was dropped and goes on with what waits for approvals, now and every so often: they may be given at
-    /// other doors too.
-    async fn keep_resuming(&self) {
-        let mut stopping = self.stopping.subscribe();
-        let mut times = tokio::time::interval(RESUME_EVERY);
-        loop {
-            tokio::select! {
-                _told = stopping.wait_for(|stopping| *stopping) => return,
-                _time = times.tick() => {}
-            }
-            self.settle().await;
-            self.resume(None).await;
         }
     }
 

@@ -203,7 +203,7 @@ pub(super) async fn give(
         vec![create_grant(&service.installation, caller, wanted).await.map_err(refused)?]
     };
     for summary in &given {
-        service.resume(Some(&summary.grant.person)).await;
+        service.pending.resume(Some(&summary.grant.person)).await;
     }
     Ok((StatusCode::CREATED, Json(GrantList { grants: given.iter().map(GrantView::of).collect() })))
 }
@@ -433,7 +433,7 @@ pub(super) async fn decide(
     let decision = wish.decision.into();
     let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
     let decided = decided.map_err(|refused| request.documents_problem(&service, refused))?;
-    service.resume(Some(&decided.grant.person)).await;
+    service.pending.resume(Some(&decided.grant.person)).await;
     Ok(Json(AccessRequestView::of(decided)))
 }
 
@@ -453,6 +453,6 @@ pub(super) async fn withdraw(
 ) -> Result<Json<AccessRequestView>, Problem> {
     let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await;
     let withdrawn = withdrawn.map_err(|error| known.request.problem(&service, &error))?;
-    service.resume(Some(&withdrawn.grant.person)).await;
+    service.pending.resume(Some(&withdrawn.grant.person)).await;
     Ok(Json(AccessRequestView::of(withdrawn)))
 }

@@ -66,9 +66,9 @@ pub async fn serve(
         tasks.spawn(async move { drop(axum::serve(admin, routes).await) });
     }
     // What was approved while no service ran goes on before anybody asks.
-    service.resume(None).await;
+    service.pending.resume(None).await;
     let resuming = Arc::clone(&service);
-    tasks.spawn(async move { resuming.keep_resuming().await });
+    tasks.spawn(async move { resuming.pending.keep_resuming(resuming.stopping.subscribe()).await });
     tasks.spawn(keep_house(Arc::clone(&service.installation), EVERY, service.stopping.subscribe()));
     let routes = router(Arc::clone(&service));
     let tls = tls.map(TlsAcceptor::from);
