@@ -32,14 +32,14 @@ use crate::identity::IdentityProvider;
 use crate::ids::EventId;
 use crate::ids::JobId;
 use crate::installation::Installation;
-use crate::service::daily_quota::Allowance;
-use crate::service::job_events::News;
+use crate::service::daily_quota::DailyQuota;
+use crate::service::job_events::JobEvents;
+use crate::service::limits::ConcurrencyLimit;
 use crate::service::limits::Limiter;
 use crate::service::limits::Rate;
-use crate::service::limits::Seats;
 use crate::service::pending::PendingJobs;
 use crate::service::queue::Queue;
-use crate::service::queue::Room;
+use crate::service::queue::QueueLimits;
 
 pub(crate) mod audit;
 mod context;
@@ -108,7 +108,7 @@ pub struct Service {
     name: String,
     begun: Instant,
     queue: Queue,
-    news: Arc<News>,
+    events: Arc<JobEvents>,
     /// Jobs that wait for an approval.
     pending: PendingJobs,
     door: DoorKeeper,
@@ -118,17 +118,17 @@ pub struct Service {
     /// Questions that become jobs.
     submissions: Limiter,
     /// What of refused questions the log still takes.
-    refused: Allowance,
+    refused: DailyQuota,
     /// Event streams that are open.
-    streams: Seats,
+    streams: ConcurrencyLimit,
     /// Requests that are under way.
-    under_way: Seats,
+    under_way: ConcurrencyLimit,
     /// Results on their way to whoever asked.
-    results: Seats,
+    results: ConcurrencyLimit,
     /// Downloads of open data under way, of everybody.
-    downloads: Seats,
+    downloads: ConcurrencyLimit,
     /// The same, from one address each.
-    downloads_of_one: Seats,
+    downloads_of_one: ConcurrencyLimit,
     stopping: watch::Sender<bool>,
     answered: Answered,
     /// Requests under way.
@@ -149,35 +149,35 @@ impl Service {
     pub fn new(installation: Arc<Installation>) -> Result<Self, AppError> {
         let name = EventId::new(installation.clock.as_ref(), installation.random.as_ref());
         let name = name.during("name a process")?.to_string();
-        let news = Arc::new(News::new());
+        let events = Arc::new(JobEvents::new());
         let identity = installation.settings().oidc.as_ref().map(|oidc| {
             let log = OperatorLog::in_folder(&installation.layout().log());
             IdentityProvider::new(oidc, Arc::clone(&installation.clock), log)
         });
-        let room = Room {
+        let limits = QueueLimits {
             running: RUNNING_MAX,
             running_of_one: RUNNING_OF_ONE_MAX,
             open_of_one: OPEN_OF_ONE_MAX,
             waiting_bytes: installation.settings().limits.waiting_bytes_max,
         };
-        let queue = Queue::new(Arc::clone(&installation), Arc::clone(&news), room);
+        let queue = Queue::new(Arc::clone(&installation), Arc::clone(&events), limits);
         Ok(Self {
-            pending: PendingJobs::new(Arc::clone(&installation), queue.clone(), Arc::clone(&news)),
+            pending: PendingJobs::new(Arc::clone(&installation), queue.clone(), Arc::clone(&events)),
             queue,
             installation,
             name,
             begun: Instant::now(),
-            news,
+            events,
             door: DoorKeeper::new(),
             identity: identity.transpose()?,
             checks: Limiter::new(CHECK_RATE),
             submissions: Limiter::new(SUBMIT_RATE),
-            refused: Allowance::default(),
-            streams: Seats::new(STREAMS_OF_ONE_MAX),
-            under_way: Seats::new(REQUESTS_OF_ONE_MAX),
-            results: Seats::new(RESULTS_OF_ONE_MAX),
-            downloads: Seats::new(DOWNLOADS_MAX),
-            downloads_of_one: Seats::new(DOWNLOADS_OF_ONE_MAX),
+            refused: DailyQuota::default(),
+            streams: ConcurrencyLimit::new(STREAMS_OF_ONE_MAX),
+            under_way: ConcurrencyLimit::new(REQUESTS_OF_ONE_MAX),
+            results: ConcurrencyLimit::new(RESULTS_OF_ONE_MAX),
+            downloads: ConcurrencyLimit::new(DOWNLOADS_MAX),
+            downloads_of_one: ConcurrencyLimit::new(DOWNLOADS_OF_ONE_MAX),
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),

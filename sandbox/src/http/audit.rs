@@ -29,8 +29,8 @@ use crate::app::log::verify_audit::export_log;
 use crate::app::log::verify_audit::prove_own_entry;
 use crate::audit::event::LoggedEvent;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::problem::Problem;
@@ -147,7 +147,7 @@ pub(super) struct EventPage {
 }
 
 /// So many entries of an answer, if an answer has as many.
-fn limit(known: &Known, limit: Option<u64>) -> Result<u64, Problem> {
+fn limit(known: &Authenticated, limit: Option<u64>) -> Result<u64, Problem> {
     let most = limit.unwrap_or(100);
     if (1..=EVENTS_MAX).contains(&most) {
         return Ok(most);
@@ -157,7 +157,7 @@ fn limit(known: &Known, limit: Option<u64>) -> Result<u64, Problem> {
 }
 
 impl EventPage {
-    fn part(&self, known: &Known) -> Result<LogPart, Problem> {
+    fn part(&self, known: &Authenticated) -> Result<LogPart, Problem> {
         match (self.from, self.before) {
             (Some(_), Some(_)) => Err(malformed(
                 &known.request,
@@ -169,7 +169,7 @@ impl EventPage {
         }
     }
 
-    fn filter(&self, service: &Service, known: &Known) -> Result<LogFilter, Problem> {
+    fn filter(&self, service: &Service, known: &Authenticated) -> Result<LogFilter, Problem> {
         let zone = &service.installation.settings().time_zone;
         Ok(LogFilter {
             dataset: read(known, "dataset", self.dataset.as_deref(), |text| text.parse().ok())?,
@@ -183,7 +183,7 @@ impl EventPage {
 
 /// Reads a parameter, where it is given.
 fn read<T>(
-    known: &Known,
+    known: &Authenticated,
     name: &str,
     given: Option<&str>,
     read: impl Fn(&str) -> Option<T>,
@@ -207,7 +207,7 @@ fn read<T>(
 )]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<EventPage>,
 ) -> Result<Json<EventList>, Problem> {
     let (part, most) = (page.part(&known)?, limit(&known, page.limit)?);
@@ -228,7 +228,7 @@ pub(super) async fn events(
 )]
 pub(super) async fn export(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<ExportPage>,
 ) -> Result<impl IntoResponse, Problem> {
     let range = LogRange { from: page.from, most: limit(&known, page.limit)? };
@@ -251,7 +251,7 @@ pub(super) async fn export(
 )]
 pub(super) async fn proof(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(index): Name,
 ) -> Result<String, Problem> {
     let index = index.parse().map_err(|_| {
@@ -271,7 +271,7 @@ pub(super) async fn proof(
 )]
 pub(super) async fn newest_checkpoint(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
 ) -> Result<String, Problem> {
     let newest = checkpoint(&service.installation);
     newest.map(|(_, note)| note).map_err(|error| known.request.problem(&service, &error))
@@ -285,7 +285,10 @@ pub(super) async fn newest_checkpoint(
     tag = "audit",
     responses((status = 200, description = "A C2SP checkpoint with cosignatures", body = String), Problems)
 )]
-pub(super) async fn cosigned(State(service): State<Arc<Service>>, known: Known) -> Result<String, Problem> {
+pub(super) async fn cosigned(
+    State(service): State<Arc<Service>>,
+    known: Authenticated,
+) -> Result<String, Problem> {
     cosigned_checkpoint(&service.installation).map_err(|error| known.request.problem(&service, &error))
 }
 
@@ -322,7 +325,7 @@ pub(crate) struct WitnessView {
 )]
 pub(super) async fn keep_cosignatures(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
 ) -> Result<Json<CosignedCheckpoint>, Problem> {
     let text = String::from_utf8_lossy(&body.0);
@@ -364,7 +367,7 @@ pub(super) struct Since {
 )]
 pub(super) async fn consistent(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(Since { from }): Parameters<Since>,
 ) -> Result<Json<ConsistencyProof>, Problem> {
     let proof = consistency(&service.installation, from);

@@ -92,12 +92,12 @@ impl FromRequestParts<Arc<Service>> for Request {
 
 /// A request of somebody who has shown a valid token.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct Authenticated {
     pub(crate) request: Request,
     pub(crate) caller: Caller,
 }
 
-impl FromRequestParts<Arc<Service>> for Known {
+impl FromRequestParts<Arc<Service>> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {

@@ -204,7 +204,7 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     };
     let (actor, mut response) = match entered {
         Ok(Some(caller)) => {
-            let Some(_seat) = service.under_way.sit(&name) else {
+            let Some(_permit) = service.under_way.acquire(&name) else {
                 service.door.turn_away(&name);
                 return too_often(&known, Duration::from_secs(1)).into_response();
             };

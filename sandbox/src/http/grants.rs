@@ -33,8 +33,8 @@ use crate::app::documents::grants::revoke_grant;
 use crate::app::documents::publish_documents::DocumentFile;
 use crate::app::query::verdict::TextView;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
@@ -142,7 +142,7 @@ pub(crate) struct GrantList {
 #[utoipa::path(get, path = "/grants", operation_id = "list_grants", tag = "grants", responses((status = 200, description = "The grants", body = GrantList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
 ) -> Result<Json<GrantList>, Problem> {
     let grants = list_grants(&service.installation, &known.caller).await;
     let grants = grants.map_err(|error| known.request.problem(&service, &error))?;
@@ -175,11 +175,11 @@ pub(crate) struct GrantWish {
 )]
 pub(super) async fn give(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<GrantList>), Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let refused = |refused| request.documents_problem(&service, refused);
     let given = if is_yaml(&headers) {
         let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
@@ -224,7 +224,7 @@ fn wrong(request: &Request, what: &str) -> Problem {
 )]
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<StatusCode, Problem> {
     let revoked = revoke_grant(&service.installation, &known.caller, &id).await;
@@ -323,10 +323,10 @@ pub(super) struct RequestPage {
 )]
 pub(super) async fn ask(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
 ) -> Result<(StatusCode, Json<AccessRequestView>), Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let wish: AccessWish = body.json(
         request,
         r#"{"purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31", "reason": "..."}"#,
@@ -354,10 +354,10 @@ pub(super) async fn ask(
 )]
 pub(super) async fn list_requests(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<RequestPage>,
 ) -> Result<Json<AccessRequestList>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let (before, most) = asked_part(request, (page.cursor, page.limit), REQUESTS_MAX)?;
     let page = list_access_requests(&service.installation, caller, before, most).await;
     let page = page.map_err(|error| request.problem(&service, &error))?;
@@ -376,7 +376,7 @@ pub(super) async fn list_requests(
 )]
 pub(super) async fn show_request(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<Json<AccessRequestView>, Problem> {
     let found = show_access_request(&service.installation, &known.caller, &id).await;
@@ -424,11 +424,11 @@ impl From<DecisionWord> for AccessDecision {
 )]
 pub(super) async fn decide(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     body: Body,
 ) -> Result<Json<AccessRequestView>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let wish: DecisionWish = body.json(request, r#"{"decision": "approve", "reason": "..."}"#)?;
     let decision = wish.decision.into();
     let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
@@ -448,7 +448,7 @@ pub(super) async fn decide(
 )]
 pub(super) async fn withdraw(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<Json<AccessRequestView>, Problem> {
     let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await;

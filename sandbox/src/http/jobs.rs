@@ -46,8 +46,8 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
@@ -63,12 +63,12 @@ use crate::http::problem::malformed;
 use crate::http::queries::Question;
 use crate::http::queries::question;
 use crate::http::refusals::QueryRefused;
-use crate::http::streamed::in_pieces;
+use crate::http::streamed::streamed;
 use crate::ids::JobId;
 use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
-use crate::service::queue::NoPlace;
+use crate::service::queue::NoPermit;
 
 /// Longest that a request waits for a job, in seconds.
 const WAIT_MAX: u64 = 60;
@@ -158,15 +158,15 @@ pub(crate) struct JobList {
 )]
 pub(super) async fn submit(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let mut question = question(request, &body)?;
     question.key = key(request, &headers)?;
     let failed = |error: AppError| request.problem(&service, &error);
-    // A repeated request takes no place: its job has one, or needs none any more.
+    // A repeated request takes no permit: its job has one, or needs none any more.
     if let Some(row) = repeated(&service.installation, caller, &question).await.map_err(failed)? {
         return answer_again(&service, &known, &headers, row).await;
     }
@@ -177,7 +177,7 @@ pub(super) async fn submit(
     service.submissions.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
     let refusals = service.refused.check(person, service.installation.now());
     refusals.map_err(|wait| too_much_refused(request, wait))?;
-    let place = service.queue.place(person).map_err(|why| no_place(request, why))?;
+    let permit = service.queue.permit(person).map_err(|why| no_permit(request, why))?;
     let length = question.sql.len();
     let id = match submit::submit(&service.installation, caller, question).await.map_err(failed)? {
         Submission::Explained(verdict) => {
@@ -188,21 +188,21 @@ pub(super) async fn submit(
         }
         Submission::Refused { job, verdict } => {
             service.refused.spend(person, length, service.installation.now());
-            service.news.tell(caller.person().name.as_str(), job, JobState::Refused);
+            service.events.publish(caller.person().name.as_str(), job, JobState::Refused);
             return Err(refused(request, job, &verdict));
         }
         Submission::Pending { job } => {
-            drop(place);
-            service.news.tell(caller.person().name.as_str(), job, JobState::PendingApproval);
+            drop(permit);
+            service.events.publish(caller.person().name.as_str(), job, JobState::PendingApproval);
             job
         }
         Submission::Repeated(row) => {
-            drop(place);
+            drop(permit);
             return answer_again(&service, &known, &headers, *row).await;
         }
         Submission::Admitted(waiting) => {
             let id = waiting.job();
-            service.queue.enter(place, *waiting);
+            service.queue.enter(permit, *waiting);
             id
         }
     };
@@ -212,7 +212,7 @@ pub(super) async fn submit(
 /// As the request was answered before.
 async fn answer_again(
     service: &Service,
-    known: &Known,
+    known: &Authenticated,
     headers: &HeaderMap,
     row: JobRow,
 ) -> Result<Response, Problem> {
@@ -227,7 +227,7 @@ async fn answer_again(
 /// An admitted job, after so long as the client would wait for its end.
 async fn answer(
     service: &Service,
-    known: &Known,
+    known: &Authenticated,
     headers: &HeaderMap,
     id: JobId,
 ) -> Result<Response, Problem> {
@@ -249,7 +249,7 @@ async fn answer(
 }
 
 /// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
-async fn wait(service: &Service, known: &Known, id: JobId, most: Duration) -> Result<(), Problem> {
+async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duration) -> Result<(), Problem> {
     if most.is_zero() {
         return Ok(());
     }
@@ -307,11 +307,11 @@ fn too_much_refused(request: &Request, wait: u64) -> Problem {
         .header(RETRY_AFTER, HeaderValue::from(wait))
 }
 
-fn no_place(request: &Request, why: NoPlace) -> Problem {
+fn no_permit(request: &Request, why: NoPermit) -> Problem {
     match why {
-        NoPlace::OfOne => too_many_jobs(request),
-        NoPlace::OfAll => too_much_waits(request),
-        NoPlace::Closed => stopping(request),
+        NoPermit::OfOne => too_many_jobs(request),
+        NoPermit::OfAll => too_much_waits(request),
+        NoPermit::Closed => stopping(request),
     }
 }
 
@@ -368,10 +368,10 @@ pub(super) struct JobPage {
 )]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<JobPage>,
 ) -> Result<Json<JobList>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let (before, most) = asked_part(request, (page.cursor, page.limit), JOBS_MAX)?;
     let page = list_jobs(&service.installation, caller, before, most).await;
     let page = page.map_err(|error| request.problem(&service, &error))?;
@@ -401,7 +401,7 @@ pub(super) struct Wait {
 )]
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     Parameters(Wait { wait }): Parameters<Wait>,
     headers: HeaderMap,
@@ -437,7 +437,7 @@ pub(super) async fn show(
 )]
 pub(super) async fn cancel(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<Json<JobView>, Problem> {
     let row = own(&service, &known, &id).await?;
@@ -448,7 +448,7 @@ pub(super) async fn cancel(
     if row.state == JobState::PendingApproval {
         let taken_back = cancel_pending(&service.installation, &known.caller, row.id).await;
         if taken_back.map_err(|error| known.request.problem(&service, &error))? {
-            service.news.tell(&row.person, row.id, JobState::Cancelled);
+            service.events.publish(&row.person, row.id, JobState::Cancelled);
         }
     } else if !row.state.is_final() {
         service.queue.cancel(row.id);
@@ -492,7 +492,7 @@ pub(super) async fn cancel(
 )]
 pub(super) async fn result(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -500,14 +500,14 @@ pub(super) async fn result(
     let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
     let failed = |error: AppError| known.request.problem(&service, &error);
     let name = known.caller.person().name.as_str();
-    let seat = service.results.sit(name).ok_or_else(|| too_many_downloads(&known.request))?;
+    let permit = service.results.acquire(name).ok_or_else(|| too_many_downloads(&known.request))?;
     let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
     let etag = format!("\"{}\"", released.sha256);
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
-        let mut response = in_pieces(Bytes::from(bytes), seat);
+        let mut response = streamed(Bytes::from(bytes), permit);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response
     };
@@ -529,7 +529,7 @@ pub(super) async fn result(
 )]
 pub(super) async fn release(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<String, Problem> {
     let row = own(&service, &known, &id).await?;
@@ -570,7 +570,7 @@ impl Explanation {
 )]
 pub(super) async fn explain(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<Json<Explanation>, Problem> {
     let id = job_id(&service, &known, &id)?;
@@ -591,7 +591,7 @@ pub(super) async fn explain(
 )]
 pub(super) async fn filed(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<Json<Evidence>, Problem> {
     let id = job_id(&service, &known, &id)?;
@@ -600,13 +600,13 @@ pub(super) async fn filed(
 }
 
 /// A job that the caller may see; a name of another form is no job either.
-pub(super) async fn own(service: &Service, known: &Known, id: &str) -> Result<JobRow, Problem> {
+pub(super) async fn own(service: &Service, known: &Authenticated, id: &str) -> Result<JobRow, Problem> {
     let id = job_id(service, known, id)?;
     let row = show_job(&service.installation, &known.caller, id).await;
     row.map_err(|error| known.request.problem(service, &error))
 }
 
-fn job_id(service: &Service, known: &Known, id: &str) -> Result<JobId, Problem> {
+fn job_id(service: &Service, known: &Authenticated, id: &str) -> Result<JobId, Problem> {
     id.parse().map_err(|_| known.request.problem(service, &no_job()))
 }
 

@@ -14,7 +14,7 @@ use crate::app::people::whoami::IdentitySource;
 use crate::app::people::whoami::Whoami;
 use crate::app::people::whoami::whoami;
 use crate::http::Service;
-use crate::http::context::Known;
+use crate::http::context::Authenticated;
 use crate::http::grants::GrantView;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -82,7 +82,10 @@ impl Me {
 
 /// Whom the token stands for, what it is, and the grants that hold
 #[utoipa::path(get, path = "/me", operation_id = "show_me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
-pub(super) async fn me(State(service): State<Arc<Service>>, known: Known) -> Result<Json<Me>, Problem> {
+pub(super) async fn me(
+    State(service): State<Arc<Service>>,
+    known: Authenticated,
+) -> Result<Json<Me>, Problem> {
     let found = whoami(&service.installation, &known.caller).await;
     let found = found.map_err(|error| known.request.problem(&service, &error))?;
     Ok(Json(Me::of(&found)))

@@ -48,11 +48,11 @@ use crate::http::media::negotiate;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
-use crate::http::streamed::in_pieces;
+use crate::http::streamed::streamed;
 use crate::ids::JobId;
 use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
-use crate::service::limits::Seat;
+use crate::service::limits::ConcurrencyPermit;
 
 /// Longest that a download waits for the job that makes its rows ready.
 const READY_WAIT: Duration = Duration::from_secs(30);
@@ -124,7 +124,7 @@ pub(super) async fn download(
     let format = format(request, &form, &headers)?;
     // Whether it is a name at all must not show in the answer.
     let id: DatasetId = id.parse().map_err(|_| failed(not_open()))?;
-    let seats = sit(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
+    let permits = permits(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
     let row = ready(&service, request, &id).await?;
     let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
     let mut response = if knows(&headers, &etag) {
@@ -132,7 +132,7 @@ pub(super) async fn download(
     } else {
         let released = fetch_open(&service.installation, &anyone.caller, row).await.map_err(failed)?;
         let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
-        attachment(&id, format, Bytes::from(bytes), seats)
+        attachment(&id, format, Bytes::from(bytes), permits)
     };
     let headers = response.headers_mut();
     if let Ok(etag) = HeaderValue::from_str(&etag) {
@@ -158,9 +158,9 @@ fn format(request: &Request, form: &DownloadForm, headers: &HeaderMap) -> Result
     }
 }
 
-/// Places among the downloads under way: one of so many in all, and one of so many from where this one comes from.
-fn sit(service: &Service, anyone: &Anyone) -> Option<[Seat; 2]> {
-    Some([service.downloads_of_one.sit(anyone.peer.as_str())?, service.downloads.sit("everybody")?])
+/// Permits among the downloads under way: one of so many in all, and one of so many from where this one comes from.
+fn permits(service: &Service, anyone: &Anyone) -> Option<[ConcurrencyPermit; 2]> {
+    Some([service.downloads_of_one.acquire(anyone.peer.as_str())?, service.downloads.acquire("everybody")?])
 }
 
 /// The job whose release is handed out; it is asked for where nobody has asked yet.
@@ -190,11 +190,11 @@ async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Res
     if *service.stopping.borrow() {
         return Ok(None);
     }
-    let Ok(place) = service.queue.place(stranger.person().name.as_str()) else { return Ok(None) };
+    let Ok(permit) = service.queue.permit(stranger.person().name.as_str()) else { return Ok(None) };
     match submit(&service.installation, &stranger, question).await {
         Ok(Submission::Admitted(waiting)) => {
             let job = waiting.job();
-            service.queue.enter(place, *waiting);
+            service.queue.enter(permit, *waiting);
             Ok(Some(job))
         }
         // Somebody was quicker, and their job serves as well.
@@ -205,9 +205,9 @@ async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Res
     }
 }
 
-/// A file, handed out piece by piece; its seats are taken until the last of it is gone.
-fn attachment(id: &DatasetId, format: Format, bytes: Bytes, seats: [Seat; 2]) -> Response {
-    let mut response = in_pieces(bytes, seats);
+/// A file, handed out piece by piece; its permits are taken until the last of it is gone.
+fn attachment(id: &DatasetId, format: Format, bytes: Bytes, permits: [ConcurrencyPermit; 2]) -> Response {
+    let mut response = streamed(bytes, permits);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.

@@ -31,8 +31,8 @@ use crate::app::documents::show_document::policy_versions;
 use crate::app::documents::show_document::show_document;
 use crate::app::query::verdict::TextView;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
@@ -179,9 +179,9 @@ pub(crate) struct DocumentList {
 #[utoipa::path(get, path = "/policies", operation_id = "list_policies", tag = "policies", responses((status = 200, description = "The documents", body = DocumentList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
 ) -> Result<Json<DocumentList>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let listed = list_documents(&service.installation, caller).await;
     let mut documents: Vec<DocumentView> = listed
         .map_err(|error| request.problem(&service, &error))?
@@ -239,11 +239,11 @@ pub(super) fn read_files(
 )]
 pub(super) async fn propose(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<DocumentList>), Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let files = read_files(request, &headers, &body)?;
     let published = publish_documents(&service.installation, caller, &files).await;
     let published = published.map_err(|refused| request.documents_problem(&service, refused))?;
@@ -262,11 +262,11 @@ pub(super) async fn propose(
 )]
 pub(super) async fn check(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<DocumentList>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let files = read_files(request, &headers, &body)?;
     let checked = check_documents(&service.installation, caller, &files).await;
     let checked = checked.map_err(|refused| request.documents_problem(&service, refused))?;
@@ -322,7 +322,7 @@ pub(super) struct Shown {
 )]
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     Parameters(Shown { version }): Parameters<Shown>,
 ) -> Result<Json<DocumentTextView>, Problem> {
@@ -361,7 +361,7 @@ pub(crate) struct PolicyVersions {
 )]
 pub(super) async fn versions(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<Json<PolicyVersions>, Problem> {
     let bodies = policy_versions(&service.installation, &known.caller, &id).await;
@@ -397,11 +397,11 @@ pub(super) struct Compared {
 )]
 pub(super) async fn diff(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     Parameters(Compared { from, to }): Parameters<Compared>,
 ) -> Result<String, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let bodies = policy_versions(&service.installation, caller, &id).await;
     let bodies = bodies.map_err(|error| request.problem(&service, &error))?;
     let proposals = list_proposals(&service.installation, caller).await;
@@ -439,11 +439,11 @@ pub(crate) struct VersionWish {
 )]
 pub(super) async fn activate(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     body: Body,
 ) -> Result<Json<DocumentView>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
     let activated = activate_policy(&service.installation, caller, &id, version).await;
     let activated = activated.map_err(|refused| request.documents_problem(&service, refused))?;
@@ -462,11 +462,11 @@ pub(super) async fn activate(
 )]
 pub(super) async fn withdraw(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
     let withdrawn = withdraw_policy(&service.installation, caller, &id, version).await;
     withdrawn.map_err(|error| request.problem(&service, &error))?;

@@ -14,7 +14,7 @@ use crate::app::documents::purposes::PurposeSummary;
 use crate::app::documents::purposes::list_purposes;
 use crate::app::query::verdict::TextView;
 use crate::http::Service;
-use crate::http::context::Known;
+use crate::http::context::Authenticated;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 
@@ -68,7 +68,7 @@ impl PurposeView {
 #[utoipa::path(get, path = "/purposes", operation_id = "list_purposes", tag = "catalogue", responses((status = 200, description = "The purposes", body = PurposeList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
 ) -> Result<Json<PurposeList>, Problem> {
     let found = list_purposes(&service.installation, &known.caller).await;
     let found = found.map_err(|error| known.request.problem(&service, &error))?;

@@ -15,8 +15,8 @@ use crate::app::query::question::Patience;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::verdict::Verdict;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Request;
 use crate::http::door::too_often;
 use crate::http::problem::Problem;
@@ -75,10 +75,10 @@ pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Pr
 )]
 pub(super) async fn check(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
 ) -> Result<Json<Verdict>, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let person = caller.person().name.as_str();
     service.checks.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
     let question = question(request, &body)?;

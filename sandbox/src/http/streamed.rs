@@ -1,4 +1,4 @@
-//! A long body, handed to the connection piece by piece: what is held for it, such as a seat, is held until the last piece
+//! A long body, handed to the connection piece by piece: what is held for it, such as a permit, is held until the last piece
 //! is gone, or the client.
 
 use std::io;
@@ -18,7 +18,7 @@ const BODY_WAIT: Duration = Duration::from_secs(15 * 60);
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// An answer with this body, during which `held` is kept.
-pub(super) fn in_pieces(bytes: Bytes, held: impl Send + 'static) -> Response {
+pub(super) fn streamed(bytes: Bytes, held: impl Send + 'static) -> Response {
     let length = bytes.len();
     let end = Instant::now() + BODY_WAIT;
     let pieces = unfold((bytes, held), move |(mut rest, held)| async move {
@@ -37,19 +37,19 @@ pub(super) fn in_pieces(bytes: Bytes, held: impl Send + 'static) -> Response {
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
-    use crate::service::limits::Seats;
+    use crate::service::limits::ConcurrencyLimit;
 
     #[tokio::test]
-    async fn a_seat_is_taken_until_the_last_piece_is_gone_or_nobody_takes_it() {
-        let seats = Seats::new(1);
+    async fn a_permit_is_taken_until_the_last_piece_is_gone_or_nobody_takes_it() {
+        let permits = ConcurrencyLimit::new(1);
         let bytes = Bytes::from(vec![7; 3 * PIECE_BYTES + 1]);
-        let response = in_pieces(bytes.clone(), seats.sit("lin").unwrap());
+        let response = streamed(bytes.clone(), permits.acquire("lin").unwrap());
         assert_eq!(response.headers()[CONTENT_LENGTH], bytes.len().to_string().as_str());
-        assert!(seats.sit("lin").is_none() && seats.sit("wang").is_some());
+        assert!(permits.acquire("lin").is_none() && permits.acquire("wang").is_some());
         assert_eq!(axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap(), bytes);
-        let left = in_pieces(bytes, seats.sit("lin").unwrap());
-        assert!(seats.sit("lin").is_none());
+        let left = streamed(bytes, permits.acquire("lin").unwrap());
+        assert!(permits.acquire("lin").is_none());
         drop(left);
-        assert!(seats.sit("lin").is_some());
+        assert!(permits.acquire("lin").is_some());
     }
 }

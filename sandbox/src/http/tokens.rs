@@ -20,8 +20,8 @@ use crate::app::people::create_token::no_token;
 use crate::app::people::create_token::revoke_token;
 use crate::app::people::link_person::LinkSummary;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -115,7 +115,7 @@ pub(crate) struct TokenGift {
 #[utoipa::path(get, path = "/tokens", operation_id = "list_tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
 ) -> Result<Json<TokenList>, Problem> {
     let tokens = list_tokens(&service.installation, &known.caller).await;
     let tokens = tokens.map_err(|error| known.request.problem(&service, &error))?;
@@ -138,10 +138,10 @@ pub(super) async fn list(
 )]
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
 ) -> Result<(StatusCode, Json<TokenGift>), Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let TokenWish { person, days, roles } =
         body.json(request, r#"{"person": "...", "days": 30, "roles": ["analyst"]}"#)?;
     let person = match person {
@@ -171,10 +171,10 @@ pub(super) async fn create(
 )]
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
 ) -> Result<StatusCode, Problem> {
-    let Known { request, caller } = &known;
+    let Authenticated { request, caller } = &known;
     let id = id.parse().map_err(|_| request.problem(&service, &no_token()))?;
     let revoked = revoke_token(&service.installation, caller, id).await;
     revoked.map_err(|error| request.problem(&service, &error))?;

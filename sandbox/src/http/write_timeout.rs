@@ -20,22 +20,22 @@ const TAKEN_MIN: usize = 64 * 1024;
 
 /// A stream whose writes are waited for so long and no longer.
 #[derive(Debug)]
-pub(crate) struct Patient<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     wait: Duration,
-    /// When patience ends; nothing while nobody is waited for.
+    /// When the wait ends; nothing while nobody is waited for.
     end: Option<Pin<Box<Sleep>>>,
     /// Bytes that the client took since it is waited for.
     taken: usize,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     /// Waits for each write so long.
     pub(crate) fn new(stream: S, wait: Duration) -> Self {
         Self { stream, wait, end: None, taken: 0 }
     }
 
-    /// What came of a write, unless patience has ended.
+    /// What came of a write, unless the wait is over.
     fn judge(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -64,7 +64,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -74,7 +74,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -100,7 +100,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         if flushed.is_ready() {
-            // Everything that there was is written: an idle stream of events is no reason to lose patience.
+            // Everything that there was is written: an idle stream of events is no reason to cut it off.
             self.calm();
         }
         flushed
@@ -125,9 +125,9 @@ mod tests {
     #[tokio::test]
     async fn whoever_takes_nothing_is_cut_off() {
         let (ours, theirs) = duplex(64);
-        let mut patient = Patient::new(ours, WAIT);
+        let mut stream = WriteTimeout::new(ours, WAIT);
         let begun = Instant::now();
-        let error = patient.write_all(&[0; 1024]).await.unwrap_err();
+        let error = stream.write_all(&[0; 1024]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(begun.elapsed() >= WAIT);
         drop(theirs);
@@ -136,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_takes_a_byte_now_and_then_is_cut_off() {
         let (ours, mut theirs) = duplex(64);
-        let mut patient = Patient::new(ours, WAIT);
+        let mut stream = WriteTimeout::new(ours, WAIT);
         let dribble = async {
             let mut byte = [0; 1];
             let mut ticks = tokio::time::interval(WAIT / 10);
@@ -148,7 +148,7 @@ mod tests {
             }
         };
         tokio::select! {
-            error = patient.write_all(&[0; 1 << 20]) => {
+            error = stream.write_all(&[0; 1 << 20]) => {
                 assert_eq!(error.unwrap_err().kind(), io::ErrorKind::TimedOut);
             }
             () = dribble => {}
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_reads_on_gets_everything_however_long_it_takes() {
         let (ours, mut theirs) = duplex(1 << 15);
-        let mut patient = Patient::new(ours, WAIT);
+        let mut stream = WriteTimeout::new(ours, WAIT);
         let read = async {
             let mut all = 0;
             let mut buffer = [0; 1 << 15];
@@ -169,8 +169,8 @@ mod tests {
             }
         };
         let write = async {
-            patient.write_all(&[0; 1 << 19]).await.unwrap();
-            patient.flush().await.unwrap();
+            stream.write_all(&[0; 1 << 19]).await.unwrap();
+            stream.flush().await.unwrap();
         };
         let begun = Instant::now();
         tokio::join!(read, write);
@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn idle_time_between_writes_is_not_counted() {
         let (ours, mut theirs) = duplex(64);
-        let mut patient = Patient::new(ours, WAIT);
+        let mut stream = WriteTimeout::new(ours, WAIT);
         for _ in 0..2 {
             let read = async {
                 // A little late, so that the write has to wait for us.
@@ -188,8 +188,8 @@ mod tests {
                 theirs.read_exact(&mut [0; 100]).await.unwrap();
             };
             let write = async {
-                patient.write_all(&[0; 100]).await.unwrap();
-                patient.flush().await.unwrap();
+                stream.write_all(&[0; 100]).await.unwrap();
+                stream.flush().await.unwrap();
             };
             tokio::join!(read, write);
             tokio::time::timeout(WAIT * 2, std::future::pending::<()>()).await.unwrap_err();

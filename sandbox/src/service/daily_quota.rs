@@ -10,12 +10,12 @@ use jiff::Timestamp;
 
 /// Bytes of refused questions that one person may ask in a day.
 const BYTES_A_DAY: u64 = 8 * 1024 * 1024;
-/// Seconds of a day, of UTC: an allowance needs no calendar.
+/// Seconds of a day, of UTC: a quota needs no calendar.
 const DAY: i64 = 24 * 60 * 60;
 
 /// What each person has used up on the day of the last look.
 #[derive(Debug, Default)]
-pub(crate) struct Allowance(Mutex<Used>);
+pub(crate) struct DailyQuota(Mutex<Used>);
 
 #[derive(Debug, Default)]
 struct Used {
@@ -23,7 +23,7 @@ struct Used {
     bytes: BTreeMap<String, u64>,
 }
 
-impl Allowance {
+impl DailyQuota {
     /// Says whether a person may ask on.
     ///
     /// # Errors
@@ -60,14 +60,14 @@ mod tests {
 
     #[test]
     fn a_day_of_refused_questions_has_an_end_and_the_next_day_begins_anew() {
-        let allowance = Allowance::default();
+        let quota = DailyQuota::default();
         let at = |second: i64| Timestamp::from_second(1_800_000_000 / DAY * DAY + second).unwrap_or_default();
         let half = 4 * 1024 * 1024;
-        allowance.spend("lin", half, at(60));
-        assert_eq!(allowance.check("lin", at(61)), Ok(()));
-        allowance.spend("lin", half, at(62));
-        assert_eq!(allowance.check("lin", at(DAY - 10)), Err(10));
-        assert_eq!(allowance.check("wang", at(DAY - 10)), Ok(()), "everybody has their own");
-        assert_eq!(allowance.check("lin", at(DAY)), Ok(()));
+        quota.spend("lin", half, at(60));
+        assert_eq!(quota.check("lin", at(61)), Ok(()));
+        quota.spend("lin", half, at(62));
+        assert_eq!(quota.check("lin", at(DAY - 10)), Err(10));
+        assert_eq!(quota.check("wang", at(DAY - 10)), Ok(()), "everybody has their own");
+        assert_eq!(quota.check("lin", at(DAY)), Ok(()));
     }
 }

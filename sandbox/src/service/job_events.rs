@@ -1,4 +1,4 @@
-//! News of jobs, for those who follow them: the newest events of this process, numbered, for anybody to read on from
+//! Events of jobs, for those who follow them: the newest events of this process, numbered, for anybody to read on from
 //! where they were. An event says how far a job has come and nothing that depends on its data.
 
 use std::collections::VecDeque;
@@ -36,18 +36,18 @@ pub(crate) struct Gap {
 
 /// The newest events.
 #[derive(Debug)]
-pub(crate) struct News {
+pub(crate) struct JobEvents {
     kept: Mutex<VecDeque<Event>>,
     newest: watch::Sender<u64>,
 }
 
-impl News {
+impl JobEvents {
     pub(crate) fn new() -> Self {
         Self { kept: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
     /// Tells everybody.
-    pub(crate) fn tell(&self, person: &str, job: JobId, state: JobState) {
+    pub(crate) fn publish(&self, person: &str, job: JobId, state: JobState) {
         let mut kept = self.kept();
         let number = *self.newest.borrow() + 1;
         if kept.len() == KEPT {
@@ -102,20 +102,20 @@ mod tests {
     #[test]
     fn whoever_comes_back_reads_on_and_whoever_was_away_too_long_is_told() {
         let job = JobId::new(&SteppedClock::at_second(1), &SystemRandom).unwrap();
-        let news = News::new();
-        assert!(news.reaches_back_to(0));
+        let events = JobEvents::new();
+        assert!(events.reaches_back_to(0));
         for _ in 0..=KEPT {
-            news.tell("lin", job, JobState::Running);
+            events.publish("lin", job, JobState::Running);
         }
-        news.tell("wang", job, JobState::Released);
-        let newest = news.newest();
+        events.publish("wang", job, JobState::Released);
+        let newest = events.newest();
         assert_eq!(newest, KEPT as u64 + 2);
-        let of_lin = news.after(newest - 3, |event| event.person == "lin").unwrap();
+        let of_lin = events.after(newest - 3, |event| event.person == "lin").unwrap();
         assert_eq!(of_lin.iter().map(|event| event.number).collect::<Vec<_>>(), [newest - 2, newest - 1]);
-        assert!(news.reaches_back_to(newest - KEPT as u64));
-        assert!(!news.reaches_back_to(0), "the first two are gone");
-        assert_eq!(news.after(1, |_| true), Err(Gap { before: 3 }), "number 2 would be missing");
-        assert_eq!(news.after(2, |_| true).unwrap().len(), KEPT);
-        assert!(!news.reaches_back_to(newest + 1), "numbers of another process");
+        assert!(events.reaches_back_to(newest - KEPT as u64));
+        assert!(!events.reaches_back_to(0), "the first two are gone");
+        assert_eq!(events.after(1, |_| true), Err(Gap { before: 3 }), "number 2 would be missing");
+        assert_eq!(events.after(2, |_| true).unwrap().len(), KEPT);
+        assert!(!events.reaches_back_to(newest + 1), "numbers of another process");
     }
 }

@@ -59,25 +59,25 @@ impl Limiter {
 
 /// So many at a time of one person, of whatever takes a while.
 #[derive(Debug, Clone)]
-pub(crate) struct Seats {
+pub(crate) struct ConcurrencyLimit {
     most: usize,
     taken: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 /// One of them; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct ConcurrencyPermit {
     name: String,
     taken: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
-impl Seats {
+impl ConcurrencyLimit {
     pub(crate) fn new(most: usize) -> Self {
         Self { most, taken: Arc::default() }
     }
 
-    /// Takes a seat, if there is one.
-    pub(crate) fn sit(&self, name: &str) -> Option<Seat> {
+    /// Takes a permit, if there is one.
+    pub(crate) fn acquire(&self, name: &str) -> Option<ConcurrencyPermit> {
         // A panic while the lock was held leaves counts that are still counts.
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(name.to_owned()).or_default();
@@ -85,7 +85,7 @@ impl Seats {
             return None;
         }
         *count += 1;
-        Some(Seat { name: name.to_owned(), taken: Arc::clone(&self.taken) })
+        Some(ConcurrencyPermit { name: name.to_owned(), taken: Arc::clone(&self.taken) })
     }
 
     /// How many are taken, of everybody.
@@ -94,7 +94,7 @@ impl Seats {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(&self.name) {
@@ -146,16 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn seats_are_one_persons_and_are_given_back() {
-        let seats = Seats::new(2);
-        let first = seats.sit("lin");
-        let second = seats.sit("lin");
-        assert!(first.is_some() && second.is_some() && seats.sit("lin").is_none());
-        assert!(seats.sit("wang").is_some(), "everybody has their own");
-        assert_eq!(seats.taken(), 2);
+    fn permits_are_one_persons_and_are_given_back() {
+        let permits = ConcurrencyLimit::new(2);
+        let first = permits.acquire("lin");
+        let second = permits.acquire("lin");
+        assert!(first.is_some() && second.is_some() && permits.acquire("lin").is_none());
+        assert!(permits.acquire("wang").is_some(), "everybody has their own");
+        assert_eq!(permits.taken(), 2);
         drop(first);
-        assert!(seats.sit("lin").is_some());
+        assert!(permits.acquire("lin").is_some());
         drop(second);
-        assert_eq!(seats.taken(), 0);
+        assert_eq!(permits.taken(), 0);
     }
 }

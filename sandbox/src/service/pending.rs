@@ -18,7 +18,7 @@ use crate::context::Door;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::jobs::JobState;
-use crate::service::job_events::News;
+use crate::service::job_events::JobEvents;
 use crate::service::queue::Queue;
 
 /// How often jobs that wait for an approval are looked at, besides when one is given here.
@@ -29,18 +29,18 @@ const RESUME_EVERY: Duration = Duration::from_secs(20);
 pub(crate) struct PendingJobs {
     installation: Arc<Installation>,
     queue: Queue,
-    news: Arc<News>,
+    events: Arc<JobEvents>,
     /// What the judgement of each rested on when it was last looked for.
     looked_at: Mutex<BTreeMap<JobId, String>>,
 }
 
 impl PendingJobs {
     /// The jobs of an installation; those that may run go into this queue.
-    pub(crate) fn new(installation: Arc<Installation>, queue: Queue, news: Arc<News>) -> Self {
-        Self { installation, queue, news, looked_at: Mutex::default() }
+    pub(crate) fn new(installation: Arc<Installation>, queue: Queue, events: Arc<JobEvents>) -> Self {
+        Self { installation, queue, events, looked_at: Mutex::default() }
     }
 
-    /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their place.
+    /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their permit.
     pub(crate) async fn resume(&self, person: Option<&str>) {
         let installation = &self.installation;
         let pending = match pending_jobs(installation, person).await {
@@ -59,14 +59,14 @@ impl PendingJobs {
                 }
             }
             // Whoever has as many jobs as one person may have gets to this one later.
-            let Ok(place) = self.queue.place(&row.person) else {
+            let Ok(permit) = self.queue.permit(&row.person) else {
                 looked_at.remove(&row.id);
                 continue;
             };
             match resume(installation, &row).await {
-                Ok(Some(Submission::Admitted(waiting))) => self.queue.enter(place, *waiting),
+                Ok(Some(Submission::Admitted(waiting))) => self.queue.enter(permit, *waiting),
                 Ok(Some(Submission::Refused { job, .. })) => {
-                    self.news.tell(&row.person, job, JobState::Refused)
+                    self.events.publish(&row.person, job, JobState::Refused)
                 }
                 Ok(
                     Some(Submission::Explained(_) | Submission::Pending { .. } | Submission::Repeated(_))

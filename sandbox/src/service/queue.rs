@@ -21,11 +21,11 @@ use crate::app::query::run::run_admitted;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::jobs::JobState;
-use crate::service::job_events::News;
+use crate::service::job_events::JobEvents;
 
 /// How many jobs there may be at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct QueueLimits {
     /// That run.
     pub(crate) running: usize,
     /// Of one person, that run.
@@ -56,8 +56,8 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 struct Shared {
     installation: Arc<Installation>,
-    news: Arc<News>,
-    room: Room,
+    events: Arc<JobEvents>,
+    limits: QueueLimits,
     state: Mutex<State>,
     /// What runs for this queue, and ends with it.
     tasks: Mutex<JoinSet<()>>,
@@ -81,7 +81,7 @@ struct State {
 /// The jobs of one person.
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<(Place, AdmittedJob)>,
+    waiting: VecDeque<(Permit, AdmittedJob)>,
     running: usize,
     open: usize,
 }
@@ -96,7 +96,7 @@ struct Handle {
 /// The right to take in one more job of a person: taken before the question is judged, so that nobody's flood of questions
 /// costs more than an answer.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Permit {
     shared: Arc<Shared>,
     person: String,
     job: Option<JobId>,
@@ -105,9 +105,9 @@ pub(crate) struct Place {
     runs: bool,
 }
 
-/// Why there is no place.
+/// Why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoPermit {
     /// The person has as many unfinished jobs as one may have.
     OfOne,
     /// What waits holds as much memory as it may.
@@ -118,11 +118,11 @@ pub(crate) enum NoPlace {
 
 impl Queue {
     /// An empty queue.
-    pub(crate) fn new(installation: Arc<Installation>, news: Arc<News>, room: Room) -> Self {
+    pub(crate) fn new(installation: Arc<Installation>, events: Arc<JobEvents>, limits: QueueLimits) -> Self {
         let shared = Shared {
             installation,
-            news,
-            room,
+            events,
+            limits,
             state: Mutex::default(),
             tasks: Mutex::new(JoinSet::new()),
             open: watch::Sender::new(0),
@@ -130,43 +130,43 @@ impl Queue {
         Self { shared: Arc::new(shared) }
     }
 
-    /// A place for one more job of a person.
+    /// A permit for one more job of a person.
     ///
     /// # Errors
-    /// [`NoPlace`] when they have too many, too much waits, or the process is about to end.
-    pub(crate) fn place(&self, person: &str) -> Result<Place, NoPlace> {
+    /// [`NoPermit`] when they have too many, too much waits, or the process is about to end.
+    pub(crate) fn permit(&self, person: &str) -> Result<Permit, NoPermit> {
         let mut state = self.shared.state();
         if state.closed {
-            return Err(NoPlace::Closed);
+            return Err(NoPermit::Closed);
         }
-        // Whoever has a place already may go beyond it: so many as are judged at a time.
-        if state.waiting_bytes >= self.shared.room.waiting_bytes {
-            return Err(NoPlace::OfAll);
+        // Whoever has a permit already may go beyond it: so many as are judged at a time.
+        if state.waiting_bytes >= self.shared.limits.waiting_bytes {
+            return Err(NoPermit::OfAll);
         }
         let lane = state.lanes.entry(person.to_owned()).or_default();
-        if lane.open >= self.shared.room.open_of_one {
-            return Err(NoPlace::OfOne);
+        if lane.open >= self.shared.limits.open_of_one {
+            return Err(NoPermit::OfOne);
         }
         lane.open += 1;
         self.shared.open.send_modify(|open| *open += 1);
         let (shared, person) = (Arc::clone(&self.shared), person.to_owned());
-        Ok(Place { shared, person, job: None, waits: 0, runs: false })
+        Ok(Permit { shared, person, job: None, waits: 0, runs: false })
     }
 
     /// Runs an admitted job as soon as it is its turn.
-    pub(crate) fn enter(&self, mut place: Place, waiting: AdmittedJob) {
+    pub(crate) fn enter(&self, mut permit: Permit, waiting: AdmittedJob) {
         let job = waiting.job();
-        place.job = Some(job);
-        place.waits = waiting.bytes();
-        let person = place.person.clone();
-        self.shared.news.tell(&person, job, JobState::Queued);
+        permit.job = Some(job);
+        permit.waits = waiting.bytes();
+        let person = permit.person.clone();
+        self.shared.events.publish(&person, job, JobState::Queued);
         {
             let mut state = self.shared.state();
             let handle = Handle { cancel: watch::Sender::new(false), ended: watch::Sender::new(false) };
             state.jobs.insert(job, handle);
-            state.waiting_bytes = state.waiting_bytes.saturating_add(place.waits);
+            state.waiting_bytes = state.waiting_bytes.saturating_add(permit.waits);
             let lane = state.lanes.entry(person.clone()).or_default();
-            lane.waiting.push_back((place, waiting));
+            lane.waiting.push_back((permit, waiting));
             if !state.turns.contains(&person) {
                 state.turns.push_back(person);
             }
@@ -185,15 +185,15 @@ impl Queue {
                 lane.waiting.remove(at)
             })
         };
-        if let Some((place, waiting)) = waiting {
+        if let Some((permit, waiting)) = waiting {
             let shared = Arc::clone(&self.shared);
             self.shared.spawn(async move {
-                let person = place.person.clone();
+                let person = permit.person.clone();
                 match cancel_admitted(&shared.installation, waiting).await {
-                    Ok(()) => shared.news.tell(&person, job, JobState::Cancelled),
+                    Ok(()) => shared.events.publish(&person, job, JobState::Cancelled),
                     Err(error) => shared.installation.note_failure(&job.to_string(), &error),
                 }
-                drop(place);
+                drop(permit);
             });
         }
         true
@@ -236,27 +236,27 @@ impl Shared {
     /// Starts as many waiting jobs as there is room for.
     fn next(shared: &Arc<Self>) {
         loop {
-            let (place, waiting) = {
+            let (permit, waiting) = {
                 let mut state = shared.state();
-                match state.take_turn(shared.room) {
+                match state.take_turn(shared.limits) {
                     Some(next) => next,
                     None => return,
                 }
             };
-            shared.spawn(Self::run(Arc::clone(shared), place, waiting));
+            shared.spawn(Self::run(Arc::clone(shared), permit, waiting));
         }
     }
 
-    async fn run(shared: Arc<Self>, place: Place, waiting: AdmittedJob) {
+    async fn run(shared: Arc<Self>, permit: Permit, waiting: AdmittedJob) {
         let job = waiting.job();
-        let person = place.person.clone();
+        let person = permit.person.clone();
         let cancelled = shared.state().jobs.get(&job).map(|handle| handle.cancel.subscribe());
         let tell = |progress: Progress| match progress {
             // When a stage was done is as much as its data took: nobody is told before the step is over.
             Progress::Running(_) => {}
-            Progress::Checking => shared.news.tell(&person, job, JobState::Checking),
+            Progress::Checking => shared.events.publish(&person, job, JobState::Checking),
         };
-        shared.news.tell(&person, job, JobState::Running);
+        shared.events.publish(&person, job, JobState::Running);
         let control = match &cancelled {
             Some(cancelled) => JobControl::stoppable(&tell, cancelled),
             None => JobControl::following(&tell),
@@ -273,9 +273,9 @@ impl Shared {
             }
         };
         if let Some(state) = ended {
-            shared.news.tell(&person, job, state);
+            shared.events.publish(&person, job, state);
         }
-        drop(place);
+        drop(permit);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -293,32 +293,32 @@ impl Shared {
 
 impl State {
     /// The job whose turn it is, if there is room for it.
-    fn take_turn(&mut self, room: Room) -> Option<(Place, AdmittedJob)> {
-        if self.running >= room.running {
+    fn take_turn(&mut self, limits: QueueLimits) -> Option<(Permit, AdmittedJob)> {
+        if self.running >= limits.running {
             return None;
         }
         for _ in 0..self.turns.len() {
             let person = self.turns.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&person) else { continue };
-            if lane.running >= room.running_of_one {
+            if lane.running >= limits.running_of_one {
                 self.turns.push_back(person);
                 continue;
             }
-            let Some((mut place, waiting)) = lane.waiting.pop_front() else { continue };
-            place.runs = true;
+            let Some((mut permit, waiting)) = lane.waiting.pop_front() else { continue };
+            permit.runs = true;
             lane.running += 1;
             self.running += 1;
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(std::mem::take(&mut place.waits));
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(std::mem::take(&mut permit.waits));
             if !lane.waiting.is_empty() {
                 self.turns.push_back(person);
             }
-            return Some((place, waiting));
+            return Some((permit, waiting));
         }
         None
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.waiting_bytes = state.waiting_bytes.saturating_sub(self.waits);
