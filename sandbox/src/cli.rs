@@ -107,7 +107,7 @@ pub fn run(
         Ok(loaded) => loaded,
         Err(error) => {
             // It may quote a file that somebody else wrote.
-            let told = error.told(sources.locale());
+            let told = error.localized(sources.locale());
             return match fails(&format!("error[settings]: {}\n", visible(&told))) {
                 Ok(()) | Err(_) => Exit::Usage,
             };

@@ -196,7 +196,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// Says what is wrong in the reader's language.
     #[must_use]
-    pub fn told(&self, language: Language) -> String {
+    pub fn localized(&self, language: Language) -> String {
         match (self, language) {
             (Self::NotFromFolder { key }, Language::Zh) => format!(
                 "{LOCAL_FILE} 中的 `{key}`：令牌发往何处不能由当前文件夹决定；\

@@ -77,7 +77,7 @@ fn values_out_of_range_are_refused_with_what_is_accepted() {
     ] {
         let error = sources(&folder, wrong, "").load().unwrap_err();
         assert!(matches!(error, ConfigError::OutOfRange { .. }), "{wrong}");
-        let (en, zh) = (error.told(Language::En), error.told(Language::Zh));
+        let (en, zh) = (error.localized(Language::En), error.localized(Language::Zh));
         let key = wrong.split(' ').next().unwrap();
         assert!(en.starts_with(&format!("setting `{key}`: ")), "{en}");
         assert!(zh.starts_with(&format!("设置 `{key}`：须为")), "{zh}");
@@ -164,7 +164,7 @@ fn the_working_folder_does_not_say_where_a_token_goes() {
     ] {
         let told = |error: ConfigError, language| {
             assert!(matches!(&error, ConfigError::NotFromFolder { key: found } if *found == key), "{error}");
-            error.told(language)
+            error.localized(language)
         };
         let foreign = sources(&folder, text, "");
         let english = told(foreign.load().unwrap_err(), Language::En);

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::query::explain_query::explain_query;
-use crate::app::query::question::Patience;
+use crate::app::query::question::OnRefusal;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::verdict::Verdict;
 use crate::http::Service;
@@ -55,7 +55,7 @@ pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Pr
     })?;
     let presence = request.presence.clone();
     Ok(SubmitQuery {
-        patience: Patience::ForApproval,
+        on_refusal: OnRefusal::WaitForApproval,
         presence,
         grants: named,
         ..SubmitQuery::once(sql, purpose)

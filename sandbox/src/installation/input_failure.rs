@@ -15,7 +15,7 @@ pub(crate) fn input_failure(error: &StorageError) -> AppError {
     match error {
         StorageError::Input { .. } => answer(error, "input-unreadable", "无法按该格式读取输入").into(),
         StorageError::RejectsUncreated { reason } => {
-            let zh = format!("无法建立错误行清单文件：{}", reason.told().zh);
+            let zh = format!("无法建立错误行清单文件：{}", reason.localized().zh);
             answer(error, "rejects-uncreated", &zh)
                 .with_help(
                     "name a file that does not exist yet, in a folder that you may write to: `--rejects FILE`",
@@ -101,7 +101,7 @@ fn rows_failure(error: &StorageError) -> AppError {
         }
         StorageError::BadRow { line, column, reason } => {
             let of_column = column.as_ref().map(|column| format!("，字段 `{column}`")).unwrap_or_default();
-            let zh = format!("第 {line} 行{of_column}：{}", reason.told().zh);
+            let zh = format!("第 {line} 行{of_column}：{}", reason.localized().zh);
             let help = help(*reason);
             answer(error, "row-malformed", &zh).with_help(help.en, help.zh).into()
         }

@@ -14,21 +14,21 @@ type InHand = BTreeMap<JobId, usize>;
 
 /// The jobs in hand.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hands(Arc<Mutex<InHand>>);
+pub(super) struct ActiveJobs(Arc<Mutex<InHand>>);
 
 /// A job in hand, until this is dropped.
 #[derive(Debug)]
-pub struct Hold {
+pub struct ActiveJob {
     job: JobId,
-    hands: Hands,
+    active: ActiveJobs,
 }
 
-impl Hands {
-    pub(super) fn hold(&self, job: JobId) -> Hold {
+impl ActiveJobs {
+    pub(super) fn hold(&self, job: JobId) -> ActiveJob {
         let mut held = self.held();
         let times = held.entry(job).or_default();
         *times = times.saturating_add(1);
-        Hold { job, hands: self.clone() }
+        ActiveJob { job, active: self.clone() }
     }
 
     pub(super) fn has(&self, job: JobId) -> bool {
@@ -41,9 +41,9 @@ impl Hands {
     }
 }
 
-impl Drop for Hold {
+impl Drop for ActiveJob {
     fn drop(&mut self) {
-        let mut held = self.hands.held();
+        let mut held = self.active.held();
         match held.get_mut(&self.job) {
             Some(times) if *times > 1 => *times -= 1,
             _ => drop(held.remove(&self.job)),

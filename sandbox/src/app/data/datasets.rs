@@ -126,12 +126,12 @@ pub async fn list_datasets(
     caller: &Caller,
     search: &str,
 ) -> Result<Vec<DatasetSummary>, AppError> {
-    let sight = Sight::of(installation, caller).await?;
+    let visible = Visibility::of(installation, caller).await?;
     let words: Vec<String> = search.to_lowercase().split_whitespace().map(str::to_owned).collect();
     blocking(|| {
         let mut summaries = Vec::new();
-        for dataset in sight.library.datasets().values().filter(|dataset| is_found(dataset, &words)) {
-            summaries.extend(sight.summary(installation, caller, dataset)?);
+        for dataset in visible.library.datasets().values().filter(|dataset| is_found(dataset, &words)) {
+            summaries.extend(visible.summary(installation, caller, dataset)?);
         }
         Ok(summaries)
     })
@@ -156,9 +156,9 @@ pub(crate) async fn visible_datasets(
     installation: &Installation,
     caller: &Caller,
 ) -> Result<BTreeSet<DatasetId>, AppError> {
-    let sight = Sight::of(installation, caller).await?;
-    let datasets = sight.library.datasets().values();
-    let seen = datasets.filter(|dataset| sight.shows(installation, caller, dataset));
+    let visible = Visibility::of(installation, caller).await?;
+    let datasets = visible.library.datasets().values();
+    let seen = datasets.filter(|dataset| visible.shows(installation, caller, dataset));
     Ok(seen.map(|dataset| dataset.metadata.id.clone()).collect())
 }
 
@@ -171,15 +171,15 @@ pub async fn show_dataset(
     caller: &Caller,
     id: &DatasetId,
 ) -> Result<DatasetDetail, AppError> {
-    let sight = Sight::of(installation, caller).await?;
-    let dataset = sight.library.datasets().get(id).ok_or_else(|| no_dataset_named(id))?;
-    let summary = sight.summary(installation, caller, dataset)?.ok_or_else(|| no_dataset_named(id))?;
+    let visible = Visibility::of(installation, caller).await?;
+    let dataset = visible.library.datasets().get(id).ok_or_else(|| no_dataset_named(id))?;
+    let summary = visible.summary(installation, caller, dataset)?.ok_or_else(|| no_dataset_named(id))?;
     let column = |column: &Column| ColumnSummary {
         name: column.name.to_string(),
         title: column.title.clone(),
         data_type: column.data_type.to_string(),
         role: dataset.role_of(column).to_string(),
-        grade: sight
+        grade: visible
             .library
             .column_level(dataset, column)
             .map_or_else(|| "?".to_owned(), |level| level.to_string()),
@@ -187,9 +187,9 @@ pub async fn show_dataset(
     };
     let columns = dataset.columns.iter().map(column).collect();
     let (terms, rows_max) = blocking(|| {
-        let terms = sight.terms(installation, caller, dataset, &summary.purposes);
+        let terms = visible.terms(installation, caller, dataset, &summary.purposes);
         let may_ask = summary.open || terms.iter().any(|told| told.terms.is_ok());
-        let rows = if may_ask { sight.rows(installation, id) } else { None };
+        let rows = if may_ask { visible.rows(installation, id) } else { None };
         (terms, rows.map(published))
     });
     let (description, update) = (dataset.description.clone(), dataset.update.as_str());
@@ -276,13 +276,13 @@ async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId)
 }
 
 /// What a caller may see, gathered once.
-struct Sight {
+struct Visibility {
     library: Arc<Library>,
     grants: Vec<Grant>,
     newest: BTreeMap<String, DatasetVersionBody>,
 }
 
-impl Sight {
+impl Visibility {
     async fn of(installation: &Installation, caller: &Caller) -> Result<Self, AppError> {
         // Grants are an analyst's: a token that carries other roles alone sees nothing by them.
         let grants = if caller.holds(PersonRole::Analyst) {

@@ -27,7 +27,7 @@ use crate::app::data::relabelled::is_relabelled;
 use crate::app::query::fetch_result::fetch_released;
 use crate::app::query::fetch_result::is_over;
 use crate::app::query::outcome::ReleasedQuery;
-use crate::app::query::question::Patience;
+use crate::app::query::question::OnRefusal;
 use crate::app::query::question::SubmitQuery;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DatasetVersionBody;
@@ -185,7 +185,7 @@ impl OpenVersion {
             purpose: OPEN_DATA.to_owned(),
             grants: BTreeSet::new(),
             key: Some(format!("{name}{attempt}")),
-            patience: Patience::None,
+            on_refusal: OnRefusal::End,
             presence: Presence::default(),
         }
     }

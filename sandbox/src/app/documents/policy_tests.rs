@@ -20,8 +20,8 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Text;
 use obscura_query_guard::statement::Statement;
 
-use crate::app::query::verdict::Asker;
 use crate::app::query::verdict::Judged;
+use crate::app::query::verdict::QueryPrincipal;
 use crate::app::query::verdict::Reviewed;
 use crate::app::query::verdict::Reviewer;
 use crate::app::query::verdict::named_datasets;
@@ -83,7 +83,7 @@ fn run_one(
     let parsed = Statement::parse(&test.sql);
     let datasets = named_datasets(&parsed, library);
     let grant = grant_for(&person, test, &datasets, time)?;
-    let asker = Asker::Person { principal, grants: vec![grant] };
+    let asker = QueryPrincipal::Person { principal, grants: vec![grant] };
     let reviewer = Reviewer { library, asker: &asker, now, time };
     let (none, purpose) = (BTreeSet::new(), test.person.purpose.as_str());
     let reviewed =

@@ -40,7 +40,7 @@ use crate::installation::reviews::Judging;
 use crate::jobs::JobRow;
 use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
-use crate::jobs::active::Hold;
+use crate::jobs::active::ActiveJob;
 
 /// The code of a job that stopped being allowed while it ran.
 pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";
@@ -76,7 +76,7 @@ pub enum Submission {
 
 /// An admitted job that does not run yet. Dropped, it stays behind as queued, until what was dropped is settled.
 pub struct AdmittedJob {
-    pub(super) hold: Hold,
+    pub(super) hold: ActiveJob,
     pub(super) caller: Caller,
     pub(super) question: SubmitQuery,
     pub(super) review_context: ReviewContext,
@@ -115,7 +115,7 @@ pub(super) struct Admitted {
 
 /// What is known of a question besides its verdict.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct SealedQuestion<'a> {
     pub(super) caller: &'a Caller,
     pub(super) purpose: &'a str,
     pub(super) grants: &'a BTreeSet<Code>,
@@ -126,13 +126,13 @@ pub(super) struct Known<'a> {
 /// Writes the decision on a job down, and lets it wait if it may run.
 pub(super) async fn judge(
     installation: &Installation,
-    known: Known<'_>,
+    sealed: SealedQuestion<'_>,
     job: ReceivedJob,
     reviewed: Reviewed,
     review_context: ReviewContext,
     question: SubmitQuery,
 ) -> Result<Submission, AppError> {
-    let decided = decide(installation, known, job, &reviewed, &review_context).await?;
+    let decided = decide(installation, sealed, job, &reviewed, &review_context).await?;
     match reviewed {
         Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
         Reviewed::Admitted { plan, policy, verdict, .. } => {
@@ -149,7 +149,7 @@ pub(super) async fn judge(
             let queued = queued.during("queue a job")?;
             Ok(Submission::Admitted(Box::new(AdmittedJob {
                 hold: installation.jobs.hold(queued.id()),
-                caller: known.caller.clone(),
+                caller: sealed.caller.clone(),
                 question,
                 review_context,
                 job: queued,
@@ -170,12 +170,12 @@ struct Decided {
 /// Writes a job's decision into the log, before anything else happens.
 async fn decide(
     installation: &Installation,
-    known: Known<'_>,
+    sealed: SealedQuestion<'_>,
     job: ReceivedJob,
     reviewed: &Reviewed,
     review_context: &ReviewContext,
 ) -> Result<Decided, AppError> {
-    let Known { caller, purpose, grants, asked, sealed_query } = known;
+    let SealedQuestion { caller, purpose, grants, asked, sealed_query } = sealed;
     let id = job.id();
     let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = reviewed;
     let versions = review_context.sealed.iter().map(

@@ -3,7 +3,7 @@
 
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::query::show_job::Sight;
+use crate::app::query::show_job::Visibility;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
@@ -39,7 +39,7 @@ pub async fn list_jobs(
     let is_full = |jobs: &[JobRow]| jobs.len() >= usize::try_from(most).unwrap_or(usize::MAX);
     let sees_others = caller.holds(PersonRole::Auditor) || caller.holds(PersonRole::Steward);
     let own = (!sees_others).then(|| caller.person().name.as_str());
-    let sight = Sight::of(installation, caller).await?;
+    let visible = Visibility::of(installation, caller).await?;
     let mut page = JobPage { jobs: Vec::new(), next: before };
     let mut looked_through = 0;
     loop {
@@ -52,7 +52,7 @@ pub async fn list_jobs(
             }
             page.next = Some(row.id);
             // Without the role one asked in, one's own are none of one's own either.
-            page.jobs.extend(sight.see(row));
+            page.jobs.extend(visible.see(row));
         }
         if is_last {
             return Ok(JobPage { next: None, ..page });

@@ -13,8 +13,8 @@ use obscura_policies::library::Library;
 use obscura_policies::nearest::nearest;
 use obscura_policies::vocabulary::DatasetId;
 
-use crate::app::query::verdict::Asker;
 use crate::app::query::verdict::FindingView;
+use crate::app::query::verdict::QueryPrincipal;
 use crate::app::query::verdict::SpanView;
 
 /// Most names that a help line lists.
@@ -48,7 +48,7 @@ const SCALARS: &[&str] = &[
 pub(crate) struct Surroundings<'a> {
     pub(crate) sql: &'a str,
     pub(crate) library: &'a Library,
-    pub(crate) asker: &'a Asker,
+    pub(crate) asker: &'a QueryPrincipal,
     pub(crate) policy: &'a EffectivePolicy,
 }
 
@@ -194,8 +194,8 @@ fn column(typed: &str, policy: &EffectivePolicy) -> Option<Text> {
 }
 
 /// The datasets that the asker has a grant on. A hyphen is written as an underscore in SQL.
-fn dataset(typed: &str, library: &Library, asker: &Asker) -> Option<Text> {
-    let Asker::Person { grants, .. } = asker else { return None };
+fn dataset(typed: &str, library: &Library, asker: &QueryPrincipal) -> Option<Text> {
+    let QueryPrincipal::Person { grants, .. } = asker else { return None };
     let granted = grants.iter().flat_map(|grant| &grant.datasets).map(|granted| &granted.dataset);
     let names: BTreeSet<String> =
         granted.filter(|id| library.datasets().contains_key(id)).map(|id| id.sql_name()).collect();
@@ -212,8 +212,8 @@ fn dataset(typed: &str, library: &Library, asker: &Asker) -> Option<Text> {
 }
 
 /// A dataset that is written in SQL as documents write it, so that its hyphen reads as a minus.
-fn hyphened(sql: &str, library: &Library, asker: &Asker) -> Option<Text> {
-    let Asker::Person { grants, .. } = asker else { return None };
+fn hyphened(sql: &str, library: &Library, asker: &QueryPrincipal) -> Option<Text> {
+    let QueryPrincipal::Person { grants, .. } = asker else { return None };
     let granted = grants.iter().flat_map(|grant| &grant.datasets).map(|granted| &granted.dataset);
     let mut known = granted.filter(|id| library.datasets().contains_key(id));
     let written = sql.to_ascii_lowercase();

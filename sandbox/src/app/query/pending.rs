@@ -16,13 +16,13 @@ use crate::app::documents::access_requests::open_requests_of;
 use crate::app::people::authenticate::in_absence;
 use crate::app::query::end::cancel_job;
 use crate::app::query::end::never_runs;
-use crate::app::query::judge::Known;
 use crate::app::query::judge::NO_LONGER_ALLOWED;
+use crate::app::query::judge::SealedQuestion;
 use crate::app::query::judge::Submission;
 use crate::app::query::judge::judge;
 use crate::app::query::judge::logged_text;
 use crate::app::query::judge::never_sealed;
-use crate::app::query::question::Patience;
+use crate::app::query::question::OnRefusal;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::question::names;
 use crate::app::query::read_question::LoggedQuestion;
@@ -67,7 +67,7 @@ pub(super) async fn waits_for_approval(
     (question, parsed): (&SubmitQuery, &Arc<Parsed>),
 ) -> Result<bool, AppError> {
     let judging = Judging::Question(&question.presence);
-    if question.patience == Patience::None
+    if question.on_refusal == OnRefusal::End
         || !is_hoped_for(installation, caller, (question, parsed), judging).await?
     {
         return Ok(false);
@@ -119,17 +119,17 @@ async fn open_requests(installation: &Installation, person: &str) -> Result<Vec<
 /// Writes down that a job waits.
 pub(super) async fn pend(
     installation: &Installation,
-    known: Known<'_>,
+    sealed: SealedQuestion<'_>,
     job: ReceivedJob,
 ) -> Result<Submission, AppError> {
     let id = job.id();
-    let text = logged_text(installation, id, known.asked, known.sealed_query)?;
-    let mut note = Note::new(Action::QueryPending, ActorName::of(known.caller))
+    let text = logged_text(installation, id, sealed.asked, sealed.sealed_query)?;
+    let mut note = Note::new(Action::QueryPending, ActorName::of(sealed.caller))
         .of_job(id)
-        .with("purpose", known.purpose)
+        .with("purpose", sealed.purpose)
         .with("query", text);
-    if !known.grants.is_empty() {
-        note = note.with("grants", names(known.grants));
+    if !sealed.grants.is_empty() {
+        note = note.with("grants", names(sealed.grants));
     }
     let receipt = installation.append_one(note).await?;
     installation.jobs.pend(job, &receipt).await.during("let a job wait for an approval")?;
@@ -185,7 +185,7 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
     let LoggedQuestion { asked, grants, sealed } =
         read_logged(installation, row, ActorName::program(Door::Http)).await?;
     let question = SubmitQuery {
-        patience: Patience::ForApproval,
+        on_refusal: OnRefusal::WaitForApproval,
         grants,
         ..SubmitQuery::once(asked.sql.clone(), row.purpose.clone())
     };
@@ -205,9 +205,14 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
         return Ok(None);
     };
     let grants = &question.grants.clone();
-    let known =
-        Known { caller: &caller, purpose: &row.purpose, grants, asked: &asked, sealed_query: &sealed };
-    match judge(installation, known, job, reviewed, review_context, question).await {
+    let sealed = SealedQuestion {
+        caller: &caller,
+        purpose: &row.purpose,
+        grants,
+        asked: &asked,
+        sealed_query: &sealed,
+    };
+    match judge(installation, sealed, job, reviewed, review_context, question).await {
         Ok(taken) => Ok(Some(taken)),
         Err(error) => {
             never_runs(installation, Door::Http, row.id, &error).await;

@@ -23,18 +23,18 @@ pub struct SubmitQuery {
     /// The asker's own name for this request: asked again under it, it is the same job.
     pub key: Option<String>,
     /// Whether it waits for an approval.
-    pub patience: Patience,
+    pub on_refusal: OnRefusal,
     /// Whether the asker still listens.
     pub presence: Presence,
 }
 
 /// What becomes of a question that an open request for access would let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum OnRefusal {
     /// It is refused.
-    None,
+    End,
     /// It waits until the request is decided on, where a service goes on with it.
-    ForApproval,
+    WaitForApproval,
 }
 
 impl SubmitQuery {
@@ -46,7 +46,7 @@ impl SubmitQuery {
             purpose: purpose.into(),
             grants: BTreeSet::new(),
             key: None,
-            patience: Patience::None,
+            on_refusal: OnRefusal::End,
             presence: Presence::default(),
         }
     }

@@ -22,10 +22,10 @@ use crate::app::data::open_data::is_declared_open;
 use crate::app::data::open_data::is_sealed_open;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::query::question::SubmitQuery;
-use crate::app::query::verdict::Asker;
 use crate::app::query::verdict::FindingView;
 use crate::app::query::verdict::Judged;
 use crate::app::query::verdict::Parsed;
+use crate::app::query::verdict::QueryPrincipal;
 use crate::app::query::verdict::Reviewed;
 use crate::app::query::verdict::Reviewer;
 use crate::app::query::verdict::Verdict;
@@ -47,7 +47,7 @@ use crate::storage::SealedVersion;
 /// Everything a verdict rests on, besides the question itself.
 pub(crate) struct ReviewContext {
     pub(crate) library: Arc<Library>,
-    asker: Arc<Asker>,
+    asker: Arc<QueryPrincipal>,
     /// The question's text, parsed.
     parsed: Arc<Parsed>,
     pub(crate) sealed: BTreeMap<DatasetId, SealedVersion>,
@@ -162,14 +162,16 @@ pub(crate) async fn review_context_with(
     for dataset in named_datasets(parsed, &library) {
         // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
         let may_know = match &asker {
-            Asker::Person { grants, .. } => grants.iter().any(|grant| grant.dataset(&dataset).is_some()),
-            Asker::Stranger => is_declared_open(installation, &library, &dataset),
+            QueryPrincipal::Person { grants, .. } => {
+                grants.iter().any(|grant| grant.dataset(&dataset).is_some())
+            }
+            QueryPrincipal::Anonymous => is_declared_open(installation, &library, &dataset),
         };
         if may_know && let Some(version) = sealed::open_newest(installation, &dataset).await? {
             let document = library.datasets().get(&dataset);
             let differs = document.is_none_or(|document| match &asker {
-                Asker::Person { .. } => is_relabelled(&library, document, version.manifest()),
-                Asker::Stranger => !is_sealed_open(&library, document, &version),
+                QueryPrincipal::Person { .. } => is_relabelled(&library, document, version.manifest()),
+                QueryPrincipal::Anonymous => !is_sealed_open(&library, document, &version),
             });
             if differs {
                 relabelled.insert(dataset.clone());
@@ -182,14 +184,18 @@ pub(crate) async fn review_context_with(
 }
 
 /// On whose behalf a caller asks.
-async fn asker(installation: &Installation, caller: &Caller, hoped: Vec<Grant>) -> Result<Asker, AppError> {
+async fn asker(
+    installation: &Installation,
+    caller: &Caller,
+    hoped: Vec<Grant>,
+) -> Result<QueryPrincipal, AppError> {
     if caller.is_stranger() {
-        return Ok(Asker::Stranger);
+        return Ok(QueryPrincipal::Anonymous);
     }
     let principal = principal(caller)?;
     let grants = grants_in_force(installation, Some(caller.person().name.as_str())).await?;
     let grants = grants.into_iter().map(|(_, grant)| grant).chain(hoped).collect();
-    Ok(Asker::Person { principal, grants })
+    Ok(QueryPrincipal::Person { principal, grants })
 }
 
 fn relabelled() -> Verdict {

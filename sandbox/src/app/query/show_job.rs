@@ -25,19 +25,19 @@ use crate::jobs::JobRow;
 /// # Errors
 /// Not found, in the same words, for a job that is not there and for one that is somebody else's.
 pub async fn show_job(installation: &Installation, caller: &Caller, id: JobId) -> Result<JobRow, AppError> {
-    let sight = Sight::of(installation, caller).await?;
+    let visible = Visibility::of(installation, caller).await?;
     let row = installation.jobs.job(id).await.during("find a job")?;
-    row.and_then(|row| sight.see(row)).ok_or_else(no_job)
+    row.and_then(|row| visible.see(row)).ok_or_else(no_job)
 }
 
 /// How far somebody sees jobs. What it takes to find out depends on their roles, and on no job.
-pub(crate) struct Sight<'a> {
+pub(crate) struct Visibility<'a> {
     caller: &'a Caller,
     /// The departments, for a steward.
     library: Option<Arc<Library>>,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> Visibility<'a> {
     pub(crate) async fn of(installation: &Installation, caller: &'a Caller) -> Result<Self, AppError> {
         let library = match caller.holds(PersonRole::Steward) {
             true => Some(library(installation).await?),

@@ -6,7 +6,7 @@
 
 use crate::app::people::authorise::may_ask;
 use crate::app::query::end::never_runs;
-use crate::app::query::judge::Known;
+use crate::app::query::judge::SealedQuestion;
 use crate::app::query::judge::Submission;
 use crate::app::query::judge::judge;
 use crate::app::query::judge::never_sealed;
@@ -114,11 +114,12 @@ pub async fn submit(
         received => received.during("take a job in")?,
     };
     let grants = &question.grants.clone();
-    let known = Known { caller, purpose: &purpose, grants, asked: &asked, sealed_query: &query.sealed };
+    let sealed =
+        SealedQuestion { caller, purpose: &purpose, grants, asked: &asked, sealed_query: &query.sealed };
     let taken = if waits {
-        pend(installation, known, job).await
+        pend(installation, sealed, job).await
     } else {
-        judge(installation, known, job, reviewed, review_context, question).await
+        judge(installation, sealed, job, reviewed, review_context, question).await
     };
     match taken {
         Ok(taken) => Ok(taken),

@@ -208,7 +208,7 @@ pub(crate) type Parsed = Result<Statement, Finding>;
 
 /// On whose behalf a question is judged.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Asker {
+pub(crate) enum QueryPrincipal {
     /// A person, under their grants.
     Person {
         /// The person as policies know them.
@@ -217,13 +217,13 @@ pub(crate) enum Asker {
         grants: Vec<Grant>,
     },
     /// Nobody in particular: only open data answers.
-    Stranger,
+    Anonymous,
 }
 
 /// Policies at one moment, ready to judge questions of one asker.
 pub(crate) struct Reviewer<'a> {
     pub(crate) library: &'a Library,
-    pub(crate) asker: &'a Asker,
+    pub(crate) asker: &'a QueryPrincipal,
     pub(crate) now: Timestamp,
     pub(crate) time: LocalTime,
 }
@@ -268,11 +268,11 @@ impl Reviewer<'_> {
         let Judged { sql, parsed, purpose, grants: named } = question;
         let nothing = BTreeSet::new();
         let allowed = |named: &BTreeSet<Code>, datasets: &[DatasetId]| match self.asker {
-            Asker::Person { principal, grants } => {
+            QueryPrincipal::Person { principal, grants } => {
                 let permits = Permits { grants, named };
                 effective(self.library, principal, purpose, permits, datasets, manifests, self.time)
             }
-            Asker::Stranger => open_to_everybody(self.library, datasets, manifests, self.time.day),
+            QueryPrincipal::Anonymous => open_to_everybody(self.library, datasets, manifests, self.time.day),
         };
         // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
         let mut datasets: Vec<DatasetId> = named_datasets(parsed, self.library).into_iter().collect();
@@ -318,7 +318,7 @@ impl Reviewer<'_> {
 
     /// The grant that applies to each dataset; strangers have none.
     fn grants_of(&self, question: Judged<'_>, datasets: &[DatasetId]) -> Vec<GrantUseView> {
-        let Asker::Person { principal, grants } = self.asker else { return Vec::new() };
+        let QueryPrincipal::Person { principal, grants } = self.asker else { return Vec::new() };
         let permits = Permits { grants, named: question.grants };
         let used = used_grants(self.library, principal, question.purpose, permits, datasets, self.time);
         let view = |(dataset, used): (DatasetId, UsedGrant)| GrantUseView {

@@ -231,12 +231,12 @@ fn show_skipped(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Resul
     )?;
     let of = |column: &Option<String>| column.as_ref().map(|it| format!(" `{it}`")).unwrap_or_default();
     for ((column, reason), count) in &report.skipped_by {
-        let reason = reason.told();
+        let reason = reason.localized();
         let reason = screen.pick(&reason).to_owned();
         screen.tell(&format!("    {count} ({}){}: {reason}", share(*count), of(column)))?;
     }
     for bad in &report.bad_rows {
-        let reason = bad.reason.told();
+        let reason = bad.reason.localized();
         let reason = screen.pick(&reason).to_owned();
         let (line, column) = (bad.line, of(&bad.column));
         screen.say(
