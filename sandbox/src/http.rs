@@ -48,6 +48,7 @@ pub(crate) mod dictionary;
 mod docs;
 mod door;
 mod events;
+mod failure;
 pub(crate) mod grants;
 mod health;
 pub(crate) mod jobs;

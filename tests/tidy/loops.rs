@@ -28,7 +28,7 @@ const CRATES: &[(&str, &[&[&str]])] = &[
             &["cli::client", "cli::desk", "cli::session"],
             &["cli::commands::audit", "cli::commands::verify"],
             &["cli::commands::data", "cli::commands::dictionary", "cli::commands::suggest"],
-            &["http::context", "http::problem", "http::refusals"],
+            &["http::context", "http::problem"],
             &["http::jobs", "http::open_data"],
             &["storage::append", "storage::seal"],
             &["storage::error", "storage::manifest"],

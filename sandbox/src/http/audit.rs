@@ -33,6 +33,7 @@ use crate::http::context::Authenticated;
 use crate::http::context::Body;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
+use crate::http::failure::Failure;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -209,11 +210,10 @@ pub(super) async fn events(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Parameters(page): Parameters<EventPage>,
-) -> Result<Json<EventList>, Problem> {
+) -> Result<Json<EventList>, Failure> {
     let (part, most) = (page.part(&known)?, limit(&known, page.limit)?);
     let filter = page.filter(&service, &known)?;
-    let found = search_log(&service.installation, &known.caller, part, most, &filter);
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+    let found = search_log(&service.installation, &known.caller, part, most, &filter)?;
     Ok(Json(EventList::of(found)))
 }
 
@@ -230,10 +230,9 @@ pub(super) async fn export(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Parameters(page): Parameters<ExportPage>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, Failure> {
     let range = LogRange { from: page.from, most: limit(&known, page.limit)? };
-    let lines = export_log(&service.installation, &known.caller, range);
-    let lines = lines.map_err(|error| known.request.problem(&service, &error))?;
+    let lines = export_log(&service.installation, &known.caller, range)?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines))
 }
 
@@ -253,12 +252,11 @@ pub(super) async fn proof(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(index): Name,
-) -> Result<String, Problem> {
+) -> Result<String, Failure> {
     let index = index.parse().map_err(|_| {
         malformed(&known.request, "the number of an entry is a whole number", "条目序号须为整数")
     })?;
-    let proof = prove_own_entry(&service.installation, &known.caller, index).await;
-    proof.map_err(|error| known.request.problem(&service, &error))
+    Ok(prove_own_entry(&service.installation, &known.caller, index).await?)
 }
 
 /// The newest signed checkpoint: keep it, and no later log can hide what was in this one
@@ -271,10 +269,10 @@ pub(super) async fn proof(
 )]
 pub(super) async fn newest_checkpoint(
     State(service): State<Arc<Service>>,
-    known: Authenticated,
-) -> Result<String, Problem> {
-    let newest = checkpoint(&service.installation);
-    newest.map(|(_, note)| note).map_err(|error| known.request.problem(&service, &error))
+    _known: Authenticated,
+) -> Result<String, Failure> {
+    let (_, note) = checkpoint(&service.installation)?;
+    Ok(note)
 }
 
 /// The newest checkpoint that witnesses cosigned
@@ -287,9 +285,9 @@ pub(super) async fn newest_checkpoint(
 )]
 pub(super) async fn cosigned(
     State(service): State<Arc<Service>>,
-    known: Authenticated,
-) -> Result<String, Problem> {
-    cosigned_checkpoint(&service.installation).map_err(|error| known.request.problem(&service, &error))
+    _known: Authenticated,
+) -> Result<String, Failure> {
+    Ok(cosigned_checkpoint(&service.installation)?)
 }
 
 /// A cosigned checkpoint that is kept.
@@ -327,10 +325,9 @@ pub(super) async fn keep_cosignatures(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     body: Body,
-) -> Result<Json<CosignedCheckpoint>, Problem> {
+) -> Result<Json<CosignedCheckpoint>, Failure> {
     let text = String::from_utf8_lossy(&body.0);
-    let kept = keep_cosigned(&service.installation, &known.caller, &text).await;
-    let kept = kept.map_err(|error| known.request.problem(&service, &error))?;
+    let kept = keep_cosigned(&service.installation, &known.caller, &text).await?;
     let witnesses = kept.cosignatures.into_iter().map(|it| WitnessView { name: it.witness, time: it.time });
     Ok(Json(CosignedCheckpoint { size: kept.size, witnesses: witnesses.collect() }))
 }
@@ -367,11 +364,10 @@ pub(super) struct Since {
 )]
 pub(super) async fn consistent(
     State(service): State<Arc<Service>>,
-    known: Authenticated,
+    _known: Authenticated,
     Parameters(Since { from }): Parameters<Since>,
-) -> Result<Json<ConsistencyProof>, Problem> {
-    let proof = consistency(&service.installation, from);
-    let (hashes, checkpoint) = proof.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<ConsistencyProof>, Failure> {
+    let (hashes, checkpoint) = consistency(&service.installation, from)?;
     let hashes = hashes.into_iter().map(Hash::to_base64).collect();
     Ok(Json(ConsistencyProof { from, hashes, checkpoint }))
 }

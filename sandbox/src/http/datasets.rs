@@ -25,12 +25,13 @@ use crate::app::data::datasets::show_dataset;
 use crate::app::data::departments::DepartmentSummary;
 use crate::app::data::departments::list_departments;
 use crate::app::query::verdict::TextView;
+use crate::error::AppError;
 use crate::http::Service;
 use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::dictionary::TermsView;
-use crate::http::problem::Problem;
+use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
@@ -123,7 +124,7 @@ pub(super) async fn list(
     State(service): State<Arc<Service>>,
     anyone: Anyone,
     Parameters(page): Parameters<DatasetPage>,
-) -> Result<Json<DatasetList>, Problem> {
+) -> Result<Json<DatasetList>, Failure> {
     let Anyone { request, caller, .. } = &anyone;
     let most = page.limit.unwrap_or(100);
     if !(1..=DATASETS_MAX).contains(&most) {
@@ -131,10 +132,10 @@ pub(super) async fn list(
             request,
             format!("`limit` is 1 to {DATASETS_MAX}"),
             format!("`limit` 须为 1 至 {DATASETS_MAX}"),
-        ));
+        )
+        .into());
     }
-    let found = list_datasets(&service.installation, caller, &page.q.unwrap_or_default()).await;
-    let found = found.map_err(|error| request.problem(&service, &error))?;
+    let found = list_datasets(&service.installation, caller, &page.q.unwrap_or_default()).await?;
     let after = page.cursor.unwrap_or_default();
     let mut datasets: Vec<DatasetView> =
         found.into_iter().map(DatasetView::of).filter(|dataset| dataset.id > after).take(most + 1).collect();
@@ -244,14 +245,13 @@ pub(super) async fn show(
     State(service): State<Arc<Service>>,
     anyone: Anyone,
     Name(id): Name,
-) -> Result<Json<DatasetDetailView>, Problem> {
-    let Anyone { request, caller, .. } = &anyone;
-    let id = id.parse().map_err(|_| request.problem(&service, &no_dataset()))?;
-    let detail = show_dataset(&service.installation, caller, &id).await;
+) -> Result<Json<DatasetDetailView>, Failure> {
+    let id = id.parse().map_err(|_| no_dataset())?;
+    let detail = show_dataset(&service.installation, &anyone.caller, &id).await;
     // The name is the caller's own word; whether it is a name at all must not show in the answer.
     let detail = detail.map_err(|error| match error {
-        crate::error::AppError::Public(_) => request.problem(&service, &no_dataset()),
-        internal => request.problem(&service, &internal),
+        AppError::Public(_) => no_dataset(),
+        internal @ AppError::Internal(_) => internal,
     })?;
     Ok(Json(DatasetDetailView::of(detail)))
 }
@@ -277,9 +277,8 @@ pub(crate) struct CollectionList {
 pub(super) async fn collections(
     State(service): State<Arc<Service>>,
     anyone: Anyone,
-) -> Result<Json<CollectionList>, Problem> {
-    let found = list_datasets(&service.installation, &anyone.caller, "").await;
-    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
+) -> Result<Json<CollectionList>, Failure> {
+    let found = list_datasets(&service.installation, &anyone.caller, "").await?;
     let mut collections: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for dataset in found {
         if let Some(collection) = dataset.collection {
@@ -313,9 +312,8 @@ pub(crate) struct DepartmentList {
 pub(super) async fn departments(
     State(service): State<Arc<Service>>,
     anyone: Anyone,
-) -> Result<Json<DepartmentList>, Problem> {
-    let found = list_departments(&service.installation, &anyone.caller).await;
-    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
+) -> Result<Json<DepartmentList>, Failure> {
+    let found = list_departments(&service.installation, &anyone.caller).await?;
     let view = |summary: DepartmentSummary| Department {
         id: summary.id,
         title: TextView { en: summary.title.en, zh: summary.title.zh },

@@ -41,6 +41,7 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
+use crate::http::failure::rendered;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::installation::records::Note;
@@ -210,9 +211,11 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
             };
             let actor = ActorName::of(&caller);
             request.extensions_mut().insert(caller);
-            (actor, next.run(request).await)
+            (actor, rendered(&known, service, next.run(request).await))
         }
-        Ok(None) => (ActorName::stranger().at(peer.address()), next.run(request).await),
+        Ok(None) => {
+            (ActorName::stranger().at(peer.address()), rendered(&known, service, next.run(request).await))
+        }
         Err(error) => {
             (ActorName::stranger().at(peer.address()), known.problem(service, &error).into_response())
         }

@@ -29,6 +29,7 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Authenticated;
 use crate::http::context::Name;
+use crate::http::failure::Failure;
 use crate::http::jobs::own;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -65,7 +66,7 @@ pub(super) async fn of_job(
     known: Authenticated,
     Name(id): Name,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
     // The number first, then the row: what happens in between is told twice rather than never.
     let newest = service.events.newest();
     let row = own(&service, &known, &id).await?;
@@ -101,10 +102,10 @@ pub(super) async fn of_person(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
     // A token that carries other roles alone does not reach what its person asks.
     if !known.caller.asked_as(known.caller.person().name.as_str()) {
-        return Err(Problem::of(&known.request, &not_an_analyst()));
+        return Err(Problem::of(&known.request, &not_an_analyst()).into());
     }
     let mut follower = Follower::new(&service, &known, None)?;
     if !follower.resume(&headers) {

@@ -38,6 +38,7 @@ use crate::http::context::Body;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
+use crate::http::failure::Failure;
 use crate::http::media::is_yaml;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -143,9 +144,8 @@ pub(crate) struct GrantList {
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Authenticated,
-) -> Result<Json<GrantList>, Problem> {
-    let grants = list_grants(&service.installation, &known.caller).await;
-    let grants = grants.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<GrantList>, Failure> {
+    let grants = list_grants(&service.installation, &known.caller).await?;
     Ok(Json(GrantList { grants: grants.iter().map(GrantView::of).collect() }))
 }
 
@@ -178,12 +178,11 @@ pub(super) async fn give(
     known: Authenticated,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<GrantList>), Problem> {
+) -> Result<(StatusCode, Json<GrantList>), Failure> {
     let Authenticated { request, caller } = &known;
-    let refused = |refused| request.documents_problem(&service, refused);
     let given = if is_yaml(&headers) {
         let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
-        create_grants(&service.installation, caller, &file).await.map_err(refused)?
+        create_grants(&service.installation, caller, &file).await?
     } else {
         let wish: GrantWish = body.json(
             request,
@@ -200,7 +199,7 @@ pub(super) async fn give(
                 .collect::<Result<_, _>>()?,
             until: wish.until.parse().map_err(|_| wrong("until"))?,
         };
-        vec![create_grant(&service.installation, caller, wanted).await.map_err(refused)?]
+        vec![create_grant(&service.installation, caller, wanted).await?]
     };
     for summary in &given {
         service.pending.resume(Some(&summary.grant.person)).await;
@@ -226,9 +225,8 @@ pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<StatusCode, Problem> {
-    let revoked = revoke_grant(&service.installation, &known.caller, &id).await;
-    revoked.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<StatusCode, Failure> {
+    revoke_grant(&service.installation, &known.caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -325,7 +323,7 @@ pub(super) async fn ask(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     body: Body,
-) -> Result<(StatusCode, Json<AccessRequestView>), Problem> {
+) -> Result<(StatusCode, Json<AccessRequestView>), Failure> {
     let Authenticated { request, caller } = &known;
     let wish: AccessWish = body.json(
         request,
@@ -338,8 +336,7 @@ pub(super) async fn ask(
         until: wish.until.parse().map_err(|_| wrong("until"))?,
         reason: wish.reason,
     };
-    let made = request_access(&service.installation, caller, asked).await;
-    let made = made.map_err(|refused| request.documents_problem(&service, refused))?;
+    let made = request_access(&service.installation, caller, asked).await?;
     Ok((StatusCode::CREATED, Json(AccessRequestView::of(made))))
 }
 
@@ -356,11 +353,10 @@ pub(super) async fn list_requests(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Parameters(page): Parameters<RequestPage>,
-) -> Result<Json<AccessRequestList>, Problem> {
+) -> Result<Json<AccessRequestList>, Failure> {
     let Authenticated { request, caller } = &known;
     let (before, most) = asked_part(request, (page.cursor, page.limit), REQUESTS_MAX)?;
-    let page = list_access_requests(&service.installation, caller, before, most).await;
-    let page = page.map_err(|error| request.problem(&service, &error))?;
+    let page = list_access_requests(&service.installation, caller, before, most).await?;
     let requests = page.requests.into_iter().map(AccessRequestView::of).collect();
     Ok(Json(AccessRequestList { requests, next: page.next.map(|id| id.to_string()) }))
 }
@@ -378,9 +374,9 @@ pub(super) async fn show_request(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<Json<AccessRequestView>, Problem> {
-    let found = show_access_request(&service.installation, &known.caller, &id).await;
-    found.map(AccessRequestView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+) -> Result<Json<AccessRequestView>, Failure> {
+    let found = show_access_request(&service.installation, &known.caller, &id).await?;
+    Ok(Json(AccessRequestView::of(found)))
 }
 
 /// What a steward says.
@@ -427,12 +423,11 @@ pub(super) async fn decide(
     known: Authenticated,
     Name(id): Name,
     body: Body,
-) -> Result<Json<AccessRequestView>, Problem> {
+) -> Result<Json<AccessRequestView>, Failure> {
     let Authenticated { request, caller } = &known;
     let wish: DecisionWish = body.json(request, r#"{"decision": "approve", "reason": "..."}"#)?;
     let decision = wish.decision.into();
-    let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
-    let decided = decided.map_err(|refused| request.documents_problem(&service, refused))?;
+    let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await?;
     service.pending.resume(Some(&decided.grant.person)).await;
     Ok(Json(AccessRequestView::of(decided)))
 }
@@ -450,9 +445,8 @@ pub(super) async fn withdraw(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<Json<AccessRequestView>, Problem> {
-    let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await;
-    let withdrawn = withdrawn.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<AccessRequestView>, Failure> {
+    let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await?;
     service.pending.resume(Some(&withdrawn.grant.person)).await;
     Ok(Json(AccessRequestView::of(withdrawn)))
 }

@@ -52,6 +52,7 @@ use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::door::too_often;
+use crate::http::failure::Failure;
 use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
@@ -161,17 +162,16 @@ pub(super) async fn submit(
     known: Authenticated,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let Authenticated { request, caller } = &known;
     let mut question = question(request, &body)?;
     question.key = key(request, &headers)?;
-    let failed = |error: AppError| request.problem(&service, &error);
     // A repeated request takes no permit: its job has one, or needs none any more.
-    if let Some(row) = repeated(&service.installation, caller, &question).await.map_err(failed)? {
+    if let Some(row) = repeated(&service.installation, caller, &question).await? {
         return answer_again(&service, &known, &headers, row).await;
     }
     if *service.stopping.borrow() {
-        return Err(stopping(request));
+        return Err(stopping(request).into());
     }
     let person = caller.person().name.as_str();
     service.submissions.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
@@ -179,7 +179,7 @@ pub(super) async fn submit(
     refusals.map_err(|wait| too_much_refused(request, wait))?;
     let permit = service.queue.permit(person).map_err(|why| no_permit(request, why))?;
     let length = question.sql.len();
-    let id = match submit::submit(&service.installation, caller, question).await.map_err(failed)? {
+    let id = match submit::submit(&service.installation, caller, question).await? {
         Submission::Explained(verdict) => {
             // It is a check by another name.
             let checked = service.checks.take(person, service.begun.elapsed());
@@ -189,7 +189,7 @@ pub(super) async fn submit(
         Submission::Refused { job, verdict } => {
             service.refused.spend(person, length, service.installation.now());
             service.events.publish(caller.person().name.as_str(), job, JobState::Refused);
-            return Err(refused(request, job, &verdict));
+            return Err(refused(request, job, &verdict).into());
         }
         Submission::Pending { job } => {
             drop(permit);
@@ -215,13 +215,13 @@ async fn answer_again(
     known: &Authenticated,
     headers: &HeaderMap,
     row: JobRow,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     if row.state != JobState::Refused {
         return answer(service, known, headers, row.id).await;
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let verdict = verdict.ok_or_else(|| known.request.problem(service, &no_job()))?;
-    Err(refused(&known.request, row.id, &verdict))
+    let verdict = verdict.ok_or_else(no_job)?;
+    Err(refused(&known.request, row.id, &verdict).into())
 }
 
 /// An admitted job, after so long as the client would wait for its end.
@@ -230,10 +230,9 @@ async fn answer(
     known: &Authenticated,
     headers: &HeaderMap,
     id: JobId,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     wait(service, known, id, wished(headers)).await?;
-    let row = show_job(&service.installation, &known.caller, id).await;
-    let row = row.map_err(|error| known.request.problem(service, &error))?;
+    let row = show_job(&service.installation, &known.caller, id).await?;
     let mut response = Json(JobView::of(&row)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/jobs/{id}")) {
         response.headers_mut().insert(LOCATION, location);
@@ -249,15 +248,14 @@ async fn answer(
 }
 
 /// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
-async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duration) -> Result<(), Problem> {
+async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duration) -> Result<(), Failure> {
     if most.is_zero() {
         return Ok(());
     }
     service.wait(id, most).await;
-    let failed = |error: AppError| known.request.problem(service, &error);
-    match is_still_recognised(&service.installation, &known.caller).await.map_err(failed)? {
+    match is_still_recognised(&service.installation, &known.caller).await? {
         true => Ok(()),
-        false => Err(failed(token_not_valid())),
+        false => Err(token_not_valid().into()),
     }
 }
 
@@ -370,11 +368,10 @@ pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Parameters(page): Parameters<JobPage>,
-) -> Result<Json<JobList>, Problem> {
+) -> Result<Json<JobList>, Failure> {
     let Authenticated { request, caller } = &known;
     let (before, most) = asked_part(request, (page.cursor, page.limit), JOBS_MAX)?;
-    let page = list_jobs(&service.installation, caller, before, most).await;
-    let page = page.map_err(|error| request.problem(&service, &error))?;
+    let page = list_jobs(&service.installation, caller, before, most).await?;
     let next = page.next.map(|id| id.to_string());
     let jobs = page.jobs.iter().map(JobView::of).map(|view| JobView { verdict: None, ..view }).collect();
     Ok(Json(JobList { jobs, next }))
@@ -405,7 +402,7 @@ pub(super) async fn show(
     Name(id): Name,
     Parameters(Wait { wait }): Parameters<Wait>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let mut row = own(&service, &known, &id).await?;
     if let Some(wait) = wait {
         // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
@@ -439,15 +436,14 @@ pub(super) async fn cancel(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<Json<JobView>, Problem> {
+) -> Result<Json<JobView>, Failure> {
     let row = own(&service, &known, &id).await?;
     let is_own = known.caller.asked_as(&row.person);
     if !is_own {
-        return Err(known.request.problem(&service, &no_job()));
+        return Err(no_job().into());
     }
     if row.state == JobState::PendingApproval {
-        let taken_back = cancel_pending(&service.installation, &known.caller, row.id).await;
-        if taken_back.map_err(|error| known.request.problem(&service, &error))? {
+        if cancel_pending(&service.installation, &known.caller, row.id).await? {
             service.events.publish(&row.person, row.id, JobState::Cancelled);
         }
     } else if !row.state.is_final() {
@@ -464,7 +460,7 @@ pub(super) async fn cancel(
         "the job cannot be cancelled any more",
         "该任务已无法取消",
     );
-    Err(Problem::of(&known.request, &error).with("state", json!(row.state.name())))
+    Err(Problem::of(&known.request, &error).with("state", json!(row.state.name())).into())
 }
 
 /// Fetch a result
@@ -495,18 +491,17 @@ pub(super) async fn result(
     known: Authenticated,
     Name(id): Name,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let id = job_id(&service, &known, &id)?;
+) -> Result<Response, Failure> {
+    let id = job_id(&id)?;
     let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
-    let failed = |error: AppError| known.request.problem(&service, &error);
     let name = known.caller.person().name.as_str();
     let permit = service.results.acquire(name).ok_or_else(|| too_many_downloads(&known.request))?;
-    let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
+    let released = fetch_result(&service.installation, &known.caller, id).await?;
     let etag = format!("\"{}\"", released.sha256);
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
+        let bytes = blocking(|| encode_stream(released.table, format))?;
         let mut response = streamed(Bytes::from(bytes), permit);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response
@@ -531,11 +526,11 @@ pub(super) async fn release(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<String, Problem> {
+) -> Result<String, Failure> {
     let row = own(&service, &known, &id).await?;
     match (row.state, row.release) {
         (JobState::Released | JobState::Expired, Some(record)) => Ok(record),
-        _ => Err(known.request.problem(&service, &no_job())),
+        _ => Err(no_job().into()),
     }
 }
 
@@ -572,10 +567,10 @@ pub(super) async fn explain(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<Json<Explanation>, Problem> {
-    let id = job_id(&service, &known, &id)?;
-    let explained = explain_job(&service.installation, &known.caller, id).await;
-    explained.map(Explanation::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+) -> Result<Json<Explanation>, Failure> {
+    let id = job_id(&id)?;
+    let explained = explain_job(&service.installation, &known.caller, id).await?;
+    Ok(Json(Explanation::of(explained)))
 }
 
 /// One file to be filed: question, verdict, release record, and proofs that anybody can verify
@@ -593,21 +588,19 @@ pub(super) async fn filed(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<Json<Evidence>, Problem> {
-    let id = job_id(&service, &known, &id)?;
-    let found = evidence(&service.installation, &known.caller, id).await;
-    found.map(Json).map_err(|error| known.request.problem(&service, &error))
+) -> Result<Json<Evidence>, Failure> {
+    let id = job_id(&id)?;
+    Ok(Json(evidence(&service.installation, &known.caller, id).await?))
 }
 
 /// A job that the caller may see; a name of another form is no job either.
-pub(super) async fn own(service: &Service, known: &Authenticated, id: &str) -> Result<JobRow, Problem> {
-    let id = job_id(service, known, id)?;
-    let row = show_job(&service.installation, &known.caller, id).await;
-    row.map_err(|error| known.request.problem(service, &error))
+pub(super) async fn own(service: &Service, known: &Authenticated, id: &str) -> Result<JobRow, Failure> {
+    let id = job_id(id)?;
+    Ok(show_job(&service.installation, &known.caller, id).await?)
 }
 
-fn job_id(service: &Service, known: &Authenticated, id: &str) -> Result<JobId, Problem> {
-    id.parse().map_err(|_| known.request.problem(service, &no_job()))
+fn job_id(id: &str) -> Result<JobId, AppError> {
+    id.parse().map_err(|_| no_job())
 }
 
 /// A form of a table that we do not write.

@@ -15,8 +15,8 @@ use crate::app::people::whoami::Whoami;
 use crate::app::people::whoami::whoami;
 use crate::http::Service;
 use crate::http::context::Authenticated;
+use crate::http::failure::Failure;
 use crate::http::grants::GrantView;
-use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::tokens::LinkView;
 
@@ -85,8 +85,7 @@ impl Me {
 pub(super) async fn me(
     State(service): State<Arc<Service>>,
     known: Authenticated,
-) -> Result<Json<Me>, Problem> {
-    let found = whoami(&service.installation, &known.caller).await;
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<Me>, Failure> {
+    let found = whoami(&service.installation, &known.caller).await?;
     Ok(Json(Me::of(&found)))
 }

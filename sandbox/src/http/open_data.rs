@@ -40,6 +40,7 @@ use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
+use crate::http::failure::Failure;
 use crate::http::jobs::knows;
 use crate::http::jobs::no_such_form;
 use crate::http::media::Binary;
@@ -69,12 +70,8 @@ const READY_WAIT: Duration = Duration::from_secs(30);
     security((), ("token" = [])),
     responses((status = 200, description = "The catalogue", body = serde_json::Value, content_type = "application/ld+json"), Problems)
 )]
-pub(super) async fn catalog(
-    State(service): State<Arc<Service>>,
-    anyone: Anyone,
-) -> Result<Response, Problem> {
-    let found = open_catalog(&service.installation).await;
-    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
+pub(super) async fn catalog(State(service): State<Arc<Service>>) -> Result<Response, Failure> {
+    let found = open_catalog(&service.installation).await?;
     let mut response = found.to_string().into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/ld+json"));
     Ok(response)
@@ -118,20 +115,19 @@ pub(super) async fn download(
     Name(id): Name,
     Parameters(form): Parameters<DownloadForm>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let request = &anyone.request;
-    let failed = |error: AppError| request.problem(&service, &error);
     let format = format(request, &form, &headers)?;
     // Whether it is a name at all must not show in the answer.
-    let id: DatasetId = id.parse().map_err(|_| failed(not_open()))?;
+    let id: DatasetId = id.parse().map_err(|_| not_open())?;
     let permits = permits(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
     let row = ready(&service, request, &id).await?;
     let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let released = fetch_open(&service.installation, &anyone.caller, row).await.map_err(failed)?;
-        let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
+        let released = fetch_open(&service.installation, &anyone.caller, row).await?;
+        let bytes = blocking(|| encode_stream(released.table, format))?;
         attachment(&id, format, Bytes::from(bytes), permits)
     };
     let headers = response.headers_mut();
@@ -164,28 +160,27 @@ fn permits(service: &Service, anyone: &Anyone) -> Option<[ConcurrencyPermit; 2]>
 }
 
 /// The job whose release is handed out; it is asked for where nobody has asked yet.
-async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Problem> {
-    let failed = |error: AppError| request.problem(service, &error);
+async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Failure> {
     let look = || open_release(&service.installation, id);
-    let job = match look().await.map_err(failed)? {
+    let job = match look().await? {
         OpenRelease::Kept(row) => return Ok(*row),
-        OpenRelease::Resting(seconds) => return Err(not_ready(request, seconds)),
+        OpenRelease::Resting(seconds) => return Err(not_ready(request, seconds).into()),
         OpenRelease::Running(job) => job,
-        OpenRelease::Ask(question) => match ask(service, request, question).await? {
+        OpenRelease::Ask(question) => match ask(service, question).await? {
             Some(job) => job,
-            None => return Err(not_ready(request, 1)),
+            None => return Err(not_ready(request, 1).into()),
         },
     };
     service.wait(job, READY_WAIT).await;
-    match look().await.map_err(failed)? {
+    match look().await? {
         OpenRelease::Kept(row) => Ok(*row),
-        OpenRelease::Resting(seconds) => Err(not_ready(request, seconds)),
-        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(request, 1)),
+        OpenRelease::Resting(seconds) => Err(not_ready(request, seconds).into()),
+        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(request, 1).into()),
     }
 }
 
 /// Asks for the rows as nobody in particular, by the one function that makes jobs; nothing when the guard says no.
-async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Result<Option<JobId>, Problem> {
+async fn ask(service: &Service, question: SubmitQuery) -> Result<Option<JobId>, Failure> {
     let stranger = Caller::stranger(Door::Http);
     if *service.stopping.borrow() {
         return Ok(None);
@@ -201,7 +196,7 @@ async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Res
         Ok(Submission::Repeated(row)) => Ok(Some(row.id)),
         Ok(Submission::Refused { .. } | Submission::Explained(_) | Submission::Pending { .. }) => Ok(None),
         Err(AppError::Public(error)) if error.class() == Class::Conflict => Ok(None),
-        Err(error) => Err(request.problem(service, &error)),
+        Err(error) => Err(error.into()),
     }
 }
 

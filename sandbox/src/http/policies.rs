@@ -36,6 +36,7 @@ use crate::http::context::Body;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
+use crate::http::failure::Failure;
 use crate::http::media::is_json;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -180,18 +181,11 @@ pub(crate) struct DocumentList {
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Authenticated,
-) -> Result<Json<DocumentList>, Problem> {
-    let Authenticated { request, caller } = &known;
-    let listed = list_documents(&service.installation, caller).await;
-    let mut documents: Vec<DocumentView> = listed
-        .map_err(|error| request.problem(&service, &error))?
-        .into_iter()
-        .map(DocumentView::of)
-        .collect();
-    let proposed = list_proposals(&service.installation, caller).await;
-    documents.extend(
-        proposed.map_err(|error| request.problem(&service, &error))?.into_iter().map(DocumentView::waiting),
-    );
+) -> Result<Json<DocumentList>, Failure> {
+    let listed = list_documents(&service.installation, &known.caller).await?;
+    let mut documents: Vec<DocumentView> = listed.into_iter().map(DocumentView::of).collect();
+    let proposed = list_proposals(&service.installation, &known.caller).await?;
+    documents.extend(proposed.into_iter().map(DocumentView::waiting));
     Ok(Json(DocumentList { documents }))
 }
 
@@ -242,11 +236,10 @@ pub(super) async fn propose(
     known: Authenticated,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<DocumentList>), Problem> {
+) -> Result<(StatusCode, Json<DocumentList>), Failure> {
     let Authenticated { request, caller } = &known;
     let files = read_files(request, &headers, &body)?;
-    let published = publish_documents(&service.installation, caller, &files).await;
-    let published = published.map_err(|refused| request.documents_problem(&service, refused))?;
+    let published = publish_documents(&service.installation, caller, &files).await?;
     let documents = published.into_iter().map(DocumentView::of).collect();
     Ok((StatusCode::CREATED, Json(DocumentList { documents })))
 }
@@ -265,11 +258,10 @@ pub(super) async fn check(
     known: Authenticated,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<DocumentList>, Problem> {
+) -> Result<Json<DocumentList>, Failure> {
     let Authenticated { request, caller } = &known;
     let files = read_files(request, &headers, &body)?;
-    let checked = check_documents(&service.installation, caller, &files).await;
-    let checked = checked.map_err(|refused| request.documents_problem(&service, refused))?;
+    let checked = check_documents(&service.installation, caller, &files).await?;
     Ok(Json(DocumentList { documents: checked.into_iter().map(DocumentView::of).collect() }))
 }
 
@@ -325,9 +317,9 @@ pub(super) async fn show(
     known: Authenticated,
     Name(id): Name,
     Parameters(Shown { version }): Parameters<Shown>,
-) -> Result<Json<DocumentTextView>, Problem> {
-    let shown = show_document(&service.installation, &known.caller, &id, version).await;
-    shown.map(DocumentTextView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+) -> Result<Json<DocumentTextView>, Failure> {
+    let shown = show_document(&service.installation, &known.caller, &id, version).await?;
+    Ok(Json(DocumentTextView::of(shown)))
 }
 
 /// One version of a policy.
@@ -363,9 +355,8 @@ pub(super) async fn versions(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<Json<PolicyVersions>, Problem> {
-    let bodies = policy_versions(&service.installation, &known.caller, &id).await;
-    let bodies = bodies.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<PolicyVersions>, Failure> {
+    let bodies = policy_versions(&service.installation, &known.caller, &id).await?;
     let view = |body: crate::catalog::body::DocumentBody| PolicyVersion {
         version: body.version,
         published_by: body.published_by,
@@ -400,12 +391,10 @@ pub(super) async fn diff(
     known: Authenticated,
     Name(id): Name,
     Parameters(Compared { from, to }): Parameters<Compared>,
-) -> Result<String, Problem> {
+) -> Result<String, Failure> {
     let Authenticated { request, caller } = &known;
-    let bodies = policy_versions(&service.installation, caller, &id).await;
-    let bodies = bodies.map_err(|error| request.problem(&service, &error))?;
-    let proposals = list_proposals(&service.installation, caller).await;
-    let proposals = proposals.map_err(|error| request.problem(&service, &error))?;
+    let bodies = policy_versions(&service.installation, caller, &id).await?;
+    let proposals = list_proposals(&service.installation, caller).await?;
     let text = |version: u32| {
         let proposed = || proposals.iter().find(|open| open.policy == id && open.version == version);
         let published = bodies.iter().find(|body| body.version == version).map(|body| body.text.as_str());
@@ -442,11 +431,10 @@ pub(super) async fn activate(
     known: Authenticated,
     Name(id): Name,
     body: Body,
-) -> Result<Json<DocumentView>, Problem> {
+) -> Result<Json<DocumentView>, Failure> {
     let Authenticated { request, caller } = &known;
     let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
-    let activated = activate_policy(&service.installation, caller, &id, version).await;
-    let activated = activated.map_err(|refused| request.documents_problem(&service, refused))?;
+    let activated = activate_policy(&service.installation, caller, &id, version).await?;
     Ok(Json(DocumentView::of(activated)))
 }
 
@@ -465,10 +453,9 @@ pub(super) async fn withdraw(
     known: Authenticated,
     Name(id): Name,
     body: Body,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, Failure> {
     let Authenticated { request, caller } = &known;
     let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
-    let withdrawn = withdraw_policy(&service.installation, caller, &id, version).await;
-    withdrawn.map_err(|error| request.problem(&service, &error))?;
+    withdraw_policy(&service.installation, caller, &id, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,7 +15,7 @@ use crate::app::documents::purposes::list_purposes;
 use crate::app::query::verdict::TextView;
 use crate::http::Service;
 use crate::http::context::Authenticated;
-use crate::http::problem::Problem;
+use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 
 /// A purpose.
@@ -69,8 +69,7 @@ impl PurposeView {
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Authenticated,
-) -> Result<Json<PurposeList>, Problem> {
-    let found = list_purposes(&service.installation, &known.caller).await;
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<PurposeList>, Failure> {
+    let found = list_purposes(&service.installation, &known.caller).await?;
     Ok(Json(PurposeList { purposes: found.into_iter().map(PurposeView::of).collect() }))
 }

@@ -19,6 +19,7 @@ use crate::http::context::Authenticated;
 use crate::http::context::Body;
 use crate::http::context::Request;
 use crate::http::door::too_often;
+use crate::http::failure::Failure;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
@@ -77,11 +78,10 @@ pub(super) async fn check(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     body: Body,
-) -> Result<Json<Verdict>, Problem> {
+) -> Result<Json<Verdict>, Failure> {
     let Authenticated { request, caller } = &known;
     let person = caller.person().name.as_str();
     service.checks.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
     let question = question(request, &body)?;
-    let verdict = explain_query(&service.installation, caller, &question).await;
-    verdict.map(Json).map_err(|error| request.problem(&service, &error))
+    Ok(Json(explain_query(&service.installation, caller, &question).await?))
 }

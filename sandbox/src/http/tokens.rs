@@ -23,7 +23,7 @@ use crate::http::Service;
 use crate::http::context::Authenticated;
 use crate::http::context::Body;
 use crate::http::context::Name;
-use crate::http::problem::Problem;
+use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
@@ -116,11 +116,9 @@ pub(crate) struct TokenGift {
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     known: Authenticated,
-) -> Result<Json<TokenList>, Problem> {
-    let tokens = list_tokens(&service.installation, &known.caller).await;
-    let tokens = tokens.map_err(|error| known.request.problem(&service, &error))?;
-    let links = list_links(&service.installation, &known.caller).await;
-    let links = links.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<TokenList>, Failure> {
+    let tokens = list_tokens(&service.installation, &known.caller).await?;
+    let links = list_links(&service.installation, &known.caller).await?;
     Ok(Json(TokenList {
         tokens: tokens.into_iter().map(TokenView::of).collect(),
         links: links.into_iter().map(LinkView::of).collect(),
@@ -140,7 +138,7 @@ pub(super) async fn create(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     body: Body,
-) -> Result<(StatusCode, Json<TokenGift>), Problem> {
+) -> Result<(StatusCode, Json<TokenGift>), Failure> {
     let Authenticated { request, caller } = &known;
     let TokenWish { person, days, roles } =
         body.json(request, r#"{"person": "...", "days": 30, "roles": ["analyst"]}"#)?;
@@ -154,8 +152,7 @@ pub(super) async fn create(
     let roles = roles
         .transpose()
         .map_err(|_| malformed(request, "`roles` names no roles", "`roles` 不是角色名称"))?;
-    let made = create_token(&service.installation, caller, CreateToken { person, days, roles }).await;
-    let made = made.map_err(|error| request.problem(&service, &error))?;
+    let made = create_token(&service.installation, caller, CreateToken { person, days, roles }).await?;
     let token = made.text.reveal().to_string();
     Ok((StatusCode::CREATED, Json(TokenGift { summary: TokenView::of(made.summary), token })))
 }
@@ -173,10 +170,8 @@ pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
     known: Authenticated,
     Name(id): Name,
-) -> Result<StatusCode, Problem> {
-    let Authenticated { request, caller } = &known;
-    let id = id.parse().map_err(|_| request.problem(&service, &no_token()))?;
-    let revoked = revoke_token(&service.installation, caller, id).await;
-    revoked.map_err(|error| request.problem(&service, &error))?;
+) -> Result<StatusCode, Failure> {
+    let id = id.parse().map_err(|_| no_token())?;
+    revoke_token(&service.installation, &known.caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
