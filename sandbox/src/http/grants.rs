@@ -72,23 +72,6 @@ impl GrantedDatasetView {
             row_filter: granted.row_filter.clone(),
         }
     }
-
-    fn read(self, request: &Request) -> Result<GrantedDataset, Problem> {
-        let wrong = |what: &str| wrong(request, what);
-        let columns = self.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
-        let uses = self.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
-        Ok(GrantedDataset {
-            dataset: self.dataset.parse().map_err(|_| wrong("dataset"))?,
-            columns: columns.transpose().map_err(
-                |_: <obscura_policies::vocabulary::ColumnName as std::str::FromStr>::Err| wrong("columns"),
-            )?,
-            uses: uses
-                .transpose()
-                .map_err(|_: <obscura_policies::vocabulary::Use as std::str::FromStr>::Err| wrong("uses"))?,
-            row_filter: self.row_filter,
-            jurisdiction: false,
-        })
-    }
 }
 
 /// A grant in force.
@@ -195,7 +178,7 @@ pub(super) async fn give(
             datasets: wish
                 .datasets
                 .into_iter()
-                .map(|dataset| dataset.read(request))
+                .map(|dataset| granted_dataset(dataset, request))
                 .collect::<Result<_, _>>()?,
             until: wish.until.parse().map_err(|_| wrong("until"))?,
         };
@@ -205,6 +188,24 @@ pub(super) async fn give(
         service.pending.resume(Some(&summary.grant.person)).await;
     }
     Ok((StatusCode::CREATED, Json(GrantList { grants: given.iter().map(GrantView::of).collect() })))
+}
+
+/// Reads a dataset to be granted.
+fn granted_dataset(view: GrantedDatasetView, request: &Request) -> Result<GrantedDataset, Problem> {
+    let wrong = |what: &str| wrong(request, what);
+    let columns = view.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
+    let uses = view.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
+    Ok(GrantedDataset {
+        dataset: view.dataset.parse().map_err(|_| wrong("dataset"))?,
+        columns: columns.transpose().map_err(
+            |_: <obscura_policies::vocabulary::ColumnName as std::str::FromStr>::Err| wrong("columns"),
+        )?,
+        uses: uses
+            .transpose()
+            .map_err(|_: <obscura_policies::vocabulary::Use as std::str::FromStr>::Err| wrong("uses"))?,
+        row_filter: view.row_filter,
+        jurisdiction: false,
+    })
 }
 
 /// A part of a body that breaks its form.
@@ -332,7 +333,11 @@ pub(super) async fn ask(
     let wrong = |what: &str| wrong(request, what);
     let asked = RequestAccess {
         purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
-        datasets: wish.datasets.into_iter().map(|dataset| dataset.read(request)).collect::<Result<_, _>>()?,
+        datasets: wish
+            .datasets
+            .into_iter()
+            .map(|dataset| granted_dataset(dataset, request))
+            .collect::<Result<_, _>>()?,
         until: wish.until.parse().map_err(|_| wrong("until"))?,
         reason: wish.reason,
     };
