@@ -10,13 +10,14 @@
 //! 3  jobs  city
 //! 4  installation
 //! 5  app
-//! 6  service
+//! 6  service  api
 //! 7  http
 //! 8  cli
 //! ```
 //!
 //! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], [`installation`], then [`app`], where one file is one use case.
 
+mod api;
 pub mod app;
 pub mod audit;
 pub mod catalog;

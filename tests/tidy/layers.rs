@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["jobs", "city"],
     &["installation"],
     &["app"],
-    &["service"],
+    &["service", "api"],
     &["http"],
     &["cli", "console"],
 ];

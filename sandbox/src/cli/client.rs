@@ -26,6 +26,7 @@ use ureq::tls::RootCerts;
 use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
+use crate::api::findings::DocumentFinding;
 use crate::app::documents::policy_tests::PolicyTestFailure;
 use crate::app::query::verdict::Verdict;
 use crate::cli::retry::Patience;
@@ -37,7 +38,6 @@ use crate::config::Language;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::refusals::DocumentFinding;
 use crate::ids::JobId;
 
 /// How long a server may take to be reached.

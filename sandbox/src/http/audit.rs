@@ -1,6 +1,5 @@
 //! The audit log over HTTP: events, proofs that need no trust in us, and the log as a SIEM reads it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,15 +8,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use obscura_crypto::Hash;
 use serde::Deserialize;
-use serde::Serialize;
-use serde_json::Value;
 use utoipa::IntoParams;
-use utoipa::ToSchema;
 
+use crate::api::audit::ConsistencyProof;
+use crate::api::audit::CosignedCheckpoint;
+use crate::api::audit::EVENTS_MAX;
+use crate::api::audit::EventList;
+use crate::api::audit::WitnessView;
 use crate::app::log::cosign::cosigned_checkpoint;
 use crate::app::log::cosign::keep_cosigned;
 use crate::app::log::search_log::Decision;
-use crate::app::log::search_log::FoundEvents;
 use crate::app::log::search_log::LogFilter;
 use crate::app::log::search_log::LogPart;
 use crate::app::log::search_log::read_since;
@@ -27,7 +27,6 @@ use crate::app::log::verify_audit::checkpoint;
 use crate::app::log::verify_audit::consistency;
 use crate::app::log::verify_audit::export_log;
 use crate::app::log::verify_audit::prove_own_entry;
-use crate::audit::event::LoggedEvent;
 use crate::http::Service;
 use crate::http::context::Authenticated;
 use crate::http::context::Body;
@@ -37,79 +36,6 @@ use crate::http::failure::Failure;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
-
-/// Most events in one answer.
-pub(crate) const EVENTS_MAX: u64 = 1000;
-
-/// An event of the audit log.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Event)]
-pub(crate) struct EventView {
-    /// Its place in the log, from 0.
-    pub(crate) index: u64,
-    /// Identifier.
-    id: String,
-    /// When.
-    #[schema(format = DateTime)]
-    pub(crate) time: String,
-    /// What happened.
-    pub(crate) action: String,
-    /// Who did it.
-    pub(crate) actor: String,
-    /// The way they came in.
-    door: String,
-    /// The address that they came from, over a network.
-    #[serde(default)]
-    address: Option<String>,
-    /// The job that it belongs to.
-    pub(crate) correlation: Option<String>,
-    /// The record that it begins or ends.
-    pub(crate) record: Option<String>,
-    /// The datasets that it is about.
-    #[serde(default)]
-    pub(crate) datasets: BTreeSet<String>,
-    /// Further facts.
-    #[schema(value_type = Object)]
-    pub(crate) detail: Value,
-}
-
-impl EventView {
-    pub(crate) fn of(event: LoggedEvent) -> Self {
-        Self {
-            datasets: event.datasets(),
-            address: event.actor.address.map(|address| address.to_string()),
-            index: event.index,
-            id: event.id,
-            time: event.time.to_string(),
-            action: event.action,
-            actor: event.actor.name,
-            door: event.actor.door,
-            correlation: event.correlation,
-            record: event.record.map(|record| format!("{}/{}", record.kind, record.key)),
-            detail: Value::Object(event.detail.into_iter().collect()),
-        }
-    }
-}
-
-/// Events, oldest first.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct EventList {
-    /// The events.
-    pub(crate) events: Vec<EventView>,
-    /// How many entries the log has.
-    pub(crate) size: u64,
-    /// The first entry that was looked at: what to send as `before` for older ones.
-    pub(crate) looked_from: u64,
-    /// The entry behind the last one that was looked at: what to send as `from` for newer ones.
-    pub(crate) looked_to: u64,
-}
-
-impl EventList {
-    pub(crate) fn of(found: FoundEvents) -> Self {
-        let FoundEvents { events, looked_from, looked_to, size } = found;
-        Self { events: events.into_iter().map(EventView::of).collect(), size, looked_from, looked_to }
-    }
-}
 
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -290,25 +216,6 @@ pub(super) async fn cosigned(
     Ok(cosigned_checkpoint(&service.installation)?)
 }
 
-/// A cosigned checkpoint that is kept.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CosignedCheckpoint {
-    /// How many entries it covers.
-    size: u64,
-    /// Who cosigned it.
-    witnesses: Vec<WitnessView>,
-}
-
-/// A cosignature.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Cosignature)]
-pub(crate) struct WitnessView {
-    /// Name of the witness.
-    name: String,
-    /// When, in seconds since 1970.
-    time: u64,
-}
-
 /// Bring a checkpoint that witnesses have cosigned
 ///
 /// It is kept when it is ours, of the log as it is, newer than the one before, and cosigned by a witness that the
@@ -330,17 +237,6 @@ pub(super) async fn keep_cosignatures(
     let kept = keep_cosigned(&service.installation, &known.caller, &text).await?;
     let witnesses = kept.cosignatures.into_iter().map(|it| WitnessView { name: it.witness, time: it.time });
     Ok(Json(CosignedCheckpoint { size: kept.size, witnesses: witnesses.collect() }))
-}
-
-/// That the log of a size is the beginning of the newest one (RFC 9162, section 2.1.4).
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ConsistencyProof {
-    /// The size of the older log.
-    from: u64,
-    /// The hashes, in base64.
-    hashes: Vec<String>,
-    /// The newest signed checkpoint.
-    checkpoint: String,
 }
 
 /// From which size.

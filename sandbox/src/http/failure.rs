@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
+use crate::api::findings::DocumentFinding;
 use crate::app::documents::publish_documents::DocumentsRefused;
 use crate::error::AppError;
 use crate::error::Class;
@@ -15,7 +16,6 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
 use crate::http::problem::Problem;
-use crate::http::refusals::DocumentFinding;
 
 /// The end of a handler that does not succeed.
 #[derive(Debug)]

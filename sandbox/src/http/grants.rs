@@ -1,22 +1,23 @@
 //! Requests for access and grants over HTTP: ask, decide, list, revoke.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use obscura_policies::document::Grant;
 use obscura_policies::document::GrantedDataset;
 use serde::Deserialize;
-use serde::Serialize;
 use utoipa::IntoParams;
-use utoipa::ToSchema;
 
-use crate::app::closed_words::RequestStateWord;
-use crate::app::documents::access_requests::AccessDecision;
-use crate::app::documents::access_requests::AccessRequestSummary;
+use crate::api::grants::AccessRequestList;
+use crate::api::grants::AccessRequestView;
+use crate::api::grants::AccessWish;
+use crate::api::grants::DecisionWish;
+use crate::api::grants::GrantList;
+use crate::api::grants::GrantView;
+use crate::api::grants::GrantWish;
+use crate::api::grants::GrantedDatasetView;
 use crate::app::documents::access_requests::REQUESTS_MAX;
 use crate::app::documents::access_requests::RequestAccess;
 use crate::app::documents::access_requests::decide_access_request;
@@ -25,13 +26,11 @@ use crate::app::documents::access_requests::request_access;
 use crate::app::documents::access_requests::show_access_request;
 use crate::app::documents::access_requests::withdraw_access_request;
 use crate::app::documents::grants::CreateGrant;
-use crate::app::documents::grants::GrantSummary;
 use crate::app::documents::grants::create_grant;
 use crate::app::documents::grants::create_grants;
 use crate::app::documents::grants::list_grants;
 use crate::app::documents::grants::revoke_grant;
 use crate::app::documents::publish_documents::DocumentFile;
-use crate::app::query::verdict::TextView;
 use crate::http::Service;
 use crate::http::context::Authenticated;
 use crate::http::context::Body;
@@ -46,82 +45,6 @@ use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
 use crate::http::refusals::DocumentsProblem;
 
-/// A dataset, and how far one may ask of it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = GrantedDataset)]
-pub(crate) struct GrantedDatasetView {
-    /// Identifier.
-    #[schema(example = "hz-health.visits")]
-    pub(crate) dataset: String,
-    /// The columns; all that the policies allow when not given.
-    pub(crate) columns: Option<BTreeSet<String>>,
-    /// The uses; all that the policies allow when not given.
-    uses: Option<BTreeSet<String>>,
-    /// SQL condition on rows.
-    pub(crate) row_filter: Option<String>,
-}
-
-impl GrantedDatasetView {
-    pub(crate) fn of(granted: &GrantedDataset) -> Self {
-        let columns = granted.columns.as_ref();
-        Self {
-            dataset: granted.dataset.to_string(),
-            columns: columns.map(|columns| columns.iter().map(ToString::to_string).collect()),
-            uses: granted.uses.as_ref().map(|uses| uses.iter().map(ToString::to_string).collect()),
-            row_filter: granted.row_filter.clone(),
-        }
-    }
-}
-
-/// A grant in force.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Grant)]
-pub(crate) struct GrantView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Who may ask.
-    pub(crate) person: String,
-    /// What for.
-    pub(crate) purpose: String,
-    /// The datasets, and how far.
-    pub(crate) datasets: Vec<GrantedDatasetView>,
-    /// Last day.
-    #[schema(format = Date)]
-    pub(crate) until: String,
-    /// Who gave it.
-    pub(crate) granted_by: Option<String>,
-    /// Why questions under it are not answered yet, when it was given just now.
-    #[serde(default)]
-    pub(crate) warnings: Vec<TextView>,
-}
-
-impl GrantView {
-    pub(crate) fn of(summary: &GrantSummary) -> Self {
-        let warnings = summary.warnings.iter().cloned().map(TextView::from).collect();
-        Self { warnings, ..Self::drafted(&summary.grant, Some(summary.granted_by.clone())) }
-    }
-
-    fn drafted(grant: &Grant, granted_by: Option<String>) -> Self {
-        Self {
-            id: grant.metadata.id.to_string(),
-            person: grant.person.clone(),
-            purpose: grant.purpose.to_string(),
-            datasets: grant.datasets.iter().map(GrantedDatasetView::of).collect(),
-            until: grant.until.to_string(),
-            granted_by,
-            warnings: Vec::new(),
-        }
-    }
-}
-
-/// Grants in force.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct GrantList {
-    /// The grants.
-    pub(crate) grants: Vec<GrantView>,
-}
-
 /// List one's grants; those of one's departments for a steward, all for an auditor
 #[utoipa::path(get, path = "/grants", operation_id = "list_grants", tag = "grants", responses((status = 200, description = "The grants", body = GrantList), Problems))]
 pub(super) async fn list(
@@ -130,21 +53,6 @@ pub(super) async fn list(
 ) -> Result<Json<GrantList>, Failure> {
     let grants = list_grants(&service.installation, &known.caller).await?;
     Ok(Json(GrantList { grants: grants.iter().map(GrantView::of).collect() }))
-}
-
-/// A grant to give.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct GrantWish {
-    /// Who may ask.
-    pub(crate) person: String,
-    /// What for.
-    pub(crate) purpose: String,
-    /// The datasets, and how far.
-    pub(crate) datasets: Vec<GrantedDatasetView>,
-    /// Last day, as `2027-12-31`.
-    #[schema(format = Date)]
-    pub(crate) until: String,
 }
 
 /// Give a grant, or those that a Grant document holds
@@ -231,74 +139,6 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What to ask for.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AccessWish {
-    /// What for.
-    pub(crate) purpose: String,
-    /// The datasets, all of one department, and how far.
-    pub(crate) datasets: Vec<GrantedDatasetView>,
-    /// Last day, as `2027-12-31`.
-    #[schema(format = Date)]
-    pub(crate) until: String,
-    /// Why.
-    pub(crate) reason: String,
-}
-
-/// A request for access.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = AccessRequest)]
-pub(crate) struct AccessRequestView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Where it stands.
-    #[schema(value_type = RequestStateWord)]
-    pub(crate) state: String,
-    /// The department that decides.
-    pub(crate) department: String,
-    /// The grant that it becomes.
-    pub(crate) grant: GrantView,
-    /// Why.
-    pub(crate) reason: String,
-    /// When it was asked.
-    #[schema(format = DateTime)]
-    requested: String,
-    /// Who decided.
-    pub(crate) decided_by: Option<String>,
-    /// When.
-    #[schema(format = DateTime)]
-    decided: Option<String>,
-    /// What they said.
-    pub(crate) decision_reason: Option<String>,
-}
-
-impl AccessRequestView {
-    pub(crate) fn of(request: AccessRequestSummary) -> Self {
-        let decided = request.decided.as_ref();
-        Self {
-            state: decided.map_or_else(|| "open".to_owned(), |decided| decided.outcome.clone()),
-            grant: GrantView::drafted(&request.grant, None),
-            requested: request.requested.to_string(),
-            decided_by: decided.map(|decided| decided.by.clone()),
-            decided: decided.map(|decided| decided.at.to_string()),
-            decision_reason: decided.and_then(|decided| decided.reason.clone()),
-            id: request.id,
-            department: request.department,
-            reason: request.reason,
-        }
-    }
-}
-
-/// Requests for access, newest first.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct AccessRequestList {
-    /// The requests.
-    pub(crate) requests: Vec<AccessRequestView>,
-    /// What to send as `cursor` for older ones; nothing when there are none.
-    pub(crate) next: Option<String>,
-}
-
 /// Which part of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -382,35 +222,6 @@ pub(super) async fn show_request(
 ) -> Result<Json<AccessRequestView>, Failure> {
     let found = show_access_request(&service.installation, &known.caller, &id).await?;
     Ok(Json(AccessRequestView::of(found)))
-}
-
-/// What a steward says.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DecisionWish {
-    /// Whether it becomes a grant.
-    pub(crate) decision: DecisionWord,
-    /// What to say to who asked.
-    pub(crate) reason: Option<String>,
-}
-
-/// Whether a request becomes a grant.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DecisionWord {
-    /// It does.
-    Approve,
-    /// It does not.
-    Decline,
-}
-
-impl From<DecisionWord> for AccessDecision {
-    fn from(word: DecisionWord) -> Self {
-        match word {
-            DecisionWord::Approve => Self::Approve,
-            DecisionWord::Decline => Self::Decline,
-        }
-    }
 }
 
 /// Decide on a request: approved, it is a grant from then on

@@ -15,21 +15,20 @@ use axum::http::header::IF_NONE_MATCH;
 use axum::http::header::LOCATION;
 use axum::http::header::RETRY_AFTER;
 use axum::http::header::VARY;
-use axum::response::IntoResponse;
+use axum::response::IntoResponse as _;
 use axum::response::Response;
 use serde::Deserialize;
-use serde::Serialize;
 use serde_json::json;
 use utoipa::IntoParams;
-use utoipa::ToSchema;
 
-use crate::app::closed_words::JobStateWord;
+use crate::api::jobs::Explanation;
+use crate::api::jobs::JobList;
+use crate::api::jobs::JobView;
+use crate::api::questions::Question;
 use crate::app::log::evidence::Evidence;
 use crate::app::log::evidence::evidence;
 use crate::app::people::authenticate::is_still_recognised;
 use crate::app::people::authenticate::token_not_valid;
-use crate::app::query::explain_job::ExplainedJob;
-use crate::app::query::explain_job::PlanView;
 use crate::app::query::explain_job::explain_job;
 use crate::app::query::fetch_result::fetch_result;
 use crate::app::query::formats::encode_stream;
@@ -61,7 +60,6 @@ use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
-use crate::http::queries::Question;
 use crate::http::queries::question;
 use crate::http::refusals::QueryRefused;
 use crate::http::streamed::streamed;
@@ -75,65 +73,6 @@ use crate::service::queue::NoPermit;
 const WAIT_MAX: u64 = 60;
 /// Longest name of a request that may be repeated, in characters.
 const KEY_MAX: usize = 128;
-
-/// A job: one question and what became of it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Job)]
-pub(crate) struct JobView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Who asked.
-    pub(crate) person: String,
-    /// What for.
-    pub(crate) purpose: String,
-    /// Where it stands.
-    #[schema(value_type = JobStateWord)]
-    pub(crate) state: String,
-    /// Stable code of a refusal, failure or cancelling.
-    pub(crate) code: Option<String>,
-    /// When it came.
-    #[schema(format = DateTime)]
-    pub(crate) received: String,
-    /// When it ended.
-    #[schema(format = DateTime)]
-    pub(crate) finished: Option<String>,
-    /// The verdict; only its owner sees it.
-    pub(crate) verdict: Option<Verdict>,
-    /// Index of the decision in the audit log.
-    pub(crate) decided_index: Option<u64>,
-    /// Index of the end in the audit log.
-    pub(crate) finished_index: Option<u64>,
-    /// SHA-256 of the released table.
-    pub(crate) result_sha256: Option<String>,
-}
-
-impl JobView {
-    pub(crate) fn of(row: &JobRow) -> Self {
-        Self {
-            id: row.id.to_string(),
-            person: row.person.clone(),
-            purpose: row.purpose.clone(),
-            state: row.state.name().to_owned(),
-            code: row.code.clone(),
-            received: row.received.to_string(),
-            finished: row.finished.map(|at| at.to_string()),
-            verdict: row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-            decided_index: row.decided_index,
-            finished_index: row.finished_index,
-            result_sha256: row.result_sha256.clone(),
-        }
-    }
-}
-
-/// Jobs, newest first.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = JobList)]
-pub(crate) struct JobList {
-    /// The jobs.
-    pub(crate) jobs: Vec<JobView>,
-    /// What to send as `cursor` for older ones; nothing when there are none.
-    next: Option<String>,
-}
 
 /// Ask a question
 ///
@@ -531,24 +470,6 @@ pub(super) async fn release(
     match (row.state, row.release) {
         (JobState::Released | JobState::Expired, Some(record)) => Ok(record),
         _ => Err(no_job().into()),
-    }
-}
-
-/// What led to a job's end.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Explanation {
-    /// The question.
-    pub(crate) sql: String,
-    /// The job, with its verdict.
-    pub(crate) job: JobView,
-    /// The plan before and after the guard, where the question was admitted.
-    pub(crate) plan: Option<PlanView>,
-}
-
-impl Explanation {
-    pub(crate) fn of(explained: ExplainedJob) -> Self {
-        let ExplainedJob { sql, row, plan } = explained;
-        Self { sql, job: JobView::of(&row), plan }
     }
 }
 

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use obscura_policies::vocabulary::Code;
-use serde::Deserialize;
-use serde::Serialize;
-use utoipa::ToSchema;
 
+use crate::api::questions::Question;
 use crate::app::query::explain_query::explain_query;
 use crate::app::query::question::OnRefusal;
 use crate::app::query::question::SubmitQuery;
@@ -26,22 +24,6 @@ use crate::http::problem::malformed;
 
 /// Most grants that a question names.
 const GRANTS_MAX: usize = 32;
-
-/// A question.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Question {
-    /// One SELECT statement, or EXPLAIN and one.
-    #[schema(example = "SELECT COUNT(*) FROM hz_health.visits")]
-    pub(crate) sql: String,
-    /// Code of the purpose it serves, as a grant names it.
-    #[schema(example = "official-statistics")]
-    pub(crate) purpose: String,
-    /// The grants to use, by their identifiers; for a dataset that none of them gives, the widest grant applies.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 32)]
-    pub(crate) grants: Vec<String>,
-}
 
 /// Reads a question.
 pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {

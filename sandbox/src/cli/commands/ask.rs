@@ -7,6 +7,8 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use crate::api::jobs::Explanation;
+use crate::api::jobs::JobView;
 use crate::app::query::end::limit_exceeded;
 use crate::app::query::formats::decode_arrow;
 use crate::app::query::outcome::ReleasedQuery;
@@ -32,8 +34,6 @@ use crate::cli::verdict::draw_notice;
 use crate::cli::verdict::draw_refusal;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::jobs::Explanation;
-use crate::http::jobs::JobView;
 use crate::jobs::JobFailure;
 use crate::jobs::JobState;
 

@@ -11,6 +11,7 @@ use obscura_policies::Text;
 use obscura_policies::vocabulary::DatasetId;
 use serde_json::json;
 
+use crate::api::datasets::DatasetView;
 use crate::app::data::datasets::drop_dataset;
 use crate::app::data::datasets::shred_dataset;
 use crate::app::data::datasets::verify_dataset;
@@ -30,7 +31,6 @@ use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::datasets::DatasetView;
 use crate::storage::Confirmation;
 use crate::storage::Direction;
 use crate::storage::Encoding;

@@ -9,6 +9,8 @@ use clap_complete::Shell;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::api::tokens::LinkView;
+use crate::api::tokens::TokenList;
 use crate::app::data::rotate_key::rotate_key;
 use crate::app::diagnose::Health;
 use crate::app::diagnose::diagnose;
@@ -35,8 +37,6 @@ use crate::cli::table::Listing;
 use crate::context::Door;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::tokens::LinkView;
-use crate::http::tokens::TokenList;
 
 pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> Result<Exit, Ending> {
     let request =

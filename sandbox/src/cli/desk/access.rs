@@ -4,6 +4,18 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
+use crate::api::grants::AccessRequestList;
+use crate::api::grants::AccessRequestView;
+use crate::api::grants::AccessWish;
+use crate::api::grants::DecisionWish;
+use crate::api::grants::DecisionWord;
+use crate::api::grants::GrantedDatasetView;
+use crate::api::me::Me;
+use crate::api::tokens::LinkView;
+use crate::api::tokens::TokenGift;
+use crate::api::tokens::TokenList;
+use crate::api::tokens::TokenView;
+use crate::api::tokens::TokenWish;
 use crate::app::documents::access_requests::AccessDecision;
 use crate::app::documents::access_requests::REQUESTS_MAX;
 use crate::app::documents::access_requests::RequestAccess;
@@ -24,18 +36,6 @@ use crate::cli::client::step;
 use crate::cli::client::unexpected;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
-use crate::http::grants::AccessRequestList;
-use crate::http::grants::AccessRequestView;
-use crate::http::grants::AccessWish;
-use crate::http::grants::DecisionWish;
-use crate::http::grants::DecisionWord;
-use crate::http::grants::GrantedDatasetView;
-use crate::http::me::Me;
-use crate::http::tokens::LinkView;
-use crate::http::tokens::TokenGift;
-use crate::http::tokens::TokenList;
-use crate::http::tokens::TokenView;
-use crate::http::tokens::TokenWish;
 use crate::ids::TokenId;
 
 impl Desk {

@@ -2,6 +2,8 @@
 
 use axum::http::Method;
 
+use crate::api::audit::EVENTS_MAX;
+use crate::api::audit::EventList;
 use crate::app::log::search_log::LogFilter;
 use crate::app::log::search_log::LogPart;
 use crate::app::log::search_log::search_log;
@@ -11,8 +13,6 @@ use crate::cli::client::step;
 use crate::cli::client::unexpected;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
-use crate::http::audit::EVENTS_MAX;
-use crate::http::audit::EventList;
 
 impl Desk {
     /// Searches the audit log.
