@@ -46,6 +46,7 @@ mod context;
 mod datasets;
 mod docs;
 mod door;
+mod download;
 mod events;
 mod failure;
 mod grants;

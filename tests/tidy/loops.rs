@@ -29,7 +29,6 @@ const CRATES: &[(&str, &[&[&str]])] = &[
             &["cli::commands::audit", "cli::commands::verify"],
             &["cli::commands::data", "cli::commands::dictionary", "cli::commands::suggest"],
             &["http::context", "http::problem"],
-            &["http::jobs", "http::open_data"],
             &["storage::append", "storage::seal"],
             &["storage::error", "storage::manifest"],
         ],

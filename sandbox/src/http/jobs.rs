@@ -4,17 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::header::ETAG;
-use axum::http::header::IF_NONE_MATCH;
 use axum::http::header::LOCATION;
 use axum::http::header::RETRY_AFTER;
-use axum::http::header::VARY;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use serde::Deserialize;
@@ -31,7 +27,6 @@ use crate::app::people::authenticate::is_still_recognised;
 use crate::app::people::authenticate::token_not_valid;
 use crate::app::query::explain_job::explain_job;
 use crate::app::query::fetch_result::fetch_result;
-use crate::app::query::formats::encode_stream;
 use crate::app::query::judge::Submission;
 use crate::app::query::list_jobs::JOBS_MAX;
 use crate::app::query::list_jobs::list_jobs;
@@ -51,20 +46,21 @@ use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::door::too_often;
+use crate::http::download::hand_out;
+use crate::http::download::knows;
+use crate::http::download::no_such_form;
+use crate::http::download::too_many_downloads;
 use crate::http::failure::Failure;
 use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
-use crate::http::open_data::too_many_downloads;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
 use crate::http::queries::question;
 use crate::http::refusals::QueryRefused;
-use crate::http::streamed::streamed;
 use crate::ids::JobId;
-use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
 use crate::service::queue::NoPermit;
@@ -437,19 +433,7 @@ pub(super) async fn result(
     let permit = service.results.acquire(name).ok_or_else(|| too_many_downloads(&known.request))?;
     let released = fetch_result(&service.installation, &known.caller, id).await?;
     let etag = format!("\"{}\"", released.sha256);
-    let mut response = if knows(&headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let bytes = blocking(|| encode_stream(released.table, format))?;
-        let mut response = streamed(Bytes::from(bytes), permit);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-        response
-    };
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(ETAG, etag);
-    }
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    Ok(hand_out(&headers, &etag, format, permit, async { Ok(released.table) }).await?)
 }
 
 /// Fetch the signed release record
@@ -522,21 +506,4 @@ pub(super) async fn own(service: &Service, known: &Authenticated, id: &str) -> R
 
 fn job_id(id: &str) -> Result<JobId, AppError> {
     id.parse().map_err(|_| no_job())
-}
-
-/// A form of a table that we do not write.
-pub(super) fn no_such_form(request: &Request) -> Problem {
-    let error = PublicError::new(
-        Class::Usage,
-        "format-not-available",
-        "results come as application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet",
-        "结果格式可为 application/json、text/csv、application/vnd.apache.arrow.stream 或 application/vnd.apache.parquet",
-    );
-    Problem::with_status(request, StatusCode::NOT_ACCEPTABLE, &error)
-}
-
-/// Whether the client has this very thing already (RFC 9110, section 13.1.2).
-pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == etag)
 }

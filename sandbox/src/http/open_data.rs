@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -11,9 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::header::ETAG;
 use axum::http::header::RETRY_AFTER;
-use axum::http::header::VARY;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use obscura_policies::vocabulary::DatasetId;
@@ -26,7 +23,6 @@ use crate::app::data::open_data::fetch_open;
 use crate::app::data::open_data::not_open;
 use crate::app::data::open_data::open_release;
 use crate::app::query::formats::Format;
-use crate::app::query::formats::encode_stream;
 use crate::app::query::judge::Submission;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::submit::submit;
@@ -40,18 +36,17 @@ use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
+use crate::http::download::hand_out;
+use crate::http::download::no_such_form;
+use crate::http::download::too_many_downloads;
 use crate::http::failure::Failure;
-use crate::http::jobs::knows;
-use crate::http::jobs::no_such_form;
 use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
-use crate::http::streamed::streamed;
 use crate::ids::JobId;
-use crate::installation::blocking::blocking;
 use crate::jobs::JobRow;
 use crate::service::limits::ConcurrencyPermit;
 
@@ -123,20 +118,15 @@ pub(super) async fn download(
     let permits = permits(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
     let row = ready(&service, request, &id).await?;
     let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
-    let mut response = if knows(&headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let released = fetch_open(&service.installation, &anyone.caller, row).await?;
-        let bytes = blocking(|| encode_stream(released.table, format))?;
-        attachment(&id, format, Bytes::from(bytes), permits)
-    };
-    let headers = response.headers_mut();
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert(ETAG, etag);
+    let table = async { Ok(fetch_open(&service.installation, &anyone.caller, row).await?.table) };
+    let mut response = hand_out(&headers, &etag, format, permits, table).await?;
+    // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
+    let name = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name()));
+    if let (StatusCode::OK, Ok(name)) = (response.status(), name) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, name);
     }
-    headers.insert(VARY, HeaderValue::from_static("accept"));
     // It may be kept, and has to be asked for again: what is open today need not be open tomorrow.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
 
@@ -200,18 +190,6 @@ async fn ask(service: &Service, question: SubmitQuery) -> Result<Option<JobId>, 
     }
 }
 
-/// A file, handed out piece by piece; its permits are taken until the last of it is gone.
-fn attachment(id: &DatasetId, format: Format, bytes: Bytes, permits: [ConcurrencyPermit; 2]) -> Response {
-    let mut response = streamed(bytes, permits);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
-    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name())) {
-        headers.insert(CONTENT_DISPOSITION, name);
-    }
-    response
-}
-
 fn not_ready(request: &Request, seconds: u64) -> Problem {
     let error = PublicError::new(
         Class::Failure,
@@ -222,16 +200,4 @@ fn not_ready(request: &Request, seconds: u64) -> Problem {
     .with_help("ask again as `Retry-After` says", "请按 `Retry-After` 指示的时间重试");
     Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
         .header(RETRY_AFTER, HeaderValue::from(seconds))
-}
-
-pub(super) fn too_many_downloads(request: &Request) -> Problem {
-    let error = PublicError::new(
-        Class::Usage,
-        "too-many-downloads",
-        "as many downloads are under way as there may be",
-        "正在进行的下载已达上限",
-    )
-    .with_help("wait until one of them has ended", "请等待其中之一结束");
-    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
-        .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }

@@ -1,5 +1,5 @@
-//! Problem documents that carry more than the problem: the verdict of a refused question, the findings in refused documents.
-//! The same types describe the interface, write what is served, and are read by the command line.
+//! Problem documents that carry more than the problem, as the description of the interface names them: the verdict of a
+//! refused question, the findings in refused documents.
 
 use serde::Serialize;
 use utoipa::ToSchema;
