@@ -6,6 +6,8 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use super::table::MEMORY_MB_MIN;
+use super::table::TIMEOUT_SECONDS_MIN;
 use super::*;
 
 fn sources(folder: &TempDir, local: &str, system: &str) -> Sources {
