@@ -36,6 +36,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::error::operator_log::OperatorLog;
+use crate::installation::blocking::BlockingPermits;
 use crate::installation::blocking::blocking_io;
 use crate::installation::library::LastLibrary;
 use crate::installation::reviews::Reviews;
@@ -210,6 +211,7 @@ pub struct Installation {
     pub(crate) last_library: LastLibrary,
     pub(crate) reviews: Reviews,
     room: Room,
+    blocking: BlockingPermits,
     /// Runs the plans of jobs; its threads are started by the first.
     executor: OnceLock<(Arc<dyn Executor>, Arc<EngineThreads>)>,
     change: Mutex<()>,
@@ -297,6 +299,7 @@ impl Installation {
             last_library: LastLibrary::default(),
             reviews: Reviews::default(),
             room,
+            blocking: BlockingPermits::default(),
             executor: OnceLock::new(),
             change: Mutex::new(()),
         })
@@ -355,6 +358,12 @@ impl Installation {
         let started = (Arc::new(InProcess::new(Arc::clone(&threads))) as _, threads);
         // Another job may have been quicker: then its executor serves both.
         Ok(self.executor.get_or_init(|| started).clone())
+    }
+
+    /// Does work that computes for milliseconds or reads files, on one of the permits of this installation: judging a
+    /// hundred questions at once would need the memory of a hundred. Such work is never part of other such work.
+    pub(crate) fn blocking<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.blocking.work(work)
     }
 
     /// Closes the database.

@@ -21,11 +21,12 @@ use crate::error::PublicError;
 use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::streamed::streamed;
-use crate::installation::blocking::blocking;
+use crate::installation::Installation;
 
 /// Hands a table out, an Arrow stream that is fetched only when the client does not have it. What is `held` is given back
 /// when the last piece is gone.
 pub(super) async fn hand_out(
+    installation: &Installation,
     headers: &HeaderMap,
     etag: &str,
     format: Format,
@@ -36,7 +37,7 @@ pub(super) async fn hand_out(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let table = table.await?;
-        let bytes = blocking(|| encode_stream(table, format))?;
+        let bytes = installation.blocking(|| encode_stream(table, format))?;
         let mut response = streamed(Bytes::from(bytes), held);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         response

@@ -433,7 +433,7 @@ pub(super) async fn result(
     let permit = service.results.acquire(name).ok_or_else(|| too_many_downloads(&known.request))?;
     let released = fetch_result(&service.installation, &known.caller, id).await?;
     let etag = format!("\"{}\"", released.sha256);
-    Ok(hand_out(&headers, &etag, format, permit, async { Ok(released.table) }).await?)
+    Ok(hand_out(&service.installation, &headers, &etag, format, permit, async { Ok(released.table) }).await?)
 }
 
 /// Fetch the signed release record

@@ -119,7 +119,7 @@ pub(super) async fn download(
     let row = ready(&service, request, &id).await?;
     let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
     let table = async { Ok(fetch_open(&service.installation, &anyone.caller, row).await?.table) };
-    let mut response = hand_out(&headers, &etag, format, permits, table).await?;
+    let mut response = hand_out(&service.installation, &headers, &etag, format, permits, table).await?;
     // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
     let name = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name()));
     if let (StatusCode::OK, Ok(name)) = (response.status(), name) {

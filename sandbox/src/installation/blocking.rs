@@ -1,6 +1,7 @@
 //! Work that keeps a thread busy, done where it stands without keeping others waiting, and only so much of it at a time:
 //! judging a hundred questions at once would need the memory of a hundred.
 
+use std::cell::Cell;
 use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -10,57 +11,72 @@ use tokio::runtime::Handle;
 use tokio::runtime::RuntimeFlavor;
 use tokio::task::block_in_place;
 
-/// How much is done at a time.
-const TURNS: usize = 4;
+/// How much is done at a time in one installation.
+const PERMITS: usize = 4;
 
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static GIVEN_BACK: Condvar = Condvar::new();
+thread_local! {
+    /// Whether this thread does work that has a permit.
+    static HAS_PERMIT: Cell<bool> = const { Cell::new(false) };
+}
 
-/// Does work that computes for milliseconds or reads files: the runtime's other tasks move to another thread meanwhile.
-/// Such work is never part of other such work.
-pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    blocking_io(|| {
-        let _turn = Turn::take();
-        work()
-    })
+/// The permits of one installation for work that keeps a thread busy.
+#[derive(Debug, Default)]
+pub(super) struct BlockingPermits {
+    taken: Mutex<usize>,
+    given_back: Condvar,
+}
+
+/// The right to work; given back when dropped, also by a panic.
+struct BlockingPermit<'a>(&'a BlockingPermits);
+
+impl BlockingPermits {
+    /// Does work that computes for milliseconds or reads files: the runtime's other tasks move to another thread meanwhile.
+    /// Such work is never part of other such work: it would wait for a permit while it holds one.
+    pub(super) fn work<T>(&self, work: impl FnOnce() -> T) -> T {
+        blocking_io(|| {
+            let _permit = self.acquire();
+            work()
+        })
+    }
+
+    fn acquire(&self) -> BlockingPermit<'_> {
+        debug_assert!(!HAS_PERMIT.get(), "work within work may wait for itself");
+        let mut taken = self
+            .given_back
+            .wait_while(self.taken(), |taken| *taken >= PERMITS)
+            .unwrap_or_else(PoisonError::into_inner);
+        *taken += 1;
+        HAS_PERMIT.set(true);
+        BlockingPermit(self)
+    }
+
+    /// A panic while the lock was held leaves a number that is still a number.
+    fn taken(&self) -> MutexGuard<'_, usize> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for BlockingPermit<'_> {
+    fn drop(&mut self) {
+        HAS_PERMIT.set(false);
+        let mut taken = self.0.taken();
+        *taken = taken.saturating_sub(1);
+        drop(taken);
+        self.0.given_back.notify_one();
+    }
 }
 
 /// Does work that only waits for a file, or reads a few: the runtime's other tasks move to another thread meanwhile, and it
-/// waits for no turn.
+/// waits for no permit.
 pub(crate) fn blocking_io<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) { block_in_place(work) } else { work() }
 }
 
-/// The right to work; given back when dropped, also by a panic.
-struct Turn;
-
-impl Turn {
-    fn take() -> Self {
-        let mut taken =
-            GIVEN_BACK.wait_while(held(), |taken| *taken >= TURNS).unwrap_or_else(PoisonError::into_inner);
-        *taken += 1;
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut taken = held();
-        *taken = taken.saturating_sub(1);
-        drop(taken);
-        GIVEN_BACK.notify_one();
-    }
-}
-
-/// A panic while the lock was held leaves a number that is still a number.
-fn held() -> MutexGuard<'static, usize> {
-    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 mod tests {
+    use std::panic::AssertUnwindSafe;
     use std::sync::mpsc;
 
     use tokio::runtime::Builder;
@@ -91,7 +107,23 @@ mod tests {
 
     #[test]
     fn work_keeps_no_other_task_of_its_thread_waiting() {
-        others_go_on_meanwhile(|brought| blocking(|| brought.recv().unwrap()));
+        others_go_on_meanwhile(|brought| BlockingPermits::default().work(|| brought.recv().unwrap()));
         others_go_on_meanwhile(|brought| blocking_io(|| brought.recv().unwrap()));
+    }
+
+    #[test]
+    fn a_permit_is_given_back_by_a_panic_and_work_within_work_is_noticed() {
+        let permits = BlockingPermits::default();
+        let work = |work: fn(&BlockingPermits)| {
+            let unwind = AssertUnwindSafe(|| permits.work(|| work(&permits)));
+            std::panic::catch_unwind(unwind).is_ok()
+        };
+        let is_checked = cfg!(debug_assertions);
+        for _ in 0..=PERMITS {
+            assert!(!work(|_| panic!("the work broke")));
+            assert_eq!(work(|permits| permits.work(|| ())), !is_checked);
+        }
+        assert!(work(|_| ()));
+        assert_eq!(*permits.taken(), 0);
     }
 }

@@ -23,7 +23,6 @@ use crate::catalog::body::GrantBody;
 use crate::error::AppError;
 use crate::error::InternalError;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 
 /// The library that was read last. What is in force is found out anew each time; only the reading of the same texts is
 /// spared, and everybody who asks at the same time holds the same library.
@@ -53,7 +52,7 @@ pub(crate) async fn library(installation: &Installation) -> Result<Arc<Library>,
     if let Some(library) = installation.last_library.of(&texts) {
         return Ok(library);
     }
-    let documents = parse_all(newest)?;
+    let documents = parse_all(installation, newest)?;
     let library = Library::from_located(documents.into_values().collect())
         .map_err(|_| unreadable("documents do not fit together"))?;
     let library = Arc::new(library);
@@ -70,7 +69,7 @@ pub(crate) async fn name_of_library(installation: &Installation) -> Result<Strin
 pub(crate) async fn documents_in_force(
     installation: &Installation,
 ) -> Result<BTreeMap<(String, String), Located<Document>>, AppError> {
-    parse_all(newest_in_force(installation).await?)
+    parse_all(installation, newest_in_force(installation).await?)
 }
 
 async fn newest_in_force(
@@ -87,9 +86,11 @@ async fn newest_in_force(
 }
 
 fn parse_all(
+    installation: &Installation,
     newest: BTreeMap<(String, String), DocumentBody>,
 ) -> Result<BTreeMap<(String, String), Located<Document>>, AppError> {
-    blocking(|| newest.into_iter().map(|(name, body)| Ok((name, parse_one(&body.text)?))).collect())
+    installation
+        .blocking(|| newest.into_iter().map(|(name, body)| Ok((name, parse_one(&body.text)?))).collect())
 }
 
 /// A digest of all texts, each with its length, so that no two sets of texts are taken for each other.

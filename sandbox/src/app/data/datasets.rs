@@ -35,7 +35,6 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::installation::Installation;
 use crate::installation::MANIFEST_SIGNER;
-use crate::installation::blocking::blocking;
 use crate::installation::library::grants_that_hold;
 use crate::installation::library::library;
 use crate::installation::library::local_time;
@@ -128,7 +127,7 @@ pub async fn list_datasets(
 ) -> Result<Vec<DatasetSummary>, AppError> {
     let visible = Visibility::of(installation, caller).await?;
     let words: Vec<String> = search.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    blocking(|| {
+    installation.blocking(|| {
         let mut summaries = Vec::new();
         for dataset in visible.library.datasets().values().filter(|dataset| is_found(dataset, &words)) {
             summaries.extend(visible.summary(installation, caller, dataset)?);
@@ -186,7 +185,7 @@ pub async fn show_dataset(
         semantic: column.semantic.as_ref().map(ToString::to_string),
     };
     let columns = dataset.columns.iter().map(column).collect();
-    let (terms, rows_max) = blocking(|| {
+    let (terms, rows_max) = installation.blocking(|| {
         let terms = visible.terms(installation, caller, dataset, &summary.purposes);
         let may_ask = summary.open || terms.iter().any(|told| told.terms.is_ok());
         let rows = if may_ask { visible.rows(installation, id) } else { None };

@@ -21,7 +21,6 @@ use crate::app::data::open_data::open_version_of_list;
 use crate::app::query::formats::Format;
 use crate::error::AppError;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::library::library;
 use crate::installation::sealed;
 
@@ -47,7 +46,7 @@ struct Entry<'a> {
 pub async fn open_catalog(installation: &Installation) -> Result<Value, AppError> {
     let library = library(installation).await?;
     let newest = sealed::newest_of_all(installation).await?;
-    let found = blocking(|| {
+    let found = installation.blocking(|| {
         let open = |(id, document)| {
             let open =
                 open_version_of_list(installation, &library, id, newest.get(&DatasetId::to_string(id)));

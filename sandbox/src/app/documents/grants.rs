@@ -41,7 +41,6 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::GrantId;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::library::grants_in_force;
 use crate::installation::library::holds_on;
 use crate::installation::library::library;
@@ -125,7 +124,7 @@ pub async fn create_grants(
 ) -> Result<Vec<GrantSummary>, DocumentsRefused> {
     // Before anything of the file is read: only stewards may make the server work on it.
     must_be(caller, PersonRole::Steward)?;
-    let documents = blocking(|| parse_documents(&file.name, &file.text));
+    let documents = installation.blocking(|| parse_documents(&file.name, &file.text));
     let documents = documents.map_err(DocumentsRefused::Documents)?;
     let mut grants = Vec::new();
     for document in documents {
@@ -226,7 +225,7 @@ pub(crate) async fn check(
         );
     }
     library.check_grant(grant).map_err(|errors| DocumentsRefused::Documents(without_names(errors)))?;
-    let faults = blocking(|| faults_of_grant(library, grant));
+    let faults = installation.blocking(|| faults_of_grant(library, grant));
     if faults.is_empty() { Ok(()) } else { Err(DocumentsRefused::Documents(faults)) }
 }
 
@@ -344,7 +343,7 @@ async fn warnings(
     let person = person.person().during("read a person")?;
     let principal = principal_of(&person)?;
     let now = local_time(installation.now(), &installation.settings().time_zone);
-    let found = blocking(|| warnings_of_grant(library, &principal, grant, now));
+    let found = installation.blocking(|| warnings_of_grant(library, &principal, grant, now));
     Ok(found.into_iter().map(|warning| warning.text).collect())
 }
 

@@ -47,7 +47,6 @@ use crate::error::PublicError;
 use crate::ids::ProposalId;
 use crate::installation::ChangeGuard;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::library::documents_in_force;
 use crate::installation::library::library;
 use crate::installation::library::local_time;
@@ -215,7 +214,7 @@ async fn must_own_all(
         must_be(caller, PersonRole::Steward)?;
     }
     let in_force = library(installation).await?;
-    for document in parse(files)? {
+    for document in parse(installation, files)? {
         must_own(caller, &in_force, &document.value)?;
     }
     Ok(())
@@ -443,10 +442,13 @@ pub(crate) fn must_keep(caller: &Caller) -> Result<(), AppError> {
     must_be(caller, PersonRole::Steward)
 }
 
-fn parse(files: &[DocumentFile]) -> Result<Vec<Located<Document>>, DocumentsRefused> {
+fn parse(
+    installation: &Installation,
+    files: &[DocumentFile],
+) -> Result<Vec<Located<Document>>, DocumentsRefused> {
     let mut errors = Vec::new();
     let mut documents = Vec::new();
-    blocking(|| {
+    installation.blocking(|| {
         for file in files {
             match parse_documents(&file.name, &file.text) {
                 Ok(parsed) => documents.extend(parsed),
@@ -465,7 +467,7 @@ async fn accept(
     caller: &Caller,
     files: &[DocumentFile],
 ) -> Result<Vec<Accepted>, DocumentsRefused> {
-    let new = parse(files)?;
+    let new = parse(installation, files)?;
     let mut errors = Vec::new();
     let in_force = documents_in_force(installation).await?;
     let mut outcomes = Vec::new();
@@ -493,7 +495,7 @@ async fn accept(
     let all: Vec<Located<Document>> = all.into_values().collect();
     // First as the caller sees it: what is wrong with their own must not tell of datasets that they may not know of.
     let today = today(installation);
-    let seen = blocking(|| Library::as_seen(all.clone(), &new, &visible, today));
+    let seen = installation.blocking(|| Library::as_seen(all.clone(), &new, &visible, today));
     let seen = seen.map_err(DocumentsRefused::Documents)?;
     must_fit(installation, all, &new, &stay).await?;
     let policies = new.iter().filter_map(|document| match &document.value {
@@ -516,7 +518,7 @@ async fn accept(
         document,
         outcome,
     });
-    Ok(blocking(|| accepted.collect()))
+    Ok(installation.blocking(|| accepted.collect()))
 }
 
 /// Refuses documents with which something in force would break. Grants are records of their own; here they are only
@@ -528,18 +530,19 @@ async fn must_fit(
     stay: &[Located<Document>],
 ) -> Result<(), DocumentsRefused> {
     let before = library(installation).await?;
-    blocking(|| {
-        let after = Library::from_located(all)?;
-        let mut errors = after.uncovered_since(&before, stay);
-        for document in new {
-            if let Document::Policy(policy) = &document.value {
-                errors.extend(faults_of_policy(&after, document, policy));
+    installation
+        .blocking(|| {
+            let after = Library::from_located(all)?;
+            let mut errors = after.uncovered_since(&before, stay);
+            for document in new {
+                if let Document::Policy(policy) = &document.value {
+                    errors.extend(faults_of_policy(&after, document, policy));
+                }
             }
-        }
-        errors.extend(faults_since(&before, &after, stay));
-        if errors.is_empty() { Ok(()) } else { Err(first_errors(errors)) }
-    })
-    .map_err(DocumentsRefused::Documents)
+            errors.extend(faults_since(&before, &after, stay));
+            if errors.is_empty() { Ok(()) } else { Err(first_errors(errors)) }
+        })
+        .map_err(DocumentsRefused::Documents)
 }
 
 /// Warns of the values of a document that do not count as they are written, by the documents that its author may know of.

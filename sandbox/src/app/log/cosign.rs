@@ -27,7 +27,6 @@ use crate::error::Class;
 use crate::error::During as _;
 use crate::error::PublicError;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::records::Note;
 
 /// How far a witness's clock may be from ours.
@@ -114,7 +113,7 @@ pub async fn keep_cosigned(
     let witnesses = read_witnesses(file)?;
     let _alone = installation.change().await?;
     let reader = installation.audit.reader();
-    let (note, kept, is_new) = blocking(|| {
+    let (note, kept, is_new) = installation.blocking(|| {
         let offered = verified(reader, &witnesses, text)?;
         must_be_of_our_log(installation, &offered)?;
         newer_than_kept(reader, &witnesses, &offered)
@@ -123,7 +122,7 @@ pub async fn keep_cosigned(
         return Ok(kept);
     }
     // The file first: an entry without it would be a finding, a file without its entry is a checkpoint like any other.
-    blocking(|| cosigned::keep(reader, &note)).during("keep a cosigned checkpoint")?;
+    installation.blocking(|| cosigned::keep(reader, &note)).during("keep a cosigned checkpoint")?;
     let witnesses = kept.cosignatures.iter();
     let witnesses = witnesses.map(|it| json!({ "name": it.witness, "time": it.time })).collect::<Vec<_>>();
     let event = Note::new(Action::CheckpointCosigned, ActorName::of(caller))

@@ -17,7 +17,6 @@ use crate::context::Caller;
 use crate::context::PersonName;
 use crate::error::AppError;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 
 /// Most entries that one search looks at; the next one goes on from there.
 const LOOKED_AT_MAX: u64 = 20_000;
@@ -113,7 +112,7 @@ pub fn search_log(
     filter: &LogFilter,
 ) -> Result<FoundEvents, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    blocking(|| {
+    installation.blocking(|| {
         let size = checkpoint(installation)?.0;
         let event = |index| installation.audit.event(index).map_err(log_failure);
         match part {

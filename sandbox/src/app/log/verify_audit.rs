@@ -45,7 +45,6 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::installation::Installation;
 use crate::installation::Layout;
-use crate::installation::blocking::blocking;
 use crate::installation::records::Disagreement;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
@@ -338,7 +337,7 @@ pub fn export_log(
     range: LogRange,
 ) -> Result<Vec<u8>, AppError> {
     must_be(caller, PersonRole::Auditor)?;
-    blocking(|| {
+    installation.blocking(|| {
         let mut lines = Vec::new();
         for index in range.entries(checkpoint(installation)?.0) {
             lines.extend(installation.audit.entry(index).map_err(log_failure)?);

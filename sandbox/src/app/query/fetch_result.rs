@@ -16,7 +16,6 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::ids::JobId;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::records::Note;
 use crate::installation::results;
 use crate::jobs::JobFailure;
@@ -72,11 +71,11 @@ pub(crate) async fn fetch_released(
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let verdict = verdict.ok_or_else(|| InternalError::of_kind("read a job's verdict", "json"))?;
-    let sealed = blocking(|| results::read(installation, id))?;
+    let sealed = installation.blocking(|| results::read(installation, id))?;
     // In the log before its key leaves: the journal holds no more of them than the log says.
     let note = Note::new(Action::ResultDownloaded, actor).of_job(id);
     installation.append_one(note).await?;
-    let table = blocking(|| results::open(installation, id, &key, &sha256, sealed))?;
+    let table = installation.blocking(|| results::open(installation, id, &key, &sha256, sealed))?;
     Ok(ReleasedQuery { job: id, verdict, table, sha256, release, decided_index, released_index })
 }
 

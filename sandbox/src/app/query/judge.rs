@@ -32,7 +32,6 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::records::Note;
 use crate::installation::results;
 use crate::installation::results::Asked;
@@ -214,7 +213,7 @@ pub(super) fn logged_text(
     if sealed.len() <= SEALED_QUERY_BYTES_MAX {
         return Ok(json!({ "sealed": STANDARD.encode(sealed), "commitment": asked.commitment() }));
     }
-    blocking(|| results::store_long_query(installation, id, sealed))?;
+    installation.blocking(|| results::store_long_query(installation, id, sealed))?;
     let sha256 = obscura_crypto::sha256_hex(sealed);
     Ok(json!({ "sealed_sha256": sha256, "commitment": asked.commitment() }))
 }

@@ -44,7 +44,6 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::library::grants_in_force;
 use crate::installation::library::local_time;
 use crate::installation::library::name_of_library;
@@ -245,7 +244,7 @@ fn still_waits(installation: &Installation, row: &JobRow) -> Result<bool, AppErr
     let Some(pending) = row.decided_index else { return Ok(false) };
     let id = row.id.to_string();
     let mut stories = JobStories::default();
-    blocking(|| {
+    installation.blocking(|| {
         let size = installation.audit.checkpoint().during("read the audit log")?.checkpoint.size();
         for index in pending..size {
             let event = installation.audit.event(index).during("read the audit log")?;

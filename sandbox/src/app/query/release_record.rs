@@ -17,7 +17,6 @@ use crate::error::During as _;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::installation::RELEASE_SIGNER;
-use crate::installation::blocking::blocking;
 use crate::installation::sealed::storage_failure;
 
 /// What is known when a result is about to leave.
@@ -48,7 +47,7 @@ pub(crate) fn release_record(
         let id = dataset.to_string();
         datasets.push(json!({ "id": id, "version": manifest.version, "manifest_sha256": sha256 }));
     }
-    let proof = blocking(|| prove(installation.audit.reader(), inputs.decided_index));
+    let proof = installation.blocking(|| prove(installation.audit.reader(), inputs.decided_index));
     let record = json!({
         "format": FORMAT,
         "job": job.to_string(),

@@ -22,7 +22,6 @@ use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::installation::ChangeGuard;
 use crate::installation::Installation;
-use crate::installation::blocking::blocking;
 use crate::installation::records::Note;
 use crate::installation::results;
 use crate::installation::results::StoredResult;
@@ -73,7 +72,7 @@ async fn seal_and_check<'a>(
     let grade = inputs.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
     let batch = described(release.batch(), id, &inputs.question.purpose, inputs.verdict)?;
     drop(release);
-    let stored = blocking(|| results::store(installation, id, grade, batch))?;
+    let stored = installation.blocking(|| results::store(installation, id, grade, batch))?;
     let record = release_record(installation, inputs, id, &stored.sha256)?;
     let staged =
         StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
