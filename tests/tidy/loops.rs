@@ -15,15 +15,6 @@ const CRATES: &[(&str, &[&[&str]])] = &[
     (
         "sandbox/src",
         &[
-            &[
-                "app::people::add_person",
-                "app::people::authenticate",
-                "app::people::create_token",
-                "app::people::link_person",
-            ],
-            &["app::data::datasets", "app::data::open_data", "app::query::review_context"],
-            &["app::log::cosign", "app::log::verify_audit"],
-            &["app::query::meant", "app::query::verdict"],
             &["audit::accounted_keys", "audit::unwraps"],
             &["cli::client", "cli::desk", "cli::session"],
             &["cli::commands::audit", "cli::commands::verify"],

@@ -4,6 +4,7 @@ pub mod datasets;
 pub mod departments;
 pub mod dictionary;
 pub mod key_generation;
+pub(crate) mod no_dataset;
 pub mod open_catalog;
 pub mod open_data;
 pub(crate) mod relabelled;

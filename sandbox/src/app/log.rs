@@ -6,3 +6,4 @@ pub mod search_log;
 pub mod verify_audit;
 pub mod verify_release;
 pub mod witness;
+mod witness_keys;

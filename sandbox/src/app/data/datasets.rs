@@ -20,11 +20,12 @@ use obscura_query_guard::rows::published;
 use crate::app::data::dictionary::PurposeTerms;
 use crate::app::data::dictionary::Told;
 use crate::app::data::key_generation::must_open;
+use crate::app::data::no_dataset::no_dataset_named;
 use crate::app::data::open_data::open_version_of_list;
 use crate::app::people::authorise::department_of;
 use crate::app::people::authorise::is_steward;
 use crate::app::people::authorise::must_steward;
-use crate::app::query::review_context::principal;
+use crate::app::query::principal::principal;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DatasetVersionBody;
@@ -375,26 +376,6 @@ impl Visibility {
             }
         }
     }
-}
-
-/// There is no such dataset, or it is hidden; without its name, where whether it is a name must not show.
-pub(crate) fn no_dataset() -> AppError {
-    PublicError::new(Class::NotFound, "dataset-not-found", "there is no such dataset", "没有该数据集").into()
-}
-
-/// As [`no_dataset`], to whoever has written the name themself.
-pub(crate) fn no_dataset_named(id: &DatasetId) -> AppError {
-    PublicError::new(
-        Class::NotFound,
-        "dataset-not-found",
-        format!("there is no dataset `{id}`"),
-        format!("数据集 `{id}` 不存在"),
-    )
-    .with_help(
-        "`obscura dataset list` shows those you may see",
-        "可用 `obscura dataset list` 查看您可见的数据集",
-    )
-    .into()
 }
 
 fn never_sealed(id: &DatasetId) -> AppError {

@@ -22,7 +22,7 @@ use obscura_policies::vocabulary::Level;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::app::data::datasets::no_dataset;
+use crate::app::data::no_dataset::no_dataset;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::query::fetch_result::fetch_released;
 use crate::app::query::fetch_result::is_over;

@@ -20,11 +20,11 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Text;
 use obscura_query_guard::statement::Statement;
 
-use crate::app::query::verdict::Judged;
-use crate::app::query::verdict::QueryPrincipal;
-use crate::app::query::verdict::Reviewed;
-use crate::app::query::verdict::Reviewer;
-use crate::app::query::verdict::named_datasets;
+use crate::app::query::principal::QueryPrincipal;
+use crate::app::query::review::Judged;
+use crate::app::query::review::Reviewed;
+use crate::app::query::review::Reviewer;
+use crate::app::query::review::named_datasets;
 use crate::config::Settings;
 use crate::installation::library::local_time;
 

@@ -1,9 +1,6 @@
 //! Use cases: hand out the log's newest checkpoint for witnesses, and keep what they have cosigned. A cosigned
 //! checkpoint is kept only when it is ours, of our log as it is, and newer than the one before.
 
-use std::fs;
-use std::path::Path;
-
 use jiff::SignedDuration;
 use jiff::Timestamp;
 use obscura_crypto::add_checkpoint::AddCheckpoint;
@@ -15,6 +12,8 @@ use serde_json::json;
 
 use crate::app::log::verify_audit::LogCopy;
 use crate::app::log::verify_audit::log_failure;
+use crate::app::log::verify_audit::never_of_this_size;
+use crate::app::log::witness_keys::read_witnesses;
 use crate::app::people::authorise::must_be;
 use crate::audit::cosigned;
 use crate::audit::cosigned::Cosigned;
@@ -31,8 +30,6 @@ use crate::installation::records::Note;
 
 /// How far a witness's clock may be from ours.
 const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// Longest list of witnesses, in bytes.
-const WITNESSES_BYTES_MAX: u64 = 64 * 1024;
 
 /// A cosigned checkpoint that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,33 +210,6 @@ fn newer_than_kept(
     Ok((note.to_string(), KeptCheckpoint { size, cosignatures }, IsNew(is_new)))
 }
 
-/// Reads the keys of witnesses from a file.
-///
-/// # Errors
-/// Usage when it cannot be read or a line is no key of a witness.
-pub(crate) fn read_witnesses(file: &Path) -> Result<Witnesses, AppError> {
-    let unusable = |what: &str| {
-        AppError::from(
-            PublicError::new(
-                Class::Usage,
-                "witness-keys-unusable",
-                format!("`{}` {what}", file.display()),
-                format!("`{}` 不是可用的见证方公钥文件", file.display()),
-            )
-            .with_help(
-                "one key a line, as witnesses publish them: `name+hash+base64`",
-                "每行一个公钥：`名称+哈希+base64`",
-            ),
-        )
-    };
-    let length = fs::metadata(file).map_err(|_| unusable("cannot be read"))?.len();
-    if length > WITNESSES_BYTES_MAX {
-        return Err(unusable("is too long"));
-    }
-    let text = fs::read_to_string(file).map_err(|_| unusable("cannot be read"))?;
-    text.parse().map_err(|_| unusable("holds something that is no witness's key"))
-}
-
 fn no_witnesses() -> AppError {
     PublicError::new(
         Class::Conflict,
@@ -266,14 +236,4 @@ fn not_newer(kept: &Checkpoint) -> AppError {
 
 fn not_kept(code: &'static str, en: &str, zh: &str) -> AppError {
     PublicError::new(Class::VerificationFailed, code, en, zh).into()
-}
-
-pub(crate) fn never_of_this_size() -> AppError {
-    PublicError::new(
-        Class::Usage,
-        "size-out-of-range",
-        "the log was never of this size",
-        "日志从未达到该长度",
-    )
-    .into()
 }

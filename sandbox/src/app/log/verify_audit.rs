@@ -13,8 +13,7 @@ use obscura_crypto::note::SignedNote;
 use obscura_crypto::sign::Verifier;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::log::cosign::never_of_this_size;
-use crate::app::log::cosign::read_witnesses;
+use crate::app::log::witness_keys::read_witnesses;
 use crate::app::people::authorise::must_be;
 use crate::audit::AuditError;
 use crate::audit::event::Action;
@@ -451,6 +450,17 @@ pub(crate) fn read_key(path: &Path) -> Result<Verifier, AppError> {
     };
     let text = fs::read_to_string(path).map_err(|_| unusable("cannot be read"))?;
     text.trim_end().parse().map_err(|_| unusable("holds no public key"))
+}
+
+/// The answer to a size that the log never had.
+pub(super) fn never_of_this_size() -> AppError {
+    PublicError::new(
+        Class::Usage,
+        "size-out-of-range",
+        "the log was never of this size",
+        "日志从未达到该长度",
+    )
+    .into()
 }
 
 pub(crate) fn log_failure(error: AuditError) -> AppError {

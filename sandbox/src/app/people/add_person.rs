@@ -7,6 +7,7 @@ use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::people::authorise::must_be;
 use crate::app::people::authorise::must_be_one_of;
+use crate::app::people::in_force::no_such_person;
 use crate::app::people::link_person::end_links_while_changing;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -153,17 +154,6 @@ fn name_taken(name: &PersonName) -> AppError {
         format!("名称 `{name}` 已被使用过"),
     )
     .with_help("names are never given to another person; choose a new one", "名称不会转给他人，请另选一个")
-    .into()
-}
-
-pub(crate) fn no_such_person(name: &PersonName) -> AppError {
-    PublicError::new(
-        Class::NotFound,
-        "person-not-found",
-        format!("there is no person `{name}`"),
-        format!("没有名为 `{name}` 的人员"),
-    )
-    .with_help("`obscura person list` shows who there is", "可用 `obscura person list` 查看")
     .into()
 }
 

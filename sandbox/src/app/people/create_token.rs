@@ -7,9 +7,10 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::people::add_person::no_such_person;
 use crate::app::people::authenticate::token_not_valid;
 use crate::app::people::authorise::must_be;
+use crate::app::people::in_force::has_token;
+use crate::app::people::in_force::no_such_person;
 use crate::app::people::link_person::LinkSummary;
 use crate::app::people::link_person::links;
 use crate::app::people::token::TokenText;
@@ -150,13 +151,6 @@ fn provider_decides() -> AppError {
     )
     .with_help("an admin makes it with `obscura token create`", "请人员管理员用 `obscura token create` 签发")
     .into()
-}
-
-/// Says whether a person has a token that is good.
-pub(crate) async fn has_token(installation: &Installation, person: &PersonName) -> Result<bool, AppError> {
-    let tokens = installation.all_in_force::<TokenBody>().await?;
-    let now = installation.now();
-    Ok(tokens.iter().any(|token| token.person == person.as_str() && token.expires > now))
 }
 
 /// A second one, made by somebody else, could be used beside theirs without their seeing it.

@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::people::add_person::no_such_person;
 use crate::app::people::authorise::must_be;
-use crate::app::people::create_token::has_token;
+use crate::app::people::in_force::has_token;
+use crate::app::people::in_force::no_such_person;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::AccountLinkBody;

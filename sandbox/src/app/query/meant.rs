@@ -13,8 +13,8 @@ use obscura_policies::library::Library;
 use obscura_policies::nearest::nearest;
 use obscura_policies::vocabulary::DatasetId;
 
+use crate::app::query::principal::QueryPrincipal;
 use crate::app::query::verdict::FindingView;
-use crate::app::query::verdict::QueryPrincipal;
 use crate::app::query::verdict::SpanView;
 
 /// Most names that a help line lists.

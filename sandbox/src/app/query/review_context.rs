@@ -12,7 +12,6 @@ use obscura_policies::document::Grant;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::effective::Intervals;
 use obscura_policies::evaluate::ManifestFacts;
-use obscura_policies::evaluate::Principal;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_query_guard::plan::GuardedPlan;
@@ -21,19 +20,18 @@ use obscura_query_guard::statement::Statement;
 use crate::app::data::open_data::is_declared_open;
 use crate::app::data::open_data::is_sealed_open;
 use crate::app::data::relabelled::is_relabelled;
+use crate::app::query::principal::QueryPrincipal;
+use crate::app::query::principal::principal;
 use crate::app::query::question::SubmitQuery;
+use crate::app::query::review::Judged;
+use crate::app::query::review::Parsed;
+use crate::app::query::review::Reviewed;
+use crate::app::query::review::Reviewer;
+use crate::app::query::review::named_datasets;
 use crate::app::query::verdict::FindingView;
-use crate::app::query::verdict::Judged;
-use crate::app::query::verdict::Parsed;
-use crate::app::query::verdict::QueryPrincipal;
-use crate::app::query::verdict::Reviewed;
-use crate::app::query::verdict::Reviewer;
 use crate::app::query::verdict::Verdict;
-use crate::app::query::verdict::named_datasets;
 use crate::context::Caller;
-use crate::context::Person;
 use crate::error::AppError;
-use crate::error::During as _;
 use crate::error::InternalError;
 use crate::installation::Installation;
 use crate::installation::library::grants_in_force;
@@ -250,25 +248,4 @@ fn facts(version: &SealedVersion) -> ManifestFacts {
 
 fn intervals(record: &IntervalsRecord) -> Intervals {
     Intervals { low: record.low.clone(), high: record.high.clone(), closed: record.closed }
-}
-
-/// The caller as policies know them.
-pub(crate) fn principal(caller: &Caller) -> Result<Principal, AppError> {
-    principal_of(caller.person())
-}
-
-/// A person as policies know them.
-pub(crate) fn principal_of(person: &Person) -> Result<Principal, AppError> {
-    let department = person.department.as_deref().unwrap_or_default();
-    Ok(Principal {
-        person: person.name.to_string(),
-        roles: person.roles.clone(),
-        department: department.parse().during("read a person's department")?,
-        district: person
-            .district
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .during("read a person's district")?,
-    })
 }
