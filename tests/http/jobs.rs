@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use obscura_sandbox::app::people::authenticate::authenticate;
 use obscura_sandbox::app::query::judge::Submission;
-use obscura_sandbox::app::query::outcome::Submitted;
+use obscura_sandbox::app::query::outcome::JobEnd;
 use obscura_sandbox::app::query::question::SubmitQuery;
 use obscura_sandbox::app::query::run::JobControl;
 use obscura_sandbox::app::query::run::run_admitted;
@@ -454,7 +454,7 @@ async fn what_is_revoked_while_a_job_runs_stops_its_release() {
         let job = waiting.job();
         world.run(person, arguments).unwrap().done().unwrap();
         let ended = run_admitted(&installation, *waiting, JobControl::following(&|_| {})).await.unwrap();
-        let Submitted::Cancelled { code: Some(code), .. } = ended else { panic!("{arguments:?}: {ended:?}") };
+        let JobEnd::Cancelled { code: Some(code), .. } = ended else { panic!("{arguments:?}: {ended:?}") };
         assert_eq!(code, "no-longer-allowed");
         let kept = world.data().join("results").join(format!("{job}.sealed"));
         assert!(!kept.exists(), "the sealed result is gone");

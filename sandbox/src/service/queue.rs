@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::query::judge::AdmittedJob;
-use crate::app::query::outcome::Submitted;
 use crate::app::query::run::JobControl;
 use crate::app::query::run::Progress;
 use crate::app::query::run::cancel_admitted;
@@ -261,19 +260,9 @@ impl Shared {
             Some(cancelled) => JobControl::stoppable(&tell, cancelled),
             None => JobControl::following(&tell),
         };
-        let ended = match run_admitted(&shared.installation, waiting, control).await {
-            Ok(Submitted::Released(_)) => Some(JobState::Released),
-            Ok(Submitted::Withheld { .. }) => Some(JobState::Withheld),
-            Ok(Submitted::Failed { .. }) => Some(JobState::Failed),
-            Ok(Submitted::Cancelled { .. }) => Some(JobState::Cancelled),
-            Ok(Submitted::Explained(_) | Submitted::Refused { .. } | Submitted::Pending { .. }) => None,
-            Err(error) => {
-                shared.installation.note_failure(&job.to_string(), &error);
-                None
-            }
-        };
-        if let Some(state) = ended {
-            shared.events.publish(&person, job, state);
+        match run_admitted(&shared.installation, waiting, control).await {
+            Ok(end) => shared.events.publish(&person, job, end.state()),
+            Err(error) => shared.installation.note_failure(&job.to_string(), &error),
         }
         drop(permit);
     }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::app::query::outcome::Submitted;
+use crate::app::query::outcome::JobEnd;
 use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
@@ -60,20 +60,20 @@ impl<'a> Unreleased<'a> {
     ///
     /// # Errors
     /// When its end could not be written down.
-    pub(crate) async fn end(self, ended: Ended, finished: Timestamp) -> Result<Submitted, AppError> {
+    pub(crate) async fn end(self, ended: Ended, finished: Timestamp) -> Result<JobEnd, AppError> {
         let Self { installation, caller, job } = self;
         match ended {
             Ended::Withheld => {
                 withhold_job(installation, caller, job, finished).await?;
-                Ok(Submitted::Withheld { job })
+                Ok(JobEnd::Withheld { job })
             }
             Ended::Cancelled(code) => {
                 cancel_job(installation, job, ActorName::of(caller), code, finished).await?;
-                Ok(Submitted::Cancelled { job, code })
+                Ok(JobEnd::Cancelled { job, code })
             }
             Ended::Failed(failure, error) => {
                 fail_with(installation, caller.door(), job, (failure, &error), finished).await?;
-                Ok(Submitted::Failed { job, failure })
+                Ok(JobEnd::Failed { job, failure })
             }
         }
     }

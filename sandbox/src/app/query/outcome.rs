@@ -3,6 +3,7 @@
 use crate::app::query::verdict::Verdict;
 use crate::ids::JobId;
 use crate::jobs::JobFailure;
+use crate::jobs::JobState;
 
 /// What came of a question.
 #[derive(Debug)]
@@ -42,6 +43,56 @@ pub enum Submitted {
         /// Why, where it was not its owner's wish.
         code: Option<&'static str>,
     },
+}
+
+/// How a job ended that was admitted.
+#[derive(Debug)]
+pub enum JobEnd {
+    /// A protected result has left.
+    Released(Box<ReleasedQuery>),
+    /// Controls let nothing out.
+    Withheld {
+        /// The job.
+        job: JobId,
+    },
+    /// It met a limit of a job, or something of ours broke.
+    Failed {
+        /// The job.
+        job: JobId,
+        /// As much as its owner is told of why.
+        failure: JobFailure,
+    },
+    /// It was stopped before anything left.
+    Cancelled {
+        /// The job.
+        job: JobId,
+        /// Why, where it was not its owner's wish.
+        code: Option<&'static str>,
+    },
+}
+
+impl JobEnd {
+    /// Where the job stands now.
+    #[must_use]
+    pub fn state(&self) -> JobState {
+        match self {
+            Self::Released(_) => JobState::Released,
+            Self::Withheld { .. } => JobState::Withheld,
+            Self::Failed { .. } => JobState::Failed,
+            Self::Cancelled { .. } => JobState::Cancelled,
+        }
+    }
+}
+
+impl From<JobEnd> for Submitted {
+    fn from(end: JobEnd) -> Self {
+        match end {
+            JobEnd::Released(released) => Self::Released(released),
+            JobEnd::Withheld { job } => Self::Withheld { job },
+            JobEnd::Failed { job, failure } => Self::Failed { job, failure },
+            JobEnd::Cancelled { job, code } => Self::Cancelled { job, code },
+        }
+    }
 }
 
 /// A released result with everything that vouches for it.

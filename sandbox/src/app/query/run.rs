@@ -10,8 +10,8 @@ use crate::app::query::judge::Admitted;
 use crate::app::query::judge::AdmittedJob;
 use crate::app::query::judge::NO_LONGER_ALLOWED;
 use crate::app::query::judge::is_still_allowed;
+use crate::app::query::outcome::JobEnd;
 use crate::app::query::outcome::ReleasedQuery;
-use crate::app::query::outcome::Submitted;
 use crate::app::query::release_record::ReleaseInputs;
 use crate::app::query::released::clear;
 use crate::engine::EngineProgress;
@@ -74,7 +74,7 @@ pub async fn run_admitted(
     installation: &Installation,
     waiting: AdmittedJob,
     control: JobControl<'_>,
-) -> Result<Submitted, AppError> {
+) -> Result<JobEnd, AppError> {
     let AdmittedJob { hold: _hold, caller, question, review_context, job, decided_index, admitted, .. } =
         waiting;
     let id = job.id();
@@ -124,7 +124,7 @@ pub async fn run_admitted(
             return Err(error);
         }
     };
-    Ok(Submitted::Released(Box::new(ReleasedQuery {
+    Ok(JobEnd::Released(Box::new(ReleasedQuery {
         job: id,
         verdict,
         table: concluded.table,
