@@ -196,3 +196,15 @@ fn a_public_address_is_plain_and_has_no_slash_at_its_end() {
         assert!(of(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn every_default_is_accepted_and_no_setting_has_two_rows() {
+    SettingsFile::defaults().check_bounds().unwrap();
+    let names: std::collections::BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    assert_eq!(names.len(), SETTINGS.len());
+    let from_elsewhere = SETTINGS.iter().filter(|setting| !setting.is_from_folder());
+    assert_eq!(
+        from_elsewhere.map(|setting| setting.name).collect::<Vec<_>>(),
+        ["token_file", "server", "server_roots_file"]
+    );
+}
