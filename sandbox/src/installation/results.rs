@@ -155,7 +155,7 @@ pub(crate) fn read_long_query(
 /// A question as it is sealed: its text behind 32 random bytes, so that a hash of both commits to the text and tells
 /// nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct QuestionText {
     /// The random bytes; none in questions of versions that knew no commitment.
     pub(crate) salt: Option<[u8; SALT_BYTES]>,
     /// The SQL.
@@ -164,7 +164,7 @@ pub(crate) struct Asked {
 
 pub(crate) const SALT_BYTES: usize = 32;
 
-impl Asked {
+impl QuestionText {
     /// A question behind new random bytes.
     pub(crate) fn new(installation: &Installation, sql: &str) -> Result<Self, AppError> {
         let mut salt = [0; SALT_BYTES];
@@ -196,7 +196,7 @@ pub(crate) fn open_query(
     key: &str,
     sealed: &[u8],
     has_salt: bool,
-) -> Result<Asked, AppError> {
+) -> Result<QuestionText, AppError> {
     let key: WrappedKey = key.parse().during("read the key of a query")?;
     let unwrap = |keys: &dyn KeyManagement| keys.unwrap(&key, &context("query", &job.to_string()));
     let accounted = installation.accounts.on_account(Account::Question(job), unwrap);
@@ -207,14 +207,14 @@ pub(crate) fn open_query(
         Some((salt, sql)) if has_salt => (Some(*salt), sql),
         _ => (None, text.as_slice()),
     };
-    Ok(Asked { salt, sql: String::from_utf8(sql.to_vec()).during("read a query")? })
+    Ok(QuestionText { salt, sql: String::from_utf8(sql.to_vec()).during("read a query")? })
 }
 
 /// Seals a question for the audit log; whoever deletes its wrapped key shreds the text.
 pub(crate) fn seal_query(
     installation: &Installation,
     job: JobId,
-    asked: &Asked,
+    asked: &QuestionText,
 ) -> Result<SealedObject, AppError> {
     let kek = KekId::new(QUERIES, QUERIES_GRADE).during("name the key of queries")?;
     let text = [asked.salt.as_ref().map_or(&[][..], |salt| salt), asked.sql.as_bytes()].concat();

@@ -31,7 +31,7 @@ use crate::error::PublicError;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::installation::library::parse_one;
-use crate::installation::results::Asked;
+use crate::installation::results::QuestionText;
 use crate::installation::results::SALT_BYTES;
 use crate::jobs::JobState;
 
@@ -174,7 +174,7 @@ pub fn verify_evidence(
         return Err(broken("the decision in the log is another one", "日志中的决定与此不符"));
     }
     let committed = said("query").get("commitment").and_then(Value::as_str).map(str::to_owned);
-    let asked = Asked { salt: evidence.sql_salt.as_deref().and_then(salt), sql: evidence.sql.clone() };
+    let asked = QuestionText { salt: evidence.sql_salt.as_deref().and_then(salt), sql: evidence.sql.clone() };
     if committed.is_none() || committed != asked.commitment() {
         return Err(broken("the question is not the one that was decided on", "问题不是当时所决定的问题"));
     }

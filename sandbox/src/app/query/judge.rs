@@ -34,7 +34,7 @@ use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::installation::records::Note;
 use crate::installation::results;
-use crate::installation::results::Asked;
+use crate::installation::results::QuestionText;
 use crate::installation::reviews::Judging;
 use crate::jobs::JobRow;
 use crate::jobs::QueuedJob;
@@ -118,7 +118,7 @@ pub(super) struct SealedQuestion<'a> {
     pub(super) caller: &'a Caller,
     pub(super) purpose: &'a str,
     pub(super) grants: &'a BTreeSet<Code>,
-    pub(super) asked: &'a Asked,
+    pub(super) asked: &'a QuestionText,
     pub(super) sealed_query: &'a [u8],
 }
 
@@ -207,7 +207,7 @@ async fn decide(
 pub(super) fn logged_text(
     installation: &Installation,
     id: JobId,
-    asked: &Asked,
+    asked: &QuestionText,
     sealed: &[u8],
 ) -> Result<Value, AppError> {
     if sealed.len() <= SEALED_QUERY_BYTES_MAX {

@@ -21,7 +21,7 @@ use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::installation::records::Note;
 use crate::installation::results;
-use crate::installation::results::Asked;
+use crate::installation::results::QuestionText;
 use crate::jobs::JobRow;
 
 /// Reads the SQL of a job: one's own, or anybody's for an auditor.
@@ -41,7 +41,7 @@ pub(crate) async fn read_asked(
     installation: &Installation,
     caller: &Caller,
     id: JobId,
-) -> Result<Asked, AppError> {
+) -> Result<QuestionText, AppError> {
     let job = installation.jobs.job(id).await.during("find a job")?.ok_or_else(|| no_question(id))?;
     if !caller.asked_as(&job.person) && !caller.holds(PersonRole::Auditor) {
         return Err(no_question(id));
@@ -52,7 +52,7 @@ pub(crate) async fn read_asked(
 /// A question as it lies in the log.
 pub(crate) struct LoggedQuestion {
     /// What was asked.
-    pub(crate) asked: Asked,
+    pub(crate) asked: QuestionText,
     /// The grants that it names.
     pub(crate) grants: BTreeSet<Code>,
     /// The same, sealed.

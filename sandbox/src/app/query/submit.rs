@@ -30,7 +30,7 @@ use crate::error::PublicError;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::installation::results;
-use crate::installation::results::Asked;
+use crate::installation::results::QuestionText;
 use crate::installation::reviews::Judging;
 use crate::jobs::JobError;
 use crate::jobs::JobRow;
@@ -91,7 +91,7 @@ pub async fn submit(
         Reviewed::Admitted { .. } => false,
     };
     let id = JobId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a job")?;
-    let asked = Asked::new(installation, &question.sql)?;
+    let asked = QuestionText::new(installation, &question.sql)?;
     let query = results::seal_query(installation, id, &asked)?;
     let new = NewJob {
         id,

@@ -29,7 +29,7 @@ use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;
 use crate::ids::PersonId;
-use crate::installation::results::Asked;
+use crate::installation::results::QuestionText;
 use crate::installation::results::open_query;
 use crate::installation::results::seal_query;
 use crate::installation::rotation_lock;
@@ -226,9 +226,9 @@ async fn opens(installation: &Installation, id: JobId, sealed: &[u8]) -> bool {
     open_query(installation, id, &key, sealed, true).is_ok_and(|asked| asked.sql == "select 1")
 }
 
-fn question(installation: &Installation) -> (JobId, Asked) {
+fn question(installation: &Installation) -> (JobId, QuestionText) {
     let id = JobId::new(installation.clock.as_ref(), &SystemRandom).unwrap();
-    (id, Asked::new(installation, "select 1").unwrap())
+    (id, QuestionText::new(installation, "select 1").unwrap())
 }
 
 #[tokio::test]
