@@ -25,7 +25,7 @@ pub(super) struct Setting {
     rule: Rule,
 }
 
-/// What is accepted of a setting, and from where.
+/// The values that a setting accepts, and who may say them.
 #[derive(Debug, Clone, Copy)]
 struct Rule {
     accepted: Accepted,
@@ -37,7 +37,7 @@ struct Rule {
 enum Accepted {
     /// A number of so many at least and at most, of what it counts in English and Chinese.
     Between(u64, u64, [&'static str; 2]),
-    /// What is said here in English and Chinese; who reads the value knows whether it is that.
+    /// Described in English and Chinese; the reader of the value knows if it fits.
     Said([&'static str; 2]),
 }
 
@@ -78,7 +78,7 @@ macro_rules! settings {
         }
 
         impl SettingsFile {
-            /// What holds when nobody says anything.
+            /// The values that hold when nobody says others.
             pub(super) fn defaults() -> Self {
                 Self { $($name: $default,)* }
             }

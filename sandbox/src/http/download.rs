@@ -49,7 +49,7 @@ pub(super) async fn hand_out(
     Ok(response)
 }
 
-/// Whether the client has this very thing already (RFC 9110, section 13.1.2).
+/// Says if the client has this very thing already (RFC 9110, section 13.1.2).
 pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == etag)

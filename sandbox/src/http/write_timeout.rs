@@ -35,7 +35,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, wait, end: None, taken: 0 }
     }
 
-    /// What came of a write, unless the wait is over.
+    /// The outcome of a write, unless the wait is over.
     fn judge(
         &mut self,
         written: Poll<io::Result<usize>>,

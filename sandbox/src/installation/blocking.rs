@@ -15,7 +15,7 @@ use tokio::task::block_in_place;
 const PERMITS: usize = 4;
 
 thread_local! {
-    /// Whether this thread does work that has a permit.
+    /// True while this thread does work that has a permit.
     static HAS_PERMIT: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct PendingJobs {
     installation: Arc<Installation>,
     queue: Queue,
     events: Arc<JobEvents>,
-    /// What the judgement of each rested on when it was last looked for.
+    /// The circumstances of each when it was last judged.
     looked_at: Mutex<BTreeMap<JobId, String>>,
 }
 

@@ -42,8 +42,9 @@ impl Ended {
     }
 }
 
-/// The right to end a run without a release. Each run has one, and logging the release consumes it: an error after that
-/// has no way to be recorded as a failure of the job, whose release may be in the log.
+/// The right to end a run without a release. Each run has one: it is made of the queued job, which running consumes, and
+/// logging the release consumes it in turn. An error after that has no way to be recorded as a failure of the job, whose
+/// release may be in the log.
 pub(crate) struct Unreleased<'a> {
     installation: &'a Installation,
     caller: &'a Caller,
@@ -120,7 +121,7 @@ async fn withhold_job(
 }
 
 /// Ends a job that is stopped before anything leaves, with its event.
-pub(crate) async fn cancel_job(
+pub(super) async fn cancel_job(
     installation: &Installation,
     job: JobId,
     actor: ActorName,
@@ -136,7 +137,7 @@ pub(crate) async fn cancel_job(
 }
 
 /// Ends a job as failed, with its event, in the name of the program behind a door.
-pub(crate) async fn fail_job(
+pub(in crate::app) async fn fail_job(
     installation: &Installation,
     door: Door,
     job: JobId,
@@ -166,7 +167,7 @@ async fn fail_with(
 }
 
 /// A job that broke before its decision will never run: said now, as far as it can be, and not by the next start.
-pub(crate) async fn never_runs(installation: &Installation, door: Door, job: JobId, error: &AppError) {
+pub(super) async fn never_runs(installation: &Installation, door: Door, job: JobId, error: &AppError) {
     let failed = fail_with(installation, door, job, (JobFailure::Execution, error), installation.now()).await;
     if let Err(again) = failed {
         installation.note_failure(&job.to_string(), &again);

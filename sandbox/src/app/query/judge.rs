@@ -43,7 +43,7 @@ use crate::jobs::active::ActiveJob;
 
 /// The code of a job that stopped being allowed while it ran.
 pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";
-/// What a question that waits for its turn holds whatever it says, in bytes: a generous guess.
+/// Memory of a question that waits for its turn, whatever it says, in bytes: a generous guess.
 const WAITING_BYTES: usize = 64 * 1024;
 /// How many bytes a plan, a verdict or a manifest takes in memory for each byte of it that is written out.
 const WAITING_FACTOR: usize = 32;
@@ -112,7 +112,7 @@ pub(super) struct Admitted {
     pub(super) verdict: Verdict,
 }
 
-/// What is known of a question besides its verdict.
+/// A question apart from its verdict: who asks, for what purpose, and its sealed text.
 #[derive(Clone, Copy)]
 pub(super) struct SealedQuestion<'a> {
     pub(super) caller: &'a Caller,

@@ -1,11 +1,11 @@
-//! What comes of a question, for whoever asked it.
+//! The outcome of a question, for whoever asked it.
 
 use crate::app::query::verdict::Verdict;
 use crate::ids::JobId;
 use crate::jobs::JobFailure;
 use crate::jobs::JobState;
 
-/// What came of a question.
+/// The outcome of a question.
 #[derive(Debug)]
 pub enum Submitted {
     /// The statement was `EXPLAIN`: the verdict, nothing else, and no job.
@@ -72,7 +72,7 @@ pub enum JobEnd {
 }
 
 impl JobEnd {
-    /// Where the job stands now.
+    /// The state that the job has now.
     #[must_use]
     pub fn state(&self) -> JobState {
         match self {

@@ -1,4 +1,4 @@
-//! Who asks, as policies and the guard know them.
+//! The asker of a question, as policies and the guard know them.
 
 use obscura_policies::document::Grant;
 use obscura_policies::evaluate::Principal;

@@ -22,13 +22,13 @@ pub struct SubmitQuery {
     pub grants: BTreeSet<Code>,
     /// The asker's own name for this request: asked again under it, it is the same job.
     pub key: Option<String>,
-    /// Whether it waits for an approval.
+    /// Its fate if it is refused.
     pub on_refusal: OnRefusal,
-    /// Whether the asker still listens.
+    /// Tells if the asker still listens.
     pub presence: Presence,
 }
 
-/// What becomes of a question that an open request for access would let in.
+/// The fate of a refused question that an open request for access would let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnRefusal {
     /// It is refused.

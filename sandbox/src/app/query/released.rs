@@ -1,7 +1,7 @@
 //! Releasing a result: sealed on disk first, then in the log, then in the job's row.
 //!
-//! [`clear`] is what comes before the log: whatever goes wrong there ends the job. [`Cleared::release`] is the log and what
-//! comes after it, and gives up the right to end the job otherwise.
+//! [`clear`] comes before the log: an error there ends the job. [`Cleared::release`] appends to the log and finishes the row,
+//! and gives up the right to end the job otherwise.
 
 use jiff::Timestamp;
 use obscura_query_guard::control::Release;
@@ -35,11 +35,11 @@ pub(super) struct Cleared<'a> {
     stored: StoredResult,
     record: String,
     notes: Vec<(Note, Option<RecordChange>)>,
-    /// What is revoked before this was taken stops the release, what is revoked after it comes after it in the log.
+    /// A revocation before this was taken stops the release, one after it comes after it in the log.
     unchanged: ChangeGuard<'a>,
 }
 
-/// What has left.
+/// A result that has left.
 pub(super) struct Concluded {
     pub(super) table: Vec<u8>,
     pub(super) sha256: String,
@@ -87,7 +87,7 @@ async fn seal_and_check<'a>(
     Ok(Some(Cleared { job, stored, record, notes, unchanged }))
 }
 
-/// What the log says of a release: that the question was executed, its output checked, and the result released.
+/// The entries of a release: the question was executed, its output checked, and the result released.
 fn notes(
     inputs: &ReleaseInputs<'_>,
     job: JobId,

@@ -61,13 +61,13 @@ pub(crate) struct Judged<'a> {
     pub(crate) grants: &'a BTreeSet<Code>,
 }
 
-/// What came of judging a question.
+/// The outcome of a review.
 pub(crate) enum Reviewed {
     /// It may run as this plan.
     Admitted {
         /// The plan.
         plan: Box<GuardedPlan>,
-        /// What it was judged by.
+        /// The policy that it was judged by.
         policy: EffectivePolicy,
         /// The verdict.
         verdict: Verdict,
