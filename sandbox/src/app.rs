@@ -1,79 +1,19 @@
-//! Use cases: one file each, functions over an [`installation::Installation`] that every door calls.
+//! Use cases in wings, one file each: functions over an [`Installation`] that every door calls.
 //! The only layer that composes; edges translate to and from it.
+//!
+//! [`Installation`]: crate::installation::Installation
 
-pub mod access_requests;
-pub mod add_person;
-pub mod authenticate;
-mod authorise;
-pub(crate) mod blocking;
 pub(crate) mod chinese;
 pub(crate) mod closed_words;
-mod completion;
-mod compute;
-pub mod cosign;
-pub mod create_token;
-pub mod datasets;
-pub mod departments;
-pub(crate) mod described;
+pub mod data;
 pub mod diagnose;
-pub mod dictionary;
-pub mod evidence;
-pub mod explain_job;
-pub mod explain_query;
-pub mod fetch_result;
-pub mod formats;
-pub mod grants;
-mod honoured;
+pub mod documents;
 pub mod housekeeping;
 pub mod init;
-mod input_failure;
-pub mod installation;
-pub(crate) mod job_end;
-mod job_limits;
-pub mod key_generation;
-mod library;
-pub mod link_person;
-pub mod list_jobs;
-mod mask_keys;
-mod meant;
-pub mod open_catalog;
-pub mod open_data;
-mod opening;
-pub mod pending;
-mod policy_tests;
-pub mod publish_documents;
-mod purpose;
-pub mod purposes;
-pub mod read_question;
-pub mod records;
+pub mod log;
+pub mod people;
+pub mod query;
 pub mod recover;
-mod relabelled;
-mod release_record;
-mod results;
-mod review_context;
-pub(crate) mod reviews;
-mod room;
-pub mod rotate_key;
-mod rotation_lock;
-mod row_filters;
-pub mod seal_dataset;
-mod sealed;
-pub mod search_log;
-pub mod show_document;
-pub mod show_job;
-pub mod shred_question;
-pub mod submit_query;
-pub mod suggest_dataset;
-pub mod token;
-mod undecided;
-pub mod verdict;
-pub mod verify_audit;
-pub mod verify_release;
-pub mod whoami;
-mod without_names;
-pub mod witness;
-
-pub use policy_tests::PolicyTestFailure;
 
 #[cfg(test)]
 mod tests;

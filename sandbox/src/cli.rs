@@ -106,8 +106,8 @@ pub fn run(
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(error) => {
-            // It may quote a file that a stranger wrote.
-            let told = error.told(sources.locale());
+            // It may quote a file that somebody else wrote.
+            let told = error.localized(sources.locale());
             return match fails(&format!("error[settings]: {}\n", visible(&told))) {
                 Ok(()) | Err(_) => Exit::Usage,
             };

@@ -2,7 +2,6 @@
 //! The only place that reads the environment. Secrets are never settings: a setting names the file that holds one.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,16 +20,18 @@ use figment::value::Map;
 use figment::value::Value;
 use jiff::tz::TimeZone;
 use obscura_policies::Text;
-use serde::Deserialize;
-use serde::Serialize;
 use thiserror::Error;
 
 pub mod identity;
 pub mod server;
+mod table;
 
 use identity::OidcSettings;
 use server::Login;
 use server::ServerAddress;
+use table::SETTINGS;
+use table::Setting;
+use table::SettingsFile;
 
 /// File of the machine's administrator.
 pub const SYSTEM_FILE: &str = "/etc/obscura/obscura.toml";
@@ -38,11 +39,6 @@ pub const SYSTEM_FILE: &str = "/etc/obscura/obscura.toml";
 pub const LOCAL_FILE: &str = "./obscura.toml";
 
 const PREFIX: &str = "OBSCURA_";
-/// Fewest megabytes of a job, and fewest seconds: the 100,000 rows that one subject's rows can become in any operator, at 64
-/// bytes each, lie a hundred times below nine tenths of it, so that no one subject decides whether a job meets its limit.
-const MEMORY_MB_MIN: u64 = 700;
-/// As many rows a hundred times over are processed in nine tenths of it by a slow machine.
-const TIMEOUT_SECONDS_MIN: u64 = 10;
 /// Variables of the test suites that are no settings.
 const NOT_SETTINGS: &[&str] = &["OBSCURA_REAL_DATA"];
 
@@ -196,7 +192,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// The error in the reader's language.
     #[must_use]
-    pub fn told(&self, language: Language) -> String {
+    pub fn localized(&self, language: Language) -> String {
         match (self, language) {
             (Self::NotFromFolder { key }, Language::Zh) => format!(
                 "{LOCAL_FILE} 中的 `{key}`：令牌发往何处不能由当前文件夹决定；\
@@ -270,7 +266,7 @@ impl Sources {
             figment.extract().map_err(|error| ConfigError::Unreadable(error.to_string()))?;
         let settings = file.clone().check()?;
         Ok(Loaded {
-            effective: effective(&figment, &file, &settings),
+            effective: effective(&figment, file, &settings),
             settings,
             unknown_variables: self.unknown_variables(),
             login_file: self.login_file.clone(),
@@ -281,14 +277,17 @@ impl Sources {
     fn check_folder_file(&self) -> Result<(), ConfigError> {
         let Some(file) = self.folder_file.as_deref().filter(|file| file.exists()) else { return Ok(()) };
         let said = Figment::from(Toml::file_exact(file));
-        match SettingsFile::NOT_FROM_FOLDER.iter().find(|key| said.find_value(key).is_ok()) {
-            Some(key) => Err(ConfigError::NotFromFolder { key }),
+        let is_said = |setting: &&Setting| said.find_value(setting.name).is_ok();
+        match SETTINGS.iter().filter(|setting| !setting.is_from_folder()).find(is_said) {
+            Some(setting) => Err(ConfigError::NotFromFolder { key: setting.name }),
             None => Ok(()),
         }
     }
 
     fn layers(&self) -> Figment {
-        let defaults = Figment::from(Serialized::defaults(SettingsFile::with_language(self.locale())));
+        let language = self.locale().code().to_owned();
+        let defaults = Serialized::defaults(SettingsFile { language, ..SettingsFile::defaults() });
+        let defaults = Figment::from(defaults);
         let said = self.said();
         // A login is one thing: its token is shown to its server, and only if no setting names another server or token.
         let says_otherwise =
@@ -310,10 +309,9 @@ impl Sources {
         for path in self.files.iter().rev().filter(is_missed).chain(folder_file) {
             figment = figment.merge(Toml::file_exact(path));
         }
-        let known = |name: &str| SettingsFile::KEYS.iter().copied().find(|key| *key == name);
         let variables = self.environment.iter().filter_map(|(variable, value)| {
-            let key = known(&variable.strip_prefix(PREFIX)?.to_lowercase())?;
-            Some((key, value.clone()))
+            let setting = Setting::named(&variable.strip_prefix(PREFIX)?.to_lowercase())?;
+            Some((setting.name, value.clone()))
         });
         figment
             .merge(TextLayer { name: "environment", values: variables.collect() })
@@ -333,8 +331,7 @@ impl Sources {
     fn unknown_variables(&self) -> Vec<String> {
         let is_unknown = |variable: &&String| {
             variable.strip_prefix(PREFIX).is_some_and(|name| {
-                !SettingsFile::KEYS.contains(&name.to_lowercase().as_str())
-                    && !NOT_SETTINGS.contains(&variable.as_str())
+                Setting::named(&name.to_lowercase()).is_none() && !NOT_SETTINGS.contains(&variable.as_str())
             })
         };
         self.environment.keys().filter(is_unknown).cloned().collect()
@@ -349,243 +346,34 @@ fn login_file() -> Option<PathBuf> {
     Some(folder.join("obscura").join("login.toml"))
 }
 
-/// The form of `obscura.toml`. A format we keep: names are never reused with another meaning.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SettingsFile {
-    data_dir: PathBuf,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    token_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    keyring_key_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    keyring_passphrase_file: Option<PathBuf>,
-    language: String,
-    time_zone: String,
-    memory_max_mb: u64,
-    timeout_seconds: u64,
-    threads: u16,
-    completion_step_ms: u64,
-    result_rows_max: u64,
-    result_max_mb: u64,
-    waiting_max_mb: u64,
-    result_days: u32,
-    listen: SocketAddr,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    listen_admin: Option<SocketAddr>,
-    connections_per_address_max: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    public_url: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tls_certificate_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tls_key_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tls_client_roots_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    server: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    server_roots_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    oidc_issuer: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    oidc_audience: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    oidc_roots_file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    witness_keys_file: Option<PathBuf>,
-}
-
 impl SettingsFile {
-    const KEYS: &'static [&'static str] = &[
-        "data_dir",
-        "token_file",
-        "keyring_key_file",
-        "keyring_passphrase_file",
-        "language",
-        "time_zone",
-        "memory_max_mb",
-        "timeout_seconds",
-        "threads",
-        "completion_step_ms",
-        "result_rows_max",
-        "result_max_mb",
-        "waiting_max_mb",
-        "result_days",
-        "listen",
-        "listen_admin",
-        "connections_per_address_max",
-        "public_url",
-        "tls_certificate_file",
-        "tls_key_file",
-        "tls_client_roots_file",
-        "server",
-        "server_roots_file",
-        "oidc_issuer",
-        "oidc_audience",
-        "oidc_roots_file",
-        "witness_keys_file",
-    ];
-
-    /// A folder made by a stranger must not name the server that gets a token, its trusted certificate, or the token.
-    const NOT_FROM_FOLDER: &'static [&'static str] = &["server", "server_roots_file", "token_file"];
-
-    const NUMBERS: &'static [&'static str] = &[
-        "memory_max_mb",
-        "timeout_seconds",
-        "threads",
-        "completion_step_ms",
-        "result_rows_max",
-        "result_max_mb",
-        "waiting_max_mb",
-        "result_days",
-        "connections_per_address_max",
-    ];
-
-    fn with_language(language: Language) -> Self {
-        let threads =
-            std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX));
-        Self {
-            data_dir: PathBuf::from("./obscura-data"),
-            token_file: None,
-            keyring_key_file: None,
-            keyring_passphrase_file: None,
-            language: language.code().to_owned(),
-            time_zone: "Asia/Shanghai".to_owned(),
-            memory_max_mb: 2048,
-            timeout_seconds: 120,
-            threads,
-            completion_step_ms: 5,
-            result_rows_max: 100_000,
-            result_max_mb: 64,
-            waiting_max_mb: 256,
-            result_days: 365,
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
-            listen_admin: None,
-            connections_per_address_max: 128,
-            public_url: None,
-            tls_certificate_file: None,
-            tls_key_file: None,
-            tls_client_roots_file: None,
-            server: None,
-            server_roots_file: None,
-            oidc_issuer: None,
-            oidc_audience: None,
-            oidc_roots_file: None,
-            witness_keys_file: None,
-        }
-    }
-
     fn check(self) -> Result<Settings, ConfigError> {
-        let between = |key, value: u64, (least, most): (u64, u64), accepted: Text| {
-            if value >= least && value <= most {
-                Ok(value)
-            } else {
-                Err(ConfigError::OutOfRange { key, accepted })
-            }
-        };
-        let within = |key, value, most, accepted| between(key, value, (1, most), accepted);
-        let accepted =
-            Text::new("a number of megabytes from 700 to 1048576", "须为 700 至 1048576 的兆字节数");
-        let memory_mb = between("memory_max_mb", self.memory_max_mb, (MEMORY_MB_MIN, 1 << 20), accepted)?;
-        let accepted = Text::new("a number of seconds from 10 to 86400", "须为 10 至 86400 的秒数");
-        let timeout =
-            between("timeout_seconds", self.timeout_seconds, (TIMEOUT_SECONDS_MIN, 86_400), accepted)?;
-        let accepted = Text::new("milliseconds from 5 to 60000", "须为 5 至 60000 的毫秒数");
-        let step = between("completion_step_ms", self.completion_step_ms, (5, 60_000), accepted)?;
-        let rows = within(
-            "result_rows_max",
-            self.result_rows_max,
-            10_000_000,
-            Text::new("a number of rows from 1 to 10000000", "须为 1 至 10000000 的行数"),
-        )?;
-        let result_mb = within(
-            "result_max_mb",
-            self.result_max_mb,
-            1024,
-            Text::new("a number of megabytes from 1 to 1024", "须为 1 至 1024 的兆字节数"),
-        )?;
-        let waiting_mb = within(
-            "waiting_max_mb",
-            self.waiting_max_mb,
-            65_536,
-            Text::new("a number of megabytes from 1 to 65536", "须为 1 至 65536 的兆字节数"),
-        )?;
-        within(
-            "result_days",
-            u64::from(self.result_days),
-            36_500,
-            Text::new("a number of days from 1 to 36500", "须为 1 至 36500 的天数"),
-        )?;
-        let per_address = u64::from(self.connections_per_address_max);
-        within(
-            "connections_per_address_max",
-            per_address,
-            1024,
-            Text::new("a number of connections from 1 to 1024", "须为 1 至 1024 的连接数"),
-        )?;
-        within(
-            "threads",
-            u64::from(self.threads),
-            1024,
-            Text::new("a number of threads from 1 to 1024", "须为 1 至 1024 的线程数"),
-        )?;
+        self.check_bounds()?;
         let language = match self.language.as_str() {
             "en" => Language::En,
             "zh" => Language::Zh,
-            _ => {
-                return Err(ConfigError::OutOfRange {
-                    key: "language",
-                    accepted: Text::new("`en` or `zh`", "须为 `en` 或 `zh`"),
-                });
-            }
+            _ => return Err(Setting::language().refused()),
         };
-        let time_zone = TimeZone::get(&self.time_zone).map_err(|_| ConfigError::OutOfRange {
-            key: "time_zone",
-            accepted: Text::new(
-                "a name of the IANA time zone database, such as `Asia/Shanghai`",
-                "须为 IANA 时区数据库中的名称，如 `Asia/Shanghai`",
-            ),
-        })?;
+        let time_zone = TimeZone::get(&self.time_zone).map_err(|_| Setting::time_zone().refused())?;
         let keyring = match (self.keyring_key_file, self.keyring_passphrase_file) {
-            (Some(_), Some(_)) => {
-                return Err(ConfigError::OutOfRange {
-                    key: "keyring_key_file",
-                    accepted: Text::new(
-                        "either a key file or a passphrase file, not both",
-                        "密钥文件与口令文件只能设置其一",
-                    ),
-                });
-            }
+            (Some(_), Some(_)) => return Err(Setting::keyring_key_file().refused()),
             (Some(path), None) => KeyringSecret::KeyFile(path),
             (None, Some(path)) => KeyringSecret::PassphraseFile(path),
             (None, None) => KeyringSecret::KeyFile(beside(&self.data_dir)),
         };
         if self.listen_admin.is_some_and(|address| !address.ip().is_loopback()) {
-            let accepted = Text::new(
-                "a loopback address, such as 127.0.0.1:7201",
-                "须为本机回环地址，如 127.0.0.1:7201",
-            );
-            return Err(ConfigError::OutOfRange { key: "listen_admin", accepted });
+            return Err(Setting::listen_admin().refused());
         }
         let tls = match (self.tls_certificate_file, self.tls_key_file, self.tls_client_roots_file) {
             (Some(certificate), Some(key), client_roots) => Some(TlsFiles { certificate, key, client_roots }),
             (None, None, None) => None,
-            _ => {
-                return Err(ConfigError::OutOfRange {
-                    key: "tls_certificate_file",
-                    accepted: Text::new(
-                        "a certificate together with its `tls_key_file`, and with both `tls_client_roots_file`",
-                        "证书须与 `tls_key_file` 一同设置；设置 `tls_client_roots_file` 时两者皆须设置",
-                    ),
-                });
-            }
+            _ => return Err(Setting::tls_certificate_file().refused()),
         };
         let server = match self.server {
             None => None,
             Some(text) => Some(
                 ServerAddress::parse(&text, self.server_roots_file)
-                    .ok_or(ConfigError::OutOfRange { key: "server", accepted: server::accepted() })?,
+                    .ok_or_else(|| Setting::server().refused())?,
             ),
         };
         Ok(Settings {
@@ -595,13 +383,13 @@ impl SettingsFile {
             language,
             time_zone,
             limits: Limits {
-                memory_bytes_max: memory_mb.saturating_mul(1 << 20),
-                timeout: Duration::from_secs(timeout),
+                memory_bytes_max: self.memory_max_mb.saturating_mul(1 << 20),
+                timeout: Duration::from_secs(self.timeout_seconds),
                 threads: usize::from(self.threads),
-                completion_step: Duration::from_millis(step),
-                result_rows_max: usize::try_from(rows).unwrap_or(usize::MAX),
-                result_bytes_max: usize::try_from(result_mb << 20).unwrap_or(usize::MAX),
-                waiting_bytes_max: usize::try_from(waiting_mb << 20).unwrap_or(usize::MAX),
+                completion_step: Duration::from_millis(self.completion_step_ms),
+                result_rows_max: usize::try_from(self.result_rows_max).unwrap_or(usize::MAX),
+                result_bytes_max: usize::try_from(self.result_max_mb << 20).unwrap_or(usize::MAX),
+                waiting_bytes_max: usize::try_from(self.waiting_max_mb << 20).unwrap_or(usize::MAX),
             },
             result_days: self.result_days,
             listen: self.listen,
@@ -618,13 +406,6 @@ impl SettingsFile {
 
 /// An address as catalogues begin theirs: `https://data.example.gov`, with a path if need be.
 fn public_url(text: &str) -> Result<String, ConfigError> {
-    let refused = ConfigError::OutOfRange {
-        key: "public_url",
-        accepted: Text::new(
-            "an address that begins with http:// or https://, such as `https://data.example.gov`",
-            "须为以 http:// 或 https:// 开头的地址，如 `https://data.example.gov`",
-        ),
-    };
     let text = text.trim_end_matches('/');
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
@@ -632,7 +413,7 @@ fn public_url(text: &str) -> Result<String, ConfigError> {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(is_plain) => {
             Ok(text.to_owned())
         }
-        _ => Err(refused),
+        _ => Err(Setting::public_url().refused()),
     }
 }
 
@@ -643,7 +424,8 @@ fn beside(data_dir: &Path) -> PathBuf {
     data_dir.with_file_name(name)
 }
 
-fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec<Effective> {
+/// Every setting, the file of the keyring's key as it is used and the public address as it is shown.
+fn effective(figment: &Figment, file: SettingsFile, settings: &Settings) -> Vec<Effective> {
     let origin = |key: &str| match figment.find_metadata(key) {
         None => "default".to_owned(),
         Some(found) if found.name.ends_with("::Login") => "login".to_owned(),
@@ -654,50 +436,14 @@ fn effective(figment: &Figment, file: &SettingsFile, settings: &Settings) -> Vec
             None => found.name.to_string(),
         },
     };
-    let path = |path: &Option<PathBuf>| {
-        path.as_ref().map_or_else(|| "not set".to_owned(), |path| path.display().to_string())
+    let keyring_key_file = match &settings.keyring {
+        KeyringSecret::KeyFile(file) => Some(file.clone()),
+        KeyringSecret::PassphraseFile(_) => None,
     };
-    let secret = |file: &Option<PathBuf>| match file {
-        Some(file) => format!("{} (contents hidden)", file.display()),
-        None => "not set".to_owned(),
-    };
-    let key_file = match &settings.keyring {
-        KeyringSecret::KeyFile(file) => secret(&Some(file.clone())),
-        KeyringSecret::PassphraseFile(_) => "not set".to_owned(),
-    };
-    let values = [
-        settings.data_dir.display().to_string(),
-        path(&file.token_file),
-        key_file,
-        secret(&file.keyring_passphrase_file),
-        file.language.clone(),
-        file.time_zone.clone(),
-        file.memory_max_mb.to_string(),
-        file.timeout_seconds.to_string(),
-        file.threads.to_string(),
-        file.completion_step_ms.to_string(),
-        file.result_rows_max.to_string(),
-        file.result_max_mb.to_string(),
-        file.waiting_max_mb.to_string(),
-        file.result_days.to_string(),
-        file.listen.to_string(),
-        file.listen_admin.map_or_else(|| "not set".to_owned(), |address| address.to_string()),
-        file.connections_per_address_max.to_string(),
-        settings.public_url.clone().unwrap_or_else(|| "not set".to_owned()),
-        path(&file.tls_certificate_file),
-        secret(&file.tls_key_file),
-        path(&file.tls_client_roots_file),
-        file.server.clone().unwrap_or_else(|| "not set".to_owned()),
-        path(&file.server_roots_file),
-        file.oidc_issuer.clone().unwrap_or_else(|| "not set".to_owned()),
-        file.oidc_audience.clone().unwrap_or_else(|| "not set".to_owned()),
-        path(&file.oidc_roots_file),
-        path(&file.witness_keys_file),
-    ];
-    SettingsFile::KEYS
-        .iter()
-        .zip(values)
-        .map(|(key, value)| Effective { key, value, origin: origin(key) })
+    let used = SettingsFile { keyring_key_file, public_url: settings.public_url.clone(), ..file };
+    let shown = used.shown();
+    shown
+        .map(|(setting, value)| Effective { key: setting.name, value, origin: origin(setting.name) })
         .collect()
 }
 
@@ -713,8 +459,9 @@ impl Provider for TextLayer {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, FigmentError> {
+        let is_number = |key: &str| Setting::named(key).is_some_and(Setting::is_number);
         let value = |key: &str, text: &String| match text.parse::<u64>() {
-            Ok(number) if SettingsFile::NUMBERS.contains(&key) => Value::from(number),
+            Ok(number) if is_number(key) => Value::from(number),
             _ => Value::from(text.clone()),
         };
         let dict = self.values.iter().map(|(key, text)| ((*key).to_owned(), value(key, text))).collect();

@@ -147,7 +147,7 @@ pub struct Caller {
 impl Caller {
     /// States that `person` was recognised at `door`.
     ///
-    /// Only `app::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
+    /// Only `app::people::authenticate` and `app::init` may call this: everywhere else a `Caller` is received.
     pub(crate) fn authenticated(person: Person, door: Door, credential: Credential) -> Self {
         Self { person, door, credential, address: None }
     }

@@ -3,7 +3,6 @@
 //! It decides nothing and adds no path to data: every handler reads its request, calls one use case of `app` and puts
 //! what came of it into a status and a body. Errors are problem documents (RFC 9457).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -26,63 +25,54 @@ use utoipa::openapi::security::SecurityScheme;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::installation::Installation;
-use crate::app::pending::circumstances;
-use crate::app::pending::pending_jobs;
-use crate::app::pending::resume;
-use crate::app::recover::Recovered;
-use crate::app::recover::settle_jobs;
-use crate::app::submit_query::Submission;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::operator_log::OperatorLog;
 use crate::identity::IdentityProvider;
 use crate::ids::EventId;
 use crate::ids::JobId;
-use crate::jobs::JobState;
+use crate::installation::Installation;
+use crate::service::daily_quota::DailyQuota;
+use crate::service::job_events::JobEvents;
+use crate::service::limits::ConcurrencyLimit;
+use crate::service::limits::Limiter;
+use crate::service::limits::Rate;
+use crate::service::pending::PendingJobs;
+use crate::service::queue::Queue;
+use crate::service::queue::QueueLimits;
 
-mod allowance;
-pub(crate) mod audit;
+mod audit;
 mod context;
-pub(crate) mod datasets;
-pub(crate) mod dictionary;
+mod datasets;
 mod docs;
 mod door;
+mod download;
 mod events;
-pub(crate) mod grants;
+mod failure;
+mod grants;
 mod health;
-pub(crate) mod jobs;
+mod jobs;
 mod language;
-mod limits;
-pub(crate) mod me;
+mod me;
 mod media;
 mod metrics;
-mod news;
 mod open_data;
 mod pages;
-mod patience;
 mod peer;
-mod pieces;
-pub(crate) mod policies;
+mod policies;
 mod preference;
 mod problem;
-pub(crate) mod purposes;
-pub(crate) mod queries;
-mod queue;
-pub(crate) mod refusals;
+mod purposes;
+mod queries;
+mod refusals;
 pub mod server;
+mod streamed;
 pub mod tls;
-pub(crate) mod tokens;
+mod tokens;
+mod write_timeout;
 
-use allowance::Allowance;
 use door::DoorKeeper;
-use limits::Limiter;
-use limits::Rate;
-use limits::Seats;
 use metrics::Answered;
-use news::News;
-use queue::Queue;
-use queue::Room;
 
 /// Longest body, in bytes: the guard reads 64 KiB of SQL at the most, and JSON may write every byte of it as six.
 const BODY_BYTES_MAX: usize = 512 * 1024;
@@ -100,8 +90,6 @@ const SUBMIT_RATE: Rate = Rate { burst: 120, every: Duration::from_millis(250) }
 const STREAMS_OF_ONE_MAX: usize = 8;
 /// Requests of one person under way, at a time; long polls count.
 const REQUESTS_OF_ONE_MAX: usize = 64;
-/// How often jobs that wait for an approval are looked at, besides when one is given here.
-const RESUME_EVERY: Duration = Duration::from_secs(20);
 /// Downloads of open data under way, at a time.
 const DOWNLOADS_MAX: usize = 16;
 /// Of which so many may come from one address.
@@ -121,7 +109,9 @@ pub struct Service {
     name: String,
     begun: Instant,
     queue: Queue,
-    news: Arc<News>,
+    events: Arc<JobEvents>,
+    /// Jobs that wait for an approval.
+    pending: PendingJobs,
     door: DoorKeeper,
     /// Whose tokens are honoured besides ours.
     identity: Option<IdentityProvider>,
@@ -129,23 +119,21 @@ pub struct Service {
     /// Questions that become jobs.
     submissions: Limiter,
     /// What of refused questions the log still takes.
-    refused: Allowance,
+    refused: DailyQuota,
     /// Event streams that are open.
-    streams: Seats,
+    streams: ConcurrencyLimit,
     /// Requests that are under way.
-    under_way: Seats,
+    under_way: ConcurrencyLimit,
     /// Results on their way to whoever asked.
-    results: Seats,
+    results: ConcurrencyLimit,
     /// Downloads of open data under way, of everybody.
-    downloads: Seats,
+    downloads: ConcurrencyLimit,
     /// The same, from one address each.
-    downloads_of_one: Seats,
+    downloads_of_one: ConcurrencyLimit,
     stopping: watch::Sender<bool>,
     answered: Answered,
     /// Requests under way.
     requests: Mutex<JoinSet<()>>,
-    /// Jobs that wait for an approval, and what their judgement rested on when it was last looked for.
-    looked_at: tokio::sync::Mutex<BTreeMap<JobId, String>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -162,37 +150,38 @@ impl Service {
     pub fn new(installation: Arc<Installation>) -> Result<Self, AppError> {
         let name = EventId::new(installation.clock.as_ref(), installation.random.as_ref());
         let name = name.during("name a process")?.to_string();
-        let news = Arc::new(News::new());
+        let events = Arc::new(JobEvents::new());
         let identity = installation.settings().oidc.as_ref().map(|oidc| {
             let log = OperatorLog::in_folder(&installation.layout().log());
             IdentityProvider::new(oidc, Arc::clone(&installation.clock), log)
         });
-        let room = Room {
+        let limits = QueueLimits {
             running: RUNNING_MAX,
             running_of_one: RUNNING_OF_ONE_MAX,
             open_of_one: OPEN_OF_ONE_MAX,
             waiting_bytes: installation.settings().limits.waiting_bytes_max,
         };
+        let queue = Queue::new(Arc::clone(&installation), Arc::clone(&events), limits);
         Ok(Self {
-            queue: Queue::new(Arc::clone(&installation), Arc::clone(&news), room),
+            pending: PendingJobs::new(Arc::clone(&installation), queue.clone(), Arc::clone(&events)),
+            queue,
             installation,
             name,
             begun: Instant::now(),
-            news,
+            events,
             door: DoorKeeper::new(),
             identity: identity.transpose()?,
             checks: Limiter::new(CHECK_RATE),
             submissions: Limiter::new(SUBMIT_RATE),
-            refused: Allowance::default(),
-            streams: Seats::new(STREAMS_OF_ONE_MAX),
-            under_way: Seats::new(REQUESTS_OF_ONE_MAX),
-            results: Seats::new(RESULTS_OF_ONE_MAX),
-            downloads: Seats::new(DOWNLOADS_MAX),
-            downloads_of_one: Seats::new(DOWNLOADS_OF_ONE_MAX),
+            refused: DailyQuota::default(),
+            streams: ConcurrencyLimit::new(STREAMS_OF_ONE_MAX),
+            under_way: ConcurrencyLimit::new(REQUESTS_OF_ONE_MAX),
+            results: ConcurrencyLimit::new(RESULTS_OF_ONE_MAX),
+            downloads: ConcurrencyLimit::new(DOWNLOADS_MAX),
+            downloads_of_one: ConcurrencyLimit::new(DOWNLOADS_OF_ONE_MAX),
             stopping: watch::Sender::new(false),
             answered: Answered::default(),
             requests: Mutex::new(JoinSet::new()),
-            looked_at: tokio::sync::Mutex::default(),
         })
     }
 
@@ -202,65 +191,6 @@ impl Service {
         tokio::select! {
             () = self.queue.wait(job, most) => {}
             _told = stopping.wait_for(|stopping| *stopping) => {}
-        }
-    }
-
-    /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their place.
-    async fn resume(&self, person: Option<&str>) {
-        let installation = &self.installation;
-        let pending = match pending_jobs(installation, person).await {
-            Ok(pending) => pending,
-            Err(error) => return installation.note_failure("pending", &error),
-        };
-        let mut looked_at = self.looked_at.lock().await;
-        looked_at.retain(|job, _| person.is_some() || pending.iter().any(|row| row.id == *job));
-        for row in pending {
-            match circumstances(installation, &row.person).await {
-                Ok(now) if looked_at.get(&row.id) == Some(&now) => continue,
-                Ok(now) => drop(looked_at.insert(row.id, now)),
-                Err(error) => {
-                    installation.note_failure(&row.id.to_string(), &error);
-                    continue;
-                }
-            }
-            // Whoever has as many jobs as one person may have gets to this one later.
-            let Ok(place) = self.queue.place(&row.person) else {
-                looked_at.remove(&row.id);
-                continue;
-            };
-            match resume(installation, &row).await {
-                Ok(Some(Submission::Admitted(waiting))) => self.queue.enter(place, *waiting),
-                Ok(Some(Submission::Refused { job, .. })) => {
-                    self.news.tell(&row.person, job, JobState::Refused)
-                }
-                Ok(
-                    Some(Submission::Explained(_) | Submission::Pending { .. } | Submission::Repeated(_))
-                    | None,
-                ) => {}
-                Err(error) => installation.note_failure(&row.id.to_string(), &error),
-            }
-        }
-    }
-
-    /// Settles jobs that were dropped, here or by a process that died.
-    async fn settle(&self) {
-        if let Err(error) = settle_jobs(&self.installation, &mut Recovered::default()).await {
-            self.installation.note_failure("dropped jobs", &error);
-        }
-    }
-
-    /// Settles what was dropped and goes on with what waits for approvals, now and every so often: they may be given at
-    /// other doors too.
-    async fn keep_resuming(&self) {
-        let mut stopping = self.stopping.subscribe();
-        let mut times = tokio::time::interval(RESUME_EVERY);
-        loop {
-            tokio::select! {
-                _told = stopping.wait_for(|stopping| *stopping) => return,
-                _time = times.tick() => {}
-            }
-            self.settle().await;
-            self.resume(None).await;
         }
     }
 

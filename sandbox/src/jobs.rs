@@ -17,7 +17,7 @@ use crate::audit::event::Action;
 use crate::catalog::CatalogError;
 use crate::ids::JobId;
 
-pub mod hold;
+pub mod active;
 pub mod keys;
 pub mod runner;
 pub mod store;

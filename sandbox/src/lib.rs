@@ -7,14 +7,17 @@
 //! 0  ids clock context config error
 //! 1  storage identity
 //! 2  catalog audit engine
-//! 3  jobs
-//! 4  app  city
-//! 5  http
-//! 6  cli
+//! 3  jobs  city
+//! 4  installation
+//! 5  app
+//! 6  service  api
+//! 7  http
+//! 8  cli
 //! ```
 //!
-//! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], then [`app`], where one file is one use case.
+//! Reading order: [`context`], [`audit`], [`catalog`], [`jobs`], [`installation`], then [`app`], where one file is one use case.
 
+mod api;
 pub mod app;
 pub mod audit;
 pub mod catalog;
@@ -28,5 +31,7 @@ pub mod error;
 pub mod http;
 pub mod identity;
 pub mod ids;
+pub mod installation;
 pub mod jobs;
+mod service;
 pub mod storage;

@@ -11,7 +11,9 @@ const LAYERS: &[&[&str]] = &[
     &["storage", "identity"],
     &["catalog", "audit", "ledger", "engine"],
     &["jobs", "city"],
+    &["installation"],
     &["app"],
+    &["service", "api"],
     &["http"],
     &["cli", "console"],
 ];

@@ -10,16 +10,11 @@ use std::sync::Arc;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::Text;
 
-use crate::app::installation::AUDIT_KEY_FOREIGN;
-use crate::app::installation::Installation;
-use crate::app::installation::Layout;
-use crate::app::installation::keyring_secret;
-use crate::app::key_generation::foreign_key;
-use crate::app::room::Room;
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::LogCopy;
-use crate::app::verify_audit::reconcile;
-use crate::app::verify_audit::verify_log;
+use crate::app::data::key_generation::foreign_key;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::LogCopy;
+use crate::app::log::verify_audit::reconcile;
+use crate::app::log::verify_audit::verify_log;
 use crate::audit::verify::Backwards;
 use crate::catalog::Catalog;
 use crate::catalog::Missing;
@@ -31,6 +26,11 @@ use crate::config::identity::OidcSettings;
 use crate::error::AppError;
 use crate::error::operator_log::OperatorLog;
 use crate::identity::IdentityProvider;
+use crate::installation::AUDIT_KEY_FOREIGN;
+use crate::installation::Installation;
+use crate::installation::Layout;
+use crate::installation::keyring_secret;
+use crate::installation::room::Room;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

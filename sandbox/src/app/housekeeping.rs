@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::blocking::blocking_io;
-use crate::app::installation::Installation;
 use crate::app::recover::expire_results;
 use crate::catalog::OldPages;
 use crate::error::AppError;
 use crate::error::InternalError;
+use crate::installation::Installation;
+use crate::installation::blocking::blocking_io;
 
 /// How often a serving process keeps house.
 pub const EVERY: Duration = Duration::from_secs(60 * 60);

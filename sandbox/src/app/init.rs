@@ -15,14 +15,8 @@ use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::create_token::TokenKind;
-use crate::app::create_token::new_token_while_changing;
-use crate::app::installation::Installation;
-use crate::app::installation::Layout;
-use crate::app::installation::MANIFEST_SIGNER;
-use crate::app::installation::RELEASE_SIGNER;
-use crate::app::installation::keyring_secret;
-use crate::app::records::Note;
+use crate::app::people::create_token::TokenKind;
+use crate::app::people::create_token::new_token_while_changing;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::Missing;
@@ -42,6 +36,12 @@ use crate::error::During as _;
 use crate::error::PublicError;
 use crate::ids::InstallationId;
 use crate::ids::PersonId;
+use crate::installation::Installation;
+use crate::installation::Layout;
+use crate::installation::MANIFEST_SIGNER;
+use crate::installation::RELEASE_SIGNER;
+use crate::installation::keyring_secret;
+use crate::installation::records::Note;
 
 /// How long the first person's token is good.
 const OPERATOR_TOKEN: SignedDuration = SignedDuration::from_hours(24 * 365);

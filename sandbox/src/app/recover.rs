@@ -3,14 +3,15 @@
 
 use jiff::SignedDuration;
 
-use crate::app::installation::Installation;
-use crate::app::job_end::fail_job;
-use crate::app::results;
-use crate::app::sealed;
-use crate::app::sealed::storage_failure;
+use crate::app::query::end::fail_job;
 use crate::audit::event::Action;
+use crate::context::Door;
 use crate::error::AppError;
 use crate::error::During as _;
+use crate::installation::Installation;
+use crate::installation::results;
+use crate::installation::sealed;
+use crate::installation::sealed::storage_failure;
 use crate::jobs::JobFailure;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
@@ -49,7 +50,7 @@ pub async fn expire_results(installation: &Installation) -> Result<u64, AppError
     Ok(forgotten)
 }
 
-/// Settles what was left behind.
+/// Settles what was left behind, before a command does anything.
 ///
 /// # Errors
 /// When database, log or disk cannot be read or written.
@@ -57,7 +58,7 @@ pub async fn recover(installation: &Installation) -> Result<Recovered, AppError>
     let mut recovered = Recovered::default();
     settle_records(installation, &mut recovered).await?;
     installation.note_all_missing().await?;
-    settle_jobs(installation, &mut recovered).await?;
+    settle_jobs(installation, Door::CommandLine, &mut recovered).await?;
     settle_versions(installation, &mut recovered).await?;
     Ok(recovered)
 }
@@ -76,6 +77,7 @@ async fn settle_records(installation: &Installation, recovered: &mut Recovered) 
 
 pub(crate) async fn settle_jobs(
     installation: &Installation,
+    door: Door,
     recovered: &mut Recovered,
 ) -> Result<(), AppError> {
     if installation.jobs.abandoned().await.during("list abandoned jobs")?.is_empty() {
@@ -98,7 +100,7 @@ pub(crate) async fn settle_jobs(
             None => {
                 // What it had sealed never left, and never will.
                 results::remove(installation, job.id)?;
-                fail_job(installation, job.id, JobFailure::Interrupted, installation.now()).await?;
+                fail_job(installation, door, job.id, JobFailure::Interrupted, installation.now()).await?;
                 recovered.jobs_failed += 1;
             }
         }

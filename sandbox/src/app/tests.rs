@@ -17,18 +17,18 @@ use tempfile::TempDir;
 use crate::app::housekeeping::keep_house;
 use crate::app::init::Init;
 use crate::app::init::init;
-use crate::app::installation::Installation;
-use crate::app::job_end::fail_job;
-use crate::app::pending;
-use crate::app::records::Note;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::LogCopy;
+use crate::app::log::verify_audit::reconcile;
+use crate::app::log::verify_audit::verify_log;
+use crate::app::query::end::Ended;
+use crate::app::query::end::Unreleased;
+use crate::app::query::end::fail_job;
+use crate::app::query::pending;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
 use crate::app::recover::settle_jobs;
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::LogCopy;
-use crate::app::verify_audit::reconcile;
-use crate::app::verify_audit::verify_log;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::event::Change;
@@ -46,10 +46,16 @@ use crate::config::KeyringSecret;
 use crate::config::Language;
 use crate::config::Limits;
 use crate::config::Settings;
+use crate::context::Caller;
 use crate::context::Door;
+use crate::error::AppError;
+use crate::error::InternalError;
 use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::installation::records::Note;
 use crate::jobs::JobFailure;
 use crate::jobs::JobState;
+use crate::jobs::QueuedJob;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
@@ -206,7 +212,7 @@ async fn what_a_crash_leaves_is_no_finding_and_what_a_forger_leaves_is() {
     drop(world);
 }
 
-async fn running_job(installation: &Installation) -> JobId {
+async fn queued_job(installation: &Installation) -> QueuedJob {
     let id = JobId::new(installation.clock.as_ref(), &SystemRandom).unwrap();
     let new = NewJob {
         id,
@@ -221,7 +227,12 @@ async fn running_job(installation: &Installation) -> JobId {
     let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned(), address: None };
     let note = Note::new(Action::QueryDecided, lin).of_job(id).with("purpose", "official-statistics");
     let decided = installation.append_one(note.with("decision", "admitted")).await.unwrap();
-    let queued = installation.jobs.queue(received, "{}", "{}", &decided).await.unwrap();
+    installation.jobs.queue(received, "{}", "{}", &decided).await.unwrap()
+}
+
+async fn running_job(installation: &Installation) -> JobId {
+    let queued = queued_job(installation).await;
+    let id = queued.id();
     let running = installation.jobs.run(queued).await.unwrap();
     let result = StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: "{}".to_owned() };
     installation.jobs.check(running, &result).await.unwrap();
@@ -266,12 +277,36 @@ async fn a_job_that_was_dropped_is_settled_while_its_process_lives() {
     let job = running_job(&installation).await;
     let in_hand = installation.jobs.hold(job);
     let mut recovered = Recovered::default();
-    settle_jobs(&installation, &mut recovered).await.unwrap();
+    settle_jobs(&installation, Door::Http, &mut recovered).await.unwrap();
     assert_eq!(recovered, Recovered::default());
     drop(in_hand);
-    settle_jobs(&installation, &mut recovered).await.unwrap();
+    settle_jobs(&installation, Door::Http, &mut recovered).await.unwrap();
     assert_eq!(recovered, Recovered { jobs_failed: 1, ..Recovered::default() });
     assert_eq!(job_state(&installation, job).await, JobState::Failed);
+    assert_eq!(door_of_newest_failure(&installation), "http");
+    drop(world);
+}
+
+/// The door of the entry that is the log's last, a failure of a job.
+fn door_of_newest_failure(installation: &Installation) -> String {
+    let size = installation.audit.checkpoint().unwrap().checkpoint.size();
+    let event = installation.audit.event(size - 1).unwrap();
+    assert_eq!((event.action.as_str(), event.actor.name.as_str()), ("job.failed", "obscura"));
+    event.actor.door
+}
+
+#[tokio::test]
+async fn a_job_that_breaks_is_logged_as_the_doors_that_it_was_asked_at() {
+    let (world, installation) = World::new().await;
+    for door in [Door::Http, Door::CommandLine] {
+        let queued = queued_job(&installation).await;
+        let (id, caller) = (queued.id(), Caller::stranger(door));
+        let broken = AppError::Internal(InternalError::of_kind("run a query", "it broke"));
+        let unreleased = Unreleased::of(&installation, &caller, &queued);
+        unreleased.end(Ended::broken(broken), installation.now()).await.unwrap();
+        assert_eq!(job_state(&installation, id).await, JobState::Failed);
+        assert_eq!(door_of_newest_failure(&installation), door.name());
+    }
     drop(world);
 }
 
@@ -389,7 +424,9 @@ async fn a_serving_process_forgets_results_whose_time_is_over_while_it_serves() 
 async fn a_serving_process_clears_the_pages_of_a_forgotten_key_once_nobody_reads_them() {
     let (world, installation) = World::new().await;
     let job = running_job(&installation).await;
-    fail_job(&installation, job, JobFailure::Interrupted, installation.now()).await.unwrap();
+    fail_job(&installation, Door::CommandLine, job, JobFailure::Interrupted, installation.now())
+        .await
+        .unwrap();
     let options = SqliteConnectOptions::new().filename(installation.layout().database());
     let mut reader = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::query("BEGIN").execute(&mut reader).await.unwrap();

@@ -14,7 +14,7 @@ use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::search_log::Decision;
+use crate::app::log::search_log::Decision;
 use crate::cli::unaccepted::Unaccepted;
 use crate::context::PersonName;
 use crate::identity::Account;

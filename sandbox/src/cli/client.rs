@@ -26,8 +26,9 @@ use ureq::tls::RootCerts;
 use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
-use crate::app::PolicyTestFailure;
-use crate::app::verdict::Verdict;
+use crate::api::findings::DocumentFinding;
+use crate::app::documents::policy_tests::PolicyTestFailure;
+use crate::app::query::verdict::Verdict;
 use crate::cli::retry::Patience;
 use crate::cli::screen::Narration;
 use crate::cli::screen::Screen;
@@ -37,7 +38,6 @@ use crate::config::Language;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::refusals::DocumentFinding;
 use crate::ids::JobId;
 
 /// Longest wait for a connection to a server.

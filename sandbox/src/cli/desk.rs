@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::app::installation::Installation;
 use crate::cli::client::Client;
 use crate::context::Caller;
+use crate::installation::Installation;
 
 mod access;
 mod audit;

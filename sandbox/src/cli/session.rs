@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use obscura_policies::parse::DocumentError;
 
-use crate::app::PolicyTestFailure;
-use crate::app::authenticate::log_in;
-use crate::app::authenticate::read_token;
-use crate::app::installation::Installation;
-use crate::app::installation::Layout;
-use crate::app::key_generation::must_be_of_one_generation;
-use crate::app::publish_documents::DocumentsRefused;
+use crate::app::data::key_generation::must_be_of_one_generation;
+use crate::app::documents::policy_tests::PolicyTestFailure;
+use crate::app::documents::publish_documents::DocumentsRefused;
+use crate::app::people::authenticate::log_in;
+use crate::app::people::authenticate::read_token;
 use crate::app::recover::Recovered;
 use crate::app::recover::expire_results;
 use crate::app::recover::recover;
@@ -33,6 +31,8 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::error::operator_log::OperatorLog;
 use crate::ids::RequestId;
+use crate::installation::Installation;
+use crate::installation::Layout;
 
 /// One command's surroundings.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use jiff::Timestamp;
 use serde_json::Map;
 use serde_json::Value;
 
-use crate::app::described::Missing;
-use crate::app::described::top_coded_at;
-use crate::app::formats::Format;
-use crate::app::formats::encode;
+use crate::app::query::described::Missing;
+use crate::app::query::described::top_coded_at;
+use crate::app::query::formats::Format;
+use crate::app::query::formats::encode;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 use crate::cli::visible::visible;

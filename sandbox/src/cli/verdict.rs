@@ -10,9 +10,9 @@ use miette::GraphicalTheme;
 use miette::LabeledSpan;
 use miette::SourceCode;
 
-use crate::app::verdict::FindingView;
-use crate::app::verdict::GrantUseView;
-use crate::app::verdict::Verdict;
+use crate::app::query::verdict::FindingView;
+use crate::app::query::verdict::GrantUseView;
+use crate::app::query::verdict::Verdict;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Painted;
 use crate::cli::screen::Screen;

@@ -11,6 +11,7 @@ use thiserror::Error;
 use ureq::http::Uri;
 
 use crate::config::ConfigError;
+use crate::config::table::Setting;
 
 /// Most bytes of an address.
 const URL_BYTES_MAX: usize = 1024;
@@ -35,33 +36,22 @@ impl OidcSettings {
         audience: Option<String>,
         roots: Option<PathBuf>,
     ) -> Result<Option<Self>, ConfigError> {
-        let out_of_range = |key, accepted| ConfigError::OutOfRange { key, accepted };
         let (issuer, audience) = match (issuer, audience, &roots) {
             (None, None, None) => return Ok(None),
             (Some(issuer), Some(audience), _) => (issuer, audience),
-            _ => {
-                let accepted = Text::new(
-                    "an issuer together with its `oidc_audience`, and with both `oidc_roots_file`",
-                    "签发方须与 `oidc_audience` 一同设置；设置 `oidc_roots_file` 时两者皆须设置",
-                );
-                return Err(out_of_range("oidc_issuer", accepted));
-            }
+            _ => return Err(Setting::oidc_issuer().refused()),
         };
         let accepted = Text::new(
             "an https address without query, as in the provider's discovery document; plain http only for 127.0.0.1 or [::1]",
             "须为不含查询参数的 https 地址，与身份提供方发现文档中的一致；仅 127.0.0.1 或 [::1] 可用 http",
         );
-        let issuer: ProviderUrl =
-            issuer.parse().map_err(|_| out_of_range("oidc_issuer", accepted.clone()))?;
-        if issuer.as_str().contains('?') {
-            return Err(out_of_range("oidc_issuer", accepted));
-        }
+        let issuer: Option<ProviderUrl> = issuer.parse().ok();
+        let Some(issuer) = issuer.filter(|issuer| !issuer.as_str().contains('?')) else {
+            return Err(ConfigError::OutOfRange { key: Setting::oidc_issuer().name, accepted });
+        };
         let is_word = |text: &str| !text.chars().any(|c| c.is_control() || c.is_whitespace());
         if audience.is_empty() || audience.len() > AUDIENCE_BYTES_MAX || !is_word(&audience) {
-            return Err(out_of_range(
-                "oidc_audience",
-                Text::new("a name without spaces, at most 256 bytes", "须为不含空格的名称，最多 256 字节"),
-            ));
+            return Err(Setting::oidc_audience().refused());
         }
         Ok(Some(Self { issuer, audience, roots }))
     }

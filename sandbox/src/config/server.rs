@@ -12,17 +12,8 @@ use std::path::PathBuf;
 use figment::Figment;
 use figment::providers::Format as _;
 use figment::providers::Toml;
-use obscura_policies::Text;
 use serde::Deserialize;
 use serde::Serialize;
-
-/// The form of an address that is accepted as a server.
-pub(super) fn accepted() -> Text {
-    Text::new(
-        "an address such as `https://obscura.example`, or `http://127.0.0.1:7200` on this machine",
-        "须为形如 `https://obscura.example` 的地址，本机可用 `http://127.0.0.1:7200`",
-    )
-}
 
 /// A server, by the scheme, name and port of its address.
 #[derive(Debug, Clone, PartialEq, Eq)]

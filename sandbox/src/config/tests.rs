@@ -6,6 +6,8 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use super::table::MEMORY_MB_MIN;
+use super::table::TIMEOUT_SECONDS_MIN;
 use super::*;
 
 fn sources(folder: &TempDir, local: &str, system: &str) -> Sources {
@@ -77,7 +79,7 @@ fn values_out_of_range_are_refused_with_what_is_accepted() {
     ] {
         let error = sources(&folder, wrong, "").load().unwrap_err();
         assert!(matches!(error, ConfigError::OutOfRange { .. }), "{wrong}");
-        let (en, zh) = (error.told(Language::En), error.told(Language::Zh));
+        let (en, zh) = (error.localized(Language::En), error.localized(Language::Zh));
         let key = wrong.split(' ').next().unwrap();
         assert!(en.starts_with(&format!("setting `{key}`: ")), "{en}");
         assert!(zh.starts_with(&format!("设置 `{key}`：须为")), "{zh}");
@@ -164,7 +166,7 @@ fn the_working_folder_does_not_say_where_a_token_goes() {
     ] {
         let told = |error: ConfigError, language| {
             assert!(matches!(&error, ConfigError::NotFromFolder { key: found } if *found == key), "{error}");
-            error.told(language)
+            error.localized(language)
         };
         let foreign = sources(&folder, text, "");
         let english = told(foreign.load().unwrap_err(), Language::En);
@@ -193,4 +195,16 @@ fn a_public_address_is_plain_and_has_no_slash_at_its_end() {
     {
         assert!(of(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn every_default_is_accepted_and_no_setting_has_two_rows() {
+    SettingsFile::defaults().check_bounds().unwrap();
+    let names: std::collections::BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    assert_eq!(names.len(), SETTINGS.len());
+    let from_elsewhere = SETTINGS.iter().filter(|setting| !setting.is_from_folder());
+    assert_eq!(
+        from_elsewhere.map(|setting| setting.name).collect::<Vec<_>>(),
+        ["token_file", "server", "server_roots_file"]
+    );
 }

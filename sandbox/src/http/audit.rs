@@ -1,6 +1,5 @@
 //! The audit log over HTTP: events, proofs that need no trust in us, and the log as a SIEM reads it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,106 +8,34 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use obscura_crypto::Hash;
 use serde::Deserialize;
-use serde::Serialize;
-use serde_json::Value;
 use utoipa::IntoParams;
-use utoipa::ToSchema;
 
-use crate::app::cosign::cosigned_checkpoint;
-use crate::app::cosign::keep_cosigned;
-use crate::app::search_log::Decision;
-use crate::app::search_log::FoundEvents;
-use crate::app::search_log::LogFilter;
-use crate::app::search_log::LogPart;
-use crate::app::search_log::read_since;
-use crate::app::search_log::search_log;
-use crate::app::verify_audit::LogRange;
-use crate::app::verify_audit::checkpoint;
-use crate::app::verify_audit::consistency;
-use crate::app::verify_audit::export_log;
-use crate::app::verify_audit::prove_own_entry;
-use crate::audit::event::LoggedEvent;
+use crate::api::audit::ConsistencyProof;
+use crate::api::audit::CosignedCheckpoint;
+use crate::api::audit::EVENTS_MAX;
+use crate::api::audit::EventList;
+use crate::api::audit::WitnessView;
+use crate::app::log::cosign::cosigned_checkpoint;
+use crate::app::log::cosign::keep_cosigned;
+use crate::app::log::search_log::Decision;
+use crate::app::log::search_log::LogFilter;
+use crate::app::log::search_log::LogPart;
+use crate::app::log::search_log::read_since;
+use crate::app::log::search_log::search_log;
+use crate::app::log::verify_audit::LogRange;
+use crate::app::log::verify_audit::checkpoint;
+use crate::app::log::verify_audit::consistency;
+use crate::app::log::verify_audit::export_log;
+use crate::app::log::verify_audit::prove_own_entry;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
+use crate::http::failure::Failure;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
-
-/// Most events in one answer.
-pub(crate) const EVENTS_MAX: u64 = 1000;
-
-/// An event of the audit log.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Event)]
-pub(crate) struct EventView {
-    /// Its place in the log, from 0.
-    pub(crate) index: u64,
-    /// Identifier.
-    id: String,
-    /// When.
-    #[schema(format = DateTime)]
-    pub(crate) time: String,
-    /// What happened.
-    pub(crate) action: String,
-    /// Who did it.
-    pub(crate) actor: String,
-    /// The way they came in.
-    door: String,
-    /// The address that they came from, over a network.
-    #[serde(default)]
-    address: Option<String>,
-    /// The job that it belongs to.
-    pub(crate) correlation: Option<String>,
-    /// The record that it begins or ends.
-    pub(crate) record: Option<String>,
-    /// The datasets that it is about.
-    #[serde(default)]
-    pub(crate) datasets: BTreeSet<String>,
-    /// Further facts.
-    #[schema(value_type = Object)]
-    pub(crate) detail: Value,
-}
-
-impl EventView {
-    pub(crate) fn of(event: LoggedEvent) -> Self {
-        Self {
-            datasets: event.datasets(),
-            address: event.actor.address.map(|address| address.to_string()),
-            index: event.index,
-            id: event.id,
-            time: event.time.to_string(),
-            action: event.action,
-            actor: event.actor.name,
-            door: event.actor.door,
-            correlation: event.correlation,
-            record: event.record.map(|record| format!("{}/{}", record.kind, record.key)),
-            detail: Value::Object(event.detail.into_iter().collect()),
-        }
-    }
-}
-
-/// Events, oldest first.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct EventList {
-    /// The events.
-    pub(crate) events: Vec<EventView>,
-    /// How many entries the log has.
-    pub(crate) size: u64,
-    /// The first entry that was looked at: what to send as `before` for older ones.
-    pub(crate) looked_from: u64,
-    /// The entry behind the last one that was looked at: what to send as `from` for newer ones.
-    pub(crate) looked_to: u64,
-}
-
-impl EventList {
-    pub(crate) fn of(found: FoundEvents) -> Self {
-        let FoundEvents { events, looked_from, looked_to, size } = found;
-        Self { events: events.into_iter().map(EventView::of).collect(), size, looked_from, looked_to }
-    }
-}
 
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -147,7 +74,7 @@ pub(super) struct EventPage {
 }
 
 /// So many entries of an answer, if an answer has as many.
-fn limit(known: &Known, limit: Option<u64>) -> Result<u64, Problem> {
+fn limit(known: &Authenticated, limit: Option<u64>) -> Result<u64, Problem> {
     let most = limit.unwrap_or(100);
     if (1..=EVENTS_MAX).contains(&most) {
         return Ok(most);
@@ -157,7 +84,7 @@ fn limit(known: &Known, limit: Option<u64>) -> Result<u64, Problem> {
 }
 
 impl EventPage {
-    fn part(&self, known: &Known) -> Result<LogPart, Problem> {
+    fn part(&self, known: &Authenticated) -> Result<LogPart, Problem> {
         match (self.from, self.before) {
             (Some(_), Some(_)) => Err(malformed(
                 &known.request,
@@ -169,7 +96,7 @@ impl EventPage {
         }
     }
 
-    fn filter(&self, service: &Service, known: &Known) -> Result<LogFilter, Problem> {
+    fn filter(&self, service: &Service, known: &Authenticated) -> Result<LogFilter, Problem> {
         let zone = &service.installation.settings().time_zone;
         Ok(LogFilter {
             dataset: read(known, "dataset", self.dataset.as_deref(), |text| text.parse().ok())?,
@@ -183,7 +110,7 @@ impl EventPage {
 
 /// Reads a parameter, where it is given.
 fn read<T>(
-    known: &Known,
+    known: &Authenticated,
     name: &str,
     given: Option<&str>,
     read: impl Fn(&str) -> Option<T>,
@@ -207,13 +134,12 @@ fn read<T>(
 )]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<EventPage>,
-) -> Result<Json<EventList>, Problem> {
+) -> Result<Json<EventList>, Failure> {
     let (part, most) = (page.part(&known)?, limit(&known, page.limit)?);
     let filter = page.filter(&service, &known)?;
-    let found = search_log(&service.installation, &known.caller, part, most, &filter);
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+    let found = search_log(&service.installation, &known.caller, part, most, &filter)?;
     Ok(Json(EventList::of(found)))
 }
 
@@ -228,12 +154,11 @@ pub(super) async fn events(
 )]
 pub(super) async fn export(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<ExportPage>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, Failure> {
     let range = LogRange { from: page.from, most: limit(&known, page.limit)? };
-    let lines = export_log(&service.installation, &known.caller, range);
-    let lines = lines.map_err(|error| known.request.problem(&service, &error))?;
+    let lines = export_log(&service.installation, &known.caller, range)?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines))
 }
 
@@ -251,14 +176,13 @@ pub(super) async fn export(
 )]
 pub(super) async fn proof(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(index): Name,
-) -> Result<String, Problem> {
+) -> Result<String, Failure> {
     let index = index.parse().map_err(|_| {
         malformed(&known.request, "the number of an entry is a whole number", "条目序号须为整数")
     })?;
-    let proof = prove_own_entry(&service.installation, &known.caller, index).await;
-    proof.map_err(|error| known.request.problem(&service, &error))
+    Ok(prove_own_entry(&service.installation, &known.caller, index).await?)
 }
 
 /// The newest signed checkpoint: keep it, and no later log can hide what was in this one
@@ -271,10 +195,10 @@ pub(super) async fn proof(
 )]
 pub(super) async fn newest_checkpoint(
     State(service): State<Arc<Service>>,
-    known: Known,
-) -> Result<String, Problem> {
-    let newest = checkpoint(&service.installation);
-    newest.map(|(_, note)| note).map_err(|error| known.request.problem(&service, &error))
+    _known: Authenticated,
+) -> Result<String, Failure> {
+    let (_, note) = checkpoint(&service.installation)?;
+    Ok(note)
 }
 
 /// The newest checkpoint that witnesses cosigned
@@ -285,27 +209,11 @@ pub(super) async fn newest_checkpoint(
     tag = "audit",
     responses((status = 200, description = "A C2SP checkpoint with cosignatures", body = String), Problems)
 )]
-pub(super) async fn cosigned(State(service): State<Arc<Service>>, known: Known) -> Result<String, Problem> {
-    cosigned_checkpoint(&service.installation).map_err(|error| known.request.problem(&service, &error))
-}
-
-/// A cosigned checkpoint that is kept.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CosignedCheckpoint {
-    /// How many entries it covers.
-    size: u64,
-    /// Who cosigned it.
-    witnesses: Vec<WitnessView>,
-}
-
-/// A cosignature.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Cosignature)]
-pub(crate) struct WitnessView {
-    /// Name of the witness.
-    name: String,
-    /// When, in seconds since 1970.
-    time: u64,
+pub(super) async fn cosigned(
+    State(service): State<Arc<Service>>,
+    _known: Authenticated,
+) -> Result<String, Failure> {
+    Ok(cosigned_checkpoint(&service.installation)?)
 }
 
 /// Bring a checkpoint that witnesses have cosigned
@@ -322,25 +230,13 @@ pub(crate) struct WitnessView {
 )]
 pub(super) async fn keep_cosignatures(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
-) -> Result<Json<CosignedCheckpoint>, Problem> {
+) -> Result<Json<CosignedCheckpoint>, Failure> {
     let text = String::from_utf8_lossy(&body.0);
-    let kept = keep_cosigned(&service.installation, &known.caller, &text).await;
-    let kept = kept.map_err(|error| known.request.problem(&service, &error))?;
+    let kept = keep_cosigned(&service.installation, &known.caller, &text).await?;
     let witnesses = kept.cosignatures.into_iter().map(|it| WitnessView { name: it.witness, time: it.time });
     Ok(Json(CosignedCheckpoint { size: kept.size, witnesses: witnesses.collect() }))
-}
-
-/// That the log of a size is the beginning of the newest one (RFC 9162, section 2.1.4).
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ConsistencyProof {
-    /// The size of the older log.
-    from: u64,
-    /// The hashes, in base64.
-    hashes: Vec<String>,
-    /// The newest signed checkpoint.
-    checkpoint: String,
 }
 
 /// From which size.
@@ -364,11 +260,10 @@ pub(super) struct Since {
 )]
 pub(super) async fn consistent(
     State(service): State<Arc<Service>>,
-    known: Known,
+    _known: Authenticated,
     Parameters(Since { from }): Parameters<Since>,
-) -> Result<Json<ConsistencyProof>, Problem> {
-    let proof = consistency(&service.installation, from);
-    let (hashes, checkpoint) = proof.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<Json<ConsistencyProof>, Failure> {
+    let (hashes, checkpoint) = consistency(&service.installation, from)?;
     let hashes = hashes.into_iter().map(Hash::to_base64).collect();
     Ok(Json(ConsistencyProof { from, hashes, checkpoint }))
 }

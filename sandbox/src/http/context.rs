@@ -15,9 +15,7 @@ use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
-use crate::app::publish_documents::DocumentsRefused;
 use crate::config::Language;
 use crate::context::Caller;
 use crate::context::Door;
@@ -30,7 +28,6 @@ use crate::http::language::language_of;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::http::problem::malformed;
-use crate::http::refusals::DocumentFinding;
 use crate::ids::RequestId;
 
 /// How long a body may take to arrive.
@@ -54,26 +51,6 @@ impl Request {
         Self { id, language, presence: Presence::default() }
     }
 
-    /// What is wrong with documents, as an answer.
-    pub(crate) fn documents_problem(&self, service: &Service, refused: DocumentsRefused) -> Problem {
-        let findings: Vec<DocumentFinding> = match refused {
-            DocumentsRefused::App(error) => return self.problem(service, &error),
-            DocumentsRefused::Documents(errors) => {
-                errors.into_iter().map(|error| DocumentFinding::of_document(error, self.language)).collect()
-            }
-            DocumentsRefused::Tests(failures) => {
-                failures.into_iter().map(|failure| DocumentFinding::of_test(failure, self.language)).collect()
-            }
-        };
-        let error = PublicError::new(
-            Class::Usage,
-            "documents-refused",
-            "the documents are not in order",
-            "文档存在问题",
-        );
-        Problem::of(self, &error).with("errors", json!(findings))
-    }
-
     /// A failure as an answer; what broke is noted for the operator under the request's name.
     pub(crate) fn problem(&self, service: &Service, error: &AppError) -> Problem {
         service.installation.note_failure(&self.id, error);
@@ -92,12 +69,12 @@ impl FromRequestParts<Arc<Service>> for Request {
 
 /// A request of somebody who has shown a valid token.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct Authenticated {
     pub(crate) request: Request,
     pub(crate) caller: Caller,
 }
 
-impl FromRequestParts<Arc<Service>> for Known {
+impl FromRequestParts<Arc<Service>> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {

@@ -26,11 +26,10 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
-use crate::app::authenticate::authenticate_token;
-use crate::app::authenticate::authenticate_vouched;
-use crate::app::authenticate::token_not_valid;
-use crate::app::records::Note;
-use crate::app::token::TokenText;
+use crate::app::people::authenticate::authenticate_token;
+use crate::app::people::authenticate::authenticate_vouched;
+use crate::app::people::authenticate::token_not_valid;
+use crate::app::people::token::TokenText;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::context::Caller;
@@ -42,10 +41,12 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
-use crate::http::limits::Limiter;
-use crate::http::limits::Rate;
+use crate::http::failure::rendered;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
+use crate::installation::records::Note;
+use crate::service::limits::Limiter;
+use crate::service::limits::Rate;
 
 /// What one person may ask for, of everything together.
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };
@@ -204,15 +205,17 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     };
     let (actor, mut response) = match entered {
         Ok(Some(caller)) => {
-            let Some(_seat) = service.under_way.sit(&name) else {
+            let Some(_permit) = service.under_way.acquire(&name) else {
                 service.door.turn_away(&name);
                 return too_often(&known, Duration::from_secs(1)).into_response();
             };
             let actor = ActorName::of(&caller);
             request.extensions_mut().insert(caller);
-            (actor, next.run(request).await)
+            (actor, rendered(&known, service, next.run(request).await))
         }
-        Ok(None) => (ActorName::stranger().at(peer.address()), next.run(request).await),
+        Ok(None) => {
+            (ActorName::stranger().at(peer.address()), rendered(&known, service, next.run(request).await))
+        }
         Err(error) => {
             (ActorName::stranger().at(peer.address()), known.problem(service, &error).into_response())
         }

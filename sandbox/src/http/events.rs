@@ -21,22 +21,23 @@ use tokio::time::Interval;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval_at;
 
-use crate::app::authenticate::is_still_recognised;
-use crate::app::show_job::show_job;
+use crate::app::people::authenticate::is_still_recognised;
+use crate::app::query::show_job::show_job;
 use crate::context::Caller;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
-use crate::http::context::Known;
+use crate::http::context::Authenticated;
 use crate::http::context::Name;
+use crate::http::failure::Failure;
 use crate::http::jobs::own;
-use crate::http::limits::Seat;
-use crate::http::news::Event;
-use crate::http::news::Gap;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::ids::JobId;
 use crate::jobs::JobState;
+use crate::service::job_events::Event;
+use crate::service::job_events::Gap;
+use crate::service::limits::ConcurrencyPermit;
 
 /// How often an idle stream shows that it lives.
 const PULSE: Duration = Duration::from_secs(15);
@@ -62,12 +63,12 @@ const TOKEN_LOOK: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn of_job(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
     // The number first, then the row: what happens in between is told twice rather than never.
-    let newest = service.news.newest();
+    let newest = service.events.newest();
     let row = own(&service, &known, &id).await?;
     let mut follower = Follower::new(&service, &known, Some(row.id))?;
     follower.person.clone_from(&row.person);
@@ -75,7 +76,7 @@ pub(super) async fn of_job(
         // Whoever has seen the end waits for nothing.
         let number = follower.number;
         let follows = |event: &Event| event.job == row.id;
-        let following = service.news.after(number, follows);
+        let following = service.events.after(number, follows);
         follower.over = row.state.is_final() && following.is_ok_and(|events| events.is_empty());
     } else {
         follower.number = newest;
@@ -99,16 +100,16 @@ pub(super) async fn of_job(
 )]
 pub(super) async fn of_person(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
     // A token that carries other roles alone does not reach what its person asks.
     if !known.caller.asked_as(known.caller.person().name.as_str()) {
-        return Err(Problem::of(&known.request, &not_an_analyst()));
+        return Err(Problem::of(&known.request, &not_an_analyst()).into());
     }
     let mut follower = Follower::new(&service, &known, None)?;
     if !follower.resume(&headers) {
-        follower.number = service.news.newest();
+        follower.number = service.events.newest();
         if headers.contains_key(LAST_EVENT_ID) {
             follower.pending.push_back(Told::Gap { number: follower.number });
         }
@@ -150,12 +151,12 @@ struct Follower {
     newest: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     look: Interval,
-    _open: Seat,
+    _open: ConcurrencyPermit,
 }
 
 impl Follower {
-    fn new(service: &Arc<Service>, known: &Known, job: Option<JobId>) -> Result<Self, Problem> {
-        let Some(open) = service.streams.sit(known.caller.person().name.as_str()) else {
+    fn new(service: &Arc<Service>, known: &Authenticated, job: Option<JobId>) -> Result<Self, Problem> {
+        let Some(open) = service.streams.acquire(known.caller.person().name.as_str()) else {
             let error = PublicError::new(
                 Class::Usage,
                 "too-many-streams",
@@ -176,7 +177,7 @@ impl Follower {
             pending: VecDeque::new(),
             last: None,
             over: false,
-            newest: service.news.follow(),
+            newest: service.events.follow(),
             stopping: service.stopping.subscribe(),
             look,
             _open: open,
@@ -191,7 +192,7 @@ impl Follower {
             .filter(|(process, _)| *process == self.service.name)
             .and_then(|(_, number)| number.parse().ok());
         match number {
-            Some(number) if self.service.news.reaches_back_to(number) => {
+            Some(number) if self.service.events.reaches_back_to(number) => {
                 self.number = number;
                 true
             }
@@ -244,7 +245,7 @@ impl Follower {
             self.newest.borrow_and_update();
             let (person, job) = (&self.person, self.job);
             let wanted = |event: &Event| event.person == *person && job.is_none_or(|job| event.job == job);
-            match self.service.news.after(self.number, wanted) {
+            match self.service.events.after(self.number, wanted) {
                 Ok(events) => self.pending.extend(events.into_iter().map(Told::Job)),
                 Err(gap) => self.skip(gap).await,
             }

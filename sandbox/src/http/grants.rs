@@ -1,43 +1,43 @@
 //! Requests for access and grants over HTTP: ask, decide, list, revoke.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use obscura_policies::document::Grant;
 use obscura_policies::document::GrantedDataset;
 use serde::Deserialize;
-use serde::Serialize;
 use utoipa::IntoParams;
-use utoipa::ToSchema;
 
-use crate::app::access_requests::AccessDecision;
-use crate::app::access_requests::AccessRequestSummary;
-use crate::app::access_requests::REQUESTS_MAX;
-use crate::app::access_requests::RequestAccess;
-use crate::app::access_requests::decide_access_request;
-use crate::app::access_requests::list_access_requests;
-use crate::app::access_requests::request_access;
-use crate::app::access_requests::show_access_request;
-use crate::app::access_requests::withdraw_access_request;
-use crate::app::closed_words::RequestStateWord;
-use crate::app::grants::CreateGrant;
-use crate::app::grants::GrantSummary;
-use crate::app::grants::create_grant;
-use crate::app::grants::create_grants;
-use crate::app::grants::list_grants;
-use crate::app::grants::revoke_grant;
-use crate::app::publish_documents::DocumentFile;
-use crate::app::verdict::TextView;
+use crate::api::grants::AccessRequestList;
+use crate::api::grants::AccessRequestView;
+use crate::api::grants::AccessWish;
+use crate::api::grants::DecisionWish;
+use crate::api::grants::GrantList;
+use crate::api::grants::GrantView;
+use crate::api::grants::GrantWish;
+use crate::api::grants::GrantedDatasetView;
+use crate::app::documents::access_requests::REQUESTS_MAX;
+use crate::app::documents::access_requests::RequestAccess;
+use crate::app::documents::access_requests::decide_access_request;
+use crate::app::documents::access_requests::list_access_requests;
+use crate::app::documents::access_requests::request_access;
+use crate::app::documents::access_requests::show_access_request;
+use crate::app::documents::access_requests::withdraw_access_request;
+use crate::app::documents::grants::CreateGrant;
+use crate::app::documents::grants::create_grant;
+use crate::app::documents::grants::create_grants;
+use crate::app::documents::grants::list_grants;
+use crate::app::documents::grants::revoke_grant;
+use crate::app::documents::publish_documents::DocumentFile;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
+use crate::http::failure::Failure;
 use crate::http::media::is_yaml;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
@@ -45,123 +45,14 @@ use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
 use crate::http::refusals::DocumentsProblem;
 
-/// A dataset, and how far one may ask of it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = GrantedDataset)]
-pub(crate) struct GrantedDatasetView {
-    /// Identifier.
-    #[schema(example = "hz-health.visits")]
-    pub(crate) dataset: String,
-    /// The columns; all that the policies allow when not given.
-    pub(crate) columns: Option<BTreeSet<String>>,
-    /// The uses; all that the policies allow when not given.
-    uses: Option<BTreeSet<String>>,
-    /// SQL condition on rows.
-    pub(crate) row_filter: Option<String>,
-}
-
-impl GrantedDatasetView {
-    pub(crate) fn of(granted: &GrantedDataset) -> Self {
-        let columns = granted.columns.as_ref();
-        Self {
-            dataset: granted.dataset.to_string(),
-            columns: columns.map(|columns| columns.iter().map(ToString::to_string).collect()),
-            uses: granted.uses.as_ref().map(|uses| uses.iter().map(ToString::to_string).collect()),
-            row_filter: granted.row_filter.clone(),
-        }
-    }
-
-    fn read(self, request: &Request) -> Result<GrantedDataset, Problem> {
-        let wrong = |what: &str| wrong(request, what);
-        let columns = self.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
-        let uses = self.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
-        Ok(GrantedDataset {
-            dataset: self.dataset.parse().map_err(|_| wrong("dataset"))?,
-            columns: columns.transpose().map_err(
-                |_: <obscura_policies::vocabulary::ColumnName as std::str::FromStr>::Err| wrong("columns"),
-            )?,
-            uses: uses
-                .transpose()
-                .map_err(|_: <obscura_policies::vocabulary::Use as std::str::FromStr>::Err| wrong("uses"))?,
-            row_filter: self.row_filter,
-            jurisdiction: false,
-        })
-    }
-}
-
-/// A grant in force.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Grant)]
-pub(crate) struct GrantView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Who may ask.
-    pub(crate) person: String,
-    /// What for.
-    pub(crate) purpose: String,
-    /// The datasets, and how far.
-    pub(crate) datasets: Vec<GrantedDatasetView>,
-    /// Last day.
-    #[schema(format = Date)]
-    pub(crate) until: String,
-    /// Who gave it.
-    pub(crate) granted_by: Option<String>,
-    /// Why questions under it are not answered yet, when it was given just now.
-    #[serde(default)]
-    pub(crate) warnings: Vec<TextView>,
-}
-
-impl GrantView {
-    pub(crate) fn of(summary: &GrantSummary) -> Self {
-        let warnings = summary.warnings.iter().cloned().map(TextView::from).collect();
-        Self { warnings, ..Self::drafted(&summary.grant, Some(summary.granted_by.clone())) }
-    }
-
-    fn drafted(grant: &Grant, granted_by: Option<String>) -> Self {
-        Self {
-            id: grant.metadata.id.to_string(),
-            person: grant.person.clone(),
-            purpose: grant.purpose.to_string(),
-            datasets: grant.datasets.iter().map(GrantedDatasetView::of).collect(),
-            until: grant.until.to_string(),
-            granted_by,
-            warnings: Vec::new(),
-        }
-    }
-}
-
-/// Grants in force.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct GrantList {
-    /// The grants.
-    pub(crate) grants: Vec<GrantView>,
-}
-
 /// List one's grants; those of one's departments for a steward, all for an auditor
 #[utoipa::path(get, path = "/grants", operation_id = "list_grants", tag = "grants", responses((status = 200, description = "The grants", body = GrantList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
-) -> Result<Json<GrantList>, Problem> {
-    let grants = list_grants(&service.installation, &known.caller).await;
-    let grants = grants.map_err(|error| known.request.problem(&service, &error))?;
+    known: Authenticated,
+) -> Result<Json<GrantList>, Failure> {
+    let grants = list_grants(&service.installation, &known.caller).await?;
     Ok(Json(GrantList { grants: grants.iter().map(GrantView::of).collect() }))
-}
-
-/// A grant to give.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct GrantWish {
-    /// Who may ask.
-    pub(crate) person: String,
-    /// What for.
-    pub(crate) purpose: String,
-    /// The datasets, and how far.
-    pub(crate) datasets: Vec<GrantedDatasetView>,
-    /// Last day, as `2027-12-31`.
-    #[schema(format = Date)]
-    pub(crate) until: String,
 }
 
 /// Give a grant, or those that a Grant document holds
@@ -175,15 +66,14 @@ pub(crate) struct GrantWish {
 )]
 pub(super) async fn give(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<GrantList>), Problem> {
-    let Known { request, caller } = &known;
-    let refused = |refused| request.documents_problem(&service, refused);
+) -> Result<(StatusCode, Json<GrantList>), Failure> {
+    let Authenticated { request, caller } = &known;
     let given = if is_yaml(&headers) {
         let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
-        create_grants(&service.installation, caller, &file).await.map_err(refused)?
+        create_grants(&service.installation, caller, &file).await?
     } else {
         let wish: GrantWish = body.json(
             request,
@@ -196,16 +86,34 @@ pub(super) async fn give(
             datasets: wish
                 .datasets
                 .into_iter()
-                .map(|dataset| dataset.read(request))
+                .map(|dataset| granted_dataset(dataset, request))
                 .collect::<Result<_, _>>()?,
             until: wish.until.parse().map_err(|_| wrong("until"))?,
         };
-        vec![create_grant(&service.installation, caller, wanted).await.map_err(refused)?]
+        vec![create_grant(&service.installation, caller, wanted).await?]
     };
     for summary in &given {
-        service.resume(Some(&summary.grant.person)).await;
+        service.pending.resume(Some(&summary.grant.person)).await;
     }
     Ok((StatusCode::CREATED, Json(GrantList { grants: given.iter().map(GrantView::of).collect() })))
+}
+
+/// Reads a dataset to be granted.
+fn granted_dataset(view: GrantedDatasetView, request: &Request) -> Result<GrantedDataset, Problem> {
+    let wrong = |what: &str| wrong(request, what);
+    let columns = view.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
+    let uses = view.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
+    Ok(GrantedDataset {
+        dataset: view.dataset.parse().map_err(|_| wrong("dataset"))?,
+        columns: columns.transpose().map_err(
+            |_: <obscura_policies::vocabulary::ColumnName as std::str::FromStr>::Err| wrong("columns"),
+        )?,
+        uses: uses
+            .transpose()
+            .map_err(|_: <obscura_policies::vocabulary::Use as std::str::FromStr>::Err| wrong("uses"))?,
+        row_filter: view.row_filter,
+        jurisdiction: false,
+    })
 }
 
 /// A part of a body that breaks its form.
@@ -224,80 +132,11 @@ fn wrong(request: &Request, what: &str) -> Problem {
 )]
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<StatusCode, Problem> {
-    let revoked = revoke_grant(&service.installation, &known.caller, &id).await;
-    revoked.map_err(|error| known.request.problem(&service, &error))?;
+) -> Result<StatusCode, Failure> {
+    revoke_grant(&service.installation, &known.caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What to ask for.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AccessWish {
-    /// What for.
-    pub(crate) purpose: String,
-    /// The datasets, all of one department, and how far.
-    pub(crate) datasets: Vec<GrantedDatasetView>,
-    /// Last day, as `2027-12-31`.
-    #[schema(format = Date)]
-    pub(crate) until: String,
-    /// Why.
-    pub(crate) reason: String,
-}
-
-/// A request for access.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = AccessRequest)]
-pub(crate) struct AccessRequestView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Where it stands.
-    #[schema(value_type = RequestStateWord)]
-    pub(crate) state: String,
-    /// The department that decides.
-    pub(crate) department: String,
-    /// The grant that it becomes.
-    pub(crate) grant: GrantView,
-    /// Why.
-    pub(crate) reason: String,
-    /// When it was asked.
-    #[schema(format = DateTime)]
-    requested: String,
-    /// Who decided.
-    pub(crate) decided_by: Option<String>,
-    /// When.
-    #[schema(format = DateTime)]
-    decided: Option<String>,
-    /// What they said.
-    pub(crate) decision_reason: Option<String>,
-}
-
-impl AccessRequestView {
-    pub(crate) fn of(request: AccessRequestSummary) -> Self {
-        let decided = request.decided.as_ref();
-        Self {
-            state: decided.map_or_else(|| "open".to_owned(), |decided| decided.outcome.clone()),
-            grant: GrantView::drafted(&request.grant, None),
-            requested: request.requested.to_string(),
-            decided_by: decided.map(|decided| decided.by.clone()),
-            decided: decided.map(|decided| decided.at.to_string()),
-            decision_reason: decided.and_then(|decided| decided.reason.clone()),
-            id: request.id,
-            department: request.department,
-            reason: request.reason,
-        }
-    }
-}
-
-/// Requests for access, newest first.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct AccessRequestList {
-    /// The requests.
-    pub(crate) requests: Vec<AccessRequestView>,
-    /// What to send as `cursor` for older ones; nothing when there are none.
-    pub(crate) next: Option<String>,
 }
 
 /// Which part of a list.
@@ -323,10 +162,10 @@ pub(super) struct RequestPage {
 )]
 pub(super) async fn ask(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
-) -> Result<(StatusCode, Json<AccessRequestView>), Problem> {
-    let Known { request, caller } = &known;
+) -> Result<(StatusCode, Json<AccessRequestView>), Failure> {
+    let Authenticated { request, caller } = &known;
     let wish: AccessWish = body.json(
         request,
         r#"{"purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31", "reason": "..."}"#,
@@ -334,12 +173,15 @@ pub(super) async fn ask(
     let wrong = |what: &str| wrong(request, what);
     let asked = RequestAccess {
         purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
-        datasets: wish.datasets.into_iter().map(|dataset| dataset.read(request)).collect::<Result<_, _>>()?,
+        datasets: wish
+            .datasets
+            .into_iter()
+            .map(|dataset| granted_dataset(dataset, request))
+            .collect::<Result<_, _>>()?,
         until: wish.until.parse().map_err(|_| wrong("until"))?,
         reason: wish.reason,
     };
-    let made = request_access(&service.installation, caller, asked).await;
-    let made = made.map_err(|refused| request.documents_problem(&service, refused))?;
+    let made = request_access(&service.installation, caller, asked).await?;
     Ok((StatusCode::CREATED, Json(AccessRequestView::of(made))))
 }
 
@@ -354,13 +196,12 @@ pub(super) async fn ask(
 )]
 pub(super) async fn list_requests(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<RequestPage>,
-) -> Result<Json<AccessRequestList>, Problem> {
-    let Known { request, caller } = &known;
+) -> Result<Json<AccessRequestList>, Failure> {
+    let Authenticated { request, caller } = &known;
     let (before, most) = asked_part(request, (page.cursor, page.limit), REQUESTS_MAX)?;
-    let page = list_access_requests(&service.installation, caller, before, most).await;
-    let page = page.map_err(|error| request.problem(&service, &error))?;
+    let page = list_access_requests(&service.installation, caller, before, most).await?;
     let requests = page.requests.into_iter().map(AccessRequestView::of).collect();
     Ok(Json(AccessRequestList { requests, next: page.next.map(|id| id.to_string()) }))
 }
@@ -376,40 +217,11 @@ pub(super) async fn list_requests(
 )]
 pub(super) async fn show_request(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<Json<AccessRequestView>, Problem> {
-    let found = show_access_request(&service.installation, &known.caller, &id).await;
-    found.map(AccessRequestView::of).map(Json).map_err(|error| known.request.problem(&service, &error))
-}
-
-/// What a steward says.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DecisionWish {
-    /// Whether it becomes a grant.
-    pub(crate) decision: DecisionWord,
-    /// What to say to who asked.
-    pub(crate) reason: Option<String>,
-}
-
-/// Whether a request becomes a grant.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DecisionWord {
-    /// It does.
-    Approve,
-    /// It does not.
-    Decline,
-}
-
-impl From<DecisionWord> for AccessDecision {
-    fn from(word: DecisionWord) -> Self {
-        match word {
-            DecisionWord::Approve => Self::Approve,
-            DecisionWord::Decline => Self::Decline,
-        }
-    }
+) -> Result<Json<AccessRequestView>, Failure> {
+    let found = show_access_request(&service.installation, &known.caller, &id).await?;
+    Ok(Json(AccessRequestView::of(found)))
 }
 
 /// Decide on a request: approved, it is a grant from then on
@@ -424,16 +236,15 @@ impl From<DecisionWord> for AccessDecision {
 )]
 pub(super) async fn decide(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     body: Body,
-) -> Result<Json<AccessRequestView>, Problem> {
-    let Known { request, caller } = &known;
+) -> Result<Json<AccessRequestView>, Failure> {
+    let Authenticated { request, caller } = &known;
     let wish: DecisionWish = body.json(request, r#"{"decision": "approve", "reason": "..."}"#)?;
     let decision = wish.decision.into();
-    let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await;
-    let decided = decided.map_err(|refused| request.documents_problem(&service, refused))?;
-    service.resume(Some(&decided.grant.person)).await;
+    let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await?;
+    service.pending.resume(Some(&decided.grant.person)).await;
     Ok(Json(AccessRequestView::of(decided)))
 }
 
@@ -448,11 +259,10 @@ pub(super) async fn decide(
 )]
 pub(super) async fn withdraw(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<Json<AccessRequestView>, Problem> {
-    let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await;
-    let withdrawn = withdrawn.map_err(|error| known.request.problem(&service, &error))?;
-    service.resume(Some(&withdrawn.grant.person)).await;
+) -> Result<Json<AccessRequestView>, Failure> {
+    let withdrawn = withdraw_access_request(&service.installation, &known.caller, &id).await?;
+    service.pending.resume(Some(&withdrawn.grant.person)).await;
     Ok(Json(AccessRequestView::of(withdrawn)))
 }

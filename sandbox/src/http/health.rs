@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::installation::Readiness;
 use crate::http::Service;
+use crate::installation::Readiness;
 
 /// Does the process answer
 #[utoipa::path(get, path = "/livez", operation_id = "live", tag = "health", security(()), responses((status = 200, description = "Yes", body = String)))]

@@ -4,135 +4,71 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::header::ETAG;
-use axum::http::header::IF_NONE_MATCH;
 use axum::http::header::LOCATION;
 use axum::http::header::RETRY_AFTER;
-use axum::http::header::VARY;
-use axum::response::IntoResponse;
+use axum::response::IntoResponse as _;
 use axum::response::Response;
 use serde::Deserialize;
-use serde::Serialize;
 use serde_json::json;
 use utoipa::IntoParams;
-use utoipa::ToSchema;
 
-use crate::app::authenticate::is_still_recognised;
-use crate::app::authenticate::token_not_valid;
-use crate::app::blocking::blocking;
-use crate::app::closed_words::JobStateWord;
-use crate::app::evidence::Evidence;
-use crate::app::evidence::evidence;
-use crate::app::explain_job::ExplainedJob;
-use crate::app::explain_job::PlanView;
-use crate::app::explain_job::explain_job;
-use crate::app::fetch_result::fetch_result;
-use crate::app::formats::encode_stream;
-use crate::app::list_jobs::JOBS_MAX;
-use crate::app::list_jobs::list_jobs;
-use crate::app::pending::cancel_pending;
-use crate::app::show_job::no_job;
-use crate::app::show_job::show_job;
-use crate::app::submit_query;
-use crate::app::submit_query::Submission;
-use crate::app::submit_query::repeated;
-use crate::app::verdict::Verdict;
+use crate::api::jobs::Explanation;
+use crate::api::jobs::JobList;
+use crate::api::jobs::JobView;
+use crate::api::questions::Question;
+use crate::app::log::evidence::Evidence;
+use crate::app::log::evidence::evidence;
+use crate::app::people::authenticate::is_still_recognised;
+use crate::app::people::authenticate::token_not_valid;
+use crate::app::query::explain_job::explain_job;
+use crate::app::query::fetch_result::fetch_result;
+use crate::app::query::judge::Submission;
+use crate::app::query::list_jobs::JOBS_MAX;
+use crate::app::query::list_jobs::list_jobs;
+use crate::app::query::pending::cancel_pending;
+use crate::app::query::show_job::no_job;
+use crate::app::query::show_job::show_job;
+use crate::app::query::submit;
+use crate::app::query::submit::repeated;
+use crate::app::query::verdict::Verdict;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
 use crate::http::door::too_often;
+use crate::http::download::hand_out;
+use crate::http::download::knows;
+use crate::http::download::no_such_form;
+use crate::http::download::too_many_downloads;
+use crate::http::failure::Failure;
 use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
-use crate::http::open_data::too_many_downloads;
-use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::asked_part;
 use crate::http::problem::malformed;
-use crate::http::queries::Question;
 use crate::http::queries::question;
-use crate::http::queue::NoPlace;
 use crate::http::refusals::QueryRefused;
 use crate::ids::JobId;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
+use crate::service::queue::NoPermit;
 
 /// Longest that a request waits for a job, in seconds.
 const WAIT_MAX: u64 = 60;
 /// Longest name of a request that may be repeated, in characters.
 const KEY_MAX: usize = 128;
-
-/// A job: one question and what became of it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Job)]
-pub(crate) struct JobView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Who asked.
-    pub(crate) person: String,
-    /// What for.
-    pub(crate) purpose: String,
-    /// Where it stands.
-    #[schema(value_type = JobStateWord)]
-    pub(crate) state: String,
-    /// Stable code of a refusal, failure or cancelling.
-    pub(crate) code: Option<String>,
-    /// When it came.
-    #[schema(format = DateTime)]
-    pub(crate) received: String,
-    /// When it ended.
-    #[schema(format = DateTime)]
-    pub(crate) finished: Option<String>,
-    /// The verdict; only its owner sees it.
-    pub(crate) verdict: Option<Verdict>,
-    /// Index of the decision in the audit log.
-    pub(crate) decided_index: Option<u64>,
-    /// Index of the end in the audit log.
-    pub(crate) finished_index: Option<u64>,
-    /// SHA-256 of the released table.
-    pub(crate) result_sha256: Option<String>,
-}
-
-impl JobView {
-    pub(crate) fn of(row: &JobRow) -> Self {
-        Self {
-            id: row.id.to_string(),
-            person: row.person.clone(),
-            purpose: row.purpose.clone(),
-            state: row.state.name().to_owned(),
-            code: row.code.clone(),
-            received: row.received.to_string(),
-            finished: row.finished.map(|at| at.to_string()),
-            verdict: row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-            decided_index: row.decided_index,
-            finished_index: row.finished_index,
-            result_sha256: row.result_sha256.clone(),
-        }
-    }
-}
-
-/// Jobs, newest first.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = JobList)]
-pub(crate) struct JobList {
-    /// The jobs.
-    pub(crate) jobs: Vec<JobView>,
-    /// What to send as `cursor` for older ones; nothing when there are none.
-    next: Option<String>,
-}
 
 /// Ask a question
 ///
@@ -158,28 +94,27 @@ pub(crate) struct JobList {
 )]
 pub(super) async fn submit(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
-    let Known { request, caller } = &known;
+) -> Result<Response, Failure> {
+    let Authenticated { request, caller } = &known;
     let mut question = question(request, &body)?;
     question.key = key(request, &headers)?;
-    let failed = |error: AppError| request.problem(&service, &error);
-    // A repeated request takes no place: its job has one, or needs none any more.
-    if let Some(row) = repeated(&service.installation, caller, &question).await.map_err(failed)? {
+    // A repeated request takes no permit: its job has one, or needs none any more.
+    if let Some(row) = repeated(&service.installation, caller, &question).await? {
         return answer_again(&service, &known, &headers, row).await;
     }
     if *service.stopping.borrow() {
-        return Err(stopping(request));
+        return Err(stopping(request).into());
     }
     let person = caller.person().name.as_str();
     service.submissions.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
     let refusals = service.refused.check(person, service.installation.now());
     refusals.map_err(|wait| too_much_refused(request, wait))?;
-    let place = service.queue.place(person).map_err(|why| no_place(request, why))?;
+    let permit = service.queue.permit(person).map_err(|why| no_permit(request, why))?;
     let length = question.sql.len();
-    let id = match submit_query::submit(&service.installation, caller, question).await.map_err(failed)? {
+    let id = match submit::submit(&service.installation, caller, question).await? {
         Submission::Explained(verdict) => {
             // It is a check by another name.
             let checked = service.checks.take(person, service.begun.elapsed());
@@ -188,21 +123,21 @@ pub(super) async fn submit(
         }
         Submission::Refused { job, verdict } => {
             service.refused.spend(person, length, service.installation.now());
-            service.news.tell(caller.person().name.as_str(), job, JobState::Refused);
-            return Err(refused(request, job, &verdict));
+            service.events.publish(caller.person().name.as_str(), job, JobState::Refused);
+            return Err(refused(request, job, &verdict).into());
         }
         Submission::Pending { job } => {
-            drop(place);
-            service.news.tell(caller.person().name.as_str(), job, JobState::PendingApproval);
+            drop(permit);
+            service.events.publish(caller.person().name.as_str(), job, JobState::PendingApproval);
             job
         }
         Submission::Repeated(row) => {
-            drop(place);
+            drop(permit);
             return answer_again(&service, &known, &headers, *row).await;
         }
         Submission::Admitted(waiting) => {
             let id = waiting.job();
-            service.queue.enter(place, *waiting);
+            service.queue.enter(permit, *waiting);
             id
         }
     };
@@ -212,28 +147,27 @@ pub(super) async fn submit(
 /// As the request was answered before.
 async fn answer_again(
     service: &Service,
-    known: &Known,
+    known: &Authenticated,
     headers: &HeaderMap,
     row: JobRow,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     if row.state != JobState::Refused {
         return answer(service, known, headers, row.id).await;
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let verdict = verdict.ok_or_else(|| known.request.problem(service, &no_job()))?;
-    Err(refused(&known.request, row.id, &verdict))
+    let verdict = verdict.ok_or_else(no_job)?;
+    Err(refused(&known.request, row.id, &verdict).into())
 }
 
 /// An admitted job, after so long as the client would wait for its end.
 async fn answer(
     service: &Service,
-    known: &Known,
+    known: &Authenticated,
     headers: &HeaderMap,
     id: JobId,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     wait(service, known, id, wished(headers)).await?;
-    let row = show_job(&service.installation, &known.caller, id).await;
-    let row = row.map_err(|error| known.request.problem(service, &error))?;
+    let row = show_job(&service.installation, &known.caller, id).await?;
     let mut response = Json(JobView::of(&row)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/jobs/{id}")) {
         response.headers_mut().insert(LOCATION, location);
@@ -249,15 +183,14 @@ async fn answer(
 }
 
 /// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
-async fn wait(service: &Service, known: &Known, id: JobId, most: Duration) -> Result<(), Problem> {
+async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duration) -> Result<(), Failure> {
     if most.is_zero() {
         return Ok(());
     }
     service.wait(id, most).await;
-    let failed = |error: AppError| known.request.problem(service, &error);
-    match is_still_recognised(&service.installation, &known.caller).await.map_err(failed)? {
+    match is_still_recognised(&service.installation, &known.caller).await? {
         true => Ok(()),
-        false => Err(failed(token_not_valid())),
+        false => Err(token_not_valid().into()),
     }
 }
 
@@ -307,11 +240,11 @@ fn too_much_refused(request: &Request, wait: u64) -> Problem {
         .header(RETRY_AFTER, HeaderValue::from(wait))
 }
 
-fn no_place(request: &Request, why: NoPlace) -> Problem {
+fn no_permit(request: &Request, why: NoPermit) -> Problem {
     match why {
-        NoPlace::OfOne => too_many_jobs(request),
-        NoPlace::OfAll => too_much_waits(request),
-        NoPlace::Closed => stopping(request),
+        NoPermit::OfOne => too_many_jobs(request),
+        NoPermit::OfAll => too_much_waits(request),
+        NoPermit::Closed => stopping(request),
     }
 }
 
@@ -368,13 +301,12 @@ pub(super) struct JobPage {
 )]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Parameters(page): Parameters<JobPage>,
-) -> Result<Json<JobList>, Problem> {
-    let Known { request, caller } = &known;
+) -> Result<Json<JobList>, Failure> {
+    let Authenticated { request, caller } = &known;
     let (before, most) = asked_part(request, (page.cursor, page.limit), JOBS_MAX)?;
-    let page = list_jobs(&service.installation, caller, before, most).await;
-    let page = page.map_err(|error| request.problem(&service, &error))?;
+    let page = list_jobs(&service.installation, caller, before, most).await?;
     let next = page.next.map(|id| id.to_string());
     let jobs = page.jobs.iter().map(JobView::of).map(|view| JobView { verdict: None, ..view }).collect();
     Ok(Json(JobList { jobs, next }))
@@ -401,11 +333,11 @@ pub(super) struct Wait {
 )]
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     Parameters(Wait { wait }): Parameters<Wait>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let mut row = own(&service, &known, &id).await?;
     if let Some(wait) = wait {
         // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
@@ -437,18 +369,17 @@ pub(super) async fn show(
 )]
 pub(super) async fn cancel(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<Json<JobView>, Problem> {
+) -> Result<Json<JobView>, Failure> {
     let row = own(&service, &known, &id).await?;
     let is_own = known.caller.asked_as(&row.person);
     if !is_own {
-        return Err(known.request.problem(&service, &no_job()));
+        return Err(no_job().into());
     }
     if row.state == JobState::PendingApproval {
-        let taken_back = cancel_pending(&service.installation, &known.caller, row.id).await;
-        if taken_back.map_err(|error| known.request.problem(&service, &error))? {
-            service.news.tell(&row.person, row.id, JobState::Cancelled);
+        if cancel_pending(&service.installation, &known.caller, row.id).await? {
+            service.events.publish(&row.person, row.id, JobState::Cancelled);
         }
     } else if !row.state.is_final() {
         service.queue.cancel(row.id);
@@ -464,7 +395,7 @@ pub(super) async fn cancel(
         "the job cannot be cancelled any more",
         "该任务已无法取消",
     );
-    Err(Problem::of(&known.request, &error).with("state", json!(row.state.name())))
+    Err(Problem::of(&known.request, &error).with("state", json!(row.state.name())).into())
 }
 
 /// Fetch a result
@@ -492,30 +423,17 @@ pub(super) async fn cancel(
 )]
 pub(super) async fn result(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let id = job_id(&service, &known, &id)?;
+) -> Result<Response, Failure> {
+    let id = job_id(&id)?;
     let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
-    let failed = |error: AppError| known.request.problem(&service, &error);
     let name = known.caller.person().name.as_str();
-    let seat = service.results.sit(name).ok_or_else(|| too_many_downloads(&known.request))?;
-    let released = fetch_result(&service.installation, &known.caller, id).await.map_err(failed)?;
+    let permit = service.results.acquire(name).ok_or_else(|| too_many_downloads(&known.request))?;
+    let released = fetch_result(&service.installation, &known.caller, id).await?;
     let etag = format!("\"{}\"", released.sha256);
-    let mut response = if knows(&headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
-        let mut response = in_pieces(Bytes::from(bytes), seat);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-        response
-    };
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(ETAG, etag);
-    }
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    Ok(hand_out(&service.installation, &headers, &etag, format, permit, async { Ok(released.table) }).await?)
 }
 
 /// Fetch the signed release record
@@ -529,31 +447,13 @@ pub(super) async fn result(
 )]
 pub(super) async fn release(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<String, Problem> {
+) -> Result<String, Failure> {
     let row = own(&service, &known, &id).await?;
     match (row.state, row.release) {
         (JobState::Released | JobState::Expired, Some(record)) => Ok(record),
-        _ => Err(known.request.problem(&service, &no_job())),
-    }
-}
-
-/// What led to a job's end.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Explanation {
-    /// The question.
-    pub(crate) sql: String,
-    /// The job, with its verdict.
-    pub(crate) job: JobView,
-    /// The plan before and after the guard, where the question was admitted.
-    pub(crate) plan: Option<PlanView>,
-}
-
-impl Explanation {
-    pub(crate) fn of(explained: ExplainedJob) -> Self {
-        let ExplainedJob { sql, row, plan } = explained;
-        Self { sql, job: JobView::of(&row), plan }
+        _ => Err(no_job().into()),
     }
 }
 
@@ -570,12 +470,12 @@ impl Explanation {
 )]
 pub(super) async fn explain(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<Json<Explanation>, Problem> {
-    let id = job_id(&service, &known, &id)?;
-    let explained = explain_job(&service.installation, &known.caller, id).await;
-    explained.map(Explanation::of).map(Json).map_err(|error| known.request.problem(&service, &error))
+) -> Result<Json<Explanation>, Failure> {
+    let id = job_id(&id)?;
+    let explained = explain_job(&service.installation, &known.caller, id).await?;
+    Ok(Json(Explanation::of(explained)))
 }
 
 /// One file to be filed: question, verdict, release record, and proofs that anybody can verify
@@ -591,38 +491,19 @@ pub(super) async fn explain(
 )]
 pub(super) async fn filed(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<Json<Evidence>, Problem> {
-    let id = job_id(&service, &known, &id)?;
-    let found = evidence(&service.installation, &known.caller, id).await;
-    found.map(Json).map_err(|error| known.request.problem(&service, &error))
+) -> Result<Json<Evidence>, Failure> {
+    let id = job_id(&id)?;
+    Ok(Json(evidence(&service.installation, &known.caller, id).await?))
 }
 
 /// A job that the caller may see; a name of another form is no job either.
-pub(super) async fn own(service: &Service, known: &Known, id: &str) -> Result<JobRow, Problem> {
-    let id = job_id(service, known, id)?;
-    let row = show_job(&service.installation, &known.caller, id).await;
-    row.map_err(|error| known.request.problem(service, &error))
+pub(super) async fn own(service: &Service, known: &Authenticated, id: &str) -> Result<JobRow, Failure> {
+    let id = job_id(id)?;
+    Ok(show_job(&service.installation, &known.caller, id).await?)
 }
 
-fn job_id(service: &Service, known: &Known, id: &str) -> Result<JobId, Problem> {
-    id.parse().map_err(|_| known.request.problem(service, &no_job()))
-}
-
-/// A form of a table that we do not write.
-pub(super) fn no_such_form(request: &Request) -> Problem {
-    let error = PublicError::new(
-        Class::Usage,
-        "format-not-available",
-        "results come as application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet",
-        "结果格式可为 application/json、text/csv、application/vnd.apache.arrow.stream 或 application/vnd.apache.parquet",
-    );
-    Problem::with_status(request, StatusCode::NOT_ACCEPTABLE, &error)
-}
-
-/// Whether the client has this very thing already (RFC 9110, section 13.1.2).
-pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
-    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    known.split(',').any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == etag)
+fn job_id(id: &str) -> Result<JobId, AppError> {
+    id.parse().map_err(|_| no_job())
 }

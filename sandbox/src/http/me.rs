@@ -1,89 +1,23 @@
 //! Who the bearer of a token is: person, roles, what they were recognised by, and the grants that hold for them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::app::closed_words::PersonRoleWord;
-use crate::app::whoami::IdentitySource;
-use crate::app::whoami::Whoami;
-use crate::app::whoami::whoami;
+use crate::api::me::Me;
+use crate::app::people::whoami::whoami;
 use crate::http::Service;
-use crate::http::context::Known;
-use crate::http::grants::GrantView;
-use crate::http::problem::Problem;
+use crate::http::context::Authenticated;
+use crate::http::failure::Failure;
 use crate::http::problem::Problems;
-use crate::http::tokens::LinkView;
-
-/// A person.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Me {
-    /// Identifier.
-    pub(crate) id: String,
-    /// Name in grants and in the audit log.
-    pub(crate) name: String,
-    /// Department, if any.
-    pub(crate) department: Option<String>,
-    /// District, if any.
-    pub(crate) district: Option<String>,
-    /// What they may do, with this token.
-    #[schema(value_type = BTreeSet<PersonRoleWord>)]
-    pub(crate) roles: BTreeSet<String>,
-    /// What they were recognised by.
-    pub(crate) identity: IdentityView,
-    /// The link by which tokens of the identity provider act for them too, if there is one.
-    #[serde(default)]
-    pub(crate) link: Option<LinkView>,
-    /// Their own grants that hold today.
-    pub(crate) grants: Vec<GrantView>,
-}
-
-/// What somebody was recognised by.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Identity)]
-pub(crate) struct IdentityView {
-    /// `access_token` of this installation, `identity_provider`, or `installation` itself.
-    pub(crate) source: String,
-    /// Identifier of the access token.
-    pub(crate) token: Option<String>,
-    /// Until when it is good.
-    #[schema(format = DateTime)]
-    pub(crate) expires: Option<String>,
-}
-
-impl Me {
-    pub(crate) fn of(found: &Whoami) -> Self {
-        let person = &found.person;
-        let token = match &found.identity {
-            IdentitySource::AccessToken(id) => Some(id.clone()),
-            IdentitySource::IdentityProvider | IdentitySource::Installation => None,
-        };
-        Self {
-            id: person.id.to_string(),
-            name: person.name.to_string(),
-            department: person.department.clone(),
-            district: person.district.clone(),
-            roles: person.roles.iter().map(|role| role.as_str().to_owned()).collect(),
-            identity: IdentityView {
-                source: found.identity.name().to_owned(),
-                token,
-                expires: found.expires.map(|at| at.to_string()),
-            },
-            link: found.link.clone().map(LinkView::of),
-            grants: found.grants.iter().map(GrantView::of).collect(),
-        }
-    }
-}
 
 /// Whom the token stands for, what it is, and the grants that hold
 #[utoipa::path(get, path = "/me", operation_id = "show_me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
-pub(super) async fn me(State(service): State<Arc<Service>>, known: Known) -> Result<Json<Me>, Problem> {
-    let found = whoami(&service.installation, &known.caller).await;
-    let found = found.map_err(|error| known.request.problem(&service, &error))?;
+pub(super) async fn me(
+    State(service): State<Arc<Service>>,
+    known: Authenticated,
+) -> Result<Json<Me>, Failure> {
+    let found = whoami(&service.installation, &known.caller).await?;
     Ok(Json(Me::of(&found)))
 }

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::app::formats::Format;
+use crate::app::query::formats::Format;
 use crate::http::preference::Preference;
 use crate::http::preference::preferences;
 

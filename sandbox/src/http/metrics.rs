@@ -13,10 +13,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use crate::app::verify_audit::checkpoint;
+use crate::app::log::verify_audit::checkpoint;
 use crate::http::Service;
 use crate::http::health;
-use crate::http::queue::Load;
+use crate::service::queue::Load;
 
 /// Answers counted by the first digit of their status.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -11,26 +10,22 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::header::ETAG;
 use axum::http::header::RETRY_AFTER;
-use axum::http::header::VARY;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use obscura_policies::vocabulary::DatasetId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::app::blocking::blocking;
-use crate::app::formats::Format;
-use crate::app::formats::encode_stream;
-use crate::app::open_catalog::open_catalog;
-use crate::app::open_data::OpenRelease;
-use crate::app::open_data::fetch_open;
-use crate::app::open_data::not_open;
-use crate::app::open_data::open_release;
-use crate::app::submit_query::Submission;
-use crate::app::submit_query::SubmitQuery;
-use crate::app::submit_query::submit;
+use crate::app::data::open_catalog::open_catalog;
+use crate::app::data::open_data::OpenRelease;
+use crate::app::data::open_data::fetch_open;
+use crate::app::data::open_data::not_open;
+use crate::app::data::open_data::open_release;
+use crate::app::query::formats::Format;
+use crate::app::query::judge::Submission;
+use crate::app::query::question::SubmitQuery;
+use crate::app::query::submit::submit;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
@@ -41,18 +36,19 @@ use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
 use crate::http::context::Request;
-use crate::http::jobs::knows;
-use crate::http::jobs::no_such_form;
-use crate::http::limits::Seat;
+use crate::http::download::hand_out;
+use crate::http::download::no_such_form;
+use crate::http::download::too_many_downloads;
+use crate::http::failure::Failure;
 use crate::http::media::Binary;
 use crate::http::media::Row;
 use crate::http::media::negotiate;
-use crate::http::pieces::in_pieces;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 use crate::ids::JobId;
 use crate::jobs::JobRow;
+use crate::service::limits::ConcurrencyPermit;
 
 /// Longest that a download waits for the job that makes its rows ready.
 const READY_WAIT: Duration = Duration::from_secs(30);
@@ -69,12 +65,8 @@ const READY_WAIT: Duration = Duration::from_secs(30);
     security((), ("token" = [])),
     responses((status = 200, description = "The catalogue", body = serde_json::Value, content_type = "application/ld+json"), Problems)
 )]
-pub(super) async fn catalog(
-    State(service): State<Arc<Service>>,
-    anyone: Anyone,
-) -> Result<Response, Problem> {
-    let found = open_catalog(&service.installation).await;
-    let found = found.map_err(|error| anyone.request.problem(&service, &error))?;
+pub(super) async fn catalog(State(service): State<Arc<Service>>) -> Result<Response, Failure> {
+    let found = open_catalog(&service.installation).await?;
     let mut response = found.to_string().into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/ld+json"));
     Ok(response)
@@ -118,29 +110,23 @@ pub(super) async fn download(
     Name(id): Name,
     Parameters(form): Parameters<DownloadForm>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let request = &anyone.request;
-    let failed = |error: AppError| request.problem(&service, &error);
     let format = format(request, &form, &headers)?;
     // Whether it is a name at all must not show in the answer.
-    let id: DatasetId = id.parse().map_err(|_| failed(not_open()))?;
-    let seats = sit(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
+    let id: DatasetId = id.parse().map_err(|_| not_open())?;
+    let permits = permits(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
     let row = ready(&service, request, &id).await?;
     let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
-    let mut response = if knows(&headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let released = fetch_open(&service.installation, &anyone.caller, row).await.map_err(failed)?;
-        let bytes = blocking(|| encode_stream(released.table, format)).map_err(failed)?;
-        attachment(&id, format, Bytes::from(bytes), seats)
-    };
-    let headers = response.headers_mut();
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert(ETAG, etag);
+    let table = async { Ok(fetch_open(&service.installation, &anyone.caller, row).await?.table) };
+    let mut response = hand_out(&service.installation, &headers, &etag, format, permits, table).await?;
+    // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
+    let name = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name()));
+    if let (StatusCode::OK, Ok(name)) = (response.status(), name) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, name);
     }
-    headers.insert(VARY, HeaderValue::from_static("accept"));
     // It may be kept, and has to be asked for again: what is open today need not be open tomorrow.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
 
@@ -158,63 +144,50 @@ fn format(request: &Request, form: &DownloadForm, headers: &HeaderMap) -> Result
     }
 }
 
-/// Places among the downloads under way: one of so many in all, and one of so many from where this one comes from.
-fn sit(service: &Service, anyone: &Anyone) -> Option<[Seat; 2]> {
-    Some([service.downloads_of_one.sit(anyone.peer.as_str())?, service.downloads.sit("everybody")?])
+/// Permits among the downloads under way: one of so many in all, and one of so many from where this one comes from.
+fn permits(service: &Service, anyone: &Anyone) -> Option<[ConcurrencyPermit; 2]> {
+    Some([service.downloads_of_one.acquire(anyone.peer.as_str())?, service.downloads.acquire("everybody")?])
 }
 
 /// The job whose release is handed out; it is asked for where nobody has asked yet.
-async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Problem> {
-    let failed = |error: AppError| request.problem(service, &error);
+async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Failure> {
     let look = || open_release(&service.installation, id);
-    let job = match look().await.map_err(failed)? {
+    let job = match look().await? {
         OpenRelease::Kept(row) => return Ok(*row),
-        OpenRelease::Resting(seconds) => return Err(not_ready(request, seconds)),
+        OpenRelease::Resting(seconds) => return Err(not_ready(request, seconds).into()),
         OpenRelease::Running(job) => job,
-        OpenRelease::Ask(question) => match ask(service, request, question).await? {
+        OpenRelease::Ask(question) => match ask(service, question).await? {
             Some(job) => job,
-            None => return Err(not_ready(request, 1)),
+            None => return Err(not_ready(request, 1).into()),
         },
     };
     service.wait(job, READY_WAIT).await;
-    match look().await.map_err(failed)? {
+    match look().await? {
         OpenRelease::Kept(row) => Ok(*row),
-        OpenRelease::Resting(seconds) => Err(not_ready(request, seconds)),
-        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(request, 1)),
+        OpenRelease::Resting(seconds) => Err(not_ready(request, seconds).into()),
+        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(request, 1).into()),
     }
 }
 
 /// Asks for the rows as nobody in particular, by the one function that makes jobs; nothing when the guard says no.
-async fn ask(service: &Service, request: &Request, question: SubmitQuery) -> Result<Option<JobId>, Problem> {
+async fn ask(service: &Service, question: SubmitQuery) -> Result<Option<JobId>, Failure> {
     let stranger = Caller::stranger(Door::Http);
     if *service.stopping.borrow() {
         return Ok(None);
     }
-    let Ok(place) = service.queue.place(stranger.person().name.as_str()) else { return Ok(None) };
+    let Ok(permit) = service.queue.permit(stranger.person().name.as_str()) else { return Ok(None) };
     match submit(&service.installation, &stranger, question).await {
         Ok(Submission::Admitted(waiting)) => {
             let job = waiting.job();
-            service.queue.enter(place, *waiting);
+            service.queue.enter(permit, *waiting);
             Ok(Some(job))
         }
         // Somebody was quicker, and their job serves as well.
         Ok(Submission::Repeated(row)) => Ok(Some(row.id)),
         Ok(Submission::Refused { .. } | Submission::Explained(_) | Submission::Pending { .. }) => Ok(None),
         Err(AppError::Public(error)) if error.class() == Class::Conflict => Ok(None),
-        Err(error) => Err(request.problem(service, &error)),
+        Err(error) => Err(error.into()),
     }
-}
-
-/// A file, handed out piece by piece; its seats are taken until the last of it is gone.
-fn attachment(id: &DatasetId, format: Format, bytes: Bytes, seats: [Seat; 2]) -> Response {
-    let mut response = in_pieces(bytes, seats);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    // Names of datasets are ASCII letters, digits, `-`, `_` and one dot.
-    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{id}.{}\"", format.name())) {
-        headers.insert(CONTENT_DISPOSITION, name);
-    }
-    response
 }
 
 fn not_ready(request: &Request, seconds: u64) -> Problem {
@@ -227,16 +200,4 @@ fn not_ready(request: &Request, seconds: u64) -> Problem {
     .with_help("ask again as `Retry-After` says", "请按 `Retry-After` 指示的时间重试");
     Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
         .header(RETRY_AFTER, HeaderValue::from(seconds))
-}
-
-pub(super) fn too_many_downloads(request: &Request) -> Problem {
-    let error = PublicError::new(
-        Class::Usage,
-        "too-many-downloads",
-        "as many downloads are under way as there may be",
-        "正在进行的下载已达上限",
-    )
-    .with_help("wait until one of them has ended", "请等待其中之一结束");
-    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
-        .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }

@@ -6,41 +6,24 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use obscura_policies::vocabulary::Code;
-use serde::Deserialize;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::app::explain_query::explain_query;
-use crate::app::submit_query::Patience;
-use crate::app::submit_query::SubmitQuery;
-use crate::app::verdict::Verdict;
+use crate::api::questions::Question;
+use crate::app::query::explain_query::explain_query;
+use crate::app::query::question::OnRefusal;
+use crate::app::query::question::SubmitQuery;
+use crate::app::query::verdict::Verdict;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Request;
 use crate::http::door::too_often;
+use crate::http::failure::Failure;
 use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
 /// Most grants that a question names.
 const GRANTS_MAX: usize = 32;
-
-/// A question.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Question {
-    /// One SELECT statement, or EXPLAIN and one.
-    #[schema(example = "SELECT COUNT(*) FROM hz_health.visits")]
-    pub(crate) sql: String,
-    /// Code of the purpose it serves, as a grant names it.
-    #[schema(example = "official-statistics")]
-    pub(crate) purpose: String,
-    /// The grants to use, by their identifiers; for a dataset that none of them gives, the widest grant applies.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 32)]
-    pub(crate) grants: Vec<String>,
-}
 
 /// Reads a question.
 pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {
@@ -55,7 +38,7 @@ pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Pr
     })?;
     let presence = request.presence.clone();
     Ok(SubmitQuery {
-        patience: Patience::ForApproval,
+        on_refusal: OnRefusal::WaitForApproval,
         presence,
         grants: named,
         ..SubmitQuery::once(sql, purpose)
@@ -75,13 +58,12 @@ pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Pr
 )]
 pub(super) async fn check(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
-) -> Result<Json<Verdict>, Problem> {
-    let Known { request, caller } = &known;
+) -> Result<Json<Verdict>, Failure> {
+    let Authenticated { request, caller } = &known;
     let person = caller.person().name.as_str();
     service.checks.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
     let question = question(request, &body)?;
-    let verdict = explain_query(&service.installation, caller, &question).await;
-    verdict.map(Json).map_err(|error| request.problem(&service, &error))
+    Ok(Json(explain_query(&service.installation, caller, &question).await?))
 }

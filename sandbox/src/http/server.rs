@@ -28,11 +28,11 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::app::housekeeping::EVERY;
 use crate::app::housekeeping::keep_house;
 use crate::http::Service;
-use crate::http::limits::Seats;
 use crate::http::metrics;
-use crate::http::patience::Patient;
 use crate::http::peer::Peer;
 use crate::http::router;
+use crate::http::write_timeout::WriteTimeout;
+use crate::service::limits::ConcurrencyLimit;
 
 /// Connections at a time; the next ones wait.
 const CONNECTIONS_MAX: usize = 1024;
@@ -66,14 +66,14 @@ pub async fn serve(
         tasks.spawn(async move { drop(axum::serve(admin, routes).await) });
     }
     // What was approved while no service ran goes on before anybody asks.
-    service.resume(None).await;
+    service.pending.resume(None).await;
     let resuming = Arc::clone(&service);
-    tasks.spawn(async move { resuming.keep_resuming().await });
+    tasks.spawn(async move { resuming.pending.keep_resuming(resuming.stopping.subscribe()).await });
     tasks.spawn(keep_house(Arc::clone(&service.installation), EVERY, service.stopping.subscribe()));
     let routes = router(Arc::clone(&service));
     let tls = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let addresses = Seats::new(service.installation.settings().connections_per_address_max);
+    let addresses = ConcurrencyLimit::new(service.installation.settings().connections_per_address_max);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
@@ -96,10 +96,10 @@ pub async fn serve(
             Err(error) => return Err(error),
         };
         // Whoever has as many as one may have is not waited for: others would wait behind them.
-        let Some(seat) = addresses.sit(peer.as_str()) else { continue };
+        let Some(of_address) = addresses.acquire(peer.as_str()) else { continue };
         let (routes, tls, watcher) = (routes.clone(), tls.clone(), graceful.watcher());
         tasks.spawn(async move {
-            let _held = (permit, seat);
+            let _held = (permit, of_address);
             connect(stream, peer, tls, routes, watcher).await;
         });
     }
@@ -119,7 +119,7 @@ pub fn is_private(address: SocketAddr) -> bool {
 async fn connect(stream: TcpStream, peer: Peer, tls: Option<TlsAcceptor>, routes: Router, watcher: Watcher) {
     // Without it small answers wait for one another; where it cannot be set they do.
     let _unset = stream.set_nodelay(true);
-    let stream = Patient::new(stream, WRITE_WAIT);
+    let stream = WriteTimeout::new(stream, WRITE_WAIT);
     match tls {
         None => talk(stream, peer, routes, watcher).await,
         Some(tls) => {

@@ -1,126 +1,38 @@
 //! Access tokens over HTTP: make, list, revoke.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::app::closed_words::PersonRoleWord;
-use crate::app::create_token::CreateToken;
-use crate::app::create_token::TokenSummary;
-use crate::app::create_token::create_token;
-use crate::app::create_token::list_links;
-use crate::app::create_token::list_tokens;
-use crate::app::create_token::no_token;
-use crate::app::create_token::revoke_token;
-use crate::app::link_person::LinkSummary;
+use crate::api::tokens::LinkView;
+use crate::api::tokens::TokenGift;
+use crate::api::tokens::TokenList;
+use crate::api::tokens::TokenView;
+use crate::api::tokens::TokenWish;
+use crate::app::people::create_token::CreateToken;
+use crate::app::people::create_token::create_token;
+use crate::app::people::create_token::list_links;
+use crate::app::people::create_token::list_tokens;
+use crate::app::people::create_token::no_token;
+use crate::app::people::create_token::revoke_token;
 use crate::http::Service;
+use crate::http::context::Authenticated;
 use crate::http::context::Body;
-use crate::http::context::Known;
 use crate::http::context::Name;
-use crate::http::problem::Problem;
+use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
-
-/// A token; never its text.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Token)]
-pub(crate) struct TokenView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// The person it acts for.
-    pub(crate) person: String,
-    /// The roles that it carries; all of the person's when nothing.
-    #[schema(value_type = Option<BTreeSet<PersonRoleWord>>)]
-    pub(crate) roles: Option<BTreeSet<String>>,
-    /// Until when it is good.
-    #[schema(format = DateTime)]
-    pub(crate) expires: String,
-    /// When it was last used, to a quarter of an hour.
-    #[schema(format = DateTime)]
-    pub(crate) used: Option<String>,
-}
-
-impl TokenView {
-    pub(crate) fn of(token: TokenSummary) -> Self {
-        let TokenSummary { id, person, expires, roles, used } = token;
-        Self { id, person, roles, expires: expires.to_string(), used: used.map(|used| used.to_string()) }
-    }
-}
-
-/// A link to an account at the identity provider, whose tokens act for a person; never the account.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = Link)]
-pub(crate) struct LinkView {
-    /// Identifier.
-    pub(crate) id: String,
-    /// The person.
-    pub(crate) person: String,
-    /// The issuer, as its tokens name it.
-    pub(crate) issuer: String,
-    /// Since when.
-    #[schema(format = DateTime)]
-    pub(crate) since: Option<String>,
-    /// The admin who linked them.
-    pub(crate) linked_by: String,
-}
-
-impl LinkView {
-    pub(crate) fn of(link: LinkSummary) -> Self {
-        let LinkSummary { id, person, issuer, since, linked_by } = link;
-        Self { id, person, issuer, since: since.map(|since| since.to_string()), linked_by }
-    }
-}
-
-/// Tokens in force, and links beside them.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct TokenList {
-    /// The tokens.
-    pub(crate) tokens: Vec<TokenView>,
-    /// The links by which tokens of the identity provider act for these people.
-    #[serde(default)]
-    pub(crate) links: Vec<LinkView>,
-}
-
-/// A token to make.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TokenWish {
-    /// The person it acts for: yourself when not given.
-    pub(crate) person: Option<String>,
-    /// How many days it is good.
-    #[schema(minimum = 1, maximum = 366)]
-    pub(crate) days: u32,
-    /// The roles that it carries; all when not given.
-    #[schema(value_type = Option<BTreeSet<PersonRoleWord>>)]
-    pub(crate) roles: Option<BTreeSet<String>>,
-}
-
-/// A new token.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct TokenGift {
-    /// What may be shown of it at any time.
-    #[serde(flatten)]
-    pub(crate) summary: TokenView,
-    /// Its text: shown now and never again.
-    pub(crate) token: String,
-}
 
 /// List one's tokens, and whether an account at the identity provider acts for one; everybody's for an admin, operator or auditor
 #[utoipa::path(get, path = "/tokens", operation_id = "list_tokens", tag = "tokens", responses((status = 200, description = "The tokens", body = TokenList), Problems))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    known: Known,
-) -> Result<Json<TokenList>, Problem> {
-    let tokens = list_tokens(&service.installation, &known.caller).await;
-    let tokens = tokens.map_err(|error| known.request.problem(&service, &error))?;
-    let links = list_links(&service.installation, &known.caller).await;
-    let links = links.map_err(|error| known.request.problem(&service, &error))?;
+    known: Authenticated,
+) -> Result<Json<TokenList>, Failure> {
+    let tokens = list_tokens(&service.installation, &known.caller).await?;
+    let links = list_links(&service.installation, &known.caller).await?;
     Ok(Json(TokenList {
         tokens: tokens.into_iter().map(TokenView::of).collect(),
         links: links.into_iter().map(LinkView::of).collect(),
@@ -138,10 +50,10 @@ pub(super) async fn list(
 )]
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     body: Body,
-) -> Result<(StatusCode, Json<TokenGift>), Problem> {
-    let Known { request, caller } = &known;
+) -> Result<(StatusCode, Json<TokenGift>), Failure> {
+    let Authenticated { request, caller } = &known;
     let TokenWish { person, days, roles } =
         body.json(request, r#"{"person": "...", "days": 30, "roles": ["analyst"]}"#)?;
     let person = match person {
@@ -154,8 +66,7 @@ pub(super) async fn create(
     let roles = roles
         .transpose()
         .map_err(|_| malformed(request, "`roles` names no roles", "`roles` 不是角色名称"))?;
-    let made = create_token(&service.installation, caller, CreateToken { person, days, roles }).await;
-    let made = made.map_err(|error| request.problem(&service, &error))?;
+    let made = create_token(&service.installation, caller, CreateToken { person, days, roles }).await?;
     let token = made.text.reveal().to_string();
     Ok((StatusCode::CREATED, Json(TokenGift { summary: TokenView::of(made.summary), token })))
 }
@@ -171,12 +82,10 @@ pub(super) async fn create(
 )]
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
-    known: Known,
+    known: Authenticated,
     Name(id): Name,
-) -> Result<StatusCode, Problem> {
-    let Known { request, caller } = &known;
-    let id = id.parse().map_err(|_| request.problem(&service, &no_token()))?;
-    let revoked = revoke_token(&service.installation, caller, id).await;
-    revoked.map_err(|error| request.problem(&service, &error))?;
+) -> Result<StatusCode, Failure> {
+    let id = id.parse().map_err(|_| no_token())?;
+    revoke_token(&service.installation, &known.caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -24,8 +24,8 @@ use crate::jobs::JobState;
 use crate::jobs::QueuedJob;
 use crate::jobs::ReceivedJob;
 use crate::jobs::RunningJob;
-use crate::jobs::hold::Hands;
-use crate::jobs::hold::Hold;
+use crate::jobs::active::ActiveJob;
+use crate::jobs::active::ActiveJobs;
 use crate::jobs::must_prove;
 use crate::jobs::runner::Runner;
 use crate::jobs::runner::is_dead;
@@ -51,7 +51,7 @@ pub struct Jobs {
     folder: PathBuf,
     runner: Runner,
     texts: Texts,
-    hands: Hands,
+    active: ActiveJobs,
 }
 
 /// A job about to be taken in.
@@ -106,13 +106,13 @@ impl Jobs {
         random: &dyn Random,
     ) -> Result<Self, JobError> {
         let (texts, runner) = (Texts::new(keys)?, Runner::start(folder, clock, random)?);
-        Ok(Self { catalog, folder: folder.to_owned(), runner, texts, hands: Hands::default() })
+        Ok(Self { catalog, folder: folder.to_owned(), runner, texts, active: ActiveJobs::default() })
     }
 
     /// Takes a job in hand, before it is taken in and until its end is written down.
     #[must_use]
-    pub fn hold(&self, job: JobId) -> Hold {
-        self.hands.hold(job)
+    pub fn hold(&self, job: JobId) -> ActiveJob {
+        self.active.hold(job)
     }
 
     /// Takes a job in.
@@ -368,7 +368,7 @@ impl Jobs {
         let mut abandoned = Vec::new();
         for job in self.honoured(&rows)? {
             let is_dropped = if job.runner == self.runner.name() {
-                !self.hands.has(job.id)
+                !self.active.has(job.id)
             } else {
                 is_dead(&self.folder, &job.runner)?
             };

@@ -273,7 +273,7 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
 impl BadRowReason {
     /// The reason in both languages.
     #[must_use]
-    pub fn told(self) -> Text {
+    pub fn localized(self) -> Text {
         let zh = match self {
             Self::Encoding => "不符合输入的编码",
             Self::FieldCount => "字段数与表头不符",
@@ -326,7 +326,7 @@ impl RejectsProblem {
 
     /// The reason in both languages.
     #[must_use]
-    pub fn told(self) -> Text {
+    pub fn localized(self) -> Text {
         let zh = match self {
             Self::Exists => "已有同名文件",
             Self::NoFolder => "所在文件夹不存在",

@@ -8,8 +8,8 @@ use obscura_crypto::sign::Signer;
 use obscura_policies::vocabulary::PersonRole;
 
 use super::*;
-use crate::app::cosign::keep_cosigned;
-use crate::app::shred_question::shred_question;
+use crate::app::log::cosign::keep_cosigned;
+use crate::app::query::shred_question::shred_question;
 use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;
@@ -96,7 +96,9 @@ async fn shredding_killed_between_log_and_database_is_reported_and_goes_on_when_
     let early = shred_question(&installation, &operator, job, "a name").await.unwrap_err();
     assert_eq!(early.public().code(), "job-not-over");
     let failure = crate::jobs::JobFailure::Interrupted;
-    crate::app::job_end::fail_job(&installation, job, failure, installation.now()).await.unwrap();
+    crate::app::query::end::fail_job(&installation, Door::CommandLine, job, failure, installation.now())
+        .await
+        .unwrap();
     let event = Note::new(Action::QuestionShredded, program()).of_job(job);
     installation.append_one(event).await.unwrap();
     let layout = installation.layout().clone();

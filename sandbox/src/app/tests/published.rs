@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use obscura_policies::vocabulary::PersonRole;
 
 use super::*;
-use crate::app::publish_documents::DocumentFile;
-use crate::app::publish_documents::DocumentsRefused;
-use crate::app::publish_documents::publish_documents;
+use crate::app::documents::publish_documents::DocumentFile;
+use crate::app::documents::publish_documents::DocumentsRefused;
+use crate::app::documents::publish_documents::publish_documents;
 use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;

@@ -20,19 +20,19 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::app::datasets::verify_dataset;
-use crate::app::results::Asked;
-use crate::app::results::open_query;
-use crate::app::results::seal_query;
-use crate::app::rotate_key::rotate_key;
-use crate::app::rotation_lock;
-use crate::app::seal_dataset::SealDataset;
-use crate::app::seal_dataset::seal_dataset;
+use crate::app::data::datasets::verify_dataset;
+use crate::app::data::rotate_key::rotate_key;
+use crate::app::data::seal_dataset::SealDataset;
+use crate::app::data::seal_dataset::seal_dataset;
 use crate::catalog::body::DocumentBody;
 use crate::context::Caller;
 use crate::context::Credential;
 use crate::context::Person;
 use crate::ids::PersonId;
+use crate::installation::results::QuestionText;
+use crate::installation::results::open_query;
+use crate::installation::results::seal_query;
+use crate::installation::rotation_lock;
 use crate::storage::Confirmation;
 use crate::storage::Direction;
 use crate::storage::Input;
@@ -226,9 +226,9 @@ async fn opens(installation: &Installation, id: JobId, sealed: &[u8]) -> bool {
     open_query(installation, id, &key, sealed, true).is_ok_and(|asked| asked.sql == "select 1")
 }
 
-fn question(installation: &Installation) -> (JobId, Asked) {
+fn question(installation: &Installation) -> (JobId, QuestionText) {
     let id = JobId::new(installation.clock.as_ref(), &SystemRandom).unwrap();
-    (id, Asked::new(installation, "select 1").unwrap())
+    (id, QuestionText::new(installation, "select 1").unwrap())
 }
 
 #[tokio::test]

@@ -2,13 +2,13 @@
 //! without a row that counts is not replaced by something older.
 
 use super::*;
-use crate::app::library::documents_in_force;
-use crate::app::sealed::highest_ever;
-use crate::app::sealed::newest;
-use crate::app::sealed::newest_of_all;
 use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::body::DocumentBody;
 use crate::error::AppError;
+use crate::installation::library::documents_in_force;
+use crate::installation::sealed::highest_ever;
+use crate::installation::sealed::newest;
+use crate::installation::sealed::newest_of_all;
 
 const DATASET: &str = "hz-health.visits";
 

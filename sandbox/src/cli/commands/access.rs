@@ -3,7 +3,9 @@
 use obscura_policies::document::GrantedDataset;
 use serde_json::json;
 
-use crate::app::access_requests::RequestAccess;
+use crate::api::grants::AccessRequestView;
+use crate::api::grants::DecisionWord;
+use crate::app::documents::access_requests::RequestAccess;
 use crate::cli::args::Output;
 use crate::cli::args::RequestCommand;
 use crate::cli::exit::Exit;
@@ -11,8 +13,6 @@ use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
-use crate::http::grants::AccessRequestView;
-use crate::http::grants::DecisionWord;
 
 pub(in crate::cli) async fn request(
     session: &mut Session<'_>,

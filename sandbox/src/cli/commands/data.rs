@@ -11,12 +11,13 @@ use obscura_policies::Text;
 use obscura_policies::vocabulary::DatasetId;
 use serde_json::json;
 
-use crate::app::datasets::drop_dataset;
-use crate::app::datasets::shred_dataset;
-use crate::app::datasets::verify_dataset;
-use crate::app::seal_dataset::SealDataset;
-use crate::app::seal_dataset::SealedDataset;
-use crate::app::seal_dataset::seal_dataset;
+use crate::api::datasets::DatasetView;
+use crate::app::data::datasets::drop_dataset;
+use crate::app::data::datasets::shred_dataset;
+use crate::app::data::datasets::verify_dataset;
+use crate::app::data::seal_dataset::SealDataset;
+use crate::app::data::seal_dataset::SealedDataset;
+use crate::app::data::seal_dataset::seal_dataset;
 use crate::cli::args::BadRowArg;
 use crate::cli::args::DatasetCommand;
 use crate::cli::args::SealArgs;
@@ -30,7 +31,6 @@ use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::datasets::DatasetView;
 use crate::storage::Confirmation;
 use crate::storage::Direction;
 use crate::storage::Encoding;
@@ -231,12 +231,12 @@ fn show_skipped(screen: &mut Screen<'_>, report: &InputReport) -> std::io::Resul
     )?;
     let of = |column: &Option<String>| column.as_ref().map(|it| format!(" `{it}`")).unwrap_or_default();
     for ((column, reason), count) in &report.skipped_by {
-        let reason = reason.told();
+        let reason = reason.localized();
         let reason = screen.pick(&reason).to_owned();
         screen.tell(&format!("    {count} ({}){}: {reason}", share(*count), of(column)))?;
     }
     for bad in &report.bad_rows {
-        let reason = bad.reason.told();
+        let reason = bad.reason.localized();
         let reason = screen.pick(&reason).to_owned();
         let (line, column) = (bad.line, of(&bad.column));
         screen.say(

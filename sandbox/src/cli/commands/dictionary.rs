@@ -4,17 +4,17 @@ use obscura_policies::Text;
 use obscura_policies::document::Update;
 use serde_json::json;
 
-use crate::app::verdict::TextView;
+use crate::api::datasets::ColumnView;
+use crate::api::datasets::DatasetDetailView;
+use crate::api::dictionary::AllowedView;
+use crate::api::dictionary::ColumnTermsView;
+use crate::api::dictionary::GradeControlsView;
+use crate::api::dictionary::TermsView;
+use crate::app::query::verdict::TextView;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::table::Listing;
-use crate::http::datasets::ColumnView;
-use crate::http::datasets::DatasetDetailView;
-use crate::http::dictionary::AllowedView;
-use crate::http::dictionary::ColumnTermsView;
-use crate::http::dictionary::GradeControlsView;
-use crate::http::dictionary::TermsView;
 
 /// Most declared values of a column that a table shows; JSON has all of them.
 const VALUES_SHOWN: usize = 12;

@@ -16,8 +16,13 @@ use serde_json::Value;
 use serde_json::json;
 use similar::TextDiff;
 
-use crate::app::grants::CreateGrant;
-use crate::app::publish_documents::DocumentFile;
+use crate::api::grants::GrantView;
+use crate::api::policies::DocumentState;
+use crate::api::policies::DocumentTextView;
+use crate::api::policies::DocumentView;
+use crate::api::policies::WarningView;
+use crate::app::documents::grants::CreateGrant;
+use crate::app::documents::publish_documents::DocumentFile;
 use crate::cli::args::DocumentName;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
@@ -35,11 +40,6 @@ use crate::cli::table::Listing;
 use crate::cli::unaccepted::Unaccepted;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::grants::GrantView;
-use crate::http::policies::DocumentState;
-use crate::http::policies::DocumentTextView;
-use crate::http::policies::DocumentView;
-use crate::http::policies::WarningView;
 
 pub(in crate::cli) async fn policy(
     session: &mut Session<'_>,

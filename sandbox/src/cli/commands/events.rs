@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::search_log::LogFilter;
-use crate::app::search_log::LogPart;
-use crate::app::search_log::read_since;
+use crate::api::audit::EVENTS_MAX;
+use crate::api::audit::EventList;
+use crate::api::audit::EventView;
+use crate::app::log::search_log::LogFilter;
+use crate::app::log::search_log::LogPart;
+use crate::app::log::search_log::read_since;
 use crate::cli::args::AuditLogArgs;
 use crate::cli::args::Output;
 use crate::cli::desk::Desk;
@@ -17,9 +20,6 @@ use crate::cli::session::Session;
 use crate::cli::table::Listing;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::audit::EVENTS_MAX;
-use crate::http::audit::EventList;
-use crate::http::audit::EventView;
 
 /// Time between two looks at the log.
 const HERE_EVERY: Duration = Duration::from_secs(1);

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
+use crate::api::jobs::JobView;
 use crate::cli::args::Output;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::table::Listing;
-use crate::http::jobs::JobView;
 
 /// Shows a job.
 pub(super) fn show_job(screen: &mut Screen<'_>, job: &JobView) -> Result<(), Ending> {

@@ -5,8 +5,9 @@ use std::io::Read as _;
 
 use zeroize::Zeroizing;
 
-use crate::app::authenticate::read_token;
-use crate::app::authenticate::trimmed;
+use crate::api::me::Me;
+use crate::app::people::authenticate::read_token;
+use crate::app::people::authenticate::trimmed;
 use crate::cli::args::LoginArgs;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
@@ -16,7 +17,6 @@ use crate::config::server::Login;
 use crate::config::server::ServerAddress;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::me::Me;
 
 /// Longest token that is read from a terminal or standard input, in bytes.
 const TOKEN_BYTES_MAX: u64 = 64 * 1024;

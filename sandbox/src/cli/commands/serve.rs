@@ -9,7 +9,6 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::app::installation::Installation;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
@@ -20,6 +19,7 @@ use crate::http::Service;
 use crate::http::server;
 use crate::http::server::is_private;
 use crate::http::tls::configure;
+use crate::installation::Installation;
 
 pub(in crate::cli) async fn serve(session: &mut Session<'_>) -> Result<Exit, Ending> {
     let wanted = session.loaded.settings.listen;

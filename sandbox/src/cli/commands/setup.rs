@@ -9,19 +9,21 @@ use clap_complete::Shell;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::app::add_person::AddPerson;
-use crate::app::add_person::add_person;
-use crate::app::add_person::list_persons;
-use crate::app::add_person::remove_person;
-use crate::app::create_token::CreateToken;
+use crate::api::tokens::LinkView;
+use crate::api::tokens::TokenList;
+use crate::app::data::rotate_key::rotate_key;
 use crate::app::diagnose::Health;
 use crate::app::diagnose::diagnose;
 use crate::app::init::Init;
 use crate::app::init::init as init_installation;
-use crate::app::link_person::LinkPerson;
-use crate::app::link_person::link_person;
-use crate::app::link_person::unlink_person;
-use crate::app::rotate_key::rotate_key;
+use crate::app::people::add_person::AddPerson;
+use crate::app::people::add_person::add_person;
+use crate::app::people::add_person::list_persons;
+use crate::app::people::add_person::remove_person;
+use crate::app::people::create_token::CreateToken;
+use crate::app::people::link_person::LinkPerson;
+use crate::app::people::link_person::link_person;
+use crate::app::people::link_person::unlink_person;
 use crate::cli::args::Cli;
 use crate::cli::args::InitArgs;
 use crate::cli::args::KeyCommand;
@@ -35,8 +37,6 @@ use crate::cli::table::Listing;
 use crate::context::Door;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::tokens::LinkView;
-use crate::http::tokens::TokenList;
 
 pub(in crate::cli) async fn init(session: &mut Session<'_>, args: InitArgs) -> Result<Exit, Ending> {
     let request =

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use obscura_policies::vocabulary::DatasetId;
 
-use crate::app::suggest_dataset::suggest_dataset;
+use crate::app::data::suggest_dataset::suggest_dataset;
 use crate::cli::commands::data::input;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::app::installation::Layout;
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::reconcile;
-use crate::app::verify_audit::verify_log;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::reconcile;
+use crate::app::log::verify_audit::verify_log;
 use crate::audit::accounts::UnwrapFinding;
 use crate::audit::verify::Anchor;
 use crate::audit::verify::Backwards;
@@ -20,6 +19,7 @@ use crate::cli::screen::Paint;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
+use crate::installation::Layout;
 
 /// Most findings that are listed; the rest is counted.
 const FINDINGS_SHOWN: usize = 20;

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
+use crate::api::me::Me;
 use crate::cli::args::Output;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
-use crate::http::me::Me;
 
 pub(in crate::cli) async fn whoami(session: &mut Session<'_>) -> Result<Exit, Ending> {
     let me = session.desk().await?.whoami().await?;

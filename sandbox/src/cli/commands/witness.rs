@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::app::cosign::Handed;
-use crate::app::cosign::hand_out;
-use crate::app::cosign::keep_cosigned;
-use crate::app::verify_audit::LogCopy;
-use crate::app::witness::Witness;
+use crate::app::log::cosign::Handed;
+use crate::app::log::cosign::hand_out;
+use crate::app::log::cosign::keep_cosigned;
+use crate::app::log::verify_audit::LogCopy;
+use crate::app::log::witness::Witness;
 use crate::cli::exit::Exit;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;

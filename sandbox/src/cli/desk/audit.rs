@@ -2,17 +2,17 @@
 
 use axum::http::Method;
 
-use crate::app::search_log::LogFilter;
-use crate::app::search_log::LogPart;
-use crate::app::search_log::search_log;
-use crate::app::verify_audit::prove_own_entry;
+use crate::api::audit::EVENTS_MAX;
+use crate::api::audit::EventList;
+use crate::app::log::search_log::LogFilter;
+use crate::app::log::search_log::LogPart;
+use crate::app::log::search_log::search_log;
+use crate::app::log::verify_audit::prove_own_entry;
 use crate::cli::client::Sent;
 use crate::cli::client::step;
 use crate::cli::client::unexpected;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
-use crate::http::audit::EVENTS_MAX;
-use crate::http::audit::EventList;
 
 impl Desk {
     /// Searches the audit log.

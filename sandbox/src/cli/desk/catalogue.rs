@@ -2,20 +2,20 @@
 
 use obscura_policies::vocabulary::DatasetId;
 
-use crate::app::datasets::list_datasets;
-use crate::app::datasets::no_dataset_named;
-use crate::app::datasets::show_dataset;
-use crate::app::purposes::list_purposes;
+use crate::api::datasets::DatasetDetailView;
+use crate::api::datasets::DatasetList;
+use crate::api::datasets::DatasetView;
+use crate::api::purposes::PurposeList;
+use crate::api::purposes::PurposeView;
+use crate::app::data::datasets::list_datasets;
+use crate::app::data::datasets::show_dataset;
+use crate::app::data::no_dataset::no_dataset_named;
+use crate::app::documents::purposes::list_purposes;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
 use crate::error::AppError;
 use crate::error::Class;
-use crate::http::datasets::DatasetDetailView;
-use crate::http::datasets::DatasetList;
-use crate::http::datasets::DatasetView;
-use crate::http::purposes::PurposeList;
-use crate::http::purposes::PurposeView;
 
 impl Desk {
     /// Lists the datasets that the caller may see and that a search finds.

@@ -1,33 +1,33 @@
 //! Documents, policies and grants.
 
-use crate::app::grants::CreateGrant;
-use crate::app::grants::create_grant;
-use crate::app::grants::create_grants;
-use crate::app::grants::list_grants;
-use crate::app::grants::revoke_grant;
-use crate::app::publish_documents::DocumentFile;
-use crate::app::publish_documents::activate_policy;
-use crate::app::publish_documents::check_documents;
-use crate::app::publish_documents::list_documents;
-use crate::app::publish_documents::list_proposals;
-use crate::app::publish_documents::publish_documents;
-use crate::app::publish_documents::withdraw_policy;
-use crate::app::show_document::show_document;
+use crate::api::grants::GrantList;
+use crate::api::grants::GrantView;
+use crate::api::grants::GrantWish;
+use crate::api::grants::GrantedDatasetView;
+use crate::api::policies::DocumentFileView;
+use crate::api::policies::DocumentFiles;
+use crate::api::policies::DocumentList;
+use crate::api::policies::DocumentState;
+use crate::api::policies::DocumentTextView;
+use crate::api::policies::DocumentView;
+use crate::api::policies::VersionWish;
+use crate::app::documents::grants::CreateGrant;
+use crate::app::documents::grants::create_grant;
+use crate::app::documents::grants::create_grants;
+use crate::app::documents::grants::list_grants;
+use crate::app::documents::grants::revoke_grant;
+use crate::app::documents::publish_documents::DocumentFile;
+use crate::app::documents::publish_documents::activate_policy;
+use crate::app::documents::publish_documents::check_documents;
+use crate::app::documents::publish_documents::list_documents;
+use crate::app::documents::publish_documents::list_proposals;
+use crate::app::documents::publish_documents::publish_documents;
+use crate::app::documents::publish_documents::withdraw_policy;
+use crate::app::documents::show_document::show_document;
 use crate::cli::client::Sent;
 use crate::cli::client::step;
 use crate::cli::desk::Desk;
 use crate::cli::session::Ending;
-use crate::http::grants::GrantList;
-use crate::http::grants::GrantView;
-use crate::http::grants::GrantWish;
-use crate::http::grants::GrantedDatasetView;
-use crate::http::policies::DocumentFileView;
-use crate::http::policies::DocumentFiles;
-use crate::http::policies::DocumentList;
-use crate::http::policies::DocumentState;
-use crate::http::policies::DocumentTextView;
-use crate::http::policies::DocumentView;
-use crate::http::policies::VersionWish;
 
 impl Desk {
     /// Lists the documents in force.

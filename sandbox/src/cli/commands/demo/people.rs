@@ -6,13 +6,12 @@ use std::path::PathBuf;
 
 use obscura_policies::vocabulary::PersonRole;
 
-use crate::app::add_person::AddPerson;
-use crate::app::add_person::add_person;
-use crate::app::authenticate::authenticate;
-use crate::app::authenticate::read_token;
-use crate::app::create_token::CreateToken;
-use crate::app::create_token::create_token;
-use crate::app::installation::Installation;
+use crate::app::people::add_person::AddPerson;
+use crate::app::people::add_person::add_person;
+use crate::app::people::authenticate::authenticate;
+use crate::app::people::authenticate::read_token;
+use crate::app::people::create_token::CreateToken;
+use crate::app::people::create_token::create_token;
 use crate::city::story::CHARACTERS;
 use crate::cli::client::Client;
 use crate::cli::commands::demo::broken;
@@ -22,6 +21,7 @@ use crate::cli::session::Ending;
 use crate::config::server::ServerAddress;
 use crate::context::Caller;
 use crate::context::Door;
+use crate::installation::Installation;
 
 /// Everybody who acts.
 pub(super) struct People {

@@ -10,14 +10,13 @@ use arrow::array::ArrayRef;
 use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 
-use crate::app::formats::decode_arrow;
-use crate::app::installation::Layout;
-use crate::app::submit_query::SubmitQuery;
-use crate::app::submit_query::Submitted;
-use crate::app::verify_audit::LogAgainst;
-use crate::app::verify_audit::LogCopy;
-use crate::app::verify_audit::verify_entry_proof;
-use crate::app::verify_audit::verify_log;
+use crate::app::log::verify_audit::LogAgainst;
+use crate::app::log::verify_audit::LogCopy;
+use crate::app::log::verify_audit::verify_entry_proof;
+use crate::app::log::verify_audit::verify_log;
+use crate::app::query::formats::decode_arrow;
+use crate::app::query::outcome::Submitted;
+use crate::app::query::question::SubmitQuery;
 use crate::city::story;
 use crate::city::story::Answer;
 use crate::city::story::Cell;
@@ -37,6 +36,7 @@ use crate::cli::wrap::indented;
 use crate::cli::wrap::lines;
 use crate::cli::wrap::width;
 use crate::config::Language;
+use crate::installation::Layout;
 
 /// Widest that a passage is told.
 const COLUMNS_MAX: usize = 92;

@@ -1,0 +1,308 @@
+//! Use case: a steward seals a file as a new version of their department's dataset.
+//! Storage seals and publishes; this file decides who may, and binds the version to its event in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use obscura_policies::document::Dataset;
+use obscura_policies::document::Document;
+use obscura_policies::document::Kind;
+use obscura_policies::document::Layout as DocumentLayout;
+use obscura_policies::library::Library;
+use obscura_policies::vocabulary::DatasetId;
+use serde_json::json;
+
+use crate::app::data::key_generation::must_be_of_one_generation;
+use crate::app::data::relabelled::is_relabelled;
+use crate::app::people::authorise::must_steward;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::audit::unwraps::Account;
+use crate::catalog::body::DatasetVersionBody;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::error::Class;
+use crate::error::During as _;
+use crate::error::PublicError;
+use crate::installation::Installation;
+use crate::installation::MANIFEST_SIGNER;
+use crate::installation::library::library;
+use crate::installation::records::Note;
+use crate::installation::rotation_lock;
+use crate::installation::sealed::discard_unrecorded;
+use crate::installation::sealed::highest_ever;
+use crate::installation::sealed::open_newest;
+use crate::installation::sealed::sealing_lock;
+use crate::installation::sealed::storage_failure;
+use crate::storage::ColumnKeys;
+use crate::storage::ColumnSpec;
+use crate::storage::Confirmation;
+use crate::storage::DatasetSpec;
+use crate::storage::Input;
+use crate::storage::InputOptions;
+use crate::storage::InputReport;
+use crate::storage::Layout;
+use crate::storage::MEMORY_BYTES_STANDARD;
+use crate::storage::PartLimits;
+use crate::storage::SealMode;
+use crate::storage::SealObserver;
+use crate::storage::SealRequest;
+use crate::storage::SealedVersion;
+use crate::storage::StorageError;
+use crate::storage::UnitKeys;
+use crate::storage::UnitSpec;
+use crate::storage::recounted_columns;
+
+/// What to seal, and how.
+pub struct SealDataset {
+    /// The dataset, whose document is in force.
+    pub dataset: DatasetId,
+    /// Where the rows come from.
+    pub input: Input,
+    /// How to read them.
+    pub options: InputOptions,
+    /// What the new version is to the ones before it.
+    pub mode: SealMode,
+    /// What spellings of one unit key are.
+    pub unit_keys: UnitKeys,
+    /// Whether what may be a mistake is meant.
+    pub confirmation: Confirmation,
+    /// Looks in while sealing runs.
+    pub observer: Arc<dyn SealObserver + Send + Sync>,
+}
+
+impl std::fmt::Debug for SealDataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealDataset").field("dataset", &self.dataset).finish_non_exhaustive()
+    }
+}
+
+/// What was sealed, for the steward who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedDataset {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its new version.
+    pub version: u64,
+    /// Rows in the whole version.
+    pub rows: u64,
+    /// Distinct subjects of each protected unit, and rows without one.
+    pub units: Vec<(String, u64, u64)>,
+    /// What reading came upon.
+    pub report: InputReport,
+    /// Index of the event in the audit log.
+    pub event_index: u64,
+}
+
+/// Seals a file.
+///
+/// # Errors
+/// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; conflict while
+/// a key is being rotated; usage when unit keys are written in several ways and nobody has decided what they are; otherwise what storage says. Whatever happens, the old version or the new one is there, never
+/// half of one.
+pub async fn seal_dataset(
+    installation: &Arc<Installation>,
+    caller: &Caller,
+    mut request: SealDataset,
+) -> Result<SealedDataset, AppError> {
+    request.options.time_zone = installation.settings().time_zone.clone();
+    let library = library(installation).await?;
+    let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
+    must_steward(caller, &library, dataset.department.as_str())?;
+    let spec = spec_of(&library, dataset)?;
+    must_be_of_one_generation(installation).await?;
+    // From before the first key is wrapped until the version is recorded, so that a rotation overlooks none.
+    let _unrotated = rotation_lock::sealing(installation)?.ok_or_else(rotation_in_progress)?;
+    let Some(_lock) = sealing_lock(installation, &request.dataset)? else {
+        return Err(storage_failure(&StorageError::Busy { dataset: request.dataset.to_string() }));
+    };
+    installation.data.sweep().map_err(|error| storage_failure(&error))?;
+    discard_unrecorded(installation, &request.dataset).await?;
+    let newest_known = highest_ever(installation, &request.dataset).await?;
+    // Rows that stay keep the labels that they were sealed under.
+    if request.mode == SealMode::Append
+        && let Some(version) = open_newest(installation, &request.dataset).await?
+    {
+        if is_relabelled(&library, dataset, version.manifest()) {
+            return Err(relabelled(&request.dataset));
+        }
+        grant_recount(installation, caller, &version).await?;
+    }
+
+    let dataset = request.dataset.clone();
+    let held = Arc::clone(installation);
+    let sealed = tokio::task::spawn_blocking(move || seal_blocking(&held, &spec, request, newest_known));
+    let sealed = sealed.await.during("wait for sealing")?.map_err(|error| storage_failure(&error))?;
+
+    let manifest = sealed.version.manifest();
+    let body = DatasetVersionBody {
+        dataset: dataset.to_string(),
+        version: manifest.version,
+        manifest_sha256: manifest.sha256().map_err(|error| storage_failure(&error))?,
+        sealed_by: caller.person().name.to_string(),
+    };
+    let mut note = Note::new(Action::DatasetSealed, ActorName::of(caller))
+        .with("dataset", dataset.to_string())
+        .with("document_version", manifest.document.version)
+        .with("document_sha256", manifest.document.sha256.clone());
+    if let Some(decision) = &manifest.unit_keys {
+        note = note.with("unit_keys", decision.clone());
+    }
+    let Some(receipt) = installation.begin(&body, note).await? else {
+        return Err(storage_failure(&StorageError::VersionTaken {
+            dataset: body.dataset,
+            version: body.version,
+        }));
+    };
+    let units = manifest.units.iter().map(|unit| (unit.kind.clone(), unit.subjects, unit.rows_without));
+    Ok(SealedDataset {
+        dataset,
+        version: manifest.version,
+        rows: manifest.rows,
+        units: units.collect(),
+        report: sealed.report,
+        event_index: receipt.index(),
+    })
+}
+
+/// Says in the log, before anything is opened, which keys of the rows that stay appending is given to count them anew.
+async fn grant_recount(
+    installation: &Installation,
+    caller: &Caller,
+    base: &SealedVersion,
+) -> Result<(), AppError> {
+    let (dataset, manifest) = (base.dataset().to_string(), base.manifest());
+    let columns = recounted_columns(manifest);
+    let account = Account::Append(base.dataset().clone()).to_string();
+    let granted = json!({ "dataset": dataset, "version": manifest.version, "columns": columns });
+    let note = Note::new(Action::KeysGranted, ActorName::of(caller))
+        .with("account", account)
+        .with("datasets", vec![granted]);
+    installation.append_one(note).await.map(|_receipt| ())
+}
+
+/// INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by, all at once on one line.
+fn recount_keys(
+    installation: &Installation,
+    version: &SealedVersion,
+    columns: &[&str],
+) -> Result<ColumnKeys, StorageError> {
+    let account = Account::Append(version.dataset().clone());
+    let accounted = installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, columns));
+    accounted.map_err(|_unwritten| StorageError::Keys { step: "account for keys" })?.taken
+}
+
+fn seal_blocking(
+    installation: &Installation,
+    spec: &DatasetSpec,
+    request: SealDataset,
+    newest_known: Option<u64>,
+) -> Result<crate::storage::Sealed, StorageError> {
+    let signer = installation
+        .keys
+        .signer(MANIFEST_SIGNER)
+        .map_err(|_opaque| StorageError::Keys { step: "give the key of manifests" })?;
+    crate::storage::seal(
+        &SealRequest {
+            data: &installation.data,
+            spec,
+            options: &request.options,
+            mode: request.mode,
+            newest_known,
+            memory_bytes: MEMORY_BYTES_STANDARD,
+            limits: PartLimits::STANDARD,
+            unit_keys: request.unit_keys,
+            confirmation: request.confirmation,
+            sealed_at: installation.now(),
+            kms: installation.keys.as_ref(),
+            recount: &|version, columns| recount_keys(installation, version, columns),
+            signer: &signer,
+            observer: request.observer.as_ref(),
+        },
+        request.input,
+    )
+}
+
+/// Takes from a dataset's document what storage needs.
+pub(crate) fn spec_of(library: &Library, dataset: &Dataset) -> Result<DatasetSpec, AppError> {
+    let mut columns = Vec::new();
+    for column in &dataset.columns {
+        let grade = library.column_level(dataset, column).ok_or_else(|| no_document(&dataset.metadata.id))?;
+        let token_of =
+            dataset.unit_of(&column.name).filter(|unit| unit.protects).map(|unit| unit.kind.clone());
+        let titles = column.title.iter().flat_map(|title| [title.zh.clone(), title.en.clone()]);
+        columns.push(ColumnSpec {
+            name: column.name.to_string(),
+            data_type: column.physical_type(),
+            grade,
+            semantic: column.semantic.as_ref().map(ToString::to_string),
+            token_of,
+            also: titles.filter(|title| !title.is_empty()).collect(),
+        });
+    }
+    let strictest = library.strictest(&dataset.scheme).ok_or_else(|| no_document(&dataset.metadata.id))?;
+    let units = dataset.units.iter().filter(|unit| unit.protects);
+    let units = units.map(|unit| UnitSpec { kind: unit.kind.clone(), column: unit.column.to_string() });
+    let document = Document::Dataset(Box::new(dataset.clone()));
+    Ok(DatasetSpec {
+        id: dataset.metadata.id.clone(),
+        columns,
+        units: units.collect(),
+        layout: match dataset.row_layout() {
+            DocumentLayout::Clustered => Layout::Clustered,
+            DocumentLayout::Arrival => Layout::Arrival,
+        },
+        strictest,
+        document: document.to_yaml().during("write a document")?,
+        document_version: dataset.metadata.version,
+        in_force: in_force(library, dataset),
+    })
+}
+
+/// Versions of the scheme and of the policies that speak of the dataset.
+fn in_force(library: &Library, dataset: &Dataset) -> BTreeMap<String, String> {
+    let mut versions = BTreeMap::new();
+    let mut note = |kind: Kind, id: &str| {
+        if let Some(source) = library.source(kind, id) {
+            versions.insert(format!("{kind}/{id}"), source.version.to_string());
+        }
+    };
+    note(Kind::GradeScheme, dataset.scheme.as_str());
+    for policy in library.policies().values() {
+        if policy.object.resources.datasets.contains(&dataset.metadata.id) {
+            note(Kind::Policy, policy.metadata.id.as_str());
+        }
+    }
+    versions
+}
+
+fn relabelled(dataset: &DatasetId) -> AppError {
+    PublicError::new(
+        Class::Conflict,
+        "dataset-relabelled",
+        format!("the labels of `{dataset}` have become laxer than those its rows were sealed under"),
+        format!("`{dataset}` 的标注已较封存时放宽"),
+    )
+    .with_help("seal all rows anew with `--replace`", "请用 `--replace` 重新封存全部数据")
+    .into()
+}
+
+fn rotation_in_progress() -> AppError {
+    PublicError::new(Class::Conflict, "rotation-in-progress", "a key is being rotated", "正在轮换密钥")
+        .with_help("seal when that is done", "请待其完成后再封存")
+        .into()
+}
+
+fn no_document(dataset: &DatasetId) -> AppError {
+    PublicError::new(
+        Class::NotFound,
+        "dataset-not-found",
+        format!("there is no document of dataset `{dataset}` in force"),
+        format!("数据集 `{dataset}` 没有已发布的文档"),
+    )
+    .with_help(
+        "write one (`obscura dataset suggest FILE` drafts it) and publish it with `obscura policy publish`",
+        "请编写数据集文档（可用 `obscura dataset suggest FILE` 起草），并用 `obscura policy publish` 发布",
+    )
+    .into()
+}

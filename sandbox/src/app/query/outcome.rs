@@ -1,0 +1,115 @@
+//! The outcome of a question, for whoever asked it.
+
+use crate::app::query::verdict::Verdict;
+use crate::ids::JobId;
+use crate::jobs::JobFailure;
+use crate::jobs::JobState;
+
+/// The outcome of a question.
+#[derive(Debug)]
+pub enum Submitted {
+    /// The statement was `EXPLAIN`: the verdict, nothing else, and no job.
+    Explained(Verdict),
+    /// A rule said no.
+    Refused {
+        /// The job.
+        job: JobId,
+        /// Why, and what would be admitted.
+        verdict: Verdict,
+    },
+    /// A protected result has left.
+    Released(Box<ReleasedQuery>),
+    /// Controls let nothing out.
+    Withheld {
+        /// The job.
+        job: JobId,
+    },
+    /// It met a limit of a job, or something of ours broke.
+    Failed {
+        /// The job; the operator's log speaks of it by this name.
+        job: JobId,
+        /// As much as its owner is told of why.
+        failure: JobFailure,
+    },
+    /// It waits for the approval of a request.
+    Pending {
+        /// The job.
+        job: JobId,
+    },
+    /// It was stopped before anything left.
+    Cancelled {
+        /// The job.
+        job: JobId,
+        /// Why, where it was not its owner's wish.
+        code: Option<&'static str>,
+    },
+}
+
+/// How a job ended that was admitted.
+#[derive(Debug)]
+pub enum JobEnd {
+    /// A protected result has left.
+    Released(Box<ReleasedQuery>),
+    /// Controls let nothing out.
+    Withheld {
+        /// The job.
+        job: JobId,
+    },
+    /// It met a limit of a job, or something of ours broke.
+    Failed {
+        /// The job.
+        job: JobId,
+        /// As much as its owner is told of why.
+        failure: JobFailure,
+    },
+    /// It was stopped before anything left.
+    Cancelled {
+        /// The job.
+        job: JobId,
+        /// Why, where it was not its owner's wish.
+        code: Option<&'static str>,
+    },
+}
+
+impl JobEnd {
+    /// The state that the job has now.
+    #[must_use]
+    pub fn state(&self) -> JobState {
+        match self {
+            Self::Released(_) => JobState::Released,
+            Self::Withheld { .. } => JobState::Withheld,
+            Self::Failed { .. } => JobState::Failed,
+            Self::Cancelled { .. } => JobState::Cancelled,
+        }
+    }
+}
+
+impl From<JobEnd> for Submitted {
+    fn from(end: JobEnd) -> Self {
+        match end {
+            JobEnd::Released(released) => Self::Released(released),
+            JobEnd::Withheld { job } => Self::Withheld { job },
+            JobEnd::Failed { job, failure } => Self::Failed { job, failure },
+            JobEnd::Cancelled { job, code } => Self::Cancelled { job, code },
+        }
+    }
+}
+
+/// A released result with everything that vouches for it.
+#[derive(Debug)]
+pub struct ReleasedQuery {
+    /// The job.
+    pub job: JobId,
+    /// How it was admitted.
+    pub verdict: Verdict,
+    /// The table as an Arrow stream.
+    pub table: Vec<u8>,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// The signed release record.
+    pub release: String,
+    /// Index of the decision in the audit log.
+    pub decided_index: u64,
+    /// Index of the release in the audit log.
+    pub released_index: u64,
+}

@@ -1,0 +1,128 @@
+//! Releasing a result: sealed on disk first, then in the log, then in the job's row.
+//!
+//! [`clear`] comes before the log: an error there ends the job. [`Cleared::release`] appends to the log and finishes the row,
+//! and gives up the right to end the job otherwise.
+
+use jiff::Timestamp;
+use obscura_query_guard::control::Release;
+
+use crate::app::query::described::described;
+use crate::app::query::end::Ended;
+use crate::app::query::end::Unreleased;
+use crate::app::query::judge::NO_LONGER_ALLOWED;
+use crate::app::query::judge::is_still_allowed;
+use crate::app::query::release_record::ReleaseInputs;
+use crate::app::query::release_record::release_record;
+use crate::audit::event::Action;
+use crate::audit::event::ActorName;
+use crate::audit::event::RecordChange;
+use crate::error::AppError;
+use crate::error::During as _;
+use crate::error::InternalError;
+use crate::ids::JobId;
+use crate::installation::ChangeGuard;
+use crate::installation::Installation;
+use crate::installation::records::Note;
+use crate::installation::results;
+use crate::installation::results::StoredResult;
+use crate::jobs::CheckingJob;
+use crate::jobs::RunningJob;
+use crate::jobs::store::StagedResult;
+
+/// A sealed result that may leave, as long as nobody can change a record. It has not left.
+pub(super) struct Cleared<'a> {
+    job: CheckingJob,
+    stored: StoredResult,
+    record: String,
+    notes: Vec<(Note, Option<RecordChange>)>,
+    /// A revocation before this was taken stops the release, one after it comes after it in the log.
+    unchanged: ChangeGuard<'a>,
+}
+
+/// A result that has left.
+pub(super) struct Concluded {
+    pub(super) table: Vec<u8>,
+    pub(super) sha256: String,
+    pub(super) record: String,
+    pub(super) released_index: u64,
+}
+
+/// Seals a result, and makes sure that it may still leave.
+pub(super) async fn clear<'a>(
+    installation: &'a Installation,
+    inputs: &ReleaseInputs<'_>,
+    job: RunningJob,
+    release: Release,
+) -> Result<Cleared<'a>, Ended> {
+    match seal_and_check(installation, inputs, job, release).await {
+        Ok(Some(cleared)) => Ok(cleared),
+        Ok(None) => Err(Ended::Cancelled(Some(NO_LONGER_ALLOWED))),
+        Err(error) => Err(Ended::broken(error)),
+    }
+}
+
+/// As [`clear`]; nothing when it may not leave any more.
+async fn seal_and_check<'a>(
+    installation: &'a Installation,
+    inputs: &ReleaseInputs<'_>,
+    job: RunningJob,
+    release: Release,
+) -> Result<Option<Cleared<'a>>, AppError> {
+    let id = job.id();
+    let grade = inputs.plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
+    let batch = described(release.batch(), id, &inputs.question.purpose, inputs.verdict)?;
+    drop(release);
+    let stored = installation.blocking(|| results::store(installation, id, grade, batch))?;
+    let record = release_record(installation, inputs, id, &stored.sha256)?;
+    let staged =
+        StagedResult { sha256: stored.sha256.clone(), key: stored.key.to_string(), release: record.clone() };
+    let job = installation.jobs.check(job, &staged).await.during("stage a result")?;
+    let notes = notes(inputs, id, &staged)?;
+    let unchanged = installation.change().await?;
+    let ReleaseInputs { caller, question, verdict, review_context, .. } = inputs;
+    if !is_still_allowed(installation, caller, question, (review_context, verdict)).await? {
+        results::remove(installation, id)?;
+        return Ok(None);
+    }
+    Ok(Some(Cleared { job, stored, record, notes, unchanged }))
+}
+
+/// The entries of a release: the question was executed, its output checked, and the result released.
+fn notes(
+    inputs: &ReleaseInputs<'_>,
+    job: JobId,
+    staged: &StagedResult,
+) -> Result<Vec<(Note, Option<RecordChange>)>, AppError> {
+    let note = |action| Note::new(action, ActorName::of(inputs.caller)).of_job(job);
+    let controls = serde_json::to_value(&inputs.verdict.controls).during("write the controls")?;
+    let executed = note(Action::QueryExecuted)
+        .with("keys_unwrapped", inputs.unwrapped.keys)
+        .with("unwraps_sha256", inputs.unwrapped.line_sha256.clone());
+    let checked = note(Action::OutputChecked).with("controls", controls);
+    let released = note(Action::ResultReleased)
+        .with("purpose", inputs.question.purpose.clone())
+        .with("datasets", inputs.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
+        .with("result_sha256", staged.sha256.clone())
+        .with("release_sha256", obscura_crypto::sha256_hex(staged.release.as_bytes()));
+    Ok(vec![(executed, None), (checked, None), (released, None)])
+}
+
+impl Cleared<'_> {
+    /// Logs the release, then finishes the job's row: INVARIANT(no-receipt-no-result).
+    ///
+    /// # Errors
+    /// When log or row cannot be written. The row is finished as the log says when what was dropped is settled.
+    pub(super) async fn release(
+        self,
+        installation: &Installation,
+        unreleased: Unreleased<'_>,
+        finished: Timestamp,
+    ) -> Result<Concluded, AppError> {
+        let Self { job, stored, record, notes, unchanged } = self;
+        let receipt = unreleased.log_release(notes).await?;
+        drop(unchanged);
+        let done = installation.jobs.release(job, &receipt, finished).await;
+        done.map_err(|error| InternalError::new("finish a job", &error))?;
+        Ok(Concluded { table: stored.table, sha256: stored.sha256, record, released_index: receipt.index() })
+    }
+}

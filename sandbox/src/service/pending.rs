@@ -1,0 +1,100 @@
+//! Jobs that wait for an approval, gone on with by themselves: when one is given here, and every so often, because it may be
+//! given elsewhere. What was dropped is settled on the way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::sync::watch;
+
+use crate::app::query::judge::Submission;
+use crate::app::query::pending::circumstances;
+use crate::app::query::pending::pending_jobs;
+use crate::app::query::pending::resume;
+use crate::app::recover::Recovered;
+use crate::app::recover::settle_jobs;
+use crate::context::Door;
+use crate::ids::JobId;
+use crate::installation::Installation;
+use crate::jobs::JobState;
+use crate::service::job_events::JobEvents;
+use crate::service::queue::Queue;
+
+/// How often jobs that wait for an approval are looked at, besides when one is given here.
+const RESUME_EVERY: Duration = Duration::from_secs(20);
+
+/// The jobs that wait for an approval, as one process goes on with them.
+#[derive(Debug)]
+pub(crate) struct PendingJobs {
+    installation: Arc<Installation>,
+    queue: Queue,
+    events: Arc<JobEvents>,
+    /// The circumstances of each when it was last judged.
+    looked_at: Mutex<BTreeMap<JobId, String>>,
+}
+
+impl PendingJobs {
+    /// The jobs of an installation; those that may run go into this queue.
+    pub(crate) fn new(installation: Arc<Installation>, queue: Queue, events: Arc<JobEvents>) -> Self {
+        Self { installation, queue, events, looked_at: Mutex::default() }
+    }
+
+    /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their permit.
+    pub(crate) async fn resume(&self, person: Option<&str>) {
+        let installation = &self.installation;
+        let pending = match pending_jobs(installation, person).await {
+            Ok(pending) => pending,
+            Err(error) => return installation.note_failure("pending", &error),
+        };
+        let mut looked_at = self.looked_at.lock().await;
+        looked_at.retain(|job, _| person.is_some() || pending.iter().any(|row| row.id == *job));
+        for row in pending {
+            match circumstances(installation, &row.person).await {
+                Ok(now) if looked_at.get(&row.id) == Some(&now) => continue,
+                Ok(now) => drop(looked_at.insert(row.id, now)),
+                Err(error) => {
+                    installation.note_failure(&row.id.to_string(), &error);
+                    continue;
+                }
+            }
+            // Whoever has as many jobs as one person may have gets to this one later.
+            let Ok(permit) = self.queue.permit(&row.person) else {
+                looked_at.remove(&row.id);
+                continue;
+            };
+            match resume(installation, &row).await {
+                Ok(Some(Submission::Admitted(waiting))) => self.queue.enter(permit, *waiting),
+                Ok(Some(Submission::Refused { job, .. })) => {
+                    self.events.publish(&row.person, job, JobState::Refused)
+                }
+                Ok(
+                    Some(Submission::Explained(_) | Submission::Pending { .. } | Submission::Repeated(_))
+                    | None,
+                ) => {}
+                Err(error) => installation.note_failure(&row.id.to_string(), &error),
+            }
+        }
+    }
+
+    /// Settles jobs that were dropped, here or by a process that died.
+    async fn settle(&self) {
+        if let Err(error) = settle_jobs(&self.installation, Door::Http, &mut Recovered::default()).await {
+            self.installation.note_failure("dropped jobs", &error);
+        }
+    }
+
+    /// Settles what was dropped and goes on with what waits for approvals, now and every so often: they may be given at
+    /// other doors too.
+    pub(crate) async fn keep_resuming(&self, mut stopping: watch::Receiver<bool>) {
+        let mut times = tokio::time::interval(RESUME_EVERY);
+        loop {
+            tokio::select! {
+                _told = stopping.wait_for(|stopping| *stopping) => return,
+                _time = times.tick() => {}
+            }
+            self.settle().await;
+            self.resume(None).await;
+        }
+    }
+}
