@@ -7,7 +7,8 @@
 //! A further aggregate is a file with its `mod`, a [`Formula`] and one line of the registry; the compiler asks for that line,
 //! since formulas are matched exhaustively here and nowhere else. A median would be `quantile`: it recognises `median` with
 //! one argument, needs one atom of rows for each bin of a measure, and reads its number off their protected counts. Every
-//! atom passes the controls whichever aggregate asked for it, so that no other file would change.
+//! atom passes the controls whichever aggregate asked for it, so that no other file would change. The two texts below that
+//! tell an analyst which aggregates there are would name it.
 
 use datafusion_expr::Expr;
 use datafusion_expr::expr::AggregateFunction;

@@ -6,9 +6,9 @@
 //! GuardedPlan -> Execution -> (an executor runs one plan) -> Cells -> controls -> Execution ... -> Release
 //! ```
 //!
-//! Reading order: `guard` (the pipeline), `label` (zones and boundaries), `shape` (conditions and group keys), `atoms`
-//! (the normal form of aggregates), `cell` (the fold), `control` and `aggregate` (what is withheld and rounded), `plan` (what
-//! may run), `execution` (how it runs).
+//! Reading order: `guard` (the pipeline), `label` (zones and boundaries), `shape` (conditions and group keys), `aggregate`
+//! (the atoms and the number of each aggregate), `atoms` (their normal form), `cell` (the fold), `control` (what is withheld
+//! and rounded), `plan` (what may run), `execution` (how it runs).
 
 #![cfg_attr(
     test,

@@ -1,5 +1,5 @@
 //! From a stage's cells to its released table: groups that pass, their keys in order, and a number or NULL in each cell.
-//! Which numbers may be read is the business of `control`, what they come to that of `aggregate`.
+//! `control` decides which numbers may be read, and `aggregate` makes a column's number of them.
 
 use std::sync::Arc;
 
@@ -28,6 +28,10 @@ use crate::plan::Stage;
 
 impl Stage {
     /// Applies the stage's controls to its cells.
+    ///
+    /// A group that fails has no row, and nothing says how many there were: suppressed, empty and never-existing groups look
+    /// alike (`sandbox/docs/disclosure-model.md`, section 5.2). A table of very many cells reconstructs its rows (Dinur and
+    /// Nissim 2003), so that one with more than the policy lets out is withheld as a whole.
     ///
     /// # Errors
     /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
