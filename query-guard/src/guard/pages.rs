@@ -24,11 +24,11 @@ use crate::fixture::policy;
 use crate::fixture::review_under;
 use crate::fixture::variants::named;
 use crate::guard::Guard;
-use crate::label::Labeller;
 use crate::normalise::normalise;
 use crate::reason::Reason;
 use crate::statement::Statement;
 use crate::verdict::Decision;
+use crate::zones::ZonePass;
 
 /// Changes a plan to one that the planner makes of no statement.
 type ByHand = fn(LogicalPlan) -> LogicalPlan;
@@ -70,7 +70,7 @@ fn reasons_by_hand(change: ByHand) -> Vec<Reason> {
     let plan = guard.plan(sql, &query).expect("a plan");
     let plan = normalise(plan, constants, guard.now).expect("its normal form");
     let budget = Budget::new(&|| false);
-    let labelled = Labeller::new(&policy, constants, sql, &budget).root(&change(plan));
+    let labelled = ZonePass::new(&policy, constants, sql, &budget).root(&change(plan));
     labelled.expect_err("it is refused").into_findings().into_iter().map(|finding| finding.reason).collect()
 }
 
