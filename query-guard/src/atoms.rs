@@ -11,15 +11,15 @@ use datafusion_expr::Expr;
 use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::use_not_granted;
-use crate::block::Block;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::use_not_granted;
 use crate::finding::Finding;
 use crate::finding::SqlSpan;
 use crate::plan::Term;
 use crate::reason::Reason;
 use crate::shape::Review;
 use crate::shape::ShapeCheck;
+use crate::source_rows::SourceRows;
 
 mod argument;
 mod condition;
@@ -61,7 +61,7 @@ pub(crate) struct Atom {
 
 /// Rewrites the aggregates of one boundary to atoms.
 pub(crate) struct Normaliser<'a> {
-    pub(crate) block: &'a Block,
+    pub(crate) block: &'a SourceRows,
     pub(crate) review: Review<'a>,
     pub(crate) shape: ShapeCheck<'a>,
     pub(crate) atoms: Vec<Atom>,
@@ -70,7 +70,7 @@ pub(crate) struct Normaliser<'a> {
 }
 
 impl<'a> Normaliser<'a> {
-    pub(crate) fn new(block: &'a Block, review: Review<'a>) -> Self {
+    pub(crate) fn new(block: &'a SourceRows, review: Review<'a>) -> Self {
         Normaliser {
             block,
             review,
@@ -121,7 +121,7 @@ impl<'a> Normaliser<'a> {
     }
 
     /// The grant does not let the column be used so, with its place.
-    pub(crate) fn use_not_granted(&self, expr: &Expr, base: &Base, wanted: Use) -> Finding {
+    pub(crate) fn use_not_granted(&self, expr: &Expr, base: &ColumnFacts, wanted: Use) -> Finding {
         use_not_granted(base, wanted).at(self.shape.place(expr))
     }
 }

@@ -31,7 +31,7 @@ use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
 
-use crate::base::ReleasedColumnFacts;
+use crate::column_facts::ReleasedColumnFacts;
 use crate::functions::Functions;
 use crate::names::TableName;
 use crate::sealed_type::column_type;

@@ -11,10 +11,10 @@ use datafusion_expr::Expr;
 use datafusion_expr::Operator;
 use datafusion_expr::TryCast;
 
-use crate::base::Base;
+use crate::column_facts::ColumnFacts;
 
 /// The column under casts that lose nothing, if nothing else is there.
-pub(crate) fn bare_column<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) -> Option<&'e Column> {
+pub(crate) fn bare_column<'e>(bases: &BTreeMap<String, ColumnFacts>, expr: &'e Expr) -> Option<&'e Column> {
     match strip_casts(bases, expr) {
         Expr::Column(column) => Some(column),
         _ => None,
@@ -34,7 +34,7 @@ pub(crate) fn cast(expr: &Expr) -> Option<(&Expr, &ArrowType)> {
 /// The expression under casts that lose nothing.
 ///
 /// A narrowing cast is a hidden condition: `CAST(cost AS TINYINT)` is NULL exactly from 128 on, which is no bin edge.
-pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, Base>, expr: &'e Expr) -> &'e Expr {
+pub(crate) fn strip_casts<'e>(bases: &BTreeMap<String, ColumnFacts>, expr: &'e Expr) -> &'e Expr {
     if let Expr::Alias(alias) = expr {
         return strip_casts(bases, &alias.expr);
     }

@@ -24,12 +24,6 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::Conditions;
-use crate::base::ReleasedColumnFacts;
-use crate::base::use_not_granted;
-use crate::block::Read;
 use crate::budget::Budget;
 use crate::catalog::ReleasedSource;
 use crate::column::bare_column;
@@ -37,6 +31,11 @@ use crate::column::branches;
 use crate::column::is_nullif;
 use crate::column::strip_casts;
 use crate::column::total;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
+use crate::column_facts::ReleasedColumnFacts;
+use crate::column_facts::use_not_granted;
 use crate::constant::Constants;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -47,6 +46,7 @@ use crate::finding::find_word;
 use crate::finding::first_span;
 use crate::limits::IN_LIST_MAX;
 use crate::reason::Reason;
+use crate::source_rows::Read;
 
 mod edges;
 mod generaliser;
@@ -64,7 +64,7 @@ const LIKE_PREFIX_MIN: usize = 2;
 
 /// Checks expressions over one block's base columns and adds up what they read.
 pub(crate) struct ShapeCheck<'a> {
-    bases: &'a BTreeMap<String, Base>,
+    bases: &'a BTreeMap<String, ColumnFacts>,
     /// Conditions that the rows fulfil already, or together with this one.
     conditions: &'a Conditions,
     review: Review<'a>,
@@ -88,7 +88,7 @@ pub(crate) struct Review<'a> {
 
 impl<'a> ShapeCheck<'a> {
     pub(crate) fn new(
-        bases: &'a BTreeMap<String, Base>,
+        bases: &'a BTreeMap<String, ColumnFacts>,
         conditions: &'a Conditions,
         review: Review<'a>,
     ) -> Self {
@@ -235,7 +235,7 @@ impl<'a> ShapeCheck<'a> {
         let wanted =
             if base.is_measure() && base.allows(Use::Aggregate) { Use::Aggregate } else { Use::Filter };
         self.require(&generalised, wanted)?;
-        if base.open || matches!(base.kind, BaseKind::Label | BaseKind::Released { .. }) {
+        if base.open || matches!(base.kind, ColumnKind::Derived | ColumnKind::Released { .. }) {
             return Err(self.not_allowed(Reason::OrderedByChoice, expr));
         }
         self.count(base.grade, 1, 0);
@@ -295,10 +295,10 @@ impl<'a> ShapeCheck<'a> {
             return Ok(Expr::IsUnknown(Box::new(self.condition(inner)?)));
         };
         let base = self.known(column)?;
-        if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
+        if matches!(base.kind, ColumnKind::Released { computed: true, .. }) {
             return Err(self.computed_result(inner));
         }
-        if !matches!(base.kind, BaseKind::UnitKey { .. })
+        if !matches!(base.kind, ColumnKind::UnitKey { .. })
             && !base.allows(Use::Filter)
             && !base.allows(Use::Aggregate)
         {
@@ -329,7 +329,7 @@ impl<'a> ShapeCheck<'a> {
     /// A boolean column stands for itself.
     fn flag(&mut self, column: &Column) -> Result<Expr, Finding> {
         let base = self.known(column)?;
-        let computed = matches!(base.kind, BaseKind::Released { computed: true, .. });
+        let computed = matches!(base.kind, ColumnKind::Released { computed: true, .. });
         if computed {
             return Err(self.computed_result(&Expr::Column(column.clone())));
         }
@@ -407,10 +407,10 @@ impl<'a> ShapeCheck<'a> {
         };
         for (column, _) in [&left, &right] {
             let base = self.known(column)?;
-            if matches!(base.kind, BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier)) {
+            if matches!(base.kind, ColumnKind::UnitKey { .. } | ColumnKind::Declared(Role::Identifier)) {
                 return Err(self.unit_key(column, base));
             }
-            if matches!(base.kind, BaseKind::Released { .. } | BaseKind::Label) {
+            if matches!(base.kind, ColumnKind::Released { .. } | ColumnKind::Derived) {
                 return Err(self.not_allowed(Reason::LabelCompared, whole));
             }
             if !base.allows(Use::Filter) {
@@ -421,7 +421,7 @@ impl<'a> ShapeCheck<'a> {
         let (left_base, right_base) = (self.known(&left.0)?, self.known(&right.0)?);
         // A measure is compared with measures only, and what else has bins with nothing: any other column may be pinned to a
         // literal between two edges (`day = 3 AND cost > day`).
-        let is_binned = |base: &Base| !base.is_measure() && base.bins.is_some();
+        let is_binned = |base: &ColumnFacts| !base.is_measure() && base.bins.is_some();
         if left_base.is_measure() != right_base.is_measure() || is_binned(left_base) || is_binned(right_base)
         {
             return Err(self.not_allowed(Reason::MeasureComparedWithOther, whole));
@@ -435,7 +435,7 @@ impl<'a> ShapeCheck<'a> {
         }
         // An open table's numbers are literals by another name, and so is what the analyst had counted: they would cut a
         // bin or a mask in two.
-        let chosen = |base: &Base| base.open || base.kind == BaseKind::SubjectCount;
+        let chosen = |base: &ColumnFacts| base.open || base.kind == ColumnKind::SubjectCount;
         if (chosen(left_base) && right_base.is_stepped()) || (chosen(right_base) && left_base.is_stepped()) {
             return Err(self.not_allowed(Reason::ChosenNumberCompared, whole));
         }
@@ -449,7 +449,7 @@ impl<'a> ShapeCheck<'a> {
 
     /// A mean over the same or a coarser filter lies among the measure's values, and no choice of rows moves it; any other
     /// released number can be made to order, and would be a literal off the measure's edges.
-    fn is_its_own_mean(&self, base: &Base, facts: &ReleasedColumnFacts) -> bool {
+    fn is_its_own_mean(&self, base: &ColumnFacts, facts: &ReleasedColumnFacts) -> bool {
         match facts {
             ReleasedColumnFacts::Benchmark { of, conditions, .. } => {
                 base.source().as_ref() == Some(of) && conditions.is_subset(self.conditions)
@@ -492,15 +492,15 @@ impl<'a> ShapeCheck<'a> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is released")]
         match strip_casts(self.bases, expr) {
             Expr::Column(column) => match &self.bases.get(&column.name)?.kind {
-                BaseKind::Released { column: Some(facts), .. } => {
+                ColumnKind::Released { column: Some(facts), .. } => {
                     Some((total(expr.clone()), Arc::clone(facts)))
                 }
-                BaseKind::Released { column: None, .. }
-                | BaseKind::UnitKey { .. }
-                | BaseKind::Declared(_)
-                | BaseKind::SubjectCount
-                | BaseKind::SubjectMeasure
-                | BaseKind::Label => None,
+                ColumnKind::Released { column: None, .. }
+                | ColumnKind::UnitKey { .. }
+                | ColumnKind::Declared(_)
+                | ColumnKind::SubjectCount
+                | ColumnKind::SubjectMeasure
+                | ColumnKind::Derived => None,
             },
             Expr::ScalarSubquery(subquery) => {
                 Some((expr.clone(), ReleasedSource::column_of(&subquery.subquery, 0)?))
@@ -569,11 +569,11 @@ impl<'a> ShapeCheck<'a> {
     fn require(&self, generalised: &Generalised<'_>, wanted: Use) -> Result<(), Finding> {
         let base = generalised.base;
         match &base.kind {
-            BaseKind::UnitKey { .. } => Err(self.unit_key(&generalised.column, base)),
-            BaseKind::Declared(Role::Identifier) if wanted != Use::Group || base.mask.is_none() => {
+            ColumnKind::UnitKey { .. } => Err(self.unit_key(&generalised.column, base)),
+            ColumnKind::Declared(Role::Identifier) if wanted != Use::Group || base.mask.is_none() => {
                 Err(self.unit_key(&generalised.column, base))
             }
-            BaseKind::Released { computed: true, .. } => {
+            ColumnKind::Released { computed: true, .. } => {
                 Err(self.computed_result(&Expr::Column(generalised.column.clone())))
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
@@ -596,13 +596,13 @@ impl<'a> ShapeCheck<'a> {
     fn no_unit_key(&self, side: &Expr) -> Result<(), Finding> {
         let mut columns =
             side.column_refs().into_iter().filter_map(|column| Some((column, self.bases.get(&column.name)?)));
-        match columns.find(|(_, base)| matches!(base.kind, BaseKind::UnitKey { .. })) {
+        match columns.find(|(_, base)| matches!(base.kind, ColumnKind::UnitKey { .. })) {
             Some((column, base)) => Err(self.unit_key(column, base)),
             None => Ok(()),
         }
     }
 
-    fn known(&self, column: &Column) -> Result<&'a Base, Finding> {
+    fn known(&self, column: &Column) -> Result<&'a ColumnFacts, Finding> {
         self.bases.get(&column.name).ok_or_else(fact_missing)
     }
 
@@ -641,8 +641,8 @@ impl<'a> ShapeCheck<'a> {
     }
 
     /// The refusal of a unit key or an identifier that is used as a value.
-    fn unit_key(&self, column: &Column, base: &Base) -> Finding {
-        let is_identifier = matches!(base.kind, BaseKind::Declared(_));
+    fn unit_key(&self, column: &Column, base: &ColumnFacts) -> Finding {
+        let is_identifier = matches!(base.kind, ColumnKind::Declared(_));
         Finding::of(if is_identifier { Reason::IdentifierRead } else { Reason::UnitKeyCompared })
             .at(self.place(&Expr::Column(column.clone())))
             .with("column", base.name.clone())
@@ -653,7 +653,7 @@ impl<'a> ShapeCheck<'a> {
     }
 
     /// The grant does not let the column be used so, with its place.
-    fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Finding {
+    fn use_not_granted(&self, column: &Column, base: &ColumnFacts, wanted: Use) -> Finding {
         use_not_granted(base, wanted).at(self.place(&Expr::Column(column.clone())))
     }
 }

@@ -12,8 +12,8 @@ use datafusion_expr::LogicalPlan;
 use obscura_policies::fixed::Fixed;
 
 use crate::aggregate::figure;
-use crate::base::ReleasedColumnFacts;
 use crate::catalog::ReleasedSource;
+use crate::column_facts::ReleasedColumnFacts;
 use crate::control::Figure;
 use crate::control::names;
 use crate::control::passed;

@@ -11,11 +11,9 @@ use datafusion_expr::Distinct;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::effective::EffectivePolicy;
 
-use crate::base::BaseKind;
-use crate::block::Block;
-use crate::block::Read;
 use crate::budget::Budget;
 use crate::column::bare_column;
+use crate::column_facts::ColumnKind;
 use crate::constant::Constants;
 use crate::finding::Finding;
 use crate::finding::Refused;
@@ -25,6 +23,8 @@ use crate::plan::Stage;
 use crate::reason::Reason;
 use crate::rows::ManyToMany;
 use crate::shape::Review;
+use crate::source_rows::Read;
+use crate::source_rows::SourceRows;
 
 use released::ReleasedPlan;
 
@@ -52,9 +52,9 @@ mod window;
 #[expect(clippy::large_enum_variant, reason = "there is one at a time per plan node")]
 pub(crate) enum Zone {
     /// Rows about subjects.
-    Individual(Box<Block>),
+    Individual(Box<SourceRows>),
     /// Rows of open tables, whose columns the rules still know: they may meet individuals.
-    Public(Box<Block>),
+    Public(Box<SourceRows>),
     /// Values that stages have released, constants, and all that is computed of them and of open tables.
     Released(ReleasedPlan),
 }
@@ -140,10 +140,10 @@ impl<'a> ZonePass<'a> {
         }
     }
 
-    fn row_level(&self, plan: &LogicalPlan, block: &Block) -> Finding {
+    fn row_level(&self, plan: &LogicalPlan, block: &SourceRows) -> Finding {
         let unit_key = block.outputs.iter().find(|output| {
             let base = bare_column(&block.bases, output).and_then(|column| block.base(column));
-            base.is_some_and(|base| matches!(base.kind, BaseKind::UnitKey { .. }))
+            base.is_some_and(|base| matches!(base.kind, ColumnKind::UnitKey { .. }))
         });
         // After an aggregation the planner forgets where a key was written; its name still tells.
         let named = || {

@@ -20,8 +20,8 @@ use super::linear::add;
 use super::linear::multiply;
 use super::linear::scale;
 use super::repeated_rows;
-use crate::base::BaseKind;
 use crate::column::bare_column;
+use crate::column_facts::ColumnKind;
 use crate::constant::exact_number;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
@@ -86,8 +86,8 @@ impl Normaliser<'_> {
         let base = self.block.bases.get(name).ok_or_else(fact_missing)?;
         let quantity = base.data_type.is_numeric()
             && (base.is_measure()
-                || base.kind == BaseKind::SubjectCount
-                || matches!(base.kind, BaseKind::Declared(_)));
+                || base.kind == ColumnKind::SubjectCount
+                || matches!(base.kind, ColumnKind::Declared(_)));
         if !base.allows(Use::Aggregate) {
             return Err(self.use_not_granted(expr, base, Use::Aggregate).into());
         }
@@ -231,7 +231,7 @@ impl Normaliser<'_> {
             self.block
                 .bases
                 .get(name)
-                .is_none_or(|base| matches!(base.kind, BaseKind::SubjectCount | BaseKind::SubjectMeasure))
+                .is_none_or(|base| matches!(base.kind, ColumnKind::SubjectCount | ColumnKind::SubjectMeasure))
         };
         matches!(quantity, Quantity::Product(left, right) if own(left) || own(right))
     }

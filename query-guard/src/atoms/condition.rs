@@ -7,9 +7,9 @@ use datafusion_expr::Expr;
 use obscura_policies::vocabulary::Use;
 
 use super::Normaliser;
-use crate::base::BaseKind;
-use crate::base::base_column;
 use crate::column::branches;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::base_column;
 use crate::constant::Constants;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
@@ -60,7 +60,7 @@ impl Normaliser<'_> {
                 if base.uses.is_empty() {
                     return Err(self.use_not_granted(arg, base, Use::Aggregate).into());
                 }
-                if matches!(base.kind, BaseKind::Released { computed: true, .. }) {
+                if matches!(base.kind, ColumnKind::Released { computed: true, .. }) {
                     return Err(self.not_decomposable(Reason::ComputedResultCounted, arg).into());
                 }
                 self.shape.comparisons += 1;

@@ -13,7 +13,7 @@ use obscura_policies::mask::MICROS_PER_DAY;
 use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
 
-use crate::base::Base;
+use crate::column_facts::ColumnFacts;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -387,7 +387,7 @@ impl ShapeCheck<'_> {
 }
 
 /// The limits that a number's mask has.
-fn limits(base: &Base) -> Option<&Mask> {
+fn limits(base: &ColumnFacts) -> Option<&Mask> {
     base.mask.as_ref().filter(|mask| matches!(mask, Mask::TopBottom { .. }))
 }
 

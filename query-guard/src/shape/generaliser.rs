@@ -13,10 +13,10 @@ use datafusion_expr::Operator;
 use datafusion_expr::expr::ScalarFunction;
 use obscura_policies::fixed::Fixed;
 
-use crate::base::Base;
-use crate::base::BaseKind;
 use crate::column::computed_widens;
 use crate::column::strip_casts;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
 use crate::constant::exact_number;
 use crate::finding::Finding;
 use crate::reason::Reason;
@@ -53,7 +53,7 @@ pub(super) enum Form {
 #[derive(Debug)]
 pub(super) struct Generalised<'a> {
     pub(super) column: Column,
-    pub(super) base: &'a Base,
+    pub(super) base: &'a ColumnFacts,
     pub(super) form: Form,
     /// True if the mask, if there is one, leaves the form as it is of the raw value.
     pub(super) is_shown: bool,
@@ -109,7 +109,7 @@ impl<'a> ShapeCheck<'a> {
             let reason = if is_cast { Reason::NarrowingCast } else { Reason::FormNotListed };
             self.not_allowed(reason, expr)
         })?;
-        if matches!(found.base.kind, BaseKind::UnitKey { .. }) {
+        if matches!(found.base.kind, ColumnKind::UnitKey { .. }) {
             return Err(self.unit_key(&found.column, found.base));
         }
         Ok(found)
@@ -399,7 +399,7 @@ impl<'a> ShapeCheck<'a> {
     }
 }
 
-fn is_integer(expr: &Expr, base: &Base) -> bool {
+fn is_integer(expr: &Expr, base: &ColumnFacts) -> bool {
     match expr {
         Expr::Cast(cast) => cast.field.data_type().is_integer(),
         _ => base.data_type.is_integer(),
@@ -407,11 +407,11 @@ fn is_integer(expr: &Expr, base: &Base) -> bool {
 }
 
 /// True if a query can read a calendar part of a column: its mask, if there is one, keeps the part.
-fn shows(base: &Base, part: &str) -> bool {
+fn shows(base: &ColumnFacts, part: &str) -> bool {
     base.mask.as_ref().is_none_or(|mask| mask.keeps_part(part))
 }
 
-fn is_text(base: &Base) -> bool {
+fn is_text(base: &ColumnFacts) -> bool {
     base.data_type == ArrowType::Utf8
 }
 

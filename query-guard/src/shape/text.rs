@@ -7,7 +7,7 @@ use datafusion_expr::Expr;
 use datafusion_expr::Like;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::BaseKind;
+use crate::column_facts::ColumnKind;
 use crate::finding::Finding;
 
 use super::LIKE_PREFIX_MIN;
@@ -80,7 +80,8 @@ impl ShapeCheck<'_> {
         let Some(column) = bare_column(self.bases, inner) else { return Ok(()) };
         let base = self.known(column)?;
         let is_number = literal.data_type().is_numeric() && target.is_numeric();
-        if !is_number || base.data_type != ArrowType::Utf8 || matches!(base.kind, BaseKind::UnitKey { .. }) {
+        if !is_number || base.data_type != ArrowType::Utf8 || matches!(base.kind, ColumnKind::UnitKey { .. })
+        {
             return Ok(());
         }
         Err(self

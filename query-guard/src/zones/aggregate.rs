@@ -9,10 +9,10 @@ use datafusion_expr::Aggregate;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 
-use crate::block::Block;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::reason::Reason;
+use crate::source_rows::SourceRows;
 
 use super::Zone;
 use super::ZonePass;
@@ -58,7 +58,7 @@ impl ZonePass<'_> {
     /// An aggregate over individuals.
     pub(super) fn group(
         &mut self,
-        rows: Block,
+        rows: SourceRows,
         keys: Vec<Expr>,
         calls: &[Expr],
         schema: &Arc<DFSchema>,

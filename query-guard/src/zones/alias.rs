@@ -6,8 +6,8 @@ use datafusion_common::DFSchemaRef;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::SubqueryAlias;
 
-use crate::block::Block;
 use crate::finding::Refused;
+use crate::source_rows::SourceRows;
 
 use super::Zone;
 use super::ZonePass;
@@ -27,7 +27,7 @@ impl ZonePass<'_> {
     }
 }
 
-fn renamed(mut rows: Box<Block>, schema: &DFSchemaRef) -> Box<Block> {
+fn renamed(mut rows: Box<SourceRows>, schema: &DFSchemaRef) -> Box<SourceRows> {
     rows.schema = Arc::clone(schema);
     rows
 }

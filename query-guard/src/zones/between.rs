@@ -24,12 +24,11 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::base_column;
-use crate::block::Block;
 use crate::column::bare_column;
 use crate::column::cast;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::base_column;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
@@ -38,6 +37,7 @@ use crate::scalar::AGE_YEARS;
 use crate::shape::Calendar;
 use crate::shape::recall;
 use crate::shape::retype;
+use crate::source_rows::SourceRows;
 
 use super::ZonePass;
 use crate::finding::not_built;
@@ -58,7 +58,7 @@ struct Between {
 impl ZonePass<'_> {
     /// Gives rows of individuals a column for everything in an expression that lies between two of their dates. Dates of
     /// open tables may be computed with freely until they meet individuals.
-    pub(super) fn with_between(&mut self, block: &mut Block, expr: Expr) -> Result<Expr, Refused> {
+    pub(super) fn with_between(&mut self, block: &mut SourceRows, expr: Expr) -> Result<Expr, Refused> {
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
             let Some(between) = between(block, &inner) else { return Ok(Transformed::no(inner)) };
@@ -97,7 +97,7 @@ fn not_between() -> Finding {
 }
 
 /// Recognises a number between two date columns.
-fn between(block: &Block, expr: &Expr) -> Option<Between> {
+fn between(block: &SourceRows, expr: &Expr) -> Option<Between> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else lies between two dates")]
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => {
@@ -121,7 +121,7 @@ fn between(block: &Block, expr: &Expr) -> Option<Between> {
 }
 
 /// A date column, or the day of a column of points in time, and its total form.
-fn date(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
+fn date(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
     if let Some(column) = bare_column(&block.bases, expr) {
         let is_date = block.base(column)?.data_type == DataType::Date32;
         return is_date.then(|| (column.clone(), Expr::Column(column.clone())));
@@ -134,7 +134,7 @@ fn date(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
 }
 
 /// The calendar year of a date or of a point in time.
-fn year(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
+fn year(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let [part, inner] = call.args.as_slice() else { return None };
     let is_year = call.name() == "date_part"
@@ -146,7 +146,7 @@ fn year(block: &Block, expr: &Expr) -> Option<(Column, Expr)> {
 }
 
 /// Facts about the number between two dates; nothing when it may not be told.
-fn base_of(block: &Block, between: &Between) -> Option<Base> {
+fn base_of(block: &SourceRows, between: &Between) -> Option<ColumnFacts> {
     let [first, second] = between.dates.each_ref().map(|column| block.base(column));
     let (first, second) = (first?, second?);
     let (one, other) = (role_of(first)?, role_of(second)?);
@@ -163,8 +163,8 @@ fn base_of(block: &Block, between: &Between) -> Option<Base> {
         uses.insert(Use::Aggregate);
     }
     let range = [-between.most, between.most].map(Fixed::from_i64);
-    Some(Base {
-        kind: BaseKind::Declared(role),
+    Some(ColumnFacts {
+        kind: ColumnKind::Declared(role),
         optional: first.optional || second.optional,
         missing_by: first.missing_by.or(second.missing_by),
         copied_by: first.copied_by.union(&second.copied_by).copied().collect(),
@@ -176,13 +176,13 @@ fn base_of(block: &Block, between: &Between) -> Option<Base> {
                 .each_ref()
                 .map(|date| block.base(date).map_or_else(String::new, |base| base.compared_name(&date.name))),
         ),
-        ..Base::label(&first.name, uses, first.grade.max(second.grade), between.data_type.clone())
+        ..ColumnFacts::derived(&first.name, uses, first.grade.max(second.grade), between.data_type.clone())
     })
 }
 
 /// The role of a date that may be told exactly: declared, not masked, not of an open table.
-fn role_of(base: &Base) -> Option<Role> {
-    let BaseKind::Declared(role) = base.kind else { return None };
+fn role_of(base: &ColumnFacts) -> Option<Role> {
+    let ColumnKind::Declared(role) = base.kind else { return None };
     let is_exact = base.mask.is_none() && base.bins.is_none() && !base.open;
     match role {
         Role::Dimension | Role::QuasiIdentifier | Role::Sensitive => is_exact.then_some(role),

@@ -24,21 +24,17 @@ use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::ReleasedColumnFacts;
-use crate::base::SourceColumn;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Compared;
-use crate::block::Read;
-use crate::block::Taint;
 use crate::catalog::ReleasedSource;
 use crate::cell::AtomSpec;
 use crate::cell::CellFold;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::ReleasedColumnFacts;
+use crate::column_facts::SourceColumn;
+use crate::column_facts::base_column;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::HeldTo;
@@ -56,6 +52,10 @@ use crate::plan::StageClass;
 use crate::plan::StageControls;
 use crate::reason::Reason;
 use crate::shape::grain;
+use crate::source_rows::Compared;
+use crate::source_rows::Read;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Taint;
 
 use super::ZonePass;
 use super::released::ReleasedPlan;
@@ -71,7 +71,7 @@ impl ZonePass<'_> {
     /// An aggregate whose groups hold several subjects: each becomes cells, which pass their controls before anything reads them.
     pub(super) fn boundary(
         &mut self,
-        block: Block,
+        block: SourceRows,
         keys: &[Expr],
         calls: &[Expr],
         schema: &Arc<DFSchema>,
@@ -195,7 +195,7 @@ impl ZonePass<'_> {
     /// The floor of the strictest grade read, tightened by every dataset's own controls.
     fn controls(
         &self,
-        block: &Block,
+        block: &SourceRows,
         grade: Level,
         functions: &[Function],
         refused: &mut Vec<Finding>,
@@ -226,7 +226,7 @@ impl ZonePass<'_> {
     #[expect(clippy::too_many_arguments, reason = "one call puts the parts of a stage together")]
     fn stage(
         &mut self,
-        block: Block,
+        block: SourceRows,
         group: Vec<Expr>,
         (atoms, chosen): (&[Atom], &[bool]),
         rows_atom: usize,
@@ -359,17 +359,17 @@ fn facts(
     exprs: &[Expr],
     columns: &[ReleasedColumn],
     atoms: &[Atom],
-    block: &Block,
+    block: &SourceRows,
 ) -> BTreeMap<String, Arc<ReleasedColumnFacts>> {
     let source = |key: &Expr| {
         let column = bare_column(&block.bases, key)?;
-        block.base(column).and_then(Base::source)
+        block.base(column).and_then(ColumnFacts::source)
     };
     let keys: BTreeMap<String, Option<SourceColumn>> =
         exprs.iter().enumerate().map(|(index, key)| (format!("k{index}"), source(key))).collect();
     let counted = |key: &Expr| {
         let base = block.base(bare_column(&block.bases, key)?)?;
-        base.range.map(|(_, most)| most).filter(|_| base.kind == BaseKind::SubjectCount)
+        base.range.map(|(_, most)| most).filter(|_| base.kind == ColumnKind::SubjectCount)
     };
     let of_keys = keys.iter().zip(exprs).map(|((name, source), key)| {
         let (name, source, top_coded_at) = (name.clone(), source.clone(), counted(key));
@@ -394,7 +394,7 @@ fn facts(
 fn benchmark_of(
     column: &ReleasedColumn,
     atoms: &[Atom],
-    bases: &BTreeMap<String, Base>,
+    bases: &BTreeMap<String, ColumnFacts>,
 ) -> Option<SourceColumn> {
     let Formula::Mean { parts, count, .. } = &column.formula else { return None };
     let [part] = parts.as_slice() else { return None };
@@ -423,7 +423,7 @@ fn arguments(atom: &Atom) -> Vec<Expr> {
     }
 }
 
-fn specification(atom: &Atom, bases: &BTreeMap<String, Base>) -> Option<AtomSpec> {
+fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<AtomSpec> {
     Some(match &atom.quantity {
         Quantity::Rows => AtomSpec::Rows { conditional: atom.condition.is_some() },
         Quantity::Measure(column) => AtomSpec::Measure(measure(bases.get(column)?)?),
@@ -433,19 +433,19 @@ fn specification(atom: &Atom, bases: &BTreeMap<String, Base>) -> Option<AtomSpec
     })
 }
 
-fn measure(base: &Base) -> Option<MeasureSpec> {
+fn measure(base: &ColumnFacts) -> Option<MeasureSpec> {
     let (low, high) = base.range?;
     let scale = scale_of(base);
     Some(MeasureSpec { scale, low: low.to_scaled(scale)?, high: high.to_scaled(scale)? })
 }
 
 /// Whole numbers keep no decimal places; decimals keep their own; floating point keeps four at the most.
-fn scale_of(base: &Base) -> u8 {
+fn scale_of(base: &ColumnFacts) -> u8 {
     #[expect(clippy::wildcard_enum_match_arm, reason = "other numeric types are read as floating point")]
     match &base.data_type {
         DataType::Int64 => 0,
         DataType::Decimal128(_, scale) => u8::try_from(*scale).unwrap_or(0).min(6),
-        _ => base.scale.clamp(0, FLOAT_SCALE).max(if matches!(base.kind, BaseKind::SubjectMeasure) {
+        _ => base.scale.clamp(0, FLOAT_SCALE).max(if matches!(base.kind, ColumnKind::SubjectMeasure) {
             FLOAT_SCALE
         } else {
             base.scale.min(FLOAT_SCALE)
@@ -459,8 +459,8 @@ const FEW_VALUES: Fixed = Fixed::from_micros(10_000_000);
 /// The columns that an atom adds up.
 fn added_up<'b>(
     atom: &'b Atom,
-    bases: &'b BTreeMap<String, Base>,
-) -> impl Iterator<Item = (&'b String, &'b Base)> {
+    bases: &'b BTreeMap<String, ColumnFacts>,
+) -> impl Iterator<Item = (&'b String, &'b ColumnFacts)> {
     let columns = atom.quantity.columns();
     columns.into_iter().filter_map(|column| Some((column, bases.get(column)?)))
 }
@@ -468,23 +468,24 @@ fn added_up<'b>(
 /// True if rows were chosen by what an atom adds up: `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and
 /// `SUM(n) ... GROUP BY n` a count times n. A measure is cut at the edges of its bins, so that it differs within them,
 /// unless they are so fine that they hold a few values each (`SUM(nights) ... WHERE nights >= 2 AND nights < 3`).
-fn is_chosen(atom: &Atom, bases: &BTreeMap<String, Base>, compared: &Compared) -> bool {
+fn is_chosen(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>, compared: &Compared) -> bool {
     added_up(atom, bases).any(|(name, base)| match base.kind {
-        BaseKind::SubjectCount => compared.counts,
-        BaseKind::SubjectMeasure => compared.counts && has_fine_bins(base),
-        BaseKind::Declared(_) if !base.is_measure() || has_fine_bins(base) => {
+        ColumnKind::SubjectCount => compared.counts,
+        ColumnKind::SubjectMeasure => compared.counts && has_fine_bins(base),
+        ColumnKind::Declared(_) if !base.is_measure() || has_fine_bins(base) => {
             // A union hides which columns the rows of its parts were chosen by.
             let is_united = base.dataset.is_none() && base.between.is_none() && compared.joined;
             is_united || compared.columns.contains(&base.compared_name(name))
         }
-        BaseKind::Declared(_) | BaseKind::Label | BaseKind::Released { .. } | BaseKind::UnitKey { .. } => {
-            false
-        }
+        ColumnKind::Declared(_)
+        | ColumnKind::Derived
+        | ColumnKind::Released { .. }
+        | ColumnKind::UnitKey { .. } => false,
     })
 }
 
 /// True if a bin holds so few values that to cut at its edges is to choose one of them.
-fn has_fine_bins(base: &Base) -> bool {
+fn has_fine_bins(base: &ColumnFacts) -> bool {
     let few = grain(&base.data_type).and_then(|grain| grain.checked_mul_i64(BIN_VALUES_FEW));
     base.bins.zip(few).is_some_and(|(bins, few)| bins <= few)
 }
@@ -493,9 +494,9 @@ fn has_fine_bins(base: &Base) -> bool {
 /// dates, or by rows of another relation.
 fn lies_between_chosen<'b>(
     atom: &'b Atom,
-    bases: &'b BTreeMap<String, Base>,
+    bases: &'b BTreeMap<String, ColumnFacts>,
     compared: &Compared,
-) -> Option<&'b Base> {
+) -> Option<&'b ColumnFacts> {
     let is_compared = |column: &String| compared.columns.contains(column);
     let (_, base) = added_up(atom, bases).find(|(_, base)| {
         let dates = base.between.as_ref();
@@ -505,14 +506,19 @@ fn lies_between_chosen<'b>(
 }
 
 /// Rows are chosen by the time that is averaged, or may be.
-fn chosen_between(base: &Base) -> Finding {
+fn chosen_between(base: &ColumnFacts) -> Finding {
     Finding::of(Reason::MeanOfChosenTimes).with("column", base.name.clone()).help(
         "the time between two dates has a mean over rows of one table, chosen and grouped by one of the dates at the most: else group by the time and count",
         "两个日期之间的时长仅在单表中、且至多按其中一个日期筛选或分组时可求平均值：否则请按时长分组计数",
     )
 }
 
-fn stage_atom(atom: &Atom, spec: &AtomSpec, is_chosen: bool, bases: &BTreeMap<String, Base>) -> StageAtom {
+fn stage_atom(
+    atom: &Atom,
+    spec: &AtomSpec,
+    is_chosen: bool,
+    bases: &BTreeMap<String, ColumnFacts>,
+) -> StageAtom {
     let range = |column: &String| bases.get(column).and_then(|base| base.range);
     let counted = |scale: u8| StageAtom { counts: true, scale, width: Fixed::ZERO, few: None, same: None };
     // A masked value, and one without bins, may be the same in many rows.
@@ -521,7 +527,7 @@ fn stage_atom(atom: &Atom, spec: &AtomSpec, is_chosen: bool, bases: &BTreeMap<St
     match (&atom.quantity, spec) {
         // Counts over subjects' own rows add up to a count.
         (Quantity::Measure(column), AtomSpec::Measure(measure))
-            if !is_chosen && bases.get(column).is_some_and(|base| base.kind == BaseKind::SubjectCount) =>
+            if !is_chosen && bases.get(column).is_some_and(|base| base.kind == ColumnKind::SubjectCount) =>
         {
             counted(measure.scale)
         }

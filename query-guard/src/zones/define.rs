@@ -2,20 +2,20 @@
 
 use datafusion_expr::Expr;
 
-use crate::block::Block;
 use crate::budget::nodes;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::limits::EXPRESSION_NODES_MAX;
 use crate::limits::too_large;
 use crate::reason::Reason;
+use crate::source_rows::SourceRows;
 
 use super::ZonePass;
 use super::subquery::ComparedWith;
 
 impl ZonePass<'_> {
     /// An expression over the SQL schema as one over base columns, its subqueries replaced by released ones.
-    pub(super) fn define(&mut self, rows: &Block, expr: &Expr) -> Result<Expr, Refused> {
+    pub(super) fn define(&mut self, rows: &SourceRows, expr: &Expr) -> Result<Expr, Refused> {
         let expr = self.release_subqueries(expr.clone(), ComparedWith::Individuals)?;
         let defined = rows.define(&expr).map_err(not_built)?;
         let nodes = nodes(&defined, EXPRESSION_NODES_MAX + 1);
@@ -33,7 +33,11 @@ impl ZonePass<'_> {
     }
 
     /// The same over individuals, with a column of its own for each time between two dates (`between`).
-    pub(super) fn defined_over_individual(&mut self, rows: &mut Block, expr: &Expr) -> Result<Expr, Refused> {
+    pub(super) fn defined_over_individual(
+        &mut self,
+        rows: &mut SourceRows,
+        expr: &Expr,
+    ) -> Result<Expr, Refused> {
         let defined = self.define(rows, expr)?;
         self.with_between(rows, defined)
     }
@@ -41,7 +45,7 @@ impl ZonePass<'_> {
     /// Several expressions over individuals.
     pub(super) fn defined_over_individuals<'e>(
         &mut self,
-        rows: &mut Block,
+        rows: &mut SourceRows,
         exprs: impl IntoIterator<Item = &'e Expr>,
     ) -> Result<Vec<Expr>, Refused> {
         exprs.into_iter().map(|expr| self.defined_over_individual(rows, expr)).collect()

@@ -13,14 +13,14 @@ use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::Operator;
 use datafusion_expr::utils::split_conjunction;
 
-use crate::base::BaseKind;
-use crate::base::Conditions;
-use crate::block::Block;
-use crate::block::Read;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::normalise::keyless;
 use crate::shape::ShapeCheck;
+use crate::source_rows::Read;
+use crate::source_rows::SourceRows;
 
 use super::Zone;
 use super::ZonePass;
@@ -63,7 +63,11 @@ impl ZonePass<'_> {
     /// A condition on an open table whose rows may still meet individuals; nothing where they may not. Chosen by name or
     /// key, the rows of a register would choose whom they meet; chosen by a condition that the shape rule does not know,
     /// they would be a pseudo-random set (section 4.3 of the disclosure model).
-    fn shaped_of_open_table(&mut self, rows: &Block, predicate: &Expr) -> Result<Option<Shaped>, Refused> {
+    fn shaped_of_open_table(
+        &mut self,
+        rows: &SourceRows,
+        predicate: &Expr,
+    ) -> Result<Option<Shaped>, Refused> {
         // No column of an open table is the measure that a released mean is compared with.
         if has_subquery(predicate) {
             return Ok(None);
@@ -77,7 +81,7 @@ impl ZonePass<'_> {
     }
 
     /// Holds every conjunct of a condition against the shape rule.
-    fn shaped(&mut self, rows: &Block, condition: &Expr) -> Result<Shaped, Refused> {
+    fn shaped(&mut self, rows: &SourceRows, condition: &Expr) -> Result<Shaped, Refused> {
         let conjuncts = split_conjunction(condition);
         let mut conditions = rows.conditions.clone();
         for conjunct in &conjuncts {
@@ -99,7 +103,7 @@ impl ZonePass<'_> {
     }
 
     /// Applies a condition: it taints every row.
-    fn restrict(&mut self, mut rows: Block, shaped: Shaped) -> Result<Block, Refused> {
+    fn restrict(&mut self, mut rows: SourceRows, shaped: Shaped) -> Result<SourceRows, Refused> {
         let Shaped { accepted, conditions, read } = shaped;
         rows.taint.read(read);
         rows.taint.read(self.take_subqueries_read());
@@ -119,30 +123,30 @@ impl ZonePass<'_> {
 }
 
 /// Records which rows of their sources are left after an accepted condition.
-fn record_filter(block: &mut Block, condition: &Expr) {
+fn record_filter(block: &mut SourceRows, condition: &Expr) {
     let bases = &mut block.bases;
     match condition {
         // Without a match on the other side a row of an outer join stands for itself.
         Expr::IsNull(inner) => {
             let Expr::Column(column) = &**inner else { return };
             let Some(base) = bases.get(&column.name) else { return };
-            if let (BaseKind::UnitKey { .. }, Some(join)) = (&base.kind, base.missing_by) {
-                block.rows.copied_by.remove(&join);
+            if let (ColumnKind::UnitKey { .. }, Some(join)) = (&base.kind, base.missing_by) {
+                block.multiplicity.copied_by.remove(&join);
                 for base in bases.values_mut() {
                     base.copied_by.remove(&join);
                 }
             }
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            pin(block, left, std::slice::from_ref(&**right));
+            record_equality(block, left, std::slice::from_ref(&**right));
         }
-        Expr::InList(list) if !list.negated => pin(block, &list.expr, &list.list),
+        Expr::InList(list) if !list.negated => record_equality(block, &list.expr, &list.list),
         _ => {}
     }
 }
 
 /// Records the literals that a column of the block's only scan is among, for types that have one form for each value.
-fn pin(block: &mut Block, side: &Expr, literals: &[Expr]) {
+fn record_equality(block: &mut SourceRows, side: &Expr, literals: &[Expr]) {
     let Expr::Column(column) = side else { return };
     let Some(base) = block.bases.get(&column.name).filter(|base| !base.open && base.dataset.is_some()) else {
         return;
@@ -158,8 +162,8 @@ fn pin(block: &mut Block, side: &Expr, literals: &[Expr]) {
             _ => None,
         })
         .collect();
-    if let (Some(values), Some(pins)) = (values, &mut block.rows.pins) {
-        let known = pins.entry(base.name.clone()).or_insert_with(|| values.clone());
+    if let (Some(values), Some(equalities)) = (values, &mut block.multiplicity.equalities) {
+        let known = equalities.entry(base.name.clone()).or_insert_with(|| values.clone());
         *known = known.intersection(&values).cloned().collect();
     }
 }

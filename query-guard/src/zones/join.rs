@@ -6,9 +6,9 @@ use std::sync::Arc;
 use datafusion_expr::Join;
 use datafusion_expr::LogicalPlan;
 
-use crate::block::Block;
 use crate::finding::Refused;
 use crate::finding::internal;
+use crate::source_rows::SourceRows;
 use crate::zones::Zone;
 use crate::zones::ZonePass;
 use crate::zones::released::of_open_tables;
@@ -55,7 +55,12 @@ impl ZonePass<'_> {
     }
 
     /// Individuals with individuals. A right semi or anti join is the left one with its sides exchanged.
-    fn individuals_joined(&mut self, left: Block, right: Block, join: &Join) -> Result<Zone, Refused> {
+    fn individuals_joined(
+        &mut self,
+        left: SourceRows,
+        right: SourceRows,
+        join: &Join,
+    ) -> Result<Zone, Refused> {
         let (preserved, are_exchanged) = Preserved::by(join.join_type);
         let (left, right) = if are_exchanged { (right, left) } else { (left, right) };
         let condition = self.condition(&left, &right, join)?;
@@ -64,7 +69,13 @@ impl ZonePass<'_> {
     }
 
     /// Individuals with rows of an open or released table, of which each individual meets at most one.
-    fn looked_up(&mut self, many: Block, one: Block, side: Side, join: &Join) -> Result<Zone, Refused> {
+    fn looked_up(
+        &mut self,
+        many: SourceRows,
+        one: SourceRows,
+        side: Side,
+        join: &Join,
+    ) -> Result<Zone, Refused> {
         let (preserved, are_exchanged) = Preserved::by(join.join_type);
         let side = if are_exchanged { side.other() } else { side };
         let condition = self.condition(&many, &one, join)?;
@@ -74,10 +85,10 @@ impl ZonePass<'_> {
 }
 
 /// Joined rows under the schema of the join.
-fn with_schema(rows: Block, join: &Join) -> Result<Zone, Refused> {
+fn with_schema(rows: SourceRows, join: &Join) -> Result<Zone, Refused> {
     let schema = Arc::clone(&join.schema);
     if rows.outputs.len() != schema.fields().len() {
         return Err(internal());
     }
-    Ok(Zone::Individual(Box::new(Block { schema, ..rows })))
+    Ok(Zone::Individual(Box::new(SourceRows { schema, ..rows })))
 }

@@ -11,16 +11,16 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlanBuilder;
 use obscura_policies::vocabulary::Level;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Rows;
-use crate::block::Unique;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::base_column;
 use crate::finding::Refused;
 use crate::finding::internal;
 use crate::finding::not_built;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Unique;
 
 use super::ZonePass;
 
@@ -29,11 +29,11 @@ impl ZonePass<'_> {
     /// may not be filtered or grouped by there. `None` when a key is no bare column.
     pub(super) fn open_groups(
         &mut self,
-        rows: &Block,
+        rows: &SourceRows,
         keys: &[Expr],
         calls: &[Expr],
         schema: &DFSchemaRef,
-    ) -> Result<Option<Block>, Refused> {
+    ) -> Result<Option<SourceRows>, Refused> {
         let columns: Option<Vec<Column>> =
             keys.iter().map(|key| bare_column(&rows.bases, key).cloned()).collect();
         let Some(columns) = columns else { return Ok(None) };
@@ -48,10 +48,11 @@ impl ZonePass<'_> {
         }
         for (index, call) in calls.iter().enumerate() {
             let name = format!("g{instance}_a{index}");
-            let kind = BaseKind::Released { computed: true, column: None };
+            let kind = ColumnKind::Released { computed: true, column: None };
             let field = schema.field(group.len() + index);
-            let base = Base::label(field.name(), BTreeSet::new(), Level(1), field.data_type().clone());
-            bases.insert(name.clone(), Base { kind, open: true, ..base });
+            let base =
+                ColumnFacts::derived(field.name(), BTreeSet::new(), Level(1), field.data_type().clone());
+            bases.insert(name.clone(), ColumnFacts { kind, open: true, ..base });
             computed.push(self.define(rows, call)?.alias(&name));
         }
         let outputs =
@@ -62,6 +63,14 @@ impl ZonePass<'_> {
             .map_err(not_built)?;
         let unique = Unique { sets: BTreeSet::from([unique]), intervals: BTreeSet::new() };
         let schema = Arc::clone(schema);
-        Ok(Some(Block { plan, bases, schema, outputs, unique, rows: Rows::default(), ..rows.clone() }))
+        Ok(Some(SourceRows {
+            plan,
+            bases,
+            schema,
+            outputs,
+            unique,
+            multiplicity: Multiplicity::default(),
+            ..rows.clone()
+        }))
     }
 }

@@ -21,21 +21,21 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::Conditions;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Class;
-use crate::block::Rows;
-use crate::block::Unique;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
+use crate::column_facts::base_column;
 use crate::constant::is_constant;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
+use crate::source_rows::Class;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Unique;
 
 use super::ZonePass;
 use crate::finding::internal;
@@ -47,13 +47,13 @@ struct Grouped {
     group: Vec<Expr>,
     calls: Vec<Expr>,
     finish: Vec<Expr>,
-    bases: BTreeMap<String, Base>,
+    bases: BTreeMap<String, ColumnFacts>,
     outputs: Vec<Expr>,
 }
 
 impl ZonePass<'_> {
     /// True when every class of subjects has its key among the group keys.
-    pub(super) fn groups_by_subject(&self, block: &Block, keys: &[Expr]) -> bool {
+    pub(super) fn groups_by_subject(&self, block: &SourceRows, keys: &[Expr]) -> bool {
         block.classes.iter().all(|class| {
             class.kind.is_some() && keys.iter().any(|key| class_of(block, key) == Some(&class.column))
         })
@@ -61,11 +61,11 @@ impl ZonePass<'_> {
 
     pub(super) fn per_subject(
         &mut self,
-        block: Block,
+        block: SourceRows,
         keys: &[Expr],
         calls: &[Expr],
         schema: &Arc<DFSchema>,
-    ) -> Result<Block, Refused> {
+    ) -> Result<SourceRows, Refused> {
         if keys.len() + calls.len() != schema.fields().len() {
             return Err(internal());
         }
@@ -97,7 +97,7 @@ impl ZonePass<'_> {
                     let hidden = format!("p{instance}__unit{class}");
                     let (_, base) = block.unit_key(key).ok_or_else(internal)?;
                     let kind = kind_with_class(&base, &hidden);
-                    grouped.keep(&name, key.clone(), Base { kind, ..base });
+                    grouped.keep(&name, key.clone(), ColumnFacts { kind, ..base });
                 }
                 None => match shape.group_key(key) {
                     Ok(expr) => {
@@ -139,9 +139,9 @@ impl ZonePass<'_> {
         // Grouped by its key alone a subject has one row, also after joins that repeated rows. Any further key may be a
         // label that the analyst gave to each copy.
         let by_subject_alone = splitting == block.classes.len();
-        let rows = Rows {
-            copied_by: if by_subject_alone { BTreeSet::new() } else { block.rows.copied_by.clone() },
-            pins: None,
+        let multiplicity = Multiplicity {
+            copied_by: if by_subject_alone { BTreeSet::new() } else { block.multiplicity.copied_by.clone() },
+            equalities: None,
         };
         for base in grouped.bases.values_mut() {
             base.owners.clone_from(&owners);
@@ -149,7 +149,7 @@ impl ZonePass<'_> {
                 base.copied_by.clear();
             } else {
                 // What stood in several rows of a subject still does, in several groups.
-                base.copied_by.extend(rows.copied_by.iter().copied());
+                base.copied_by.extend(multiplicity.copied_by.iter().copied());
             }
             base.missing_by = None;
         }
@@ -158,7 +158,7 @@ impl ZonePass<'_> {
             .and_then(|builder| builder.project(grouped.finish))
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_built)?;
-        Ok(Block {
+        Ok(SourceRows {
             plan,
             bases: grouped.bases,
             schema: Arc::clone(schema),
@@ -166,13 +166,13 @@ impl ZonePass<'_> {
             classes,
             taint,
             unique: Unique::default(),
-            rows,
+            multiplicity,
             conditions: Conditions::from([format!("per subject {instance}")]),
         })
     }
 
     /// The smallest `max_rows_per_subject` of the datasets read.
-    pub(super) fn rows_cap(&self, block: &Block) -> u32 {
+    pub(super) fn rows_cap(&self, block: &SourceRows) -> u32 {
         block
             .taint
             .datasets
@@ -186,7 +186,7 @@ impl ZonePass<'_> {
 }
 
 impl Grouped {
-    fn keep(&mut self, name: &str, expr: Expr, base: Base) {
+    fn keep(&mut self, name: &str, expr: Expr, base: ColumnFacts) {
         self.group.push(expr.alias(name));
         self.finish.push(base_column(name));
         self.bases.insert(name.to_owned(), base);
@@ -207,7 +207,7 @@ pub(super) struct OwnRows {
     /// Plain aggregates, by the suffix of their column.
     pub(super) aggregates: Vec<(&'static str, Expr)>,
     pub(super) finish: Finish,
-    pub(super) base: Base,
+    pub(super) base: ColumnFacts,
     /// The function that a policy must allow for it; values that are only carried along need none.
     pub(super) function: Option<Function>,
 }
@@ -253,7 +253,7 @@ const COUNT: &str = "_count";
 pub(super) fn own_rows(
     call: &AggregateFunction,
     shape: &mut ShapeCheck<'_>,
-    block: &Block,
+    block: &SourceRows,
     target: &DataType,
     cap: u32,
 ) -> Result<OwnRows, Refused> {
@@ -270,7 +270,7 @@ pub(super) fn own_rows(
     let base = column.and_then(|column| block.base(column));
     if is_count && params.distinct {
         // How many values a subject has is no more than how many rows; the copies of a join make none more of them.
-        let base = base.filter(|base| matches!(base.kind, BaseKind::Declared(_)) && !base.uses.is_empty());
+        let base = base.filter(|base| matches!(base.kind, ColumnKind::Declared(_)) && !base.uses.is_empty());
         shape.grade = shape.grade.max(base.ok_or_else(refused)?.grade);
         let aggregates = vec![(COUNT, expr_fn::count_distinct(conditional(arg.clone(), filter)))];
         let (finish, base) = (Finish::Capped(cap), count_base(block, cap));
@@ -301,7 +301,7 @@ pub(super) fn own_rows(
         shape.grade = shape.grade.max(base.grade);
         let value = conditional(base_column(&column.name), filter);
         let chosen = if call.func.name() == "min" { expr_fn::min(value) } else { expr_fn::max(value) };
-        let base = Base { data_type: target.clone(), optional: false, ..base.clone() };
+        let base = ColumnFacts { data_type: target.clone(), optional: false, ..base.clone() };
         let (aggregates, finish) = (vec![(VALUE, chosen)], Finish::Cast(target.clone()));
         return Ok(OwnRows { aggregates, finish, base, function: function_named(call.func.name()) });
     }
@@ -330,8 +330,8 @@ pub(super) fn own_rows(
         }
         _ => return Err(refused()),
     };
-    let measured = Base {
-        kind: BaseKind::SubjectMeasure,
+    let measured = ColumnFacts {
+        kind: ColumnKind::SubjectMeasure,
         mask: None,
         range: Some(range),
         data_type: target.clone(),
@@ -361,7 +361,7 @@ fn any_or_every(
     Ok(OwnRows {
         aggregates: vec![(VALUE, outcome)],
         finish: Finish::Truth,
-        base: Base::label("condition", uses, shape.grade, DataType::Boolean),
+        base: ColumnFacts::derived("condition", uses, shape.grade, DataType::Boolean),
         function: function_named(call.func.name()),
     })
 }
@@ -372,9 +372,9 @@ fn function_named(name: &str) -> Option<Function> {
 }
 
 /// A date, time or whole number that is no measure: the first and last of them are among its own values.
-fn is_ordered_dimension(base: &Base) -> bool {
+fn is_ordered_dimension(base: &ColumnFacts) -> bool {
     let plain =
-        matches!(base.kind, BaseKind::Declared(role) if !matches!(role, Role::Measure | Role::Identifier));
+        matches!(base.kind, ColumnKind::Declared(role) if !matches!(role, Role::Measure | Role::Identifier));
     plain && !base.open && (base.data_type.is_temporal() || base.data_type.is_integer())
 }
 
@@ -404,11 +404,11 @@ fn capped(count: Expr, cap: u32) -> Expr {
     Expr::Case(Case::new(None, vec![(Box::new(above), Box::new(most()))], Some(Box::new(count))))
 }
 
-pub(super) fn count_base(block: &Block, cap: u32) -> Base {
-    Base {
-        kind: BaseKind::SubjectCount,
+pub(super) fn count_base(block: &SourceRows, cap: u32) -> ColumnFacts {
+    ColumnFacts {
+        kind: ColumnKind::SubjectCount,
         range: Some((Fixed::ZERO, Fixed::from_i64(i64::from(cap)))),
-        ..Base::label(
+        ..ColumnFacts::derived(
             "count",
             BTreeSet::from([Use::Filter, Use::Group, Use::Aggregate]),
             block.taint.grade,
@@ -417,33 +417,35 @@ pub(super) fn count_base(block: &Block, cap: u32) -> Base {
     }
 }
 
-fn unit_base(base: &Base, name: &str) -> Base {
-    Base { kind: kind_with_class(base, name), optional: false, ..base.clone() }
+fn unit_base(base: &ColumnFacts, name: &str) -> ColumnFacts {
+    ColumnFacts { kind: kind_with_class(base, name), optional: false, ..base.clone() }
 }
 
-fn kind_with_class(base: &Base, hidden: &str) -> BaseKind {
+fn kind_with_class(base: &ColumnFacts, hidden: &str) -> ColumnKind {
     match &base.kind {
-        BaseKind::UnitKey { kind, .. } => BaseKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() },
+        ColumnKind::UnitKey { kind, .. } => {
+            ColumnKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() }
+        }
         other => other.clone(),
     }
 }
 
 /// The hidden column of the class that a unit key belongs to.
-pub(super) fn class_of<'b>(block: &'b Block, key: &Expr) -> Option<&'b String> {
+pub(super) fn class_of<'b>(block: &'b SourceRows, key: &Expr) -> Option<&'b String> {
     // The key of a side that may be missing does not tell every row's subject.
     block.unit_key(key).filter(|(_, base)| !base.optional).map(|(class, _)| class)
 }
 
 /// The facts of a group key above the fold. A column keeps its own. A coarser form becomes a label, which no column is
 /// compared with: it may be a constant, and compared with a measure that would be a literal off its edges.
-fn key_base(block: &Block, key: &Expr, data_type: &DataType, grade: Level) -> Base {
+fn key_base(block: &SourceRows, key: &Expr, data_type: &DataType, grade: Level) -> ColumnFacts {
     if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
-        return Base { data_type: data_type.clone(), ..base.clone() };
+        return ColumnFacts { data_type: data_type.clone(), ..base.clone() };
     }
     // A coarser form may be used as what it was made from may be, no further.
     let sources = key.column_refs().into_iter().filter_map(|column| block.base(column));
     let uses = sources.fold(BTreeSet::from([Use::Filter, Use::Group]), |uses, base| {
         uses.intersection(&base.uses).copied().chain([Use::Group]).collect()
     });
-    Base::label("key", uses, grade, data_type.clone())
+    ColumnFacts::derived("key", uses, grade, data_type.clone())
 }

@@ -8,8 +8,8 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Projection;
 
-use crate::block::Block;
 use crate::finding::Refused;
+use crate::source_rows::SourceRows;
 
 use super::Zone;
 use super::ZonePass;
@@ -35,7 +35,12 @@ impl ZonePass<'_> {
         }
     }
 
-    fn projected(&mut self, mut rows: Box<Block>, outputs: Vec<Expr>, schema: &DFSchemaRef) -> Box<Block> {
+    fn projected(
+        &mut self,
+        mut rows: Box<SourceRows>,
+        outputs: Vec<Expr>,
+        schema: &DFSchemaRef,
+    ) -> Box<SourceRows> {
         rows.taint.read(self.take_subqueries_read());
         rows.outputs = outputs;
         rows.schema = Arc::clone(schema);

@@ -2,9 +2,9 @@
 
 use datafusion_expr::LogicalPlan;
 
-use crate::block::Block;
 use crate::finding::Refused;
 use crate::finding::not_built;
+use crate::source_rows::SourceRows;
 
 use super::ZonePass;
 use super::released::ReleasedPlan;
@@ -32,7 +32,7 @@ impl ZonePass<'_> {
     pub(super) fn over_open_tables(
         &mut self,
         plan: &LogicalPlan,
-        rows: Block,
+        rows: SourceRows,
     ) -> Result<ReleasedPlan, Refused> {
         let input = of_open_tables(rows)?;
         self.rebuild(plan, vec![input])

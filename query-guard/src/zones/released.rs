@@ -7,10 +7,10 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 
-use crate::block::Block;
-use crate::block::Read;
 use crate::finding::Refused;
 use crate::finding::not_built;
+use crate::source_rows::Read;
+use crate::source_rows::SourceRows;
 
 /// Released values and constants: an ordinary plan with the schema that the SQL sees.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl ReleasedPlan {
 }
 
 /// Rows of open tables as a plan with the schema that the SQL sees.
-pub(super) fn of_open_tables(rows: Block) -> Result<ReleasedPlan, Refused> {
+pub(super) fn of_open_tables(rows: SourceRows) -> Result<ReleasedPlan, Refused> {
     let columns: Vec<Expr> = rows
         .outputs
         .iter()

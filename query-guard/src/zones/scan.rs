@@ -16,17 +16,12 @@ use obscura_policies::effective::Intervals;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::Conditions;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Class;
-use crate::block::Rows;
-use crate::block::Taint;
-use crate::block::Unique;
 use crate::catalog::GrantedSource;
 use crate::catalog::sealed_source;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
+use crate::column_facts::base_column;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::is_open;
@@ -34,6 +29,11 @@ use crate::mask::masked;
 use crate::reason::Reason;
 use crate::row_filter::row_filter;
 use crate::sealed_type::column_type;
+use crate::source_rows::Class;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Taint;
+use crate::source_rows::Unique;
 
 use super::Zone;
 use super::ZonePass;
@@ -78,8 +78,18 @@ impl ZonePass<'_> {
         if outputs.len() != schema.fields().len() {
             return Err(internal());
         }
-        let (rows, conditions) = (Rows::scanned(), Conditions::new());
-        let rows = Box::new(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions });
+        let (multiplicity, conditions) = (Multiplicity::scanned(), Conditions::new());
+        let rows = Box::new(SourceRows {
+            plan,
+            bases,
+            schema,
+            outputs,
+            classes,
+            taint,
+            unique,
+            multiplicity,
+            conditions,
+        });
         Ok(if open { Zone::Public(rows) } else { Zone::Individual(rows) })
     }
 
@@ -119,15 +129,15 @@ impl ZonePass<'_> {
         dataset: &EffectiveDataset,
         classes: &[Class],
         open: bool,
-    ) -> Base {
+    ) -> ColumnFacts {
         let unit = dataset.units.iter().zip(classes).find(|(unit, _)| unit.column == column.name);
         let kind = match unit {
             Some((unit, class)) if !open => {
-                BaseKind::UnitKey { kind: unit.kind.clone(), class: class.column.clone() }
+                ColumnKind::UnitKey { kind: unit.kind.clone(), class: class.column.clone() }
             }
-            _ => BaseKind::Declared(column.role),
+            _ => ColumnKind::Declared(column.role),
         };
-        Base {
+        ColumnFacts {
             name: column.name.clone(),
             kind,
             uses: column.uses.clone(),
@@ -153,7 +163,7 @@ impl ZonePass<'_> {
 fn hidden_units(
     dataset: &EffectiveDataset,
     instance: usize,
-    bases: &mut BTreeMap<String, Base>,
+    bases: &mut BTreeMap<String, ColumnFacts>,
     projection: &mut Vec<Expr>,
 ) -> Vec<Class> {
     if dataset.units.is_empty() {
@@ -171,11 +181,16 @@ fn hidden_units(
         projection.push(raw(&unit.column).alias(&name));
         bases.insert(
             name.clone(),
-            Base {
-                kind: BaseKind::UnitKey { kind: unit.kind.clone(), class: name.clone() },
+            ColumnFacts {
+                kind: ColumnKind::UnitKey { kind: unit.kind.clone(), class: name.clone() },
                 dataset: Some(dataset.id.clone()),
                 owners: BTreeSet::from([name.clone()]),
-                ..Base::label(&unit.column, BTreeSet::new(), Level(1), arrow::datatypes::DataType::Int64)
+                ..ColumnFacts::derived(
+                    &unit.column,
+                    BTreeSet::new(),
+                    Level(1),
+                    arrow::datatypes::DataType::Int64,
+                )
             },
         );
         classes.push(Class {

@@ -12,13 +12,13 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Subquery;
 
-use crate::base::ReleasedColumnFacts;
-use crate::block::Read;
 use crate::catalog::ReleasedSource;
+use crate::column_facts::ReleasedColumnFacts;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::reason::Reason;
+use crate::source_rows::Read;
 
 use super::Zone;
 use super::ZonePass;

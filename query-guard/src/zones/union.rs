@@ -12,20 +12,20 @@ use datafusion_expr::Union;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::Conditions;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Class;
-use crate::block::Rows;
-use crate::block::Taint;
-use crate::block::Unique;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
+use crate::column_facts::base_column;
 use crate::constant::is_constant;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
+use crate::source_rows::Class;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Taint;
+use crate::source_rows::Unique;
 
 use super::Zone;
 use super::ZonePass;
@@ -51,9 +51,10 @@ impl ZonePass<'_> {
         }
     }
 
-    fn one_class(&mut self, blocks: Vec<Block>, union: &Union) -> Result<Block, Refused> {
+    fn one_class(&mut self, blocks: Vec<SourceRows>, union: &Union) -> Result<SourceRows, Refused> {
         let instance = self.instance();
-        let kinds = |block: &Block| block.classes.iter().map(|class| class.kind.clone()).collect::<Vec<_>>();
+        let kinds =
+            |block: &SourceRows| block.classes.iter().map(|class| class.kind.clone()).collect::<Vec<_>>();
         let first = blocks.first().ok_or_else(internal)?;
         let units = kinds(first);
         let distinct = units.iter().collect::<BTreeSet<_>>().len() == units.len();
@@ -68,7 +69,7 @@ impl ZonePass<'_> {
             }
         }
         let hidden: Vec<String> = (0..units.len()).map(|index| format!("u{instance}__unit{index}")).collect();
-        let mut bases: BTreeMap<String, Base> = BTreeMap::new();
+        let mut bases: BTreeMap<String, ColumnFacts> = BTreeMap::new();
         for (name, class) in hidden.iter().zip(&first.classes) {
             let base = first.bases.get(&class.column).ok_or_else(internal)?;
             bases.insert(name.clone(), with_class(base, name));
@@ -79,9 +80,9 @@ impl ZonePass<'_> {
             bases.insert(name.clone(), self.position(&blocks, index, &hidden, union)?);
         }
         // Two branches over one dataset may hold the same row: it would count as often as it is written.
-        let rows = united_rows(&blocks, instance);
+        let multiplicity = united_rows(&blocks, instance);
         for base in bases.values_mut() {
-            base.copied_by.extend(rows.copied_by.iter().copied());
+            base.copied_by.extend(multiplicity.copied_by.iter().copied());
         }
         let mut taint = Taint::none();
         let mut plans = Vec::with_capacity(blocks.len());
@@ -113,7 +114,7 @@ impl ZonePass<'_> {
             .collect();
         let plan = LogicalPlan::Union(Union::try_new_with_loose_types(plans).map_err(not_built)?);
         let outputs = names.iter().map(|name| base_column(name)).collect();
-        Ok(Block {
+        Ok(SourceRows {
             plan,
             bases,
             schema: Arc::clone(&union.schema),
@@ -121,7 +122,7 @@ impl ZonePass<'_> {
             classes,
             taint,
             unique: Unique::default(),
-            rows,
+            multiplicity,
             conditions: Conditions::from([format!("union {instance}")]),
         })
     }
@@ -129,12 +130,12 @@ impl ZonePass<'_> {
     /// The base column of one output position over all branches: of the same kind everywhere, or a key with literals.
     fn position(
         &self,
-        blocks: &[Block],
+        blocks: &[SourceRows],
         index: usize,
         hidden: &[String],
         union: &Union,
-    ) -> Result<Base, Refused> {
-        let mut merged: Option<Base> = None;
+    ) -> Result<ColumnFacts, Refused> {
+        let mut merged: Option<ColumnFacts> = None;
         let mut literals = false;
         for block in blocks {
             let output = block.outputs.get(index).ok_or_else(internal)?;
@@ -148,7 +149,7 @@ impl ZonePass<'_> {
                 .and_then(|column| block.base(column))
                 .ok_or_else(refused)?;
             let base = match &base.kind {
-                BaseKind::UnitKey { class, .. } => {
+                ColumnKind::UnitKey { class, .. } => {
                     let position =
                         block.classes.iter().position(|known| known.column == *class).ok_or_else(internal)?;
                     with_class(base, hidden.get(position).ok_or_else(internal)?)
@@ -163,10 +164,10 @@ impl ZonePass<'_> {
         let base = match (merged, literals) {
             (Some(base), false) => base,
             // A union of more than two branches is one of unions.
-            (Some(Base { kind: BaseKind::Label, .. }), true) | (None, _) => label_base(),
+            (Some(ColumnFacts { kind: ColumnKind::Derived, .. }), true) | (None, _) => derived_column(),
             (Some(_), true) => return Err(union_refusal(Reason::UnionWithLiteral).into()),
         };
-        Ok(Base {
+        Ok(ColumnFacts {
             data_type: union.schema.field(index).data_type().clone(),
             dataset: None,
             owners: hidden.iter().cloned().collect(),
@@ -176,21 +177,22 @@ impl ZonePass<'_> {
 }
 
 /// The rows of their sources that the branches' rows stand for together.
-fn united_rows(blocks: &[Block], instance: usize) -> Rows {
-    let share = |left: &Block, right: &Block| {
-        !left.taint.datasets.is_disjoint(&right.taint.datasets) && !left.rows.is_disjoint(&right.rows)
+fn united_rows(blocks: &[SourceRows], instance: usize) -> Multiplicity {
+    let share = |left: &SourceRows, right: &SourceRows| {
+        !left.taint.datasets.is_disjoint(&right.taint.datasets)
+            && !left.multiplicity.is_disjoint(&right.multiplicity)
     };
     let shared = blocks
         .iter()
         .enumerate()
         .any(|(index, left)| blocks.iter().skip(index + 1).any(|right| share(left, right)));
-    let copied_by = blocks.iter().flat_map(|block| block.rows.copied_by.iter().copied());
+    let copied_by = blocks.iter().flat_map(|block| block.multiplicity.copied_by.iter().copied());
     let copied_by = copied_by.chain(shared.then_some(instance)).collect();
     let of_one_dataset =
         blocks.windows(2).all(|pair| matches!(pair, [a, b] if a.taint.datasets == b.taint.datasets));
-    let pins = blocks
+    let equalities = blocks
         .iter()
-        .map(|block| block.rows.pins.clone())
+        .map(|block| block.multiplicity.equalities.clone())
         .reduce(|left, right| {
             let (left, mut right) = (left?, right?);
             let both = left.into_iter().filter_map(|(column, values)| {
@@ -201,7 +203,7 @@ fn united_rows(blocks: &[Block], instance: usize) -> Rows {
         })
         .flatten()
         .filter(|_| of_one_dataset);
-    Rows { copied_by, pins }
+    Multiplicity { copied_by, equalities }
 }
 
 /// The refusal of a union for the rule that it breaks.
@@ -212,16 +214,18 @@ fn union_refusal(reason: Reason) -> Finding {
     )
 }
 
-fn with_class(base: &Base, hidden: &str) -> Base {
+fn with_class(base: &ColumnFacts, hidden: &str) -> ColumnFacts {
     let kind = match &base.kind {
-        BaseKind::UnitKey { kind, .. } => BaseKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() },
+        ColumnKind::UnitKey { kind, .. } => {
+            ColumnKind::UnitKey { kind: kind.clone(), class: hidden.to_owned() }
+        }
         other => other.clone(),
     };
-    Base { kind, owners: BTreeSet::from([hidden.to_owned()]), ..base.clone() }
+    ColumnFacts { kind, owners: BTreeSet::from([hidden.to_owned()]), ..base.clone() }
 }
 
 /// The stricter of two facts; `None` when they cannot share a position.
-fn combine(left: Base, right: &Base) -> Option<Base> {
+fn combine(left: ColumnFacts, right: &ColumnFacts) -> Option<ColumnFacts> {
     let same = left.kind == right.kind
         && left.mask == right.mask
         && left.bins == right.bins
@@ -237,7 +241,7 @@ fn combine(left: Base, right: &Base) -> Option<Base> {
         _ => None,
     };
     let uses = left.uses.intersection(&right.uses).copied().collect();
-    Some(Base {
+    Some(ColumnFacts {
         range,
         uses,
         grade: left.grade.max(right.grade),
@@ -249,8 +253,8 @@ fn combine(left: Base, right: &Base) -> Option<Base> {
 }
 
 /// A position that holds literals in every branch: a label.
-fn label_base() -> Base {
-    Base::label(
+fn derived_column() -> ColumnFacts {
+    ColumnFacts::derived(
         "label",
         BTreeSet::from([Use::Group, Use::Filter]),
         Level(1),

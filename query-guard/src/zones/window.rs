@@ -21,18 +21,18 @@ use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Class;
-use crate::block::Unique;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::base_column;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
+use crate::source_rows::Class;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Unique;
 
 use super::Zone;
 use super::ZonePass;
@@ -71,7 +71,7 @@ impl ZonePass<'_> {
     /// # Errors
     /// `operation-over-individuals` when the rows are not those of one subject, or the function is none of those that
     /// only look at a subject's own rows.
-    fn own_windows(&mut self, block: Block, window: &Window) -> Result<Block, Refused> {
+    fn own_windows(&mut self, block: SourceRows, window: &Window) -> Result<SourceRows, Refused> {
         let instance = self.instance();
         let cap = self.rows_cap(&block);
         let mut calls = Vec::new();
@@ -86,7 +86,7 @@ impl ZonePass<'_> {
             };
             let over = self.over(&block, &function, &mut shape)?;
             // A function of positions counts copies too: the joins so far keep their rows.
-            if goes_by_position(&function) && !block.rows.copied_by.is_empty() {
+            if goes_by_position(&function) && !block.multiplicity.copied_by.is_empty() {
                 self.many_to_many.clear();
             }
             let target = window.schema.field(block.outputs.len() + index).data_type();
@@ -98,10 +98,10 @@ impl ZonePass<'_> {
                 calls.push(over.call(call)?.alias(format!("{name}{suffix}")));
             }
             columns.push(own.finish.of(&name).alias(&name));
-            let copied_by = block.rows.copied_by.iter().copied().chain([instance]).collect();
+            let copied_by = block.multiplicity.copied_by.iter().copied().chain([instance]).collect();
             let owners = if own.base.owners.is_empty() { owners.clone() } else { own.base.owners.clone() };
             // No longer a column of the scan: that it equals a literal says nothing about which row this is.
-            let base = Base { copied_by, owners, missing_by: None, dataset: None, ..own.base };
+            let base = ColumnFacts { copied_by, owners, missing_by: None, dataset: None, ..own.base };
             bases.insert(name.clone(), base);
             outputs.push(base_column(&name));
         }
@@ -115,14 +115,14 @@ impl ZonePass<'_> {
             .map_err(not_built)?;
         let classes = block.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let schema = std::sync::Arc::clone(&window.schema);
-        let (unique, rows, conditions) = (Unique::default(), block.rows, block.conditions);
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
+        let (unique, multiplicity, conditions) = (Unique::default(), block.multiplicity, block.conditions);
+        Ok(SourceRows { plan, bases, schema, outputs, classes, taint, unique, multiplicity, conditions })
     }
 
     /// The rows that a function sees, all of them one subject's.
     fn over(
         &self,
-        block: &Block,
+        block: &SourceRows,
         function: &WindowFunction,
         shape: &mut ShapeCheck<'_>,
     ) -> Result<Over, Refused> {
@@ -171,9 +171,9 @@ impl ZonePass<'_> {
 
     /// Rows that the order leaves equal are told apart by the columns that the statement mentions: which of them comes first
     /// must not change from one run to the next, or asking again would show what they differ in.
-    fn tie_breakers(&self, block: &Block) -> Vec<Sort> {
+    fn tie_breakers(&self, block: &SourceRows) -> Vec<Sort> {
         let mentioned = block.bases.iter().filter(|(_, base)| {
-            self.mentioned.contains(&base.name) && !matches!(base.kind, BaseKind::UnitKey { .. })
+            self.mentioned.contains(&base.name) && !matches!(base.kind, ColumnKind::UnitKey { .. })
         });
         mentioned.map(|(name, _)| base_column(name).sort(true, false)).collect()
     }
@@ -181,7 +181,7 @@ impl ZonePass<'_> {
     /// The value that one function computes from a subject's own rows.
     fn own_window(
         &self,
-        block: &Block,
+        block: &SourceRows,
         function: &WindowFunction,
         shape: &mut ShapeCheck<'_>,
         target: &DataType,
@@ -212,7 +212,7 @@ impl ZonePass<'_> {
                 };
                 match (udf.name(), params.args.as_slice()) {
                     ("row_number" | "rank" | "dense_rank", []) if !params.order_by.is_empty() => {
-                        let base = Base {
+                        let base = ColumnFacts {
                             uses: BTreeSet::from([Use::Filter, Use::Group]),
                             data_type: target.clone(),
                             ..count_base(block, cap)
@@ -234,7 +234,7 @@ impl ZonePass<'_> {
                             own.ok_or_else(|| self.not_own(Reason::ValueNotCarried, function))?;
                         shape.grade = shape.grade.max(base.grade);
                         let args = std::iter::once(base_column(&column.name)).chain(rest.first().cloned());
-                        let base = Base { data_type: target.clone(), ..base.clone() };
+                        let base = ColumnFacts { data_type: target.clone(), ..base.clone() };
                         Ok(OwnRows {
                             aggregates: call(args.collect()),
                             finish: Finish::Cast(target.clone()),
@@ -338,11 +338,11 @@ fn is_near(frame: &WindowFrame) -> bool {
 }
 
 /// A value that may be carried from one row of a subject to another.
-fn is_own_value(base: &Base) -> bool {
+fn is_own_value(base: &ColumnFacts) -> bool {
     let known = match base.kind {
-        BaseKind::Declared(role) => role != Role::Identifier,
-        BaseKind::SubjectCount | BaseKind::SubjectMeasure => true,
-        BaseKind::UnitKey { .. } | BaseKind::Label | BaseKind::Released { .. } => false,
+        ColumnKind::Declared(role) => role != Role::Identifier,
+        ColumnKind::SubjectCount | ColumnKind::SubjectMeasure => true,
+        ColumnKind::UnitKey { .. } | ColumnKind::Derived | ColumnKind::Released { .. } => false,
     };
     known && !base.uses.is_empty()
 }

@@ -13,18 +13,18 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::Operator;
 use datafusion_expr::utils::split_conjunction;
 
-use crate::base::Base;
-use crate::base::Conditions;
-use crate::block::Block;
-use crate::block::Read;
-use crate::block::Rows;
-use crate::block::Taint;
-use crate::block::Unique;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::Conditions;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::reason::Reason;
 use crate::shape::ShapeCheck;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::Read;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Taint;
+use crate::source_rows::Unique;
 use crate::zones::ZonePass;
 
 use super::refusal::join_refusal;
@@ -51,8 +51,8 @@ impl ZonePass<'_> {
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
     pub(super) fn condition(
         &mut self,
-        left: &Block,
-        right: &Block,
+        left: &SourceRows,
+        right: &SourceRows,
         join: &Join,
     ) -> Result<Condition, Refused> {
         let both = both_sides(left, right)?;
@@ -97,12 +97,12 @@ impl ZonePass<'_> {
     /// A residual condition compares columns of the same subject, by the shape rule; with it comes what it read.
     pub(super) fn residual(
         &self,
-        left: &Block,
-        right: &Block,
+        left: &SourceRows,
+        right: &SourceRows,
         residual: &[Expr],
         merged: &[(String, String)],
     ) -> Result<(Option<Expr>, Read), Refused> {
-        let mut bases: BTreeMap<String, Base> =
+        let mut bases: BTreeMap<String, ColumnFacts> =
             left.bases.iter().chain(&right.bases).map(|(name, base)| (name.clone(), base.clone())).collect();
         for base in bases.values_mut() {
             base.owners = base.owners.iter().map(|owner| renamed(owner, merged)).collect();
@@ -118,9 +118,9 @@ impl ZonePass<'_> {
 }
 
 /// Both inputs as one block, only to resolve the join's own condition.
-fn both_sides(left: &Block, right: &Block) -> Result<Block, Refused> {
+fn both_sides(left: &SourceRows, right: &SourceRows) -> Result<SourceRows, Refused> {
     let schema = left.schema.join(&right.schema).map_err(not_built)?;
-    Ok(Block {
+    Ok(SourceRows {
         plan: LogicalPlan::default(),
         bases: left
             .bases
@@ -133,12 +133,12 @@ fn both_sides(left: &Block, right: &Block) -> Result<Block, Refused> {
         classes: Vec::new(),
         taint: Taint::none(),
         unique: Unique::default(),
-        rows: Rows::default(),
+        multiplicity: Multiplicity::default(),
         conditions: Conditions::new(),
     })
 }
 
-fn equation(bases: &BTreeMap<String, Base>, expr: &Expr) -> Option<(Column, Column)> {
+fn equation(bases: &BTreeMap<String, ColumnFacts>, expr: &Expr) -> Option<(Column, Column)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
     Some((bare_column(bases, left)?.clone(), bare_column(bases, right)?.clone()))
 }

@@ -16,19 +16,19 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::ReleasedColumnFacts;
-use crate::base::SourceColumn;
-use crate::block::Block;
-use crate::block::Class;
-use crate::block::Unique;
 use crate::column::bare_column;
 use crate::column::total;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::ReleasedColumnFacts;
+use crate::column_facts::SourceColumn;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::finding::not_built;
 use crate::reason::Reason;
+use crate::source_rows::Class;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Unique;
 use crate::zones::ZonePass;
 
 use super::condition::Condition;
@@ -63,15 +63,15 @@ impl ZonePass<'_> {
     /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
     pub(super) fn many_to_one(
         &mut self,
-        many: Block,
-        mut one: Block,
+        many: SourceRows,
+        mut one: SourceRows,
         mut condition: Condition,
         preserved: Preserved,
         side: Side,
-    ) -> Result<Block, Refused> {
+    ) -> Result<SourceRows, Refused> {
         let columns: BTreeSet<String> = condition.equated.iter().map(|(_, b)| b.name.clone()).collect();
         let semi = preserved.is_about_left_only();
-        let released = one.bases.values().any(|base| matches!(base.kind, BaseKind::Released { .. }));
+        let released = one.bases.values().any(|base| matches!(base.kind, ColumnKind::Released { .. }));
         // A semi join cannot multiply rows, so an open table needs no unique key for it.
         // A key is unique among its values; how many rows have none is not known.
         let nulls_match = condition.nulls == NullEquality::NullEqualsNull && !released;
@@ -107,10 +107,10 @@ impl ZonePass<'_> {
             }
             let never = matches!(
                 individual.kind,
-                BaseKind::UnitKey { .. } | BaseKind::Declared(Role::Identifier) | BaseKind::Label
+                ColumnKind::UnitKey { .. } | ColumnKind::Declared(Role::Identifier) | ColumnKind::Derived
             );
             if never
-                || matches!(open.kind, BaseKind::Released { computed: true, .. })
+                || matches!(open.kind, ColumnKind::Released { computed: true, .. })
                 || individual.is_measure()
             {
                 return Err(self.not_joinable(Reason::ColumnMeetsNoTable, a));
@@ -177,7 +177,7 @@ impl ZonePass<'_> {
         let join_type = if always_met && join_type == JoinType::Left { JoinType::Inner } else { join_type };
         // Values of the open side stand in as many rows as meet them.
         for base in one.bases.values_mut() {
-            base.copied_by.extend(many.rows.copied_by.iter().copied());
+            base.copied_by.extend(many.multiplicity.copied_by.iter().copied());
         }
         let first = columns.into_iter().next().or_else(|| range.as_ref().map(|range| range.low.name.clone()));
         let ends = range.map(|range| range.comparisons).unwrap_or_default();
@@ -201,21 +201,21 @@ impl ZonePass<'_> {
             bases.extend(
                 one.bases
                     .into_iter()
-                    .map(|(name, base)| (name, Base { optional: optional || base.optional, ..base })),
+                    .map(|(name, base)| (name, ColumnFacts { optional: optional || base.optional, ..base })),
             );
             outputs = match side {
                 Side::Left => outputs.into_iter().chain(one.outputs).collect(),
                 Side::Right => one.outputs.into_iter().chain(outputs).collect(),
             };
         }
-        let (schema, unique, rows) = (many.schema, Unique::default(), many.rows);
+        let (schema, unique, multiplicity) = (many.schema, Unique::default(), many.multiplicity);
         let conditions = self.joined_conditions(many.conditions, one.conditions);
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
+        Ok(SourceRows { plan, bases, schema, outputs, classes, taint, unique, multiplicity, conditions })
     }
 
     /// True if a subject's key meets the key of an open register of the same kind of subject.
-    fn is_register(&self, individual: &Base, open: &Base) -> bool {
-        let BaseKind::UnitKey { kind, .. } = &individual.kind else { return false };
+    fn is_register(&self, individual: &ColumnFacts, open: &ColumnFacts) -> bool {
+        let ColumnKind::UnitKey { kind, .. } = &individual.kind else { return false };
         let dataset = open.dataset.as_ref().and_then(|id| self.policy.datasets.get(id));
         open.open
             && !individual.optional
@@ -236,20 +236,20 @@ impl ZonePass<'_> {
 
 /// A released mean stays one only where each key of its stage meets the column that it is: met by another column it would be
 /// the mean of a group that the analyst chose.
-fn keep_benchmarks(many: &Block, one: &mut Block, condition: &Condition) {
+fn keep_benchmarks(many: &SourceRows, one: &mut SourceRows, condition: &Condition) {
     let met = |name: &str, source: &SourceColumn| {
         condition.equated.iter().any(|(a, b)| {
             let is_key = one.base(b).is_some_and(|base| match &base.kind {
-                BaseKind::Released { column: Some(facts), .. } => {
+                ColumnKind::Released { column: Some(facts), .. } => {
                     matches!(&**facts, ReleasedColumnFacts::Key { name: known, .. } if known == name)
                 }
                 _ => false,
             });
-            is_key && many.base(a).and_then(Base::source).as_ref() == Some(source)
+            is_key && many.base(a).and_then(ColumnFacts::source).as_ref() == Some(source)
         })
     };
-    let is_kept = |base: &Base| match &base.kind {
-        BaseKind::Released { column: Some(facts), .. } => match &**facts {
+    let is_kept = |base: &ColumnFacts| match &base.kind {
+        ColumnKind::Released { column: Some(facts), .. } => match &**facts {
             ReleasedColumnFacts::Benchmark { keys, .. } => {
                 keys.iter().all(|(name, source)| source.as_ref().is_some_and(|source| met(name, source)))
             }
@@ -260,20 +260,21 @@ fn keep_benchmarks(many: &Block, one: &mut Block, condition: &Condition) {
     let lost: Vec<String> =
         one.bases.iter().filter(|(_, base)| !is_kept(base)).map(|(name, _)| name.clone()).collect();
     for name in lost {
-        if let Some(Base { kind: BaseKind::Released { column, .. }, .. }) = one.bases.get_mut(&name) {
+        if let Some(ColumnFacts { kind: ColumnKind::Released { column, .. }, .. }) = one.bases.get_mut(&name)
+        {
             *column = None;
         }
     }
 }
 
 /// A column that tells whom a row is about.
-pub(in crate::zones) fn is_identifying(base: &Base) -> bool {
-    matches!(base.kind, BaseKind::Declared(Role::Identifier | Role::UnitKey))
+pub(in crate::zones) fn is_identifying(base: &ColumnFacts) -> bool {
+    matches!(base.kind, ColumnKind::Declared(Role::Identifier | Role::UnitKey))
 }
 
 impl Range {
     /// Takes the two comparisons of a range join out of a join's condition.
-    fn take(many: &Block, one: &Block, residual: &mut Vec<Expr>) -> Option<Self> {
+    fn take(many: &SourceRows, one: &SourceRows, residual: &mut Vec<Expr>) -> Option<Self> {
         let ends: Vec<Option<End>> = residual.iter().map(|expr| End::of(many, one, expr)).collect();
         let find = |is_low: bool| {
             ends.iter()
@@ -297,7 +298,7 @@ impl Range {
 }
 
 impl End {
-    fn of(many: &Block, one: &Block, expr: &Expr) -> Option<Self> {
+    fn of(many: &SourceRows, one: &SourceRows, expr: &Expr) -> Option<Self> {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
         let of_many =
             |expr: &Expr| bare_column(&many.bases, expr).filter(|c| many.base(c).is_some()).cloned();

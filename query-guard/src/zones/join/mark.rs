@@ -9,12 +9,12 @@ use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::base_column;
-use crate::block::Class;
-use crate::block::Taint;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::base_column;
 use crate::finding::Refused;
 use crate::finding::not_built;
+use crate::source_rows::Class;
+use crate::source_rows::Taint;
 use crate::zones::ZonePass;
 
 impl ZonePass<'_> {
@@ -22,7 +22,7 @@ impl ZonePass<'_> {
     pub(super) fn marked(
         &mut self,
         plan: LogicalPlan,
-        bases: &mut BTreeMap<String, Base>,
+        bases: &mut BTreeMap<String, ColumnFacts>,
         classes: &[Class],
         taint: &Taint,
     ) -> Result<(LogicalPlan, Expr), Refused> {
@@ -34,7 +34,8 @@ impl ZonePass<'_> {
             .collect();
         let owners = classes.iter().map(|class| class.column.clone()).collect();
         let uses = BTreeSet::from([Use::Filter, Use::Group]);
-        let mark = Base { owners, ..Base::label("exists", uses, taint.grade, DataType::Boolean) };
+        let mark =
+            ColumnFacts { owners, ..ColumnFacts::derived("exists", uses, taint.grade, DataType::Boolean) };
         bases.insert(name.clone(), mark);
         let plan = LogicalPlanBuilder::from(plan)
             .project(columns)

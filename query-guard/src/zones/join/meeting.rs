@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::block::Block;
-use crate::block::Rows;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::SourceRows;
 
 use super::preserved::Preserved;
 
 /// The multiplicity of a join: the rows of either side that a row of it stands for, and those that it may repeat.
 pub(super) struct Meeting<'b> {
-    left: &'b Rows,
-    right: &'b Rows,
+    left: &'b Multiplicity,
+    right: &'b Multiplicity,
     pub(super) left_is_one: bool,
     pub(super) right_is_one: bool,
     preserved: Preserved,
@@ -19,18 +19,18 @@ pub(super) struct Meeting<'b> {
 
 impl<'b> Meeting<'b> {
     pub(super) fn of(
-        left: &'b Block,
-        right: &'b Block,
+        left: &'b SourceRows,
+        right: &'b SourceRows,
         merged: &[(String, String)],
         preserved: Preserved,
         number: usize,
     ) -> Self {
-        let is_one = |block: &Block, column: &String| {
+        let is_one = |block: &SourceRows, column: &String| {
             block.classes.iter().any(|class| class.column == *column && class.one_row)
         };
         Meeting {
-            left: &left.rows,
-            right: &right.rows,
+            left: &left.multiplicity,
+            right: &right.multiplicity,
             left_is_one: merged.iter().any(|(kept, _)| is_one(left, kept)),
             right_is_one: merged.iter().any(|(_, replaced)| is_one(right, replaced)),
             preserved,
@@ -43,7 +43,7 @@ impl<'b> Meeting<'b> {
         self.left_is_one && self.right_is_one
     }
 
-    pub(super) fn rows(&self) -> Rows {
+    pub(super) fn rows(&self) -> Multiplicity {
         let both = self.left.copied_by.union(&self.right.copied_by).copied();
         let copied_by = if self.one_row() {
             BTreeSet::new()
@@ -54,7 +54,7 @@ impl<'b> Meeting<'b> {
         } else {
             both.chain([self.number]).collect()
         };
-        Rows { copied_by, pins: None }
+        Multiplicity { copied_by, equalities: None }
     }
 
     /// The joins and unions that may repeat the values of a side's columns. Where every row is a row of the other side, as

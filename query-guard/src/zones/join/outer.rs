@@ -8,7 +8,7 @@ use datafusion_expr::Filter;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::utils::split_conjunction;
 
-use crate::base::base_column;
+use crate::column_facts::base_column;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::reason::Reason;

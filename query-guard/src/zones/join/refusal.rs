@@ -4,14 +4,14 @@ use datafusion_common::Column;
 use datafusion_expr::Expr;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::use_not_granted;
-use crate::block::Block;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::use_not_granted;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::finding::internal;
 use crate::reason::Reason;
+use crate::source_rows::SourceRows;
 use crate::zones::ZonePass;
 
 impl ZonePass<'_> {
@@ -21,7 +21,7 @@ impl ZonePass<'_> {
     }
 
     /// The grant does not let the column be used so, with its place.
-    pub(super) fn use_not_granted(&self, column: &Column, base: &Base, wanted: Use) -> Refused {
+    pub(super) fn use_not_granted(&self, column: &Column, base: &ColumnFacts, wanted: Use) -> Refused {
         let place = first_span(self.review.sql, &Expr::Column(column.clone()));
         use_not_granted(base, wanted).at(place).into()
     }
@@ -35,6 +35,6 @@ pub(super) fn join_refusal(reason: Reason) -> Finding {
     )
 }
 
-pub(super) fn known<'b>(block: &'b Block, column: &Column) -> Result<&'b Base, Refused> {
+pub(super) fn known<'b>(block: &'b SourceRows, column: &Column) -> Result<&'b ColumnFacts, Refused> {
     block.base(column).ok_or_else(internal)
 }

@@ -10,23 +10,23 @@ use datafusion_expr::LogicalPlanBuilder;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::Conditions;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Rows;
-use crate::block::Taint;
-use crate::block::Unique;
 use crate::catalog::ReleasedSource;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
+use crate::column_facts::base_column;
 use crate::finding::Refused;
 use crate::finding::not_built;
+use crate::source_rows::Multiplicity;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Taint;
+use crate::source_rows::Unique;
 use crate::zones::ZonePass;
 use crate::zones::released::ReleasedPlan;
 
 impl ZonePass<'_> {
     /// Released values stand among rows of individuals as columns of their own kind.
-    pub(super) fn released_rows(&mut self, released: ReleasedPlan) -> Result<Block, Refused> {
+    pub(super) fn released_rows(&mut self, released: ReleasedPlan) -> Result<SourceRows, Refused> {
         let instance = self.instance();
         let schema = Arc::clone(released.plan.schema());
         let names: Vec<String> =
@@ -35,15 +35,15 @@ impl ZonePass<'_> {
         let mut projection = Vec::with_capacity(names.len());
         for (index, (name, (qualifier, field))) in names.iter().zip(schema.iter()).enumerate() {
             projection.push(Expr::Column(Column::new(qualifier.cloned(), field.name())).alias(name));
-            let kind = BaseKind::Released {
+            let kind = ColumnKind::Released {
                 computed: !released.bare.contains(&index),
                 column: ReleasedSource::column_of(&released.plan, index),
             };
             bases.insert(
                 name.clone(),
-                Base {
+                ColumnFacts {
                     kind,
-                    ..Base::label(
+                    ..ColumnFacts::derived(
                         field.name(),
                         BTreeSet::from([Use::Filter, Use::Group, Use::Join]),
                         Level(1),
@@ -66,7 +66,7 @@ impl ZonePass<'_> {
         // What was read to make it was read to choose whom it meets, ancestors and all.
         let mut taint = Taint::none();
         taint.read(released.read);
-        let (classes, rows, conditions) = (Vec::new(), Rows::default(), Conditions::new());
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
+        let (classes, multiplicity, conditions) = (Vec::new(), Multiplicity::default(), Conditions::new());
+        Ok(SourceRows { plan, bases, schema, outputs, classes, taint, unique, multiplicity, conditions })
     }
 }

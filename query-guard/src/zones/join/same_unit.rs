@@ -14,18 +14,18 @@ use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::base_column;
-use crate::block::Block;
-use crate::block::Class;
-use crate::block::Taint;
-use crate::block::Unique;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::base_column;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::first_span;
 use crate::finding::not_built;
 use crate::reason::Reason;
+use crate::source_rows::Class;
+use crate::source_rows::SourceRows;
+use crate::source_rows::Taint;
+use crate::source_rows::Unique;
 use crate::zones::ZonePass;
 
 use super::condition::Condition;
@@ -40,23 +40,24 @@ use super::refusal::known;
 impl ZonePass<'_> {
     pub(super) fn individuals(
         &mut self,
-        left: Block,
-        mut right: Block,
+        left: SourceRows,
+        mut right: SourceRows,
         condition: Condition,
         preserved: Preserved,
-    ) -> Result<Block, Refused> {
+    ) -> Result<SourceRows, Refused> {
         let mut merged = Vec::new();
         for (a, b) in &condition.equated {
             let (from, to) = (known(&left, a)?, known(&right, b)?);
             match (&from.kind, &to.kind) {
-                (BaseKind::UnitKey { kind, class }, BaseKind::UnitKey { kind: other, class: replaced })
-                    if kind == other =>
-                {
+                (
+                    ColumnKind::UnitKey { kind, class },
+                    ColumnKind::UnitKey { kind: other, class: replaced },
+                ) if kind == other => {
                     self.joinable_keys(from, to, a)?;
                     self.datasets_agree(&left.taint, &right.taint, kind, Some(a))?;
                     merged.push((class.clone(), replaced.clone()));
                 }
-                (BaseKind::UnitKey { .. }, _) | (_, BaseKind::UnitKey { .. }) => {
+                (ColumnKind::UnitKey { .. }, _) | (_, ColumnKind::UnitKey { .. }) => {
                     return Err(self.not_joinable(Reason::UnitKeyMeetsOther, a));
                 }
                 _ => {
@@ -122,14 +123,14 @@ impl ZonePass<'_> {
             .map_err(not_built)?;
         let mut outputs = left.outputs.clone();
         // A semi or anti join keeps or drops rows; any other meets rows of the other side.
-        let mut rows = left.rows.clone();
+        let mut multiplicity = left.multiplicity.clone();
         for class in &mut classes {
             class.clustered = false;
         }
         if survives {
             for (kept, replaced) in &merged {
                 for base in right.bases.values_mut() {
-                    if let BaseKind::UnitKey { class, .. } = &mut base.kind
+                    if let ColumnKind::UnitKey { class, .. } = &mut base.kind
                         && class == replaced
                     {
                         class.clone_from(kept);
@@ -151,7 +152,7 @@ impl ZonePass<'_> {
             outputs.extend(if found { only_where_present(others, key)? } else { others });
             let number = self.instance();
             let meeting = Meeting::of(&left, &right, &merged, preserved, number);
-            rows = meeting.rows();
+            multiplicity = meeting.rows();
             if !meeting.left_is_one && !meeting.right_is_one {
                 let names = condition.equated.iter().map(|(a, b)| (a.name.clone(), b.name.clone()));
                 self.many_to_many.insert(names.collect());
@@ -166,7 +167,7 @@ impl ZonePass<'_> {
             }
             // Asked for by IN or EXISTS, a row is one row, however many of the other side it meets.
             if carried && !meeting.right_is_one {
-                rows.copied_by.insert(number);
+                multiplicity.copied_by.insert(number);
                 for base in bases.values_mut() {
                     base.copied_by.insert(number);
                 }
@@ -185,22 +186,22 @@ impl ZonePass<'_> {
         }
         let (schema, unique) = (left.schema, Unique::default());
         let conditions = self.joined_conditions(left.conditions, right.conditions);
-        Ok(Block { plan, bases, schema, outputs, classes, taint, unique, rows, conditions })
+        Ok(SourceRows { plan, bases, schema, outputs, classes, taint, unique, multiplicity, conditions })
     }
 
     /// Columns that a join equates besides unit keys are compared, and so must be one subject's: two people of one firm have
     /// the firm in common, not the site.
     fn equated_of_one_subject(
         &self,
-        left: &Block,
-        right: &Block,
+        left: &SourceRows,
+        right: &SourceRows,
         condition: &Condition,
         merged: &[(String, String)],
     ) -> Result<(), Refused> {
         for (a, b) in &condition.equated {
             let (from, to) = (known(left, a)?, known(right, b)?);
-            let is_key = |base: &Base| matches!(base.kind, BaseKind::UnitKey { .. });
-            let owners = |base: &Base| -> BTreeSet<String> {
+            let is_key = |base: &ColumnFacts| matches!(base.kind, ColumnKind::UnitKey { .. });
+            let owners = |base: &ColumnFacts| -> BTreeSet<String> {
                 base.owners.iter().map(|owner| renamed(owner, merged)).collect()
             };
             if !is_key(from) && !is_key(to) && owners(from) != owners(to) {
@@ -210,7 +211,7 @@ impl ZonePass<'_> {
         Ok(())
     }
 
-    fn joinable_keys(&self, left: &Base, right: &Base, column: &Column) -> Result<(), Refused> {
+    fn joinable_keys(&self, left: &ColumnFacts, right: &ColumnFacts, column: &Column) -> Result<(), Refused> {
         match [left, right].into_iter().find(|base| !base.allows(Use::Join)) {
             Some(base) => Err(self.use_not_granted(column, base, Use::Join)),
             None => Ok(()),
@@ -242,8 +243,10 @@ impl ZonePass<'_> {
         Ok(())
     }
 
-    fn plain_join_column(&self, base: &Base, column: &Column) -> Result<(), Refused> {
-        if matches!(base.kind, BaseKind::Declared(Role::Identifier) | BaseKind::Label) || base.is_stepped() {
+    fn plain_join_column(&self, base: &ColumnFacts, column: &Column) -> Result<(), Refused> {
+        if matches!(base.kind, ColumnKind::Declared(Role::Identifier) | ColumnKind::Derived)
+            || base.is_stepped()
+        {
             return Err(self.not_joinable(Reason::ColumnNotEquated, column));
         }
         if base.allows(Use::Join) || base.allows(Use::Filter) {
@@ -263,26 +266,26 @@ fn lost_subjects() -> Finding {
 }
 
 /// A side's own unit key that stays beside the merged one.
-fn unit_key_beside(side: &Block, merged: &[(String, String)]) -> Option<String> {
+fn unit_key_beside(side: &SourceRows, merged: &[(String, String)]) -> Option<String> {
     let key = side.bases.iter().find(|(name, base)| match &base.kind {
-        BaseKind::UnitKey { class, .. } => {
+        ColumnKind::UnitKey { class, .. } => {
             merged.iter().any(|(kept, _)| kept == class && kept != *name) && !base.optional
         }
-        BaseKind::Declared(_)
-        | BaseKind::SubjectCount
-        | BaseKind::SubjectMeasure
-        | BaseKind::Label
-        | BaseKind::Released { .. } => false,
+        ColumnKind::Declared(_)
+        | ColumnKind::SubjectCount
+        | ColumnKind::SubjectMeasure
+        | ColumnKind::Derived
+        | ColumnKind::Released { .. } => false,
     });
     key.map(|(name, _)| name.clone())
 }
 
 /// Columns and classes of a side that may be missing in a row.
 fn mark_optional(
-    bases: &mut BTreeMap<String, Base>,
+    bases: &mut BTreeMap<String, ColumnFacts>,
     classes: &mut [Class],
-    left: &Block,
-    right: &Block,
+    left: &SourceRows,
+    right: &SourceRows,
     preserved: Preserved,
     number: usize,
 ) {
@@ -310,7 +313,7 @@ fn mark_optional(
 /// Gives rows of an outer join the subject of the side that has one.
 fn unify(
     plan: LogicalPlan,
-    bases: &BTreeMap<String, Base>,
+    bases: &BTreeMap<String, ColumnFacts>,
     classes: &mut [Class],
     merged: &[(String, String)],
     preserved: Preserved,

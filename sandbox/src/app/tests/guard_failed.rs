@@ -4,13 +4,13 @@ use obscura_query_guard::finding::Finding;
 use obscura_query_guard::reason::Reason;
 
 use super::*;
-use crate::app::review_context::review_context;
-use crate::app::reviews::Judging;
-use crate::app::submit_query::SubmitQuery;
-use crate::app::verdict::Parsed;
-use crate::app::verdict::Reviewed;
+use crate::app::query::question::SubmitQuery;
+use crate::app::query::review::Parsed;
+use crate::app::query::review::Reviewed;
+use crate::app::query::review_context::review_context;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::installation::reviews::Judging;
 
 #[tokio::test]
 async fn failure_of_the_guard_is_an_internal_error_and_no_refusal() {

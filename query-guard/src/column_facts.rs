@@ -20,11 +20,11 @@ use crate::reason::Reason;
 
 /// Facts about one base column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Base {
+pub(crate) struct ColumnFacts {
     /// Name as declared, for messages.
     pub(crate) name: String,
     /// Its kind, by which rules differ.
-    pub(crate) kind: BaseKind,
+    pub(crate) kind: ColumnKind,
     /// Uses granted.
     pub(crate) uses: BTreeSet<Use>,
     /// Grade after mask.
@@ -57,12 +57,12 @@ pub(crate) struct Base {
     pub(crate) between: Option<[String; 2]>,
 }
 
-impl Base {
+impl ColumnFacts {
     /// A column that the query made up: it is read from no dataset and stands in no subject's row yet.
-    pub(crate) fn label(name: &str, uses: BTreeSet<Use>, grade: Level, data_type: ArrowType) -> Self {
-        Base {
+    pub(crate) fn derived(name: &str, uses: BTreeSet<Use>, grade: Level, data_type: ArrowType) -> Self {
+        ColumnFacts {
             name: name.to_owned(),
-            kind: BaseKind::Label,
+            kind: ColumnKind::Derived,
             uses,
             grade,
             dataset: None,
@@ -100,7 +100,7 @@ impl Base {
 
     /// The column of a dataset that it is, unmasked or masked.
     pub(crate) fn source(&self) -> Option<SourceColumn> {
-        let dataset = self.dataset.as_ref().filter(|_| matches!(self.kind, BaseKind::Declared(_)))?;
+        let dataset = self.dataset.as_ref().filter(|_| matches!(self.kind, ColumnKind::Declared(_)))?;
         Some((dataset.clone(), self.name.clone()))
     }
 
@@ -111,18 +111,18 @@ impl Base {
 
     /// A quantity whose single values are protected by bins.
     pub(crate) fn is_measure(&self) -> bool {
-        matches!(self.kind, BaseKind::Declared(Role::Measure) | BaseKind::SubjectMeasure)
+        matches!(self.kind, ColumnKind::Declared(Role::Measure) | ColumnKind::SubjectMeasure)
     }
 }
 
 /// The grant does not let a column be used in this way.
-pub(crate) fn use_not_granted(base: &Base, wanted: Use) -> Finding {
+pub(crate) fn use_not_granted(base: &ColumnFacts, wanted: Use) -> Finding {
     Finding::of(Reason::UseNotGranted).with("column", base.name.clone()).with("use", wanted.to_string())
 }
 
 /// The kinds of base columns, by which rules differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum BaseKind {
+pub(crate) enum ColumnKind {
     /// A unit key (hidden or visible): joined and counted, nothing else.
     UnitKey {
         /// Kind of subject.
@@ -137,7 +137,7 @@ pub(crate) enum BaseKind {
     /// A sum, mean, minimum or maximum over a subject's own rows.
     SubjectMeasure,
     /// A literal per branch of a union: grouped by, compared with literals, never with columns.
-    Label,
+    Derived,
     /// A value that a stage has released; `computed` when it is not the stage's own output column.
     Released {
         /// An expression over released columns rather than one of them.

@@ -21,18 +21,18 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 use obscura_policies::vocabulary::Use;
 
-use crate::base::Base;
-use crate::base::BaseKind;
-use crate::base::Conditions;
 use crate::column::bare_column;
+use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
+use crate::column_facts::Conditions;
 
 /// Rows of individuals, or of open tables when `classes` is empty.
 #[derive(Debug, Clone)]
-pub(crate) struct Block {
+pub(crate) struct SourceRows {
     /// Plan whose output columns are exactly the keys of `bases`.
     pub(crate) plan: LogicalPlan,
     /// Facts about each of the plan's columns.
-    pub(crate) bases: BTreeMap<String, Base>,
+    pub(crate) bases: BTreeMap<String, ColumnFacts>,
     /// Schema that the SQL sees.
     pub(crate) schema: DFSchemaRef,
     /// The definition of each column of `schema`, over the plan's columns.
@@ -44,7 +44,7 @@ pub(crate) struct Block {
     /// The columns by which a row of individuals meets at most one of these (open tables and released results only).
     pub(crate) unique: Unique,
     /// The rows of their sources that the block's rows stand for.
-    pub(crate) rows: Rows,
+    pub(crate) multiplicity: Multiplicity,
     /// The conditions that every row fulfils.
     pub(crate) conditions: Conditions,
 }
@@ -70,26 +70,28 @@ impl Unique {
 /// Danger it answers: an analyst who makes one row count several times weighs chosen subjects against the others. Thresholds
 /// and dominance then see a large sum, and the difference to the plain sum shows the few (`x UNION ALL x WHERE ...`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rows {
+pub(crate) struct Multiplicity {
     /// Joins and unions that may have made several rows of one, by number; no row is counted then.
     pub(crate) copied_by: BTreeSet<usize>,
     /// Literals that a column of the block's only scan was restricted to: two such blocks may share no row.
-    pub(crate) pins: Option<Pins>,
+    pub(crate) equalities: Option<Equalities>,
 }
 
 /// Columns of one scan and the literals that every row's value is among.
-pub(crate) type Pins = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Equalities = BTreeMap<String, BTreeSet<String>>;
 
-impl Rows {
+impl Multiplicity {
     /// Rows of one scan, each once.
     pub(crate) fn scanned() -> Self {
-        Rows { copied_by: BTreeSet::new(), pins: Some(Pins::new()) }
+        Multiplicity { copied_by: BTreeSet::new(), equalities: Some(Equalities::new()) }
     }
 
     /// True when two blocks over the same dataset have no row of it in common.
-    pub(crate) fn is_disjoint(&self, other: &Rows) -> bool {
-        let (Some(pins), Some(others)) = (&self.pins, &other.pins) else { return false };
-        pins.iter().any(|(column, values)| others.get(column).is_some_and(|other| values.is_disjoint(other)))
+    pub(crate) fn is_disjoint(&self, other: &Multiplicity) -> bool {
+        let (Some(equalities), Some(others)) = (&self.equalities, &other.equalities) else { return false };
+        equalities
+            .iter()
+            .any(|(column, values)| others.get(column).is_some_and(|other| values.is_disjoint(other)))
     }
 }
 
@@ -139,23 +141,23 @@ impl Compared {
     /// Adds the columns that expressions over a block's base columns read.
     pub(crate) fn add<'e>(
         &mut self,
-        bases: &BTreeMap<String, Base>,
+        bases: &BTreeMap<String, ColumnFacts>,
         exprs: impl IntoIterator<Item = &'e Expr>,
     ) {
         for column in exprs.into_iter().flat_map(compared_columns) {
             let Some(base) = bases.get(&column.name) else { continue };
             match &base.kind {
-                BaseKind::UnitKey { .. } => {}
-                BaseKind::Declared(_) => match &base.between {
+                ColumnKind::UnitKey { .. } => {}
+                ColumnKind::Declared(_) => match &base.between {
                     Some(dates) => self.columns.extend(dates.iter().cloned()),
                     None => {
                         self.columns.insert(base.compared_name(&column.name));
                     }
                 },
-                BaseKind::SubjectCount
-                | BaseKind::SubjectMeasure
-                | BaseKind::Label
-                | BaseKind::Released { .. } => self.counts = true,
+                ColumnKind::SubjectCount
+                | ColumnKind::SubjectMeasure
+                | ColumnKind::Derived
+                | ColumnKind::Released { .. } => self.counts = true,
             }
         }
     }
@@ -240,7 +242,7 @@ impl Taint {
     }
 }
 
-impl Block {
+impl SourceRows {
     /// Rewrites an expression over the SQL schema into one over base columns. Names stand in the schema; an alias within a
     /// definition would only hide from a rule what it looks at.
     pub(crate) fn define(&self, expr: &Expr) -> Result<Expr> {
@@ -264,28 +266,28 @@ impl Block {
     }
 
     /// True if every row (or every row with one of these columns present) stands for one row of its source.
-    pub(crate) fn counts_once<'b>(&self, marks: impl IntoIterator<Item = &'b Base>) -> bool {
-        self.rows.copied_by.is_empty() || marks.into_iter().any(Base::marks_rows)
+    pub(crate) fn counts_once<'b>(&self, marks: impl IntoIterator<Item = &'b ColumnFacts>) -> bool {
+        self.multiplicity.copied_by.is_empty() || marks.into_iter().any(ColumnFacts::marks_rows)
     }
 
     /// The unit key that an expression is, and the hidden column of its class: a bare key, or COALESCE of the keys of one
     /// class of which one is always there (`FULL JOIN ... USING (person_id)`).
-    pub(crate) fn unit_key(&self, expr: &Expr) -> Option<(&String, Base)> {
+    pub(crate) fn unit_key(&self, expr: &Expr) -> Option<(&String, ColumnFacts)> {
         let bare = |expr: &Expr| {
             let base = self.base(bare_column(&self.bases, expr)?)?;
             match &base.kind {
-                BaseKind::UnitKey { class, .. } => Some((class, base)),
-                BaseKind::Declared(_)
-                | BaseKind::SubjectCount
-                | BaseKind::SubjectMeasure
-                | BaseKind::Label
-                | BaseKind::Released { .. } => None,
+                ColumnKind::UnitKey { class, .. } => Some((class, base)),
+                ColumnKind::Declared(_)
+                | ColumnKind::SubjectCount
+                | ColumnKind::SubjectMeasure
+                | ColumnKind::Derived
+                | ColumnKind::Released { .. } => None,
             }
         };
         let Expr::ScalarFunction(call) = expr else {
             return bare(expr).map(|(class, base)| (class, base.clone()));
         };
-        let keys: Vec<(&String, &Base)> =
+        let keys: Vec<(&String, &ColumnFacts)> =
             call.args.iter().filter(|_| call.name() == "coalesce").map(bare).collect::<Option<_>>()?;
         let (class, first) = keys.first()?;
         let same_class = keys.iter().all(|(other, _)| other == class);
@@ -294,10 +296,10 @@ impl Block {
         let joined: BTreeSet<Use> =
             keys.iter().fold(first.uses.clone(), |uses, (_, base)| &uses & &base.uses);
         (same_class && always_there)
-            .then(|| (*class, Base { optional: false, uses: joined, ..(*first).clone() }))
+            .then(|| (*class, ColumnFacts { optional: false, uses: joined, ..(*first).clone() }))
     }
 
-    pub(crate) fn base(&self, column: &Column) -> Option<&Base> {
+    pub(crate) fn base(&self, column: &Column) -> Option<&ColumnFacts> {
         self.bases.get(&column.name)
     }
 
@@ -305,7 +307,7 @@ impl Block {
     pub(crate) fn canonical(&self, condition: &Expr) -> Option<String> {
         let mut known = true;
         let renamed = condition.clone().transform_up(|inner| match inner {
-            Expr::Column(column) => match self.base(&column).and_then(Base::source) {
+            Expr::Column(column) => match self.base(&column).and_then(ColumnFacts::source) {
                 Some((dataset, name)) => {
                     let name = Column::new(Some(dataset.sql_name()), name);
                     Ok(Transformed::yes(Expr::Column(name)))
