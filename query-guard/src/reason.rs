@@ -338,6 +338,21 @@ reasons! {
     FactMissing = "fact-missing", InternalError;
 }
 
+impl Reason {
+    /// Says if it tells no more than that an expression is of no listed form, which is told otherwise of a group key.
+    pub(crate) fn is_of_no_form(self) -> bool {
+        matches!(
+            self,
+            Self::ComputedResultCompared
+                | Self::ConditionNotListed
+                | Self::ConditionNotTruth
+                | Self::FormNotListed
+                | Self::NarrowingCast
+                | Self::OperatorNotListed
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -37,7 +37,6 @@ use crate::column_facts::Conditions;
 use crate::column_facts::ReleasedColumnFacts;
 use crate::column_facts::use_not_granted;
 use crate::constant::Constants;
-use crate::finding::Code;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::SqlSpan;
@@ -205,7 +204,7 @@ impl<'a> ShapeCheck<'a> {
             Expr::BinaryExpr(binary)
                 if mirror(binary.op).is_some() || matches!(binary.op, Operator::And | Operator::Or) =>
             {
-                self.condition(expr).map_err(|finding| as_group_key(finding, expr))
+                self.condition(expr).map_err(as_group_key)
             }
             Expr::Between(_)
             | Expr::InList(_)
@@ -218,10 +217,10 @@ impl<'a> ShapeCheck<'a> {
             | Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
             | Expr::IsUnknown(_)
-            | Expr::IsNotUnknown(_) => self.condition(expr).map_err(|finding| as_group_key(finding, expr)),
+            | Expr::IsNotUnknown(_) => self.condition(expr).map_err(as_group_key),
             other => {
-                let generalised = self.generalise(other).map_err(|finding| as_group_key(finding, other))?;
-                self.require(&generalised, Use::Group).map_err(|finding| as_group_key(finding, other))?;
+                let generalised = self.generalise(other).map_err(as_group_key)?;
+                self.require(&generalised, Use::Group).map_err(as_group_key)?;
                 self.key_step(&generalised)?;
                 self.grade = self.grade.max(generalised.base.grade);
                 Ok(generalised.expr)
@@ -247,7 +246,7 @@ impl<'a> ShapeCheck<'a> {
         let mut labelled = Vec::new();
         let mut otherwise = None;
         for (when, then) in branches(expr).into_iter().flatten() {
-            let label = Box::new(self.label(expr, &then)?);
+            let label = Box::new(self.label(&then)?);
             match when {
                 Some(when) => labelled.push((Box::new(self.condition(&when)?), label)),
                 None => otherwise = Some(label),
@@ -257,13 +256,13 @@ impl<'a> ShapeCheck<'a> {
     }
 
     /// A label is a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`).
-    fn label(&mut self, whole: &Expr, label: &Expr) -> Result<Expr, Finding> {
+    fn label(&mut self, label: &Expr) -> Result<Expr, Finding> {
         match self.review.constants.value(label)? {
             Some(value) => {
                 self.literals += 1;
                 Ok(Expr::Literal(value, None))
             }
-            None => self.key(label).map_err(|finding| as_group_key(finding, whole)),
+            None => self.key(label).map_err(as_group_key),
         }
     }
 
@@ -709,9 +708,9 @@ fn negated(condition: Expr) -> Expr {
     }
 }
 
-/// A condition's rule refuses a group key: what is accepted is what keys may be.
-fn as_group_key(finding: Finding, _whole: &Expr) -> Finding {
-    if finding.code != Code::PredicateNotAllowed {
+/// A key of no listed form is told what keys may be. A finer rule that it breaks says more, and is told as it is.
+fn as_group_key(finding: Finding) -> Finding {
+    if !finding.reason.is_of_no_form() {
         return finding;
     }
     finding

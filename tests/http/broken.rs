@@ -9,7 +9,7 @@ use obscura_tests::server::COUNT;
 use obscura_tests::server::Server;
 use serde_json::Value;
 
-/// What everybody is told, by language.
+/// The words that everybody is told, by language.
 const TOLD: [(&str, &str, &str); 2] = [
     ("en", "something of ours broke; nothing was released", "the operator's log says what"),
     ("zh", "系统内部出错，没有任何结果流出", "详情见运维日志"),

@@ -102,7 +102,7 @@ fn leads_somewhere(link: &str) -> bool {
     has_page("problems") || link.starts_with("/docs/refusals/") && has_page("refusals")
 }
 
-/// Whether the page of a problem type names a status among those that it comes with.
+/// Says if the page of a problem type names this status.
 fn is_told_of(link: &str, status: u16) -> bool {
     let docs = crate::environment::tests_folder().join("../sandbox/docs");
     let name = link.rsplit('/').next().unwrap_or_default();

@@ -151,7 +151,7 @@ fn every_page_says_what_happened_why_and_what_to_do_with_an_example() {
     tree::report("pages of problem types", &findings);
 }
 
-/// Whether an example is an answer with this code and the status that the page names, or what a command says with it.
+/// Says if an example is an answer with this code and the status that the page names, or the words of a command with it.
 fn is_example_of(slug: &str, status: &str, example: &str) -> bool {
     if let Some(told) = example.strip_prefix("text\n") {
         return status.starts_with("Exit code ") && told.starts_with(&format!("error[{slug}]: "));

@@ -507,3 +507,16 @@ fn an_interval_asks_for_the_use_filter() {
     let param = |name| finding.params.get(name).map(String::as_str);
     assert_eq!((param("column"), param("use")), (Some("day"), Some("filter")));
 }
+
+#[test]
+fn a_key_is_refused_for_the_finest_rule_that_it_breaks() {
+    for (policy, key, reason) in [
+        ("corpus", "salary % 7", Reason::KeyNotListed),
+        ("corpus", "CAST(salary AS TINYINT)", Reason::KeyNotListed),
+        ("corpus", "salary > age", Reason::MeasureComparedWithOther),
+        ("masked", "lower(diag)", Reason::RedactedColumnRead),
+    ] {
+        let findings = findings_under(policy, &format!("SELECT {key}, COUNT(*) FROM persons GROUP BY 1"));
+        assert_eq!(findings.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [reason], "{key}");
+    }
+}
