@@ -73,7 +73,7 @@ impl City {
     ///
     /// # Errors
     ///
-    /// Whatever `out` answers.
+    /// When `out` fails.
     pub fn write_csv(&self, dataset: CityDataset, out: &mut dyn Write) -> io::Result<u64> {
         let mut rows = self.csv(dataset);
         while rows.refill() {

@@ -252,7 +252,7 @@ impl Sources {
         self.files.insert(0, file);
     }
 
-    /// Says whether the person asked for output without colour (`NO_COLOR`).
+    /// True if the person asked for output without colour (`NO_COLOR`).
     #[must_use]
     pub fn forbids_colour(&self) -> bool {
         self.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
