@@ -1,5 +1,5 @@
-//! The demo city: a seeded, Hangzhou-like world of fourteen departments that tell of the same invented people and enterprises.
-//! It writes CSV, documents and a story; it seals nothing, asks nothing and knows no engine.
+//! The demo city: a seeded, Hangzhou-like world of fourteen departments that tell of the same invented people and
+//! enterprises. It writes CSV, documents and a story; it seals nothing, asks nothing and knows no engine.
 //!
 //! ```text
 //! City::new(seed, residents) -> City::csv(CityDataset) -> impl Read     rows
@@ -73,7 +73,7 @@ impl City {
     ///
     /// # Errors
     ///
-    /// Whatever `out` answers.
+    /// When `out` fails.
     pub fn write_csv(&self, dataset: CityDataset, out: &mut dyn Write) -> io::Result<u64> {
         let mut rows = self.csv(dataset);
         while rows.refill() {

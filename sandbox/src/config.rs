@@ -71,8 +71,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// Threads of one job.
     pub threads: usize,
-    /// Ends of jobs of the cheapest plans (class S) are told on a multiple of this after their beginning; those of class M on
-    /// one of ten times as much, of class L of a hundred times.
+    /// Ends of jobs of the cheapest plans (class S) are told on a multiple of this after their beginning; those of class M
+    /// on one of ten times as much, of class L of a hundred times.
     pub completion_step: Duration,
     /// Rows that a result may have.
     pub result_rows_max: usize,
@@ -248,7 +248,7 @@ impl Sources {
         self.files.insert(0, file);
     }
 
-    /// Says whether the person asked for output without colour (`NO_COLOR`).
+    /// True if the person asked for output without colour (`NO_COLOR`).
     #[must_use]
     pub fn forbids_colour(&self) -> bool {
         self.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -289,7 +289,8 @@ impl Sources {
         let defaults = Serialized::defaults(SettingsFile { language, ..SettingsFile::defaults() });
         let defaults = Figment::from(defaults);
         let said = self.said();
-        // A login is one thing: its token is shown to its server, and only if no setting names another server or token.
+        // A login is one thing: its token is shown to its server, and only if no setting names an installation, a server or
+        // a token.
         let says_otherwise =
             ["data_dir", "server", "token_file"].iter().any(|key| said.find_value(key).is_ok());
         let login = self.login_file.as_deref().filter(|_| !says_otherwise).and_then(Login::read);

@@ -201,7 +201,7 @@ impl Caller {
         self.door
     }
 
-    /// Says whether they hold this role.
+    /// True if they hold this role.
     #[must_use]
     pub fn holds(&self, role: PersonRole) -> bool {
         self.person.roles.contains(&role)
@@ -214,7 +214,7 @@ impl Caller {
         self.holds(PersonRole::Analyst) && self.person.name.as_str() == person
     }
 
-    /// Says whether they are a steward of this department.
+    /// True if they are a steward of this department.
     #[must_use]
     pub fn is_steward_of(&self, department: &str) -> bool {
         self.holds(PersonRole::Steward) && self.person.department.as_deref() == Some(department)

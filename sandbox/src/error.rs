@@ -123,7 +123,7 @@ impl InternalError {
         Self { step, causes: vec![without_values(kind)], is_disk_full: false }
     }
 
-    /// Says if it failed because there is no room on the disk.
+    /// True if it failed because there is no room on the disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         self.is_disk_full
@@ -205,7 +205,7 @@ impl<T, E: Error + 'static> During<T> for Result<T, E> {
     }
 }
 
-/// Says if one error of a chain means that there is no room on the disk: the system's own word, or that of the database.
+/// True if one error of a chain means that there is no room on the disk: the system's own word, or that of the database.
 fn says_full(error: &(dyn Error + 'static), message: &str) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))

@@ -91,7 +91,7 @@ impl JobState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Says whether the job is over.
+    /// True if the job is over.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {

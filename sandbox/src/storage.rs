@@ -1,4 +1,4 @@
-//! Sealed datasets on disk: sealing a department's file, and opening what was sealed.
+//! Sealed datasets on disk: sealing a department's file, and opening sealed versions.
 //!
 //! A version of a dataset is a folder of encrypted Parquet files and one signed manifest. Nothing here decides who may
 //! seal or read, writes plaintext to disk, or puts a value into an error.

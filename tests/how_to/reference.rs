@@ -1,6 +1,6 @@
 //! The reference pages against the program: every field of every kind of document, and every setting.
-//! `sandbox/docs/documents.md` is made from the schemas, and `cargo xtask bless` writes it anew; settings are written by hand
-//! in `sandbox/docs/how-to/run-it-for-real.md` and compared.
+//! `sandbox/docs/documents.md` is made from the schemas, and `cargo xtask bless` writes it anew; settings are written by
+//! hand in `sandbox/docs/how-to/run-it-for-real.md` and compared.
 
 use std::fs;
 use std::process::Command;

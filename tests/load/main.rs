@@ -1,7 +1,7 @@
 //! Many clients at once, on loopback: every answer is a documented one, nothing of the data is in any byte, and nothing of
-//! what was asked stays in memory. Then the server is killed in the middle of it, again and again, and an independent reader of database,
-//! audit log and results looks for what must never be: a result without its entry, a decision without its job, a job
-//! released twice.
+//! what was asked stays in memory. Then the server is killed in the middle of it, again and again, and an independent reader
+//! of database, audit log and results looks for what must never be: a result without its entry, a decision without its job,
+//! a job released twice.
 //!
 //! `RUN_SLOW=1` runs the long forms. The load's figures (requests, percentiles, memory) are printed.
 #![expect(

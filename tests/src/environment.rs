@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use anyhow::ensure;
 
-/// Says whether slow tests run too (`RUN_SLOW=1`, as `cargo xtask test` sets it).
+/// True if slow tests run too (`RUN_SLOW=1`, as `cargo xtask test` sets it).
 #[must_use]
 pub fn run_slow() -> bool {
     env::var_os("RUN_SLOW").is_some_and(|value| value == "1")
@@ -26,7 +26,7 @@ pub fn python() -> Option<PathBuf> {
     env::var_os("OBSCURA_PYTHON").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Says whether expectation files are written instead of compared (`cargo xtask bless`).
+/// True if expectation files are written instead of compared (`cargo xtask bless`).
 #[must_use]
 pub fn bless() -> bool {
     env::var_os("OBSCURA_BLESS").is_some_and(|value| value == "1")

@@ -36,7 +36,7 @@ impl Cell {
         }
     }
 
-    /// Says whether two cells hold the same value, numbers up to a relative difference.
+    /// True if two cells hold the same value, numbers up to a relative difference.
     #[must_use]
     pub fn agrees(&self, other: &Self, tolerance: f64) -> bool {
         match (self, other) {
@@ -114,7 +114,7 @@ impl Table {
         differences
     }
 
-    /// Says whether a column is in order, as the query asked.
+    /// True if a column is in order, as the query asked.
     #[must_use]
     pub fn is_ordered_by(&self, column: usize, descending: bool) -> bool {
         self.rows.windows(2).all(|pair| {

@@ -1,5 +1,5 @@
-//! The command line's help and its usage errors in the reader's language. The help is written in English where its commands are
-//! declared; in Chinese each text is replaced by its translation, and clap lays it out. It changes no command.
+//! The command line's help and its usage errors in the reader's language. The help is written in English where its commands
+//! are declared; in Chinese each text is replaced by its translation, and clap lays it out. It changes no command.
 
 use std::ffi::OsString;
 

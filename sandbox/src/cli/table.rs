@@ -26,7 +26,7 @@ use crate::cli::screen::Screen;
 use crate::cli::visible::visible;
 use crate::cli::visible::visible_line;
 
-/// Sign of a missing cell in a table: withheld, and computed from what was withheld, look alike.
+/// Sign of a missing cell in a table: a withheld cell and one computed from withheld cells look alike.
 const MISSING: &str = "–";
 /// Sign of a key that the data lacks.
 const NULL: &str = "NULL";

@@ -77,7 +77,7 @@ fn bytes_of(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(of).sum()
 }
 
-/// Says whether a plan hands out rows of one open dataset and nothing else: each at most once, and as they are. Its size is
+/// True if a plan hands out rows of one open dataset and nothing else: each at most once, and as they are. Its size is
 /// the dataset's own.
 pub(super) fn hands_out_a_dataset(due: &PlanToRun) -> bool {
     due.released().is_empty() && is_one_table(due.plan())

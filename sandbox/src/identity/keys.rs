@@ -36,7 +36,7 @@ struct KeySet {
 }
 
 impl PublishedKeys {
-    /// Reads a set; nothing when it is none, or longer than [`KEYS_MAX`].
+    /// Reads a set; nothing when it is none, or has more than `KEYS_MAX` keys.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let set: KeySet = serde_json::from_slice(bytes).ok()?;
         if set.keys.len() > KEYS_MAX {

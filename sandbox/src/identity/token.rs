@@ -129,7 +129,7 @@ impl<'a> ShownToken<'a> {
     }
 }
 
-/// Says whether a header asks for nothing but a signature by a key of the issuer's own list.
+/// True if a header asks for nothing but a signature by a key of the issuer's own list.
 fn is_in_order(header: &Header) -> bool {
     // A token that says where its key is, or brings a key along, is not ours to judge.
     let brings_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some();

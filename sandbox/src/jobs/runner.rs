@@ -49,7 +49,7 @@ impl Drop for Runner {
     }
 }
 
-/// Says whether the process of this name no longer lives.
+/// True if the process of this name no longer lives.
 ///
 /// # Errors
 /// When the folder cannot be read.

@@ -598,7 +598,7 @@ impl Jobs {
         Ok(honoured)
     }
 
-    /// Says whether a row is of just this request.
+    /// True if a row is of just this request.
     #[must_use]
     pub fn is_of_request(&self, row: &JobRow, repeatable: &Repeatable) -> bool {
         row.request_token.as_deref() == Some(self.texts.token(&repeatable.request).as_str())

@@ -242,7 +242,7 @@ pub(crate) struct ManifestFile {
 }
 
 impl Manifest {
-    /// SHA-256 of the section in canonical form: what the next version and the keys refer to.
+    /// SHA-256 of the section in canonical form; the next version and the keys refer to it.
     ///
     /// # Errors
     ///

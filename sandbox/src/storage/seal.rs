@@ -64,9 +64,9 @@ const INPUTS_KEY: &str = "_inputs";
 pub enum SealMode {
     /// The first one: fails if there is a version already.
     First,
-    /// Takes the place of what is there.
+    /// Replaces the newest version.
     Replace,
-    /// Adds rows to what is there.
+    /// Adds rows to the newest version.
     Append,
 }
 

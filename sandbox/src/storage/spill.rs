@@ -91,7 +91,7 @@ impl SpillFile {
 
 impl Drop for SpillFile {
     fn drop(&mut self) {
-        // The folder it lies in is removed as well; what is left unreadable is swept at the next start.
+        // The folder it lies in is removed as well; a file that is left is unreadable, and is swept at the next start.
         let _left_for_sweep = std::fs::remove_file(&self.path);
     }
 }

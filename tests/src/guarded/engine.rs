@@ -200,7 +200,8 @@ impl PlanRunner for Counting<'_, '_> {
         let (state, place) = match due.ends() {
             EndsIn::Cells { .. } => (Arc::clone(&self.state), format!("stage {}", self.number)),
             EndsIn::Result => {
-                // The product reads open tables and released ones in one partition: its sealed tables are cut as the session is.
+                // The product reads open tables and released ones in one partition: its sealed tables are cut as the session
+                // is.
                 self.reads.cut.partitions = 1;
                 (in_one_partition(&self.state), "post".to_owned())
             }

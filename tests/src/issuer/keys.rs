@@ -132,7 +132,7 @@ impl IssuerKey {
     pub fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match (&self.pair, algorithm) {
-            // What an attacker does who hopes that the public key is taken for a shared secret.
+            // An attacker does this in the hope that the public key is taken for a shared secret.
             (_, "HS256") => {
                 hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.public()), message).as_ref().to_vec()
             }

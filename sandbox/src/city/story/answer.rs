@@ -31,7 +31,7 @@ impl Answer {
         self.rows.len()
     }
 
-    /// Says whether it has no row.
+    /// True if it has no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -61,7 +61,8 @@ pub(in super::super) fn passages(city: &City, person: &Person<'_>, period: u32, 
     rows
 }
 
-/// Day and camera of a passage, if it takes place: for Spring Festival those from elsewhere go home and locals go to the lake.
+/// Day and camera of a passage, if it takes place: for Spring Festival those from elsewhere go home and locals go to the
+/// lake.
 fn passage(draws: &mut Draws, local: bool, period: u32) -> Option<(Date, [u8; 5])> {
     let nth = draws.below(TRAFFIC_DAYS);
     if nth * PERIODS / TRAFFIC_DAYS != period {

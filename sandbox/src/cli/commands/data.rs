@@ -354,7 +354,7 @@ fn millionths(percent: &str) -> Option<u32> {
 pub(in crate::cli) struct Watch {
     bar: ProgressBar,
     cancelled: AtomicBool,
-    // The length of the input is known; that of a stream is not.
+    // True if the length of the input is known; that of a stream is not.
     has_length: bool,
 }
 

@@ -1,4 +1,5 @@
-//! `policy template`, `schema`, `check`, `publish`, `proposals`, `activate`, `withdraw`; `grant create`, `grant list`, `grant revoke`.
+//! `policy template`, `schema`, `check`, `publish`, `proposals`, `activate`, `withdraw`; `grant create`, `grant list`,
+//! `grant revoke`.
 
 use std::collections::BTreeSet;
 use std::fs;

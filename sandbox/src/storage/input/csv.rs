@@ -1,5 +1,6 @@
 //! Delimited text with a header.
-//! It reads whole records only, and trusts no quote that is never closed or that swallowed rows: lines are counted a second time.
+//! It reads whole records only, and trusts no quote that is never closed or that swallowed rows: lines are counted a second
+//! time.
 
 use std::io::Read;
 use std::sync::Arc;

@@ -155,7 +155,8 @@ pub(super) fn read_failure(error: &std::io::Error) -> StorageError {
 /// The evidence of a sample of text for its encoding.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Evidence {
-    /// Characters that UTF-8 writes in three or four bytes, as it does all of Chinese. Two-byte text hardly ever looks like it.
+    /// Characters that UTF-8 writes in three or four bytes, as it does all of Chinese. Two-byte text hardly ever looks like
+    /// it.
     long: usize,
     /// Characters that UTF-8 writes in two bytes: Latin letters with marks, or one Chinese character of GB18030.
     short: usize,

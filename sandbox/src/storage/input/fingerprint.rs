@@ -1,5 +1,5 @@
-//! A fingerprint of the rows of an input: two files with the same rows in the same order have the same, whatever their format.
-//! It is a hash of values and leaves this module only under a key.
+//! A fingerprint of the rows of an input: two files with the same rows in the same order have the same, whatever their
+//! format. It is a hash of values and leaves this module only under a key.
 
 use obscura_crypto::sha256_hex;
 use obscura_crypto::tokens::Tokenizer;

@@ -1,6 +1,6 @@
 //! One JSON object a line, or an array of objects.
-//! It takes single values only: a list or object where a value belongs is a malformed row. A key that no row names is an error,
-//! as a missing column of a table is.
+//! It takes single values only: a list or object where a value belongs is a malformed row. A key that no row names is an
+//! error, as a missing column of a table is.
 
 use std::collections::BTreeSet;
 use std::io::BufRead;
