@@ -447,8 +447,8 @@ impl<'a> ShapeCheck<'a> {
         Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
     }
 
-    /// A mean over the same or a coarser filter lies among the measure's values, and no choice of rows moves it; any other
-    /// released number can be made to order, and would be a literal off the measure's edges.
+    /// A mean over the same or a coarser filter lies among the measure's values for every such filter; any other released
+    /// number can be made to order, and would be a literal off the measure's edges.
     fn is_its_own_mean(&self, base: &Base, facts: &ReleasedColumnFacts) -> bool {
         match facts {
             ReleasedColumnFacts::Benchmark { of, conditions, .. } => {
