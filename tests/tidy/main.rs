@@ -11,6 +11,7 @@
 )]
 
 mod citations;
+mod comments;
 mod corpora;
 mod dependencies;
 mod documents;

@@ -279,7 +279,7 @@ fn what_is_admitted_of_a_masked_column_is_the_answer_of_the_raw_one() {
     }
 }
 
-/// Conditions at the edges of masks of tens, months and categories are admitted, and conditions between edges are refused.
+/// Conditions at the edges of masks of tens, months and categories are admitted, and all others are refused.
 #[test]
 fn edges_are_asked_for_in_every_way_that_means_the_same() {
     let tens = under("persons", "age", Some(&Mask::Bin { width: Fixed::from_i64(10) }));
