@@ -59,7 +59,7 @@ struct Aggregate {
     formula: fn(&mut Normaliser<'_>, &Call<'_>) -> Result<Formula, Refused>,
     /// The number that a group releases; nothing where a control withholds it. A formula of another aggregate has none.
     number: fn(&Formula, &Group<'_>) -> Option<Number>,
-    /// How its column is treated: the controls are those of such a figure.
+    /// The treatment of its column: the controls are those of such a figure.
     figure: Figure,
 }
 

@@ -140,7 +140,7 @@ impl Release {
     }
 }
 
-/// Why nothing is released.
+/// The reason why nothing is released.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
@@ -236,7 +236,7 @@ impl<'s> Group<'s> {
         cell.after_controls(figure, cell.statistics.first()?.total)
     }
 
-    /// How many subjects of a class contribute to an atom, once that has passed the controls of subjects.
+    /// The number of subjects of a class that contribute to an atom, once that has passed the controls of subjects.
     pub(crate) fn subjects(&self, atom: usize, class: usize) -> Option<i128> {
         let cell = self.cell(atom)?;
         cell.after_controls(Figure::Subjects, i128::from(cell.statistics.get(class)?.contributors))
@@ -247,7 +247,7 @@ impl<'s> Group<'s> {
         self.stage.atoms.get(atom)
     }
 
-    /// How the group's numbers are rounded.
+    /// The rounding of the group's numbers.
     pub(crate) fn rounding(&self) -> Rounding {
         Rounding { base: self.stage.controls.rounding }
     }

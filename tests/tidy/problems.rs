@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::tree;
 
-/// Where the pages are.
+/// The folder of the pages.
 const PAGES: &str = "sandbox/docs/problems/";
 /// The refusals of policies, a code each.
 const REFUSALS: &str = "policies/src/evaluate/refusal.rs";

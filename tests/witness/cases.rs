@@ -53,7 +53,7 @@ struct Case {
     /// The refusal's code; nothing when it is answered.
     #[serde(default)]
     refused: Option<String>,
-    /// Why it is wrong today.
+    /// The reason why it is wrong today.
     #[serde(default)]
     open: Option<String>,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Question<'c> {
     pub(crate) witness: Option<&'c str>,
     /// The refusal's code; nothing when it must be answered.
     pub(crate) refused: Option<&'c str>,
-    /// Why it is wrong today; nothing when it must not be.
+    /// The reason why it is wrong today; nothing when it must not be.
     pub(crate) open: Option<&'c str>,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Verdict {
     pub(crate) findings: Vec<String>,
     /// The statement that the witness ran.
     pub(crate) sql: String,
-    /// Why the witness has no verdict.
+    /// The reason why the witness has no verdict.
     cannot_tell: Option<String>,
 }
 

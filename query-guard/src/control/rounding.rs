@@ -23,7 +23,7 @@ fn holds_for(figure: Figure, stage: &StageControls) -> bool {
     }
 }
 
-/// How the numbers of one stage are rounded.
+/// The rounding of the numbers of one stage.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rounding {
     /// Base that counts are rounded to; without one they leave as they are.

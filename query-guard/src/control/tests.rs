@@ -414,7 +414,7 @@ fn ages_are_counted_to_the_jobs_day() {
     assert!(older.column(0).is_null(0));
 }
 
-/// Whatever the data hold, a query that runs over one row runs over any: a failure would tell of the row.
+/// Totality: a query that runs over one row runs over any: a failure would tell of the row.
 #[test]
 fn no_form_fails_over_extreme_values() {
     const DATES: [i32; 9] =

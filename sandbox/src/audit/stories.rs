@@ -49,7 +49,7 @@ pub struct JobStory {
     pub admitted: bool,
     /// Its end, and the entry that says so.
     pub ended: Option<(StoryEnd, u64)>,
-    /// Why it failed or was stopped, as its owner is told.
+    /// The reason why it failed or was stopped, as its owner is told.
     pub code: Option<String>,
     /// SHA-256 of what was released.
     pub result_sha256: Option<String>,

@@ -23,7 +23,7 @@ pub enum StorageError {
     /// The list of rejects cannot be made where the steward wants it.
     #[error("the file of rejects cannot be created: {reason}")]
     RejectsUncreated {
-        /// Why.
+        /// The reason.
         reason: RejectsProblem,
     },
     /// The input cannot be read in the format that it is said to have.
@@ -299,7 +299,7 @@ impl BadRowReason {
     }
 }
 
-/// Why a list of rejects cannot be made at a path that its steward chose.
+/// The reasons why a list of rejects cannot be made at a path that its steward chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RejectsProblem {
     /// A file of this name exists, and is never overwritten.
@@ -336,7 +336,7 @@ impl RejectsProblem {
     }
 }
 
-/// Why a row is malformed. Fixed phrases: a value can never get in.
+/// The reasons why a row is malformed. Fixed phrases: a value can never get in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum BadRowReason {
     /// Bytes that the encoding does not know.
