@@ -6,9 +6,9 @@
 //!
 //! A further aggregate is a file with its `mod`, a [`Formula`] and one line of the registry; the compiler asks for that line,
 //! since formulas are matched exhaustively here and nowhere else. A median would be `quantile`: it recognises `median` with
-//! one argument, needs one atom of rows for each bin of a measure, and reads its number off their protected counts. Every
-//! atom passes the controls whichever aggregate asked for it, so that no other file would change. The two texts below that
-//! tell an analyst which aggregates there are would name it.
+//! one argument, needs one atom of rows for each bin of a measure, and reads its number off their protected counts. The
+//! atoms of every aggregate pass the controls, so that no other file would change. The two texts below that tell an analyst
+//! which aggregates there are would name it.
 
 use datafusion_expr::Expr;
 use datafusion_expr::expr::AggregateFunction;
@@ -125,7 +125,7 @@ pub(crate) fn figure(formula: &Formula) -> Figure {
 /// The refusal of a call that no aggregate recognises.
 ///
 /// A maximum or a median may be one person's value, and no control that would protect it is built. A sum of distinct values
-/// is never released: a value that is there already adds nothing, so that the sum shows whether somebody has it
+/// is never released: a value that is there already adds nothing, so that the sum shows if any other subject has it
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
     if call.is_distinct || call.name == "grouping" {
@@ -137,7 +137,7 @@ fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
     )
 }
 
-/// The refusal of a call that is never released, whichever rule it breaks.
+/// The refusal of a call that is never released, for the rule that it breaks.
 fn not_allowed(normaliser: &Normaliser<'_>, reason: Reason, call: &Call<'_>) -> Finding {
     Finding::of(reason).at(call.place(normaliser)).with("function", call.name).help(
         "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",

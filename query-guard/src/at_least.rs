@@ -33,7 +33,7 @@ use datafusion_expr::utils::AggregateOrderSensitivity;
 /// Name under which the aggregate appears in plans.
 pub const AT_LEAST_NAME: &str = "obscura_at_least_subjects";
 
-/// Makes the aggregate for one threshold; its argument is the subject's token (`Int64`, NULL is nobody).
+/// Makes the aggregate for one threshold; its argument is the subject's token (`Int64`, NULL is no subject).
 ///
 /// The result is TRUE from `subjects_min` distinct subjects on, FALSE below, never NULL.
 #[must_use]

@@ -2,8 +2,8 @@
 //! (`sandbox/docs/disclosure-model.md`, section 5).
 //!
 //! An atom is COUNT, COUNT(DISTINCT unit) or SUM of a bare measure (or a product of two) under one condition. It is a
-//! cell of its own with its own controls; what is linear is pulled above the boundary. Here stands what all aggregates share;
-//! which atoms one of them needs is said in its file in `aggregate`.
+//! cell of its own with its own controls; linear parts are pulled above the boundary. This file holds what all aggregates
+//! share; the file of each in `aggregate` says which atoms it needs.
 //! Danger it answers: `sum(case when <one person> then 2 * salary else salary end) - sum(salary)`.
 //! Refused: `sum(power(2, person_id))`. Accepted: `avg(case when sex = 'f' then 1.0 else 0.0 end)`.
 
@@ -112,7 +112,7 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    /// The refusal of an argument without a normal form, whichever rule it breaks.
+    /// The refusal of an argument without a normal form, for the rule that it breaks.
     pub(crate) fn not_decomposable(&self, reason: Reason, expr: &Expr) -> Finding {
         Finding::of(reason).at(self.shape.place(expr)).help(
             "aggregate a measure, a linear combination of measures, or CASE with conditions on columns",

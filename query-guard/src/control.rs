@@ -191,7 +191,7 @@ impl<'g> Cell<'g> {
     }
 }
 
-/// One group of a stage before its release: what its cells hold, and the controls that a number must pass to be read.
+/// One group of a stage before its release: its cells, and the controls that a number must pass to be read.
 /// It has no text form, since its cells have passed nothing.
 pub(crate) struct Group<'s> {
     stage: &'s Stage,

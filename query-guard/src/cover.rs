@@ -2,7 +2,7 @@
 //!
 //! Noise belongs to names, so that the same cell has the same noise however it is asked for. A name is a tuple of nodes, one
 //! of each column that a condition rests on; a condition is a signed sum of names. Two conditions that hold for the same
-//! values have the same names, in whatever form they are written, and two that differ have different ones: their difference
+//! values have the same names, in every form they are written in, and two that differ have different ones: their difference
 //! would otherwise be an exact number.
 //!
 //! Pure: it knows columns by number, values by leaf, and neither SQL nor data.

@@ -178,7 +178,7 @@ fn zones() -> EffectiveDataset {
     zones
 }
 
-/// An open register of residents: whoever is in it is known to all.
+/// An open register of residents: everybody knows who is in it.
 fn register() -> EffectiveDataset {
     let columns = vec![
         column("person_id", DataType::Int, Role::UnitKey, 1, &[Use::Filter, Use::Group, Use::Join]),

@@ -1,5 +1,5 @@
 //! The controls that a question is held to: the floor of its grade, tightened by the datasets that it reads.
-//! It reads policies alone; whether a result passes its controls is decided by `control`.
+//! It reads policies alone; `control` decides if a result passes them.
 
 use obscura_policies::effective::Controls;
 use obscura_policies::effective::EffectiveDataset;

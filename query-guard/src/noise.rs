@@ -7,7 +7,7 @@
 /// Bytes that one draw asks for at a time.
 const BYTES_AT_ONCE: usize = 64;
 
-/// A keyed pseudo-random function. The key stays with whoever implements it: no plan and no name holds a secret.
+/// A keyed pseudo-random function. The key stays with the implementation: no plan and no name holds a secret.
 pub trait NoiseSource: std::fmt::Debug + Send + Sync {
     /// Fills `bytes` with the output for a name and a block number; the same for the same key, name and number.
     fn fill(&self, name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]);

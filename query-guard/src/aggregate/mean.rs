@@ -25,7 +25,7 @@ use crate::plan::StageAtom;
 use crate::plan::Term;
 use crate::scalar::three_significant_digits;
 
-/// Means are rounded whatever the policy says: to three significant digits.
+/// Means are rounded under every policy: to three significant digits.
 pub(super) const MEAN: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Quantity };
 
 /// AVG of one argument, which is not DISTINCT.

@@ -32,9 +32,9 @@ fn recognises(call: &Call<'_>) -> bool {
 
 /// The rows under one condition, whose contributors are counted: a unit key, also of `CASE WHEN condition THEN key END`.
 ///
-/// The key is found by lineage and never by name, so that neither an alias nor a cast makes another column one. How many
-/// values another column has changes with one person who has a value of their own. With several branches one subject may be
-/// counted for one key and left out for another (`sandbox/docs/disclosure-model.md`, sections 4.1 and 5.1).
+/// The key is found by lineage and never by name, so that neither an alias nor a cast makes another column one. The number
+/// of values of another column changes with one person who has a value of their own. With several branches one subject may
+/// be counted for one key and left out for another (`sandbox/docs/disclosure-model.md`, sections 4.1 and 5.1).
 fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, Refused> {
     normaliser.functions.push(Function::CountDistinct);
     let block = normaliser.block;

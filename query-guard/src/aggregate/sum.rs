@@ -15,7 +15,7 @@ use crate::plan::Formula;
 use crate::plan::Term;
 use crate::reason::Reason;
 
-/// Sums are rounded whatever the policy says: by the width of the declared range.
+/// Sums are rounded under every policy: by the width of the declared range.
 pub(super) const SUM: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Quantity };
 
 /// SUM of one argument, which is not DISTINCT.

@@ -80,7 +80,7 @@ impl Normaliser<'_> {
     /// A column on its own: a quantity with a declared range, in rows that nothing repeats.
     ///
     /// Without a range nothing says how much one subject adds at the most, and a sum of keys tells whose keys they are
-    /// (`sandbox/docs/disclosure-model.md`, section 5.1). The numbers of an open table are anybody's to choose from: added up
+    /// (`sandbox/docs/disclosure-model.md`, section 5.1). An analyst can choose among the numbers of an open table: added up
     /// over individuals they weigh groups of them against each other (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Refused> {
         let base = self.block.bases.get(name).ok_or_else(fact_missing)?;

@@ -1,4 +1,4 @@
-//! Rounding: what leaves is known only to the base that counts are rounded to, or to 1 % of a declared range.
+//! Rounding: a released number is known only to the base that counts are rounded to, or to 1 % of a declared range.
 //! Deterministic, to the nearest multiple, so that the same cell asked for twice is the same number.
 
 use obscura_policies::fixed::Fixed;
@@ -14,7 +14,7 @@ use crate::plan::StageControls;
 /// makes of cells, by [`Rounding`]: a mean is rounded otherwise than a sum (`sandbox/docs/disclosure-model.md`, section 5.4).
 pub(super) const ROUNDING: Control = Control { name: "rounded", holds_for, on_cell: None };
 
-/// Counts, where the policy has a base; sums and means whatever the policy says, by declared ranges and significant digits.
+/// Counts, where the policy has a base; sums and means under every policy, by declared ranges and significant digits.
 fn holds_for(figure: Figure, stage: &StageControls) -> bool {
     match figure {
         Figure::Presence => false,

@@ -293,7 +293,7 @@ fn the_mean_of_a_difference_over_the_same_rows_is_one_mean() {
     let exact: f64 =
         (0..100).map(|row: i64| (31_234 + row - (20 + row % 60) / 10 * 10 * 100) as f64).sum::<f64>() / 100.0;
     assert!((only(&result) - exact).abs() <= exact.abs() * 0.005, "{} is not {exact}", only(&result));
-    // Over other rows they are two: the difference of two sets of people is no mean of anybody's.
+    // Over other rows they are two: the difference between two sets of people is no mean over either.
     let two = ask(
         "SELECT AVG(salary - CASE WHEN dept = 'tax' AND sex = 'f' THEN salary ELSE 0 END) FROM persons",
         &rows,
@@ -414,7 +414,7 @@ fn ages_are_counted_to_the_jobs_day() {
     assert!(older.column(0).is_null(0));
 }
 
-/// Totality: a query that runs over one row runs over any: a failure would tell of the row.
+/// A query that runs over some rows runs over every other row as well: a failure would tell of the row.
 #[test]
 fn no_form_fails_over_extreme_values() {
     const DATES: [i32; 9] =
