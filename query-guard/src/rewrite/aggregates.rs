@@ -28,6 +28,8 @@ const LOCATIONS: &[&str] =
     &["median", "approx_median", "min", "max", "approx_percentile_cont", "percentile_cont", "quantile_cont"];
 
 /// `SELECT a, b FROM t` becomes `SELECT a, b, COUNT(*) AS n FROM t GROUP BY a, b`, over the columns it lists bare.
+///
+/// Rows about individuals never leave, and groups of them do (`sandbox/docs/disclosure-model.md`, sections 3 and 4.1).
 pub(super) fn count_instead_of_rows(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     let SetExpr::Select(select) = query.body.as_mut() else { return false };
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
@@ -63,6 +65,9 @@ pub(super) fn parsed(text: &str) -> Option<Expr> {
 }
 
 /// A median, minimum or maximum of one quantity becomes its mean, and loses the name that it had.
+///
+/// The mean is another number: under `AS median` it would be a wrong one
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
 pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
     let Some(name) = finding.params.get("function").filter(|name| LOCATIONS.contains(&name.as_str())) else {
         return false;
@@ -91,7 +96,8 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
     changed
 }
 
-/// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had.
+/// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had: the mean of quotients is another number
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
 pub(super) fn ratio_of_means(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let mut changed = false;
     any_select(query, &mut |select| {

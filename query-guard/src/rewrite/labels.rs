@@ -34,6 +34,9 @@ const NEUTRAL_ZH: &[&str] =
     &["人数", "次数", "笔数", "户数", "数量", "总数", "合计", "平均", "均值", "占比", "比例", "总额", "金额"];
 
 /// Leaves out every alias that the changed query may make false; false when a label remains that cannot be left out.
+///
+/// `SELECT 'minors' AS grp, COUNT(*) ... WHERE age < 18`, moved to 20, would count more people than its label says
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 pub(super) fn without_false_names(query: &mut Query) -> bool {
     let mut aliases = BTreeSet::new();
     any_select(query, &mut |select| {
