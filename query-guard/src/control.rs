@@ -84,7 +84,8 @@ impl Cells {
         Cells { batches }
     }
 
-    /// Opens them, for the control step.
+    /// Opens them, for the control step: no code outside of the guard reads a cell
+    /// (`sandbox/docs/disclosure-model.md`, section 2).
     pub(crate) fn into_batches(self) -> Vec<RecordBatch> {
         self.batches
     }
@@ -194,8 +195,8 @@ impl<'g> Cell<'g> {
 
     /// The value that the controls leave, each applied in its order; nothing where one of them withholds it.
     ///
-    /// Rounding comes last: a control that saw rounded numbers would let a cell of k-1 people pass as one of k (Sections
-    /// 5.4 and 5.7).
+    /// Rounding comes last: a control that saw rounded numbers would let a cell of k-1 people pass as one of k
+    /// (`sandbox/docs/disclosure-model.md`, sections 5.4 and 5.7).
     fn after_controls(&self, figure: Figure, value: i128) -> Option<i128> {
         let in_force = CONTROLS.iter().filter(|control| (control.holds_for)(figure, self.controls));
         in_force.filter_map(|control| control.on_cell).try_fold(value, |value, on_cell| on_cell(value, self))

@@ -97,6 +97,8 @@ fn by_position(expr: Expr, input: &LogicalPlan) -> Transformed<Expr> {
     }
 }
 
+/// An order, continued by all columns that it does not hold: rows that are still equal are the same row to whoever reads
+/// them (`sandbox/docs/disclosure-model.md`, section 6).
 fn with_ties_broken(mut sorts: Vec<Sort>, input: &LogicalPlan) -> Vec<Sort> {
     for column in input.schema().columns() {
         let column = Expr::Column(column);

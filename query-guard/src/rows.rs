@@ -327,7 +327,8 @@ impl Bounded {
         self.plan.schema().fields().len()
     }
 
-    /// The same rows, each combination of values once.
+    /// The same rows, each combination of values once: an aggregate by all columns, so that a copy is joined once
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn distinct(self) -> Result<Self, Box<Finding>> {
         let width = self.width();
         let columns: Vec<Expr> = self.plan.schema().columns().into_iter().map(Expr::Column).collect();
@@ -351,9 +352,9 @@ struct Reduced {
 impl Reduced {
     /// Says which sides of a join are reduced to distinct rows.
     ///
-    /// A side that only decides (semi, anti, mark) always may be. Where both sides have several rows of one subject no
-    /// row and no value of either is ever counted or added up, so that a row is as good as its copies; a side that an
-    /// outer join preserves keeps its rows, for those without a match stand for themselves
+    /// A side that only decides (semi, anti, mark) always may be. If both sides have several rows of one subject, no row
+    /// and no value of either is ever counted or added up, so that a row is as good as its copies; a side that an outer
+    /// join preserves keeps its rows, for those without a match stand for themselves
     /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn of(
         join: &Join,
@@ -546,6 +547,8 @@ fn aggregated(aggregate: &Aggregate, input: &Bound) -> Bound {
     Bound { all, of_one: of_one.collect(), unique: vec![(0..keys).collect()] }
 }
 
+/// The bound after a LIMIT: no more rows than it fetches, where that is a literal; of one subject as many as before
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn limited(limit: &Limit, input: Bound) -> Bound {
     let fetch = match limit.get_fetch_type() {
         Ok(FetchType::Literal(fetch)) => fetch.and_then(|rows| u64::try_from(rows).ok()),
@@ -589,7 +592,7 @@ fn unaliased(expr: &Expr) -> &Expr {
 
 /// The refusal of joins that make too many rows of one subject's rows.
 ///
-/// How long such a join runs, or whether it ends, would tell how many rows one person has
+/// The length of such a run, or whether it ends, would tell how many rows one person has
 /// (`sandbox/docs/disclosure-model.md`, section 7).
 fn too_many_of_one() -> Finding {
     Finding::of(Reason::TooManyRowsOfOne).help(

@@ -142,6 +142,9 @@ fn ages(dates: &Date32Array, today: &Date32Array) -> Int64Array {
 }
 
 /// Completed years between two days; somebody born on February 29 has their birthday on March 1 in common years.
+///
+/// Ages count to the job's day by the calendar, so that an edge of ages is one day of birth for everybody
+/// (`sandbox/docs/disclosure-model.md`, section 4.3).
 fn age(date: i32, today: i32) -> i64 {
     let (born, born_month, born_day) = Day::from_epoch_days(date).ymd();
     let (year, month, day) = Day::from_epoch_days(today).ymd();

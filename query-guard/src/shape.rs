@@ -441,11 +441,11 @@ impl<'a> ShapeCheck<'a> {
     /// Accepts two columns of the same subject, a date among them moved by a constant interval, or a measure against a
     /// mean.
     ///
-    /// Whatever the analyst can pin to one value is a literal by another name: `day = 3 AND cost > day` cuts the cost at
-    /// 3, off its edges. So a measure is compared with measures only, a column with other bins with nothing, a column
-    /// with steps with no number of an open table and no count, and a label with no column. Masked values would compare
-    /// as their masks made them. Two people of one firm share its class, and comparing them tells of one by the other
-    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
+    /// A column that the analyst can pin to one value is a literal by another name: `day = 3 AND cost > day` cuts the
+    /// cost at 3, off its edges. So a measure is compared with measures only, a column with other bins with nothing, a
+    /// column with steps with no number of an open table and no count, and a label with no column. Masked values would
+    /// compare as their masks made them. Two people of one firm share its class, and comparing them tells of one by the
+    /// other (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn between_columns(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
         if let Some(expr) = self.against_released(binary)? {
             return Ok(expr);
@@ -506,7 +506,7 @@ impl<'a> ShapeCheck<'a> {
     /// Accepts a measure that is above or below its own released mean; the value is the same for everybody in its group.
     ///
     /// A computed side, as in `salary * 2 > mean`, cuts the measure where the analyst likes, and so does a result that is
-    /// not its own mean. Whoever is equal to a mean is a group of one or of none, so that `=` is refused
+    /// not its own mean. People whose value equals a mean are a group of one or of none, so that `=` is refused
     /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn against_released(&mut self, binary: &BinaryExpr) -> Result<Option<Expr>, Finding> {
         let (measure, released, op) =
@@ -689,8 +689,8 @@ impl<'a> ShapeCheck<'a> {
         first_span(self.review.sql, expr).or_else(named)
     }
 
-    /// The refusal of an expression that stands for a condition and is none. Which rows a number or a text chooses
-    /// depends on how the engine reads it as a truth value, and on no rule
+    /// The refusal of an expression that stands for a condition and is none. The rows that a number or a text chooses
+    /// depend on how the engine reads it as a truth value, and on no rule
     /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn not_truth(&self, expr: &Expr) -> Finding {
         self.not_allowed(Reason::ConditionNotTruth, expr)

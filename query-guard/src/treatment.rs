@@ -82,6 +82,9 @@ struct Lineage<'a> {
 
 impl Lineage<'_> {
     /// Controls behind each output column of a plan.
+    ///
+    /// A node that is not followed names for each column the controls of all, so that none is left out
+    /// (`sandbox/docs/disclosure-model.md`, section 5.7).
     fn outputs(&self, plan: &LogicalPlan) -> Vec<Controls> {
         let inputs = || plan.inputs().into_iter().map(|input| self.outputs(input));
         let width = plan.schema().fields().len();

@@ -254,6 +254,8 @@ impl CellBatch {
 }
 
 impl Measured {
+    /// Reads a column of a measure; a type that is on no list is an error, and no number is made of it
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn of(array: &ArrayRef, spec: MeasureSpec) -> Result<Self> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         let numbers = match array.data_type() {
@@ -339,7 +341,8 @@ fn truths(array: &ArrayRef) -> Result<AtomColumn> {
     Ok(if truths.count_set_bits() == truths.len() { AtomColumn::Ones } else { AtomColumn::Truths(truths) })
 }
 
-/// Moves a decimal to another scale, rounding half away from zero.
+/// Moves a decimal to another scale, rounding half away from zero; an overflow is a missing value and no failure
+/// (`sandbox/docs/disclosure-model.md`, sections 5.2 and 7).
 fn rescale(value: i128, from: i8, to: u8) -> Option<i128> {
     let shift = i16::from(to) - i16::from(from);
     if shift >= 0 {

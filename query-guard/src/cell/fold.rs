@@ -48,7 +48,7 @@ struct Sums {
 impl Sums {
     /// Adds one subject's whole contribution, once it is known; a contribution of zero makes no contributor.
     ///
-    /// Whoever adds nothing hides nobody: k people of whom k-1 have zero would show the one salary that there is
+    /// A subject who adds nothing hides nobody: k people of whom k-1 have zero would show the one salary that there is
     /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn seal(&mut self, largest: &mut [u128; LARGEST_KEPT], contribution: i128) {
         if contribution == 0 {
@@ -218,7 +218,8 @@ impl Folds {
         is_new
     }
 
-    /// Ends the open run of a group, which may go on in another state.
+    /// Ends the open run of a group, which may go on in another state: its subject stays unsealed, or it would be counted
+    /// in both (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn end_last_run(&mut self, group: usize) {
         if self.open.get(group).is_some_and(|open| open.is_open) {
             if self.subjects == Subjects::EachRow {
@@ -255,8 +256,8 @@ impl Folds {
 
     /// Seals the subjects of a group when that closes it, although more of their rows may follow.
     ///
-    /// What follows only adds to totals. It is admitted where no row can take a contribution back to zero, so that
-    /// whoever contributes now still does in the end (`sandbox/docs/disclosure-model.md`, section 5.2).
+    /// Later rows only add to totals. This is admitted where no row can take a contribution back to zero, so that whoever
+    /// contributes now still does in the end (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn seal_if_enough(&mut self, group: usize) {
         let Some(enough) = self.enough else { return };
         let Some(unsealed) = self.unsealed.get(group) else { return };
@@ -342,7 +343,8 @@ impl Folds {
         bytes
     }
 
-    /// The final statistics of a group.
+    /// The final statistics of a group: no state follows, so that every subject is sealed with all of its rows
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(super) fn finish(&mut self, group: usize) -> Vec<u8> {
         self.end_last_run(group);
         self.seal_unsealed(group);

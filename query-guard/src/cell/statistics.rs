@@ -39,8 +39,7 @@ pub(super) fn encode(sealed: &[AtomStatistics]) -> Vec<u8> {
 
 /// Reads final statistics back; only the control step calls it.
 ///
-/// Whatever else could read a cell would see totals that no control has passed
-/// (`sandbox/docs/disclosure-model.md`, section 5.7).
+/// Other readers of a cell would see totals that no control has passed (`sandbox/docs/disclosure-model.md`, section 5.7).
 ///
 /// # Errors
 /// When the bytes are not a cell.

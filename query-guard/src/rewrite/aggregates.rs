@@ -134,7 +134,8 @@ fn ratio(expr: &Expr) -> Option<Expr> {
     parsed(&format!("AVG({left}) / NULLIF(AVG({right}), 0)"))
 }
 
-/// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`.
+/// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`, which groups the same dates and is a
+/// coarser form that the shape rule knows (`sandbox/docs/disclosure-model.md`, sections 3 and 4.3).
 pub(super) fn truncated_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
     if finding.params.get("function").is_none_or(|name| !name.eq_ignore_ascii_case("to_char")) {
         return false;
@@ -182,6 +183,9 @@ fn truncated(expr: &Expr) -> Option<Expr> {
 }
 
 /// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.
+///
+/// Totals beside their parts are what complementary suppression is for, which is not built
+/// (`sandbox/docs/disclosure-model.md`, sections 4.1 and 9).
 pub(super) fn plain_groups(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     any_select(query, &mut |select| {
         let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else { return false };

@@ -125,7 +125,8 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty())
 }
 
-/// A constant beside figures says what they are of: `SELECT 'minors' AS grp, COUNT(*) ... WHERE age < 18`.
+/// True of a constant beside figures, which says what they are of: `SELECT 'minors' AS grp, COUNT(*) ... WHERE age < 18`.
+/// With another bound it would be false (`sandbox/docs/disclosure-model.md`, section 3).
 fn is_constant_label(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }

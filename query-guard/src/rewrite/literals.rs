@@ -70,6 +70,9 @@ pub(super) fn quoted(query: &mut Query, finding: &Finding, sql: &str) -> bool {
 }
 
 /// `icd10 = 'J06.9'` of a column that is known by category becomes `icd10 = 'J06'`.
+///
+/// The group is larger then: where a label of the text says the old value, there is no rewrite
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.4).
 pub(super) fn as_shown(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let (Some(asked), Some(shown)) = (finding.params.get("asked"), finding.params.get("shown")) else {
         return false;

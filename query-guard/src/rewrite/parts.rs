@@ -96,7 +96,8 @@ fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut Vec<Expr>) ->
     }
 }
 
-/// True if a condition is a time filter: it names a date, an interval or the clock.
+/// True if a condition is a time filter: it names a date, an interval or the clock. Without it the number is one of all
+/// times, and no part of the question (`sandbox/docs/disclosure-model.md`, section 3).
 fn is_about_time(condition: &Expr) -> bool {
     const WORDS: &[&str] = &["date", "time", "interval", "now(", "current_", "extract(", "to_char("];
     let text = condition.to_string().to_ascii_lowercase();

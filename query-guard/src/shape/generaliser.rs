@@ -371,12 +371,16 @@ impl<'a> ShapeCheck<'a> {
         })
     }
 
-    /// Years, months or completed years as a number, with casts that cut nothing off.
+    /// Reads years, months or completed years as a number, with casts that cut nothing off.
+    ///
+    /// These have steps of their own, which begin at whole numbers; a step of any other form would be one of single
+    /// values (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn counted_part(&self, expr: &Expr) -> Option<Generalised<'a>> {
         self.generalise(expr).ok().filter(|inner| inner.form == Form::Part)
     }
 
-    /// A bare date or timestamp.
+    /// Reads a bare date or timestamp: a calendar part of what was moved or cut before is on no list
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn dated(&self, expr: &Expr) -> Option<Generalised<'a>> {
         self.generalise(expr)
             .ok()
@@ -462,6 +466,8 @@ pub(crate) fn retype(expr: Expr, target: &ArrowType) -> Expr {
     Expr::TryCast(datafusion_expr::TryCast::new(Box::new(expr), target.clone()))
 }
 
+/// The same operation over total sides, so that no value of a row makes it fail
+/// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 7).
 fn total_binary(binary: &BinaryExpr) -> Expr {
     datafusion_expr::binary_expr(
         total((*binary.left).clone()),
