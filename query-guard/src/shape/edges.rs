@@ -150,7 +150,7 @@ impl ShapeCheck<'_> {
     /// Accepts a literal beside a number on the edges of its bins, and where its mask shows the cut; a mask and bins bind
     /// together.
     ///
-    /// `salary >= 20001` less `salary >= 20000` is who has exactly 20000. `age = 65.5` equals no whole number, and
+    /// `salary >= 20000` less `salary >= 20001` is who has exactly 20000. `age = 65.5` equals no whole number, and
     /// rounded to an edge of the mask it would be answered as if it stood there
     /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn on_number_edge(
