@@ -137,7 +137,8 @@ fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
     )
 }
 
-/// The refusal of a call that is never released, for the rule that it breaks.
+/// The refusal of a call that is never released, whichever rule it breaks
+/// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn not_allowed(normaliser: &Normaliser<'_>, reason: Reason, call: &Call<'_>) -> Finding {
     Finding::of(reason).at(call.place(normaliser)).with("function", call.name).help(
         "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",

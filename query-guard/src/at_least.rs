@@ -35,7 +35,9 @@ pub const AT_LEAST_NAME: &str = "obscura_at_least_subjects";
 
 /// Makes the aggregate for one threshold; its argument is the subject's token (`Int64`, NULL is no subject).
 ///
-/// The result is TRUE from `subjects_min` distinct subjects on, FALSE below, never NULL.
+/// The result is TRUE from `subjects_min` distinct subjects on, FALSE below, never NULL. Rows are no subjects: one person
+/// with k rows is a group of one, so that tokens are told apart exactly and not estimated
+/// (`sandbox/docs/disclosure-model.md`, section 5.2; Sweeney 2002).
 #[must_use]
 pub fn at_least_subjects(subjects_min: u32) -> AggregateUDF {
     let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
@@ -97,6 +99,10 @@ struct Groups {
 }
 
 impl Groups {
+    /// Remembers a subject of a group until there are enough.
+    ///
+    /// It stops at k different tokens: nothing needs the exact number, and a group then takes no more memory
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn add(&mut self, group: usize, subject: i64) {
         if let Some(known) = self.subjects.get_mut(group)
             && known.len() < self.wanted
@@ -111,6 +117,10 @@ impl Groups {
         self.subjects.resize_with(groups, Vec::new);
     }
 
+    /// The state of groups: their subjects themselves, and not how many there are.
+    ///
+    /// Two partial states may hold the same person, whom the sum of two numbers would count twice
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn lists(groups: &[Vec<i64>]) -> ListArray {
         let mut lists = ListBuilder::new(Int64Builder::new());
         for subjects in groups {

@@ -80,13 +80,14 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    /// Adds the atom for all rows and returns its index: the group's own threshold.
+    /// Adds the atom for all rows and returns its index: the group's own threshold
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn rows_atom(&mut self) -> usize {
         self.atom(Quantity::Rows, None)
     }
 
-    /// The atoms of a linear form's terms under a FILTER. Terms of one atom are one term, so that a quantity which is taken off
-    /// again takes no second rounding with it.
+    /// The atoms of a linear form's terms under a FILTER. Terms of one atom are one term, so that a quantity which is
+    /// taken off again takes no second rounding with it (`sandbox/docs/disclosure-model.md`, section 5.4).
     pub(crate) fn terms(
         &mut self,
         terms: Vec<(f64, Quantity, Option<Expr>)>,

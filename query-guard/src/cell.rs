@@ -80,7 +80,8 @@ impl CellFold {
     /// every atom of a group has so many contributors; totals always are.
     ///
     /// If a subject's rows may come in any order, it can only be told early to contribute if no later row can take its
-    /// contribution back to zero: `enough` is left out of account for measures that may be of either sign.
+    /// contribution back to zero: `enough` is left out of account for measures that may be of either sign, or a subject
+    /// whose rows cancel would count towards the threshold (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn new(subjects: Subjects, atoms: Vec<AtomSpec>, enough: Option<u64>) -> Self {
         let is_final = subjects != Subjects::Mapped || atoms.iter().all(AtomSpec::keeps_its_sign);
         let enough = enough.filter(|_| is_final);
@@ -88,6 +89,9 @@ impl CellFold {
     }
 
     /// True when the fold relies on every subject's rows standing together: the engine must then check the physical plan.
+    ///
+    /// A subject whose rows come in two runs would be sealed twice and count as two, so that k/2 people pass the
+    /// threshold (`sandbox/docs/disclosure-model.md`, sections 2 and 5.2).
     #[must_use]
     pub fn needs_clustered_input(&self) -> bool {
         self.subjects == Subjects::Clustered
@@ -227,7 +231,8 @@ impl GroupsAccumulator for CellGroups {
         Ok(())
     }
 
-    /// One state per row: every row's subject travels unsealed, so merging them is exact.
+    /// One state per row: every row's subject travels unsealed, so merging them is exact and counts nobody twice
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn convert_to_state(
         &self,
         values: &[ArrayRef],

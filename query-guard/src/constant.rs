@@ -41,6 +41,10 @@ impl Constants {
 
     /// The value of an expression without columns, or `None` when it has columns, aggregates or subqueries.
     ///
+    /// Rules meet columns and literals alone: `salary >= 20000 + 1` must be seen as the literal 20001, which lies off its
+    /// edge. A constant without a value, such as `1 / 0`, would fail in the run where a row reaches it, which tells
+    /// whether one does (`sandbox/docs/disclosure-model.md`, sections 3 and 7).
+    ///
     /// # Errors
     /// `constant-not-evaluated` when it has no columns and no value either (`1/0`, `CAST('x' AS INT)`).
     pub(crate) fn value(self, expr: &Expr) -> Result<Option<ScalarValue>, Finding> {
@@ -61,8 +65,11 @@ impl Constants {
         }
     }
 
-    /// Replaces `now()` and `current_date` all over a plan by the job's start, counts ages to its day, and gives the decimal
-    /// places of `ROUND` the type that the function takes.
+    /// Replaces `now()` and `current_date` all over a plan by the job's start, counts ages to its day, and gives the
+    /// decimal places of `ROUND` the type that the function takes.
+    ///
+    /// A clock that is read in the run would make the verdict, and the answer to the same question, depend on the moment
+    /// (`sandbox/docs/disclosure-model.md`, sections 2, 3 and 6).
     pub(crate) fn settle(self, plan: LogicalPlan) -> Result<LogicalPlan> {
         plan.transform_down_with_subqueries(|node| {
             let names = NamePreserver::new(&node);
@@ -75,6 +82,10 @@ impl Constants {
         .map(|transformed| transformed.data)
     }
 
+    /// Settles one call of a function.
+    ///
+    /// An age counts to the job's day, which the shape rule then recognises as no choice of the analyst's
+    /// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.3).
     fn settled(self, expr: Expr) -> Transformed<Expr> {
         let Expr::ScalarFunction(call) = &expr else { return Transformed::no(expr) };
         match (call.name(), call.args.as_slice()) {
@@ -105,6 +116,9 @@ impl Constants {
 }
 
 /// True when the expression holds nothing that depends on a row, a group or a subquery.
+///
+/// The list denies: what is taken for a constant is folded to a literal and passes no further rule, so that a volatile
+/// function or a later engine's expression is none (`sandbox/docs/disclosure-model.md`, section 3).
 pub(crate) fn is_constant(expr: &Expr) -> bool {
     let mut constant = true;
     let walked = expr.apply(|inner| {
@@ -137,6 +151,9 @@ pub(crate) fn is_constant(expr: &Expr) -> bool {
 }
 
 /// A numeric literal as an exact decimal; `None` for other types, NULL, and numbers with more than six places.
+///
+/// A number that was rounded here could be judged to lie on an edge, and cut beside it in the run
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 pub(crate) fn exact_number(value: &ScalarValue) -> Option<Fixed> {
     match value {
         ScalarValue::Int8(Some(v)) => Some(Fixed::from_i64(i64::from(*v))),

@@ -60,12 +60,14 @@ pub(crate) enum Figure {
     Quantity,
 }
 
-/// The names of all controls, in their order.
+/// The names of all controls, in their order: verdicts are made of the list that is applied, so that none tells of a
+/// control that was not (`sandbox/docs/disclosure-model.md`, section 5.7).
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CONTROLS.iter().map(|control| control.name)
 }
 
-/// The names of the controls that such a figure of a stage has passed.
+/// The names of the controls that such a figure of a stage has passed, by the same test as the step asks
+/// (`sandbox/docs/disclosure-model.md`, section 5.7).
 pub(crate) fn passed(figure: Figure, stage: &StageControls) -> impl Iterator<Item = &'static str> {
     CONTROLS.iter().filter(move |control| (control.holds_for)(figure, stage)).map(|control| control.name)
 }
@@ -82,7 +84,8 @@ impl Cells {
         Cells { batches }
     }
 
-    /// Opens them, for the control step.
+    /// Opens them, for the control step: no code outside of the guard reads a cell
+    /// (`sandbox/docs/disclosure-model.md`, section 2).
     pub(crate) fn into_batches(self) -> Vec<RecordBatch> {
         self.batches
     }
@@ -127,6 +130,9 @@ impl Release {
     }
 
     /// Takes batches of one schema together, any value of which may be missing.
+    ///
+    /// That a column cannot be missing would tell that none of its cells was withheld
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn of(schema: &Schema, batches: Vec<RecordBatch>) -> Result<Self, ControlError> {
         let nullable: Vec<Field> =
             schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
@@ -159,6 +165,9 @@ pub enum ControlError {
 }
 
 /// Refuses batches whose columns have other names or types than a plan's: they are of another plan.
+///
+/// An executor that answers one stage with the rows of another would else have them released under its name
+/// (`sandbox/docs/disclosure-model.md`, section 2).
 pub(crate) fn fits(schema: &Schema, batches: &[RecordBatch]) -> Result<(), ControlError> {
     let same = |batch: &RecordBatch| {
         let (found, wanted) = (batch.schema_ref().fields(), schema.fields());
@@ -185,6 +194,9 @@ impl<'g> Cell<'g> {
     }
 
     /// The value that the controls leave, each applied in its order; nothing where one of them withholds it.
+    ///
+    /// Rounding comes last: a control that saw rounded numbers would let a cell of k-1 people pass as one of k
+    /// (`sandbox/docs/disclosure-model.md`, sections 5.4 and 5.7).
     fn after_controls(&self, figure: Figure, value: i128) -> Option<i128> {
         let in_force = CONTROLS.iter().filter(|control| (control.holds_for)(figure, self.controls));
         in_force.filter_map(|control| control.on_cell).try_fold(value, |value, on_cell| on_cell(value, self))
@@ -201,6 +213,9 @@ pub(crate) struct Group<'s> {
 
 impl<'s> Group<'s> {
     /// The groups of a stage's cells, one a row.
+    ///
+    /// A missing column, a missing cell or one of another width releases nothing: a group without statistics must not
+    /// pass for one with none to protect (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn all(stage: &'s Stage, batch: &RecordBatch) -> Result<Vec<Self>, ControlError> {
         let nothing = vec![AtomStatistics::default(); stage.atoms.len() * stage.classes.len()];
         let mut groups: Vec<Self> =
@@ -215,6 +230,9 @@ impl<'s> Group<'s> {
     }
 
     /// Takes what the subjects of one class contribute to each atom.
+    ///
+    /// Another number of atoms would shift statistics to other atoms, whose thresholds they did not meet
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn take(&mut self, class: usize, found: Vec<AtomStatistics>) -> Result<(), ControlError> {
         if found.len() != self.stage.atoms.len() {
             return Err(ControlError::NotCells);
@@ -225,11 +243,17 @@ impl<'s> Group<'s> {
     }
 
     /// True if the group may be seen at all: its presence passes its controls, over the atom of all its rows.
+    ///
+    /// A key that is shown tells that somebody has it: a row `('HIV', NULL)` of one person would be an answer
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn passes(&self) -> bool {
         self.cell(self.stage.rows_atom).and_then(|cell| cell.after_controls(Figure::Presence, 1)).is_some()
     }
 
     /// An atom's value once it has passed the controls. It is rounded as the aggregate says, by [`Self::rounding`].
+    ///
+    /// No other way leads to the total of an atom, so that an aggregate cannot make its number of a withheld one
+    /// (`sandbox/docs/disclosure-model.md`, sections 5.2 and 5.7).
     pub(crate) fn value(&self, atom: usize) -> Option<i128> {
         let figure = if self.spec(atom)?.counts { Figure::Rows } else { Figure::Quantity };
         let cell = self.cell(atom)?;
@@ -237,6 +261,9 @@ impl<'s> Group<'s> {
     }
 
     /// The number of subjects of a class that contribute to an atom, once that has passed the controls of subjects.
+    ///
+    /// Every class must have enough, also the ones that are not counted: five firms with one employee in all are one
+    /// person's five employers (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn subjects(&self, atom: usize, class: usize) -> Option<i128> {
         let cell = self.cell(atom)?;
         cell.after_controls(Figure::Subjects, i128::from(cell.statistics.get(class)?.contributors))
@@ -260,6 +287,9 @@ impl<'s> Group<'s> {
 }
 
 /// The results of a class's fold, group by group: cells, or only whether there are enough subjects.
+///
+/// Of enough subjects exactly k are reported, and of too few none, so that the threshold decides as the fold did; results
+/// of any other type release nothing (`sandbox/docs/disclosure-model.md`, section 5.2).
 fn statistics(
     column: &ArrayRef,
     subjects_min: u32,

@@ -118,6 +118,9 @@ impl fmt::Debug for Rows {
 impl GuardedPlan {
     /// Begins to run an admitted query.
     ///
+    /// Only a [`GuardedPlan`] begins, and only the guard makes one, so that no plan runs that was not reviewed
+    /// (`sandbox/docs/disclosure-model.md`, section 2).
+    ///
     /// # Errors
     /// [`ControlError::TooManyRows`] where a query without stages joins too many rows of open tables.
     pub fn begin(self: &Arc<Self>, context: ExecutionContext) -> Result<Execution, ControlError> {
@@ -127,6 +130,8 @@ impl GuardedPlan {
 
 impl Execution {
     /// Runs every plan in its order and applies the controls in between: the one loop over the stages that there is.
+    ///
+    /// A second loop could leave a stage's controls out (`sandbox/docs/disclosure-model.md`, section 2).
     ///
     /// # Errors
     /// The error of the runner, or of the controls.
@@ -160,6 +165,9 @@ impl StageDue {
 
     /// Applies the stage's controls to its cells; the next state knows their released table and nothing else of them.
     ///
+    /// It consumes its state, so that a stage is neither skipped nor run twice with other cells
+    /// (`sandbox/docs/disclosure-model.md`, section 2).
+    ///
     /// # Errors
     /// [`ControlError`]: nothing leaves, and the execution is over.
     pub fn protect(mut self, cells: Cells) -> Result<Execution, ControlError> {
@@ -186,6 +194,9 @@ impl LastDue {
 
     /// Takes what the last plan came to as the query's release.
     ///
+    /// The state exists only once every stage has passed its controls. Columns of another form than the admitted ones
+    /// would be another plan's rows (`sandbox/docs/disclosure-model.md`, section 2).
+    ///
     /// # Errors
     /// [`ControlError::NotCells`] when the columns are not the ones that were admitted.
     pub fn conclude(self, rows: Rows) -> Result<Release, ControlError> {
@@ -197,6 +208,9 @@ impl LastDue {
 
 impl Course {
     /// The state in which a stage is due, or the last plan if there is no such stage.
+    ///
+    /// Once it is known how many rows were released, their joins are bounded again: the review had to assume a number
+    /// where the policy bounds no cells (`sandbox/docs/disclosure-model.md`, section 3).
     fn at(self, stage: usize) -> Result<Execution, ControlError> {
         if stage < self.plan.stages.len() {
             return Ok(Execution::Stage(StageDue { course: self, stage }));
@@ -209,6 +223,10 @@ impl Course {
         Ok(Execution::Last(LastDue { course: self }))
     }
 
+    /// The plan with the secrets of its masks, and the released tables that it may read.
+    ///
+    /// A mask whose secret is not bound must not run as if there were none, so that a plan without it fails or shows
+    /// nothing (`sandbox/docs/disclosure-model.md`, section 4.2).
     fn to_run(&self, plan: &LogicalPlan, ends: EndsIn) -> Result<PlanToRun, ControlError> {
         let plan = match &self.context.secrets {
             Some(secrets) => bind_secrets(plan.clone(), secrets).map_err(|_| ControlError::Unbound)?,

@@ -198,6 +198,9 @@ pub(crate) fn not_built(_error: DataFusionError) -> Refused {
 }
 
 /// A plan of the guard's own cannot be put together: a bug of ours, which admits nothing.
+///
+/// To go on with the plan as it was would run it without the rewrite that made it safe
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 pub(crate) fn plan_not_built() -> Finding {
     Finding::of(Reason::PlanNotBuilt)
 }
@@ -208,6 +211,9 @@ pub(crate) fn internal() -> Refused {
 }
 
 /// As [`internal`], where one finding is wanted.
+///
+/// A column without facts has no known grade, mask or owner, and to guess them would admit it unprotected
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 pub(crate) fn fact_missing() -> Finding {
     Finding::of(Reason::FactMissing)
 }

@@ -100,6 +100,9 @@ const WINDOW_NAMES: &[&str] = &[
 ];
 
 /// True for the scalar functions that may run at all: the second look asks it of every function of a physical plan.
+///
+/// The engine's optimiser rewrites what the guard admitted; a function that it brings in and that is on no list is
+/// refused before it runs (`sandbox/docs/disclosure-model.md`, section 2).
 #[must_use]
 pub fn is_known_scalar(name: &str) -> bool {
     SCALAR_NAMES.contains(&name) || [MASK_NAME, THREE_DIGITS].contains(&name)
@@ -114,6 +117,11 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
+    /// The functions that exist for an analyst, taken from the engine's by name.
+    ///
+    /// A function on no list is not there: `random()` makes another answer each time, `md5(name)` a pseudo-random half,
+    /// and functions whose errors quote their arguments show a value
+    /// (`sandbox/docs/disclosure-model.md`, sections 3 and 8).
     pub(crate) fn allowed() -> Self {
         let mut scalar = BTreeMap::new();
         for function in datafusion_functions::all_default_functions().into_iter().chain(own_functions()) {

@@ -73,12 +73,18 @@ impl<'a> Guard<'a> {
 
     /// Lets the caller end a review that lasts too long: it is asked now and then, and the question is then refused
     /// `query-too-large`.
+    ///
+    /// A review reads no rows, so that its length tells of none; it would else hold up the reviews of others
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     #[must_use]
     pub fn until(self, is_over: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Guard { is_over: IsOver(is_over), ..self }
     }
 
     /// Reviews one query. A function of text and policy alone: it reads no data and keeps nothing.
+    ///
+    /// A verdict that depended on rows would be an answer that no control has passed
+    /// (`sandbox/docs/disclosure-model.md`, sections 2 and 7).
     #[must_use]
     pub fn review(&self, sql: &str) -> Verdict {
         match stacker::grow(STACK_BYTES, || Statement::parse(sql)) {
@@ -87,7 +93,10 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Reviews a query that was parsed before.
+    /// Reviews a query that was parsed before, on a stack of its own.
+    ///
+    /// Hostile text nests as deep as its limits admit; on the caller's stack it could end the process and all of its jobs
+    /// (`sandbox/docs/disclosure-model.md`, section 7).
     #[must_use]
     pub fn judge(&self, statement: &Statement) -> Verdict {
         stacker::grow(STACK_BYTES, || self.judge_on_this_stack(statement))
@@ -100,6 +109,10 @@ impl<'a> Guard<'a> {
         Verdict { decision, explain: false, policy: self.policy.sources.clone() }
     }
 
+    /// Admits a query, or refuses it with all findings and with rewrites that the same guard admits.
+    ///
+    /// Reviews of rewrites spend the same budget as the query: otherwise each refusal would cost many reviews
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn judge_on_this_stack(&self, statement: &Statement) -> Verdict {
         let policy = self.policy.sources.clone();
         let explain = statement.explain;
@@ -117,6 +130,12 @@ impl<'a> Guard<'a> {
         Verdict { decision, explain, policy }
     }
 
+    /// Takes a query through all steps; the first step that refuses ends it.
+    ///
+    /// Sizes are bounded before normalisation, whose cost grows with the plan, and after it: a CTE that is used twice at
+    /// every level doubles the plan. Wrong forms are looked for before subqueries become joins, where they can no longer
+    /// be seen. The zones judge the very plan that is cut into stages, so that what runs is what was judged
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn admit(&self, sql: &str, query: &Query, budget: &Budget<'_>) -> Result<GuardedPlan, Refused> {
         let constants = Constants::at(self.now, self.today);
         let plan = self.plan(sql, query)?;
@@ -147,6 +166,10 @@ impl<'a> Guard<'a> {
         Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
     }
 
+    /// Plans a query against the datasets, columns and functions of one job.
+    ///
+    /// A name beyond the grant is not in the catalogue, so that a hidden dataset and one that does not exist fail alike
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn plan(&self, sql: &str, query: &Query) -> Result<LogicalPlan, Refused> {
         let catalog = Catalog::new(self.policy, &self.functions);
         let options = ParserOptions {
@@ -161,6 +184,9 @@ impl<'a> Guard<'a> {
 }
 
 /// The cost class, from the shape of the stages alone.
+///
+/// The end of a job is told on a step that depends on this class; a class that read rows would tell of them
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn cost(stages: &[Stage]) -> Cost {
     let mut scans = 0_usize;
     for stage in stages {
@@ -177,7 +203,10 @@ fn cost(stages: &[Stage]) -> Cost {
     }
 }
 
-/// The sealed columns that plans read, by dataset.
+/// The columns of each dataset that the plans read.
+///
+/// A job gets the keys of these columns and of no others, so that a plan that read more could not open them
+/// (`sandbox/docs/disclosure-model.md`, section 2).
 fn scans<'p>(plans: impl Iterator<Item = &'p LogicalPlan>) -> BTreeMap<DatasetId, BTreeSet<String>> {
     let mut scans: BTreeMap<DatasetId, BTreeSet<String>> = BTreeMap::new();
     for plan in plans {

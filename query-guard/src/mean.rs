@@ -17,6 +17,9 @@ use crate::plan::Stage;
 
 /// The plan, whose output columns that are means of decimals are numbers of floating point.
 ///
+/// The engine makes the mean of decimals a decimal with four places more than were declared, which would print digits
+/// that a mean of three significant ones does not have (`sandbox/docs/disclosure-model.md`, section 5.4).
+///
 /// # Errors
 /// `query-not-understood` when the plan cannot be put together again.
 pub(crate) fn means_as_doubles(post: LogicalPlan, stages: &[Stage]) -> Result<LogicalPlan, Refused> {
@@ -44,6 +47,9 @@ pub(crate) fn means_as_doubles(post: LogicalPlan, stages: &[Stage]) -> Result<Lo
 }
 
 /// True if an output column is a mean as it is, of individuals or of results.
+///
+/// Only such a column changes its type; a sum keeps the exact decimal that its rounding gave it
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn is_mean(plan: &LogicalPlan, index: usize, stages: &[Stage]) -> bool {
     let Some((made_by, index)) = origin(plan, index) else { return false };
     let own = |exprs: &[Expr], others: usize| {

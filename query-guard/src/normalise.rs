@@ -27,7 +27,11 @@ use crate::nulls::joined_where_both_are_missing;
 
 type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
 
-/// Type coercion and decorrelation, then the clock is frozen.
+/// Freezes the clock, coerces types, and makes joins of subqueries.
+///
+/// The zones then judge one form: `WHERE x IN (SELECT ...)` is a semi join and answers to the rules of joins, however it
+/// was written. A rule of the engine that fails ends the review, so that no half of a rewrite is judged
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.7).
 pub(crate) fn normalise(
     plan: LogicalPlan,
     constants: Constants,
@@ -58,6 +62,8 @@ pub(crate) fn normalise(
 }
 
 /// An inner join without equal keys.
+///
+/// Its rows are all pairs, so that each person meets each other one (`sandbox/docs/disclosure-model.md`, section 4.5).
 pub(crate) fn keyless(plan: &LogicalPlan) -> Option<&Join> {
     match plan {
         LogicalPlan::Join(join) if join.join_type == JoinType::Inner && join.on.is_empty() => Some(join),
@@ -66,6 +72,9 @@ pub(crate) fn keyless(plan: &LogicalPlan) -> Option<&Join> {
 }
 
 /// Leaves only the columns that are read: the keys a job gets are those of these columns.
+///
+/// Sides of joins are reduced to distinct rows of what is read, and without it a column that nothing reads would keep a
+/// subject's copies apart (`sandbox/docs/disclosure-model.md`, section 4.5).
 pub(crate) fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
     let rules: Rules = vec![Arc::new(OptimizeProjections::new())];
     // One pass reaches every scan; further ones would only find that nothing is left to do.

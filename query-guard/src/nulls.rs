@@ -10,8 +10,12 @@ use datafusion_expr::Operator;
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::utils::split_conjunction_owned;
 
-/// The plan, whose conditions of joins say so in the standard's words. Of a join nothing but true counts, so that unknown
-/// in the one form and false in the other are the same.
+/// The plan, whose conditions of joins say IS NOT DISTINCT FROM where they mean it. Of a join nothing but true counts, so
+/// that unknown in the one form and false in the other are the same.
+///
+/// Without it the engine sees no key and compares every row with every other, which nothing bounds; and the rule for keys
+/// that match when both are missing, which are not unique, would not see them
+/// (`sandbox/docs/disclosure-model.md`, section 4.11).
 ///
 /// # Errors
 /// When the plan cannot be walked.
@@ -28,6 +32,9 @@ pub(crate) fn joined_where_both_are_missing(plan: LogicalPlan) -> Result<Logical
 }
 
 /// `a IS NOT DISTINCT FROM b` for `a = b OR (a IS NULL AND b IS NULL)`, in either order.
+///
+/// Both sides must be the same two expressions; of other pairs the forms have different answers
+/// (`sandbox/docs/disclosure-model.md`, section 4.11).
 fn not_distinct(expr: &Expr) -> Option<Expr> {
     let (one, other) = parts(expr, Operator::Or)?;
     let found = |equal: &Expr, missing: &Expr| {

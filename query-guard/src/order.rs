@@ -28,6 +28,10 @@ const BY_POSITION: &[&str] = &["row_number", "lag", "lead", "ntile"];
 
 /// The same plan over released values, with an order for everything that depends on one.
 ///
+/// Were an order left to the engine's threads, the same question would have several answers: LIMIT 1 over equal counts
+/// would show one group after the other. Ties are broken by all columns, so that asking again tells nothing
+/// (`sandbox/docs/disclosure-model.md`, section 6).
+///
 /// # Errors
 /// `internal-error` when the plan cannot be put together again.
 pub(crate) fn ordered(plan: LogicalPlan) -> std::result::Result<LogicalPlan, Refused> {
@@ -39,6 +43,11 @@ pub(crate) fn ordered(plan: LogicalPlan) -> std::result::Result<LogicalPlan, Ref
         .map_err(not_built)
 }
 
+/// Settles the order of one node: of a sort by its ties, of a LIMIT without order by all columns, of DISTINCT ON and of
+/// windows.
+///
+/// Each of these chooses rows by their position, which for equal rows is whichever thread was first
+/// (`sandbox/docs/disclosure-model.md`, section 6).
 fn settled(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match node {
         LogicalPlan::Sort(SortNode { expr, input, fetch }) => {
@@ -71,6 +80,10 @@ fn settled(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
+/// Breaks the ties of a window function that goes by a row's position.
+///
+/// ROW_NUMBER, and a frame in rows, differ between equal rows; RANK does not, and keeps its meaning without further
+/// columns (`sandbox/docs/disclosure-model.md`, section 6).
 fn by_position(expr: Expr, input: &LogicalPlan) -> Transformed<Expr> {
     match expr {
         Expr::WindowFunction(mut function)
@@ -84,6 +97,8 @@ fn by_position(expr: Expr, input: &LogicalPlan) -> Transformed<Expr> {
     }
 }
 
+/// An order, continued by all columns that it does not hold: rows that are still equal are the same row to whoever reads
+/// them (`sandbox/docs/disclosure-model.md`, section 6).
 fn with_ties_broken(mut sorts: Vec<Sort>, input: &LogicalPlan) -> Vec<Sort> {
     for column in input.schema().columns() {
         let column = Expr::Column(column);
@@ -103,6 +118,9 @@ fn sorted_by_all(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// True if rows come out in an order that a sort below has given them.
+///
+/// The wildcard sorts once more, so that a node that no one has looked at is never taken for ordered
+/// (`sandbox/docs/disclosure-model.md`, section 6).
 fn is_ordered(plan: &LogicalPlan) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard sorts once more")]
     match plan {
@@ -114,7 +132,11 @@ fn is_ordered(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// True if the rows are those of one open table, which have the order of its file and may be more than are sorted at once.
+/// True if the rows are those of one open table, which have the order of its file and may be more than are sorted at
+/// once.
+///
+/// They are public rows in an order that is sealed with them, so that every run has the same
+/// (`sandbox/docs/disclosure-model.md`, section 6).
 fn is_one_open_table(plan: &LogicalPlan) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard sorts")]
     match plan {

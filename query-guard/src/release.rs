@@ -79,6 +79,9 @@ impl Stage {
     }
 
     /// The table of all groups: their keys, and a row of NULLs beside those of a group that is not shown.
+    ///
+    /// The numbers of such a group are never made, so that nothing of them stays in the table when its row is taken out
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn table(
         &self,
         mut arrays: Vec<ArrayRef>,
@@ -104,12 +107,19 @@ impl Stage {
 }
 
 /// One released value, or NULL of the column's type.
+///
+/// A value that a control withholds looks like one that there is not, such as a mean over nothing: a mark of its own
+/// would tell that somebody is there (`sandbox/docs/disclosure-model.md`, section 5.2).
 fn value(column: &ReleasedColumn, group: Option<&Group<'_>>) -> ScalarValue {
     let number = group.and_then(|group| number(&column.formula, group));
     let null = ScalarValue::try_from(&column.data_type).unwrap_or(ScalarValue::Null);
     number.and_then(|number| number.into_type(&column.data_type)).unwrap_or(null)
 }
 
+/// The rows in the order of their keys.
+///
+/// The order in which the engine's threads found the groups would differ between runs, and may follow what is in the data
+/// (`sandbox/docs/disclosure-model.md`, sections 5.7 and 6).
 fn sorted(batch: RecordBatch, keys: usize) -> Result<RecordBatch, ControlError> {
     if keys == 0 || batch.num_rows() < 2 {
         return Ok(batch);

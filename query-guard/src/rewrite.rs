@@ -38,6 +38,9 @@ struct Change {
 }
 
 /// The changes that may answer a finding, the gentlest first.
+///
+/// Findings for which no change keeps the question have none: another join or another statement is another question, and
+/// to offer it would put words into the analyst's mouth (`sandbox/docs/disclosure-model.md`, section 3).
 fn changes(code: Code) -> &'static [Change] {
     const LITERAL_BELOW: Change = Change {
         apply: literals::to_nearest_edge,
@@ -148,7 +151,10 @@ fn changes(code: Code) -> &'static [Change] {
     }
 }
 
-/// Proposes at most one query close to a refused one.
+/// Proposes at most one query close to a refused one, once the same guard has admitted it.
+///
+/// A proposal that is refused in its turn helps nobody, and one that another guard judged might leak. After eight
+/// changes, or when a text comes back, there is none (`sandbox/docs/disclosure-model.md`, section 3).
 pub(crate) fn suggest(
     query: &Query,
     findings: &[Finding],
@@ -188,6 +194,9 @@ pub(crate) fn suggest(
 }
 
 /// The first change that does anything about any finding.
+///
+/// A change that moves a bound is taken only where every name stays true of the new rows: `AS minors` beside `age < 20`
+/// would be a wrong number under a right name (`sandbox/docs/disclosure-model.md`, section 3).
 fn first_change(sql: &str, findings: &[Finding]) -> Option<(String, (&'static str, &'static str))> {
     findings.iter().find_map(|finding| {
         changes(finding.code).iter().find_map(|change| {

@@ -102,7 +102,11 @@ impl Bound {
         self.unique.iter().any(|set| set.is_subset(columns))
     }
 
-    /// The same rows, each combination of values once.
+    /// The same rows, each combination of values once: one row of a subject where its key is all that is read.
+    ///
+    /// Other columns beside the key leave as many rows of a subject as there were, and other subjects' keys too, so that
+    /// only a relation of one subject's keys may be taken for one row each
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn distinct(&self, width: usize) -> Self {
         let alone = is_one_subject(self.of_one.values(), width);
         let of_one = self
@@ -114,6 +118,9 @@ impl Bound {
 }
 
 /// True if so many columns all hold the key of one and the same subject.
+///
+/// Keys of two subjects make a row for each pair, of which one person may have very many
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn is_one_subject<'k>(keys: impl Iterator<Item = &'k OfOne> + Clone, width: usize) -> bool {
     let subjects: BTreeSet<usize> = keys.clone().map(|key| key.subject).collect();
     subjects.len() == 1 && keys.count() == width
@@ -128,6 +135,9 @@ struct Bounded {
 
 impl RowFacts {
     /// The facts of a job's datasets and of the tables that stages release.
+    ///
+    /// A subject's most rows are taken as the next power of two, so that no verdict tells the exact number of the one who
+    /// has most (`sandbox/docs/disclosure-model.md`, section 7).
     pub(crate) fn of(
         policy: &EffectivePolicy,
         released: impl Iterator<Item = ReleasedRows>,
@@ -150,6 +160,9 @@ impl RowFacts {
     }
 
     /// The same facts once it is known how many rows a stage has released.
+    ///
+    /// The policy may bound no cells, so that the assumption of the review is looked at again before the last plan runs
+    /// (`sandbox/docs/disclosure-model.md`, section 7).
     pub(crate) fn released(&mut self, stage: &str, rows: u64) {
         if let Some(facts) = self.tables.get_mut(stage) {
             facts.all = Some(rows);
@@ -157,6 +170,10 @@ impl RowFacts {
     }
 
     /// The plan with its joins reduced, once no subject can become more rows in it than [`SUBJECT_ROWS_MAX`].
+    ///
+    /// Ten joins of eight copies of a register make 8^10 rows of one person, and that the job meets a limit tells that
+    /// the person meets the condition. The bound lies a hundred times below what a job may use, so that no single subject
+    /// decides it (`sandbox/docs/disclosure-model.md`, section 7).
     ///
     /// # Errors
     /// `join-not-allowed` when a subject could, `query-too-large` when crossed tables become too many rows.
@@ -197,7 +214,10 @@ impl Pass<'_> {
         Ok(Bounded { plan, bound, changed })
     }
 
-    /// Subqueries hold released values; crossed tables in them are bounded like any others.
+    /// Bounds the relations within subqueries like any others.
+    ///
+    /// They hold released values, and tables that are crossed inside one exhaust memory as they do outside
+    /// (`sandbox/docs/disclosure-model.md`, section 8).
     fn subqueries(&mut self, plan: &LogicalPlan) -> Result<(), Box<Finding>> {
         let mut failed = None;
         let walked = plan.apply_subqueries(|subquery| {
@@ -209,6 +229,9 @@ impl Pass<'_> {
     }
 
     /// The bound of every node but a join.
+    ///
+    /// The match names every node: one that the zones admit none of counts as rows without end, so that nothing that
+    /// makes rows is taken for harmless (`sandbox/docs/disclosure-model.md`, section 7).
     fn bound(&mut self, plan: &LogicalPlan, inputs: &[Bound]) -> Bound {
         let input = || inputs.first().cloned().unwrap_or_default();
         match plan {
@@ -246,6 +269,10 @@ impl Pass<'_> {
         }
     }
 
+    /// The bound of a scan: the rows of one subject that the manifest states, by each of its unit keys.
+    ///
+    /// Each scanned key gets a number of its own, because two scans of one register hold different subjects in a row
+    /// until a join equates them (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn scan(&mut self, scan: &TableScan) -> Bound {
         let Some(facts) = self.facts.tables.get(&scan.table_name.to_string()) else {
             return Bound::default();
@@ -261,6 +288,10 @@ impl Pass<'_> {
         Bound { all: facts.all, of_one, unique: facts.unique.iter().filter_map(places).collect() }
     }
 
+    /// Bounds a join, with the sides reduced to distinct rows where no query can count their copies.
+    ///
+    /// A left row meets as many right rows as one subject has there, so that the bounds multiply; a reduced side of keys
+    /// alone multiplies by one (`sandbox/docs/disclosure-model.md`, sections 4.5 and 7).
     fn join(&mut self, join: Join) -> Result<Bounded, Box<Finding>> {
         let mut left = self.bounded(join.left.as_ref().clone())?;
         let mut right = self.bounded(join.right.as_ref().clone())?;
@@ -296,7 +327,8 @@ impl Bounded {
         self.plan.schema().fields().len()
     }
 
-    /// The same rows, each combination of values once.
+    /// The same rows, each combination of values once: an aggregate by all columns, so that a copy is joined once
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn distinct(self) -> Result<Self, Box<Finding>> {
         let width = self.width();
         let columns: Vec<Expr> = self.plan.schema().columns().into_iter().map(Expr::Column).collect();
@@ -318,9 +350,12 @@ struct Reduced {
 }
 
 impl Reduced {
-    /// A side that only decides (semi, anti, mark) always may be. Where both sides have several rows of one subject no row
-    /// and no value of either is ever counted or added up (`block::Rows`), so that a row is as good as its copies; a side
-    /// that an outer join preserves keeps its rows, for those without a match stand for themselves.
+    /// Says which sides of a join are reduced to distinct rows.
+    ///
+    /// A side that only decides (semi, anti, mark) always may be. If both sides have several rows of one subject, no row
+    /// and no value of either is ever counted or added up, so that a row is as good as its copies; a side that an outer
+    /// join preserves keeps its rows, for those without a match stand for themselves
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn of(
         join: &Join,
         left: &Bound,
@@ -356,7 +391,12 @@ fn equated_names(join: &Join) -> BTreeSet<(String, String)> {
     join.on.iter().filter_map(|(a, b)| Some((name(a)?, name(b)?))).collect()
 }
 
-/// The bound of a join of which at least one side holds individuals.
+/// The bound of a join of which at least one side holds individuals; it refuses one that multiplies a subject's rows too
+/// often.
+///
+/// Each row meets as many rows as the other side has of its subject, and one row of an open or released table. An
+/// unlimited product is a test of one person by memory or time: only if they meet the condition is either spent
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn of_individuals(
     join_type: JoinType,
     left: &Bound,
@@ -404,7 +444,10 @@ fn of_individuals(
     Ok(Bound { all: None, of_one, unique: Vec::new() })
 }
 
-/// The bound of a join of open and released tables.
+/// The bound of a join of open and released tables; it refuses tables that come to too many rows without a unique key.
+///
+/// Eight crossed tables of a thousand rows make 10^24 rows, and the job ends when memory is exhausted. It is a limit of
+/// work and tells of no individual (`sandbox/docs/disclosure-model.md`, section 8).
 fn of_tables(
     join_type: JoinType,
     left: &Bound,
@@ -443,12 +486,19 @@ fn of_tables(
     Ok(Bound { all: Some(all), of_one: BTreeMap::new(), unique })
 }
 
-/// The exact number is the manifest's alone: a verdict shows the next power of two at the most.
+/// The number of rows as a verdict may show it: the next power of two.
+///
+/// The exact number of rows of the subject that has most of them is a fact about that subject, and stays the manifest's
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 #[must_use]
 pub fn published(rows: u64) -> u64 {
     rows.checked_next_power_of_two().unwrap_or(u64::MAX)
 }
 
+/// The bound after a projection: the keys and unique sets that it still shows.
+///
+/// A set of columns stays unique only if all of them are left, since a part of a unique key may repeat
+/// (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn projected(exprs: &[Expr], input: &LogicalPlan, bound: &Bound) -> Bound {
     let sources: Vec<Option<usize>> = exprs.iter().map(|expr| column_at(input, expr)).collect();
     let mut of_one = BTreeMap::new();
@@ -464,7 +514,10 @@ fn projected(exprs: &[Expr], input: &LogicalPlan, bound: &Bound) -> Bound {
     Bound { all: bound.all, of_one, unique }
 }
 
-/// COALESCE of the keys that an outer join equates: rows of the one or of the other.
+/// COALESCE of the keys that an outer join equates: rows of the one or of the other, and so as many as both together.
+///
+/// Without it the subject of a FULL JOIN would have no bound, and a second join could multiply its rows unseen
+/// (`sandbox/docs/disclosure-model.md`, sections 4.7 and 7).
 fn either_key(expr: &Expr, input: &LogicalPlan, bound: &Bound) -> Option<OfOne> {
     let Expr::ScalarFunction(call) = unaliased(expr) else { return None };
     let keys = call.args.iter().filter(|_| call.name() == "coalesce");
@@ -474,6 +527,11 @@ fn either_key(expr: &Expr, input: &LogicalPlan, bound: &Bound) -> Option<OfOne> 
     keys.first().map(|first| OfOne { rows, subject: first.subject })
 }
 
+/// The bound after an aggregate: one row for each combination of keys, and of a subject if its key alone divides the
+/// rows.
+///
+/// A constant key does not divide a subject's rows into several groups, so that it is left out of account
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn aggregated(aggregate: &Aggregate, input: &Bound) -> Bound {
     let keys = aggregate.group_expr.len().min(aggregate.schema.fields().len());
     let known = |key: &Expr| input.of_one.get(&column_at(&aggregate.input, key)?).copied();
@@ -489,6 +547,8 @@ fn aggregated(aggregate: &Aggregate, input: &Bound) -> Bound {
     Bound { all, of_one: of_one.collect(), unique: vec![(0..keys).collect()] }
 }
 
+/// The bound after a LIMIT: no more rows than it fetches, where that is a literal; of one subject as many as before
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn limited(limit: &Limit, input: Bound) -> Bound {
     let fetch = match limit.get_fetch_type() {
         Ok(FetchType::Literal(fetch)) => fetch.and_then(|rows| u64::try_from(rows).ok()),
@@ -501,6 +561,10 @@ fn limited(limit: &Limit, input: Bound) -> Bound {
     Bound { all, ..input }
 }
 
+/// The bound of a union: the rows of all branches, also those of one subject.
+///
+/// A union of eight copies has eight rows of each person, from which joins of copies begin to multiply
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn united(inputs: &[Bound]) -> Bound {
     let all = inputs.iter().map(|input| input.all).try_fold(0_u64, |sum, all| Some(sum.saturating_add(all?)));
     let of_all = |column: &usize| {
@@ -526,6 +590,10 @@ fn unaliased(expr: &Expr) -> &Expr {
     }
 }
 
+/// The refusal of joins that make too many rows of one subject's rows.
+///
+/// The length of such a run, or whether it ends, would tell how many rows one person has
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn too_many_of_one() -> Finding {
     Finding::of(Reason::TooManyRowsOfOne).help(
         "the joins multiply one subject's rows too often: aggregate each side per subject first (GROUP BY the unit key), \
@@ -534,6 +602,9 @@ fn too_many_of_one() -> Finding {
     )
 }
 
+/// The refusal of open and released tables whose rows multiply where they are joined.
+///
+/// They multiply until the memory of the job is exhausted (`sandbox/docs/disclosure-model.md`, section 8).
 fn too_many_joined() -> Finding {
     too_large(
         Reason::TooManyJoinedRows,

@@ -18,10 +18,14 @@ use crate::finding::first_span;
 use crate::finding::plan_not_built;
 use crate::reason::Reason;
 
-/// Looks at every expression of what runs over results.
+/// Refuses forms over results that the engine plans and cannot run.
+///
+/// The run would fail after the stages had been computed, and all that the analyst would learn is that something failed:
+/// the text of the engine's errors is never shown (`sandbox/docs/disclosure-model.md`, sections 3 and 7).
 ///
 /// # Errors
-/// `query-not-understood` for what has no value of that type, or `function-not-allowed` for arguments that a function does not take.
+/// `query-not-understood` for what has no value of that type, or `function-not-allowed` for arguments that a function does
+/// not take.
 pub(crate) fn runnable(sql: &str, post: &LogicalPlan) -> std::result::Result<(), Finding> {
     first_finding(post, |node, schema| {
         let mut found = None;
@@ -55,6 +59,11 @@ pub(crate) fn first_finding(
     }
 }
 
+/// The refusal of one expression that the engine plans for types for which it does not run.
+///
+/// A cast between types without a conversion, the negative of what is no number, a default of LAG that is no constant,
+/// and an estimate of distinct values of some types all fail at run time, as `execution-failed` without a reason
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 8).
 fn refused(sql: &str, expr: &Expr, schema: &DFSchema) -> Option<Finding> {
     let finding = |reason: Reason| Finding::of(reason).at(first_span(sql, expr));
     #[expect(

@@ -37,13 +37,15 @@ pub(crate) const THREE_DIGITS: &str = "obscura_three_digits";
 /// Most intervals of `width_bucket`.
 pub(crate) const BUCKETS_MAX: i64 = 1_000_000;
 
-/// The function that quotients are rounded by.
+/// The function that quotients of released numbers are rounded by; no analyst can write it
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 pub(crate) fn three_digits() -> ScalarUDF {
     let signature = Signature::new(TypeSignature::Exact(vec![DataType::Float64]), Volatility::Immutable);
     ScalarUDF::new_from_impl(OwnFunction { which: Which::ThreeDigits, signature })
 }
 
-/// The functions that analysts may write.
+/// The functions that analysts may write: both are immutable and total, so that neither a clock nor a failure tells of a
+/// row (`sandbox/docs/disclosure-model.md`, sections 4.3 and 7).
 pub(crate) fn own_functions() -> [Arc<ScalarUDF>; 2] {
     let dates = TypeSignature::OneOf(vec![
         TypeSignature::Exact(vec![DataType::Date32]),
@@ -115,6 +117,9 @@ fn rounded(numbers: &ArrayRef) -> Option<Float64Array> {
 }
 
 /// A number to three significant digits; what is not finite is nothing of which digits could be told, and stays.
+///
+/// A mean of all its digits over a known number of rows tells the exact total, and two such totals tell the value of
+/// whoever is in one of them alone (`sandbox/docs/disclosure-model.md`, sections 5.4 and 5.5).
 pub(crate) fn three_significant_digits(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
@@ -137,6 +142,9 @@ fn ages(dates: &Date32Array, today: &Date32Array) -> Int64Array {
 }
 
 /// Completed years between two days; somebody born on February 29 has their birthday on March 1 in common years.
+///
+/// Ages count to the job's day by the calendar, so that an edge of ages is one day of birth for everybody
+/// (`sandbox/docs/disclosure-model.md`, section 4.3).
 fn age(date: i32, today: i32) -> i64 {
     let (born, born_month, born_day) = Day::from_epoch_days(date).ymd();
     let (year, month, day) = Day::from_epoch_days(today).ymd();
@@ -159,6 +167,10 @@ fn buckets(
     .collect()
 }
 
+/// The number of the interval that a number lies in; NULL where there are no such intervals.
+///
+/// An error in their place would quote its arguments, or tell that some row has such a number
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn bucket(number: f64, low: f64, high: f64, count: i64) -> Option<i64> {
     let interval = low < high && (high - low).is_finite() && !number.is_nan();
     if !interval || !(1..=BUCKETS_MAX).contains(&count) {

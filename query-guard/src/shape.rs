@@ -112,7 +112,11 @@ impl<'a> ShapeCheck<'a> {
         Read { grade: self.grade, comparisons: self.comparisons, literals: self.literals }
     }
 
-    /// Accepts a condition, or says why not.
+    /// Accepts a condition over individuals, rewritten so that it is total.
+    ///
+    /// A condition of any form may choose a pseudo-random half of the people, such as `md5(name) < '8'`, and counts over
+    /// many such halves give everybody's diagnosis. So only listed forms are accepted, whatever the grade of the column
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3; Dinur and Nissim 2003).
     ///
     /// # Errors
     /// Every literal off its edges, and the first other finding.
@@ -121,7 +125,11 @@ impl<'a> ShapeCheck<'a> {
         self.with_off_edge(judged)
     }
 
-    /// Accepts a group key, or says why not.
+    /// Accepts a group key over individuals, rewritten so that it is total.
+    ///
+    /// A key is a condition for each of its values: `GROUP BY md5(name)` makes groups at random, and `GROUP BY name` a
+    /// group of one. So a key is a column, a coarser form of one, a condition, or a CASE over these
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     ///
     /// # Errors
     /// Every literal off its edges, and the first other finding.
@@ -130,7 +138,9 @@ impl<'a> ShapeCheck<'a> {
         self.with_off_edge(judged)
     }
 
-    /// Accepts what a subject's own rows are ordered by, or says why not: a column that is theirs, or a coarser form of it.
+    /// Accepts a key by which a window orders a subject's own rows: a column of that subject, or a coarser form of it.
+    /// The order decides which row is the first, so that it chooses rows as a condition does and obeys the same rule
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.10).
     ///
     /// # Errors
     /// The finding that refuses it.
@@ -139,7 +149,9 @@ impl<'a> ShapeCheck<'a> {
         self.with_off_edge(judged)
     }
 
-    /// Literals that were noted while an expression was judged refuse it, also where nothing else does.
+    /// Refuses an expression for the literals that were noted while it was judged, also where nothing else refuses it.
+    /// Each lies between two edges and singles out the people beside it
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn with_off_edge(&mut self, judged: Result<Expr, Finding>) -> Result<Expr, Refused> {
         let noted = std::mem::take(&mut self.off_edge);
         match judged {
@@ -148,6 +160,8 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Walks a condition and accepts its parts. The wildcard denies: a condition that no rule knows, such as
+    /// `CAST(day AS BOOLEAN)`, may choose any subset of people (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn condition(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
@@ -186,6 +200,10 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Accepts a group key: a constant, a CASE, a condition, or one column in a coarser form. A condition is a CASE with
+    /// the labels true and false. A column needs the use `group`, and steps that its edges admit: `floor(age / 5) * 5`
+    /// over bins of ten cuts them in two, and a second grouping shows who is between
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn key(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         self.review.budget.spend(expr)?;
         if let Some(value) = self.review.constants.value(expr)? {
@@ -228,6 +246,9 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Accepts a column of the subject's own rows as an order. A label of a union, an open or a released value is the
+    /// analyst's to choose: ordered by `'a' AS k` beside `'b' AS k`, the first row of each person is theirs to pick
+    /// (`sandbox/docs/disclosure-model.md`, section 4.10).
     fn order(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         let generalised = self.generalise(expr)?;
         let base = generalised.base;
@@ -241,7 +262,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(generalised.expr)
     }
 
-    /// `CASE WHEN condition THEN 'label' ... END`: the labels are constants, the conditions obey the rule.
+    /// Accepts a CASE, or what is one, as a group key; each of its conditions obeys the rule, and so does each label.
+    /// `CASE WHEN md5(name) < '8' THEN 'a' ELSE 'b' END` is the pseudo-random half as a key, so that the conditions are
+    /// judged like any others (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn label_case(&mut self, expr: &Expr) -> Result<Expr, Finding> {
         let mut labelled = Vec::new();
         let mut otherwise = None;
@@ -255,7 +278,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(Expr::Case(Case::new(None, labelled, otherwise)))
     }
 
-    /// A label is a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`).
+    /// Accepts a label: a constant, or a group key of its own (`CASE WHEN zip IS NULL THEN 'none' ELSE zip END`). An
+    /// unjudged label would show its value, as in `CASE WHEN age = 107 THEN name END`
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn label(&mut self, label: &Expr) -> Result<Expr, Finding> {
         match self.review.constants.value(label)? {
             Some(value) => {
@@ -266,6 +291,9 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Accepts `COALESCE(key, constant)` as a key with a label for missing values, and every other COALESCE as a CASE.
+    /// Each argument is judged as a key, so that `COALESCE(NULLIF(diag, 'none'), name)` does not carry a name to the
+    /// result (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn coalesce_key(&mut self, whole: &Expr, args: &[Expr]) -> Result<Expr, Finding> {
         let [key, fallback] = args else { return self.label_case(whole) };
         let Some(fallback) = self.review.constants.value(fallback)? else { return self.label_case(whole) };
@@ -278,8 +306,10 @@ impl<'a> ShapeCheck<'a> {
         )))
     }
 
-    /// `IS NULL` looks at a bare column, or at what a CASE yields; on a unit key it says whether an outer join found the
-    /// subject.
+    /// Accepts `IS NULL` of a bare column, of a condition, or of the branches of a CASE. A function that is NULL for one
+    /// person alone is a condition in disguise, and so is a value computed of results, which can be made missing at will.
+    /// On a unit key it says whether an outer join found the subject
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.6).
     fn missing(&mut self, inner: &Expr) -> Result<Expr, Finding> {
         self.review.budget.spend(inner)?;
         if let Some(value) = self.review.constants.value(inner)? {
@@ -307,7 +337,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(Expr::IsNull(Box::new(inner.clone())))
     }
 
-    /// A condition on the value of a CASE is one on the value of each branch, where that branch is reached.
+    /// Turns a test of the value of a CASE into a CASE of tests, each judged where its branch is reached.
+    /// `CASE WHEN dept = 'tax' THEN salary ELSE 0 END >= 20001` would else hide from the rule that a literal stands
+    /// between two edges of the salary (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn in_branches(
         &mut self,
         branches: &[(Option<Expr>, Expr)],
@@ -325,7 +357,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(Expr::Case(Case::new(None, accepted, Some(Box::new(otherwise)))))
     }
 
-    /// A boolean column stands for itself.
+    /// Accepts a boolean column as a condition of its own. It chooses rows as a comparison does, so that it needs the use
+    /// `filter` and counts as one; a boolean that was computed of results is the analyst's own and would carry any choice
+    /// of groups to individuals (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.6).
     fn flag(&mut self, column: &Column) -> Result<Expr, Finding> {
         let base = self.known(column)?;
         let computed = matches!(base.kind, ColumnKind::Released { computed: true, .. });
@@ -342,6 +376,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(Expr::Column(column.clone()))
     }
 
+    /// Accepts a comparison: of a column with a literal, of two columns, or of a CASE with a literal. Operators that do
+    /// not compare, such as `~` or `&`, choose subsets that no range describes, and from many of these a table can be
+    /// reconstructed (`sandbox/docs/disclosure-model.md`, section 4.3; Dinur and Nissim 2003).
     fn comparison(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
         let Some(mirrored) = mirror(binary.op) else {
             return Err(self.not_allowed(Reason::OperatorNotListed, whole));
@@ -366,6 +403,9 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Judges the comparison of a CASE with a literal as one comparison for each branch.
+    /// `COALESCE(person_id, '0') = '4711'` would else ask about one person behind a function
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn branches_against(
         &mut self,
         branches: &[(Option<Expr>, Expr)],
@@ -378,6 +418,9 @@ impl<'a> ShapeCheck<'a> {
         self.in_branches(branches, &mut |shape, value| shape.condition(&against(value)))
     }
 
+    /// Accepts a column beside a literal, where the column may be filtered and the literal lies on an edge: two literals
+    /// within one bin differ by the people between them. A condition beside true or false is that condition
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn against_literal(&mut self, side: &Expr, op: Operator, literal: &ScalarValue) -> Result<Expr, Finding> {
         // `(age >= 60) = true` is the condition itself.
         if let (ScalarValue::Boolean(Some(wanted)), Operator::Eq | Operator::NotEq) = (literal, op)
@@ -395,7 +438,14 @@ impl<'a> ShapeCheck<'a> {
         Ok(datafusion_expr::binary_expr(generalised.expr, op, Expr::Literal(literal, None)))
     }
 
-    /// Two columns of the same subject, or a measure against a released value.
+    /// Accepts two columns of the same subject, a date among them moved by a constant interval, or a measure against a
+    /// mean.
+    ///
+    /// A column that the analyst can pin to one value is a literal by another name: `day = 3 AND cost > day` cuts the
+    /// cost at 3, off its edges. So a measure is compared with measures only, a column with other bins with nothing, a
+    /// column with steps with no number of an open table and no count, and a label with no column. Masked values would
+    /// compare as their masks made them. Two people of one firm share its class, and comparing them tells of one by the
+    /// other (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn between_columns(&mut self, whole: &Expr, binary: &BinaryExpr) -> Result<Expr, Finding> {
         if let Some(expr) = self.against_released(binary)? {
             return Ok(expr);
@@ -418,27 +468,21 @@ impl<'a> ShapeCheck<'a> {
             self.count(base.grade, 0, 0);
         }
         let (left_base, right_base) = (self.known(&left.0)?, self.known(&right.0)?);
-        // A measure is compared with measures only, and what else has bins with nothing: any other column may be pinned to a
-        // literal between two edges (`day = 3 AND cost > day`).
         let is_binned = |base: &ColumnFacts| !base.is_measure() && base.bins.is_some();
         if left_base.is_measure() != right_base.is_measure() || is_binned(left_base) || is_binned(right_base)
         {
             return Err(self.not_allowed(Reason::MeasureComparedWithOther, whole));
         }
-        // Two masked values compare as their masks made them, not as they are.
         if left_base.mask.is_some() || right_base.mask.is_some() {
             return Err(self.not_allowed(Reason::MaskedColumnsCompared, whole).help(
                 "a masked column is compared with literals on its mask's edges only",
                 "已脱敏的字段只能与其区间边界上的常量比较",
             ));
         }
-        // An open table's numbers are literals by another name, and so is what the analyst had counted: they would cut a
-        // bin or a mask in two.
         let chosen = |base: &ColumnFacts| base.open || base.kind == ColumnKind::SubjectCount;
         if (chosen(left_base) && right_base.is_stepped()) || (chosen(right_base) && left_base.is_stepped()) {
             return Err(self.not_allowed(Reason::ChosenNumberCompared, whole));
         }
-        // Two people of one firm share the firm's class, and are not the same subject.
         if !left_base.open && !right_base.open && left_base.owners != right_base.owners {
             return Err(self.not_allowed(Reason::TwoSubjectsCompared, whole));
         }
@@ -446,8 +490,10 @@ impl<'a> ShapeCheck<'a> {
         Ok(datafusion_expr::binary_expr(left.1, binary.op, right.1))
     }
 
-    /// A mean over the same or a coarser filter lies among the measure's values, and no choice of rows moves it; any other
-    /// released number can be made to order, and would be a literal off the measure's edges.
+    /// True if a released value is the mean of this measure over the same rows or over more of them. Such a mean lies
+    /// among the measure's values, and no choice of rows moves it. Any other released number can be made to order, as in
+    /// `salary > (SELECT SUM(cost) FROM visits WHERE day = 3 AND cost >= 300)`, and would be a literal off the measure's
+    /// edges (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn is_its_own_mean(&self, base: &ColumnFacts, facts: &ReleasedColumnFacts) -> bool {
         match facts {
             ReleasedColumnFacts::Benchmark { of, conditions, .. } => {
@@ -457,7 +503,11 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
-    /// Comparing a measure with a released value is free: the value is the same for everybody in its group.
+    /// Accepts a measure that is above or below its own released mean; the value is the same for everybody in its group.
+    ///
+    /// A computed side, as in `salary * 2 > mean`, cuts the measure where the analyst likes, and so does a result that is
+    /// not its own mean. People whose value equals a mean are a group of one or of none, so that `=` is refused
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn against_released(&mut self, binary: &BinaryExpr) -> Result<Option<Expr>, Finding> {
         let (measure, released, op) =
             match (self.released_side(&binary.left), self.released_side(&binary.right)) {
@@ -486,7 +536,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(Some(datafusion_expr::binary_expr(total((**measure).clone()), op, released)))
     }
 
-    /// A released column or a scalar subquery, with widening casts, and what it is of its stage.
+    /// Finds a released column or a scalar subquery on one side, under widening casts, with what it is of its stage. An
+    /// expression over results has no such facts and is taken for no result
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn released_side(&self, expr: &Expr) -> Option<(Expr, Arc<ReleasedColumnFacts>)> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is released")]
         match strip_casts(self.bases, expr) {
@@ -508,7 +560,9 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
-    /// A bare column, or one moved by a constant (`visit_date + INTERVAL '30 days'`).
+    /// Reads a bare column, or a date that a constant interval moves (`visit_date + INTERVAL '30 days'`). Other
+    /// arithmetic makes conditions that no range describes. The interval is bounded and the date missing outside the
+    /// calendar: an overflow would tell of somebody's date (`sandbox/docs/disclosure-model.md`, sections 4.3 and 7).
     fn moved_column(&self, expr: &Expr) -> Option<(Column, Expr)> {
         if let Some(column) = bare_column(self.bases, expr) {
             return Some((column.clone(), total(expr.clone())));
@@ -528,6 +582,9 @@ impl<'a> ShapeCheck<'a> {
         })
     }
 
+    /// Judges `BETWEEN` as the two comparisons that it stands for. Both of its ends must lie on edges:
+    /// `pay BETWEEN 20001 AND 20099` would else ask for single values of pay
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn between(&mut self, between: &Between) -> Result<Expr, Finding> {
         let low =
             datafusion_expr::binary_expr((*between.expr).clone(), Operator::GtEq, (*between.low).clone());
@@ -537,6 +594,9 @@ impl<'a> ShapeCheck<'a> {
         Ok(if between.negated { Expr::Not(Box::new(inside)) } else { inside })
     }
 
+    /// Accepts a column in a list of literals, each judged as an equality: `age IN (60)` asks who is exactly sixty. A
+    /// column in the list is a comparison of two columns that no rule has judged, and many values chosen one by one are a
+    /// subset at will (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn in_list(&mut self, list: &InList) -> Result<Expr, Finding> {
         if let Some(branches) = branches(&list.expr) {
             let among = |value: &Expr| {
@@ -565,6 +625,10 @@ impl<'a> ShapeCheck<'a> {
         Ok(Expr::InList(InList::new(Box::new(generalised.expr), literals, list.negated)))
     }
 
+    /// Refuses a use of a column that its kind, its mask or the grant does not admit. A unit key or an identifier points
+    /// at one person; under a mask an identifier may be grouped. A computed result can be any number. A redacted column
+    /// is empty, so that an answer about it means nothing, and a condition on it would escape the edges of a lighter mask
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.6).
     fn require(&self, generalised: &Generalised<'_>, wanted: Use) -> Result<(), Finding> {
         let base = generalised.base;
         match &base.kind {
@@ -576,8 +640,6 @@ impl<'a> ShapeCheck<'a> {
                 Err(self.computed_result(&Expr::Column(generalised.column.clone())))
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
-            // Edges bind what a mask shows. A redacted column shows nothing, so that no condition and no step of it means
-            // anything, and none is admitted that a mask with edges refuses.
             _ if base.mask == Some(Mask::Redact)
                 && (wanted == Use::Filter || generalised.form != Form::Bare) =>
             {
@@ -591,7 +653,9 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
-    /// A unit key is told before its literal is looked at: the token's type is no business of the analyst's.
+    /// Refuses a comparison with a unit key on one side, at any depth: it asks about one person. The literal is not
+    /// looked at first, since the token's type is no business of the analyst's
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn no_unit_key(&self, side: &Expr) -> Result<(), Finding> {
         let mut columns =
             side.column_refs().into_iter().filter_map(|column| Some((column, self.bases.get(&column.name)?)));
@@ -605,6 +669,10 @@ impl<'a> ShapeCheck<'a> {
         self.bases.get(&column.name).ok_or_else(fact_missing)
     }
 
+    /// Adds what an expression reads to the grade, the comparisons and the literals of the boundary. The grade of a stage
+    /// is the strictest of what it reads, since a condition on a diagnosis tells diagnoses; and many conditions together
+    /// choose a subset at will, so that a boundary has at most so many
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.2 and 4.3).
     fn count(&mut self, grade: Level, comparisons: usize, literals: usize) {
         self.grade = self.grade.max(grade);
         self.comparisons += comparisons;
@@ -621,12 +689,16 @@ impl<'a> ShapeCheck<'a> {
         first_span(self.review.sql, expr).or_else(named)
     }
 
-    /// The refusal of an expression that stands for a condition and is none.
+    /// The refusal of an expression that stands for a condition and is none. The rows that a number or a text chooses
+    /// depend on how the engine reads it as a truth value, and on no rule
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn not_truth(&self, expr: &Expr) -> Finding {
         self.not_allowed(Reason::ConditionNotTruth, expr)
     }
 
-    /// The refusal of a number that was computed of results: it can be made to be any number.
+    /// The refusal of a value that was computed of results and stands in a condition on individuals. Such a value can be
+    /// made to be any number, `AVG(salary) + 1234` for one, and would be a literal off the edges
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn computed_result(&self, expr: &Expr) -> Finding {
         self.not_allowed(Reason::ComputedResultCompared, expr)
     }
@@ -639,7 +711,8 @@ impl<'a> ShapeCheck<'a> {
         )
     }
 
-    /// The refusal of a unit key or an identifier that is used as a value.
+    /// The refusal of a unit key or an identifier as a value: `person_id = 4711` asks about one person, and
+    /// `GROUP BY name` makes each group one person (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn unit_key(&self, column: &Column, base: &ColumnFacts) -> Finding {
         let is_identifier = matches!(base.kind, ColumnKind::Declared(_));
         Finding::of(if is_identifier { Reason::IdentifierRead } else { Reason::UnitKeyCompared })
@@ -657,7 +730,8 @@ impl<'a> ShapeCheck<'a> {
     }
 }
 
-/// The operator with its sides exchanged; `None` when it is not a comparison.
+/// The operator with its sides exchanged; `None` when it is not a comparison. The list decides which operators compare:
+/// all others, those of a later engine too, are refused by the caller (`sandbox/docs/disclosure-model.md`, section 4.3).
 fn mirror(op: Operator) -> Option<Operator> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
     match op {
@@ -683,7 +757,9 @@ impl Calendar {
     /// The years 1678 to 2261, all of whose days and whose beginnings can be written as nanoseconds in 64 bits.
     pub(crate) const NANOSECONDS: Calendar = Calendar { from: -106_650, until: 106_651 };
 
-    /// The expression made from a date or time column; it is missing outside these days.
+    /// The expression made from a date or time column; it is missing outside these days. The engine fails for dates
+    /// beyond its range, and whether a query fails would tell whether somebody has such a date
+    /// (`sandbox/docs/disclosure-model.md`, section 7).
     pub(crate) fn within(self, column: &Column, data_type: &ArrowType, made: Expr) -> Expr {
         const DAY_MICROSECONDS: i64 = 86_400_000_000;
         let at = |day: i32| {
@@ -708,7 +784,9 @@ fn negated(condition: Expr) -> Expr {
     }
 }
 
-/// A key of no listed form is told what keys may be. A finer rule that it breaks says more, and is told as it is.
+/// Says of a key of no listed form what keys may be; a finer rule that it breaks says more, and stays. A key that
+/// scatters people, such as `salary % 7`, makes groups at random (`sandbox/docs/disclosure-model.md`, section 4.3; Dinur
+/// and Nissim 2003).
 fn as_group_key(finding: Finding) -> Finding {
     if !finding.reason.is_of_no_form() {
         return finding;

@@ -21,7 +21,10 @@ use crate::finding::Finding;
 use crate::reason::Reason;
 use crate::runnable::first_finding;
 
-/// Refuses a plan that holds such a form.
+/// Refuses a plan that holds a form that the engine answers otherwise than the SQL standard says.
+///
+/// Such a form gives a wrong number under a right name, and the result shows no sign of it
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 ///
 /// # Errors
 /// `subquery-not-allowed` or `join-not-allowed`.
@@ -29,7 +32,11 @@ pub(crate) fn as_the_standard_says(plan: &LogicalPlan) -> std::result::Result<()
     first_finding(plan, |node, schema| Ok(outer_join_using(node).or(subqueries_of(node, schema)?)))
 }
 
-/// The key of `FULL JOIN ... USING (k)` is the left one for the engine, and missing where only the right side has a row.
+/// Refuses USING of a FULL or RIGHT JOIN: its key is the left one for the engine, and missing where only the right side
+/// has a row.
+///
+/// Such rows would stand in the result beside a missing key, as if their key were unknown
+/// (`sandbox/docs/disclosure-model.md`, sections 4.7 and 8).
 fn outer_join_using(node: &LogicalPlan) -> Option<Finding> {
     let LogicalPlan::Join(join) = node else { return None };
     let loses_keys = matches!(join.join_type, JoinType::Full | JoinType::Right)
@@ -42,6 +49,10 @@ fn outer_join_using(node: &LogicalPlan) -> Option<Finding> {
     })
 }
 
+/// Looks at every expression of a node for subqueries, lists and casts that the engine answers wrongly.
+///
+/// Of a filter's conjuncts only what is true counts, so that unknown in the place of false makes no difference there; in
+/// every other place it does (`sandbox/docs/disclosure-model.md`, section 8).
 fn subqueries_of(node: &LogicalPlan, schema: &DFSchema) -> Result<Option<Finding>> {
     let mut found = None;
     node.apply_expressions(|expr| {
@@ -61,6 +72,11 @@ fn subqueries_of(node: &LogicalPlan, schema: &DFSchema) -> Result<Option<Finding
     Ok(found)
 }
 
+/// Judges a filter conjunct by conjunct: as a conjunct, and without a row outside, the engine takes unknown for what it
+/// is.
+///
+/// `zip NOT IN (SELECT zip FROM zones)` is answered right there and stays admitted; under OR or with a row outside it is
+/// not (`sandbox/docs/disclosure-model.md`, sections 4.11 and 8).
 fn judge_conjuncts(expr: &Expr, found: &mut Option<Finding>) -> Result<()> {
     match expr {
         Expr::BinaryExpr(binary) if binary.op == Operator::And => {
@@ -83,6 +99,10 @@ fn judge_conjuncts(expr: &Expr, found: &mut Option<Finding>) -> Result<()> {
 
 /// Looks at everything within an expression that is no conjunct. `tells` is true where unknown is another outcome than
 /// false: under NOT, in comparisons, in tests for unknown.
+///
+/// The engine makes a join of IN and EXISTS, which knows no unknown, forgets an OFFSET, and forgets the one row of an
+/// aggregate over nothing; each of them is refused where the answer would differ
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn judge(expr: &Expr, tells: bool, found: &mut Option<Finding>) -> Result<()> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "other expressions hand on what their parts come to")]
     let within = match expr {
@@ -126,7 +146,11 @@ fn judge(expr: &Expr, tells: bool, found: &mut Option<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// `x IN (1) AND x IN (2)` is false for the engine, and `x NOT IN (1) OR x NOT IN (2)` true, of an x that is missing too.
+/// True of `x IN (1) AND x IN (2)`, which the engine takes for false, and of `x NOT IN (1) OR x NOT IN (2)`, which it
+/// takes for true, also where x is missing.
+///
+/// The standard has unknown there, so that a CASE or a count over it has another answer
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn exclude_each_other(binary: &BinaryExpr) -> bool {
     let negated = match binary.op {
         Operator::And => false,
@@ -150,7 +174,10 @@ fn exclude_each_other(binary: &BinaryExpr) -> bool {
     false
 }
 
-/// `CAST(x AS DECIMAL(20, 0)) = 40`: the engine compares x itself, and 40.3 is not 40.
+/// True of a comparison with a cast to fewer decimal places, such as `CAST(x AS DECIMAL(20, 0)) = 40`.
+///
+/// The engine compares x itself, and 40.3 is not 40, where the standard compares the rounded number
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn compares_fewer_places(expr: &Expr, schema: &DFSchema) -> bool {
     let loses = |side: &Expr| {
         let Some((inner, target)) = cast(side) else { return false };
@@ -174,11 +201,17 @@ fn compares_fewer_places(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 /// True if a subquery leaves out its first rows, which is forgotten once it is a join.
+///
+/// `EXISTS (SELECT 1 ... OFFSET 1)` asks who has two rows and would be answered with who has one
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn skips_rows(plan: &LogicalPlan) -> bool {
     ends_in(plan, &|node| matches!(node, LogicalPlan::Limit(limit) if limit.skip.is_some()))
 }
 
-/// An aggregate without keys has one row even of nothing; once it is a join, it has none.
+/// True if a subquery is an aggregate without keys: it has one row even of nothing, and as a join it has none.
+///
+/// `EXISTS (SELECT COUNT(*) ...)` is true of everybody, and would be answered with those who have rows
+/// (`sandbox/docs/disclosure-model.md`, section 8).
 fn is_one_row(plan: &LogicalPlan) -> bool {
     ends_in(
         plan,
@@ -200,6 +233,10 @@ fn ends_in(plan: &LogicalPlan, is_such: &dyn Fn(&LogicalPlan) -> bool) -> bool {
     is_such(plan) || hands_on && plan.inputs().into_iter().any(|input| ends_in(input, is_such))
 }
 
+/// The refusal of NOT IN over a correlated subquery, or beside OR.
+///
+/// The engine takes an unknown value on the right for no match, and would count rows that the standard leaves out
+/// (`sandbox/docs/disclosure-model.md`, sections 4.11 and 8).
 fn not_in() -> Finding {
     Finding::of(Reason::NotInSubquery).with("operation", "in").help(
         "NOT IN over a subquery that reads the row outside, or beside OR, is not answered: write NOT EXISTS (SELECT 1 ... AND y = x), which takes an unknown y for no match",
@@ -207,6 +244,8 @@ fn not_in() -> Finding {
     )
 }
 
+/// The refusal of OFFSET within EXISTS or IN: the engine makes a join of the subquery and forgets the OFFSET, so that who
+/// has one row is counted as one who has two (`sandbox/docs/disclosure-model.md`, section 8).
 fn offset() -> Finding {
     Finding::of(Reason::SubqueryWithOffset).with("operation", "exists").help(
         "OFFSET within EXISTS or IN is not answered: compare a count, as in (SELECT COUNT(*) ...) > 1",
@@ -214,6 +253,8 @@ fn offset() -> Finding {
     )
 }
 
+/// The refusal of two lists of one value that exclude each other: the engine takes them for false where the value is
+/// missing, and the standard for unknown (`sandbox/docs/disclosure-model.md`, section 8).
 fn memberships() -> Finding {
     Finding::of(Reason::ListsOfOneValue).with("operation", "in").help(
         "two lists of one value are one list: write x IN (what both hold), or x NOT IN (what both hold)",
@@ -221,6 +262,8 @@ fn memberships() -> Finding {
     )
 }
 
+/// The refusal of a comparison with a cast to fewer decimal places: the engine leaves the cast out, and compares another
+/// number than the one that was asked about (`sandbox/docs/disclosure-model.md`, section 8).
 fn fewer_places() -> Finding {
     Finding::of(Reason::CastToFewerPlaces).with("operation", "cast").help(
         "a cast to fewer decimal places is not compared: compare ROUND(x), or FLOOR(x)",
@@ -228,6 +271,8 @@ fn fewer_places() -> Finding {
     )
 }
 
+/// The refusal of EXISTS or IN over an aggregate without keys: the engine forgets its row of nothing, and would leave out
+/// everybody who has no rows (`sandbox/docs/disclosure-model.md`, section 8).
 fn one_row() -> Finding {
     Finding::of(Reason::SubqueryOfOneRow).with("operation", "exists").help(
         "an aggregate without GROUP BY always has a row: compare it as (SELECT COUNT(*) ...) > 0, or write EXISTS (SELECT 1 ...)",

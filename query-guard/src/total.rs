@@ -23,6 +23,10 @@ use crate::scalar::three_digits;
 /// The same plan, whose divisions and casts yield NULL where they would fail, and whose quotients are rounded where they
 /// are of released numbers.
 ///
+/// A failure tells no more than the released numbers do, and would cost the analyst the whole result. A quotient of two
+/// rounded numbers, printed to sixteen digits, seems exact; three digits are what a mean has
+/// (`sandbox/docs/disclosure-model.md`, sections 5.4 and 7).
+///
 /// # Errors
 /// `query-not-understood` when the plan cannot be put together again.
 pub(crate) fn total(plan: LogicalPlan, has_stages: bool) -> Result<LogicalPlan, Refused> {
@@ -62,12 +66,14 @@ pub(crate) fn total(plan: LogicalPlan, has_stages: bool) -> Result<LogicalPlan, 
     .map_err(not_built)
 }
 
-/// True if an expression reads a column: a constant is known to every digit.
+/// True if an expression reads a column or a subquery: a constant is known to every digit, so that a quotient by one is
+/// as precise as the released number is (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn reads(expr: &Expr) -> bool {
     expr.exists(|inner| Ok(matches!(inner, Expr::Column(_) | Expr::ScalarSubquery(_)))).unwrap_or(true)
 }
 
-/// A quotient to three significant digits, in its own type.
+/// A quotient to three significant digits, in its own type: no more digits than a mean has, which is such a quotient too
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn bearable(quotient: Expr, target: &DataType) -> Expr {
     let as_double = |expr: Expr| match target {
         DataType::Float64 => expr,

@@ -29,6 +29,9 @@ const TOP_CODED: &str = "top-coded";
 type Controls = BTreeSet<&'static str>;
 
 /// The treatment of every output column; `top_coded` when a stage reads counts over subjects' own rows.
+///
+/// The names come from the list that the control step applies. A record that names a control which was not applied would
+/// promise a protection that the number does not have (`sandbox/docs/disclosure-model.md`, section 5.7).
 pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) -> Vec<Treatment> {
     let stages = stages.iter().map(|stage| (stage.name.as_str(), columns(stage, top_coded))).collect();
     let outputs = Lineage { stages }.outputs(post);
@@ -61,7 +64,8 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
         .collect()
 }
 
-/// Controls of each column of a stage's released table: its keys, then its values.
+/// Controls of each column of a stage's released table: its keys, then its values
+/// (`sandbox/docs/disclosure-model.md`, section 5.7).
 fn columns(stage: &Stage, top_coded: bool) -> BTreeMap<String, Controls> {
     let of = |figure: Figure| -> Controls {
         top_coded.then_some(TOP_CODED).into_iter().chain(passed(figure, &stage.controls)).collect()
@@ -78,6 +82,9 @@ struct Lineage<'a> {
 
 impl Lineage<'_> {
     /// Controls behind each output column of a plan.
+    ///
+    /// A node that is not followed names for each column the controls of all, so that none is left out
+    /// (`sandbox/docs/disclosure-model.md`, section 5.7).
     fn outputs(&self, plan: &LogicalPlan) -> Vec<Controls> {
         let inputs = || plan.inputs().into_iter().map(|input| self.outputs(input));
         let width = plan.schema().fields().len();
@@ -140,6 +147,10 @@ impl Lineage<'_> {
         exprs.iter().map(|expr| self.of(expr, &inputs)).collect()
     }
 
+    /// Controls behind one expression over the outputs of its inputs.
+    ///
+    /// A count of released rows reads no column, and tells how many groups passed the threshold, so that it names that
+    /// control (`sandbox/docs/disclosure-model.md`, section 5.7).
     fn of(&self, expr: &Expr, inputs: &[(&LogicalPlan, Vec<Controls>)]) -> Controls {
         let mut controls = Controls::new();
         let walked = expr.apply(|inner| {
@@ -180,7 +191,8 @@ fn reads_a_stage(plan: &LogicalPlan) -> bool {
     released(plan) || plan.inputs().into_iter().any(reads_a_stage)
 }
 
-/// Semi joins and mark joins have other columns than their inputs: where widths differ, every column may come from any.
+/// The controls of a node's outputs; where widths differ, as in semi and mark joins, every column may come from any input
+/// column, and names the controls of all (`sandbox/docs/disclosure-model.md`, section 5.7).
 fn fitting(outputs: Vec<Controls>, width: usize) -> Vec<Controls> {
     if outputs.len() == width {
         return outputs;

@@ -71,14 +71,15 @@ fn judged<'l>(path: &str, line: &'l str) -> Option<&'l str> {
 
 /// One document that a line names, and the numbers of the sections that it cites of it.
 #[derive(Debug, PartialEq, Eq)]
-struct Citation<'l> {
-    path: &'l str,
-    sections: Vec<String>,
+pub(crate) struct Citation<'l> {
+    pub(crate) path: &'l str,
+    pub(crate) sections: Vec<String>,
     /// The line says `section` behind the path in another form.
     is_malformed: bool,
 }
 
-fn citations(line: &str) -> Vec<Citation<'_>> {
+/// The documents that a line names.
+pub(crate) fn citations(line: &str) -> Vec<Citation<'_>> {
     let mut found = Vec::new();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let mut from = 0;
@@ -202,7 +203,7 @@ fn joined(folder: &str, path: &str) -> String {
 }
 
 /// The numbers of headings: `## 4. Zones`, `### 4.1. Scans`.
-fn headings(text: &str) -> BTreeSet<String> {
+pub(crate) fn headings(text: &str) -> BTreeSet<String> {
     let headings =
         text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let number = |heading: &str| heading.split_once(". ").map(|(number, _)| number.to_owned());

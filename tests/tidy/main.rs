@@ -10,6 +10,7 @@
     reason = "tests may panic"
 )]
 
+mod arguments;
 mod citations;
 mod comments;
 mod corpora;

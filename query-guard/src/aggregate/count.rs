@@ -44,7 +44,7 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
     Ok(Formula::Count { atom: normaliser.atom(Quantity::Rows, condition) })
 }
 
-/// The number of rows, rounded.
+/// The number of rows, rounded (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     let Formula::Count { atom } = formula else { return None };
     Some(Number::Whole(group.rounding().count(group.value(*atom)?)))

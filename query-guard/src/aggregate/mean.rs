@@ -54,7 +54,8 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
 }
 
 /// Measures over the very same rows are one quantity of each row, and have one mean. Under different conditions they are
-/// two, or the difference of two means would be that of two sets of people.
+/// two, or the difference of two means would be that of two sets of people
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn parts(normaliser: &Normaliser<'_>, terms: Vec<Term>) -> Vec<Vec<Term>> {
     let mut parts: Vec<(Option<Vec<Expr>>, Vec<Term>)> = Vec::new();
     for term in terms {

@@ -60,7 +60,10 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
     Ok(Formula::Subjects { atom: normaliser.atom(Quantity::Rows, condition), class })
 }
 
-/// Values are counted, and not subjects.
+/// The refusal of COUNT(DISTINCT x) of anything but a unit key: values are counted, and not subjects.
+///
+/// A value that is there already adds nothing, so that the difference of two such counts shows whether one person has a
+/// value that nobody else has (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn not_a_unit_key(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
     Finding::of(Reason::ValuesCountedOnce)
         .at(call.place(normaliser))

@@ -54,7 +54,8 @@ fn has_sums(normaliser: &Normaliser<'_>, argument: &Expr, linear: &Linear) -> Re
     Ok(())
 }
 
-/// The combination; a single atom keeps its exact decimal form.
+/// The combination; a single atom keeps its exact decimal form. Each atom is rounded by itself
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     let Formula::Sum { terms } = formula else { return None };
     if let [Term { factor, atom }] = terms.as_slice()

@@ -55,12 +55,14 @@ impl Normaliser<'_> {
         }
     }
 
-    /// The expression adds up no measures.
+    /// The refusal of an expression that adds up no measures: its sum has no range that protects it
+    /// (`sandbox/docs/disclosure-model.md`, section 5.1).
     fn not_linear(&self, expr: &Expr) -> Refused {
         self.not_decomposable(Reason::NotLinear, expr).into()
     }
 
-    /// A number is that many rows. One with too many places would add something to every row that cannot be told exactly.
+    /// A number is that many rows. One with too many places would add something to every row that cannot be told exactly
+    /// (`sandbox/docs/disclosure-model.md`, section 5.1).
     fn constant(&self, expr: &Expr, value: &ScalarValue) -> Result<Linear, Refused> {
         if value.is_null() {
             return Ok(Linear {
@@ -225,7 +227,8 @@ impl Normaliser<'_> {
         Ok(())
     }
 
-    /// True of a product with something that was counted or added up per subject.
+    /// True of a product with something that was counted or added up per subject: a weight of the analyst's choice
+    /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     fn is_weighted(&self, quantity: &Quantity) -> bool {
         let own = |name: &String| {
             self.block

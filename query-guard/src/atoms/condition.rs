@@ -71,7 +71,8 @@ impl Normaliser<'_> {
         }
     }
 
-    /// The condition under which a CASE branch yields a value, or `None` when it never does.
+    /// The condition under which a CASE branch yields a value, or `None` when it never does
+    /// (`sandbox/docs/disclosure-model.md`, section 5.1).
     fn reached(&mut self, here: Option<Expr>, value: &Expr) -> Result<Option<Expr>, Refused> {
         if is_null(self.review.constants, value) {
             return Ok(None);
@@ -80,8 +81,8 @@ impl Normaliser<'_> {
         Ok(Some(conjunction(here, present).unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(true)), None))))
     }
 
-    /// The branches of a CASE in order; the last has no condition (ELSE). Each condition answers to the shape rule, and all
-    /// that it refuses is named at once.
+    /// The branches of a CASE in order; the last has no condition (ELSE). Each condition answers to the shape rule, and
+    /// all that it refuses is named at once (`sandbox/docs/disclosure-model.md`, sections 4.3 and 5.1).
     pub(super) fn branches(&mut self, expr: &Expr) -> Result<Vec<(Option<Expr>, Expr)>, Refused> {
         let mut accepted = Vec::new();
         let mut refused = Vec::new();
@@ -110,7 +111,7 @@ pub(crate) fn conjunction(left: Option<Expr>, right: Option<Expr>) -> Option<Exp
     }
 }
 
-/// True for CASE, COALESCE and NULLIF, which have one atom per branch.
+/// True for CASE, COALESCE and NULLIF, which have one atom per branch (`sandbox/docs/disclosure-model.md`, section 5.1).
 pub(super) fn has_branches(expr: &Expr) -> bool {
     matches!(expr, Expr::Case(_))
         || matches!(expr, Expr::ScalarFunction(call) if matches!(call.name(), "coalesce" | "nullif"))
@@ -124,7 +125,8 @@ pub(crate) fn is_present(column: &str) -> Expr {
     Expr::IsNotNull(Box::new(base_column(column)))
 }
 
-/// True for casts of computed values that change no number: to floating point, and no narrower.
+/// True for casts of computed values that change no number: to floating point, and no narrower
+/// (`sandbox/docs/disclosure-model.md`, section 5.1).
 pub(super) fn keeps_numbers(target: &DataType) -> bool {
     *target == DataType::Float64
 }

@@ -31,7 +31,8 @@ pub(super) fn scale(linear: Linear, factor: f64) -> Linear {
     }
 }
 
-/// A sum is present where both parts are, so each part is summed under the other's presence.
+/// A sum is present where both parts are, so each part is summed under the other's presence
+/// (`sandbox/docs/disclosure-model.md`, section 4.11).
 pub(super) fn add(left: Linear, right: Linear) -> Result<Linear, Reason> {
     within_terms(left.terms.len() + right.terms.len())?;
     let mut terms = Vec::new();
@@ -49,7 +50,7 @@ pub(super) fn add(left: Linear, right: Linear) -> Result<Linear, Reason> {
 }
 
 /// Refuses more terms than one argument may have: products of sums multiply out to very many atoms, each of which is
-/// computed for every group (`sandbox/docs/reference.md`, section 7).
+/// computed for every group (`sandbox/docs/disclosure-model.md`, section 5.1; `sandbox/docs/reference.md`, section 7).
 fn within_terms(terms: usize) -> Result<(), Reason> {
     if terms > TERMS_MAX { Err(Reason::TooManyTerms) } else { Ok(()) }
 }
@@ -82,7 +83,8 @@ pub(super) fn multiply(left: Linear, right: Linear) -> Result<Linear, Reason> {
     Ok(Linear { terms, present: united(left.present, right.present), low, high })
 }
 
-/// A condition under further presences. A quantity is never summed where it is itself missing, so that its own is left out.
+/// A condition under further presences. A quantity is never summed where it is itself missing, so that its own is left
+/// out (`sandbox/docs/disclosure-model.md`, section 4.11).
 fn under(condition: Option<Expr>, presence: Vec<&Expr>, quantity: &Quantity) -> Option<Expr> {
     let own: Vec<Expr> = quantity.columns().into_iter().map(|name| is_present(name)).collect();
     let further = presence.into_iter().filter(|present| !own.contains(present));

@@ -35,6 +35,9 @@ pub(crate) enum AtomSpec {
 
 impl AtomSpec {
     /// True when no row's contribution can cancel another's.
+    ///
+    /// Only then does a subject that contributes once contribute in the end, whatever rows follow
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(super) fn keeps_its_sign(&self) -> bool {
         let keeps = |spec: &MeasureSpec| spec.low >= 0 || spec.high <= 0;
         match self {
@@ -99,10 +102,14 @@ enum Numbers {
 /// The contribution of one row: 64 bits nearly always, 128 where a declared range needs them.
 pub(super) trait Contribution: Copy + Default {
     /// A number in units of the last place, clamped to the declared range.
+    ///
+    /// A value beyond its range would lift a sum by more than its rounding hides, which is 1 % of that range, and show
+    /// who has it (`sandbox/docs/disclosure-model.md`, sections 5.2 and 5.4).
     fn clamped(units: i128, spec: &MeasureSpec) -> Self;
     /// One row.
     fn one() -> Self;
-    /// The product of two clamped factors.
+    /// The product of two clamped factors, which lies within the product of their ranges
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn times(self, other: Self) -> Self;
     /// Adds it to a sum.
     fn add_to(self, sum: &mut i128);
@@ -182,6 +189,9 @@ impl CellColumns {
 }
 
 /// True if a row's contribution may need more than 64 bits.
+///
+/// The wrong choice would cut a number off in silence, so that everything that is not known to fit is wide
+/// (`sandbox/docs/disclosure-model.md`, section 5.2).
 fn is_wide(atom: &AtomSpec) -> bool {
     const NARROW_MAX: u128 = i64::MAX.unsigned_abs() as u128;
     let size = |spec: &MeasureSpec| spec.low.unsigned_abs().max(spec.high.unsigned_abs());
@@ -208,6 +218,9 @@ impl CellBatch {
     }
 
     /// The row's subject; `None` when the row has none and feeds nothing. Each-row folds give every row the subject 0.
+    ///
+    /// Rows without a subject would add to totals that no contributor answers for, and an outer join could make any
+    /// number of them (`sandbox/docs/disclosure-model.md`, section 4.7).
     pub(super) fn subject(&self, row: usize) -> Option<i64> {
         match &self.subjects {
             None => Some(0),
@@ -241,6 +254,8 @@ impl CellBatch {
 }
 
 impl Measured {
+    /// Reads a column of a measure; a type that is on no list is an error, and no number is made of it
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn of(array: &ArrayRef, spec: MeasureSpec) -> Result<Self> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         let numbers = match array.data_type() {
@@ -256,6 +271,9 @@ impl Measured {
     }
 
     /// Hands each row's contribution to its place, clamped to the declared range; what is missing contributes zero.
+    ///
+    /// A subject all of whose values are missing is then no contributor, and is not counted towards the threshold of a
+    /// sum that rests on others (`sandbox/docs/disclosure-model.md`, sections 4.11 and 5.2).
     fn contribute<'b, V: Contribution + 'b>(
         &self,
         rows: &Range<usize>,
@@ -312,6 +330,8 @@ fn missing_argument() -> DataFusionError {
     DataFusionError::Internal("cell fold argument missing or of another type".to_owned())
 }
 
+/// The rows that are TRUE; an unknown condition contributes nothing, as in a WHERE
+/// (`sandbox/docs/disclosure-model.md`, section 4.11).
 fn truths(array: &ArrayRef) -> Result<AtomColumn> {
     let array = array.as_boolean_opt().ok_or_else(missing_argument)?;
     let truths = match array.nulls() {
@@ -321,7 +341,8 @@ fn truths(array: &ArrayRef) -> Result<AtomColumn> {
     Ok(if truths.count_set_bits() == truths.len() { AtomColumn::Ones } else { AtomColumn::Truths(truths) })
 }
 
-/// Moves a decimal to another scale, rounding half away from zero.
+/// Moves a decimal to another scale, rounding half away from zero; an overflow is a missing value and no failure
+/// (`sandbox/docs/disclosure-model.md`, sections 5.2 and 7).
 fn rescale(value: i128, from: i8, to: u8) -> Option<i128> {
     let shift = i16::from(to) - i16::from(from);
     if shift >= 0 {
@@ -332,6 +353,10 @@ fn rescale(value: i128, from: i8, to: u8) -> Option<i128> {
     Some(if value >= 0 { (value.checked_add(half)?) / divisor } else { (value.checked_sub(half)?) / divisor })
 }
 
+/// A floating-point number in units of the last place; NaN and infinite numbers are missing.
+///
+/// One infinite value would make the sum of its group infinite, and tell that it is there
+/// (`sandbox/docs/disclosure-model.md`, section 4.11).
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the declared range first, which fits")]
 #[expect(
     clippy::cast_precision_loss,

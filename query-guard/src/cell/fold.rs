@@ -46,6 +46,10 @@ struct Sums {
 }
 
 impl Sums {
+    /// Adds one subject's whole contribution, once it is known; a contribution of zero makes no contributor.
+    ///
+    /// A subject who adds nothing hides nobody: k people of whom k-1 have zero would show the one salary that there is
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn seal(&mut self, largest: &mut [u128; LARGEST_KEPT], contribution: i128) {
         if contribution == 0 {
             return;
@@ -57,6 +61,10 @@ impl Sums {
         self.keep(largest, size);
     }
 
+    /// Keeps a contribution if it is among the largest, by its absolute size.
+    ///
+    /// Dominance asks for the largest subjects, and a large negative part is as telling as a positive one
+    /// (`sandbox/docs/disclosure-model.md`, section 5.3).
     fn keep(&mut self, largest: &mut [u128; LARGEST_KEPT], mut size: u128) {
         // Nearly every contribution is smaller than the ones kept.
         if size <= u128::from(self.least_kept) {
@@ -133,6 +141,10 @@ impl Folds {
         }
     }
 
+    /// Adds a row to its group's open run, or ends that run and opens one for the row's subject.
+    ///
+    /// A closed group only adds up: all of its atoms have enough contributors, which no further row takes away
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn add_row<V: Contribution>(&mut self, group: usize, subject: i64, contributions: &[V]) {
         let Some(open) = self.open.get(group) else { return };
         let goes_on = open.is_open && open.subject == subject && self.subjects != Subjects::EachRow;
@@ -160,6 +172,10 @@ impl Folds {
     }
 
     /// Ends the open run of a group: kept if its subject may come back, sealed otherwise.
+    ///
+    /// A subject that is sealed and comes back counts twice. Clustered rows come back only at the ends of a partition, so
+    /// that the first run of each is kept; rows in any order may always
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn end_run(&mut self, group: usize) {
         let Some(open) = self.open.get_mut(group) else { return };
         let keep = match self.subjects {
@@ -202,7 +218,8 @@ impl Folds {
         is_new
     }
 
-    /// Ends the open run of a group, which may go on in another state.
+    /// Ends the open run of a group, which may go on in another state: its subject stays unsealed, or it would be counted
+    /// in both (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn end_last_run(&mut self, group: usize) {
         if self.open.get(group).is_some_and(|open| open.is_open) {
             if self.subjects == Subjects::EachRow {
@@ -224,6 +241,9 @@ impl Folds {
     }
 
     /// Closes a group once every atom has enough sealed contributors: these are different subjects, and do not come back.
+    ///
+    /// One atom with fewer keeps it open, because each atom has a threshold of its own
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn close_if_enough(&mut self, group: usize) {
         let Some(enough) = self.enough else { return };
         let sums = self.sums.get(self.atoms_of(group)).unwrap_or_default();
@@ -235,6 +255,9 @@ impl Folds {
     }
 
     /// Seals the subjects of a group when that closes it, although more of their rows may follow.
+    ///
+    /// Later rows only add to totals. This is admitted where no row can take a contribution back to zero, so that whoever
+    /// contributes now still does in the end (`sandbox/docs/disclosure-model.md`, section 5.2).
     fn seal_if_enough(&mut self, group: usize) {
         let Some(enough) = self.enough else { return };
         let Some(unsealed) = self.unsealed.get(group) else { return };
@@ -270,6 +293,10 @@ impl Folds {
 
     /// Merges another fold's state into a group.
     ///
+    /// Sealed subjects of two states are different people and add up; those that may continue are merged by their token,
+    /// since a person whose rows lie in two partitions is one contributor
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
+    ///
     /// # Errors
     /// When the bytes are not a state of as many atoms.
     pub(super) fn merge(&mut self, group: usize, state: &[u8]) -> Result<()> {
@@ -300,6 +327,9 @@ impl Folds {
     }
 
     /// The partial state of a group: statistics of sealed subjects, and every subject that may continue elsewhere.
+    ///
+    /// Runs stand in the order of tokens, so that the bytes do not depend on which thread was first
+    /// (`sandbox/docs/disclosure-model.md`, sections 5.2 and 6).
     pub(super) fn state(&mut self, group: usize) -> Vec<u8> {
         self.end_last_run(group);
         let mut bytes = encode(&self.statistics(group));
@@ -313,7 +343,8 @@ impl Folds {
         bytes
     }
 
-    /// The final statistics of a group.
+    /// The final statistics of a group: no state follows, so that every subject is sealed with all of its rows
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(super) fn finish(&mut self, group: usize) -> Vec<u8> {
         self.end_last_run(group);
         self.seal_unsealed(group);

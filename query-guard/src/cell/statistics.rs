@@ -39,6 +39,8 @@ pub(super) fn encode(sealed: &[AtomStatistics]) -> Vec<u8> {
 
 /// Reads final statistics back; only the control step calls it.
 ///
+/// Other readers of a cell would see totals that no control has passed (`sandbox/docs/disclosure-model.md`, section 5.7).
+///
 /// # Errors
 /// When the bytes are not a cell.
 pub(crate) fn decode(cell: &[u8]) -> Result<Vec<AtomStatistics>> {

@@ -34,6 +34,9 @@ pub(super) struct Unsealed {
 
 impl Unsealed {
     /// Adds a run; true when its subject is new.
+    ///
+    /// Runs of one subject add up to one contribution, so that it counts once towards the threshold and with all of its
+    /// rows towards dominance (`sandbox/docs/disclosure-model.md`, sections 5.2 and 5.3).
     pub(super) fn add(&mut self, subject: i64, run: &[i128]) -> bool {
         let new = self.places.len();
         let place = *self.places.entry(subject).or_insert(new);

@@ -31,6 +31,10 @@ fn on_cell(value: i128, cell: &Cell<'_>) -> Option<i128> {
 }
 
 /// (n, k) and p% over absolute contributions (`sandbox/docs/reference.md`, section 1).
+///
+/// The largest n that hold more than the share nearly are the total. If the others together are less than p percent of
+/// the largest, the second largest takes its own part off and knows the largest to within p percent
+/// (`sandbox/docs/disclosure-model.md`, section 5.3; Cox 1981, Hundepool and others 2012).
 pub(super) fn is_dominated(statistics: &AtomStatistics, rule: Dominance) -> bool {
     let total = statistics.absolute;
     if total == 0 {

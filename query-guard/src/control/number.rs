@@ -25,6 +25,9 @@ impl Number {
     }
 
     /// As a value of a column's type; nothing where it does not fit.
+    ///
+    /// An overflow would be an error or another number; a missing one looks like a withheld figure
+    /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn into_type(self, data_type: &DataType) -> Option<ScalarValue> {
         #[expect(
             clippy::wildcard_enum_match_arm,
@@ -75,6 +78,9 @@ pub(crate) fn to_f64(value: i128, scale: u8) -> f64 {
 }
 
 /// Nearest multiple, halves away from zero.
+///
+/// It draws nothing at random, so that the mean of many answers to one question tells no more than one
+/// (`sandbox/docs/disclosure-model.md`, sections 5.4 and 6).
 pub(crate) fn round_half_up(value: i128, base: i128) -> i128 {
     if base <= 1 {
         return value;

@@ -14,6 +14,9 @@ pub(crate) const NAME: &str = "threshold";
 pub(super) const THRESHOLD: Control = Control { name: NAME, holds_for, on_cell: Some(on_cell) };
 
 /// Everything that leaves a stage passes it, and so does the group itself, whose atom is all of its rows.
+///
+/// A figure left out of it would be the one through which a group of one is asked for
+/// (`sandbox/docs/disclosure-model.md`, section 5.2; Sweeney 2002).
 fn holds_for(_figure: Figure, _stage: &StageControls) -> bool {
     true
 }

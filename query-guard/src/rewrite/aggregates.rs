@@ -28,6 +28,8 @@ const LOCATIONS: &[&str] =
     &["median", "approx_median", "min", "max", "approx_percentile_cont", "percentile_cont", "quantile_cont"];
 
 /// `SELECT a, b FROM t` becomes `SELECT a, b, COUNT(*) AS n FROM t GROUP BY a, b`, over the columns it lists bare.
+///
+/// Rows about individuals never leave, and groups of them do (`sandbox/docs/disclosure-model.md`, sections 3 and 4.1).
 pub(super) fn count_instead_of_rows(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     let SetExpr::Select(select) = query.body.as_mut() else { return false };
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
@@ -63,6 +65,9 @@ pub(super) fn parsed(text: &str) -> Option<Expr> {
 }
 
 /// A median, minimum or maximum of one quantity becomes its mean, and loses the name that it had.
+///
+/// The mean is another number: under `AS median` it would be a wrong one
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
 pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
     let Some(name) = finding.params.get("function").filter(|name| LOCATIONS.contains(&name.as_str())) else {
         return false;
@@ -91,7 +96,8 @@ pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> 
     changed
 }
 
-/// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had.
+/// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had: the mean of quotients is another number
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
 pub(super) fn ratio_of_means(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let mut changed = false;
     any_select(query, &mut |select| {
@@ -128,7 +134,8 @@ fn ratio(expr: &Expr) -> Option<Expr> {
     parsed(&format!("AVG({left}) / NULLIF(AVG({right}), 0)"))
 }
 
-/// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`.
+/// `to_char(d, 'YYYY-MM')` as a key or an output becomes `date_trunc('month', d)`, which groups the same dates and is a
+/// coarser form that the shape rule knows (`sandbox/docs/disclosure-model.md`, sections 3 and 4.3).
 pub(super) fn truncated_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
     if finding.params.get("function").is_none_or(|name| !name.eq_ignore_ascii_case("to_char")) {
         return false;
@@ -176,6 +183,9 @@ fn truncated(expr: &Expr) -> Option<Expr> {
 }
 
 /// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.
+///
+/// Totals beside their parts are what complementary suppression is for, which is not built
+/// (`sandbox/docs/disclosure-model.md`, sections 4.1 and 9).
 pub(super) fn plain_groups(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     any_select(query, &mut |select| {
         let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else { return false };

@@ -34,6 +34,9 @@ const NEUTRAL_ZH: &[&str] =
     &["人数", "次数", "笔数", "户数", "数量", "总数", "合计", "平均", "均值", "占比", "比例", "总额", "金额"];
 
 /// Leaves out every alias that the changed query may make false; false when a label remains that cannot be left out.
+///
+/// `SELECT 'minors' AS grp, COUNT(*) ... WHERE age < 18`, moved to 20, would count more people than its label says
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 pub(super) fn without_false_names(query: &mut Query) -> bool {
     let mut aliases = BTreeSet::new();
     any_select(query, &mut |select| {
@@ -122,7 +125,8 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty())
 }
 
-/// A constant beside figures says what they are of: `SELECT 'minors' AS grp, COUNT(*) ... WHERE age < 18`.
+/// True of a constant beside figures, which says what they are of: `SELECT 'minors' AS grp, COUNT(*) ... WHERE age < 18`.
+/// With another bound it would be false (`sandbox/docs/disclosure-model.md`, section 3).
 fn is_constant_label(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }

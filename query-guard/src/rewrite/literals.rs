@@ -16,7 +16,9 @@ use crate::rewrite::parts::any_select;
 use crate::rewrite::parts::within;
 
 /// Replaces the first literal between two edges, in a condition `column >= literal` or `column < literal` that holds the
-/// finding's place, by the nearer edge. Under another operator the moved literal would mean something else again.
+/// finding's place, by the nearer edge. Under another operator the moved literal would mean something else again, and a
+/// number that a label of the text says would no longer be the one that is asked about
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.4).
 pub(super) fn to_nearest_edge(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let edge = |name: &str| finding.params.get(name).and_then(|text| text.parse::<f64>().ok());
     let (Some(below), Some(above)) = (edge("below"), edge("above")) else { return false };
@@ -68,6 +70,9 @@ pub(super) fn quoted(query: &mut Query, finding: &Finding, sql: &str) -> bool {
 }
 
 /// `icd10 = 'J06.9'` of a column that is known by category becomes `icd10 = 'J06'`.
+///
+/// The group is larger then: where a label of the text says the old value, there is no rewrite
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.4).
 pub(super) fn as_shown(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     let (Some(asked), Some(shown)) = (finding.params.get("asked"), finding.params.get("shown")) else {
         return false;
@@ -126,7 +131,10 @@ fn number(expr: &Expr) -> Option<f64> {
     }
 }
 
-/// A measure is cut with `<` and `>=` only.
+/// Cuts a measure with `<` and `>=` only, and moves the edge where `>= 0` would be everybody.
+///
+/// Any other operator leaves out or takes in who has exactly the edge's value
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.4).
 pub(super) fn to_edge_operator(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     if !finding.params.contains_key("cut") {
         return false;

@@ -59,6 +59,9 @@ pub(super) fn within(sql: &str, part: &impl Spanned, finding: &Finding) -> bool 
 }
 
 /// Leaves out the conjunct that holds the finding's place, when other conditions remain and it is not about time.
+///
+/// Without its last condition, or for all years, the number is about other people and no part of the question
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 pub(super) fn drop_condition(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     any_select(query, &mut |select| {
         let Some(selection) = select.selection.take() else { return false };
@@ -93,7 +96,8 @@ fn without(expr: Expr, sql: &str, finding: &Finding, dropped: &mut Vec<Expr>) ->
     }
 }
 
-/// True if a condition is a time filter: it names a date, an interval or the clock.
+/// True if a condition is a time filter: it names a date, an interval or the clock. Without it the number is one of all
+/// times, and no part of the question (`sandbox/docs/disclosure-model.md`, section 3).
 fn is_about_time(condition: &Expr) -> bool {
     const WORDS: &[&str] = &["date", "time", "interval", "now(", "current_", "extract(", "to_char("];
     let text = condition.to_string().to_ascii_lowercase();
@@ -102,7 +106,8 @@ fn is_about_time(condition: &Expr) -> bool {
     WORDS.iter().any(|word| text.contains(word)) || text.split('\'').any(is_date)
 }
 
-/// Leaves out the group key that the finding is about, and the output column that shows it.
+/// Leaves out the group key that the finding is about, and the output column that shows it, when another key remains
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 pub(super) fn drop_key(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     any_select(query, &mut |select| {
         let outputs: Vec<Expr> = select.projection.iter().filter_map(output_expr).cloned().collect();
@@ -136,7 +141,8 @@ pub(super) fn drop_key(query: &mut Query, finding: &Finding, sql: &str) -> bool 
     }) && reset_order(query)
 }
 
-/// Leaves out the output column that holds the finding's place.
+/// Leaves out the output column that holds the finding's place, when a figure remains: keys alone answer nothing
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 pub(super) fn drop_output(query: &mut Query, finding: &Finding, sql: &str) -> bool {
     any_select(query, &mut |select| {
         let before = select.projection.len();

@@ -25,6 +25,9 @@ use crate::rewrite::parts::reset_order;
 
 /// `CASE WHEN EXISTS (SELECT 1 FROM visits v WHERE v.id = p.id AND ...) THEN ...` becomes a LEFT JOIN of those whom the
 /// subquery finds, and `found.key IS NOT NULL`.
+///
+/// The found rows are grouped by their key, so that the join repeats nobody and the figures stay the same
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 4.7).
 pub(super) fn exists_as_join(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     any_select(query, &mut |select| {
         let mut joins = Vec::new();
@@ -126,6 +129,9 @@ fn conjuncts<'e>(expr: &'e Expr, found: &mut Vec<&'e Expr>) {
 }
 
 /// `SELECT k, COUNT(DISTINCT v) ... GROUP BY k` becomes a count of the groups of k and v.
+///
+/// COUNT(DISTINCT v) would show whether somebody has a value that nobody else has; the groups of v that are counted have
+/// each passed the threshold (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
 pub(super) fn values_as_groups(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
     if finding.params.get("function").is_none_or(|name| name != "count(distinct)") {
         return false;

@@ -30,8 +30,12 @@ const FINE: i64 = 100;
 pub(super) type Compared = (Operator, ScalarValue);
 
 impl ShapeCheck<'_> {
-    /// Accepts `column op literal` when what the plan's column shows answers it as the raw value would, and gives what
-    /// the plan then compares with: `age > 19`, known in tens, is `age >= 20`.
+    /// Accepts `column op literal` when the plan's column answers it as the raw value would, and gives what the plan then
+    /// compares with: `age > 19`, known in tens, is `age >= 20`.
+    ///
+    /// A literal between two edges splits a bin or a mask: `age >= 60` less `age > 60` shows who is exactly sixty. Other
+    /// literals would be answered of what the mask made of the value, and be a wrong number
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     ///
     /// # Errors
     /// `literal-off-edge` with the nearest edges, or `predicate-not-allowed` for a measure without bins, and for a form
@@ -64,7 +68,11 @@ impl ShapeCheck<'_> {
         }
     }
 
-    /// As [`Self::on_edge`], and goes on after a literal that is off its edges: it is noted and refuses the whole in the end.
+    /// As [`Self::on_edge`], and goes on after a literal that is off its edges, which is noted and refuses the whole in
+    /// the end.
+    ///
+    /// The literal stays as it was asked; [`ShapeCheck::with_off_edge`] refuses the expression that it stands in
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     ///
     /// # Errors
     /// As [`Self::on_edge`], but for `literal-off-edge`.
@@ -87,12 +95,19 @@ impl ShapeCheck<'_> {
 
     /// Refuses a coarser form that the mask does not leave as it is: weekdays of what is known by month.
     ///
+    /// Every date known by month is the first of it, so that `extract(dow FROM hire) = 1` would count months that begin
+    /// on a Monday under the name of people hired on one (`sandbox/docs/disclosure-model.md`, section 4.4).
+    ///
     /// # Errors
     /// `predicate-not-allowed`, with the mask.
     pub(super) fn shown(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         if generalised.is_shown { Ok(()) } else { Err(self.not_shown(generalised)) }
     }
 
+    /// The refusal of a form, a step or a literal that a mask does not show.
+    ///
+    /// The answer would be one about the masked value, and mean something else than the question says
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn not_shown(&self, generalised: &Generalised<'_>) -> Finding {
         let mask = generalised.base.mask.as_ref().map_or("none", Mask::name);
         self.not_allowed(Reason::MaskHidesForm, &generalised.expr).with("mask", mask).help(
@@ -101,7 +116,11 @@ impl ShapeCheck<'_> {
         )
     }
 
-    /// `floor(col / 10) * 10 >= 60` asks what `col >= 60` asks.
+    /// Accepts a literal beside `floor(col / 10) * 10` where `col` itself could be cut at it.
+    ///
+    /// A literal that is no multiple of the step equals no step, and is refused with its nearest ones. Under a mask with
+    /// limits each cut is held to them: above the limit all values look alike, and a cut there would be answered of the
+    /// limit (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn on_step_edge(
         &self,
         generalised: &Generalised<'_>,
@@ -128,7 +147,12 @@ impl ShapeCheck<'_> {
         Ok(())
     }
 
-    /// Numbers are cut at the edges of bins, whether or not they are masked as well, and where their mask shows it.
+    /// Accepts a literal beside a number on the edges of its bins, and where its mask shows the cut; a mask and bins bind
+    /// together.
+    ///
+    /// `salary >= 20000` less `salary >= 20001` is who has exactly 20000. `age = 65.5` equals no whole number, and
+    /// rounded to an edge of the mask it would be answered as if it stood there
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn on_number_edge(
         &self,
         generalised: &Generalised<'_>,
@@ -158,6 +182,11 @@ impl ShapeCheck<'_> {
         Ok((op, literal))
     }
 
+    /// Refuses a cut of a binned number that is not the first value of a bin.
+    ///
+    /// `> 20000` leaves out who has exactly 20000, and the difference to `>= 20000` shows them. So every cut, both of an
+    /// equality included, must fall on an edge, counted from the low end of the declared range
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn on_bin_edges(
         &self,
         generalised: &Generalised<'_>,
@@ -202,6 +231,10 @@ impl ShapeCheck<'_> {
         })
     }
 
+    /// The place where a mask shows the cut of a number; a cut that it does not show is refused.
+    ///
+    /// Between two edges nothing is shown, and pseudonyms of numbers have no order, so that no literal cuts them where
+    /// the raw values lie (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn number_cut(
         &self,
         generalised: &Generalised<'_>,
@@ -218,7 +251,10 @@ impl ShapeCheck<'_> {
         })
     }
 
-    /// Dates and points in time are cut where their mask shows it.
+    /// Accepts a literal beside a date or a point in time where its mask shows the cut.
+    ///
+    /// `hire > DATE '2020-03-15'`, known by month, would be answered as of the first of the month: a wrong number
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn on_time_edge(
         &self,
         generalised: &Generalised<'_>,
@@ -250,7 +286,11 @@ impl ShapeCheck<'_> {
         Ok((op, literal))
     }
 
-    /// A masked text is equal to the names of what the mask makes, and has no order that the raw one has.
+    /// Accepts a masked text that is equal to a name of the mask's, and a prefix that the mask keeps.
+    ///
+    /// `zip = '310106'`, known by three characters, is true of no masked value and of some raw ones, and a masked text
+    /// has not the order of the raw one: either would be answered as something else than it says
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn on_text(
         &self,
         generalised: &Generalised<'_>,
@@ -284,7 +324,12 @@ impl ShapeCheck<'_> {
         })
     }
 
-    /// The steps that a numeric column is known in, each of which a generaliser's own step is a multiple of.
+    /// Refuses a step of a generaliser that is no multiple of the steps that the column is known in.
+    ///
+    /// Steps of 15 over bins of 10 cut bins in two, and so do steps that start at zero over bins that start elsewhere;
+    /// the difference of two groupings then shows who lies between. Rounded values lie half a step off, and what the type
+    /// cannot show is missing. Steps finer than one are groups of single values of columns with decimal places
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn check_step(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         let base = generalised.base;
         let own = match generalised.form {
@@ -327,7 +372,11 @@ impl ShapeCheck<'_> {
         }
     }
 
-    /// A group key's step must be a multiple of the declared one; a measure is grouped in steps only.
+    /// Refuses a measure, or a column with bins, that is grouped by its single values, and a step that its edges do not
+    /// admit.
+    ///
+    /// `GROUP BY salary` makes groups of one exact salary, which are nearly as telling as names; in multiples of the bins
+    /// a group says no more than a condition may ask (`sandbox/docs/disclosure-model.md`, section 4.4).
     pub(super) fn key_step(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         let base = generalised.base;
         if generalised.form == Form::Bare && (base.is_measure() || base.bins.is_some()) {
@@ -343,17 +392,26 @@ impl ShapeCheck<'_> {
         self.check_step(generalised)
     }
 
-    /// The literal is no number that can be told from its neighbours.
+    /// The refusal of a literal that cannot be told from its neighbours.
+    ///
+    /// Nothing says on which side of an edge `20000.00000001` lies, once it is more precise than the column's numbers are
+    /// read (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn not_exact(&self, generalised: &Generalised<'_>) -> Finding {
         self.not_allowed(Reason::LiteralNotExact, &generalised.expr)
     }
 
-    /// The measure has no bins at whose edges it could be cut.
+    /// The refusal of a cut of a measure without bins.
+    ///
+    /// Without bins nothing says where the measure may be cut, and `salary >= x` for many x tells everybody's salary
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn not_binned(&self, generalised: &Generalised<'_>) -> Finding {
         self.not_allowed(Reason::MeasureWithoutBins, &generalised.expr)
     }
 
-    /// A literal that was asked for, between its neighbours that are edges.
+    /// The refusal of a literal between two edges, with its neighbours that are edges.
+    ///
+    /// Two questions whose literals lie in one bin differ by the people between them, whose values are then known more
+    /// closely than the bin says (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn off_edge_between<T: ToString>(
         &self,
         generalised: &Generalised<'_>,
@@ -387,11 +445,17 @@ impl ShapeCheck<'_> {
 }
 
 /// The limits that a number's mask has.
+///
+/// Beyond a limit all values look alike, so that the number of a step there is not the raw one's
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn limits(base: &ColumnFacts) -> Option<&Mask> {
     base.mask.as_ref().filter(|mask| matches!(mask, Mask::TopBottom { .. }))
 }
 
 /// The distance of neighbouring values of a type; none for floating point, and for what is no number.
+///
+/// It makes `age > 59` and `age >= 60` one cut of whole numbers. A type that is not known to have a grain has none, so
+/// that `>` is then no cut at an edge (`sandbox/docs/disclosure-model.md`, section 4.4).
 pub(crate) fn grain(data_type: &ArrowType) -> Option<Fixed> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not known to be on a grid is on none")]
     match data_type {
@@ -402,6 +466,9 @@ pub(crate) fn grain(data_type: &ArrowType) -> Option<Fixed> {
 }
 
 /// The places where an operator cuts the values; nothing for one that does not compare.
+///
+/// An equality cuts twice, below and above its literal, and both places must be edges: `age = 60` otherwise asks who is
+/// exactly sixty (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn cuts<T: Copy>(op: Operator, value: T) -> Option<Vec<Cut<T>>> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
     match op {
@@ -415,6 +482,9 @@ fn cuts<T: Copy>(op: Operator, value: T) -> Option<Vec<Cut<T>>> {
 }
 
 /// The place of the first of the cuts among the masked values, when the mask shows every one of them.
+///
+/// One cut that is not shown refuses the comparison, for an equality is as telling as the finer of its two cuts
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn all_shown<T>(
     cuts: Vec<Cut<T>>,
     shown: impl Fn(Cut<T>) -> Result<Cut<T>, Finding>,
@@ -424,6 +494,9 @@ fn all_shown<T>(
 }
 
 /// The comparison of the masked values that cuts them at a place.
+///
+/// `age <= 59` cuts below 60 once the mask has moved it, and stays the same set of people only as `age < 60`
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn compared<T>(op: Operator, cut: Cut<T>) -> (Operator, T) {
     match (op, cut) {
         (Operator::LtEq, Cut::Below(value)) => (Operator::Lt, value),
@@ -432,19 +505,28 @@ fn compared<T>(op: Operator, cut: Cut<T>) -> (Operator, T) {
     }
 }
 
-/// A number as a literal of the type of another.
+/// A number as a literal of the type of another; nothing where the type cannot hold it exactly.
+///
+/// A literal that was rounded on its way into the plan would lie beside its edge
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn number_as(value: Fixed, like: &ScalarValue) -> Option<ScalarValue> {
     let exact = ScalarValue::Decimal128(Some(value.micros()), 38, 6);
     exact.cast_to(&like.data_type()).ok().filter(|literal| exact_number(literal) == Some(value))
 }
 
-/// A point in time as a literal of the type of another.
+/// A point in time as a literal of the type of another; nothing where the type cannot hold it exactly.
+///
+/// A literal that was rounded on its way into the plan would lie beside its edge
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn time_as(micros: i64, like: &ScalarValue) -> Option<ScalarValue> {
     let exact = ScalarValue::TimestampMicrosecond(Some(micros), None);
     exact.cast_to(&like.data_type()).ok().filter(|literal| micros_of(literal) == Some(micros))
 }
 
 /// Microseconds of a date or of a time without zone; nothing where it has a finer part.
+///
+/// A finer part cannot be told from its neighbours, and lies on neither side of an edge
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn micros_of(literal: &ScalarValue) -> Option<i64> {
     match literal {
         ScalarValue::Date32(Some(days)) => i64::from(*days).checked_mul(MICROS_PER_DAY),

@@ -79,7 +79,11 @@ const PREFIX_MAX: i64 = 12;
 const PLACES_MAX: i8 = 6;
 
 impl<'a> ShapeCheck<'a> {
-    /// Recognises one column, possibly coarsened.
+    /// Recognises one column, possibly coarsened; every other form is refused.
+    ///
+    /// `salary % 97` scatters people over its values as a hash does, and each value is a subset at random. A cast to a
+    /// smaller type becomes missing for some values and not for others, which is a condition in disguise. A unit key has
+    /// no coarser form (`sandbox/docs/disclosure-model.md`, section 4.3; Dinur and Nissim 2003).
     ///
     /// # Errors
     /// `predicate-not-allowed` when the form is not on the list.
@@ -115,7 +119,11 @@ impl<'a> ShapeCheck<'a> {
         Ok(found)
     }
 
-    /// A cast of a coarsened column; a cast of the column itself that loses something is a hidden condition.
+    /// Accepts a cast of a coarsened column that loses nothing, and the day of a point in time.
+    ///
+    /// Any other cast of the column itself is refused: `CAST(s AS DECIMAL(38, -4))` rounds, and cuts people off the bin
+    /// edges, and `CAST(salary AS TINYINT)` fails, or is missing, above 127
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn recast(&self, inner: &Expr, target: &ArrowType) -> Option<Generalised<'a>> {
         let inner = self.generalise(inner).ok()?;
         if inner.form == Form::Bare {
@@ -133,7 +141,10 @@ impl<'a> ShapeCheck<'a> {
         fits.then(|| Generalised { expr: retype(inner.expr.clone(), target), ..inner })
     }
 
-    /// `floor(col/c)*c`, `col - col % c`, `col / c` on whole numbers.
+    /// Recognises `floor(col/c)*c`, `col - col % c`, and `col / c` on whole numbers.
+    ///
+    /// Both numbers of a step must be the same: `floor(col / 10) * 7` names no range of the column. The remainder alone
+    /// is no form, because it scatters people at random (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn stepped(&self, binary: &BinaryExpr) -> Option<Generalised<'a>> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match binary.op {
@@ -198,6 +209,12 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Recognises the functions that coarsen one column, with the arguments for which they do.
+    ///
+    /// A text function beyond a prefix, such as `md5` or `reverse`, picks people by accidents of spelling; a prefix is
+    /// one of a coded column only. Ages count to the job's day alone: a second date of the analyst's would move the edges
+    /// of a masked column, as in `age_years(birth, DATE '2020-02-02') >= 60`
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn called(&self, call: &ScalarFunction) -> Option<Generalised<'a>> {
         match (call.name(), call.args.as_slice()) {
             ("floor" | "trunc", [inner]) => self.floored(call, inner),
@@ -282,7 +299,10 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
-    /// `floor(col / c)`.
+    /// Recognises `floor(col / c)`, the number of a step.
+    ///
+    /// The step is kept with the form, so that its edges are held to the column's own
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn floored(&self, call: &ScalarFunction, inner: &Expr) -> Option<Generalised<'a>> {
         let Expr::BinaryExpr(binary @ BinaryExpr { left, op: Operator::Divide, right }) =
             strip_casts(self.bases, inner)
@@ -317,7 +337,11 @@ impl<'a> ShapeCheck<'a> {
         })
     }
 
-    /// `width_bucket(col, low, high, count)`: steps of equal width whose edges are multiples of it.
+    /// Recognises `width_bucket(col, low, high, count)`: steps of equal width whose edges are multiples of it.
+    ///
+    /// Bounds that are no multiples would make bins that are not the policy's: `width_bucket(age, 5, 105, 10)` cuts tens
+    /// in two, and the difference to a grouping in tens shows who is between
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn bucketed(&self, call: &ScalarFunction, inner: &Expr, bounds: [&Expr; 3]) -> Option<Generalised<'a>> {
         let [low, high, count] = bounds.map(|bound| self.number(bound));
         if let Some(part) = self.counted_part(inner) {
@@ -347,19 +371,27 @@ impl<'a> ShapeCheck<'a> {
         })
     }
 
-    /// Years, months or completed years as a number, with casts that cut nothing off.
+    /// Reads years, months or completed years as a number, with casts that cut nothing off.
+    ///
+    /// These have steps of their own, which begin at whole numbers; a step of any other form would be one of single
+    /// values (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn counted_part(&self, expr: &Expr) -> Option<Generalised<'a>> {
         self.generalise(expr).ok().filter(|inner| inner.form == Form::Part)
     }
 
-    /// A bare date or timestamp.
+    /// Reads a bare date or timestamp: a calendar part of what was moved or cut before is on no list
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn dated(&self, expr: &Expr) -> Option<Generalised<'a>> {
         self.generalise(expr)
             .ok()
             .filter(|inner| inner.form == Form::Bare && inner.base.data_type.is_temporal())
     }
 
-    /// A bare column that may be divided: under no cast to so many decimal places that the engine's arithmetic overflows.
+    /// Reads a bare column that may be divided: under no cast to so many decimal places that the engine's arithmetic
+    /// overflows.
+    ///
+    /// With `floor(cost / CAST(100 AS DECIMAL(38, 28)))` the query fails for large amounts alone, and so tells on which
+    /// side of an amount a person is (`sandbox/docs/disclosure-model.md`, sections 4.3 and 7).
     fn divided<'e>(&self, expr: &'e Expr) -> Option<&'e Column> {
         let column = bare_column(self.bases, expr)?;
         let most = match self.known(column).ok()?.data_type {
@@ -380,6 +412,10 @@ impl<'a> ShapeCheck<'a> {
         }
     }
 
+    /// Reads a constant as an exact number with few enough decimal places.
+    ///
+    /// A divisor with 28 of them makes the engine overflow for some values and not for others, which tells of the value
+    /// (`sandbox/docs/disclosure-model.md`, section 7).
     fn number(&self, expr: &Expr) -> Option<Fixed> {
         let value = self.review.constants.value(expr).ok().flatten()?;
         let is_fine = match value.data_type() {
@@ -390,6 +426,10 @@ impl<'a> ShapeCheck<'a> {
         exact_number(&value).filter(|_| is_fine)
     }
 
+    /// True for the job's day, which the guard itself puts in as the second argument of `age_years`.
+    ///
+    /// Any other day would move the edges of a masked date by as much as the analyst likes
+    /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 4.4).
     fn is_today(&self, expr: &Expr) -> bool {
         matches!(expr, Expr::Literal(ScalarValue::Date32(Some(day)), _) if *day == self.review.constants.today.epoch_days())
     }
@@ -407,6 +447,9 @@ fn is_integer(expr: &Expr, base: &ColumnFacts) -> bool {
 }
 
 /// True if a query can read a calendar part of a column: its mask, if there is one, keeps the part.
+///
+/// A part that the mask does not keep would be answered of the masked date, and be a wrong number
+/// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn shows(base: &ColumnFacts, part: &str) -> bool {
     base.mask.as_ref().is_none_or(|mask| mask.keeps_part(part))
 }
@@ -415,10 +458,16 @@ fn is_text(base: &ColumnFacts) -> bool {
     base.data_type == ArrowType::Utf8
 }
 
+/// A cast that yields NULL where it would fail.
+///
+/// A cast that fails for one person's value would tell of that value by the failure of the query
+/// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 7).
 pub(crate) fn retype(expr: Expr, target: &ArrowType) -> Expr {
     Expr::TryCast(datafusion_expr::TryCast::new(Box::new(expr), target.clone()))
 }
 
+/// The same operation over total sides, so that no value of a row makes it fail
+/// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 7).
 fn total_binary(binary: &BinaryExpr) -> Expr {
     datafusion_expr::binary_expr(
         total((*binary.left).clone()),

@@ -19,7 +19,11 @@ use crate::column::cast;
 use crate::reason::Reason;
 
 impl ShapeCheck<'_> {
-    /// A prefix of a coded column (`icd10 LIKE 'J1%'`).
+    /// Accepts a prefix of a coded column (`icd10 LIKE 'J1%'`), of two characters or more.
+    ///
+    /// A pattern such as `name LIKE '%ab%'` picks people by accidents of spelling, which is a subset at random, and with
+    /// enough characters one person. In a coded column a prefix is a class of the code. Escapes and wildcards within
+    /// would make other patterns of it (`sandbox/docs/disclosure-model.md`, section 4.3; Dinur and Nissim 2003).
     pub(super) fn like(&mut self, whole: &Expr, like: &Like) -> Result<Expr, Finding> {
         let generalised = self.generalise(&like.expr)?;
         self.require(&generalised, Use::Filter)?;
@@ -50,7 +54,11 @@ impl ShapeCheck<'_> {
         )))
     }
 
-    /// A mask that keeps three characters answers a prefix of three.
+    /// Refuses a prefix that is longer than what the mask keeps: a mask that keeps three characters answers a prefix of
+    /// three.
+    ///
+    /// `zip LIKE '3101%'` over `310***` is true of nobody, which would be a wrong number and no answer
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn prefix_is_shown(&self, generalised: &Generalised<'_>, prefix: Option<&str>) -> Result<(), Finding> {
         let Some(mask) = &generalised.base.mask else { return Ok(()) };
         let asked = prefix.map_or(usize::MAX, |prefix| prefix.chars().count());
@@ -74,7 +82,10 @@ impl ShapeCheck<'_> {
         ))
     }
 
-    /// A number beside a text column would be compared with what the text is as a number, which other texts are too.
+    /// Refuses a number beside a text column.
+    ///
+    /// The engine would compare what the text is as a number, and `007` and `7` are the same number: the answer would
+    /// count people whom the question does not name (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(super) fn is_quoted(&self, side: &Expr, literal: &ScalarValue) -> Result<(), Finding> {
         let Some((inner, target)) = cast(side) else { return Ok(()) };
         let Some(column) = bare_column(self.bases, inner) else { return Ok(()) };

@@ -1,0 +1,111 @@
+//! The source of each rule of the guard: a function that names a reason for refusals has a doc comment that cites the section of
+//! the disclosure model which holds the rule. It reads the citation; readers judge whether the argument beside it holds.
+
+use std::collections::BTreeSet;
+
+use crate::citations::citations;
+use crate::citations::headings;
+use crate::reasons::Function;
+use crate::reasons::lines_with_reasons;
+use crate::reasons::product;
+use crate::reasons::reasons;
+use crate::reasons::times;
+use crate::tree;
+
+/// The document whose sections are cited.
+const MODEL: &str = "sandbox/docs/disclosure-model.md";
+
+/// Files in which some function is without: the list may only shrink, and a file that is in order leaves it.
+const WITHOUT: &[&str] = &[
+    "query-guard/src/budget.rs",
+    "query-guard/src/column_facts.rs",
+    "query-guard/src/planning.rs",
+    "query-guard/src/row_filter.rs",
+    "query-guard/src/size.rs",
+    "query-guard/src/statement.rs",
+    "query-guard/src/zones.rs",
+    "query-guard/src/zones/aggregate.rs",
+    "query-guard/src/zones/between.rs",
+    "query-guard/src/zones/boundary.rs",
+    "query-guard/src/zones/define.rs",
+    "query-guard/src/zones/distinct.rs",
+    "query-guard/src/zones/join/condition.rs",
+    "query-guard/src/zones/join/many_to_one.rs",
+    "query-guard/src/zones/join/outer.rs",
+    "query-guard/src/zones/join/same_unit.rs",
+    "query-guard/src/zones/limit.rs",
+    "query-guard/src/zones/per_subject.rs",
+    "query-guard/src/zones/scan.rs",
+    "query-guard/src/zones/subquery.rs",
+    "query-guard/src/zones/union.rs",
+    "query-guard/src/zones/window.rs",
+];
+
+#[test]
+fn every_function_that_names_a_reason_cites_the_section_of_its_rule() {
+    let sections = headings(&tree::text(MODEL).unwrap());
+    assert!(sections.len() > 20, "found only {sections:?}");
+    let variants: Vec<String> = reasons().into_iter().map(|(variant, _)| variant).collect();
+    let product = product();
+    let (mut findings, mut functions) = (Vec::new(), 0);
+    for (path, code) in &product {
+        let of_rules = of_rules(code, &variants);
+        functions += of_rules.len();
+        let mut without = of_rules.iter().filter(|function| !cites(&function.doc, &sections)).peekable();
+        match (WITHOUT.contains(&path.as_str()), without.peek()) {
+            (true, None) => findings.push(format!("{path}: is in order, and leaves the list")),
+            (true, Some(_)) => {}
+            (false, _) => findings.extend(
+                without.map(|function| format!("{path}: `{}` cites no section of `{MODEL}`", function.name)),
+            ),
+        }
+    }
+    let unknown = WITHOUT.iter().filter(|path| !product.contains_key(**path));
+    findings.extend(unknown.map(|path| format!("{path}: is no file of the guard, and leaves the list")));
+    tree::report("a rule without its source", &findings);
+    assert!(functions > 60, "only {functions} functions name a reason");
+}
+
+/// The functions of a text that name one of these reasons, each once.
+fn of_rules(code: &str, variants: &[String]) -> Vec<Function> {
+    let mut found = Vec::new();
+    for (line, function) in lines_with_reasons(code) {
+        let is_rule = variants.iter().any(|variant| times(line, variant) > 0);
+        if is_rule && !found.contains(&function) {
+            found.push(function);
+        }
+    }
+    found
+}
+
+/// True if a doc comment cites the model, by sections that it has.
+fn cites(doc: &str, sections: &BTreeSet<String>) -> bool {
+    let mut of_model =
+        doc.lines().flat_map(citations).filter(|citation| MODEL.ends_with(citation.path)).peekable();
+    let is_cited =
+        |numbers: &[String]| !numbers.is_empty() && numbers.iter().all(|number| sections.contains(number));
+    of_model.peek().is_some() && of_model.all(|citation| is_cited(&citation.sections))
+}
+
+#[test]
+fn a_rule_without_a_source_is_found() {
+    let sections = headings("# Model\n## 4. Zones\n### 4.1. Scans\n");
+    for held in [
+        "Why (`sandbox/docs/disclosure-model.md`, section 4.1).",
+        "Why (disclosure-model.md, sections 4 and 4.1).",
+    ] {
+        assert!(cites(held, &sections), "{held}");
+    }
+    for missing in [
+        "Why.",
+        "Why (`sandbox/docs/disclosure-model.md`).",
+        "Why (`sandbox/docs/disclosure-model.md`, section 5).",
+        "Why (`sandbox/docs/reference.md`, section 4).",
+    ] {
+        assert!(!cites(missing, &sections), "{missing}");
+    }
+    let code =
+        "/// One.\nfn one() {\n    Reason::Here\n    Reason::Here\n}\nfn two() {\n    Reason::ALL\n}\n";
+    let found = of_rules(code, &["Here".to_owned()]);
+    assert_eq!(found, [Function { name: "one".to_owned(), doc: " One.\n".to_owned() }]);
+}
