@@ -32,12 +32,12 @@ use crate::installation::Layout;
 use crate::installation::keyring_secret;
 use crate::installation::room::Room;
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
     /// As it should be.
     Well,
-    /// Works, but somebody should look.
+    /// Works, but the operator should look.
     Warning,
     /// Broken.
     Ill,
@@ -46,9 +46,9 @@ pub enum Health {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// How it came out.
+    /// The outcome.
     pub health: Health,
-    /// What was found.
+    /// The finding, in a sentence.
     pub finding: Text,
 }
 
@@ -185,7 +185,7 @@ async fn generation_check(settings: &Settings) -> Option<Check> {
     })
 }
 
-/// Whether the identity provider answers, and with keys that we can use.
+/// Checks that the identity provider answers, and with keys that we can use.
 async fn provider_check(oidc: &OidcSettings, log: OperatorLog) -> Check {
     let provider = match IdentityProvider::new(oidc, Arc::new(SystemClock), log) {
         Ok(provider) => provider,

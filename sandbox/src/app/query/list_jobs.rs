@@ -1,5 +1,5 @@
 //! Use case: list the newest jobs: one's own, in outline everybody's for an auditor, and for a steward those that asked of
-//! their department's data. It shows states and codes; questions and results stay with whoever asked.
+//! their department's data. It shows states and codes; questions and results stay with the person who asked.
 
 use obscura_policies::vocabulary::PersonRole;
 

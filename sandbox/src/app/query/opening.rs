@@ -49,7 +49,7 @@ pub(crate) struct Opened {
 /// The keys that a run was given.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unwrapped {
-    /// How many.
+    /// The number of keys.
     pub(crate) keys: usize,
     /// SHA-256 of the line of the journal that names them.
     pub(crate) line_sha256: Option<String>,

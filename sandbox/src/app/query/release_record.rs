@@ -19,7 +19,7 @@ use crate::installation::Installation;
 use crate::installation::RELEASE_SIGNER;
 use crate::installation::sealed::storage_failure;
 
-/// What is known when a result is about to leave.
+/// Everything that is known when a result is about to leave.
 pub(crate) struct ReleaseInputs<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) question: &'a SubmitQuery,
