@@ -1,5 +1,5 @@
-//! Use case: look whether an installation is well. Needs no token, opens no data, changes nothing.
-//! Each check is one sentence; what is ill says what to do.
+//! Use case: check an installation. It needs no token, opens no data, changes nothing.
+//! Each check is one sentence; a check that fails says what to do.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -52,7 +52,7 @@ pub struct Check {
     pub finding: Text,
 }
 
-/// Looks at everything there is to look at.
+/// Runs every check.
 pub async fn diagnose(settings: &Settings) -> Vec<Check> {
     let layout = Layout::of(&settings.data_dir);
     let mut checks = vec![settings_check(settings)];

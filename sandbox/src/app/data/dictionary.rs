@@ -63,7 +63,7 @@ pub struct DatasetTerms {
     pub controls: Vec<GradeControls>,
     /// Most rows of one subject that a count distinguishes; nothing where there are no subjects.
     pub rows_per_subject_max: Option<u32>,
-    /// Policy or grant leave out some of the rows.
+    /// True if the policy or the grant leaves out some of the rows.
     pub filtered: bool,
 }
 

@@ -176,8 +176,8 @@ struct Tried {
     wrapped: WrappedKey,
 }
 
-/// A key-encryption key under which none of the jobs' keys opens. One that alone does not was altered, and stands in the way
-/// of nothing but its job.
+/// A key-encryption key under which none of the jobs' keys opens. A job's key that alone does not open was altered, and that
+/// hinders only its own job.
 async fn foreign_key_of_jobs(
     installation: &Installation,
     which: JobKey,

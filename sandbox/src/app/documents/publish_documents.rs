@@ -240,7 +240,7 @@ async fn put(
         return Ok(Outcome::Published);
     };
     let (policy, version) = (document.id(), document.version());
-    // Of the same department only: what another proposes is not for these to know, and the first to be activated has it.
+    // Of the same department only: it must not learn what another proposes. The proposal activated first has the version.
     for open in proposals(installation, &policy, version).await? {
         if owner(&open.text)? != proposed.owner.as_str() {
             continue;
@@ -279,7 +279,7 @@ async fn publish(
     }
 }
 
-/// Puts a policy in force that somebody else has proposed; it is checked again against what is in force now.
+/// Puts a policy in force that another person has proposed; it is checked again against what is in force now.
 ///
 /// # Errors
 /// As [`check_documents`]; forbidden for its author and for all but stewards of its department; not found when no such
@@ -386,7 +386,7 @@ async fn proposals(
     Ok(open)
 }
 
-/// The proposal that a steward may decide on. Another department's is none to others.
+/// The proposal that a steward may decide on. Proposals of other departments are answered like missing ones.
 async fn find_proposal(
     installation: &Installation,
     caller: &Caller,
@@ -521,7 +521,7 @@ async fn accept(
     Ok(installation.blocking(|| accepted.collect()))
 }
 
-/// Refuses documents with which something in force would break. Grants are records of their own; here they are only
+/// Refuses documents that would break others in force. Grants are records of their own; here they are only
 /// checked, not kept.
 async fn must_fit(
     installation: &Installation,
@@ -654,7 +654,7 @@ fn outcome_of(
     if present == value {
         return Ok(Outcome::Unchanged);
     }
-    // Under its name another department's policy would be gone.
+    // Otherwise a policy could replace that of another department by taking its name.
     if let (Document::Policy(present), Document::Policy(new)) = (present, value)
         && present.owner != new.owner
     {

@@ -77,7 +77,7 @@ pub async fn show_document(
             return Ok(document);
         }
     }
-    // Only where a version is named: what waits is not what holds.
+    // Only where a version is named: a proposal is not in force.
     let waiting = list_proposals(installation, caller).await?;
     let waiting = waiting.into_iter().find(|open| open.policy == id && Some(open.version) == version);
     let open = waiting.ok_or_else(|| no_document(id))?;

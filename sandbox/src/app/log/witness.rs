@@ -177,7 +177,7 @@ fn read_request(text: &str, seen: Option<&Checkpoint>) -> Result<AddCheckpoint, 
             "既不是检查点，也不是会签请求",
         ))
     })?;
-    // Shown again as it was, or for the first time: no proof is needed for either, and for anything else one is missed.
+    // A checkpoint that is shown again, or is the first one seen, needs no proof; for any other the proof is missing.
     let is_same = |seen: &&Checkpoint| {
         checkpoint.to_string().starts_with(&format!(
             "{}\n{}\n{}\n",

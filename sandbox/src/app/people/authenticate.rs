@@ -145,7 +145,7 @@ pub async fn authenticate_vouched(
     Ok(Vouched { caller: Caller::authenticated(person, door, credential), link: link.id })
 }
 
-/// Says whether what a caller was recognised by a while ago is still good: for whatever goes on without asking again.
+/// Says whether the token that a caller was recognised by a while ago is still good: for work that goes on without asking.
 ///
 /// # Errors
 /// When the database or the log cannot be read.

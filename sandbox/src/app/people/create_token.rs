@@ -153,7 +153,7 @@ fn provider_decides() -> AppError {
     .into()
 }
 
-/// A second one, made by somebody else, could be used beside theirs without their seeing it.
+/// A second token, made by another person, could be used beside theirs without their seeing it.
 fn has_one_already(person: &PersonName) -> AppError {
     PublicError::new(
         Class::Conflict,
@@ -168,7 +168,7 @@ fn has_one_already(person: &PersonName) -> AppError {
     .into()
 }
 
-/// Nor one beside their account at the identity provider.
+/// A token made by another person could also be used beside their account at the identity provider without their seeing it.
 fn is_linked(person: &PersonName) -> AppError {
     PublicError::new(
         Class::Conflict,

@@ -1,4 +1,4 @@
-//! Use cases: link a person to who they are at the identity provider, and end that link.
+//! Use cases: link a person to their account at the identity provider, and end that link.
 //! The provider's name for them is personal: the record holds a keyed token of it, and nothing gives it back.
 
 use jiff::Timestamp;
@@ -108,7 +108,7 @@ pub async fn unlink_person(
     Ok(())
 }
 
-/// Ends whatever links a person has, and says how many there were; for callers that hold the right to change.
+/// Ends all links of a person, and says how many there were; for callers that hold the right to change.
 pub(crate) async fn end_links_while_changing(
     installation: &Installation,
     caller: &Caller,

@@ -24,7 +24,7 @@ impl CompletionGrid {
         Self { began: now, began_at: Instant::now(), step: step_of(least, cost) }
     }
 
-    /// Waits until the next step is over, and gives that moment: whatever ended before ended then.
+    /// Waits until the next step is over, and gives that moment: every earlier end counts as an end then.
     pub(crate) async fn next(&self) -> Timestamp {
         let after = rounded_up(self.began_at.elapsed(), self.step);
         tokio::time::sleep_until(self.began_at + after).await;

@@ -27,7 +27,7 @@ pub(crate) enum Ended {
     Withheld,
     /// It was stopped; with a reason, where it was not its owner's wish.
     Cancelled(Option<&'static str>),
-    /// It failed, and its owner is told this much of why.
+    /// It failed: its owner is told the first, the operator the second.
     Failed(JobFailure, AppError),
 }
 

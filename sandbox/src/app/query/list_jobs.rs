@@ -51,7 +51,7 @@ pub async fn list_jobs(
                 return Ok(page);
             }
             page.next = Some(row.id);
-            // Without the role one asked in, one's own are none of one's own either.
+            // Callers see their own jobs only while they hold the role that they asked in.
             page.jobs.extend(visible.see(row));
         }
         if is_last {

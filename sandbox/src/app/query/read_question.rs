@@ -55,7 +55,7 @@ pub(crate) struct LoggedQuestion {
     pub(crate) asked: QuestionText,
     /// The grants that it names.
     pub(crate) grants: BTreeSet<Code>,
-    /// The same, sealed.
+    /// Its text, sealed.
     pub(crate) sealed: Vec<u8>,
 }
 

@@ -57,7 +57,7 @@ impl<'a> Visibility<'a> {
     }
 }
 
-/// A job without its result, which only the person who asked may have: nor its hash, from which a small result is guessed.
+/// A job without its result and the result's hash, from which a small result can be guessed: only the asker may have them.
 pub(crate) fn without_result(row: JobRow) -> JobRow {
     JobRow { release: None, result_key: None, result_sha256: None, ..row }
 }

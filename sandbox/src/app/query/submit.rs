@@ -63,8 +63,8 @@ pub async fn submit_query(
 /// Judges a question and writes the job and its decision down; nothing has run afterwards.
 ///
 /// # Errors
-/// Forbidden for all but analysts, and strangers, whom only open data answers; conflict when the question's key belongs to another question, or to one that is being
-/// judged right now; failure when the question could not even be written down.
+/// Forbidden for all but analysts, and strangers, whom only open data answers; conflict when the question's key belongs to
+/// another question, or to one that is being judged right now; failure when the question could not even be written down.
 pub async fn submit(
     installation: &Installation,
     caller: &Caller,

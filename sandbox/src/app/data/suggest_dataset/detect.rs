@@ -28,7 +28,7 @@ const MEASURE_DISTINCT_MIN: usize = 20;
 const PLACES_MAX: usize = 6;
 /// Words in the names of columns of days.
 const DAY_WORDS: &[&str] = &["date", "day", "birth", "日期", "时间", "出生", "年月日"];
-/// With fewer rows it says nothing that almost every value occurs once.
+/// Fewest rows with which it says something that almost every value occurs once.
 const UNIQUE_ROWS_MIN: usize = 100;
 
 /// A guess at what a column holds.
@@ -65,7 +65,7 @@ pub(super) fn guess(column: &SampleColumn) -> Guess {
     }
 }
 
-/// A value without what changes nothing: full width, and in a number the yuan and grouping commas.
+/// A value in its plain form: without full width, and for a number without the yuan sign and grouping commas.
 fn written_plainly(value: &str) -> String {
     let narrowed = half_width(value);
     let has_marks = narrowed.contains([',', '¥', '￥', '元']);
@@ -283,7 +283,7 @@ const KEY_WORDS: &[&str] = &[
     "identity",
 ];
 const KEY_WORDS_ZH: &[&str] = &["号", "号码", "编号", "编码", "代码", "标识"];
-/// Words under which a name is read as what it says besides, and not as a key's.
+/// Words that give a name its meaning, even where it ends like the name of a key.
 const SAYS_MORE: &[&str] = &["zip", "age", "sex", "gender", "race", "diagnos", "disease"];
 const SAYS_MORE_ZH: &[&str] = &["邮编", "年龄", "性别", "民族", "诊断", "疾病"];
 /// Words that say whose identifier it is.
