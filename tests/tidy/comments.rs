@@ -9,9 +9,15 @@ const FOLDERS: &[&str] = &[
     "crypto",
     "policies",
     "query-guard",
+    "sandbox/src/app",
     "sandbox/src/audit",
+    "sandbox/src/catalog",
     "sandbox/src/city",
+    "sandbox/src/config",
     "sandbox/src/engine",
+    "sandbox/src/error",
+    "sandbox/src/identity",
+    "sandbox/src/jobs",
     "sandbox/src/storage",
     "tests",
 ];
@@ -40,7 +46,7 @@ fn doc_comments_begin_with_their_subject() {
         let inside = format!("{folder}/");
         let files: Vec<String> =
             tree::files_ending(".rs").into_iter().filter(|path| path.starts_with(&inside)).collect();
-        assert!(files.len() > 5, "{folder}: {files:?}");
+        assert!(!files.is_empty(), "{folder}");
         for path in files {
             let text = tree::text(&path).unwrap();
             let found = without_subject(&text);

@@ -43,52 +43,52 @@ macro_rules! closed_words {
 }
 
 closed_words!(
-    /// Where a job stands.
+    /// The state of a job.
     JobStateWord = "JobState",
     JobState::ALL.map(JobState::name)
 );
 closed_words!(
-    /// What the guard says of a question.
+    /// The guard's decision on a question.
     VerdictWord = "VerdictDecision",
     ["admitted", "refused"]
 );
 closed_words!(
-    /// How much a question costs, from its shape alone.
+    /// The cost of a question, from its shape alone.
     CostWord = "Cost",
     ["S", "M", "L"]
 );
 closed_words!(
-    /// What a person does here.
+    /// The role of a person in this installation.
     PersonRoleWord = "PersonRole",
     PersonRole::ALL.iter().map(|role| role.as_str())
 );
 closed_words!(
-    /// Where a request for access stands.
+    /// The state of a request for access.
     RequestStateWord = "AccessRequestState",
     ["open", "approved", "declined", "withdrawn"]
 );
 closed_words!(
-    /// How far a dataset may be opened to the public.
+    /// The extent to which a dataset may be opened to the public.
     OpeningWord = "Opening",
     Opening::ALL.iter().map(|opening| opening.as_str())
 );
 closed_words!(
-    /// How far other departments may use a dataset.
+    /// The extent to which other departments may use a dataset.
     SharingWord = "Sharing",
     Sharing::ALL.iter().map(|sharing| sharing.as_str())
 );
 closed_words!(
-    /// What a column is to the rules.
+    /// The role of a column, by which the rules judge its uses.
     ColumnRoleWord = "ColumnRole",
     Role::ALL.iter().map(|role| role.as_str())
 );
 closed_words!(
-    /// What may be done with a column.
+    /// A use of a column that may be allowed.
     ColumnUseWord = "ColumnUse",
     Use::ALL.iter().map(|usage| usage.as_str())
 );
 closed_words!(
-    /// What an output column is, and so what a missing value of it means.
+    /// The role of an output column, which says what a missing value of it means.
     OutputRoleWord = "OutputRole",
     [OutputRole::Key, OutputRole::Cell, OutputRole::Computed].map(OutputRole::name)
 );

@@ -1,5 +1,5 @@
-//! Use case: look whether an installation is well. Needs no token, opens no data, changes nothing.
-//! Each check is one sentence; what is ill says what to do.
+//! Use case: check an installation. It needs no token, opens no data, changes nothing.
+//! Each check is one sentence; a check that fails says what to do.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -32,12 +32,12 @@ use crate::installation::Layout;
 use crate::installation::keyring_secret;
 use crate::installation::room::Room;
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
     /// As it should be.
     Well,
-    /// Works, but somebody should look.
+    /// Works, but the operator should look.
     Warning,
     /// Broken.
     Ill,
@@ -46,13 +46,13 @@ pub enum Health {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// How it came out.
+    /// The outcome.
     pub health: Health,
-    /// What was found.
+    /// The finding, in a sentence.
     pub finding: Text,
 }
 
-/// Looks at everything there is to look at.
+/// Runs every check.
 pub async fn diagnose(settings: &Settings) -> Vec<Check> {
     let layout = Layout::of(&settings.data_dir);
     let mut checks = vec![settings_check(settings)];
@@ -185,7 +185,7 @@ async fn generation_check(settings: &Settings) -> Option<Check> {
     })
 }
 
-/// Whether the identity provider answers, and with keys that we can use.
+/// Checks that the identity provider answers, and with keys that we can use.
 async fn provider_check(oidc: &OidcSettings, log: OperatorLog) -> Check {
     let provider = match IdentityProvider::new(oidc, Arc::new(SystemClock), log) {
         Ok(provider) => provider,

@@ -1,5 +1,5 @@
-//! What a serving process does by itself, now and then: it removes results that were kept as long as they should be, clears
-//! pages of the database that hold deleted keys, and looks whether the audit log is still the one that it has seen.
+//! Does the regular work of a serving process: it removes results that were kept as long as they should be, clears pages of
+//! the database that hold deleted keys, and checks that the audit log is still the one that it has seen.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::error::InternalError;
 use crate::installation::Installation;
 use crate::installation::blocking::blocking_io;
 
-/// How often a serving process keeps house.
+/// The interval at which a serving process keeps house.
 pub const EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Keeps house, now and then again, until it is told to stop.
@@ -23,11 +23,11 @@ pub async fn keep_house(
     mut stopping: watch::Receiver<bool>,
 ) {
     loop {
-        // What did not work now is tried again the next time.
+        // A step that fails now is tried again the next time.
         if let Err(AppError::Internal(error)) = expire_results(&installation).await {
             installation.note("results past their days", &error);
         }
-        // Whoever shredded was told of pages that somebody still read; they go when the readers have gone.
+        // A shredding reports pages that are still being read; they are cleared here, once the readers have gone.
         match installation.catalog.clear_old_pages().await {
             Ok(OldPages::Cleared | OldPages::Held) => {}
             Err(error) => {
@@ -35,7 +35,7 @@ pub async fn keep_house(
                     .note("old pages of the database", &InternalError::new("clear old pages", &error));
             }
         }
-        // Where nobody asks, nobody else would notice.
+        // Without questions or other changes, nothing else would notice a log that was cut back.
         if !blocking_io(|| installation.audit.is_continued()) {
             let cut_back =
                 "the audit log does not continue the one that was seen before: it was cut back or replaced";

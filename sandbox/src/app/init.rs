@@ -1,5 +1,5 @@
 //! Use case: make an installation, with its keys, its log and its first person.
-//! Nobody is asked who they are, because nobody exists yet; from here on nobody acts without a token.
+//! It asks for no token, because there are no persons yet; from here on nobody acts without one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,21 +43,21 @@ use crate::installation::RELEASE_SIGNER;
 use crate::installation::keyring_secret;
 use crate::installation::records::Note;
 
-/// How long the first person's token is good.
+/// The time that the first person's token is good.
 const OPERATOR_TOKEN: SignedDuration = SignedDuration::from_hours(24 * 365);
 
-/// What `init` is asked to make.
+/// An installation to make.
 #[derive(Debug, Clone)]
 pub struct Init {
     /// Name of the first person, who is operator and admin.
     pub operator: PersonName,
-    /// Where to write their token.
+    /// The file to write their token to.
     pub token_file: PathBuf,
     /// The way the request came in.
     pub door: Door,
 }
 
-/// What `init` has made.
+/// An installation that `init` has made.
 #[derive(Debug)]
 pub struct Initialised {
     /// The installation, open.

@@ -16,7 +16,7 @@ use crate::jobs::JobFailure;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
 
-/// What was settled.
+/// The numbers of changes and jobs that were settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovered {
     /// Records put in force or ended as the log says.
@@ -42,7 +42,7 @@ pub async fn expire_results(installation: &Installation) -> Result<u64, AppError
     let before = installation.now().checked_sub(kept).during("count days")?;
     let mut forgotten = 0;
     for job in installation.jobs.released_before(before).await.during("list old results")? {
-        // The key first: without it the file opens for nobody.
+        // The key first: without it the file cannot be opened.
         installation.jobs.forget_result(job).await.during("forget a result")?;
         results::remove(installation, job)?;
         forgotten += 1;
@@ -67,7 +67,7 @@ async fn settle_records(installation: &Installation, recovered: &mut Recovered) 
     if installation.catalog.undecided().await.during("list undecided records")?.is_empty() {
         return Ok(());
     }
-    // Whoever holds the right to change is not dead, so what is undecided now was left by somebody who is.
+    // A process that holds the right to change is alive, so once we hold it, undecided changes are those of dead processes.
     let _guard = installation.change().await?;
     let settled = installation.settle_while_changing().await?;
     recovered.completed += settled.completed;
@@ -98,7 +98,7 @@ pub(crate) async fn settle_jobs(
                 }
             }
             None => {
-                // What it had sealed never left, and never will.
+                // Its sealed result never left, and never will.
                 results::remove(installation, job.id)?;
                 fail_job(installation, door, job.id, JobFailure::Interrupted, installation.now()).await?;
                 recovered.jobs_failed += 1;
@@ -108,10 +108,10 @@ pub(crate) async fn settle_jobs(
     Ok(())
 }
 
-/// How a job ended, by the log.
+/// The end of a job, by the log.
 struct LoggedEnd {
     state: JobState,
-    /// Why it failed or was cancelled, as its owner is told.
+    /// The reason that it failed or was cancelled, as its owner is told.
     code: Option<String>,
     /// The entry that says so.
     index: u64,
@@ -156,7 +156,7 @@ async fn settle_versions(installation: &Installation, recovered: &mut Recovered)
         if on_disk.iter().all(|version| recorded.contains(version)) {
             continue;
         }
-        // Somebody who is sealing right now has published and is about to append.
+        // A process that is sealing right now has published and is about to append.
         if let Some(_lock) = sealed::sealing_lock(installation, &dataset)? {
             recovered.versions_removed += sealed::discard_unrecorded(installation, &dataset).await?;
         }

@@ -1,4 +1,4 @@
-//! What a killed process leaves behind is settled by the log, whatever the instant it was killed at.
+//! The log settles everything that a killed process leaves behind, at whatever instant it was killed.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 

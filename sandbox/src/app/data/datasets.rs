@@ -1,6 +1,6 @@
 //! Use cases around sealed datasets: list, show, verify, drop, shred.
-//! Everybody with an account finds what may be opened at all, if under conditions; what may not, only those who were
-//! granted it and its stewards; strangers find open ones only. A hidden one looks like none at all.
+//! A dataset that may be opened at all, if under conditions, is found by everybody with an account; any other by its
+//! stewards and those who were granted it; strangers find open datasets only. A hidden one is answered like a missing one.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -57,11 +57,11 @@ pub struct DatasetSummary {
     pub collection: Option<String>,
     /// Free tags.
     pub tags: Vec<String>,
-    /// Whether it may be opened to the public.
+    /// The extent to which it may be opened to the public.
     pub opening: &'static str,
-    /// Whether everybody may download it, without an account.
+    /// True if everybody may download it, without an account.
     pub open: bool,
-    /// Whether other departments may use it.
+    /// The extent to which other departments may use it.
     pub sharing: &'static str,
     /// Newest sealed version; none when it was never sealed.
     pub version: Option<u64>,
@@ -74,23 +74,23 @@ pub struct DatasetSummary {
 /// A dataset with its columns and what the caller may ask of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetDetail {
-    /// What a list says of it.
+    /// The same facts as in a list of datasets.
     pub summary: DatasetSummary,
-    /// What it is about, where its department says so.
+    /// Its subject in words, where its department describes it.
     pub description: Option<Text>,
-    /// How often it is brought up to date.
+    /// The interval at which it is brought up to date.
     pub update: &'static str,
     /// The time that it is about, where its department says so.
     pub covers: Option<Months>,
     /// Its columns, in order.
     pub columns: Vec<ColumnSummary>,
-    /// What the caller may ask, for each purpose that a grant of theirs names.
+    /// The terms on which the caller may ask of it, for each purpose that a grant of theirs names.
     pub terms: Vec<PurposeTerms>,
-    /// Rows at the most, for whoever may ask of them.
+    /// An upper bound on its rows, for callers who may ask of them.
     pub rows_max: Option<u64>,
 }
 
-/// A column as it may be shown to whoever may see the dataset.
+/// A column as it may be shown to everyone who may see the dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnSummary {
     /// Name in SQL.
@@ -103,11 +103,11 @@ pub struct ColumnSummary {
     pub role: String,
     /// Grade.
     pub grade: String,
-    /// What the values mean, where it is declared.
+    /// The meaning of the values, where it is declared.
     pub semantic: Option<String>,
 }
 
-/// What was verified of a dataset.
+/// A version of a dataset that was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedDataset {
     /// The version.
@@ -137,7 +137,7 @@ pub async fn list_datasets(
     })
 }
 
-/// Says whether every word of a search occurs in what a dataset's document says to whoever may see it.
+/// Says whether every word of a search occurs in the parts of a dataset's document that are shown to all who may see it.
 fn is_found(dataset: &Dataset, words: &[String]) -> bool {
     let (metadata, columns) = (&dataset.metadata, &dataset.columns);
     let mut texts = vec![metadata.id.to_string(), metadata.id.sql_name(), dataset.department.to_string()];
@@ -275,7 +275,7 @@ async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId)
     must_steward(caller, &library, department_of(&library, id))
 }
 
-/// What a caller may see, gathered once.
+/// Everything that decides which datasets a caller may see, gathered once.
 struct Visibility {
     library: Arc<Library>,
     grants: Vec<Grant>,
@@ -308,7 +308,7 @@ impl Visibility {
             || is_steward(caller, &self.library, dataset.department.as_str())
     }
 
-    /// What the caller may be told of a dataset, if they may know of it at all.
+    /// The summary of a dataset for the caller, if they may know of it at all.
     fn summary(
         &self,
         installation: &Installation,
@@ -348,7 +348,7 @@ impl Visibility {
         }))
     }
 
-    /// What the caller may ask of a dataset, for each of these purposes.
+    /// The terms on which the caller may ask of a dataset, for each of these purposes.
     fn terms(
         &self,
         installation: &Installation,

@@ -1,5 +1,5 @@
-//! What a caller may ask of a dataset, by purpose: uses, masks, edges, values, partners of joins, functions and controls.
-//! It says what grants, policies and documents say; the only figure of the data is a number of rows, rounded as verdicts
+//! Tells a caller the terms of asking of a dataset, by purpose: uses, masks, edges, values, partners of joins, functions and
+//! controls. It repeats grants, policies and documents; the only figure of the data is a number of rows, rounded as verdicts
 //! round it.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ use obscura_query_guard::dictionary::edges;
 
 mod words;
 
-/// What somebody may ask of a dataset for one purpose.
+/// The terms on which a person may ask of a dataset for one purpose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PurposeTerms {
     /// Code of the purpose.
@@ -42,14 +42,14 @@ pub struct PurposeTerms {
     pub grant: Option<String>,
     /// Its last day.
     pub until: Option<Day>,
-    /// What may be asked, or the refusal of every question now.
+    /// The terms, or the refusal that every question meets now.
     pub terms: Result<DatasetTerms, PolicyRefusal>,
 }
 
-/// What may be asked of a dataset.
+/// The terms that questions of a dataset must keep to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetTerms {
-    /// How results leave.
+    /// The form in which results leave.
     pub release: &'static str,
     /// The columns that may be used, in order.
     pub columns: Vec<ColumnTerms>,
@@ -63,11 +63,11 @@ pub struct DatasetTerms {
     pub controls: Vec<GradeControls>,
     /// Most rows of one subject that a count distinguishes; nothing where there are no subjects.
     pub rows_per_subject_max: Option<u32>,
-    /// Policy or grant leave out some of the rows.
+    /// True if the policy or the grant leaves out some of the rows.
     pub filtered: bool,
 }
 
-/// What may be done with a column.
+/// The terms that uses of a column must keep to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnTerms {
     /// Name in SQL.
@@ -97,7 +97,7 @@ pub struct EdgeTerms {
     pub text: Text,
 }
 
-/// On whose behalf terms are told.
+/// The person whom terms are told, their grants, and the time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told<'a> {
     pub(crate) library: &'a Library,
@@ -108,7 +108,7 @@ pub(crate) struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// What may be asked of a dataset, for each of these purposes.
+    /// The terms of a dataset, for each of these purposes.
     pub(crate) fn terms(&self, dataset: &Dataset, purposes: &BTreeSet<String>) -> Vec<PurposeTerms> {
         purposes.iter().map(|purpose| self.terms_of(dataset, purpose)).collect()
     }

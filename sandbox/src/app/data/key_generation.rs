@@ -1,5 +1,5 @@
 //! Compares keyring and sealed data: a keyring of before a rotation, or of another copy, opens nothing, and data that is
-//! sealed under it meanwhile opens for nobody once the right one is back.
+//! sealed under it meanwhile cannot be opened once the right one is back.
 //!
 //! It opens no data: a wrapped key is wrapped again in memory, and the outcome dropped. It repairs nothing.
 
@@ -37,7 +37,7 @@ enum Sealed {
     Results,
 }
 
-/// How the keyring stands to the key that something was sealed under.
+/// The difference between the keyring and the key that something was sealed under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// It has no such version yet.
@@ -176,8 +176,8 @@ struct Tried {
     wrapped: WrappedKey,
 }
 
-/// A key-encryption key under which none of the jobs' keys opens. One that alone does not was altered, and stands in the way
-/// of nothing but its job.
+/// A key-encryption key under which none of the jobs' keys opens. A job's key that alone does not open was altered, and that
+/// hinders only its own job.
 async fn foreign_key_of_jobs(
     installation: &Installation,
     which: JobKey,

@@ -6,12 +6,12 @@ use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 
-/// There is no such dataset, or it is hidden; without its name, where whether it is a name must not show.
+/// There is no such dataset, or it is hidden; the name is left out, where an answer must not show if it is well-formed.
 pub(crate) fn no_dataset() -> AppError {
     PublicError::new(Class::NotFound, "dataset-not-found", "there is no such dataset", "没有该数据集").into()
 }
 
-/// As [`no_dataset`], to whoever has written the name themself.
+/// As [`no_dataset`], to a person who has written the name themself.
 pub(crate) fn no_dataset_named(id: &DatasetId) -> AppError {
     PublicError::new(
         Class::NotFound,

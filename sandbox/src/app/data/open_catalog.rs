@@ -1,5 +1,5 @@
 //! Use case: the catalogue of open data, as harvesters read it: DCAT-AP 3 in JSON-LD, with its context inline.
-//! It names open datasets and their departments, whoever asks; of all others it says nothing, not even how many there are.
+//! It names open datasets and their departments to every reader; of all others it says nothing, not even how many there are.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::installation::Installation;
 use crate::installation::library::library;
 use crate::installation::sealed;
 
-/// Where the interface lies under the address of the installation.
+/// The path of the interface under the address of the installation.
 const API: &str = "/api/v1";
 /// Register of media types.
 const MEDIA_TYPES: &str = "https://www.iana.org/assignments/media-types/";
@@ -65,7 +65,7 @@ pub async fn open_catalog(installation: &Installation) -> Result<Value, AppError
 
 struct Writer<'a> {
     library: &'a Library,
-    /// What IRIs of ours begin with; nothing makes them relative.
+    /// The beginning of all IRIs of ours; an empty one makes them relative.
     base: &'a str,
 }
 
@@ -157,7 +157,7 @@ impl Writer<'_> {
     }
 }
 
-/// What the words mean, so that nobody has to fetch it.
+/// The meaning of the words, given here so that no reader has to fetch it.
 fn context() -> Value {
     json!({
         "dcat": "http://www.w3.org/ns/dcat#",

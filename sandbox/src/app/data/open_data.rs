@@ -1,6 +1,6 @@
 //! Use case: open data for everybody. A dataset is open when its document and its policies say so without condition, and
-//! its newest version was sealed under just these labels; its rows leave as the release of an ordinary job of nobody in
-//! particular, once for each version, and everybody is given that release.
+//! its newest version was sealed under just these labels; its rows leave as the release of an ordinary job without
+//! an account, once for each version, and everybody is given that release.
 //!
 //! INVARIANT(strangers-get-open-data-only): whoever has no account is told of open datasets only, and every row they get has
 //! passed the guard as open data.
@@ -55,7 +55,7 @@ use crate::storage::SealedVersion;
 pub const DOWNLOAD_ROWS_MAX: u64 = 2_000_000;
 /// Most sealed bytes of such a dataset.
 pub const DOWNLOAD_BYTES_MAX: u64 = 128 * 1024 * 1024;
-/// How long to leave a dataset alone whose rows could not be handed out, in seconds.
+/// The seconds for which a dataset is left alone after its rows could not be handed out.
 const REST_SECONDS: i64 = 60;
 
 /// A dataset that is open now.
@@ -67,14 +67,14 @@ pub(crate) struct OpenVersion {
     sources: Vec<PolicySource>,
 }
 
-/// How far the release of an open dataset is.
+/// The state of the release of an open dataset.
 #[derive(Debug)]
 pub enum OpenRelease {
     /// It is kept, and may be fetched.
     Kept(Box<JobRow>),
     /// A job is at it.
     Running(JobId),
-    /// Somebody has to ask for it, as nobody in particular.
+    /// It is still to be made: this question has to be asked, without an account.
     Ask(SubmitQuery),
     /// It failed a moment ago, and is left alone for so many seconds.
     Resting(u64),
@@ -98,7 +98,7 @@ pub(crate) fn is_sealed_open(library: &Library, document: &Dataset, version: &Se
         && !is_relabelled(library, document, manifest)
 }
 
-/// Whoever sealed it knew that everybody may have it.
+/// Says whether the document was open to everybody when the data was sealed: the steward who sealed it knew that.
 fn was_declared_open(manifest: &Manifest) -> bool {
     match parse_one(&manifest.document.text).map(|document| document.value) {
         Ok(Document::Dataset(then)) => then.opening == Opening::Unconditional && then.units.is_empty(),
@@ -220,7 +220,7 @@ pub async fn open_release(installation: &Installation, id: &DatasetId) -> Result
     })
 }
 
-/// Opens the release of an open dataset for whoever asks.
+/// Opens the release of an open dataset for everybody who asks.
 ///
 /// # Errors
 /// Gone when it is no longer kept; verification failed when it was tampered with.
@@ -265,7 +265,7 @@ fn is_of(row: &JobRow, manifest: &Manifest) -> bool {
     read.is_some_and(|read| read.len() == 1 && read.iter().all(is_this))
 }
 
-/// How many seconds to leave alone what ended without a release.
+/// The seconds for which to leave a job alone that ended without a release; nothing when they are over.
 fn rests(state: JobState, finished: Option<Timestamp>, now: Timestamp) -> Option<u64> {
     if matches!(state, JobState::Released | JobState::Expired) {
         return None;

@@ -1,5 +1,5 @@
-//! Whether a dataset's document has become laxer than the one its data was sealed under. Labels bind what was sealed: a
-//! newer document may be stricter, and one that is not needs the data sealed anew, by whoever has it.
+//! Tells whether a dataset's document has become laxer than the one its data was sealed under. Labels bind what was sealed:
+//! a newer document may be stricter; under a laxer one the data must be sealed anew, by a steward who has it.
 //!
 //! INVARIANT(labels-bind-what-was-sealed): no question is admitted over data whose document has become laxer.
 
@@ -12,8 +12,8 @@ use obscura_policies::vocabulary::Level;
 use crate::installation::library::parse_one;
 use crate::storage::Manifest;
 
-/// Says whether the document in force relaxes the labels that a version was sealed under. What cannot be compared counts
-/// as relaxed.
+/// Says whether the document in force relaxes the labels that a version was sealed under. Labels that cannot be
+/// compared count as relaxed.
 pub(crate) fn is_relabelled(library: &Library, now: &Dataset, manifest: &Manifest) -> bool {
     match parse_one(&manifest.document.text).map(|document| document.value) {
         Ok(Document::Dataset(then)) => relaxes(library, now, &then, manifest),
@@ -40,7 +40,7 @@ fn relaxes(library: &Library, now: &Dataset, then: &Dataset, manifest: &Manifest
     })
 }
 
-/// Everything that the guard goes by, but the grade.
+/// Says whether two columns agree in everything that the guard goes by, except the grade.
 fn has_same_labels(new: &Column, old: &Column) -> bool {
     new.data_type == old.data_type
         && new.scale == old.scale

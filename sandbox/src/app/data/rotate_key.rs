@@ -26,10 +26,10 @@ use crate::storage::Expected;
 use crate::storage::SealedVersion;
 use crate::storage::StorageError;
 
-/// How many keys of jobs are held in memory, and written in one step.
+/// The number of keys of jobs that are held in memory, and written in one step.
 const JOBS_AT_A_TIME: u32 = 500;
 
-/// What came of a rotation.
+/// The outcome of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RotatedKey {
     /// The version that wraps from now on.
@@ -106,7 +106,7 @@ fn rewrap_datasets(installation: &Installation, kek: &KekId) -> Result<u64, AppE
 /// Wraps the keys of questions or results again, where the key is theirs.
 async fn rewrap_jobs(installation: &Installation, kek: &KekId, newest: KekVersion) -> Result<u64, AppError> {
     let Some(which) = results::wrapped_under(kek) else { return Ok(0) };
-    // Whoever wraps from now on does so under the newest version; of what was wrapped before, all must be in its row.
+    // Keys wrapped from now on are under the newest version; all keys wrapped before must be in their rows first.
     rotation_lock::wait_until_recorded(installation, kek, newest)?;
     let catalog = &installation.catalog;
     let (mut rewrapped, mut after) = (0, None);

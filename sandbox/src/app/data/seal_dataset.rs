@@ -53,19 +53,19 @@ use crate::storage::UnitKeys;
 use crate::storage::UnitSpec;
 use crate::storage::recounted_columns;
 
-/// What to seal, and how.
+/// A file to seal, with the decisions of its steward.
 pub struct SealDataset {
     /// The dataset, whose document is in force.
     pub dataset: DatasetId,
-    /// Where the rows come from.
+    /// The source of the rows.
     pub input: Input,
-    /// How to read them.
+    /// The options for reading them.
     pub options: InputOptions,
-    /// What the new version is to the ones before it.
+    /// The relation of the new version to the ones before it.
     pub mode: SealMode,
-    /// What spellings of one unit key are.
+    /// The decision about spellings of one unit key.
     pub unit_keys: UnitKeys,
-    /// Whether what may be a mistake is meant.
+    /// The confirmation of what may be a mistake.
     pub confirmation: Confirmation,
     /// Looks in while sealing runs.
     pub observer: Arc<dyn SealObserver + Send + Sync>,
@@ -77,7 +77,7 @@ impl std::fmt::Debug for SealDataset {
     }
 }
 
-/// What was sealed, for the steward who did it.
+/// A version that was sealed, as it is reported to the steward who did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedDataset {
     /// The dataset.
@@ -88,7 +88,7 @@ pub struct SealedDataset {
     pub rows: u64,
     /// Distinct subjects of each protected unit, and rows without one.
     pub units: Vec<(String, u64, u64)>,
-    /// What reading came upon.
+    /// The report on the rows that were read.
     pub report: InputReport,
     /// Index of the event in the audit log.
     pub event_index: u64,
@@ -98,8 +98,8 @@ pub struct SealedDataset {
 ///
 /// # Errors
 /// Forbidden for all but stewards of the dataset's department; not found when it has no document in force; conflict while
-/// a key is being rotated; usage when unit keys are written in several ways and nobody has decided what they are; otherwise what storage says. Whatever happens, the old version or the new one is there, never
-/// half of one.
+/// a key is being rotated; usage when unit keys are written in several ways and the steward has not decided what they are;
+/// otherwise the errors of storage. In every case the old version or the new one is there, never half of one.
 pub async fn seal_dataset(
     installation: &Arc<Installation>,
     caller: &Caller,

@@ -47,7 +47,7 @@ const SCHEME: &str = "db33t2351-2021";
 pub struct SuggestedDataset {
     /// The document as YAML.
     pub yaml: String,
-    /// Why each column was drafted as it was.
+    /// The drafted columns, each with its reason.
     pub columns: Vec<SuggestedColumn>,
 }
 
@@ -64,7 +64,7 @@ pub struct SuggestedColumn {
     pub role: String,
     /// Grade.
     pub grade: String,
-    /// Why.
+    /// The reason for this draft.
     pub reason: Text,
 }
 

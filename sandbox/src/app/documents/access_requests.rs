@@ -49,20 +49,20 @@ pub const REQUESTS_MAX: u32 = 200;
 /// Most requests that are looked through for one list of a steward, who then asks for more.
 const LOOKED_THROUGH_MAX: usize = 2000;
 
-/// What somebody asks for.
+/// A request for access, as a person makes it.
 #[derive(Debug, Clone)]
 pub struct RequestAccess {
-    /// What for.
+    /// The purpose.
     pub purpose: Code,
-    /// The datasets, all of one department, and how far.
+    /// The datasets, all of one department, with the limits of each.
     pub datasets: Vec<GrantedDataset>,
     /// Last day.
     pub until: Day,
-    /// Why.
+    /// The reason for asking.
     pub reason: String,
 }
 
-/// What a steward says.
+/// The decision of a steward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessDecision {
     /// It becomes a grant.
@@ -71,16 +71,16 @@ pub enum AccessDecision {
     Decline,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// `approved`, `declined` or `withdrawn`.
     pub outcome: String,
-    /// Who decided.
+    /// The person who decided.
     pub by: String,
     /// When.
     pub at: Timestamp,
-    /// What they said.
+    /// The reason that they gave.
     pub reason: Option<String>,
 }
 
@@ -93,11 +93,11 @@ pub struct AccessRequestSummary {
     pub department: String,
     /// The grant that it would be.
     pub grant: Grant,
-    /// Why.
+    /// The reason for asking.
     pub reason: String,
     /// When it was asked.
     pub requested: Timestamp,
-    /// What became of it; nothing while it is open.
+    /// Its outcome; nothing while it is open.
     pub decided: Option<Decided>,
 }
 
@@ -114,7 +114,7 @@ pub async fn request_access(
     check_reason(&request.reason)?;
     must_be_few(&request.datasets)?;
     let library = library(installation).await?;
-    // What one may not know of is answered like what is not there, before anything else is said.
+    // A dataset that the caller may not know of is answered like a missing one, before anything else is said.
     let visible = list_datasets(installation, caller, "").await?;
     for granted in &request.datasets {
         if !visible.iter().any(|dataset| dataset.id == granted.dataset) {
@@ -150,7 +150,7 @@ pub async fn request_access(
         department,
         text: Document::Grant(grant.clone()).to_yaml().during("write a request")?,
         reason,
-        // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
+        // Whole seconds: nanoseconds serve no reader, and the body is kept for ever.
         requested: Timestamp::from_second(installation.now().as_second()).during("read the clock")?,
     };
     let note = Note::new(Action::AccessRequested, ActorName::of(caller))
@@ -238,7 +238,7 @@ pub async fn show_access_request(
     told(installation, body, ended)
 }
 
-/// What a person has asked for and nobody has decided on, oldest first.
+/// The requests of a person that no steward has decided on, oldest first.
 pub(crate) async fn open_requests_of(
     installation: &Installation,
     person: &str,

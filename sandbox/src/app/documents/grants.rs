@@ -58,11 +58,11 @@ pub const GRANT_BYTES_MAX: usize = 64 * 1024;
 /// The grant to give.
 #[derive(Debug, Clone)]
 pub struct CreateGrant {
-    /// Who may ask.
+    /// The person who may ask.
     pub person: PersonName,
-    /// What for.
+    /// The purpose.
     pub purpose: Code,
-    /// The datasets, and how far.
+    /// The datasets, with the limits of each.
     pub datasets: Vec<GrantedDataset>,
     /// Last day.
     pub until: Day,
@@ -73,9 +73,9 @@ pub struct CreateGrant {
 pub struct GrantSummary {
     /// Its document.
     pub grant: Grant,
-    /// Who gave it.
+    /// The person who gave it.
     pub granted_by: String,
-    /// Why questions under it are not answered yet, when it was given just now.
+    /// The reasons that questions under it are not answered yet, when it was given just now.
     pub warnings: Vec<Text>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn draft(installation: &Installation, request: CreateGrant) -> Result
     })
 }
 
-/// Gives the grants that a file holds. Who approved them is the caller, whatever the file says.
+/// Gives the grants that a file holds. Their approver is the caller, whatever the file says.
 ///
 /// # Errors
 /// As [`create_grant`], and when the file holds anything but grants. Grants before the first wrong one are given.
@@ -185,7 +185,7 @@ pub async fn list_grants(
     let today = today(installation);
     let shown = |grant: &Grant| {
         let keeps = || caller.holds(PersonRole::Auditor) || concerns(caller, &library, grant);
-        // Who keeps them sees those that begin later as well.
+        // A caller who keeps grants sees those that begin later as well.
         (caller.asked_as(&grant.person) && holds_on(grant, today)) || (today <= grant.until && keeps())
     };
     Ok(grants
@@ -195,7 +195,7 @@ pub async fn list_grants(
         .collect())
 }
 
-/// Says whether a grant could be given at all, whoever gives it.
+/// Checks that a grant could be given at all, by any caller.
 pub(crate) async fn check(
     installation: &Installation,
     library: &Library,
@@ -229,7 +229,7 @@ pub(crate) async fn check(
     if faults.is_empty() { Ok(()) } else { Err(DocumentsRefused::Documents(faults)) }
 }
 
-/// Refuses what names more datasets, or filters their rows at more length, than anybody reads.
+/// Refuses datasets that are more, or have longer row filters, than a person can review.
 pub(crate) fn must_be_few(datasets: &[GrantedDataset]) -> Result<(), AppError> {
     if datasets.len() > DATASETS_MAX {
         let en = format!("a grant names at most {DATASETS_MAX} datasets");
@@ -245,7 +245,7 @@ pub(crate) fn must_be_few(datasets: &[GrantedDataset]) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What is asked for and given is read again with every question of the person, and kept for ever.
+/// Refuses a grant, asked for or given, that is too long: it is kept for ever, and read with every question of the person.
 fn must_be_small(grant: &Grant) -> Result<(), AppError> {
     must_be_few(&grant.datasets)?;
     let text = Document::Grant(grant.clone()).to_yaml().during("write a grant")?;
@@ -289,11 +289,11 @@ pub(crate) async fn approve_while_changing(
 ) -> Result<(), DocumentsRefused> {
     let (body, note, _) = prepare(installation, caller, grant).await?;
     let is_given = installation.replace_while_changing((request, closing), (&body, note)).await?;
-    // The request stays open: who decides must not be told of a grant that is somebody else's.
+    // The request stays open: the steward who decides must not be told of another person's grant.
     if is_given { Ok(()) } else { Err(given_before(&body.id).into()) }
 }
 
-/// What a grant's record and event say, once it is known that the caller may give it.
+/// Makes a grant's record, event and summary, once it is known that the caller may give it.
 async fn prepare(
     installation: &Installation,
     caller: &Caller,
@@ -331,7 +331,7 @@ pub(crate) fn names_of(grant: &Grant) -> Vec<String> {
     grant.datasets.iter().map(|granted| granted.dataset.to_string()).collect()
 }
 
-/// Why questions under a grant will not be answered, by the policies in force.
+/// The reasons that questions under a grant will not be answered, by the policies in force.
 async fn warnings(
     installation: &Installation,
     library: &Library,

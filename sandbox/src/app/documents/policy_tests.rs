@@ -35,9 +35,9 @@ pub struct PolicyTestFailure {
     pub policy: String,
     /// Name of the test.
     pub test: String,
-    /// What the policy says.
+    /// The outcome that the policy expects.
     pub expected: String,
-    /// What came of it: `admitted` or the codes of the refusal.
+    /// The outcome that came: `admitted` or the codes of the refusal.
     pub came: String,
 }
 

@@ -58,7 +58,7 @@ use crate::installation::reviews::Judging;
 
 /// Most tests of one policy.
 const TESTS_MAX: usize = 100;
-/// How often documents are judged again when those in force changed meanwhile.
+/// The number of times that documents are judged, if those in force change meanwhile.
 const TRIES: usize = 4;
 
 /// A file of documents.
@@ -79,7 +79,7 @@ pub struct DocumentSummary {
     pub id: String,
     /// Version.
     pub version: u32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Grades that it lowers by a mask, if it is a policy.
     pub lowers: Vec<LoweredGrade>,
@@ -98,7 +98,7 @@ pub struct DocumentWarning {
     pub warning: Warning,
 }
 
-/// What came of a document.
+/// The outcome for a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in order and not in force yet.
@@ -118,15 +118,15 @@ pub struct ProposalSummary {
     pub policy: String,
     /// Version it would have.
     pub version: u32,
-    /// Who wrote it.
+    /// The person who proposed it.
     pub proposed_by: String,
     /// The policy.
     pub text: String,
-    /// Grades that it would lower by a mask: what the second person answers for.
+    /// Grades that it would lower by a mask: the second person answers for them.
     pub lowers: Vec<LoweredGrade>,
 }
 
-/// Why documents were not accepted.
+/// The reasons that documents were not accepted.
 #[derive(Debug)]
 pub enum DocumentsRefused {
     /// Something is wrong with the documents themselves.
@@ -194,8 +194,8 @@ pub async fn publish_documents(
     Err(overtaken().into())
 }
 
-/// Takes the right to change, if the documents in force are still those that something was judged by. To judge takes as long
-/// as whoever wrote the documents likes, and every release waits for this right.
+/// Takes the right to change, if the documents in force are still those that something was judged by. Judging takes as long
+/// as the author of the documents likes, and every release waits for this right.
 async fn change_while<'a>(
     installation: &'a Installation,
     judged_by: &str,
@@ -204,7 +204,7 @@ async fn change_while<'a>(
     Ok((name_of_library(installation).await? == judged_by).then_some(guard))
 }
 
-/// Whose documents these are comes first: what is wrong with them may tell of others that are in force.
+/// Refuses documents of other owners before anything else: findings may tell of other documents that are in force.
 async fn must_own_all(
     installation: &Installation,
     caller: &Caller,
@@ -240,7 +240,7 @@ async fn put(
         return Ok(Outcome::Published);
     };
     let (policy, version) = (document.id(), document.version());
-    // Of the same department only: what another proposes is not for these to know, and the first to be activated has it.
+    // Of the same department only: it must not learn what another proposes. The proposal activated first has the version.
     for open in proposals(installation, &policy, version).await? {
         if owner(&open.text)? != proposed.owner.as_str() {
             continue;
@@ -279,7 +279,7 @@ async fn publish(
     }
 }
 
-/// Puts a policy in force that somebody else has proposed; it is checked again against what is in force now.
+/// Puts a policy in force that another person has proposed; it is checked again against what is in force now.
 ///
 /// # Errors
 /// As [`check_documents`]; forbidden for its author and for all but stewards of its department; not found when no such
@@ -386,7 +386,7 @@ async fn proposals(
     Ok(open)
 }
 
-/// The proposal that a steward may decide on. Another department's is none to others.
+/// The proposal that a steward may decide on. Proposals of other departments are answered like missing ones.
 async fn find_proposal(
     installation: &Installation,
     caller: &Caller,
@@ -521,7 +521,7 @@ async fn accept(
     Ok(installation.blocking(|| accepted.collect()))
 }
 
-/// Refuses documents with which something in force would break. Grants are records of their own; here they are only
+/// Refuses documents that would break others in force. Grants are records of their own; here they are only
 /// checked, not kept.
 async fn must_fit(
     installation: &Installation,
@@ -594,15 +594,15 @@ async fn known_to(installation: &Installation, caller: &Caller) -> Result<BTreeS
     Ok(known)
 }
 
-/// What a policy says of data that others may not know of is its own department's business, and so is its name.
+/// Says whether the caller may see a policy, even by name: it may tell of data that other departments may not know of.
 pub(crate) fn may_see_policy(caller: &Caller, library: &Library, policy: &Policy) -> bool {
     is_steward(caller, library, policy.owner.as_str())
         || caller.holds(PersonRole::Auditor)
         || caller.holds(PersonRole::Operator)
 }
 
-/// A policy's tests are run whenever it is checked; and what is kept must be read again, also where the form it is kept in
-/// is longer than the one it came in.
+/// Refuses documents that are too large. A policy's tests are run whenever it is checked; and the form that a document is
+/// kept in must be readable again, also where it is longer than the form that the document came in.
 fn must_be_bounded(document: &Located<Document>) -> Result<(), Box<DocumentError>> {
     let value = &document.value;
     let refused = |code: &'static str, field: &str, message: Text| DocumentError {
@@ -654,7 +654,7 @@ fn outcome_of(
     if present == value {
         return Ok(Outcome::Unchanged);
     }
-    // Under its name another department's policy would be gone.
+    // Otherwise a policy could replace that of another department by taking its name.
     if let (Document::Policy(present), Document::Policy(new)) = (present, value)
         && present.owner != new.owner
     {
@@ -685,7 +685,7 @@ fn must_own(caller: &Caller, library: &Library, document: &Document) -> Result<(
             must_be(caller, PersonRole::Operator)
         }
         Document::Dataset(dataset) => {
-            // By its name as well: what stands under it may be another department's, and nobody else's to know of.
+            // By its name as well: another department's dataset may have it, and others may not know of that one.
             must_steward(caller, library, dataset.metadata.id.department())?;
             must_steward(caller, library, dataset.department.as_str())
         }

@@ -1,5 +1,5 @@
-//! Use case: list the purposes that the caller may know of. Whoever keeps or checks documents knows all; others those of
-//! their own grants, and those that come with the program, which a request may name.
+//! Use case: list the purposes that the caller may know of. Those who keep or check documents know all; others know those
+//! of their own grants, and those that come with the program, which a request may name.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ pub struct PurposeSummary {
     pub id: String,
     /// Title.
     pub title: Text,
-    /// What it covers.
+    /// Its scope, in words.
     pub description: Text,
     /// Laws that allow it.
     pub legal_basis: Vec<LegalBasis>,

@@ -1,4 +1,4 @@
-//! Row filters of policies and grants, checked before anybody depends on them: one that cannot be applied is refused when
+//! Row filters of policies and grants, checked before a question depends on them: one that cannot be applied is refused when
 //! it is written, not when an analyst asks. The guard decides which conditions are filters.
 
 use obscura_policies::document::Dataset;

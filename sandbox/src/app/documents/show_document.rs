@@ -33,7 +33,7 @@ pub struct ShownDocument {
     pub is_proposed: bool,
     /// Its author, where that is known.
     pub proposed_by: Option<String>,
-    /// The person who put it in force; nobody while it waits.
+    /// The person who put it in force; none while it waits.
     pub published_by: Option<String>,
     /// The document, in YAML.
     pub text: String,
@@ -77,7 +77,7 @@ pub async fn show_document(
             return Ok(document);
         }
     }
-    // Only where a version is named: what waits is not what holds.
+    // Only where a version is named: a proposal is not in force.
     let waiting = list_proposals(installation, caller).await?;
     let waiting = waiting.into_iter().find(|open| open.policy == id && Some(open.version) == version);
     let open = waiting.ok_or_else(|| no_document(id))?;
@@ -109,7 +109,7 @@ pub async fn policy_versions(
     versions.sort_by_key(|body| body.version);
     let Some(newest) = versions.last() else { return Err(no_policy(policy)) };
     if !caller.holds(PersonRole::Auditor) && !caller.holds(PersonRole::Operator) {
-        // What a policy says of data that others may not know of is its own department's business.
+        // A policy may tell of data that other departments may not know of: it is shown to its own department.
         let library = library(installation).await?;
         must_steward(caller, &library, &owner(&newest.text)?).map_err(|_| no_policy(policy))?;
     }

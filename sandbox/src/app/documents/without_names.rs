@@ -1,4 +1,4 @@
-//! Findings of documents as somebody is told them who must not learn which other documents there are.
+//! Findings of documents, for callers who must not learn which other documents there are.
 
 use obscura_policies::Text;
 use obscura_policies::parse::DocumentError;

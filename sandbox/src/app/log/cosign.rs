@@ -28,19 +28,19 @@ use crate::error::PublicError;
 use crate::installation::Installation;
 use crate::installation::records::Note;
 
-/// How far a witness's clock may be from ours.
+/// The most that a witness's clock may differ from ours.
 const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// A cosigned checkpoint that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptCheckpoint {
-    /// How many entries it covers.
+    /// The number of entries that it covers.
     pub size: u64,
-    /// Who cosigned it, and when.
+    /// Its cosignatures, each with witness and time.
     pub cosignatures: Vec<Cosignature>,
 }
 
-/// What is handed out for witnesses.
+/// A checkpoint to hand out for witnesses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handed {
     /// The newest checkpoint alone, to keep or to show to a witness that has seen none.
@@ -51,7 +51,7 @@ pub enum Handed {
     Cosigned,
 }
 
-/// Hands out a checkpoint of a log. Nobody is asked who they are: it tells sizes and hashes.
+/// Hands out a checkpoint of a log. It needs no token, because it tells sizes and hashes only.
 ///
 /// # Errors
 /// Usage when the log was never of that size; not found when none was cosigned.
@@ -90,7 +90,7 @@ fn kept_text(reader: &LogReader) -> Result<String, AppError> {
             "本日志尚无经见证方会签的检查点",
         )
     })?;
-    // Whatever somebody put into its place is not handed out as ours.
+    // A file that was put into its place is not handed out as ours.
     reader.verify_checkpoint(&kept).map_err(log_failure)?;
     Ok(kept)
 }
@@ -130,7 +130,7 @@ pub async fn keep_cosigned(
     Ok(kept)
 }
 
-/// Whether what is offered says more than what is kept.
+/// True if the offered checkpoint has more entries, or more cosignatures, than the one that is kept.
 struct IsNew(bool);
 
 fn verified(reader: &LogReader, witnesses: &Witnesses, text: &str) -> Result<Cosigned, AppError> {
@@ -180,7 +180,7 @@ fn must_be_of_our_log(installation: &Installation, offered: &Cosigned) -> Result
     Ok(())
 }
 
-/// Compares with what is kept; of two of the same size the cosignatures are put together.
+/// Compares with the checkpoint that is kept; the cosignatures of two of the same size are put together.
 fn newer_than_kept(
     reader: &LogReader,
     witnesses: &Witnesses,

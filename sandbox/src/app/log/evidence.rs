@@ -38,23 +38,23 @@ use crate::jobs::JobState;
 /// Name and version of the file's form. A format we keep.
 const FORMAT: &str = "obscura-evidence/1";
 
-/// What is filed of one job.
+/// The evidence of one job, as it is filed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// Always `obscura-evidence/1`.
     pub format: String,
     /// The job.
     pub job: String,
-    /// Who asked.
+    /// The person who asked.
     pub person: String,
-    /// What for.
+    /// The purpose.
     pub purpose: String,
-    /// How it ended.
+    /// The state in which it ended.
     #[schema(value_type = JobStateWord)]
     pub state: String,
     /// The question.
     pub sql: String,
-    /// What the log's commitment to the question was made with, in hexadecimal.
+    /// The salt of the log's commitment to the question, in hexadecimal.
     pub sql_salt: Option<String>,
     /// The verdict; it names every document it rests on with its hash.
     pub verdict: Verdict,
@@ -68,14 +68,14 @@ pub struct Evidence {
     pub end_proof: String,
 }
 
-/// What was found to hold of a file of evidence.
+/// The facts that a file of evidence was found to prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedEvidence {
     /// The job.
     pub job: String,
-    /// How it ended.
+    /// The state in which it ended.
     pub state: String,
-    /// Why it failed or was stopped, where the log says so.
+    /// The reason that it failed or was stopped, where the log gives one.
     pub code: Option<String>,
     /// Entry of the decision.
     pub decided_index: u64,

@@ -78,7 +78,7 @@ impl Decision {
     }
 }
 
-/// Where a search looks.
+/// The part of the log that a search looks through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogPart {
     /// From this entry on, the oldest first.
@@ -87,7 +87,7 @@ pub enum LogPart {
     NewestBefore(Option<u64>),
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundEvents {
     /// The events, oldest first.
@@ -96,7 +96,7 @@ pub struct FoundEvents {
     pub looked_from: u64,
     /// The entry behind the last one that was looked at.
     pub looked_to: u64,
-    /// How many entries the log has.
+    /// The number of entries in the log.
     pub size: u64,
 }
 
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((indices(&newest), newest.looked_from), (vec![13, 23, 33], 13));
         let older = backward(newest.looked_from, 40, 3, &lin, event).unwrap();
         assert_eq!((indices(&older), older.looked_from), (vec![3], 0));
-        // Nobody has the server look through a long log for one answer.
+        // For one answer the server never looks through a long log.
         let bounded = forward(0, 10 * LOOKED_AT_MAX, 2_000_000, &lin, event).unwrap();
         assert_eq!(bounded.looked_to, LOOKED_AT_MAX);
         assert_eq!(

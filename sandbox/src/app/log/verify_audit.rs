@@ -74,14 +74,14 @@ impl LogCopy {
     }
 }
 
-/// What a log is verified against, besides itself.
+/// The evidence that a log is verified against, besides itself.
 #[derive(Debug, Clone, Default)]
 pub struct LogAgainst {
     /// A file with a checkpoint that was kept elsewhere.
     pub checkpoint: Option<PathBuf>,
     /// A file with the keys of witnesses.
     pub witnesses: Option<PathBuf>,
-    /// Whether one of them must have cosigned.
+    /// The demand that one of them has cosigned, or none.
     pub witnessing: Witnessing,
     /// The journal of unwrapped keys.
     pub journal: Option<PathBuf>,
@@ -116,12 +116,12 @@ fn read_checkpoint(file: &Path) -> Result<String, AppError> {
     if length > NOTE_BYTES_MAX.try_into().unwrap_or(u64::MAX) {
         return Err(unusable("is longer than a checkpoint"));
     }
-    // What is no text is no checkpoint either, and is found to be none.
+    // A file that is no text is no checkpoint either, and is found to be none.
     Ok(String::from_utf8_lossy(&fs::read(file).map_err(|_| unusable("cannot be read"))?).into_owned())
 }
 
 /// Compares the records of the database, and the manifests on disk, with what the log says. The newest change may have
-/// been left undecided by a crash, which is no finding; whoever changes records settles what was left before.
+/// been left undecided by a crash, which is no finding; each change first settles those that were left before.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -134,7 +134,7 @@ pub async fn reconcile(layout: &Layout, verification: &Verification) -> Result<V
     found
 }
 
-/// As [`reconcile`], while nobody changes records: what is between database and log now was left there.
+/// As [`reconcile`], while no record can change: a change that is not in both database and log was left so by a crash.
 async fn reconcile_unchanging(
     layout: &Layout,
     verification: &Verification,
@@ -246,13 +246,13 @@ fn job_disagreement(row: &JobRow, story: Option<&JobStory>) -> Option<&'static s
         .then_some("the database names another result than the log")
 }
 
-/// What the log said when it was verified, and what was appended before changes were held.
+/// The facts of the log when it was verified, and of the entries that were appended before changes were held.
 fn facts_of_now(layout: &Layout, verification: &Verification) -> LogFacts {
     let mut facts = verification.facts.clone();
     let Ok(reader) = LogCopy::of(layout).reader() else { return facts };
     let Ok(signed) = reader.checkpoint() else { return facts };
     for index in verification.size..signed.checkpoint.size() {
-        // What does not verify is told of by verifying the log.
+        // An entry that does not verify is reported by the verification of the log.
         let event = reader.entry(index).and_then(|entry| LoggedEvent::read(index, &entry));
         let Ok(event) = event else { break };
         facts.take(event);
@@ -365,8 +365,8 @@ pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>,
     Ok((hashes, signed.note.to_string()))
 }
 
-/// The entries of a job that are for whoever asked. Which columns policies add to a plan, how many keys that took, and who
-/// has read the question, is not.
+/// The entries of a job that the person who asked may see. Others tell which columns policies add to a plan, how many keys
+/// that took, and who has read the question.
 const ASKERS_OWN: [Action; 8] = [
     Action::QueryPending,
     Action::QueryDecided,
@@ -407,12 +407,12 @@ pub async fn prove_own_entry(
     prove(installation.audit.reader(), index).map_err(log_failure)
 }
 
-/// Which events to read.
+/// A range of events to read.
 #[derive(Debug, Clone, Copy)]
 pub struct LogRange {
     /// The first; the newest ones when not given.
     pub from: Option<u64>,
-    /// How many at most.
+    /// The most events to read.
     pub most: u64,
 }
 

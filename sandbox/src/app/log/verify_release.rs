@@ -1,5 +1,5 @@
 //! Use case: verify a release record with public keys alone: who signed it, and that its decision is in the audit log.
-//! What was not verified is said; nothing is taken for verified because it was not looked at.
+//! It says what was not verified: nothing counts as verified because it was not looked at.
 
 use std::path::Path;
 
@@ -20,20 +20,20 @@ const FORMAT_WITHOUT_PROOF: &str = "obscura-release/1";
 /// A record whose signature holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedRelease {
-    /// What it says, as it was signed.
+    /// Its text, as it was signed.
     pub text: String,
     /// The same in outline.
     pub summary: ReleaseSummary,
-    /// What is known of its decision.
+    /// The proof of its decision, if it was verified.
     pub decision: DecisionProof,
 }
 
-/// What a record says, in outline; what it does not say is left out.
+/// The outline of a record, without the fields that the record does not have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseSummary {
     /// The job.
     pub job: Option<String>,
-    /// Who asked.
+    /// The person who asked.
     pub person: Option<String>,
     /// When.
     pub asked_at: Option<String>,
@@ -43,7 +43,7 @@ pub struct ReleaseSummary {
     pub columns: Vec<String>,
     /// Fewest subjects that a cell rests on.
     pub subjects_min: Option<u64>,
-    /// What counts are rounded to.
+    /// Counts are rounded to multiples of this number.
     pub rounding: Option<u64>,
     /// SHA-256 of the released table.
     pub result_sha256: Option<String>,
@@ -74,12 +74,12 @@ fn version(dataset: &Value, name: &str) -> Option<(String, u64)> {
     Some((dataset.get(name)?.as_str()?.to_owned(), dataset.get("version")?.as_u64()?))
 }
 
-/// What is known of a release's decision.
+/// The proof of a release's decision, if it was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecisionProof {
     /// It is in the log.
     InLog {
-        /// Which entry.
+        /// Index of the entry.
         index: u64,
         /// Size of the log whose signed checkpoint covers it.
         size: u64,
@@ -105,7 +105,7 @@ pub fn verify_release_record(
         .map_err(|_| broken("it is no release record", "这不是发布记录"))?;
     let proof = match fields.get("format").and_then(Value::as_str) {
         Some(FORMAT) => fields.get("decision_proof").and_then(Value::as_str),
-        // Whoever gives the log's key wants the decision verified; a form that cannot show one must not pass for that.
+        // A caller who gives the log's key wants the decision verified; a form that cannot show one must not pass for that.
         Some(FORMAT_WITHOUT_PROOF) if audit_key.is_some() => return Err(without_decision()),
         Some(FORMAT_WITHOUT_PROOF) => {
             let (summary, decision) = (ReleaseSummary::of(&fields), DecisionProof::NotInRecord);

@@ -1,5 +1,5 @@
 //! Use cases of a witness: another department's machine that cosigns a log's checkpoints and remembers the last one.
-//! It cosigns only what continues what it has seen, and has seen it on disk before anybody has the cosignature.
+//! It cosigns only what continues what it has seen, and writes down what it has seen before it gives out the cosignature.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -131,7 +131,7 @@ impl Witness {
         let secret = Secret::key_file(&self.folder.join(KEY_FILE)).map_err(|_| missing())?;
         let keyring = LocalKeyring::open(&self.folder.join(KEYRING), &secret).map_err(|_| missing())?;
         let cosigner = Cosigner::new(keyring.signer(key.name()).during("take a witness's key")?);
-        // A name that the keyring has no key for would make a new one, under which nobody knows this witness.
+        // A name that the keyring has no key for would make a new one, under which no log knows this witness.
         if *cosigner.key() == key { Ok(cosigner) } else { Err(missing()) }
     }
 
@@ -177,7 +177,7 @@ fn read_request(text: &str, seen: Option<&Checkpoint>) -> Result<AddCheckpoint, 
             "既不是检查点，也不是会签请求",
         ))
     })?;
-    // Shown again as it was, or for the first time: no proof is needed for either, and for anything else one is missed.
+    // A checkpoint that is shown again, or is the first one seen, needs no proof; for any other the proof is missing.
     let is_same = |seen: &&Checkpoint| {
         checkpoint.to_string().starts_with(&format!(
             "{}\n{}\n{}\n",

@@ -87,7 +87,7 @@ pub async fn remove_person(
     let Some(body) = installation.find_in_force::<PersonBody>(name.as_str()).await? else {
         return Err(no_such_person(name));
     };
-    // What acts for them ends first, so that nobody is ever linked to a person who is not there.
+    // Their links end first, so that no account is ever linked to a person who is not there.
     end_links_while_changing(installation, caller, name).await?;
     installation.end_while_changing(&body, Note::new(Action::PersonRemoved, ActorName::of(caller))).await?;
     Ok(())

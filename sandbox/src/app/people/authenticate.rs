@@ -1,5 +1,5 @@
 //! Use case: find out who is asking: from the token file that the settings name, or a token that was shown.
-//! The only place, besides `init`, that makes a `Caller`. Whatever is wrong, the answer is the same.
+//! The only place, besides `init`, that makes a `Caller`. The answer to every fault is the same.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ pub async fn authenticate(
     authenticate_token(installation, &token, door).await
 }
 
-/// As [`authenticate`], for a command that comes and goes: that somebody was let in, or was not, is in the log.
+/// As [`authenticate`], for a command that comes and goes: the log tells whether the caller was let in.
 ///
 /// # Errors
 /// As [`authenticate`], and when it cannot be written down.
@@ -102,10 +102,10 @@ pub async fn authenticate_token(
     Ok(Caller::authenticated(person, door, Credential::AccessToken(token.id())))
 }
 
-/// Somebody whom the identity provider vouches for.
+/// A person whom the identity provider vouches for.
 #[derive(Debug)]
 pub struct Vouched {
-    /// Who asks.
+    /// The person, as the caller.
     pub caller: Caller,
     /// Identifier of the link that they were recognised by.
     pub link: String,
@@ -113,10 +113,10 @@ pub struct Vouched {
 
 /// Recognises the person that a token of the identity provider is about.
 ///
-/// Who they are comes from the provider, what they may do from our catalogue: a token can only narrow it.
+/// The provider says who they are, our catalogue what they may do: a token can only narrow it.
 ///
 /// # Errors
-/// Unauthenticated, in the words for any token, when the token is not valid, its account is linked to nobody, or its
+/// Unauthenticated, in the words for any token, when the token is not valid, its account is linked to no person, or its
 /// person is no longer here; unavailable when the provider's keys are not to be had.
 pub async fn authenticate_vouched(
     installation: &Installation,
@@ -145,7 +145,7 @@ pub async fn authenticate_vouched(
     Ok(Vouched { caller: Caller::authenticated(person, door, credential), link: link.id })
 }
 
-/// Says whether what a caller was recognised by a while ago is still good: for whatever goes on without asking again.
+/// Says whether the token that a caller was recognised by a while ago is still good: for work that goes on without asking.
 ///
 /// # Errors
 /// When the database or the log cannot be read.
@@ -167,7 +167,7 @@ pub async fn is_still_recognised(installation: &Installation, caller: &Caller) -
     Ok(is_good && installation.find_in_force::<PersonBody>(person).await?.is_some())
 }
 
-/// The person who has asked and is not there: for going on with what they asked while they were, and for nothing else.
+/// A caller for a person who is not there: to go on with what they asked while they were, and for nothing else.
 ///
 /// # Errors
 /// When the database or the log cannot be read.
@@ -236,7 +236,7 @@ fn unusable(path: &Path, error: TokenFileError) -> AppError {
     PublicError::new(Class::Unauthenticated, "token-file-unusable", en, zh).into()
 }
 
-/// Whether the token is good cannot be said now.
+/// The answer while no token of the provider can be verified, because its keys are not to be had.
 fn provider_unreachable() -> AppError {
     PublicError::new(
         Class::Unavailable,
@@ -251,7 +251,7 @@ fn provider_unreachable() -> AppError {
     .into()
 }
 
-/// Nobody, or somebody whose token is good no longer: always in the same words.
+/// The answer to an unknown, expired or revoked token, always in the same words.
 pub(crate) fn token_not_valid() -> AppError {
     PublicError::new(
         Class::Unauthenticated,

@@ -1,4 +1,4 @@
-//! Who may do what: the few questions every use case asks before it does anything.
+//! Decides who may do what: every use case asks these few questions before it does anything.
 //! It knows roles and departments; what an analyst may ask of data is decided by grants and the guard.
 
 use obscura_policies::library::Library;

@@ -32,12 +32,12 @@ use crate::installation::records::Note;
 /// Most days a token is good.
 pub const TOKEN_DAYS_MAX: u32 = 366;
 
-/// Who a token is for, how long, and what it carries.
+/// A token to make: its person, its days and its roles.
 #[derive(Debug, Clone)]
 pub struct CreateToken {
     /// The person it acts for.
     pub person: PersonName,
-    /// How many days it is good.
+    /// The number of days that it is good.
     pub days: u32,
     /// Those of the person's roles that it carries; all when not given.
     pub roles: Option<BTreeSet<PersonRole>>,
@@ -46,7 +46,7 @@ pub struct CreateToken {
 /// A token that was just made.
 #[derive(Debug)]
 pub struct NewToken {
-    /// What may be shown of it at any time.
+    /// The part of it that may be shown at any time.
     pub summary: TokenSummary,
     /// Its text: shown now and never again.
     pub text: TokenText,
@@ -153,7 +153,7 @@ fn provider_decides() -> AppError {
     .into()
 }
 
-/// A second one, made by somebody else, could be used beside theirs without their seeing it.
+/// A second token, made by another person, could be used beside theirs without their seeing it.
 fn has_one_already(person: &PersonName) -> AppError {
     PublicError::new(
         Class::Conflict,
@@ -168,7 +168,7 @@ fn has_one_already(person: &PersonName) -> AppError {
     .into()
 }
 
-/// Nor one beside their account at the identity provider.
+/// A token made by another person could also be used beside their account at the identity provider without their seeing it.
 fn is_linked(person: &PersonName) -> AppError {
     PublicError::new(
         Class::Conflict,
@@ -247,7 +247,7 @@ pub async fn list_tokens(
     Ok(shown.map(summary).collect())
 }
 
-/// Lists the links to the identity provider that stand beside these tokens: for whoever sees a token, the link as well.
+/// Lists the links to the identity provider that stand beside these tokens: a caller sees those of the tokens that they see.
 ///
 /// # Errors
 /// When the database or the log cannot be read.
@@ -259,13 +259,13 @@ fn sees_all(caller: &Caller) -> bool {
     [PersonRole::Admin, PersonRole::Operator, PersonRole::Auditor].into_iter().any(|role| caller.holds(role))
 }
 
-/// What a new token is good for.
+/// The properties of a new token.
 pub(crate) struct TokenKind {
-    /// How long.
+    /// The time that it is good.
     pub(crate) good_for: SignedDuration,
-    /// And until when at the latest.
+    /// The latest instant at which it ends; none when not given.
     pub(crate) ends_by: Option<Timestamp>,
-    /// Who makes it.
+    /// The person who makes it.
     pub(crate) by: Option<String>,
     /// The access token that it is made with.
     pub(crate) made_with: Option<String>,
@@ -283,7 +283,7 @@ pub(crate) async fn new_token_while_changing(
     let id =
         TokenId::new(installation.clock.as_ref(), installation.random.as_ref()).during("name a token")?;
     let token = TokenText::draw(id, installation.random.as_ref()).during("draw a token")?;
-    // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
+    // Whole seconds: nanoseconds serve no reader, and the body is kept for ever.
     let expires = installation.now().checked_add(kind.good_for).during("count days")?;
     let expires = Timestamp::from_second(expires.as_second()).during("count days")?;
     let expires = kind.ends_by.map_or(expires, |end| expires.min(end));

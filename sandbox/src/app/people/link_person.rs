@@ -1,5 +1,5 @@
-//! Use cases: link a person to who they are at the identity provider, and end that link.
-//! What the provider calls them is personal: the record holds a keyed token of it, and nothing gives it back.
+//! Use cases: link a person to their account at the identity provider, and end that link.
+//! The provider's name for them is personal: the record holds a keyed token of it, and nothing gives it back.
 
 use jiff::Timestamp;
 use obscura_policies::vocabulary::PersonRole;
@@ -25,12 +25,12 @@ use crate::installation::records::Note;
 /// Names the key that accounts become tokens under.
 const ACCOUNT_KEY: &str = "identity-provider-account";
 
-/// Who is linked to what.
+/// A link to make between a person and an account.
 #[derive(Debug, Clone)]
 pub struct LinkPerson {
     /// The person.
     pub name: PersonName,
-    /// Who they are to the identity provider of the settings.
+    /// Their account at the identity provider of the settings.
     pub account: Account,
 }
 
@@ -62,7 +62,7 @@ pub async fn link_person(
     if links.iter().any(|link| link.account == account) {
         return Err(linked_already("this account is linked to a person already", "该账号已关联到某位人员"));
     }
-    // Whoever links an account of their own to somebody else acts as them: never beside a token that they use themself.
+    // An admin could link their own account to another person and act as them: never beside a token that this person uses.
     if caller.person().name != request.name && has_token(installation, &request.name).await? {
         return Err(has_token_already(&request.name));
     }
@@ -73,7 +73,7 @@ pub async fn link_person(
         issuer: issuer.to_owned(),
         account,
         linked_by: caller.person().name.to_string(),
-        // Whole seconds: nobody reads nanoseconds, and the body is kept for ever.
+        // Whole seconds: nanoseconds serve no reader, and the body is kept for ever.
         linked: Some(Timestamp::from_second(installation.now().as_second()).during("read the clock")?),
     };
     let note = Note::new(Action::PersonLinked, ActorName::of(caller))
@@ -108,7 +108,7 @@ pub async fn unlink_person(
     Ok(())
 }
 
-/// Ends whatever links a person has, and says how many there were; for callers that hold the right to change.
+/// Ends all links of a person, and says how many there were; for callers that hold the right to change.
 pub(crate) async fn end_links_while_changing(
     installation: &Installation,
     caller: &Caller,
@@ -137,7 +137,7 @@ pub struct LinkSummary {
     pub issuer: String,
     /// Since when; of links from before this was kept, nothing.
     pub since: Option<Timestamp>,
-    /// Who linked them.
+    /// The person who linked them.
     pub linked_by: String,
 }
 

@@ -31,7 +31,7 @@ impl std::fmt::Debug for TokenText {
     }
 }
 
-/// Why a token file was not read.
+/// The reason that a token file was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFileError {
     /// The file cannot be read.

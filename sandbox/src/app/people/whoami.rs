@@ -18,12 +18,12 @@ use crate::installation::library::grants_in_force;
 use crate::installation::library::holds_on;
 use crate::installation::library::today;
 
-/// Who somebody is.
+/// The identity of a caller.
 #[derive(Debug, Clone)]
 pub struct Whoami {
     /// The person, with the roles that they have now.
     pub person: Person,
-    /// What they were recognised by.
+    /// The token that they were recognised by, if any.
     pub identity: IdentitySource,
     /// Until when that is good, where it ends.
     pub expires: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub struct Whoami {
     pub grants: Vec<GrantSummary>,
 }
 
-/// What somebody was recognised by.
+/// The token that a caller was recognised by, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentitySource {
     /// An access token of this installation.

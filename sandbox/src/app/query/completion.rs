@@ -1,8 +1,8 @@
 //! When the end of a job is told: on a grid of steps that begins when the job begins to run, and whose step depends on the
 //! cost class of its plan alone. It knows nothing of what the job does, and nothing that depends on data moves it.
 //!
-//! How long a question computes depends on its data; rounded up to the step, small differences do not show. Every end of a
-//! running job is held to it: released, withheld, failed, stopped.
+//! The time that a question computes depends on its data; rounded up to the step, small differences do not show. Every end
+//! of a running job is held to it: released, withheld, failed, stopped.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl CompletionGrid {
         Self { began: now, began_at: Instant::now(), step: step_of(least, cost) }
     }
 
-    /// Waits until the next step is over, and gives that moment: whatever ended before ended then.
+    /// Waits until the next step is over, and gives that moment: every earlier end counts as an end then.
     pub(crate) async fn next(&self) -> Timestamp {
         let after = rounded_up(self.began_at.elapsed(), self.step);
         tokio::time::sleep_until(self.began_at + after).await;

@@ -1,5 +1,5 @@
-//! What a released table says of itself, wherever the file is taken: the job, the purpose, the controls, and of every column
-//! whether it is a key and how it was treated. It is written into the Arrow schema, which Parquet files keep.
+//! Describes a released table in its own file, wherever the file is taken: the job, the purpose, the controls, and of every
+//! column whether it is a key and how it was treated. It is written into the Arrow schema, which Parquet files keep.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn described_field(field: &Arc<Field>, output: Option<&OutputView>) -> Field {
     field.as_ref().clone().with_metadata(metadata)
 }
 
-/// What a missing value of a column means.
+/// The meaning of a missing value of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// The data has no value: the column is a key.
@@ -69,7 +69,7 @@ pub(crate) enum Missing {
 }
 
 impl Missing {
-    /// What the table says of a column.
+    /// The meaning that the table states for a column.
     pub(crate) fn of(field: &Field) -> Self {
         let role = field.metadata().get(ROLE);
         let is = |known: OutputRole| role.is_some_and(|role| role == known.name());

@@ -1,5 +1,5 @@
-//! How a job ends without a release: the entry of the log first, then its row. What the asker is told is a code from a closed
-//! list; what it was in detail is for the operator's log.
+//! Ends a job without a release: the entry of the log first, then its row. The asker is told a code from a closed list; the
+//! details are for the operator's log.
 
 use jiff::Timestamp;
 
@@ -21,13 +21,13 @@ use crate::installation::records::Note;
 use crate::jobs::JobFailure;
 use crate::jobs::QueuedJob;
 
-/// How a run ends without a release.
+/// The end of a run without a release.
 pub(crate) enum Ended {
     /// Controls let nothing out.
     Withheld,
-    /// It was stopped; why, where it was not its owner's wish.
+    /// It was stopped; with a reason, where it was not its owner's wish.
     Cancelled(Option<&'static str>),
-    /// It failed, and its owner is told this much of why.
+    /// It failed: its owner is told the first, the operator the second.
     Failed(JobFailure, AppError),
 }
 
@@ -94,7 +94,7 @@ impl<'a> Unreleased<'a> {
     }
 }
 
-/// What an asker is told of a job that met a limit, and what they can do.
+/// The error that an asker is told of a job that met a limit, with what they can do.
 pub(crate) fn limit_exceeded() -> PublicError {
     PublicError::new(
         Class::Conflict,

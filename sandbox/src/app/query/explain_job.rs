@@ -1,5 +1,5 @@
 //! Use case: what led to a job's end: the question, every rule that decided on it, and the plan before and after the guard.
-//! It is for whoever asked, for auditors, and for stewards when all that was asked of is theirs.
+//! It is for the person who asked, for auditors, and for stewards when all the data it asks of is their department's.
 
 use obscura_policies::vocabulary::PersonRole;
 use obscura_query_guard::plan::GuardedPlan;
@@ -21,7 +21,7 @@ use crate::installation::Installation;
 use crate::installation::library::library;
 use crate::jobs::JobRow;
 
-/// What led to a job's end.
+/// The question, plan and verdict that led to a job's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedJob {
     /// The question.
@@ -38,9 +38,9 @@ pub struct ExplainedJob {
 pub struct PlanView {
     /// The question as it was planned: one line for each step, its inputs indented below it.
     pub before: String,
-    /// What runs in its place: each stage ends in cells that must pass its controls before anything goes on.
+    /// The stages that run in its place: each ends in cells that must pass its controls before anything goes on.
     pub stages: Vec<StageView>,
-    /// What is done with what the stages release.
+    /// The steps that follow on the tables that the stages release.
     pub after: String,
 }
 
@@ -59,7 +59,7 @@ pub struct StageView {
     pub dominance_share_max_permille: Option<u16>,
     /// The p% rule.
     pub dominance_p_percent: Option<u16>,
-    /// What counts are rounded to.
+    /// Counts are rounded to multiples of this number.
     pub rounding: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
@@ -107,7 +107,7 @@ impl StageView {
     }
 }
 
-/// Explains a job. That somebody read its question is in the log before they have it.
+/// Explains a job. The log says who reads its question before they have it.
 ///
 /// # Errors
 /// Not found when there is no such job, it is not the caller's to see in full, or its question was shredded.

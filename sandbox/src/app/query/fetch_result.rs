@@ -40,7 +40,7 @@ pub async fn fetch_result(
     fetch_released(installation, row, ActorName::of(caller)).await
 }
 
-/// Opens again the result of a job, for somebody who may have it.
+/// Opens again the result of a job, for a caller who may have it.
 ///
 /// # Errors
 /// As [`fetch_result`].

@@ -122,7 +122,7 @@ pub fn encode(batch: &RecordBatch, format: Format) -> Result<Vec<u8>, AppError> 
     }
 }
 
-/// How a cell that was withheld is written in CSV, as statistical tables do; what the data lacks is nothing at all.
+/// The mark of a withheld cell in CSV, as in statistical tables; a value that the data lacks is written as nothing at all.
 const WITHHELD: &str = "*";
 
 /// The table, in which withheld cells are marked.

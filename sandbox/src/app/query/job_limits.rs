@@ -1,9 +1,9 @@
 //! The limits of one job: those of the settings, each moved down by a keyed factor of up to a tenth.
 //!
-//! A job that meets a limit tells that it did. What one subject's rows can become lies a hundred times below every limit, so
-//! that one subject decides nothing; the factor keeps whoever fills a job up to its limit with other rows from knowing where
-//! the limit lies. It depends on the job and a key of the installation, not on the clock, and the same job always has the
-//! same limits.
+//! A job that meets a limit tells that it did. The most that one subject's rows can become lies a hundred times below every
+//! limit, so that one subject decides nothing; the factor hides where the limit lies from an analyst who fills a job up to
+//! it with other rows. It depends on the job and a key of the installation, not on the clock, and the same job always has
+//! the same limits.
 
 use std::time::Duration;
 

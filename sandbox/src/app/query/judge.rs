@@ -1,5 +1,5 @@
-//! Judging a question: the decision is durable in the log before anything runs. What is admitted waits for its turn, and is
-//! judged again before its result leaves.
+//! Judging a question: the decision is durable in the log before anything runs. An admitted question waits for its
+//! turn, and is judged again before its result leaves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ use crate::jobs::active::ActiveJob;
 pub const NO_LONGER_ALLOWED: &str = "no-longer-allowed";
 /// Memory of a question that waits for its turn, whatever it says, in bytes: a generous guess.
 const WAITING_BYTES: usize = 64 * 1024;
-/// How many bytes a plan, a verdict or a manifest takes in memory for each byte of it that is written out.
+/// The bytes that a plan, a verdict or a manifest takes in memory for each byte of it that is written out.
 const WAITING_FACTOR: usize = 32;
 /// Longest sealed query text that stands in the event itself, in bytes before base64.
 const SEALED_QUERY_BYTES_MAX: usize = 40_000;
@@ -59,7 +59,7 @@ pub enum Submission {
     Refused {
         /// The job.
         job: JobId,
-        /// Why, and what would be admitted.
+        /// The verdict, with the reasons and what would be admitted.
         verdict: Verdict,
     },
     /// It waits for the approval of a request.

@@ -1,5 +1,5 @@
 //! Use case: list the newest jobs: one's own, in outline everybody's for an auditor, and for a steward those that asked of
-//! their department's data. It shows states and codes; questions and results stay with whoever asked.
+//! their department's data. It shows states and codes; questions and results stay with the person who asked.
 
 use obscura_policies::vocabulary::PersonRole;
 
@@ -51,7 +51,7 @@ pub async fn list_jobs(
                 return Ok(page);
             }
             page.next = Some(row.id);
-            // Without the role one asked in, one's own are none of one's own either.
+            // Callers see their own jobs only while they hold the role that they asked in.
             page.jobs.extend(visible.see(row));
         }
         if is_last {

@@ -40,7 +40,7 @@ pub(crate) fn keys_granted(
 
 /// The sealed datasets that a plan reads.
 pub(crate) struct Opened {
-    /// By dataset; open is one of which every column read was sealed as open data.
+    /// By dataset; one is open if every column read of it was sealed as open data.
     pub(crate) sealed: SealedTables,
     /// The keys that were unwrapped.
     pub(crate) unwrapped: Unwrapped,
@@ -49,7 +49,7 @@ pub(crate) struct Opened {
 /// The keys that a run was given.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unwrapped {
-    /// How many.
+    /// The number of keys.
     pub(crate) keys: usize,
     /// SHA-256 of the line of the journal that names them.
     pub(crate) line_sha256: Option<String>,

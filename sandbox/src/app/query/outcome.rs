@@ -1,4 +1,4 @@
-//! The outcome of a question, for whoever asked it.
+//! The outcome of a question, for the person who asked it.
 
 use crate::app::query::verdict::Verdict;
 use crate::ids::JobId;
@@ -14,7 +14,7 @@ pub enum Submitted {
     Refused {
         /// The job.
         job: JobId,
-        /// Why, and what would be admitted.
+        /// The verdict, with the reasons and what would be admitted.
         verdict: Verdict,
     },
     /// A protected result has left.
@@ -40,12 +40,12 @@ pub enum Submitted {
     Cancelled {
         /// The job.
         job: JobId,
-        /// Why, where it was not its owner's wish.
+        /// The reason, where it was not its owner's wish.
         code: Option<&'static str>,
     },
 }
 
-/// How a job ended that was admitted.
+/// The end of a job that was admitted.
 #[derive(Debug)]
 pub enum JobEnd {
     /// A protected result has left.
@@ -66,7 +66,7 @@ pub enum JobEnd {
     Cancelled {
         /// The job.
         job: JobId,
-        /// Why, where it was not its owner's wish.
+        /// The reason, where it was not its owner's wish.
         code: Option<&'static str>,
     },
 }
@@ -100,7 +100,7 @@ impl From<JobEnd> for Submitted {
 pub struct ReleasedQuery {
     /// The job.
     pub job: JobId,
-    /// How it was admitted.
+    /// The verdict that admitted it.
     pub verdict: Verdict,
     /// The table as an Arrow stream.
     pub table: Vec<u8>,

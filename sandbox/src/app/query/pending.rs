@@ -1,9 +1,9 @@
 //! Use cases: a question for which a request for access is open waits for its approval, is judged again when the request is
 //! decided on, and can be taken back until then.
 //!
-//! It waits only if it would be admitted with what was asked for; whoever asks without a request, or more, is refused. That
-//! it waits is in the log with the sealed question, and the job is judged again from there: the decision that follows is as
-//! durable as any other, and one process alone makes it.
+//! It waits only if it would be admitted with what was asked for; a question without a request, or for more, is refused. The
+//! log tells that it waits and keeps the sealed question, and the job is judged again from there: the decision that follows
+//! is as durable as any other, and one process alone makes it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,8 +76,8 @@ pub(super) async fn waits_for_approval(
     Ok(pending.len() < PENDING_OF_ONE_MAX)
 }
 
-/// Whether a question would be admitted if one open request of the caller were approved, or all of them were: two that ask
-/// for the same let nothing in together.
+/// Says whether a question would be admitted if one open request of the caller were approved, or all of them were. Each is
+/// tried alone, because two that ask for the same access admit nothing together.
 async fn is_hoped_for(
     installation: &Installation,
     caller: &Caller,
@@ -99,7 +99,7 @@ async fn is_hoped_for(
     Ok(false)
 }
 
-/// What a person has asked for and nobody has decided on, as the grants it would be.
+/// The requests of a person that no steward has decided on, as the grants that they would be.
 async fn open_requests(installation: &Installation, person: &str) -> Result<Vec<Grant>, AppError> {
     let today = local_time(installation.now(), &installation.settings().time_zone).day;
     let mut open = Vec::new();
@@ -107,7 +107,7 @@ async fn open_requests(installation: &Installation, person: &str) -> Result<Vec<
         if let Document::Grant(mut grant) = parse_one(&body.text)?.value
             && grant.until >= today
         {
-            // A steward of the department, whoever it will be.
+            // Any steward of the department may be the one.
             grant.approved_by = BTreeSet::from([body.department]);
             open.push(grant);
         }
@@ -223,7 +223,7 @@ pub async fn resume(installation: &Installation, row: &JobRow) -> Result<Option<
 /// Takes back a job of one's own that waits for an approval; says whether it still did.
 ///
 /// # Errors
-/// Not found for everybody else's jobs; when its end cannot be written down.
+/// Not found for other persons' jobs; when its end cannot be written down.
 pub async fn cancel_pending(
     installation: &Installation,
     caller: &Caller,
@@ -239,7 +239,7 @@ pub async fn cancel_pending(
 }
 
 /// Says whether a job waits by the log too: the entry that its row names lets it wait, for the same person and purpose, and
-/// nothing came after it. INVARIANT(log-is-the-truth): a row alone makes nobody ask.
+/// nothing came after it. INVARIANT(log-is-the-truth): a row alone lets no question be asked.
 fn still_waits(installation: &Installation, row: &JobRow) -> Result<bool, AppError> {
     let Some(pending) = row.decided_index else { return Ok(false) };
     let id = row.id.to_string();
@@ -262,7 +262,7 @@ fn still_waits(installation: &Installation, row: &JobRow) -> Result<bool, AppErr
     }))
 }
 
-/// Ends a job that waits, unless somebody is judging it already.
+/// Ends a job that waits, unless it is being judged already.
 async fn take_back(
     installation: &Installation,
     id: JobId,

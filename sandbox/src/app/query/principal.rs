@@ -18,7 +18,7 @@ pub(crate) enum QueryPrincipal {
         /// Their grants.
         grants: Vec<Grant>,
     },
-    /// Nobody in particular: only open data answers.
+    /// A caller without an account: only open data answers.
     Anonymous,
 }
 

@@ -1,5 +1,5 @@
-//! The purpose of a question, by its form: whatever is none is kept nowhere, so that nobody is ever shown it.
-//! Whether there is such a purpose, and a grant for it, is the guard's to say.
+//! The purpose of a question, by its form: a text that is no code is kept nowhere, so that it is never shown to a reader.
+//! The guard decides whether there is such a purpose, and a grant for it.
 
 use obscura_policies::vocabulary::is_code;
 

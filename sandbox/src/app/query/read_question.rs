@@ -51,15 +51,15 @@ pub(crate) async fn read_asked(
 
 /// A question as it lies in the log.
 pub(crate) struct LoggedQuestion {
-    /// What was asked.
+    /// Its text, with the salt of its commitment.
     pub(crate) asked: QuestionText,
     /// The grants that it names.
     pub(crate) grants: BTreeSet<Code>,
-    /// The same, sealed.
+    /// Its text, sealed.
     pub(crate) sealed: Vec<u8>,
 }
 
-/// Reads the question of a job: whoever calls this has settled that `reader` may see it, or shows it to nobody.
+/// Reads the question of a job, for callers that have settled that `reader` may see it, or show it to no person.
 pub(crate) async fn read_logged(
     installation: &Installation,
     job: &JobRow,
@@ -82,7 +82,7 @@ pub(crate) async fn read_logged(
             return Err(InternalError::of_kind("read a sealed question", "no text in the event").into());
         }
     };
-    // In the log before the text is open, whoever reads it.
+    // The log names the reader before the text is open.
     let note = Note::new(Action::QuestionRead, reader).of_job(id);
     installation.append_one(note).await?;
     let asked = results::open_query(installation, id, key, &sealed, field("commitment").is_some())?;

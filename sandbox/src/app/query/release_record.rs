@@ -19,7 +19,7 @@ use crate::installation::Installation;
 use crate::installation::RELEASE_SIGNER;
 use crate::installation::sealed::storage_failure;
 
-/// What is known when a result is about to leave.
+/// Everything that is known when a result is about to leave.
 pub(crate) struct ReleaseInputs<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) question: &'a SubmitQuery,
@@ -57,7 +57,7 @@ pub(crate) fn release_record(
         // The decision, and that it is in the log. The release itself cannot be: its entry holds this record's hash.
         "decision_proof": proof.during("prove a decision")?,
         "result_sha256": sha256,
-        // That small and dominated cells were left out wherever there were any; never whether there were.
+        // Small and dominated cells were left out wherever there were any. The record never says whether there were.
         "suppression": "in force",
         "software": {
             "name": "obscura",

@@ -29,7 +29,7 @@ use crate::jobs::CheckingJob;
 use crate::jobs::RunningJob;
 use crate::jobs::store::StagedResult;
 
-/// A sealed result that may leave, as long as nobody can change a record. It has not left.
+/// A sealed result that may leave, as long as no record can change. It has not left.
 pub(super) struct Cleared<'a> {
     job: CheckingJob,
     stored: StoredResult,

@@ -1,4 +1,4 @@
-//! What a verdict rests on besides the question: documents, person, grants, and the manifests of what is named.
+//! Gathers what a verdict rests on besides the question: documents, person, grants, and the manifests of datasets it names.
 //! It reads no data.
 
 use std::collections::BTreeMap;
@@ -101,8 +101,8 @@ impl ReviewContext {
         })
     }
 
-    /// Whether a verdict in this context is one in the other as well: the same documents, grants, sealed versions, day and
-    /// minute, since which hours a policy is open is told in minutes.
+    /// Says whether a verdict in this context holds in the other as well: both have the same documents, grants, sealed
+    /// versions, day and minute, since a policy tells its opening hours in minutes.
     pub(crate) fn is_that_of(&self, other: &Self, zone: &TimeZone) -> bool {
         let versions = self.sealed.iter().map(|(id, sealed)| (id, sealed.manifest().version));
         Arc::ptr_eq(&self.library, &other.library)
@@ -158,7 +158,7 @@ pub(crate) async fn review_context_with(
     let mut sealed = BTreeMap::new();
     let mut relabelled = BTreeSet::new();
     for dataset in named_datasets(parsed, &library) {
-        // Without a grant the manifest is nobody's business, not even by the time it takes to open it.
+        // Without a grant the caller learns nothing of the manifest, not even from the time it takes to open it.
         let may_know = match &asker {
             QueryPrincipal::Person { grants, .. } => {
                 grants.iter().any(|grant| grant.dataset(&dataset).is_some())

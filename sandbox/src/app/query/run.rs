@@ -19,7 +19,7 @@ use crate::error::AppError;
 use crate::error::During as _;
 use crate::installation::Installation;
 
-/// How far a job has come; what an observer is told is the same whatever the data.
+/// The progress of a job; an observer is told the same for all data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It runs.
@@ -28,7 +28,7 @@ pub enum Progress {
     Checking,
 }
 
-/// How a door follows a running job, and stops it.
+/// The means by which a door follows a running job, and stops it.
 #[derive(Clone, Copy)]
 pub struct JobControl<'a> {
     progress: &'a (dyn Fn(Progress) + Send + Sync),
@@ -69,7 +69,7 @@ impl<'a> JobControl<'a> {
 /// Runs an admitted job to its end.
 ///
 /// # Errors
-/// When the job's end could not be written down. Whatever else goes wrong is the job's end, not an error.
+/// When the job's end could not be written down. Any other fault is the job's end, not an error.
 pub async fn run_admitted(
     installation: &Installation,
     waiting: AdmittedJob,
@@ -92,7 +92,7 @@ pub async fn run_admitted(
         (computed, grid.next().await)
     };
     let (computed, finished) = tokio::select! {
-        // Until the step is over nobody learns whether it was computed already: whoever cancels by then has cancelled.
+        // Until the step is over no caller learns whether it was computed already: a cancellation by then counts.
         biased;
         () = control.cancelled() => (Err(Ended::Cancelled(None)), grid.next().await),
         computed = computing => computed,

@@ -1,5 +1,5 @@
 //! Use case: look at one job: one's own, in outline anybody's for an auditor, and for a steward those that asked of their
-//! department's data. Somebody else's is no job at all.
+//! department's data. Any other job is answered as if there were none.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ use crate::jobs::JobRow;
 /// Finds a job that the caller may see.
 ///
 /// # Errors
-/// Not found, in the same words, for a job that is not there and for one that is somebody else's.
+/// Not found, in the same words, for a job that is not there and for one that the caller may not see.
 pub async fn show_job(installation: &Installation, caller: &Caller, id: JobId) -> Result<JobRow, AppError> {
     let visible = Visibility::of(installation, caller).await?;
     let row = installation.jobs.job(id).await.during("find a job")?;
     row.and_then(|row| visible.see(row)).ok_or_else(no_job)
 }
 
-/// How far somebody sees jobs. What it takes to find out depends on their roles, and on no job.
+/// The jobs that a caller sees, and how much of each. The cost of finding out depends on their roles, and on no job.
 pub(crate) struct Visibility<'a> {
     caller: &'a Caller,
     /// The departments, for a steward.
@@ -46,7 +46,7 @@ impl<'a> Visibility<'a> {
         Ok(Self { caller, library })
     }
 
-    /// A job as far as it is seen; nothing when it is none to them.
+    /// A job as far as the caller sees it; nothing when they may not know of it.
     pub(crate) fn see(&self, row: JobRow) -> Option<JobRow> {
         if self.caller.asked_as(&row.person) {
             return Some(row);
@@ -57,17 +57,17 @@ impl<'a> Visibility<'a> {
     }
 }
 
-/// What came of a job stays with whoever asked; its hash too, from which a small result is guessed.
+/// A job without its result and the result's hash, from which a small result can be guessed: only the asker may have them.
 pub(crate) fn without_result(row: JobRow) -> JobRow {
     JobRow { release: None, result_key: None, result_sha256: None, ..row }
 }
 
-/// Whether a job asked of data of a department whose steward the caller is: the verdict names the documents it rests on.
+/// Says whether a job asked of data of a department whose steward the caller is, by the documents that its verdict names.
 fn concerns(caller: &Caller, library: &Library, row: &JobRow) -> bool {
     datasets_of(row).iter().any(|dataset| is_steward(caller, library, department_of(library, dataset)))
 }
 
-/// Whether a job asked of data of such departments and of nobody else's.
+/// Says whether a job asked of data of such departments and of no others.
 pub(crate) fn concerns_nobody_else(caller: &Caller, library: &Library, row: &JobRow) -> bool {
     let datasets = datasets_of(row);
     let is_theirs = |dataset| is_steward(caller, library, department_of(library, dataset));
@@ -81,7 +81,7 @@ fn datasets_of(row: &JobRow) -> Vec<DatasetId> {
     sources.iter().filter_map(|source| source.id.parse().ok()).collect()
 }
 
-/// There is no such job, or it is somebody else's.
+/// There is no such job, or the caller may not see it.
 pub(crate) fn no_job() -> AppError {
     PublicError::new(Class::NotFound, "job-not-found", "there is no such job of yours", "您没有该任务").into()
 }

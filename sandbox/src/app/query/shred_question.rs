@@ -33,7 +33,7 @@ const REASON_CHARACTERS_MAX: usize = 200;
 ///
 /// # Errors
 /// Forbidden for all but operators; not found when there is no such job; conflict while the job has not ended, and while
-/// somebody reads a page that still holds the key; usage without a reason.
+/// a reader holds a page that still has the key; usage without a reason.
 pub async fn shred_question(
     installation: &Installation,
     caller: &Caller,
@@ -76,7 +76,7 @@ pub async fn shred_question(
     }
 }
 
-/// The key opens nothing any more by this program; whoever has the files still finds it.
+/// The key opens nothing any more by this program; a person who has the files still finds it.
 fn not_cleared() -> AppError {
     PublicError::new(
         Class::Conflict,
@@ -91,8 +91,8 @@ fn not_cleared() -> AppError {
     .into()
 }
 
-/// What stays of a verdict: a decision with its codes, output and controls; no rewritten question, and no name that the
-/// asker wrote into a finding. Of one that cannot be read nothing stays.
+/// The part of a verdict that stays: its decision with codes, output and controls; no rewritten question, and no name that
+/// the asker wrote into a finding. Nothing stays of a verdict that cannot be read.
 fn without_text(job: &JobRow) -> Result<Option<String>, AppError> {
     let read = job.verdict.as_deref().and_then(|text| serde_json::from_str::<Verdict>(text).ok());
     let Some(mut verdict) = read else { return Ok(None) };

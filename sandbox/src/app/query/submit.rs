@@ -41,8 +41,8 @@ use crate::jobs::store::Repeatable;
 /// Asks a question and waits for what comes of it.
 ///
 /// # Errors
-/// Forbidden for all but analysts; failure when the question could not even be written down. Whatever goes wrong later
-/// is the job's end, not an error.
+/// Forbidden for all but analysts; failure when the question could not even be written down. Any later fault is the
+/// job's end, not an error.
 pub async fn submit_query(
     installation: &Installation,
     caller: &Caller,
@@ -63,8 +63,8 @@ pub async fn submit_query(
 /// Judges a question and writes the job and its decision down; nothing has run afterwards.
 ///
 /// # Errors
-/// Forbidden for all but analysts, and strangers, whom only open data answers; conflict when the question's key belongs to another question, or to one that is being
-/// judged right now; failure when the question could not even be written down.
+/// Forbidden for all but analysts, and strangers, whom only open data answers; conflict when the question's key belongs to
+/// another question, or to one that is being judged right now; failure when the question could not even be written down.
 pub async fn submit(
     installation: &Installation,
     caller: &Caller,
@@ -106,7 +106,7 @@ pub async fn submit(
     let _hold = installation.jobs.hold(id);
     let job = match installation.jobs.receive(new).await {
         Err(JobError::Repeated) => {
-            // Somebody was quicker with the same key.
+            // Another request was quicker with the same key.
             let row = repeated(installation, caller, &question).await?;
             let row = row.ok_or_else(|| InternalError::of_kind("take a job in", "repeated"))?;
             return Ok(Submission::Repeated(Box::new(row)));

@@ -19,7 +19,7 @@ use crate::app::closed_words::CostWord;
 use crate::app::closed_words::OutputRoleWord;
 use crate::app::closed_words::VerdictWord;
 
-/// What is said of one question.
+/// The guard's verdict on one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// `admitted` or `refused`.
@@ -29,11 +29,11 @@ pub struct Verdict {
     pub findings: Vec<FindingView>,
     /// Questions that come close and would be admitted.
     pub rewrites: Vec<RewriteView>,
-    /// How each output column is treated.
+    /// The treatment of each output column.
     pub output: Vec<OutputView>,
     /// The controls that cells must pass.
     pub controls: Option<ControlsView>,
-    /// What it costs of a privacy budget; no control of this version draws on one.
+    /// Its cost to a privacy budget; no control of this version draws on one.
     pub budget: Option<String>,
     /// `S`, `M` or `L`, from the question's shape alone.
     #[schema(value_type = Option<CostWord>)]
@@ -78,17 +78,17 @@ pub struct FindingView {
     pub reason: String,
     /// Always `error`.
     pub severity: String,
-    /// Where in the SQL.
+    /// The place in the SQL.
     pub span: Option<SpanView>,
     /// The rule, in one sentence.
     #[schema(value_type = TextView)]
     pub message: Text,
-    /// What would be accepted.
+    /// Advice on what would be accepted.
     #[schema(value_type = Option<TextView>)]
     pub help: Option<Text>,
     /// Names the analyst wrote.
     pub params: BTreeMap<String, String>,
-    /// Where the rule is explained.
+    /// The address of the page that explains the rule.
     #[schema(format = "uri-reference")]
     pub docs: String,
 }
@@ -111,7 +111,7 @@ pub struct SpanView {
 pub struct RewriteView {
     /// The question.
     pub sql: String,
-    /// What was changed.
+    /// The change, in a sentence.
     #[schema(value_type = TextView)]
     pub title: Text,
     /// Always `admitted`: the same guard has said so.
@@ -147,7 +147,7 @@ pub struct ControlsView {
     pub dominance_share_max_permille: Option<u16>,
     /// The p% rule.
     pub dominance_p_percent: Option<u16>,
-    /// What counts are rounded to.
+    /// Counts are rounded to multiples of this number.
     pub rounding: Option<u32>,
 }
 

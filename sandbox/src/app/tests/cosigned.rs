@@ -1,4 +1,4 @@
-//! What is offered as a cosigned checkpoint and is not kept: of another log, or cosigned at a time that cannot be right.
+//! A cosigned checkpoint is not kept when it is of another log, or cosigned at a time that cannot be right.
 
 use std::collections::BTreeSet;
 use std::fs;

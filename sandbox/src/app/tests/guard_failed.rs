@@ -17,7 +17,7 @@ async fn failure_of_the_guard_is_an_internal_error_and_no_refusal() {
     let (_world, installation) = World::new().await;
     let stranger = Caller::stranger(Door::Http);
     let question = SubmitQuery::once("SELECT zip FROM persons", "open-data");
-    // What the guard finds in a text is handed to it as its own finding would be.
+    // The guard is handed a finding in place of a parsed text, as if it had found it itself.
     let judged = async |reason: Reason| {
         let parsed: Arc<Parsed> = Arc::new(Err(Finding::of(reason)));
         let context = review_context(&installation, &stranger, &parsed).await.unwrap();

@@ -34,7 +34,7 @@ async fn what_is_wrong_with_documents_is_told_while_somebody_else_changes_record
         ),
     };
     let held = installation.change().await.unwrap();
-    // Whoever judged under this right would wait here for ever.
+    // A judgement under this right would wait here for ever.
     let refused = publish_documents(&installation, &operator(), &[file("parent: zj\n")]).await;
     let Err(DocumentsRefused::Documents(errors)) = refused else { unreachable!("it names no department") };
     assert_eq!(errors.first().unwrap().code, "department-not-found");

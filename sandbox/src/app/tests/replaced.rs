@@ -1,4 +1,4 @@
-//! What takes another record's place begins only where nothing of its name is yet; else both stay as they are.
+//! A record takes another's place only where no record of its name is there yet; else both stay as they are.
 
 use super::*;
 use crate::catalog::body::AccessRequestBody;

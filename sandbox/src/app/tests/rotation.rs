@@ -264,7 +264,7 @@ async fn a_rotation_waits_for_keys_that_were_wrapped_and_are_not_recorded_yet() 
     while installation.keys.versions(&kek).unwrap().last().unwrap().number() < 2 {
         tokio::task::yield_now().await;
     }
-    // Others ask meanwhile, under the new version, and wait for nobody.
+    // Other questions go on meanwhile, under the new version, and wait for no lock.
     let (later, asked) = question(&installation);
     let second = seal_query(&installation, later, &asked).unwrap();
     assert_eq!(second.key.version().number(), 2);

@@ -100,7 +100,7 @@ async fn a_staged_row_is_a_finding_unless_a_crash_could_have_left_it() {
     alter(&installation, "UPDATE record SET state = 'staged', event_index = NULL WHERE key = 'grant-1'")
         .await;
     assert_eq!(problems(&installation).await, []);
-    // As nobody leaves it: staged, with the event that is only known afterwards.
+    // A state that no process leaves: staged, with the event that is only known afterwards.
     alter(&installation, "UPDATE record SET event_index = 1 WHERE key = 'grant-1'").await;
     assert_eq!(problems(&installation).await.len(), 1);
     // Every change settles what was left before it, so that nothing older than the newest is staged.

@@ -1,4 +1,4 @@
-//! What is told of masks, declared values and refusals, from documents alone.
+//! The terms tell masks, declared values and refusals, from documents alone.
 
 use obscura_policies::document::Document;
 use obscura_policies::parse::parse_documents;
@@ -60,7 +60,7 @@ until: 2099-12-31
 approved_by: [shen]
 ";
 
-/// What lin is told at a minute of a day.
+/// The terms that lin is told at a minute of a day.
 fn told(minute: u16) -> PurposeTerms {
     let (mut documents, mut grants) = (Vec::new(), Vec::new());
     for located in parse_documents("test.yaml", DOCUMENTS).unwrap() {

@@ -6,7 +6,7 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Mask;
 use obscura_query_guard::dictionary::Edges;
 
-/// What is seen of a column under a mask.
+/// The part of each value that is seen under a mask.
 pub(super) fn mask(mask: &Mask) -> Text {
     match mask {
         Mask::Redact => Text::new("no value is shown", "不显示取值"),

@@ -1,5 +1,5 @@
-//! What a column seems to hold, from its name and values: type, meaning, role and grade.
-//! A detector raises a grade and never lowers one: what nothing is known of keeps the careful default.
+//! Guesses what a column holds, from its name and values: type, meaning, role and grade.
+//! A detector raises a grade and never lowers one: a column of which nothing is known keeps the careful default.
 
 use std::collections::BTreeSet;
 
@@ -28,10 +28,10 @@ const MEASURE_DISTINCT_MIN: usize = 20;
 const PLACES_MAX: usize = 6;
 /// Words in the names of columns of days.
 const DAY_WORDS: &[&str] = &["date", "day", "birth", "日期", "时间", "出生", "年月日"];
-/// With fewer rows it says nothing that almost every value occurs once.
+/// Fewest rows with which it says something that almost every value occurs once.
 const UNIQUE_ROWS_MIN: usize = 100;
 
-/// What a column seems to hold.
+/// A guess at what a column holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
     pub(super) data_type: TypeWord,
@@ -65,7 +65,7 @@ pub(super) fn guess(column: &SampleColumn) -> Guess {
     }
 }
 
-/// A value without what changes nothing: full width, and in a number the yuan and grouping commas.
+/// A value in its plain form: without full width, and for a number without the yuan sign and grouping commas.
 fn written_plainly(value: &str) -> String {
     let narrowed = half_width(value);
     let has_marks = narrowed.contains([',', '¥', '￥', '元']);
@@ -90,7 +90,7 @@ fn plain_guess(name: &str, values: &[String]) -> Guess {
     Guess { data_type, scale, semantic: None, role, level: 3, unit: None, range, coded: false, reason }
 }
 
-/// What most values look like, by form and check digit.
+/// The guess from the values, where most have one form or check digit.
 fn by_value(values: &[String]) -> Option<Guess> {
     let count_of = |looks_like: fn(&str) -> bool| values.iter().filter(|value| looks_like(value)).count();
     let most = |looks_like: fn(&str) -> bool| {
@@ -163,7 +163,7 @@ fn with_share(reason: &Text, count: usize, values: usize) -> Text {
     )
 }
 
-/// What the column's name says, in English or Chinese.
+/// The guess from the column's name, in English or Chinese.
 fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
     let name = name.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -207,7 +207,7 @@ fn by_name(name: &str, plain: &Guess) -> Option<Guess> {
 }
 
 /// Columns that say by their name that they hold identifiers. They are no quantity, whatever their digits: a measure may be
-/// summed and filtered at its edges, and without a unit every row would count as somebody else's.
+/// summed and filtered at its edges, and without a unit every row would count as another subject's.
 ///
 /// A name that says whose identifier it is (`person_id`) is the key of that unit; another is the name of something.
 fn by_key_name(name: &str, values: &[String], plain: &Guess) -> Option<Guess> {
@@ -215,7 +215,7 @@ fn by_key_name(name: &str, values: &[String], plain: &Guess) -> Option<Guess> {
     let words = words_of(name);
     let ends = words.last().is_some_and(|word| KEY_WORDS.contains(&word.as_str()));
     let ends_zh = KEY_WORDS_ZH.iter().any(|word| name.trim().ends_with(word));
-    // What such a name narrows down is said better by the rest of it: `zip_code`, `diagnosis_code`.
+    // The rest of such a name tells the meaning better than its end: `zip_code`, `diagnosis_code`.
     let says_more = SAYS_MORE.iter().any(|word| words.iter().any(|said| said.starts_with(word)))
         || SAYS_MORE_ZH.iter().any(|word| name.contains(word));
     if has_no_digits || says_more || !(ends || ends_zh) {
@@ -229,7 +229,7 @@ fn by_key_name(name: &str, values: &[String], plain: &Guess) -> Option<Guess> {
         return Some(key(Role::UnitKey, Some(*unit), reason));
     }
     let is_short_list = distinct_of(values) <= MEASURE_DISTINCT_MIN && !words.iter().any(|word| word == "id");
-    // A code with a handful of values is a class, not somebody; it stays text and is no quantity either.
+    // A code with a handful of values is a class, not a subject; it stays text and is no quantity either.
     if is_short_list {
         let reason = Text::new("the name says that it is a code", "依据字段名判断为代码");
         return Some(key(Role::Dimension, None, reason));
@@ -283,7 +283,7 @@ const KEY_WORDS: &[&str] = &[
     "identity",
 ];
 const KEY_WORDS_ZH: &[&str] = &["号", "号码", "编号", "编码", "代码", "标识"];
-/// Words under which a name is read as what it says besides, and not as a key's.
+/// Words that give a name its meaning, even where it ends like the name of a key.
 const SAYS_MORE: &[&str] = &["zip", "age", "sex", "gender", "race", "diagnos", "disease"];
 const SAYS_MORE_ZH: &[&str] = &["邮编", "年龄", "性别", "民族", "诊断", "疾病"];
 /// Words that say whose identifier it is.

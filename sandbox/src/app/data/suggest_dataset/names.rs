@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use obscura_policies::vocabulary::is_sql_name;
 
-/// What columns of registers are called, without brackets and white space.
+/// The usual names of columns in registers, without brackets and white space, with their names in SQL.
 const CHINESE: &[(&str, &str)] = &[
     ("序号", "row_no"),
     ("编号", "record_no"),

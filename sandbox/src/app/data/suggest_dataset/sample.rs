@@ -40,7 +40,7 @@ pub(super) struct SampleColumn {
     pub(super) values: Vec<Option<String>>,
 }
 
-/// What is said of a file that is no table of any format.
+/// The error for a file that is no table of any format.
 const UNREADABLE: StorageError =
     StorageError::Input { format: "any format", reason: "it is damaged or no table" };
 
