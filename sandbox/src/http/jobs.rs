@@ -271,19 +271,19 @@ fn too_many_jobs(request: &Request) -> Problem {
         .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
-/// How long a client would wait (`Prefer: wait=10`, RFC 7240).
+/// The time that a client would wait (`Prefer: wait=10`, RFC 7240).
 fn wished(headers: &HeaderMap) -> Duration {
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wait = prefer.split(',').find_map(|item| item.trim().strip_prefix("wait=")?.parse::<u64>().ok());
     Duration::from_secs(wait.unwrap_or(0).min(WAIT_MAX))
 }
 
-/// Which part of a list.
+/// The part of the list that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobPage {
-    /// How many, up to 1000; 50 when not given.
+    /// The largest number of jobs, up to 1000; 50 when not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// The `next` of the list before.
@@ -312,7 +312,7 @@ pub(super) async fn list(
     Ok(Json(JobList { jobs, next }))
 }
 
-/// How long a look at a job waits for its end.
+/// The time that a look at a job waits for its end.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

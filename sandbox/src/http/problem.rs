@@ -168,18 +168,18 @@ pub(crate) fn asked_part<Id: FromStr>(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemDocument {
-    /// Where the kind of problem is explained.
+    /// The address of a page that explains the kind of problem.
     #[schema(format = "uri-reference")]
     r#type: String,
-    /// What is wrong, in the reader's language.
+    /// A statement of the problem, in the reader's language.
     title: String,
     /// The status again.
     status: u16,
     /// Stable code.
     code: String,
-    /// What would be accepted.
+    /// Advice on a request that would be accepted.
     help: Option<String>,
-    /// What the operator's log calls this request.
+    /// The name of this request in the operator's log.
     request_id: String,
 }
 
