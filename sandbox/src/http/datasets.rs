@@ -1,5 +1,5 @@
-//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search. Whoever has no
-//! account sees open datasets and what belongs to them.
+//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search. A caller
+//! without an account sees open datasets and what belongs to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::problem::no_route;
 
-/// What the page consists of; of the rest of its distribution nothing is served.
+/// The files of the page; the rest of its distribution is not served.
 const FILES: [&str; 8] = [
     "index.html",
     "index.css",

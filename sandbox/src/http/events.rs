@@ -1,4 +1,4 @@
-//! Server-sent events: how jobs come along, for those who would rather be told than ask. Whoever comes back with the
+//! Server-sent events: how jobs come along, for those who would rather be told than ask. A client that comes back with the
 //! last event's name reads on from there, or is told that there is a gap. A stream lives no longer than its token.
 
 use std::collections::VecDeque;
@@ -39,7 +39,7 @@ use crate::service::job_events::Event;
 use crate::service::job_events::Gap;
 use crate::service::limits::ConcurrencyPermit;
 
-/// How often an idle stream shows that it lives.
+/// Time after which an idle stream shows that it lives.
 const PULSE: Duration = Duration::from_secs(15);
 /// The header with the last event that was received.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -73,7 +73,7 @@ pub(super) async fn of_job(
     let mut follower = Follower::new(&service, &known, Some(row.id))?;
     follower.person.clone_from(&row.person);
     if follower.resume(&headers) {
-        // Whoever has seen the end waits for nothing.
+        // A client that has seen the end waits for nothing.
         let number = follower.number;
         let follows = |event: &Event| event.job == row.id;
         let following = service.events.after(number, follows);
@@ -130,7 +130,7 @@ fn not_an_analyst() -> PublicError {
     )
 }
 
-/// What a stream tells.
+/// A message of a stream.
 enum Told {
     /// A step of a job.
     Job(Event),
@@ -216,7 +216,7 @@ impl Follower {
         Sse::new(events).keep_alive(KeepAlive::new().interval(PULSE))
     }
 
-    /// What is told next, to whom it may be told still.
+    /// The next message, if the reader may still be told.
     async fn next(&mut self) -> Option<Told> {
         let told = self.wait().await?;
         self.is_welcome().await.then_some(told)
@@ -265,7 +265,7 @@ impl Follower {
         }
     }
 
-    /// Goes on behind events that are missing; whoever follows one job is told where it stands instead.
+    /// Goes on behind events that are missing; a follower of one job is told its state instead.
     async fn skip(&mut self, gap: Gap) {
         self.number = gap.before.saturating_sub(1);
         self.pending.push_back(Told::Gap { number: self.number });

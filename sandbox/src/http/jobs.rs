@@ -182,7 +182,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
+/// Waits for the end of a job; a caller whose token has ended meanwhile is told nothing of it.
 async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duration) -> Result<(), Failure> {
     if most.is_zero() {
         return Ok(());
@@ -340,7 +340,7 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let mut row = own(&service, &known, &id).await?;
     if let Some(wait) = wait {
-        // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
+        // The owner of the job was settled first: how long an answer takes must not tell that a job exists.
         self::wait(&service, &known, row.id, Duration::from_secs(wait.min(WAIT_MAX))).await?;
         row = own(&service, &known, &id).await?;
     }
@@ -459,7 +459,7 @@ pub(super) async fn release(
 
 /// The question, every rule that decided on it, and its plan before and after the guard
 ///
-/// For whoever asked, for auditors, and for stewards when all that was asked of is of their departments.
+/// For the person who asked, for auditors, and for stewards when all datasets of the question are of their departments.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/explain",

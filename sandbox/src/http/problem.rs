@@ -145,7 +145,8 @@ pub(crate) fn malformed(request: &Request, en: impl Into<String>, zh: impl Into<
     Problem::of(request, &PublicError::new(Class::Usage, "request-malformed", en, zh))
 }
 
-/// What part of a list is asked for: from the one before which on, and how many at most, 50 when not said and never more than `most`.
+/// The part of a list that is asked for: the entry before which it begins, and its largest number of entries, 50 when not
+/// said and never more than `most`.
 pub(crate) fn asked_part<Id: FromStr>(
     request: &Request,
     (cursor, limit): (Option<String>, Option<u32>),
