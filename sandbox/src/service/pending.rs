@@ -21,7 +21,7 @@ use crate::jobs::JobState;
 use crate::service::job_events::JobEvents;
 use crate::service::queue::Queue;
 
-/// How often jobs that wait for an approval are looked at, besides when one is given here.
+/// Time between two looks at jobs that wait for an approval; an approval that is given here leads to a look at once.
 const RESUME_EVERY: Duration = Duration::from_secs(20);
 
 /// The jobs that wait for an approval, as one process goes on with them.
@@ -58,7 +58,7 @@ impl PendingJobs {
                     continue;
                 }
             }
-            // Whoever has as many jobs as one person may have gets to this one later.
+            // A person with as many jobs as one may have gets to this one later.
             let Ok(permit) = self.queue.permit(&row.person) else {
                 looked_at.remove(&row.id);
                 continue;
