@@ -64,7 +64,7 @@ pub(crate) const RELEASE_SIGNER: &str = "releases";
 /// The code of a keyring that is not the one of the audit log.
 pub(crate) const AUDIT_KEY_FOREIGN: &str = "audit-key-foreign";
 
-/// Where everything lies in a data directory.
+/// The places of all files in a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
@@ -164,12 +164,12 @@ impl Layout {
         }
     }
 
-    /// Held by whoever changes records.
+    /// The file that is held while records are changed.
     fn change_lock(&self) -> PathBuf {
         self.root.join("changing.lock")
     }
 
-    /// Waits until nobody changes records; nobody does as long as the file is held.
+    /// Waits until no other process changes records; none does as long as the file is held.
     pub(crate) fn lock_changes(&self) -> io::Result<File> {
         let file = File::options().create(true).truncate(false).write(true).open(self.change_lock())?;
         file.lock()?;
@@ -305,7 +305,7 @@ impl Installation {
         })
     }
 
-    /// Where everything lies.
+    /// The places of its files.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout

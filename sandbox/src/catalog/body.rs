@@ -219,7 +219,7 @@ pub struct AccessRequestBody {
     pub department: String,
     /// The grant's document, as it would be given.
     pub text: String,
-    /// Why they ask.
+    /// The reason that they give.
     pub reason: String,
     /// When.
     pub requested: Timestamp,

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::runtime::RuntimeFlavor;
 use tokio::task::block_in_place;
 
-/// How much is done at a time in one installation.
+/// Pieces of such work that are done at a time in one installation.
 const PERMITS: usize = 4;
 
 thread_local! {

@@ -34,12 +34,12 @@ use crate::installation::honoured::without_row;
 /// Bodies up to this size stand in the event itself; of longer ones only the hash does.
 const BODY_BYTES_MAX: usize = 40_000;
 
-/// What an event says besides its record.
+/// The facts of an event besides its record.
 #[derive(Debug, Clone)]
 pub(crate) struct Note {
-    /// What happened.
+    /// The action.
     pub(crate) action: Action,
-    /// Who did it.
+    /// The actor.
     pub(crate) actor: ActorName,
     /// The job or command it belongs to.
     pub(crate) correlation: Option<String>,
@@ -73,7 +73,7 @@ pub struct Disagreement {
     pub kind: &'static str,
     /// Its name among its kind.
     pub key: String,
-    /// What is wrong with it.
+    /// The fault of the row.
     pub problem: &'static str,
 }
 
@@ -273,7 +273,7 @@ impl Installation {
     /// Takes in what the log says beyond what is known already.
     pub(crate) async fn learn(&self) -> Result<(), AppError> {
         let mut facts = self.facts.lock().await;
-        // It waits for whoever appends, and reads what is new.
+        // It waits for a process that appends, and reads what is new.
         blocking_io(|| facts.learn(&self.audit)).during("read the audit log")
     }
 }

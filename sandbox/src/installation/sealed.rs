@@ -118,7 +118,7 @@ pub(crate) fn open(
     Ok(sealed)
 }
 
-/// Held while a dataset is sealed and recorded, so that nobody takes its new folder for a leftover.
+/// Held while a dataset is sealed and recorded, so that no process takes its new folder for a leftover.
 pub(crate) fn sealing_lock(
     installation: &Installation,
     dataset: &DatasetId,
@@ -158,7 +158,7 @@ pub(crate) async fn discard_unrecorded(
     Ok(removed)
 }
 
-/// What a steward is told of a failure of storage, whose messages never hold a value.
+/// The message to a steward about a failure of storage; messages of storage never hold a value.
 pub(crate) fn storage_failure(error: &StorageError) -> AppError {
     let (class, code, zh) = match error {
         StorageError::Disk { .. } => return InternalError::new("reach sealed data", error).into(),
