@@ -9,9 +9,19 @@ const FOLDERS: &[&str] = &[
     "crypto",
     "policies",
     "query-guard",
+    "sandbox/src/api",
     "sandbox/src/audit",
+    "sandbox/src/catalog",
     "sandbox/src/city",
+    "sandbox/src/cli",
+    "sandbox/src/config",
     "sandbox/src/engine",
+    "sandbox/src/error",
+    "sandbox/src/http",
+    "sandbox/src/identity",
+    "sandbox/src/installation",
+    "sandbox/src/jobs",
+    "sandbox/src/service",
     "sandbox/src/storage",
     "tests",
 ];
@@ -40,7 +50,7 @@ fn doc_comments_begin_with_their_subject() {
         let inside = format!("{folder}/");
         let files: Vec<String> =
             tree::files_ending(".rs").into_iter().filter(|path| path.starts_with(&inside)).collect();
-        assert!(files.len() > 5, "{folder}: {files:?}");
+        assert!(!files.is_empty(), "no file in {folder}");
         for path in files {
             let text = tree::text(&path).unwrap();
             let found = without_subject(&text);

@@ -135,8 +135,8 @@ pub(crate) fn sealing_lock(
 /// Removes versions on disk that no event vouches for: a process died after publishing and before appending, or after the
 /// event that ended the version and before it was removed.
 ///
-/// What the log has in force stays, though its row be gone: sealed data cannot be made again, a row can. Shredded versions
-/// keep their manifest for ever. The caller holds the dataset's sealing lock.
+/// A version in force in the log stays, even if its row is gone: sealed data cannot be made again, a row can. Shredded
+/// versions keep their manifest for ever. The caller holds the dataset's sealing lock.
 pub(crate) async fn discard_unrecorded(
     installation: &Installation,
     dataset: &DatasetId,
