@@ -1,7 +1,7 @@
 //! The HTTP door: the same use cases as the command line, for many people at once.
 //!
 //! It decides nothing and adds no path to data: every handler reads its request, calls one use case of `app` and puts
-//! what came of it into a status and a body. Errors are problem documents (RFC 9457).
+//! its outcome into a status and a body. Errors are problem documents (RFC 9457).
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -198,7 +198,7 @@ impl Service {
     fn carry(&self, request: impl Future<Output = ()> + Send + 'static) {
         // A panic while the lock was held leaves a set that is still a set.
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        // What has ended is not kept.
+        // Requests that have ended are not kept.
         while requests.try_join_next().is_some() {}
         requests.spawn(request);
     }
@@ -209,7 +209,7 @@ impl Service {
         self.queue.close(LAST_JOBS).await;
         let mut requests = std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner));
         let all = async { while requests.join_next().await.is_some() {} };
-        // What still runs after that is settled by the next start.
+        // The next start settles requests that still run after that.
         let _in_time = tokio::time::timeout(LAST_REQUESTS, all).await;
     }
 }
@@ -277,7 +277,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(audit::consistent))
         .routes(routes!(audit::export))
         .split_for_parts();
-    // Whatever is under this path passes the door, also what leads nowhere there.
+    // Every request under this path passes the door, also one that leads nowhere.
     let api = api
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)

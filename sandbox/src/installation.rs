@@ -1,5 +1,5 @@
 //! One installation: a data directory with its database, keyring, audit log, datasets and results, opened together, and
-//! what keeps database, log and disk in step. It decides nothing; use cases are functions over it.
+//! the means that keep database, log and disk in step. It decides nothing; use cases are functions over it.
 
 use std::fs;
 use std::fs::File;
@@ -328,7 +328,7 @@ impl Installation {
         self.operator_log.note_somewhere(self.now(), subject, error);
     }
 
-    /// Notes what of a failure is the operator's to know, if anything is.
+    /// Notes an internal failure for the operator; a public one is not noted.
     pub(crate) fn note_failure(&self, subject: &str, error: &AppError) {
         if let AppError::Internal(internal) = error {
             self.note(subject, internal);
@@ -338,7 +338,7 @@ impl Installation {
     /// Checks that the parts that a job needs answer, that the log is the one that this process has seen, and that there is
     /// room on the disk.
     pub async fn readiness(&self) -> Readiness {
-        // The database may be what has no room, so that the disk comes first.
+        // The database may fail for want of room, so that the disk is looked at first.
         if !blocking_io(|| self.room.is_there(self.now(), &self.operator_log)) {
             return Readiness::DiskFull;
         }

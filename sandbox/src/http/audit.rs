@@ -73,7 +73,7 @@ pub(super) struct EventPage {
     since: Option<String>,
 }
 
-/// So many entries of an answer, if an answer has as many.
+/// The number of entries that is asked for, if an answer may have as many.
 fn limit(known: &Authenticated, limit: Option<u64>) -> Result<u64, Problem> {
     let most = limit.unwrap_or(100);
     if (1..=EVENTS_MAX).contains(&most) {

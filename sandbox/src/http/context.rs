@@ -51,7 +51,7 @@ impl Request {
         Self { id, language, presence: Presence::default() }
     }
 
-    /// A failure as an answer; what broke is noted for the operator under the request's name.
+    /// A failure as an answer; an internal error is noted for the operator under the request's name.
     pub(crate) fn problem(&self, service: &Service, error: &AppError) -> Problem {
         service.installation.note_failure(&self.id, error);
         Problem::of(self, &error.public())
@@ -153,7 +153,7 @@ impl FromRequest<Arc<Service>> for Body {
 }
 
 impl Body {
-    /// Reads JSON; what is wrong with it is said by place, never by content.
+    /// Reads JSON; a message about a fault gives its place, never its content.
     pub(crate) fn json<T: DeserializeOwned>(&self, request: &Request, form: &str) -> Result<T, Problem> {
         serde_json::from_slice(&self.0).map_err(|error| {
             let (line, column) = (error.line(), error.column());

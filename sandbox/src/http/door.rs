@@ -140,8 +140,8 @@ impl DoorKeeper {
 
 /// Everything under `/api/v1` passes through here.
 ///
-/// A request is carried to its end even if its client goes away: what it has begun to write down must not stay half
-/// written until the next start. A panic ends one request, and prints nothing.
+/// A request is carried to its end even if its client goes away: a record that it has begun must not stay half written
+/// until the next start. A panic ends one request, and prints nothing.
 pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpRequest, next: Next) -> Response {
     // Kept until there is an answer, or the client breaks off and this is dropped.
     let (_listens, listening) = watch::channel(());
@@ -249,7 +249,7 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     }
     match service.installation.append_one(note).await {
         Ok(_) => response,
-        // What cannot be recorded does not happen: INVARIANT(no-receipt-no-result).
+        // A request that cannot be recorded is not answered: INVARIANT(no-receipt-no-result).
         Err(error) => known.problem(service, &error).into_response(),
     }
 }
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(let_in, 100);
         assert!(keeper.take_refused(&flooding, now).is_err(), "by its own bucket");
         assert_eq!(keeper.take_stranger(&other, now), Ok(()));
-        // Many places together close it to strangers; a bad token is still told what it is, without an entry.
+        // Many places together close it to strangers; a client with a bad token is still told so, without an entry.
         for nth in 0..=u8::MAX {
             let peer = Peer::of([198, 51, 100, nth].into());
             for _ in 0..4 {

@@ -67,7 +67,7 @@ pub(super) async fn of_job(
     Name(id): Name,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
-    // The number first, then the row: what happens in between is told twice rather than never.
+    // The number first, then the row: an event in between is told twice rather than never.
     let newest = service.events.newest();
     let row = own(&service, &known, &id).await?;
     let mut follower = Follower::new(&service, &known, Some(row.id))?;
@@ -103,7 +103,7 @@ pub(super) async fn of_person(
     known: Authenticated,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
-    // A token that carries other roles alone does not reach what its person asks.
+    // A token without the role of analyst does not reach the jobs of its person.
     if !known.caller.asked_as(known.caller.person().name.as_str()) {
         return Err(Problem::of(&known.request, &not_an_analyst()).into());
     }
@@ -241,7 +241,7 @@ impl Follower {
                 Some(gap @ Told::Gap { .. }) => return Some(gap),
                 None => {}
             }
-            // Marked as seen before it is read, so that what comes meanwhile wakes us again.
+            // Marked as seen before it is read, so that an event that comes meanwhile wakes us again.
             self.newest.borrow_and_update();
             let (person, job) = (&self.person, self.job);
             let wanted = |event: &Event| event.person == *person && job.is_none_or(|job| event.job == job);
@@ -277,7 +277,7 @@ impl Follower {
         }
     }
 
-    /// Says whether what the reader came with is still good; what cannot be looked up is not.
+    /// Says whether the credential of the reader is still valid; one that cannot be looked up is not.
     async fn is_welcome(&self) -> bool {
         is_still_recognised(&self.service.installation, &self.caller).await.unwrap_or(false)
     }

@@ -125,7 +125,7 @@ pub(super) async fn download(
     if let (StatusCode::OK, Ok(name)) = (response.status(), name) {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
     }
-    // It may be kept, and has to be asked for again: what is open today need not be open tomorrow.
+    // It may be kept, and must be validated again: a dataset that is open today need not be open tomorrow.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
@@ -144,7 +144,7 @@ fn format(request: &Request, form: &DownloadForm, headers: &HeaderMap) -> Result
     }
 }
 
-/// Permits among the downloads under way: one of so many in all, and one of so many from where this one comes from.
+/// Permits among the downloads under way: one of those for all, and one of those for the place of this client.
 fn permits(service: &Service, anyone: &Anyone) -> Option<[ConcurrencyPermit; 2]> {
     Some([service.downloads_of_one.acquire(anyone.peer.as_str())?, service.downloads.acquire("everybody")?])
 }

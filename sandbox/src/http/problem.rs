@@ -37,9 +37,9 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
 
-/// When to ask again for what is not to be had now, in seconds.
+/// Seconds after which to repeat a request that is not available now.
 const UNAVAILABLE_SECONDS: u16 = 15;
-/// When to ask again for what is too much at this moment, in seconds.
+/// Seconds after which to repeat a request that is too much at this moment.
 const BUSY_SECONDS: u16 = 2;
 
 /// An answer that is no success; boxed, because it is the seldom end of every handler's result.
@@ -87,7 +87,7 @@ impl Problem {
             body.insert("help".to_owned(), json!(help.in_language(language)));
         }
         body.insert("request_id".to_owned(), json!(request.id));
-        // What says in which language it is may be another answer for another reader.
+        // The body is in the language of the reader, so that caches must tell languages apart.
         let headers = HeaderMap::from_iter([
             (CONTENT_LANGUAGE, HeaderValue::from_static(language)),
             (VARY, HeaderValue::from_static("accept-language")),

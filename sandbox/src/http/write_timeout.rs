@@ -1,5 +1,5 @@
-//! A connection that does not wait for ever: a client that is sent something and takes nothing of it, or next to nothing, is
-//! cut off, and with it goes what it would have had to be kept in memory for.
+//! A connection that does not wait for ever: a client that is sent an answer and reads nothing of it, or next to nothing, is
+//! cut off, and the memory that holds the answer is freed.
 
 use std::io;
 use std::pin::Pin;

@@ -40,7 +40,7 @@ pub(crate) fn is_honoured(facts: &LogFacts, record: &Record) -> bool {
 /// True if something is wrongly allowed when a record of this kind has no row that counts.
 fn must_be_there(kind: RecordKind) -> bool {
     match kind {
-        // An older version would take its place, and may be laxer, or hold what was taken out since.
+        // An older version would take its place, and may be laxer, or hold rows that were taken out since.
         RecordKind::Document | RecordKind::DatasetVersion => true,
         // The people whom these let in stay out. Where two grants exclude each other, or one contains the other, the one
         // that is left applies; but each was given to be used alone.
@@ -59,8 +59,8 @@ impl Installation {
         if found.missing.is_empty() {
             return Ok(found);
         }
-        // What began between reading the rows and reading the log is not among the rows. Every row is staged before its
-        // event is appended, so that whatever the log holds now has one by the time the rows are read again.
+        // A record that began between reading the rows and reading the log is not among the rows. Every row is staged before
+        // its event is appended, so that every record in the log has one by the time the rows are read again.
         self.learn().await?;
         let known = self.facts.lock().await.newest_change();
         let rows = self.rows(kind, prefix).await?;

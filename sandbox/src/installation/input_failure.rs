@@ -132,7 +132,7 @@ fn rows_failure(error: &StorageError) -> AppError {
                 .into()
         }
         StorageError::UnitKeySpellings { column, lines } => spellings(error, column, *lines),
-        // The enum grows: what is not of the input is for the operator.
+        // The enum grows: an error that is not of the input is for the operator.
         _ => InternalError::new("work on sealed data", error).into(),
     }
 }

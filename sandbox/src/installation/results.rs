@@ -1,5 +1,5 @@
 //! Results at rest: a released table is written once, sealed, and opened again only for its owner.
-//! The table's hash is its name in the log; what a result may hold was decided long before it comes here.
+//! The table's hash is its name in the log; the contents of a result are decided before it comes here.
 
 use std::fs;
 use std::fs::File;

@@ -86,7 +86,7 @@ impl Reviews {
             let _seat = seat;
             work()
         });
-        // What a panic says may quote the question.
+        // The message of a panic may quote the question.
         judged.await.map_err(|_panicked| InternalError::of_kind("judge a question", "panic").into())
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps wrapping keys and rotating what wraps them apart, across threads and processes.
+//! Keeps the wrapping of keys and the rotation of the keys that wrap them apart, across threads and processes.
 //!
 //! Sealing may take hours, so a rotation does not begin meanwhile, and sealing not during a rotation. Jobs wrap a key in
 //! passing and record it in their row: they hold a lock of the version they wrapped under until then, and a rotation

@@ -53,7 +53,7 @@ pub(crate) async fn versions(
 }
 
 /// The highest version number ever given to a dataset, dropped ones included: numbers only rise. The log knows them all,
-/// whatever became of their rows.
+/// even those without a row.
 pub(crate) async fn highest_ever(
     installation: &Installation,
     dataset: &DatasetId,
@@ -198,7 +198,7 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         }
         StorageError::Shredded { .. } => (Class::Conflict, "version-shredded", "该版本的密钥已销毁"),
         StorageError::NoSuchColumn { .. } => (Class::NotFound, "column-not-sealed", "封存数据中没有该字段"),
-        // The enum may grow: what is not known here is for the operator.
+        // The enum may grow: an error that is not known here is for the operator.
         #[expect(unreachable_patterns, reason = "the enum is non-exhaustive outside its crate only")]
         _ => return InternalError::new("work on sealed data", error).into(),
     };

@@ -18,7 +18,7 @@ pub(crate) struct Settled {
 }
 
 impl Installation {
-    /// Settles what is undecided. The caller holds the right to change, so the process that left it is dead.
+    /// Settles undecided records. The caller holds the right to change, so the process that left it is dead.
     pub(crate) async fn settle_while_changing(&self) -> Result<Settled, AppError> {
         let undecided = self.catalog.undecided().await.during("list undecided records")?;
         let mut settled = Settled::default();

@@ -1,5 +1,5 @@
 //! Jobs that wait for an approval, gone on with by themselves: when one is given here, and every so often, because it may be
-//! given elsewhere. What was dropped is settled on the way.
+//! given elsewhere. Jobs that were dropped are settled on the way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,8 +84,8 @@ impl PendingJobs {
         }
     }
 
-    /// Settles what was dropped and goes on with what waits for approvals, now and every so often: they may be given at
-    /// other doors too.
+    /// Settles jobs that were dropped and goes on with jobs that wait for approvals, now and at intervals: an approval may
+    /// be given at another door.
     pub(crate) async fn keep_resuming(&self, mut stopping: watch::Receiver<bool>) {
         let mut times = tokio::time::interval(RESUME_EVERY);
         loop {

@@ -1,5 +1,5 @@
 //! Admitted jobs between their decision and their end: so many run at a time, so many of one person, and the person who has
-//! waited longest is next. What waits here is lost with the process; the job itself is not, and the next start settles it.
+//! waited longest is next. The queue is lost with the process; a job in it is not, and the next start settles it.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -269,7 +269,7 @@ impl Shared {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        // What has ended is not kept.
+        // Tasks that have ended are not kept.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
