@@ -1,5 +1,5 @@
 //! The command line: translate words into one use case, call it, translate its result into words and an exit code.
-//! It decides nothing; whatever it can do, another edge could do by the same calls.
+//! It decides nothing; another edge could do all that it does by the same calls.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

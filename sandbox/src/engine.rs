@@ -89,7 +89,7 @@ pub struct EngineJob {
     pub limits: EngineLimits,
 }
 
-/// Why a job came to nothing. Engine messages quote data, so none is kept.
+/// The reason why a job came to nothing. Engine messages quote data, so none is kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {

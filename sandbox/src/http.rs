@@ -1,7 +1,7 @@
 //! The HTTP door: the same use cases as the command line, for many people at once.
 //!
 //! It decides nothing and adds no path to data: every handler reads its request, calls one use case of `app` and puts
-//! what came of it into a status and a body. Errors are problem documents (RFC 9457).
+//! its outcome into a status and a body. Errors are problem documents (RFC 9457).
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -76,11 +76,11 @@ use metrics::Answered;
 
 /// Longest body, in bytes: the guard reads 64 KiB of SQL at the most, and JSON may write every byte of it as six.
 const BODY_BYTES_MAX: usize = 512 * 1024;
-/// How many jobs run at a time.
+/// Most jobs that run at a time.
 const RUNNING_MAX: usize = 4;
-/// Of which so many may be of one person.
+/// Most of them that may be of one person.
 const RUNNING_OF_ONE_MAX: usize = 2;
-/// How many of one person there may be that have not ended.
+/// Most jobs of one person that have not ended.
 const OPEN_OF_ONE_MAX: usize = 16;
 /// Checks of one person: a check is an oracle, though one that reads no data.
 const CHECK_RATE: Rate = Rate { burst: 60, every: Duration::from_millis(500) };
@@ -92,17 +92,17 @@ const STREAMS_OF_ONE_MAX: usize = 8;
 const REQUESTS_OF_ONE_MAX: usize = 64;
 /// Downloads of open data under way, at a time.
 const DOWNLOADS_MAX: usize = 16;
-/// Of which so many may come from one address.
+/// Most of them that may come from one address.
 const DOWNLOADS_OF_ONE_MAX: usize = 4;
 /// Results that one person fetches, at a time: each is a table in memory until the last of it is taken.
 const RESULTS_OF_ONE_MAX: usize = 4;
-/// How long running jobs are given when the process is told to end.
+/// Time that running jobs are given when the process is told to end.
 const LAST_JOBS: Duration = Duration::from_secs(30);
 
-/// How long requests are given then.
+/// Time that requests are given then.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// What every handler has.
+/// The state that every handler has.
 pub struct Service {
     installation: Arc<Installation>,
     /// Names this process in the names of events.
@@ -113,18 +113,18 @@ pub struct Service {
     /// Jobs that wait for an approval.
     pending: PendingJobs,
     door: DoorKeeper,
-    /// Whose tokens are honoured besides ours.
+    /// The identity provider whose tokens are honoured besides ours.
     identity: Option<IdentityProvider>,
     checks: Limiter,
     /// Questions that become jobs.
     submissions: Limiter,
-    /// What of refused questions the log still takes.
+    /// The daily quota of refused questions in the log, of each person.
     refused: DailyQuota,
     /// Event streams that are open.
     streams: ConcurrencyLimit,
     /// Requests that are under way.
     under_way: ConcurrencyLimit,
-    /// Results on their way to whoever asked.
+    /// Results on their way to the person who asked.
     results: ConcurrencyLimit,
     /// Downloads of open data under way, of everybody.
     downloads: ConcurrencyLimit,
@@ -198,7 +198,7 @@ impl Service {
     fn carry(&self, request: impl Future<Output = ()> + Send + 'static) {
         // A panic while the lock was held leaves a set that is still a set.
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        // What has ended is not kept.
+        // Requests that have ended are not kept.
         while requests.try_join_next().is_some() {}
         requests.spawn(request);
     }
@@ -209,12 +209,12 @@ impl Service {
         self.queue.close(LAST_JOBS).await;
         let mut requests = std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner));
         let all = async { while requests.join_next().await.is_some() {} };
-        // What still runs after that is settled by the next start.
+        // The next start settles requests that still run after that.
         let _in_time = tokio::time::timeout(LAST_REQUESTS, all).await;
     }
 }
 
-/// What the interface is, before its routes.
+/// The description of the interface, before its routes.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -277,7 +277,7 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .routes(routes!(audit::consistent))
         .routes(routes!(audit::export))
         .split_for_parts();
-    // Whatever is under this path passes the door, also what leads nowhere there.
+    // Every request under this path passes the door, also one that leads nowhere.
     let api = api
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)

@@ -90,7 +90,7 @@ pub struct Identity {
     pub expires: Timestamp,
 }
 
-/// Why a token was not honoured.
+/// The reason why a token was not honoured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityError {
     /// It is not valid; why not is the operator's business alone.

@@ -1,5 +1,5 @@
 //! One installation: a data directory with its database, keyring, audit log, datasets and results, opened together, and
-//! what keeps database, log and disk in step. It decides nothing; use cases are functions over it.
+//! the means that keep database, log and disk in step. It decides nothing; use cases are functions over it.
 
 use std::fs;
 use std::fs::File;
@@ -64,7 +64,7 @@ pub(crate) const RELEASE_SIGNER: &str = "releases";
 /// The code of a keyring that is not the one of the audit log.
 pub(crate) const AUDIT_KEY_FOREIGN: &str = "audit-key-foreign";
 
-/// Where everything lies in a data directory.
+/// The places of all files in a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
@@ -164,12 +164,12 @@ impl Layout {
         }
     }
 
-    /// Held by whoever changes records.
+    /// The file that is held while records are changed.
     fn change_lock(&self) -> PathBuf {
         self.root.join("changing.lock")
     }
 
-    /// Waits until nobody changes records; nobody does as long as the file is held.
+    /// Waits until no other process changes records; none does as long as the file is held.
     pub(crate) fn lock_changes(&self) -> io::Result<File> {
         let file = File::options().create(true).truncate(false).write(true).open(self.change_lock())?;
         file.lock()?;
@@ -305,7 +305,7 @@ impl Installation {
         })
     }
 
-    /// Where everything lies.
+    /// The places of its files.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -328,7 +328,7 @@ impl Installation {
         self.operator_log.note_somewhere(self.now(), subject, error);
     }
 
-    /// Notes what of a failure is the operator's to know, if anything is.
+    /// Notes an internal failure for the operator; a public one is not noted.
     pub(crate) fn note_failure(&self, subject: &str, error: &AppError) {
         if let AppError::Internal(internal) = error {
             self.note(subject, internal);
@@ -338,7 +338,7 @@ impl Installation {
     /// Checks that the parts that a job needs answer, that the log is the one that this process has seen, and that there is
     /// room on the disk.
     pub async fn readiness(&self) -> Readiness {
-        // The database may be what has no room, so that the disk comes first.
+        // The database may fail for want of room, so that the disk is looked at first.
         if !blocking_io(|| self.room.is_there(self.now(), &self.operator_log)) {
             return Readiness::DiskFull;
         }

@@ -106,7 +106,7 @@ impl JobState {
     }
 }
 
-/// Why a job failed, as its owner is told: a closed list, because any further detail may depend on the data.
+/// The reason why a job failed, as its owner is told: a closed list, because any further detail may depend on the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobFailure {
     /// Something of ours broke; the detail may depend on the data.

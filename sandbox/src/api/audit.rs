@@ -24,9 +24,9 @@ pub(crate) struct EventView {
     /// When.
     #[schema(format = DateTime)]
     pub(crate) time: String,
-    /// What happened.
+    /// The action.
     pub(crate) action: String,
-    /// Who did it.
+    /// The name of the actor.
     pub(crate) actor: String,
     /// The way they came in.
     pub(crate) door: String,
@@ -68,7 +68,7 @@ impl EventView {
 pub(crate) struct EventList {
     /// The events.
     pub(crate) events: Vec<EventView>,
-    /// How many entries the log has.
+    /// The number of entries in the log.
     pub(crate) size: u64,
     /// The first entry that was looked at: what to send as `before` for older ones.
     pub(crate) looked_from: u64,
@@ -86,9 +86,9 @@ impl EventList {
 /// A cosigned checkpoint that is kept.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CosignedCheckpoint {
-    /// How many entries it covers.
+    /// The number of entries that it covers.
     pub(crate) size: u64,
-    /// Who cosigned it.
+    /// The witnesses that cosigned it.
     pub(crate) witnesses: Vec<WitnessView>,
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct WitnessView {
     pub(crate) time: u64,
 }
 
-/// That the log of a size is the beginning of the newest one (RFC 9162, section 2.1.4).
+/// Proof that the log of a size is the beginning of the newest one (RFC 9162, section 2.1.4).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConsistencyProof {
     /// The size of the older log.

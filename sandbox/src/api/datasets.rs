@@ -30,12 +30,12 @@ pub(crate) struct DatasetView {
     pub(crate) collection: Option<String>,
     /// Free tags.
     pub(crate) tags: Vec<String>,
-    /// Whether it may be opened to the public: `unconditional`, `limited` or `prohibited`.
+    /// The degree to which it may be opened to the public: `unconditional`, `limited` or `prohibited`.
     #[schema(value_type = OpeningWord)]
     pub(crate) opening: String,
-    /// Whether everybody may download it, without an account.
+    /// True if everybody may download it, without an account.
     pub(crate) open: bool,
-    /// Whether other departments may use it: `unconditional`, `conditional` or `none`.
+    /// The degree to which other departments may use it: `unconditional`, `conditional` or `none`.
     #[schema(value_type = SharingWord)]
     pub(crate) sharing: String,
     /// Newest sealed version; nothing when it was never sealed.
@@ -69,7 +69,7 @@ impl DatasetView {
 pub(crate) struct DatasetList {
     /// The datasets.
     pub(crate) datasets: Vec<DatasetView>,
-    /// What to send as `cursor` for more; nothing when there are none.
+    /// The value to send as `cursor` for more; nothing when there are none.
     pub(crate) next: Option<String>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct ColumnView {
     pub(crate) role: String,
     /// Grade.
     pub(crate) grade: String,
-    /// What the values mean, such as `resident_id` or `money`, where it is declared.
+    /// The meaning of the values, such as `resident_id` or `money`, where it is declared.
     pub(crate) semantic: Option<String>,
 }
 
@@ -125,18 +125,18 @@ impl MonthsView {
 /// A dataset with its columns and what you may ask of it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct DatasetDetailView {
-    /// What a list says of it.
+    /// The facts that a list gives of it.
     #[serde(flatten)]
     pub(crate) summary: DatasetView,
-    /// What it is about, where its department says so.
+    /// A description of its contents, where its department gives one.
     pub(crate) description: Option<TextView>,
-    /// How often it is brought up to date, as its document says.
+    /// The frequency of its updates, as its document gives it.
     pub(crate) update: String,
     /// The time that it is about, in months, where its department says so.
     pub(crate) covers: Option<MonthsView>,
     /// Its columns, in order.
     pub(crate) columns: Vec<ColumnView>,
-    /// What you may ask, for each purpose that a grant of yours names.
+    /// Your terms of use, for each purpose that a grant of yours names.
     pub(crate) terms: Vec<TermsView>,
     /// Rows at the most, a power of two; nothing where you may not ask of them.
     pub(crate) rows_max: Option<u64>,

@@ -1,4 +1,4 @@
-//! What may be asked of a dataset, by purpose, as the interface describes it.
+//! The terms on which a dataset may be queried, by purpose, as the interface describes them.
 
 use obscura_policies::vocabulary::UnitKind;
 use obscura_query_guard::dictionary::GradeControls;
@@ -13,7 +13,7 @@ use crate::app::data::dictionary::EdgeTerms;
 use crate::app::data::dictionary::PurposeTerms;
 use crate::app::query::verdict::TextView;
 
-/// What you may ask of a dataset for one purpose.
+/// The terms on which you may query a dataset for one purpose.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Terms)]
 pub(crate) struct TermsView {
@@ -27,7 +27,7 @@ pub(crate) struct TermsView {
     pub(crate) until: Option<String>,
     /// The reason why every question is refused now; nothing where questions are answered.
     pub(crate) refusal: Option<TermsRefusal>,
-    /// What may be asked; nothing where every question is refused.
+    /// The questions that may be asked; nothing where every question is refused.
     pub(crate) allows: Option<AllowedView>,
 }
 
@@ -38,15 +38,15 @@ pub(crate) struct TermsRefusal {
     pub(crate) code: String,
     /// The reason in words.
     pub(crate) message: TextView,
-    /// What would help, where something would.
+    /// Advice on how to get an answer, where there is any.
     pub(crate) help: Option<TextView>,
 }
 
-/// What may be asked.
+/// The questions that may be asked.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Allowed)]
 pub(crate) struct AllowedView {
-    /// How results leave: `rows_open`, `aggregates` or `none`.
+    /// The form in which results leave: `rows_open`, `aggregates` or `none`.
     pub(crate) release: String,
     /// The columns that may be used, in order.
     pub(crate) columns: Vec<ColumnTermsView>,
@@ -62,7 +62,7 @@ pub(crate) struct AllowedView {
     pub(crate) filtered: bool,
 }
 
-/// What may be done with a column.
+/// The permitted uses of a column.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = ColumnTerms)]
 pub(crate) struct ColumnTermsView {
@@ -87,7 +87,7 @@ pub(crate) struct ColumnTermsView {
 pub(crate) struct MaskView {
     /// Its name, as policies write it.
     pub(crate) name: String,
-    /// What is seen.
+    /// A description of the values that are seen through it.
     pub(crate) text: TextView,
 }
 

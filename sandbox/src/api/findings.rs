@@ -26,12 +26,12 @@ pub(crate) struct DocumentFinding {
     pub(crate) column: Option<u32>,
     /// The finding, in one sentence, in the reader's language.
     pub(crate) message: String,
-    /// What would be accepted, in the reader's language.
+    /// A correction that would be accepted, in the reader's language.
     pub(crate) help: Option<String>,
-    /// What the test expects.
+    /// The outcome that the test expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<String>,
-    /// What came of it.
+    /// The outcome that came instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) came: Option<String>,
 }

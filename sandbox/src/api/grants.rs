@@ -48,18 +48,18 @@ impl GrantedDatasetView {
 pub(crate) struct GrantView {
     /// Identifier.
     pub(crate) id: String,
-    /// Who may ask.
+    /// The person who may ask.
     pub(crate) person: String,
-    /// What for.
+    /// Code of the purpose.
     pub(crate) purpose: String,
     /// The datasets, and how far.
     pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day.
     #[schema(format = Date)]
     pub(crate) until: String,
-    /// Who gave it.
+    /// The person who gave it.
     pub(crate) granted_by: Option<String>,
-    /// Why questions under it are not answered yet, when it was given just now.
+    /// The reasons why questions under it are not answered yet, when it was given just now.
     #[serde(default)]
     pub(crate) warnings: Vec<TextView>,
 }
@@ -94,9 +94,9 @@ pub(crate) struct GrantList {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GrantWish {
-    /// Who may ask.
+    /// The person who may ask.
     pub(crate) person: String,
-    /// What for.
+    /// Code of the purpose.
     pub(crate) purpose: String,
     /// The datasets, and how far.
     pub(crate) datasets: Vec<GrantedDatasetView>,
@@ -105,18 +105,18 @@ pub(crate) struct GrantWish {
     pub(crate) until: String,
 }
 
-/// What to ask for.
+/// A request for access to make.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessWish {
-    /// What for.
+    /// Code of the purpose.
     pub(crate) purpose: String,
     /// The datasets, all of one department, and how far.
     pub(crate) datasets: Vec<GrantedDatasetView>,
     /// Last day, as `2027-12-31`.
     #[schema(format = Date)]
     pub(crate) until: String,
-    /// Why.
+    /// The reason for the request.
     pub(crate) reason: String,
 }
 
@@ -126,24 +126,24 @@ pub(crate) struct AccessWish {
 pub(crate) struct AccessRequestView {
     /// Identifier.
     pub(crate) id: String,
-    /// Where it stands.
+    /// Its state.
     #[schema(value_type = RequestStateWord)]
     pub(crate) state: String,
     /// The department that decides.
     pub(crate) department: String,
     /// The grant that it becomes.
     pub(crate) grant: GrantView,
-    /// Why.
+    /// The reason for the request.
     pub(crate) reason: String,
     /// When it was asked.
     #[schema(format = DateTime)]
     pub(crate) requested: String,
-    /// Who decided.
+    /// The person who decided.
     pub(crate) decided_by: Option<String>,
     /// When.
     #[schema(format = DateTime)]
     pub(crate) decided: Option<String>,
-    /// What they said.
+    /// The reason that they gave.
     pub(crate) decision_reason: Option<String>,
 }
 
@@ -169,27 +169,27 @@ impl AccessRequestView {
 pub(crate) struct AccessRequestList {
     /// The requests.
     pub(crate) requests: Vec<AccessRequestView>,
-    /// What to send as `cursor` for older ones; nothing when there are none.
+    /// The value to send as `cursor` for older ones; nothing when there are none.
     pub(crate) next: Option<String>,
 }
 
-/// What a steward says.
+/// A steward's decision on a request.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionWish {
-    /// Whether it becomes a grant.
+    /// The decision: the request becomes a grant, or does not.
     pub(crate) decision: DecisionWord,
-    /// What to say to who asked.
+    /// A message to the person who asked.
     pub(crate) reason: Option<String>,
 }
 
-/// Whether a request becomes a grant.
+/// The decision on a request for access.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DecisionWord {
-    /// It does.
+    /// The request becomes a grant.
     Approve,
-    /// It does not.
+    /// The request does not become a grant.
     Decline,
 }
 

@@ -16,11 +16,11 @@ use crate::jobs::JobRow;
 pub(crate) struct JobView {
     /// Identifier.
     pub(crate) id: String,
-    /// Who asked.
+    /// The person who asked.
     pub(crate) person: String,
-    /// What for.
+    /// Code of the purpose.
     pub(crate) purpose: String,
-    /// Where it stands.
+    /// Its state.
     #[schema(value_type = JobStateWord)]
     pub(crate) state: String,
     /// Stable code of a refusal, failure or cancelling.
@@ -65,11 +65,11 @@ impl JobView {
 pub(crate) struct JobList {
     /// The jobs.
     pub(crate) jobs: Vec<JobView>,
-    /// What to send as `cursor` for older ones; nothing when there are none.
+    /// The value to send as `cursor` for older ones; nothing when there are none.
     pub(crate) next: Option<String>,
 }
 
-/// What led to a job's end.
+/// An explanation of a job's end.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Explanation {
     /// The question.

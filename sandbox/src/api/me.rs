@@ -23,10 +23,10 @@ pub(crate) struct Me {
     pub(crate) department: Option<String>,
     /// District, if any.
     pub(crate) district: Option<String>,
-    /// What they may do, with this token.
+    /// Their roles, as far as this token carries them.
     #[schema(value_type = BTreeSet<PersonRoleWord>)]
     pub(crate) roles: BTreeSet<String>,
-    /// What they were recognised by.
+    /// The evidence of who they are.
     pub(crate) identity: IdentityView,
     /// The link by which tokens of the identity provider act for them too, if there is one.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(crate) struct Me {
     pub(crate) grants: Vec<GrantView>,
 }
 
-/// What somebody was recognised by.
+/// The evidence by which a person was recognised.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Identity)]
 pub(crate) struct IdentityView {

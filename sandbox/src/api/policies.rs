@@ -25,9 +25,9 @@ pub(crate) struct DocumentView {
     pub(crate) id: String,
     /// Version.
     pub(crate) version: u32,
-    /// Where it stands.
+    /// Its state.
     pub(crate) state: DocumentState,
-    /// Who proposed it, where it waits for a second person.
+    /// The person who proposed it, where it waits for a second person.
     pub(crate) proposed_by: Option<String>,
     /// Grades that it lowers by a mask; who activates it answers for each.
     pub(crate) lowers: Vec<LoweredGradeView>,
@@ -99,7 +99,7 @@ impl LoweredGradeView {
     }
 }
 
-/// Where a document stands.
+/// The state of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DocumentState {
@@ -160,7 +160,7 @@ pub(crate) struct DocumentFiles {
 #[serde(deny_unknown_fields)]
 #[schema(as = DocumentFile)]
 pub(crate) struct DocumentFileView {
-    /// What errors call it.
+    /// The name that errors give it.
     pub(crate) name: String,
     /// The documents, in YAML.
     pub(crate) text: String,
@@ -177,7 +177,7 @@ pub(crate) struct DocumentTextView {
     pub(crate) id: String,
     /// Version.
     pub(crate) version: u32,
-    /// Where it stands: `in_force` or `proposed`.
+    /// Its state: `in_force` or `proposed`.
     pub(crate) state: DocumentState,
     /// Its author, where that is known.
     pub(crate) proposed_by: Option<String>,
@@ -200,9 +200,9 @@ impl DocumentTextView {
 pub(crate) struct PolicyVersion {
     /// Version.
     pub(crate) version: u32,
-    /// Who put it in force.
+    /// The person who put it in force.
     pub(crate) published_by: Option<String>,
-    /// Who wrote it.
+    /// The person who wrote it.
     pub(crate) proposed_by: Option<String>,
     /// The policy, in YAML.
     pub(crate) text: String,
@@ -215,7 +215,7 @@ pub(crate) struct PolicyVersions {
     pub(crate) versions: Vec<PolicyVersion>,
 }
 
-/// Which version.
+/// The choice of a proposed version of a policy.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VersionWish {

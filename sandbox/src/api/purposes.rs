@@ -18,7 +18,7 @@ pub(crate) struct PurposeView {
     pub(crate) id: String,
     /// Title.
     pub(crate) title: TextView,
-    /// What it covers.
+    /// A description of what it covers.
     pub(crate) description: TextView,
     /// Laws that allow it.
     pub(crate) legal_basis: Vec<LegalBasisView>,

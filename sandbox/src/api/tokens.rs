@@ -76,7 +76,7 @@ pub(crate) struct TokenList {
 pub(crate) struct TokenWish {
     /// The person it acts for: yourself when not given.
     pub(crate) person: Option<String>,
-    /// How many days it is good.
+    /// The number of days that it is valid.
     #[schema(minimum = 1, maximum = 366)]
     pub(crate) days: u32,
     /// The roles that it carries; all when not given.
@@ -87,7 +87,7 @@ pub(crate) struct TokenWish {
 /// A new token.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TokenGift {
-    /// What may be shown of it at any time.
+    /// The facts of it that may be shown at any time.
     #[serde(flatten)]
     pub(crate) summary: TokenView,
     /// Its text: shown now and never again.

@@ -39,7 +39,7 @@ pub(crate) use seal::UnitKeysArg;
 #[derive(Debug, Parser)]
 #[command(name = "obscura", version, propagate_version = true, max_term_width = 100, after_help = MAIN_EXAMPLES)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(crate) command: Command,
     #[command(flatten)]
@@ -194,7 +194,7 @@ pub(crate) struct InitArgs {
     /// Name of the first person: operator and admin.
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub(crate) operator: PersonName,
-    /// Where to write their token.
+    /// The file to write their token to.
     #[arg(long, value_name = "FILE", default_value = "./operator.token")]
     pub(crate) token_file: PathBuf,
 }
@@ -214,7 +214,7 @@ pub(crate) struct LoginArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen [default: 127.0.0.1:7200].
+    /// The address to listen on [default: 127.0.0.1:7200].
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 }
@@ -224,10 +224,10 @@ pub(crate) struct DemoArgs {
     /// Tell the story once and stop: no waiting between scenes, and no server afterwards.
     #[arg(long)]
     pub(crate) once: bool,
-    /// How many residents the city has.
+    /// The number of residents of the city.
     #[arg(long, value_name = "N")]
     pub(crate) residents: Option<u32>,
-    /// Where the city is kept; an existing folder must be empty.
+    /// Folder of the city; an existing folder must be empty.
     #[arg(long, value_name = "DIR", default_value = "./obscura-demo")]
     pub(crate) dir: PathBuf,
 }
@@ -267,7 +267,7 @@ pub(crate) enum JobCommand {
     /// List the newest questions: yours, those that asked of your department's data for a steward, everybody's for an auditor.
     #[command(after_help = "Examples:\n  obscura job list")]
     List {
-        /// How many.
+        /// The largest number of questions.
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
@@ -344,7 +344,7 @@ pub(crate) enum DatasetCommand {
     Drop {
         /// The dataset.
         dataset: DatasetId,
-        /// Which version [default: the newest].
+        /// The version to drop [default: the newest].
         #[arg(long, value_name = "N")]
         version_number: Option<u64>,
     },
@@ -407,7 +407,7 @@ pub(crate) enum PersonCommand {
     Link {
         /// Their name.
         name: PersonName,
-        /// What the provider calls them: the `sub` of their tokens.
+        /// The provider's name for them: the `sub` of their tokens.
         #[arg(long, value_name = "SUB")]
         subject: Account,
     },
@@ -440,7 +440,7 @@ pub(crate) enum TokenCommand {
         /// The file to write [default: ./NAME.token].
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// How many days it is good.
+        /// The number of days that it is valid.
         #[arg(long, default_value_t = 90)]
         days: u32,
     },
@@ -531,7 +531,7 @@ pub(crate) enum AuditCommand {
     Shred {
         /// The job.
         job: JobId,
-        /// Why; it stands in the log.
+        /// The reason; it stands in the log.
         #[arg(long)]
         reason: String,
     },
@@ -601,7 +601,7 @@ pub(crate) struct AuditLogArgs {
     /// The first event to look at [default: the newest].
     #[arg(long, value_name = "INDEX")]
     pub(crate) from: Option<u64>,
-    /// How many.
+    /// The largest number of events.
     #[arg(long, default_value_t = 20)]
     pub(crate) limit: u64,
     /// Events about this dataset: decisions, releases, sealings, grants, requests.

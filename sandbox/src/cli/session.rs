@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn open(&mut self) -> Result<Arc<Installation>, Ending> {
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
         let installation = Installation::open(self.loaded.settings.clone(), clock, random).await?;
-        // Before anything is settled or sealed: once the right keyring is back, it cannot open what another one sealed.
+        // Before anything is settled or sealed: the right keyring, once it is back, cannot open what another one sealed.
         must_be_of_one_generation(&installation).await?;
         let recovered = recover(&installation).await?;
         expire_results(&installation).await?;

@@ -1,5 +1,5 @@
-//! Why a value of an argument is not accepted. clap tells the reason in English; for a reader of Chinese it is recognised by its
-//! type and told in Chinese. It accepts and refuses nothing itself.
+//! The reasons why a value of an argument is not accepted. clap tells the reason in English; for a reader of Chinese it is
+//! recognised by its type and told in Chinese. It accepts and refuses nothing itself.
 
 use std::char::ParseCharError;
 use std::error::Error;
@@ -17,7 +17,7 @@ use crate::context::PersonNameError;
 use crate::identity::AccountError;
 use crate::ids::IdError;
 
-/// Why one of the command line's own forms does not accept a value.
+/// The reason why one of the command line's own forms does not accept a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.en)]
 pub(crate) struct Unaccepted(pub(crate) Text);

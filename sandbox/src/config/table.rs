@@ -1,4 +1,4 @@
-//! The settings, a row each: its name and form in a file, its value when nobody says one, and what is accepted of it.
+//! The settings, a row each: its name and form in a file, its default, and the values that are accepted.
 //! Files, variables, checks and `obscura config check` all go by these rows.
 
 use std::net::Ipv4Addr;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::config::ConfigError;
 
 /// Fewest megabytes of a job, and fewest seconds: the 100,000 rows that one subject's rows can become in any operator, at 64
-/// bytes each, lie a hundred times below nine tenths of it, so that nobody alone decides whether a job meets its limit.
+/// bytes each, lie a hundred times below nine tenths of it, so that no subject alone decides whether a job meets its limit.
 pub(super) const MEMORY_MB_MIN: u64 = 700;
 /// As many rows a hundred times over are processed in nine tenths of it by a slow machine.
 pub(super) const TIMEOUT_SECONDS_MIN: u64 = 10;
@@ -78,7 +78,7 @@ macro_rules! settings {
         }
 
         impl SettingsFile {
-            /// The values that hold when nobody says others.
+            /// The default values.
             pub(super) fn defaults() -> Self {
                 Self { $($name: $default,)* }
             }

@@ -37,19 +37,19 @@ use crate::http::problem::Problem;
 use crate::http::problem::Problems;
 use crate::http::problem::malformed;
 
-/// Which entries.
+/// The entries that are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ExportPage {
     /// The first; the newest ones when not given.
     from: Option<u64>,
-    /// How many, up to 1000; 100 when not given.
+    /// The largest number of entries, up to 1000; 100 when not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
 }
 
-/// Which events.
+/// The events that are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -58,7 +58,7 @@ pub(super) struct EventPage {
     from: Option<u64>,
     /// Look at the newest before this one; not together with `from`.
     before: Option<u64>,
-    /// How many, up to 1000; 100 when not given.
+    /// The largest number of events, up to 1000; 100 when not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
     /// About this dataset.
@@ -67,13 +67,13 @@ pub(super) struct EventPage {
     person: Option<String>,
     /// For this purpose.
     purpose: Option<String>,
-    /// That decide so: `admitted`, `refused`, `approved`, `declined`, `withdrawn` or `activated`.
+    /// With this decision: `admitted`, `refused`, `approved`, `declined`, `withdrawn` or `activated`.
     decision: Option<String>,
     /// Not older than this: `2026-12-31`, in the time zone of the installation, or `2026-12-31T08:00:00Z`.
     since: Option<String>,
 }
 
-/// So many entries of an answer, if an answer has as many.
+/// The number of entries that is asked for, if an answer may have as many.
 fn limit(known: &Authenticated, limit: Option<u64>) -> Result<u64, Problem> {
     let most = limit.unwrap_or(100);
     if (1..=EVENTS_MAX).contains(&most) {

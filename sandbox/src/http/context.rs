@@ -1,5 +1,5 @@
-//! What is known of a request before anybody looks at it: its name, its reader's language, who asks; and its parts, read
-//! so that whatever is wrong with them is answered with a problem document.
+//! The facts of a request before a handler looks at it: its name, its reader's language, who asks; and its parts, read so
+//! that a part with a fault is answered with a problem document.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::http::problem::Problem;
 use crate::http::problem::malformed;
 use crate::ids::RequestId;
 
-/// How long a body may take to arrive.
+/// Longest that a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(20);
 
 /// A request's name and language.
@@ -38,7 +38,7 @@ const BODY_WAIT: Duration = Duration::from_secs(20);
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) language: Language,
-    /// Whether the client still listens.
+    /// The sign that the client still listens.
     pub(crate) presence: Presence,
 }
 
@@ -51,7 +51,7 @@ impl Request {
         Self { id, language, presence: Presence::default() }
     }
 
-    /// A failure as an answer; what broke is noted for the operator under the request's name.
+    /// A failure as an answer; an internal error is noted for the operator under the request's name.
     pub(crate) fn problem(&self, service: &Service, error: &AppError) -> Problem {
         service.installation.note_failure(&self.id, error);
         Problem::of(self, &error.public())
@@ -67,7 +67,7 @@ impl FromRequestParts<Arc<Service>> for Request {
     }
 }
 
-/// A request of somebody who has shown a valid token.
+/// A request of a person who has shown a valid token.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     pub(crate) request: Request,
@@ -86,14 +86,14 @@ impl FromRequestParts<Arc<Service>> for Authenticated {
     }
 }
 
-/// A request of anybody: of whoever has shown a valid token, or of a stranger, who reaches open data only.
+/// A request of a person who has shown a valid token, or of a stranger, who reaches open data only.
 ///
-/// A token that is not valid makes nobody a stranger: the door has turned its bearer away.
+/// The bearer of a token that is not valid is no stranger: the door has turned them away.
 #[derive(Debug)]
 pub(crate) struct Anyone {
     pub(crate) request: Request,
     pub(crate) caller: Caller,
-    /// Where the connection comes from.
+    /// The place that the connection comes from.
     pub(crate) peer: Peer,
 }
 
@@ -153,7 +153,7 @@ impl FromRequest<Arc<Service>> for Body {
 }
 
 impl Body {
-    /// Reads JSON; what is wrong with it is said by place, never by content.
+    /// Reads JSON; a message about a fault gives its place, never its content.
     pub(crate) fn json<T: DeserializeOwned>(&self, request: &Request, form: &str) -> Result<T, Problem> {
         serde_json::from_slice(&self.0).map_err(|error| {
             let (line, column) = (error.line(), error.column());

@@ -1,5 +1,5 @@
-//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search. Whoever has no
-//! account sees open datasets and what belongs to them.
+//! The catalogue over HTTP: datasets, collections and departments that the caller may see, with search. A caller
+//! without an account sees open datasets and what belongs to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use crate::http::problem::malformed;
 /// Most datasets in one list.
 const DATASETS_MAX: usize = 1000;
 
-/// Which part of a list.
+/// The part of the list that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -42,7 +42,7 @@ pub(super) struct DatasetPage {
     /// Words that all occur in what the document says: identifier, titles, department, collection, tags, and names, titles
     /// and meanings of columns.
     q: Option<String>,
-    /// How many, up to 1000; 100 when not given.
+    /// The largest number of datasets, up to 1000; 100 when not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// The `next` of the list before.

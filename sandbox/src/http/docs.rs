@@ -1,5 +1,5 @@
-//! The page over the description of the interface, for people: Swagger UI from files inside the program. It tells what the
-//! description tells, loads nothing from elsewhere, and runs no script that stands in a page.
+//! The page over the description of the interface, for people: Swagger UI from files inside the program. It shows the
+//! description, loads nothing from elsewhere, and runs no script that stands in a page.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::problem::no_route;
 
-/// What the page consists of; of the rest of its distribution nothing is served.
+/// The files of the page; the rest of its distribution is not served.
 const FILES: [&str; 8] = [
     "index.html",
     "index.css",
@@ -38,7 +38,7 @@ const FILES: [&str; 8] = [
     "favicon-32x32.png",
 ];
 
-/// Headers of every file: what the page may load, where it may stand, and what it tells others.
+/// Headers of every file: they bound the sources that the page loads, the frames it stands in, and the referrer it sends.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,

@@ -48,20 +48,21 @@ use crate::installation::records::Note;
 use crate::service::limits::Limiter;
 use crate::service::limits::Rate;
 
-/// What one person may ask for, of everything together.
+/// Requests of one person, of every kind together.
 const PERSON_RATE: Rate = Rate { burst: 200, every: Duration::from_millis(20) };
-/// What may be asked from one place without a valid token: one client must not take what is everybody's.
+/// Requests from one place without a valid token: one client must not use up the rate of all strangers.
 const PEER_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(100) };
-/// What may be asked without a token by everybody together: each such request costs an entry of the log.
+/// Requests without a token, from all places together: each such request costs an entry of the log.
 const STRANGER_RATE: Rate = Rate { burst: 500, every: Duration::from_millis(20) };
-/// How many tokens that are not valid have an entry of the log of their own, of everybody together.
+/// Refused tokens that have an entry of the log of their own, from all places together.
 const REFUSED_RATE: Rate = Rate { burst: 500, every: Duration::from_millis(20) };
-/// What all who have shown no valid token are counted as; its form makes it nobody's name.
+/// The name under which all who have shown no valid token are counted; no person can have it, because names have no
+/// parentheses.
 const STRANGERS: &str = "(strangers)";
-/// How long a token may be silent before its next use is a login again.
+/// Time without use after which the next use of a token is a login again.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// What the door remembers.
+/// The memory of the door.
 #[derive(Debug)]
 pub(crate) struct DoorKeeper {
     persons: Limiter,
@@ -73,7 +74,7 @@ pub(crate) struct DoorKeeper {
     refused: Limiter,
     /// When each access token, and each link to the identity provider, was last used.
     seen: Mutex<BTreeMap<String, Timestamp>>,
-    /// How often each was turned away without an entry of its own; strangers are one.
+    /// The number of times that each was turned away without an entry of its own; strangers count as one.
     turned_away: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -89,14 +90,14 @@ impl DoorKeeper {
         }
     }
 
-    /// Lets in whoever shows no token, unless their place or all places together ask too often.
+    /// Lets in a client that shows no token, unless its place or all places together ask too often.
     fn take_stranger(&self, peer: &Peer, now: Duration) -> Result<(), Duration> {
         self.peers.take(peer.as_str(), now)?;
         self.strangers.take(STRANGERS, now)
     }
 
-    /// Lets in whoever shows a token that is not valid, to be told so, unless their place asks too often; says whether it
-    /// has an entry of the log. What others do changes nothing for them but the entry.
+    /// Lets in a client that shows a token that is not valid, to be told so, unless its place asks too often; says whether
+    /// the attempt has an entry of the log. Other clients' traffic never blocks it; it only decides on the entry.
     fn take_refused(&self, peer: &Peer, now: Duration) -> Result<bool, Duration> {
         self.peers.take(peer.as_str(), now)?;
         Ok(self.refused.take(STRANGERS, now).is_ok())
@@ -121,7 +122,7 @@ impl DoorKeeper {
         *count = count.saturating_add(1);
     }
 
-    /// How often somebody was turned away since this was last asked.
+    /// The number of times that somebody was turned away since this was last asked.
     fn turned_away_before(&self, name: &str) -> Option<u64> {
         self.turned_away().remove(name)
     }
@@ -139,8 +140,8 @@ impl DoorKeeper {
 
 /// Everything under `/api/v1` passes through here.
 ///
-/// A request is carried to its end even if its client goes away: what it has begun to write down must not stay half
-/// written until the next start. A panic ends one request, and prints nothing.
+/// A request is carried to its end even if its client goes away: a record that it has begun must not stay half written
+/// until the next start. A panic ends one request, and prints nothing.
 pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpRequest, next: Next) -> Response {
     // Kept until there is an answer, or the client breaks off and this is dropped.
     let (_listens, listening) = watch::channel(());
@@ -149,7 +150,7 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
     let (serving, named) = (Arc::clone(&service), known.clone());
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
     service.carry(async move {
-        // Nobody listens any more: then nobody is told.
+        // If the client is gone, nobody is told.
         let _gone = answer.send(let_in(&serving, named, request, next).await);
     });
     let response = match answered.await {
@@ -239,7 +240,7 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
         .with("route", route)
         .with("status", response.status().as_u16())
         .with("request", known.id.clone());
-    // Only of what there is: a name that led nowhere may be anybody's word.
+    // Only on success: otherwise the path parameter is arbitrary text of the client.
     if let Some(about) = about.filter(|_| response.status().is_success()) {
         note = note.with("about", about);
     }
@@ -248,18 +249,18 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     }
     match service.installation.append_one(note).await {
         Ok(_) => response,
-        // What cannot be recorded does not happen: INVARIANT(no-receipt-no-result).
+        // A request that cannot be recorded is not answered: INVARIANT(no-receipt-no-result).
         Err(error) => known.problem(service, &error).into_response(),
     }
 }
 
-/// What a path names: the part of it that its route leaves open.
+/// The name in a path: the part of it that its route leaves open.
 fn named(template: &str, path: &str) -> Option<String> {
     let mut parts = template.split('/').zip(path.split('/'));
     parts.find(|(open, _)| open.starts_with('{')).map(|(_, name)| name.chars().take(128).collect())
 }
 
-/// Who asks; nobody when no token is shown.
+/// The caller; none when no token is shown.
 async fn enter(service: &Service, headers: &HeaderMap, peer: &Peer) -> Result<Option<Caller>, AppError> {
     let Some(shown) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let text = shown
@@ -340,7 +341,7 @@ mod tests {
         assert_eq!(let_in, 100);
         assert!(keeper.take_refused(&flooding, now).is_err(), "by its own bucket");
         assert_eq!(keeper.take_stranger(&other, now), Ok(()));
-        // Many places together close it to strangers; a bad token is still told what it is, without an entry.
+        // Many places together close it to strangers; a client with a bad token is still told so, without an entry.
         for nth in 0..=u8::MAX {
             let peer = Peer::of([198, 51, 100, nth].into());
             for _ in 0..4 {

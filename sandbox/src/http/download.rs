@@ -23,7 +23,7 @@ use crate::http::problem::Problem;
 use crate::http::streamed::streamed;
 use crate::installation::Installation;
 
-/// Hands a table out, an Arrow stream that is fetched only when the client does not have it. What is `held` is given back
+/// Hands a table out, an Arrow stream that is fetched only when the client does not have it. `held` is given back
 /// when the last piece is gone.
 pub(super) async fn hand_out(
     installation: &Installation,

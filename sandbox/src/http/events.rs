@@ -1,4 +1,4 @@
-//! Server-sent events: how jobs come along, for those who would rather be told than ask. Whoever comes back with the
+//! Server-sent events: how jobs come along, for those who would rather be told than ask. A client that comes back with the
 //! last event's name reads on from there, or is told that there is a gap. A stream lives no longer than its token.
 
 use std::collections::VecDeque;
@@ -39,7 +39,7 @@ use crate::service::job_events::Event;
 use crate::service::job_events::Gap;
 use crate::service::limits::ConcurrencyPermit;
 
-/// How often an idle stream shows that it lives.
+/// Time after which an idle stream shows that it lives.
 const PULSE: Duration = Duration::from_secs(15);
 /// The header with the last event that was received.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -67,13 +67,13 @@ pub(super) async fn of_job(
     Name(id): Name,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
-    // The number first, then the row: what happens in between is told twice rather than never.
+    // The number first, then the row: an event in between is told twice rather than never.
     let newest = service.events.newest();
     let row = own(&service, &known, &id).await?;
     let mut follower = Follower::new(&service, &known, Some(row.id))?;
     follower.person.clone_from(&row.person);
     if follower.resume(&headers) {
-        // Whoever has seen the end waits for nothing.
+        // A client that has seen the end waits for nothing.
         let number = follower.number;
         let follows = |event: &Event| event.job == row.id;
         let following = service.events.after(number, follows);
@@ -103,7 +103,7 @@ pub(super) async fn of_person(
     known: Authenticated,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
-    // A token that carries other roles alone does not reach what its person asks.
+    // A token without the role of analyst does not reach the jobs of its person.
     if !known.caller.asked_as(known.caller.person().name.as_str()) {
         return Err(Problem::of(&known.request, &not_an_analyst()).into());
     }
@@ -130,7 +130,7 @@ fn not_an_analyst() -> PublicError {
     )
 }
 
-/// What a stream tells.
+/// A message of a stream.
 enum Told {
     /// A step of a job.
     Job(Event),
@@ -216,7 +216,7 @@ impl Follower {
         Sse::new(events).keep_alive(KeepAlive::new().interval(PULSE))
     }
 
-    /// What is told next, to whom it may be told still.
+    /// The next message, if the reader may still be told.
     async fn next(&mut self) -> Option<Told> {
         let told = self.wait().await?;
         self.is_welcome().await.then_some(told)
@@ -241,7 +241,7 @@ impl Follower {
                 Some(gap @ Told::Gap { .. }) => return Some(gap),
                 None => {}
             }
-            // Marked as seen before it is read, so that what comes meanwhile wakes us again.
+            // Marked as seen before it is read, so that an event that comes meanwhile wakes us again.
             self.newest.borrow_and_update();
             let (person, job) = (&self.person, self.job);
             let wanted = |event: &Event| event.person == *person && job.is_none_or(|job| event.job == job);
@@ -265,7 +265,7 @@ impl Follower {
         }
     }
 
-    /// Goes on behind events that are missing; whoever follows one job is told where it stands instead.
+    /// Goes on behind events that are missing; a follower of one job is told its state instead.
     async fn skip(&mut self, gap: Gap) {
         self.number = gap.before.saturating_sub(1);
         self.pending.push_back(Told::Gap { number: self.number });
@@ -277,7 +277,7 @@ impl Follower {
         }
     }
 
-    /// Says whether what the reader came with is still good; what cannot be looked up is not.
+    /// Says whether the credential of the reader is still valid; one that cannot be looked up is not.
     async fn is_welcome(&self) -> bool {
         is_still_recognised(&self.service.installation, &self.caller).await.unwrap_or(false)
     }

@@ -1,4 +1,4 @@
-//! How a handler fails: in words of its own, or with the failure of a use case, which the door puts into words. It does so
+//! The failure of a handler: in words of its own, or the failure of a use case, which the door puts into words. It does so
 //! in the reader's language and under the request's name, and notes for the operator what broke.
 
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl IntoResponse for Failure {
         match self {
             Self::Problem(problem) => problem.into_response(),
             Self::Refused(refused) => {
-                // Only the door knows the reader; whoever gets past it is told that we broke, and nothing else.
+                // Only the door knows the reader; an answer that gets past it says that we broke, and nothing else.
                 let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
                 response.extensions_mut().insert(Unrendered(Arc::new(refused)));
                 response

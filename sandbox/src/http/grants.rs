@@ -139,12 +139,12 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which part of a list.
+/// The part of the list that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RequestPage {
-    /// How many, up to 200; 50 when not given.
+    /// The largest number of requests, up to 200; 50 when not given.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// The `next` of the list before.

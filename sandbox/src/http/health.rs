@@ -48,7 +48,7 @@ pub(crate) struct Version {
     api: &'static str,
 }
 
-/// Which version is it
+/// Show the version
 #[utoipa::path(get, path = "/version", operation_id = "show_version", tag = "health", security(()), responses((status = 200, description = "The version", body = Version)))]
 pub(super) async fn version() -> Json<Version> {
     Json(Version { name: "obscura", version: env!("CARGO_PKG_VERSION"), api: "v1" })

@@ -182,7 +182,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Waits for the end of a job; whose token has ended meanwhile is told nothing of it.
+/// Waits for the end of a job; a caller whose token has ended meanwhile is told nothing of it.
 async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duration) -> Result<(), Failure> {
     if most.is_zero() {
         return Ok(());
@@ -271,19 +271,19 @@ fn too_many_jobs(request: &Request) -> Problem {
         .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
-/// How long a client would wait (`Prefer: wait=10`, RFC 7240).
+/// The time that a client would wait (`Prefer: wait=10`, RFC 7240).
 fn wished(headers: &HeaderMap) -> Duration {
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wait = prefer.split(',').find_map(|item| item.trim().strip_prefix("wait=")?.parse::<u64>().ok());
     Duration::from_secs(wait.unwrap_or(0).min(WAIT_MAX))
 }
 
-/// Which part of a list.
+/// The part of the list that is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobPage {
-    /// How many, up to 1000; 50 when not given.
+    /// The largest number of jobs, up to 1000; 50 when not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// The `next` of the list before.
@@ -312,7 +312,7 @@ pub(super) async fn list(
     Ok(Json(JobList { jobs, next }))
 }
 
-/// How long a look at a job waits for its end.
+/// The time that a look at a job waits for its end.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -340,7 +340,7 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let mut row = own(&service, &known, &id).await?;
     if let Some(wait) = wait {
-        // Whose job it is was settled first: how long an answer takes must not tell that a job exists.
+        // The owner of the job was settled first: how long an answer takes must not tell that a job exists.
         self::wait(&service, &known, row.id, Duration::from_secs(wait.min(WAIT_MAX))).await?;
         row = own(&service, &known, &id).await?;
     }
@@ -459,7 +459,7 @@ pub(super) async fn release(
 
 /// The question, every rule that decided on it, and its plan before and after the guard
 ///
-/// For whoever asked, for auditors, and for stewards when all that was asked of is of their departments.
+/// For the person who asked, for auditors, and for stewards when all datasets of the question are of their departments.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/explain",

@@ -1,4 +1,4 @@
-//! Which of our languages a client reads best (`Accept-Language`: RFC 9110, section 12.5.4, by the lookup of RFC 4647).
+//! Choice of the language that a client reads best (`Accept-Language`: RFC 9110, section 12.5.4, by the lookup of RFC 4647).
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
@@ -17,13 +17,13 @@ pub(super) fn language_of(headers: &HeaderMap, ours: Language) -> Language {
     if liking(&wanted, other) > liking(&wanted, ours) { other } else { ours }
 }
 
-/// How much a language is liked: by weight, then named rather than met by `*`, then named earlier. `None` is not at all.
+/// The rank of a language: by weight, then named rather than met by `*`, then named earlier. `None` if it is not wanted.
 fn liking(wanted: &[Preference], language: Language) -> Option<(u16, bool, usize)> {
     let mut best = None;
     let mut is_excluded = false;
     for (place, one) in wanted.iter().enumerate() {
         let is_named = match one.weight {
-            // A refusal is of what it names: who reads no `zh-TW` may read `zh`.
+            // A refusal is of what it names: a client that refuses `zh-TW` may read `zh`.
             0 => one.range == language.code(),
             // `zh-Hans-CN` is content with `zh`.
             _ => one.range.split('-').next() == Some(language.code()),

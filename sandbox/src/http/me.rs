@@ -1,4 +1,4 @@
-//! Who the bearer of a token is: person, roles, what they were recognised by, and the grants that hold for them.
+//! The bearer of a token over HTTP: person, roles, evidence of identity, and the grants that hold for them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::http::context::Authenticated;
 use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 
-/// Whom the token stands for, what it is, and the grants that hold
+/// Show the bearer of the token: person, roles, identity and grants in force
 #[utoipa::path(get, path = "/me", operation_id = "show_me", tag = "tokens", responses((status = 200, description = "You", body = Me), Problems))]
 pub(super) async fn me(
     State(service): State<Arc<Service>>,

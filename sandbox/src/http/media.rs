@@ -1,4 +1,4 @@
-//! Which form of a result a client wants (RFC 9110, section 12.5.1), and which form its body has.
+//! Choice of the form of a result that a client wants (RFC 9110, section 12.5.1), and the form that its body has.
 
 use std::collections::BTreeMap;
 
@@ -37,8 +37,8 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<Format> {
     best.map(|(_, format)| format)
 }
 
-/// How much a form is liked: by the weight of the most specific range that it is in, then by how specific that is, then by
-/// how early it stands. `None` is not at all.
+/// The rank of a form: by the weight of the most specific range that it is in, then by how specific that is, then by how
+/// early it stands. `None` if it is not wanted.
 fn liking(wanted: &[Preference], format: Format) -> Option<(u16, u8, usize)> {
     let ranges = wanted
         .iter()
@@ -48,7 +48,7 @@ fn liking(wanted: &[Preference], format: Format) -> Option<(u16, u8, usize)> {
     (weight > 0).then_some((weight, specificity, place))
 }
 
-/// How closely a range describes a form; `None` where the form is not in it.
+/// The closeness with which a range describes a form; `None` where the form is not in it.
 fn specificity(one: &Preference, format: Format) -> Option<u8> {
     let media = format.media_type();
     let (kind, _) = media.split_once('/')?;
@@ -68,12 +68,12 @@ fn specificity(one: &Preference, format: Format) -> Option<u8> {
     fits.then_some(if one.parameters.is_empty() { 2 } else { 3 })
 }
 
-/// Whether a body says that it is JSON.
+/// True if a body says that it is JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     has_media(headers, "application/json")
 }
 
-/// Whether a body says that it is YAML (RFC 9512).
+/// True if a body says that it is YAML (RFC 9512).
 pub(super) fn is_yaml(headers: &HeaderMap) -> bool {
     has_media(headers, "application/yaml")
 }

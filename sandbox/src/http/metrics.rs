@@ -1,5 +1,5 @@
-//! What an operator's monitoring reads (Prometheus text format 0.0.4), on a listener of its own. Counts of requests and
-//! jobs; nothing of what was asked, by whom, or what came of it.
+//! Metrics for an operator's monitoring (Prometheus text format 0.0.4), on a listener of its own: counts of requests and
+//! jobs, and never a question, a person or an answer.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -125,7 +125,7 @@ pub(super) async fn download(
     if let (StatusCode::OK, Ok(name)) = (response.status(), name) {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
     }
-    // It may be kept, and has to be asked for again: what is open today need not be open tomorrow.
+    // It may be kept, and must be validated again: a dataset that is open today need not be open tomorrow.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
@@ -144,12 +144,12 @@ fn format(request: &Request, form: &DownloadForm, headers: &HeaderMap) -> Result
     }
 }
 
-/// Permits among the downloads under way: one of so many in all, and one of so many from where this one comes from.
+/// Permits among the downloads under way: one of those for all, and one of those for the place of this client.
 fn permits(service: &Service, anyone: &Anyone) -> Option<[ConcurrencyPermit; 2]> {
     Some([service.downloads_of_one.acquire(anyone.peer.as_str())?, service.downloads.acquire("everybody")?])
 }
 
-/// The job whose release is handed out; it is asked for where nobody has asked yet.
+/// The job whose release is handed out; it is submitted if there is none yet.
 async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Failure> {
     let look = || open_release(&service.installation, id);
     let job = match look().await? {
@@ -169,7 +169,7 @@ async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<J
     }
 }
 
-/// Asks for the rows as nobody in particular, by the one function that makes jobs; nothing when the guard says no.
+/// Asks for the rows as a stranger, by the one function that makes jobs; nothing when the guard refuses.
 async fn ask(service: &Service, question: SubmitQuery) -> Result<Option<JobId>, Failure> {
     let stranger = Caller::stranger(Door::Http);
     if *service.stopping.borrow() {
@@ -182,7 +182,7 @@ async fn ask(service: &Service, question: SubmitQuery) -> Result<Option<JobId>, 
             service.queue.enter(permit, *waiting);
             Ok(Some(job))
         }
-        // Somebody was quicker, and their job serves as well.
+        // Another request was quicker, and its job serves as well.
         Ok(Submission::Repeated(row)) => Ok(Some(row.id)),
         Ok(Submission::Refused { .. } | Submission::Explained(_) | Submission::Pending { .. }) => Ok(None),
         Err(AppError::Public(error)) if error.class() == Class::Conflict => Ok(None),

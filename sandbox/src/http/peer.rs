@@ -1,5 +1,5 @@
-//! Where a connection comes from, as far as bounds per address need it: an IPv4 address, or the network of an IPv6 address,
-//! because whoever has one of those has all of them.
+//! The place that a connection comes from, as far as bounds per address need it: an IPv4 address, or the network of an IPv6
+//! address, because a client that has one address of a network has all of them.
 
 use std::net::IpAddr;
 

@@ -162,7 +162,7 @@ pub(super) async fn versions(
     Ok(Json(PolicyVersions { versions: bodies.into_iter().map(view).collect() }))
 }
 
-/// Which versions to compare.
+/// The versions to compare.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -173,7 +173,7 @@ pub(super) struct Compared {
     to: u32,
 }
 
-/// What changed from one version of a policy to another
+/// Show what changed from one version of a policy to another
 #[utoipa::path(
     get,
     path = "/policies/{id}/diff",

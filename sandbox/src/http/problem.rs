@@ -37,9 +37,9 @@ use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
 
-/// When to ask again for what is not to be had now, in seconds.
+/// Seconds after which to repeat a request that is not available now.
 const UNAVAILABLE_SECONDS: u16 = 15;
-/// When to ask again for what is too much at this moment, in seconds.
+/// Seconds after which to repeat a request that is too much at this moment.
 const BUSY_SECONDS: u16 = 2;
 
 /// An answer that is no success; boxed, because it is the seldom end of every handler's result.
@@ -87,7 +87,7 @@ impl Problem {
             body.insert("help".to_owned(), json!(help.in_language(language)));
         }
         body.insert("request_id".to_owned(), json!(request.id));
-        // What says in which language it is may be another answer for another reader.
+        // The body is in the language of the reader, so that caches must tell languages apart.
         let headers = HeaderMap::from_iter([
             (CONTENT_LANGUAGE, HeaderValue::from_static(language)),
             (VARY, HeaderValue::from_static("accept-language")),
@@ -145,7 +145,8 @@ pub(crate) fn malformed(request: &Request, en: impl Into<String>, zh: impl Into<
     Problem::of(request, &PublicError::new(Class::Usage, "request-malformed", en, zh))
 }
 
-/// What part of a list is asked for: from the one before which on, and how many at most, 50 when not said and never more than `most`.
+/// The part of a list that is asked for: the entry before which it begins, and its largest number of entries, 50 when not
+/// said and never more than `most`.
 pub(crate) fn asked_part<Id: FromStr>(
     request: &Request,
     (cursor, limit): (Option<String>, Option<u32>),
@@ -168,18 +169,18 @@ pub(crate) fn asked_part<Id: FromStr>(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemDocument {
-    /// Where the kind of problem is explained.
+    /// The address of a page that explains the kind of problem.
     #[schema(format = "uri-reference")]
     r#type: String,
-    /// What is wrong, in the reader's language.
+    /// A statement of the problem, in the reader's language.
     title: String,
     /// The status again.
     status: u16,
     /// Stable code.
     code: String,
-    /// What would be accepted.
+    /// Advice on a request that would be accepted.
     help: Option<String>,
-    /// What the operator's log calls this request.
+    /// The name of this request in the operator's log.
     request_id: String,
 }
 

@@ -36,18 +36,19 @@ use crate::service::limits::ConcurrencyLimit;
 
 /// Connections at a time; the next ones wait.
 const CONNECTIONS_MAX: usize = 1024;
-/// How long the head of a request, or a TLS handshake, may take.
+/// Longest that the head of a request, or a TLS handshake, may take.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what it is sent.
+/// Longest that a client may read nothing of what it is sent.
 const WRITE_WAIT: Duration = Duration::from_secs(20);
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// How long to let other connections end when there is no room for another.
+/// Time in which other connections may end when there is no room for another.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long requests under way are given at the end.
+/// Time that requests under way are given at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Answers requests, and operators on a listener of their own, until told to stop; then requests and jobs under way are finished, as far as they can be soon.
+/// Answers requests, and operators on a listener of their own, until told to stop; then requests and jobs under way are
+/// finished, as far as they can be soon.
 ///
 /// # Errors
 /// When the listener fails for good.
@@ -62,10 +63,10 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     if let Some(admin) = admin {
         let routes = metrics::router(Arc::clone(&service));
-        // Its end, which is ours, is worth waiting for to nobody.
+        // It ends with this function; its result is of no use.
         tasks.spawn(async move { drop(axum::serve(admin, routes).await) });
     }
-    // What was approved while no service ran goes on before anybody asks.
+    // Jobs that were approved while no service ran go on before the first request.
     service.pending.resume(None).await;
     let resuming = Arc::clone(&service);
     tasks.spawn(async move { resuming.pending.keep_resuming(resuming.stopping.subscribe()).await });
@@ -95,7 +96,7 @@ pub async fn serve(
             }
             Err(error) => return Err(error),
         };
-        // Whoever has as many as one may have is not waited for: others would wait behind them.
+        // An address with as many as one may have is not waited for: others would wait behind it.
         let Some(of_address) = addresses.acquire(peer.as_str()) else { continue };
         let (routes, tls, watcher) = (routes.clone(), tls.clone(), graceful.watcher());
         tasks.spawn(async move {
@@ -105,12 +106,12 @@ pub async fn serve(
     }
     drop(listener);
     service.stop().await;
-    // Whoever is slower than that is cut off.
+    // A connection that is slower than that is cut off.
     let _in_time = tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await;
     Ok(())
 }
 
-/// Whether an address may be listened on without TLS.
+/// True if an address may be listened on without TLS.
 #[must_use]
 pub fn is_private(address: SocketAddr) -> bool {
     address.ip().is_loopback()

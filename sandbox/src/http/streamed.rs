@@ -12,9 +12,9 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use futures::stream::unfold;
 
-/// Longest that a body may take: its place is somebody else's then.
+/// Longest that a body may take; after that its permit goes to another request.
 const BODY_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How much of a body is handed to the connection at a time, in bytes.
+/// Bytes of a body that are handed to the connection at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// An answer with this body, during which `held` is kept.

@@ -1,5 +1,5 @@
-//! A connection that does not wait for ever: a client that is sent something and takes nothing of it, or next to nothing, is
-//! cut off, and with it goes what it would have had to be kept in memory for.
+//! A connection that does not wait for ever: a client that is sent an answer and reads nothing of it, or next to nothing, is
+//! cut off, and the memory that holds the answer is freed.
 
 use std::io;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ const TAKEN_MIN: usize = 64 * 1024;
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     wait: Duration,
-    /// When the wait ends; nothing while nobody is waited for.
+    /// When the wait ends; nothing while the client is not waited for.
     end: Option<Pin<Box<Sleep>>>,
     /// Bytes that the client took since it is waited for.
     taken: usize,
@@ -57,7 +57,7 @@ impl<S> WriteTimeout<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Nobody is waited for any more.
+    /// Ends the wait for the client.
     fn calm(&mut self) {
         self.end = None;
         self.taken = 0;

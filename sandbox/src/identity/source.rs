@@ -39,7 +39,7 @@ pub(super) trait KeySource: fmt::Debug + Send + Sync {
     fn fetch(&self) -> Result<PublishedKeys, Fault>;
 }
 
-/// The reason that the keys did not come: for the operator's log, which alone tells the reasons apart.
+/// The reason why the keys did not come: for the operator's log, which alone tells the reasons apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// No connection, no TLS, or no HTTP.

@@ -32,7 +32,7 @@ const SCOPE_PREFIX: &str = "obscura:";
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
-/// The reason that a token is not honoured: for the operator's log, which alone tells the reasons apart.
+/// The reason why a token is not honoured: for the operator's log, which alone tells the reasons apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TokenFault {
     /// It is no signed token, or longer than the limit.

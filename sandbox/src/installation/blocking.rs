@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::runtime::RuntimeFlavor;
 use tokio::task::block_in_place;
 
-/// How much is done at a time in one installation.
+/// Pieces of such work that are done at a time in one installation.
 const PERMITS: usize = 4;
 
 thread_local! {
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// The work waits for what only another task of the same single thread can bring.
+    /// The work waits for a message that only another task of the same single thread can send.
     fn others_go_on_meanwhile(work: fn(mpsc::Receiver<()>)) {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {

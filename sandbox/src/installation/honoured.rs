@@ -1,4 +1,4 @@
-//! Which rows count, and what follows when the log has a record in force without a row that does.
+//! The rows that count, and what follows when the log has a record in force without a row that counts.
 //! It repairs nothing: a row that is gone comes back from a backup, or a newer record takes its place.
 
 use std::collections::BTreeSet;
@@ -31,21 +31,21 @@ pub(crate) fn is_honoured(facts: &LogFacts, record: &Record) -> bool {
         (RecordState::InForce { event_index } | RecordState::Ending { event_index }, Some(fact)) => {
             fact.begun == event_index && in_force(fact)
         }
-        // Whoever appended its event has not said so here yet, died before, or somebody took the mark away.
+        // The process that appended its event has not marked the row yet, died before it did, or the mark was taken away.
         (RecordState::Staged { .. }, Some(fact)) => in_force(fact),
         (RecordState::Ended { .. }, _) | (_, None) => false,
     }
 }
 
-/// Whether something is wrongly allowed when a record of this kind has no row that counts.
+/// True if something is wrongly allowed when a record of this kind has no row that counts.
 fn must_be_there(kind: RecordKind) -> bool {
     match kind {
-        // An older version would take its place, and may be laxer, or hold what was taken out since.
+        // An older version would take its place, and may be laxer, or hold rows that were taken out since.
         RecordKind::Document | RecordKind::DatasetVersion => true,
         // The people whom these let in stay out. Where two grants exclude each other, or one contains the other, the one
         // that is left applies; but each was given to be used alone.
         RecordKind::Person | RecordKind::Token | RecordKind::AccountLink | RecordKind::Grant => false,
-        // Nobody may do more because of these until somebody decides on them.
+        // These allow nothing until a person decides on them.
         RecordKind::AccessRequest | RecordKind::Proposal => false,
     }
 }
@@ -59,8 +59,8 @@ impl Installation {
         if found.missing.is_empty() {
             return Ok(found);
         }
-        // What began between reading the rows and reading the log is not among the rows. Every row is staged before its
-        // event is appended, so that whatever the log holds now has one by the time the rows are read again.
+        // A record that began between reading the rows and reading the log is not among the rows. Every row is staged before
+        // its event is appended, so that every record in the log has one by the time the rows are read again.
         self.learn().await?;
         let known = self.facts.lock().await.newest_change();
         let rows = self.rows(kind, prefix).await?;
@@ -76,7 +76,8 @@ impl Installation {
         rows.during("list records")
     }
 
-    /// Of what began after the event `known`, no row is missed.
+    /// The rows that count, and the records without one. A record that began after the event `known` is not reported as
+    /// missing.
     async fn held_against_log(
         &self,
         kind: RecordKind,
@@ -118,7 +119,7 @@ impl Installation {
     }
 }
 
-/// What depends on records of a kind ends with this when one of them has no row.
+/// The failure of an operation that depends on records of a kind when one of them has no row.
 pub(crate) fn without_row() -> InternalError {
     InternalError::of_kind(
         "honour the log",
@@ -126,7 +127,7 @@ pub(crate) fn without_row() -> InternalError {
     )
 }
 
-/// Whether a newer version (`name@version`) is there, so that this one gives nobody anything.
+/// True if a newer version (`name@version`) is there, so that this one allows nothing.
 fn is_followed(key: &str, there: &BTreeSet<&str>) -> bool {
     let Some((name, version)) = named_version(key) else { return false };
     there.iter().filter_map(|key| named_version(key)).any(|(other, newer)| other == name && newer > version)

@@ -1,5 +1,5 @@
-//! What a steward is told when an input cannot be sealed as it was meant: what was found, where, and what to do.
-//! No value of a row gets into it, and no advice makes rows vanish that nobody has looked at.
+//! The messages to a steward when an input cannot be sealed as it was meant: the fault, its place, and the remedy.
+//! No value of a row gets into them, and no advice drops rows that no person has looked at.
 
 use obscura_policies::Text;
 
@@ -10,7 +10,7 @@ use crate::error::PublicError;
 use crate::storage::BadRowReason;
 use crate::storage::StorageError;
 
-/// What a steward is told of an input that was not sealed.
+/// The message to a steward about an input that was not sealed.
 pub(crate) fn input_failure(error: &StorageError) -> AppError {
     match error {
         StorageError::Input { .. } => answer(error, "input-unreadable", "无法按该格式读取输入").into(),
@@ -77,7 +77,7 @@ pub(crate) fn input_failure(error: &StorageError) -> AppError {
     }
 }
 
-/// What a steward is told of rows that were not sealed.
+/// The message to a steward about rows that were not sealed.
 fn rows_failure(error: &StorageError) -> AppError {
     match error {
         StorageError::NoRows => answer(error, "input-empty", "输入没有任何数据行").into(),
@@ -132,7 +132,7 @@ fn rows_failure(error: &StorageError) -> AppError {
                 .into()
         }
         StorageError::UnitKeySpellings { column, lines } => spellings(error, column, *lines),
-        // The enum grows: what is not of the input is for the operator.
+        // The enum grows: an error that is not of the input is for the operator.
         _ => InternalError::new("work on sealed data", error).into(),
     }
 }
@@ -141,7 +141,7 @@ fn answer(error: &StorageError, code: &'static str, zh: &str) -> PublicError {
     PublicError::new(Class::Usage, code, error.to_string(), zh)
 }
 
-/// What to do about a malformed row. Leaving it out comes last: what is left out is missing from every answer.
+/// The remedy for a malformed row. Leaving it out comes last: a row that is left out is missing from every answer.
 fn help(reason: BadRowReason) -> Text {
     match reason {
         BadRowReason::Encoding => Text::new(
@@ -183,7 +183,7 @@ fn help(reason: BadRowReason) -> Text {
     }
 }
 
-/// What a steward is told who must decide whether spellings of a unit key are one subject.
+/// The message to a steward who must decide whether spellings of a unit key are one subject.
 fn spellings(error: &StorageError, column: &str, lines: Option<(u64, u64)>) -> AppError {
     let rows =
         lines.map(|(first, second)| format!("，例如第 {first} 行与第 {second} 行")).unwrap_or_default();

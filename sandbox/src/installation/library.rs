@@ -24,8 +24,8 @@ use crate::error::AppError;
 use crate::error::InternalError;
 use crate::installation::Installation;
 
-/// The library that was read last. What is in force is found out anew each time; only the reading of the same texts is
-/// spared, and everybody who asks at the same time holds the same library.
+/// The library that was read last. The records in force are looked up anew each time; only the same texts are not read
+/// again, and all requests at one time hold the same library.
 #[derive(Debug, Default)]
 pub(crate) struct LastLibrary(Mutex<Option<(String, Arc<Library>)>>);
 

@@ -34,12 +34,12 @@ use crate::installation::honoured::without_row;
 /// Bodies up to this size stand in the event itself; of longer ones only the hash does.
 const BODY_BYTES_MAX: usize = 40_000;
 
-/// What an event says besides its record.
+/// The facts of an event besides its record.
 #[derive(Debug, Clone)]
 pub(crate) struct Note {
-    /// What happened.
+    /// The action.
     pub(crate) action: Action,
-    /// Who did it.
+    /// The actor.
     pub(crate) actor: ActorName,
     /// The job or command it belongs to.
     pub(crate) correlation: Option<String>,
@@ -73,7 +73,7 @@ pub struct Disagreement {
     pub kind: &'static str,
     /// Its name among its kind.
     pub key: String,
-    /// What is wrong with it.
+    /// The fault of the row.
     pub problem: &'static str,
 }
 
@@ -130,7 +130,7 @@ impl Installation {
         let receipts = match self.append(vec![(note, Some(change))]).await {
             Ok(receipts) => receipts,
             Err(error) => {
-                // Whether the event is in the log decides; what is staged for nothing would be in the way of a second try.
+                // The log decides; a row that is staged without an event would be in the way of a second try.
                 self.learn().await?;
                 let begun = self.facts.lock().await.fact(B::KIND.name(), &key).is_some();
                 if !begun {
@@ -161,7 +161,7 @@ impl Installation {
         let ends = RecordChange { body: None, ..change_of::<Old>(&old_key, &old_text, Change::Ends) };
         let begins = change_of::<New>(&new_key, &new_text, Change::Begins);
         let notes = vec![(ending, Some(ends)), (beginning, Some(begins))];
-        // What fails from here on is settled by the next start or change, both records alike.
+        // The next start or change settles a failure from here on, of both records alike.
         let mut receipts = self.append(notes).await?.into_iter();
         let ended = receipts.next().ok_or_else(no_receipt)?;
         self.catalog.end(Old::KIND, &old_key, ended.index()).await.during("end a record")?;
@@ -270,10 +270,10 @@ impl Installation {
         Ok(known)
     }
 
-    /// Takes in what the log says beyond what is known already.
+    /// Reads the entries of the log that are not known yet.
     pub(crate) async fn learn(&self) -> Result<(), AppError> {
         let mut facts = self.facts.lock().await;
-        // It waits for whoever appends, and reads what is new.
+        // It waits for a process that appends, and reads what is new.
         blocking_io(|| facts.learn(&self.audit)).during("read the audit log")
     }
 }

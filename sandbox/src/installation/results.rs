@@ -1,5 +1,5 @@
 //! Results at rest: a released table is written once, sealed, and opened again only for its owner.
-//! The table's hash is its name in the log; what a result may hold was decided long before it comes here.
+//! The table's hash is its name in the log; the contents of a result are decided before it comes here.
 
 use std::fs;
 use std::fs::File;
@@ -36,7 +36,7 @@ use crate::installation::rotation_lock::wrap_to_record;
 use crate::jobs::keys::JobKey;
 
 const FORMAT_VERSION: u16 = 1;
-// Departments' codes hold no `_`, so these keys are nobody else's.
+// Codes of departments hold no `_`, so no department has these keys.
 const RESULTS: &str = "_results";
 const QUERIES: &str = "_queries";
 /// The strictest ladder step there is: texts of queries may hold what an analyst knows of a person.
@@ -210,7 +210,7 @@ pub(crate) fn open_query(
     Ok(QuestionText { salt, sql: String::from_utf8(sql.to_vec()).during("read a query")? })
 }
 
-/// Seals a question for the audit log; whoever deletes its wrapped key shreds the text.
+/// Seals a question for the audit log; deleting its wrapped key shreds the text.
 pub(crate) fn seal_query(
     installation: &Installation,
     job: JobId,
@@ -235,7 +235,7 @@ fn seal(
     Ok(SealedObject { sealed, key, _unrecorded: unrecorded })
 }
 
-/// Which keys of jobs are wrapped under this key-encryption key, if any are.
+/// The keys of jobs that are wrapped under this key-encryption key, if any are.
 pub(crate) fn wrapped_under(kek: &KekId) -> Option<JobKey> {
     match kek.department() {
         QUERIES => Some(JobKey::Question),
@@ -286,7 +286,7 @@ fn long_query_path(installation: &Installation, job: JobId) -> PathBuf {
     installation.layout.results().join(format!("{job}.query"))
 }
 
-/// Where a file is written before it is whole.
+/// The path at which a file is written before it is whole.
 fn staged(path: &Path) -> PathBuf {
     let mut staged = path.as_os_str().to_owned();
     staged.push(".new");

@@ -1,9 +1,9 @@
-//! Reviews under way: so many at a time, each on a thread that nobody else waits for. It judges nothing itself.
+//! Reviews under way: so many at a time, each on a thread that no other work waits for. It judges nothing itself.
 //!
-//! A review computes and does not give way, and hostile questions make it compute for as long as the guard's limits let them.
-//! On threads of their own they keep no request waiting that needs none; whoever finds no seat soon is told to come back,
-//! and whoever is gone waits for none. A review that nobody waits for any more goes on to its end, and gives its seat back
-//! then and not before.
+//! A review computes and does not give way, and hostile questions make it compute for as long as the guard's limits let
+//! them. On threads of their own, reviews delay no request that needs no review. A client that finds no seat soon is told to
+//! come back, and a client that is gone waits for none. A review that no client waits for any more goes on to its end, and
+//! gives its seat back then and not before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::error::PublicError;
 const QUESTIONS_MAX: usize = 4;
 /// Runs of documents' own tests at a time: each is up to a hundred reviews.
 const TESTS_MAX: usize = 1;
-/// How long an asker waits for a seat.
+/// Longest that an asker waits for a seat.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What is judged, and who waits for it.
+/// The kinds of reviews, by what is judged and who waits for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Judging<'a> {
     /// A question, as it is asked: not waited for for long.
@@ -55,7 +55,7 @@ impl Reviews {
         Self { questions: Arc::new(Semaphore::new(questions)), tests, wait }
     }
 
-    /// How many questions are being judged.
+    /// The number of questions that are being judged.
     pub(crate) fn under_way(&self) -> usize {
         QUESTIONS_MAX.saturating_sub(self.questions.available_permits())
     }
@@ -86,7 +86,7 @@ impl Reviews {
             let _seat = seat;
             work()
         });
-        // What a panic says may quote the question.
+        // The message of a panic may quote the question.
         judged.await.map_err(|_panicked| InternalError::of_kind("judge a question", "panic").into())
     }
 }
@@ -101,7 +101,7 @@ fn busy() -> PublicError {
     .with_help("ask again in a few seconds", "请稍后重试")
 }
 
-/// Nobody reads it.
+/// The error for a client that is gone, which no client reads.
 fn gone() -> PublicError {
     PublicError::new(Class::Busy, "asker-gone", "whoever asked does not listen any more", "提问者已断开连接")
 }
@@ -142,7 +142,7 @@ mod tests {
         // Jobs that were admitted, and tests, need no seat among the questions.
         reviews.run(Judging::Again, || ()).await.unwrap();
         reviews.run(Judging::Tests, || ()).await.unwrap();
-        // Whoever waited is gone, and what they asked still has its seat.
+        // The clients that waited are gone, and their questions still have their seats.
         tasks.abort_all();
         while tasks.join_next().await.is_some() {}
         assert_eq!(code(reviews.run(Judging::Question(&presence), || ()).await), "too-many-reviews");

@@ -18,7 +18,7 @@ use crate::error::operator_log::OperatorLog;
 
 /// Bytes that are written to find out if there is room: about as many as one question writes.
 const PROBE_BYTES: usize = 64 * 1024;
-/// How long an answer is good.
+/// Time for which an answer is good.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(5);
 /// Name of the disk in the operator's log.
 const LOG_SUBJECT: &str = "disk";

@@ -1,8 +1,8 @@
-//! Keeps wrapping keys and rotating what wraps them apart, across threads and processes.
+//! Keeps the wrapping of keys and the rotation of the keys that wrap them apart, across threads and processes.
 //!
 //! Sealing may take hours, so a rotation does not begin meanwhile, and sealing not during a rotation. Jobs wrap a key in
 //! passing and record it in their row: they hold a lock of the version they wrapped under until then, and a rotation
-//! waits for those of older versions. Nobody who wraps under the new version waits for anything.
+//! waits for those of older versions. A process that wraps under the new version waits for nothing.
 
 use std::fs::File;
 use std::fs::TryLockError;
@@ -73,7 +73,7 @@ pub(crate) fn wait_until_recorded(
         let path = lock_of_version(installation, kek, version);
         let file = open(path.clone())?;
         blocking_io(|| file.lock()).during("wait for keys to be recorded")?;
-        // Nobody wraps under this version again, and whoever opened the file before finds that out.
+        // No process wraps under this version again, and one that opened the file before finds that out.
         std::fs::remove_file(path).during("remove a lock")?;
     }
     Ok(())

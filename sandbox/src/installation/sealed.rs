@@ -53,7 +53,7 @@ pub(crate) async fn versions(
 }
 
 /// The highest version number ever given to a dataset, dropped ones included: numbers only rise. The log knows them all,
-/// whatever became of their rows.
+/// even those without a row.
 pub(crate) async fn highest_ever(
     installation: &Installation,
     dataset: &DatasetId,
@@ -118,7 +118,7 @@ pub(crate) fn open(
     Ok(sealed)
 }
 
-/// Held while a dataset is sealed and recorded, so that nobody takes its new folder for a leftover.
+/// Held while a dataset is sealed and recorded, so that no process takes its new folder for a leftover.
 pub(crate) fn sealing_lock(
     installation: &Installation,
     dataset: &DatasetId,
@@ -135,8 +135,8 @@ pub(crate) fn sealing_lock(
 /// Removes versions on disk that no event vouches for: a process died after publishing and before appending, or after the
 /// event that ended the version and before it was removed.
 ///
-/// What the log has in force stays, though its row be gone: sealed data cannot be made again, a row can. Shredded versions
-/// keep their manifest for ever. The caller holds the dataset's sealing lock.
+/// A version in force in the log stays, even if its row is gone: sealed data cannot be made again, a row can. Shredded
+/// versions keep their manifest for ever. The caller holds the dataset's sealing lock.
 pub(crate) async fn discard_unrecorded(
     installation: &Installation,
     dataset: &DatasetId,
@@ -158,7 +158,7 @@ pub(crate) async fn discard_unrecorded(
     Ok(removed)
 }
 
-/// What a steward is told of a failure of storage, whose messages never hold a value.
+/// The message to a steward about a failure of storage; messages of storage never hold a value.
 pub(crate) fn storage_failure(error: &StorageError) -> AppError {
     let (class, code, zh) = match error {
         StorageError::Disk { .. } => return InternalError::new("reach sealed data", error).into(),
@@ -198,7 +198,7 @@ pub(crate) fn storage_failure(error: &StorageError) -> AppError {
         }
         StorageError::Shredded { .. } => (Class::Conflict, "version-shredded", "该版本的密钥已销毁"),
         StorageError::NoSuchColumn { .. } => (Class::NotFound, "column-not-sealed", "封存数据中没有该字段"),
-        // The enum may grow: what is not known here is for the operator.
+        // The enum may grow: an error that is not known here is for the operator.
         #[expect(unreachable_patterns, reason = "the enum is non-exhaustive outside its crate only")]
         _ => return InternalError::new("work on sealed data", error).into(),
     };

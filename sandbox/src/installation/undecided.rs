@@ -8,7 +8,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::installation::Installation;
 
-/// What was settled.
+/// Counts of the records that were settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Settled {
     /// Records put in force or ended as the log says.
@@ -18,7 +18,7 @@ pub(crate) struct Settled {
 }
 
 impl Installation {
-    /// Settles what is undecided. The caller holds the right to change: whoever left it is dead.
+    /// Settles undecided records. The caller holds the right to change, so the process that left it is dead.
     pub(crate) async fn settle_while_changing(&self) -> Result<Settled, AppError> {
         let undecided = self.catalog.undecided().await.during("list undecided records")?;
         let mut settled = Settled::default();
@@ -44,7 +44,8 @@ impl Installation {
         match (record.state, fact) {
             (RecordState::Staged { .. }, Some(fact)) if fact.sha256 == record.sha256() => {
                 catalog.confirm(kind, key, fact.begun).await.during("confirm a record")?;
-                // A crash leaves this, and so does somebody with the database: the operator can tell, and gets to know.
+                // A crash leaves this, and so does a change of the database from outside: the operator is told, and knows
+                // which it was.
                 let error =
                     InternalError::of_kind("settle a record", "in force in the log, staged in the database");
                 self.note(&format!("{kind} `{key}`"), &error);

@@ -1,5 +1,5 @@
-//! How many bytes of refused questions one person may leave in the log in a day: each is kept there for as long as the log
-//! is. It is kept in memory only; a restart begins the day anew, which nobody but an operator can bring about.
+//! The bytes of refused questions that one person may leave in the log in a day: each question is kept there for as long as
+//! the log is. The count is kept in memory only; a restart begins the day anew, and only an operator can restart.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ const BYTES_A_DAY: u64 = 8 * 1024 * 1024;
 /// Seconds of a day, of UTC: a quota needs no calendar.
 const DAY: i64 = 24 * 60 * 60;
 
-/// What each person has used up on the day of the last look.
+/// The bytes that each person has used up on the day of the last look.
 #[derive(Debug, Default)]
 pub(crate) struct DailyQuota(Mutex<Used>);
 

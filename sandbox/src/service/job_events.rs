@@ -1,5 +1,5 @@
-//! Events of jobs, for those who follow them: the newest events of this process, numbered, for anybody to read on from
-//! where they were. An event says how far a job has come and nothing that depends on its data.
+//! Events of jobs, for those who follow them: the newest events of this process, numbered, so that a reader can go on from
+//! the last one it has read. An event says how far a job has come and nothing that depends on its data.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::ids::JobId;
 use crate::jobs::JobState;
 
-/// How many events are kept for those who come back.
+/// Events that are kept for readers who come back.
 const KEPT: usize = 4096;
 
 /// One step of one job.
@@ -19,15 +19,15 @@ const KEPT: usize = 4096;
 pub(crate) struct Event {
     /// Its number, from 1.
     pub(crate) number: u64,
-    /// Whose job it is.
+    /// The owner of the job.
     pub(crate) person: String,
     /// The job.
     pub(crate) job: JobId,
-    /// Where it stands now.
+    /// Its state now.
     pub(crate) state: JobState,
 }
 
-/// Events that somebody has not been told are not kept any more.
+/// Events that a reader has not been told are not kept any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap {
     /// The number of the oldest event that is.
@@ -46,7 +46,7 @@ impl JobEvents {
         Self { kept: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
-    /// Tells everybody.
+    /// Tells all readers.
     pub(crate) fn publish(&self, person: &str, job: JobId, state: JobState) {
         let mut kept = self.kept();
         let number = *self.newest.borrow() + 1;
@@ -67,13 +67,13 @@ impl JobEvents {
         self.newest.subscribe()
     }
 
-    /// Whether everything after this number is still kept.
+    /// True if every event after this number is still kept.
     pub(crate) fn reaches_back_to(&self, number: u64) -> bool {
         let oldest = self.kept().front().map_or(1, |event| event.number);
         number <= self.newest() && number + 1 >= oldest
     }
 
-    /// The events after this number that somebody wants, oldest first.
+    /// The wanted events after this number, oldest first.
     ///
     /// # Errors
     /// [`Gap`] when not all of them are kept any more.

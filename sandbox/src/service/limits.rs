@@ -1,6 +1,5 @@
-//! How often somebody may ask: a bucket of tokens each, filled at a steady rate (a leaky bucket as a meter, ITU-T I.371).
-//! It keeps no bucket that is full, and no more than so many,
-//! so that its size is bounded.
+//! The rate at which each client may ask: a bucket of tokens each, filled at a steady rate (a leaky bucket as a meter, ITU-T
+//! I.371). It keeps no bucket that is full, and no more than so many, so that its size is bounded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ pub(crate) struct Rate {
     pub(crate) every: Duration,
 }
 
-/// Most buckets that are kept at a time; whoever comes when there are so many shares one with all others who do.
+/// Most buckets that are kept at a time; clients that come when there are so many share one more.
 const BUCKETS_MAX: usize = 4096;
 /// The name of that one.
 const OTHERS: &str = "(others)";
@@ -38,7 +37,7 @@ impl Limiter {
     /// Takes one from a bucket at a moment, counted from any fixed one.
     ///
     /// # Errors
-    /// How long to wait when the bucket is empty.
+    /// The time to wait, when the bucket is empty.
     pub(crate) fn take(&self, name: &str, now: Duration) -> Result<(), Duration> {
         // A panic while the lock was held leaves times that are still times.
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,14 +56,14 @@ impl Limiter {
     }
 }
 
-/// So many at a time of one person, of whatever takes a while.
+/// A limit of the slow operations that may run at a time under one name.
 #[derive(Debug, Clone)]
 pub(crate) struct ConcurrencyLimit {
     most: usize,
     taken: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
-/// One of them; given back when dropped.
+/// The right to one such operation; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyPermit {
     name: String,
@@ -88,7 +87,7 @@ impl ConcurrencyLimit {
         Some(ConcurrencyPermit { name: name.to_owned(), taken: Arc::clone(&self.taken) })
     }
 
-    /// How many are taken, of everybody.
+    /// The number of permits that are taken, under all names.
     pub(crate) fn taken(&self) -> usize {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }

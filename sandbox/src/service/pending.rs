@@ -1,5 +1,5 @@
 //! Jobs that wait for an approval, gone on with by themselves: when one is given here, and every so often, because it may be
-//! given elsewhere. What was dropped is settled on the way.
+//! given elsewhere. Jobs that were dropped are settled on the way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::jobs::JobState;
 use crate::service::job_events::JobEvents;
 use crate::service::queue::Queue;
 
-/// How often jobs that wait for an approval are looked at, besides when one is given here.
+/// Time between two looks at jobs that wait for an approval; an approval that is given here leads to a look at once.
 const RESUME_EVERY: Duration = Duration::from_secs(20);
 
 /// The jobs that wait for an approval, as one process goes on with them.
@@ -58,7 +58,7 @@ impl PendingJobs {
                     continue;
                 }
             }
-            // Whoever has as many jobs as one person may have gets to this one later.
+            // A person with as many jobs as one may have gets to this one later.
             let Ok(permit) = self.queue.permit(&row.person) else {
                 looked_at.remove(&row.id);
                 continue;
@@ -84,8 +84,8 @@ impl PendingJobs {
         }
     }
 
-    /// Settles what was dropped and goes on with what waits for approvals, now and every so often: they may be given at
-    /// other doors too.
+    /// Settles jobs that were dropped and goes on with jobs that wait for approvals, now and at intervals: an approval may
+    /// be given at another door.
     pub(crate) async fn keep_resuming(&self, mut stopping: watch::Receiver<bool>) {
         let mut times = tokio::time::interval(RESUME_EVERY);
         loop {

@@ -1,5 +1,5 @@
-//! Admitted jobs between their decision and their end: so many run at a time, so many of one person, and whoever has
-//! waited longest is next. What waits here is lost with the process; the job itself is not, and the next start settles it.
+//! Admitted jobs between their decision and their end: so many run at a time, so many of one person, and the person who has
+//! waited longest is next. The queue is lost with the process; a job in it is not, and the next start settles it.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -22,27 +22,27 @@ use crate::installation::Installation;
 use crate::jobs::JobState;
 use crate::service::job_events::JobEvents;
 
-/// How many jobs there may be at a time.
+/// Most jobs that there may be at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueLimits {
-    /// That run.
+    /// Jobs that run.
     pub(crate) running: usize,
-    /// Of one person, that run.
+    /// Jobs of one person that run.
     pub(crate) running_of_one: usize,
-    /// Of one person, that have not ended.
+    /// Jobs of one person that have not ended.
     pub(crate) open_of_one: usize,
-    /// Bytes that those hold which wait.
+    /// Bytes that waiting jobs hold.
     pub(crate) waiting_bytes: usize,
 }
 
-/// What a queue holds at a moment.
+/// The contents of a queue at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Load {
     /// Jobs that wait.
     pub(crate) waiting: usize,
     /// Jobs that run.
     pub(crate) running: usize,
-    /// Bytes that those hold which wait.
+    /// Bytes that waiting jobs hold.
     pub(crate) waiting_bytes: usize,
 }
 
@@ -58,9 +58,9 @@ struct Shared {
     events: Arc<JobEvents>,
     limits: QueueLimits,
     state: Mutex<State>,
-    /// What runs for this queue, and ends with it.
+    /// The tasks that run for this queue, and end with it.
     tasks: Mutex<JoinSet<()>>,
-    /// How many jobs have not ended.
+    /// The number of jobs that have not ended.
     open: watch::Sender<usize>,
 }
 
@@ -68,10 +68,10 @@ struct Shared {
 struct State {
     /// People with jobs, in no order.
     lanes: BTreeMap<String, Lane>,
-    /// People with waiting jobs, whoever was served longest ago first.
+    /// People with waiting jobs; the one who was served longest ago comes first.
     turns: VecDeque<String>,
     running: usize,
-    /// What those that wait hold.
+    /// Bytes that waiting jobs hold.
     waiting_bytes: usize,
     jobs: BTreeMap<JobId, Handle>,
     closed: bool,
@@ -85,31 +85,31 @@ struct Lane {
     open: usize,
 }
 
-/// How a job that has not ended is stopped, and how its end is noticed.
+/// The means to stop a job that has not ended, and to notice its end.
 #[derive(Debug)]
 struct Handle {
     cancel: watch::Sender<bool>,
     ended: watch::Sender<bool>,
 }
 
-/// The right to take in one more job of a person: taken before the question is judged, so that nobody's flood of questions
-/// costs more than an answer.
+/// The right to take in one more job of a person: taken before the question is judged, so that a flood of questions costs
+/// only refusals.
 #[derive(Debug)]
 pub(crate) struct Permit {
     shared: Arc<Shared>,
     person: String,
     job: Option<JobId>,
-    /// What its question holds while it waits.
+    /// Bytes that its question holds while it waits.
     waits: usize,
     runs: bool,
 }
 
-/// Why there is no permit.
+/// The reason why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPermit {
     /// The person has as many unfinished jobs as one may have.
     OfOne,
-    /// What waits holds as much memory as it may.
+    /// Waiting jobs hold as much memory as they may.
     OfAll,
     /// The process is about to end.
     Closed,
@@ -138,7 +138,7 @@ impl Queue {
         if state.closed {
             return Err(NoPermit::Closed);
         }
-        // Whoever has a permit already may go beyond it: so many as are judged at a time.
+        // Permits that are held already may go beyond it: as many as are judged at a time.
         if state.waiting_bytes >= self.shared.limits.waiting_bytes {
             return Err(NoPermit::OfAll);
         }
@@ -219,11 +219,11 @@ impl Queue {
             self.cancel(job);
         }
         let mut open = self.shared.open.subscribe();
-        // What runs still after that is marked by the next start.
+        // Jobs that still run after that are marked by the next start.
         let _in_time = tokio::time::timeout(most, open.wait_for(|open| *open == 0)).await;
     }
 
-    /// How many jobs wait and run, and how many bytes those hold that wait.
+    /// The number of jobs that wait and that run, and the bytes that waiting jobs hold.
     pub(crate) fn load(&self) -> Load {
         let state = self.shared.state();
         let waiting = state.lanes.values().map(|lane| lane.waiting.len()).sum();
@@ -251,7 +251,7 @@ impl Shared {
         let person = permit.person.clone();
         let cancelled = shared.state().jobs.get(&job).map(|handle| handle.cancel.subscribe());
         let tell = |progress: Progress| match progress {
-            // When a stage was done is as much as its data took: nobody is told before the step is over.
+            // The time at which a stage ends depends on its data: no reader is told before the step is over.
             Progress::Running(_) => {}
             Progress::Checking => shared.events.publish(&person, job, JobState::Checking),
         };
@@ -269,7 +269,7 @@ impl Shared {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        // What has ended is not kept.
+        // Tasks that have ended are not kept.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }

@@ -38,7 +38,7 @@ pub(crate) enum PolicyCommand {
     Kept(KeptCommand),
 }
 
-/// What concerns the documents that an installation keeps.
+/// The commands on documents that an installation keeps.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeptCommand {
     /// List the documents in force.
@@ -103,7 +103,7 @@ pub(crate) enum KeptCommand {
 pub(crate) enum KindArg {
     /// A node of the tree of departments.
     Department,
-    /// What data is used for.
+    /// A purpose that data is used for.
     Purpose,
     /// Facts about the data.
     Dataset,
@@ -191,7 +191,7 @@ pub(crate) enum RequestCommand {
         after_help = "Examples:\n  obscura request create --purpose official-statistics --dataset hz-health.visits --until 2027-12-31 --reason 'Yearbook 2027'"
     )]
     Create {
-        /// What for.
+        /// Code of the purpose.
         #[arg(long)]
         purpose: Code,
         /// A dataset, more than once for more.
@@ -200,7 +200,7 @@ pub(crate) enum RequestCommand {
         /// Last day.
         #[arg(long)]
         until: Day,
-        /// Why.
+        /// The reason for the request.
         #[arg(long)]
         reason: String,
     },
@@ -218,7 +218,7 @@ pub(crate) enum RequestCommand {
     Approve {
         /// The request.
         id: String,
-        /// What to say to who asked.
+        /// A message to the person who asked.
         #[arg(long)]
         reason: Option<String>,
     },
@@ -229,7 +229,7 @@ pub(crate) enum RequestCommand {
     Decline {
         /// The request.
         id: String,
-        /// What to say to who asked.
+        /// A message to the person who asked.
         #[arg(long)]
         reason: Option<String>,
     },

@@ -28,19 +28,19 @@ pub(crate) struct SealArgs {
     /// A column that the input names otherwise, as INPUT=COLUMN; may be given more than once.
     #[arg(long, value_name = "INPUT=COLUMN")]
     pub(crate) rename: Vec<String>,
-    /// What to do with a malformed row.
+    /// The treatment of a malformed row.
     #[arg(long, value_enum, default_value_t = BadRowArg::Stop)]
     pub(crate) on_bad_row: BadRowArg,
     /// Most malformed rows that may be left out, in percent of all; beyond it nothing is sealed.
     #[arg(long, value_name = "PERCENT", default_value = "1")]
     pub(crate) bad_rows_max: String,
-    /// Where rows that are left out are listed, by line, column and reason; there must be no such file yet.
+    /// A new file that lists the rows that are left out, by line, column and reason.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
     /// Cells hold line breaks, even where the lines look like rows [default: sealing stops there].
     #[arg(long)]
     pub(crate) line_breaks_in_cells: bool,
-    /// What spellings of one unit key are (`8888`, `08888`, `8888.0`) [default: sealing stops when it finds any].
+    /// The treatment of spellings of one unit key (`8888`, `08888`, `8888.0`) [default: sealing stops when it finds any].
     #[arg(long, value_enum, value_name = "DECISION")]
     pub(crate) unit_keys: Option<UnitKeysArg>,
     /// Add the rows to what is sealed already.

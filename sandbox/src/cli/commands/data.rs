@@ -312,7 +312,7 @@ fn options(args: &SealArgs) -> Result<InputOptions, Ending> {
         options.delimiter = Some(u8::try_from(delimiter).ok().filter(u8::is_ascii).ok_or(accepted)?);
     }
     if !args.null_texts.is_empty() {
-        // An empty cell stays a missing value whatever else stands for one.
+        // An empty cell stays a missing value, beside the texts that stand for one.
         options.null_texts = std::iter::once(String::new()).chain(args.null_texts.iter().cloned()).collect();
     }
     for pair in &args.rename {

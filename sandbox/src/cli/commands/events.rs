@@ -76,7 +76,7 @@ pub(super) async fn events(session: &mut Session<'_>, args: AuditLogArgs) -> Res
     follow(screen, &desk, end, &filter).await
 }
 
-/// At most so many events from an entry on, and the entry behind the last one that was looked at.
+/// The events from an entry on, up to a number of them, and the entry behind the last one that was looked at.
 async fn from_on(
     desk: &Desk,
     from: u64,

@@ -69,7 +69,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("The shell", "命令行解释器"),
     // init, login, serve, demo.
     ("Name of the first person: operator and admin", "首位人员的名称：运维人员兼人员管理员"),
-    ("Where to write their token", "令牌写入的文件"),
+    ("The file to write their token to", "令牌写入的文件"),
     ("The server", "服务地址"),
     (
         "File with the token [default: asked for, or read from standard input]",
@@ -79,13 +79,13 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "Roots of the server's certificate (PEM), when they are not those of the web",
         "服务证书的根证书（PEM），不使用公共根证书时指定",
     ),
-    ("Where to listen [default: 127.0.0.1:7200]", "监听地址 [默认：127.0.0.1:7200]"),
+    ("The address to listen on [default: 127.0.0.1:7200]", "监听地址 [默认：127.0.0.1:7200]"),
     (
         "Tell the story once and stop: no waiting between scenes, and no server afterwards",
         "讲完即止：各幕之间不等待，结束后不保留服务",
     ),
-    ("How many residents the city has", "城市的居民数"),
-    ("Where the city is kept; an existing folder must be empty", "城市所在目录；已有目录须为空"),
+    ("The number of residents of the city", "城市的居民数"),
+    ("Folder of the city; an existing folder must be empty", "城市所在目录；已有目录须为空"),
     // query, job.
     ("The SQL, or `-` for standard input", "SQL，`-` 表示标准输入"),
     ("A file with the SQL", "SQL 文件"),
@@ -111,7 +111,8 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "Show a job: what for, where it stands, when it came and ended, its entries in the audit log",
         "查看任务：用途、状态、起止时间、在审计日志中的记录",
     ),
-    ("How many", "数量"),
+    ("The largest number of questions", "查询的最大数量"),
+    ("The largest number of events", "事件的最大数量"),
     ("Follow a job to its end", "跟踪任务直至结束"),
     ("Stop a job before anything leaves", "在结果流出之前中止任务"),
     (
@@ -142,7 +143,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("Show a dataset with its columns", "查看数据集及其字段"),
     ("Verify every byte of a dataset's newest version", "逐字节校验数据集的最新版本"),
     ("Take one version out of use and remove its files", "停用一个版本并删除其文件"),
-    ("Which version [default: the newest]", "版本 [默认：最新]"),
+    ("The version to drop [default: the newest]", "版本 [默认：最新]"),
     ("Destroy the keys of all versions, for ever", "永久销毁所有版本的密钥"),
     ("Say that you mean it: nothing brings the data back", "确认执行：数据无法恢复"),
     (
@@ -170,13 +171,13 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "A column that the input names otherwise, as INPUT=COLUMN; may be given more than once",
         "输入中名称不同的字段，写作 INPUT=COLUMN，可多次给出",
     ),
-    ("What to do with a malformed row", "如何处理格式错误的行"),
+    ("The treatment of a malformed row", "如何处理格式错误的行"),
     (
         "Most malformed rows that may be left out, in percent of all; beyond it nothing is sealed",
         "可略去的错误行占全部行的最大百分比；超过则不封存",
     ),
     (
-        "Where rows that are left out are listed, by line, column and reason; there must be no such file yet",
+        "A new file that lists the rows that are left out, by line, column and reason",
         "记录被略去的行（行号、字段、原因）的文件；文件须尚不存在",
     ),
     (
@@ -184,7 +185,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "单元格中含换行，即使各行看上去像记录 [默认：停止封存]",
     ),
     (
-        "What spellings of one unit key are (`8888`, `08888`, `8888.0`) [default: sealing stops when it finds any]",
+        "The treatment of spellings of one unit key (`8888`, `08888`, `8888.0`) [default: sealing stops when it finds any]",
         "主体标识的不同写法（`8888`、`08888`、`8888.0`）如何对待 [默认：发现即停止封存]",
     ),
     ("Add the rows to what is sealed already", "追加到已封存的数据"),
@@ -219,7 +220,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "将人员与身份提供方的账号关联：其令牌可代表该人员",
     ),
     ("Their name", "名称"),
-    ("What the provider calls them: the `sub` of their tokens", "身份提供方中的账号：令牌的 `sub`"),
+    ("The provider's name for them: the `sub` of their tokens", "身份提供方中的账号：令牌的 `sub`"),
     (
         "End a person's link: the provider's tokens about them are worth nothing from then on",
         "解除人员的关联：此后身份提供方的令牌不再有效",
@@ -235,7 +236,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "令牌所带的角色，可多次给出 [默认：全部]",
     ),
     ("The file to write [default: ./NAME.token]", "写入的文件 [默认：./NAME.token]"),
-    ("How many days it is good", "有效天数"),
+    ("The number of days that it is valid", "有效天数"),
     ("List tokens in force", "列出有效的令牌"),
     ("Revoke a token", "吊销令牌"),
     ("The token", "令牌"),
@@ -303,7 +304,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "Destroy the key of a question's text, for good; the log stays whole",
         "永久销毁查询原文的密钥；日志保持完整",
     ),
-    ("Why; it stands in the log", "理由；将写入日志"),
+    ("The reason; it stands in the log", "理由；将写入日志"),
     ("Write the proof that an entry is in the log. Needs no token", "输出记录在日志中的证明。无需令牌"),
     ("Number of the entry, from 0", "记录编号，从 0 起"),
     (
@@ -362,7 +363,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("The kind", "文档类型"),
     ("The kind [default: a document of any kind]", "文档类型 [默认：任意类型]"),
     ("A node of the tree of departments", "部门树的节点"),
-    ("What data is used for", "数据的用途"),
+    ("A purpose that data is used for", "数据的用途"),
     ("Facts about the data", "关于数据的事实"),
     ("Rules for data", "数据的规则"),
     ("One permission", "一项许可"),
@@ -394,10 +395,9 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("The policy and its version, as `policy proposals` lists them", "策略及版本，写法同 `policy proposals`"),
     ("Take back a policy that waits", "撤回待启用的策略"),
     ("Ask for access to datasets of one department", "申请访问某一部门的数据集"),
-    ("What for", "用途"),
     ("A dataset, more than once for more", "数据集，可多次给出"),
     ("Last day", "截止日期"),
-    ("Why", "理由"),
+    ("The reason for the request", "理由"),
     ("List requests: your own, or those that you decide on", "列出申请：您自己的，或由您审批的"),
     (
         "Show a request: who asks, what for, which columns and rows, and why",
@@ -405,7 +405,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ),
     ("The request", "申请"),
     ("Approve a request: it is a grant from then on", "批准申请：此后即为授权"),
-    ("What to say to who asked", "给申请人的说明"),
+    ("A message to the person who asked", "给申请人的说明"),
     ("Decline a request", "拒绝申请"),
     ("Take back a request of yours", "撤回您的申请"),
     ("Give an analyst a grant", "授权给分析人员"),
