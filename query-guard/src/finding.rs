@@ -22,7 +22,7 @@ pub struct Finding {
     pub span: Option<SqlSpan>,
     /// A form that would be accepted, when one can be named.
     pub help: Option<Text>,
-    /// Names the analyst wrote, by role (`column`, `function`, ...).
+    /// Data of the reason, by role (`column`, `function`, ...): the roles are those that it declares.
     pub params: BTreeMap<&'static str, String>,
 }
 
@@ -46,9 +46,14 @@ impl Finding {
         self
     }
 
-    /// Adds a name that the analyst wrote.
+    /// Adds data of the reason: a name that the analyst wrote, or a part of grant or policy.
     #[must_use]
     pub fn with(mut self, role: &'static str, name: impl Into<String>) -> Self {
+        debug_assert!(
+            self.reason.carries().contains(&role),
+            "{}: `{role}` is not declared",
+            self.reason.slug()
+        );
         self.params.insert(role, name.into());
         self
     }

@@ -4,9 +4,9 @@
 
 use crate::code::Code;
 
-/// Writes the reasons, each with its slug and its code.
+/// Writes the reasons, each with its slug, its code, and the roles of the data that it carries.
 macro_rules! reasons {
-    ($($(#[doc = $rule:literal])+ $reason:ident = $slug:literal, $code:ident;)+) => {
+    ($($(#[doc = $rule:literal])+ $reason:ident = $slug:literal, $code:ident $(, [$($role:literal),+])?;)+) => {
         /// The rule that refused; one place of the guard emits it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -23,6 +23,15 @@ macro_rules! reasons {
             pub fn slug(self) -> &'static str {
                 match self {
                     $(Reason::$reason => $slug,)+
+                }
+            }
+
+            /// The roles of the data that a finding of this reason carries: names that the analyst wrote, and parts of
+            /// the grant and policy that the analyst may know. Never a value and never a count.
+            #[must_use]
+            pub fn carries(self) -> &'static [&'static str] {
+                match self {
+                    $(Reason::$reason => &[$($($role),+)?],)+
                 }
             }
 
@@ -45,19 +54,19 @@ reasons! {
     /// The statement is another than a query.
     StatementIsNoQuery = "statement-is-no-query", StatementNotAllowed;
     /// A clause that the planner would ignore, or that multiplies work unseen.
-    ClauseNotAllowed = "clause-not-allowed", StatementNotAllowed;
+    ClauseNotAllowed = "clause-not-allowed", StatementNotAllowed, ["clause"];
     /// WITH RECURSIVE, over anything.
-    QueryRecurs = "query-recurs", StatementNotAllowed;
+    QueryRecurs = "query-recurs", StatementNotAllowed, ["clause"];
     /// A step of the plan that no rule looks at.
     PlanStepNotListed = "plan-step-not-listed", StatementNotAllowed;
     /// The text has too many bytes.
-    TextTooLong = "text-too-long", QueryTooLarge;
+    TextTooLong = "text-too-long", QueryTooLarge, ["limit"];
     /// Brackets or CASE are nested too deeply.
-    NestedTooDeeply = "nested-too-deeply", QueryTooLarge;
+    NestedTooDeeply = "nested-too-deeply", QueryTooLarge, ["limit"];
     /// The text has too many operators.
-    TooManyOperators = "too-many-operators", QueryTooLarge;
+    TooManyOperators = "too-many-operators", QueryTooLarge, ["limit"];
     /// The text has too many tokens.
-    TooManyTokens = "too-many-tokens", QueryTooLarge;
+    TooManyTokens = "too-many-tokens", QueryTooLarge, ["limit"];
     /// Queries within queries are too deep.
     SubqueriesTooDeep = "subqueries-too-deep", QueryTooLarge;
     /// Functions, CASE, CAST and predicates within one another are too deep.
@@ -65,57 +74,57 @@ reasons! {
     /// The text reads too many tables.
     TooManyTables = "too-many-tables", QueryTooLarge;
     /// Too many tables, once common table expressions are written out.
-    TooManyTablesWrittenOut = "too-many-tables-written-out", QueryTooLarge;
+    TooManyTablesWrittenOut = "too-many-tables-written-out", QueryTooLarge, ["limit"];
     /// The plan has too many joins.
-    TooManyJoins = "too-many-joins", QueryTooLarge;
+    TooManyJoins = "too-many-joins", QueryTooLarge, ["limit"];
     /// The plan has too many steps.
-    TooManySteps = "too-many-steps", QueryTooLarge;
+    TooManySteps = "too-many-steps", QueryTooLarge, ["limit"];
     /// One GROUP BY stands for too many sets of keys.
-    TooManyGroupingSets = "too-many-grouping-sets", QueryTooLarge;
+    TooManyGroupingSets = "too-many-grouping-sets", QueryTooLarge, ["limit"];
     /// Texts are joined to one another too often.
-    TextsGrowTooMuch = "texts-grow-too-much", QueryTooLarge;
+    TextsGrowTooMuch = "texts-grow-too-much", QueryTooLarge, ["limit"];
     /// The result has too many columns.
-    TooManyOutputColumns = "too-many-output-columns", QueryTooLarge;
+    TooManyOutputColumns = "too-many-output-columns", QueryTooLarge, ["limit"];
     /// An expression has too many parts once names are written out.
-    ExpressionTooLarge = "expression-too-large", QueryTooLarge;
+    ExpressionTooLarge = "expression-too-large", QueryTooLarge, ["limit"];
     /// An expression over individuals has too many nodes.
-    DefinedTooLarge = "defined-too-large", QueryTooLarge;
+    DefinedTooLarge = "defined-too-large", QueryTooLarge, ["limit"];
     /// The review has spent what it may spend.
-    ReviewTooCostly = "review-too-costly", QueryTooLarge;
+    ReviewTooCostly = "review-too-costly", QueryTooLarge, ["limit"];
     /// Too many comparisons over individuals.
-    TooManyComparisons = "too-many-comparisons", QueryTooLarge;
+    TooManyComparisons = "too-many-comparisons", QueryTooLarge, ["limit"];
     /// Too many literals over individuals.
-    TooManyLiterals = "too-many-literals", QueryTooLarge;
+    TooManyLiterals = "too-many-literals", QueryTooLarge, ["limit"];
     /// Too many aggregations over individuals.
-    TooManyAggregations = "too-many-aggregations", QueryTooLarge;
+    TooManyAggregations = "too-many-aggregations", QueryTooLarge, ["limit"];
     /// Too many group keys over individuals.
-    TooManyGroupKeys = "too-many-group-keys", QueryTooLarge;
+    TooManyGroupKeys = "too-many-group-keys", QueryTooLarge, ["limit"];
     /// Open and released tables come to too many rows where they are joined.
-    TooManyJoinedRows = "too-many-joined-rows", QueryTooLarge;
+    TooManyJoinedRows = "too-many-joined-rows", QueryTooLarge, ["limit"];
     /// No dataset of this name is in the job's scope.
-    DatasetNotFound = "dataset-not-found", DatasetNotFound;
+    DatasetNotFound = "dataset-not-found", DatasetNotFound, ["dataset"];
     /// No column of this name is in the job's scope.
-    ColumnNotInScope = "column-not-in-scope", ColumnNotInScope;
+    ColumnNotInScope = "column-not-in-scope", ColumnNotInScope, ["column"];
     /// The grant does not let the column be used in this way.
-    UseNotGranted = "use-not-granted", UseNotGranted;
+    UseNotGranted = "use-not-granted", UseNotGranted, ["column", "use"];
     /// A column that may not be filtered is put into intervals of a table.
-    IntervalWithoutFilter = "interval-without-filter", UseNotGranted;
+    IntervalWithoutFilter = "interval-without-filter", UseNotGranted, ["column", "use"];
     /// The column is no number of a subject that could be added up.
     NoQuantity = "no-quantity", UseNotGranted;
     /// The column has no declared range to protect its sum by.
     RangeNotDeclared = "range-not-declared", UseNotGranted;
     /// The function is not on the guard's list.
-    FunctionNotListed = "function-not-listed", FunctionNotAllowed;
+    FunctionNotListed = "function-not-listed", FunctionNotAllowed, ["function"];
     /// A dataset's policy does not allow the aggregate.
-    FunctionNotInPolicy = "function-not-in-policy", FunctionNotAllowed;
+    FunctionNotInPolicy = "function-not-in-policy", FunctionNotAllowed, ["function"];
     /// The third argument of LAG or LEAD is no constant.
-    ShiftDefaultNotConstant = "shift-default-not-constant", FunctionNotAllowed;
+    ShiftDefaultNotConstant = "shift-default-not-constant", FunctionNotAllowed, ["function"];
     /// The engine does not estimate distinct values of this type.
-    DistinctNotEstimated = "distinct-not-estimated", FunctionNotAllowed;
+    DistinctNotEstimated = "distinct-not-estimated", FunctionNotAllowed, ["function"];
     /// Several tables have a column of this name.
-    ColumnAmbiguous = "column-ambiguous", QueryNotUnderstood;
+    ColumnAmbiguous = "column-ambiguous", QueryNotUnderstood, ["column"];
     /// The function takes other arguments.
-    ArgumentsNotTaken = "arguments-not-taken", QueryNotUnderstood;
+    ArgumentsNotTaken = "arguments-not-taken", QueryNotUnderstood, ["function"];
     /// Two output columns are the same.
     OutputColumnTwice = "output-column-twice", QueryNotUnderstood;
     /// A column is neither grouped nor aggregated.
@@ -127,19 +136,19 @@ reasons! {
     /// An output column holds lists or structures.
     OutputIsNested = "output-is-nested", QueryNotUnderstood;
     /// Two lists of one value are combined, which the engine answers wrongly.
-    ListsOfOneValue = "lists-of-one-value", QueryNotUnderstood;
+    ListsOfOneValue = "lists-of-one-value", QueryNotUnderstood, ["operation"];
     /// A cast to fewer decimal places is compared, which the engine answers wrongly.
-    CastToFewerPlaces = "cast-to-fewer-places", QueryNotUnderstood;
+    CastToFewerPlaces = "cast-to-fewer-places", QueryNotUnderstood, ["operation"];
     /// There is no cast between the two types.
-    NoSuchCast = "no-such-cast", QueryNotUnderstood;
+    NoSuchCast = "no-such-cast", QueryNotUnderstood, ["operation"];
     /// The value has no negative.
-    NoSuchNegative = "no-such-negative", QueryNotUnderstood;
+    NoSuchNegative = "no-such-negative", QueryNotUnderstood, ["operation"];
     /// Rows about individuals would be the result.
     RowsWouldLeave = "rows-would-leave", RowLevelOutput;
     /// A unit key is compared, computed with or grouped.
-    UnitKeyCompared = "unit-key-compared", UnitKeyNotComparable;
+    UnitKeyCompared = "unit-key-compared", UnitKeyNotComparable, ["column"];
     /// An identifier is compared, computed with or grouped.
-    IdentifierRead = "identifier-read", UnitKeyNotComparable;
+    IdentifierRead = "identifier-read", UnitKeyNotComparable, ["column"];
     /// The condition is of no listed kind.
     ConditionNotListed = "condition-not-listed", PredicateNotAllowed;
     /// The condition is neither true nor false.
@@ -157,9 +166,9 @@ reasons! {
     /// The pattern is no prefix on a coded column.
     PatternNotPrefix = "pattern-not-prefix", PredicateNotAllowed;
     /// The prefix is longer than what the mask keeps.
-    PrefixNotKept = "prefix-not-kept", PredicateNotAllowed;
+    PrefixNotKept = "prefix-not-kept", PredicateNotAllowed, ["mask"];
     /// A number is compared with a column of texts.
-    NumberBesideText = "number-beside-text", PredicateNotAllowed;
+    NumberBesideText = "number-beside-text", PredicateNotAllowed, ["column", "quote"];
     /// A subject's own rows are ordered by what the analyst chose.
     OrderedByChoice = "ordered-by-choice", PredicateNotAllowed;
     /// Two sides are compared neither of which is a literal, and one is no column.
@@ -185,11 +194,11 @@ reasons! {
     /// A measure is tested for being equal to a result.
     EqualToMean = "equal-to-mean", PredicateNotAllowed;
     /// The mask does not show this form of the column.
-    MaskHidesForm = "mask-hides-form", PredicateNotAllowed;
+    MaskHidesForm = "mask-hides-form", PredicateNotAllowed, ["mask"];
     /// The masked numbers have no edges to cut at.
     MaskWithoutEdges = "mask-without-edges", PredicateNotAllowed;
     /// A masked text is compared with what the mask does not leave.
-    MaskedTextCompared = "masked-text-compared", PredicateNotAllowed;
+    MaskedTextCompared = "masked-text-compared", PredicateNotAllowed, ["mask", "asked", "shown"];
     /// A redacted column is read.
     RedactedColumnRead = "redacted-column-read", PredicateNotAllowed;
     /// The literal equals no value of the masked column.
@@ -199,7 +208,7 @@ reasons! {
     /// A measure without bins is cut.
     MeasureWithoutBins = "measure-without-bins", PredicateNotAllowed;
     /// A measure is cut beside an edge of its bins.
-    MeasureCutBesideEdge = "measure-cut-beside-edge", PredicateNotAllowed;
+    MeasureCutBesideEdge = "measure-cut-beside-edge", PredicateNotAllowed, ["column", "cut", "next"];
     /// The bins start beside a multiple of their width, so that steps would cut them.
     BinsOffMultiples = "bins-off-multiples", PredicateNotAllowed;
     /// The step is no whole number.
@@ -207,33 +216,33 @@ reasons! {
     /// The group key is no column, no coarser form of one and no CASE over these.
     KeyNotListed = "key-not-listed", GroupKeyNotAllowed;
     /// A column with bins is grouped by its single values.
-    MeasureGroupedBare = "measure-grouped-bare", GroupKeyNotAllowed;
+    MeasureGroupedBare = "measure-grouped-bare", GroupKeyNotAllowed, ["column"];
     /// The literal lies between two edges of a mask or of bins.
     LiteralOffEdge = "literal-off-edge", LiteralOffEdge;
     /// The step is no multiple of the step that the column is known in.
     StepOffEdges = "step-off-edges", LiteralOffEdge;
     /// An aggregate has an order, or leaves out missing values.
-    AggregateOfSomeValues = "aggregate-of-some-values", AggregateNotAllowed;
+    AggregateOfSomeValues = "aggregate-of-some-values", AggregateNotAllowed, ["function"];
     /// An aggregate adds up distinct values, or has arguments that it is not released with.
-    AggregateDistinct = "aggregate-distinct", AggregateNotAllowed;
+    AggregateDistinct = "aggregate-distinct", AggregateNotAllowed, ["function"];
     /// COUNT(DISTINCT CASE ...) has several branches.
-    DistinctOfSeveralCases = "distinct-of-several-cases", AggregateNotAllowed;
+    DistinctOfSeveralCases = "distinct-of-several-cases", AggregateNotAllowed, ["function"];
     /// There is no control for the aggregate.
-    AggregateNotBuilt = "aggregate-not-built", ControlNotAvailable;
+    AggregateNotBuilt = "aggregate-not-built", ControlNotAvailable, ["function"];
     /// COUNT(DISTINCT) counts values and not subjects.
-    ValuesCountedOnce = "values-counted-once", ControlNotAvailable;
+    ValuesCountedOnce = "values-counted-once", ControlNotAvailable, ["function"];
     /// ROLLUP, CUBE and GROUPING SETS over individuals.
-    SeveralGroupings = "several-groupings", ControlNotAvailable;
+    SeveralGroupings = "several-groupings", ControlNotAvailable, ["function"];
     /// The policy releases nothing of the dataset.
-    NothingReleased = "nothing-released", ControlNotAvailable;
+    NothingReleased = "nothing-released", ControlNotAvailable, ["dataset"];
     /// A row filter of the policy or grant cannot be applied.
-    RowFilterNotApplied = "row-filter-not-applied", ControlNotAvailable;
+    RowFilterNotApplied = "row-filter-not-applied", ControlNotAvailable, ["control", "dataset"];
     /// No floor holds for the grade.
-    GradeWithoutFloor = "grade-without-floor", ControlNotAvailable;
+    GradeWithoutFloor = "grade-without-floor", ControlNotAvailable, ["grade"];
     /// The grade asks for a control that is not built.
-    ControlNotBuilt = "control-not-built", ControlNotAvailable;
+    ControlNotBuilt = "control-not-built", ControlNotAvailable, ["grade", "control"];
     /// Sums of a protected grade have no rule of dominance.
-    SumsWithoutDominance = "sums-without-dominance", ControlNotAvailable;
+    SumsWithoutDominance = "sums-without-dominance", ControlNotAvailable, ["control"];
     /// Rows are added up that a join or union may repeat.
     CopiedRowsSummed = "copied-rows-summed", AggregateNotDecomposable;
     /// The argument is no linear combination of measures.
@@ -263,9 +272,9 @@ reasons! {
     /// The time between two dates is added up.
     TimeBetweenSummed = "time-between-summed", AggregateNotDecomposable;
     /// The time between two dates is averaged over rows chosen by it.
-    MeanOfChosenTimes = "mean-of-chosen-times", AggregateNotDecomposable;
+    MeanOfChosenTimes = "mean-of-chosen-times", AggregateNotDecomposable, ["column"];
     /// The aggregate is none of those over a subject's own rows.
-    NotOverOwnRows = "not-over-own-rows", AggregateNotDecomposable;
+    NotOverOwnRows = "not-over-own-rows", AggregateNotDecomposable, ["function"];
     /// Two relations of individuals meet without an equal unit key.
     NoSharedUnitKey = "no-shared-unit-key", JoinNotAllowed;
     /// A unit key is equated with something other than a key of the same kind.
@@ -289,47 +298,47 @@ reasons! {
     /// Rows of a table would be chosen by the individuals that they meet.
     TableChosenByIndividuals = "table-chosen-by-individuals", JoinNotAllowed;
     /// USING of a FULL or RIGHT JOIN, whose key the engine loses.
-    OuterJoinUsing = "outer-join-using", JoinNotAllowed;
+    OuterJoinUsing = "outer-join-using", JoinNotAllowed, ["operation"];
     /// The joins make too many rows of one subject's rows.
     TooManyRowsOfOne = "too-many-rows-of-one", JoinNotAllowed;
     /// The policies of both datasets do not name each other.
-    PoliciesDoNotAgree = "policies-do-not-agree", JoinNotAgreed;
+    PoliciesDoNotAgree = "policies-do-not-agree", JoinNotAgreed, ["left", "right"];
     /// LIMIT over individuals.
-    RowsLimited = "rows-limited", OperationOverIndividuals;
+    RowsLimited = "rows-limited", OperationOverIndividuals, ["operation"];
     /// DISTINCT ON over individuals.
-    DistinctOnRows = "distinct-on-rows", OperationOverIndividuals;
+    DistinctOnRows = "distinct-on-rows", OperationOverIndividuals, ["operation"];
     /// UNNEST, over anything.
-    ListsUnnested = "lists-unnested", OperationOverIndividuals;
+    ListsUnnested = "lists-unnested", OperationOverIndividuals, ["operation"];
     /// Individuals are united with rows of an open or released table.
-    UnionWithTable = "union-with-table", OperationOverIndividuals;
+    UnionWithTable = "union-with-table", OperationOverIndividuals, ["operation"];
     /// Individuals of other subjects are united.
-    UnionOfOtherSubjects = "union-of-other-subjects", OperationOverIndividuals;
+    UnionOfOtherSubjects = "union-of-other-subjects", OperationOverIndividuals, ["operation"];
     /// Columns that are no bare ones of one kind are united.
-    UnionOfOtherColumns = "union-of-other-columns", OperationOverIndividuals;
+    UnionOfOtherColumns = "union-of-other-columns", OperationOverIndividuals, ["operation"];
     /// A literal stands beside a column in a union.
-    UnionWithLiteral = "union-with-literal", OperationOverIndividuals;
+    UnionWithLiteral = "union-with-literal", OperationOverIndividuals, ["operation"];
     /// A window holds rows of several subjects.
-    WindowOverOthers = "window-over-others", OperationOverIndividuals;
+    WindowOverOthers = "window-over-others", OperationOverIndividuals, ["operation"];
     /// A frame reaches as far as a value.
-    FrameByValue = "frame-by-value", OperationOverIndividuals;
+    FrameByValue = "frame-by-value", OperationOverIndividuals, ["operation"];
     /// A frame reaches too far, or ends before it begins.
-    FrameTooFar = "frame-too-far", OperationOverIndividuals;
+    FrameTooFar = "frame-too-far", OperationOverIndividuals, ["operation"];
     /// A window function leaves out repeated or missing values.
-    WindowOfSomeValues = "window-of-some-values", OperationOverIndividuals;
+    WindowOfSomeValues = "window-of-some-values", OperationOverIndividuals, ["operation"];
     /// A value is carried between rows that is no column of the subject's.
-    ValueNotCarried = "value-not-carried", OperationOverIndividuals;
+    ValueNotCarried = "value-not-carried", OperationOverIndividuals, ["operation"];
     /// The window function, or its arguments, are on no list.
-    WindowFunctionNotListed = "window-function-not-listed", OperationOverIndividuals;
+    WindowFunctionNotListed = "window-function-not-listed", OperationOverIndividuals, ["operation"];
     /// A subquery as a value is not one released value.
     SubqueryNotOneValue = "subquery-not-one-value", SubqueryNotAllowed;
     /// A subquery beside individuals is no mean of a measure.
     SubqueryNotOwnMean = "subquery-not-own-mean", SubqueryNotAllowed;
     /// NOT IN that the engine answers otherwise than the standard.
-    NotInSubquery = "not-in-subquery", SubqueryNotAllowed;
+    NotInSubquery = "not-in-subquery", SubqueryNotAllowed, ["operation"];
     /// OFFSET within EXISTS or IN, which is forgotten.
-    SubqueryWithOffset = "subquery-with-offset", SubqueryNotAllowed;
+    SubqueryWithOffset = "subquery-with-offset", SubqueryNotAllowed, ["operation"];
     /// An aggregate without keys within EXISTS or IN, whose row is lost.
-    SubqueryOfOneRow = "subquery-of-one-row", SubqueryNotAllowed;
+    SubqueryOfOneRow = "subquery-of-one-row", SubqueryNotAllowed, ["operation"];
     /// A constant expression has no value.
     ConstantHasNoValue = "constant-has-no-value", ConstantNotEvaluated;
     /// A plan of the guard's own could not be put together.

@@ -1,6 +1,7 @@
 //! The pages of the reasons for refusals: the statement of each is refused for exactly this reason, its near miss is admitted.
 //! The few reasons that no statement comes to are shown by plans made by hand. `tests/tidy` checks what else the pages hold.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -138,12 +139,20 @@ fn every_page_is_refused_for_its_reason_and_its_near_miss_is_admitted() {
         if refused.is_empty() != is_excused {
             wrong.push(format!("{slug}: a statement is there, or excused"));
         }
+        let mut carried = BTreeSet::new();
         for example in &refused {
-            let reasons: Vec<Reason> = found(example).iter().map(|finding| finding.reason).collect();
+            let findings = found(example);
+            let reasons: Vec<Reason> = findings.iter().map(|finding| finding.reason).collect();
+            let of_this = findings.iter().filter(|finding| finding.reason == *reason);
+            carried.extend(of_this.flat_map(|finding| finding.params.keys().copied()));
             if reasons.first() != Some(reason) {
                 let sql: String = example.sql.chars().take(300).collect();
                 wrong.push(format!("{slug}: refused for {reasons:?}: {sql}"));
             }
+        }
+        let declared: BTreeSet<&str> = reason.carries().iter().copied().collect();
+        if !is_excused && carried != declared {
+            wrong.push(format!("{slug}: it carries {carried:?}, and {declared:?} are declared"));
         }
         for example in examples(&page, "admitted") {
             let findings = found(&example);
