@@ -57,6 +57,8 @@ pub(super) struct Generalised<'a> {
     pub(super) form: Form,
     /// True if the mask, if there is one, leaves the form as it is of the raw value.
     pub(super) is_shown: bool,
+    /// True if the engine cuts off what is left over, so that the step around zero is twice as wide as the others.
+    pub(super) is_cut_off: bool,
     /// Total form of the expression.
     pub(super) expr: Expr,
 }
@@ -96,6 +98,7 @@ impl<'a> ShapeCheck<'a> {
                 base,
                 form: Form::Bare,
                 is_shown: true,
+                is_cut_off: false,
                 expr: total(expr.clone()),
             });
         }
@@ -184,6 +187,7 @@ impl<'a> ShapeCheck<'a> {
                     base,
                     form: Form::Step(step),
                     is_shown: true,
+                    is_cut_off: true,
                     expr: total_binary(binary),
                 })
             }
@@ -202,6 +206,7 @@ impl<'a> ShapeCheck<'a> {
                     base,
                     form: Form::Floor(step),
                     is_shown: true,
+                    is_cut_off: true,
                     expr: total_binary(binary),
                 })
             }
@@ -333,6 +338,7 @@ impl<'a> ShapeCheck<'a> {
             base,
             form: Form::Step(step),
             is_shown: true,
+            is_cut_off: call.name() == "trunc" || base.data_type.is_integer() && is_integer(left, base),
             expr: recall(call, vec![argument]),
         })
     }
@@ -367,6 +373,7 @@ impl<'a> ShapeCheck<'a> {
             base,
             form: Form::Step(step),
             is_shown: true,
+            is_cut_off: false,
             expr: recall(call, args),
         })
     }
