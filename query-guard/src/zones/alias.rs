@@ -31,6 +31,7 @@ impl ZonePass<'_> {
     }
 }
 
+/// The same rows under the names of a schema; all facts stay (`sandbox/docs/disclosure-model.md`, section 4.1).
 fn renamed(mut rows: Box<SourceRows>, schema: &DFSchemaRef) -> Box<SourceRows> {
     rows.schema = Arc::clone(schema);
     rows

@@ -512,7 +512,8 @@ fn scale_of(base: &ColumnFacts) -> u8 {
 /// Ranges no wider than this are shares, marks and yes or no: what they add up to is a count in disguise.
 const FEW_VALUES: Fixed = Fixed::from_micros(10_000_000);
 
-/// The columns that an atom adds up.
+/// The columns that an atom adds up, both of a product: rows chosen by either may hold one value of it
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn added_up<'b>(
     atom: &'b Atom,
     bases: &'b BTreeMap<String, ColumnFacts>,

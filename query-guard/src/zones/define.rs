@@ -36,7 +36,8 @@ impl ZonePass<'_> {
         Ok(defined)
     }
 
-    /// The same over individuals, with a column of its own for each time between two dates (`between`).
+    /// The same over individuals, with a column of its own for each time between two dates (`between`), so that every
+    /// rule sees it as a column (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(super) fn defined_over_individual(
         &mut self,
         rows: &mut SourceRows,

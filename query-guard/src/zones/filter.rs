@@ -91,9 +91,9 @@ impl ZonePass<'_> {
 
     /// Holds every conjunct of a condition against the shape rule, and records what the rows fulfil from here on.
     ///
-    /// A measure is compared with the mean of the same rows or of more of them. So each condition gets a text that is
-    /// equal for equal conditions only: a mean over a finer filter can be made to measure, and would cut a bin in two
-    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
+    /// A measure is compared with the mean of the same rows or of more of them: a mean over a finer filter can be made
+    /// to measure, and would cut a bin in two. Conditions are held against each other by their texts, and one that has
+    /// no text over columns of datasets equals no other (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn shaped(&mut self, rows: &SourceRows, condition: &Expr) -> Result<Shaped, Refused> {
         let conjuncts = split_conjunction(condition);
         let mut conditions = rows.conditions.clone();

@@ -150,6 +150,8 @@ fn both_sides(left: &SourceRows, right: &SourceRows) -> Result<SourceRows, Refus
     })
 }
 
+/// The two bare columns that a comparison equates. An expression is equated by no rule, so that it stays a comparison
+/// under the shape rule (`sandbox/docs/disclosure-model.md`, section 4.5).
 fn equation(bases: &BTreeMap<String, ColumnFacts>, expr: &Expr) -> Option<(Column, Column)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
     Some((bare_column(bases, left)?.clone(), bare_column(bases, right)?.clone()))
