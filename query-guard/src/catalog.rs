@@ -147,7 +147,7 @@ pub(crate) struct Catalog<'a> {
 impl<'a> Catalog<'a> {
     /// The catalogue of one job: its datasets with the columns that have a use, and the functions on the list.
     ///
-    /// What is not in it cannot be planned, so that no rule needs to think of it: settings and schemas of the engine
+    /// Nothing else can be planned, so that no rule needs to think of it: settings and schemas of the engine
     /// (`information_schema.tables`), files and hidden columns (`sandbox/docs/disclosure-model.md`, section 3).
     pub(crate) fn new(policy: &'a EffectivePolicy, functions: &'a Functions) -> Self {
         let mut tables = BTreeMap::new();
@@ -219,8 +219,9 @@ impl ContextProvider for Catalog<'_> {
 
     /// Gives a recursive query no table, so that it cannot be planned.
     ///
-    /// How often it runs would depend on its rows: `WHERE n < (SELECT age FROM persons WHERE name = 'Victim Vera')`
-    /// tells an age by the depth of the recursion (`sandbox/docs/disclosure-model.md`, section 3).
+    /// The number of its rounds would depend on its rows:
+    /// `WHERE n < (SELECT age FROM persons WHERE name = 'Victim Vera')` tells an age by the depth of the recursion
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn create_cte_work_table(&self, _name: &str, _schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
         self.note(|missing| missing.recursion = true);
         Err(DataFusionError::Plan("no recursion".to_owned()))

@@ -121,7 +121,7 @@ impl ColumnFacts {
 
     /// Known in steps, so that a comparison with anything chosen would cut one in two.
     ///
-    /// Who stands between a step's edge and the chosen value is in one answer and not in the other, and is singled out
+    /// A person between a step's edge and the chosen value is in one answer and not in the other, and is singled out
     /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     pub(crate) fn is_stepped(&self) -> bool {
         self.is_measure() || self.mask.is_some() || self.bins.is_some()

@@ -99,7 +99,7 @@ fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
     })
 }
 
-/// The column that several tables have. Which of them is meant decides what is asked, and the guard does not choose
+/// The column that several tables have. A choice among them decides what is asked, and the guard makes none
 /// (`sandbox/docs/disclosure-model.md`, section 7).
 fn ambiguous_column(error: &DataFusionError) -> Option<String> {
     find_in(error, &|error| match schema_error(error)? {

@@ -357,7 +357,7 @@ fn covered_by(function: Function) -> impl Iterator<Item = Function> {
 /// The released table in the place of the aggregate, under the names that the SQL sees.
 ///
 /// Its keys are unique, because the control step refuses two rows of one group, and its columns are the stage's own.
-/// What was read to make it goes with it: where it meets individuals, it chooses among them by all of that
+/// All that was read to make it goes with it, because by that it chooses the individuals whom it meets
 /// (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn released(
     stage: &Stage,

@@ -14,7 +14,7 @@ use super::subquery::ComparedWith;
 impl ZonePass<'_> {
     /// The same node over released inputs, which hold nothing about individuals.
     ///
-    /// What was read to make the inputs stays with the result. Its columns count as computed and no set of them as
+    /// All that was read to make the inputs stays with the result. Its columns count as computed and no set of them as
     /// unique: after a filter, a sort or a limit of the analyst's choice, released rows would choose the individuals
     /// whom they meet (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn rebuild(
