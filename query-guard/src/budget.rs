@@ -34,12 +34,18 @@ impl fmt::Debug for Budget<'_> {
 
 impl<'a> Budget<'a> {
     /// A whole budget; `is_over` says whether the review has lasted too long.
+    ///
+    /// A question whose review goes on would hold up the questions of others, because a review cannot be ended from
+    /// outside (`sandbox/docs/disclosure-model.md`, section 3).
     pub(crate) fn new(is_over: &'a dyn Fn() -> bool) -> Self {
         let next_look = REVIEW_NODES_MAX.saturating_sub(NODES_BETWEEN_LOOKS);
         Budget { left: Cell::new(REVIEW_NODES_MAX), next_look: Cell::new(next_look), is_over }
     }
 
     /// Takes the nodes of an expression from the budget.
+    ///
+    /// Nodes are counted up to what is left: counting an expression that doubles at every level would cost what the
+    /// budget is there to save (`sandbox/docs/disclosure-model.md`, section 3).
     ///
     /// # Errors
     /// `query-too-large` when it is spent.
@@ -49,6 +55,10 @@ impl<'a> Budget<'a> {
     }
 
     /// Takes so many nodes from the budget.
+    ///
+    /// A spent budget stays spent, so that no later step of the same review goes on. The clock is looked at every 4,096
+    /// nodes: time ends a review and never changes a verdict that it reaches
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     ///
     /// # Errors
     /// `query-too-large` when it is spent.
@@ -66,7 +76,8 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// Nodes of an expression, counted up to a number.
+/// Nodes of an expression, counted up to a number: beyond it the number is enough to refuse
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 pub(crate) fn nodes(expr: &Expr, most: u64) -> u64 {
     let mut nodes = 0_u64;
     let counted = expr.apply(|_| {
@@ -76,6 +87,10 @@ pub(crate) fn nodes(expr: &Expr, most: u64) -> u64 {
     if counted.is_ok() { nodes } else { most }
 }
 
+/// The refusal of a question whose review costs too much.
+///
+/// COALESCE, NULLIF and CASE use their arguments twice, so that a text of some hundred bytes can come to any number of
+/// nodes (`sandbox/docs/disclosure-model.md`, section 3).
 fn spent() -> Finding {
     too_large(
         Reason::ReviewTooCostly,

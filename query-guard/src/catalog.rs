@@ -80,6 +80,9 @@ pub struct ReleasedSource {
 
 impl ReleasedSource {
     /// The facts of an output column of a plan over released tables, if it is a column of one of them, unchanged.
+    ///
+    /// A computed column has none, because it can be made to be any number: compared with a measure,
+    /// `AVG(salary) * 0 + 20001` is a literal off its edges (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(crate) fn column_of(plan: &LogicalPlan, index: usize) -> Option<Arc<ReleasedColumnFacts>> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "what any other node yields is computed")]
         match plan {
@@ -110,6 +113,8 @@ impl TableSource for ReleasedSource {
 }
 
 /// The schema a dataset's sealed table has for this job: granted columns and unit keys, in order.
+///
+/// A stage can name no column beyond it (`sandbox/docs/disclosure-model.md`, section 3).
 pub(crate) fn sealed_source(dataset: &EffectiveDataset) -> SealedSource {
     let fields: Vec<Field> = dataset
         .columns
@@ -140,6 +145,10 @@ pub(crate) struct Catalog<'a> {
 }
 
 impl<'a> Catalog<'a> {
+    /// The catalogue of one job: its datasets with the columns that have a use, and the functions on the list.
+    ///
+    /// Nothing else can be planned, so that no rule needs to think of it: settings and schemas of the engine
+    /// (`information_schema.tables`), files and hidden columns (`sandbox/docs/disclosure-model.md`, section 3).
     pub(crate) fn new(policy: &'a EffectivePolicy, functions: &'a Functions) -> Self {
         let mut tables = BTreeMap::new();
         for (id, dataset) in &policy.datasets {
@@ -172,7 +181,8 @@ impl<'a> Catalog<'a> {
         self.missing.lock().map(|missing| missing.clone()).unwrap_or_default()
     }
 
-    /// The function that an engine message is about.
+    /// The function that an engine message is about, as a name of the list: nothing else of the message is told
+    /// (`sandbox/docs/disclosure-model.md`, section 7).
     pub(crate) fn function_in(&self, message: &str) -> Option<String> {
         self.functions.names().find(|name| message.contains(&format!("'{name}'"))).map(str::to_owned)
     }
@@ -184,6 +194,9 @@ impl<'a> Catalog<'a> {
     }
 
     /// The one dataset in scope that a name may mean.
+    ///
+    /// A name that may mean two datasets means none: which of them is asked for decides whose rows are counted
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn named(&self, reference: &TableReference) -> Option<Arc<GrantedSource>> {
         let name = TableName::of(reference)?;
         let mut found = self.policy.datasets.keys().filter(|id| name.may_mean(id));
@@ -195,6 +208,8 @@ impl<'a> Catalog<'a> {
 }
 
 impl ContextProvider for Catalog<'_> {
+    /// A dataset by its name. A hidden one and one that does not exist end alike, so that names cannot be guessed
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         self.named(&name).map(|table| table as Arc<dyn TableSource>).ok_or_else(|| {
             self.note(|missing| missing.dataset = Some(name.to_string()));
@@ -202,6 +217,11 @@ impl ContextProvider for Catalog<'_> {
         })
     }
 
+    /// Gives a recursive query no table, so that it cannot be planned.
+    ///
+    /// The number of its rounds would depend on its rows:
+    /// `WHERE n < (SELECT age FROM persons WHERE name = 'Victim Vera')` tells an age by the depth of the recursion
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn create_cte_work_table(&self, _name: &str, _schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
         self.note(|missing| missing.recursion = true);
         Err(DataFusionError::Plan("no recursion".to_owned()))
@@ -211,6 +231,11 @@ impl ContextProvider for Catalog<'_> {
         &self.planners
     }
 
+    /// A scalar function of the list.
+    ///
+    /// Functions that draw random numbers, hash, read the environment or quote their arguments in errors pick out
+    /// people or show values: `md5(name)` scatters people into pseudo-random sets
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let found = self.functions.scalar(name);
         if found.is_none()
@@ -222,18 +247,24 @@ impl ContextProvider for Catalog<'_> {
         found
     }
 
+    /// No function that takes a function: none is on the list (`sandbox/docs/disclosure-model.md`, section 3).
     fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
         None
     }
 
+    /// An aggregate of the list. One that keeps single values, such as `array_agg(salary)`, is not on it
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
         self.functions.aggregate(name)
     }
 
+    /// A window function of the list (`sandbox/docs/disclosure-model.md`, section 3).
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
         self.functions.window(name)
     }
 
+    /// No variable: their values would be those of the engine and of its environment
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn get_variable_type(&self, _variable_names: &[String]) -> Option<ArrowType> {
         None
     }

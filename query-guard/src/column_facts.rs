@@ -59,6 +59,9 @@ pub(crate) struct ColumnFacts {
 
 impl ColumnFacts {
     /// A column that the query made up: it is read from no dataset and stands in no subject's row yet.
+    ///
+    /// As nothing is known of its values, it is compared with no column: it may be a constant, and cut a bin in two
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(crate) fn derived(name: &str, uses: BTreeSet<Use>, grade: Level, data_type: ArrowType) -> Self {
         ColumnFacts {
             name: name.to_owned(),
@@ -82,6 +85,9 @@ impl ColumnFacts {
     }
 
     /// Its name among what rows are chosen by: as a column of a dataset, or as the block calls it.
+    ///
+    /// The name is that of the dataset's column in every scan, so that rows chosen by it through another scan count as
+    /// chosen (`sandbox/docs/disclosure-model.md`, section 5.6).
     pub(crate) fn compared_name(&self, name: &str) -> String {
         match self.source() {
             Some((dataset, column)) => format!("{}.{column}", dataset.sql_name()),
@@ -89,33 +95,51 @@ impl ColumnFacts {
         }
     }
 
+    /// True if the grant lets the column be used so: a steward decides for each column, because each use tells
+    /// something else (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(crate) fn allows(&self, wanted: Use) -> bool {
         self.uses.contains(&wanted)
     }
 
     /// True if it marks rows of its own source, each once, where it is present.
+    ///
+    /// A count of such a column is one of its source's rows, also after a join that repeats other rows:
+    /// `COUNT(v.person_id)` over `persons p LEFT JOIN visits v` counts visits
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(crate) fn marks_rows(&self) -> bool {
         self.copied_by.is_empty() && !self.owners.is_empty()
     }
 
     /// The column of a dataset that it is, unmasked or masked.
+    ///
+    /// A column that was computed, united or carried by a window has none: a measure is compared with the mean of its
+    /// own column only (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(crate) fn source(&self) -> Option<SourceColumn> {
         let dataset = self.dataset.as_ref().filter(|_| matches!(self.kind, ColumnKind::Declared(_)))?;
         Some((dataset.clone(), self.name.clone()))
     }
 
     /// Known in steps, so that a comparison with anything chosen would cut one in two.
+    ///
+    /// A person between a step's edge and the chosen value is in one answer and not in the other, and is singled out
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     pub(crate) fn is_stepped(&self) -> bool {
         self.is_measure() || self.mask.is_some() || self.bins.is_some()
     }
 
     /// A quantity whose single values are protected by bins.
+    ///
+    /// A sum, mean or extreme of a subject's own rows is one too: of a person with one row it is that row's value
+    /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(crate) fn is_measure(&self) -> bool {
         matches!(self.kind, ColumnKind::Declared(Role::Measure) | ColumnKind::SubjectMeasure)
     }
 }
 
 /// The grant does not let a column be used in this way.
+///
+/// A site that may be grouped shows the sites of at least k subjects; filtered, it would answer for a chosen site. So
+/// leave for the one use gives no answer by the other (`sandbox/docs/disclosure-model.md`, section 4.3).
 pub(crate) fn use_not_granted(base: &ColumnFacts, wanted: Use) -> Finding {
     Finding::of(Reason::UseNotGranted).with("column", base.name.clone()).with("use", wanted.to_string())
 }

@@ -25,8 +25,10 @@ pub(crate) struct HeldTo {
 impl HeldTo {
     /// The controls of a grade; nothing where the scheme has no floor for it.
     ///
-    /// `carried` says that protected subjects are in the rows: these are held to the floor of L2 at the least, at every
-    /// grade of the columns.
+    /// The controls of each dataset only tighten the floor: a laxer department cannot release the rows of a stricter
+    /// one by a join. `carried` says that protected subjects are in the rows: these are held to the floor of L2 at the
+    /// least, at every grade of the columns, because the floor of L1 is one for rows that may leave as they are
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2).
     pub(crate) fn of<'a>(
         policy: &EffectivePolicy,
         datasets: impl IntoIterator<Item = &'a DatasetId>,
@@ -46,6 +48,10 @@ impl HeldTo {
     }
 
     /// True if this build has every control that is asked for.
+    ///
+    /// A control that is not built would protect nothing, so that a floor with one admits nothing
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2). The fold keeps the three largest contributions, and a rule of
+    /// dominance over more could not be computed (`sandbox/docs/disclosure-model.md`, section 5.3).
     pub(crate) fn is_available(&self) -> bool {
         let largest = self.controls.dominance.map_or(0, |rule| usize::from(rule.n));
         self.release != Release::None && self.controls.unavailable.is_empty() && largest <= LARGEST_KEPT
@@ -53,6 +59,9 @@ impl HeldTo {
 }
 
 /// True if the rows of a dataset may leave as they are under this policy.
+///
+/// Rows leave only where the policy says so, the membership is open and every usable column is: one stricter column in
+/// an open dataset would leave with the rows (`sandbox/docs/disclosure-model.md`, section 4.1).
 #[must_use]
 pub fn is_open(dataset: &EffectiveDataset) -> bool {
     let mut usable = dataset.columns.iter().filter(|column| !column.uses.is_empty());

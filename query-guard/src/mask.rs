@@ -51,6 +51,9 @@ pub const MASK_NAME: &str = "obscura_mask";
 pub type Secrets = Arc<dyn MaskSecrets + Send + Sync>;
 
 /// The raw column under its mask, if it has one. Keyed masks are bound to their secrets only at execution.
+///
+/// It stands at the scan, below every condition, join and key: applied to the result, it would leave conditions on raw
+/// values, and `age = 61` would tell an age that is shown in tens (`sandbox/docs/disclosure-model.md`, section 4.2).
 pub(crate) fn masked(raw: Expr, column: &EffectiveColumn, dataset: &EffectiveDataset, today: Day) -> Expr {
     let Some(mask) = &column.mask else { return raw };
     let mut args = vec![raw];
@@ -70,6 +73,9 @@ pub(crate) fn masked(raw: Expr, column: &EffectiveColumn, dataset: &EffectiveDat
 }
 
 /// Binds every keyed mask of a plan to its secrets, which are never literals in it.
+///
+/// A plan is printed, stored and looked at, and whoever has the secret of a pseudonym can undo it by trying names. A
+/// mask without its secret makes every value missing (`sandbox/docs/disclosure-model.md`, section 4.2).
 ///
 /// # Errors
 /// When the plan cannot be rewritten, which is a bug.
@@ -143,6 +149,8 @@ impl ScalarUDFImpl for MaskFunction {
         Ok(self.data_type.clone())
     }
 
+    /// The masked column. Where there is nothing to mask it is missing, and never the raw value
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2).
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let Some(values) = arrays.first() else {
@@ -154,6 +162,10 @@ impl ScalarUDFImpl for MaskFunction {
 }
 
 impl MaskFunction {
+    /// The values under the mask, row by row.
+    ///
+    /// A value that the mask cannot take becomes missing, and so does one of a keyed mask that has no secret: nothing
+    /// ends as the raw value, and nothing fails (`sandbox/docs/disclosure-model.md`, section 4.2).
     fn apply(&self, values: &ArrayRef, subjects: Option<&Int64Array>) -> ArrayRef {
         let context = |row: usize| MaskContext {
             today: self.today,

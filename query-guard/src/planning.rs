@@ -12,7 +12,11 @@ use crate::finding::SqlSpan;
 use crate::finding::find_word;
 use crate::reason::Reason;
 
-/// Says why planning failed in the guard's own words: engine texts list columns and quote cells.
+/// Says why planning failed in the guard's own words.
+///
+/// The engine's text lists columns and quotes cells: `WHERE passwort = 1` would be answered with the names of all
+/// columns. A finding has fixed phrases and names that the analyst wrote, and a hidden dataset or column ends like one
+/// that does not exist (`sandbox/docs/disclosure-model.md`, section 7).
 pub(crate) fn planning_finding(sql: &str, error: &DataFusionError, catalog: &Catalog<'_>) -> Finding {
     let missing = catalog.missing();
     if let Some(dataset) = missing.dataset {
@@ -84,7 +88,8 @@ fn find_in<T>(error: &DataFusionError, look: &dyn Fn(&DataFusionError) -> Option
     })
 }
 
-/// The place in the SQL where the engine says that planning failed.
+/// The place in the SQL where the engine says that planning failed. Only the place is taken from its diagnosis
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
     find_in(error, &|error| match error {
         DataFusionError::Diagnostic(diagnostic, _) => {
@@ -94,6 +99,8 @@ fn diagnosed_place(sql: &str, error: &DataFusionError) -> Option<SqlSpan> {
     })
 }
 
+/// The column that several tables have. A choice among them decides what is asked, and the guard makes none
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn ambiguous_column(error: &DataFusionError) -> Option<String> {
     find_in(error, &|error| match schema_error(error)? {
         SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
@@ -101,6 +108,8 @@ fn ambiguous_column(error: &DataFusionError) -> Option<String> {
     })
 }
 
+/// The column that planning did not find, hidden or not there: both end alike, so that names cannot be guessed
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn missing_column(error: &DataFusionError) -> Option<String> {
     find_in(error, &|error| match schema_error(error)? {
         SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),

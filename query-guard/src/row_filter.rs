@@ -76,6 +76,9 @@ impl RowFilterFault {
 
 /// Checks a row filter before a job depends on it, against the whole of a dataset as its document says it is.
 ///
+/// A filter that is wrong would deny the dataset to everybody, and one with a constant that fits no value would leave
+/// out all rows and say nothing (`sandbox/docs/disclosure-model.md`, section 4.2).
+///
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn check_row_filter(sql: &str, dataset: &Dataset) -> Result<(), RowFilterFault> {
@@ -90,7 +93,10 @@ pub fn check_row_filter(sql: &str, dataset: &Dataset) -> Result<(), RowFilterFau
     Ok(())
 }
 
-/// Parses a row filter; also returns the columns it reads.
+/// Parses a row filter; also returns the columns it reads, whose grades count.
+///
+/// A filter that cannot be applied would leave rows in that it was meant to keep out, so that the dataset is denied
+/// (`sandbox/docs/disclosure-model.md`, section 4.2).
 ///
 /// # Errors
 /// `control-not-available` when the filter cannot be applied: a filter that fails to parse denies the dataset.
@@ -116,6 +122,11 @@ enum Constants {
     AsTheyAre,
 }
 
+/// Plans a row filter over the dataset's own columns, in a form whose casts yield NULL.
+///
+/// It runs on raw values of everybody, below every rule: if it failed on one person's value, each failing query would
+/// tell of that value (`sandbox/docs/disclosure-model.md`, section 7). It has the limits of a statement, because it is
+/// planned for every question (`sandbox/docs/disclosure-model.md`, section 3).
 fn resolve(
     sql: &str,
     schema: Schema,
@@ -177,6 +188,9 @@ fn missing_column(error: &DataFusionError) -> Option<String> {
 }
 
 /// Says if a constant is cast to a type that it has no value of.
+///
+/// `admitted >= '2024-13-01'` is unknown for every row, and would silently leave out all of them
+/// (`sandbox/docs/disclosure-model.md`, section 4.2).
 fn has_unfit_constant(expr: &Expr) -> bool {
     expr.exists(|inner| {
         let Expr::Cast(cast) = inner else { return Ok(false) };
@@ -186,7 +200,10 @@ fn has_unfit_constant(expr: &Expr) -> bool {
     .unwrap_or(true)
 }
 
-/// Division and remainder can fail on data.
+/// True for division, remainder and subqueries.
+///
+/// `10 / nights > 2` fails as soon as one person has no night, and whether it fails would tell of that person
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn divides(expr: &Expr) -> bool {
     expr.exists(|inner| {
         Ok(matches!(inner, Expr::BinaryExpr(binary) if matches!(binary.op, datafusion_expr::Operator::Divide | datafusion_expr::Operator::Modulo))

@@ -28,6 +28,11 @@ use crate::reason::Reason;
 
 /// Checks a plan against every limit.
 ///
+/// Each limit bounds what the plan makes of the text: joins multiply rows, every rule looks at every step, CUBE of n
+/// keys is 2^n aggregations, joined texts and output columns hold memory for each group, and a list in an output column
+/// is more than one value. All of them rest on the plan alone, so that meeting one tells nothing of the data
+/// (`sandbox/docs/disclosure-model.md`, section 3).
+///
 /// # Errors
 /// `query-too-large` with the limit that is passed, or `query-not-understood` for columns that hold lists.
 pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding> {
@@ -90,6 +95,9 @@ pub(crate) fn within_limits(sql: &str, plan: &LogicalPlan) -> Result<(), Finding
 
 /// Checks one condition over columns of a table against the limits of an expression.
 ///
+/// A row filter becomes part of every review of its dataset, and nested COALESCE doubles in it at every level as in a
+/// question (`sandbox/docs/disclosure-model.md`, section 3).
+///
 /// # Errors
 /// `query-too-large`.
 pub(crate) fn condition_within_limits(sql: &str, condition: &Expr) -> Result<(), Finding> {
@@ -99,6 +107,9 @@ pub(crate) fn condition_within_limits(sql: &str, condition: &Expr) -> Result<(),
 }
 
 /// The most sets of keys that a GROUP BY of a plan stands for: the product of what its items stand for.
+///
+/// Each set is an aggregation of its own, and CUBE of n keys stands for 2^n of them
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn grouping_sets(plan: &LogicalPlan) -> usize {
     let mut most = 1_usize;
     let walked = plan.apply_with_subqueries(|node| {
@@ -121,6 +132,9 @@ fn grouping_sets(plan: &LogicalPlan) -> usize {
 }
 
 /// By how much a plan's texts can grow: what is joined to itself at every step doubles at every step.
+///
+/// `x || x || x || x AS x` five times over makes a thousand bytes of one, in every row, until memory is exhausted
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn text_growth(plan: &LogicalPlan) -> usize {
     let mut growth = 1_usize;
     let walked = plan.apply_with_subqueries(|node| {
@@ -132,6 +146,8 @@ fn text_growth(plan: &LogicalPlan) -> usize {
     growth
 }
 
+/// By how much an expression's texts can grow: by the number of texts that it joins, at every level
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn expression_growth(expr: &Expr) -> usize {
     let mut growth = 1_usize;
     let walked = expr.apply(|inner| {
@@ -161,7 +177,10 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// The parts of a plan's output columns.
+    /// The parts of a plan's output columns, with every name in them written out.
+    ///
+    /// `SELECT a + a AS a` over itself 24 times is a short text of 2^24 additions: each rule, and the optimiser, would
+    /// write the names out before it saw how much they come to (`sandbox/docs/disclosure-model.md`, section 3).
     ///
     /// # Errors
     /// `query-too-large` with the place of the expression that passes the limit.
@@ -218,7 +237,10 @@ impl Parts<'_> {
         Ok(columns)
     }
 
-    /// The parts of one expression.
+    /// The parts of one expression, those of its subqueries counted for the statement.
+    ///
+    /// A subquery is one value where it stands, and its own expressions are written out all the same
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn expression(
         &mut self,
         expr: &Expr,
@@ -262,6 +284,10 @@ impl Parts<'_> {
         }
     }
 
+    /// The refusal of an expression with too many parts, with its place or that of a function in it.
+    ///
+    /// Such an expression would hold memory and time of the review and of the engine, however short its text is
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn too_many(&self, expr: &Expr) -> Finding {
         let word = || {
             let mut name = None;
@@ -288,6 +314,8 @@ impl Parts<'_> {
     }
 }
 
+/// The parts of a column: those of its definition below, or one for a column of a table
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn column_parts(column: &Column, inputs: &[(&LogicalPlan, ColumnParts)]) -> u64 {
     let known = inputs.iter().find_map(|(input, parts)| {
         let index = input.schema().maybe_index_of_column(column)?;
@@ -297,6 +325,10 @@ fn column_parts(column: &Column, inputs: &[(&LogicalPlan, ColumnParts)]) -> u64 
 }
 
 /// The parts of an expression, given those of its direct parts.
+///
+/// Counted is what the guard and the optimiser make of it: CASE repeats its conditions and its operand, a divisor is
+/// compared with zero, and an IN list repeats what it looks for. Counted once, forty nested COALESCE would pass as
+/// forty parts (`sandbox/docs/disclosure-model.md`, section 3).
 fn written(expr: &Expr, children: &[u64]) -> u64 {
     let sum = |parts: &[u64]| parts.iter().fold(0_u64, |sum, parts| sum.saturating_add(*parts));
     let once = sum(children).saturating_add(1);
@@ -332,8 +364,8 @@ fn written(expr: &Expr, children: &[u64]) -> u64 {
     once.saturating_add(again)
 }
 
-/// The arguments of a function that are written a second time: COALESCE asks each but the last whether it is there, NULLIF
-/// compares its first.
+/// The arguments of a function that are written a second time: COALESCE asks each but the last whether it is there,
+/// NULLIF compares its first. Nested, they double at every level (`sandbox/docs/disclosure-model.md`, section 3).
 fn written_again<'c>(call: &ScalarFunction, children: &'c [u64]) -> &'c [u64] {
     let again = match call.name() {
         "coalesce" => children.split_last().map(|(_, first)| first),

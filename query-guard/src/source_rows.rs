@@ -60,6 +60,9 @@ pub(crate) struct Unique {
 
 impl Unique {
     /// True if there is always exactly one row: the empty set of columns identifies it.
+    ///
+    /// Everybody meets such a row once, so that it neither repeats nor chooses people
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(crate) fn is_one_row(&self) -> bool {
         self.sets.contains(&BTreeSet::new())
     }
@@ -81,12 +84,17 @@ pub(crate) struct Multiplicity {
 pub(crate) type Equalities = BTreeMap<String, BTreeSet<String>>;
 
 impl Multiplicity {
-    /// Rows of one scan, each once.
+    /// Rows of one scan, each once: they may be counted, and added up
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(crate) fn scanned() -> Self {
         Multiplicity { copied_by: BTreeSet::new(), equalities: Some(Equalities::new()) }
     }
 
     /// True when two blocks over the same dataset have no row of it in common.
+    ///
+    /// Both are restricted to literals of one column, and to none that is the same: `day = 1` and `day = 2`. In any
+    /// other case their union may hold a row twice, and `x UNION ALL x WHERE day = 3` would count chosen people double
+    /// (`sandbox/docs/disclosure-model.md`, section 4.8).
     pub(crate) fn is_disjoint(&self, other: &Multiplicity) -> bool {
         let (Some(equalities), Some(others)) = (&self.equalities, &other.equalities) else { return false };
         equalities
@@ -125,8 +133,8 @@ pub(crate) struct Taint {
     pub(crate) compared: Compared,
 }
 
-/// The quantities that rows have been chosen by. An analyst who chooses rows by one can make it the same in all, and its sum is
-/// then a count times a number that everybody knows.
+/// The quantities that rows have been chosen by. An analyst who chooses rows by one can make it the same in all, and
+/// its sum is then a count times a number that everybody knows (`sandbox/docs/disclosure-model.md`, section 5.6).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Compared {
     /// The number of a subject's own rows, or a value that they have in common.
@@ -139,6 +147,10 @@ pub(crate) struct Compared {
 
 impl Compared {
     /// Adds the columns that expressions over a block's base columns read.
+    ///
+    /// An analyst who chooses rows by a column can make it the same in all, and its sum is then a count in disguise.
+    /// Counts, sums and labels that the query made stand together as one, since any of them may be pinned through
+    /// another (`sandbox/docs/disclosure-model.md`, section 5.6).
     pub(crate) fn add<'e>(
         &mut self,
         bases: &BTreeMap<String, ColumnFacts>,
@@ -162,6 +174,8 @@ impl Compared {
         }
     }
 
+    /// Adds what the other side of a join or union was chosen by: it has chosen these rows too
+    /// (`sandbox/docs/disclosure-model.md`, section 5.6).
     fn absorb(&mut self, other: &Compared) {
         self.counts |= other.counts;
         self.joined |= other.joined;
@@ -169,7 +183,8 @@ impl Compared {
     }
 }
 
-/// The columns whose values an expression looks at; whether a column is missing says nothing of its values.
+/// The columns whose values an expression looks at; whether a column is missing says nothing of its values
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn compared_columns(expr: &Expr) -> Vec<Column> {
     let mut columns = Vec::new();
     let walked = expr.apply(|inner| {
@@ -196,11 +211,15 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    /// The reading of expressions that read nothing: the laxest grade, and no comparison or literal.
     pub(crate) fn nothing() -> Self {
         Read { grade: Level(1), comparisons: 0, literals: 0 }
     }
 
-    /// Everything that either has read.
+    /// Everything that either has read: the stricter grade, and all comparisons and literals of both.
+    ///
+    /// Split over two subqueries, sixteen comparisons would else pass for eight, and describe one person
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(crate) fn and(self, other: Self) -> Self {
         Read {
             grade: self.grade.max(other.grade),
@@ -211,11 +230,13 @@ impl Read {
 }
 
 impl Taint {
-    /// Everything that was read so far.
+    /// Everything that was read so far, as a released table carries it to the individuals that it meets
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2).
     pub(crate) fn as_read(&self) -> Read {
         Read { grade: self.grade, comparisons: self.comparisons, literals: self.literals }
     }
 
+    /// The facts of rows that nothing has read yet.
     pub(crate) fn none() -> Self {
         Taint {
             grade: Level(1),
@@ -227,12 +248,20 @@ impl Taint {
     }
 
     /// Adds what checked expressions have read.
+    ///
+    /// A condition tells of its columns although no column of it leaves, so that its grade stays with the rows
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2).
     pub(crate) fn read(&mut self, read: Read) {
         self.grade = self.grade.max(read.grade);
         self.comparisons += read.comparisons;
         self.literals += read.literals;
     }
 
+    /// Adds the facts of rows that come together with these.
+    ///
+    /// The grade of a stage is the strictest of all that its rows were made of, and all their datasets have a say in
+    /// its controls: joined to laxer rows, strict ones would else leave under the laxer floor
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2).
     pub(crate) fn absorb(&mut self, other: &Taint) {
         self.grade = self.grade.max(other.grade);
         self.datasets.extend(other.datasets.iter().cloned());
@@ -243,8 +272,12 @@ impl Taint {
 }
 
 impl SourceRows {
-    /// Rewrites an expression over the SQL schema into one over base columns. Names stand in the schema; an alias within a
-    /// definition would only hide from a rule what it looks at.
+    /// Rewrites an expression over the SQL schema into one over base columns. Names stand in the schema; an alias
+    /// within a definition would only hide from a rule what it looks at.
+    ///
+    /// `SELECT CAST(s AS BIGINT) ... FROM (SELECT salary AS s FROM persons) x` rounds a salary as
+    /// `CAST(salary AS BIGINT)` does, and both are judged as the same expression
+    /// (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(crate) fn define(&self, expr: &Expr) -> Result<Expr> {
         expr.clone()
             .transform_up(|inner| match inner {
@@ -266,12 +299,18 @@ impl SourceRows {
     }
 
     /// True if every row (or every row with one of these columns present) stands for one row of its source.
+    ///
+    /// Otherwise a count or a sum weighs chosen people against the others, and its difference to the plain one shows
+    /// them (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(crate) fn counts_once<'b>(&self, marks: impl IntoIterator<Item = &'b ColumnFacts>) -> bool {
         self.multiplicity.copied_by.is_empty() || marks.into_iter().any(ColumnFacts::marks_rows)
     }
 
-    /// The unit key that an expression is, and the hidden column of its class: a bare key, or COALESCE of the keys of one
-    /// class of which one is always there (`FULL JOIN ... USING (person_id)`).
+    /// The unit key that an expression is, and the hidden column of its class: a bare key, or COALESCE of the keys of
+    /// one class of which one is always there (`FULL JOIN ... USING (person_id)`).
+    ///
+    /// Where all keys may be missing, or belong to two classes, the value does not tell the row's subject: grouped by
+    /// it, rows of many people would pass for those of one (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(crate) fn unit_key(&self, expr: &Expr) -> Option<(&String, ColumnFacts)> {
         let bare = |expr: &Expr| {
             let base = self.base(bare_column(&self.bases, expr)?)?;
@@ -304,6 +343,10 @@ impl SourceRows {
     }
 
     /// A condition as a text over the columns of datasets; `None` when it reads anything else.
+    ///
+    /// A released mean is taken for one over the same rows as a measure's, or over more of them, where all its
+    /// conditions are among these texts. A condition on what the query made up has none, because equal texts would not
+    /// mean equal rows (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(crate) fn canonical(&self, condition: &Expr) -> Option<String> {
         let mut known = true;
         let renamed = condition.clone().transform_up(|inner| match inner {

@@ -95,6 +95,10 @@ pub struct Statement {
 impl Statement {
     /// Parses `sql`, which must be exactly one query, or `EXPLAIN` of one.
     ///
+    /// A second statement could hide behind the one that a reader looks at, and `EXPLAIN ANALYZE` prints how many rows
+    /// meet a condition, below every threshold. The limits come first, because the parser is recursive
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
+    ///
     /// # Errors
     /// A finding `query-too-large`, `sql-syntax` or `statement-not-allowed`.
     pub fn parse(sql: &str) -> Result<Self, Finding> {
@@ -122,7 +126,10 @@ impl Statement {
     }
 }
 
-/// The statement is another than a query.
+/// The refusal of a statement that is no query.
+///
+/// `COPY (SELECT * FROM persons) TO 'leak.csv'` and `SET`, `SHOW` and `CREATE` act on the engine and never pass a
+/// boundary (`sandbox/docs/disclosure-model.md`, section 3).
 fn no_query() -> Finding {
     Finding::of(Reason::StatementIsNoQuery)
 }
@@ -134,7 +141,10 @@ impl Statement {
         &self.tables
     }
 
-    /// A query whose clauses are looked at.
+    /// A query whose clauses are looked at, and whose tables are counted as they are written out.
+    ///
+    /// A common table expression that is used twice at every level doubles the plan at every level, long before any
+    /// other rule sees it (`sandbox/docs/disclosure-model.md`, section 3).
     fn of_query(sql: &str, mut query: Query, explain: bool) -> Result<Self, Finding> {
         constants_as_literals(&mut query);
         match query.visit(&mut Clauses::default()) {
@@ -162,6 +172,9 @@ fn tables_of(query: &Query) -> Result<BTreeSet<TableName>, Finding> {
 
 /// Parses one condition, within the limits of a statement.
 ///
+/// A row filter is text of somebody too, and is planned in every review of its dataset: nested too deeply, it would
+/// exhaust the stack (`sandbox/docs/disclosure-model.md`, section 3).
+///
 /// # Errors
 /// A finding `query-too-large` or `sql-syntax`.
 pub(crate) fn parse_condition(sql: &str) -> Result<SqlExpr, Finding> {
@@ -178,8 +191,10 @@ pub(crate) fn parse_condition(sql: &str) -> Result<SqlExpr, Finding> {
     }
 }
 
-/// Tables that a query reads once its common table expressions are written out where they are used: an expression used
-/// twice at every level doubles at every level, in planning time and memory.
+/// Tables that a query reads once its common table expressions are written out where they are used.
+///
+/// An expression used twice at every level doubles at every level, in planning time and memory. One that reads no table
+/// is planned as often as it is written, and counts as one (`sandbox/docs/disclosure-model.md`, section 3).
 fn tables_written_out(query: &Query) -> usize {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
@@ -190,6 +205,10 @@ fn tables_written_out(query: &Query) -> usize {
     tables_in(&query.body, &known)
 }
 
+/// The tables of one part of a query, known common table expressions counted by what they read.
+///
+/// A name in quotes or in another case is the same name, so that it does not escape the count
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn tables_in(part: &impl Visit, known: &BTreeMap<String, usize>) -> usize {
     let mut tables = 0_usize;
     let _ = visit_relations(part, |name| {
@@ -202,7 +221,10 @@ fn tables_in(part: &impl Visit, known: &BTreeMap<String, usize>) -> usize {
     tables
 }
 
-/// The engine runs INTERSECT ALL and EXCEPT ALL as semi and anti joins, which is not what the standard says of them.
+/// True for INTERSECT ALL and EXCEPT ALL anywhere among the set operations.
+///
+/// The engine runs them as semi and anti joins, which is not what the standard says of them: their answer would be
+/// wrong (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn keeps_duplicates(body: &SetExpr) -> bool {
     match body {
         SetExpr::SetOperation { op, set_quantifier, left, right } => {
@@ -223,6 +245,10 @@ enum Stop {
 }
 
 impl Stop {
+    /// The finding for a limit that is passed, or for a clause that is not allowed.
+    ///
+    /// The planner ignores some clauses that the parser accepts, and ignoring one changes the question; others multiply
+    /// work unseen (`sandbox/docs/disclosure-model.md`, section 3).
     fn into_finding(self) -> Finding {
         match self {
             Stop::TooMany(reason, what, most, (en, zh)) => {
@@ -252,6 +278,11 @@ struct Clauses {
 impl Visitor for Clauses {
     type Break = Stop;
 
+    /// Bounds the levels of queries, and refuses clauses of a query.
+    ///
+    /// Each query within a query is planned within the planning of the other. WITH in a subquery would multiply tables
+    /// that `tables_written_out` does not count, and the planner takes no notice of locks, formats and settings
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         // Written out, expressions within expressions would multiply unseen.
         refuse_if(query.with.is_some() && self.queries > 0, "WITH inside a subquery")?;
@@ -267,22 +298,35 @@ impl Visitor for Clauses {
         refuse_if(keeps_duplicates(&query.body), "ALL after INTERSECT or EXCEPT")
     }
 
+    /// Leaves a level of queries: those side by side count as one level
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<Self::Break> {
         self.query_levels = self.query_levels.saturating_sub(1);
         ControlFlow::Continue(())
     }
 
+    /// Bounds the levels of functions, CASE, CAST and predicates.
+    ///
+    /// The planner, the guard and the engine ask an argument for its type once or twice at every level, so that time
+    /// doubles with every level (`sandbox/docs/disclosure-model.md`, section 3).
     fn pre_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<Self::Break> {
         self.levels += usize::from(is_a_level(expr));
         let levels = ("levels of functions, CASE, CAST and predicates", "层函数、CASE、CAST 与谓词");
         at_most(self.levels, LEVELS_MAX, Reason::FunctionsTooDeep, ("levels", levels))
     }
 
+    /// Leaves a level of expressions: those side by side count as one level
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn post_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<Self::Break> {
         self.levels = self.levels.saturating_sub(usize::from(is_a_level(expr)));
         ControlFlow::Continue(())
     }
 
+    /// Bounds the tables, and refuses every kind of FROM item but tables, subqueries and joins in brackets.
+    ///
+    /// Planning of FROM takes more than linear time. A table function multiplies rows
+    /// (`persons CROSS JOIN generate_series(1, 1000)`), TABLESAMPLE draws a random subset, LATERAL multiplies work
+    /// unseen, and hints and versions are ignored by the planner (`sandbox/docs/disclosure-model.md`, section 3).
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         self.tables += 1;
         at_most(self.tables, TABLES_MAX, Reason::TooManyTables, ("tables", ("tables", "个表")))?;
@@ -320,7 +364,10 @@ impl Visitor for Clauses {
     }
 }
 
-/// Chains of operators are counted by themselves, and brackets; names and literals are leaves.
+/// True for what deepens an expression by a level of its own.
+///
+/// Chains of operators are counted by themselves, and brackets; names and literals are leaves
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn is_a_level(expr: &SqlExpr) -> bool {
     !matches!(
         expr,
@@ -332,10 +379,13 @@ fn is_a_level(expr: &SqlExpr) -> bool {
     )
 }
 
+/// Stops at a clause that is not allowed (`sandbox/docs/disclosure-model.md`, section 3).
 fn refuse_if(found: bool, clause: &'static str) -> ControlFlow<Stop> {
     if found { ControlFlow::Break(Stop::NotAllowed(clause)) } else { ControlFlow::Continue(()) }
 }
 
+/// Stops where there is more of something than its limit: the limits rest on the text alone, so that meeting one tells
+/// nothing of the data (`sandbox/docs/disclosure-model.md`, section 3).
 fn at_most(
     found: usize,
     most: usize,
@@ -349,6 +399,11 @@ fn at_most(
     }
 }
 
+/// The tokens of a text, within the limits on bytes, nesting, operators and tokens.
+///
+/// The parser is recursive, and a chain of 20,000 `1+` or as many brackets would overflow its stack and end the
+/// process. So all that may deepen the recursion is counted in one flat pass over the tokens, before anything recursive
+/// sees the text (`sandbox/docs/disclosure-model.md`, section 3).
 fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
     if sql.len() > TEXT_BYTES_MAX {
         return Err(too_large(
@@ -403,7 +458,8 @@ fn tokens_within_limits(sql: &str) -> Result<Vec<TokenWithSpan>, Finding> {
     Ok(tokens)
 }
 
-/// The parser's own sentence quotes only the analyst's text, but its wording changes between versions: only the place is taken from it.
+/// The parser's own sentence quotes only the analyst's text, but its wording changes between versions: only the place
+/// is taken from it (`sandbox/docs/disclosure-model.md`, section 3).
 fn syntax_finding(sql: &str, error: &ParserError) -> Finding {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
@@ -424,12 +480,14 @@ fn syntax_finding(sql: &str, error: &ParserError) -> Finding {
     not_sql().at(span)
 }
 
-/// The text cannot be read as SQL.
+/// The text cannot be read as SQL, and what cannot be read is not answered
+/// (`sandbox/docs/disclosure-model.md`, section 3).
 fn not_sql() -> Finding {
     Finding::of(Reason::NotSql)
 }
 
-/// Brackets, CASE or the parser's own levels are nested too deeply.
+/// Brackets, CASE or the parser's own levels are nested too deeply: every rule walks expressions recursively, and a
+/// stack that overflows ends the process (`sandbox/docs/disclosure-model.md`, section 3).
 fn nested_too_deeply() -> Finding {
     too_large(
         Reason::NestedTooDeeply,

@@ -96,6 +96,10 @@ impl<'a> ZonePass<'a> {
 
     /// The plan above all boundaries.
     ///
+    /// A row about one person is no answer, however few columns it has: `SELECT dept, salary FROM persons` tells each
+    /// salary, and `SELECT 1 FROM persons` the exact number of people. So whatever is still individual at the root is
+    /// refused (`sandbox/docs/disclosure-model.md`, section 4.1).
+    ///
     /// # Errors
     /// `row-level-output` when individuals reach the root, and every finding of the nodes below.
     pub(crate) fn root(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan, Refused> {
@@ -107,7 +111,12 @@ impl<'a> ZonePass<'a> {
         }
     }
 
-    /// The zone of a relation.
+    /// The zone of a relation, by the rule of its node.
+    ///
+    /// A node that no rule knows could hand rows of individuals on unseen, so that it is refused over anything;
+    /// recursion is refused, because nothing bounds it beforehand. UNNEST is refused too: a list that becomes rows
+    /// multiplies what stands beside it, and no rule counts how often
+    /// (`sandbox/docs/disclosure-model.md`, section 4.1).
     fn zone(&mut self, plan: &LogicalPlan) -> Result<Zone, Refused> {
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan),
@@ -140,6 +149,11 @@ impl<'a> ZonePass<'a> {
         }
     }
 
+    /// The refusal of individuals at the root, with the place of a unit key if one is among the output columns.
+    ///
+    /// `SELECT person_id, SUM(cost) FROM visits GROUP BY person_id` has a row for each person, which no threshold can
+    /// protect: rows leave as groups of several subjects or not at all
+    /// (`sandbox/docs/disclosure-model.md`, section 4.1).
     fn row_level(&self, plan: &LogicalPlan, block: &SourceRows) -> Finding {
         let unit_key = block.outputs.iter().find(|output| {
             let base = bare_column(&block.bases, output).and_then(|column| block.base(column));
@@ -164,12 +178,20 @@ impl<'a> ZonePass<'a> {
     }
 
     /// A number that nothing else of this pass has.
+    ///
+    /// `copied_by` and `missing_by` tell joins, unions and windows apart by it. With one number for two of them, a
+    /// condition that undoes the copies of the one would undo those of the other, and repeated people would be counted
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn instance(&mut self) -> usize {
         self.instances += 1;
         self.instances
     }
 
-    /// The operation is one over results: over individuals it would choose among them.
+    /// The refusal of an operation over individuals, for the rule that its caller names.
+    ///
+    /// Such an operation chooses single rows by their position: the mean salary of
+    /// `SELECT salary FROM persons ORDER BY age DESC LIMIT 1` is the salary of the oldest. Over released rows the same
+    /// operation is free (`sandbox/docs/disclosure-model.md`, section 4.1).
     fn over_individuals(&self, reason: Reason, plan: &LogicalPlan, operation: &'static str) -> Refused {
         let span = plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr));
         Finding::of(reason)
@@ -184,6 +206,9 @@ impl<'a> ZonePass<'a> {
 }
 
 /// Every column name that the plan and its subqueries mention.
+///
+/// Windows break the ties of their order by these columns. Rows that agree in all of them lead to the same answer,
+/// whichever comes first, so that the answer is the same in every run (`sandbox/docs/disclosure-model.md`, section 6).
 fn mentioned(plan: &LogicalPlan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let walked = plan.apply_with_subqueries(|node| {

@@ -20,6 +20,12 @@ use super::released::ReleasedPlan;
 use super::subquery::has_subquery;
 
 impl ZonePass<'_> {
+    /// The zone of an aggregate.
+    ///
+    /// Over individuals every group may be one person, so that it is a boundary or a subject's own rows, and several
+    /// groupings at once are refused. An open table and released values hold nothing to protect: groups of an open
+    /// table by its own columns stay open, and all other groups are released
+    /// (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(super) fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Zone, Refused> {
         match self.zone(&aggregate.input)? {
             Zone::Individual(mut rows) => {
@@ -55,7 +61,11 @@ impl ZonePass<'_> {
         }
     }
 
-    /// An aggregate over individuals.
+    /// An aggregate over individuals: a subject's own rows, or a boundary.
+    ///
+    /// A group by the keys of all classes is one subject's, so that it must not leave and stays individual. Any other
+    /// group holds several subjects, and leaves as cells under the controls
+    /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn group(
         &mut self,
         rows: SourceRows,
@@ -70,7 +80,8 @@ impl ZonePass<'_> {
     }
 }
 
-/// The keys of an aggregate, each once: the engine keeps one column of keys that are written twice.
+/// The keys of an aggregate, each once: the engine keeps one column of keys that are written twice. Keys and values are
+/// told apart by their position among these columns.
 fn group_keys(aggregate: &Aggregate) -> Vec<&Expr> {
     let mut keys: Vec<&Expr> = Vec::with_capacity(aggregate.group_expr.len());
     for key in &aggregate.group_expr {
@@ -81,7 +92,11 @@ fn group_keys(aggregate: &Aggregate) -> Vec<&Expr> {
     keys
 }
 
-/// Groups with the fact that no combination of keys has two rows. Several groupings at once prove no such thing.
+/// Groups with the fact that no combination of keys has two rows.
+///
+/// Individuals meet a table only by such a set of columns, because a second row would count a person twice. Several
+/// groupings at once prove no such thing: the total of ROLLUP has a missing key, as the group of missing keys has
+/// (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn one_row_a_key(mut groups: ReleasedPlan, aggregate: &Aggregate) -> ReleasedPlan {
     if !aggregate.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
         groups.unique.insert((0..group_keys(aggregate).len()).collect::<BTreeSet<usize>>());
@@ -89,7 +104,11 @@ fn one_row_a_key(mut groups: ReleasedPlan, aggregate: &Aggregate) -> ReleasedPla
     groups
 }
 
-/// Totals beside parts need complementary suppression, which is not built yet.
+/// The refusal of ROLLUP, CUBE and GROUPING SETS over individuals.
+///
+/// Totals beside their parts show a part that was withheld: in `GROUP BY ROLLUP (dept, zip)` a small zip is the total
+/// of its department less the other zips. That needs complementary suppression, which is not built
+/// (`sandbox/docs/disclosure-model.md`, section 4.1).
 fn several_groupings() -> Finding {
     Finding::of(Reason::SeveralGroupings)
         .with("function", "ROLLUP / CUBE / GROUPING SETS")

@@ -56,8 +56,12 @@ struct Between {
 }
 
 impl ZonePass<'_> {
-    /// Gives rows of individuals a column for everything in an expression that lies between two of their dates. Dates of
-    /// open tables may be computed with freely until they meet individuals.
+    /// Gives rows of individuals a column for everything in an expression that lies between two of their dates. Dates
+    /// of open tables may be computed with freely until they meet individuals.
+    ///
+    /// As a column of its own the time has uses, a grade and owners, so that no rule overlooks it:
+    /// `(hire - birth) % 97 = 13` stays a pseudo-random set, and is refused like any other
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(super) fn with_between(&mut self, block: &mut SourceRows, expr: Expr) -> Result<Expr, Refused> {
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
@@ -88,7 +92,10 @@ impl ZonePass<'_> {
     }
 }
 
-/// The time between these dates would be that of two subjects, or finer than a mask.
+/// The refusal of a time between dates that may not be told.
+///
+/// Days between the dates of two people of one firm tell the one person's date by the other's. Days from a masked date
+/// would be finer than its mask (`sandbox/docs/disclosure-model.md`, section 4.3).
 fn not_between() -> Finding {
     Finding::of(Reason::TimeBetweenNotTold).help(
         "the time between two dates is that of one subject, and of dates that are not masked",
@@ -96,7 +103,10 @@ fn not_between() -> Finding {
     )
 }
 
-/// Recognises a number between two date columns.
+/// Recognises a number between two date columns: days, completed years and calendar years.
+///
+/// Only these three forms become a column. Every other computation with two dates stays an expression, which the shape
+/// rule refuses, because its values may scatter people like a hash (`sandbox/docs/disclosure-model.md`, section 4.3).
 fn between(block: &SourceRows, expr: &Expr) -> Option<Between> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else lies between two dates")]
     match expr {
@@ -121,6 +131,9 @@ fn between(block: &SourceRows, expr: &Expr) -> Option<Between> {
 }
 
 /// A date column, or the day of a column of points in time, and its total form.
+///
+/// The form yields NULL where the cast might have failed: otherwise a failing query would tell that some person has
+/// such a value (`sandbox/docs/disclosure-model.md`, section 7).
 fn date(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
     if let Some(column) = bare_column(&block.bases, expr) {
         let is_date = block.base(column)?.data_type == DataType::Date32;
@@ -133,7 +146,10 @@ fn date(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
     Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, day)))
 }
 
-/// The calendar year of a date or of a point in time.
+/// The calendar year of a date or of a point in time, in a total form.
+///
+/// It yields NULL where the engine might have failed, so that no failing query tells of one person's value
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn year(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let [part, inner] = call.args.as_slice() else { return None };
@@ -146,6 +162,11 @@ fn year(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
 }
 
 /// Facts about the number between two dates; nothing when it may not be told.
+///
+/// It is used only as both dates may be used, and at the stricter grade, so that it opens no way around either. Both
+/// dates must be the same subjects': dates of two people of one firm would be told by one another. Its mean is told
+/// where both dates may be filtered and grouped, because the analyst could then count the days and compute it
+/// (`sandbox/docs/disclosure-model.md`, section 4.3).
 fn base_of(block: &SourceRows, between: &Between) -> Option<ColumnFacts> {
     let [first, second] = between.dates.each_ref().map(|column| block.base(column));
     let (first, second) = (first?, second?);
@@ -181,6 +202,9 @@ fn base_of(block: &SourceRows, between: &Between) -> Option<ColumnFacts> {
 }
 
 /// The role of a date that may be told exactly: declared, not masked, not of an open table.
+///
+/// The time from a masked date would be finer than the mask, and the time from an open table's date cuts at a date that
+/// the analyst chooses: it would be a literal by another name (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn role_of(base: &ColumnFacts) -> Option<Role> {
     let ColumnKind::Declared(role) = base.kind else { return None };
     let is_exact = base.mask.is_none() && base.bins.is_none() && !base.open;

@@ -68,7 +68,13 @@ const BIN_VALUES_FEW: i64 = 10;
 const FLOAT_SCALE: u8 = 4;
 
 impl ZonePass<'_> {
-    /// An aggregate whose groups hold several subjects: each becomes cells, which pass their controls before anything reads them.
+    /// An aggregate whose groups hold several subjects: each becomes cells, which pass their controls before anything
+    /// reads them.
+    ///
+    /// Every way from individuals to a result leads through here, so that all that was read below counts together. Each
+    /// further comparison narrows a group until it describes one person, and many literals are a subset chosen at will,
+    /// from which a table can be reconstructed (Dinur and Nissim 2003): both are bounded
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(super) fn boundary(
         &mut self,
         block: SourceRows,
@@ -153,6 +159,11 @@ impl ZonePass<'_> {
         Ok(open)
     }
 
+    /// Bounds the boundaries of one statement and the keys of one boundary.
+    ///
+    /// The numbers of two aggregations can be set against one another, as `SUM(salary)` with and without one zip. With
+    /// each further key groups become smaller, until each describes one person
+    /// (`sandbox/docs/disclosure-model.md`, section 3).
     fn within_limits(&self, keys: usize) -> Result<(), Refused> {
         if self.stages.len() >= BOUNDARIES_MAX {
             return Err(too_large(
@@ -175,7 +186,12 @@ impl ZonePass<'_> {
         Ok(())
     }
 
-    /// Every dataset's policy must allow a function over its individuals, whether its values are released or only compared.
+    /// Every dataset's policy must allow a function over its individuals, whether its values are released or only
+    /// compared.
+    ///
+    /// A department may release counts and no sums. A sum over a person's own rows counts as one also where it is only
+    /// compared, because a count of those with `total >= 100` tells of their totals
+    /// (`sandbox/docs/disclosure-model.md`, section 5.1).
     pub(super) fn functions_allowed(&self, taint: &Taint, function: Option<Function>) -> Result<(), Finding> {
         let Some(function) = function else { return Ok(()) };
         for id in &taint.datasets {
@@ -193,6 +209,10 @@ impl ZonePass<'_> {
     }
 
     /// The floor of the strictest grade read, tightened by every dataset's own controls.
+    ///
+    /// Without a floor nothing says how a grade is protected, and a control that is not built cannot protect it
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2). Without a rule of dominance a sum may be nearly the value of
+    /// its largest contributor (`sandbox/docs/disclosure-model.md`, section 5.3). All three are refused.
     fn controls(
         &self,
         block: &SourceRows,
@@ -223,6 +243,12 @@ impl ZonePass<'_> {
         controls
     }
 
+    /// Builds the stage: a plan that ends in one fold for each class of subjects, and the numbers that its controls
+    /// need.
+    ///
+    /// Subjects are counted by hidden keys, for each class apart: with residents alone counted, the many residents of
+    /// one firm would be released. Rows without a subject are left out, so that nobody fills a group up to the
+    /// threshold (`sandbox/docs/disclosure-model.md`, section 5.2).
     #[expect(clippy::too_many_arguments, reason = "one call puts the parts of a stage together")]
     fn stage(
         &mut self,
@@ -304,8 +330,11 @@ impl ZonePass<'_> {
     }
 }
 
-/// The functions of a policy that allow one over a subject's own rows: itself, and those that tell more. A count of rows
-/// under a condition tells if some or all fulfil it; sums and means tell more than the least and the largest value.
+/// The functions of a policy that allow one over a subject's own rows: itself, and those that tell more.
+///
+/// A policy that releases sums or means gives away more than the least and the largest value of a subject, which are
+/// only compared here. A count of rows under a condition tells if some or all fulfil it
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn covered_by(function: Function) -> impl Iterator<Item = Function> {
     let more: &[Function] = match function {
         Function::Min | Function::Max => &[Function::Sum, Function::Avg],
@@ -326,6 +355,10 @@ fn covered_by(function: Function) -> impl Iterator<Item = Function> {
 }
 
 /// The released table in the place of the aggregate, under the names that the SQL sees.
+///
+/// Its keys are unique, because the control step refuses two rows of one group, and its columns are the stage's own.
+/// All that was read to make it goes with it, because by that it chooses the individuals whom it meets
+/// (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn released(
     stage: &Stage,
     columns: BTreeMap<String, Arc<ReleasedColumnFacts>>,
@@ -355,6 +388,10 @@ fn released(
 }
 
 /// The facts of each column of a stage, for individuals that it meets later.
+///
+/// A mean keeps the conditions of its rows and the columns of its keys, so that a measure is compared with the mean of
+/// its own group and of no finer one. All other columns are `Other`: a number that the analyst can make to order would
+/// cut a measure between two edges (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn facts(
     exprs: &[Expr],
     columns: &[ReleasedColumn],
@@ -389,8 +426,11 @@ fn facts(
     of_keys.chain(of_columns).map(|(name, facts)| (name, Arc::new(facts))).collect()
 }
 
-/// The measure that a column is the mean of as it is, whose value the analyst cannot choose: no factor, no condition of its
-/// own, nothing counted or read from an open table.
+/// The measure that a column is the mean of as it is: no factor, no condition of its own, nothing counted or read from
+/// an open table.
+///
+/// Any other number can be chosen: `salary >= (SELECT AVG(20001) FROM persons)` is a literal off its edges, and so is
+/// the mean of `CASE WHEN age >= 30 THEN salary ELSE 0 END` (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn benchmark_of(
     column: &ReleasedColumn,
     atoms: &[Atom],
@@ -409,6 +449,11 @@ fn benchmark_of(
     base.source().filter(|_| is_whole)
 }
 
+/// The arguments that the fold takes for an atom.
+///
+/// The atom's condition stands around its value. So a subject that does not meet it contributes nothing and is no
+/// contributor: in `SUM(salary) FILTER (WHERE zip = '9999')` the threshold counts the residents of that zip alone
+/// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn arguments(atom: &Atom) -> Vec<Expr> {
     let guarded = |value: Expr| match &atom.condition {
         None => value,
@@ -423,6 +468,10 @@ fn arguments(atom: &Atom) -> Vec<Expr> {
     }
 }
 
+/// The form in which the fold keeps an atom; nothing without a declared range.
+///
+/// A measure without a range could not be clamped, and its rounding, which goes by the range, would hide nothing
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<AtomSpec> {
     Some(match &atom.quantity {
         Quantity::Rows => AtomSpec::Rows { conditional: atom.condition.is_some() },
@@ -433,6 +482,10 @@ fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<A
     })
 }
 
+/// The range and the decimal places that a measure is added up in; nothing without a declared range.
+///
+/// Each row's contribution is clamped to the range: a value beyond it would show through a rounding that goes by the
+/// range (`sandbox/docs/disclosure-model.md`, section 5.2).
 fn measure(base: &ColumnFacts) -> Option<MeasureSpec> {
     let (low, high) = base.range?;
     let scale = scale_of(base);
@@ -440,6 +493,9 @@ fn measure(base: &ColumnFacts) -> Option<MeasureSpec> {
 }
 
 /// Whole numbers keep no decimal places; decimals keep their own; floating point keeps four at the most.
+///
+/// So sums run in whole numbers, which come to the same in any order of the rows: sums of floating point would differ
+/// from one run of a question to the next (`sandbox/docs/disclosure-model.md`, section 6).
 fn scale_of(base: &ColumnFacts) -> u8 {
     #[expect(clippy::wildcard_enum_match_arm, reason = "other numeric types are read as floating point")]
     match &base.data_type {
@@ -456,7 +512,8 @@ fn scale_of(base: &ColumnFacts) -> u8 {
 /// Ranges no wider than this are shares, marks and yes or no: what they add up to is a count in disguise.
 const FEW_VALUES: Fixed = Fixed::from_micros(10_000_000);
 
-/// The columns that an atom adds up.
+/// The columns that an atom adds up, both of a product: rows chosen by either may hold one value of it
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn added_up<'b>(
     atom: &'b Atom,
     bases: &'b BTreeMap<String, ColumnFacts>,
@@ -465,9 +522,12 @@ fn added_up<'b>(
     columns.into_iter().filter_map(|column| Some((column, bases.get(column)?)))
 }
 
-/// True if rows were chosen by what an atom adds up: `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and
-/// `SUM(n) ... GROUP BY n` a count times n. A measure is cut at the edges of its bins, so that it differs within them,
-/// unless they are so fine that they hold a few values each (`SUM(nights) ... WHERE nights >= 2 AND nights < 3`).
+/// True if rows were chosen by what an atom adds up.
+///
+/// Where all rows have the same value, a sum is their exact number times that value, which the rounded count hides:
+/// `AVG(n) ... WHERE n IN (1, 10)` is the share of the tens, and `SUM(n) ... GROUP BY n` a count times n. A measure is
+/// cut at the edges of its bins, so that it differs within them, unless they are so fine that they hold a few values
+/// each (`SUM(nights) ... WHERE nights >= 2 AND nights < 3`) (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn is_chosen(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>, compared: &Compared) -> bool {
     added_up(atom, bases).any(|(name, base)| match base.kind {
         ColumnKind::SubjectCount => compared.counts,
@@ -485,13 +545,20 @@ fn is_chosen(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>, compared: &Comp
 }
 
 /// True if a bin holds so few values that to cut at its edges is to choose one of them.
+///
+/// `nights >= 2 AND nights < 3` leaves rows of one value, whose sum is a count that was not rounded as one
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn has_fine_bins(base: &ColumnFacts) -> bool {
     let few = grain(&base.data_type).and_then(|grain| grain.checked_mul_i64(BIN_VALUES_FEW));
     base.bins.zip(few).is_some_and(|(bins, few)| bins <= few)
 }
 
-/// The time between two dates that an atom adds up over rows that may have been chosen by it: by the time itself, by both
-/// dates, or by rows of another relation.
+/// The time between two dates that an atom adds up over rows that may have been chosen by it: by the time itself, by
+/// both dates, or by rows of another relation.
+///
+/// Rows chosen by both dates, as `hire = DATE '2000-01-01' AND birth >= DATE '1970-01-01'`, are chosen by the time
+/// between them: it can be made the same in all, and its mean then tells how many rows there are
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn lies_between_chosen<'b>(
     atom: &'b Atom,
     bases: &'b BTreeMap<String, ColumnFacts>,
@@ -505,7 +572,10 @@ fn lies_between_chosen<'b>(
     Some(base)
 }
 
-/// Rows are chosen by the time that is averaged, or may be.
+/// The refusal of a mean of times between dates that rows were, or may have been, chosen by.
+///
+/// Such a mean tells the number of rows more closely than the rounded count does
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn chosen_between(base: &ColumnFacts) -> Finding {
     Finding::of(Reason::MeanOfChosenTimes).with("column", base.name.clone()).help(
         "the time between two dates has a mean over rows of one table, chosen and grouped by one of the dates at the most: else group by the time and count",
@@ -513,6 +583,11 @@ fn chosen_between(base: &ColumnFacts) -> Finding {
     )
 }
 
+/// Says how an atom is rounded: as a count, by the width of its range, or as a count times its largest value.
+///
+/// A sum of counts over everybody is a count. A sum over rows that were chosen by what it adds up is a count in
+/// disguise: rounded by its range alone, `SUM(n) ... GROUP BY n` would tell the exact number of people
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn stage_atom(
     atom: &Atom,
     spec: &AtomSpec,
@@ -539,6 +614,11 @@ fn stage_atom(
     }
 }
 
+/// The rounding of a sum of measures, by the width of its range and by its largest value.
+///
+/// `few` stands for a count in disguise: the sum is then rounded to the base of counts times the largest value, so that
+/// it tells the number of rows no better than a count. `same` does so for values that may be the same in many rows
+/// (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn measured(range: Option<(Fixed, Fixed)>, scale: u8, is_chosen: bool, may_be_same: bool) -> StageAtom {
     let (low, high) = range.unwrap_or((Fixed::ZERO, Fixed::ZERO));
     let width = high.checked_sub(low).unwrap_or(Fixed::ZERO);
@@ -547,7 +627,10 @@ fn measured(range: Option<(Fixed, Fixed)>, scale: u8, is_chosen: bool, may_be_sa
     StageAtom { counts: false, scale, width, few, same: largest.filter(|_| may_be_same) }
 }
 
-/// The range of a product of two measures.
+/// The range of a product of two measures, from its four corners.
+///
+/// A narrower range would clamp real contributions, and make the rounding finer than the values are wide
+/// (`sandbox/docs/disclosure-model.md`, section 5.4).
 fn product(left: Option<(Fixed, Fixed)>, right: Option<(Fixed, Fixed)>) -> Option<(Fixed, Fixed)> {
     let (left, right) = (left?, right?);
     let corner = |a: Fixed, b: Fixed| Fixed::from_f64(a.to_f64() * b.to_f64());

@@ -15,6 +15,10 @@ use super::subquery::ComparedWith;
 
 impl ZonePass<'_> {
     /// An expression over the SQL schema as one over base columns, its subqueries replaced by released ones.
+    ///
+    /// Rules read base columns alone, so that no alias hides from them what is looked at. Each rule looks at every
+    /// node, and nested `x + x AS x` doubles the nodes at every level: a short text would hold up the questions of
+    /// others (`sandbox/docs/disclosure-model.md`, section 3).
     pub(super) fn define(&mut self, rows: &SourceRows, expr: &Expr) -> Result<Expr, Refused> {
         let expr = self.release_subqueries(expr.clone(), ComparedWith::Individuals)?;
         let defined = rows.define(&expr).map_err(not_built)?;
@@ -32,7 +36,8 @@ impl ZonePass<'_> {
         Ok(defined)
     }
 
-    /// The same over individuals, with a column of its own for each time between two dates (`between`).
+    /// The same over individuals, with a column of its own for each time between two dates (`between`), so that every
+    /// rule sees it as a column (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(super) fn defined_over_individual(
         &mut self,
         rows: &mut SourceRows,

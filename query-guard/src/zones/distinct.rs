@@ -10,6 +10,10 @@ use super::Zone;
 use super::ZonePass;
 
 impl ZonePass<'_> {
+    /// The zone of DISTINCT, which is an aggregate by all columns.
+    ///
+    /// `SELECT DISTINCT diag FROM persons WHERE zip = '9999'` names the diagnosis of the only resident. As a boundary
+    /// it keeps only the values that at least k subjects share (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(super) fn distinct(&mut self, plan: &LogicalPlan, input: &LogicalPlan) -> Result<Zone, Refused> {
         match self.zone(input)? {
             Zone::Individual(rows) => {
@@ -27,6 +31,11 @@ impl ZonePass<'_> {
         }
     }
 
+    /// Refuses DISTINCT ON over individuals.
+    ///
+    /// It keeps the first row of each group, which is one person: `SUM(salary)` over
+    /// `SELECT DISTINCT ON (dept) dept, salary FROM persons ORDER BY dept, age DESC` adds up what the oldest of each
+    /// department earn (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(super) fn distinct_on(&mut self, plan: &LogicalPlan, distinct: &DistinctOn) -> Result<Zone, Refused> {
         match self.zone(&distinct.input)? {
             Zone::Individual(_) => Err(self.over_individuals(Reason::DistinctOnRows, plan, "DISTINCT ON")),

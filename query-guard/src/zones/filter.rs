@@ -37,6 +37,13 @@ struct Shaped {
 }
 
 impl ZonePass<'_> {
+    /// The zone of rows under a condition.
+    ///
+    /// A condition such as `md5(name) < '8'` chooses a pseudo-random half of the people, from which a table can be
+    /// reconstructed (Dinur and Nissim 2003): over individuals it obeys the shape rule
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3). Released rows are chosen by any rule at all, as by
+    /// `HAVING COUNT(*) % 7 = 3`, so that they meet individuals no more
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn filter(&mut self, plan: &LogicalPlan, filter: &Filter) -> Result<Zone, Refused> {
         let Filter { predicate, input, .. } = filter;
         // The planner takes the condition of a join without equal keys out of it (`ON day BETWEEN first AND last`).
@@ -60,9 +67,11 @@ impl ZonePass<'_> {
         }
     }
 
-    /// A condition on an open table whose rows may still meet individuals; nothing where they may not. Chosen by name or
-    /// key, the rows of a register would choose whom they meet; chosen by a condition that the shape rule does not know,
-    /// they would be a pseudo-random set (section 4.3 of the disclosure model).
+    /// A condition on an open table whose rows may still meet individuals; nothing where they may not.
+    ///
+    /// The rows of a register that were chosen by name or key would choose whom they meet:
+    /// `SELECT person_id FROM register WHERE office = 'mayor'` is one person. Chosen by a condition that the shape rule
+    /// does not know, they would be a pseudo-random set (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn shaped_of_open_table(
         &mut self,
         rows: &SourceRows,
@@ -80,7 +89,11 @@ impl ZonePass<'_> {
         Ok(self.shaped(rows, &condition).ok())
     }
 
-    /// Holds every conjunct of a condition against the shape rule.
+    /// Holds every conjunct of a condition against the shape rule, and records what the rows fulfil from here on.
+    ///
+    /// A measure is compared with the mean of the same rows or of more of them: a mean over a finer filter can be made
+    /// to measure, and would cut a bin in two. Conditions are held against each other by their texts, and one that has
+    /// no text over columns of datasets equals no other (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn shaped(&mut self, rows: &SourceRows, condition: &Expr) -> Result<Shaped, Refused> {
         let conjuncts = split_conjunction(condition);
         let mut conditions = rows.conditions.clone();
@@ -103,6 +116,11 @@ impl ZonePass<'_> {
     }
 
     /// Applies a condition: it taints every row.
+    ///
+    /// `SELECT COUNT(*) FROM persons WHERE diag = 'HIV'` reads no column, and tells of the diagnosis all the same. So
+    /// the grade, the comparisons and the literals of a condition stay with the rows
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2), and so do the columns that it compares, because a sum of one
+    /// of them may be a count in disguise (`sandbox/docs/disclosure-model.md`, section 5.6).
     fn restrict(&mut self, mut rows: SourceRows, shaped: Shaped) -> Result<SourceRows, Refused> {
         let Shaped { accepted, conditions, read } = shaped;
         rows.taint.read(read);
@@ -123,6 +141,10 @@ impl ZonePass<'_> {
 }
 
 /// Records which rows of their sources are left after an accepted condition.
+///
+/// Rows that a join or a union repeats are weights and are not counted. A person without a match in an outer join has
+/// one row, and branches of a union for different literals share no row: these are no copies, and count
+/// (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn record_filter(block: &mut SourceRows, condition: &Expr) {
     let bases = &mut block.bases;
     match condition {
@@ -146,6 +168,10 @@ fn record_filter(block: &mut SourceRows, condition: &Expr) {
 }
 
 /// Records the literals that a column of the block's only scan is among, for types that have one form for each value.
+///
+/// Two branches count together only where they share no row for certain. A column that the query made pins no row: with
+/// `LAG(day) ... = 0` taken for `day = 0`, a row of the other branch would be counted twice. Types whose equal values
+/// may be written in two ways prove nothing either (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn record_equality(block: &mut SourceRows, side: &Expr, literals: &[Expr]) {
     let Expr::Column(column) = side else { return };
     let Some(base) = block.bases.get(&column.name).filter(|base| !base.open && base.dataset.is_some()) else {

@@ -27,6 +27,13 @@ mod released_rows;
 mod same_unit;
 
 impl ZonePass<'_> {
+    /// The zone of a join, by the zones of its sides.
+    ///
+    /// A join that pairs people puts one person's values under the keys of others: `AVG(p.salary)` over
+    /// `persons p CROSS JOIN persons q WHERE p.age = 107` passes every threshold, and is one salary. So individuals
+    /// meet only on a unit key (`sandbox/docs/disclosure-model.md`, section 4.5), or at most one row of a table
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6). Joins of open tables and released values hold nothing to
+    /// protect.
     pub(super) fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Result<Zone, Refused> {
         let (left, right) = match (self.zone(&join.left)?, self.zone(&join.right)?) {
             (Zone::Individual(left), Zone::Individual(right)) => {
@@ -55,6 +62,9 @@ impl ZonePass<'_> {
     }
 
     /// Individuals with individuals. A right semi or anti join is the left one with its sides exchanged.
+    ///
+    /// So each kind of join is judged by one rule, and no other spelling of it escapes the rule
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn individuals_joined(
         &mut self,
         left: SourceRows,
@@ -69,6 +79,9 @@ impl ZonePass<'_> {
     }
 
     /// Individuals with rows of an open or released table, of which each individual meets at most one.
+    ///
+    /// The same rule holds on whichever side of the SQL's join the individuals stand
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn looked_up(
         &mut self,
         many: SourceRows,

@@ -25,8 +25,12 @@ use crate::source_rows::Unique;
 use super::ZonePass;
 
 impl ZonePass<'_> {
-    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. Computed values
-    /// may not be filtered or grouped by there. `None` when a key is no bare column.
+    /// Groups of an open table by its own columns: they may still meet individuals, one row for each key. `None` when a
+    /// key is no bare column.
+    ///
+    /// A value that was computed for a group may not be filtered or grouped by there: `SUM(level) AS n` with
+    /// `WHERE n > 3`, or a digest in its place, would choose people by a rule that the shape rule has not seen
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn open_groups(
         &mut self,
         rows: &SourceRows,

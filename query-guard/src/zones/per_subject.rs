@@ -53,12 +53,21 @@ struct Grouped {
 
 impl ZonePass<'_> {
     /// True when every class of subjects has its key among the group keys.
+    ///
+    /// With the key of one class alone, a group of a person would hold the rows of several firms, and nobody would
+    /// count the firms any more (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn groups_by_subject(&self, block: &SourceRows, keys: &[Expr]) -> bool {
         block.classes.iter().all(|class| {
             class.kind.is_some() && keys.iter().any(|key| class_of(block, key) == Some(&class.column))
         })
     }
 
+    /// An aggregate over a subject's own rows: rows of individuals again, which describe each subject.
+    ///
+    /// Nothing leaves here, so that no threshold is needed. All that the rows had read stays with them, and what stood
+    /// in several rows of a subject stays a copy: a union that gives each copy a label of its own (`1 AS k`, `2 AS k`)
+    /// and takes it for a key would otherwise count chosen people twice
+    /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn per_subject(
         &mut self,
         block: SourceRows,
@@ -172,6 +181,9 @@ impl ZonePass<'_> {
     }
 
     /// The smallest `max_rows_per_subject` of the datasets read.
+    ///
+    /// Counts of a subject's rows are cut off there, so that they have a range, by which their sums are clamped and
+    /// rounded (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn rows_cap(&self, block: &SourceRows) -> u32 {
         block
             .taint
@@ -227,6 +239,10 @@ pub(super) enum Finish {
 }
 
 impl Finish {
+    /// The last step over the plain aggregates of one column, in a form that cannot fail.
+    ///
+    /// Casts that do not fit yield NULL: a failing query would tell that some person has such a value
+    /// (`sandbox/docs/disclosure-model.md`, section 7).
     pub(super) fn of(self, name: &str) -> Expr {
         let cast = |expr: Expr, target: DataType| Expr::TryCast(TryCast::new(Box::new(expr), target));
         let part = |suffix: &str| base_column(&format!("{name}{suffix}"));
@@ -250,6 +266,10 @@ pub(super) const VALUE: &str = "_value";
 const COUNT: &str = "_count";
 
 /// Recognises one aggregate over a subject's own rows.
+///
+/// Only values are computed that lie within the range of their column or among its own values, so that its rules still
+/// hold for them. `MIN(20001) AS x` is a literal by another name, which would cut a bin in two, and counts or sums of
+/// copied rows are weights (`sandbox/docs/disclosure-model.md`, section 4.9).
 pub(super) fn own_rows(
     call: &AggregateFunction,
     shape: &mut ShapeCheck<'_>,
@@ -342,6 +362,11 @@ pub(super) fn own_rows(
 }
 
 /// `BOOL_OR` and `BOOL_AND` over a subject's own rows: a condition on the subject, made of conditions on its rows.
+///
+/// The condition obeys the shape rule: `BOOL_OR(visit_id = 'v1')` asks for one person
+/// (`sandbox/docs/disclosure-model.md`, section 4.9). The outcome is computed as a number, because the engine fails on
+/// booleans over a frame whose beginning moves, and a failure would tell that somebody fits
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn any_or_every(
     call: &AggregateFunction,
     arg: &Expr,
@@ -372,17 +397,27 @@ fn function_named(name: &str) -> Option<Function> {
 }
 
 /// A date, time or whole number that is no measure: the first and last of them are among its own values.
+///
+/// So the column's own rules hold for them, whereas the least text may be a name, and the least measure would escape
+/// its bins if it were taken for a dimension (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn is_ordered_dimension(base: &ColumnFacts) -> bool {
     let plain =
         matches!(base.kind, ColumnKind::Declared(role) if !matches!(role, Role::Measure | Role::Identifier));
     plain && !base.open && (base.data_type.is_temporal() || base.data_type.is_integer())
 }
 
+/// The refusal of a count or sum over rows that a join or union may repeat.
+///
+/// `COUNT(*)` per person over `visits UNION ALL visits WHERE day = 3` weighs those of one day, and the difference to
+/// the plain total shows them (`sandbox/docs/disclosure-model.md`, section 4.5).
 fn repeated(call: &AggregateFunction, sql: &str) -> Finding {
     crate::atoms::repeated_rows(call.params.args.iter().find_map(|arg| first_span(sql, arg)))
 }
 
-/// The aggregate is none of those over a subject's own rows.
+/// The refusal of an aggregate that is none of those over a subject's own rows.
+///
+/// A median or a deviation has no bins and no range that would bound it in the sums above
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn not_per_subject(call: &AggregateFunction, sql: &str) -> Finding {
     let span = call.params.args.iter().find_map(|arg| first_span(sql, arg));
     Finding::of(Reason::NotOverOwnRows).at(span).with("function", call.func.name()).help(
@@ -398,12 +433,19 @@ fn conditional(value: Expr, filter: Option<Expr>) -> Expr {
     }
 }
 
+/// A count, cut off at its cap: it lies within the range that its sums are clamped and rounded by
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn capped(count: Expr, cap: u32) -> Expr {
     let most = || Expr::Literal(ScalarValue::Int64(Some(i64::from(cap))), None);
     let above = datafusion_expr::binary_expr(count.clone(), Operator::Gt, most());
     Expr::Case(Case::new(None, vec![(Box::new(above), Box::new(most()))], Some(Box::new(count))))
 }
 
+/// The facts of a count of a subject's rows.
+///
+/// Its grade is that of all that was read, since a condition decides what it counts. Its kind keeps it from being a
+/// weight (`SUM(p.salary * s.n)`) and a literal (`v.cost <= a.n`), because the analyst can pin it to a number
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 pub(super) fn count_base(block: &SourceRows, cap: u32) -> ColumnFacts {
     ColumnFacts {
         kind: ColumnKind::SubjectCount,
@@ -417,10 +459,14 @@ pub(super) fn count_base(block: &SourceRows, cap: u32) -> ColumnFacts {
     }
 }
 
+/// The facts of a hidden unit key under its new name, present in every row
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn unit_base(base: &ColumnFacts, name: &str) -> ColumnFacts {
     ColumnFacts { kind: kind_with_class(base, name), optional: false, ..base.clone() }
 }
 
+/// The kind of a unit key that belongs to a class under its new name: keys of one subject stay in one class
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn kind_with_class(base: &ColumnFacts, hidden: &str) -> ColumnKind {
     match &base.kind {
         ColumnKind::UnitKey { kind, .. } => {
@@ -430,14 +476,20 @@ fn kind_with_class(base: &ColumnFacts, hidden: &str) -> ColumnKind {
     }
 }
 
-/// The hidden column of the class that a unit key belongs to.
+/// The hidden column of the class that a unit key belongs to, unless the key may be missing.
+///
+/// After `persons p LEFT JOIN visits v` all people without a visit lack the key of `v`: grouped by it they would be one
+/// group of many people that passes for one subject (`sandbox/docs/disclosure-model.md`, section 4.9).
 pub(super) fn class_of<'b>(block: &'b SourceRows, key: &Expr) -> Option<&'b String> {
     // The key of a side that may be missing does not tell every row's subject.
     block.unit_key(key).filter(|(_, base)| !base.optional).map(|(class, _)| class)
 }
 
-/// The facts of a group key above the fold. A column keeps its own. A coarser form becomes a label, which no column is
-/// compared with: it may be a constant, and compared with a measure that would be a literal off its edges.
+/// The facts of a group key above the fold.
+///
+/// A column keeps its own. A coarser form may be used as what it was made of may be, and is a label that no column is
+/// compared with: it may be a constant (`43210 AS low`), and compared with a measure it would be a literal off its
+/// edges (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn key_base(block: &SourceRows, key: &Expr, data_type: &DataType, grade: Level) -> ColumnFacts {
     if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
         return ColumnFacts { data_type: data_type.clone(), ..base.clone() };

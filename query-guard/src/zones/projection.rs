@@ -16,6 +16,10 @@ use super::ZonePass;
 use super::released::ReleasedPlan;
 
 impl ZonePass<'_> {
+    /// The zone of a projection, which stays as it is.
+    ///
+    /// A projection of individuals drops no unit key: hidden columns keep it where the SQL leaves it out, so that
+    /// `SELECT zip FROM persons` still counts people (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(super) fn projection(
         &mut self,
         plan: &LogicalPlan,
@@ -35,6 +39,8 @@ impl ZonePass<'_> {
         }
     }
 
+    /// Rows under new definitions, which carry what their subqueries have read: a released mean in SELECT counts like
+    /// one in WHERE (`sandbox/docs/disclosure-model.md`, section 4.2).
     fn projected(
         &mut self,
         mut rows: Box<SourceRows>,
@@ -48,6 +54,9 @@ impl ZonePass<'_> {
     }
 
     /// A projection of released values: bare columns stay bare, and a unique set stays unique if all of it is kept.
+    ///
+    /// A computed column can be made to be any number or any condition (`dept IN ('tax') AS f`), and without a part of
+    /// its key a table may have two rows for one person (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn project_released(
         &mut self,
         plan: &LogicalPlan,

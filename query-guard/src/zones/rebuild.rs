@@ -12,7 +12,11 @@ use super::released::of_open_tables;
 use super::subquery::ComparedWith;
 
 impl ZonePass<'_> {
-    /// The same node over released inputs.
+    /// The same node over released inputs, which hold nothing about individuals.
+    ///
+    /// All that was read to make the inputs stays with the result. Its columns count as computed and no set of them as
+    /// unique: after a filter, a sort or a limit of the analyst's choice, released rows would choose the individuals
+    /// whom they meet (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn rebuild(
         &mut self,
         plan: &LogicalPlan,
@@ -28,7 +32,8 @@ impl ZonePass<'_> {
         Ok(ReleasedPlan::computed(plan, read))
     }
 
-    /// The same node over rows of open tables.
+    /// The same node over rows of open tables, which are released values from here on and meet individuals no more
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn over_open_tables(
         &mut self,
         plan: &LogicalPlan,

@@ -25,18 +25,24 @@ pub(crate) struct ReleasedPlan {
 }
 
 impl ReleasedPlan {
-    /// A plan whose columns are computed, over what was read before.
+    /// A plan whose columns are computed, over what was read before: nothing of it is unique or bare
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn computed(plan: LogicalPlan, read: Read) -> Self {
         ReleasedPlan { plan, unique: BTreeSet::new(), bare: BTreeSet::new(), read }
     }
 
     /// True if it always has exactly one row: the empty set of columns identifies it.
+    ///
+    /// One row repeats nobody whom it meets, and chooses nobody (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(crate) fn is_one_row(&self) -> bool {
         self.unique.contains(&BTreeSet::new())
     }
 }
 
 /// Rows of open tables as a plan with the schema that the SQL sees.
+///
+/// The comparisons that chose them go with them, and count where they meet individuals
+/// (`sandbox/docs/disclosure-model.md`, section 4.6).
 pub(super) fn of_open_tables(rows: SourceRows) -> Result<ReleasedPlan, Refused> {
     let columns: Vec<Expr> = rows
         .outputs

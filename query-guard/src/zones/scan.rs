@@ -41,6 +41,11 @@ use crate::finding::internal;
 use crate::finding::not_built;
 
 impl ZonePass<'_> {
+    /// The zone of a dataset: rows of an open table, or individuals with hidden unit keys.
+    ///
+    /// A count alone tells who is in the dataset, so that every scan of individuals carries the grade of membership.
+    /// Columns without a use are not there, and a dataset of which the policy releases nothing is refused, aggregates
+    /// included (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(super) fn scan(&mut self, scan: &TableScan) -> Result<Zone, Refused> {
         let granted = scan.source.downcast_ref::<GrantedSource>().ok_or_else(internal)?;
         let dataset = self.policy.datasets.get(&granted.dataset).ok_or_else(internal)?;
@@ -94,6 +99,11 @@ impl ZonePass<'_> {
     }
 
     /// The sealed table under its row filters, rows without subject dropped.
+    ///
+    /// Filters run on raw values, before any mask. `diag = 'HIV'` in a policy makes each count one of that diagnosis,
+    /// so that its grade counts, unless it only says whose jurisdiction the rows are
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2). A row without a subject has nobody whom a threshold could
+    /// count (`sandbox/docs/disclosure-model.md`, section 4.11).
     fn raw_rows(
         &self,
         dataset: &EffectiveDataset,
@@ -123,6 +133,11 @@ impl ZonePass<'_> {
         builder.build().map_err(not_built)
     }
 
+    /// The facts of a column of a dataset, as its policy and grant have them.
+    ///
+    /// A unit key of individuals is of a kind that no rule compares or groups, whatever role and name it has. Its
+    /// owners are the subjects of its row: only columns of the same subjects are compared
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     fn declared(
         &self,
         column: &EffectiveColumn,
@@ -160,6 +175,10 @@ impl ZonePass<'_> {
 }
 
 /// One hidden column per privacy unit; a dataset without unit has one class whose subjects are its rows.
+///
+/// No name of SQL reaches these columns. So `SELECT visit_id AS person_id` and `concat(person_id, value)` make no more
+/// subjects of the rows of one person, and every class is counted for itself
+/// (`sandbox/docs/disclosure-model.md`, section 4.1).
 fn hidden_units(
     dataset: &EffectiveDataset,
     instance: usize,
@@ -205,6 +224,9 @@ fn hidden_units(
 }
 
 /// The uniqueness that the manifest proves of columns, but for those in which a mask may have made duplicates.
+///
+/// By such columns individuals meet a table: two rows of one masked key would count a person twice
+/// (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn unique(dataset: &EffectiveDataset, instance: usize) -> Unique {
     let masked =
         |name: &String| dataset.columns.iter().any(|column| column.name == *name && column.mask.is_some());

@@ -35,7 +35,10 @@ pub(super) enum ComparedWith {
 }
 
 impl ZonePass<'_> {
-    /// The relation of a subquery that the planner has left as a node.
+    /// The relation of a subquery that the planner has left as a node; refused where it is still correlated.
+    ///
+    /// A subquery that still names the outer row puts one person's value into a question about others
+    /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn subquery(&mut self, subquery: &Subquery) -> Result<Zone, Refused> {
         if !subquery.outer_ref_columns.is_empty() {
             return Err(not_one_value().into());
@@ -44,6 +47,9 @@ impl ZonePass<'_> {
     }
 
     /// A scalar subquery must come to one released value; anything else that is still a subquery is refused.
+    ///
+    /// `'HIV' IN (SELECT diag FROM persons WHERE age = 107)` switches the answer for everybody by the value of one
+    /// person (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn release_subqueries(&mut self, expr: Expr, with: ComparedWith) -> Result<Expr, Refused> {
         let mut refused: Option<Refused> = None;
         let rewritten = expr.transform_down(|inner| {
@@ -87,6 +93,11 @@ impl ZonePass<'_> {
         }
     }
 
+    /// The plan of a scalar subquery that comes to one released value; refused where it may be anything else.
+    ///
+    /// `salary > (SELECT salary FROM persons WHERE age = 107)` counts people by one person's salary. Beside individuals
+    /// even a released value must be a measure's own mean: a sum made to measure, or a row of open data, would be a
+    /// literal off its edges (`sandbox/docs/disclosure-model.md`, section 4.9).
     fn released_value(&mut self, subquery: &Subquery, with: ComparedWith) -> Result<LogicalPlan, Refused> {
         if !subquery.outer_ref_columns.is_empty() {
             return Err(not_one_value().into());
@@ -112,12 +123,17 @@ impl ZonePass<'_> {
     }
 
     /// The reading of subqueries in expressions since the last call.
+    ///
+    /// It counts for the rows beside which the subqueries stand: otherwise conditions moved into subqueries would
+    /// escape the limits on comparisons and literals, and the grade of their columns
+    /// (`sandbox/docs/disclosure-model.md`, section 4.2).
     pub(super) fn take_subqueries_read(&mut self) -> Read {
         std::mem::replace(&mut self.subqueries_read, Read::nothing())
     }
 }
 
-/// True if a part of the expression is a subquery.
+/// True if a part of the expression is a subquery: the rules for rows of open tables judge none
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 pub(super) fn has_subquery(expr: &Expr) -> bool {
     let found = expr.exists(|part| {
         Ok(matches!(
@@ -129,7 +145,8 @@ pub(super) fn has_subquery(expr: &Expr) -> bool {
     found.unwrap_or(true)
 }
 
-/// A released value other than the measure's own mean.
+/// The refusal of a released value other than the measure's own mean, which the analyst could make to order
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn not_own_mean() -> Finding {
     Finding::of(Reason::SubqueryNotOwnMean).help(
         "a measure of individuals is compared with its own mean, as it is released",
@@ -137,14 +154,17 @@ fn not_own_mean() -> Finding {
     )
 }
 
-/// The mean of one measure: any other released number can be made to be any number (`AVG(20001)`), and would put a literal
-/// off its edges.
+/// True if the value is the mean of one measure.
+///
+/// Any other released number can be made to be any number (`AVG(20001)`), and would put a literal off its edges
+/// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn is_benchmark(value: &ReleasedPlan) -> bool {
     let column = ReleasedSource::column_of(&value.plan, 0);
     matches!(column.as_deref(), Some(ReleasedColumnFacts::Benchmark { .. }))
 }
 
-/// A subquery stands where a value does, and comes to no single released value.
+/// The refusal of a subquery that stands where a value does, and comes to no single released value: rows of individuals
+/// there put one person's value into another's condition (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn not_one_value() -> Finding {
     Finding::of(Reason::SubqueryNotOneValue).help(
         "use EXISTS or IN in WHERE, or LEFT JOIN a subquery that is aggregated per subject",

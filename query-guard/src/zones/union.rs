@@ -35,6 +35,10 @@ use crate::finding::not_built;
 use crate::reason::Reason;
 
 impl ZonePass<'_> {
+    /// The zone of a union: of individuals, or of released values and open tables.
+    ///
+    /// Rows of a table beside rows of people are no subject's, and would fill up groups to the threshold
+    /// (`sandbox/docs/disclosure-model.md`, section 4.8).
     pub(super) fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Zone, Refused> {
         let (mut individuals, mut released) = (Vec::new(), Vec::new());
         for input in &union.inputs {
@@ -51,6 +55,11 @@ impl ZonePass<'_> {
         }
     }
 
+    /// Unites rows of individuals that carry the same units, each unit as one class.
+    ///
+    /// A threshold counts subjects of one kind, so that rows of other kinds have no place in it. The policies must
+    /// agree as for a join, because a union puts rows about the same people together too
+    /// (`sandbox/docs/disclosure-model.md`, section 4.8).
     fn one_class(&mut self, blocks: Vec<SourceRows>, union: &Union) -> Result<SourceRows, Refused> {
         let instance = self.instance();
         let kinds =
@@ -128,6 +137,10 @@ impl ZonePass<'_> {
     }
 
     /// The base column of one output position over all branches: of the same kind everywhere, or a key with literals.
+    ///
+    /// A measure in one branch and a dimension in another would lose the rules of both. A literal beside a column is a
+    /// row that the analyst made up: `SELECT person_id, salary ... UNION ALL SELECT person_id, 0 ...` pads one person's
+    /// salary with the zeros of others (`sandbox/docs/disclosure-model.md`, section 4.8).
     fn position(
         &self,
         blocks: &[SourceRows],
@@ -177,6 +190,10 @@ impl ZonePass<'_> {
 }
 
 /// The rows of their sources that the branches' rows stand for together.
+///
+/// `x UNION ALL x WHERE day = 3` counts those of one day twice, and the difference to the plain total shows them. So
+/// branches over one dataset are copies unless they are restricted to different literals of one column
+/// (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn united_rows(blocks: &[SourceRows], instance: usize) -> Multiplicity {
     let share = |left: &SourceRows, right: &SourceRows| {
         !left.taint.datasets.is_disjoint(&right.taint.datasets)
@@ -206,7 +223,7 @@ fn united_rows(blocks: &[SourceRows], instance: usize) -> Multiplicity {
     Multiplicity { copied_by, equalities }
 }
 
-/// The refusal of a union for the rule that it breaks.
+/// The refusal of a union for the rule that its caller names (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn union_refusal(reason: Reason) -> Finding {
     Finding::of(reason).with("operation", "UNION").help(
         "aggregate each branch first, or unite bare columns of datasets with the same unit",
@@ -214,6 +231,8 @@ fn union_refusal(reason: Reason) -> Finding {
     )
 }
 
+/// The facts of a unit key that belongs to the class of the union: a person in two branches is counted once
+/// (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn with_class(base: &ColumnFacts, hidden: &str) -> ColumnFacts {
     let kind = match &base.kind {
         ColumnKind::UnitKey { kind, .. } => {
@@ -225,6 +244,10 @@ fn with_class(base: &ColumnFacts, hidden: &str) -> ColumnFacts {
 }
 
 /// The stricter of two facts; `None` when they cannot share a position.
+///
+/// Only uses of both are left, and the stricter grade: a union of a column with a laxer one would otherwise open it.
+/// Masks, bins and scales must be the same, because a comparison has one set of edges
+/// (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn combine(left: ColumnFacts, right: &ColumnFacts) -> Option<ColumnFacts> {
     let same = left.kind == right.kind
         && left.mask == right.mask
@@ -253,6 +276,9 @@ fn combine(left: ColumnFacts, right: &ColumnFacts) -> Option<ColumnFacts> {
 }
 
 /// A position that holds literals in every branch: a label.
+///
+/// It is grouped and compared with literals, and with no column: `WHERE cost = t` with the labels 33 and 34 would cut a
+/// bin in two (`sandbox/docs/disclosure-model.md`, section 4.8).
 fn derived_column() -> ColumnFacts {
     ColumnFacts::derived(
         "label",

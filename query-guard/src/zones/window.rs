@@ -56,6 +56,10 @@ struct Over {
 }
 
 impl ZonePass<'_> {
+    /// The zone of window functions: free over released values, and over individuals a subject's own rows alone.
+    ///
+    /// `salary - LAG(s) OVER (ORDER BY person_id)` over running sums is the salary of each person
+    /// (`sandbox/docs/disclosure-model.md`, section 4.10).
     pub(super) fn window(&mut self, plan: &LogicalPlan, window: &Window) -> Result<Zone, Refused> {
         match self.zone(&window.input)? {
             Zone::Individual(rows) => {
@@ -67,6 +71,10 @@ impl ZonePass<'_> {
     }
 
     /// Window functions over rows of individuals.
+    ///
+    /// Their values describe one subject, and nothing leaves here. A window repeats its value over the rows of a
+    /// subject, so that it is not added up: `SUM(cost) OVER (PARTITION BY person_id)` would count for each row once
+    /// more (`sandbox/docs/disclosure-model.md`, section 4.10).
     ///
     /// # Errors
     /// `operation-over-individuals` when the rows are not those of one subject, or the function is none of those that
@@ -120,6 +128,11 @@ impl ZonePass<'_> {
     }
 
     /// The rows that a function sees, all of them one subject's.
+    ///
+    /// A rank or a total over several people shows one person's value by its neighbours. An offset in values
+    /// (`RANGE BETWEEN 17 PRECEDING`) is a literal off its edges, and DISTINCT or IGNORE NULLS let single rows decide
+    /// which others count (`sandbox/docs/disclosure-model.md`, section 4.10). A frame that the engine cannot count
+    /// would fail for those people only who have rows (`sandbox/docs/disclosure-model.md`, section 7).
     fn over(
         &self,
         block: &SourceRows,
@@ -169,8 +182,10 @@ impl ZonePass<'_> {
         Ok(Over { partition_by, order_by, frame: frame.clone() })
     }
 
-    /// Rows that the order leaves equal are told apart by the columns that the statement mentions: which of them comes first
-    /// must not change from one run to the next, or asking again would show what they differ in.
+    /// Tells rows that the order leaves equal apart by the columns that the statement mentions.
+    ///
+    /// The row that comes first must not change from one run to the next, or asking again would show what such rows
+    /// differ in (`sandbox/docs/disclosure-model.md`, section 6).
     fn tie_breakers(&self, block: &SourceRows) -> Vec<Sort> {
         let mentioned = block.bases.iter().filter(|(_, base)| {
             self.mentioned.contains(&base.name) && !matches!(base.kind, ColumnKind::UnitKey { .. })
@@ -179,6 +194,10 @@ impl ZonePass<'_> {
     }
 
     /// The value that one function computes from a subject's own rows.
+    ///
+    /// Ranks are top-coded counts. LAG and its kin carry a column from row to row under its own rules; a computed
+    /// value, such as `LAG(day * 2)`, may be any number. Every other function, such as NTILE, has no rule for its
+    /// values, and is refused (`sandbox/docs/disclosure-model.md`, section 4.10).
     fn own_window(
         &self,
         block: &SourceRows,
@@ -248,7 +267,11 @@ impl ZonePass<'_> {
         }
     }
 
-    /// At most a whole number of rows to look back; a value in place of a missing one would be a literal off its edges.
+    /// At most a whole number of rows to look back.
+    ///
+    /// A value in place of a missing one (`LAG(cost, 1, 777.0)`) would be a literal off its edges
+    /// (`sandbox/docs/disclosure-model.md`, section 4.10). The engine fails on other distances, and only where there is
+    /// a row, so that the failure would tell whether anybody fits (`sandbox/docs/disclosure-model.md`, section 7).
     fn is_distance(&self, args: &[Expr]) -> bool {
         let value = |expr: &Expr| self.review.constants.value(expr).ok().flatten();
         let is_near = |rows: &Expr| match value(rows) {
@@ -263,7 +286,8 @@ impl ZonePass<'_> {
         }
     }
 
-    /// The refusal of a window function for the rule that it breaks.
+    /// The refusal of a window function for the rule that its caller names
+    /// (`sandbox/docs/disclosure-model.md`, section 4.10).
     fn not_own(&self, reason: Reason, function: &WindowFunction) -> Refused {
         let params = &function.params;
         let sorts = params.order_by.iter().map(|sort| &sort.expr);
@@ -310,12 +334,19 @@ impl Over {
 }
 
 /// True if a function's value changes with the number of equal rows.
+///
+/// Then copies that a join has made change the value, and so does the order of rows that the SQL leaves equal
+/// (`sandbox/docs/disclosure-model.md`, section 6).
 fn goes_by_position(function: &WindowFunction) -> bool {
     matches!(function.fun.name(), "row_number" | "rank" | "lag" | "lead")
         || function.params.window_frame.units == WindowFrameUnits::Rows
 }
 
 /// A frame that begins before it ends, no farther away than the engine counts.
+///
+/// `ROWS BETWEEN CURRENT ROW AND 18446744073709551615 FOLLOWING` overflows in the engine as soon as one row is there:
+/// whether the query fails would tell whether anybody fits the condition
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn is_near(frame: &WindowFrame) -> bool {
     let place = |bound: &WindowFrameBound, back: bool| -> Option<i64> {
         let rows = |value: &ScalarValue| match value {
@@ -337,7 +368,10 @@ fn is_near(frame: &WindowFrame) -> bool {
     }
 }
 
-/// A value that may be carried from one row of a subject to another.
+/// A value that may be carried from one row of a subject to another: a column of its own, neither key nor name.
+///
+/// A carried key would be compared without its rule (`LAG(person_id) ... = 4711`), and a carried label is a literal by
+/// another name (`sandbox/docs/disclosure-model.md`, section 4.10).
 fn is_own_value(base: &ColumnFacts) -> bool {
     let known = match base.kind {
         ColumnKind::Declared(role) => role != Role::Identifier,

@@ -49,6 +49,10 @@ impl Condition {
 
 impl ZonePass<'_> {
     /// Takes the condition apart; both forms that the planner leaves (pairs and a filter) mean the same.
+    ///
+    /// Equations and comparisons have rules of their own. An equation under which missing values match and that is none
+    /// of bare columns is refused: judged as a comparison it would leave out the rows in which both are missing
+    /// (`sandbox/docs/disclosure-model.md`, section 4.11).
     pub(super) fn condition(
         &mut self,
         left: &SourceRows,
@@ -90,11 +94,19 @@ impl ZonePass<'_> {
     }
 
     /// The conditions of both sides, and that of the join, which is equal to no other.
+    ///
+    /// A mean over joined rows is one over rows that the join chose, and a choice of the analyst's could move it to any
+    /// place between two edges: so it is the mean of no other rows than these
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn joined_conditions(&mut self, left: Conditions, right: Conditions) -> Conditions {
         left.into_iter().chain(right).chain([format!("join {}", self.instance())]).collect()
     }
 
     /// A residual condition compares columns of the same subject, by the shape rule; with it comes what it read.
+    ///
+    /// `a.begun < b.begun` for two people of one firm tells of the one by the other. Rows whose keys were equated are
+    /// one subject's, so that owners are renamed before they are compared
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(super) fn residual(
         &self,
         left: &SourceRows,
@@ -138,6 +150,8 @@ fn both_sides(left: &SourceRows, right: &SourceRows) -> Result<SourceRows, Refus
     })
 }
 
+/// The two bare columns that a comparison equates. An expression is equated by no rule, so that it stays a comparison
+/// under the shape rule (`sandbox/docs/disclosure-model.md`, section 4.5).
 fn equation(bases: &BTreeMap<String, ColumnFacts>, expr: &Expr) -> Option<(Column, Column)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
     Some((bare_column(bases, left)?.clone(), bare_column(bases, right)?.clone()))
@@ -159,6 +173,9 @@ fn is_true(expr: &Expr) -> bool {
 }
 
 /// The class that an owner belongs to once the classes of both sides are merged.
+///
+/// So columns of one person stay comparable after a join, and columns of two people of one firm do not become so
+/// (`sandbox/docs/disclosure-model.md`, section 4.5).
 pub(super) fn renamed(owner: &str, merged: &[(String, String)]) -> String {
     merged
         .iter()

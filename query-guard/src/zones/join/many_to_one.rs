@@ -61,6 +61,11 @@ struct End {
 
 impl ZonePass<'_> {
     /// Individuals with an open or released table whose join columns are unique: each row meets at most one.
+    ///
+    /// A second row would count a person twice. A table that is met by a key, a name or a measure names a person or
+    /// cuts a bin: `persons p JOIN (VALUES (123456)) t(x) ON p.salary = t.x`. A list that was filtered, or that a
+    /// threshold has cut, is a filter on the column that it meets, which the grant may not give. All that the table has
+    /// read or was chosen by stays with the rows (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn many_to_one(
         &mut self,
         many: SourceRows,
@@ -214,6 +219,10 @@ impl ZonePass<'_> {
     }
 
     /// True if a subject's key meets the key of an open register of the same kind of subject.
+    ///
+    /// Everybody can read the register, and each person meets their own row of it, whose columns are facts about them.
+    /// Once it has met individuals its identifying columns are cleared, so that no query asks for one person by it
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn is_register(&self, individual: &ColumnFacts, open: &ColumnFacts) -> bool {
         let ColumnKind::UnitKey { kind, .. } = &individual.kind else { return false };
         let dataset = open.dataset.as_ref().and_then(|id| self.policy.datasets.get(id));
@@ -225,6 +234,9 @@ impl ZonePass<'_> {
     }
 
     /// The refusal of a join that may meet several rows, with the place of its first column.
+    ///
+    /// `persons p JOIN zones z ON p.dept = z.district` counts some people more often than others, by numbers of rows
+    /// that an analyst can choose (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn not_once(&self, condition: &Condition) -> Refused {
         let pairs = condition.equated.iter().map(|(a, _)| Expr::Column(a.clone()));
         let place = pairs
@@ -234,8 +246,10 @@ impl ZonePass<'_> {
     }
 }
 
-/// A released mean stays one only where each key of its stage meets the column that it is: met by another column it would be
-/// the mean of a group that the analyst chose.
+/// Keeps a released mean as one only where each key of its stage meets the column that it is.
+///
+/// Met by another column (`ON p.dept = r.sex`) it would be the mean of a group that the analyst chose, and a measure
+/// compared with it would be cut at a number of the analyst's choice (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn keep_benchmarks(many: &SourceRows, one: &mut SourceRows, condition: &Condition) {
     let met = |name: &str, source: &SourceColumn| {
         condition.equated.iter().any(|(a, b)| {
@@ -268,12 +282,19 @@ fn keep_benchmarks(many: &SourceRows, one: &mut SourceRows, condition: &Conditio
 }
 
 /// A column that tells whom a row is about.
+///
+/// Rows of a register chosen by it would choose single people among those whom they meet
+/// (`sandbox/docs/disclosure-model.md`, section 4.6).
 pub(in crate::zones) fn is_identifying(base: &ColumnFacts) -> bool {
     matches!(base.kind, ColumnKind::Declared(Role::Identifier | Role::UnitKey))
 }
 
 impl Range {
     /// Takes the two comparisons of a range join out of a join's condition.
+    ///
+    /// Only intervals that sealing proved disjoint hold a value once. Half a range (`v.day >= h.first_day`) and
+    /// intervals of the analyst's own (`VALUES (0, 2), (1, 3)`) repeat rows, and are no range join
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn take(many: &SourceRows, one: &SourceRows, residual: &mut Vec<Expr>) -> Option<Self> {
         let ends: Vec<Option<End>> = residual.iter().map(|expr| End::of(many, one, expr)).collect();
         let find = |is_low: bool| {
@@ -298,6 +319,11 @@ impl Range {
 }
 
 impl End {
+    /// One comparison of a column of individuals with a bare column of the table; nothing where it is another
+    /// condition.
+    ///
+    /// It says whether the end belongs to its interval: of two that share an end, a value there must meet one only
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn of(many: &SourceRows, one: &SourceRows, expr: &Expr) -> Option<Self> {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
         let of_many =
@@ -318,7 +344,8 @@ impl End {
     }
 }
 
-/// A comparison whose casts cannot fail.
+/// A comparison whose casts cannot fail: a failing query would tell that some person has such a value
+/// (`sandbox/docs/disclosure-model.md`, section 7).
 fn compared(expr: &Expr) -> Expr {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {

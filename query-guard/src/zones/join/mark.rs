@@ -19,6 +19,10 @@ use crate::zones::ZonePass;
 
 impl ZonePass<'_> {
     /// The plan of a mark join with its mark as a base column: a condition on the subject that the analyst has made up.
+    ///
+    /// `dept = 'nowhere' OR EXISTS (SELECT 1 FROM persons q WHERE q.person_id = p.person_id AND q.zip = '9999')` asks
+    /// for one zip by the mark alone. So the mark has the grade of all that was read for it, and as a made-up column it
+    /// is compared with literals and grouped, and with no column (`sandbox/docs/disclosure-model.md`, section 4.7).
     pub(super) fn marked(
         &mut self,
         plan: LogicalPlan,

@@ -18,6 +18,7 @@ pub(super) struct Meeting<'b> {
 }
 
 impl<'b> Meeting<'b> {
+    /// The multiplicity of a join of two blocks, by which of its sides has one row of each subject.
     pub(super) fn of(
         left: &'b SourceRows,
         right: &'b SourceRows,
@@ -39,10 +40,18 @@ impl<'b> Meeting<'b> {
     }
 
     /// Each subject has at most one row on either side.
+    ///
+    /// Only then has it one row after the join, so that rows may be counted for subjects and nobody is counted twice
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(super) fn one_row(&self) -> bool {
         self.left_is_one && self.right_is_one
     }
 
+    /// The joins and unions that may have made several rows of one, this join included.
+    ///
+    /// A person with three visits has nine rows in a join of the visits with themselves: rows and sums would weigh
+    /// people by their number of visits, and hide a large contributor from the dominance rule. A side with one row of
+    /// each subject repeats no row of the other (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(super) fn rows(&self) -> Multiplicity {
         let both = self.left.copied_by.union(&self.right.copied_by).copied();
         let copied_by = if self.one_row() {
@@ -57,10 +66,13 @@ impl<'b> Meeting<'b> {
         Multiplicity { copied_by, equalities: None }
     }
 
-    /// The joins and unions that may repeat the values of a side's columns. Where every row is a row of the other side, as
-    /// it was recorded, the number of repeats is a fact about the subject, and conditions have their threshold. A side that
-    /// an outer join preserves keeps rows without a match, so that the analyst's conditions would choose who is repeated
-    /// and who stands once.
+    /// The joins and unions that may repeat the values of a side's columns.
+    ///
+    /// In `persons p LEFT JOIN (<copies of chosen people>) x` the chosen count twice, and the difference to the plain
+    /// total shows them. Where every row is a row of the other side, as it was recorded, the number of repeats is a
+    /// fact about the subject, and conditions have their threshold. A side that an outer join preserves keeps rows
+    /// without a match, so that the analyst's conditions would choose who is repeated and who stands once
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(super) fn copies(&self, of_left: bool) -> BTreeSet<usize> {
         let (own_is_one, other, other_is_one, preserving) = if of_left {
             (self.left_is_one, self.right, self.right_is_one, Preserved::Left)

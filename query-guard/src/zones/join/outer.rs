@@ -15,8 +15,12 @@ use crate::reason::Reason;
 
 use super::refusal::join_refusal;
 
-/// The columns of a side, made missing in rows where an outer join found nothing there, also where they would have a value
-/// made from missing ones, as a label or COALESCE has.
+/// The columns of a side, made missing in rows where an outer join found nothing there, also where they would have a
+/// value made from missing ones, as a label or COALESCE has.
+///
+/// Otherwise `LEFT JOIN (SELECT person_id, 'came' AS f FROM visits ...)` would say `came` of people who never came. A
+/// made column of a side without a key is refused, because nothing tells whether its row is there
+/// (`sandbox/docs/disclosure-model.md`, section 4.7).
 pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Result<Vec<Expr>, Refused> {
     let present = |output: Expr| {
         if is_strict(&output) {
@@ -29,9 +33,11 @@ pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Res
     outputs.into_iter().map(present).collect()
 }
 
-/// The same rows, with conditions that do not tell the engine that a column is constant: it would take the column for
-/// constant above an outer join as well, where it may be missing, and leave out sorts by it (DataFusion 55,
-/// `EquivalenceGroup::join`).
+/// The same rows, with conditions that do not tell the engine that a column is constant.
+///
+/// It would take the column for constant above an outer join as well, where it may be missing, and leave out sorts by
+/// it (DataFusion 55, `EquivalenceGroup::join`): the first row of a person would then be another one than was asked for
+/// (`sandbox/docs/disclosure-model.md`, section 4.7).
 pub(super) fn without_constants(plan: LogicalPlan) -> Result<LogicalPlan, Refused> {
     plan.transform_down(|node| match node {
         LogicalPlan::Filter(Filter { predicate, input, .. }) => {
@@ -46,7 +52,8 @@ pub(super) fn without_constants(plan: LogicalPlan) -> Result<LogicalPlan, Refuse
     .map_err(not_built)
 }
 
-/// NULL for certain when its columns are.
+/// NULL for certain when its columns are. Any other form is taken for one that has a value of its own, and is guarded
+/// (`sandbox/docs/disclosure-model.md`, section 4.7).
 fn is_strict(expr: &Expr) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard is taken for one that is not")]
     match expr {

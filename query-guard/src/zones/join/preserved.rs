@@ -33,11 +33,17 @@ impl Side {
 
 impl Preserved {
     /// The other side's rows only decide about the left side's.
+    ///
+    /// No column of that side survives, so that the subjects of its other classes would no longer be counted
+    /// (`sandbox/docs/disclosure-model.md`, section 4.7).
     pub(super) fn is_about_left_only(self) -> bool {
         matches!(self, Preserved::LeftIfMatched | Preserved::LeftIfUnmatched | Preserved::LeftMarked)
     }
 
     /// The side that a join of this type preserves, and whether its sides are exchanged for that.
+    ///
+    /// The match names every type: a type that a later engine adds breaks the build until it has a rule
+    /// (`sandbox/docs/disclosure-model.md`, section 4.7).
     pub(super) fn by(join_type: JoinType) -> (Self, bool) {
         match join_type {
             JoinType::Inner => (Preserved::Both, false),

@@ -15,19 +15,24 @@ use crate::source_rows::SourceRows;
 use crate::zones::ZonePass;
 
 impl ZonePass<'_> {
-    /// The refusal of a join by a column for the rule that it breaks.
+    /// The refusal of a join by a column, for the rule that its caller names, with the place of the column
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(super) fn not_joinable(&self, reason: Reason, column: &Column) -> Refused {
         join_refusal(reason).at(first_span(self.review.sql, &Expr::Column(column.clone()))).into()
     }
 
-    /// The grant does not let the column be used so, with its place.
+    /// The refusal of a join by a column that the grant does not let be used so, with its place.
+    ///
+    /// A join compares its columns, so that a column without the use would be filtered through another table
+    /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn use_not_granted(&self, column: &Column, base: &ColumnFacts, wanted: Use) -> Refused {
         let place = first_span(self.review.sql, &Expr::Column(column.clone()));
         use_not_granted(base, wanted).at(place).into()
     }
 }
 
-/// The refusal of a join for the rule that it breaks.
+/// The refusal of a join for the rule that its caller names, with the joins that are accepted
+/// (`sandbox/docs/disclosure-model.md`, section 4.5).
 pub(super) fn join_refusal(reason: Reason) -> Finding {
     Finding::of(reason).help(
         "join on the unit key of both datasets, on the unique key of an open table, or on its intervals that do not overlap",

@@ -26,6 +26,10 @@ use crate::zones::released::ReleasedPlan;
 
 impl ZonePass<'_> {
     /// Released values stand among rows of individuals as columns of their own kind.
+    ///
+    /// A released list that was filtered chooses whom it meets by what its filter read, so that this counts once more:
+    /// eight comparisons in each of two lists would be sixteen over one person. Computed values are marked, since
+    /// `dept IN ('tax') AS f` is a condition that no rule has judged (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn released_rows(&mut self, released: ReleasedPlan) -> Result<SourceRows, Refused> {
         let instance = self.instance();
         let schema = Arc::clone(released.plan.schema());

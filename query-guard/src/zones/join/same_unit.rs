@@ -38,6 +38,12 @@ use super::refusal::join_refusal;
 use super::refusal::known;
 
 impl ZonePass<'_> {
+    /// Individuals with individuals, on equal unit keys of the same kind.
+    ///
+    /// Rows of different people beside each other tell of the one by the other, and put one person's values under the
+    /// keys of many: so a join without an equal unit key is refused. Equated keys are one class, which is counted once;
+    /// all other classes of both sides stay and have thresholds of their own
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(super) fn individuals(
         &mut self,
         left: SourceRows,
@@ -189,8 +195,10 @@ impl ZonePass<'_> {
         Ok(SourceRows { plan, bases, schema, outputs, classes, taint, unique, multiplicity, conditions })
     }
 
-    /// Columns that a join equates besides unit keys are compared, and so must be one subject's: two people of one firm have
-    /// the firm in common, not the site.
+    /// Columns that a join equates besides unit keys are compared, and so must be one subject's.
+    ///
+    /// Two people of one firm have the firm in common, and not the site: `a.firm = b.firm AND a.site = b.site` tells
+    /// where the one works by the other (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn equated_of_one_subject(
         &self,
         left: &SourceRows,
@@ -211,6 +219,10 @@ impl ZonePass<'_> {
         Ok(())
     }
 
+    /// The unit keys of both sides need the use `join`.
+    ///
+    /// A steward may let people be counted and not be followed from one dataset to another
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn joinable_keys(&self, left: &ColumnFacts, right: &ColumnFacts, column: &Column) -> Result<(), Refused> {
         match [left, right].into_iter().find(|base| !base.allows(Use::Join)) {
             Some(base) => Err(self.use_not_granted(column, base, Use::Join)),
@@ -219,6 +231,9 @@ impl ZonePass<'_> {
     }
 
     /// The policies of all datasets that come together must name each other for this unit, however they meet.
+    ///
+    /// Each department decides which facts about its people are put beside others. All pairs are asked, so that a third
+    /// dataset does not bring two together that do not agree (`sandbox/docs/disclosure-model.md`, section 4.5).
     pub(in crate::zones) fn datasets_agree(
         &self,
         left: &Taint,
@@ -243,6 +258,12 @@ impl ZonePass<'_> {
         Ok(())
     }
 
+    /// A column that is equated beside the key: no identifier, no measure, no made-up column, and none with a mask or
+    /// bins.
+    ///
+    /// `ON f.firm = c.firm AND f.size = c.n WHERE c.n = 3` tells the firms of exactly three people, where sizes are
+    /// told in tens. A masked column would be compared as the mask made it, which is not what was asked
+    /// (`sandbox/docs/disclosure-model.md`, section 4.5).
     fn plain_join_column(&self, base: &ColumnFacts, column: &Column) -> Result<(), Refused> {
         if matches!(base.kind, ColumnKind::Declared(Role::Identifier) | ColumnKind::Derived)
             || base.is_stepped()
@@ -257,7 +278,10 @@ impl ZonePass<'_> {
     }
 }
 
-/// Subjects of one side would no longer be counted.
+/// The refusal of a join after which subjects of one side would no longer be counted.
+///
+/// `firms f WHERE f.firm NOT IN (SELECT s.firm FROM staff s JOIN ...)` asks about the staff, and counts firms alone:
+/// the firms of one resident would pass the threshold (`sandbox/docs/disclosure-model.md`, section 4.7).
 fn lost_subjects() -> Finding {
     join_refusal(Reason::SubjectsWouldBeLost).help(
         "the other side is also about subjects of another kind, who must be counted too: use an inner join",
@@ -265,7 +289,8 @@ fn lost_subjects() -> Finding {
     )
 }
 
-/// A side's own unit key that stays beside the merged one.
+/// A side's own unit key that stays beside the merged one: it is missing where that side has no row, and so says which
+/// of its made columns are (`sandbox/docs/disclosure-model.md`, section 4.7).
 fn unit_key_beside(side: &SourceRows, merged: &[(String, String)]) -> Option<String> {
     let key = side.bases.iter().find(|(name, base)| match &base.kind {
         ColumnKind::UnitKey { class, .. } => {
@@ -280,7 +305,11 @@ fn unit_key_beside(side: &SourceRows, merged: &[(String, String)]) -> Option<Str
     key.map(|(name, _)| name.clone())
 }
 
-/// Columns and classes of a side that may be missing in a row.
+/// Marks the columns and classes of a side that may be missing in a row of an outer join.
+///
+/// A row without a subject of some class feeds no aggregate, so that a class that stays optional is refused. A column
+/// that was optional before does not tell which of two joins found nothing: with `IS NULL` on it, copies of the other
+/// join would pass for single rows (`sandbox/docs/disclosure-model.md`, section 4.7).
 fn mark_optional(
     bases: &mut BTreeMap<String, ColumnFacts>,
     classes: &mut [Class],
@@ -311,6 +340,9 @@ fn mark_optional(
 }
 
 /// Gives rows of an outer join the subject of the side that has one.
+///
+/// Without it, people whom only the right side knows would have no subject: a FULL JOIN would be answered as a LEFT
+/// JOIN, and say nothing of it (`sandbox/docs/disclosure-model.md`, section 4.7).
 fn unify(
     plan: LogicalPlan,
     bases: &BTreeMap<String, ColumnFacts>,
