@@ -236,7 +236,13 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
     }
 }
 
-fn column(name: &str, data_type: DataType, role: Role, grade: u8, uses: &[Use]) -> EffectiveColumn {
+pub(crate) fn column(
+    name: &str,
+    data_type: DataType,
+    role: Role,
+    grade: u8,
+    uses: &[Use],
+) -> EffectiveColumn {
     EffectiveColumn {
         name: name.to_owned(),
         data_type,

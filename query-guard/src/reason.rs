@@ -219,6 +219,8 @@ reasons! {
     MeasureGroupedBare = "measure-grouped-bare", GroupKeyNotAllowed, ["column"];
     /// The literal lies between two edges of a mask or of bins.
     LiteralOffEdge = "literal-off-edge", LiteralOffEdge;
+    /// A step around zero is twice as wide as the others, and cuts the bin below zero.
+    StepAroundZero = "step-around-zero", PredicateNotAllowed;
     /// The step is no multiple of the step that the column is known in.
     StepOffEdges = "step-off-edges", LiteralOffEdge;
     /// An aggregate has an order, or leaves out missing values.

@@ -335,6 +335,7 @@ impl<'a> ShapeCheck<'a> {
         {
             return Err(self.use_not_granted(column, base, Use::Filter));
         }
+        self.must_be_shown(column, base)?;
         self.count(base.grade, 1, 0);
         Ok(Expr::IsNull(Box::new(inner.clone())))
     }
@@ -374,6 +375,7 @@ impl<'a> ShapeCheck<'a> {
         if !base.allows(Use::Filter) {
             return Err(self.use_not_granted(column, base, Use::Filter));
         }
+        self.must_be_shown(column, base)?;
         self.count(base.grade, 1, 1);
         Ok(Expr::Column(column.clone()))
     }
@@ -642,17 +644,25 @@ impl<'a> ShapeCheck<'a> {
                 Err(self.computed_result(&Expr::Column(generalised.column.clone())))
             }
             _ if !base.allows(wanted) => Err(self.use_not_granted(&generalised.column, base, wanted)),
-            _ if base.mask == Some(Mask::Redact)
-                && (wanted == Use::Filter || generalised.form != Form::Bare) =>
-            {
-                let column = Expr::Column(generalised.column.clone());
-                Err(self.not_allowed(Reason::RedactedColumnRead, &column).help(
-                    "the column is redacted: it is empty in every row, so leave it out",
-                    "该字段已被遮蔽：每一行均为空，请勿使用",
-                ))
+            _ if wanted == Use::Filter || generalised.form != Form::Bare => {
+                self.must_be_shown(&generalised.column, base)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a redacted column in a condition. It is empty in every row, so that `diag IS NULL` would be answered with
+    /// everybody and a redacted yes or no with nobody: wrong numbers, and admitted where a mask with edges refuses
+    /// (`sandbox/docs/disclosure-model.md`, section 4.4).
+    fn must_be_shown(&self, column: &Column, base: &ColumnFacts) -> Result<(), Finding> {
+        if base.mask != Some(Mask::Redact) {
+            return Ok(());
+        }
+        let refused = self.not_allowed(Reason::RedactedColumnRead, &Expr::Column(column.clone()));
+        Err(refused.help(
+            "the column is redacted: it is empty in every row, so leave it out",
+            "该字段已被遮蔽：每一行均为空，请勿使用",
+        ))
     }
 
     /// Refuses a comparison with a unit key on one side, at any depth: it asks about one person. The literal is not

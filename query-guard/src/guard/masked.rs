@@ -88,6 +88,10 @@ fn under(table: &str, column: &str, mask: Option<&Mask>) -> EffectivePolicy {
     if column.bins.is_some() {
         column.bins = Some(Fixed::from_scaled(1, 2).unwrap());
     }
+    // As the rows are: some values lie below zero.
+    if column.name == "age" {
+        column.range = Some((Fixed::from_i64(-20), Fixed::from_i64(120)));
+    }
     column.coded = true;
     policy
 }
@@ -217,6 +221,15 @@ fn coarser_conditions(column: &str, is_date: bool, is_text: bool) -> Vec<String>
         format!("floor({column} / 20) * 20 < 20"),
         format!("floor({column} / 5) * 5 >= 40"),
         format!("floor({column} / 10) <= 1"),
+        // Around zero the forms differ: some round down, and some towards it.
+        format!("floor({column} / 10) * 10 = 0"),
+        format!("floor({column} / 10.0) * 10 = 0"),
+        format!("floor({column} / 10.0) * 10 = -10"),
+        format!("trunc({column} / 10.0) * 10 = 0"),
+        format!("{column} - {column} % 10 = 0"),
+        format!("{column} - {column} % 10 >= -10"),
+        format!("{column} / 10 = 0"),
+        format!("{column} IS NULL"),
     ]
 }
 

@@ -1,9 +1,17 @@
 //! Whole-pipeline tests: which queries are admitted, which are refused and why.
 
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::mask::Mask;
+use obscura_policies::vocabulary::DataType;
+use obscura_policies::vocabulary::Role;
+use obscura_policies::vocabulary::Use;
+
 use crate::finding::Code;
 use crate::finding::Finding;
 use crate::fixture::admitted;
 use crate::fixture::codes;
+use crate::fixture::column;
+use crate::fixture::policy;
 use crate::fixture::review;
 use crate::fixture::review_under;
 use crate::fixture::variants::named;
@@ -518,5 +526,21 @@ fn a_key_is_refused_for_the_finest_rule_that_it_breaks() {
     ] {
         let findings = findings_under(policy, &format!("SELECT {key}, COUNT(*) FROM persons GROUP BY 1"));
         assert_eq!(findings.iter().map(|finding| finding.reason).collect::<Vec<_>>(), [reason], "{key}");
+    }
+}
+
+/// A redacted yes or no is missing in every row: as a condition it would be answered with nobody.
+#[test]
+fn a_redacted_truth_is_no_condition() {
+    let mut policy = policy();
+    let persons = policy.datasets.get_mut(&"corpus.persons".parse().unwrap()).unwrap();
+    let truth = column("insured", DataType::Bool, Role::Dimension, 2, &[Use::Filter]);
+    persons.columns.push(EffectiveColumn { mask: Some(Mask::Redact), ..truth });
+    for condition in ["insured", "NOT insured", "insured IS TRUE", "insured IS NULL", "insured = true"] {
+        let sql = format!("SELECT COUNT(*) FROM persons WHERE {condition}");
+        let Decision::Refused { findings, .. } = review_under(&policy, &sql).decision else {
+            panic!("admitted: {sql}")
+        };
+        assert_eq!(findings.first().map(|finding| finding.reason), Some(Reason::RedactedColumnRead), "{sql}");
     }
 }

@@ -328,7 +328,8 @@ impl ShapeCheck<'_> {
     ///
     /// Steps of 15 over bins of 10 cut bins in two, and so do steps that start at zero over bins that start elsewhere;
     /// the difference of two groupings then shows who lies between. Rounded values lie half a step off, and what the type
-    /// cannot show is missing. Steps finer than one are groups of single values of columns with decimal places
+    /// cannot show is missing. `col - col % 10` and whole numbers that are divided round towards zero, so that the step around
+    /// it is twice as wide: less the bin from zero and the bin below it, it shows who has exactly -10. Steps finer than one are groups of single values of columns with decimal places
     /// (`sandbox/docs/disclosure-model.md`, section 4.4).
     fn check_step(&self, generalised: &Generalised<'_>) -> Result<(), Finding> {
         let base = generalised.base;
@@ -349,6 +350,14 @@ impl ShapeCheck<'_> {
         }
         if base.is_measure() && base.bins.is_none() {
             return Err(self.not_binned(generalised));
+        }
+        let is_stepped = base.bins.is_some() || step.is_some();
+        let may_be_negative = base.range.is_none_or(|(low, _)| low < Fixed::ZERO);
+        if is_stepped && may_be_negative && generalised.is_cut_off {
+            return Err(self.not_allowed(Reason::StepAroundZero, &generalised.expr).help(
+                "below zero this form cuts off what is left over: use floor(column / 10.0) * 10, which rounds down",
+                "对负数，该写法向零取整：请用 floor(字段 / 10.0) * 10，它向下取整",
+            ));
         }
         let origin = base.bins.and(base.range).map(|(low, _)| low);
         for step in [base.bins, base.mask.as_ref().and_then(Mask::step)].into_iter().flatten() {
