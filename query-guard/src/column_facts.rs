@@ -31,6 +31,8 @@ pub(crate) struct ColumnFacts {
     pub(crate) grade: Level,
     /// Dataset it was read from, if one.
     pub(crate) dataset: Option<DatasetId>,
+    /// Number of the scan that it was read by, if one.
+    pub(crate) scan: Option<usize>,
     /// Read from an open table: an analyst can choose among its values, so they stand for literals.
     pub(crate) open: bool,
     /// Comes from the side of an outer join that may be missing.
@@ -69,6 +71,7 @@ impl ColumnFacts {
             uses,
             grade,
             dataset: None,
+            scan: None,
             open: false,
             optional: false,
             missing_by: None,
@@ -174,9 +177,26 @@ pub(crate) enum ColumnKind {
 /// A column of a dataset.
 pub(crate) type SourceColumn = (DatasetId, String);
 
-/// Conditions that rows fulfil, each written over the columns of datasets: equal texts are equal conditions. A condition
-/// that cannot be written so (joins, columns that the query made up) has a text of its own, equal to no other.
-pub(crate) type Conditions = BTreeSet<String>;
+/// A condition that the rows of one scan fulfil, written over the columns of its dataset: equal texts are equal conditions. A
+/// condition that cannot be written so (joins, columns of several scans or that the query made up) is of no scan, and has
+/// a text of its own, equal to no other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowCondition {
+    /// Number of the scan; none where it is of no single one.
+    pub(crate) scan: Option<usize>,
+    /// The condition, or a text that nothing else has.
+    pub(crate) text: String,
+}
+
+impl RowCondition {
+    /// A condition of no single scan.
+    pub(crate) fn of_no_scan(text: String) -> Self {
+        RowCondition { scan: None, text }
+    }
+}
+
+/// The conditions that rows fulfil, those of each scan wherever a row of it is there.
+pub(crate) type Conditions = BTreeSet<RowCondition>;
 
 /// The facts of a released column, for the rows of individuals that it meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,8 +214,8 @@ pub(crate) enum ReleasedColumnFacts {
     Benchmark {
         /// The measure.
         of: SourceColumn,
-        /// Conditions of the rows that it is the mean of.
-        conditions: Conditions,
+        /// Conditions of the rows that it is the mean of, all of them on the scan of the measure; none where some is not.
+        conditions: Option<BTreeSet<String>>,
         /// Names of the stage's keys, and the column that each is.
         keys: BTreeMap<String, Option<SourceColumn>>,
     },

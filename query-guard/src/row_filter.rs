@@ -8,11 +8,13 @@ use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
 use datafusion_common::DFSchema;
 use datafusion_common::DataFusionError;
+use datafusion_common::ScalarValue;
 use datafusion_common::SchemaError;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::Expr;
 use datafusion_expr::ExprSchemable;
+use datafusion_expr::Operator;
 use datafusion_expr::TableSource;
 use datafusion_expr::TryCast;
 use datafusion_expr::simplify::SimplifyContext;
@@ -53,8 +55,10 @@ pub enum RowFilterFault {
     /// A constant is not of the type of the column that it is compared with.
     #[error("the row filter has a constant that is not of the type it is compared with")]
     Constant,
-    /// It divides, or it reads another table, and so could fail on data.
-    #[error("the row filter divides or reads another table, and so could fail on data")]
+    /// It divides, cuts a text at a computed length or reads another table, and so could fail on data.
+    #[error(
+        "the row filter divides, cuts a text at a computed length or reads another table, and so could fail on data"
+    )]
     CanFail,
 }
 
@@ -68,7 +72,9 @@ impl RowFilterFault {
             Self::TooLarge => "行过滤条件过长或嵌套过深".to_owned(),
             Self::Type => "行过滤条件对每一行须为真或假：有函数或类型不合".to_owned(),
             Self::Constant => "行过滤条件中的常量与所比较的类型不合".to_owned(),
-            Self::CanFail => "行过滤条件含有除法或读取其他表，可能因数据而出错".to_owned(),
+            Self::CanFail => {
+                "行过滤条件含有除法、按计算长度截取文本或读取其他表，可能因数据而出错".to_owned()
+            }
         };
         Text::new(self.to_string(), zh)
     }
@@ -168,7 +174,7 @@ fn resolve(
         })
         .map_err(|_| RowFilterFault::Type)?
         .data;
-    if divides(&total) {
+    if can_fail(&total) {
         return Err(RowFilterFault::CanFail);
     }
     let columns = total.column_refs().into_iter().map(|column| column.name.clone()).collect();
@@ -200,16 +206,27 @@ fn has_unfit_constant(expr: &Expr) -> bool {
     .unwrap_or(true)
 }
 
-/// True for division, remainder and subqueries.
+/// True for what may fail for some rows: division, remainder, subqueries, and a length that is no plain number.
 ///
-/// `10 / nights > 2` fails as soon as one person has no night, and whether it fails would tell of that person
-/// (`sandbox/docs/disclosure-model.md`, section 7).
-fn divides(expr: &Expr) -> bool {
-    expr.exists(|inner| {
-        Ok(matches!(inner, Expr::BinaryExpr(binary) if matches!(binary.op, datafusion_expr::Operator::Divide | datafusion_expr::Operator::Modulo))
-            || matches!(inner, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))
-    })
-    .unwrap_or(true)
+/// `10 / nights > 2` fails as soon as one person has no night, and `substr(ward, 1, nights - 5)` as soon as one has fewer
+/// than five; whether it fails would tell of that person (`sandbox/docs/disclosure-model.md`, section 7).
+fn can_fail(expr: &Expr) -> bool {
+    let is_length =
+        |arg: &Expr| matches!(arg, Expr::Literal(ScalarValue::Int64(Some(length)), _) if *length >= 0);
+    let failing = |inner: &Expr| {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is total: casts were made so before")]
+        match inner {
+            Expr::BinaryExpr(binary) => matches!(binary.op, Operator::Divide | Operator::Modulo),
+            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) => true,
+            Expr::ScalarFunction(call) => match call.name() {
+                "substr" | "left" | "right" => !call.args.iter().skip(1).all(is_length),
+                "abs" | "power" => true,
+                _ => false,
+            },
+            _ => false,
+        }
+    };
+    expr.exists(|inner| Ok(failing(inner))).unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -253,6 +270,7 @@ columns:
             "admitted >= '2024-01-01'",
             "admitted >= DATE '2024-01-01' OR ward IS NULL",
             "upper(ward) LIKE 'N%'",
+            "left(ward, 2) = 'no' OR substr(ward, 1, 2) = 'so'",
         ] {
             assert_eq!(check(sql), Ok(()), "{sql}");
         }
@@ -272,6 +290,9 @@ columns:
             ("admitted >= '2024-13-01'", Err(RowFilterFault::Constant)),
             ("person_id = 'P0001'", Err(RowFilterFault::Constant)),
             ("10 / nights > 2", Err(RowFilterFault::CanFail)),
+            ("substr(ward, 1, nights - 5) = 'a'", Err(RowFilterFault::CanFail)),
+            ("substr(ward, 1, -1) = 'a'", Err(RowFilterFault::CanFail)),
+            ("left(ward, nights) = 'a' OR right(ward, nights) = 'a'", Err(RowFilterFault::CanFail)),
         ] {
             assert_eq!(check(sql), expected, "{sql}");
         }

@@ -35,6 +35,7 @@ use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::Conditions;
 use crate::column_facts::ReleasedColumnFacts;
+use crate::column_facts::RowCondition;
 use crate::column_facts::use_not_granted;
 use crate::constant::Constants;
 use crate::finding::Finding;
@@ -500,9 +501,13 @@ impl<'a> ShapeCheck<'a> {
     /// edges (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn is_its_own_mean(&self, base: &ColumnFacts, facts: &ReleasedColumnFacts) -> bool {
         match facts {
-            ReleasedColumnFacts::Benchmark { of, conditions, .. } => {
-                base.source().as_ref() == Some(of) && conditions.is_subset(self.conditions)
+            ReleasedColumnFacts::Benchmark { of, conditions: Some(conditions), .. } => {
+                let holds = |text: &String| {
+                    self.conditions.contains(&RowCondition { scan: base.scan, text: text.clone() })
+                };
+                base.source().as_ref() == Some(of) && conditions.iter().all(holds)
             }
+            ReleasedColumnFacts::Benchmark { conditions: None, .. } => false,
             ReleasedColumnFacts::Key { .. } | ReleasedColumnFacts::Other => false,
         }
     }

@@ -25,6 +25,7 @@ use crate::column::bare_column;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::Conditions;
+use crate::column_facts::RowCondition;
 
 /// Rows of individuals, or of open tables when `classes` is empty.
 #[derive(Debug, Clone)]
@@ -342,16 +343,20 @@ impl SourceRows {
         self.bases.get(&column.name)
     }
 
-    /// A condition as a text over the columns of datasets; `None` when it reads anything else.
+    /// A condition as a text over the columns of one scan; `None` when it reads anything else.
     ///
     /// A released mean is taken for one over the same rows as a measure's, or over more of them, where all its
-    /// conditions are among these texts. A condition on what the query made up has none, because equal texts would not
-    /// mean equal rows (`sandbox/docs/disclosure-model.md`, section 4.6).
-    pub(crate) fn canonical(&self, condition: &Expr) -> Option<String> {
+    /// conditions are among these texts, for the scan that the measure was read by. A condition on another scan of the
+    /// dataset chooses other rows: `b.cost > (SELECT AVG(cost) FROM visits WHERE day = 3)` beside `a.day = 3` of a self
+    /// join would cut a bin of `b.cost` in two. A condition on what the query made up has no text, because equal texts
+    /// would not mean equal rows (`sandbox/docs/disclosure-model.md`, section 4.6).
+    pub(crate) fn canonical(&self, condition: &Expr) -> Option<RowCondition> {
         let mut known = true;
+        let mut scans = BTreeSet::new();
         let renamed = condition.clone().transform_up(|inner| match inner {
-            Expr::Column(column) => match self.base(&column).and_then(ColumnFacts::source) {
-                Some((dataset, name)) => {
+            Expr::Column(column) => match self.base(&column).and_then(|base| base.source().zip(base.scan)) {
+                Some(((dataset, name), scan)) => {
+                    scans.insert(scan);
                     let name = Column::new(Some(dataset.sql_name()), name);
                     Ok(Transformed::yes(Expr::Column(name)))
                 }
@@ -366,7 +371,9 @@ impl SourceRows {
             }
             other => Ok(Transformed::no(other)),
         });
-        renamed.ok().filter(|_| known).map(|renamed| renamed.data.to_string())
+        let text = renamed.ok().filter(|_| known)?.data.to_string();
+        let scan = scans.pop_first().filter(|_| scans.is_empty())?;
+        Some(RowCondition { scan: Some(scan), text })
     }
 }
 

@@ -33,6 +33,7 @@ use crate::column::bare_column;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::ReleasedColumnFacts;
+use crate::column_facts::RowCondition;
 use crate::column_facts::SourceColumn;
 use crate::column_facts::base_column;
 use crate::finding::Finding;
@@ -414,11 +415,12 @@ fn facts(
     });
     let of_columns = columns.iter().map(|column| {
         let facts = match benchmark_of(column, atoms, &block.bases) {
-            Some(of) => ReleasedColumnFacts::Benchmark {
-                of,
-                conditions: block.conditions.clone(),
-                keys: keys.clone(),
-            },
+            Some((of, scan)) => {
+                let conditions = block.conditions.iter();
+                let of_scan = |known: &RowCondition| (known.scan == Some(scan)).then(|| known.text.clone());
+                let conditions = conditions.map(of_scan).collect();
+                ReleasedColumnFacts::Benchmark { of, conditions, keys: keys.clone() }
+            }
             None => ReleasedColumnFacts::Other,
         };
         (column.name.clone(), facts)
@@ -426,8 +428,8 @@ fn facts(
     of_keys.chain(of_columns).map(|(name, facts)| (name, Arc::new(facts))).collect()
 }
 
-/// The measure that a column is the mean of as it is: no factor, no condition of its own, nothing counted or read from
-/// an open table.
+/// The measure that a column is the mean of as it is, and the scan that read it: no factor, no condition of its own,
+/// nothing counted or read from an open table.
 ///
 /// Any other number can be chosen: `salary >= (SELECT AVG(20001) FROM persons)` is a literal off its edges, and so is
 /// the mean of `CASE WHEN age >= 30 THEN salary ELSE 0 END` (`sandbox/docs/disclosure-model.md`, section 4.6).
@@ -435,7 +437,7 @@ fn benchmark_of(
     column: &ReleasedColumn,
     atoms: &[Atom],
     bases: &BTreeMap<String, ColumnFacts>,
-) -> Option<SourceColumn> {
+) -> Option<(SourceColumn, usize)> {
     let Formula::Mean { parts, count, .. } = &column.formula else { return None };
     let [part] = parts.as_slice() else { return None };
     let [term] = part.as_slice() else { return None };
@@ -446,7 +448,7 @@ fn benchmark_of(
     let is_whole = (term.factor - 1.0).abs() < f64::EPSILON
         && atoms.get(*count).is_some_and(|atom| atom.condition == present);
     let base = bases.get(name).filter(|base| base.is_measure() && !base.open)?;
-    base.source().filter(|_| is_whole)
+    base.source().zip(base.scan).filter(|_| is_whole)
 }
 
 /// The arguments that the fold takes for an atom.

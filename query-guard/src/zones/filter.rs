@@ -15,6 +15,7 @@ use datafusion_expr::utils::split_conjunction;
 
 use crate::column_facts::ColumnKind;
 use crate::column_facts::Conditions;
+use crate::column_facts::RowCondition;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::normalise::keyless;
@@ -99,7 +100,8 @@ impl ZonePass<'_> {
         let mut conditions = rows.conditions.clone();
         for conjunct in &conjuncts {
             let own = rows.canonical(conjunct);
-            conditions.insert(own.unwrap_or_else(|| format!("condition {}", self.instance())));
+            let of_no_scan = || RowCondition::of_no_scan(format!("condition {}", self.instance()));
+            conditions.insert(own.unwrap_or_else(of_no_scan));
         }
         let mut shape = ShapeCheck::new(&rows.bases, &conditions, self.review);
         let mut accepted = Vec::new();

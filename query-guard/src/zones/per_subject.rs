@@ -25,6 +25,7 @@ use crate::column::bare_column;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::Conditions;
+use crate::column_facts::RowCondition;
 use crate::column_facts::base_column;
 use crate::constant::is_constant;
 use crate::finding::Finding;
@@ -176,7 +177,7 @@ impl ZonePass<'_> {
             taint,
             unique: Unique::default(),
             multiplicity,
-            conditions: Conditions::from([format!("per subject {instance}")]),
+            conditions: Conditions::from([RowCondition::of_no_scan(format!("per subject {instance}"))]),
         })
     }
 

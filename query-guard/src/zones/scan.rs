@@ -65,7 +65,7 @@ impl ZonePass<'_> {
             let name = format!("s{instance}_{}", column.name);
             projection
                 .push(masked(raw(&column.name), column, dataset, self.review.constants.today).alias(&name));
-            bases.insert(name.clone(), self.declared(column, dataset, &classes, open));
+            bases.insert(name.clone(), self.declared(column, dataset, instance, &classes, open));
             outputs.push(base_column(&name));
         }
         let mut taint = Taint::none();
@@ -142,6 +142,7 @@ impl ZonePass<'_> {
         &self,
         column: &EffectiveColumn,
         dataset: &EffectiveDataset,
+        instance: usize,
         classes: &[Class],
         open: bool,
     ) -> ColumnFacts {
@@ -158,6 +159,7 @@ impl ZonePass<'_> {
             uses: column.uses.clone(),
             grade: column.grade_after,
             dataset: Some(dataset.id.clone()),
+            scan: Some(instance),
             open,
             optional: false,
             missing_by: None,

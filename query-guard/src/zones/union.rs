@@ -16,6 +16,7 @@ use crate::column::bare_column;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::Conditions;
+use crate::column_facts::RowCondition;
 use crate::column_facts::base_column;
 use crate::constant::is_constant;
 use crate::finding::Finding;
@@ -132,7 +133,7 @@ impl ZonePass<'_> {
             taint,
             unique: Unique::default(),
             multiplicity,
-            conditions: Conditions::from([format!("union {instance}")]),
+            conditions: Conditions::from([RowCondition::of_no_scan(format!("union {instance}"))]),
         })
     }
 
@@ -183,6 +184,7 @@ impl ZonePass<'_> {
         Ok(ColumnFacts {
             data_type: union.schema.field(index).data_type().clone(),
             dataset: None,
+            scan: None,
             owners: hidden.iter().cloned().collect(),
             ..base
         })

@@ -109,7 +109,8 @@ impl ZonePass<'_> {
             let copied_by = block.multiplicity.copied_by.iter().copied().chain([instance]).collect();
             let owners = if own.base.owners.is_empty() { owners.clone() } else { own.base.owners.clone() };
             // No longer a column of the scan: that it equals a literal says nothing about which row this is.
-            let base = ColumnFacts { copied_by, owners, missing_by: None, dataset: None, ..own.base };
+            let base =
+                ColumnFacts { copied_by, owners, missing_by: None, dataset: None, scan: None, ..own.base };
             bases.insert(name.clone(), base);
             outputs.push(base_column(&name));
         }

@@ -16,6 +16,7 @@ use datafusion_expr::utils::split_conjunction;
 use crate::column::bare_column;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::Conditions;
+use crate::column_facts::RowCondition;
 use crate::finding::Refused;
 use crate::finding::not_built;
 use crate::reason::Reason;
@@ -99,7 +100,10 @@ impl ZonePass<'_> {
     /// place between two edges: so it is the mean of no other rows than these
     /// (`sandbox/docs/disclosure-model.md`, section 4.6).
     pub(super) fn joined_conditions(&mut self, left: Conditions, right: Conditions) -> Conditions {
-        left.into_iter().chain(right).chain([format!("join {}", self.instance())]).collect()
+        left.into_iter()
+            .chain(right)
+            .chain([RowCondition::of_no_scan(format!("join {}", self.instance()))])
+            .collect()
     }
 
     /// A residual condition compares columns of the same subject, by the shape rule; with it comes what it read.
