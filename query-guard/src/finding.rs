@@ -49,11 +49,6 @@ impl Finding {
     /// Adds data of the reason: a name that the analyst wrote, or a part of grant or policy.
     #[must_use]
     pub fn with(mut self, role: &'static str, name: impl Into<String>) -> Self {
-        debug_assert!(
-            self.reason.carries().contains(&role),
-            "{}: `{role}` is not declared",
-            self.reason.slug()
-        );
         self.params.insert(role, name.into());
         self
     }

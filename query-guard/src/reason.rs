@@ -68,11 +68,11 @@ reasons! {
     /// The text has too many tokens.
     TooManyTokens = "too-many-tokens", QueryTooLarge, ["limit"];
     /// Queries within queries are too deep.
-    SubqueriesTooDeep = "subqueries-too-deep", QueryTooLarge;
+    SubqueriesTooDeep = "subqueries-too-deep", QueryTooLarge, ["limit"];
     /// Functions, CASE, CAST and predicates within one another are too deep.
-    FunctionsTooDeep = "functions-too-deep", QueryTooLarge;
+    FunctionsTooDeep = "functions-too-deep", QueryTooLarge, ["limit"];
     /// The text reads too many tables.
-    TooManyTables = "too-many-tables", QueryTooLarge;
+    TooManyTables = "too-many-tables", QueryTooLarge, ["limit"];
     /// Too many tables, once common table expressions are written out.
     TooManyTablesWrittenOut = "too-many-tables-written-out", QueryTooLarge, ["limit"];
     /// The plan has too many joins.
@@ -110,9 +110,9 @@ reasons! {
     /// A column that may not be filtered is put into intervals of a table.
     IntervalWithoutFilter = "interval-without-filter", UseNotGranted, ["column", "use"];
     /// The column is no number of a subject that could be added up.
-    NoQuantity = "no-quantity", UseNotGranted;
+    NoQuantity = "no-quantity", UseNotGranted, ["column", "use"];
     /// The column has no declared range to protect its sum by.
-    RangeNotDeclared = "range-not-declared", UseNotGranted;
+    RangeNotDeclared = "range-not-declared", UseNotGranted, ["column", "use"];
     /// The function is not on the guard's list.
     FunctionNotListed = "function-not-listed", FunctionNotAllowed, ["function"];
     /// A dataset's policy does not allow the aggregate.
@@ -218,11 +218,11 @@ reasons! {
     /// A column with bins is grouped by its single values.
     MeasureGroupedBare = "measure-grouped-bare", GroupKeyNotAllowed, ["column"];
     /// The literal lies between two edges of a mask or of bins.
-    LiteralOffEdge = "literal-off-edge", LiteralOffEdge;
+    LiteralOffEdge = "literal-off-edge", LiteralOffEdge, ["column", "literal", "below", "above"];
     /// A step around zero is twice as wide as the others, and cuts the bin below zero.
     StepAroundZero = "step-around-zero", PredicateNotAllowed;
     /// The step is no multiple of the step that the column is known in.
-    StepOffEdges = "step-off-edges", LiteralOffEdge;
+    StepOffEdges = "step-off-edges", LiteralOffEdge, ["column", "literal", "below", "above"];
     /// An aggregate has an order, or leaves out missing values.
     AggregateOfSomeValues = "aggregate-of-some-values", AggregateNotAllowed, ["function"];
     /// An aggregate adds up distinct values, or has arguments that it is not released with.

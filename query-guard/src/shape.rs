@@ -53,11 +53,12 @@ mod edges;
 mod generaliser;
 mod text;
 
+pub(crate) use calendar::Calendar;
 pub(crate) use edges::grain;
 pub(crate) use generaliser::recall;
 pub(crate) use generaliser::retype;
 
-pub(crate) use calendar::Calendar;
+use edges::has_unshown_steps;
 use generaliser::Form;
 use generaliser::Generalised;
 
@@ -337,6 +338,10 @@ impl<'a> ShapeCheck<'a> {
             return Err(self.use_not_granted(column, base, Use::Filter));
         }
         self.must_be_shown(column, base)?;
+        // What the type cannot show of a mask's steps is missing, and was there.
+        if has_unshown_steps(base) {
+            return Err(self.not_shown(&self.generalise(inner)?));
+        }
         self.count(base.grade, 1, 0);
         Ok(Expr::IsNull(Box::new(inner.clone())))
     }

@@ -108,7 +108,7 @@ impl ShapeCheck<'_> {
     ///
     /// The answer would be one about the masked value, and mean something else than the question says
     /// (`sandbox/docs/disclosure-model.md`, section 4.4).
-    fn not_shown(&self, generalised: &Generalised<'_>) -> Finding {
+    pub(super) fn not_shown(&self, generalised: &Generalised<'_>) -> Finding {
         let mask = generalised.base.mask.as_ref().map_or("none", Mask::name);
         self.not_allowed(Reason::MaskHidesForm, &generalised.expr).with("mask", mask).help(
             format!("the column is known under a mask ({mask}) that does not show this: use the column itself, or coarser steps"),
@@ -339,11 +339,10 @@ impl ShapeCheck<'_> {
                 return Ok(());
             }
         };
-        // What the column's type cannot show becomes missing.
-        let step = base.mask.as_ref().and_then(Mask::step);
-        if step.zip(grain(&base.data_type)).is_some_and(|(step, grain)| !step.is_multiple_of(grain)) {
+        if has_unshown_steps(base) {
             return Err(self.not_shown(generalised));
         }
+        let step = base.mask.as_ref().and_then(Mask::step);
         // Rounded values lie half a step off what any step of the raw ones begins with.
         if matches!(base.mask, Some(Mask::Round { .. })) {
             return Err(self.not_shown(generalised));
@@ -451,6 +450,13 @@ impl ShapeCheck<'_> {
             .with("below", below)
             .with("above", above)
     }
+}
+
+/// True if the steps of a column's mask lie between the values of its type, such as steps of 2.5 of whole numbers: what the
+/// type cannot show becomes missing.
+pub(super) fn has_unshown_steps(base: &ColumnFacts) -> bool {
+    let step = base.mask.as_ref().and_then(Mask::step);
+    step.zip(grain(&base.data_type)).is_some_and(|(step, grain)| !step.is_multiple_of(grain))
 }
 
 /// The limits that a number's mask has.
