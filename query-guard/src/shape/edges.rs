@@ -351,7 +351,8 @@ impl ShapeCheck<'_> {
             return Err(self.not_binned(generalised));
         }
         let is_stepped = base.bins.is_some() || step.is_some();
-        let may_be_negative = base.range.is_none_or(|(low, _)| low < Fixed::ZERO);
+        // A mask has made multiples of its step before: without a declared range they are taken for ages and amounts.
+        let may_be_negative = base.range.map_or(base.bins.is_some(), |(low, _)| low < Fixed::ZERO);
         if is_stepped && may_be_negative && generalised.is_cut_off {
             return Err(self.not_allowed(Reason::StepAroundZero, &generalised.expr).help(
                 "below zero this form cuts off what is left over: use floor(column / 10.0) * 10, which rounds down",
