@@ -1,4 +1,4 @@
-//! A base column: what the rules know of one column that a block's rows have, and every rule reads base columns only.
+//! A base column: what the rules know of one column that source rows have, and every rule reads base columns only.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -87,7 +87,7 @@ impl ColumnFacts {
         }
     }
 
-    /// Its name among what rows are chosen by: as a column of a dataset, or as the block calls it.
+    /// Its name among what rows are chosen by: as a column of a dataset, or as its rows call it.
     ///
     /// The name is that of the dataset's column in every scan, so that rows chosen by it through another scan count as
     /// chosen (`sandbox/docs/disclosure-model.md`, section 5.6).

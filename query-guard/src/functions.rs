@@ -84,7 +84,7 @@ const AGGREGATE_NAMES: &[&str] = &[
     "var_samp",
 ];
 
-/// Window functions, which only ever see released rows.
+/// Window functions: over released rows all of them, over individuals some, over their own rows (`zones/window.rs`).
 const WINDOW_NAMES: &[&str] = &[
     "cume_dist",
     "dense_rank",

@@ -2,11 +2,11 @@
 //! It executes nothing, does no I/O, reads no clock and opens no file.
 //!
 //! ```text
-//! SQL -> Statement -> plan -> labelled blocks -> boundaries -> GuardedPlan | findings
+//! SQL -> Statement -> plan -> zones -> boundaries -> GuardedPlan | findings
 //! GuardedPlan -> Execution -> (an executor runs one plan) -> Cells -> controls -> Execution ... -> Release
 //! ```
 //!
-//! Reading order: `guard` (the pipeline), `label` (zones and boundaries), `shape` (conditions and group keys), `aggregate`
+//! Reading order: `guard` (the pipeline), `zones` (zones and boundaries), `shape` (conditions and group keys), `aggregate`
 //! (the atoms and the number of each aggregate), `atoms` (their normal form), `cell` (the fold), `control` (what is withheld
 //! and rounded), `plan` (what may run), `execution` (how it runs).
 

@@ -65,7 +65,7 @@ use generaliser::Generalised;
 /// Fewest characters before the wildcard of a LIKE pattern.
 const LIKE_PREFIX_MIN: usize = 2;
 
-/// Checks expressions over one block's base columns and adds up what they read.
+/// Checks expressions over the base columns of some rows and adds up what they read.
 pub(crate) struct ShapeCheck<'a> {
     bases: &'a BTreeMap<String, ColumnFacts>,
     /// Conditions that the rows fulfil already, or together with this one.

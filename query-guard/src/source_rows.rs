@@ -1,5 +1,5 @@
-//! A block: the part of a query that works on rows of individuals (or of open tables), as one plan over uniquely named
-//! base columns, with every SQL column kept as an expression over them.
+//! Source rows: rows of individuals (or of open tables) as one plan over uniquely named base columns, with every SQL column
+//! kept as an expression over them.
 //!
 //! Because definitions are carried as expressions, a projection, an alias or a subquery adds nothing that a rule could
 //! overlook: rules always read base columns. Hidden unit columns are base columns that no SQL name reaches.
@@ -44,7 +44,7 @@ pub(crate) struct SourceRows {
     pub(crate) taint: Taint,
     /// The columns by which a row of individuals meets at most one of these (open tables and released results only).
     pub(crate) unique: Unique,
-    /// The rows of their sources that the block's rows stand for.
+    /// The rows of their sources that these rows stand for.
     pub(crate) multiplicity: Multiplicity,
     /// The conditions that every row fulfils.
     pub(crate) conditions: Conditions,
@@ -69,7 +69,7 @@ impl Unique {
     }
 }
 
-/// The rows of their sources that a block's rows stand for.
+/// The rows of their sources that rows stand for.
 ///
 /// Danger it answers: an analyst who makes one row count several times weighs chosen subjects against the others. Thresholds
 /// and dominance then see a large sum, and the difference to the plain sum shows the few (`x UNION ALL x WHERE ...`).
@@ -77,7 +77,7 @@ impl Unique {
 pub(crate) struct Multiplicity {
     /// Joins and unions that may have made several rows of one, by number; no row is counted then.
     pub(crate) copied_by: BTreeSet<usize>,
-    /// Literals that a column of the block's only scan was restricted to: two such blocks may share no row.
+    /// Literals that a column of the only scan was restricted to: two such relations may share no row.
     pub(crate) equalities: Option<Equalities>,
 }
 
@@ -104,22 +104,22 @@ impl Multiplicity {
     }
 }
 
-/// One class of subjects carried by a block: all instances equated on the same unit.
+/// One class of subjects carried by rows: all instances equated on the same unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Class {
     /// Kind of subject; `None` when each row is its own subject (a dataset without unit).
     pub(crate) kind: Option<UnitKind>,
     /// Hidden base column with the subject's token; unused when each row is its own subject.
     pub(crate) column: String,
-    /// The block's rows stand clustered by this column, at whole-file level.
+    /// The rows stand clustered by this column, at whole-file level.
     pub(crate) clustered: bool,
-    /// Every subject has at most one row in the block.
+    /// Every subject has at most one of the rows.
     pub(crate) one_row: bool,
     /// Some rows may have no subject of this class; they feed no aggregate.
     pub(crate) optional: bool,
 }
 
-/// The facts that hold for every row of a block.
+/// The facts that hold for every row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Taint {
     /// Strictest grade of membership, filters and join columns so far.
@@ -147,7 +147,7 @@ pub(crate) struct Compared {
 }
 
 impl Compared {
-    /// Adds the columns that expressions over a block's base columns read.
+    /// Adds the columns that expressions over base columns read.
     ///
     /// An analyst who chooses rows by a column can make it the same in all, and its sum is then a count in disguise.
     /// Counts, sums and labels that the query made stand together as one, since any of them may be pinned through

@@ -169,7 +169,7 @@ fn record_filter(block: &mut SourceRows, condition: &Expr) {
     }
 }
 
-/// Records the literals that a column of the block's only scan is among, for types that have one form for each value.
+/// Records the literals that a column of the only scan is among, for types that have one form for each value.
 ///
 /// Two branches count together only where they share no row for certain. A column that the query made pins no row: with
 /// `LAG(day) ... = 0` taken for `day = 0`, a row of the other branch would be counted twice. Types whose equal values

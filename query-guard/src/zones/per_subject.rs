@@ -42,7 +42,7 @@ use super::ZonePass;
 use crate::finding::internal;
 use crate::finding::not_built;
 
-/// The block being put together.
+/// The rows being put together.
 #[derive(Default)]
 struct Grouped {
     group: Vec<Expr>,

@@ -133,7 +133,7 @@ impl ZonePass<'_> {
     }
 }
 
-/// Both inputs as one block, only to resolve the join's own condition.
+/// Both inputs as one relation, only to resolve the join's own condition.
 fn both_sides(left: &SourceRows, right: &SourceRows) -> Result<SourceRows, Refused> {
     let schema = left.schema.join(&right.schema).map_err(not_built)?;
     Ok(SourceRows {
