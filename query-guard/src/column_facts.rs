@@ -218,6 +218,8 @@ pub(crate) enum ReleasedColumnFacts {
         conditions: Option<BTreeSet<String>>,
         /// Names of the stage's keys, and the column that each is.
         keys: BTreeMap<String, Option<SourceColumn>>,
+        /// The scans whose columns have met all the keys, each its own: only their rows are rows of the mean's group.
+        met_by: BTreeSet<usize>,
     },
     /// Anything else.
     Other,

@@ -506,11 +506,12 @@ impl<'a> ShapeCheck<'a> {
     /// edges (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn is_its_own_mean(&self, base: &ColumnFacts, facts: &ReleasedColumnFacts) -> bool {
         match facts {
-            ReleasedColumnFacts::Benchmark { of, conditions: Some(conditions), .. } => {
+            ReleasedColumnFacts::Benchmark { of, conditions: Some(conditions), keys, met_by } => {
+                let is_of_group = keys.is_empty() || base.scan.is_some_and(|scan| met_by.contains(&scan));
                 let holds = |text: &String| {
                     self.conditions.contains(&RowCondition { scan: base.scan, text: text.clone() })
                 };
-                base.source().as_ref() == Some(of) && conditions.iter().all(holds)
+                base.source().as_ref() == Some(of) && is_of_group && conditions.iter().all(holds)
             }
             ReleasedColumnFacts::Benchmark { conditions: None, .. } => false,
             ReleasedColumnFacts::Key { .. } | ReleasedColumnFacts::Other => false,

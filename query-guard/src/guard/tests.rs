@@ -42,6 +42,7 @@ pub(super) const ADMITTED: &[&str] = &[
     "SELECT 'tax' AS k, COUNT(*) FROM persons WHERE dept = 'tax' UNION ALL SELECT 'works', COUNT(*) FROM persons WHERE dept = 'works'",
     "SELECT CASE WHEN age < 30 THEN 'young' WHEN age < 60 THEN 'middle' ELSE 'senior' END AS g, COUNT(*), AVG(salary) FROM persons GROUP BY 1",
     // Further ordinary questions.
+    "SELECT COUNT(DISTINCT a.person_id) FROM visits a JOIN visits b ON a.person_id = b.person_id JOIN (SELECT day, AVG(cost) AS m FROM visits GROUP BY day) t ON b.day = t.day WHERE a.day = 3 AND b.cost > t.m",
     "SELECT COUNT(DISTINCT a.person_id) FROM visits a JOIN visits b ON a.person_id = b.person_id WHERE b.day = 3 AND b.cost > (SELECT AVG(cost) FROM visits WHERE day = 3)",
     "SELECT COUNT(*) FROM visits v LEFT JOIN persons p ON v.person_id = p.person_id WHERE v.day = 3 AND v.cost > (SELECT AVG(cost) FROM visits WHERE day = 3)",
     "SELECT age >= 60, COUNT(*) FROM persons GROUP BY age >= 60",

@@ -419,7 +419,7 @@ fn facts(
                 let conditions = block.conditions.iter();
                 let of_scan = |known: &RowCondition| (known.scan == Some(scan)).then(|| known.text.clone());
                 let conditions = conditions.map(of_scan).collect();
-                ReleasedColumnFacts::Benchmark { of, conditions, keys: keys.clone() }
+                ReleasedColumnFacts::Benchmark { of, conditions, keys: keys.clone(), met_by: BTreeSet::new() }
             }
             None => ReleasedColumnFacts::Other,
         };

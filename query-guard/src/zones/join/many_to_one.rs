@@ -2,6 +2,7 @@
 //! key or because it lies in one of several intervals that do not overlap.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
@@ -246,37 +247,43 @@ impl ZonePass<'_> {
     }
 }
 
-/// Keeps a released mean as one only where each key of its stage meets the column that it is.
+/// Keeps a released mean as one only where each key of its stage meets the column that it is, all of them of one scan, and
+/// notes whose.
 ///
-/// Met by another column (`ON p.dept = r.sex`) it would be the mean of a group that the analyst chose, and a measure
-/// compared with it would be cut at a number of the analyst's choice (`sandbox/docs/disclosure-model.md`, section 4.6).
+/// Met by another column (`ON p.dept = r.sex`) it would be the mean of a group that the analyst chose, and so it would be for
+/// the other side of a self join: beside `ON a.day = t.day`, `b.cost > t.mean` cuts a bin of `b.cost` at the mean of the day
+/// that `a.day = 3` chooses (`sandbox/docs/disclosure-model.md`, section 4.6).
 fn keep_benchmarks(many: &SourceRows, one: &mut SourceRows, condition: &Condition) {
-    let met = |name: &str, source: &SourceColumn| {
-        condition.equated.iter().any(|(a, b)| {
+    let scans_at = |name: &str, source: &SourceColumn| -> BTreeSet<usize> {
+        let met = condition.equated.iter().filter_map(|(a, b)| {
             let is_key = one.base(b).is_some_and(|base| match &base.kind {
                 ColumnKind::Released { column: Some(facts), .. } => {
                     matches!(&**facts, ReleasedColumnFacts::Key { name: known, .. } if known == name)
                 }
                 _ => false,
             });
-            is_key && many.base(a).and_then(ColumnFacts::source).as_ref() == Some(source)
-        })
+            many.base(a).filter(|base| is_key && base.source().as_ref() == Some(source))?.scan
+        });
+        met.collect()
     };
-    let is_kept = |base: &ColumnFacts| match &base.kind {
-        ColumnKind::Released { column: Some(facts), .. } => match &**facts {
-            ReleasedColumnFacts::Benchmark { keys, .. } => {
-                keys.iter().all(|(name, source)| source.as_ref().is_some_and(|source| met(name, source)))
-            }
-            ReleasedColumnFacts::Key { .. } | ReleasedColumnFacts::Other => true,
-        },
-        _ => true,
-    };
-    let lost: Vec<String> =
-        one.bases.iter().filter(|(_, base)| !is_kept(base)).map(|(name, _)| name.clone()).collect();
-    for name in lost {
+    let mut judged = Vec::new();
+    for (name, base) in &one.bases {
+        let ColumnKind::Released { column: Some(facts), .. } = &base.kind else { continue };
+        let ReleasedColumnFacts::Benchmark { of, conditions, keys, .. } = &**facts else { continue };
+        let at_keys = keys.iter().map(|(name, source)| {
+            source.as_ref().map_or_else(BTreeSet::new, |source| scans_at(name, source))
+        });
+        let Some(met_by) = at_keys.reduce(|scans, others| &scans & &others) else { continue };
+        let kept = (!met_by.is_empty()).then(|| {
+            let (of, conditions, keys) = (of.clone(), conditions.clone(), keys.clone());
+            Arc::new(ReleasedColumnFacts::Benchmark { of, conditions, keys, met_by })
+        });
+        judged.push((name.clone(), kept));
+    }
+    for (name, kept) in judged {
         if let Some(ColumnFacts { kind: ColumnKind::Released { column, .. }, .. }) = one.bases.get_mut(&name)
         {
-            *column = None;
+            *column = kept;
         }
     }
 }
