@@ -189,8 +189,21 @@ impl Service {
     async fn wait(&self, job: JobId, most: Duration) {
         let mut stopping = self.stopping.subscribe();
         tokio::select! {
-            () = self.queue.wait(job, most) => {}
+            // The end of the time is no failure: the caller looks for itself.
+            _over = tokio::time::timeout(most, self.ended(job)) => {}
             _told = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    /// Waits until this process has no such job in hand. A job that has been decided and is not in the queue yet is in hand
+    /// too, as a repetition of its request may find it; its next event says that it has gone on.
+    async fn ended(&self, job: JobId) {
+        loop {
+            let mut events = self.events.follow();
+            self.queue.wait(job).await;
+            if !self.installation.jobs.is_active(job) || events.changed().await.is_err() {
+                return;
+            }
         }
     }
 

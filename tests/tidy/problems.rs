@@ -1,5 +1,5 @@
 //! The problem types: each code that a refusal of a request or a command carries has a page, and each page is of a code.
-//! Whether the pages are served at their links is tested in `tests/http/docs.rs`.
+//! `tests/http/docs.rs` tests that the pages are served at their links.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -17,13 +17,7 @@ const REFUSALS: &str = "policies/src/evaluate/refusal.rs";
 fn product(folder: &str) -> BTreeMap<String, String> {
     let is_product =
         |path: &String| path.starts_with(folder) && !path.ends_with("tests.rs") && !path.contains("/tests/");
-    let files = tree::files_ending(".rs").into_iter().filter(is_product);
-    files
-        .map(|path| {
-            let text = tree::text(&path).unwrap();
-            (path, tree::product(&text).to_owned())
-        })
-        .collect()
+    tree::product_of(is_product)
 }
 
 /// The codes that a file writes: beside a class, in a finding of a verdict, and as the argument of a function of its own

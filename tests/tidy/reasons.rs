@@ -35,13 +35,7 @@ pub(crate) fn product() -> BTreeMap<String, String> {
             && !path.ends_with("tests.rs")
             && !of_tests.iter().any(|start| path.starts_with(start))
     };
-    let files = tree::files_ending(".rs").into_iter().filter(is_product);
-    files
-        .map(|path| {
-            let text = tree::text(&path).unwrap();
-            (path, tree::product(&text).to_owned())
-        })
-        .collect()
+    tree::product_of(is_product)
 }
 
 /// The function that a line of a text is in.

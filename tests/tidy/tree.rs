@@ -1,6 +1,7 @@
 //! The files of the repository as git sees them: tracked, and new ones that no ignore rule hides.
 //! It reads files; it judges nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -52,6 +53,17 @@ pub(crate) fn product(text: &str) -> &str {
     let marks = text.match_indices("#[cfg(test)]\n").map(|(at, _)| at);
     let mut at_line_starts = marks.filter(|at| *at == 0 || text[..*at].ends_with('\n'));
     at_line_starts.find(|at| opens_tests(*at)).map_or(text, |at| &text[..at])
+}
+
+/// The product code of the Rust files that are wanted, by path: without their test modules.
+pub(crate) fn product_of(is_wanted: impl Fn(&String) -> bool) -> BTreeMap<String, String> {
+    let files = files_ending(".rs").into_iter().filter(is_wanted);
+    files
+        .map(|path| {
+            let code = product(&text(&path).unwrap()).to_owned();
+            (path, code)
+        })
+        .collect()
 }
 
 /// Fails with every finding on a line of its own.

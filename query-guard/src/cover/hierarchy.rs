@@ -156,13 +156,6 @@ impl Hierarchy {
         }
     }
 
-    /// The nodes of the next level that lie in a node, as a half-open interval of their numbers.
-    #[must_use]
-    pub fn children(&self, node: Node) -> (u32, u32) {
-        let (start, end) = self.span(node);
-        self.nodes_in(node.level + 1, start, end)
-    }
-
     /// The nodes of a level that lie wholly within an interval of leaves.
     #[must_use]
     pub fn nodes_in(&self, level: u8, start: u32, end: u32) -> (u32, u32) {

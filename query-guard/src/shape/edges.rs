@@ -360,7 +360,7 @@ impl ShapeCheck<'_> {
             ));
         }
         let origin = base.bins.and(base.range).map(|(low, _)| low);
-        for step in [base.bins, base.mask.as_ref().and_then(Mask::step)].into_iter().flatten() {
+        for step in [base.bins, step].into_iter().flatten() {
             // Bins that do not start at a multiple of their width would be cut by steps that do.
             if origin.is_some_and(|origin| !origin.is_multiple_of(step)) {
                 return Err(self.not_allowed(Reason::BinsOffMultiples, &generalised.expr).help(

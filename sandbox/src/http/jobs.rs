@@ -187,36 +187,10 @@ async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duratio
     if most.is_zero() {
         return Ok(());
     }
-    // The end of the time is no failure: the caller looks for itself.
-    if let Ok(ended) = tokio::time::timeout(most, until_ended(service, known, id, most)).await {
-        ended?;
-    }
+    service.wait(id, most).await;
     match is_still_recognised(&service.installation, &known.caller).await? {
         true => Ok(()),
         false => Err(token_not_valid().into()),
-    }
-}
-
-/// Waits for the end of a job, also of one that has been decided and is not in the queue yet: a repetition of its request may
-/// find it so, and its next event says that it has gone on.
-async fn until_ended(
-    service: &Service,
-    known: &Authenticated,
-    id: JobId,
-    most: Duration,
-) -> Result<(), AppError> {
-    let mut stopping = service.stopping.subscribe();
-    loop {
-        let mut events = service.events.follow();
-        service.wait(id, most).await;
-        let row = show_job(&service.installation, &known.caller, id).await?;
-        if row.state.is_final() || row.state == JobState::PendingApproval {
-            return Ok(());
-        }
-        tokio::select! {
-            _told = events.changed() => {}
-            _told = stopping.wait_for(|stopping| *stopping) => return Ok(()),
-        }
     }
 }
 

@@ -115,6 +115,12 @@ impl Jobs {
         self.active.hold(job)
     }
 
+    /// True if this process has the job in hand.
+    #[must_use]
+    pub fn is_active(&self, job: JobId) -> bool {
+        self.active.has(job)
+    }
+
     /// Takes a job in.
     ///
     /// # Errors
@@ -368,7 +374,7 @@ impl Jobs {
         let mut abandoned = Vec::new();
         for job in self.honoured(&rows)? {
             let is_dropped = if job.runner == self.runner.name() {
-                !self.active.has(job.id)
+                !self.is_active(job.id)
             } else {
                 is_dead(&self.folder, &job.runner)?
             };

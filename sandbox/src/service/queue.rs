@@ -198,12 +198,12 @@ impl Queue {
         true
     }
 
-    /// Waits until a job of this process has ended, or for so long.
-    pub(crate) async fn wait(&self, job: JobId, most: Duration) {
+    /// Waits until a job of the queue has ended.
+    pub(crate) async fn wait(&self, job: JobId) {
         let ended = self.shared.state().jobs.get(&job).map(|handle| handle.ended.subscribe());
         if let Some(mut ended) = ended {
-            // Neither the end of the time nor that of the sender is a failure: the caller looks for itself.
-            let _told = tokio::time::timeout(most, ended.wait_for(|ended| *ended)).await;
+            // The end of the sender is no failure: the caller looks for itself.
+            let _told = ended.wait_for(|ended| *ended).await;
         }
     }
 
