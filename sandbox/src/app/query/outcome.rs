@@ -17,32 +17,13 @@ pub enum Submitted {
         /// The verdict, with the reasons and what would be admitted.
         verdict: Verdict,
     },
-    /// A protected result has left.
-    Released(Box<ReleasedQuery>),
-    /// Controls let nothing out.
-    Withheld {
-        /// The job.
-        job: JobId,
-    },
-    /// It met a limit of a job, or something of ours broke.
-    Failed {
-        /// The job; the operator's log speaks of it by this name.
-        job: JobId,
-        /// As much as its owner is told of why.
-        failure: JobFailure,
-    },
     /// It waits for the approval of a request.
     Pending {
         /// The job.
         job: JobId,
     },
-    /// It was stopped before anything left.
-    Cancelled {
-        /// The job.
-        job: JobId,
-        /// The reason, where it was not its owner's wish.
-        code: Option<&'static str>,
-    },
+    /// It was admitted, and its job has ended.
+    Ended(JobEnd),
 }
 
 /// The end of a job that was admitted.
@@ -80,17 +61,6 @@ impl JobEnd {
             Self::Withheld { .. } => JobState::Withheld,
             Self::Failed { .. } => JobState::Failed,
             Self::Cancelled { .. } => JobState::Cancelled,
-        }
-    }
-}
-
-impl From<JobEnd> for Submitted {
-    fn from(end: JobEnd) -> Self {
-        match end {
-            JobEnd::Released(released) => Self::Released(released),
-            JobEnd::Withheld { job } => Self::Withheld { job },
-            JobEnd::Failed { job, failure } => Self::Failed { job, failure },
-            JobEnd::Cancelled { job, code } => Self::Cancelled { job, code },
         }
     }
 }

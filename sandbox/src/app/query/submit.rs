@@ -54,7 +54,7 @@ pub async fn submit_query(
         Submission::Refused { job, verdict } => Ok(Submitted::Refused { job, verdict }),
         Submission::Pending { job } => Ok(Submitted::Pending { job }),
         Submission::Admitted(waiting) => {
-            run_admitted(installation, *waiting, JobControl::following(progress)).await.map(Submitted::from)
+            run_admitted(installation, *waiting, JobControl::following(progress)).await.map(Submitted::Ended)
         }
         Submission::Repeated(row) => Err(InternalError::of_kind("ask once", row.state.name()).into()),
     }

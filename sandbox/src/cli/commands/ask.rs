@@ -11,6 +11,7 @@ use crate::api::jobs::Explanation;
 use crate::api::jobs::JobView;
 use crate::app::query::end::limit_exceeded;
 use crate::app::query::formats::decode_arrow;
+use crate::app::query::outcome::JobEnd;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::question::SubmitQuery;
@@ -67,7 +68,7 @@ pub(in crate::cli) fn show_submitted(
             show_verdict(screen, sql, &verdict)?;
             Ok(Exit::Refused)
         }
-        Submitted::Released(released) => {
+        Submitted::Ended(JobEnd::Released(released)) => {
             show_release(screen, &released)?;
             Ok(Exit::Done)
         }
@@ -78,32 +79,35 @@ pub(in crate::cli) fn show_submitted(
             )?;
             Ok(Exit::Waits)
         }
-        Submitted::Withheld { job } => {
+        Submitted::Ended(JobEnd::Withheld { job }) => {
             screen.say(
                 &format!("Nothing of this result may leave under its policy ({job})."),
                 &format!("依据策略，该结果不得输出（{job}）。"),
             )?;
             Ok(Exit::Withheld)
         }
-        Submitted::Failed { job, failure: JobFailure::Limit } => {
+        Submitted::Ended(JobEnd::Failed { job, failure: JobFailure::Limit }) => {
             draw_limit(screen, &job.to_string())?;
             Ok(Exit::LimitExceeded)
         }
-        Submitted::Failed { job, failure: JobFailure::DiskFull } => {
+        Submitted::Ended(JobEnd::Failed { job, failure: JobFailure::DiskFull }) => {
             screen.say(
                 &format!("The disk of the installation is full; nothing was released ({job}). Ask again once the operator has made room."),
                 &format!("系统磁盘已满，没有任何结果流出（{job}）。请待运维人员清理空间后重试。"),
             )?;
             Ok(Exit::Failure)
         }
-        Submitted::Failed { job, failure: JobFailure::Execution | JobFailure::Interrupted } => {
+        Submitted::Ended(JobEnd::Failed {
+            job,
+            failure: JobFailure::Execution | JobFailure::Interrupted,
+        }) => {
             screen.say(
                 &format!("Something of ours broke while the question ran; nothing was released ({job})."),
                 &format!("查询执行时系统内部出错，没有任何结果流出（{job}）。"),
             )?;
             Ok(Exit::Failure)
         }
-        Submitted::Cancelled { job, .. } => {
+        Submitted::Ended(JobEnd::Cancelled { job, .. }) => {
             screen.say(
                 &format!("The question stopped being allowed while it ran; nothing was released ({job})."),
                 &format!("查询执行期间授权已变更，没有任何结果流出（{job}）。"),

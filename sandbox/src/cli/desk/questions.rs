@@ -15,6 +15,7 @@ use crate::app::query::fetch_result::fetch_result;
 use crate::app::query::formats::Format;
 use crate::app::query::judge::NO_LONGER_ALLOWED;
 use crate::app::query::list_jobs::list_jobs;
+use crate::app::query::outcome::JobEnd;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::question::SubmitQuery;
@@ -211,17 +212,17 @@ async fn ended(client: &Client, mut view: JobView) -> Result<Submitted, Ending> 
     let job: JobId = view.id.parse().map_err(|_| unexpected())?;
     match JobState::from_name(&view.state) {
         Some(JobState::Released | JobState::Expired) => {
-            Ok(Submitted::Released(Box::new(released(client, &view).await?)))
+            Ok(Submitted::Ended(JobEnd::Released(Box::new(released(client, &view).await?))))
         }
         Some(JobState::PendingApproval) => Ok(Submitted::Pending { job }),
-        Some(JobState::Withheld) => Ok(Submitted::Withheld { job }),
+        Some(JobState::Withheld) => Ok(Submitted::Ended(JobEnd::Withheld { job })),
         Some(JobState::Failed) => {
             let failure = view.code.as_deref().and_then(JobFailure::from_code);
-            Ok(Submitted::Failed { job, failure: failure.unwrap_or(JobFailure::Execution) })
+            Ok(Submitted::Ended(JobEnd::Failed { job, failure: failure.unwrap_or(JobFailure::Execution) }))
         }
         Some(JobState::Cancelled) => {
             let code = view.code.as_deref().filter(|code| *code == NO_LONGER_ALLOWED);
-            Ok(Submitted::Cancelled { job, code: code.map(|_| NO_LONGER_ALLOWED) })
+            Ok(Submitted::Ended(JobEnd::Cancelled { job, code: code.map(|_| NO_LONGER_ALLOWED) }))
         }
         Some(JobState::Refused) => {
             let verdict = view.verdict.ok_or_else(unexpected)?;

@@ -15,6 +15,7 @@ use crate::app::log::verify_audit::LogCopy;
 use crate::app::log::verify_audit::verify_entry_proof;
 use crate::app::log::verify_audit::verify_log;
 use crate::app::query::formats::decode_arrow;
+use crate::app::query::outcome::JobEnd;
 use crate::app::query::outcome::Submitted;
 use crate::app::query::question::SubmitQuery;
 use crate::city::story;
@@ -187,19 +188,19 @@ enum Came {
 
 fn came(submitted: &Submitted) -> Came {
     match submitted {
-        Submitted::Released(_) => Came::Answered,
+        Submitted::Ended(JobEnd::Released(_)) => Came::Answered,
         Submitted::Refused { .. } => Came::Refused,
         Submitted::Explained(_)
         | Submitted::Pending { .. }
-        | Submitted::Withheld { .. }
-        | Submitted::Failed { .. }
-        | Submitted::Cancelled { .. } => Came::Otherwise,
+        | Submitted::Ended(JobEnd::Withheld { .. } | JobEnd::Failed { .. } | JobEnd::Cancelled { .. }) => {
+            Came::Otherwise
+        }
     }
 }
 
 /// The released rows of a question, as the story reads them.
 fn answer(submitted: &Submitted) -> Result<Option<Answer>, Ending> {
-    let Submitted::Released(released) = submitted else { return Ok(None) };
+    let Submitted::Ended(JobEnd::Released(released)) = submitted else { return Ok(None) };
     let batch = decode_arrow(&released.table).map_err(std::io::Error::other)?;
     let options = FormatOptions::default();
     let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
