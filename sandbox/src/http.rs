@@ -248,8 +248,8 @@ impl Modify for Interface {
     }
 }
 
-/// The routes with their description.
-fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
+/// The routes under `/api/v1`, which pass the door, and those outside it, with the description of both.
+fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Router<Arc<Service>>, Description) {
     let (api, described) = OpenApiRouter::new()
         .routes(routes!(me::me))
         .routes(routes!(queries::check))
@@ -292,29 +292,30 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Description) {
         .split_for_parts();
     // Every request under this path passes the door, also one that leads nowhere.
     let api = api
-        .fallback(problem::no_route)
-        .method_not_allowed_fallback(problem::no_method)
+        .fallback(problem::no_route())
+        .method_not_allowed_fallback(problem::no_method())
         .layer(from_fn_with_state(Arc::clone(service), door::pass));
     let (open, description) = OpenApiRouter::with_openapi(Interface::openapi().nest("/api/v1", described))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::version))
         .split_for_parts();
-    (open.nest("/api/v1", api), description)
+    (api, open, description)
 }
 
 /// The whole service as one router.
 pub fn router(service: Arc<Service>) -> Router {
-    let (routes, description) = routes(&service);
-    routes
-        .route("/openapi.json", get(async move || Json(description)))
+    let (api, open, description) = routes(&service);
+    open.route("/openapi.json", get(async move || Json(description)))
         .route("/docs", get(docs::to_page))
         .route("/docs/", get(docs::page))
         .route("/docs/refusals/{name}", get(pages::refusal))
         .route("/docs/problems/{code}", get(pages::problem))
         .route("/docs/{*file}", get(docs::file))
-        .fallback(problem::no_route)
-        .method_not_allowed_fallback(problem::no_method)
+        .fallback(problem::no_route())
+        .method_not_allowed_fallback(problem::no_method())
+        .layer(from_fn_with_state(Arc::clone(&service), failure::without_door))
+        .nest("/api/v1", api)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(service)
 }

@@ -19,7 +19,6 @@ const CRATES: &[(&str, &[&[&str]])] = &[
             &["cli::client", "cli::desk", "cli::session"],
             &["cli::commands::audit", "cli::commands::verify"],
             &["cli::commands::data", "cli::commands::dictionary", "cli::commands::suggest"],
-            &["http::context", "http::problem"],
             &["storage::append", "storage::seal"],
             &["storage::error", "storage::manifest"],
         ],

@@ -74,20 +74,19 @@ pub(super) struct EventPage {
 }
 
 /// The number of entries that is asked for, if an answer may have as many.
-fn limit(known: &Authenticated, limit: Option<u64>) -> Result<u64, Problem> {
+fn limit(limit: Option<u64>) -> Result<u64, Problem> {
     let most = limit.unwrap_or(100);
     if (1..=EVENTS_MAX).contains(&most) {
         return Ok(most);
     }
     let (en, zh) = (format!("`limit` is 1 to {EVENTS_MAX}"), format!("`limit` 须为 1 至 {EVENTS_MAX}"));
-    Err(malformed(&known.request, en, zh))
+    Err(malformed(en, zh))
 }
 
 impl EventPage {
-    fn part(&self, known: &Authenticated) -> Result<LogPart, Problem> {
+    fn part(&self) -> Result<LogPart, Problem> {
         match (self.from, self.before) {
             (Some(_), Some(_)) => Err(malformed(
-                &known.request,
                 "`from` and `before` are not given together",
                 "`from` 与 `before` 不能同时使用",
             )),
@@ -96,28 +95,21 @@ impl EventPage {
         }
     }
 
-    fn filter(&self, service: &Service, known: &Authenticated) -> Result<LogFilter, Problem> {
+    fn filter(&self, service: &Service) -> Result<LogFilter, Problem> {
         let zone = &service.installation.settings().time_zone;
         Ok(LogFilter {
-            dataset: read(known, "dataset", self.dataset.as_deref(), |text| text.parse().ok())?,
-            person: read(known, "person", self.person.as_deref(), |text| text.parse().ok())?,
-            purpose: read(known, "purpose", self.purpose.as_deref(), |text| text.parse().ok())?,
-            decision: read(known, "decision", self.decision.as_deref(), Decision::from_name)?,
-            since: read(known, "since", self.since.as_deref(), |text| read_since(text, zone))?,
+            dataset: read("dataset", self.dataset.as_deref(), |text| text.parse().ok())?,
+            person: read("person", self.person.as_deref(), |text| text.parse().ok())?,
+            purpose: read("purpose", self.purpose.as_deref(), |text| text.parse().ok())?,
+            decision: read("decision", self.decision.as_deref(), Decision::from_name)?,
+            since: read("since", self.since.as_deref(), |text| read_since(text, zone))?,
         })
     }
 }
 
 /// Reads a parameter, where it is given.
-fn read<T>(
-    known: &Authenticated,
-    name: &str,
-    given: Option<&str>,
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, Problem> {
-    let wrong = || {
-        malformed(&known.request, format!("`{name}` does not have its form"), format!("`{name}` 格式不正确"))
-    };
+fn read<T>(name: &str, given: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    let wrong = || malformed(format!("`{name}` does not have its form"), format!("`{name}` 格式不正确"));
     given.map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
@@ -137,8 +129,8 @@ pub(super) async fn events(
     known: Authenticated,
     Parameters(page): Parameters<EventPage>,
 ) -> Result<Json<EventList>, Failure> {
-    let (part, most) = (page.part(&known)?, limit(&known, page.limit)?);
-    let filter = page.filter(&service, &known)?;
+    let (part, most) = (page.part()?, limit(page.limit)?);
+    let filter = page.filter(&service)?;
     let found = search_log(&service.installation, &known.caller, part, most, &filter)?;
     Ok(Json(EventList::of(found)))
 }
@@ -157,7 +149,7 @@ pub(super) async fn export(
     known: Authenticated,
     Parameters(page): Parameters<ExportPage>,
 ) -> Result<impl IntoResponse, Failure> {
-    let range = LogRange { from: page.from, most: limit(&known, page.limit)? };
+    let range = LogRange { from: page.from, most: limit(page.limit)? };
     let lines = export_log(&service.installation, &known.caller, range)?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines))
 }
@@ -179,9 +171,9 @@ pub(super) async fn proof(
     known: Authenticated,
     Name(index): Name,
 ) -> Result<String, Failure> {
-    let index = index.parse().map_err(|_| {
-        malformed(&known.request, "the number of an entry is a whole number", "条目序号须为整数")
-    })?;
+    let index = index
+        .parse()
+        .map_err(|_| malformed("the number of an entry is a whole number", "条目序号须为整数"))?;
     Ok(prove_own_entry(&service.installation, &known.caller, index).await?)
 }
 

@@ -20,7 +20,6 @@ use crate::config::Language;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::context::Presence;
-use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
 use crate::http::Service;
@@ -50,19 +49,13 @@ impl Request {
         let id = id.map_or_else(|_| "unnamed".to_owned(), |id| id.to_string());
         Self { id, language, presence: Presence::default() }
     }
-
-    /// A failure as an answer; an internal error is noted for the operator under the request's name.
-    pub(crate) fn problem(&self, service: &Service, error: &AppError) -> Problem {
-        service.installation.note_failure(&self.id, error);
-        Problem::of(self, &error.public())
-    }
 }
 
 impl FromRequestParts<Arc<Service>> for Request {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Self::Rejection> {
-        // The door has named it already, except where there is no door.
+        // The door has named it already; outside the door it gets its name here.
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(&parts.headers, service)))
     }
 }
@@ -81,7 +74,7 @@ impl FromRequestParts<Arc<Service>> for Authenticated {
         let Ok(request) = Request::from_request_parts(parts, service).await;
         match parts.extensions.get::<Caller>().cloned() {
             Some(caller) => Ok(Self { request, caller }),
-            None => Err(Problem::of(&request, &no_token())),
+            None => Err(Problem::of(no_token())),
         }
     }
 }
@@ -91,7 +84,6 @@ impl FromRequestParts<Arc<Service>> for Authenticated {
 /// The bearer of a token that is not valid is no stranger: the door has turned them away.
 #[derive(Debug)]
 pub(crate) struct Anyone {
-    pub(crate) request: Request,
     pub(crate) caller: Caller,
     /// The place that the connection comes from.
     pub(crate) peer: Peer,
@@ -100,12 +92,11 @@ pub(crate) struct Anyone {
 impl FromRequestParts<Arc<Service>> for Anyone {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Infallible> {
-        let request = Request::from_request_parts(parts, service).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Infallible> {
         let caller = parts.extensions.get::<Caller>().cloned();
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
         let stranger = || Caller::stranger(Door::Http).at(peer.address());
-        Ok(Self { request, caller: caller.unwrap_or_else(stranger), peer })
+        Ok(Self { caller: caller.unwrap_or_else(stranger), peer })
     }
 }
 
@@ -127,13 +118,9 @@ impl FromRequest<Arc<Service>> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: HttpRequest, service: &Arc<Service>) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
-        let Ok(known) = Request::from_request_parts(&mut parts, service).await;
-        let read = Bytes::from_request(HttpRequest::from_parts(parts, body), service);
-        let problem = |status, code, en, zh| {
-            Problem::with_status(&known, status, &PublicError::new(Class::Usage, code, en, zh))
-        };
-        match tokio::time::timeout(BODY_WAIT, read).await {
+        let problem =
+            |status, code, en, zh| Problem::with_status(status, PublicError::new(Class::Usage, code, en, zh));
+        match tokio::time::timeout(BODY_WAIT, Bytes::from_request(request, service)).await {
             Ok(Ok(bytes)) => Ok(Self(bytes)),
             Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(problem(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -141,7 +128,7 @@ impl FromRequest<Arc<Service>> for Body {
                 "the body is longer than any request of this interface",
                 "请求体超出长度限制",
             )),
-            Ok(Err(_)) => Err(malformed(&known, "the body cannot be read", "无法读取请求体")),
+            Ok(Err(_)) => Err(malformed("the body cannot be read", "无法读取请求体")),
             Err(_elapsed) => Err(problem(
                 StatusCode::REQUEST_TIMEOUT,
                 "body-too-slow",
@@ -154,11 +141,10 @@ impl FromRequest<Arc<Service>> for Body {
 
 impl Body {
     /// Reads JSON; a message about a fault gives its place, never its content.
-    pub(crate) fn json<T: DeserializeOwned>(&self, request: &Request, form: &str) -> Result<T, Problem> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, form: &str) -> Result<T, Problem> {
         serde_json::from_slice(&self.0).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             malformed(
-                request,
                 format!("the body is not {form} (line {line}, column {column})"),
                 format!("请求体应为 {form}（第 {line} 行第 {column} 列）"),
             )
@@ -166,9 +152,9 @@ impl Body {
     }
 
     /// Reads text.
-    pub(crate) fn text(&self, request: &Request) -> Result<String, Problem> {
+    pub(crate) fn text(&self) -> Result<String, Problem> {
         String::from_utf8(self.0.to_vec())
-            .map_err(|_| malformed(request, "the body is not UTF-8 text", "请求体不是 UTF-8 文本"))
+            .map_err(|_| malformed("the body is not UTF-8 text", "请求体不是 UTF-8 文本"))
     }
 }
 
@@ -180,14 +166,11 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Service>> for Parameters<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let Ok(request) = Request::from_request_parts(parts, service).await;
         match Query::<T>::from_request_parts(parts, service).await {
             Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(_) => Err(malformed(
-                &request,
-                "a parameter is unknown or has the wrong form",
-                "存在未知或格式不正确的参数",
-            )),
+            Err(_) => {
+                Err(malformed("a parameter is unknown or has the wrong form", "存在未知或格式不正确的参数"))
+            }
         }
     }
 }
@@ -200,10 +183,9 @@ impl FromRequestParts<Arc<Service>> for Name {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let Ok(request) = Request::from_request_parts(parts, service).await;
         match Path::<String>::from_request_parts(parts, service).await {
             Ok(Path(name)) => Ok(Self(name)),
-            Err(_) => Err(malformed(&request, "the path is not UTF-8 text", "路径不是 UTF-8 文本")),
+            Err(_) => Err(malformed("the path is not UTF-8 text", "路径不是 UTF-8 文本")),
         }
     }
 }

@@ -64,17 +64,15 @@ pub(super) async fn list(
     anyone: Anyone,
     Parameters(page): Parameters<DatasetPage>,
 ) -> Result<Json<DatasetList>, Failure> {
-    let Anyone { request, caller, .. } = &anyone;
     let most = page.limit.unwrap_or(100);
     if !(1..=DATASETS_MAX).contains(&most) {
         return Err(malformed(
-            request,
             format!("`limit` is 1 to {DATASETS_MAX}"),
             format!("`limit` 须为 1 至 {DATASETS_MAX}"),
         )
         .into());
     }
-    let found = list_datasets(&service.installation, caller, &page.q.unwrap_or_default()).await?;
+    let found = list_datasets(&service.installation, &anyone.caller, &page.q.unwrap_or_default()).await?;
     let after = page.cursor.unwrap_or_default();
     let mut datasets: Vec<DatasetView> =
         found.into_iter().map(DatasetView::of).filter(|dataset| dataset.id > after).take(most + 1).collect();

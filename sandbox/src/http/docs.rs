@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
-use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
@@ -21,8 +20,6 @@ use axum::response::Response;
 use utoipa_swagger_ui::Config;
 use utoipa_swagger_ui::SwaggerFile;
 
-use crate::http::Service;
-use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::problem::no_route;
 
@@ -60,8 +57,8 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 });
 
 /// The page.
-pub(super) async fn page(state: State<Arc<Service>>, request: Request) -> Result<Response, Problem> {
-    file(state, request, Path("index.html".to_owned())).await
+pub(super) async fn page() -> Result<Response, Problem> {
+    file(Path("index.html".to_owned())).await
 }
 
 /// The address without its slash, from which the page's files would not be found.
@@ -76,12 +73,8 @@ fn served(name: &str) -> Option<SwaggerFile<'static>> {
 }
 
 /// One of the page's files.
-pub(super) async fn file(
-    State(service): State<Arc<Service>>,
-    request: Request,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
-    let Some(file) = served(&name) else { return Err(no_route(State(service), request).await) };
+pub(super) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
+    let file = served(&name).ok_or_else(no_route)?;
     let mut response = file.bytes.into_owned().into_response();
     let headers = response.headers_mut();
     for (header, value) in HEADERS {

@@ -20,7 +20,6 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::header::RETRY_AFTER;
 use axum::http::header::X_CONTENT_TYPE_OPTIONS;
 use axum::middleware::Next;
-use axum::response::IntoResponse as _;
 use axum::response::Response;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -41,7 +40,8 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::http::Service;
 use crate::http::context::Request;
-use crate::http::failure::rendered;
+use crate::http::failure::Failure;
+use crate::http::failure::worded;
 use crate::http::peer::Peer;
 use crate::http::problem::Problem;
 use crate::installation::records::Note;
@@ -162,7 +162,7 @@ pub(crate) async fn pass(State(service): State<Arc<Service>>, request: HttpReque
                 .with("request", known.id.clone());
             // Whatever comes of it, the answer is that we broke.
             let _unrecorded = service.installation.append_one(note).await;
-            known.problem(&service, &error.into()).into_response()
+            Failure::from(AppError::from(error)).worded(&known, &service)
         }
     };
     service.answered.count(response.status());
@@ -201,24 +201,24 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
         Ok(has_entry) => has_entry,
         Err(wait) => {
             service.door.turn_away(&name);
-            return too_often(&known, wait).into_response();
+            return Failure::from(too_often(wait)).worded(&known, service);
         }
     };
     let (actor, mut response) = match entered {
         Ok(Some(caller)) => {
             let Some(_permit) = service.under_way.acquire(&name) else {
                 service.door.turn_away(&name);
-                return too_often(&known, Duration::from_secs(1)).into_response();
+                return Failure::from(too_often(Duration::from_secs(1))).worded(&known, service);
             };
             let actor = ActorName::of(&caller);
             request.extensions_mut().insert(caller);
-            (actor, rendered(&known, service, next.run(request).await))
+            (actor, worded(&known, service, next.run(request).await))
         }
         Ok(None) => {
-            (ActorName::stranger().at(peer.address()), rendered(&known, service, next.run(request).await))
+            (ActorName::stranger().at(peer.address()), worded(&known, service, next.run(request).await))
         }
         Err(error) => {
-            (ActorName::stranger().at(peer.address()), known.problem(service, &error).into_response())
+            (ActorName::stranger().at(peer.address()), Failure::from(error).worded(&known, service))
         }
     };
     let headers = response.headers_mut();
@@ -250,7 +250,7 @@ async fn let_in(service: &Arc<Service>, known: Request, mut request: HttpRequest
     match service.installation.append_one(note).await {
         Ok(_) => response,
         // A request that cannot be recorded is not answered: INVARIANT(no-receipt-no-result).
-        Err(error) => known.problem(service, &error).into_response(),
+        Err(error) => Failure::from(error).worded(&known, service),
     }
 }
 
@@ -296,7 +296,7 @@ async fn enter(service: &Service, headers: &HeaderMap, peer: &Peer) -> Result<Op
 }
 
 /// Asked too often.
-pub(crate) fn too_often(request: &Request, wait: Duration) -> Problem {
+pub(crate) fn too_often(wait: Duration) -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "too-many-requests",
@@ -305,8 +305,7 @@ pub(crate) fn too_often(request: &Request, wait: Duration) -> Problem {
     )
     .with_help("wait as long as `Retry-After` says", "请按 `Retry-After` 指示的时间等待");
     let seconds = wait.as_secs().saturating_add(1);
-    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
-        .header(RETRY_AFTER, HeaderValue::from(seconds))
+    Problem::with_status(StatusCode::TOO_MANY_REQUESTS, error).header(RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 #[cfg(test)]

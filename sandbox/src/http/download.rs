@@ -18,7 +18,6 @@ use crate::app::query::formats::encode_stream;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::streamed::streamed;
 use crate::installation::Installation;
@@ -56,18 +55,18 @@ pub(super) fn knows(headers: &HeaderMap, etag: &str) -> bool {
 }
 
 /// A form of a table that we do not write.
-pub(super) fn no_such_form(request: &Request) -> Problem {
+pub(super) fn no_such_form() -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "format-not-available",
         "results come as application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet",
         "结果格式可为 application/json、text/csv、application/vnd.apache.arrow.stream 或 application/vnd.apache.parquet",
     );
-    Problem::with_status(request, StatusCode::NOT_ACCEPTABLE, &error)
+    Problem::with_status(StatusCode::NOT_ACCEPTABLE, error)
 }
 
 /// As many downloads are under way as there may be.
-pub(super) fn too_many_downloads(request: &Request) -> Problem {
+pub(super) fn too_many_downloads() -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "too-many-downloads",
@@ -75,6 +74,6 @@ pub(super) fn too_many_downloads(request: &Request) -> Problem {
         "正在进行的下载已达上限",
     )
     .with_help("wait until one of them has ended", "请等待其中之一结束");
-    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
+    Problem::with_status(StatusCode::TOO_MANY_REQUESTS, error)
         .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }

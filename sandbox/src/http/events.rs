@@ -105,7 +105,7 @@ pub(super) async fn of_person(
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
     // A token without the role of analyst does not reach the jobs of its person.
     if !known.caller.asked_as(known.caller.person().name.as_str()) {
-        return Err(Problem::of(&known.request, &not_an_analyst()).into());
+        return Err(Problem::of(not_an_analyst()).into());
     }
     let mut follower = Follower::new(&service, &known, None)?;
     if !follower.resume(&headers) {
@@ -164,7 +164,7 @@ impl Follower {
                 "您打开的事件流已达上限",
             )
             .with_help("ask for the job with `?wait=30` instead", "请改用 `?wait=30` 查询任务");
-            return Err(Problem::with_status(&known.request, StatusCode::TOO_MANY_REQUESTS, &error));
+            return Err(Problem::with_status(StatusCode::TOO_MANY_REQUESTS, error));
         };
         let mut look = interval_at(Instant::now() + TOKEN_LOOK, TOKEN_LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -36,7 +36,6 @@ use crate::http::context::Authenticated;
 use crate::http::context::Body;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
-use crate::http::context::Request;
 use crate::http::failure::Failure;
 use crate::http::media::is_yaml;
 use crate::http::problem::Problem;
@@ -70,24 +69,18 @@ pub(super) async fn give(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<GrantList>), Failure> {
-    let Authenticated { request, caller } = &known;
+    let caller = &known.caller;
     let given = if is_yaml(&headers) {
-        let file = DocumentFile { name: "body".to_owned(), text: body.text(request)? };
+        let file = DocumentFile { name: "body".to_owned(), text: body.text()? };
         create_grants(&service.installation, caller, &file).await?
     } else {
         let wish: GrantWish = body.json(
-            request,
             r#"{"person": "...", "purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31"}"#,
         )?;
-        let wrong = |what: &str| wrong(request, what);
         let wanted = CreateGrant {
             person: wish.person.parse().map_err(|_| wrong("person"))?,
             purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
-            datasets: wish
-                .datasets
-                .into_iter()
-                .map(|dataset| granted_dataset(dataset, request))
-                .collect::<Result<_, _>>()?,
+            datasets: wish.datasets.into_iter().map(granted_dataset).collect::<Result<_, _>>()?,
             until: wish.until.parse().map_err(|_| wrong("until"))?,
         };
         vec![create_grant(&service.installation, caller, wanted).await?]
@@ -99,8 +92,7 @@ pub(super) async fn give(
 }
 
 /// Reads a dataset to be granted.
-fn granted_dataset(view: GrantedDatasetView, request: &Request) -> Result<GrantedDataset, Problem> {
-    let wrong = |what: &str| wrong(request, what);
+fn granted_dataset(view: GrantedDatasetView) -> Result<GrantedDataset, Problem> {
     let columns = view.columns.map(|columns| columns.iter().map(|name| name.parse()).collect());
     let uses = view.uses.map(|uses| uses.iter().map(|name| name.parse()).collect());
     Ok(GrantedDataset {
@@ -117,8 +109,8 @@ fn granted_dataset(view: GrantedDatasetView, request: &Request) -> Result<Grante
 }
 
 /// A part of a body that breaks its form.
-fn wrong(request: &Request, what: &str) -> Problem {
-    malformed(request, format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
+fn wrong(what: &str) -> Problem {
+    malformed(format!("`{what}` does not have its form"), format!("`{what}` 格式不正确"))
 }
 
 /// Revoke a grant: from then on nothing leaves under it, not even of jobs that run
@@ -165,23 +157,16 @@ pub(super) async fn ask(
     known: Authenticated,
     body: Body,
 ) -> Result<(StatusCode, Json<AccessRequestView>), Failure> {
-    let Authenticated { request, caller } = &known;
     let wish: AccessWish = body.json(
-        request,
         r#"{"purpose": "...", "datasets": [{"dataset": "..."}], "until": "2027-12-31", "reason": "..."}"#,
     )?;
-    let wrong = |what: &str| wrong(request, what);
     let asked = RequestAccess {
         purpose: wish.purpose.parse().map_err(|_| wrong("purpose"))?,
-        datasets: wish
-            .datasets
-            .into_iter()
-            .map(|dataset| granted_dataset(dataset, request))
-            .collect::<Result<_, _>>()?,
+        datasets: wish.datasets.into_iter().map(granted_dataset).collect::<Result<_, _>>()?,
         until: wish.until.parse().map_err(|_| wrong("until"))?,
         reason: wish.reason,
     };
-    let made = request_access(&service.installation, caller, asked).await?;
+    let made = request_access(&service.installation, &known.caller, asked).await?;
     Ok((StatusCode::CREATED, Json(AccessRequestView::of(made))))
 }
 
@@ -199,9 +184,8 @@ pub(super) async fn list_requests(
     known: Authenticated,
     Parameters(page): Parameters<RequestPage>,
 ) -> Result<Json<AccessRequestList>, Failure> {
-    let Authenticated { request, caller } = &known;
-    let (before, most) = asked_part(request, (page.cursor, page.limit), REQUESTS_MAX)?;
-    let page = list_access_requests(&service.installation, caller, before, most).await?;
+    let (before, most) = asked_part((page.cursor, page.limit), REQUESTS_MAX)?;
+    let page = list_access_requests(&service.installation, &known.caller, before, most).await?;
     let requests = page.requests.into_iter().map(AccessRequestView::of).collect();
     Ok(Json(AccessRequestList { requests, next: page.next.map(|id| id.to_string()) }))
 }
@@ -240,10 +224,10 @@ pub(super) async fn decide(
     Name(id): Name,
     body: Body,
 ) -> Result<Json<AccessRequestView>, Failure> {
-    let Authenticated { request, caller } = &known;
-    let wish: DecisionWish = body.json(request, r#"{"decision": "approve", "reason": "..."}"#)?;
+    let wish: DecisionWish = body.json(r#"{"decision": "approve", "reason": "..."}"#)?;
     let decision = wish.decision.into();
-    let decided = decide_access_request(&service.installation, caller, &id, decision, wish.reason).await?;
+    let decided =
+        decide_access_request(&service.installation, &known.caller, &id, decision, wish.reason).await?;
     service.pending.resume(Some(&decided.grant.person)).await;
     Ok(Json(AccessRequestView::of(decided)))
 }

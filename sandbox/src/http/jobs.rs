@@ -44,7 +44,6 @@ use crate::http::context::Authenticated;
 use crate::http::context::Body;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
-use crate::http::context::Request;
 use crate::http::door::too_often;
 use crate::http::download::hand_out;
 use crate::http::download::knows;
@@ -100,31 +99,30 @@ pub(super) async fn submit(
 ) -> Result<Response, Failure> {
     let Authenticated { request, caller } = &known;
     let mut question = question(request, &body)?;
-    question.key = key(request, &headers)?;
+    question.key = key(&headers)?;
     // A repeated request takes no permit: its job has one, or needs none any more.
     if let Some(row) = repeated(&service.installation, caller, &question).await? {
         return answer_again(&service, &known, &headers, row).await;
     }
     if *service.stopping.borrow() {
-        return Err(stopping(request).into());
+        return Err(stopping().into());
     }
     let person = caller.person().name.as_str();
-    service.submissions.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
+    service.submissions.take(person, service.begun.elapsed()).map_err(too_often)?;
     let refusals = service.refused.check(person, service.installation.now());
-    refusals.map_err(|wait| too_much_refused(request, wait))?;
-    let permit = service.queue.permit(person).map_err(|why| no_permit(request, why))?;
+    refusals.map_err(too_much_refused)?;
+    let permit = service.queue.permit(person).map_err(no_permit)?;
     let length = question.sql.len();
     let id = match submit::submit(&service.installation, caller, question).await? {
         Submission::Explained(verdict) => {
             // It is a check by another name.
-            let checked = service.checks.take(person, service.begun.elapsed());
-            checked.map_err(|wait| too_often(request, wait))?;
+            service.checks.take(person, service.begun.elapsed()).map_err(too_often)?;
             return Ok(Json(verdict).into_response());
         }
         Submission::Refused { job, verdict } => {
             service.refused.spend(person, length, service.installation.now());
             service.events.publish(caller.person().name.as_str(), job, JobState::Refused);
-            return Err(refused(request, job, &verdict).into());
+            return Err(refused(job, &verdict).into());
         }
         Submission::Pending { job } => {
             drop(permit);
@@ -156,7 +154,7 @@ async fn answer_again(
     }
     let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let verdict = verdict.ok_or_else(no_job)?;
-    Err(refused(&known.request, row.id, &verdict).into())
+    Err(refused(row.id, &verdict).into())
 }
 
 /// An admitted job, after so long as the client would wait for its end.
@@ -195,28 +193,27 @@ async fn wait(service: &Service, known: &Authenticated, id: JobId, most: Duratio
 }
 
 /// The client's own name for its request.
-fn key(request: &Request, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let is_well_formed =
         |key: &&str| (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     key.to_str().ok().filter(is_well_formed).map(|key| Some(key.to_owned())).ok_or_else(|| {
         malformed(
-            request,
             format!("an idempotency key has 1 to {KEY_MAX} printable ASCII characters, no spaces"),
             format!("幂等键须为 1 至 {KEY_MAX} 个可打印 ASCII 字符，不含空格"),
         )
     })
 }
 
-fn refused(request: &Request, job: JobId, verdict: &Verdict) -> Problem {
+fn refused(job: JobId, verdict: &Verdict) -> Problem {
     let error =
         PublicError::new(Class::Usage, "query-refused", "the guard refuses this question", "查询未通过审查");
-    Problem::with_status(request, StatusCode::UNPROCESSABLE_ENTITY, &error)
+    Problem::with_status(StatusCode::UNPROCESSABLE_ENTITY, error)
         .with("job", json!(job.to_string()))
         .with("verdict", json!(verdict))
 }
 
-fn stopping(request: &Request) -> Problem {
+fn stopping() -> Problem {
     let error = PublicError::new(
         Class::Failure,
         "stopping",
@@ -224,11 +221,11 @@ fn stopping(request: &Request) -> Problem {
         "服务即将停止，不再接受任务",
     )
     .with_help("ask again in a minute", "请稍后重试");
-    Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
+    Problem::with_status(StatusCode::SERVICE_UNAVAILABLE, error)
         .header(RETRY_AFTER, HeaderValue::from_static("60"))
 }
 
-fn too_much_refused(request: &Request, wait: u64) -> Problem {
+fn too_much_refused(wait: u64) -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "too-much-refused",
@@ -236,19 +233,18 @@ fn too_much_refused(request: &Request, wait: u64) -> Problem {
         "您今日被拒绝的问题已达每日上限",
     )
     .with_help("`POST /queries/check` says what would be refused", "可先用 `POST /queries/check` 检查问题");
-    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
-        .header(RETRY_AFTER, HeaderValue::from(wait))
+    Problem::with_status(StatusCode::TOO_MANY_REQUESTS, error).header(RETRY_AFTER, HeaderValue::from(wait))
 }
 
-fn no_permit(request: &Request, why: NoPermit) -> Problem {
+fn no_permit(why: NoPermit) -> Problem {
     match why {
-        NoPermit::OfOne => too_many_jobs(request),
-        NoPermit::OfAll => too_much_waits(request),
-        NoPermit::Closed => stopping(request),
+        NoPermit::OfOne => too_many_jobs(),
+        NoPermit::OfAll => too_much_waits(),
+        NoPermit::Closed => stopping(),
     }
 }
 
-fn too_much_waits(request: &Request) -> Problem {
+fn too_much_waits() -> Problem {
     let error = PublicError::new(
         Class::Busy,
         "too-much-waits",
@@ -256,10 +252,10 @@ fn too_much_waits(request: &Request) -> Problem {
         "等待执行的任务已达服务内存上限",
     )
     .with_help("ask again in a few seconds", "请稍后重试");
-    Problem::of(request, &error)
+    Problem::of(error)
 }
 
-fn too_many_jobs(request: &Request) -> Problem {
+fn too_many_jobs() -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "too-many-jobs",
@@ -267,7 +263,7 @@ fn too_many_jobs(request: &Request) -> Problem {
         "您未完成的任务已达上限",
     )
     .with_help("wait until one of them has ended, or cancel one", "请等待任务结束，或取消其中之一");
-    Problem::with_status(request, StatusCode::TOO_MANY_REQUESTS, &error)
+    Problem::with_status(StatusCode::TOO_MANY_REQUESTS, error)
         .header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
@@ -304,9 +300,8 @@ pub(super) async fn list(
     known: Authenticated,
     Parameters(page): Parameters<JobPage>,
 ) -> Result<Json<JobList>, Failure> {
-    let Authenticated { request, caller } = &known;
-    let (before, most) = asked_part(request, (page.cursor, page.limit), JOBS_MAX)?;
-    let page = list_jobs(&service.installation, caller, before, most).await?;
+    let (before, most) = asked_part((page.cursor, page.limit), JOBS_MAX)?;
+    let page = list_jobs(&service.installation, &known.caller, before, most).await?;
     let next = page.next.map(|id| id.to_string());
     let jobs = page.jobs.iter().map(JobView::of).map(|view| JobView { verdict: None, ..view }).collect();
     Ok(Json(JobList { jobs, next }))
@@ -395,7 +390,7 @@ pub(super) async fn cancel(
         "the job cannot be cancelled any more",
         "该任务已无法取消",
     );
-    Err(Problem::of(&known.request, &error).with("state", json!(row.state.name())).into())
+    Err(Problem::of(error).with("state", json!(row.state.name())).into())
 }
 
 /// Fetch a result
@@ -428,9 +423,9 @@ pub(super) async fn result(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let id = job_id(&id)?;
-    let format = negotiate(&headers).ok_or_else(|| no_such_form(&known.request))?;
+    let format = negotiate(&headers).ok_or_else(no_such_form)?;
     let name = known.caller.person().name.as_str();
-    let permit = service.results.acquire(name).ok_or_else(|| too_many_downloads(&known.request))?;
+    let permit = service.results.acquire(name).ok_or_else(too_many_downloads)?;
     let released = fetch_result(&service.installation, &known.caller, id).await?;
     let etag = format!("\"{}\"", released.sha256);
     Ok(hand_out(&service.installation, &headers, &etag, format, permit, async { Ok(released.table) }).await?)

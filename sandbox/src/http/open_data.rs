@@ -35,7 +35,6 @@ use crate::http::Service;
 use crate::http::context::Anyone;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
-use crate::http::context::Request;
 use crate::http::download::hand_out;
 use crate::http::download::no_such_form;
 use crate::http::download::too_many_downloads;
@@ -111,12 +110,11 @@ pub(super) async fn download(
     Parameters(form): Parameters<DownloadForm>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let request = &anyone.request;
-    let format = format(request, &form, &headers)?;
+    let format = format(&form, &headers)?;
     // Whether it is a name at all must not show in the answer.
     let id: DatasetId = id.parse().map_err(|_| not_open())?;
-    let permits = permits(&service, &anyone).ok_or_else(|| too_many_downloads(request))?;
-    let row = ready(&service, request, &id).await?;
+    let permits = permits(&service, &anyone).ok_or_else(too_many_downloads)?;
+    let row = ready(&service, &id).await?;
     let etag = format!("\"{}.{}\"", row.result_sha256.as_deref().unwrap_or_default(), format.name());
     let table = async { Ok(fetch_open(&service.installation, &anyone.caller, row).await?.table) };
     let mut response = hand_out(&service.installation, &headers, &etag, format, permits, table).await?;
@@ -131,12 +129,11 @@ pub(super) async fn download(
 }
 
 /// The form that is asked for by name, or else by `Accept`.
-fn format(request: &Request, form: &DownloadForm, headers: &HeaderMap) -> Result<Format, Problem> {
+fn format(form: &DownloadForm, headers: &HeaderMap) -> Result<Format, Problem> {
     match form.format.as_deref() {
-        None => negotiate(headers).ok_or_else(|| no_such_form(request)),
+        None => negotiate(headers).ok_or_else(no_such_form),
         Some(name) => Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
             malformed(
-                request,
                 "`format` is `csv`, `json`, `parquet` or `arrow`",
                 "`format` 须为 `csv`、`json`、`parquet` 或 `arrow`",
             )
@@ -150,22 +147,22 @@ fn permits(service: &Service, anyone: &Anyone) -> Option<[ConcurrencyPermit; 2]>
 }
 
 /// The job whose release is handed out; it is submitted if there is none yet.
-async fn ready(service: &Service, request: &Request, id: &DatasetId) -> Result<JobRow, Failure> {
+async fn ready(service: &Service, id: &DatasetId) -> Result<JobRow, Failure> {
     let look = || open_release(&service.installation, id);
     let job = match look().await? {
         OpenRelease::Kept(row) => return Ok(*row),
-        OpenRelease::Resting(seconds) => return Err(not_ready(request, seconds).into()),
+        OpenRelease::Resting(seconds) => return Err(not_ready(seconds).into()),
         OpenRelease::Running(job) => job,
         OpenRelease::Ask(question) => match ask(service, question).await? {
             Some(job) => job,
-            None => return Err(not_ready(request, 1).into()),
+            None => return Err(not_ready(1).into()),
         },
     };
     service.wait(job, READY_WAIT).await;
     match look().await? {
         OpenRelease::Kept(row) => Ok(*row),
-        OpenRelease::Resting(seconds) => Err(not_ready(request, seconds).into()),
-        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(request, 1).into()),
+        OpenRelease::Resting(seconds) => Err(not_ready(seconds).into()),
+        OpenRelease::Running(_) | OpenRelease::Ask(_) => Err(not_ready(1).into()),
     }
 }
 
@@ -190,7 +187,7 @@ async fn ask(service: &Service, question: SubmitQuery) -> Result<Option<JobId>, 
     }
 }
 
-fn not_ready(request: &Request, seconds: u64) -> Problem {
+fn not_ready(seconds: u64) -> Problem {
     let error = PublicError::new(
         Class::Failure,
         "open-data-not-ready",
@@ -198,6 +195,6 @@ fn not_ready(request: &Request, seconds: u64) -> Problem {
         "该开放数据集尚未准备就绪",
     )
     .with_help("ask again as `Retry-After` says", "请按 `Retry-After` 指示的时间重试");
-    Problem::with_status(request, StatusCode::SERVICE_UNAVAILABLE, &error)
+    Problem::with_status(StatusCode::SERVICE_UNAVAILABLE, error)
         .header(RETRY_AFTER, HeaderValue::from(seconds))
 }

@@ -1,10 +1,7 @@
 //! The pages behind the links of refusals and of problem documents: files of the program, in the reader's language.
 //! A page says what a rule is for, or what a problem comes from; nothing is decided here.
 
-use std::sync::Arc;
-
 use axum::extract::Path;
-use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_LANGUAGE;
@@ -18,7 +15,6 @@ use include_dir::include_dir;
 use obscura_query_guard::reason::Reason;
 
 use crate::config::Language;
-use crate::http::Service;
 use crate::http::context::Request;
 use crate::http::problem::Problem;
 use crate::http::problem::no_route;
@@ -30,31 +26,17 @@ static REFUSALS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/refusals");
 static PROBLEMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/problems");
 
 /// The page of a reason; of a code, the reasons that have it; of a policy's refusal, what it means.
-pub(super) async fn refusal(
-    State(service): State<Arc<Service>>,
-    request: Request,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn refusal(request: Request, Path(name): Path<String>) -> Result<Response, Problem> {
     let language = request.language;
     let page = page_of(&REFUSALS, &name, language);
     let page = page.or_else(|| code_page(&name, language)).or_else(|| page_of(&PROBLEMS, &name, language));
-    match page {
-        Some(page) => Ok(markdown(page, language)),
-        None => Err(no_route(State(service), request).await),
-    }
+    page.map(|page| markdown(page, language)).ok_or_else(no_route)
 }
 
 /// The page of a problem type.
-pub(super) async fn problem(
-    State(service): State<Arc<Service>>,
-    request: Request,
-    Path(code): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn problem(request: Request, Path(code): Path<String>) -> Result<Response, Problem> {
     let language = request.language;
-    match page_of(&PROBLEMS, &code, language) {
-        Some(page) => Ok(markdown(page, language)),
-        None => Err(no_route(State(service), request).await),
-    }
+    page_of(&PROBLEMS, &code, language).map(|page| markdown(page, language)).ok_or_else(no_route)
 }
 
 /// A page as an answer.

@@ -32,7 +32,6 @@ use crate::http::context::Authenticated;
 use crate::http::context::Body;
 use crate::http::context::Name;
 use crate::http::context::Parameters;
-use crate::http::context::Request;
 use crate::http::failure::Failure;
 use crate::http::media::is_json;
 use crate::http::problem::Problem;
@@ -54,16 +53,11 @@ pub(super) async fn list(
 }
 
 /// Reads documents: JSON with files in it, or the YAML itself.
-pub(super) fn read_files(
-    request: &Request,
-    headers: &HeaderMap,
-    body: &Body,
-) -> Result<Vec<DocumentFile>, Problem> {
+pub(super) fn read_files(headers: &HeaderMap, body: &Body) -> Result<Vec<DocumentFile>, Problem> {
     if !is_json(headers) {
-        return Ok(vec![DocumentFile { name: "body".to_owned(), text: body.text(request)? }]);
+        return Ok(vec![DocumentFile { name: "body".to_owned(), text: body.text()? }]);
     }
-    let DocumentFiles { files } =
-        body.json(request, r#"{"files": [{"name": "visits.yaml", "text": "..."}]}"#)?;
+    let DocumentFiles { files } = body.json(r#"{"files": [{"name": "visits.yaml", "text": "..."}]}"#)?;
     Ok(files.into_iter().map(|DocumentFileView { name, text }| DocumentFile { name, text }).collect())
 }
 
@@ -82,9 +76,8 @@ pub(super) async fn propose(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<DocumentList>), Failure> {
-    let Authenticated { request, caller } = &known;
-    let files = read_files(request, &headers, &body)?;
-    let published = publish_documents(&service.installation, caller, &files).await?;
+    let files = read_files(&headers, &body)?;
+    let published = publish_documents(&service.installation, &known.caller, &files).await?;
     let documents = published.into_iter().map(DocumentView::of).collect();
     Ok((StatusCode::CREATED, Json(DocumentList { documents })))
 }
@@ -104,9 +97,8 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<DocumentList>, Failure> {
-    let Authenticated { request, caller } = &known;
-    let files = read_files(request, &headers, &body)?;
-    let checked = check_documents(&service.installation, caller, &files).await?;
+    let files = read_files(&headers, &body)?;
+    let checked = check_documents(&service.installation, &known.caller, &files).await?;
     Ok(Json(DocumentList { documents: checked.into_iter().map(DocumentView::of).collect() }))
 }
 
@@ -188,16 +180,15 @@ pub(super) async fn diff(
     Name(id): Name,
     Parameters(Compared { from, to }): Parameters<Compared>,
 ) -> Result<String, Failure> {
-    let Authenticated { request, caller } = &known;
+    let caller = &known.caller;
     let bodies = policy_versions(&service.installation, caller, &id).await?;
     let proposals = list_proposals(&service.installation, caller).await?;
     let text = |version: u32| {
         let proposed = || proposals.iter().find(|open| open.policy == id && open.version == version);
         let published = bodies.iter().find(|body| body.version == version).map(|body| body.text.as_str());
         let found = published.or_else(|| proposed().map(|open| open.text.as_str()));
-        found.ok_or_else(|| {
-            malformed(request, format!("there is no version {version}"), format!("没有版本 {version}"))
-        })
+        found
+            .ok_or_else(|| malformed(format!("there is no version {version}"), format!("没有版本 {version}")))
     };
     let (old, new) = (text(from)?, text(to)?);
     let diff = TextDiff::from_lines(old, new);
@@ -220,9 +211,8 @@ pub(super) async fn activate(
     Name(id): Name,
     body: Body,
 ) -> Result<Json<DocumentView>, Failure> {
-    let Authenticated { request, caller } = &known;
-    let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
-    let activated = activate_policy(&service.installation, caller, &id, version).await?;
+    let VersionWish { version } = body.json(r#"{"version": 2}"#)?;
+    let activated = activate_policy(&service.installation, &known.caller, &id, version).await?;
     Ok(Json(DocumentView::of(activated)))
 }
 
@@ -242,8 +232,7 @@ pub(super) async fn withdraw(
     Name(id): Name,
     body: Body,
 ) -> Result<StatusCode, Failure> {
-    let Authenticated { request, caller } = &known;
-    let VersionWish { version } = body.json(request, r#"{"version": 2}"#)?;
-    withdraw_policy(&service.installation, caller, &id, version).await?;
+    let VersionWish { version } = body.json(r#"{"version": 2}"#)?;
+    withdraw_policy(&service.installation, &known.caller, &id, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }

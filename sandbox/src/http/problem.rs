@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
@@ -32,31 +30,35 @@ use utoipa::openapi::Response as OpenApiResponse;
 use utoipa::openapi::ResponseBuilder;
 use utoipa::openapi::Type;
 
+use crate::config::Language;
 use crate::error::Class;
 use crate::error::PublicError;
-use crate::http::Service;
-use crate::http::context::Request;
 
 /// Seconds after which to repeat a request that is not available now.
 const UNAVAILABLE_SECONDS: u16 = 15;
 /// Seconds after which to repeat a request that is too much at this moment.
 const BUSY_SECONDS: u16 = 2;
 
-/// An answer that is no success; boxed, because it is the seldom end of every handler's result.
-#[derive(Debug)]
+/// An answer that is no success, in both languages until it is put into words; boxed, because it is the seldom end of every
+/// handler's result.
+#[derive(Debug, Clone)]
 pub(crate) struct Problem(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     status: StatusCode,
-    body: Map<String, Value>,
+    error: PublicError,
+    /// Members of the document besides those that every problem has.
+    members: Map<String, Value>,
+    /// Headers besides those that every problem has.
     headers: HeaderMap,
 }
 
 impl Problem {
     /// A failure of a use case.
-    pub(crate) fn of(request: &Request, error: &PublicError) -> Self {
-        let status = match error.class() {
+    pub(crate) fn of(error: PublicError) -> Self {
+        let class = error.class();
+        let status = match class {
             Class::Usage => StatusCode::BAD_REQUEST,
             Class::Unauthenticated => StatusCode::UNAUTHORIZED,
             Class::Forbidden => StatusCode::FORBIDDEN,
@@ -67,8 +69,8 @@ impl Problem {
             Class::Busy => StatusCode::TOO_MANY_REQUESTS,
             Class::VerificationFailed | Class::Failure => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let problem = Self::with_status(request, status, error);
-        match error.class() {
+        let problem = Self::with_status(status, error);
+        match class {
             Class::Unavailable => problem.header(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_SECONDS)),
             Class::Busy => problem.header(RETRY_AFTER, HeaderValue::from(BUSY_SECONDS)),
             _ => problem,
@@ -76,28 +78,13 @@ impl Problem {
     }
 
     /// A failure with a status of its own.
-    pub(crate) fn with_status(request: &Request, status: StatusCode, error: &PublicError) -> Self {
-        let language = request.language.code();
-        let mut body = Map::new();
-        body.insert("type".to_owned(), json!(format!("/docs/problems/{}", error.code())));
-        body.insert("title".to_owned(), json!(error.message().in_language(language)));
-        body.insert("status".to_owned(), json!(status.as_u16()));
-        body.insert("code".to_owned(), json!(error.code()));
-        if let Some(help) = error.help() {
-            body.insert("help".to_owned(), json!(help.in_language(language)));
-        }
-        body.insert("request_id".to_owned(), json!(request.id));
-        // The body is in the language of the reader, so that caches must tell languages apart.
-        let headers = HeaderMap::from_iter([
-            (CONTENT_LANGUAGE, HeaderValue::from_static(language)),
-            (VARY, HeaderValue::from_static("accept-language")),
-        ]);
-        Self(Box::new(Parts { status, body, headers }))
+    pub(crate) fn with_status(status: StatusCode, error: PublicError) -> Self {
+        Self(Box::new(Parts { status, error, members: Map::new(), headers: HeaderMap::new() }))
     }
 
     /// Adds a member.
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.0.body.insert(name.to_owned(), value);
+        self.0.members.insert(name.to_owned(), value);
         self
     }
 
@@ -106,13 +93,26 @@ impl Problem {
         self.0.headers.insert(name, value);
         self
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Parts { status, body, headers: own } = *self.0;
+    /// The document, in the language of its reader and under the name of the request.
+    pub(super) fn worded(self, language: Language, request_id: &str) -> Response {
+        let Parts { status, error, members, headers: own } = *self.0;
+        let language = language.code();
+        let mut body = Map::new();
+        body.insert("type".to_owned(), json!(format!("/docs/problems/{}", error.code())));
+        body.insert("title".to_owned(), json!(error.message().in_language(language)));
+        body.insert("status".to_owned(), json!(status.as_u16()));
+        body.insert("code".to_owned(), json!(error.code()));
+        if let Some(help) = error.help() {
+            body.insert("help".to_owned(), json!(help.in_language(language)));
+        }
+        body.insert("request_id".to_owned(), json!(request_id));
+        body.extend(members);
         let mut response = (status, Json(Value::Object(body))).into_response();
         let headers = response.headers_mut();
+        // The body is in the language of the reader, so that caches must tell languages apart.
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language));
+        headers.insert(VARY, HeaderValue::from_static("accept-language"));
         headers.extend(own);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -122,46 +122,53 @@ impl IntoResponse for Problem {
     }
 }
 
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // Only the door knows the reader; an answer that gets past it says that we broke, and nothing else.
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
 /// A path that leads nowhere.
-pub(super) async fn no_route(State(_): State<Arc<Service>>, request: Request) -> Problem {
-    let error =
-        PublicError::new(Class::NotFound, "not-found", "there is no such thing here", "此处没有该资源");
-    Problem::of(&request, &error)
+pub(super) fn no_route() -> Problem {
+    Problem::of(PublicError::new(
+        Class::NotFound,
+        "not-found",
+        "there is no such thing here",
+        "此处没有该资源",
+    ))
 }
 
 /// A path that takes other methods.
-pub(super) async fn no_method(State(_): State<Arc<Service>>, request: Request) -> Problem {
+pub(super) fn no_method() -> Problem {
     let error = PublicError::new(
         Class::Usage,
         "method-not-allowed",
         "this path takes other methods",
         "该路径不支持此方法",
     );
-    Problem::with_status(&request, StatusCode::METHOD_NOT_ALLOWED, &error)
+    Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, error)
 }
 
 /// A body or parameter of the wrong form.
-pub(crate) fn malformed(request: &Request, en: impl Into<String>, zh: impl Into<String>) -> Problem {
-    Problem::of(request, &PublicError::new(Class::Usage, "request-malformed", en, zh))
+pub(crate) fn malformed(en: impl Into<String>, zh: impl Into<String>) -> Problem {
+    Problem::of(PublicError::new(Class::Usage, "request-malformed", en, zh))
 }
 
 /// The part of a list that is asked for: the entry before which it begins, and its largest number of entries, 50 when not
 /// said and never more than `most`.
 pub(crate) fn asked_part<Id: FromStr>(
-    request: &Request,
     (cursor, limit): (Option<String>, Option<u32>),
     most: u32,
 ) -> Result<(Option<Id>, u32), Problem> {
     let limit = limit.unwrap_or(50);
     if !(1..=most).contains(&limit) {
-        return Err(malformed(
-            request,
-            format!("`limit` is 1 to {most}"),
-            format!("`limit` 须为 1 至 {most}"),
-        ));
+        return Err(malformed(format!("`limit` is 1 to {most}"), format!("`limit` 须为 1 至 {most}")));
     }
     let before = cursor.map(|cursor| cursor.parse()).transpose();
-    let before = before.map_err(|_| malformed(request, "`cursor` is none of ours", "`cursor` 无效"))?;
+    let before = before.map_err(|_| malformed("`cursor` is none of ours", "`cursor` 无效"))?;
     Ok((before, limit))
 }
 

@@ -27,11 +27,10 @@ const GRANTS_MAX: usize = 32;
 
 /// Reads a question.
 pub(super) fn question(request: &Request, body: &Body) -> Result<SubmitQuery, Problem> {
-    let Question { sql, purpose, grants } = body.json(request, r#"{"sql": "...", "purpose": "..."}"#)?;
+    let Question { sql, purpose, grants } = body.json(r#"{"sql": "...", "purpose": "..."}"#)?;
     let named: Result<BTreeSet<Code>, _> = grants.iter().map(|grant| grant.parse()).collect();
     let named = named.ok().filter(|named| named.len() <= GRANTS_MAX).ok_or_else(|| {
         malformed(
-            request,
             format!("`grants` holds at most {GRANTS_MAX} identifiers of grants"),
             format!("`grants` 最多包含 {GRANTS_MAX} 个授权标识"),
         )
@@ -63,7 +62,7 @@ pub(super) async fn check(
 ) -> Result<Json<Verdict>, Failure> {
     let Authenticated { request, caller } = &known;
     let person = caller.person().name.as_str();
-    service.checks.take(person, service.begun.elapsed()).map_err(|wait| too_often(request, wait))?;
+    service.checks.take(person, service.begun.elapsed()).map_err(too_often)?;
     let question = question(request, &body)?;
     Ok(Json(explain_query(&service.installation, caller, &question).await?))
 }

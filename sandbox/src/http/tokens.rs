@@ -53,19 +53,17 @@ pub(super) async fn create(
     known: Authenticated,
     body: Body,
 ) -> Result<(StatusCode, Json<TokenGift>), Failure> {
-    let Authenticated { request, caller } = &known;
+    let caller = &known.caller;
     let TokenWish { person, days, roles } =
-        body.json(request, r#"{"person": "...", "days": 30, "roles": ["analyst"]}"#)?;
+        body.json(r#"{"person": "...", "days": 30, "roles": ["analyst"]}"#)?;
     let person = match person {
         None => caller.person().name.clone(),
-        Some(name) => name
-            .parse()
-            .map_err(|_| malformed(request, "`person` is no person's name", "`person` 不是人员名称"))?,
+        Some(name) => {
+            name.parse().map_err(|_| malformed("`person` is no person's name", "`person` 不是人员名称"))?
+        }
     };
     let roles = roles.map(|roles| roles.iter().map(|role| role.parse()).collect::<Result<_, _>>());
-    let roles = roles
-        .transpose()
-        .map_err(|_| malformed(request, "`roles` names no roles", "`roles` 不是角色名称"))?;
+    let roles = roles.transpose().map_err(|_| malformed("`roles` names no roles", "`roles` 不是角色名称"))?;
     let made = create_token(&service.installation, caller, CreateToken { person, days, roles }).await?;
     let token = made.text.reveal().to_string();
     Ok((StatusCode::CREATED, Json(TokenGift { summary: TokenView::of(made.summary), token })))
