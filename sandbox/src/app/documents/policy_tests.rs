@@ -22,9 +22,10 @@ use obscura_query_guard::statement::Statement;
 
 use crate::app::query::principal::QueryPrincipal;
 use crate::app::query::review::Judged;
+use crate::app::query::review::ReviewInputs;
 use crate::app::query::review::Reviewed;
-use crate::app::query::review::Reviewer;
 use crate::app::query::review::named_datasets;
+use crate::app::query::review::review;
 use crate::config::Settings;
 use crate::installation::library::local_time;
 
@@ -84,10 +85,11 @@ fn run_one(
     let datasets = named_datasets(&parsed, library);
     let grant = grant_for(&person, test, &datasets, time)?;
     let asker = QueryPrincipal::Person { principal, grants: vec![grant] };
-    let reviewer = Reviewer { library, asker: &asker, now, time };
     let (none, purpose) = (BTreeSet::new(), test.person.purpose.as_str());
-    let reviewed =
-        reviewer.review(Judged { sql: &test.sql, parsed: &parsed, purpose, grants: &none }, &BTreeMap::new());
+    let judged = Judged { sql: &test.sql, parsed: &parsed, purpose, grants: &none };
+    let manifests = BTreeMap::new();
+    let inputs = ReviewInputs { library, asker: &asker, manifests: &manifests, now, time };
+    let reviewed = review(judged, inputs);
     let (came, is_expected) = match (&reviewed, test.expect) {
         (Reviewed::Admitted { .. }, expected) => ("admitted".to_owned(), expected == Expectation::Admitted),
         (Reviewed::Refused(verdict), expected) => {

@@ -40,10 +40,12 @@ const REVIEW_MAX: Duration = Duration::from_secs(10);
 /// A question's text as the guard reads it, once for all that is done with it.
 pub(crate) type Parsed = Result<Statement, Finding>;
 
-/// Policies at one moment, ready to judge questions of one asker.
-pub(crate) struct Reviewer<'a> {
+/// The facts that a review rests on besides the question: the policies at one moment, the asker, and facts of the data.
+#[derive(Clone, Copy)]
+pub(crate) struct ReviewInputs<'a> {
     pub(crate) library: &'a Library,
     pub(crate) asker: &'a QueryPrincipal,
+    pub(crate) manifests: &'a BTreeMap<DatasetId, ManifestFacts>,
     pub(crate) now: Timestamp,
     pub(crate) time: LocalTime,
 }
@@ -78,77 +80,72 @@ pub(crate) enum Reviewed {
     Refused(Verdict),
 }
 
-impl Reviewer<'_> {
-    /// Judges a question: first what the grants and policies give, then what the guard makes of it.
-    pub(crate) fn review(
-        &self,
-        question: Judged<'_>,
-        manifests: &BTreeMap<DatasetId, ManifestFacts>,
-    ) -> Reviewed {
-        let Judged { sql, parsed, purpose, grants: named } = question;
-        let nothing = BTreeSet::new();
-        let allowed = |named: &BTreeSet<Code>, datasets: &[DatasetId]| match self.asker {
-            QueryPrincipal::Person { principal, grants } => {
-                let permits = Permits { grants, named };
-                effective(self.library, principal, purpose, permits, datasets, manifests, self.time)
-            }
-            QueryPrincipal::Anonymous => open_to_everybody(self.library, datasets, manifests, self.time.day),
-        };
-        // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
-        let mut datasets: Vec<DatasetId> = named_datasets(parsed, self.library).into_iter().collect();
-        datasets.retain(|id| {
-            !matches!(allowed(&nothing, std::slice::from_ref(id)), Err(refusal) if refusal.code == RefusalCode::DatasetNotFound)
-        });
-        let policy = match allowed(named, &datasets) {
-            Ok(policy) => policy,
-            Err(refusal) => return Reviewed::Refused(Verdict::refused_by_policy(&refusal)),
-        };
-        let grants = self.grants_of(question, &datasets);
-        let now = DateTime::from_timestamp_millis(self.now.as_millisecond()).unwrap_or_default();
-        let begun = Instant::now();
-        let is_over = || begun.elapsed() > REVIEW_MAX;
-        let guard = Guard::new(&policy, now, self.time.day).until(&is_over);
-        let verdict = match parsed {
-            Ok(statement) => guard.judge(statement),
-            Err(finding) => guard.unreadable(finding.clone()),
-        };
-        let sources = verdict
-            .policy
-            .iter()
-            .map(|s| SourceView { id: s.id.clone(), version: s.version, sha256: s.sha256.clone() })
-            .collect();
-        match verdict.decision {
-            Decision::Admitted(plan) => {
-                let report = Verdict { grants, ..Verdict::admitted(&plan, sources) };
-                let explain_only = verdict.explain;
-                Reviewed::Admitted { plan, policy, verdict: report, explain_only }
-            }
-            Decision::Refused { findings, rewrites } => {
-                let rewrites = rewrites
-                    .into_iter()
-                    .map(|r| RewriteView { sql: r.sql, title: r.title, decision: "admitted".to_owned() })
-                    .collect();
-                let around = Surroundings { sql, library: self.library, asker: self.asker, policy: &policy };
-                let view = |finding| with_meant(FindingView::of(finding), around);
-                let findings = findings.iter().map(view).collect();
-                Reviewed::Refused(Verdict { rewrites, policy: sources, grants, ..Verdict::refused(findings) })
-            }
+/// Judges a question: first what the grants and policies give, then what the guard makes of it.
+pub(crate) fn review(question: Judged<'_>, inputs: ReviewInputs<'_>) -> Reviewed {
+    let Judged { sql, parsed, purpose, grants: named } = question;
+    let ReviewInputs { library, asker, manifests, now, time } = inputs;
+    let nothing = BTreeSet::new();
+    let allowed = |named: &BTreeSet<Code>, datasets: &[DatasetId]| match asker {
+        QueryPrincipal::Person { principal, grants } => {
+            let permits = Permits { grants, named };
+            effective(library, principal, purpose, permits, datasets, manifests, time)
+        }
+        QueryPrincipal::Anonymous => open_to_everybody(library, datasets, manifests, time.day),
+    };
+    // A hidden dataset and one that does not exist are left to the guard alike, so that the answers cannot differ.
+    let mut datasets: Vec<DatasetId> = named_datasets(parsed, library).into_iter().collect();
+    datasets.retain(|id| {
+        !matches!(allowed(&nothing, std::slice::from_ref(id)), Err(refusal) if refusal.code == RefusalCode::DatasetNotFound)
+    });
+    let policy = match allowed(named, &datasets) {
+        Ok(policy) => policy,
+        Err(refusal) => return Reviewed::Refused(Verdict::refused_by_policy(&refusal)),
+    };
+    let grants = grants_of(question, inputs, &datasets);
+    let now = DateTime::from_timestamp_millis(now.as_millisecond()).unwrap_or_default();
+    let begun = Instant::now();
+    let is_over = || begun.elapsed() > REVIEW_MAX;
+    let guard = Guard::new(&policy, now, time.day).until(&is_over);
+    let verdict = match parsed {
+        Ok(statement) => guard.judge(statement),
+        Err(finding) => guard.unreadable(finding.clone()),
+    };
+    let sources = verdict
+        .policy
+        .iter()
+        .map(|s| SourceView { id: s.id.clone(), version: s.version, sha256: s.sha256.clone() })
+        .collect();
+    match verdict.decision {
+        Decision::Admitted(plan) => {
+            let report = Verdict { grants, ..Verdict::admitted(&plan, sources) };
+            let explain_only = verdict.explain;
+            Reviewed::Admitted { plan, policy, verdict: report, explain_only }
+        }
+        Decision::Refused { findings, rewrites } => {
+            let rewrites = rewrites
+                .into_iter()
+                .map(|r| RewriteView { sql: r.sql, title: r.title, decision: "admitted".to_owned() })
+                .collect();
+            let around = Surroundings { sql, library, asker, policy: &policy };
+            let view = |finding| with_meant(FindingView::of(finding), around);
+            let findings = findings.iter().map(view).collect();
+            Reviewed::Refused(Verdict { rewrites, policy: sources, grants, ..Verdict::refused(findings) })
         }
     }
+}
 
-    /// The grant that applies to each dataset; strangers have none.
-    fn grants_of(&self, question: Judged<'_>, datasets: &[DatasetId]) -> Vec<GrantUseView> {
-        let QueryPrincipal::Person { principal, grants } = self.asker else { return Vec::new() };
-        let permits = Permits { grants, named: question.grants };
-        let used = used_grants(self.library, principal, question.purpose, permits, datasets, self.time);
-        let view = |(dataset, used): (DatasetId, UsedGrant)| GrantUseView {
-            dataset: dataset.to_string(),
-            grant: used.id.to_string(),
-            until: used.until.to_string(),
-            others: used.others.iter().map(ToString::to_string).collect(),
-        };
-        used.into_iter().map(view).collect()
-    }
+/// The grant that applies to each dataset; strangers have none.
+fn grants_of(question: Judged<'_>, inputs: ReviewInputs<'_>, datasets: &[DatasetId]) -> Vec<GrantUseView> {
+    let QueryPrincipal::Person { principal, grants } = inputs.asker else { return Vec::new() };
+    let permits = Permits { grants, named: question.grants };
+    let used = used_grants(inputs.library, principal, question.purpose, permits, datasets, inputs.time);
+    let view = |(dataset, used): (DatasetId, UsedGrant)| GrantUseView {
+        dataset: dataset.to_string(),
+        grant: used.id.to_string(),
+        until: used.until.to_string(),
+        others: used.others.iter().map(ToString::to_string).collect(),
+    };
+    used.into_iter().map(view).collect()
 }
 
 /// The datasets in force that a question names, without saying anything about the others.

@@ -25,9 +25,10 @@ use crate::app::query::principal::principal;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::review::Judged;
 use crate::app::query::review::Parsed;
+use crate::app::query::review::ReviewInputs;
 use crate::app::query::review::Reviewed;
-use crate::app::query::review::Reviewer;
 use crate::app::query::review::named_datasets;
+use crate::app::query::review::review;
 use crate::app::query::verdict::FindingView;
 use crate::app::query::verdict::Verdict;
 use crate::context::Caller;
@@ -68,17 +69,17 @@ impl ReviewContext {
     ) -> Result<Reviewed, AppError> {
         let now = self.now;
         let time = local_time(now, &installation.settings().time_zone);
-        let facts = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
+        let manifests = self.sealed.iter().map(|(id, version)| (id.clone(), facts(version))).collect();
         let (library, asker) = (Arc::clone(&self.library), Arc::clone(&self.asker));
         let parsed = Arc::clone(&self.parsed);
         let (sql, purpose) = (question.sql.clone(), question.purpose.clone());
         let grants = question.grants.clone();
-        let review = move || {
-            let reviewer = Reviewer { library: &library, asker: &asker, now, time };
+        let run = move || {
             let judged = Judged { sql: &sql, parsed: &parsed, purpose: &purpose, grants: &grants };
-            reviewer.review(judged, &facts)
+            let inputs = ReviewInputs { library: &library, asker: &asker, manifests: &manifests, now, time };
+            review(judged, inputs)
         };
-        let reviewed = installation.reviews.run(judging, review).await?;
+        let reviewed = installation.reviews.run(judging, run).await?;
         // The guard's own failure decides nothing: it is the operator's to see, and no refusal.
         if let Reviewed::Refused(verdict) = &reviewed
             && let Some(reason) = verdict.failure()
