@@ -156,7 +156,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub async fn is_sound(&self) -> Result<bool, CatalogError> {
+    pub async fn is_intact(&self) -> Result<bool, CatalogError> {
         let answer: String = sqlx::query_scalar("PRAGMA integrity_check")
             .fetch_one(&self.pool)
             .await

@@ -36,11 +36,11 @@ use crate::installation::room::Room;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
     /// As it should be.
-    Well,
+    Passed,
     /// Works, but the operator should look.
     Warning,
     /// Broken.
-    Ill,
+    Failed,
 }
 
 /// One thing that was looked at.
@@ -58,7 +58,7 @@ pub async fn diagnose(settings: &Settings) -> Vec<Check> {
     let mut checks = vec![settings_check(settings)];
     if !layout.database().exists() {
         let root = layout.root().display();
-        checks.push(Check::ill(
+        checks.push(Check::failed(
             format!("there is no installation in {root}; `obscura init` makes one"),
             format!("{root} 中没有安装，可用 `obscura init` 新建"),
         ));
@@ -78,23 +78,23 @@ pub async fn diagnose(settings: &Settings) -> Vec<Check> {
 }
 
 impl Check {
-    fn well(en: impl Into<String>, zh: impl Into<String>) -> Self {
-        Self { health: Health::Well, finding: Text::new(en, zh) }
+    fn passed(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { health: Health::Passed, finding: Text::new(en, zh) }
     }
 
     fn warning(en: impl Into<String>, zh: impl Into<String>) -> Self {
         Self { health: Health::Warning, finding: Text::new(en, zh) }
     }
 
-    fn ill(en: impl Into<String>, zh: impl Into<String>) -> Self {
-        Self { health: Health::Ill, finding: Text::new(en, zh) }
+    fn failed(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { health: Health::Failed, finding: Text::new(en, zh) }
     }
 }
 
 fn settings_check(settings: &Settings) -> Check {
     let threads = settings.limits.threads;
     let megabytes = settings.limits.memory_bytes_max >> 20;
-    Check::well(
+    Check::passed(
         format!("settings are in order: {threads} threads and {megabytes} MB for a query"),
         format!("设置无误：每个查询 {threads} 线程、{megabytes} MB 内存"),
     )
@@ -102,25 +102,25 @@ fn settings_check(settings: &Settings) -> Check {
 
 fn folder_check(root: &Path) -> Check {
     match fs::metadata(root).map(|metadata| metadata.permissions().mode() & 0o077) {
-        Ok(0) => Check::well("the data directory is closed to other users", "数据目录对其他用户不可见"),
+        Ok(0) => Check::passed("the data directory is closed to other users", "数据目录对其他用户不可见"),
         Ok(_) => Check::warning(
             format!("other users may look into {}; run `chmod 700` on it", root.display()),
             format!("其他用户可访问 {}，请执行 `chmod 700`", root.display()),
         ),
-        Err(_) => Check::ill("the data directory cannot be looked at", "无法查看数据目录"),
+        Err(_) => Check::failed("the data directory cannot be looked at", "无法查看数据目录"),
     }
 }
 
 fn room_check(layout: &Layout) -> Check {
     match Room::in_folder(&layout.log()).look() {
-        Ok(()) => Check::well("there is room on the disk", "磁盘有可用空间"),
+        Ok(()) => Check::passed("there is room on the disk", "磁盘有可用空间"),
         Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            Check::ill(
+            Check::failed(
                 "the disk is full: nothing can be asked or sealed until there is room",
                 "磁盘已满：清理空间之前无法查询或封存",
             )
         }
-        Err(error) => Check::ill(
+        Err(error) => Check::failed(
             format!("nothing can be written into the data directory ({})", error.kind()),
             "数据目录无法写入",
         ),
@@ -134,13 +134,13 @@ fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
     let opened =
         keyring_secret(secret).is_ok_and(|secret| LocalKeyring::open(&layout.keyring(), &secret).is_ok());
     if !layout.keyring().exists() {
-        return Check::ill(
+        return Check::failed(
             "the keyring is gone; put it back from the backup that belongs to this data",
             "密钥环缺失，请从与数据相配的备份中恢复",
         );
     }
     match (opened, beside) {
-        (false, _) => Check::ill(
+        (false, _) => Check::failed(
             "the keyring does not open; check `keyring_key_file` or `keyring_passphrase_file`",
             "密钥环无法打开，请检查 `keyring_key_file` 或 `keyring_passphrase_file`",
         ),
@@ -148,7 +148,7 @@ fn keyring_check(layout: &Layout, secret: &KeyringSecret) -> Check {
             "what opens the keyring lies in the data directory, so every copy of it can be opened",
             "打开密钥环的文件位于数据目录内，目录的任何副本都可被打开",
         ),
-        (true, false) => Check::well("the keyring opens", "密钥环可正常打开"),
+        (true, false) => Check::passed("the keyring opens", "密钥环可正常打开"),
     }
 }
 
@@ -158,7 +158,7 @@ async fn generation_check(settings: &Settings) -> Option<Check> {
     let installation = match Installation::open(settings.clone(), clock, random).await {
         Ok(installation) => installation,
         Err(AppError::Public(error)) if error.code() == AUDIT_KEY_FOREIGN => {
-            return Some(Check::ill(
+            return Some(Check::failed(
                 "the keyring is that of another installation; put back the one that belongs to this data",
                 "密钥环属于另一个安装，请恢复与数据相配的密钥环",
             ));
@@ -168,20 +168,21 @@ async fn generation_check(settings: &Settings) -> Option<Check> {
     let found = foreign_key(&installation).await;
     installation.close().await;
     Some(match found {
-        Ok(None) => Check::well(
+        Ok(None) => Check::passed(
             "the keyring is of the same generation as what is sealed",
             "密钥环与已封存的数据属于同一代",
         ),
         Ok(Some(foreign)) => {
             let Text { en, zh } = foreign.message();
-            Check::ill(
+            Check::failed(
                 format!("{en}; put back the keyring that belongs to this data"),
                 format!("{zh}；请恢复与数据相配的密钥环"),
             )
         }
-        Err(_) => {
-            Check::ill("the keyring cannot be compared with what is sealed", "无法比对密钥环与已封存的数据")
-        }
+        Err(_) => Check::failed(
+            "the keyring cannot be compared with what is sealed",
+            "无法比对密钥环与已封存的数据",
+        ),
     })
 }
 
@@ -191,7 +192,7 @@ async fn provider_check(oidc: &OidcSettings, log: OperatorLog) -> Check {
         Ok(provider) => provider,
         Err(error) => {
             let message = error.public().message().clone();
-            return Check::ill(message.en, message.zh);
+            return Check::failed(message.en, message.zh);
         }
     };
     match provider.look().await {
@@ -199,11 +200,11 @@ async fn provider_check(oidc: &OidcSettings, log: OperatorLog) -> Check {
             "the identity provider publishes no key that we honour",
             "身份提供方没有发布可用的密钥",
         ),
-        Ok(keys) => Check::well(
+        Ok(keys) => Check::passed(
             format!("the identity provider answers: {keys} keys"),
             format!("身份提供方应答正常：{keys} 个密钥"),
         ),
-        Err(_) => Check::ill(
+        Err(_) => Check::failed(
             "the identity provider does not answer as it should; the operator's log says how",
             "身份提供方应答异常，详情见运维日志",
         ),
@@ -211,18 +212,18 @@ async fn provider_check(oidc: &OidcSettings, log: OperatorLog) -> Check {
 }
 
 async fn database_check(path: &Path) -> Check {
-    let sound = match Catalog::open(path, Missing::Fail).await {
+    let is_intact = match Catalog::open(path, Missing::Fail).await {
         Ok(catalog) => {
-            let sound = catalog.is_sound().await.unwrap_or(false);
+            let is_intact = catalog.is_intact().await.unwrap_or(false);
             catalog.close().await;
-            sound
+            is_intact
         }
         Err(_) => false,
     };
-    if sound {
-        Check::well("the metadata database is sound", "元数据库完好")
+    if is_intact {
+        Check::passed("the metadata database is intact", "元数据库完好")
     } else {
-        Check::ill(
+        Check::failed(
             "the metadata database is damaged; restore it from a backup",
             "元数据库已损坏，请从备份恢复",
         )
@@ -232,10 +233,10 @@ async fn database_check(path: &Path) -> Check {
 async fn log_checks(layout: &Layout) -> Vec<Check> {
     let against = LogAgainst { journal: Some(layout.unwraps()), ..LogAgainst::default() };
     let Ok(verification) = verify_log(&LogCopy::of(layout), &against) else {
-        return vec![Check::ill("the audit log cannot be read", "无法读取审计日志")];
+        return vec![Check::failed("the audit log cannot be read", "无法读取审计日志")];
     };
     if !verification.findings.is_empty() {
-        return vec![Check::ill(
+        return vec![Check::failed(
             "the audit log does not verify; `obscura audit verify` says where",
             "审计日志校验失败，可用 `obscura audit verify` 查看位置",
         )];
@@ -250,17 +251,17 @@ async fn log_checks(layout: &Layout) -> Vec<Check> {
             format!("审计日志中的时间倒退：第 {index} 条处倒退 {seconds} 秒，请检查系统时钟"),
         )
     });
-    let log = Check::well(
+    let log = Check::passed(
         format!("the audit log verifies: {size} entries"),
         format!("审计日志校验通过：{size} 条"),
     );
     let agreement = match reconcile(layout, &verification).await {
-        Ok(found) if found.is_empty() => Check::well("database and log agree", "数据库与审计日志一致"),
-        Ok(_) => Check::ill(
+        Ok(found) if found.is_empty() => Check::passed("database and log agree", "数据库与审计日志一致"),
+        Ok(_) => Check::failed(
             "database and log disagree; `obscura audit verify` says where",
             "数据库与审计日志不一致，可用 `obscura audit verify` 查看",
         ),
-        Err(_) => Check::ill("the database cannot be compared with the log", "无法比对数据库与审计日志"),
+        Err(_) => Check::failed("the database cannot be compared with the log", "无法比对数据库与审计日志"),
     };
     [log, agreement].into_iter().chain(clock).collect()
 }
@@ -270,7 +271,7 @@ fn core_dump_check() -> Check {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find(|line| line.starts_with("Max core file size"));
     match soft.and_then(|line| line.split_whitespace().nth(4)) {
-        Some("0") => Check::well("core dumps are off", "核心转储已关闭"),
+        Some("0") => Check::passed("core dumps are off", "核心转储已关闭"),
         _ => Check::warning(
             "core dumps are not known to be off; run with `ulimit -c 0`",
             "无法确认核心转储已关闭，请使用 `ulimit -c 0` 运行",

@@ -64,5 +64,5 @@ async fn database_is_durable_at_commit() {
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(catalog.pool()).await.unwrap();
     let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(catalog.pool()).await.unwrap();
     assert_eq!((mode.as_str(), synchronous), ("wal", 2));
-    assert!(catalog.is_sound().await.unwrap());
+    assert!(catalog.is_intact().await.unwrap());
 }

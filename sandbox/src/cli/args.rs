@@ -175,7 +175,7 @@ pub(crate) enum Command {
     /// Look after key-encryption keys.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Look whether the installation is well.
+    /// Check the installation.
     #[command(after_help = "Examples:\n  obscura doctor")]
     Doctor,
     /// Look at settings.

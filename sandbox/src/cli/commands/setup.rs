@@ -223,11 +223,11 @@ pub(in crate::cli) async fn doctor(session: &mut Session<'_>) -> Result<Exit, En
     let mut exit = Exit::Done;
     for check in &checks {
         let (word, paint) = match check.health {
-            Health::Well => (session.screen.either("well", "正常"), Paint::Good),
+            Health::Passed => (session.screen.either("ok  ", "正常"), Paint::Good),
             Health::Warning => (session.screen.either("look", "注意"), Paint::Title),
-            Health::Ill => (session.screen.either("ill ", "异常"), Paint::Bad),
+            Health::Failed => (session.screen.either("FAIL", "异常"), Paint::Bad),
         };
-        if check.health == Health::Ill {
+        if check.health == Health::Failed {
             exit = Exit::Failure;
         }
         let word = session.screen.paint(word, paint);

@@ -63,7 +63,7 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("Verify signed release records", "校验已签名的发布记录"),
     ("Answer over HTTP, for many people at once", "通过 HTTP 提供服务，供多人同时使用"),
     ("Look after key-encryption keys", "管理密钥加密密钥"),
-    ("Look whether the installation is well", "检查系统是否正常"),
+    ("Check the installation", "检查系统是否正常"),
     ("Look at settings", "查看设置"),
     ("Write completions for a shell", "输出命令行补全脚本"),
     ("The shell", "命令行解释器"),
