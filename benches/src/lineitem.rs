@@ -152,6 +152,8 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
+        usual_rows: None,
+        is_updated: true,
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
@@ -183,6 +185,8 @@ fn effective(column: &Column, grade: Level) -> EffectiveColumn {
         mask: None,
         range: column.measure.map(|(high, _bins)| (Fixed::ZERO, hundredths(high))),
         bins: column.measure.map(|(_high, bins)| hundredths(bins)),
+        usual: None,
+        domain: None,
         scale: if column.measure.is_some() { SCALE } else { 0 },
         coded: false,
     }

@@ -105,6 +105,8 @@ impl Controls {
             subjects_min_by_unit: by_unit.collect(),
             dominance: both(self.dominance.as_ref(), other.dominance.as_ref(), Dominance::stricter),
             rounding: both(self.rounding.as_ref(), other.rounding.as_ref(), |a, b| common_base(*a, *b)),
+            // No noise is less than the least deviation.
+            perturbation: self.perturbation.max(other.perturbation),
             cells_max: both(self.cells_max.as_ref(), other.cells_max.as_ref(), |a, b| *a.min(b)),
             unavailable: self.unavailable.union(&other.unavailable).cloned().collect(),
         }
@@ -123,6 +125,7 @@ impl Controls {
             && joined.subjects_min == self.subjects_min
             && joined.dominance == self.dominance
             && joined.rounding == self.rounding
+            && joined.perturbation == self.perturbation
             && joined.cells_max == self.cells_max
             && joined.unavailable == self.unavailable
     }

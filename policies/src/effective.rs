@@ -15,6 +15,12 @@ use crate::vocabulary::Role;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
 
+/// The published ladder of deviations of named noise (`sandbox/docs/disclosure-model.md`, section 9.1).
+///
+/// A rung is the rung below and a further draw. Two policies at different rungs share the lower draws, so that both answers
+/// together tell no more than the one with less noise.
+pub const DEVIATIONS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
+
 /// The data that one job may read, and the terms on which its result may leave: one purpose, one grant per dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectivePolicy {
@@ -64,6 +70,11 @@ pub struct EffectiveDataset {
     pub join_with: BTreeSet<(DatasetId, UnitKind)>,
     /// Most rows of one subject that a per-subject count distinguishes (top-coded).
     pub max_rows_per_subject: u32,
+    /// Rows that a subject usually has, as the document states it: the scale of the noise of counts of rows.
+    pub usual_rows: Option<u32>,
+    /// False only if the document says that the data never changes again: its noise then needs no part of its own for each
+    /// version.
+    pub is_updated: bool,
     /// Rows (from the signed manifest); nothing where it proves nothing.
     pub rows: Option<u64>,
     /// Columns or column sets whose values are unique (from the signed manifest): the N:1 side of a join.
@@ -119,6 +130,11 @@ pub struct EffectiveColumn {
     pub range: Option<(Fixed, Fixed)>,
     /// Width of the bins at whose edges a measure may be filtered and grouped.
     pub bins: Option<Fixed>,
+    /// Usual contribution of a subject, as the document states it: the scale of the noise of sums. It is not above the larger
+    /// absolute end of `range`.
+    pub usual: Option<Fixed>,
+    /// All values that the document declares, sorted and each once.
+    pub domain: Option<Vec<String>>,
     /// Decimal places a measure is kept at inside sums.
     pub scale: u8,
     /// Codes (administrative, ICD-10): prefixes are meaningful.
@@ -154,6 +170,8 @@ pub struct Controls {
     pub dominance: Option<Dominance>,
     /// Counts are rounded to multiples of this.
     pub rounding: Option<u32>,
+    /// Deviation of the named noise of counts and sums, a rung of [`DEVIATIONS`].
+    pub perturbation: Option<u32>,
     /// Most cells one statement may release.
     pub cells_max: Option<u32>,
     /// Controls that the documents ask for and this build does not have; any makes the job a refusal.

@@ -15,6 +15,7 @@ use crate::document::Kind;
 use crate::document::Layout;
 use crate::document::Policy;
 use crate::document::PolicyTest;
+use crate::document::Update;
 use crate::effective::EffectiveColumn;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
@@ -250,6 +251,8 @@ fn open(
             mask: column_terms.mask,
             range,
             bins: column_terms.bins,
+            usual: usual(column.usual, range),
+            domain: column.domain.as_deref().map(declared),
             scale: column.sum_scale(),
             coded: column.coded,
         });
@@ -274,6 +277,8 @@ fn open(
         controls: terms.controls,
         join_with: terms.join_with,
         max_rows_per_subject: terms.max_rows_per_subject,
+        usual_rows: dataset.usual_rows,
+        is_updated: dataset.update != Update::Never,
         rows: facts.rows,
         unique: facts.unique,
         intervals: facts.intervals,
@@ -290,6 +295,17 @@ fn usable(terms: &ColumnTerms) -> (BTreeSet<Use>, Option<(Fixed, Fixed)>) {
         }
         range => (uses, range),
     }
+}
+
+/// The usual contribution of a subject within a range: contributions are clamped to the range, so that none is above it.
+fn usual(usual: Option<Fixed>, range: Option<(Fixed, Fixed)>) -> Option<Fixed> {
+    let (low, high) = range?;
+    usual.map(|usual| usual.min(low.larger_abs(high)))
+}
+
+/// The declared values, sorted and each once.
+fn declared(domain: &[String]) -> Vec<String> {
+    domain.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]

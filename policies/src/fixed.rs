@@ -163,6 +163,12 @@ impl Fixed {
         self.0.checked_abs().map(Self)
     }
 
+    /// The larger of the absolute values of both.
+    #[must_use]
+    pub fn larger_abs(self, other: Self) -> Self {
+        Self(self.0.saturating_abs().max(other.0.saturating_abs()))
+    }
+
     /// The smallest positive number that is a multiple of both, unless it overflows or either is not positive.
     #[must_use]
     pub fn least_common_multiple(self, other: Self) -> Option<Self> {
@@ -311,6 +317,13 @@ mod tests {
     fn common_multiple_fits_both() {
         assert_eq!(fixed("0.5").least_common_multiple(fixed("0.3")), Some(fixed("1.5")));
         assert_eq!(fixed("0").least_common_multiple(fixed("1")), None);
+    }
+
+    #[test]
+    fn the_larger_absolute_value_may_lie_below_zero() {
+        assert_eq!(fixed("-12.5").larger_abs(fixed("3")), fixed("12.5"));
+        assert_eq!(fixed("-1").larger_abs(fixed("3")), fixed("3"));
+        assert_eq!(Fixed::from_micros(i128::MIN).larger_abs(Fixed::ZERO), Fixed::from_micros(i128::MAX));
     }
 
     proptest! {

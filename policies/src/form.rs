@@ -65,6 +65,11 @@ phrases! {
     TooManySubjects = "too many subjects", "主体数过大";
     /// A threshold below zero.
     NotSubjects = "not a number of subjects", "不是主体数";
+    /// The form of named noise.
+    Perturbation = "`auto`, or a deviation such as {deviation: 8}", "`auto`，或标准差，如 {deviation: 8}";
+    /// Another word than `auto`.
+    NotAPerturbation = "expected `auto`, or a deviation such as {deviation: 8}",
+        "须为 `auto`，或标准差，如 {deviation: 8}";
     /// The form of a list that may be left open.
     AnyOrList = "`any` or a list", "`any` 或列表";
     /// Another word than `any`.

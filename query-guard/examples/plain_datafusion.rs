@@ -138,6 +138,8 @@ fn policy() -> Result<EffectivePolicy, Failure> {
         mask: None,
         range: None,
         bins: None,
+        usual: None,
+        domain: None,
         scale: 0,
         coded: false,
     };
@@ -161,6 +163,8 @@ fn policy() -> Result<EffectivePolicy, Failure> {
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
+        usual_rows: None,
+        is_updated: true,
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),

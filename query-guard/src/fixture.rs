@@ -230,6 +230,8 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
         controls: Controls::default(),
         join_with: BTreeSet::from([(other.parse().unwrap(), resident)]),
         max_rows_per_subject: 20,
+        usual_rows: None,
+        is_updated: true,
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
@@ -253,6 +255,8 @@ pub(crate) fn column(
         mask: None,
         range: None,
         bins: None,
+        usual: None,
+        domain: None,
         scale: 4,
         coded: false,
     }

@@ -124,6 +124,7 @@ impl Rows<'_> {
             "Hours" => "`08:00-20:00`",
             "Level" => "`L1` to `L9`",
             "Mask" => "`redact`, or one mask",
+            "PerturbationForm" => "`auto`, or a deviation",
             "Semantic" => "word",
             "SubjectsMin" => "number, or numbers by unit",
             "Text" => "`zh`, `en` or both",

@@ -20,6 +20,7 @@ use crate::combine::ColumnTerms;
 use crate::combine::Terms;
 use crate::day::DatePart;
 use crate::effective::Controls;
+use crate::effective::DEVIATIONS;
 use crate::effective::Dominance;
 use crate::effective::RowFilter;
 use crate::fixed::Fixed;
@@ -80,23 +81,35 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
         btree_map(unit, 1_u32..30, 0..3),
         option::of((1_u8..4, 500_u16..1000, 0_u16..30)),
         option::of(prop_oneof![1_u32..12, any::<u32>().prop_map(|b| b.max(1))]),
+        option::of(select(DEVIATIONS.to_vec())),
         option::of(1_u32..9_000),
         btree_set(select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
     )
-        .prop_map(|(subjects_min, subjects_min_by_unit, dominance, rounding, cells_max, unavailable)| {
-            Controls {
+        .prop_map(
+            |(
                 subjects_min,
                 subjects_min_by_unit,
-                dominance: dominance.map(|(n, share_max_permille, p_percent)| Dominance {
-                    n,
-                    share_max_permille,
-                    p_percent,
-                }),
+                dominance,
                 rounding,
+                perturbation,
                 cells_max,
                 unavailable,
-            }
-        })
+            )| {
+                Controls {
+                    subjects_min,
+                    subjects_min_by_unit,
+                    dominance: dominance.map(|(n, share_max_permille, p_percent)| Dominance {
+                        n,
+                        share_max_permille,
+                        p_percent,
+                    }),
+                    rounding,
+                    perturbation,
+                    cells_max,
+                    unavailable,
+                }
+            },
+        )
 }
 
 fn column() -> impl Strategy<Value = ColumnTerms> {
@@ -173,6 +186,23 @@ fn a_unit_named_on_one_side_only_keeps_the_larger_threshold() {
         ..Controls::default()
     };
     assert_eq!(all.stricter(&by_unit).subjects_min(&resident), 10);
+}
+
+#[test]
+fn the_larger_deviation_counts_and_none_is_the_least() {
+    let noisy = |perturbation| Controls { perturbation, ..Controls::default() };
+    let rungs: Vec<Controls> = [None].into_iter().chain(DEVIATIONS.map(Some)).map(noisy).collect();
+    for pair in rungs.windows(2) {
+        let [less, more] = pair else { panic!("two rungs") };
+        assert_eq!(less.stricter(more).perturbation, more.perturbation);
+        assert_eq!(more.stricter(less).perturbation, more.perturbation);
+        assert!(more.is_at_least(less) && !less.is_at_least(more), "{more:?}");
+    }
+}
+
+#[test]
+fn the_ladder_rises() {
+    assert!(DEVIATIONS.is_sorted_by(|lower, higher| lower < higher));
 }
 
 #[test]

@@ -10,10 +10,11 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::de::MapAccess;
 use serde::de::Visitor;
+use serde::de::value::MapAccessDeserializer;
+use serde::ser::SerializeMap;
 
 use crate::fixed::Fixed;
 use crate::form::Phrase;
-use crate::vocabulary::Code;
 use crate::vocabulary::UnitKind;
 
 /// Output controls.
@@ -29,7 +30,7 @@ pub struct ControlsForm {
     /// Rounding of counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<RoundingForm>,
-    /// Cell-key noise.
+    /// Named noise of counts and sums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perturbation: Option<PerturbationForm>,
     /// Most that an inherited sum may be off before it is suppressed, as a share.
@@ -70,12 +71,24 @@ pub struct RoundingForm {
     pub base: u32,
 }
 
-/// Cell-key noise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Named noise (`sandbox/docs/disclosure-model.md`, section 9.1): its deviation, or the word that leaves the choice to the
+/// program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerturbationForm {
+    /// `{deviation: 8}`
+    Deviation(u32),
+    /// `auto`: the least deviation that keeps the exposure of the opened columns.
+    Auto,
+}
+
+/// The word for a deviation that the program chooses.
+const AUTO: &str = "auto";
+
+/// The fields of named noise with a stated deviation.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PerturbationForm {
-    /// Name of the noise table.
-    pub cell_key: Code,
+struct PerturbationFields {
+    deviation: u32,
 }
 
 impl<'de> Deserialize<'de> for SubjectsMin {
@@ -107,5 +120,47 @@ impl<'de> Deserialize<'de> for SubjectsMin {
         }
 
         deserializer.deserialize_any(SubjectsMinVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for PerturbationForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PerturbationVisitor;
+
+        impl<'de> Visitor<'de> for PerturbationVisitor {
+            type Value = PerturbationForm;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Phrase::Perturbation.english())
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<PerturbationForm, E> {
+                if value == AUTO {
+                    Ok(PerturbationForm::Auto)
+                } else {
+                    Err(E::custom(Phrase::NotAPerturbation))
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PerturbationForm, A::Error> {
+                let fields = PerturbationFields::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(PerturbationForm::Deviation(fields.deviation))
+            }
+        }
+
+        deserializer.deserialize_any(PerturbationVisitor)
+    }
+}
+
+impl Serialize for PerturbationForm {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str(AUTO),
+            Self::Deviation(deviation) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("deviation", deviation)?;
+                map.end()
+            }
+        }
     }
 }

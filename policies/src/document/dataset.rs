@@ -43,6 +43,9 @@ pub struct Dataset {
     /// Order of rows in the sealed file; clustered if missing and a unit is protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
+    /// Rows that a subject usually has: the scale of the noise of counts of rows, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual_rows: Option<u32>,
     /// Terms on which the data may be opened to the public.
     pub opening: Opening,
     /// Terms on which other departments may use it.
@@ -111,6 +114,9 @@ pub struct Column {
     /// Width of the bins at whose edges a measure may be filtered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bins: Option<Fixed>,
+    /// Usual contribution of a subject, as the department states it and not from the data: the scale of the noise of sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<Fixed>,
     /// All values that occur.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Vec<String>>,

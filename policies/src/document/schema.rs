@@ -23,9 +23,11 @@ use crate::document::GradeScheme;
 use crate::document::Grant;
 use crate::document::Hours;
 use crate::document::Kind;
+use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::Purpose;
 use crate::document::SubjectsMin;
+use crate::effective::DEVIATIONS;
 use crate::fixed::Fixed;
 use crate::month::Month;
 use crate::vocabulary::CODE_BYTES_MAX;
@@ -153,6 +155,33 @@ impl JsonSchema for SubjectsMin {
                     "type": "object",
                     "propertyNames": {"pattern": NAME},
                     "additionalProperties": generator.subschema_for::<u32>()
+                }
+            ]
+        })
+    }
+}
+
+impl JsonSchema for PerturbationForm {
+    fn schema_name() -> Cow<'static, str> {
+        "PerturbationForm".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Named noise: its deviation, such as `{deviation: 8}`, or `auto`.",
+            "anyOf": [
+                {"type": "string", "const": "auto"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "deviation": {
+                            "type": "integer",
+                            "enum": DEVIATIONS,
+                            "description": "Standard deviation of one draw, in subjects: 2, 3, 4, 6, 8, 12 or 16."
+                        }
+                    },
+                    "required": ["deviation"],
+                    "additionalProperties": false
                 }
             ]
         })

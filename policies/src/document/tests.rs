@@ -203,13 +203,15 @@ fn mask() -> impl Strategy<Value = MaskForm> {
 fn controls() -> impl Strategy<Value = ControlsForm> {
     let by_unit = btree_map(unit(), any::<u32>(), 0..3).prop_map(SubjectsMin::ByUnit);
     let subjects_min = prop_oneof![any::<u32>().prop_map(SubjectsMin::All), by_unit];
+    let perturbation =
+        prop_oneof![any::<u32>().prop_map(PerturbationForm::Deviation), Just(PerturbationForm::Auto)];
     let dominance = (any::<u8>(), fixed(), any::<u16>())
         .prop_map(|(n, share_max, p_percent)| DominanceForm { n, share_max, p_percent });
     (
         option::of(subjects_min),
         option::of(dominance),
         option::of(any::<u32>().prop_map(|base| RoundingForm { base })),
-        option::of(code().prop_map(|cell_key| PerturbationForm { cell_key })),
+        option::of(perturbation),
         option::of(fixed()),
         option::of(any::<u32>()),
     )
@@ -369,10 +371,11 @@ fn dataset() -> impl Strategy<Value = Document> {
         option::of(text()),
         option::of(range()),
         option::of(fixed()),
+        option::of(fixed()),
         option::of(vec(text(), 0..3)),
         any::<bool>(),
     )
-        .prop_map(|(name, data_type, scale, role, grade, range, bins, domain, coded)| Column {
+        .prop_map(|(name, data_type, scale, role, grade, range, bins, usual, domain, coded)| Column {
             name,
             title: None,
             data_type,
@@ -382,6 +385,7 @@ fn dataset() -> impl Strategy<Value = Document> {
             semantic: None,
             range,
             bins,
+            usual,
             domain,
             coded,
         });
@@ -392,10 +396,11 @@ fn dataset() -> impl Strategy<Value = Document> {
         dataset_id(),
         vec(unit, 0..3),
         option::of(select(Layout::ALL)),
+        option::of(any::<u32>()),
         vec(text(), 0..3),
         vec(column, 0..4),
     )
-        .prop_map(|(metadata, id, units, layout, tags, columns)| {
+        .prop_map(|(metadata, id, units, layout, usual_rows, tags, columns)| {
             Document::Dataset(Box::new(Dataset {
                 api_version: ApiVersion,
                 kind: DatasetKind,
@@ -405,6 +410,7 @@ fn dataset() -> impl Strategy<Value = Document> {
                 membership: None,
                 units,
                 layout,
+                usual_rows,
                 opening: Opening::Limited,
                 sharing: Sharing::None,
                 update: Update::Daily,

@@ -9,6 +9,7 @@ use crate::document::AnyOr;
 use crate::document::Dataset;
 use crate::document::Grant;
 use crate::document::Kind;
+use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::SubjectsMin;
 use crate::effective::Controls;
@@ -327,6 +328,13 @@ fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> 
         let base = rounding.base.to_string();
         found.push(of_value(&field("rounding.base"), id, &base, &counts.to_string(), why));
     }
+    if let (Some(PerturbationForm::Deviation(deviation)), Some(counts)) =
+        (written.perturbation, controls.perturbation)
+        && counts != deviation
+    {
+        let deviation = deviation.to_string();
+        found.push(of_value(&field("perturbation.deviation"), id, &deviation, &counts.to_string(), why));
+    }
     if let (Some(cells), Some(counts)) = (written.cells_max, controls.cells_max)
         && counts != cells
     {
@@ -424,6 +432,18 @@ mod tests {
         let world = WORLD.replace("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: 2");
         let text = told(&world, "value-overridden", "method.controls.subjects_min");
         assert!(text.contains("`subjects_min: 2`") && text.contains("10 does"), "{text}");
+    }
+
+    #[test]
+    fn a_deviation_below_that_of_another_policy_is_told_with_the_one_that_counts() {
+        let noise =
+            |deviation: u32| format!("    tolerance: 0.10\n    perturbation: {{deviation: {deviation}}}\n");
+        let second = crate::parse::tests::POLICY
+            .replace("id: health-outpatient-epi", "id: health-second")
+            .replace("    tolerance: 0.10\n", &noise(8));
+        let world = format!("{}---\n{second}", WORLD.replacen("    tolerance: 0.10\n", &noise(3), 1));
+        let text = told(&world, "value-overridden", "method.controls.perturbation.deviation");
+        assert!(text.contains("`deviation: 3`") && text.contains("8 does"), "{text}");
     }
 
     #[test]

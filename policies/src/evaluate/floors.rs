@@ -36,10 +36,12 @@ pub(super) fn floors(
     }
     for (level, controls) in excepted(library, purpose, datasets, today, sources) {
         if let Some(floor) = floors.get_mut(&level) {
-            // An exception lowers the numbers of a floor. A mechanism that the floor needs stays needed.
+            // An exception lowers the numbers of a floor. A mechanism that the floor needs stays needed, and its noise stays.
             let needed = std::mem::take(&mut floor.controls.unavailable);
+            let noise = floor.controls.perturbation;
             floor.controls = controls;
             floor.controls.unavailable.extend(needed);
+            floor.controls.perturbation = floor.controls.perturbation.max(noise);
         }
     }
     Ok(floors)

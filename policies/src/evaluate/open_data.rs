@@ -144,6 +144,7 @@ fn opens_everything(terms: &Terms, dataset: &Dataset) -> bool {
 mod tests {
     use super::*;
     use crate::document::Document;
+    use crate::document::PerturbationForm;
     use crate::parse::parse_documents;
 
     const WORLD: &str = r#"
@@ -184,10 +185,14 @@ content:
 method: {release: rows_open, functions: [count]}
 "#;
 
-    fn is_open(world: &str) -> bool {
+    fn library(world: &str) -> Library {
         let documents: Vec<Document> =
             parse_documents("world", world).unwrap().into_iter().map(|located| located.value).collect();
-        let library = Library::new(documents).unwrap();
+        Library::new(documents).unwrap()
+    }
+
+    fn is_open(world: &str) -> bool {
+        let library = library(world);
         let ids = ["parks.trees".parse().unwrap()];
         let found = open_to_everybody(&library, &ids, &BTreeMap::new(), "2026-06-01".parse().unwrap());
         let is_open = found.is_ok();
@@ -239,6 +244,27 @@ method: {release: rows_open, functions: [count]}
             assert_ne!(world, WORLD, "{why}: nothing was changed");
             assert!(!is_open(&world), "{why}");
         }
+    }
+
+    #[test]
+    fn noise_does_not_touch_open_rows_and_noise_that_is_not_there_closes_them() {
+        let with = |noise: &str| {
+            let controls = format!("functions: [count], controls: {{perturbation: {noise}}}");
+            WORLD.replace("functions: [count]", &controls)
+        };
+        assert!(is_open(&with("{deviation: 8}")));
+        let documents = parse_documents("world", &with("auto")).unwrap();
+        assert!(Library::from_located(documents).is_err(), "it is not published");
+        let library = library(WORLD);
+        let dataset = library.datasets().values().next().unwrap();
+        let policy = library.policies().values().next().unwrap();
+        let opens = |perturbation| {
+            let mut policy = policy.clone();
+            policy.method.controls.perturbation = Some(perturbation);
+            opens_everything(&library.terms(&policy, dataset).unwrap(), dataset)
+        };
+        assert!(opens(PerturbationForm::Deviation(8)));
+        assert!(!opens(PerturbationForm::Auto));
     }
 
     #[test]

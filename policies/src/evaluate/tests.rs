@@ -22,6 +22,7 @@ use crate::evaluate::effective;
 use crate::library::Library;
 use crate::library::tests::WORLD;
 use crate::library::tests::library;
+use crate::library::tests::noisy_scheme;
 use crate::parse::parse_documents;
 use crate::vocabulary::Level;
 use crate::vocabulary::PersonRole;
@@ -247,6 +248,92 @@ fn an_exception_lowers_numbers_and_drops_no_mechanism() {
 }
 
 #[test]
+fn an_exception_leaves_the_noise_of_a_floor_as_it_is() {
+    let noise = ["", ", perturbation: {deviation: 8}", ", perturbation: {deviation: 8}"];
+    let world = WORLD
+        .replace("purpose: insurance-supervision", "purpose: epidemic-monitoring")
+        .replace("scheme: db33t2351-2021", "scheme: noisy");
+    let policy = Request::of(&format!("{world}{}", noisy_scheme(noise))).ask().unwrap();
+    let controls = |level| &policy.floors.get(&Level(level)).unwrap().controls;
+    assert_eq!((controls(3).subjects_min, controls(3).perturbation), (6, Some(8)));
+    assert_eq!(controls(2).perturbation, None);
+    assert_eq!(controls(4).perturbation, Some(8));
+}
+
+#[test]
+fn the_larger_deviation_of_two_policies_counts() {
+    let with = |text: &str, noise: &str| {
+        text.replacen(
+            "    tolerance: 0.10\n",
+            &format!("    tolerance: 0.10\n    perturbation: {noise}\n"),
+            1,
+        )
+    };
+    let deviation = |world: &str| visits(&Request::of(world).ask().unwrap()).controls.perturbation;
+    let second = crate::parse::tests::POLICY.replace("id: health-outpatient-epi", "id: health-second");
+    assert_eq!(deviation(WORLD), None);
+    assert_eq!(deviation(&with(WORLD, "{deviation: 6}")), Some(6));
+    let one = with(WORLD, "{deviation: 6}");
+    assert_eq!(deviation(&format!("{one}---\n{second}")), Some(6));
+    assert_eq!(deviation(&format!("{one}---\n{}", with(&second, "{deviation: 12}"))), Some(12));
+    assert_eq!(deviation(&format!("{one}---\n{}", with(&second, "{deviation: 3}"))), Some(6));
+}
+
+#[test]
+fn the_scale_of_noise_is_the_document_s_within_the_narrowed_range() {
+    let usual = |range: &str, declared: &str| {
+        let world = WORLD
+            .replacen(
+                "range: [0, 50000], bins: 1000",
+                &format!("range: [-50000, 50000], bins: 1000{declared}"),
+                1,
+            )
+            .replacen("range: [0, 20000]", range, 1);
+        let policy = Request::of(&world).ask().unwrap();
+        visits(&policy).columns.iter().find(|column| column.name == "cost").unwrap().usual
+    };
+    let limit = ", usual: 30000";
+    assert_eq!(usual("range: [0, 20000]", ""), None);
+    assert_eq!(usual("range: [0, 20000]", limit), Some(20_000.into()));
+    assert_eq!(usual("range: [0, 40000]", limit), Some(30_000.into()));
+    assert_eq!(usual("range: [-25000, 20000]", limit), Some(25_000.into()));
+    assert_eq!(usual("bins: 1000", limit), Some(30_000.into()));
+    // Two ranges that do not meet leave nothing to add up.
+    let second = crate::parse::tests::POLICY
+        .replace("id: health-outpatient-epi", "id: health-second")
+        .replace("range: [0, 50000]", "range: [30000, 50000]");
+    let world =
+        WORLD.replacen("range: [0, 50000], bins: 1000", "range: [0, 50000], bins: 1000, usual: 300", 1);
+    let policy = Request::of(&format!("{world}---\n{second}")).ask().unwrap();
+    let cost = visits(&policy).columns.iter().find(|column| column.name == "cost").unwrap();
+    assert_eq!((cost.range, cost.usual, cost.uses.contains(&Use::Aggregate)), (None, None, false));
+}
+
+#[test]
+fn facts_that_noise_needs_come_from_the_document() {
+    let policy = Request::new().ask().unwrap();
+    assert_eq!((visits(&policy).usual_rows, visits(&policy).is_updated), (None, true));
+    let facts = |update: &str| {
+        let to = format!("sharing: conditional\n{update}usual_rows: 4\n");
+        let policy =
+            Request::of(&WORLD.replacen("sharing: conditional\nupdate: daily\n", &to, 1)).ask().unwrap();
+        (visits(&policy).usual_rows, visits(&policy).is_updated)
+    };
+    assert_eq!(facts("update: never\n"), (Some(4), false));
+    assert_eq!(facts("update: irregular\n"), (Some(4), true));
+    assert_eq!(facts(""), (Some(4), true), "an update that is not stated may come");
+    let world = WORLD.replacen("grade: L2, coded: true}", "grade: L2, coded: true, domain: [b, a, c]}", 1);
+    let policy = Request::of(&world).ask().unwrap();
+    let domain = |name: &str| {
+        let column = visits(&policy).columns.iter().find(|column| column.name == name).unwrap();
+        column.domain.clone()
+    };
+    assert_eq!(domain("district"), Some(["a", "b", "c"].map(str::to_owned).to_vec()));
+    assert_eq!(domain("diagnosis"), None);
+    assert_eq!(super::declared(&["b".to_owned(), "a".to_owned(), "b".to_owned()]), ["a", "b"]);
+}
+
+#[test]
 fn a_second_policy_only_narrows() {
     let second = crate::parse::tests::POLICY
         .replace("id: health-outpatient-epi", "id: health-second")
@@ -356,6 +443,7 @@ const VARIATIONS: &[(&str, &str)] = &[
     ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: {resident: 4}"),
     ("dominance: {n: 2, share_max: 0.85, p_percent: 10}", "dominance: {n: 1, share_max: 0.9, p_percent: 15}"),
     ("rounding: {base: 5}", "rounding: {base: 3}"),
+    ("    tolerance: 0.10\n", "    tolerance: 0.05\n    perturbation: {deviation: 4}\n"),
     ("functions: [count, count_distinct, sum, avg, stddev, quantile]", "functions: [count, avg]"),
     ("mask: {bin_years: 5, top: 90}", "mask: {date_trunc: year}"),
     ("hours: \"08:00-20:00\"", "hours: \"09:30-22:00\""),

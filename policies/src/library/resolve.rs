@@ -14,9 +14,11 @@ use crate::document::Dataset;
 use crate::document::FormatWord;
 use crate::document::GradeScheme;
 use crate::document::MaskForm;
+use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::SubjectsMin;
 use crate::effective::Controls;
+use crate::effective::DEVIATIONS;
 use crate::effective::Dominance;
 use crate::effective::Floor;
 use crate::effective::RowFilter;
@@ -60,14 +62,23 @@ pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
         share_max_permille: permille(rule.share_max).unwrap_or(0),
         p_percent: rule.p_percent,
     });
-    let unavailable = form.perturbation.iter().map(|_| "perturbation".to_owned()).collect();
+    let (perturbation, missing) = match form.perturbation {
+        None => (None, None),
+        Some(PerturbationForm::Deviation(deviation)) if DEVIATIONS.contains(&deviation) => {
+            (Some(deviation), None)
+        }
+        // Between two rungs there is no noise that shares its draws with theirs.
+        Some(PerturbationForm::Deviation(deviation)) => (None, Some(format!("perturbation: {deviation}"))),
+        Some(PerturbationForm::Auto) => (None, Some("perturbation: auto".to_owned())),
+    };
     Controls {
         subjects_min,
         subjects_min_by_unit,
         dominance,
         rounding: form.rounding.as_ref().map(|rounding| rounding.base),
+        perturbation,
         cells_max: form.cells_max,
-        unavailable,
+        unavailable: missing.into_iter().collect(),
     }
 }
 

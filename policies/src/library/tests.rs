@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::document::ControlsForm;
 use crate::document::Document;
+use crate::document::PerturbationForm;
+use crate::effective::DEVIATIONS;
 use crate::library::Library;
 use crate::parse::DocumentError;
 use crate::parse::Located;
@@ -145,6 +148,22 @@ fn names_that_do_not_exist_are_found() {
     }
 }
 
+const COST: &str = "range: [0, 50000], bins: 1000";
+
+#[test]
+fn a_usual_contribution_lies_between_zero_and_the_larger_end_of_the_range() {
+    for range in
+        ["range: [0, 50000], bins: 1000, usual: 50000", "range: [-60000, 50000], bins: 1000, usual: 60000"]
+    {
+        assert_eq!(found(&WORLD.replacen(COST, range, 1)), [], "{range}");
+    }
+    let error = finding(COST, "range: [-60000, 50000], bins: 1000, usual: 60001");
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("usual-unfit", "columns[7].usual"));
+    assert_eq!(error.help.unwrap().en, "accepted: a number above zero, up to 60000");
+    let rows = WORLD.replacen("layout: clustered\n", "layout: clustered\nusual_rows: 1\n", 1);
+    assert_eq!(found(&rows), []);
+}
+
 #[test]
 fn numbers_that_make_no_sense_are_found() {
     let cases = [
@@ -158,6 +177,13 @@ fn numbers_that_make_no_sense_are_found() {
         ("subjects_min: {resident: 10, enterprise: 5}", "subjects_min: 0", "limit-zero"),
         ("tolerance: 0.10", "tolerance: 2", "limit-unfit"),
         ("{from: 2026-12-01, until: 2027-05-31}", "{from: 2027-12-01, until: 2027-05-31}", "range-reversed"),
+        ("layout: clustered\n", "layout: clustered\nusual_rows: 0\n", "limit-zero"),
+        (COST, "range: [0, 50000], bins: 1000, usual: 0", "usual-unfit"),
+        (COST, "range: [0, 50000], bins: 1000, usual: -300", "usual-unfit"),
+        (COST, "range: [0, 50000], bins: 1000, usual: 50000.01", "usual-unfit"),
+        (COST, "range: [0, 50000], bins: 1000, usual: 300.005", "usual-unfit"),
+        (COST, "usual: 300", "range-missing"),
+        ("role: dimension, grade: L2}", "role: dimension, grade: L2, usual: 300}", "range-unfit"),
     ];
     for (from, to, code) in cases {
         assert_eq!(finding(from, to).code, code, "{to}");
@@ -189,7 +215,7 @@ fn masks_must_fit_their_columns() {
 #[test]
 fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
     let cases = [
-        ("    cells_max: 5000\n", "    cells_max: 5000\n    perturbation: {cell_key: small}\n"),
+        ("    cells_max: 5000\n", "    cells_max: 5000\n    perturbation: auto\n"),
         (
             "privacy_budget: null",
             "privacy_budget: {epsilon: 4.0, delta: 1e-8, per_query_max: 0.5, period_days: 90}",
@@ -199,6 +225,110 @@ fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
     ];
     for (from, to) in cases {
         assert_eq!(finding(from, to).code, "control-not-available", "{to}");
+    }
+}
+
+/// The world whose policy asks for this noise.
+fn with_noise(perturbation: &str) -> String {
+    let to = format!("    cells_max: 5000\n    perturbation: {perturbation}\n");
+    WORLD.replacen("    cells_max: 5000\n", &to, 1)
+}
+
+/// A scheme like the one of the world, whose grades L2 to L4 ask for this noise.
+pub(crate) fn noisy_scheme(perturbation: [&str; 3]) -> String {
+    let level = |(index, perturbation): (usize, &str)| {
+        let level = index + 2;
+        format!(
+            "  - {{code: L{level}, level: L{level}, title: {{zh: 级, en: grade}}, floor: {{release: aggregates, \
+             controls: {{subjects_min: {level}0{perturbation}}}}}}}\n"
+        )
+    };
+    let levels: String = perturbation.into_iter().enumerate().map(level).collect();
+    format!(
+        "---\napi_version: obscura/v1\nkind: GradeScheme\nmetadata: {{id: noisy, version: 1, title: {{zh: 噪声, en: Noisy}}}}\n\
+         standard: {{zh: 标准, en: Standard}}\nlevels:\n  \
+         - {{code: L1, level: L1, title: {{zh: 公开, en: open}}, floor: {{release: rows_open}}}}\n{levels}"
+    )
+}
+
+#[test]
+fn every_rung_of_the_ladder_is_accepted_and_counts() {
+    for rung in DEVIATIONS {
+        let world = with_noise(&format!("{{deviation: {rung}}}"));
+        assert_eq!(found(&world), []);
+        let library = library(&world).unwrap();
+        let policy = library.policies().values().next().unwrap();
+        let controls = super::controls_of(&policy.method.controls);
+        assert_eq!((controls.perturbation, controls.unavailable.is_empty()), (Some(rung), true));
+    }
+}
+
+#[test]
+fn a_deviation_between_the_rungs_is_told_the_rung_above() {
+    for (deviation, help) in [
+        ("0", "accepted: 2, the nearest rung above"),
+        ("5", "accepted: 6, the nearest rung above"),
+        ("15", "accepted: 16, the nearest rung above"),
+        ("17", "accepted: a rung of the ladder"),
+    ] {
+        let error = finding(
+            "    cells_max: 5000\n",
+            &format!("    cells_max: 5000\n    perturbation: {{deviation: {deviation}}}\n"),
+        );
+        assert_eq!(
+            (error.code.as_ref(), error.field.as_str()),
+            ("limit-unfit", "method.controls.perturbation.deviation")
+        );
+        assert!(error.message.en.ends_with("2, 3, 4, 6, 8, 12, 16"), "{error}");
+        assert_eq!(error.help.unwrap().en, help);
+    }
+}
+
+#[test]
+fn noise_that_cannot_be_had_makes_a_job_a_refusal() {
+    for (form, name) in [
+        (PerturbationForm::Auto, "perturbation: auto"),
+        (PerturbationForm::Deviation(5), "perturbation: 5"),
+        (PerturbationForm::Deviation(u32::MAX), "perturbation: 4294967295"),
+    ] {
+        let form = ControlsForm { perturbation: Some(form), ..ControlsForm::default() };
+        let controls = super::controls_of(&form);
+        assert_eq!(controls.perturbation, None);
+        assert_eq!(controls.unavailable, BTreeSet::from([name.to_owned()]));
+    }
+}
+
+#[test]
+fn floors_ask_for_noise_that_rises_with_the_grade() {
+    let eight = ", perturbation: {deviation: 8}";
+    let twelve = ", perturbation: {deviation: 12}";
+    assert_eq!(found(&format!("{WORLD}{}", noisy_scheme(["", eight, twelve]))), []);
+    for (levels, code, field) in [
+        (["", twelve, eight], "floor-falls", "levels"),
+        (["", eight, ""], "floor-falls", "levels"),
+        (
+            ["", ", perturbation: {deviation: 7}", twelve],
+            "limit-unfit",
+            "levels[2].floor.controls.perturbation.deviation",
+        ),
+        (["", "", ", perturbation: auto"], "control-not-available", "levels[3].floor.controls.perturbation"),
+    ] {
+        let errors = found(&format!("{WORLD}{}", noisy_scheme(levels)));
+        assert!(errors.iter().any(|e| e.code == code && e.field == field), "{levels:?}: {errors:#?}");
+    }
+}
+
+#[test]
+fn an_exception_says_nothing_of_noise() {
+    for perturbation in ["{deviation: 2}", "{deviation: 5}", "auto"] {
+        let error = finding(
+            "controls: {subjects_min: 6,",
+            &format!("controls: {{perturbation: {perturbation}, subjects_min: 6,"),
+        );
+        assert_eq!(
+            (error.code.as_ref(), error.field.as_str()),
+            ("control-not-available", "controls.perturbation"),
+        );
     }
 }
 
@@ -437,6 +567,21 @@ fn a_strict_policy_that_ends_before_a_laxer_one_is_a_finding() {
     assert!(laxer_in("uses: [aggregate, filter], range: [0, 20000]", "uses: [aggregate, filter]"));
     assert!(!laxer_in("approvals: 1", "approvals: 2"));
     assert!(!laxer_in("hours: \"08:00-20:00\"", "hours: \"09:00-20:00\""));
+}
+
+#[test]
+fn a_policy_with_more_noise_that_ends_before_one_with_less_is_a_finding() {
+    let lapses = |ends: &str, goes_on: &str| {
+        let with = |noise: &str| format!("    cells_max: 5000\n    perturbation: {noise}\n");
+        let noise = with(goes_on);
+        let changes = [(VALIDITY, "{from: 2026-12-01}"), ("    cells_max: 5000\n", noise.as_str())];
+        let errors = found(&format!("{}---\n{}", with_noise(ends), another("health-second", &changes)));
+        errors.iter().any(|error| error.code == "policy-lapses")
+    };
+    assert!(lapses("{deviation: 8}", "{deviation: 6}"));
+    assert!(lapses("{deviation: 8}", "null"));
+    assert!(!lapses("{deviation: 8}", "{deviation: 8}"));
+    assert!(!lapses("{deviation: 8}", "{deviation: 12}"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::document::Document;
+use crate::document::PerturbationForm;
 use crate::parse::DOCUMENTS_MAX;
 use crate::parse::DocumentError;
 use crate::parse::ERRORS_MAX;
@@ -234,6 +235,11 @@ fn what_is_malformed_is_told_in_chinese() {
         ),
         ("{resident: 10, enterprise: 5}", "-1", "不是主体数", None),
         ("{resident: 10, enterprise: 5}", "5000000000", "主体数过大", None),
+        ("cells_max: 5000", "perturbation: always", "须为 `auto`，或标准差", None),
+        ("cells_max: 5000", "perturbation: 8", "类型不符：写的是整数 `8`", Some("`auto`，或标准差")),
+        ("cells_max: 5000", "perturbation: {cell_key: small}", "没有字段 `cell_key`", Some("deviation")),
+        ("cells_max: 5000", "perturbation: {}", "缺少字段 `deviation`", None),
+        ("cells_max: 5000", "perturbation: {deviation: -8}", "取值不是此字段的类型", None),
         ("districts: any", "districts: all", "须为 `any` 或列表", None),
         ("districts: any", "districts: 1", "类型不符：写的是整数 `1`", Some("`any` 或列表")),
         (
@@ -264,6 +270,26 @@ fn what_is_malformed_is_told_in_chinese() {
         assert!(told.contains(help.unwrap_or_default()), "{to}: {error:?}");
         assert!(error.position.is_some(), "{error:?}");
     }
+}
+
+#[test]
+fn noise_is_a_deviation_or_left_to_the_program() {
+    let read = |perturbation: &str| {
+        let text = POLICY.replacen("cells_max: 5000", &format!("perturbation: {perturbation}"), 1);
+        let Document::Policy(policy) = parse_documents("policy.yaml", &text).unwrap().remove(0).value else {
+            panic!("a policy")
+        };
+        policy.method.controls.perturbation
+    };
+    assert_eq!(read("{deviation: 8}"), Some(PerturbationForm::Deviation(8)));
+    assert_eq!(read("auto"), Some(PerturbationForm::Auto));
+    assert_eq!(read("null"), None);
+    let error = refused(&POLICY.replacen("cells_max: 5000", "perturbation: 8", 1));
+    assert_eq!(error.field, "method.controls.perturbation");
+    assert!(
+        error.to_string().ends_with("accepted: `auto`, or a deviation such as {deviation: 8}"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn column(name: &str, data_type: DataType, role: Role, uses: &[Use]) -> Effectiv
         mask: None,
         range: None,
         bins: None,
+        usual: None,
+        domain: None,
         scale: 0,
         coded: false,
     }
@@ -86,6 +88,8 @@ fn policy() -> EffectivePolicy {
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
+        usual_rows: None,
+        is_updated: true,
         rows: Some(24),
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),

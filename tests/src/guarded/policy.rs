@@ -175,6 +175,8 @@ fn individuals(id: &str, columns: Vec<EffectiveColumn>, proven: &Proven) -> Effe
         controls: Controls::default(),
         join_with: BTreeSet::from([(other.parse().expect("a dataset's name"), resident)]),
         max_rows_per_subject: 20,
+        usual_rows: None,
+        is_updated: true,
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
@@ -192,6 +194,8 @@ fn column(name: &str, data_type: DataType, role: Role, grade: u8, uses: &[Use]) 
         mask: None,
         range: None,
         bins: None,
+        usual: None,
+        domain: None,
         scale: 4,
         coded: false,
     }

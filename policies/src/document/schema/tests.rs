@@ -12,6 +12,7 @@ use super::schema;
 use super::schema_of_any;
 use crate::document;
 use crate::document::Kind;
+use crate::effective::DEVIATIONS;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Text;
@@ -119,6 +120,20 @@ fn no_object_of_a_schema_accepts_other_fields() {
     let mut found = 0;
     look(&schema_of_any(), &mut found);
     assert!(found >= fields_of_parser().len(), "{found}");
+}
+
+#[test]
+fn the_schema_of_noise_names_the_rungs_and_auto() {
+    let schema = schema(Kind::Policy);
+    let [auto, stated] = schema["definitions"]["PerturbationForm"]["anyOf"].as_array().unwrap().as_slice()
+    else {
+        panic!("two forms")
+    };
+    assert_eq!(auto["const"], "auto");
+    let deviation = &stated["properties"]["deviation"];
+    assert_eq!(deviation["enum"], json!(DEVIATIONS));
+    let told = deviation["description"].as_str().unwrap();
+    assert!(DEVIATIONS.iter().all(|rung| told.contains(&rung.to_string())), "{told}");
 }
 
 #[test]

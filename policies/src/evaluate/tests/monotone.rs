@@ -15,10 +15,12 @@ use crate::document::Document;
 use crate::document::DominanceForm;
 use crate::document::Grant;
 use crate::document::MaskForm;
+use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::Range;
 use crate::document::RoundingForm;
 use crate::document::SubjectsMin;
+use crate::effective::DEVIATIONS;
 use crate::effective::EffectiveColumn;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
@@ -49,6 +51,8 @@ const BASES: &[(&str, &str)] = &[
     ),
     ("range: [0, 20000]}", "range: [0, 20000], mask: {bin: 1000}, grade_after: L2}"),
     ("range: [0, 20000]}", "range: [0, 20000], bins: 2000}"),
+    ("range: [0, 50000], bins: 1000", "range: [0, 50000], bins: 1000, usual: 15000"),
+    ("sharing: conditional\nupdate: daily\n", "sharing: conditional\nupdate: never\nusual_rows: 3\n"),
     ("range: [0, 20000]}", "mask: {top_bottom: {top: 999999999}}, grade_after: L1}"),
     ("{hierarchy: icd10, level: category}}", "{hierarchy: icd10, level: block}, grade_after: L2}"),
     ("{hierarchy: icd10, level: category}}", "{hierarchy: icd10, level: category}, grade_after: L2}"),
@@ -191,6 +195,18 @@ fn rounding(documents: &mut Documents, _: usize) {
     controls.rounding = Some(RoundingForm { base: known * 2 });
 }
 
+fn perturbation(documents: &mut Documents, seed: usize) {
+    let known = &mut documents.policy().method.controls.perturbation;
+    let least = match *known {
+        Some(PerturbationForm::Deviation(deviation)) => deviation,
+        None | Some(PerturbationForm::Auto) => 0,
+    };
+    let mut above: Vec<u32> = DEVIATIONS.into_iter().filter(|rung| *rung > least).collect();
+    if !above.is_empty() {
+        *known = Some(PerturbationForm::Deviation(*nth(&mut above, seed)));
+    }
+}
+
 fn hours(documents: &mut Documents, seed: usize) {
     let hours = &mut documents.policy().condition.hours;
     // Hours that are there already are not moved.
@@ -241,6 +257,7 @@ const CONTROLS: &[(&str, Control)] = &[
     ("subjects_min", subjects_min),
     ("dominance", dominance),
     ("rounding", rounding),
+    ("perturbation", perturbation),
     ("cells_max", |documents, _| {
         let known = &mut documents.policy().method.controls.cells_max;
         *known = Some(known.map_or(100, |known| known / 2));
@@ -290,6 +307,7 @@ fn dataset_is_no_laxer(narrow: &EffectiveDataset, wide: &EffectiveDataset) -> Re
         (narrow.join_with.is_subset(&wide.join_with), "joins"),
         (narrow.max_rows_per_subject <= wide.max_rows_per_subject, "rows of a subject"),
         (narrow.units == wide.units, "units"),
+        (narrow.usual_rows == wide.usual_rows && narrow.is_updated == wide.is_updated, "facts"),
     ] {
         if !holds {
             return Err(what.to_owned());
@@ -313,6 +331,9 @@ fn column_is_no_laxer(narrow: &EffectiveColumn, wide: &EffectiveColumn) -> Resul
     let clamps_more = !narrow.uses.contains(&Use::Aggregate)
         || wide.range.is_none_or(|(low, high)| narrow.range.is_some_and(|(l, h)| l >= low && h <= high));
     let bins_more = wide.bins.is_none_or(|bins| narrow.bins.is_some_and(|own| own.is_multiple_of(bins)));
+    // A narrower range may cap the scale of the noise, and nothing else changes it.
+    let capped = |usual: Fixed| narrow.range.map(|(low, high)| usual.min(low.larger_abs(high)));
+    let scales_alike = narrow.usual == wide.usual.and_then(capped);
     for (holds, what) in [
         (narrow.uses.is_subset(&wide.uses), "uses"),
         (narrow.grade >= wide.grade, "grade"),
@@ -321,6 +342,8 @@ fn column_is_no_laxer(narrow: &EffectiveColumn, wide: &EffectiveColumn) -> Resul
         (clamps_more, "range"),
         (bins_more, "bins"),
         (narrow.role == wide.role && narrow.coded == wide.coded && narrow.scale == wide.scale, "facts"),
+        (narrow.domain == wide.domain, "domain"),
+        (scales_alike, "usual contribution"),
     ] {
         if !holds {
             return Err(what.to_owned());

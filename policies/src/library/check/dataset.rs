@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::document::Column;
 use crate::document::Dataset;
 use crate::document::Layout;
+use crate::document::Range;
 use crate::document::Registration;
 use crate::document::TypeWord;
 use crate::library::Library;
@@ -64,6 +65,11 @@ pub(super) fn check(library: &Library, dataset: &Dataset, findings: &mut Finding
         );
     }
     check_units(dataset, findings);
+    if dataset.usual_rows == Some(0) {
+        let message = Text::new("noise of no rows hides nobody", "噪声的尺度为零行，不能隐藏任何主体");
+        let help = Text::new("accepted: 1 and more", "可用：1 及以上");
+        findings.add("limit-zero", "usual_rows", message, help);
+    }
     let has_subjects = dataset.units.iter().any(|unit| unit.protects);
     if dataset.layout == Some(Layout::Clustered) && !has_subjects {
         let message = Text::new(
@@ -179,12 +185,15 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
     let range_field = format!("{field}.range");
     let bins_field = format!("{field}.bins");
     let numeric = column.physical_type().is_numeric();
-    if !numeric && (column.range.is_some() || column.bins.is_some()) {
+    if !numeric && (column.range.is_some() || column.bins.is_some() || column.usual.is_some()) {
         let help = Text::new("accepted types: int, decimal, float", "可用的类型：int、decimal、float");
         findings.add(
             "range-unfit",
             field,
-            Text::new("only numbers have a range and bins", "只有数值可以有范围和区间"),
+            Text::new(
+                "only numbers have a range, bins and a usual contribution",
+                "只有数值可以有范围、区间和通常贡献",
+            ),
             help,
         );
         return;
@@ -195,6 +204,14 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
                 "range-missing",
                 &bins_field,
                 Text::new("bins need a range", "写区间宽度时须写范围"),
+                Text::new("accepted: range: [0, 50000]", "可用：range: [0, 50000]"),
+            );
+        }
+        if column.usual.is_some() {
+            findings.add(
+                "range-missing",
+                &format!("{field}.usual"),
+                Text::new("a usual contribution needs a range", "写通常贡献时须写范围"),
                 Text::new("accepted: range: [0, 50000]", "可用：range: [0, 50000]"),
             );
         }
@@ -215,6 +232,7 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
         let message = Text::new("an edge has more places than the column", "范围端点的小数位数多于字段");
         findings.add("range-unfit", &range_field, message, None);
     }
+    check_usual(column, range, field, findings);
     let width = range.1.checked_sub(range.0);
     if let (Some(bins), Some(width)) = (column.bins, width)
         && !(width.is_multiple_of(bins) && range.0.is_multiple_of(bins))
@@ -230,6 +248,28 @@ fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {
             message,
             Text::new("accepted: a width that divides both ends of the range", "可用：能整除范围两端的宽度"),
         );
+    }
+}
+
+/// Checks the usual contribution of a subject. Noise on a scale of zero hides nobody, and no contribution is above the range.
+fn check_usual(column: &Column, range: Range, field: &str, findings: &mut Findings<'_>) {
+    let Some(usual) = column.usual else { return };
+    let field = format!("{field}.usual");
+    let most = range.0.larger_abs(range.1);
+    if !usual.is_positive() || usual > most {
+        let message = Text::new(
+            format!("a usual contribution of {usual} is not between zero and the larger end of the range"),
+            format!("通常贡献 {usual} 不在零与范围较大一端之间"),
+        );
+        let help = Text::new(
+            format!("accepted: a number above zero, up to {most}"),
+            format!("可用：大于零且不超过 {most} 的数"),
+        );
+        findings.add("usual-unfit", &field, message, help);
+    } else if usual.to_scaled(column.sum_scale()).is_none() {
+        let message =
+            Text::new("the usual contribution has more places than the column", "通常贡献的小数位数多于字段");
+        findings.add("usual-unfit", &field, message, None);
     }
 }
 

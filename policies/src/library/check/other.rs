@@ -166,8 +166,10 @@ pub(super) fn check_exception(library: &Library, exception: &Exception, findings
     }
     policy::check_controls(&exception.controls, "controls", findings);
     if exception.controls.perturbation.is_some() {
-        let message = Text::new("this build has no cell-key noise", "此版本不含单元格扰动");
-        findings.add("control-not-available", "controls.perturbation", message, None);
+        let message =
+            Text::new("an exception does not lower noise in this build", "在此版本中，例外不能降低噪声");
+        let help = Text::new("accepted: no `perturbation`", "可用：不写 `perturbation`");
+        findings.add("control-not-available", "controls.perturbation", message, help);
     }
 }
 

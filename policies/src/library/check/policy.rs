@@ -7,10 +7,12 @@ use crate::document::ControlsForm;
 use crate::document::Dataset;
 use crate::document::Expectation;
 use crate::document::Method;
+use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::Range;
 use crate::document::Review;
 use crate::document::SubjectsMin;
+use crate::effective::DEVIATIONS;
 use crate::fixed::Fixed;
 use crate::library::Library;
 use crate::library::check::DATASET;
@@ -333,13 +335,8 @@ fn is_on_grid(bins: Fixed, range: Option<Range>, declared: Option<Range>, grid: 
 
 fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<'_>) {
     check_controls(&method.controls, "method.controls", findings);
+    check_perturbation(&method.controls, "method.controls", findings);
     let not_built = [
-        (
-            method.controls.perturbation.is_some(),
-            "method.controls.perturbation",
-            "cell-key noise",
-            "单元格扰动",
-        ),
         (method.privacy_budget.is_some(), "method.privacy_budget", "differential privacy", "差分隐私"),
         (method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额"),
         (method.review != Review::None, "method.review", "review of results", "结果人工审核"),
@@ -349,8 +346,8 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
             let message =
                 Text::new(format!("this build has no {control}"), format!("此版本不含{control_zh}"));
             let help = Text::new(
-                "accepted: subjects_min, dominance, rounding, tolerance, cells_max",
-                "可用：subjects_min、dominance、rounding、tolerance、cells_max",
+                "accepted: subjects_min, dominance, rounding, perturbation, tolerance, cells_max",
+                "可用：subjects_min、dominance、rounding、perturbation、tolerance、cells_max",
             );
             findings.add("control-not-available", field, message, help);
         }
@@ -383,6 +380,40 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
             Text::new("the limit is zero", "上限为零"),
             Text::new("accepted: 1 and more", "可用：1 及以上"),
         );
+    }
+}
+
+/// Checks named noise where a document may ask for it: in policies and in floors.
+pub(super) fn check_perturbation(controls: &ControlsForm, field: &str, findings: &mut Findings<'_>) {
+    match controls.perturbation {
+        None => {}
+        Some(PerturbationForm::Auto) => {
+            let message = Text::new(
+                "this build cannot choose a deviation: the exposure that `auto` needs is not computed yet",
+                "此版本不能自行选定标准差：尚不计算 `auto` 所需的暴露度",
+            );
+            let help = Text::new(
+                "accepted: a stated deviation, such as {deviation: 8}",
+                "可用：写明的标准差，如 {deviation: 8}",
+            );
+            findings.add("control-not-available", &format!("{field}.perturbation"), message, help);
+        }
+        Some(PerturbationForm::Deviation(deviation)) if DEVIATIONS.contains(&deviation) => {}
+        Some(PerturbationForm::Deviation(deviation)) => {
+            let ladder = DEVIATIONS.map(|rung| rung.to_string());
+            let message = Text::new(
+                format!("a deviation of {deviation} is no rung of the ladder {}", ladder.join(", ")),
+                format!("标准差 {deviation} 不是档位 {} 之一", ladder.join("、")),
+            );
+            let help = match DEVIATIONS.iter().find(|rung| **rung > deviation) {
+                Some(rung) => Text::new(
+                    format!("accepted: {rung}, the nearest rung above"),
+                    format!("可用：{rung}，即其上最近的一档"),
+                ),
+                None => Text::new("accepted: a rung of the ladder", "可用：其中一档"),
+            };
+            findings.add("limit-unfit", &format!("{field}.perturbation.deviation"), message, help);
+        }
     }
 }
 

@@ -33,7 +33,9 @@ pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Find
             );
             findings.add("grade-twice", &format!("{field}.code"), message, None);
         }
-        policy::check_controls(&level.floor.controls, &format!("{field}.floor.controls"), findings);
+        let controls_field = format!("{field}.floor.controls");
+        policy::check_controls(&level.floor.controls, &controls_field, findings);
+        policy::check_perturbation(&level.floor.controls, &controls_field, findings);
         for (number, crosswalk) in level.crosswalk.iter().enumerate() {
             let field = format!("{field}.crosswalk[{number}]");
             let kind = Kind { en: "scheme", ..GRADE_SCHEME };

@@ -127,6 +127,7 @@ pub fn suggest_dataset(
         membership: None,
         units,
         layout: None,
+        usual_rows: None,
         opening: Opening::Limited,
         sharing: Sharing::Conditional,
         update: Update::Irregular,
@@ -174,6 +175,7 @@ fn draft(name: &str, sql_name: String, guess: &Guess) -> Result<Column, AppError
         semantic: guess.semantic.map(str::parse).transpose().during("name a meaning")?,
         range: guess.range.map(|(low, high)| Range(low, high)),
         bins: None,
+        usual: None,
         domain: None,
         coded: guess.coded,
     })

@@ -283,6 +283,8 @@ mod tests {
             controls: Controls::default(),
             join_with: join_with.iter().map(|other| (other.parse().unwrap(), unit.clone())).collect(),
             max_rows_per_subject: 20,
+            usual_rows: None,
+            is_updated: true,
             rows: None,
             unique: BTreeSet::new(),
             intervals: BTreeSet::new(),
