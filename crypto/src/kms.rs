@@ -87,7 +87,7 @@ pub trait KeyManagement: Send + Sync {
     /// Fails on an unusable name, or when the holder cannot store a new key.
     fn tokenizer(&self, unit: &str) -> Result<Tokenizer, KmsError>;
 
-    /// Gives the subject hash key for a purpose (cell keys, sketches); it is made at first use.
+    /// Gives the subject hash key for a purpose (cell keys, sketches, noise keys); it is made at first use.
     ///
     /// # Errors
     ///

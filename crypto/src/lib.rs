@@ -13,14 +13,14 @@
 //!      root key ---- seals ----> keyring file (kms::LocalKeyring)
 //!                                  |-- key-encryption keys, one per department and grade
 //!                                  |        |-- wrap --> data keys, one per column and file (keys::DataKey)
-//!                                  |-- unit keys        -> tokens::Tokenizer, tokens::SubjectHashKey
+//!                                  |-- unit keys        -> tokens::Tokenizer, tokens::SubjectHashKey -> noise::NoiseKey
 //!                                  `-- signing keys     -> sign::Signer -> note, checkpoint, tlog_proof
 //! entries -> merkle (leaf, node, proofs) -> tiles (storage) -> checkpoint (signed) -> tlog_proof (receipt)
 //! checkpoint -> add_checkpoint (to a witness) -> cosignature (from it)
 //! ```
 //!
-//! Reading order: [`aead`], [`keys`], [`kms`], then [`tokens`], [`sign`] and [`foreign`], then [`merkle`], [`tiles`], [`note`],
-//! [`checkpoint`], [`tlog_proof`], [`cosignature`] and [`add_checkpoint`].
+//! Reading order: [`aead`], [`keys`], [`kms`], then [`tokens`], [`noise`], [`sign`] and [`foreign`], then [`merkle`], [`tiles`],
+//! [`note`], [`checkpoint`], [`tlog_proof`], [`cosignature`] and [`add_checkpoint`].
 //!
 //! ```
 //! use obscura_crypto::aead::{Aead, RingAead, RustCryptoAead, associated_data};
@@ -52,6 +52,7 @@ pub mod foreign;
 pub mod keys;
 pub mod kms;
 pub mod merkle;
+pub mod noise;
 pub mod note;
 mod secret;
 pub mod sha256;

@@ -12,7 +12,7 @@ use crate::secret::{SecretBytes, opaque_debug};
 /// Block length of SHA-256.
 const BLOCK_BYTES: usize = 64;
 
-type HmacSha256 = Hmac<sha2::Sha256>;
+pub(crate) type HmacSha256 = Hmac<sha2::Sha256>;
 
 /// Turns canonical identifiers of one privacy unit into tokens; the same in every dataset of that unit.
 pub struct Tokenizer(HmacSha256);
@@ -35,13 +35,13 @@ impl Tokenizer {
     /// Gives the first 128 bits of the HMAC as 32 lower-case hexadecimal digits, the form masks show.
     #[must_use]
     pub fn token_hex(&self, canonical: &str) -> String {
-        let digest = digest(&self.0, canonical.as_bytes());
+        let digest = digest(&self.0, &[canonical.as_bytes()]);
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
 /// Gives each subject a secret, uniform number: record keys for cell-key noise and elements of ledger sketches. It also
-/// gives keys by name, for small texts that are sealed where no wrapped key has a place.
+/// gives keys by name, for small texts that are sealed where no wrapped key has a place and for the noise of datasets.
 pub struct SubjectHashKey(HmacSha256);
 
 opaque_debug!(SubjectHashKey);
@@ -68,15 +68,12 @@ impl SubjectHashKey {
     /// A secret that derives keys is used for nothing else.
     #[must_use]
     pub fn data_key(&self, name: &str) -> DataKey {
-        let input = [&1_u32.to_be_bytes(), name.as_bytes(), &[0], &256_u32.to_be_bytes()].concat();
-        let digest = digest(&self.0, &input);
-        let derived = SecretBytes::filled_by(|bytes| {
-            bytes.copy_from_slice(digest.as_slice());
-            Ok::<(), std::convert::Infallible>(())
-        });
-        match derived {
-            Ok(derived) => DataKey::from_secret(derived),
-        }
+        DataKey::from_secret(self.derived(name))
+    }
+
+    pub(crate) fn derived(&self, name: &str) -> SecretBytes {
+        let input = [&1_u32.to_be_bytes(), name.as_bytes(), &[0], &256_u32.to_be_bytes()];
+        secret_of(digest(&self.0, &input).as_slice())
     }
 }
 
@@ -86,9 +83,13 @@ pub(crate) fn derive(key: &SecretBytes, parts: &[&[u8]]) -> SecretBytes {
     for part in parts {
         mac.update(part);
     }
-    let digest = mac.finalize();
+    secret_of(mac.finalize().as_bytes())
+}
+
+/// Takes a whole HMAC as a secret.
+fn secret_of(digest: &[u8]) -> SecretBytes {
     let derived = SecretBytes::filled_by(|bytes| {
-        bytes.copy_from_slice(digest.as_bytes());
+        bytes.copy_from_slice(digest);
         Ok::<(), std::convert::Infallible>(())
     });
     match derived {
@@ -96,7 +97,7 @@ pub(crate) fn derive(key: &SecretBytes, parts: &[&[u8]]) -> SecretBytes {
     }
 }
 
-fn keyed(secret: &SecretBytes) -> HmacSha256 {
+pub(crate) fn keyed(secret: &SecretBytes) -> HmacSha256 {
     // A key shorter than the hash's block is padded with zeros, as RFC 2104 says.
     let mut block = Zeroizing::new([0; BLOCK_BYTES]);
     if let Some(start) = block.first_chunk_mut() {
@@ -105,9 +106,12 @@ fn keyed(secret: &SecretBytes) -> HmacSha256 {
     HmacSha256::new((&*block).into())
 }
 
-fn digest(mac: &HmacSha256, bytes: &[u8]) -> Zeroizing<[u8; 32]> {
+/// Computes the HMAC of `parts` in order, from a state that has taken its key already.
+pub(crate) fn digest(mac: &HmacSha256, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut mac = mac.clone();
-    mac.update(bytes);
+    for part in parts {
+        mac.update(part);
+    }
     let mut output = mac.finalize().into_bytes();
     let mut digest = Zeroizing::new([0; 32]);
     digest.copy_from_slice(&output);
@@ -116,7 +120,7 @@ fn digest(mac: &HmacSha256, bytes: &[u8]) -> Zeroizing<[u8; 32]> {
 }
 
 fn first_64_bits(mac: &HmacSha256, bytes: &[u8]) -> u64 {
-    digest(mac, bytes).first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+    digest(mac, &[bytes]).first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 #[cfg(test)]

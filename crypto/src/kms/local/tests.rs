@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::danger::{create_keyring_with_cost, key_bytes};
+use crate::noise::NoiseKey;
 
 /// The cheapest Argon2id there is.
 const CHEAP: PassphraseCost = PassphraseCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -390,6 +391,15 @@ fn named_keys_are_the_same_after_reopening_and_differ_by_name() {
     let hash = keyring.hash_key("cell-key").unwrap().hash_token(token);
     assert_eq!(again.hash_key("cell-key").unwrap().hash_token(token), hash);
     assert_ne!(again.hash_key("sketch").unwrap().hash_token(token), hash);
+    let noise = |holder: &LocalKeyring, department: &str, family: &str| {
+        let mut bytes = [0; 32];
+        NoiseKey::of(&holder.hash_key(department).unwrap(), family).fill(b"name", 0, &mut bytes);
+        bytes
+    };
+    let bytes = noise(&keyring, "noise/hz-health", "hz-health.visits");
+    assert_eq!(noise(&again, "noise/hz-health", "hz-health.visits"), bytes);
+    assert_ne!(noise(&again, "noise/hz-health", "hz-health.wards"), bytes);
+    assert_ne!(noise(&again, "noise/hz-tax", "hz-health.visits"), bytes);
     let signature = keyring.signer("log.example").unwrap().sign(b"m");
     again.signer("log.example").unwrap().verifier().verify(b"m", &signature).unwrap();
     assert!(again.signer("manifests").unwrap().verifier().verify(b"m", &signature).is_err());
