@@ -2,27 +2,40 @@
 //!
 //! A draw of variance v counts the ones among 4v pseudo-random bits and takes 2v away. It is bounded by 2v, its mean is zero
 //! and its variance v, all exactly, and it is made of whole numbers alone: no table and no floating point makes it differ
-//! from one machine to another. It depends on key and name and on nothing else, so that a name has one noise for ever.
+//! from one machine to another. It depends on the family's key and the name and on nothing else, so that a name has one noise
+//! for ever.
+
+use std::fmt::Debug;
+
+use obscura_policies::vocabulary::DatasetId;
 
 /// Bytes that one draw asks for at a time.
-const BYTES_AT_ONCE: usize = 64;
+pub const BYTES_AT_ONCE: usize = 32;
 
-/// A keyed pseudo-random function. The key stays with the implementation: no plan and no name holds a secret.
-pub trait NoiseSource: std::fmt::Debug + Send + Sync {
-    /// Fills `bytes` with the output for a name and a block number; the same for the same key, name and number.
-    fn fill(&self, name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]);
+/// A keyed pseudo-random function for each dataset family. The keys stay with the implementation: no plan and no name holds
+/// a secret.
+pub trait NoiseSource: Debug + Send + Sync {
+    /// Fills `bytes` with the output for a family, a name and a block number; false where there is no key of the family.
+    ///
+    /// The output is the same for the same family, name and number. Without a key `bytes` are left as they are.
+    #[must_use]
+    fn fill(&self, family: &DatasetId, name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) -> bool;
 }
 
-/// The noise of a name, of a variance: bounded by twice the variance, with mean zero.
+/// The noise of a name of a family, of a variance: bounded by twice the variance, with mean zero.
+///
+/// Nothing where the source has no key of the family: a value without its noise must not leave.
 #[must_use]
-pub fn draw(source: &dyn NoiseSource, name: &[u8], variance: u32) -> i64 {
+pub fn draw(source: &dyn NoiseSource, family: &DatasetId, name: &[u8], variance: u32) -> Option<i64> {
     let bits = u64::from(variance) * 4;
     let mut ones: u64 = 0;
     let mut left = bits;
     let mut block = 0;
     while left > 0 {
         let mut bytes = [0; BYTES_AT_ONCE];
-        source.fill(name, block, &mut bytes);
+        if !source.fill(family, name, block, &mut bytes) {
+            return None;
+        }
         for byte in bytes {
             let taken = left.min(8);
             let kept = (0..taken).fold(0_u8, |mask, bit| mask | 1 << bit);
@@ -31,7 +44,7 @@ pub fn draw(source: &dyn NoiseSource, name: &[u8], variance: u32) -> i64 {
         }
         block += 1;
     }
-    i64::try_from(ones).unwrap_or(i64::MAX) - i64::from(variance) * 2
+    Some(i64::try_from(ones).unwrap_or(i64::MAX) - i64::from(variance) * 2)
 }
 
 /// The variances of the draws that are added up to reach a deviation: one for each rung of the ladder up to it. Two policies at
@@ -57,23 +70,46 @@ mod tests {
 
     use super::*;
 
-    /// A source whose output is the name itself, in each block.
+    /// A source whose output is the name itself, in each block of one family.
     #[derive(Debug)]
     struct Echo;
 
     impl NoiseSource for Echo {
-        fn fill(&self, name: &[u8], _block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) {
+        fn fill(&self, of: &DatasetId, name: &[u8], _block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) -> bool {
+            if *of != family() {
+                return false;
+            }
             for (byte, known) in bytes.iter_mut().zip(name.iter().cycle()) {
                 *byte = *known;
             }
+            true
         }
+    }
+
+    /// A source whose output is the block's number in each byte, and that has the key of any family.
+    #[derive(Debug)]
+    struct Numbers;
+
+    impl NoiseSource for Numbers {
+        fn fill(&self, _: &DatasetId, _name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) -> bool {
+            *bytes = [u8::try_from(block).unwrap(); BYTES_AT_ONCE];
+            true
+        }
+    }
+
+    fn family() -> DatasetId {
+        "hz-health.visits".parse().unwrap()
+    }
+
+    fn echoed(name: &[u8], variance: u32) -> i64 {
+        draw(&Echo, &family(), name, variance).unwrap()
     }
 
     #[test]
     fn mean_and_variance_are_exact_over_all_outputs() {
         for variance in 1..=4_u32 {
             let outputs = 1_u32 << (4 * variance);
-            let draws = (0..outputs).map(|output| draw(&Echo, &output.to_le_bytes(), variance));
+            let draws = (0..outputs).map(|output| echoed(&output.to_le_bytes(), variance));
             let (sum, squares) = draws.fold((0, 0), |(sum, squares), draw| {
                 assert!(draw.abs() <= i64::from(2 * variance), "bounded by twice the variance");
                 (sum + draw, squares + draw * draw)
@@ -85,11 +121,22 @@ mod tests {
 
     #[test]
     fn a_draw_of_many_bits_asks_for_further_blocks() {
-        assert_eq!(draw(&Echo, &[0xff], 256), 512, "1,024 ones of 1,024 bits, less 512");
-        assert_eq!(draw(&Echo, &[0x00], 256), -512);
-        assert_eq!(draw(&Echo, &[0x0f], 128), 0, "half of the bits");
-        assert_eq!(draw(&Echo, &[0x0f], 129), 2, "four ones of the next block");
-        assert_eq!(draw(&Echo, &[0xff], 0), 0);
+        assert_eq!(echoed(&[0xff], 256), 512, "1,024 ones of 1,024 bits, less 512");
+        assert_eq!(echoed(&[0x00], 256), -512);
+        assert_eq!(echoed(&[0x0f], 128), 0, "half of the bits");
+        assert_eq!(echoed(&[0x0f], 129), 2, "four ones of the next block");
+        assert_eq!(echoed(&[0xff], 0), 0);
+        let numbered = |variance| draw(&Numbers, &family(), b"", variance);
+        assert_eq!(numbered(64), Some(-128), "block 0 alone");
+        assert_eq!(numbered(128), Some(32 - 256), "block 1 has one bit a byte");
+        assert_eq!(numbered(256), Some(4 * 32 - 512), "blocks 2 and 3 have one and two");
+    }
+
+    #[test]
+    fn without_a_key_of_the_family_there_is_no_draw() {
+        let other = "hz-health.wards".parse().unwrap();
+        assert_eq!(draw(&Echo, &other, &[0xff], 4), None);
+        assert_eq!(draw(&Echo, &family(), &[0xff], 4), Some(8));
     }
 
     #[test]

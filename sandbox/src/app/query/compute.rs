@@ -38,7 +38,7 @@ pub(crate) async fn compute(
 ) -> Result<(Release, Unwrapped), Ended> {
     let prepared = prepare(installation, id, review_context, plan).map_err(Ended::broken)?;
     let Prepared { limits, executor, threads, opened: Opened { sealed, unwrapped } } = prepared;
-    let context = ExecutionContext { secrets: Some(Arc::clone(keys) as _) };
+    let context = ExecutionContext { secrets: Some(Arc::clone(keys) as _), ..ExecutionContext::default() };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
     let computed = execute(&executor, &threads, job, progress).await;
     computed.map(|release| (release, unwrapped)).map_err(engine_failure)
