@@ -5,7 +5,10 @@
 //! It opens no sealed file and unwraps no key.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use obscura_crypto::Hash;
+use obscura_crypto::sha256;
 use obscura_crypto::sha256_hex;
 use obscura_crypto::sign::Signature;
 use obscura_crypto::sign::Signer;
@@ -22,6 +25,7 @@ pub(crate) const FORMAT: &str = "obscura/sealed/v1";
 
 const BODY_PURPOSE: &[u8] = b"obscura sealed manifest v1\n";
 const KEYS_PURPOSE: &[u8] = b"obscura sealed keys v1\n";
+const CONTENT_PURPOSE: &[u8] = b"obscura sealed content v1\n";
 
 /// The check of a sealed version that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -241,6 +245,32 @@ pub(crate) struct ManifestFile {
     pub(crate) keys_signature: String,
 }
 
+/// The part of a manifest that its content digest covers.
+#[derive(Serialize)]
+struct ContentRecord<'a> {
+    columns: Vec<ContentColumn<'a>>,
+    rows: ContentRows<'a>,
+}
+
+/// One column as its values are read; fingerprints hold values by position and know no names, scales or units.
+#[derive(Serialize)]
+struct ContentColumn<'a> {
+    name: &'a str,
+    data_type: &'a str,
+    scale: Option<u8>,
+    token_of: Option<&'a str>,
+}
+
+/// The rows of a version, as far as its manifest knows them; sorted, and with repetitions.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ContentRows<'a> {
+    /// Fingerprints of its inputs.
+    Inputs(Vec<&'a str>),
+    /// SHA-256 of its files.
+    Files(Vec<&'a str>),
+}
+
 impl Manifest {
     /// SHA-256 of the section in canonical form; the next version and the keys refer to it.
     ///
@@ -249,6 +279,43 @@ impl Manifest {
     /// Fails only when a text cannot be written as JSON.
     pub fn sha256(&self) -> Result<String, StorageError> {
         Ok(sha256_hex(&canonical(self)?))
+    }
+
+    /// The digest of the sealed rows: equal digests have equal rows in equal columns, whatever keys they are sealed under.
+    ///
+    /// Noise that is drawn anew for each version is keyed by it. Were it the version's number, a steward who seals the same
+    /// file again and again would let an analyst average the noise away. Were it equal for other rows, the difference of two
+    /// released values would be exact. Grades, parts and times take no part. The order of rows does, as it does in
+    /// [`Self::inputs`], and so do the places at which appends divide them.
+    ///
+    /// # Errors
+    ///
+    /// Fails only when a text cannot be written as JSON.
+    pub fn content_digest(&self) -> Result<Hash, StorageError> {
+        let columns = self.columns.iter().map(|column| ContentColumn {
+            name: &column.name,
+            data_type: &column.data_type,
+            scale: column.scale,
+            token_of: column.token_of.as_deref(),
+        });
+        let content = ContentRecord { columns: columns.collect(), rows: self.content_rows() };
+        Ok(sha256(&message(CONTENT_PURPOSE, &content)?))
+    }
+
+    /// The fingerprints of all inputs. An append adds its own to those before it, so that they are the whole version's.
+    ///
+    /// A version whose first rows were sealed before manifests had fingerprints has fewer of them than seals: each seal reads
+    /// one input and writes at least one file. For such a version the hashes of its files stand in, since the known
+    /// fingerprints leave rows out. Sealed again it has fingerprints, and thus another digest once.
+    fn content_rows(&self) -> ContentRows<'_> {
+        let sealed_in: BTreeSet<u64> = self.parts.iter().map(|part| part.sealed_in).collect();
+        let is_known = self.inputs.len() >= sealed_in.len();
+        let mut texts: Vec<&str> = match is_known {
+            true => self.inputs.iter().map(String::as_str).collect(),
+            false => self.parts.iter().map(|part| part.sha256.as_str()).collect(),
+        };
+        texts.sort_unstable();
+        if is_known { ContentRows::Inputs(texts) } else { ContentRows::Files(texts) }
     }
 
     /// The record of one unit, with the facts on rows and clustering that the guard needs.

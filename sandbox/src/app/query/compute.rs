@@ -37,8 +37,10 @@ pub(crate) async fn compute(
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
     let prepared = prepare(installation, id, review_context, plan).map_err(Ended::broken)?;
-    let Prepared { limits, executor, threads, opened: Opened { sealed, unwrapped } } = prepared;
-    let context = ExecutionContext { secrets: Some(Arc::clone(keys) as _), ..ExecutionContext::default() };
+    let Prepared { limits, executor, threads, opened } = prepared;
+    let Opened { sealed, versions, unwrapped } = opened;
+    let secrets = Some(Arc::clone(keys) as _);
+    let context = ExecutionContext { secrets, versions, ..ExecutionContext::default() };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
     let computed = execute(&executor, &threads, job, progress).await;
     computed.map(|release| (release, unwrapped)).map_err(engine_failure)

@@ -1,7 +1,9 @@
 //! The sealed datasets of an admitted plan: which keys its job may be given, and opening them with those and no others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_query_guard::plan::GuardedPlan;
 use serde_json::json;
@@ -42,6 +44,8 @@ pub(crate) fn keys_granted(
 pub(crate) struct Opened {
     /// By dataset; one is open if every column read of it was sealed as open data.
     pub(crate) sealed: SealedTables,
+    /// The content digests of the versions that were opened.
+    pub(crate) versions: BTreeMap<DatasetId, [u8; 32]>,
     /// The keys that were unwrapped.
     pub(crate) unwrapped: Unwrapped,
 }
@@ -78,12 +82,15 @@ pub(crate) fn open_tables(
     let unwrapped = accounted.taken.map_err(|e| storage_failure(&e))?;
     let mut opened = Opened {
         sealed: SealedTables::default(),
+        versions: BTreeMap::new(),
         unwrapped: Unwrapped { keys: 0, line_sha256: accounted.line_sha256 },
     };
     for ((dataset, version, columns), keys) in versions.into_iter().zip(unwrapped) {
         opened.unwrapped.keys += keys.count();
         let table = SealedTable::open(version, &keys, &columns).map_err(|e| storage_failure(&e))?;
         opened.sealed.tables.insert(dataset.clone(), Arc::new(table));
+        let digest = version.manifest().content_digest().map_err(|e| storage_failure(&e))?;
+        opened.versions.insert(dataset.clone(), *digest.as_bytes());
         let is_open = |name: &&str| {
             let sealed = version.manifest().columns.iter().find(|column| column.name == **name);
             sealed.is_some_and(|column| column.grade.parse() == Ok(Level(1)))

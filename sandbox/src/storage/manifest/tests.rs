@@ -2,16 +2,23 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+use obscura_crypto::Hash;
+use obscura_crypto::kms::KekId;
 use obscura_crypto::kms::KeyManagement;
+use obscura_policies::vocabulary::DataType;
 
+use crate::storage::DatasetSpec;
 use crate::storage::Expected;
+use crate::storage::Manifest;
 use crate::storage::ManifestFault;
 use crate::storage::SealMode;
 use crate::storage::SealedVersion;
 use crate::storage::StorageError;
 use crate::storage::manifest::ManifestFile;
 use crate::storage::reading::read_part;
+use crate::storage::rewrap;
 use crate::storage::testing::World;
+use crate::storage::testing::column;
 use crate::storage::testing::visits;
 use crate::storage::testing::visits_csv;
 use crate::storage::testing::visits_id;
@@ -175,4 +182,95 @@ fn a_broken_chain_is_found() {
     std::fs::rename(forged, first).unwrap();
     let newest = world.open(2).unwrap();
     assert_eq!(fault(newest.verify(&world.data, world.signer.verifier())), ManifestFault::Chain);
+}
+
+/// The manifest of a new version.
+fn sealed(world: &World, spec: &DatasetSpec, mode: SealMode, input: impl Into<Vec<u8>>) -> Manifest {
+    world.seal(spec, mode, input).unwrap().version.manifest().clone()
+}
+
+fn digest(manifest: &Manifest) -> Hash {
+    manifest.content_digest().unwrap()
+}
+
+#[test]
+fn the_same_rows_have_one_content_digest_whatever_they_are_sealed_under() {
+    let world = World::new();
+    let first = sealed(&world, &visits(), SealMode::First, visits_csv(5, 1));
+    let again = sealed(&world, &visits(), SealMode::Replace, visits_csv(5, 1));
+    assert_ne!(again.parts[0].sha256, first.parts[0].sha256, "other keys");
+    assert_eq!(digest(&again), digest(&first));
+    let mut regraded = visits();
+    regraded.columns[2].grade.0 = 4;
+    assert_eq!(digest(&sealed(&world, &regraded, SealMode::Replace, visits_csv(5, 1))), digest(&first));
+    let mut parted = World::new();
+    (parted.kms, parted.limits.row_group_rows, parted.limits.part_rows) = (world.kms, 2, 2);
+    let parted = sealed(&parted, &visits(), SealMode::First, visits_csv(5, 1));
+    assert!(parted.parts.len() > 1);
+    assert_eq!(digest(&parted), digest(&first));
+}
+
+#[test]
+fn rotation_leaves_the_content_digest_alone() {
+    let world = World::new();
+    let manifest = sealed(&world, &visits(), SealMode::First, visits_csv(5, 1));
+    let _newest = world.kms.rotate(&"hz-health/L3".parse::<KekId>().unwrap()).unwrap();
+    assert!(rewrap(&world.data, &visits_id(), 1, &world.kms, &world.signer).unwrap() > 0);
+    assert_eq!(digest(world.open(1).unwrap().manifest()), digest(&manifest));
+}
+
+#[test]
+fn other_rows_have_another_content_digest() {
+    let world = World::new();
+    let five = sealed(&world, &visits(), SealMode::First, visits_csv(5, 1));
+    let six = sealed(&world, &visits(), SealMode::Replace, visits_csv(6, 1));
+    let dearer = visits_csv(5, 1).replace("4.5", "4.6");
+    let dearer = sealed(&world, &visits(), SealMode::Replace, dearer);
+    let five_again = sealed(&world, &visits(), SealMode::Replace, visits_csv(5, 1));
+    let five_and_six = sealed(&world, &visits(), SealMode::Append, visits_csv(6, 1));
+    let six_twice = sealed(&world, &visits(), SealMode::Append, visits_csv(6, 1));
+    assert_eq!(digest(&five_again), digest(&five));
+    let digests = [&five, &six, &dearer, &five_and_six, &six_twice].map(digest);
+    for (at, one) in digests.iter().enumerate() {
+        assert!(!digests[..at].contains(one), "{at}");
+    }
+    let _six = sealed(&world, &visits(), SealMode::Replace, visits_csv(6, 1));
+    let six_and_five = sealed(&world, &visits(), SealMode::Append, visits_csv(5, 1));
+    assert_eq!(digest(&six_and_five), digest(&five_and_six), "in either order");
+}
+
+#[test]
+fn the_same_values_in_other_columns_have_another_content_digest() {
+    let world = World::new();
+    let spec = |columns| DatasetSpec { columns, units: Vec::new(), ..visits() };
+    let text = |name| column(name, DataType::Text, 2);
+    let digests = |one: Manifest, other: Manifest| {
+        assert_eq!(one.inputs, other.inputs, "fingerprints know values alone");
+        assert_ne!(digest(&one), digest(&other));
+    };
+    let as_is = sealed(&world, &spec(vec![text("a"), text("b")]), SealMode::First, "a,b\nx,y\n");
+    digests(as_is, sealed(&world, &spec(vec![text("b"), text("a")]), SealMode::Replace, "b,a\nx,y\n"));
+    let scaled = |scale| spec(vec![column("cost", DataType::Decimal { scale }, 2)]);
+    digests(
+        sealed(&world, &scaled(2), SealMode::Replace, "cost\n12.50\n"),
+        sealed(&world, &scaled(1), SealMode::Replace, "cost\n125.0\n"),
+    );
+}
+
+#[test]
+fn a_version_with_rows_of_unknown_fingerprint_goes_by_its_files() {
+    let world = World::new();
+    let _five = sealed(&world, &visits(), SealMode::First, visits_csv(5, 1));
+    let after_five = sealed(&world, &visits(), SealMode::Append, visits_csv(3, 1));
+    let _six = sealed(&world, &visits(), SealMode::Replace, visits_csv(6, 1));
+    let after_six = sealed(&world, &visits(), SealMode::Append, visits_csv(3, 1));
+    // The older software wrote none; what was added since has one.
+    let partly_known = |manifest: &Manifest, known: usize| {
+        let inputs = manifest.inputs[manifest.inputs.len() - known..].to_vec();
+        Manifest { inputs, ..manifest.clone() }
+    };
+    assert_eq!(partly_known(&after_five, 1).inputs, partly_known(&after_six, 1).inputs);
+    assert_ne!(digest(&partly_known(&after_five, 1)), digest(&partly_known(&after_six, 1)));
+    assert_ne!(digest(&partly_known(&after_five, 1)), digest(&after_five));
+    assert_eq!(digest(&partly_known(&after_five, 0)), digest(&partly_known(&after_five, 1)));
 }
