@@ -15,7 +15,7 @@ use crate::vocabulary::Role;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
 
-/// The published ladder of deviations of named noise (`sandbox/docs/disclosure-model.md`, section 9.1).
+/// The published ladder of deviations of named noise (`sandbox/docs/disclosure-model.md`, section 5.8).
 ///
 /// A rung is the rung below and a further draw. Two policies at different rungs share the lower draws, so that both answers
 /// together tell no more than the one with less noise.

@@ -5,8 +5,7 @@
 //! The controls stand in one list, in the order in which they are applied. The file of a control says how it is called, which
 //! figures it holds for, and what it leaves of a cell, as a pure step over what the cell's subjects contribute. Names in
 //! verdicts and release records come from the same list, so that names and steps cannot drift apart. A further control is a
-//! file with its `mod` and one line of the list: noise would stand before rounding and leave a cell with another value. A
-//! number that a policy sets for it is a field of [`StageControls`].
+//! file with its `mod` and one line of the list. A number that a policy sets for it is a field of [`StageControls`].
 //!
 //! Tested at k-1, k and k+1.
 
@@ -21,6 +20,7 @@ use arrow::datatypes::Schema;
 
 use crate::cell::AtomStatistics;
 use crate::cell::decode;
+use crate::execution::ExecutionContext;
 use crate::finding::Code;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
@@ -28,14 +28,19 @@ use crate::plan::StageClass;
 use crate::plan::StageControls;
 
 mod dominance;
+mod noise;
 pub(crate) mod number;
 pub(crate) mod rounding;
 pub(crate) mod threshold;
 
+use noise::AtomNoise;
+use noise::Perturbation;
+use noise::StageNoise;
 use rounding::Rounding;
 
 /// The controls, in the order in which they are applied (`sandbox/docs/disclosure-model.md`, section 5.7).
-const CONTROLS: &[Control] = &[threshold::THRESHOLD, dominance::DOMINANCE, rounding::ROUNDING];
+const CONTROLS: &[Control] =
+    &[noise::NOISE, threshold::THRESHOLD, dominance::DOMINANCE, noise::ERROR_LIMIT, rounding::ROUNDING];
 
 /// A control, as its file states it.
 struct Control {
@@ -159,8 +164,8 @@ pub enum ControlError {
     /// The last plan would join what was released to more rows than a query may make.
     #[error("{}", Code::QueryTooLarge.slug())]
     TooManyRows,
-    /// A keyed mask of the plan could not be given its secret.
-    #[error("a mask could not be bound to its key")]
+    /// A keyed function of the plan could not be given its secret: a mask, or the noise of its cells.
+    #[error("a keyed function of the plan has no key")]
     Unbound,
 }
 
@@ -185,6 +190,10 @@ struct Cell<'g> {
     classes: &'g [StageClass],
     /// The contributions of the subjects of each class.
     statistics: &'g [AtomStatistics],
+    /// The noise of the atom, where the policy asks for noise.
+    noise: Option<&'g AtomNoise>,
+    /// The noise of the number that is asked for: the atom's value, or its contributors of one class.
+    perturbation: Option<Perturbation>,
 }
 
 impl<'g> Cell<'g> {
@@ -209,6 +218,8 @@ pub(crate) struct Group<'s> {
     stage: &'s Stage,
     /// Statistics of each atom, class by class.
     statistics: Vec<AtomStatistics>,
+    /// The noise of each atom, where the policy asks for noise.
+    noise: Option<Vec<AtomNoise>>,
 }
 
 impl<'s> Group<'s> {
@@ -216,14 +227,30 @@ impl<'s> Group<'s> {
     ///
     /// A missing column, a missing cell or one of another width releases nothing: a group without statistics must not
     /// pass for one with none to protect (`sandbox/docs/disclosure-model.md`, section 5.2).
-    pub(crate) fn all(stage: &'s Stage, batch: &RecordBatch) -> Result<Vec<Self>, ControlError> {
+    ///
+    /// A group whose names are not known is one of nobody: its numbers would have no noise
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    pub(crate) fn all(
+        stage: &'s Stage,
+        batch: &RecordBatch,
+        context: &ExecutionContext,
+    ) -> Result<Vec<Self>, ControlError> {
         let nothing = vec![AtomStatistics::default(); stage.atoms.len() * stage.classes.len()];
-        let mut groups: Vec<Self> =
-            (0..batch.num_rows()).map(|_| Group { stage, statistics: nothing.clone() }).collect();
+        let mut groups: Vec<Self> = (0..batch.num_rows())
+            .map(|_| Group { stage, statistics: nothing.clone(), noise: None })
+            .collect();
         for (index, class) in stage.classes.iter().enumerate() {
             let column = batch.column_by_name(&class.cells).ok_or(ControlError::NotCells)?;
             for (group, statistics) in groups.iter_mut().zip(statistics(column, class.subjects_min)) {
                 group.take(index, statistics?)?;
+            }
+        }
+        if let Some(mut noise) = StageNoise::of(stage, context)? {
+            for (row, group) in groups.iter_mut().enumerate() {
+                match noise.of_group(&stage.keys_of(batch, row)?)? {
+                    Some(of_atoms) => group.noise = Some(of_atoms),
+                    None => group.statistics.clone_from(&nothing),
+                }
             }
         }
         Ok(groups)
@@ -247,7 +274,8 @@ impl<'s> Group<'s> {
     /// A key that is shown tells that somebody has it: a row `('HIV', NULL)` of one person would be an answer
     /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn passes(&self) -> bool {
-        self.cell(self.stage.rows_atom).and_then(|cell| cell.after_controls(Figure::Presence, 1)).is_some()
+        let cell = self.cell(self.stage.rows_atom, None);
+        cell.and_then(|cell| cell.after_controls(Figure::Presence, 1)).is_some()
     }
 
     /// An atom's value once it has passed the controls. It is rounded as the aggregate says, by [`Self::rounding`].
@@ -256,7 +284,7 @@ impl<'s> Group<'s> {
     /// (`sandbox/docs/disclosure-model.md`, sections 5.2 and 5.7).
     pub(crate) fn value(&self, atom: usize) -> Option<i128> {
         let figure = if self.spec(atom)?.counts { Figure::Rows } else { Figure::Quantity };
-        let cell = self.cell(atom)?;
+        let cell = self.cell(atom, self.noise_of(atom).map(|noise| noise.value))?;
         cell.after_controls(figure, cell.statistics.first()?.total)
     }
 
@@ -265,7 +293,8 @@ impl<'s> Group<'s> {
     /// Every class must have enough, also the ones that are not counted: five firms with one employee in all are one
     /// person's five employers (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn subjects(&self, atom: usize, class: usize) -> Option<i128> {
-        let cell = self.cell(atom)?;
+        let perturbation = self.noise_of(atom).and_then(|noise| noise.subjects.get(class).copied());
+        let cell = self.cell(atom, perturbation)?;
         cell.after_controls(Figure::Subjects, i128::from(cell.statistics.get(class)?.contributors))
     }
 
@@ -279,10 +308,22 @@ impl<'s> Group<'s> {
         Rounding { base: self.stage.controls.rounding }
     }
 
-    fn cell(&self, atom: usize) -> Option<Cell<'_>> {
+    fn noise_of(&self, atom: usize) -> Option<&AtomNoise> {
+        self.noise.as_ref()?.get(atom)
+    }
+
+    /// The cell of an atom, as the controls see it.
+    ///
+    /// Where the policy asks for noise there is no cell without it (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn cell(&self, atom: usize, perturbation: Option<Perturbation>) -> Option<Cell<'_>> {
         let classes = self.stage.classes.len();
         let statistics = self.statistics.chunks_exact(classes.max(1)).nth(atom)?;
-        Some(Cell { controls: &self.stage.controls, classes: &self.stage.classes, statistics })
+        let noise = self.noise_of(atom);
+        if self.stage.controls.perturbation.is_some() && noise.is_none() {
+            return None;
+        }
+        let (controls, classes) = (&self.stage.controls, self.stage.classes.as_slice());
+        Some(Cell { controls, classes, statistics, noise, perturbation })
     }
 }
 

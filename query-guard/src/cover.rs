@@ -1,4 +1,4 @@
-//! Covers: the names of an atom (`sandbox/docs/disclosure-model.md`, section 9.1).
+//! Covers: the names of an atom (`sandbox/docs/disclosure-model.md`, section 5.8).
 //!
 //! Noise belongs to names, so that the same cell has the same noise however it is asked for. A name is a tuple of nodes, one
 //! of each column that a condition rests on; a condition is a signed sum of names. Two conditions that hold for the same

@@ -179,7 +179,7 @@ impl StageDue {
     /// [`ControlError`]: nothing leaves, and the execution is over.
     pub fn protect(mut self, cells: Cells) -> Result<Execution, ControlError> {
         let stage = self.stage()?;
-        let table = stage.release(cells)?;
+        let table = stage.release(cells, &self.course.context)?;
         let name = stage.name.clone();
         self.course.released.insert(name, table);
         self.course.at(self.stage + 1)

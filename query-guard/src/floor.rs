@@ -54,10 +54,7 @@ impl HeldTo {
     /// dominance over more could not be computed (`sandbox/docs/disclosure-model.md`, section 5.3).
     pub(crate) fn is_available(&self) -> bool {
         let largest = self.controls.dominance.map_or(0, |rule| usize::from(rule.n));
-        self.release != Release::None
-            && self.controls.unavailable.is_empty()
-            && self.controls.perturbation.is_none()
-            && largest <= LARGEST_KEPT
+        self.release != Release::None && self.controls.unavailable.is_empty() && largest <= LARGEST_KEPT
     }
 }
 

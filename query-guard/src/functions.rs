@@ -9,6 +9,7 @@ use datafusion_expr::ScalarUDF;
 use datafusion_expr::WindowUDF;
 
 use crate::mask::MASK_NAME;
+use crate::naming::DOMAIN_NAME;
 use crate::scalar::AGE_YEARS;
 use crate::scalar::THREE_DIGITS;
 use crate::scalar::WIDTH_BUCKET;
@@ -105,7 +106,7 @@ const WINDOW_NAMES: &[&str] = &[
 /// refused before it runs (`sandbox/docs/disclosure-model.md`, section 2).
 #[must_use]
 pub fn is_known_scalar(name: &str) -> bool {
-    SCALAR_NAMES.contains(&name) || [MASK_NAME, THREE_DIGITS].contains(&name)
+    SCALAR_NAMES.contains(&name) || [MASK_NAME, DOMAIN_NAME, THREE_DIGITS].contains(&name)
 }
 
 /// The functions that exist for an analyst, by every name they answer to.

@@ -39,6 +39,8 @@ pub(crate) const EXPRESSION_PARTS_MAX: u64 = 4_000;
 pub(crate) const STATEMENT_PARTS_MAX: u64 = 100_000;
 /// Most nodes of one expression over base columns.
 pub(crate) const EXPRESSION_NODES_MAX: u64 = 4_000;
+/// Most named cells that one atom of one group is made of.
+pub(crate) const NAMES_MAX: usize = 200_000;
 /// Most boundaries of one statement.
 pub(crate) const BOUNDARIES_MAX: usize = 8;
 /// Most group keys of one boundary.

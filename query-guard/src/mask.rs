@@ -102,6 +102,27 @@ pub fn bind_secrets(plan: LogicalPlan, secrets: &Secrets) -> Result<LogicalPlan>
     .map(|transformed| transformed.data)
 }
 
+/// True if a keyed mask stands in an expression: its values are not known before its key is bound
+/// (`sandbox/docs/disclosure-model.md`, section 4.2).
+pub(crate) fn is_keyed(expr: &Expr) -> bool {
+    let keyed = expr.exists(|inner| {
+        let Expr::ScalarFunction(call) = inner else { return Ok(false) };
+        let mask = (call.func.inner().as_ref() as &dyn Any).downcast_ref::<MaskFunction>();
+        Ok(mask.is_some_and(|function| match function.mask {
+            Mask::Token { .. } | Mask::DateShift { .. } | Mask::FormatPreserving { .. } => true,
+            Mask::Redact
+            | Mask::Partial { .. }
+            | Mask::Bin { .. }
+            | Mask::BinYears { .. }
+            | Mask::DateTrunc { .. }
+            | Mask::Hierarchy(_)
+            | Mask::TopBottom { .. }
+            | Mask::Round { .. } => false,
+        }))
+    });
+    keyed.unwrap_or(true)
+}
+
 /// One mask over one column; unbound keyed masks redact.
 #[derive(Clone)]
 struct MaskFunction {

@@ -1,4 +1,4 @@
-//! The noise of one name: a binomial draw by a keyed pseudo-random function (`sandbox/docs/disclosure-model.md`, section 9.1).
+//! The noise of one name: a binomial draw by a keyed pseudo-random function (`sandbox/docs/disclosure-model.md`, section 5.8).
 //!
 //! A draw of variance v counts the ones among 4v pseudo-random bits and takes 2v away. It is bounded by 2v, its mean is zero
 //! and its variance v, all exactly, and it is made of whole numbers alone: no table and no floating point makes it differ

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_expr::LogicalPlan;
@@ -13,6 +14,7 @@ use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
 use crate::finding::Finding;
+use crate::naming::CellNames;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
 
@@ -55,6 +57,12 @@ impl GuardedPlan {
             facts.released(stage, *rows);
         }
         facts.reduced(self.post.clone()).map(drop)
+    }
+
+    /// True if some of its cells have noise, whose source the execution must then have.
+    #[must_use]
+    pub fn needs_noise(&self) -> bool {
+        self.stages.iter().any(|stage| stage.controls.perturbation.is_some())
     }
 
     /// The datasets read, and the columns of each: the keys a job asks for are those of these columns.
@@ -137,6 +145,8 @@ pub struct Stage {
     pub(crate) rows_atom: usize,
     pub(crate) columns: Vec<ReleasedColumn>,
     pub(crate) controls: StageControls,
+    /// The names of its cells, where its policy asks for noise.
+    pub(crate) names: Option<Arc<CellNames>>,
 }
 
 impl Stage {
@@ -281,6 +291,8 @@ pub struct StageControls {
     pub dominance: Option<Dominance>,
     /// Base that counts are rounded to.
     pub rounding: Option<u32>,
+    /// Deviation of the noise of each named cell.
+    pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
 }

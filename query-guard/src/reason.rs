@@ -79,6 +79,8 @@ reasons! {
     TooManyJoins = "too-many-joins", QueryTooLarge, ["limit"];
     /// The plan has too many steps.
     TooManySteps = "too-many-steps", QueryTooLarge, ["limit"];
+    /// An atom would be made of too many named cells.
+    TooManyNames = "too-many-names", QueryTooLarge, ["limit"];
     /// One GROUP BY stands for too many sets of keys.
     TooManyGroupingSets = "too-many-grouping-sets", QueryTooLarge, ["limit"];
     /// Texts are joined to one another too often.
@@ -209,6 +211,8 @@ reasons! {
     MeasureWithoutBins = "measure-without-bins", PredicateNotAllowed;
     /// A measure is cut beside an edge of its bins.
     MeasureCutBesideEdge = "measure-cut-beside-edge", PredicateNotAllowed, ["column", "cut", "next"];
+    /// Cells have no names where a condition or key is made of no nodes of single columns.
+    ConditionWithoutNames = "condition-without-names", PredicateNotAllowed;
     /// The bins start beside a multiple of their width, so that steps would cut them.
     BinsOffMultiples = "bins-off-multiples", PredicateNotAllowed;
     /// The step is no whole number.
@@ -221,6 +225,8 @@ reasons! {
     LiteralOffEdge = "literal-off-edge", LiteralOffEdge, ["column", "literal", "below", "above"];
     /// A step around zero is twice as wide as the others, and cuts the bin below zero.
     StepAroundZero = "step-around-zero", PredicateNotAllowed;
+    /// A condition or key tells values of one node apart.
+    ConditionWithinNode = "condition-within-node", LiteralOffEdge, ["column"];
     /// The step is no multiple of the step that the column is known in.
     StepOffEdges = "step-off-edges", LiteralOffEdge, ["column", "literal", "below", "above"];
     /// An aggregate has an order, or leaves out missing values.
@@ -243,6 +249,10 @@ reasons! {
     GradeWithoutFloor = "grade-without-floor", ControlNotAvailable, ["grade"];
     /// The grade asks for a control that is not built.
     ControlNotBuilt = "control-not-built", ControlNotAvailable, ["grade", "control"];
+    /// The cells of rows that were joined, united or folded first have no names yet.
+    RowsWithoutNames = "rows-without-names", ControlNotAvailable;
+    /// The column has no published domain whose nodes could be named.
+    DomainNotPublished = "domain-not-published", ControlNotAvailable, ["column"];
     /// Sums of a protected grade have no rule of dominance.
     SumsWithoutDominance = "sums-without-dominance", ControlNotAvailable, ["control"];
     /// Rows are added up that a join or union may repeat.

@@ -23,6 +23,8 @@ use crate::control::ControlError;
 use crate::control::Group;
 use crate::control::ReleasedTable;
 use crate::control::fits;
+use crate::execution::ExecutionContext;
+use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 
@@ -35,13 +37,17 @@ impl Stage {
     ///
     /// # Errors
     /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
-    pub(crate) fn release(&self, cells: Cells) -> Result<ReleasedTable, ControlError> {
+    pub(crate) fn release(
+        &self,
+        cells: Cells,
+        context: &ExecutionContext,
+    ) -> Result<ReleasedTable, ControlError> {
         let batches = cells.into_batches();
         let planned = self.plan.schema().as_arrow();
         fits(planned, &batches)?;
         let schema = batches.first().map_or_else(|| Arc::new(planned.clone()), RecordBatch::schema);
         let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
-        let groups = Group::all(self, &batch)?;
+        let groups = Group::all(self, &batch, context)?;
         let shown: Vec<Option<&Group<'_>>> =
             groups.iter().map(|group| group.passes().then_some(group)).collect();
         if self.keys.is_empty() {
@@ -76,6 +82,16 @@ impl Stage {
             return Err(ControlError::NotCells);
         }
         Ok(ReleasedTable::of(batch))
+    }
+
+    /// The values of the keys of one group, in the types of their columns.
+    pub(crate) fn keys_of(&self, batch: &RecordBatch, row: usize) -> Result<Vec<ScalarValue>, ControlError> {
+        let value = |key: &KeyColumn| {
+            let column = batch.column_by_name(&key.name).ok_or(ControlError::NotCells)?;
+            let value = ScalarValue::try_from_array(column, row).map_err(|_| ControlError::NotCells)?;
+            value.cast_to(&key.data_type).map_err(|_| ControlError::NotCells)
+        };
+        self.keys.iter().map(value).collect()
     }
 
     /// The table of all groups: their keys, and a row of NULLs beside those of a group that is not shown.

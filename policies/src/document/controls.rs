@@ -71,7 +71,7 @@ pub struct RoundingForm {
     pub base: u32,
 }
 
-/// Named noise (`sandbox/docs/disclosure-model.md`, section 9.1): its deviation, or the word that leaves the choice to the
+/// Named noise (`sandbox/docs/disclosure-model.md`, section 5.8): its deviation, or the word that leaves the choice to the
 /// program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PerturbationForm {

@@ -25,10 +25,16 @@ fn holds_for(_figure: Figure, _stage: &StageControls) -> bool {
 ///
 /// A figure about few subjects is a figure about each of them, and rows are no subjects: one person may have all of them. A
 /// join carries several classes, and a cell that hides its residents may show its one enterprise, so that every class is
-/// counted (`sandbox/docs/disclosure-model.md`, section 5.2; Hundepool and others 2012, minimum frequency).
+/// counted (`sandbox/docs/disclosure-model.md`, section 5.2; Hundepool and others 2012, minimum frequency). Where the policy asks for
+/// noise it is the perturbed number that is compared (section 5.8).
 fn on_cell(value: i128, cell: &Cell<'_>) -> Option<i128> {
-    let has_enough = |(class, statistics): (&StageClass, &AtomStatistics)| {
-        statistics.contributors >= u64::from(class.subjects_min)
+    let has_enough = |(index, (class, statistics)): (usize, (&StageClass, &AtomStatistics))| match cell.noise
+    {
+        None => statistics.contributors >= u64::from(class.subjects_min),
+        Some(noise) => noise
+            .subjects
+            .get(index)
+            .is_some_and(|noise| noise.has_enough(statistics.contributors, class.subjects_min)),
     };
-    cell.by_class().all(has_enough).then_some(value)
+    cell.by_class().enumerate().all(has_enough).then_some(value)
 }

@@ -23,10 +23,14 @@ pub struct Test {
 pub enum Condition {
     /// Always true, or always false.
     Always(bool),
+    /// Neither true nor false of any row: a comparison with a missing constant.
+    Unknown,
     /// One comparison.
     Test(Test),
     /// True where the other is false; unknown where it is unknown.
     Not(Box<Condition>),
+    /// True where the other is, and false everywhere else.
+    IsTrue(Box<Condition>),
     /// True where all are.
     All(Vec<Condition>),
     /// True where one is.
@@ -127,9 +131,9 @@ impl Condition {
     /// The comparisons, by column.
     fn collect<'c>(&'c self, tests: &mut BTreeMap<u16, Vec<&'c Test>>) {
         match self {
-            Condition::Always(_) => {}
+            Condition::Always(_) | Condition::Unknown => {}
             Condition::Test(test) => tests.entry(test.column).or_default().push(test),
-            Condition::Not(inner) => inner.collect(tests),
+            Condition::Not(inner) | Condition::IsTrue(inner) => inner.collect(tests),
             Condition::All(parts) | Condition::Any(parts) => {
                 for part in parts {
                     part.collect(tests);
@@ -142,6 +146,8 @@ impl Condition {
     pub(super) fn value(&self, leaves: &BTreeMap<u16, u32>) -> Option<bool> {
         match self {
             Condition::Always(value) => Some(*value),
+            Condition::Unknown => None,
+            Condition::IsTrue(inner) => Some(inner.value(leaves) == Some(true)),
             Condition::Test(test) => {
                 let leaf = *leaves.get(&test.column)?;
                 (!test.is_unknown.contains(leaf)).then(|| test.is_true.contains(leaf))

@@ -25,6 +25,19 @@ impl LeafSet {
         LeafSet::range(leaf, leaf.saturating_add(1))
     }
 
+    /// The leaves of a rising sequence.
+    #[must_use]
+    pub fn of(rising: impl IntoIterator<Item = u32>) -> Self {
+        let mut intervals: Vec<(u32, u32)> = Vec::new();
+        for leaf in rising {
+            match intervals.last_mut() {
+                Some((_, end)) if *end == leaf => *end = leaf.saturating_add(1),
+                _ => intervals.push((leaf, leaf.saturating_add(1))),
+            }
+        }
+        LeafSet { intervals }
+    }
+
     /// True if no leaf is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

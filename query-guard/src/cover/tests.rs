@@ -85,10 +85,12 @@ fn condition() -> impl Strategy<Value = Condition> {
             Condition::Test(Test { column, is_true, is_unknown })
         })
     });
-    let leaf = prop_oneof![4 => test, 1 => any::<bool>().prop_map(Condition::Always)];
+    let leaf =
+        prop_oneof![8 => test, 2 => any::<bool>().prop_map(Condition::Always), 1 => Just(Condition::Unknown)];
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             inner.clone().prop_map(|inner| Condition::Not(Box::new(inner))),
+            inner.clone().prop_map(|inner| Condition::IsTrue(Box::new(inner))),
             prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::All),
             prop::collection::vec(inner, 1..4).prop_map(Condition::Any),
         ]
@@ -117,6 +119,7 @@ fn rewritten(condition: &Condition, seed: u64) -> Condition {
         // Twice the same.
         (condition, 2) => Condition::All(vec![condition.clone(), part(condition), Condition::Always(true)]),
         (Condition::Not(inner), _) => not(part(inner)),
+        (Condition::IsTrue(inner), _) => Condition::IsTrue(Box::new(part(inner))),
         (Condition::All(parts), _) => Condition::All(parts.iter().rev().map(part).collect()),
         (Condition::Any(parts), _) => {
             Condition::Any(parts.iter().map(part).chain([Condition::Always(false)]).collect())

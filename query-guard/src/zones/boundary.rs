@@ -62,6 +62,8 @@ use super::ZonePass;
 use super::released::ReleasedPlan;
 use crate::finding::internal;
 use crate::finding::not_built;
+use crate::naming::Boundary;
+use crate::naming::cell_names;
 
 /// Bins that hold so many values, or fewer, choose single ones.
 const BIN_VALUES_FEW: i64 = 10;
@@ -279,6 +281,7 @@ impl ZonePass<'_> {
         let single = block.classes.len() == 1;
         // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
         let threshold_only = controls.dominance.is_none()
+            && controls.perturbation.is_none()
             && !columns.iter().any(|column| matches!(column.formula, Formula::Subjects { .. }));
         let mut builder = LogicalPlanBuilder::from(block.plan.clone());
         for (index, class) in block.classes.iter().enumerate() {
@@ -302,19 +305,29 @@ impl ZonePass<'_> {
             let subjects_min =
                 class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
             // Keys alone need no more than the threshold, and need not remember every subject for it.
-            let (fold, args) = if columns.is_empty() && subjects == Subjects::Mapped {
-                (at_least_subjects(subjects_min), vec![subject])
-            } else {
-                let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
-                let enough = threshold_only.then_some(u64::from(subjects_min));
-                (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
-            };
+            let (fold, args) =
+                if columns.is_empty() && controls.perturbation.is_none() && subjects == Subjects::Mapped {
+                    (at_least_subjects(subjects_min), vec![subject])
+                } else {
+                    let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+                    let enough = threshold_only.then_some(u64::from(subjects_min));
+                    (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
+                };
             let fold = AggregateFunction::new_udf(Arc::new(fold), args, false, None, Vec::new(), None);
             folds.push(Expr::AggregateFunction(fold).alias(&cells));
             classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
         }
+        let expressions = group.clone();
         let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();
         let plan = builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_built)?;
+        let names = match controls.perturbation {
+            Some(_) => {
+                let boundary =
+                    Boundary { rows: &block, group: &expressions, keys: &keys, atoms, specs: &specs };
+                Some(Arc::new(cell_names(&boundary, self.policy, self.review.budget)?))
+            }
+            None => None,
+        };
         let atoms = atoms
             .iter()
             .zip(&specs)
@@ -325,9 +338,10 @@ impl ZonePass<'_> {
             grade,
             dominance: controls.dominance,
             rounding: controls.rounding,
+            perturbation: controls.perturbation,
             cells_max: controls.cells_max,
         };
-        Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls })
+        Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names })
     }
 }
 

@@ -26,6 +26,8 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::floor::is_open;
 use crate::mask::masked;
+use crate::naming::in_domain;
+use crate::naming::with_domains;
 use crate::reason::Reason;
 use crate::row_filter::row_filter;
 use crate::sealed_type::column_type;
@@ -63,8 +65,8 @@ impl ZonePass<'_> {
         let mut outputs = Vec::with_capacity(visible.len());
         for column in visible {
             let name = format!("s{instance}_{}", column.name);
-            projection
-                .push(masked(raw(&column.name), column, dataset, self.review.constants.today).alias(&name));
+            let value = in_domain(raw(&column.name), column, dataset, self.policy);
+            projection.push(masked(value, column, dataset, self.review.constants.today).alias(&name));
             bases.insert(name.clone(), self.declared(column, dataset, instance, &classes, open));
             outputs.push(base_column(&name));
         }
@@ -123,6 +125,7 @@ impl ZonePass<'_> {
                     .map(|column| column.grade);
                 taint.grade = grades.fold(taint.grade, Level::max);
             }
+            let condition = with_domains(condition, dataset, self.policy).map_err(not_built)?;
             builder = builder.filter(condition).map_err(not_built)?;
         }
         if !open {

@@ -1,0 +1,205 @@
+//! Named noise: each cell's numbers are moved by the noise of its names, which no repetition, spelling or other cell averages out
+//! (`sandbox/docs/disclosure-model.md`, section 5.8).
+//!
+//! The noise of a number is the sum over the names of its cell, each with its coefficient, of two draws: one that stays for ever,
+//! and one for each version of the data, with twice the deviation, where versions are replaced. It is a function of plan, keys of
+//! groups and version alone. How far a number may be off is a function of plan and keys.
+
+use std::collections::BTreeMap;
+
+use datafusion_common::ScalarValue;
+use obscura_policies::effective::DEVIATIONS;
+
+use crate::control::Cell;
+use crate::control::Control;
+use crate::control::ControlError;
+use crate::control::Figure;
+use crate::cover::Names;
+use crate::execution::ExecutionContext;
+use crate::naming::AtomNames;
+use crate::naming::CellNames;
+use crate::naming::put;
+use crate::noise::NoiseSource;
+use crate::noise::draw;
+use crate::noise::rungs;
+use crate::plan::Stage;
+use crate::plan::StageControls;
+
+pub(super) const NOISE: Control = Control { name: "noise", holds_for, on_cell: Some(add) };
+
+/// Largest share of a number that its deviation may be.
+pub(super) const ERROR_LIMIT: Control =
+    Control { name: "error-limit", holds_for, on_cell: Some(within_error_limit) };
+
+/// The deviation may be three tenths of a number at the most.
+const SHARE_MAX: (f64, f64) = (3.0, 10.0);
+
+/// Deviations by which a perturbed number of subjects must pass the threshold, and at which its noise is clipped for that test.
+const DEVIATIONS_ABOVE: f64 = 2.0;
+
+/// The draw that stays for ever, and the one of each version.
+const FIXED: u8 = 1;
+const OF_VERSION: u8 = 2;
+/// The draw of a version has four times the variance of the fixed one: twice its deviation.
+const OF_VERSION_VARIANCE: u32 = 4;
+
+/// All numbers, where the policy asks for noise. That a group is there is no number: its threshold has noise of its own.
+fn holds_for(figure: Figure, stage: &StageControls) -> bool {
+    stage.perturbation.is_some() && figure != Figure::Presence
+}
+
+/// Adds the noise of the cell's names.
+///
+/// An exact number, or one whose noise is drawn anew, tells a person by the difference to another: over IN lists of villages four
+/// cells isolate one resident, and every further choice of lists is a further sample
+/// (`sandbox/docs/disclosure-model.md`, section 5.8; Dinur and Nissim 2003).
+fn add(value: i128, cell: &Cell<'_>) -> Option<i128> {
+    Some(value.saturating_add(cell.perturbation?.noise))
+}
+
+/// Withholds a number that its noise makes useless: one whose deviation is more than three tenths of it. Both are known without the
+/// data, so that what is withheld tells nothing that the number would not (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn within_error_limit(value: i128, cell: &Cell<'_>) -> Option<i128> {
+    let (part, whole) = SHARE_MAX;
+    let size = super::number::to_f64(value.saturating_abs(), 0);
+    (cell.perturbation?.deviation * whole <= size * part).then_some(value)
+}
+
+/// The noise of one number, and its deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Perturbation {
+    pub(crate) noise: i128,
+    pub(crate) deviation: f64,
+}
+
+impl Perturbation {
+    /// True if a number of subjects with this noise is at least k by two deviations, its noise clipped to as much.
+    ///
+    /// It implies k subjects, and where the number is near k the noise decides: an exact threshold would tell somebody who knows k-1
+    /// of a group whether there is a k-th (`sandbox/docs/disclosure-model.md`, section 5.8).
+    pub(super) fn has_enough(self, subjects: u64, least: u32) -> bool {
+        let margin = DEVIATIONS_ABOVE * self.deviation;
+        let noise = super::number::to_f64(self.noise, 0).clamp(-margin, margin);
+        let perturbed = super::number::to_f64(i128::from(subjects), 0) + noise;
+        let enough = perturbed >= f64::from(least) + margin;
+        debug_assert!(!enough || subjects >= u64::from(least), "what passes has k subjects");
+        enough
+    }
+}
+
+/// The noise of the numbers of one atom in one group.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct AtomNoise {
+    /// Of the value.
+    pub(crate) value: Perturbation,
+    /// Of the number of contributors of each class.
+    pub(crate) subjects: Vec<Perturbation>,
+}
+
+/// The noise of a stage, group by group.
+pub(crate) struct StageNoise<'s> {
+    names: &'s CellNames,
+    source: &'s dyn NoiseSource,
+    version: [u8; 32],
+    /// Variances of the draws of each rung.
+    variances: Vec<u32>,
+    /// Draws made so far: cells share names, and atoms share those of their subjects.
+    known: BTreeMap<(Vec<u8>, Vec<u8>), i64>,
+}
+
+impl<'s> StageNoise<'s> {
+    /// The noise of a stage's cells; nothing where its policy asks for none.
+    ///
+    /// # Errors
+    /// [`ControlError::Unbound`] where the policy asks for noise and the execution has no source, no version, or no names: without
+    /// its noise no number leaves.
+    pub(crate) fn of(stage: &'s Stage, context: &'s ExecutionContext) -> Result<Option<Self>, ControlError> {
+        let Some(deviation) = stage.controls.perturbation else { return Ok(None) };
+        let names = stage.names.as_deref().ok_or(ControlError::Unbound)?;
+        let source = context.noise.as_deref().ok_or(ControlError::Unbound)?;
+        let version = match names.is_updated {
+            true => *context.versions.get(&names.family).ok_or(ControlError::Unbound)?,
+            false => [0; 32],
+        };
+        let variances = rungs(&DEVIATIONS, deviation).ok_or(ControlError::Unbound)?;
+        Ok(Some(StageNoise { names, source, version, variances, known: BTreeMap::new() }))
+    }
+
+    /// The noise of each atom in the group with these values of the keys; nothing where the group has no names, and is withheld.
+    ///
+    /// # Errors
+    /// [`ControlError::Unbound`] where the source has no key of the family.
+    pub(crate) fn of_group(&mut self, keys: &[ScalarValue]) -> Result<Option<Vec<AtomNoise>>, ControlError> {
+        let cells = self.names;
+        let mut all = Vec::with_capacity(cells.atoms.len());
+        for atom in &cells.atoms {
+            let Some(names) = cells.of(atom, keys) else { return Ok(None) };
+            all.push(self.of_atom(atom, &names)?);
+        }
+        Ok(Some(all))
+    }
+
+    fn of_atom(&mut self, atom: &AtomNames, names: &Names) -> Result<AtomNoise, ControlError> {
+        let named: Vec<(Vec<u8>, i64)> =
+            names.terms().map(|(name, coefficient)| (self.names.bytes(name), coefficient)).collect();
+        let deviation = names.deviations() * self.deviation();
+        let mut subjects = Vec::with_capacity(atom.subjects.len());
+        for counted in &atom.subjects {
+            let noise = i128::from(self.sum(&named, counted.as_bytes())?);
+            subjects.push(Perturbation { noise, deviation });
+        }
+        let value = match atom.unit {
+            1 => Perturbation { noise: i128::from(self.sum(&named, atom.measure.as_bytes())?), deviation },
+            unit => {
+                // Of two scales of one sum the noise would tell the sum, if both were one draw.
+                let mut measure = atom.measure.clone().into_bytes();
+                put(&mut measure, &unit.to_be_bytes());
+                let noise = i128::from(self.sum(&named, &measure)?).saturating_mul(unit);
+                Perturbation { noise, deviation: deviation * super::number::to_f64(unit, 0) }
+            }
+        };
+        Ok(AtomNoise { value, subjects })
+    }
+
+    /// Deviation of the noise of one name.
+    fn deviation(&self) -> f64 {
+        let fixed: u32 = self.variances.iter().sum();
+        let all = if self.names.is_updated { fixed * (1 + OF_VERSION_VARIANCE) } else { fixed };
+        f64::from(all).sqrt()
+    }
+
+    /// The noise of names under a measure, each as often as it counts.
+    fn sum(&mut self, named: &[(Vec<u8>, i64)], measure: &[u8]) -> Result<i64, ControlError> {
+        let mut sum: i64 = 0;
+        for (name, coefficient) in named {
+            sum = sum.saturating_add(self.of_name(name, measure)?.saturating_mul(*coefficient));
+        }
+        Ok(sum)
+    }
+
+    /// The noise of one name under a measure: a draw for each rung that stays for ever, and one for the version.
+    fn of_name(&mut self, name: &[u8], measure: &[u8]) -> Result<i64, ControlError> {
+        let key = (name.to_vec(), measure.to_vec());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        let mut noise: i64 = 0;
+        for (rung, variance) in (0_u8..).zip(&self.variances) {
+            let mut draws = vec![(FIXED, *variance, None)];
+            if self.names.is_updated {
+                draws.push((OF_VERSION, variance.saturating_mul(OF_VERSION_VARIANCE), Some(self.version)));
+            }
+            for (kind, variance, version) in draws {
+                let mut bytes = Vec::with_capacity(name.len() + measure.len() + 64);
+                put(&mut bytes, name);
+                put(&mut bytes, measure);
+                bytes.extend_from_slice(&[kind, rung]);
+                bytes.extend(version.into_iter().flatten());
+                let drawn = draw(self.source, &self.names.family, &bytes, variance);
+                noise = noise.saturating_add(drawn.ok_or(ControlError::Unbound)?);
+            }
+        }
+        self.known.insert(key, noise);
+        Ok(noise)
+    }
+}

@@ -1,0 +1,365 @@
+//! The names of a stage's cells: what their noise is keyed by (`sandbox/docs/disclosure-model.md`, section 5.8).
+//!
+//! The plan below a boundary is read once more, from the scan up, with every column written out over the columns of the sealed
+//! dataset: row filters of policies, conditions of the question, masks, conditions of aggregates and group keys become
+//! conditions over nodes. A plan that cannot be read so is refused where a policy asks for noise. Nothing here adds noise: the
+//! control step does (`control/noise.rs`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion_common::Column;
+use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::fixed::Fixed;
+use obscura_policies::vocabulary::DatasetId;
+
+use crate::atoms::Atom;
+use crate::atoms::Quantity;
+use crate::atoms::is_present;
+use crate::budget::Budget;
+use crate::cell::AtomSpec;
+use crate::cell::MeasureSpec;
+use crate::cover::Condition;
+use crate::cover::Hierarchy;
+use crate::cover::Name;
+use crate::cover::NameFault;
+use crate::cover::Names;
+use crate::cover::names;
+use crate::finding::Finding;
+use crate::finding::Refused;
+use crate::finding::fact_missing;
+use crate::finding::internal;
+use crate::limits::NAMES_MAX;
+use crate::plan::KeyColumn;
+use crate::reason::Reason;
+use crate::source_rows::Class;
+use crate::source_rows::SourceRows;
+
+mod condition;
+mod domain;
+mod restrict;
+
+pub use restrict::DOMAIN_NAME;
+pub(crate) use restrict::in_domain;
+pub(crate) use restrict::with_domains;
+
+use condition::Columns;
+use condition::KeyValues;
+use domain::Published;
+
+/// Rows that one subject usually has where the dataset does not say.
+const USUAL_ROWS: u32 = 20;
+
+/// The names of the cells of one stage.
+#[derive(Debug, Clone)]
+pub(crate) struct CellNames {
+    /// The dataset that the cells are of: noise is its family's alone.
+    pub(crate) family: DatasetId,
+    /// Its versions are replaced, so that a part of the noise is drawn anew for each.
+    pub(crate) is_updated: bool,
+    /// Domain and name of each column that conditions and keys rest on, by its place in the dataset.
+    columns: BTreeMap<u16, (String, Arc<Published>)>,
+    hierarchies: BTreeMap<u16, Hierarchy>,
+    /// The values of each group key.
+    keys: Vec<KeyValues>,
+    /// In the order of the stage's atoms.
+    pub(crate) atoms: Vec<AtomNames>,
+}
+
+/// The names of one atom, but for the group keys.
+#[derive(Debug, Clone)]
+pub(crate) struct AtomNames {
+    /// The condition of its rows: row filters, those of the question, and its own.
+    condition: Condition,
+    /// What is added up. Two atoms of the same names add up the same, or have measures of different texts.
+    pub(crate) measure: String,
+    /// What is counted, for each class of subjects.
+    pub(crate) subjects: Vec<String>,
+    /// The scale of the noise of its value, in the atom's units: the usual contribution of a subject.
+    pub(crate) unit: i128,
+}
+
+impl CellNames {
+    /// The names of an atom in the group that has these values of the keys; nothing where a value is none of the key's, or the
+    /// names are too many.
+    ///
+    /// They rest on plan, keys and declarations alone (`sandbox/docs/disclosure-model.md`, section 5.8).
+    pub(crate) fn of(&self, atom: &AtomNames, keys: &[ScalarValue]) -> Option<Names> {
+        let mut all = Vec::with_capacity(keys.len() + 1);
+        all.push(atom.condition.clone());
+        for (values, value) in self.keys.iter().zip(keys) {
+            all.push(values.get(value)?.clone());
+        }
+        self.named(&Condition::All(all)).ok()
+    }
+
+    fn named(&self, condition: &Condition) -> Result<Names, NameFault> {
+        names(condition, &self.hierarchies, NAMES_MAX)
+    }
+
+    /// A name as bytes: each column with its declaration and the leaves of its node, in the order of the columns' names. Two names
+    /// are the same bytes only if they are of one set of rows.
+    pub(crate) fn bytes(&self, name: &Name) -> Vec<u8> {
+        let mut parts: Vec<(&str, &Published, (u32, u32))> = name
+            .iter()
+            .filter_map(|(column, node)| {
+                let (column, published) = self.columns.get(column)?;
+                Some((column.as_str(), published.as_ref(), published.hierarchy().span(*node)))
+            })
+            .collect();
+        parts.sort_unstable_by_key(|(column, _, _)| *column);
+        let mut bytes = Vec::with_capacity(parts.len() * 64);
+        for (column, published, (start, end)) in parts {
+            put(&mut bytes, column.as_bytes());
+            bytes.extend_from_slice(published.fingerprint());
+            bytes.extend_from_slice(&start.to_be_bytes());
+            bytes.extend_from_slice(&end.to_be_bytes());
+        }
+        bytes
+    }
+}
+
+/// Appends a part with its length, so that no two sequences of parts are the same bytes.
+pub(crate) fn put(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(part);
+}
+
+/// The parts of a boundary whose cells are named.
+pub(crate) struct Boundary<'a> {
+    pub(crate) rows: &'a SourceRows,
+    pub(crate) group: &'a [Expr],
+    pub(crate) keys: &'a [KeyColumn],
+    pub(crate) atoms: &'a [Atom],
+    pub(crate) specs: &'a [AtomSpec],
+}
+
+/// The names of a boundary's cells.
+///
+/// Noise that is not fixed by names averages out, and a cell without a name would have none: a boundary that cannot be read is
+/// refused (`sandbox/docs/disclosure-model.md`, section 5.8).
+pub(crate) fn cell_names(
+    boundary: &Boundary<'_>,
+    policy: &EffectivePolicy,
+    budget: &Budget<'_>,
+) -> Result<CellNames, Refused> {
+    let Boundary { rows, group, keys, atoms, specs } = boundary;
+    let scanned = Scanned::of(&rows.plan)?;
+    let dataset = scanned.dataset(policy)?;
+    let mut columns = Columns::new(dataset, budget);
+    let mut common = Vec::with_capacity(scanned.conditions.len());
+    for condition in &scanned.conditions {
+        // Rows without a subject were left out for every question alike.
+        if !is_subject_there(condition, dataset) {
+            common.push(columns.condition(condition)?);
+        }
+    }
+    let mut named = Vec::with_capacity(atoms.len());
+    for (atom, spec) in atoms.iter().zip(*specs) {
+        let mut all = common.clone();
+        if let Some(condition) = &atom.condition {
+            all.push(columns.condition(&scanned.raw(condition)?)?);
+        }
+        // A row without the measure adds nothing to its sum: with or without `IS NOT NULL` the sum is the same, and so are its
+        // names.
+        for measure in atom.quantity.columns() {
+            all.push(columns.condition(&scanned.raw(&is_present(measure))?)?);
+        }
+        let measure = scanned.measure(atom, spec, &rows.classes)?;
+        let subjects = rows.classes.iter().map(|class| counted(class, atom, &measure)).collect();
+        let unit = unit(atom, spec, rows, dataset).ok_or_else(fact_missing)?;
+        named.push(AtomNames { condition: Condition::All(all), measure, subjects, unit });
+    }
+    let mut values = Vec::with_capacity(group.len());
+    for (key, column) in group.iter().zip(*keys) {
+        values.push(columns.values(&scanned.raw(key)?, &column.data_type)?);
+    }
+    let known = columns.known.iter().filter_map(|(number, published)| {
+        let declared = dataset.columns.get(usize::from(*number))?;
+        Some((*number, (declared.name.clone(), Arc::clone(published))))
+    });
+    let cells = CellNames {
+        family: dataset.id.clone(),
+        is_updated: dataset.is_updated,
+        hierarchies: columns
+            .known
+            .iter()
+            .map(|(number, known)| (*number, known.hierarchy().clone()))
+            .collect(),
+        columns: known.collect(),
+        keys: values,
+        atoms: named,
+    };
+    for atom in &cells.atoms {
+        cells.named(&atom.condition).map_err(too_many)?;
+    }
+    Ok(cells)
+}
+
+/// The refusal of rows that are not those of one table as it was sealed.
+///
+/// A join or a union gives rows another weight or another set, which no name of one table's cells tells
+/// (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn rows_without_names() -> Refused {
+    Finding::of(Reason::RowsWithoutNames)
+        .help(
+            "ask of one table, with conditions, group keys and aggregates over its own columns",
+            "请仅查询一张表，并以其自身字段筛选、分组与聚合",
+        )
+        .into()
+}
+
+/// The refusal of conditions that select too many named cells, or have no truth table within the limits.
+///
+/// Each name is a draw, and so many draws are neither made in time nor a number that is of use
+/// (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn too_many(_fault: NameFault) -> Refused {
+    Finding::of(Reason::TooManyNames)
+        .with("limit", "named cells")
+        .help(
+            format!("choose whole months, years, bins or code prefixes: at most {NAMES_MAX} named cells"),
+            format!("请按整月、整年、整个区间或编码前缀筛选：命名单元格不超过 {NAMES_MAX} 个"),
+        )
+        .into()
+}
+
+/// A plan over one scan, with its columns written out over those of the dataset.
+struct Scanned {
+    /// The dataset's name in SQL.
+    table: String,
+    /// The plan's columns by name, each over raw columns.
+    columns: BTreeMap<String, Expr>,
+    /// The conditions of its rows, over raw columns.
+    conditions: Vec<Expr>,
+}
+
+impl Scanned {
+    /// Reads a plan that is a scan under filters and projections.
+    ///
+    /// What joins, unites or folds rows first has no names in this version: its cells are refused where a policy asks for noise.
+    fn of(plan: &LogicalPlan) -> Result<Self, Refused> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                let raw = scan.projected_schema.fields().iter();
+                let columns =
+                    raw.map(|field| (field.name().clone(), Expr::Column(Column::from_name(field.name()))));
+                let (table, conditions) = (scan.table_name.to_string(), scan.filters.clone());
+                Ok(Scanned { table, columns: columns.collect(), conditions })
+            }
+            LogicalPlan::Filter(filter) => {
+                let mut inner = Scanned::of(&filter.input)?;
+                let condition = inner.raw(&filter.predicate)?;
+                inner.conditions.push(condition);
+                Ok(inner)
+            }
+            LogicalPlan::Projection(projection) => {
+                let inner = Scanned::of(&projection.input)?;
+                let exprs = projection.expr.iter().zip(projection.schema.fields());
+                let columns = exprs.map(|(expr, field)| Ok((field.name().clone(), inner.raw(expr)?)));
+                let columns = columns.collect::<Result<_, Refused>>()?;
+                Ok(Scanned { columns, ..inner })
+            }
+            LogicalPlan::SubqueryAlias(alias) => Scanned::of(&alias.input),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => Scanned::of(&sort.input),
+            _ => Err(rows_without_names()),
+        }
+    }
+
+    fn dataset<'p>(&self, policy: &'p EffectivePolicy) -> Result<&'p EffectiveDataset, Refused> {
+        policy.datasets.values().find(|dataset| dataset.id.sql_name() == self.table).ok_or_else(internal)
+    }
+
+    /// An expression over the plan's columns, over raw ones.
+    fn raw(&self, expr: &Expr) -> Result<Expr, Refused> {
+        let written = expr.clone().transform_down(|inner| match &inner {
+            Expr::Column(column) => {
+                let raw = self.columns.get(&column.name).cloned().ok_or_else(|| {
+                    datafusion_common::DataFusionError::Internal("column without definition".to_owned())
+                })?;
+                Ok(Transformed::new(raw, true, TreeNodeRecursion::Jump))
+            }
+            Expr::Alias(alias) => Ok(Transformed::yes((*alias.expr).clone())),
+            _ => Ok(Transformed::no(inner)),
+        });
+        written.map(|written| written.data).map_err(|_| internal())
+    }
+
+    /// What an atom adds up, as a text: the written-out columns with the range that each contribution is clamped to and its decimal
+    /// places. A count of rows of which every subject has one at most is the count of the subjects.
+    ///
+    /// Under two policies a column may have two ranges or masks: its sums are two numbers, and have two noises
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn measure(&self, atom: &Atom, spec: &AtomSpec, classes: &[Class]) -> Result<String, Refused> {
+        let of = |column: &String, spec: &MeasureSpec| {
+            let raw = self.columns.get(column).ok_or_else(internal)?;
+            Ok::<_, Refused>(format!("{raw} in {}..{} e-{}", spec.low, spec.high, spec.scale))
+        };
+        match (&atom.quantity, spec) {
+            (Quantity::Rows, _) => {
+                Ok(classes.iter().find(|class| class.one_row).map_or_else(|| "rows".to_owned(), subjects_of))
+            }
+            (Quantity::Measure(column), AtomSpec::Measure(spec)) => {
+                Ok(format!("sum of {}", of(column, spec)?))
+            }
+            (Quantity::Product(left, right), AtomSpec::Product(a, b)) => {
+                Ok(format!("sum of {} times {}", of(left, a)?, of(right, b)?))
+            }
+            (Quantity::Measure(_) | Quantity::Product(..), _) => Err(internal()),
+        }
+    }
+}
+
+/// The subjects of a class that contribute to an atom, as a text.
+fn counted(class: &Class, atom: &Atom, measure: &str) -> String {
+    match atom.quantity {
+        Quantity::Rows => subjects_of(class),
+        Quantity::Measure(_) | Quantity::Product(..) => format!("{} of {measure}", subjects_of(class)),
+    }
+}
+
+fn subjects_of(class: &Class) -> String {
+    match &class.kind {
+        Some(kind) => format!("subjects {kind}"),
+        None => "subjects".to_owned(),
+    }
+}
+
+/// True for the condition that a row has a subject, which the scan of every dataset with units has.
+fn is_subject_there(condition: &Expr, dataset: &EffectiveDataset) -> bool {
+    let Expr::IsNotNull(inner) = condition else { return false };
+    let Expr::Column(column) = inner.as_ref() else { return false };
+    dataset.units.iter().any(|unit| unit.column == column.name)
+}
+
+/// The scale of the noise of an atom's value, in its units: one subject for a count of subjects, a subject's usual rows for one of
+/// rows, and a subject's usual contribution for a sum. Where the document says nothing, the largest possible contribution.
+fn unit(atom: &Atom, spec: &AtomSpec, rows: &SourceRows, dataset: &EffectiveDataset) -> Option<i128> {
+    let is_one_row = rows.classes.iter().any(|class| class.one_row);
+    let copies = if is_one_row { 1 } else { i128::from(dataset.usual_rows.unwrap_or(USUAL_ROWS)) };
+    let most = |spec: &MeasureSpec| spec.low.saturating_abs().max(spec.high.saturating_abs());
+    match (&atom.quantity, spec) {
+        (Quantity::Rows, _) => Some(copies),
+        (Quantity::Measure(column), AtomSpec::Measure(spec)) => {
+            let column = &rows.bases.get(column)?.name;
+            let declared = dataset.columns.iter().find(|known| known.name == *column);
+            let usual =
+                declared.and_then(|column| column.usual).and_then(|usual: Fixed| usual.to_scaled(spec.scale));
+            Some(usual.unwrap_or_else(|| most(spec).saturating_mul(copies)).max(1))
+        }
+        (Quantity::Product(..), AtomSpec::Product(left, right)) => {
+            Some(most(left).saturating_mul(most(right)).saturating_mul(copies).max(1))
+        }
+        (Quantity::Measure(_) | Quantity::Product(..), _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,385 @@
+//! Expressions over raw columns as conditions over leaves: an expression over one column is tried with every value of the
+//! column's domain, so that its names rest on what it does and never on how it is written.
+//!
+//! The engine's own evaluation is asked. What joins several columns is taken apart: AND, OR, NOT, the tests for true, false and
+//! unknown, and CASE with its like; two columns in one comparison have no names.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Field;
+use arrow::datatypes::Schema;
+use datafusion_common::DFSchema;
+use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::Transformed;
+use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::BinaryExpr;
+use datafusion_expr::Expr;
+use datafusion_expr::Operator;
+use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion_physical_expr::create_physical_expr;
+use obscura_policies::effective::EffectiveDataset;
+
+use super::domain::Published;
+use crate::budget::Budget;
+use crate::column::branches;
+use crate::cover::Condition;
+use crate::cover::LeafSet;
+use crate::cover::Test;
+use crate::finding::Finding;
+use crate::finding::Refused;
+use crate::finding::fact_missing;
+use crate::mask::is_keyed;
+use crate::reason::Reason;
+
+/// Values that are tried for the price of one node of the review's budget.
+const POINTS_A_NODE: usize = 64;
+
+/// The columns of one dataset, as far as expressions have asked for them.
+pub(super) struct Columns<'a> {
+    dataset: &'a EffectiveDataset,
+    budget: &'a Budget<'a>,
+    /// By the column's place in the dataset.
+    pub(super) known: BTreeMap<u16, Arc<Published>>,
+}
+
+/// The values of a group key, each with the condition under which the key has it.
+pub(super) type KeyValues = HashMap<ScalarValue, Condition>;
+
+impl<'a> Columns<'a> {
+    pub(super) fn new(dataset: &'a EffectiveDataset, budget: &'a Budget<'a>) -> Self {
+        Columns { dataset, budget, known: BTreeMap::new() }
+    }
+
+    /// The condition that an expression over raw columns is.
+    ///
+    /// Two conditions of the same rows have the same names, and noise that is fixed for the one is fixed for the other: asked in
+    /// many forms it does not average out. Two of different rows have different names, or their difference would be an
+    /// exact number (`sandbox/docs/disclosure-model.md`, section 5.8).
+    pub(super) fn condition(&mut self, expr: &Expr) -> Result<Condition, Refused> {
+        self.budget.spend(expr)?;
+        match columns_of(expr).as_slice() {
+            [] => constant(expr),
+            [column] if self.published(column)?.1.names_values() => self.test(expr, column),
+            _ => self.parts(expr),
+        }
+    }
+
+    /// The condition under which an expression over raw columns has each of its values.
+    ///
+    /// A group's names are those of the condition under which its key has the value: labels, aliases and spellings never enter
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    pub(super) fn values(&mut self, expr: &Expr, data_type: &DataType) -> Result<KeyValues, Refused> {
+        self.budget.spend(expr)?;
+        match columns_of(expr).as_slice() {
+            [] => {
+                let value = evaluated(expr, None).ok_or_else(without_names)?;
+                let value = value_at(&value, 0, data_type)?;
+                Ok(KeyValues::from([(value, Condition::Always(true))]))
+            }
+            [column] if self.published(column)?.1.names_values() => {
+                self.values_of_one(expr, column, data_type)
+            }
+            _ => {
+                let mut all = KeyValues::new();
+                for (reached, value) in self.cases(expr)? {
+                    for (value, condition) in self.values(&value, data_type)? {
+                        let here = Condition::All(vec![reached.clone(), condition]);
+                        match all.remove(&value) {
+                            Some(known) => all.insert(value, Condition::Any(vec![known, here])),
+                            None => all.insert(value, here),
+                        };
+                    }
+                }
+                Ok(all)
+            }
+        }
+    }
+
+    /// A condition on one column: the leaves for which it is true, and those for which it is unknown.
+    fn test(&mut self, expr: &Expr, column: &str) -> Result<Condition, Refused> {
+        let (number, published) = self.published(column)?;
+        let tried = self.tried(expr, column, &published)?;
+        let truth = tried.as_boolean_opt().ok_or_else(without_names)?;
+        let value = |point: usize| truth.is_valid(point).then(|| truth.value(point));
+        let leaves = self.by_leaf(column, &published, &value)?;
+        let set = |wanted: Option<bool>| {
+            LeafSet::of((0..).zip(&leaves).filter(|(_, value)| **value == wanted).map(|(leaf, _)| leaf))
+        };
+        Ok(Condition::Test(Test { column: number, is_true: set(Some(true)), is_unknown: set(None) }))
+    }
+
+    fn values_of_one(
+        &mut self,
+        expr: &Expr,
+        column: &str,
+        data_type: &DataType,
+    ) -> Result<KeyValues, Refused> {
+        let (number, published) = self.published(column)?;
+        let tried = self.tried(expr, column, &published)?;
+        let tried = arrow::compute::cast(&tried, data_type).map_err(|_| without_names())?;
+        let value = |point: usize| ScalarValue::try_from_array(&tried, point).ok();
+        let leaves = self.by_leaf(column, &published, &value)?;
+        let mut by_value: HashMap<ScalarValue, Vec<u32>> = HashMap::new();
+        for (leaf, value) in (0..).zip(leaves) {
+            by_value.entry(value.ok_or_else(without_names)?).or_default().push(leaf);
+        }
+        let condition = |leaves: Vec<u32>| {
+            let is_true = LeafSet::of(leaves);
+            Condition::Test(Test { column: number, is_true, is_unknown: LeafSet::none() })
+        };
+        Ok(by_value.into_iter().map(|(value, leaves)| (value, condition(leaves))).collect())
+    }
+
+    /// What an expression comes to for each leaf, "other" and missing last.
+    ///
+    /// It must be the same for all values of a leaf: the rows of a leaf have one name, so that a condition which tells them apart
+    /// would have the names of another (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn by_leaf<T: PartialEq>(
+        &self,
+        column: &str,
+        published: &Published,
+        value: &dyn Fn(usize) -> T,
+    ) -> Result<Vec<T>, Refused> {
+        let per_leaf = published.points().1;
+        let values = usize::try_from(published.hierarchy().other()).unwrap_or(usize::MAX);
+        let mut leaves = Vec::with_capacity(values + 2);
+        for leaf in 0..values {
+            let first = value(leaf * per_leaf);
+            if (1..per_leaf).any(|point| value(leaf * per_leaf + point) != first) {
+                return Err(within_node(column));
+            }
+            leaves.push(first);
+        }
+        // No row has a value outside of the domain, since the scan brings them into it: "other" is as missing is.
+        leaves.extend([value(values * per_leaf), value(values * per_leaf)]);
+        Ok(leaves)
+    }
+
+    /// An expression over one column, tried with the points of its domain.
+    ///
+    /// A keyed mask has no values before its key is bound, and a keyed value is no node of any hierarchy
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn tried(&self, expr: &Expr, column: &str, published: &Published) -> Result<ArrayRef, Refused> {
+        if is_keyed(expr) {
+            return Err(not_published(column));
+        }
+        let (points, _) = published.points();
+        self.budget.take(u64::try_from(points.len() / POINTS_A_NODE).unwrap_or(u64::MAX))?;
+        evaluated(expr, Some((column, points))).ok_or_else(without_names)
+    }
+
+    /// A condition on several columns, or on the presence of one without a published domain, by its parts.
+    ///
+    /// Two columns in one comparison (`hire > birth`) choose rows by no node of either, so that they are refused
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn parts(&mut self, expr: &Expr) -> Result<Condition, Refused> {
+        let certain = |condition: Condition| Condition::IsTrue(Box::new(condition));
+        let not = |condition: Condition| Condition::Not(Box::new(condition));
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies what no case can be made of")]
+        match expr {
+            Expr::Alias(alias) => self.condition(&alias.expr),
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                Ok(Condition::All(vec![self.condition(left)?, self.condition(right)?]))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Ok(Condition::Any(vec![self.condition(left)?, self.condition(right)?]))
+            }
+            Expr::Not(inner) => Ok(not(self.condition(inner)?)),
+            Expr::IsTrue(inner) => Ok(certain(self.condition(inner)?)),
+            Expr::IsNotTrue(inner) => Ok(not(certain(self.condition(inner)?))),
+            Expr::IsFalse(inner) => Ok(certain(not(self.condition(inner)?))),
+            Expr::IsNotFalse(inner) => Ok(not(certain(not(self.condition(inner)?)))),
+            Expr::IsUnknown(inner) => {
+                let inner = self.condition(inner)?;
+                Ok(Condition::All(vec![not(certain(inner.clone())), not(certain(not(inner)))]))
+            }
+            Expr::IsNotUnknown(inner) => {
+                let inner = self.condition(inner)?;
+                Ok(Condition::Any(vec![certain(inner.clone()), certain(not(inner))]))
+            }
+            Expr::IsNotNull(inner) if matches!(**inner, Expr::Column(_)) => self.presence(inner),
+            Expr::IsNull(inner) if matches!(**inner, Expr::Column(_)) => Ok(not(self.presence(inner)?)),
+            other => {
+                let mut any = Vec::new();
+                for (reached, value) in self.cases(other)? {
+                    any.push(Condition::All(vec![reached, self.condition(&value)?]));
+                }
+                Ok(Condition::Any(any))
+            }
+        }
+    }
+
+    /// That a column without a published domain has a value.
+    fn presence(&mut self, expr: &Expr) -> Result<Condition, Refused> {
+        let columns = columns_of(expr);
+        let column = columns.first().ok_or_else(fact_missing)?;
+        let (number, _) = self.published(column)?;
+        Ok(Condition::Test(Test { column: number, is_true: LeafSet::one(0), is_unknown: LeafSet::none() }))
+    }
+
+    /// The cases of an expression that is a CASE, COALESCE or NULLIF, or has one in it: each with the condition under which it is
+    /// reached, which is true or false and never unknown.
+    fn cases(&mut self, expr: &Expr) -> Result<Vec<(Condition, Expr)>, Refused> {
+        let branches = match branches(expr) {
+            Some(branches) => branches,
+            None => lifted(expr).ok_or_else(|| several(expr))?,
+        };
+        let mut before: Vec<Condition> = Vec::new();
+        let mut cases = Vec::with_capacity(branches.len());
+        for (when, value) in branches {
+            let mut reached = before.clone();
+            if let Some(when) = when {
+                let when = Condition::IsTrue(Box::new(self.condition(&when)?));
+                before.push(Condition::Not(Box::new(when.clone())));
+                reached.push(when);
+            }
+            cases.push((Condition::All(reached), value));
+        }
+        Ok(cases)
+    }
+
+    /// The number of a column and its domain.
+    fn published(&mut self, column: &str) -> Result<(u16, Arc<Published>), Refused> {
+        let place = self.dataset.columns.iter().position(|known| known.name == column);
+        let place = place.ok_or_else(fact_missing)?;
+        let number = u16::try_from(place).map_err(|_| fact_missing())?;
+        if let Some(known) = self.known.get(&number) {
+            return Ok((number, Arc::clone(known)));
+        }
+        let declared = self.dataset.columns.get(place).ok_or_else(fact_missing)?;
+        let published = Published::of(declared, self.dataset);
+        let published = Arc::new(published.map_err(|_| not_published(column))?);
+        self.known.insert(number, Arc::clone(&published));
+        Ok((number, published))
+    }
+}
+
+/// The refusal of an expression over several columns that are not told apart, or over one without a domain.
+fn several(expr: &Expr) -> Refused {
+    match columns_of(expr).as_slice() {
+        [column] => not_published(column),
+        _ => without_names(),
+    }
+}
+
+/// The refusal of a column of which no values are named.
+///
+/// A list of values that is read from the data would tell who is in it, so that a domain is declared or there is none
+/// (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn not_published(column: &str) -> Refused {
+    Finding::of(Reason::DomainNotPublished)
+        .with("column", column.to_owned())
+        .help(
+            "ask without the column, or ask its department to declare the column's domain or range",
+            "请避免使用该字段，或请其部门声明该字段的取值或范围",
+        )
+        .into()
+}
+
+/// The refusal of a condition that tells values of one leaf apart.
+///
+/// The rows of a leaf have one name, so that such a condition would have the names of another, and the difference of the two
+/// would be an exact number (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn within_node(column: &str) -> Refused {
+    Finding::of(Reason::ConditionWithinNode)
+        .with("column", column.to_owned())
+        .help(
+            "compare the column at the edges of its declared bins, or with whole days",
+            "请在该字段声明的区间边界处比较，或按整日比较",
+        )
+        .into()
+}
+
+/// The refusal of a condition or key that nodes of single columns do not make up.
+///
+/// Without names its cells have no noise, and an exact number is what the noise is against
+/// (`sandbox/docs/disclosure-model.md`, section 5.8).
+pub(super) fn without_names() -> Refused {
+    Finding::of(Reason::ConditionWithoutNames)
+        .help(
+            "compare each column with literals; noise is fixed for the nodes of single columns",
+            "请将各字段分别与常量比较；噪声按单个字段的节点确定",
+        )
+        .into()
+}
+
+/// The names of the columns that an expression reads.
+pub(super) fn columns_of(expr: &Expr) -> Vec<String> {
+    let names: BTreeSet<String> = expr.column_refs().into_iter().map(|column| column.name.clone()).collect();
+    names.into_iter().collect()
+}
+
+/// A condition without columns.
+fn constant(expr: &Expr) -> Result<Condition, Refused> {
+    let value = evaluated(expr, None).ok_or_else(without_names)?;
+    match value_at(&value, 0, &DataType::Boolean)? {
+        ScalarValue::Boolean(Some(value)) => Ok(Condition::Always(value)),
+        _ => Ok(Condition::Unknown),
+    }
+}
+
+fn value_at(array: &ArrayRef, at: usize, data_type: &DataType) -> Result<ScalarValue, Refused> {
+    let array = arrow::compute::cast(array, data_type).map_err(|_| without_names())?;
+    ScalarValue::try_from_array(&array, at).map_err(|_| without_names())
+}
+
+/// The branches of an expression that has a CASE in it: the expression with each of the CASE's values in its place.
+fn lifted(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
+    let mut found = None;
+    expr.apply(|inner| {
+        let is_case = columns_of(inner).len() > 1 && branches(inner).is_some();
+        if is_case {
+            found = Some(inner.clone());
+        }
+        Ok(if is_case { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })
+    .ok()?;
+    let case = found?;
+    let with = |value: Expr| {
+        expr.clone().transform_down(|inner| {
+            Ok(if inner == case {
+                Transformed::new(value.clone(), true, TreeNodeRecursion::Jump)
+            } else {
+                Transformed::no(inner)
+            })
+        })
+    };
+    branches(&case)?.into_iter().map(|(when, value)| Some((when, with(value).ok()?.data))).collect()
+}
+
+/// An expression's values over one column, or its value without any, as the engine computes it.
+fn evaluated(expr: &Expr, over: Option<(&str, ArrayRef)>) -> Option<ArrayRef> {
+    let (fields, arrays, rows) = match over {
+        Some((name, points)) => {
+            let rows = points.len();
+            (vec![Field::new(name, points.data_type().clone(), true)], vec![points], rows)
+        }
+        None => (Vec::new(), Vec::new(), 1),
+    };
+    let schema = Arc::new(Schema::new(fields));
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options).ok()?;
+    let unqualified = expr.clone().transform_up(|inner| {
+        Ok(match inner {
+            Expr::Column(column) => {
+                Transformed::yes(Expr::Column(datafusion_common::Column::from_name(column.name)))
+            }
+            other => Transformed::no(other),
+        })
+    });
+    let schema = DFSchema::try_from(schema).ok()?;
+    let context = PhysicalPlanningContext::default();
+    let compiled =
+        create_physical_expr(&unqualified.ok()?.data, &schema, &ExecutionProps::new(), &context).ok()?;
+    compiled.evaluate(&batch).ok()?.into_array(rows).ok()
+}

@@ -1,0 +1,339 @@
+//! The published domain of a column: the values that its nodes are made of, as the Dataset document declares them and never
+//! as a version of the data holds them (`sandbox/docs/disclosure-model.md`, section 5.8).
+//!
+//! A column is a list of values, whole numbers of a range, bins of a measure, or days. A column without any of these has two
+//! nodes alone: a value, and none. What lies outside a domain is brought into it at the scan, by [`Published::restrict`], so
+//! that every row has a leaf and no condition tells rows apart that no node does.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::array::AsArray;
+use arrow::array::BooleanArray;
+use arrow::array::Date32Array;
+use arrow::array::Decimal128Array;
+use arrow::array::Float64Array;
+use arrow::array::Int64Array;
+use arrow::array::StringArray;
+use arrow::array::TimestampMicrosecondArray;
+use arrow::datatypes::DataType;
+use arrow::datatypes::Date32Type;
+use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::Float64Type;
+use arrow::datatypes::Int64Type;
+use arrow::datatypes::TimeUnit;
+use arrow::datatypes::TimestampMicrosecondType;
+use chrono::NaiveDate;
+use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::fixed::Fixed;
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use crate::cover::Hierarchy;
+use crate::cover::HierarchyFault;
+use crate::sealed_type::column_type;
+
+/// Most leaves of a column, the days of the calendar among them.
+const LEAVES_MAX: u32 = 100_000;
+/// The first and the last year of the calendar: a date outside of it counts as the nearest day within.
+const CALENDAR: (i32, i32) = (1900, 2100);
+const MICROS_OF_DAY: i64 = 86_400_000_000;
+
+/// The domain of one column, with its hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    kind: Kind,
+    data_type: DataType,
+    hierarchy: Hierarchy,
+    fingerprint: [u8; 32],
+}
+
+/// The kinds of domains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// Any value, which is one leaf.
+    Presence,
+    /// False and true.
+    Truth,
+    /// These texts, in order.
+    Texts(Arc<Vec<String>>),
+    /// Whole numbers from the first on.
+    Wholes { first: i64, count: u32 },
+    /// Half-open bins of one width, in units of the column's scale; the last one holds the upper end of the range.
+    Bins { first: i128, width: i128, count: u32, low: i128, high: i128, scale: u8 },
+    /// The days of the calendar, from this day of the epoch on.
+    Days { first: i32, count: u32 },
+}
+
+impl Published {
+    /// The domain that a column's document declares.
+    ///
+    /// # Errors
+    /// When the declared values are too many to be named.
+    pub(crate) fn of(column: &EffectiveColumn, dataset: &EffectiveDataset) -> Result<Self, HierarchyFault> {
+        let data_type = column_type(column, dataset);
+        let declared = Kind::declared(column, &data_type).unwrap_or(Kind::Presence);
+        let hierarchy = declared.hierarchy(column.coded)?;
+        let fingerprint = declared.fingerprint(column.coded);
+        Ok(Published { kind: declared, data_type, hierarchy, fingerprint })
+    }
+
+    pub(crate) fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    /// True if single values of the column are named, rather than only whether there is one.
+    pub(crate) fn names_values(&self) -> bool {
+        self.kind != Kind::Presence
+    }
+
+    /// True if some value of the physical type lies outside: the scan must bring such values into the domain.
+    pub(crate) fn restricts(&self) -> bool {
+        match self.kind {
+            Kind::Presence | Kind::Truth => false,
+            Kind::Texts(_) | Kind::Wholes { .. } | Kind::Bins { .. } | Kind::Days { .. } => true,
+        }
+    }
+
+    /// The values with which an expression over the column is tried, leaf by leaf, as many for each; one missing value ends them.
+    ///
+    /// A leaf of several values is tried at both ends, beside both ends and in the middle: an expression that is not the same at
+    /// all of them tells values of one leaf apart, and has no name.
+    pub(crate) fn points(&self) -> (ArrayRef, usize) {
+        match &self.kind {
+            Kind::Presence => (arrow::array::new_null_array(&self.data_type, 2), 1),
+            Kind::Truth => (Arc::new(BooleanArray::from(vec![Some(false), Some(true), None])), 1),
+            Kind::Texts(texts) => {
+                (Arc::new(texts.iter().map(Some).chain([None]).collect::<StringArray>()), 1)
+            }
+            Kind::Wholes { first, count } => {
+                let values = (0..i64::from(*count)).map(|step| Some(first + step));
+                (Arc::new(values.chain([None]).collect::<Int64Array>()), 1)
+            }
+            Kind::Bins { first, width, count, low, high, scale } => {
+                let points = (0..i128::from(*count)).flat_map(|bin| {
+                    let start = (first + bin * width).max(*low);
+                    let end = (first + (bin + 1) * width - 1).min(*high);
+                    let inner = |value: i128| value.clamp(start, end);
+                    [start, inner(start + 1), inner(i128::midpoint(start, end)), inner(end - 1), end]
+                });
+                (numbers(points, &self.data_type, *scale), 5)
+            }
+            Kind::Days { first, count } if self.data_type == DataType::Date32 => {
+                let days = (0..i64::from(*count)).map(|day| i32::try_from(i64::from(*first) + day).ok());
+                (Arc::new(days.chain([None]).collect::<Date32Array>()), 1)
+            }
+            Kind::Days { first, count } => {
+                let instants = (0..i64::from(*count)).flat_map(|day| {
+                    let start = (i64::from(*first) + day) * MICROS_OF_DAY;
+                    [0, 1, MICROS_OF_DAY / 2, MICROS_OF_DAY - 1].map(|micros| Some(start + micros))
+                });
+                (Arc::new(instants.chain([None]).collect::<TimestampMicrosecondArray>()), 4)
+            }
+        }
+    }
+
+    /// Brings the values of a column into the domain: a text that is not listed is missing; a number or day beyond an end is
+    /// that end, as contributions to sums are. Values that are not a number are missing.
+    ///
+    /// A value outside of the domain would have no name, and a condition that holds for it would have the names of one that
+    /// does not.
+    pub(crate) fn restrict(&self, values: &ArrayRef) -> ArrayRef {
+        match (&self.kind, values.data_type()) {
+            (Kind::Texts(texts), DataType::Utf8) => {
+                let kept = values.as_string::<i32>().iter();
+                let listed = |text: &&str| texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok();
+                Arc::new(kept.map(|text| text.filter(listed)).collect::<StringArray>())
+            }
+            (Kind::Wholes { first, count }, DataType::Int64) => {
+                let last = first + i64::from(*count) - 1;
+                let values = values.as_primitive::<Int64Type>();
+                Arc::new(values.unary::<_, Int64Type>(|value| value.clamp(*first, last)))
+            }
+            (Kind::Bins { low, high, .. }, DataType::Int64) => {
+                let ends = i64::try_from(*low).ok().zip(i64::try_from(*high).ok());
+                let (low, high) = ends.unwrap_or((i64::MIN, i64::MAX));
+                Arc::new(
+                    values.as_primitive::<Int64Type>().unary::<_, Int64Type>(|value| value.clamp(low, high)),
+                )
+            }
+            (Kind::Bins { low, high, .. }, DataType::Decimal128(..)) => {
+                let values = values.as_primitive::<Decimal128Type>();
+                let clamped = values.unary::<_, Decimal128Type>(|value| value.clamp(*low, *high));
+                Arc::new(clamped.with_data_type(self.data_type.clone()))
+            }
+            (Kind::Bins { low, high, scale, .. }, DataType::Float64) => {
+                let (low, high) = (real(*low, *scale), real(*high, *scale));
+                let kept = values.as_primitive::<Float64Type>().iter();
+                let kept = kept
+                    .map(|value| value.filter(|value| !value.is_nan()).map(|value| value.max(low).min(high)));
+                Arc::new(kept.collect::<Float64Array>())
+            }
+            (Kind::Days { first, count }, DataType::Date32) => {
+                let last = first.saturating_add(i32::try_from(*count).unwrap_or(0)) - 1;
+                Arc::new(
+                    values.as_primitive::<Date32Type>().unary::<_, Date32Type>(|day| day.clamp(*first, last)),
+                )
+            }
+            (Kind::Days { first, count }, DataType::Timestamp(TimeUnit::Microsecond, None)) => {
+                let start = i64::from(*first) * MICROS_OF_DAY;
+                let last = start + i64::from(*count) * MICROS_OF_DAY - 1;
+                let values = values.as_primitive::<TimestampMicrosecondType>();
+                Arc::new(values.unary::<_, TimestampMicrosecondType>(|micros| micros.clamp(start, last)))
+            }
+            (Kind::Presence | Kind::Truth, _) => Arc::clone(values),
+            _ => arrow::array::new_null_array(&self.data_type, values.len()),
+        }
+    }
+
+    /// The declaration that the nodes are numbered by, as a fingerprint.
+    ///
+    /// It is part of every name that rests on the column: with another list of values, another range or another width the same
+    /// node would be other rows, and the difference of the two an exact number.
+    pub(crate) fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+}
+
+impl Kind {
+    /// The kind that the document's facts make; nothing where it declares none.
+    fn declared(column: &EffectiveColumn, data_type: &DataType) -> Option<Self> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other type has a declared domain")]
+        match data_type {
+            DataType::Boolean => Some(Kind::Truth),
+            DataType::Utf8 => {
+                let texts = column.domain.as_ref()?.iter().cloned();
+                let sorted: BTreeSet<String> = texts.collect();
+                Some(Kind::Texts(Arc::new(sorted.into_iter().collect())))
+            }
+            DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, None) => {
+                let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
+                let (first, last) = calendar()?;
+                let days = |day: NaiveDate| day.signed_duration_since(epoch).num_days();
+                let count = u32::try_from(days(last) - days(first) + 1).ok()?;
+                Some(Kind::Days { first: i32::try_from(days(first)).ok()?, count })
+            }
+            DataType::Int64 => {
+                let (low, high) = column.range?;
+                let (low, high) = (low.to_i64()?, high.to_i64()?);
+                let count = high.checked_sub(low)?.checked_add(1)?;
+                match u32::try_from(count).ok().filter(|count| *count <= LEAVES_MAX) {
+                    Some(count) => Some(Kind::Wholes { first: low, count }),
+                    None => Kind::bins(column, 0),
+                }
+            }
+            DataType::Decimal128(_, scale) => Kind::bins(column, u8::try_from(*scale).ok()?),
+            DataType::Float64 => Kind::bins(column, column.scale),
+            _ => None,
+        }
+    }
+
+    fn bins(column: &EffectiveColumn, scale: u8) -> Option<Self> {
+        let (low, high) = column.range?;
+        let (low, high) = (low.to_scaled(scale)?, high.to_scaled(scale)?);
+        let width = column.bins?.to_scaled(scale).filter(|width| *width > 0)?;
+        let first = low.div_euclid(width) * width;
+        let count = u32::try_from((high - first).div_euclid(width)).ok()?.checked_add(1)?;
+        (count <= LEAVES_MAX).then_some(Kind::Bins { first, width, count, low, high, scale })
+    }
+
+    fn hierarchy(&self, coded: bool) -> Result<Hierarchy, HierarchyFault> {
+        match self {
+            Kind::Presence => Hierarchy::values(1),
+            Kind::Truth => Hierarchy::values(2),
+            Kind::Texts(texts) if coded => Hierarchy::new(count(texts.len())?, prefixes(texts)),
+            Kind::Texts(texts) => Hierarchy::values(count(texts.len())?),
+            Kind::Wholes { first, count } => Hierarchy::steps(*first, *count),
+            Kind::Bins { first, width, count, .. } => {
+                Hierarchy::steps(i64::try_from(first.div_euclid(*width)).unwrap_or(0), *count)
+            }
+            Kind::Days { .. } => {
+                let (first, last) = calendar().ok_or(HierarchyFault::NoCalendar)?;
+                Hierarchy::days(first, last)
+            }
+        }
+    }
+
+    /// The declaration as bytes, no two declarations alike.
+    fn fingerprint(&self, coded: bool) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let numbers = |hash: &mut Sha256, kind: u8, numbers: &[i128]| {
+            hash.update([kind]);
+            numbers.iter().for_each(|number| hash.update(number.to_be_bytes()));
+        };
+        match self {
+            Kind::Presence => numbers(&mut hash, 0, &[]),
+            Kind::Truth => numbers(&mut hash, 1, &[]),
+            Kind::Texts(texts) => {
+                numbers(&mut hash, 2, &[i128::from(coded)]);
+                for text in texts.iter() {
+                    hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+                    hash.update(text);
+                }
+            }
+            Kind::Wholes { first, count } => numbers(&mut hash, 3, &[i128::from(*first), i128::from(*count)]),
+            Kind::Bins { first, width, low, high, scale, count: _ } => {
+                numbers(&mut hash, 4, &[*first, *width, *low, *high, i128::from(*scale)]);
+            }
+            Kind::Days { first, count } => numbers(&mut hash, 5, &[i128::from(*first), i128::from(*count)]),
+        }
+        hash.finalize().into()
+    }
+}
+
+fn count(values: usize) -> Result<u32, HierarchyFault> {
+    u32::try_from(values).ok().filter(|count| *count <= LEAVES_MAX).ok_or(HierarchyFault::TooManyLeaves)
+}
+
+fn calendar() -> Option<(NaiveDate, NaiveDate)> {
+    let (first, last) = CALENDAR;
+    NaiveDate::from_ymd_opt(first, 1, 1).zip(NaiveDate::from_ymd_opt(last, 12, 31))
+}
+
+/// The levels of a coded column: codes with the same first character, the same first two, and so on.
+fn prefixes(texts: &[String]) -> Vec<Vec<u32>> {
+    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let mut levels: Vec<Vec<u32>> = Vec::new();
+    for length in 1..longest {
+        let mut starts = Vec::new();
+        let mut last: Option<String> = None;
+        for (leaf, text) in (0..).zip(texts) {
+            let prefix: String = text.chars().take(length).collect();
+            if last.as_ref() != Some(&prefix) {
+                starts.push(leaf);
+                last = Some(prefix);
+            }
+        }
+        let is_finer = starts.len() > levels.last().map_or(1, Vec::len) && starts.len() < texts.len();
+        if is_finer {
+            levels.push(starts);
+        }
+    }
+    levels
+}
+
+/// Numbers of a physical type, in units of a scale, and a missing one after them.
+fn numbers(units: impl Iterator<Item = i128>, data_type: &DataType, scale: u8) -> ArrayRef {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other type has bins")]
+    match data_type {
+        DataType::Int64 => {
+            let wholes = units.map(|value| i64::try_from(value).ok());
+            Arc::new(wholes.chain([None]).collect::<Int64Array>())
+        }
+        DataType::Decimal128(..) => {
+            let decimals = units.map(Some).chain([None]).collect::<Decimal128Array>();
+            Arc::new(decimals.with_data_type(data_type.clone()))
+        }
+        DataType::Float64 => {
+            let reals = units.map(|value| Some(real(value, scale)));
+            Arc::new(reals.chain([None]).collect::<Float64Array>())
+        }
+        other => arrow::array::new_null_array(other, 1),
+    }
+}
+
+fn real(units: i128, scale: u8) -> f64 {
+    Fixed::from_scaled(units, scale).map_or(0.0, Fixed::to_f64)
+}
