@@ -13,6 +13,7 @@ pub mod judge;
 pub mod list_jobs;
 mod mask_keys;
 mod meant;
+mod noise_keys;
 mod opening;
 pub mod outcome;
 pub mod pending;

@@ -9,7 +9,7 @@ use obscura_query_guard::plan::GuardedPlan;
 
 use crate::app::query::end::Ended;
 use crate::app::query::job_limits::limits_of;
-use crate::app::query::mask_keys::MaskKeys;
+use crate::app::query::judge::Admitted;
 use crate::app::query::opening::Opened;
 use crate::app::query::opening::Unwrapped;
 use crate::app::query::opening::open_tables;
@@ -29,18 +29,22 @@ use crate::installation::Installation;
 use crate::jobs::JobFailure;
 
 /// Computes a question; also says which keys were unwrapped for it.
-pub(crate) async fn compute(
+pub(super) async fn compute(
     installation: &Installation,
     id: JobId,
     review_context: &ReviewContext,
-    (plan, keys): (&Arc<GuardedPlan>, &Arc<MaskKeys>),
+    admitted: &Admitted,
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
+    let Admitted { plan, keys, noise, .. } = admitted;
     let prepared = prepare(installation, id, review_context, plan).map_err(Ended::broken)?;
     let Prepared { limits, executor, threads, opened } = prepared;
     let Opened { sealed, versions, unwrapped } = opened;
-    let secrets = Some(Arc::clone(keys) as _);
-    let context = ExecutionContext { secrets, versions, ..ExecutionContext::default() };
+    let context = ExecutionContext {
+        secrets: Some(Arc::clone(keys) as _),
+        noise: Some(Arc::clone(noise) as _),
+        versions,
+    };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
     let computed = execute(&executor, &threads, job, progress).await;
     computed.map(|release| (release, unwrapped)).map_err(engine_failure)

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::app::query::explain_job::PlanView;
 use crate::app::query::mask_keys::MaskKeys;
+use crate::app::query::noise_keys::NoiseKeys;
 use crate::app::query::opening::keys_granted;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::question::names;
@@ -109,6 +110,7 @@ impl AdmittedJob {
 pub(super) struct Admitted {
     pub(super) plan: Arc<GuardedPlan>,
     pub(super) keys: Arc<MaskKeys>,
+    pub(super) noise: Arc<NoiseKeys>,
     pub(super) verdict: Verdict,
 }
 
@@ -136,6 +138,8 @@ pub(super) async fn judge(
         Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
         Reviewed::Admitted { plan, policy, verdict, .. } => {
             let keys = MaskKeys::of(&policy, installation.keys.as_ref()).during("take the keys of masks")?;
+            let noise = NoiseKeys::of(&plan, &policy, installation.keys.as_ref());
+            let noise = noise.during("take the keys of noise")?;
             let text = serde_json::to_string(&verdict).during("write a verdict")?;
             let explained = serde_json::to_string(&PlanView::of(&plan)).during("write a plan")?;
             let manifests =
@@ -144,7 +148,8 @@ pub(super) async fn judge(
             let bytes = WAITING_BYTES.saturating_add(written.saturating_mul(WAITING_FACTOR));
             let decided_index = decided.receipt.index();
             let queued = installation.jobs.queue(decided.job, &text, &explained, &decided.receipt).await;
-            let admitted = Admitted { plan: Arc::from(plan), keys: Arc::new(keys), verdict };
+            let (keys, noise) = (Arc::new(keys), Arc::new(noise));
+            let admitted = Admitted { plan: Arc::from(plan), keys, noise, verdict };
             let queued = queued.during("queue a job")?;
             Ok(Submission::Admitted(Box::new(AdmittedJob {
                 hold: installation.jobs.hold(queued.id()),

@@ -66,7 +66,7 @@ pub(crate) fn release_record(
         },
         "output": inputs.verdict.output,
         "controls": inputs.verdict.controls,
-        // Keys of masks by name: what they are stays in the keyring.
+        // Keys of masks and of noise by name: what they are stays in the keyring.
         "secrets": inputs.secrets,
         "policy": inputs.verdict.policy,
         "datasets": datasets,

@@ -87,8 +87,7 @@ pub async fn run_admitted(
     let grid = CompletionGrid::begin(installation.now(), least, admitted.plan.cost());
     let computing = async {
         let progress = |progress| (control.progress)(Progress::Running(progress));
-        let admitted = (&admitted.plan, &admitted.keys);
-        let computed = compute(installation, id, &review_context, admitted, &progress).await;
+        let computed = compute(installation, id, &review_context, &admitted, &progress).await;
         (computed, grid.next().await)
     };
     let (computed, finished) = tokio::select! {
@@ -102,7 +101,7 @@ pub async fn run_admitted(
         Err(ended) => return unreleased.end(ended, finished).await,
     };
     (control.progress)(Progress::Checking);
-    let Admitted { plan, verdict, keys } = admitted;
+    let Admitted { plan, verdict, keys, noise } = admitted;
     let inputs = ReleaseInputs {
         caller: &caller,
         question: &question,
@@ -111,7 +110,7 @@ pub async fn run_admitted(
         verdict: &verdict,
         decided_index,
         unwrapped,
-        secrets: keys.names(),
+        secrets: keys.names().into_iter().chain(noise.names()).collect(),
     };
     let cleared = match clear(installation, &inputs, job, release).await {
         Ok(cleared) => cleared,
