@@ -6,6 +6,7 @@
 //! control step does (`control/noise.rs`).
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion_common::Column;
@@ -14,7 +15,10 @@ use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Expr;
+use datafusion_expr::Join;
+use datafusion_expr::JoinType;
 use datafusion_expr::LogicalPlan;
+use datafusion_expr::TableScan;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::fixed::Fixed;
@@ -36,6 +40,7 @@ use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
 use crate::finding::internal;
+use crate::floor::is_open;
 use crate::limits::NAMES_MAX;
 use crate::plan::KeyColumn;
 use crate::reason::Reason;
@@ -60,11 +65,11 @@ const USUAL_ROWS: u32 = 20;
 /// The names of the cells of one stage.
 #[derive(Debug, Clone)]
 pub(crate) struct CellNames {
-    /// The dataset that the cells are of: noise is its family's alone.
-    pub(crate) family: DatasetId,
-    /// Its versions are replaced, so that a part of the noise is drawn anew for each.
+    /// The datasets that are read, of whose versions a part of the noise is.
+    pub(crate) datasets: BTreeSet<DatasetId>,
+    /// Versions of one of them are replaced, so that a part of the noise is drawn anew for each.
     pub(crate) is_updated: bool,
-    /// Domain and name of each column that conditions and keys rest on, by its place in the dataset.
+    /// Dataset and name of each column that conditions and keys rest on, and its domain, by number.
     columns: BTreeMap<u16, (String, Arc<Published>)>,
     hierarchies: BTreeMap<u16, Hierarchy>,
     /// The values of each group key.
@@ -76,6 +81,8 @@ pub(crate) struct CellNames {
 /// The names of one atom, but for the group keys.
 #[derive(Debug, Clone)]
 pub(crate) struct AtomNames {
+    /// The dataset whose rows it adds up: noise is its family's alone.
+    pub(crate) family: DatasetId,
     /// The condition of its rows: row filters, those of the question, and its own.
     condition: Condition,
     /// What is added up. Two atoms of the same names add up the same, or have measures of different texts.
@@ -151,16 +158,10 @@ pub(crate) fn cell_names(
     budget: &Budget<'_>,
 ) -> Result<CellNames, Refused> {
     let Boundary { rows, group, keys, atoms, specs } = boundary;
-    let scanned = Scanned::of(&rows.plan)?;
-    let dataset = scanned.dataset(policy)?;
-    let mut columns = Columns::new(dataset, budget);
-    let mut common = Vec::with_capacity(scanned.conditions.len());
-    for condition in &scanned.conditions {
-        // Rows without a subject were left out for every question alike.
-        if !is_subject_there(condition, dataset) {
-            common.push(columns.condition(condition)?);
-        }
-    }
+    let scanned = Scanned::of(&rows.plan, policy)?;
+    let mut columns = Columns::new(policy, budget);
+    let common = scanned.conditions.iter().map(|condition| columns.condition(condition));
+    let common = common.collect::<Result<Vec<_>, Refused>>()?;
     let mut named = Vec::with_capacity(atoms.len());
     for (atom, spec) in atoms.iter().zip(*specs) {
         let mut all = common.clone();
@@ -172,28 +173,27 @@ pub(crate) fn cell_names(
         for measure in atom.quantity.columns() {
             all.push(columns.condition(&scanned.raw(&is_present(measure))?)?);
         }
+        let own = scanned.own(atom)?;
+        // Each row of the others is a row of its own dataset too: that they are there is a condition on it.
+        for other in scanned.own.iter().filter(|other| **other != own) {
+            all.push(columns.condition(&is_there(other))?);
+        }
         let measure = scanned.measure(atom, spec, &rows.classes)?;
         let subjects = rows.classes.iter().map(|class| counted(class, atom, &measure)).collect();
+        let dataset = policy.datasets.get(&own).ok_or_else(internal)?;
         let unit = unit(atom, spec, rows, dataset).ok_or_else(fact_missing)?;
-        named.push(AtomNames { condition: Condition::All(all), measure, subjects, unit });
+        named.push(AtomNames { family: own, condition: Condition::All(all), measure, subjects, unit });
     }
     let mut values = Vec::with_capacity(group.len());
     for (key, column) in group.iter().zip(*keys) {
         values.push(columns.values(&scanned.raw(key)?, &column.data_type)?);
     }
-    let known = columns.known.iter().filter_map(|(number, published)| {
-        let declared = dataset.columns.get(usize::from(*number))?;
-        Some((*number, (declared.name.clone(), Arc::clone(published))))
-    });
+    let is_updated = |id: &DatasetId| policy.datasets.get(id).is_none_or(|dataset| dataset.is_updated);
     let cells = CellNames {
-        family: dataset.id.clone(),
-        is_updated: dataset.is_updated,
-        hierarchies: columns
-            .known
-            .iter()
-            .map(|(number, known)| (*number, known.hierarchy().clone()))
-            .collect(),
-        columns: known.collect(),
+        is_updated: scanned.read.iter().any(is_updated),
+        datasets: scanned.read,
+        hierarchies: columns.hierarchies(),
+        columns: columns.by_number(),
         keys: values,
         atoms: named,
     };
@@ -203,15 +203,15 @@ pub(crate) fn cell_names(
     Ok(cells)
 }
 
-/// The refusal of rows that are not those of one table as it was sealed.
+/// The refusal of rows that are not those of one table as it was sealed, beside what is looked up for each.
 ///
-/// A join or a union gives rows another weight or another set, which no name of one table's cells tells
+/// Any other join, and a union, gives rows another weight or another set, which no name of one table's cells tells
 /// (`sandbox/docs/disclosure-model.md`, section 5.8).
 fn rows_without_names() -> Refused {
     Finding::of(Reason::RowsWithoutNames)
         .help(
-            "ask of one table, with conditions, group keys and aggregates over its own columns",
-            "请仅查询一张表，并以其自身字段筛选、分组与聚合",
+            "ask of one table, joined by the unit key to tables that have one row for each subject",
+            "请查询一张表，并按主体标识关联每个主体只有一行的表",
         )
         .into()
 }
@@ -230,10 +230,13 @@ fn too_many(_fault: NameFault) -> Refused {
         .into()
 }
 
-/// A plan over one scan, with its columns written out over those of the dataset.
+/// A plan over scans, with its columns written out over those of the datasets: `dataset.column`.
+#[derive(Default)]
 struct Scanned {
-    /// The dataset's name in SQL.
-    table: String,
+    /// The datasets that it reads, each once.
+    read: BTreeSet<DatasetId>,
+    /// Those of them of which each row of the plan is one row, and no two are the same.
+    own: BTreeSet<DatasetId>,
     /// The plan's columns by name, each over raw columns.
     columns: BTreeMap<String, Expr>,
     /// The conditions of its rows, over raw columns.
@@ -241,55 +244,157 @@ struct Scanned {
 }
 
 impl Scanned {
-    /// Reads a plan that is a scan under filters and projections.
+    /// Reads a plan that is made of scans, filters, projections and look-ups of one row for each subject.
     ///
-    /// What joins, unites or folds rows first has no names in this version: its cells are refused where a policy asks for noise.
-    fn of(plan: &LogicalPlan) -> Result<Self, Refused> {
+    /// What unites or folds rows first, or meets several rows of a subject, has no names in this version: its cells are refused
+    /// where a policy asks for noise.
+    fn of(plan: &LogicalPlan, policy: &EffectivePolicy) -> Result<Self, Refused> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match plan {
-            LogicalPlan::TableScan(scan) => {
-                let raw = scan.projected_schema.fields().iter();
-                let columns =
-                    raw.map(|field| (field.name().clone(), Expr::Column(Column::from_name(field.name()))));
-                let (table, conditions) = (scan.table_name.to_string(), scan.filters.clone());
-                Ok(Scanned { table, columns: columns.collect(), conditions })
-            }
+            LogicalPlan::TableScan(scan) => Scanned::scan(scan, policy),
             LogicalPlan::Filter(filter) => {
-                let mut inner = Scanned::of(&filter.input)?;
+                let mut inner = Scanned::of(&filter.input, policy)?;
                 let condition = inner.raw(&filter.predicate)?;
-                inner.conditions.push(condition);
+                // Rows without a subject were left out for every question alike.
+                if !inner.is_subject_there(&condition, policy) {
+                    inner.conditions.push(condition);
+                }
                 Ok(inner)
             }
             LogicalPlan::Projection(projection) => {
-                let inner = Scanned::of(&projection.input)?;
+                let inner = Scanned::of(&projection.input, policy)?;
                 let exprs = projection.expr.iter().zip(projection.schema.fields());
                 let columns = exprs.map(|(expr, field)| Ok((field.name().clone(), inner.raw(expr)?)));
                 let columns = columns.collect::<Result<_, Refused>>()?;
                 Ok(Scanned { columns, ..inner })
             }
-            LogicalPlan::SubqueryAlias(alias) => Scanned::of(&alias.input),
-            LogicalPlan::Sort(sort) if sort.fetch.is_none() => Scanned::of(&sort.input),
+            LogicalPlan::SubqueryAlias(alias) => Scanned::of(&alias.input, policy),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => Scanned::of(&sort.input, policy),
+            LogicalPlan::Join(join) => Scanned::join(join, policy),
             _ => Err(rows_without_names()),
         }
     }
 
-    fn dataset<'p>(&self, policy: &'p EffectivePolicy) -> Result<&'p EffectiveDataset, Refused> {
-        policy.datasets.values().find(|dataset| dataset.id.sql_name() == self.table).ok_or_else(internal)
+    fn scan(scan: &TableScan, policy: &EffectivePolicy) -> Result<Self, Refused> {
+        let table = scan.table_name.to_string();
+        let dataset = policy.datasets.values().find(|dataset| dataset.id.sql_name() == table);
+        let dataset = dataset.ok_or_else(internal)?;
+        if is_open(dataset) {
+            return Err(rows_without_names());
+        }
+        let raw = |name: &str| Expr::Column(Column::from_name(raw_name(dataset, name)));
+        let fields = scan.projected_schema.fields().iter();
+        let columns = fields.map(|field| (field.name().clone(), raw(field.name()))).collect();
+        let own = BTreeSet::from([dataset.id.clone()]);
+        let mut scanned = Scanned { read: own.clone(), own, columns, conditions: Vec::new() };
+        for filter in &scan.filters {
+            let condition = scanned.raw(filter)?;
+            scanned.conditions.push(condition);
+        }
+        Ok(scanned)
+    }
+
+    /// A look-up by a unit key: every row meets one row of the other side at the most, so that what it finds there is a fact of the
+    /// row itself. That there is such a row is a condition with a node of its own.
+    ///
+    /// Where both sides may have several rows of a subject, rows are repeated, or a row asks for one among many: these are not in
+    /// this version (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn join(join: &Join, policy: &EffectivePolicy) -> Result<Self, Refused> {
+        let (mut left, mut right) = (Scanned::of(&join.left, policy)?, Scanned::of(&join.right, policy)?);
+        let [(a, b)] = join.on.as_slice() else { return Err(rows_without_names()) };
+        let is_single = |side: &Scanned, key: &Expr| {
+            let key = side.raw(key)?;
+            let single = side.own.iter().filter_map(|id| policy.datasets.get(id)).any(|dataset| {
+                let mut units = dataset.units.iter().filter(|unit| unit.one_row_per_subject);
+                units.any(|unit| key == Expr::Column(Column::from_name(raw_name(dataset, &unit.column))))
+            });
+            Ok::<bool, Refused>(single)
+        };
+        let (left_is_single, right_is_single) = (is_single(&left, a)?, is_single(&right, b)?);
+        // Two scans of one dataset would have columns of the same names.
+        if !left.read.is_disjoint(&right.read) {
+            return Err(rows_without_names());
+        }
+        let read: BTreeSet<DatasetId> = left.read.union(&right.read).cloned().collect();
+        if let Some(filter) = &join.filter {
+            // It reads both sides; a row meets one of the other at the most, so that it is a condition like any other.
+            let both = left.columns.iter().chain(&right.columns);
+            let both = both.map(|(name, raw)| (name.clone(), raw.clone())).collect();
+            right.conditions.push(Scanned { columns: both, ..Scanned::default() }.raw(filter)?);
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match join.join_type {
+            JoinType::Inner if left_is_single || right_is_single => {
+                let mut own = BTreeSet::new();
+                if right_is_single {
+                    own.extend(left.own.iter().cloned());
+                }
+                if left_is_single {
+                    own.extend(right.own.iter().cloned());
+                }
+                let mut conditions = left.conditions;
+                conditions.append(&mut right.conditions);
+                conditions.extend(
+                    left.read.iter().chain(&right.read).filter(|id| !own.contains(*id)).map(is_there),
+                );
+                left.columns.append(&mut right.columns);
+                Ok(Scanned { read, own, columns: left.columns, conditions })
+            }
+            JoinType::LeftSemi if right_is_single => {
+                left.conditions.append(&mut right.conditions);
+                left.conditions.extend(right.read.iter().map(is_there));
+                Ok(Scanned { read, ..left })
+            }
+            JoinType::LeftAnti if right_is_single => {
+                let found = right.read.iter().map(is_there).chain(right.conditions);
+                let found = found.reduce(Expr::and).ok_or_else(internal)?;
+                left.conditions.push(Expr::IsNotTrue(Box::new(found)));
+                Ok(Scanned { read, ..left })
+            }
+            _ => Err(rows_without_names()),
+        }
+    }
+
+    /// True for the condition that a row has a subject, which the scan of every dataset with units has.
+    fn is_subject_there(&self, condition: &Expr, policy: &EffectivePolicy) -> bool {
+        let Expr::IsNotNull(inner) = condition else { return false };
+        let Expr::Column(column) = inner.as_ref() else { return false };
+        let datasets = self.read.iter().filter_map(|id| policy.datasets.get(id));
+        let mut keys = datasets
+            .flat_map(|dataset| dataset.units.iter().map(move |unit| raw_name(dataset, &unit.column)));
+        keys.any(|key| key == column.name)
     }
 
     /// An expression over the plan's columns, over raw ones.
     fn raw(&self, expr: &Expr) -> Result<Expr, Refused> {
-        let written = expr.clone().transform_down(|inner| match &inner {
-            Expr::Column(column) => {
-                let raw = self.columns.get(&column.name).cloned().ok_or_else(|| {
-                    datafusion_common::DataFusionError::Internal("column without definition".to_owned())
-                })?;
-                Ok(Transformed::new(raw, true, TreeNodeRecursion::Jump))
+        let written = expr.clone().transform_down(|mut inner| {
+            while let Expr::Alias(alias) = inner {
+                inner = *alias.expr;
             }
-            Expr::Alias(alias) => Ok(Transformed::yes((*alias.expr).clone())),
-            _ => Ok(Transformed::no(inner)),
+            let Expr::Column(column) = &inner else { return Ok(Transformed::yes(inner)) };
+            let raw = self.columns.get(&column.name).cloned().ok_or_else(|| {
+                datafusion_common::DataFusionError::Internal("column without definition".to_owned())
+            })?;
+            Ok(Transformed::new(raw, true, TreeNodeRecursion::Jump))
         });
         written.map(|written| written.data).map_err(|_| internal())
+    }
+
+    /// The dataset whose rows an atom adds up: that of its measure, or for a count the first of those that the rows are of.
+    ///
+    /// Secret and noise are that family's alone (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn own(&self, atom: &Atom) -> Result<DatasetId, Refused> {
+        let mut owners = BTreeSet::new();
+        for measure in atom.quantity.columns() {
+            let raw = self.columns.get(measure).ok_or_else(internal)?;
+            let of =
+                |name: &String| self.own.iter().find(|id| name.starts_with(&format!("{}.", id.sql_name())));
+            for column in condition::columns_of(raw) {
+                owners.insert(of(&column).ok_or_else(rows_without_names)?.clone());
+            }
+        }
+        let first = owners.pop_first().or_else(|| self.own.first().cloned());
+        if owners.is_empty() { first.ok_or_else(internal) } else { Err(rows_without_names()) }
     }
 
     /// What an atom adds up, as a text: the written-out columns with the range that each contribution is clamped to and its decimal
@@ -332,11 +437,14 @@ fn subjects_of(class: &Class) -> String {
     }
 }
 
-/// True for the condition that a row has a subject, which the scan of every dataset with units has.
-fn is_subject_there(condition: &Expr, dataset: &EffectiveDataset) -> bool {
-    let Expr::IsNotNull(inner) = condition else { return false };
-    let Expr::Column(column) = inner.as_ref() else { return false };
-    dataset.units.iter().any(|unit| unit.column == column.name)
+/// A column of a dataset as expressions over raw columns name it.
+pub(crate) fn raw_name(dataset: &EffectiveDataset, column: &str) -> String {
+    format!("{}.{column}", dataset.id.sql_name())
+}
+
+/// That the subject of a row has a row in another dataset: a column without a name, which has one value or none.
+fn is_there(dataset: &DatasetId) -> Expr {
+    Expr::IsNotNull(Box::new(Expr::Column(Column::from_name(format!("{}.", dataset.sql_name())))))
 }
 
 /// The scale of the noise of an atom's value, in its units: one subject for a count of subjects, a subject's usual rows for one of

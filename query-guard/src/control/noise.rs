@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use datafusion_common::ScalarValue;
 use obscura_policies::effective::DEVIATIONS;
+use obscura_policies::vocabulary::DatasetId;
 
 use crate::control::Cell;
 use crate::control::Control;
@@ -100,11 +101,12 @@ pub(crate) struct AtomNoise {
 pub(crate) struct StageNoise<'s> {
     names: &'s CellNames,
     source: &'s dyn NoiseSource,
-    version: [u8; 32],
+    /// Digests of the versions that are read, in the order of their datasets.
+    version: Vec<u8>,
     /// Variances of the draws of each rung.
     variances: Vec<u32>,
     /// Draws made so far: cells share names, and atoms share those of their subjects.
-    known: BTreeMap<(Vec<u8>, Vec<u8>), i64>,
+    known: BTreeMap<(DatasetId, Vec<u8>, Vec<u8>), i64>,
 }
 
 impl<'s> StageNoise<'s> {
@@ -117,10 +119,10 @@ impl<'s> StageNoise<'s> {
         let Some(deviation) = stage.controls.perturbation else { return Ok(None) };
         let names = stage.names.as_deref().ok_or(ControlError::Unbound)?;
         let source = context.noise.as_deref().ok_or(ControlError::Unbound)?;
-        let version = match names.is_updated {
-            true => *context.versions.get(&names.family).ok_or(ControlError::Unbound)?,
-            false => [0; 32],
-        };
+        let mut version = Vec::new();
+        for dataset in names.datasets.iter().filter(|_| names.is_updated) {
+            version.extend_from_slice(context.versions.get(dataset).ok_or(ControlError::Unbound)?);
+        }
         let variances = rungs(&DEVIATIONS, deviation).ok_or(ControlError::Unbound)?;
         Ok(Some(StageNoise { names, source, version, variances, known: BTreeMap::new() }))
     }
@@ -145,16 +147,19 @@ impl<'s> StageNoise<'s> {
         let deviation = names.deviations() * self.deviation();
         let mut subjects = Vec::with_capacity(atom.subjects.len());
         for counted in &atom.subjects {
-            let noise = i128::from(self.sum(&named, counted.as_bytes())?);
+            let noise = i128::from(self.sum(&atom.family, &named, counted.as_bytes())?);
             subjects.push(Perturbation { noise, deviation });
         }
         let value = match atom.unit {
-            1 => Perturbation { noise: i128::from(self.sum(&named, atom.measure.as_bytes())?), deviation },
+            1 => Perturbation {
+                noise: i128::from(self.sum(&atom.family, &named, atom.measure.as_bytes())?),
+                deviation,
+            },
             unit => {
                 // Of two scales of one sum the noise would tell the sum, if both were one draw.
                 let mut measure = atom.measure.clone().into_bytes();
                 put(&mut measure, &unit.to_be_bytes());
-                let noise = i128::from(self.sum(&named, &measure)?).saturating_mul(unit);
+                let noise = i128::from(self.sum(&atom.family, &named, &measure)?).saturating_mul(unit);
                 Perturbation { noise, deviation: deviation * super::number::to_f64(unit, 0) }
             }
         };
@@ -169,17 +174,22 @@ impl<'s> StageNoise<'s> {
     }
 
     /// The noise of names under a measure, each as often as it counts.
-    fn sum(&mut self, named: &[(Vec<u8>, i64)], measure: &[u8]) -> Result<i64, ControlError> {
+    fn sum(
+        &mut self,
+        family: &DatasetId,
+        named: &[(Vec<u8>, i64)],
+        measure: &[u8],
+    ) -> Result<i64, ControlError> {
         let mut sum: i64 = 0;
         for (name, coefficient) in named {
-            sum = sum.saturating_add(self.of_name(name, measure)?.saturating_mul(*coefficient));
+            sum = sum.saturating_add(self.of_name(family, name, measure)?.saturating_mul(*coefficient));
         }
         Ok(sum)
     }
 
     /// The noise of one name under a measure: a draw for each rung that stays for ever, and one for the version.
-    fn of_name(&mut self, name: &[u8], measure: &[u8]) -> Result<i64, ControlError> {
-        let key = (name.to_vec(), measure.to_vec());
+    fn of_name(&mut self, family: &DatasetId, name: &[u8], measure: &[u8]) -> Result<i64, ControlError> {
+        let key = (family.clone(), name.to_vec(), measure.to_vec());
         if let Some(known) = self.known.get(&key) {
             return Ok(*known);
         }
@@ -187,7 +197,7 @@ impl<'s> StageNoise<'s> {
         for (rung, variance) in (0_u8..).zip(&self.variances) {
             let mut draws = vec![(FIXED, *variance, None)];
             if self.names.is_updated {
-                draws.push((OF_VERSION, variance.saturating_mul(OF_VERSION_VARIANCE), Some(self.version)));
+                draws.push((OF_VERSION, variance.saturating_mul(OF_VERSION_VARIANCE), Some(&self.version)));
             }
             for (kind, variance, version) in draws {
                 let mut bytes = Vec::with_capacity(name.len() + measure.len() + 64);
@@ -195,7 +205,7 @@ impl<'s> StageNoise<'s> {
                 put(&mut bytes, measure);
                 bytes.extend_from_slice(&[kind, rung]);
                 bytes.extend(version.into_iter().flatten());
-                let drawn = draw(self.source, &self.names.family, &bytes, variance);
+                let drawn = draw(self.source, family, &bytes, variance);
                 noise = noise.saturating_add(drawn.ok_or(ControlError::Unbound)?);
             }
         }

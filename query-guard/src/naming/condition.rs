@@ -27,12 +27,13 @@ use datafusion_expr::Operator;
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_physical_expr::create_physical_expr;
-use obscura_policies::effective::EffectiveDataset;
+use obscura_policies::effective::EffectivePolicy;
 
 use super::domain::Published;
 use crate::budget::Budget;
 use crate::column::branches;
 use crate::cover::Condition;
+use crate::cover::Hierarchy;
 use crate::cover::LeafSet;
 use crate::cover::Test;
 use crate::finding::Finding;
@@ -44,20 +45,32 @@ use crate::reason::Reason;
 /// Values that are tried for the price of one node of the review's budget.
 const POINTS_A_NODE: usize = 64;
 
-/// The columns of one dataset, as far as expressions have asked for them.
+/// The raw columns that expressions have asked for, as `dataset.column`; no column's name stands for whether there is a row.
 pub(super) struct Columns<'a> {
-    dataset: &'a EffectiveDataset,
+    policy: &'a EffectivePolicy,
     budget: &'a Budget<'a>,
-    /// By the column's place in the dataset.
-    pub(super) known: BTreeMap<u16, Arc<Published>>,
+    /// Number and domain of each.
+    known: BTreeMap<String, (u16, Arc<Published>)>,
 }
 
 /// The values of a group key, each with the condition under which the key has it.
 pub(super) type KeyValues = HashMap<ScalarValue, Condition>;
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(dataset: &'a EffectiveDataset, budget: &'a Budget<'a>) -> Self {
-        Columns { dataset, budget, known: BTreeMap::new() }
+    pub(super) fn new(policy: &'a EffectivePolicy, budget: &'a Budget<'a>) -> Self {
+        Columns { policy, budget, known: BTreeMap::new() }
+    }
+
+    /// The columns and their domains, by number.
+    pub(super) fn by_number(&self) -> BTreeMap<u16, (String, Arc<Published>)> {
+        let known = self.known.iter();
+        known.map(|(name, (number, published))| (*number, (name.clone(), Arc::clone(published)))).collect()
+    }
+
+    /// The hierarchies of the columns, by number.
+    pub(super) fn hierarchies(&self) -> BTreeMap<u16, Hierarchy> {
+        let known = self.known.values();
+        known.map(|(number, published)| (*number, published.hierarchy().clone())).collect()
     }
 
     /// The condition that an expression over raw columns is.
@@ -249,17 +262,22 @@ impl<'a> Columns<'a> {
     }
 
     /// The number of a column and its domain.
-    fn published(&mut self, column: &str) -> Result<(u16, Arc<Published>), Refused> {
-        let place = self.dataset.columns.iter().position(|known| known.name == column);
-        let place = place.ok_or_else(fact_missing)?;
-        let number = u16::try_from(place).map_err(|_| fact_missing())?;
-        if let Some(known) = self.known.get(&number) {
-            return Ok((number, Arc::clone(known)));
+    fn published(&mut self, name: &str) -> Result<(u16, Arc<Published>), Refused> {
+        if let Some(known) = self.known.get(name) {
+            return Ok(known.clone());
         }
-        let declared = self.dataset.columns.get(place).ok_or_else(fact_missing)?;
-        let published = Published::of(declared, self.dataset);
-        let published = Arc::new(published.map_err(|_| not_published(column))?);
-        self.known.insert(number, Arc::clone(&published));
+        let (dataset, column) = name.rsplit_once('.').ok_or_else(fact_missing)?;
+        let mut datasets = self.policy.datasets.values();
+        let dataset = datasets.find(|known| known.id.sql_name() == dataset).ok_or_else(fact_missing)?;
+        let published = if column.is_empty() {
+            Published::presence()
+        } else {
+            let declared = dataset.columns.iter().find(|known| known.name == column);
+            Published::of(declared.ok_or_else(fact_missing)?, dataset)
+        };
+        let published = Arc::new(published.map_err(|_| not_published(name))?);
+        let number = u16::try_from(self.known.len()).map_err(|_| fact_missing())?;
+        self.known.insert(name.to_owned(), (number, Arc::clone(&published)));
         Ok((number, published))
     }
 }
@@ -277,6 +295,7 @@ fn several(expr: &Expr) -> Refused {
 /// A list of values that is read from the data would tell who is in it, so that a domain is declared or there is none
 /// (`sandbox/docs/disclosure-model.md`, section 5.8).
 fn not_published(column: &str) -> Refused {
+    let column = column.rsplit('.').next().unwrap_or(column);
     Finding::of(Reason::DomainNotPublished)
         .with("column", column.to_owned())
         .help(
@@ -291,6 +310,7 @@ fn not_published(column: &str) -> Refused {
 /// The rows of a leaf have one name, so that such a condition would have the names of another, and the difference of the two
 /// would be an exact number (`sandbox/docs/disclosure-model.md`, section 5.8).
 fn within_node(column: &str) -> Refused {
+    let column = column.rsplit('.').next().unwrap_or(column);
     Finding::of(Reason::ConditionWithinNode)
         .with("column", column.to_owned())
         .help(

@@ -80,6 +80,16 @@ impl Published {
         Ok(Published { kind: declared, data_type, hierarchy, fingerprint })
     }
 
+    /// The domain of whether there is a row: one value, or none.
+    ///
+    /// # Errors
+    /// Never: one value is not too many.
+    pub(crate) fn presence() -> Result<Self, HierarchyFault> {
+        let (kind, data_type) = (Kind::Presence, DataType::Boolean);
+        let (hierarchy, fingerprint) = (kind.hierarchy(false)?, kind.fingerprint(false));
+        Ok(Published { kind, data_type, hierarchy, fingerprint })
+    }
+
     pub(crate) fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
     }
