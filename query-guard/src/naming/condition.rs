@@ -80,11 +80,28 @@ impl<'a> Columns<'a> {
     /// exact number (`sandbox/docs/disclosure-model.md`, section 5.8).
     pub(super) fn condition(&mut self, expr: &Expr) -> Result<Condition, Refused> {
         self.budget.spend(expr)?;
+        if let Some(is_there) = self.asks_for_subject(expr) {
+            return Ok(Condition::Always(is_there));
+        }
         match columns_of(expr).as_slice() {
             [] => constant(expr),
             [column] if self.published(column)?.1.names_values() => self.test(expr, column),
             _ => self.parts(expr),
         }
+    }
+
+    /// What a test for a unit key's presence comes to: rows without a subject were left out for every question alike.
+    ///
+    /// With a node of its own, `COUNT(person_id)` would be a second draw of the noise of `COUNT(*)`
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn asks_for_subject(&self, expr: &Expr) -> Option<bool> {
+        let (inner, is_there) = match expr {
+            Expr::IsNotNull(inner) => (inner, true),
+            Expr::IsNull(inner) => (inner, false),
+            _ => return None,
+        };
+        let Expr::Column(column) = inner.as_ref() else { return None };
+        self.dataset.units.iter().any(|unit| unit.column == column.name).then_some(is_there)
     }
 
     /// The condition under which an expression over raw columns has each of its values.

@@ -17,6 +17,7 @@ use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::Int64Type;
 use datafusion_common::ScalarValue;
 use obscura_policies::effective::EffectivePolicy;
+use obscura_policies::effective::RowFilter;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::DatasetId;
@@ -674,4 +675,17 @@ fn noise_has_the_deviation_that_is_stated() {
     let square = errors.iter().map(|error| (error - mean).powi(2)).sum::<f64>() / 256.0;
     assert!(mean.abs() < 6.0, "one fixed draw of deviation 2 and the mean of many: {mean}");
     assert!((8.0..28.0).contains(&square), "variance 16 of the versions: {square}");
+}
+
+#[test]
+fn a_unit_key_is_in_every_row_and_has_no_names() {
+    let policy = policy();
+    let wanted = names_of(&policy, "SELECT COUNT(*) FROM persons", &[]);
+    for sql in [
+        "SELECT COUNT(person_id) FROM persons",
+        "SELECT COUNT(CASE WHEN person_id IS NOT NULL THEN 1 END) FROM persons",
+        "SELECT COUNT(DISTINCT person_id) FROM persons",
+    ] {
+        assert_eq!(names_of(&policy, sql, &[]), wanted, "{sql}");
+    }
 }
