@@ -178,8 +178,8 @@ pub(crate) fn cell_names(
         for other in scanned.own.iter().filter(|other| **other != own) {
             all.push(columns.condition(&is_there(other))?);
         }
-        let measure = scanned.measure(atom, spec, &rows.classes)?;
-        let subjects = rows.classes.iter().map(|class| counted(class, atom, &measure)).collect();
+        let measure = scanned.measure(atom, spec, rows)?;
+        let subjects = rows.classes.iter().map(|class| scanned.counted(class, atom, &measure)).collect();
         let dataset = policy.datasets.get(&own).ok_or_else(internal)?;
         let unit = unit(atom, spec, rows, dataset).ok_or_else(fact_missing)?;
         named.push(AtomNames { family: own, condition: Condition::All(all), measure, subjects, unit });
@@ -241,6 +241,8 @@ struct Scanned {
     columns: BTreeMap<String, Expr>,
     /// The conditions of its rows, over raw columns.
     conditions: Vec<Expr>,
+    /// Unit keys that joins have equated, each with one that comes before it.
+    equated: BTreeMap<String, String>,
 }
 
 impl Scanned {
@@ -286,7 +288,7 @@ impl Scanned {
         let fields = scan.projected_schema.fields().iter();
         let columns = fields.map(|field| (field.name().clone(), raw(field.name()))).collect();
         let own = BTreeSet::from([dataset.id.clone()]);
-        let mut scanned = Scanned { read: own.clone(), own, columns, conditions: Vec::new() };
+        let mut scanned = Scanned { read: own.clone(), own, columns, ..Scanned::default() };
         for filter in &scan.filters {
             let condition = scanned.raw(filter)?;
             scanned.conditions.push(condition);
@@ -316,6 +318,12 @@ impl Scanned {
             return Err(rows_without_names());
         }
         let read: BTreeSet<DatasetId> = left.read.union(&right.read).cloned().collect();
+        let mut keys = [left.raw(a)?.to_string(), right.raw(b)?.to_string()];
+        keys.sort_unstable();
+        let [first, second] = keys;
+        let mut equated = std::mem::take(&mut left.equated);
+        equated.append(&mut right.equated);
+        equated.insert(second, first);
         if let Some(filter) = &join.filter {
             // It reads both sides; a row meets one of the other at the most, so that it is a condition like any other.
             let both = left.columns.iter().chain(&right.columns);
@@ -338,18 +346,18 @@ impl Scanned {
                     left.read.iter().chain(&right.read).filter(|id| !own.contains(*id)).map(is_there),
                 );
                 left.columns.append(&mut right.columns);
-                Ok(Scanned { read, own, columns: left.columns, conditions })
+                Ok(Scanned { read, own, columns: left.columns, conditions, equated })
             }
             JoinType::LeftSemi if right_is_single => {
                 left.conditions.append(&mut right.conditions);
                 left.conditions.extend(right.read.iter().map(is_there));
-                Ok(Scanned { read, ..left })
+                Ok(Scanned { read, equated, ..left })
             }
             JoinType::LeftAnti if right_is_single => {
                 let found = right.read.iter().map(is_there).chain(right.conditions);
                 let found = found.reduce(Expr::and).ok_or_else(internal)?;
                 left.conditions.push(Expr::IsNotTrue(Box::new(found)));
-                Ok(Scanned { read, ..left })
+                Ok(Scanned { read, equated, ..left })
             }
             _ => Err(rows_without_names()),
         }
@@ -402,14 +410,17 @@ impl Scanned {
     ///
     /// Under two policies a column may have two ranges or masks: its sums are two numbers, and have two noises
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
-    fn measure(&self, atom: &Atom, spec: &AtomSpec, classes: &[Class]) -> Result<String, Refused> {
+    fn measure(&self, atom: &Atom, spec: &AtomSpec, rows: &SourceRows) -> Result<String, Refused> {
         let of = |column: &String, spec: &MeasureSpec| {
             let raw = self.columns.get(column).ok_or_else(internal)?;
-            Ok::<_, Refused>(format!("{raw} in {}..{} e-{}", spec.low, spec.high, spec.scale))
+            // Written out, a mask has a name and not its widths.
+            let mask = &rows.bases.get(column).ok_or_else(internal)?.mask;
+            Ok::<_, Refused>(format!("{raw} under {mask:?} in {}..{} e-{}", spec.low, spec.high, spec.scale))
         };
         match (&atom.quantity, spec) {
             (Quantity::Rows, _) => {
-                Ok(classes.iter().find(|class| class.one_row).map_or_else(|| "rows".to_owned(), subjects_of))
+                let one = rows.classes.iter().find(|class| class.one_row);
+                Ok(one.map_or_else(|| "rows".to_owned(), |class| self.subjects_of(class)))
             }
             (Quantity::Measure(column), AtomSpec::Measure(spec)) => {
                 Ok(format!("sum of {}", of(column, spec)?))
@@ -420,20 +431,36 @@ impl Scanned {
             (Quantity::Measure(_) | Quantity::Product(..), _) => Err(internal()),
         }
     }
-}
 
-/// The subjects of a class that contribute to an atom, as a text.
-fn counted(class: &Class, atom: &Atom, measure: &str) -> String {
-    match atom.quantity {
-        Quantity::Rows => subjects_of(class),
-        Quantity::Measure(_) | Quantity::Product(..) => format!("{} of {measure}", subjects_of(class)),
+    /// The subjects of a class that contribute to an atom, as a text.
+    fn counted(&self, class: &Class, atom: &Atom, measure: &str) -> String {
+        match atom.quantity {
+            Quantity::Rows => self.subjects_of(class),
+            Quantity::Measure(_) | Quantity::Product(..) => {
+                format!("{} of {measure}", self.subjects_of(class))
+            }
+        }
     }
-}
 
-fn subjects_of(class: &Class) -> String {
-    match &class.kind {
-        Some(kind) => format!("subjects {kind}"),
-        None => "subjects".to_owned(),
+    /// A unit key, or the first of those that joins have equated it with: on either side of a join a subject is one.
+    fn equated_with(&self, key: &Expr) -> String {
+        let mut key = key.to_string();
+        while let Some(first) = self.equated.get(&key) {
+            key.clone_from(first);
+        }
+        key
+    }
+
+    /// The subjects of a class, as a text: their kind and the sealed column that tells them apart.
+    ///
+    /// Mothers and children are of one kind, and the numbers of the two under one noise would have an exact difference
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn subjects_of(&self, class: &Class) -> String {
+        match (&class.kind, self.columns.get(&class.column)) {
+            (Some(kind), Some(key)) => format!("subjects {kind} by {}", self.equated_with(key)),
+            (Some(kind), None) => format!("subjects {kind}"),
+            (None, _) => "subjects".to_owned(),
+        }
     }
 }
 

@@ -689,3 +689,35 @@ fn a_unit_key_is_in_every_row_and_has_no_names() {
         assert_eq!(names_of(&policy, sql, &[]), wanted, "{sql}");
     }
 }
+
+#[test]
+fn sums_under_two_masks_have_two_noises() {
+    let masks = [
+        Mask::Bin { width: Fixed::from_i64(10) },
+        Mask::Bin { width: Fixed::from_i64(20) },
+        Mask::TopBottom { bottom: None, top: Some(Fixed::from_i64(80)) },
+        Mask::TopBottom { bottom: None, top: Some(Fixed::from_i64(90)) },
+    ];
+    let mut known = BTreeSet::new();
+    for mask in masks {
+        let mut masked = policy();
+        column(&mut masked, "age").mask = Some(mask.clone());
+        let names = names_of(&masked, "SELECT SUM(age) FROM persons", &[]);
+        assert!(known.insert(names), "{mask:?}");
+    }
+}
+
+#[test]
+fn two_keys_of_one_kind_of_subjects_have_two_noises() {
+    let mut policy = policy();
+    let mut jobs =
+        named("jobs").unwrap().datasets.remove(&"corpus.jobs".parse::<DatasetId>().unwrap()).unwrap();
+    let kind = jobs.units[0].kind.clone();
+    jobs.units.iter_mut().for_each(|unit| unit.kind = kind.clone());
+    policy.datasets.insert(jobs.id.clone(), jobs);
+    let plan = plan(&policy, "SELECT COUNT(DISTINCT person_id), COUNT(DISTINCT firm_id) FROM jobs");
+    let names = plan.stages()[0].names.as_ref().unwrap();
+    for atom in &names.atoms {
+        assert_eq!(atom.subjects.iter().collect::<BTreeSet<_>>().len(), 2, "{:?}", atom.subjects);
+    }
+}
