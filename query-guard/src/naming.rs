@@ -318,12 +318,14 @@ impl Scanned {
             return Err(rows_without_names());
         }
         let read: BTreeSet<DatasetId> = left.read.union(&right.read).cloned().collect();
-        let mut keys = [left.raw(a)?.to_string(), right.raw(b)?.to_string()];
-        keys.sort_unstable();
-        let [first, second] = keys;
         let mut equated = std::mem::take(&mut left.equated);
         equated.append(&mut right.equated);
-        equated.insert(second, first);
+        let mut keys = [first_of(&left.raw(a)?, &equated), first_of(&right.raw(b)?, &equated)];
+        keys.sort_unstable();
+        let [first, second] = keys;
+        if first != second {
+            equated.insert(second, first);
+        }
         if let Some(filter) = &join.filter {
             // It reads both sides; a row meets one of the other at the most, so that it is a condition like any other.
             let both = left.columns.iter().chain(&right.columns);
@@ -442,26 +444,26 @@ impl Scanned {
         }
     }
 
-    /// A unit key, or the first of those that joins have equated it with: on either side of a join a subject is one.
-    fn equated_with(&self, key: &Expr) -> String {
-        let mut key = key.to_string();
-        while let Some(first) = self.equated.get(&key) {
-            key.clone_from(first);
-        }
-        key
-    }
-
     /// The subjects of a class, as a text: their kind and the sealed column that tells them apart.
     ///
     /// Mothers and children are of one kind, and the numbers of the two under one noise would have an exact difference
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
     fn subjects_of(&self, class: &Class) -> String {
         match (&class.kind, self.columns.get(&class.column)) {
-            (Some(kind), Some(key)) => format!("subjects {kind} by {}", self.equated_with(key)),
+            (Some(kind), Some(key)) => format!("subjects {kind} by {}", first_of(key, &self.equated)),
             (Some(kind), None) => format!("subjects {kind}"),
             (None, _) => "subjects".to_owned(),
         }
     }
+}
+
+/// A unit key, or the first of those that joins have equated it with: on either side of a join a subject is one.
+fn first_of(key: &Expr, equated: &BTreeMap<String, String>) -> String {
+    let mut key = key.to_string();
+    while let Some(first) = equated.get(&key) {
+        key.clone_from(first);
+    }
+    key
 }
 
 /// A column of a dataset as expressions over raw columns name it.

@@ -47,6 +47,22 @@ pub fn draw(source: &dyn NoiseSource, family: &DatasetId, name: &[u8], variance:
     Some(i64::try_from(ones).unwrap_or(i64::MAX) - i64::from(variance) * 2)
 }
 
+/// A part of a unit for a name of a family: the difference of two uniform numbers below the unit, so that its mean is zero, its
+/// variance a sixth of the unit's square less one, and its remainder by the unit uniform.
+///
+/// Nothing where the source has no key of the family.
+#[must_use]
+pub fn part(source: &dyn NoiseSource, family: &DatasetId, name: &[u8], unit: i128) -> Option<i128> {
+    let mut bytes = [0; BYTES_AT_ONCE];
+    if !source.fill(family, name, 0, &mut bytes) {
+        return None;
+    }
+    let (first, second) = bytes.split_first_chunk::<16>()?;
+    let below =
+        |bytes: [u8; 16]| i128::try_from(u128::from_be_bytes(bytes) % unit.unsigned_abs().max(1)).ok();
+    Some(below(*first)? - below(second.try_into().ok()?)?)
+}
+
 /// The variances of the draws that are added up to reach a deviation: one for each rung of the ladder up to it. Two policies at
 /// different rungs share the lower draws, and so tell together no more than the lower one alone.
 ///

@@ -22,6 +22,7 @@ use crate::naming::CellNames;
 use crate::naming::put;
 use crate::noise::NoiseSource;
 use crate::noise::draw;
+use crate::noise::part;
 use crate::noise::rungs;
 use crate::plan::Stage;
 use crate::plan::StageControls;
@@ -41,6 +42,8 @@ const DEVIATIONS_ABOVE: f64 = 2.0;
 /// The draw that stays for ever, and the one of each version.
 const FIXED: u8 = 1;
 const OF_VERSION: u8 = 2;
+/// Ends the name of the part of a unit that goes with a draw.
+const PART_OF_UNIT: u8 = 0;
 /// The draw of a version has four times the variance of the fixed one: twice its deviation.
 const OF_VERSION_VARIANCE: u32 = 4;
 
@@ -105,8 +108,8 @@ pub(crate) struct StageNoise<'s> {
     version: Vec<u8>,
     /// Variances of the draws of each rung.
     variances: Vec<u32>,
-    /// Draws made so far: cells share names, and atoms share those of their subjects.
-    known: BTreeMap<(DatasetId, Vec<u8>, Vec<u8>), i64>,
+    /// Noise made so far: cells share names, and atoms share those of their subjects.
+    known: BTreeMap<(DatasetId, Vec<u8>, Vec<u8>), i128>,
 }
 
 impl<'s> StageNoise<'s> {
@@ -147,19 +150,17 @@ impl<'s> StageNoise<'s> {
         let deviation = names.deviations() * self.deviation();
         let mut subjects = Vec::with_capacity(atom.subjects.len());
         for counted in &atom.subjects {
-            let noise = i128::from(self.sum(&atom.family, &named, counted.as_bytes())?);
+            let noise = self.sum(&atom.family, &named, counted.as_bytes(), 1)?;
             subjects.push(Perturbation { noise, deviation });
         }
         let value = match atom.unit {
-            1 => Perturbation {
-                noise: i128::from(self.sum(&atom.family, &named, atom.measure.as_bytes())?),
-                deviation,
-            },
+            1 => Perturbation { noise: self.sum(&atom.family, &named, atom.measure.as_bytes(), 1)?, deviation },
             unit => {
                 // Of two scales of one sum the noise would tell the sum, if both were one draw.
                 let mut measure = atom.measure.clone().into_bytes();
                 put(&mut measure, &unit.to_be_bytes());
-                let noise = i128::from(self.sum(&atom.family, &named, &measure)?).saturating_mul(unit);
+                let noise = self.sum(&atom.family, &named, &measure, unit)?;
+                let deviation = names.deviations() * self.deviation_between_units();
                 Perturbation { noise, deviation: deviation * super::number::to_f64(unit, 0) }
             }
         };
@@ -173,27 +174,47 @@ impl<'s> StageNoise<'s> {
         f64::from(all).sqrt()
     }
 
-    /// The noise of names under a measure, each as often as it counts.
+    /// Deviation of the noise of one name of a sum, in its units: with a part of a unit for each kind of draw, whose variance
+    /// is a sixth of a unit's square.
+    fn deviation_between_units(&self) -> f64 {
+        let kinds = if self.names.is_updated { 2.0 } else { 1.0 };
+        (self.deviation().powi(2) + kinds / 6.0).sqrt()
+    }
+
+    /// The noise of names under a measure in multiples and parts of a unit, each as often as it counts.
     fn sum(
         &mut self,
         family: &DatasetId,
         named: &[(Vec<u8>, i64)],
         measure: &[u8],
-    ) -> Result<i64, ControlError> {
-        let mut sum: i64 = 0;
+        unit: i128,
+    ) -> Result<i128, ControlError> {
+        let mut sum: i128 = 0;
         for (name, coefficient) in named {
-            sum = sum.saturating_add(self.of_name(family, name, measure)?.saturating_mul(*coefficient));
+            let noise = self.of_name(family, name, measure, unit)?;
+            sum = sum.saturating_add(noise.saturating_mul(i128::from(*coefficient)));
         }
         Ok(sum)
     }
 
     /// The noise of one name under a measure: a draw for each rung that stays for ever, and one for the version.
-    fn of_name(&mut self, family: &DatasetId, name: &[u8], measure: &[u8]) -> Result<i64, ControlError> {
+    ///
+    /// Multiples of a unit alone would leave a sum exact but for whole units: its remainder would be that of the exact sum, and
+    /// the difference of two sums would tell the value of everybody who has less than a unit. So the first rung of either kind
+    /// has a part of a unit besides, whose remainder is uniform (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn of_name(
+        &mut self,
+        family: &DatasetId,
+        name: &[u8],
+        measure: &[u8],
+        unit: i128,
+    ) -> Result<i128, ControlError> {
         let key = (family.clone(), name.to_vec(), measure.to_vec());
         if let Some(known) = self.known.get(&key) {
             return Ok(*known);
         }
-        let mut noise: i64 = 0;
+        let source = self.source;
+        let mut noise: i128 = 0;
         for (rung, variance) in (0_u8..).zip(&self.variances) {
             let mut draws = vec![(FIXED, *variance, None)];
             if self.names.is_updated {
@@ -205,8 +226,13 @@ impl<'s> StageNoise<'s> {
                 put(&mut bytes, measure);
                 bytes.extend_from_slice(&[kind, rung]);
                 bytes.extend(version.into_iter().flatten());
-                let drawn = draw(self.source, family, &bytes, variance);
-                noise = noise.saturating_add(drawn.ok_or(ControlError::Unbound)?);
+                let drawn = draw(source, family, &bytes, variance).ok_or(ControlError::Unbound)?;
+                noise = noise.saturating_add(i128::from(drawn).saturating_mul(unit));
+                if rung == 0 && unit > 1 {
+                    bytes.push(PART_OF_UNIT);
+                    let part = part(source, family, &bytes, unit).ok_or(ControlError::Unbound)?;
+                    noise = noise.saturating_add(part);
+                }
             }
         }
         self.known.insert(key, noise);

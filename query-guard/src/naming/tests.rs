@@ -721,3 +721,22 @@ fn two_keys_of_one_kind_of_subjects_have_two_noises() {
         assert_eq!(atom.subjects.iter().collect::<BTreeSet<_>>().len(), 2, "{:?}", atom.subjects);
     }
 }
+
+#[test]
+fn the_remainder_of_a_sum_is_no_other_than_noise() {
+    // Rounded to thousands, a sum whose noise is a multiple of 10,000 would be exact but for its ten thousands.
+    let rows = world(4_000, 1);
+    let sum = |source: Arc<dyn NoiseSource>, version| {
+        let batch = released("SELECT SUM(salary) FROM persons", &rows, context(source, version), 1);
+        batch.column(0).as_primitive::<Int64Type>().value(0)
+    };
+    let exact = sum(Arc::new(Silent), 0);
+    let remainders: BTreeSet<i64> =
+        (0..60).map(|version| (sum(Arc::new(Mixed), version) - exact).rem_euclid(10_000)).collect();
+    assert_eq!(remainders.len(), 10, "{remainders:?}");
+    // Two versions differ in more than whole units, or they would tell the change.
+    let changes: BTreeSet<i64> = (1..60)
+        .map(|version| (sum(Arc::new(Mixed), version) - sum(Arc::new(Mixed), 0)).rem_euclid(10_000))
+        .collect();
+    assert_eq!(changes.len(), 10, "{changes:?}");
+}
