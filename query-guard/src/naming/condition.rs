@@ -30,6 +30,7 @@ use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
 use super::domain::Published;
+use super::restrict::DOMAIN_NAME;
 use crate::budget::Budget;
 use crate::column::branches;
 use crate::cover::Condition;
@@ -39,8 +40,11 @@ use crate::cover::Test;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
+use crate::mask::MASK_NAME;
 use crate::mask::is_keyed;
 use crate::reason::Reason;
+use crate::scalar::AGE_YEARS;
+use crate::scalar::WIDTH_BUCKET;
 
 /// Values that are tried for the price of one node of the review's budget.
 const POINTS_A_NODE: usize = 64;
@@ -85,7 +89,11 @@ impl<'a> Columns<'a> {
         }
         match columns_of(expr).as_slice() {
             [] => constant(expr),
-            [column] if self.published(column)?.1.names_values() => self.test(expr, column),
+            [column] => match self.published(column)?.1 {
+                published if !published.names_values() => self.parts(expr),
+                published if published.is_wide() => self.comparison(expr, column),
+                _ => self.test(expr, column),
+            },
             _ => self.parts(expr),
         }
     }
@@ -116,8 +124,20 @@ impl<'a> Columns<'a> {
                 let value = value_at(&value, 0, data_type)?;
                 Ok(KeyValues::from([(value, Condition::Always(true))]))
             }
-            [column] if self.published(column)?.1.names_values() => {
+            [column] if self.names_single_values(expr, column)? => {
                 self.values_of_one(expr, column, data_type)
+            }
+            _ if is_truth(expr) => {
+                let condition = self.condition(expr)?;
+                let is_true = Condition::IsTrue(Box::new(condition.clone()));
+                let is_false = Condition::IsTrue(Box::new(Condition::Not(Box::new(condition))));
+                let not = |condition: &Condition| Condition::Not(Box::new(condition.clone()));
+                let is_unknown = Condition::All(vec![not(&is_true), not(&is_false)]);
+                Ok(KeyValues::from([
+                    (ScalarValue::Boolean(Some(true)), is_true),
+                    (ScalarValue::Boolean(Some(false)), is_false),
+                    (ScalarValue::Boolean(None), is_unknown),
+                ]))
             }
             _ => {
                 let mut all = KeyValues::new();
@@ -132,6 +152,86 @@ impl<'a> Columns<'a> {
                 }
                 Ok(all)
             }
+        }
+    }
+
+    /// True if trying the points of a column tells an expression's value of every leaf.
+    fn names_single_values(&mut self, expr: &Expr, column: &str) -> Result<bool, Refused> {
+        let (_, published) = self.published(column)?;
+        Ok(published.names_values() && (!published.is_wide() || rises(expr) || is_by_day(expr)))
+    }
+
+    /// A condition on a column whose leaves hold several values, by its comparisons.
+    ///
+    /// The points of such a leaf do not tell what lies between them: `EXTRACT(hour FROM at) = 9` is false at the beginning, in the
+    /// middle and at the end of every day, and would have no names and no noise. So each comparison is tried for itself, and only
+    /// one that changes once: what rises with the column and is the same at both ends of a leaf is the same within
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn comparison(&mut self, expr: &Expr, column: &str) -> Result<Condition, Refused> {
+        if is_by_day(expr) {
+            return self.test(expr, column);
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "what is no comparison is taken apart")]
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if turned(*op).is_some() => {
+                if columns_of(right).is_empty() && rises(left) {
+                    return self.compared(left, *op, right, column);
+                }
+                match turned(*op) {
+                    Some(op) if columns_of(left).is_empty() && rises(right) => {
+                        self.compared(right, op, left, column)
+                    }
+                    _ => self.parts(expr),
+                }
+            }
+            Expr::Between(between) if rises(&between.expr) => {
+                let low = self.compared(&between.expr, Operator::GtEq, &between.low, column)?;
+                let high = self.compared(&between.expr, Operator::LtEq, &between.high, column)?;
+                let both = Condition::All(vec![low, high]);
+                Ok(if between.negated { Condition::Not(Box::new(both)) } else { both })
+            }
+            Expr::InList(list) if rises(&list.expr) => {
+                let one_of = list.list.iter().map(|one| self.compared(&list.expr, Operator::Eq, one, column));
+                let any = Condition::Any(one_of.collect::<Result<_, _>>()?);
+                Ok(if list.negated { Condition::Not(Box::new(any)) } else { any })
+            }
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) if rises(inner) => self.test(expr, column),
+            other => self.parts(other),
+        }
+    }
+
+    /// What rises with a column, compared with a constant: an equality is two cuts, each of which must fall between leaves.
+    fn compared(
+        &mut self,
+        value: &Expr,
+        op: Operator,
+        with: &Expr,
+        column: &str,
+    ) -> Result<Condition, Refused> {
+        if !columns_of(with).is_empty() {
+            return Err(without_names());
+        }
+        let cut = |op: Operator| datafusion_expr::binary_expr(value.clone(), op, with.clone());
+        let not = |condition: Condition| Condition::Not(Box::new(condition));
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+        match op {
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => self.test(&cut(op), column),
+            Operator::Eq => {
+                let ends = [Operator::GtEq, Operator::LtEq].map(|op| self.test(&cut(op), column));
+                Ok(Condition::All(ends.into_iter().collect::<Result<_, _>>()?))
+            }
+            Operator::NotEq => Ok(not(self.compared(value, Operator::Eq, with, column)?)),
+            Operator::IsDistinctFrom if is_missing(with) => {
+                self.test(&Expr::IsNotNull(Box::new(value.clone())), column)
+            }
+            Operator::IsDistinctFrom => {
+                let same = self.compared(value, Operator::Eq, with, column)?;
+                Ok(not(Condition::IsTrue(Box::new(same))))
+            }
+            Operator::IsNotDistinctFrom => {
+                Ok(not(self.compared(value, Operator::IsDistinctFrom, with, column)?))
+            }
+            _ => Err(without_names()),
         }
     }
 
@@ -180,7 +280,7 @@ impl<'a> Columns<'a> {
         published: &Published,
         value: &dyn Fn(usize) -> T,
     ) -> Result<Vec<T>, Refused> {
-        let per_leaf = published.points().1;
+        let per_leaf = published.per_leaf();
         let values = usize::try_from(published.hierarchy().other()).unwrap_or(usize::MAX);
         let mut leaves = Vec::with_capacity(values + 2);
         for leaf in 0..values {
@@ -203,7 +303,7 @@ impl<'a> Columns<'a> {
         if is_keyed(expr) {
             return Err(not_published(column));
         }
-        let (points, _) = published.points();
+        let points = published.points();
         self.budget.take(u64::try_from(points.len() / POINTS_A_NODE).unwrap_or(u64::MAX))?;
         evaluated(expr, Some((column, points))).ok_or_else(without_names)
     }
@@ -350,14 +450,170 @@ pub(super) fn without_names() -> Refused {
         .into()
 }
 
+/// The comparison with its sides exchanged; nothing for what compares nothing.
+fn turned(op: Operator) -> Option<Operator> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match op {
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => Some(op),
+        Operator::Lt => Some(Operator::Gt),
+        Operator::LtEq => Some(Operator::GtEq),
+        Operator::Gt => Some(Operator::Lt),
+        Operator::GtEq => Some(Operator::LtEq),
+        _ => None,
+    }
+}
+
+/// True if an expression is monotone in its one column: what two of its values enclose lies between them.
+fn rises(expr: &Expr) -> bool {
+    let constant = |expr: &Expr| columns_of(expr).is_empty();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Alias(alias) => rises(&alias.expr),
+        Expr::Negative(inner) => rises(inner),
+        Expr::Cast(cast) => is_ordered(cast.field.data_type()) && rises(&cast.expr),
+        Expr::TryCast(cast) => is_ordered(cast.field.data_type()) && rises(&cast.expr),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Minus if is_remainder_of(right, left) => rises(left),
+            Operator::Plus | Operator::Minus | Operator::Multiply => {
+                constant(right) && rises(left) || constant(left) && rises(right)
+            }
+            Operator::Divide => constant(right) && rises(left),
+            _ => false,
+        },
+        Expr::ScalarFunction(call) => {
+            let is_known = match call.name() {
+                "ceil" | "date_trunc" | "floor" | "round" | "trunc" => true,
+                "date_part" => part_of(&call.args).is_some_and(|part| part == "year"),
+                AGE_YEARS | DOMAIN_NAME | MASK_NAME | WIDTH_BUCKET => true,
+                _ => false,
+            };
+            let mut moved = call.args.iter().filter(|arg| !constant(arg));
+            is_known && moved.next().is_some_and(rises) && moved.next().is_none()
+        }
+        _ => false,
+    }
+}
+
+/// `value % constant`, which taken off the value leaves the beginning of its step.
+fn is_remainder_of(expr: &Expr, value: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right }) = expr else { return false };
+    **left == *value && columns_of(right).is_empty()
+}
+
+/// True of types that a cast does not leave the order of.
+fn is_ordered(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type.is_temporal()
+}
+
+/// True if the column stands only within functions that are the same for all of a day.
+fn is_by_day(expr: &Expr) -> bool {
+    let mut is_by_day = true;
+    let walked = expr.apply(|inner| {
+        if is_of_day(inner) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        is_by_day &= !matches!(inner, Expr::Column(_));
+        Ok(if is_by_day { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    walked.is_ok() && is_by_day
+}
+
+/// True of a function of a moment that is the same for all of its day.
+fn is_of_day(expr: &Expr) -> bool {
+    const PARTS: [&str; 6] = ["dow", "isodow", "month", "quarter", "week", "year"];
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match expr {
+        Expr::Cast(cast) => *cast.field.data_type() == DataType::Date32 && is_moment(&cast.expr),
+        Expr::TryCast(cast) => *cast.field.data_type() == DataType::Date32 && is_moment(&cast.expr),
+        Expr::ScalarFunction(call) if call.name() == "date_part" => {
+            part_of(&call.args).is_some_and(|part| PARTS.contains(&part.as_str()))
+                && call.args.iter().skip(1).all(is_moment)
+        }
+        _ => false,
+    }
+}
+
+/// True of the column itself as a moment, in its domain and under its mask.
+fn is_moment(expr: &Expr) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match expr {
+        Expr::Column(_) => true,
+        Expr::Alias(alias) => is_moment(&alias.expr),
+        Expr::Cast(cast) => cast.field.data_type().is_temporal() && is_moment(&cast.expr),
+        Expr::TryCast(cast) => cast.field.data_type().is_temporal() && is_moment(&cast.expr),
+        Expr::ScalarFunction(call) => {
+            matches!(call.name(), DOMAIN_NAME | MASK_NAME | "date_trunc")
+                && call.args.iter().all(|arg| columns_of(arg).is_empty() || is_moment(arg))
+        }
+        _ => false,
+    }
+}
+
+/// The calendar part that a call of `date_part` asks for.
+fn part_of(args: &[Expr]) -> Option<String> {
+    let Some(Expr::Literal(part, _)) = args.first() else { return None };
+    part.try_as_str().flatten().map(str::to_ascii_lowercase)
+}
+
+/// True of a comparison, or of what joins comparisons: true, false or unknown.
+fn is_truth(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_truth(&alias.expr),
+        Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+            matches!(op, Operator::And | Operator::Or) || turned(*op).is_some()
+        }
+        _ => matches!(
+            expr,
+            Expr::Between(_)
+                | Expr::InList(_)
+                | Expr::Like(_)
+                | Expr::Not(_)
+                | Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+                | Expr::IsTrue(_)
+                | Expr::IsNotTrue(_)
+                | Expr::IsFalse(_)
+                | Expr::IsNotFalse(_)
+                | Expr::IsUnknown(_)
+                | Expr::IsNotUnknown(_)
+        ),
+    }
+}
+
 /// The names of the columns that an expression reads.
 pub(super) fn columns_of(expr: &Expr) -> Vec<String> {
     let names: BTreeSet<String> = expr.column_refs().into_iter().map(|column| column.name.clone()).collect();
     names.into_iter().collect()
 }
 
+/// True of a constant without a value.
+fn is_missing(expr: &Expr) -> bool {
+    evaluated(expr, None).is_none_or(|value| value.is_null(0))
+}
+
+/// True of a comparison of a missing value without a type, which a CASE without ELSE leaves: it is unknown, and the engine
+/// computes no such comparison.
+fn compares_nothing(expr: &Expr) -> bool {
+    let is_nothing = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Null, _));
+    #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is computed")]
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let compares = matches!(op, Operator::Eq | Operator::NotEq)
+                || matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+            compares && (is_nothing(left) || is_nothing(right))
+        }
+        Expr::Between(between) => is_nothing(&between.expr),
+        Expr::InList(list) => is_nothing(&list.expr) && !list.list.is_empty(),
+        _ => false,
+    }
+}
+
 /// A condition without columns.
 fn constant(expr: &Expr) -> Result<Condition, Refused> {
+    if compares_nothing(expr) {
+        return Ok(Condition::Unknown);
+    }
     let value = evaluated(expr, None).ok_or_else(without_names)?;
     match value_at(&value, 0, &DataType::Boolean)? {
         ScalarValue::Boolean(Some(value)) => Ok(Condition::Always(value)),
@@ -374,7 +630,7 @@ fn value_at(array: &ArrayRef, at: usize, data_type: &DataType) -> Result<ScalarV
 fn lifted(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
     let mut found = None;
     expr.apply(|inner| {
-        let is_case = columns_of(inner).len() > 1 && branches(inner).is_some();
+        let is_case = !columns_of(inner).is_empty() && branches(inner).is_some();
         if is_case {
             found = Some(inner.clone());
         }

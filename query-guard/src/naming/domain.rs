@@ -99,6 +99,11 @@ impl Published {
         self.kind != Kind::Presence
     }
 
+    /// True if a leaf holds several values, which an expression might tell apart.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.per_leaf() > 1
+    }
+
     /// True if some value of the physical type lies outside: the scan must bring such values into the domain.
     pub(crate) fn restricts(&self) -> bool {
         match self.kind {
@@ -111,16 +116,14 @@ impl Published {
     ///
     /// A leaf of several values is tried at both ends, beside both ends and in the middle: an expression that is not the same at
     /// all of them tells values of one leaf apart, and has no name.
-    pub(crate) fn points(&self) -> (ArrayRef, usize) {
+    pub(crate) fn points(&self) -> ArrayRef {
         match &self.kind {
-            Kind::Presence => (arrow::array::new_null_array(&self.data_type, 2), 1),
-            Kind::Truth => (Arc::new(BooleanArray::from(vec![Some(false), Some(true), None])), 1),
-            Kind::Texts(texts) => {
-                (Arc::new(texts.iter().map(Some).chain([None]).collect::<StringArray>()), 1)
-            }
+            Kind::Presence => arrow::array::new_null_array(&self.data_type, 2),
+            Kind::Truth => Arc::new(BooleanArray::from(vec![Some(false), Some(true), None])),
+            Kind::Texts(texts) => Arc::new(texts.iter().map(Some).chain([None]).collect::<StringArray>()),
             Kind::Wholes { first, count } => {
                 let values = (0..i64::from(*count)).map(|step| Some(first + step));
-                (Arc::new(values.chain([None]).collect::<Int64Array>()), 1)
+                Arc::new(values.chain([None]).collect::<Int64Array>())
             }
             Kind::Bins { first, width, count, low, high, scale } => {
                 let points = (0..i128::from(*count)).flat_map(|bin| {
@@ -129,19 +132,29 @@ impl Published {
                     let inner = |value: i128| value.clamp(start, end);
                     [start, inner(start + 1), inner(i128::midpoint(start, end)), inner(end - 1), end]
                 });
-                (numbers(points, &self.data_type, *scale), 5)
+                numbers(points, &self.data_type, *scale)
             }
             Kind::Days { first, count } if self.data_type == DataType::Date32 => {
                 let days = (0..i64::from(*count)).map(|day| i32::try_from(i64::from(*first) + day).ok());
-                (Arc::new(days.chain([None]).collect::<Date32Array>()), 1)
+                Arc::new(days.chain([None]).collect::<Date32Array>())
             }
             Kind::Days { first, count } => {
                 let instants = (0..i64::from(*count)).flat_map(|day| {
                     let start = (i64::from(*first) + day) * MICROS_OF_DAY;
                     [0, 1, MICROS_OF_DAY / 2, MICROS_OF_DAY - 1].map(|micros| Some(start + micros))
                 });
-                (Arc::new(instants.chain([None]).collect::<TimestampMicrosecondArray>()), 4)
+                Arc::new(instants.chain([None]).collect::<TimestampMicrosecondArray>())
             }
+        }
+    }
+
+    /// Values with which an expression is tried for each leaf.
+    pub(crate) fn per_leaf(&self) -> usize {
+        match self.kind {
+            Kind::Presence | Kind::Truth | Kind::Texts(_) | Kind::Wholes { .. } => 1,
+            Kind::Bins { .. } => 5,
+            Kind::Days { .. } if self.data_type == DataType::Date32 => 1,
+            Kind::Days { .. } => 4,
         }
     }
 

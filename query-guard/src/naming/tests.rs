@@ -740,3 +740,63 @@ fn the_remainder_of_a_sum_is_no_other_than_noise() {
         .collect();
     assert_eq!(changes.len(), 10, "{changes:?}");
 }
+
+#[test]
+fn what_the_points_of_a_leaf_do_not_show_has_no_names() {
+    // Each is false at the beginning, in the middle and at the end of every day: it would have no names, and no noise.
+    for sql in [
+        "SELECT COUNT(*) FROM visits WHERE EXTRACT(hour FROM at) = 9",
+        "SELECT COUNT(*) FROM visits WHERE EXTRACT(hour FROM at) NOT IN (9, 10)",
+        "SELECT COUNT(*) FILTER (WHERE EXTRACT(hour FROM at) BETWEEN 1 AND 11) FROM visits",
+        "SELECT COUNT(*) FROM visits WHERE at >= TIMESTAMP '2019-05-01 01:00:00' AND at < TIMESTAMP '2019-05-01 11:00:00'",
+        "SELECT COUNT(*) FROM visits WHERE at = TIMESTAMP '2019-05-01 01:00:00'",
+        "SELECT CASE WHEN EXTRACT(hour FROM at) = 9 THEN 'a' ELSE 'b' END, COUNT(*) FROM visits GROUP BY 1",
+    ] {
+        let found = reasons(sql);
+        let expected = [Reason::ConditionWithinNode, Reason::DomainNotPublished];
+        assert!(
+            !found.is_empty() && found.iter().all(|reason| expected.contains(reason)),
+            "{sql}: {found:?}"
+        );
+    }
+    for filter in ["salary >= 21000 AND salary <= 29000", "salary <> 25000", "salary IN (25000, 26000)"] {
+        let mut filtered = policy();
+        let persons = filtered.datasets.get_mut(&"corpus.persons".parse::<DatasetId>().unwrap()).unwrap();
+        persons.row_filters.push(RowFilter { sql: filter.to_owned(), jurisdiction: true });
+        let verdict = review_under(&filtered, "SELECT COUNT(*) FROM persons");
+        assert!(matches!(verdict.decision, Decision::Refused { .. }), "{filter}");
+    }
+}
+
+#[test]
+fn a_day_of_a_point_in_time_has_its_names_in_every_spelling() {
+    let policy = policy();
+    let spellings: &[&[&str]] = &[
+        &[
+            "at >= DATE '2019-05-01' AND at < DATE '2019-06-01'",
+            "date_trunc('month', at) = DATE '2019-05-01'",
+            "EXTRACT(year FROM at) = 2019 AND EXTRACT(month FROM at) = 5",
+            "CAST(at AS DATE) BETWEEN DATE '2019-05-01' AND DATE '2019-05-31'",
+            "NOT (at < TIMESTAMP '2019-05-01 00:00:00' OR at >= TIMESTAMP '2019-06-01 00:00:00')",
+        ],
+        &[
+            "cost >= 200 AND cost < 500",
+            "NOT (cost < 200) AND NOT (cost >= 500)",
+            "floor(cost / 100) * 100 IN (200, 300, 400)",
+            "floor(cost / 100) * 100 BETWEEN 200 AND 400",
+        ],
+    ];
+    for spelled in spellings {
+        let of =
+            |filter: &str| names_of(&policy, &format!("SELECT COUNT(*) FROM visits WHERE {filter}"), &[]);
+        let wanted = of(spelled[0]);
+        assert!(!wanted.is_empty());
+        for other in *spelled {
+            assert_eq!(of(other), wanted, "{other}");
+        }
+    }
+    let grouped = "SELECT cost >= 500, COUNT(*) FROM visits GROUP BY 1";
+    let key = ScalarValue::Boolean(Some(true));
+    let filtered = names_of(&policy, "SELECT COUNT(*) FROM visits WHERE cost >= 500", &[]);
+    assert_eq!(names_of(&policy, grouped, &[key]), filtered);
+}
