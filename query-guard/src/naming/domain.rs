@@ -190,8 +190,9 @@ impl Published {
             (Kind::Bins { low, high, scale, .. }, DataType::Float64) => {
                 let (low, high) = (real(*low, *scale), real(*high, *scale));
                 let kept = values.as_primitive::<Float64Type>().iter();
-                let kept = kept
-                    .map(|value| value.filter(|value| !value.is_nan()).map(|value| value.max(low).min(high)));
+                // Zero is added, since a negative zero would be a group of its own that no point is.
+                let bring = |value: f64| value.max(low).min(high) + 0.0;
+                let kept = kept.map(|value| value.filter(|value| !value.is_nan()).map(bring));
                 Arc::new(kept.collect::<Float64Array>())
             }
             (Kind::Days { first, count }, DataType::Date32) => {
@@ -257,7 +258,8 @@ impl Kind {
         let (low, high) = column.range?;
         let (low, high) = (low.to_scaled(scale)?, high.to_scaled(scale)?);
         let width = column.bins?.to_scaled(scale).filter(|width| *width > 0)?;
-        let first = low.div_euclid(width) * width;
+        // Edges are counted from the low end of the range, as literals are; a mask counts its own from zero.
+        let first = if column.mask.is_some() { low.div_euclid(width) * width } else { low };
         let count = u32::try_from((high - first).div_euclid(width)).ok()?.checked_add(1)?;
         (count <= LEAVES_MAX).then_some(Kind::Bins { first, width, count, low, high, scale })
     }

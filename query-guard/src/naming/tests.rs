@@ -800,3 +800,13 @@ fn a_day_of_a_point_in_time_has_its_names_in_every_spelling() {
     let filtered = names_of(&policy, "SELECT COUNT(*) FROM visits WHERE cost >= 500", &[]);
     assert_eq!(names_of(&policy, grouped, &[key]), filtered);
 }
+
+#[test]
+fn bins_begin_where_the_range_does() {
+    for (low, high) in [(500, 200_500), (-200_500, 200_000), (0, 200_000)] {
+        let mut changed = policy();
+        column(&mut changed, "salary").range = Some((Fixed::from_i64(low), Fixed::from_i64(high)));
+        let sql = format!("SELECT COUNT(*) FROM persons WHERE salary >= {}", low + 20_000);
+        assert!(!names_of(&changed, &sql, &[]).is_empty(), "{sql}");
+    }
+}
