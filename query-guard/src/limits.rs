@@ -39,7 +39,7 @@ pub(crate) const EXPRESSION_PARTS_MAX: u64 = 4_000;
 pub(crate) const STATEMENT_PARTS_MAX: u64 = 100_000;
 /// Most nodes of one expression over base columns.
 pub(crate) const EXPRESSION_NODES_MAX: u64 = 4_000;
-/// Most named cells that one atom of one group is made of.
+/// Most named cells that the atoms of one boundary are made of together, and one atom of one group.
 pub(crate) const NAMES_MAX: usize = 200_000;
 /// Most boundaries of one statement.
 pub(crate) const BOUNDARIES_MAX: usize = 8;

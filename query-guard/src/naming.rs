@@ -197,8 +197,11 @@ pub(crate) fn cell_names(
         keys: values,
         atoms: named,
     };
+    // All atoms together: six sums over as many names as one may have took a minute to review.
+    let mut left = NAMES_MAX;
     for atom in &cells.atoms {
-        cells.named(&atom.condition).map_err(too_many)?;
+        let found = names(&atom.condition, &cells.hierarchies, left).map_err(too_many)?;
+        left = left.saturating_sub(found.len());
     }
     Ok(cells)
 }

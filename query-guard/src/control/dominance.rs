@@ -48,7 +48,9 @@ fn on_cell(value: i128, cell: &Cell<'_>) -> Option<i128> {
 fn on_ladder(size: u128, p_percent: u16) -> u128 {
     let mut rung: u128 = 1;
     while rung < size && p_percent > 0 {
-        rung = rung.saturating_mul(100 + u128::from(p_percent)).div_ceil(100);
+        // Beyond the last rung that can be computed a contribution stays as it is.
+        let Some(next) = rung.checked_mul(100 + u128::from(p_percent)) else { return size };
+        rung = next.div_ceil(100);
     }
     rung.max(size)
 }

@@ -39,6 +39,9 @@ const SHARE_MAX: (f64, f64) = (3.0, 10.0);
 /// Deviations by which a perturbed number of subjects must pass the threshold, and at which its noise is clipped for that test.
 const DEVIATIONS_ABOVE: f64 = 2.0;
 
+/// Names of which the noise is kept from one group to the next: groups share few, and each has its own.
+const KNOWN_MAX: usize = 100_000;
+
 /// The draw that stays for ever, and the one of each version.
 const FIXED: u8 = 1;
 const OF_VERSION: u8 = 2;
@@ -136,6 +139,9 @@ impl<'s> StageNoise<'s> {
     /// [`ControlError::Unbound`] where the source has no key of the family.
     pub(crate) fn of_group(&mut self, keys: &[ScalarValue]) -> Result<Option<Vec<AtomNoise>>, ControlError> {
         let cells = self.names;
+        if self.known.len() > KNOWN_MAX {
+            self.known.clear();
+        }
         let mut all = Vec::with_capacity(cells.atoms.len());
         for atom in &cells.atoms {
             let Some(names) = cells.of(atom, keys) else { return Ok(None) };
