@@ -156,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn the_remainders_of_parts_of_a_unit_are_uniform() {
+        let mut remainders = [0; 10];
+        for (first, second) in (0..10_u128).flat_map(|first| (0..10_u128).map(move |second| (first, second)))
+        {
+            let name = [first.to_be_bytes(), second.to_be_bytes()].concat();
+            let part = part(&Echo, &family(), &name, 10).unwrap();
+            assert!((-9..=9).contains(&part));
+            remainders[usize::try_from(part.rem_euclid(10)).unwrap()] += 1;
+        }
+        assert_eq!(remainders, [10; 10]);
+        let other = "hz-health.wards".parse().unwrap();
+        assert_eq!(part(&Echo, &other, &[0xff], 10), None);
+    }
+
+    #[test]
     fn rungs_add_up_to_the_variance_and_share_the_lower_draws() {
         let ladder = [2, 3, 4, 6, 8, 12, 16];
         assert_eq!(rungs(&ladder, 4), Some(vec![4, 5, 7]));

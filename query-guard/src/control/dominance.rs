@@ -73,3 +73,17 @@ pub(super) fn is_dominated(largest: [u128; LARGEST_KEPT], total: u128, rule: Dom
     let rest = total.saturating_sub(first).saturating_sub(second);
     rest.saturating_mul(100) < first.saturating_mul(u128::from(rule.p_percent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ladder_ends_for_the_largest_contribution() {
+        for size in [0, 1, 11, 1_000_003, u128::MAX / 100, u128::MAX] {
+            let rung = on_ladder(size, 10);
+            assert!(rung >= size && rung / 12 <= size / 10 + 1, "{size}: {rung}");
+        }
+        assert_eq!(on_ladder(12, 10), on_ladder(13, 10));
+    }
+}
