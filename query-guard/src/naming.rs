@@ -260,10 +260,7 @@ impl Scanned {
             LogicalPlan::Filter(filter) => {
                 let mut inner = Scanned::of(&filter.input, policy)?;
                 let condition = inner.raw(&filter.predicate)?;
-                // Rows without a subject were left out for every question alike.
-                if !inner.is_subject_there(&condition, policy) {
-                    inner.conditions.push(condition);
-                }
+                inner.conditions.push(condition);
                 Ok(inner)
             }
             LogicalPlan::Projection(projection) => {
@@ -366,16 +363,6 @@ impl Scanned {
             }
             _ => Err(rows_without_names()),
         }
-    }
-
-    /// True for the condition that a row has a subject, which the scan of every dataset with units has.
-    fn is_subject_there(&self, condition: &Expr, policy: &EffectivePolicy) -> bool {
-        let Expr::IsNotNull(inner) = condition else { return false };
-        let Expr::Column(column) = inner.as_ref() else { return false };
-        let datasets = self.read.iter().filter_map(|id| policy.datasets.get(id));
-        let mut keys = datasets
-            .flat_map(|dataset| dataset.units.iter().map(move |unit| raw_name(dataset, &unit.column)));
-        keys.any(|key| key == column.name)
     }
 
     /// An expression over the plan's columns, over raw ones.

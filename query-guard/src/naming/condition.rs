@@ -30,6 +30,7 @@ use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
 use super::domain::Published;
+use super::raw_name;
 use super::restrict::DOMAIN_NAME;
 use crate::budget::Budget;
 use crate::column::branches;
@@ -109,7 +110,11 @@ impl<'a> Columns<'a> {
             _ => return None,
         };
         let Expr::Column(column) = inner.as_ref() else { return None };
-        self.dataset.units.iter().any(|unit| unit.column == column.name).then_some(is_there)
+        let mut datasets = self.policy.datasets.values();
+        let is_key = datasets.any(|dataset| {
+            dataset.units.iter().any(|unit| raw_name(dataset, &unit.column) == column.name)
+        });
+        is_key.then_some(is_there)
     }
 
     /// The condition under which an expression over raw columns has each of its values.
