@@ -246,7 +246,9 @@ impl<'s> Group<'s> {
             }
         }
         if let Some(mut noise) = StageNoise::of(stage, context)? {
-            for (row, group) in groups.iter_mut().enumerate() {
+            // What passes has k subjects: groups of fewer need no noise to be withheld.
+            let large = groups.iter_mut().enumerate().filter(|(_, group)| group.has_subjects());
+            for (row, group) in large {
                 match noise.of_group(&stage.keys_of(batch, row)?)? {
                     Some(of_atoms) => group.noise = Some(of_atoms),
                     None => group.statistics.clone_from(&nothing),
@@ -267,6 +269,18 @@ impl<'s> Group<'s> {
         let places = self.statistics.iter_mut().skip(class).step_by(self.stage.classes.len());
         places.zip(found).for_each(|(place, found)| *place = found);
         Ok(())
+    }
+
+    /// True if the group has as many subjects of every class as the threshold asks for.
+    ///
+    /// It never decides that a group is seen: where the policy asks for noise a group without it is withheld
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn has_subjects(&self) -> bool {
+        let of_rows = self.statistics.chunks_exact(self.stage.classes.len().max(1)).nth(self.stage.rows_atom);
+        of_rows.is_some_and(|statistics| {
+            let mut of_classes = self.stage.classes.iter().zip(statistics);
+            of_classes.all(|(class, statistics)| statistics.contributors >= u64::from(class.subjects_min))
+        })
     }
 
     /// True if the group may be seen at all: its presence passes its controls, over the atom of all its rows.

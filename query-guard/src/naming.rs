@@ -53,12 +53,13 @@ mod restrict;
 
 pub use restrict::DOMAIN_NAME;
 pub(crate) use restrict::in_domain;
-pub(crate) use restrict::with_domains;
 
 use condition::Columns;
 use condition::KeyValues;
 use domain::Published;
 
+/// Most names of one atom in all groups that its keys' values make.
+const DRAWS_MAX: usize = 20_000_000;
 /// Rows that one subject usually has where the dataset does not say.
 const USUAL_ROWS: u32 = 20;
 
@@ -72,8 +73,12 @@ pub(crate) struct CellNames {
     /// Dataset and name of each column that conditions and keys rest on, and its domain, by number.
     columns: BTreeMap<u16, (String, Arc<Published>)>,
     hierarchies: BTreeMap<u16, Hierarchy>,
+    /// The row filters of policies and grants that the rows have passed, as texts.
+    filters: BTreeSet<String>,
     /// The values of each group key.
     keys: Vec<KeyValues>,
+    /// The keys rest on columns of their own, each of them, so that their names multiply.
+    keys_are_apart: bool,
     /// In the order of the stage's atoms.
     pub(crate) atoms: Vec<AtomNames>,
 }
@@ -83,8 +88,12 @@ pub(crate) struct CellNames {
 pub(crate) struct AtomNames {
     /// The dataset whose rows it adds up: noise is its family's alone.
     pub(crate) family: DatasetId,
-    /// The condition of its rows: row filters, those of the question, and its own.
+    /// The condition of its rows: those of the question, and its own.
     condition: Condition,
+    /// The names of that condition, for all groups together.
+    names: Names,
+    /// Its columns are none of the keys'.
+    is_apart: bool,
     /// What is added up. Two atoms of the same names add up the same, or have measures of different texts.
     pub(crate) measure: String,
     /// What is counted, for each class of subjects.
@@ -98,13 +107,42 @@ impl CellNames {
     /// names are too many.
     ///
     /// They rest on plan, keys and declarations alone (`sandbox/docs/disclosure-model.md`, section 5.8).
+    #[cfg(test)]
     pub(crate) fn of(&self, atom: &AtomNames, keys: &[ScalarValue]) -> Option<Names> {
-        let mut all = Vec::with_capacity(keys.len() + 1);
-        all.push(atom.condition.clone());
-        for (values, value) in self.keys.iter().zip(keys) {
-            all.push(values.get(value)?.clone());
+        let group = match self.keys_are_apart && atom.is_apart {
+            true => Some(self.of_keys(keys)?),
+            false => None,
+        };
+        self.in_group(atom, keys, group.as_ref())
+    }
+
+    /// The names of the group with these values, where all its keys are apart; `of_keys` are those of [`Self::of_keys`].
+    pub(crate) fn in_group(
+        &self,
+        atom: &AtomNames,
+        keys: &[ScalarValue],
+        of_keys: Option<&Names>,
+    ) -> Option<Names> {
+        if let (true, Some(of_keys)) = (atom.is_apart, of_keys) {
+            return atom.names.times(of_keys, NAMES_MAX);
         }
-        self.named(&Condition::All(all)).ok()
+        let values = self.keys.iter().zip(keys).map(|(values, value)| values.get(value).cloned());
+        let values = values.collect::<Option<Vec<_>>>()?;
+        self.named(&Condition::All(std::iter::once(atom.condition.clone()).chain(values).collect())).ok()
+    }
+
+    /// The names of the condition that the keys have these values; nothing where the keys are not apart.
+    ///
+    /// Over columns of their own conditions multiply, and so do their names: they need no truth table for every group.
+    pub(crate) fn of_keys(&self, keys: &[ScalarValue]) -> Option<Names> {
+        let all = names(&Condition::Always(true), &self.hierarchies, NAMES_MAX).ok()?;
+        let mut keys = self.keys.iter().zip(keys);
+        if !self.keys_are_apart {
+            return None;
+        }
+        keys.try_fold(all, |names, (values, value)| {
+            names.times(&self.named(values.get(value)?).ok()?, NAMES_MAX)
+        })
     }
 
     fn named(&self, condition: &Condition) -> Result<Names, NameFault> {
@@ -123,6 +161,11 @@ impl CellNames {
             .collect();
         parts.sort_unstable_by_key(|(column, _, _)| *column);
         let mut bytes = Vec::with_capacity(parts.len() * 64);
+        // Under a row filter a node is other rows: filters are asked of raw values, which are not those of the domain.
+        for filter in &self.filters {
+            put(&mut bytes, filter.as_bytes());
+        }
+        bytes.extend_from_slice(&u32::try_from(self.filters.len()).unwrap_or(u32::MAX).to_be_bytes());
         for (column, published, (start, end)) in parts {
             put(&mut bytes, column.as_bytes());
             bytes.extend_from_slice(published.fingerprint());
@@ -182,26 +225,44 @@ pub(crate) fn cell_names(
         let subjects = rows.classes.iter().map(|class| scanned.counted(class, atom, &measure)).collect();
         let dataset = policy.datasets.get(&own).ok_or_else(internal)?;
         let unit = unit(atom, spec, rows, dataset).ok_or_else(fact_missing)?;
-        named.push(AtomNames { family: own, condition: Condition::All(all), measure, subjects, unit });
+        let (condition, names, is_apart) = (Condition::All(all), Names::default(), true);
+        named.push(AtomNames { family: own, condition, names, is_apart, measure, subjects, unit });
     }
     let mut values = Vec::with_capacity(group.len());
     for (key, column) in group.iter().zip(*keys) {
         values.push(columns.values(&scanned.raw(key)?, &column.data_type)?);
     }
     let is_updated = |id: &DatasetId| policy.datasets.get(id).is_none_or(|dataset| dataset.is_updated);
+    let of_keys: Vec<BTreeSet<u16>> =
+        values.iter().map(|values| values.values().flat_map(Condition::columns).collect()).collect();
+    let all_of_keys: BTreeSet<u16> = of_keys.iter().flatten().copied().collect();
     let cells = CellNames {
         is_updated: scanned.read.iter().any(is_updated),
         datasets: scanned.read,
         hierarchies: columns.hierarchies(),
         columns: columns.by_number(),
+        filters: scanned.filters,
+        keys_are_apart: of_keys.iter().map(BTreeSet::len).sum::<usize>() == all_of_keys.len(),
         keys: values,
         atoms: named,
     };
-    // All atoms together: six sums over as many names as one may have took a minute to review.
+    with_names(cells, &all_of_keys)
+}
+
+/// The cells with the names of each atom, within the limits.
+///
+/// All atoms have names together: six sums over as many names as one may have took a minute to review. With as many groups as the
+/// keys have values, their draws would hold a job for minutes.
+fn with_names(mut cells: CellNames, of_keys: &BTreeSet<u16>) -> Result<CellNames, Refused> {
+    let groups = cells.keys.iter().fold(1_usize, |groups, values| groups.saturating_mul(values.len()));
     let mut left = NAMES_MAX;
-    for atom in &cells.atoms {
-        let found = names(&atom.condition, &cells.hierarchies, left).map_err(too_many)?;
-        left = left.saturating_sub(found.len());
+    for atom in &mut cells.atoms {
+        atom.names = names(&atom.condition, &cells.hierarchies, left).map_err(too_many)?;
+        atom.is_apart = atom.condition.columns().is_disjoint(of_keys);
+        left = left.saturating_sub(atom.names.len());
+        if atom.names.len().saturating_mul(groups) > DRAWS_MAX {
+            return Err(too_many(NameFault::TooMany { most: DRAWS_MAX }));
+        }
     }
     Ok(cells)
 }
@@ -244,6 +305,10 @@ struct Scanned {
     columns: BTreeMap<String, Expr>,
     /// The conditions of its rows, over raw columns.
     conditions: Vec<Expr>,
+    /// The row filters of policies and grants, over raw columns.
+    filters: BTreeSet<String>,
+    /// No column has been computed yet: what is filtered here is filtered by a policy, before masks.
+    is_raw: bool,
     /// Unit keys that joins have equated, each with one that comes before it.
     equated: BTreeMap<String, String>,
 }
@@ -260,7 +325,11 @@ impl Scanned {
             LogicalPlan::Filter(filter) => {
                 let mut inner = Scanned::of(&filter.input, policy)?;
                 let condition = inner.raw(&filter.predicate)?;
-                inner.conditions.push(condition);
+                // That rows have a subject is one condition for every question.
+                match inner.is_raw && !columns_are_keys(&condition, policy) {
+                    true => drop(inner.filters.insert(condition.to_string())),
+                    false => inner.conditions.push(condition),
+                }
                 Ok(inner)
             }
             LogicalPlan::Projection(projection) => {
@@ -268,7 +337,7 @@ impl Scanned {
                 let exprs = projection.expr.iter().zip(projection.schema.fields());
                 let columns = exprs.map(|(expr, field)| Ok((field.name().clone(), inner.raw(expr)?)));
                 let columns = columns.collect::<Result<_, Refused>>()?;
-                Ok(Scanned { columns, ..inner })
+                Ok(Scanned { columns, is_raw: false, ..inner })
             }
             LogicalPlan::SubqueryAlias(alias) => Scanned::of(&alias.input, policy),
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => Scanned::of(&sort.input, policy),
@@ -288,7 +357,7 @@ impl Scanned {
         let fields = scan.projected_schema.fields().iter();
         let columns = fields.map(|field| (field.name().clone(), raw(field.name()))).collect();
         let own = BTreeSet::from([dataset.id.clone()]);
-        let mut scanned = Scanned { read: own.clone(), own, columns, ..Scanned::default() };
+        let mut scanned = Scanned { read: own.clone(), own, columns, is_raw: true, ..Scanned::default() };
         for filter in &scan.filters {
             let condition = scanned.raw(filter)?;
             scanned.conditions.push(condition);
@@ -318,6 +387,8 @@ impl Scanned {
             return Err(rows_without_names());
         }
         let read: BTreeSet<DatasetId> = left.read.union(&right.read).cloned().collect();
+        left.filters.append(&mut right.filters);
+        left.is_raw = false;
         let mut equated = std::mem::take(&mut left.equated);
         equated.append(&mut right.equated);
         let mut keys = [first_of(&left.raw(a)?, &equated), first_of(&right.raw(b)?, &equated)];
@@ -342,13 +413,13 @@ impl Scanned {
                 if left_is_single {
                     own.extend(right.own.iter().cloned());
                 }
-                let mut conditions = left.conditions;
+                let mut conditions = std::mem::take(&mut left.conditions);
                 conditions.append(&mut right.conditions);
                 conditions.extend(
                     left.read.iter().chain(&right.read).filter(|id| !own.contains(*id)).map(is_there),
                 );
                 left.columns.append(&mut right.columns);
-                Ok(Scanned { read, own, columns: left.columns, conditions, equated })
+                Ok(Scanned { read, own, conditions, equated, ..left })
             }
             JoinType::LeftSemi if right_is_single => {
                 left.conditions.append(&mut right.conditions);
@@ -459,6 +530,16 @@ fn first_of(key: &Expr, equated: &BTreeMap<String, String>) -> String {
 /// A column of a dataset as expressions over raw columns name it.
 pub(crate) fn raw_name(dataset: &EffectiveDataset, column: &str) -> String {
     format!("{}.{column}", dataset.id.sql_name())
+}
+
+/// True for the condition that a row has a subject, which every scan of individuals has.
+fn columns_are_keys(condition: &Expr, policy: &EffectivePolicy) -> bool {
+    let Expr::IsNotNull(inner) = condition else { return false };
+    let Expr::Column(column) = inner.as_ref() else { return false };
+    policy
+        .datasets
+        .values()
+        .any(|dataset| dataset.units.iter().any(|unit| raw_name(dataset, &unit.column) == column.name))
 }
 
 /// That the subject of a row has a row in another dataset: a column without a name, which has one value or none.

@@ -143,8 +143,9 @@ impl<'s> StageNoise<'s> {
             self.known.clear();
         }
         let mut all = Vec::with_capacity(cells.atoms.len());
+        let of_keys = cells.of_keys(keys);
         for atom in &cells.atoms {
-            let Some(names) = cells.of(atom, keys) else { return Ok(None) };
+            let Some(names) = cells.in_group(atom, keys, of_keys.as_ref()) else { return Ok(None) };
             all.push(self.of_atom(atom, &names)?);
         }
         Ok(Some(all))
@@ -160,7 +161,9 @@ impl<'s> StageNoise<'s> {
             subjects.push(Perturbation { noise, deviation });
         }
         let value = match atom.unit {
-            1 => Perturbation { noise: self.sum(&atom.family, &named, atom.measure.as_bytes(), 1)?, deviation },
+            1 => {
+                Perturbation { noise: self.sum(&atom.family, &named, atom.measure.as_bytes(), 1)?, deviation }
+            }
             unit => {
                 // Of two scales of one sum the noise would tell the sum, if both were one draw.
                 let mut measure = atom.measure.clone().into_bytes();

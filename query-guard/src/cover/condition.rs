@@ -142,6 +142,14 @@ impl Condition {
         }
     }
 
+    /// The columns that its comparisons read.
+    #[must_use]
+    pub fn columns(&self) -> BTreeSet<u16> {
+        let mut tests = BTreeMap::new();
+        self.collect(&mut tests);
+        tests.into_keys().collect()
+    }
+
     /// The value for a row whose columns have these leaves; nothing where it is unknown.
     pub(super) fn value(&self, leaves: &BTreeMap<u16, u32>) -> Option<bool> {
         match self {

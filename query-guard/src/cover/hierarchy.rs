@@ -31,6 +31,8 @@ pub struct Hierarchy {
     leaves: u32,
     /// First leaf of each node, by level: from the level below the root to the one above the leaves.
     levels: Vec<Vec<u32>>,
+    /// Its one value stands for any: only whether there is a value is told apart.
+    is_presence: bool,
 }
 
 /// The reason why a hierarchy is none.
@@ -68,7 +70,13 @@ impl Hierarchy {
             level.extend([values, values + 1]);
             complete.push(level);
         }
-        Ok(Hierarchy { leaves, levels: complete })
+        Ok(Hierarchy { leaves, levels: complete, is_presence: false })
+    }
+
+    /// Whether there is a value: one that stands for any, or none.
+    #[must_use]
+    pub fn presence() -> Self {
+        Hierarchy { leaves: 3, levels: Vec::new(), is_presence: true }
     }
 
     /// Single values, without levels between them and all.
@@ -133,6 +141,11 @@ impl Hierarchy {
     #[must_use]
     pub fn missing(&self) -> u32 {
         self.leaves - 1
+    }
+
+    /// The node of missing values, where only whether there is a value is told apart.
+    pub(super) fn of_presence(&self) -> Option<Node> {
+        self.is_presence.then(|| Node { level: self.leaf_level(), index: self.missing() })
     }
 
     /// The level of the leaves.

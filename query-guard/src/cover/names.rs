@@ -66,6 +66,21 @@ impl Names {
         sum.sqrt()
     }
 
+    /// The names of two conditions over columns of their own, taken together: those of each pair. Nothing when there would be more
+    /// than `most`.
+    #[must_use]
+    pub fn times(&self, other: &Names, most: usize) -> Option<Names> {
+        self.len().checked_mul(other.len()).filter(|pairs| *pairs <= most)?;
+        let mut product = Names::default();
+        for (name, coefficient) in &self.terms {
+            for (further, factor) in &other.terms {
+                let both = name.iter().chain(further).map(|(column, node)| (*column, *node)).collect();
+                product.add(both, coefficient.saturating_mul(*factor));
+            }
+        }
+        Some(product)
+    }
+
     fn add(&mut self, name: Name, coefficient: i64) {
         let known = self.terms.entry(name).or_insert(0);
         *known = known.saturating_add(coefficient);

@@ -310,3 +310,30 @@ fn a_level_that_refines_nothing_is_refused() {
     let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
     assert_eq!(Hierarchy::days(day(2021), day(2020)), Err(HierarchyFault::NoCalendar));
 }
+
+proptest! {
+    /// Over columns of their own, the names of two conditions together are the products of their names.
+    #[test]
+    fn names_of_conditions_over_columns_of_their_own_multiply(first in condition(), second in condition()) {
+        let hierarchies = hierarchies();
+        prop_assume!(first.columns().is_disjoint(&second.columns()));
+        let of = |condition: &Condition| names(condition, &hierarchies, MOST).unwrap();
+        let both = of(&Condition::All(vec![first.clone(), second.clone()]));
+        prop_assert_eq!(of(&first).times(&of(&second), MOST).unwrap(), both);
+    }
+}
+
+#[test]
+fn to_have_a_value_is_all_less_the_missing() {
+    let presence = BTreeMap::from([(1, Hierarchy::presence()), (2, Hierarchy::presence())]);
+    let has_one =
+        |column| Condition::Test(Test { column, is_true: LeafSet::one(0), is_unknown: LeafSet::none() });
+    let of = |condition: &Condition| {
+        let found = names(condition, &presence, MOST).unwrap();
+        let terms = found.terms().map(|(name, coefficient)| (name.len(), coefficient));
+        terms.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&has_one(1)), [(0, 1), (1, -1)]);
+    assert_eq!(of(&Condition::Not(Box::new(has_one(1)))), [(1, 1)]);
+    assert_eq!(of(&Condition::All(vec![has_one(1), has_one(2)])), [(0, 1), (1, -1), (2, 1), (1, -1)]);
+}

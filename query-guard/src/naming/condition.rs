@@ -29,8 +29,8 @@ use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
+use super::columns_are_keys;
 use super::domain::Published;
-use super::raw_name;
 use super::restrict::DOMAIN_NAME;
 use crate::budget::Budget;
 use crate::column::branches;
@@ -109,11 +109,7 @@ impl<'a> Columns<'a> {
             Expr::IsNull(inner) => (inner, false),
             _ => return None,
         };
-        let Expr::Column(column) = inner.as_ref() else { return None };
-        let mut datasets = self.policy.datasets.values();
-        let is_key = datasets.any(|dataset| {
-            dataset.units.iter().any(|unit| raw_name(dataset, &unit.column) == column.name)
-        });
+        let is_key = columns_are_keys(&Expr::IsNotNull(inner.clone()), self.policy);
         is_key.then_some(is_there)
     }
 
@@ -395,9 +391,10 @@ impl<'a> Columns<'a> {
             Published::presence()
         } else {
             let declared = dataset.columns.iter().find(|known| known.name == column);
-            Published::of(declared.ok_or_else(fact_missing)?, dataset)
+            let declared = declared.ok_or_else(fact_missing)?;
+            Published::of(declared, dataset).map_err(|_| not_published(name))?
         };
-        let published = Arc::new(published.map_err(|_| not_published(name))?);
+        let published = Arc::new(published);
         let number = u16::try_from(self.known.len()).map_err(|_| fact_missing())?;
         self.known.insert(name.to_owned(), (number, Arc::clone(&published)));
         Ok((number, published))

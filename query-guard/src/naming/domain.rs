@@ -81,13 +81,10 @@ impl Published {
     }
 
     /// The domain of whether there is a row: one value, or none.
-    ///
-    /// # Errors
-    /// Never: one value is not too many.
-    pub(crate) fn presence() -> Result<Self, HierarchyFault> {
+    pub(crate) fn presence() -> Self {
         let (kind, data_type) = (Kind::Presence, DataType::Boolean);
-        let (hierarchy, fingerprint) = (kind.hierarchy(false)?, kind.fingerprint(false));
-        Ok(Published { kind, data_type, hierarchy, fingerprint })
+        let fingerprint = kind.fingerprint(false);
+        Published { kind, data_type, hierarchy: Hierarchy::presence(), fingerprint }
     }
 
     pub(crate) fn hierarchy(&self) -> &Hierarchy {
@@ -266,7 +263,7 @@ impl Kind {
 
     fn hierarchy(&self, coded: bool) -> Result<Hierarchy, HierarchyFault> {
         match self {
-            Kind::Presence => Hierarchy::values(1),
+            Kind::Presence => Ok(Hierarchy::presence()),
             Kind::Truth => Hierarchy::values(2),
             Kind::Texts(texts) if coded => Hierarchy::new(count(texts.len())?, prefixes(texts)),
             Kind::Texts(texts) => Hierarchy::values(count(texts.len())?),

@@ -1,6 +1,7 @@
 //! The scan's side of published domains: a function that brings the values of a column into its domain.
 //!
-//! It stands below row filters and masks, so that no condition ever sees a value that has no node.
+//! It stands below masks, so that no condition of a question ever sees a value that has no node. Row filters of policies are asked
+//! of raw values, as everywhere; names hold their texts.
 
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -8,8 +9,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_common::Result;
-use datafusion_common::tree_node::Transformed;
-use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::ColumnarValue;
 use datafusion_expr::Expr;
 use datafusion_expr::ScalarFunctionArgs;
@@ -50,23 +49,6 @@ pub(crate) fn in_domain(
     let function =
         DomainFunction { published, data_type, signature: Signature::any(1, Volatility::Immutable) };
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), vec![raw]))
-}
-
-/// A condition over raw columns, each of them in its domain: a row filter tells no more values apart than a question does
-/// (`sandbox/docs/disclosure-model.md`, section 5.8).
-pub(crate) fn with_domains(
-    condition: Expr,
-    dataset: &EffectiveDataset,
-    policy: &EffectivePolicy,
-) -> Result<Expr> {
-    let written = condition.transform_up(|inner| match &inner {
-        Expr::Column(column) => match dataset.columns.iter().find(|known| known.name == column.name) {
-            Some(known) => Ok(Transformed::yes(in_domain(inner.clone(), known, dataset, policy))),
-            None => Ok(Transformed::no(inner)),
-        },
-        _ => Ok(Transformed::no(inner)),
-    });
-    written.map(|written| written.data)
 }
 
 /// True if some cell that a question under the policy makes may need noise.

@@ -27,7 +27,6 @@ use crate::finding::Refused;
 use crate::floor::is_open;
 use crate::mask::masked;
 use crate::naming::in_domain;
-use crate::naming::with_domains;
 use crate::reason::Reason;
 use crate::row_filter::row_filter;
 use crate::sealed_type::column_type;
@@ -125,7 +124,6 @@ impl ZonePass<'_> {
                     .map(|column| column.grade);
                 taint.grade = grades.fold(taint.grade, Level::max);
             }
-            let condition = with_domains(condition, dataset, self.policy).map_err(not_built)?;
             builder = builder.filter(condition).map_err(not_built)?;
         }
         if !open {
