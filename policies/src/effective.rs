@@ -72,8 +72,8 @@ pub struct EffectiveDataset {
     pub max_rows_per_subject: u32,
     /// Rows that a subject usually has, as the document states it: the scale of the noise of counts of rows.
     pub usual_rows: Option<u32>,
-    /// False only if the document says that the data never changes again: its noise then needs no part of its own for each
-    /// version.
+    /// False only if the document says that the data never changes again, and it was sealed once: its noise then needs no
+    /// part of its own for each version.
     pub is_updated: bool,
     /// Rows (from the signed manifest); nothing where it proves nothing.
     pub rows: Option<u64>,

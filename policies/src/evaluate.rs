@@ -80,6 +80,8 @@ impl Principal {
 /// Facts that the signed manifest of a sealed dataset proves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestFacts {
+    /// A version was sealed before this one.
+    pub is_later_version: bool,
     /// All rows of one subject of the first protected unit lie together.
     pub clustered: bool,
     /// Each subject of the first protected unit has at most one row.
@@ -278,7 +280,7 @@ fn open(
         join_with: terms.join_with,
         max_rows_per_subject: terms.max_rows_per_subject,
         usual_rows: dataset.usual_rows,
-        is_updated: dataset.update != Update::Never,
+        is_updated: dataset.update != Update::Never || facts.is_later_version,
         rows: facts.rows,
         unique: facts.unique,
         intervals: facts.intervals,

@@ -54,6 +54,7 @@ pub(crate) fn of_the_corpus() -> anyhow::Result<EffectivePolicy> {
         .iter()
         .map(|id| {
             let facts = ManifestFacts {
+                is_later_version: false,
                 clustered: true,
                 one_row_per_subject: id.sql_name().ends_with("persons"),
                 rows: None,

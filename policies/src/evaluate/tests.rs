@@ -39,6 +39,7 @@ struct Request {
     purpose: &'static str,
     grants: Vec<Grant>,
     datasets: Vec<&'static str>,
+    facts: ManifestFacts,
     day: &'static str,
     minute: u16,
 }
@@ -62,6 +63,7 @@ impl Request {
             principal,
             purpose: "epidemic-monitoring",
             datasets: vec![VISITS],
+            facts: ManifestFacts { clustered: true, ..ManifestFacts::default() },
             day: "2026-12-24",
             minute: 10 * 60,
         }
@@ -69,8 +71,7 @@ impl Request {
 
     fn ask(&self) -> Result<EffectivePolicy, PolicyRefusal> {
         let datasets: Vec<_> = self.datasets.iter().map(|id| id.parse().unwrap()).collect();
-        let facts = ManifestFacts { clustered: true, ..ManifestFacts::default() };
-        let manifests = BTreeMap::from([(VISITS.parse().unwrap(), facts)]);
+        let manifests = BTreeMap::from([(VISITS.parse().unwrap(), self.facts.clone())]);
         let now = LocalTime { day: self.day.parse().unwrap(), minute: self.minute };
         let permits = Permits::unnamed(&self.grants);
         effective(&self.library, &self.principal, self.purpose, permits, &datasets, &manifests, now)
@@ -322,6 +323,11 @@ fn facts_that_noise_needs_come_from_the_document() {
     assert_eq!(facts("update: never\n"), (Some(4), false));
     assert_eq!(facts("update: irregular\n"), (Some(4), true));
     assert_eq!(facts(""), (Some(4), true), "an update that is not stated may come");
+    let world =
+        WORLD.replacen("sharing: conditional\nupdate: daily\n", "sharing: conditional\nupdate: never\n", 1);
+    let mut again = Request::of(&world);
+    again.facts.is_later_version = true;
+    assert!(visits(&again.ask().unwrap()).is_updated, "an update that was never to come has come");
     let world = WORLD.replacen("grade: L2, coded: true}", "grade: L2, coded: true, domain: [b, a, c]}", 1);
     let policy = Request::of(&world).ask().unwrap();
     let domain = |name: &str| {

@@ -238,6 +238,7 @@ fn not_sealed(policy: &EffectivePolicy, dataset: &DatasetId, column: &str) -> Ve
 fn facts(version: &SealedVersion) -> ManifestFacts {
     let manifest = version.manifest();
     ManifestFacts {
+        is_later_version: manifest.version > 1,
         clustered: version.is_clustered_whole(),
         one_row_per_subject: manifest.units.first().is_some_and(|unit| unit.is_one_row_per_subject()),
         rows: Some(manifest.rows),
