@@ -173,6 +173,9 @@ fn labels_that_became_laxer_open_nothing_until_the_data_is_sealed_anew() {
         ("role: sensitive, grade: L3", "role: sensitive, grade: L2"),
         ("bins: 20000", "bins: 1"),
         ("role: quasi_identifier, grade: L3, coded: true", "role: dimension, grade: L3, coded: true"),
+        ("bins: 20000", "bins: 20000, usual: 200000"),
+        ("update: yearly", "update: yearly\nusual_rows: 20"),
+        ("update: yearly", "update: never"),
     ]) {
         relabel(version, from, to);
         let refused = server.ask("ana", COUNT).must_be(422).json();
@@ -183,9 +186,11 @@ fn labels_that_became_laxer_open_nothing_until_the_data_is_sealed_anew() {
         let added = server.world.run("stella", &["seal", "corpus.persons", more, "--append"]).unwrap();
         assert!(added.stderr.contains("dataset-relabelled"), "{}", added.stderr);
     }
-    // Stricter is as good as it was.
+    // Stricter is as good as it was, and so is data that is updated more often.
+    relabel(10, "update: yearly", "update: daily");
+    server.ask("ana", COUNT).must_be(201);
     relabel(
-        9,
+        11,
         "{name: hire, type: date, role: dimension, grade: L2}",
         "{name: hire, type: date, role: dimension, grade: L3}",
     );
