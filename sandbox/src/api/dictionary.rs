@@ -141,6 +141,9 @@ pub(crate) struct GradeControlsView {
     pub(crate) dominance_p_percent: Option<u16>,
     /// Counts are rounded to multiples of this.
     pub(crate) rounding: Option<u32>,
+    /// Standard deviation of one draw of the noise of counts and sums, in subjects. Absent where they have no noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) perturbation: Option<u32>,
     /// Most cells of one statement.
     pub(crate) cells_max: Option<u32>,
 }
@@ -239,6 +242,7 @@ impl GradeControlsView {
             dominance_share_max_permille: dominance.map(|rule| rule.share_max_permille),
             dominance_p_percent: dominance.map(|rule| rule.p_percent),
             rounding: controls.and_then(|controls| controls.rounding),
+            perturbation: controls.and_then(|controls| controls.perturbation),
             cells_max: controls.and_then(|controls| controls.cells_max),
         }
     }

@@ -132,6 +132,12 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
             screen
                 .say(&format!("  counts are multiples of {base}"), &format!("  计数取整为 {base} 的倍数"))?;
         }
+        if let Some(deviation) = controls.perturbation {
+            screen.say(
+                &format!("  counts and sums have noise, of deviation {deviation} subjects a draw"),
+                &format!("  计数与求和含噪声，单次抽取的标准差为 {deviation} 个主体"),
+            )?;
+        }
     }
     for used in verdict.grants.iter().filter(|used| !used.others.is_empty()) {
         let GrantUseView { dataset, grant, until, others } = used;

@@ -45,6 +45,8 @@ pub struct ReleaseSummary {
     pub subjects_min: Option<u64>,
     /// Counts are rounded to multiples of this number.
     pub rounding: Option<u64>,
+    /// Standard deviation of one draw of the noise of counts and sums, in subjects.
+    pub perturbation: Option<u64>,
     /// SHA-256 of the released table.
     pub result_sha256: Option<String>,
 }
@@ -64,6 +66,7 @@ impl ReleaseSummary {
                 .collect(),
             subjects_min: control("subjects_min"),
             rounding: control("rounding"),
+            perturbation: control("perturbation"),
             result_sha256: text("result_sha256"),
         }
     }
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn summary_says_what_the_record_says_and_leaves_out_the_rest() {
-        let record = "{\"controls\":{\"rounding\":5,\"subjects_min\":10},\"datasets\":[{\"id\":\"a.b\",\"version\":3}],\"format\":\"obscura-release/1\",\"job\":\"job_1\",\"output\":[{\"name\":\"n\"}],\"person\":\"lin\"}";
+        let record = "{\"controls\":{\"perturbation\":4,\"rounding\":5,\"subjects_min\":10},\"datasets\":[{\"id\":\"a.b\",\"version\":3}],\"format\":\"obscura-release/1\",\"job\":\"job_1\",\"output\":[{\"name\":\"n\"}],\"person\":\"lin\"}";
         let expected = ReleaseSummary {
             job: Some("job_1".to_owned()),
             person: Some("lin".to_owned()),
@@ -213,6 +216,7 @@ mod tests {
             columns: vec!["n".to_owned()],
             subjects_min: Some(10),
             rounding: Some(5),
+            perturbation: Some(4),
             ..ReleaseSummary::default()
         };
         assert_eq!(verified(record, None).unwrap().summary, expected);

@@ -61,6 +61,9 @@ pub struct StageView {
     pub dominance_p_percent: Option<u16>,
     /// Counts are rounded to multiples of this number.
     pub rounding: Option<u32>,
+    /// Standard deviation of one draw of the noise of counts and sums, in subjects. Absent where they have no noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
 }
@@ -102,6 +105,7 @@ impl StageView {
             dominance_share_max_permille: controls.dominance.as_ref().map(|rule| rule.share_max_permille),
             dominance_p_percent: controls.dominance.as_ref().map(|rule| rule.p_percent),
             rounding: controls.rounding,
+            perturbation: controls.perturbation,
             cells_max: controls.cells_max,
         }
     }

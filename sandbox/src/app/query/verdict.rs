@@ -149,6 +149,9 @@ pub struct ControlsView {
     pub dominance_p_percent: Option<u16>,
     /// Counts are rounded to multiples of this number.
     pub rounding: Option<u32>,
+    /// Standard deviation of one draw of the noise of counts and sums, in subjects. Absent where they have no noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perturbation: Option<u32>,
 }
 
 /// The grant that applies to a dataset of the question.
@@ -291,6 +294,7 @@ impl ControlsView {
             dominance_share_max_permille: share,
             dominance_p_percent: dominance.map(|rule| rule.p_percent).max(),
             rounding: plan.stages().iter().filter_map(|stage| stage.controls().rounding).max(),
+            perturbation: plan.stages().iter().filter_map(|stage| stage.controls().perturbation).max(),
         })
     }
 }

@@ -173,6 +173,12 @@ fn say_summary(session: &mut Session<'_>, summary: &ReleaseSummary) -> std::io::
     if let Some(base) = summary.rounding {
         screen.say(&format!("  counts are multiples of {base}"), &format!("  计数取 {base} 的倍数"))?;
     }
+    if let Some(deviation) = summary.perturbation {
+        screen.say(
+            &format!("  counts and sums have noise, of deviation {deviation} subjects a draw"),
+            &format!("  计数与求和含噪声，单次抽取的标准差为 {deviation} 个主体"),
+        )?;
+    }
     if let Some(sha256) = &summary.result_sha256 {
         screen.say(&format!("  result sha256: {sha256}"), &format!("  结果 sha256：{sha256}"))?;
     }

@@ -227,6 +227,10 @@ fn controls_text(controls: &GradeControlsView) -> (String, String) {
         en.push(format!("counts are multiples of {base}"));
         zh.push(format!("计数取 {base} 的倍数"));
     }
+    if let Some(deviation) = controls.perturbation {
+        en.push(format!("counts and sums have noise, of deviation {deviation} subjects a draw"));
+        zh.push(format!("计数与求和含噪声，单次抽取的标准差为 {deviation} 个主体"));
+    }
     if let Some(permille) = controls.dominance_share_max_permille {
         let (whole, tenth) = (permille / 10, permille % 10);
         en.push(format!("the largest contributors hold at most {whole}.{tenth} % of a sum"));
