@@ -15,6 +15,7 @@ mod hidden;
 mod identity;
 mod jobs;
 mod misuse;
+mod noise;
 mod open_data;
 mod questions;
 mod roles;
