@@ -36,6 +36,7 @@ pub mod cover;
 pub mod dictionary;
 pub mod execution;
 pub mod explain;
+pub mod exposure;
 pub mod finding;
 #[cfg(test)]
 mod fixture;

@@ -12,6 +12,9 @@ use obscura_policies::vocabulary::DatasetId;
 /// Bytes that one draw asks for at a time.
 pub const BYTES_AT_ONCE: usize = 32;
 
+/// The draw of a version has four times the variance of the one that stays: twice its deviation.
+pub const OF_VERSION_VARIANCE: u32 = 4;
+
 /// A keyed pseudo-random function for each dataset family. The keys stay with the implementation: no plan and no name holds
 /// a secret.
 pub trait NoiseSource: Debug + Send + Sync {

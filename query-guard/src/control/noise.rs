@@ -21,6 +21,7 @@ use crate::naming::AtomNames;
 use crate::naming::CellNames;
 use crate::naming::put;
 use crate::noise::NoiseSource;
+use crate::noise::OF_VERSION_VARIANCE;
 use crate::noise::draw;
 use crate::noise::part;
 use crate::noise::rungs;
@@ -47,8 +48,6 @@ const FIXED: u8 = 1;
 const OF_VERSION: u8 = 2;
 /// Ends the name of the part of a unit that goes with a draw.
 const PART_OF_UNIT: u8 = 0;
-/// The draw of a version has four times the variance of the fixed one: twice its deviation.
-const OF_VERSION_VARIANCE: u32 = 4;
 
 /// All numbers, where the policy asks for noise. That a group is there is no number: its threshold has noise of its own.
 fn holds_for(figure: Figure, stage: &StageControls) -> bool {
