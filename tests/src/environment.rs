@@ -32,6 +32,12 @@ pub fn bless() -> bool {
     env::var_os("OBSCURA_BLESS").is_some_and(|value| value == "1")
 }
 
+/// True if the programs of `tests/redteam` run in full and write their page (`cargo xtask redteam`).
+#[must_use]
+pub fn red_team() -> bool {
+    env::var_os("OBSCURA_REDTEAM").is_some_and(|value| value == "1")
+}
+
 /// Returns the folder of the package `obscura-tests`.
 #[must_use]
 pub fn tests_folder() -> PathBuf {
