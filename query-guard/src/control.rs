@@ -20,7 +20,7 @@ use arrow::datatypes::Schema;
 
 use crate::cell::AtomStatistics;
 use crate::cell::decode;
-use crate::execution::ExecutionContext;
+use crate::context::ExecutionContext;
 use crate::finding::Code;
 use crate::plan::Stage;
 use crate::plan::StageAtom;

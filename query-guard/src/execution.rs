@@ -11,36 +11,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion_expr::LogicalPlan;
-use obscura_policies::vocabulary::DatasetId;
 
+pub use crate::context::ExecutionContext;
 use crate::control::Cells;
 use crate::control::ControlError;
 use crate::control::Release;
 use crate::control::ReleasedTable;
 use crate::control::fits;
-use crate::mask::Secrets;
 use crate::mask::bind_secrets;
-use crate::noise::NoiseSource;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
-
-/// The inputs of an execution that no plan may hold.
-#[derive(Clone, Default)]
-pub struct ExecutionContext {
-    /// Keyed functions of masks, bound to each plan just before it runs; without them a plan with such a mask fails.
-    pub secrets: Option<Secrets>,
-    /// The keyed source of named noise; without it a plan with noise fails.
-    pub noise: Option<Arc<dyn NoiseSource>>,
-    /// The digest of the content of each dataset's opened version: the noise that is drawn anew for each version is keyed by
-    /// it.
-    pub versions: BTreeMap<DatasetId, [u8; 32]>,
-}
-
-impl fmt::Debug for ExecutionContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExecutionContext")
-    }
-}
 
 /// An admitted query between two of its plans.
 ///

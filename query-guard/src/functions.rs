@@ -8,8 +8,8 @@ use datafusion_expr::AggregateUDF;
 use datafusion_expr::ScalarUDF;
 use datafusion_expr::WindowUDF;
 
+use crate::domain::DOMAIN_NAME;
 use crate::mask::MASK_NAME;
-use crate::naming::DOMAIN_NAME;
 use crate::scalar::AGE_YEARS;
 use crate::scalar::THREE_DIGITS;
 use crate::scalar::WIDTH_BUCKET;

@@ -7,10 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use datafusion_common::Column;
-use datafusion_common::ScalarValue;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
@@ -30,9 +28,9 @@ use crate::atoms::is_present;
 use crate::budget::Budget;
 use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
+use crate::cell_names::AtomNames;
+use crate::cell_names::CellNames;
 use crate::cover::Condition;
-use crate::cover::Hierarchy;
-use crate::cover::Name;
 use crate::cover::NameFault;
 use crate::cover::Names;
 use crate::cover::names;
@@ -48,139 +46,13 @@ use crate::source_rows::Class;
 use crate::source_rows::SourceRows;
 
 mod condition;
-mod domain;
-mod restrict;
-
-pub use restrict::DOMAIN_NAME;
-pub(crate) use restrict::in_domain;
 
 use condition::Columns;
-use condition::KeyValues;
-use domain::Published;
 
 /// Most names of one atom in all groups that its keys' values make.
 const DRAWS_MAX: usize = 20_000_000;
 /// Rows that one subject usually has where the dataset does not say.
 const USUAL_ROWS: u32 = 20;
-
-/// The names of the cells of one stage.
-#[derive(Debug, Clone)]
-pub(crate) struct CellNames {
-    /// The datasets that are read, of whose versions a part of the noise is.
-    pub(crate) datasets: BTreeSet<DatasetId>,
-    /// Versions of one of them are replaced, so that a part of the noise is drawn anew for each.
-    pub(crate) is_updated: bool,
-    /// Dataset and name of each column that conditions and keys rest on, and its domain, by number.
-    columns: BTreeMap<u16, (String, Arc<Published>)>,
-    hierarchies: BTreeMap<u16, Hierarchy>,
-    /// The row filters of policies and grants that the rows have passed, as texts.
-    filters: BTreeSet<String>,
-    /// The values of each group key.
-    keys: Vec<KeyValues>,
-    /// The keys rest on columns of their own, each of them, so that their names multiply.
-    keys_are_apart: bool,
-    /// In the order of the stage's atoms.
-    pub(crate) atoms: Vec<AtomNames>,
-}
-
-/// The names of one atom, but for the group keys.
-#[derive(Debug, Clone)]
-pub(crate) struct AtomNames {
-    /// The dataset whose rows it adds up: noise is its family's alone.
-    pub(crate) family: DatasetId,
-    /// The condition of its rows: those of the question, and its own.
-    condition: Condition,
-    /// The names of that condition, for all groups together.
-    names: Names,
-    /// Its columns are none of the keys'.
-    is_apart: bool,
-    /// What is added up. Two atoms of the same names add up the same, or have measures of different texts.
-    pub(crate) measure: String,
-    /// What is counted, for each class of subjects.
-    pub(crate) subjects: Vec<String>,
-    /// The scale of the noise of its value, in the atom's units: the usual contribution of a subject.
-    pub(crate) unit: i128,
-}
-
-impl CellNames {
-    /// The names of an atom in the group that has these values of the keys; nothing where a value is none of the key's, or the
-    /// names are too many.
-    ///
-    /// They rest on plan, keys and declarations alone (`sandbox/docs/disclosure-model.md`, section 5.8).
-    #[cfg(test)]
-    pub(crate) fn of(&self, atom: &AtomNames, keys: &[ScalarValue]) -> Option<Names> {
-        let group = match self.keys_are_apart && atom.is_apart {
-            true => Some(self.of_keys(keys)?),
-            false => None,
-        };
-        self.in_group(atom, keys, group.as_ref())
-    }
-
-    /// The names of the group with these values, where all its keys are apart; `of_keys` are those of [`Self::of_keys`].
-    pub(crate) fn in_group(
-        &self,
-        atom: &AtomNames,
-        keys: &[ScalarValue],
-        of_keys: Option<&Names>,
-    ) -> Option<Names> {
-        if let (true, Some(of_keys)) = (atom.is_apart, of_keys) {
-            return atom.names.times(of_keys, NAMES_MAX);
-        }
-        let values = self.keys.iter().zip(keys).map(|(values, value)| values.get(value).cloned());
-        let values = values.collect::<Option<Vec<_>>>()?;
-        self.named(&Condition::All(std::iter::once(atom.condition.clone()).chain(values).collect())).ok()
-    }
-
-    /// The names of the condition that the keys have these values; nothing where the keys are not apart.
-    ///
-    /// Over columns of their own conditions multiply, and so do their names: they need no truth table for every group.
-    pub(crate) fn of_keys(&self, keys: &[ScalarValue]) -> Option<Names> {
-        let all = names(&Condition::Always(true), &self.hierarchies, NAMES_MAX).ok()?;
-        let mut keys = self.keys.iter().zip(keys);
-        if !self.keys_are_apart {
-            return None;
-        }
-        keys.try_fold(all, |names, (values, value)| {
-            names.times(&self.named(values.get(value)?).ok()?, NAMES_MAX)
-        })
-    }
-
-    fn named(&self, condition: &Condition) -> Result<Names, NameFault> {
-        names(condition, &self.hierarchies, NAMES_MAX)
-    }
-
-    /// A name as bytes: each column with its declaration and the leaves of its node, in the order of the columns' names. Two names
-    /// are the same bytes only if they are of one set of rows.
-    pub(crate) fn bytes(&self, name: &Name) -> Vec<u8> {
-        let mut parts: Vec<(&str, &Published, (u32, u32))> = name
-            .iter()
-            .filter_map(|(column, node)| {
-                let (column, published) = self.columns.get(column)?;
-                Some((column.as_str(), published.as_ref(), published.hierarchy().span(*node)))
-            })
-            .collect();
-        parts.sort_unstable_by_key(|(column, _, _)| *column);
-        let mut bytes = Vec::with_capacity(parts.len() * 64);
-        // Under a row filter a node is other rows: filters are asked of raw values, which are not those of the domain.
-        for filter in &self.filters {
-            put(&mut bytes, filter.as_bytes());
-        }
-        bytes.extend_from_slice(&u32::try_from(self.filters.len()).unwrap_or(u32::MAX).to_be_bytes());
-        for (column, published, (start, end)) in parts {
-            put(&mut bytes, column.as_bytes());
-            bytes.extend_from_slice(published.fingerprint());
-            bytes.extend_from_slice(&start.to_be_bytes());
-            bytes.extend_from_slice(&end.to_be_bytes());
-        }
-        bytes
-    }
-}
-
-/// Appends a part with its length, so that no two sequences of parts are the same bytes.
-pub(crate) fn put(bytes: &mut Vec<u8>, part: &[u8]) {
-    bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-    bytes.extend_from_slice(part);
-}
 
 /// The parts of a boundary whose cells are named.
 pub(crate) struct Boundary<'a> {
@@ -468,7 +340,7 @@ impl Scanned {
         if owners.is_empty() { first.ok_or_else(internal) } else { Err(rows_without_names()) }
     }
 
-    /// What an atom adds up, as a text: the written-out columns with the range that each contribution is clamped to and its decimal
+    /// The quantity that an atom adds up, as a text: the written-out columns with the range that each contribution is clamped to and its decimal
     /// places. A count of rows of which every subject has one at most is the count of the subjects.
     ///
     /// Under two policies a column may have two ranges or masks: its sums are two numbers, and have two noises

@@ -13,8 +13,8 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
+use crate::cell_names::CellNames;
 use crate::finding::Finding;
-use crate::naming::CellNames;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
 

@@ -18,12 +18,12 @@ use arrow::datatypes::Schema;
 use datafusion_common::ScalarValue;
 
 use crate::aggregate::number;
+use crate::context::ExecutionContext;
 use crate::control::Cells;
 use crate::control::ControlError;
 use crate::control::Group;
 use crate::control::ReleasedTable;
 use crate::control::fits;
-use crate::execution::ExecutionContext;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;

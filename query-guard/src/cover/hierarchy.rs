@@ -73,7 +73,7 @@ impl Hierarchy {
         Ok(Hierarchy { leaves, levels: complete, is_presence: false })
     }
 
-    /// Whether there is a value: one that stands for any, or none.
+    /// The hierarchy of whether there is a value: one that stands for any, or none.
     #[must_use]
     pub fn presence() -> Self {
         Hierarchy { leaves: 3, levels: Vec::new(), is_presence: true }

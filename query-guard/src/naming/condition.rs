@@ -30,14 +30,16 @@ use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
 use super::columns_are_keys;
-use super::domain::Published;
-use super::restrict::DOMAIN_NAME;
+
 use crate::budget::Budget;
+use crate::cell_names::KeyValues;
 use crate::column::branches;
 use crate::cover::Condition;
 use crate::cover::Hierarchy;
 use crate::cover::LeafSet;
 use crate::cover::Test;
+use crate::domain::DOMAIN_NAME;
+use crate::domain::Published;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
@@ -57,9 +59,6 @@ pub(super) struct Columns<'a> {
     /// Number and domain of each.
     known: BTreeMap<String, (u16, Arc<Published>)>,
 }
-
-/// The values of a group key, each with the condition under which the key has it.
-pub(super) type KeyValues = HashMap<ScalarValue, Condition>;
 
 impl<'a> Columns<'a> {
     pub(super) fn new(policy: &'a EffectivePolicy, budget: &'a Budget<'a>) -> Self {
@@ -99,7 +98,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// What a test for a unit key's presence comes to: rows without a subject were left out for every question alike.
+    /// The result of a test for a unit key's presence: rows without a subject were left out for every question alike.
     ///
     /// With a node of its own, `COUNT(person_id)` would be a second draw of the noise of `COUNT(*)`
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
@@ -201,7 +200,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// What rises with a column, compared with a constant: an equality is two cuts, each of which must fall between leaves.
+    /// The condition that compares an expression which rises with a column with a constant: an equality is two cuts, each of which must fall between leaves.
     fn compared(
         &mut self,
         value: &Expr,
@@ -271,7 +270,7 @@ impl<'a> Columns<'a> {
         Ok(by_value.into_iter().map(|(value, leaves)| (value, condition(leaves))).collect())
     }
 
-    /// What an expression comes to for each leaf, "other" and missing last.
+    /// The value of an expression for each leaf, "other" and missing last.
     ///
     /// It must be the same for all values of a leaf: the rows of a leaf have one name, so that a condition which tells them apart
     /// would have the names of another (`sandbox/docs/disclosure-model.md`, section 5.8).

@@ -73,7 +73,7 @@ fn names_in(plan: &GuardedPlan, sql: &str, keys: &[ScalarValue]) -> Named {
         .terms()
         .map(|(name, coefficient)| {
             let mut bytes = cells.bytes(name);
-            super::put(&mut bytes, atom.measure.as_bytes());
+            crate::cell_names::put(&mut bytes, atom.measure.as_bytes());
             (bytes, coefficient)
         })
         .collect()

@@ -35,6 +35,11 @@ use crate::cover::Hierarchy;
 use crate::cover::HierarchyFault;
 use crate::sealed_type::column_type;
 
+mod restrict;
+
+pub use restrict::DOMAIN_NAME;
+pub(crate) use restrict::in_domain;
+
 /// Most leaves of a column, the days of the calendar among them.
 const LEAVES_MAX: u32 = 100_000;
 /// The first and the last year of the calendar: a date outside of it counts as the nearest day within.

@@ -21,7 +21,7 @@ use obscura_policies::effective::EffectiveColumn;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 
-use super::domain::Published;
+use super::Published;
 use crate::floor::is_open;
 use crate::sealed_type::column_type;
 
