@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bless` and `bench`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bless`, `bench` and `redteam`.
 //! It starts cargo and the built binary; it holds no test and no product code.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod bless;
 mod demo;
 mod python;
+mod redteam;
 mod step;
 mod test;
 mod workspace;
@@ -21,6 +22,7 @@ usage: cargo xtask <command> [arguments]
   test               everything that CI runs: formatting, lints, tests, slow tests, documents
   bless [filter]     run the tests and accept the new snapshots; read the difference before you commit it
   bench [arguments]  build with optimisation and measure the product against plain DataFusion
+  redteam            have the programs of `tests/redteam` attack the guard, and write sandbox/docs/attack-results.md
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         "test" => test::run(rest),
         "bless" => bless::run(rest),
         "bench" => bench::run(rest),
+        "redteam" => redteam::run(rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
