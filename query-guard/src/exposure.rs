@@ -2,8 +2,8 @@
 //! (`sandbox/docs/disclosure-model.md`, section 5.8).
 //!
 //! Two attackers are measured. The first knows everybody else, so that the noise alone protects the bit: a closed form
-//! ([`all_known`]). The second knows everybody's known attributes and nobody's bit, and solves all noisy answers by least squares
-//! ([`least_squares`]). The deviation of the noise is the least of the ladder that keeps both within limits
+//! ([`all_known()`]). The second knows everybody's known attributes and nobody's bit, and solves all noisy answers by least squares
+//! ([`least_squares()`]). The deviation of the noise is the least of the ladder that keeps both within limits
 //! ([`least_deviation`]). An *advantage* is the difference of two probabilities: that the bit is called true where it is true,
 //! and where it is false. Zero is guessing and one is knowing; at even odds the attacker is right in (1 + advantage) / 2 of all
 //! cases.

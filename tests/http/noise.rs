@@ -371,7 +371,8 @@ fn verdict_record_and_dictionary_name_the_noise() {
         let id = job["id"].as_str().unwrap();
         let events =
             server.get(Some("aldo"), "/api/v1/audit/events?from=0&limit=1000", &[]).must_be(200).json();
-        let of_job = |event: &&Value| event["correlation"] == job["id"] && event["action"] == "output.checked";
+        let of_job =
+            |event: &&Value| event["correlation"] == job["id"] && event["action"] == "output.checked";
         let checked = events["events"].as_array().unwrap().iter().find(of_job).unwrap();
         assert_eq!(checked["detail"]["controls"]["perturbation"], deviation, "{checked}");
         let plan = server.get(Some("ana"), &format!("/api/v1/jobs/{id}/explain"), &[]).must_be(200).json();
