@@ -61,7 +61,7 @@ pub(crate) struct Atom {
 
 /// Rewrites the aggregates of one boundary to atoms.
 pub(crate) struct Normaliser<'a> {
-    pub(crate) block: &'a SourceRows,
+    pub(crate) source_rows: &'a SourceRows,
     pub(crate) review: Review<'a>,
     pub(crate) shape: ShapeCheck<'a>,
     pub(crate) atoms: Vec<Atom>,
@@ -70,11 +70,11 @@ pub(crate) struct Normaliser<'a> {
 }
 
 impl<'a> Normaliser<'a> {
-    pub(crate) fn new(block: &'a SourceRows, review: Review<'a>) -> Self {
+    pub(crate) fn new(source_rows: &'a SourceRows, review: Review<'a>) -> Self {
         Normaliser {
-            block,
+            source_rows,
             review,
-            shape: ShapeCheck::new(&block.bases, &block.conditions, review),
+            shape: ShapeCheck::new(&source_rows.bases, &source_rows.conditions, review),
             atoms: Vec::new(),
             functions: Vec::new(),
         }

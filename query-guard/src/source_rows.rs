@@ -91,7 +91,7 @@ impl Multiplicity {
         Multiplicity { copied_by: BTreeSet::new(), equalities: Some(Equalities::new()) }
     }
 
-    /// True when two blocks over the same dataset have no row of it in common.
+    /// True when two relations over the same dataset have no row of it in common.
     ///
     /// Both are restricted to literals of one column, and to none that is the same: `day = 1` and `day = 2`. In any
     /// other case their union may hold a row twice, and `x UNION ALL x WHERE day = 3` would count chosen people double

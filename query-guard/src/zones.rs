@@ -154,22 +154,22 @@ impl<'a> ZonePass<'a> {
     /// `SELECT person_id, SUM(cost) FROM visits GROUP BY person_id` has a row for each person, which no threshold can
     /// protect: rows leave as groups of several subjects or not at all
     /// (`sandbox/docs/disclosure-model.md`, section 4.1).
-    fn row_level(&self, plan: &LogicalPlan, block: &SourceRows) -> Finding {
-        let unit_key = block.outputs.iter().find(|output| {
-            let base = bare_column(&block.bases, output).and_then(|column| block.base(column));
+    fn row_level(&self, plan: &LogicalPlan, source_rows: &SourceRows) -> Finding {
+        let unit_key = source_rows.outputs.iter().find(|output| {
+            let base = bare_column(&source_rows.bases, output).and_then(|column| source_rows.base(column));
             base.is_some_and(|base| matches!(base.kind, ColumnKind::UnitKey { .. }))
         });
         // After an aggregation the planner forgets where a key was written; its name still tells.
         let named = || {
             unit_key
-                .and_then(|key| bare_column(&block.bases, key))
-                .and_then(|column| block.base(column))
+                .and_then(|key| bare_column(&source_rows.bases, key))
+                .and_then(|column| source_rows.base(column))
                 .and_then(|base| find_word(self.review.sql, &base.name))
         };
         let span = unit_key
             .and_then(|key| first_span(self.review.sql, key))
             .or_else(named)
-            .or_else(|| block.outputs.iter().find_map(|output| first_span(self.review.sql, output)))
+            .or_else(|| source_rows.outputs.iter().find_map(|output| first_span(self.review.sql, output)))
             .or_else(|| plan.expressions().iter().find_map(|expr| first_span(self.review.sql, expr)));
         Finding::of(Reason::RowsWouldLeave).at(span).help(
             "count or aggregate: SELECT column, COUNT(*) ... GROUP BY column",

@@ -31,9 +31,9 @@ fn recognises(call: &Call<'_>) -> bool {
 /// (`sandbox/docs/disclosure-model.md`, section 4.5).
 fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, Refused> {
     normaliser.functions.push(Function::Count);
-    let block = normaliser.block;
-    let columns = call.args.iter().filter_map(|arg| bare_column(&block.bases, arg));
-    if !block.counts_once(columns.filter_map(|column| block.base(column))) {
+    let source_rows = normaliser.source_rows;
+    let columns = call.args.iter().filter_map(|arg| bare_column(&source_rows.bases, arg));
+    if !source_rows.counts_once(columns.filter_map(|column| source_rows.base(column))) {
         return Err(repeated_rows(call.place(normaliser)).into());
     }
     let mut condition = call.filter.clone();

@@ -37,9 +37,9 @@ fn recognises(call: &Call<'_>) -> bool {
 /// be counted for one key and left out for another (`sandbox/docs/disclosure-model.md`, sections 4.1 and 5.1).
 fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, Refused> {
     normaliser.functions.push(Function::CountDistinct);
-    let block = normaliser.block;
+    let source_rows = normaliser.source_rows;
     let argument = call.argument()?;
-    let (key, condition) = match strip_casts(&block.bases, argument) {
+    let (key, condition) = match strip_casts(&source_rows.bases, argument) {
         Expr::Case(Case { expr: None, when_then_expr, else_expr })
             if else_expr.as_ref().is_none_or(|other| is_null(normaliser.review.constants, other)) =>
         {
@@ -50,11 +50,12 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
         }
         _ => (argument, None),
     };
-    let (hidden, base) = block.unit_key(key).ok_or_else(|| not_a_unit_key(normaliser, call))?;
+    let (hidden, base) = source_rows.unit_key(key).ok_or_else(|| not_a_unit_key(normaliser, call))?;
     if !base.allows(Use::CountDistinct) {
         return Err(normaliser.use_not_granted(argument, &base, Use::CountDistinct).into());
     }
-    let class = block.classes.iter().position(|class| class.column == *hidden).ok_or_else(fact_missing)?;
+    let class =
+        source_rows.classes.iter().position(|class| class.column == *hidden).ok_or_else(fact_missing)?;
     let present = base.optional.then(|| Expr::IsNotNull(Box::new(key.clone())));
     let condition = conjunction(conjunction(call.filter.clone(), condition), present);
     Ok(Formula::Subjects { atom: normaliser.atom(Quantity::Rows, condition), class })

@@ -40,7 +40,7 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
 /// Refuses the time between two dates: sums are rounded by the width of a declared range, which it does not have, so that its
 /// sum would leave as precise as it is (`sandbox/docs/disclosure-model.md`, section 5.6).
 fn has_sums(normaliser: &Normaliser<'_>, argument: &Expr, linear: &Linear) -> Result<(), Refused> {
-    let bases = &normaliser.block.bases;
+    let bases = &normaliser.source_rows.bases;
     let mut added_up = linear.terms.iter().flat_map(|(_, quantity, _)| quantity.columns());
     if added_up.any(|name| bases.get(name).is_some_and(|base| base.between.is_some())) {
         return Err(normaliser

@@ -41,7 +41,7 @@ impl Normaliser<'_> {
         if let Some(value) = self.review.constants.value(expr)? {
             return self.constant(expr, &value);
         }
-        if let Some(column) = bare_column(&self.block.bases, expr) {
+        if let Some(column) = bare_column(&self.source_rows.bases, expr) {
             return self.measure(expr, &column.name);
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
@@ -85,7 +85,7 @@ impl Normaliser<'_> {
     /// (`sandbox/docs/disclosure-model.md`, section 5.1). An analyst can choose among the numbers of an open table: added up
     /// over individuals they weigh groups of them against each other (`sandbox/docs/disclosure-model.md`, section 4.6).
     fn measure(&mut self, expr: &Expr, name: &str) -> Result<Linear, Refused> {
-        let base = self.block.bases.get(name).ok_or_else(fact_missing)?;
+        let base = self.source_rows.bases.get(name).ok_or_else(fact_missing)?;
         let quantity = base.data_type.is_numeric()
             && (base.is_measure()
                 || base.kind == ColumnKind::SubjectCount
@@ -221,7 +221,9 @@ impl Normaliser<'_> {
         }
         let counted = counted || linear.terms.iter().any(|(_, quantity, _)| *quantity == Quantity::Rows);
         let measures = linear.terms.iter().flat_map(|(_, quantity, _)| quantity.columns());
-        if counted && !self.block.counts_once(measures.filter_map(|name| self.block.bases.get(name))) {
+        if counted
+            && !self.source_rows.counts_once(measures.filter_map(|name| self.source_rows.bases.get(name)))
+        {
             return Err(repeated_rows(self.shape.place(arg)).into());
         }
         Ok(())
@@ -231,7 +233,7 @@ impl Normaliser<'_> {
     /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     fn is_weighted(&self, quantity: &Quantity) -> bool {
         let own = |name: &String| {
-            self.block
+            self.source_rows
                 .bases
                 .get(name)
                 .is_none_or(|base| matches!(base.kind, ColumnKind::SubjectCount | ColumnKind::SubjectMeasure))
@@ -245,7 +247,9 @@ impl Normaliser<'_> {
             reason = "anything else is taken for a whole number, which refuses"
         )]
         match expr {
-            Expr::Column(column) => self.block.base(column).is_none_or(|base| base.data_type.is_integer()),
+            Expr::Column(column) => {
+                self.source_rows.base(column).is_none_or(|base| base.data_type.is_integer())
+            }
             Expr::Literal(value, _) => value.data_type().is_integer(),
             Expr::Cast(cast) => cast.field.data_type().is_integer(),
             Expr::BinaryExpr(binary) => self.is_integer(&binary.left) && self.is_integer(&binary.right),

@@ -56,7 +56,7 @@ impl Normaliser<'_> {
                 Ok(Some(any.unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(false)), None))))
             }
             Expr::Column(column) => {
-                let base = self.block.base(column).ok_or_else(fact_missing)?;
+                let base = self.source_rows.base(column).ok_or_else(fact_missing)?;
                 if base.uses.is_empty() {
                     return Err(self.use_not_granted(arg, base, Use::Aggregate).into());
                 }

@@ -62,10 +62,10 @@ impl ZonePass<'_> {
     /// As a column of its own the time has uses, a grade and owners, so that no rule overlooks it:
     /// `(hire - birth) % 97 = 13` stays a pseudo-random set, and is refused like any other
     /// (`sandbox/docs/disclosure-model.md`, section 4.3).
-    pub(super) fn with_between(&mut self, block: &mut SourceRows, expr: Expr) -> Result<Expr, Refused> {
+    pub(super) fn with_between(&mut self, source_rows: &mut SourceRows, expr: Expr) -> Result<Expr, Refused> {
         let mut found: Vec<(String, Between)> = Vec::new();
         let replaced = expr.transform_down(|inner| {
-            let Some(between) = between(block, &inner) else { return Ok(Transformed::no(inner)) };
+            let Some(between) = between(source_rows, &inner) else { return Ok(Transformed::no(inner)) };
             let name = match found.iter().find(|(_, known)| known.made == between.made) {
                 Some((name, _)) => name.clone(),
                 None => {
@@ -78,15 +78,15 @@ impl ZonePass<'_> {
         });
         let replaced = replaced.map_err(not_built)?.data;
         for (name, between) in found {
-            let base = base_of(block, &between)
+            let base = base_of(source_rows, &between)
                 .ok_or_else(|| not_between().at(first_span(self.review.sql, &between.made)))?;
-            let columns = block.bases.keys().map(|name| base_column(name));
+            let columns = source_rows.bases.keys().map(|name| base_column(name));
             let columns: Vec<Expr> = columns.chain([between.made.alias(&name)]).collect();
-            block.plan = LogicalPlanBuilder::from(block.plan.clone())
+            source_rows.plan = LogicalPlanBuilder::from(source_rows.plan.clone())
                 .project(columns)
                 .and_then(LogicalPlanBuilder::build)
                 .map_err(not_built)?;
-            block.bases.insert(name, base);
+            source_rows.bases.insert(name, base);
         }
         Ok(replaced)
     }
@@ -107,22 +107,22 @@ fn not_between() -> Finding {
 ///
 /// Only these three forms become a column. Every other computation with two dates stays an expression, which the shape
 /// rule refuses, because its values may scatter people like a hash (`sandbox/docs/disclosure-model.md`, section 4.3).
-fn between(block: &SourceRows, expr: &Expr) -> Option<Between> {
+fn between(source_rows: &SourceRows, expr: &Expr) -> Option<Between> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else lies between two dates")]
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => {
-            if let (Some(last), Some(first)) = (date(block, left), date(block, right)) {
+            if let (Some(last), Some(first)) = (date(source_rows, left), date(source_rows, right)) {
                 let made = datafusion_expr::binary_expr(last.1, Operator::Minus, first.1);
                 let dates = [last.0, first.0];
                 return Some(Between { dates, made, data_type: DataType::Int64, most: DAYS_MAX });
             }
-            let (last, first) = (year(block, left)?, year(block, right)?);
+            let (last, first) = (year(source_rows, left)?, year(source_rows, right)?);
             let made = datafusion_expr::binary_expr(last.1, Operator::Minus, first.1);
             Some(Between { dates: [last.0, first.0], made, data_type: DataType::Int32, most: YEARS_MAX })
         }
         Expr::ScalarFunction(call) if call.name() == AGE_YEARS => {
             let [born, at] = call.args.as_slice() else { return None };
-            let (born, at) = (date(block, born)?, date(block, at)?);
+            let (born, at) = (date(source_rows, born)?, date(source_rows, at)?);
             let made = recall(call, vec![born.1, at.1]);
             Some(Between { dates: [born.0, at.0], made, data_type: DataType::Int64, most: YEARS_MAX })
         }
@@ -134,14 +134,14 @@ fn between(block: &SourceRows, expr: &Expr) -> Option<Between> {
 ///
 /// The form yields NULL where the cast might have failed: otherwise a failing query would tell that some person has
 /// such a value (`sandbox/docs/disclosure-model.md`, section 7).
-fn date(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
-    if let Some(column) = bare_column(&block.bases, expr) {
-        let is_date = block.base(column)?.data_type == DataType::Date32;
+fn date(source_rows: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
+    if let Some(column) = bare_column(&source_rows.bases, expr) {
+        let is_date = source_rows.base(column)?.data_type == DataType::Date32;
         return is_date.then(|| (column.clone(), Expr::Column(column.clone())));
     }
     let (inner, target) = cast(expr).filter(|(_, target)| **target == DataType::Date32)?;
-    let column = bare_column(&block.bases, inner)?;
-    let base = block.base(column).filter(|base| matches!(base.data_type, DataType::Timestamp(..)))?;
+    let column = bare_column(&source_rows.bases, inner)?;
+    let base = source_rows.base(column).filter(|base| matches!(base.data_type, DataType::Timestamp(..)))?;
     let day = retype(Expr::Column(column.clone()), target);
     Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, day)))
 }
@@ -150,13 +150,13 @@ fn date(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
 ///
 /// It yields NULL where the engine might have failed, so that no failing query tells of one person's value
 /// (`sandbox/docs/disclosure-model.md`, section 7).
-fn year(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
+fn year(source_rows: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
     let Expr::ScalarFunction(call) = expr else { return None };
     let [part, inner] = call.args.as_slice() else { return None };
     let is_year = call.name() == "date_part"
         && matches!(part, Expr::Literal(ScalarValue::Utf8(Some(part)), _) if part.eq_ignore_ascii_case("year"));
-    let column = bare_column(&block.bases, inner).filter(|_| is_year)?;
-    let base = block.base(column).filter(|base| base.data_type.is_temporal())?;
+    let column = bare_column(&source_rows.bases, inner).filter(|_| is_year)?;
+    let base = source_rows.base(column).filter(|base| base.data_type.is_temporal())?;
     let made = recall(call, vec![part.clone(), Expr::Column(column.clone())]);
     Some((column.clone(), Calendar::WHOLE.within(column, &base.data_type, made)))
 }
@@ -167,8 +167,8 @@ fn year(block: &SourceRows, expr: &Expr) -> Option<(Column, Expr)> {
 /// dates must be the same subjects': dates of two people of one firm would be told by one another. Its mean is told
 /// where both dates may be filtered and grouped, because the analyst could then count the days and compute it
 /// (`sandbox/docs/disclosure-model.md`, section 4.3).
-fn base_of(block: &SourceRows, between: &Between) -> Option<ColumnFacts> {
-    let [first, second] = between.dates.each_ref().map(|column| block.base(column));
+fn base_of(source_rows: &SourceRows, between: &Between) -> Option<ColumnFacts> {
+    let [first, second] = between.dates.each_ref().map(|column| source_rows.base(column));
     let (first, second) = (first?, second?);
     let (one, other) = (role_of(first)?, role_of(second)?);
     // The more telling one of both.
@@ -191,12 +191,9 @@ fn base_of(block: &SourceRows, between: &Between) -> Option<ColumnFacts> {
         copied_by: first.copied_by.union(&second.copied_by).copied().collect(),
         owners: first.owners.clone(),
         range: Some((range[0], range[1])),
-        between: Some(
-            between
-                .dates
-                .each_ref()
-                .map(|date| block.base(date).map_or_else(String::new, |base| base.compared_name(&date.name))),
-        ),
+        between: Some(between.dates.each_ref().map(|date| {
+            source_rows.base(date).map_or_else(String::new, |base| base.compared_name(&date.name))
+        })),
         ..ColumnFacts::derived(&first.name, uses, first.grade.max(second.grade), between.data_type.clone())
     })
 }

@@ -80,7 +80,7 @@ impl ZonePass<'_> {
     /// (`sandbox/docs/disclosure-model.md`, section 4.3).
     pub(super) fn boundary(
         &mut self,
-        block: SourceRows,
+        source_rows: SourceRows,
         keys: &[Expr],
         calls: &[Expr],
         schema: &Arc<DFSchema>,
@@ -90,7 +90,7 @@ impl ZonePass<'_> {
             return Err(internal());
         }
         let subqueries = self.take_subqueries_read();
-        let mut normaliser = Normaliser::new(&block, self.review);
+        let mut normaliser = Normaliser::new(&source_rows, self.review);
         let mut refused = Vec::new();
         let mut group = Vec::with_capacity(keys.len());
         for key in keys {
@@ -108,7 +108,7 @@ impl ZonePass<'_> {
                 Err(findings) => refused.extend(findings),
             }
         }
-        let read = normaliser.shape.read().and(block.taint.as_read()).and(subqueries);
+        let read = normaliser.shape.read().and(source_rows.taint.as_read()).and(subqueries);
         let Read { grade, comparisons, literals } = read;
         if comparisons > COMPARISONS_MAX {
             refused.push(too_large(
@@ -127,24 +127,24 @@ impl ZonePass<'_> {
             ));
         }
         for function in &normaliser.functions {
-            if let Err(finding) = self.functions_allowed(&block.taint, Some(*function)) {
+            if let Err(finding) = self.functions_allowed(&source_rows.taint, Some(*function)) {
                 refused.push(finding);
                 break;
             }
         }
         let (atoms, functions) = (normaliser.atoms, normaliser.functions);
-        let mut compared = block.taint.compared.clone();
-        compared.add(&block.bases, &group);
+        let mut compared = source_rows.taint.compared.clone();
+        compared.add(&source_rows.bases, &group);
         let mut chosen = Vec::with_capacity(atoms.len());
         for atom in &atoms {
             let mut compared = compared.clone();
-            compared.add(&block.bases, &atom.condition);
-            if let Some(base) = lies_between_chosen(atom, &block.bases, &compared) {
+            compared.add(&source_rows.bases, &atom.condition);
+            if let Some(base) = lies_between_chosen(atom, &source_rows.bases, &compared) {
                 refused.push(chosen_between(base));
             }
-            chosen.push(is_chosen(atom, &block.bases, &compared));
+            chosen.push(is_chosen(atom, &source_rows.bases, &compared));
         }
-        let controls = self.controls(&block, grade, &functions, &mut refused);
+        let controls = self.controls(&source_rows, grade, &functions, &mut refused);
         Refused::if_any(refused)?;
         let names: Vec<ReleasedColumn> = formulas
             .into_iter()
@@ -154,9 +154,9 @@ impl ZonePass<'_> {
                 ReleasedColumn { name: format!("a{index}"), data_type: field.data_type().clone(), formula }
             })
             .collect();
-        let facts = facts(keys, &names, &atoms, &block);
+        let facts = facts(keys, &names, &atoms, &source_rows);
         let stage =
-            self.stage(block, group, (&atoms, &chosen), rows_atom, names, &controls, grade, schema)?;
+            self.stage(source_rows, group, (&atoms, &chosen), rows_atom, names, &controls, grade, schema)?;
         let open = released(&stage, facts, schema, read)?;
         self.stages.push(stage);
         Ok(open)
@@ -218,13 +218,13 @@ impl ZonePass<'_> {
     /// its largest contributor (`sandbox/docs/disclosure-model.md`, section 5.3). All three are refused.
     fn controls(
         &self,
-        block: &SourceRows,
+        source_rows: &SourceRows,
         grade: Level,
         functions: &[Function],
         refused: &mut Vec<Finding>,
     ) -> Controls {
-        let carried = block.classes.iter().any(|class| class.kind.is_some());
-        let Some(held) = HeldTo::of(self.policy, &block.taint.datasets, grade, carried) else {
+        let carried = source_rows.classes.iter().any(|class| class.kind.is_some());
+        let Some(held) = HeldTo::of(self.policy, &source_rows.taint.datasets, grade, carried) else {
             refused.push(Finding::of(Reason::GradeWithoutFloor).with("grade", grade.to_string()));
             return Controls::default();
         };
@@ -255,7 +255,7 @@ impl ZonePass<'_> {
     #[expect(clippy::too_many_arguments, reason = "one call puts the parts of a stage together")]
     fn stage(
         &mut self,
-        block: SourceRows,
+        source_rows: SourceRows,
         group: Vec<Expr>,
         (atoms, chosen): (&[Atom], &[bool]),
         rows_atom: usize,
@@ -273,18 +273,18 @@ impl ZonePass<'_> {
             .collect();
         let specs: Vec<AtomSpec> = atoms
             .iter()
-            .map(|atom| specification(atom, &block.bases))
+            .map(|atom| specification(atom, &source_rows.bases))
             .collect::<Option<_>>()
             .ok_or_else(internal)?;
-        let mut folds = Vec::with_capacity(block.classes.len());
-        let mut classes = Vec::with_capacity(block.classes.len());
-        let single = block.classes.len() == 1;
+        let mut folds = Vec::with_capacity(source_rows.classes.len());
+        let mut classes = Vec::with_capacity(source_rows.classes.len());
+        let single = source_rows.classes.len() == 1;
         // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
         let threshold_only = controls.dominance.is_none()
             && controls.perturbation.is_none()
             && !columns.iter().any(|column| matches!(column.formula, Formula::Subjects { .. }));
-        let mut builder = LogicalPlanBuilder::from(block.plan.clone());
-        for (index, class) in block.classes.iter().enumerate() {
+        let mut builder = LogicalPlanBuilder::from(source_rows.plan.clone());
+        for (index, class) in source_rows.classes.iter().enumerate() {
             if class.optional {
                 builder = builder
                     .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
@@ -323,7 +323,7 @@ impl ZonePass<'_> {
         let names = match controls.perturbation {
             Some(_) => {
                 let boundary =
-                    Boundary { rows: &block, group: &expressions, keys: &keys, atoms, specs: &specs };
+                    Boundary { rows: &source_rows, group: &expressions, keys: &keys, atoms, specs: &specs };
                 Some(Arc::new(cell_names(&boundary, self.policy, self.review.budget)?))
             }
             None => None,
@@ -332,7 +332,7 @@ impl ZonePass<'_> {
             .iter()
             .zip(&specs)
             .zip(chosen)
-            .map(|((atom, spec), is_chosen)| stage_atom(atom, spec, *is_chosen, &block.bases))
+            .map(|((atom, spec), is_chosen)| stage_atom(atom, spec, *is_chosen, &source_rows.bases))
             .collect();
         let controls = StageControls {
             grade,
@@ -411,16 +411,16 @@ fn facts(
     exprs: &[Expr],
     columns: &[ReleasedColumn],
     atoms: &[Atom],
-    block: &SourceRows,
+    source_rows: &SourceRows,
 ) -> BTreeMap<String, Arc<ReleasedColumnFacts>> {
     let source = |key: &Expr| {
-        let column = bare_column(&block.bases, key)?;
-        block.base(column).and_then(ColumnFacts::source)
+        let column = bare_column(&source_rows.bases, key)?;
+        source_rows.base(column).and_then(ColumnFacts::source)
     };
     let keys: BTreeMap<String, Option<SourceColumn>> =
         exprs.iter().enumerate().map(|(index, key)| (format!("k{index}"), source(key))).collect();
     let counted = |key: &Expr| {
-        let base = block.base(bare_column(&block.bases, key)?)?;
+        let base = source_rows.base(bare_column(&source_rows.bases, key)?)?;
         base.range.map(|(_, most)| most).filter(|_| base.kind == ColumnKind::SubjectCount)
     };
     let of_keys = keys.iter().zip(exprs).map(|((name, source), key)| {
@@ -428,9 +428,9 @@ fn facts(
         (name.clone(), ReleasedColumnFacts::Key { name, source, top_coded_at })
     });
     let of_columns = columns.iter().map(|column| {
-        let facts = match benchmark_of(column, atoms, &block.bases) {
+        let facts = match benchmark_of(column, atoms, &source_rows.bases) {
             Some((of, scan)) => {
-                let conditions = block.conditions.iter();
+                let conditions = source_rows.conditions.iter();
                 let of_scan = |known: &RowCondition| (known.scan == Some(scan)).then(|| known.text.clone());
                 let conditions = conditions.map(of_scan).collect();
                 ReleasedColumnFacts::Benchmark { of, conditions, keys: keys.clone(), met_by: BTreeSet::new() }

@@ -147,24 +147,24 @@ impl ZonePass<'_> {
 /// Rows that a join or a union repeats are weights and are not counted. A person without a match in an outer join has
 /// one row, and branches of a union for different literals share no row: these are no copies, and count
 /// (`sandbox/docs/disclosure-model.md`, section 4.8).
-fn record_filter(block: &mut SourceRows, condition: &Expr) {
-    let bases = &mut block.bases;
+fn record_filter(source_rows: &mut SourceRows, condition: &Expr) {
+    let bases = &mut source_rows.bases;
     match condition {
         // Without a match on the other side a row of an outer join stands for itself.
         Expr::IsNull(inner) => {
             let Expr::Column(column) = &**inner else { return };
             let Some(base) = bases.get(&column.name) else { return };
             if let (ColumnKind::UnitKey { .. }, Some(join)) = (&base.kind, base.missing_by) {
-                block.multiplicity.copied_by.remove(&join);
+                source_rows.multiplicity.copied_by.remove(&join);
                 for base in bases.values_mut() {
                     base.copied_by.remove(&join);
                 }
             }
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            record_equality(block, left, std::slice::from_ref(&**right));
+            record_equality(source_rows, left, std::slice::from_ref(&**right));
         }
-        Expr::InList(list) if !list.negated => record_equality(block, &list.expr, &list.list),
+        Expr::InList(list) if !list.negated => record_equality(source_rows, &list.expr, &list.list),
         _ => {}
     }
 }
@@ -174,9 +174,10 @@ fn record_filter(block: &mut SourceRows, condition: &Expr) {
 /// Two branches count together only where they share no row for certain. A column that the query made pins no row: with
 /// `LAG(day) ... = 0` taken for `day = 0`, a row of the other branch would be counted twice. Types whose equal values
 /// may be written in two ways prove nothing either (`sandbox/docs/disclosure-model.md`, section 4.8).
-fn record_equality(block: &mut SourceRows, side: &Expr, literals: &[Expr]) {
+fn record_equality(source_rows: &mut SourceRows, side: &Expr, literals: &[Expr]) {
     let Expr::Column(column) = side else { return };
-    let Some(base) = block.bases.get(&column.name).filter(|base| !base.open && base.dataset.is_some()) else {
+    let Some(base) = source_rows.bases.get(&column.name).filter(|base| !base.open && base.dataset.is_some())
+    else {
         return;
     };
     let exact =
@@ -190,7 +191,7 @@ fn record_equality(block: &mut SourceRows, side: &Expr, literals: &[Expr]) {
             _ => None,
         })
         .collect();
-    if let (Some(values), Some(equalities)) = (values, &mut block.multiplicity.equalities) {
+    if let (Some(values), Some(equalities)) = (values, &mut source_rows.multiplicity.equalities) {
         let known = equalities.entry(base.name.clone()).or_insert_with(|| values.clone());
         *known = known.intersection(&values).cloned().collect();
     }

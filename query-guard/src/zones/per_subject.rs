@@ -57,9 +57,9 @@ impl ZonePass<'_> {
     ///
     /// With the key of one class alone, a group of a person would hold the rows of several firms, and nobody would
     /// count the firms any more (`sandbox/docs/disclosure-model.md`, section 4.9).
-    pub(super) fn groups_by_subject(&self, block: &SourceRows, keys: &[Expr]) -> bool {
-        block.classes.iter().all(|class| {
-            class.kind.is_some() && keys.iter().any(|key| class_of(block, key) == Some(&class.column))
+    pub(super) fn groups_by_subject(&self, source_rows: &SourceRows, keys: &[Expr]) -> bool {
+        source_rows.classes.iter().all(|class| {
+            class.kind.is_some() && keys.iter().any(|key| class_of(source_rows, key) == Some(&class.column))
         })
     }
 
@@ -71,7 +71,7 @@ impl ZonePass<'_> {
     /// (`sandbox/docs/disclosure-model.md`, section 4.9).
     pub(super) fn per_subject(
         &mut self,
-        block: SourceRows,
+        source_rows: SourceRows,
         keys: &[Expr],
         calls: &[Expr],
         schema: &Arc<DFSchema>,
@@ -80,38 +80,38 @@ impl ZonePass<'_> {
             return Err(internal());
         }
         let instance = self.instance();
-        let cap = self.rows_cap(&block);
+        let cap = self.rows_cap(&source_rows);
         // A constant key does not divide a subject's rows into several groups.
         let splitting = keys.iter().filter(|key| !is_constant(key)).count();
-        let mut shape = ShapeCheck::new(&block.bases, &block.conditions, self.review);
+        let mut shape = ShapeCheck::new(&source_rows.bases, &source_rows.conditions, self.review);
         let mut grouped = Grouped::default();
-        let mut classes = Vec::with_capacity(block.classes.len());
-        for (index, class) in block.classes.iter().enumerate() {
+        let mut classes = Vec::with_capacity(source_rows.classes.len());
+        for (index, class) in source_rows.classes.iter().enumerate() {
             let name = format!("p{instance}__unit{index}");
-            let base = block.bases.get(&class.column).ok_or_else(internal)?;
+            let base = source_rows.bases.get(&class.column).ok_or_else(internal)?;
             grouped.keep(&name, base_column(&class.column), unit_base(base, &name));
             // Grouped by nothing but its own key a subject has one row; a second class or key would split it.
-            let one_row = splitting == 1 && block.classes.len() == 1;
+            let one_row = splitting == 1 && source_rows.classes.len() == 1;
             classes.push(Class { column: name, clustered: false, one_row, ..class.clone() });
         }
         let mut refused = Vec::new();
         for (index, key) in keys.iter().enumerate() {
             let name = format!("p{instance}_k{index}");
-            match class_of(&block, key) {
+            match class_of(&source_rows, key) {
                 Some(hidden) => {
-                    let class = block
+                    let class = source_rows
                         .classes
                         .iter()
                         .position(|class| class.column == *hidden)
                         .ok_or_else(internal)?;
                     let hidden = format!("p{instance}__unit{class}");
-                    let (_, base) = block.unit_key(key).ok_or_else(internal)?;
+                    let (_, base) = source_rows.unit_key(key).ok_or_else(internal)?;
                     let kind = kind_with_class(&base, &hidden);
                     grouped.keep(&name, key.clone(), ColumnFacts { kind, ..base });
                 }
                 None => match shape.group_key(key) {
                     Ok(expr) => {
-                        let base = key_base(&block, key, schema.field(index).data_type(), shape.grade);
+                        let base = key_base(&source_rows, key, schema.field(index).data_type(), shape.grade);
                         grouped.keep(&name, expr, base);
                     }
                     Err(findings) => refused.extend(findings),
@@ -124,8 +124,9 @@ impl ZonePass<'_> {
             let Expr::AggregateFunction(call) = call.clone().unalias() else { return Err(internal()) };
             let name = format!("p{instance}_a{index}");
             let target = schema.field(keys.len() + index).data_type();
-            let own = own_rows(&call, &mut shape, &block, target, cap)
-                .and_then(|own| Ok(self.functions_allowed(&block.taint, own.function).map(|()| own)?));
+            let own = own_rows(&call, &mut shape, &source_rows, target, cap).and_then(|own| {
+                Ok(self.functions_allowed(&source_rows.taint, own.function).map(|()| own)?)
+            });
             match own {
                 Ok(own) => {
                     self.top_coded |= matches!(own.finish, Finish::Capped(_));
@@ -135,11 +136,11 @@ impl ZonePass<'_> {
             }
         }
         Refused::if_any(refused)?;
-        let mut taint = block.taint.clone();
+        let mut taint = source_rows.taint.clone();
         taint.read(shape.read());
         taint.read(self.take_subqueries_read());
-        let mut builder = LogicalPlanBuilder::from(block.plan.clone());
-        for class in block.classes.iter().filter(|class| class.optional) {
+        let mut builder = LogicalPlanBuilder::from(source_rows.plan.clone());
+        for class in source_rows.classes.iter().filter(|class| class.optional) {
             builder =
                 builder.filter(Expr::IsNotNull(Box::new(base_column(&class.column)))).map_err(not_built)?;
         }
@@ -148,9 +149,13 @@ impl ZonePass<'_> {
         }
         // Grouped by its key alone a subject has one row, also after joins that repeated rows. Any further key may be a
         // label that the analyst gave to each copy.
-        let by_subject_alone = splitting == block.classes.len();
+        let by_subject_alone = splitting == source_rows.classes.len();
         let multiplicity = Multiplicity {
-            copied_by: if by_subject_alone { BTreeSet::new() } else { block.multiplicity.copied_by.clone() },
+            copied_by: if by_subject_alone {
+                BTreeSet::new()
+            } else {
+                source_rows.multiplicity.copied_by.clone()
+            },
             equalities: None,
         };
         for base in grouped.bases.values_mut() {
@@ -185,8 +190,8 @@ impl ZonePass<'_> {
     ///
     /// Counts of a subject's rows are cut off there, so that they have a range, by which their sums are clamped and
     /// rounded (`sandbox/docs/disclosure-model.md`, section 4.9).
-    pub(super) fn rows_cap(&self, block: &SourceRows) -> u32 {
-        block
+    pub(super) fn rows_cap(&self, source_rows: &SourceRows) -> u32 {
+        source_rows
             .taint
             .datasets
             .iter()
@@ -274,7 +279,7 @@ const COUNT: &str = "_count";
 pub(super) fn own_rows(
     call: &AggregateFunction,
     shape: &mut ShapeCheck<'_>,
-    block: &SourceRows,
+    source_rows: &SourceRows,
     target: &DataType,
     cap: u32,
 ) -> Result<OwnRows, Refused> {
@@ -287,14 +292,14 @@ pub(super) fn own_rows(
     }
     let filter = params.filter.as_ref().map(|filter| shape.predicate(filter)).transpose()?;
     let [arg] = params.args.as_slice() else { return Err(refused()) };
-    let column = bare_column(&block.bases, arg);
-    let base = column.and_then(|column| block.base(column));
+    let column = bare_column(&source_rows.bases, arg);
+    let base = column.and_then(|column| source_rows.base(column));
     if is_count && params.distinct {
         // How many values a subject has is no more than how many rows; the copies of a join make none more of them.
         let base = base.filter(|base| matches!(base.kind, ColumnKind::Declared(_)) && !base.uses.is_empty());
         shape.grade = shape.grade.max(base.ok_or_else(refused)?.grade);
         let aggregates = vec![(COUNT, expr_fn::count_distinct(conditional(arg.clone(), filter)))];
-        let (finish, base) = (Finish::Capped(cap), count_base(block, cap));
+        let (finish, base) = (Finish::Capped(cap), count_base(source_rows, cap));
         return Ok(OwnRows { aggregates, finish, base, function: Some(Function::CountDistinct) });
     }
     if is_count {
@@ -303,12 +308,12 @@ pub(super) fn own_rows(
             Some(base) if !base.uses.is_empty() => arg.clone(),
             _ => return Err(refused()),
         };
-        if !block.counts_once(base) {
+        if !source_rows.counts_once(base) {
             return Err(repeated(call, sql).into());
         }
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
         let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
-        let (finish, base) = (Finish::Capped(cap), count_base(block, cap));
+        let (finish, base) = (Finish::Capped(cap), count_base(source_rows, cap));
         return Ok(OwnRows { aggregates, finish, base, function: Some(Function::Count) });
     }
     if matches!(call.func.name(), "bool_and" | "bool_or") {
@@ -447,14 +452,14 @@ fn capped(count: Expr, cap: u32) -> Expr {
 /// Its grade is that of all that was read, since a condition decides what it counts. Its kind keeps it from being a
 /// weight (`SUM(p.salary * s.n)`) and a literal (`v.cost <= a.n`), because the analyst can pin it to a number
 /// (`sandbox/docs/disclosure-model.md`, section 4.9).
-pub(super) fn count_base(block: &SourceRows, cap: u32) -> ColumnFacts {
+pub(super) fn count_base(source_rows: &SourceRows, cap: u32) -> ColumnFacts {
     ColumnFacts {
         kind: ColumnKind::SubjectCount,
         range: Some((Fixed::ZERO, Fixed::from_i64(i64::from(cap)))),
         ..ColumnFacts::derived(
             "count",
             BTreeSet::from([Use::Filter, Use::Group, Use::Aggregate]),
-            block.taint.grade,
+            source_rows.taint.grade,
             DataType::Int64,
         )
     }
@@ -481,9 +486,9 @@ fn kind_with_class(base: &ColumnFacts, hidden: &str) -> ColumnKind {
 ///
 /// After `persons p LEFT JOIN visits v` all people without a visit lack the key of `v`: grouped by it they would be one
 /// group of many people that passes for one subject (`sandbox/docs/disclosure-model.md`, section 4.9).
-pub(super) fn class_of<'b>(block: &'b SourceRows, key: &Expr) -> Option<&'b String> {
+pub(super) fn class_of<'b>(source_rows: &'b SourceRows, key: &Expr) -> Option<&'b String> {
     // The key of a side that may be missing does not tell every row's subject.
-    block.unit_key(key).filter(|(_, base)| !base.optional).map(|(class, _)| class)
+    source_rows.unit_key(key).filter(|(_, base)| !base.optional).map(|(class, _)| class)
 }
 
 /// The facts of a group key above the fold.
@@ -491,12 +496,12 @@ pub(super) fn class_of<'b>(block: &'b SourceRows, key: &Expr) -> Option<&'b Stri
 /// A column keeps its own. A coarser form may be used as what it was made of may be, and is a label that no column is
 /// compared with: it may be a constant (`43210 AS low`), and compared with a measure it would be a literal off its
 /// edges (`sandbox/docs/disclosure-model.md`, section 4.9).
-fn key_base(block: &SourceRows, key: &Expr, data_type: &DataType, grade: Level) -> ColumnFacts {
-    if let Some(base) = bare_column(&block.bases, key).and_then(|column| block.base(column)) {
+fn key_base(source_rows: &SourceRows, key: &Expr, data_type: &DataType, grade: Level) -> ColumnFacts {
+    if let Some(base) = bare_column(&source_rows.bases, key).and_then(|column| source_rows.base(column)) {
         return ColumnFacts { data_type: data_type.clone(), ..base.clone() };
     }
     // A coarser form may be used as what it was made from may be, no further.
-    let sources = key.column_refs().into_iter().filter_map(|column| block.base(column));
+    let sources = key.column_refs().into_iter().filter_map(|column| source_rows.base(column));
     let uses = sources.fold(BTreeSet::from([Use::Filter, Use::Group]), |uses, base| {
         uses.intersection(&base.uses).copied().chain([Use::Group]).collect()
     });

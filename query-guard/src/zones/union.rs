@@ -61,18 +61,22 @@ impl ZonePass<'_> {
     /// A threshold counts subjects of one kind, so that rows of other kinds have no place in it. The policies must
     /// agree as for a join, because a union puts rows about the same people together too
     /// (`sandbox/docs/disclosure-model.md`, section 4.8).
-    fn one_class(&mut self, blocks: Vec<SourceRows>, union: &Union) -> Result<SourceRows, Refused> {
+    fn one_class(&mut self, branches: Vec<SourceRows>, union: &Union) -> Result<SourceRows, Refused> {
         let instance = self.instance();
-        let kinds =
-            |block: &SourceRows| block.classes.iter().map(|class| class.kind.clone()).collect::<Vec<_>>();
-        let first = blocks.first().ok_or_else(internal)?;
+        let kinds = |source_rows: &SourceRows| {
+            source_rows.classes.iter().map(|class| class.kind.clone()).collect::<Vec<_>>()
+        };
+        let first = branches.first().ok_or_else(internal)?;
         let units = kinds(first);
         let distinct = units.iter().collect::<BTreeSet<_>>().len() == units.len();
-        if !distinct || units.contains(&None) || blocks.iter().any(|block| kinds(block) != units) {
+        if !distinct
+            || units.contains(&None)
+            || branches.iter().any(|source_rows| kinds(source_rows) != units)
+        {
             return Err(union_refusal(Reason::UnionOfOtherSubjects).into());
         }
-        for (index, left) in blocks.iter().enumerate() {
-            for right in blocks.iter().skip(index + 1) {
+        for (index, left) in branches.iter().enumerate() {
+            for right in branches.iter().skip(index + 1) {
                 for kind in units.iter().flatten() {
                     self.datasets_agree(&left.taint, &right.taint, kind, None)?;
                 }
@@ -87,25 +91,29 @@ impl ZonePass<'_> {
         let names: Vec<String> =
             (0..union.schema.fields().len()).map(|index| format!("u{instance}_{index}")).collect();
         for (index, name) in names.iter().enumerate() {
-            bases.insert(name.clone(), self.position(&blocks, index, &hidden, union)?);
+            bases.insert(name.clone(), self.position(&branches, index, &hidden, union)?);
         }
         // Two branches over one dataset may hold the same row: it would count as often as it is written.
-        let multiplicity = united_rows(&blocks, instance);
+        let multiplicity = united_rows(&branches, instance);
         for base in bases.values_mut() {
             base.copied_by.extend(multiplicity.copied_by.iter().copied());
         }
         let mut taint = Taint::none();
-        let mut plans = Vec::with_capacity(blocks.len());
-        for block in blocks {
-            taint.absorb(&block.taint);
+        let mut plans = Vec::with_capacity(branches.len());
+        for source_rows in branches {
+            taint.absorb(&source_rows.taint);
             taint.compared.joined = true;
-            taint.literals += block.outputs.iter().filter(|output| is_constant(output)).count();
-            let units =
-                block.classes.iter().zip(&hidden).map(|(class, name)| base_column(&class.column).alias(name));
-            let columns = block.outputs.iter().zip(&names).map(|(output, name)| output.clone().alias(name));
+            taint.literals += source_rows.outputs.iter().filter(|output| is_constant(output)).count();
+            let units = source_rows
+                .classes
+                .iter()
+                .zip(&hidden)
+                .map(|(class, name)| base_column(&class.column).alias(name));
+            let columns =
+                source_rows.outputs.iter().zip(&names).map(|(output, name)| output.clone().alias(name));
             let projection: Vec<Expr> = units.chain(columns).collect();
             plans.push(Arc::new(
-                LogicalPlanBuilder::from(block.plan)
+                LogicalPlanBuilder::from(source_rows.plan)
                     .project(projection)
                     .and_then(LogicalPlanBuilder::build)
                     .map_err(not_built)?,
@@ -144,28 +152,31 @@ impl ZonePass<'_> {
     /// salary with the zeros of others (`sandbox/docs/disclosure-model.md`, section 4.8).
     fn position(
         &self,
-        blocks: &[SourceRows],
+        branches: &[SourceRows],
         index: usize,
         hidden: &[String],
         union: &Union,
     ) -> Result<ColumnFacts, Refused> {
         let mut merged: Option<ColumnFacts> = None;
         let mut literals = false;
-        for block in blocks {
-            let output = block.outputs.get(index).ok_or_else(internal)?;
+        for source_rows in branches {
+            let output = source_rows.outputs.get(index).ok_or_else(internal)?;
             let refused =
                 || union_refusal(Reason::UnionOfOtherColumns).at(first_span(self.review.sql, output));
             if self.review.constants.value(output)?.is_some() {
                 literals = true;
                 continue;
             }
-            let base = bare_column(&block.bases, output)
-                .and_then(|column| block.base(column))
+            let base = bare_column(&source_rows.bases, output)
+                .and_then(|column| source_rows.base(column))
                 .ok_or_else(refused)?;
             let base = match &base.kind {
                 ColumnKind::UnitKey { class, .. } => {
-                    let position =
-                        block.classes.iter().position(|known| known.column == *class).ok_or_else(internal)?;
+                    let position = source_rows
+                        .classes
+                        .iter()
+                        .position(|known| known.column == *class)
+                        .ok_or_else(internal)?;
                     with_class(base, hidden.get(position).ok_or_else(internal)?)
                 }
                 _ => base.clone(),
@@ -196,22 +207,23 @@ impl ZonePass<'_> {
 /// `x UNION ALL x WHERE day = 3` counts those of one day twice, and the difference to the plain total shows them. So
 /// branches over one dataset are copies unless they are restricted to different literals of one column
 /// (`sandbox/docs/disclosure-model.md`, section 4.8).
-fn united_rows(blocks: &[SourceRows], instance: usize) -> Multiplicity {
+fn united_rows(branches: &[SourceRows], instance: usize) -> Multiplicity {
     let share = |left: &SourceRows, right: &SourceRows| {
         !left.taint.datasets.is_disjoint(&right.taint.datasets)
             && !left.multiplicity.is_disjoint(&right.multiplicity)
     };
-    let shared = blocks
+    let shared = branches
         .iter()
         .enumerate()
-        .any(|(index, left)| blocks.iter().skip(index + 1).any(|right| share(left, right)));
-    let copied_by = blocks.iter().flat_map(|block| block.multiplicity.copied_by.iter().copied());
+        .any(|(index, left)| branches.iter().skip(index + 1).any(|right| share(left, right)));
+    let copied_by =
+        branches.iter().flat_map(|source_rows| source_rows.multiplicity.copied_by.iter().copied());
     let copied_by = copied_by.chain(shared.then_some(instance)).collect();
     let of_one_dataset =
-        blocks.windows(2).all(|pair| matches!(pair, [a, b] if a.taint.datasets == b.taint.datasets));
-    let equalities = blocks
+        branches.windows(2).all(|pair| matches!(pair, [a, b] if a.taint.datasets == b.taint.datasets));
+    let equalities = branches
         .iter()
-        .map(|block| block.multiplicity.equalities.clone())
+        .map(|source_rows| source_rows.multiplicity.equalities.clone())
         .reduce(|left, right| {
             let (left, mut right) = (left?, right?);
             let both = left.into_iter().filter_map(|(column, values)| {

@@ -79,34 +79,34 @@ impl ZonePass<'_> {
     /// # Errors
     /// `operation-over-individuals` when the rows are not those of one subject, or the function is none of those that
     /// only look at a subject's own rows.
-    fn own_windows(&mut self, block: SourceRows, window: &Window) -> Result<SourceRows, Refused> {
+    fn own_windows(&mut self, source_rows: SourceRows, window: &Window) -> Result<SourceRows, Refused> {
         let instance = self.instance();
-        let cap = self.rows_cap(&block);
+        let cap = self.rows_cap(&source_rows);
         let mut calls = Vec::new();
-        let mut columns: Vec<Expr> = block.bases.keys().map(|name| base_column(name)).collect();
-        let mut bases = block.bases.clone();
-        let mut outputs = block.outputs.clone();
-        let mut shape = ShapeCheck::new(&block.bases, &block.conditions, self.review);
-        let owners: BTreeSet<String> = block.classes.iter().map(|class| class.column.clone()).collect();
+        let mut columns: Vec<Expr> = source_rows.bases.keys().map(|name| base_column(name)).collect();
+        let mut bases = source_rows.bases.clone();
+        let mut outputs = source_rows.outputs.clone();
+        let mut shape = ShapeCheck::new(&source_rows.bases, &source_rows.conditions, self.review);
+        let owners: BTreeSet<String> = source_rows.classes.iter().map(|class| class.column.clone()).collect();
         for (index, expr) in window.window_expr.iter().enumerate() {
-            let Expr::WindowFunction(function) = self.define(&block, expr)?.unalias() else {
+            let Expr::WindowFunction(function) = self.define(&source_rows, expr)?.unalias() else {
                 return Err(internal());
             };
-            let over = self.over(&block, &function, &mut shape)?;
+            let over = self.over(&source_rows, &function, &mut shape)?;
             // A function of positions counts copies too: the joins so far keep their rows.
-            if goes_by_position(&function) && !block.multiplicity.copied_by.is_empty() {
+            if goes_by_position(&function) && !source_rows.multiplicity.copied_by.is_empty() {
                 self.many_to_many.clear();
             }
-            let target = window.schema.field(block.outputs.len() + index).data_type();
-            let own = self.own_window(&block, &function, &mut shape, target, cap)?;
+            let target = window.schema.field(source_rows.outputs.len() + index).data_type();
+            let own = self.own_window(&source_rows, &function, &mut shape, target, cap)?;
             self.top_coded |= matches!(own.finish, Finish::Capped(..) | Finish::Rank(..));
-            self.functions_allowed(&block.taint, own.function)?;
+            self.functions_allowed(&source_rows.taint, own.function)?;
             let name = format!("w{instance}_{index}");
             for (suffix, call) in own.aggregates {
                 calls.push(over.call(call)?.alias(format!("{name}{suffix}")));
             }
             columns.push(own.finish.of(&name).alias(&name));
-            let copied_by = block.multiplicity.copied_by.iter().copied().chain([instance]).collect();
+            let copied_by = source_rows.multiplicity.copied_by.iter().copied().chain([instance]).collect();
             let owners = if own.base.owners.is_empty() { owners.clone() } else { own.base.owners.clone() };
             // No longer a column of the scan: that it equals a literal says nothing about which row this is.
             let base =
@@ -114,17 +114,19 @@ impl ZonePass<'_> {
             bases.insert(name.clone(), base);
             outputs.push(base_column(&name));
         }
-        let mut taint = block.taint.clone();
+        let mut taint = source_rows.taint.clone();
         taint.read(shape.read());
         taint.read(self.take_subqueries_read());
-        let plan = LogicalPlanBuilder::from(block.plan)
+        let plan = LogicalPlanBuilder::from(source_rows.plan)
             .window(calls)
             .and_then(|builder| builder.project(columns))
             .and_then(LogicalPlanBuilder::build)
             .map_err(not_built)?;
-        let classes = block.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
+        let classes =
+            source_rows.classes.into_iter().map(|class| Class { clustered: false, ..class }).collect();
         let schema = std::sync::Arc::clone(&window.schema);
-        let (unique, multiplicity, conditions) = (Unique::default(), block.multiplicity, block.conditions);
+        let (unique, multiplicity, conditions) =
+            (Unique::default(), source_rows.multiplicity, source_rows.conditions);
         Ok(SourceRows { plan, bases, schema, outputs, classes, taint, unique, multiplicity, conditions })
     }
 
@@ -136,13 +138,13 @@ impl ZonePass<'_> {
     /// would fail for those people only who have rows (`sandbox/docs/disclosure-model.md`, section 7).
     fn over(
         &self,
-        block: &SourceRows,
+        source_rows: &SourceRows,
         function: &WindowFunction,
         shape: &mut ShapeCheck<'_>,
     ) -> Result<Over, Refused> {
         let params = &function.params;
-        let is_own = self.groups_by_subject(block, &params.partition_by)
-            && !block.classes.iter().any(|class| class.optional);
+        let is_own = self.groups_by_subject(source_rows, &params.partition_by)
+            && !source_rows.classes.iter().any(|class| class.optional);
         let offset = |bound: &WindowFrameBound| match bound {
             WindowFrameBound::CurrentRow => false,
             WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => !rows.is_null(),
@@ -165,7 +167,7 @@ impl ZonePass<'_> {
         }
         let mut partition_by = Vec::with_capacity(params.partition_by.len());
         for key in &params.partition_by {
-            partition_by.push(match class_of(block, key) {
+            partition_by.push(match class_of(source_rows, key) {
                 Some(hidden) => base_column(hidden),
                 None => shape.group_key(key)?,
             });
@@ -178,7 +180,7 @@ impl ZonePass<'_> {
         // Rows of the same rank stay so where the frame goes by rank.
         let by_rank = matches!(function.fun.name(), "rank" | "dense_rank");
         if goes_by_position(function) && !by_rank {
-            order_by.extend(self.tie_breakers(block));
+            order_by.extend(self.tie_breakers(source_rows));
         }
         Ok(Over { partition_by, order_by, frame: frame.clone() })
     }
@@ -187,8 +189,8 @@ impl ZonePass<'_> {
     ///
     /// The row that comes first must not change from one run to the next, or asking again would show what such rows
     /// differ in (`sandbox/docs/disclosure-model.md`, section 6).
-    fn tie_breakers(&self, block: &SourceRows) -> Vec<Sort> {
-        let mentioned = block.bases.iter().filter(|(_, base)| {
+    fn tie_breakers(&self, source_rows: &SourceRows) -> Vec<Sort> {
+        let mentioned = source_rows.bases.iter().filter(|(_, base)| {
             self.mentioned.contains(&base.name) && !matches!(base.kind, ColumnKind::UnitKey { .. })
         });
         mentioned.map(|(name, _)| base_column(name).sort(true, false)).collect()
@@ -201,7 +203,7 @@ impl ZonePass<'_> {
     /// values, and is refused (`sandbox/docs/disclosure-model.md`, section 4.10).
     fn own_window(
         &self,
-        block: &SourceRows,
+        source_rows: &SourceRows,
         function: &WindowFunction,
         shape: &mut ShapeCheck<'_>,
         target: &DataType,
@@ -219,7 +221,7 @@ impl ZonePass<'_> {
                     Vec::new(),
                     None,
                 );
-                own_rows(&call, shape, block, target, cap)
+                own_rows(&call, shape, source_rows, target, cap)
             }
             WindowFunctionDefinition::WindowUDF(udf) => {
                 // The planner has refused it.
@@ -235,7 +237,7 @@ impl ZonePass<'_> {
                         let base = ColumnFacts {
                             uses: BTreeSet::from([Use::Filter, Use::Group]),
                             data_type: target.clone(),
-                            ..count_base(block, cap)
+                            ..count_base(source_rows, cap)
                         };
                         Ok(OwnRows {
                             aggregates: call(Vec::new()),
@@ -247,8 +249,8 @@ impl ZonePass<'_> {
                     ("lag" | "lead" | "first_value" | "last_value", [value, rest @ ..])
                         if !params.order_by.is_empty() && self.is_distance(rest) =>
                     {
-                        let own = bare_column(&block.bases, value)
-                            .and_then(|column| Some((column, block.base(column)?)))
+                        let own = bare_column(&source_rows.bases, value)
+                            .and_then(|column| Some((column, source_rows.base(column)?)))
                             .filter(|(_, base)| is_own_value(base));
                         let (column, base) =
                             own.ok_or_else(|| self.not_own(Reason::ValueNotCarried, function))?;

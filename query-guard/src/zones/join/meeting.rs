@@ -18,7 +18,7 @@ pub(super) struct Meeting<'b> {
 }
 
 impl<'b> Meeting<'b> {
-    /// The multiplicity of a join of two blocks, by which of its sides has one row of each subject.
+    /// The multiplicity of a join of two relations, by which of its sides has one row of each subject.
     pub(super) fn of(
         left: &'b SourceRows,
         right: &'b SourceRows,
@@ -26,8 +26,8 @@ impl<'b> Meeting<'b> {
         preserved: Preserved,
         number: usize,
     ) -> Self {
-        let is_one = |block: &SourceRows, column: &String| {
-            block.classes.iter().any(|class| class.column == *column && class.one_row)
+        let is_one = |source_rows: &SourceRows, column: &String| {
+            source_rows.classes.iter().any(|class| class.column == *column && class.one_row)
         };
         Meeting {
             left: &left.multiplicity,

@@ -40,6 +40,6 @@ pub(super) fn join_refusal(reason: Reason) -> Finding {
     )
 }
 
-pub(super) fn known<'b>(block: &'b SourceRows, column: &Column) -> Result<&'b ColumnFacts, Refused> {
-    block.base(column).ok_or_else(internal)
+pub(super) fn known<'b>(source_rows: &'b SourceRows, column: &Column) -> Result<&'b ColumnFacts, Refused> {
+    source_rows.base(column).ok_or_else(internal)
 }

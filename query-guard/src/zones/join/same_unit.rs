@@ -109,8 +109,8 @@ impl ZonePass<'_> {
         taint.read(self.take_subqueries_read());
         taint.comparisons += condition.equated.len() - merged.len();
         taint.compared.joined = true;
-        for block in [&left, &right] {
-            taint.compared.add(&block.bases, condition.columns().iter().chain(&residual));
+        for source_rows in [&left, &right] {
+            taint.compared.add(&source_rows.bases, condition.columns().iter().chain(&residual));
         }
         let keys = (
             condition.equated.iter().map(|(a, _)| a.clone()).collect(),
