@@ -6,6 +6,9 @@
 //!                         └ exact answers; noise drawn anew ┘
 //! ```
 //!
+//! Rows are left out by `IS NOT TRUE`: `NOT` and `<>` leave out missing values too, whose names have noise of their own, so that an
+//! analyst who writes those makes the attack weaker than it is.
+//!
 //! The tests run them small; with `OBSCURA_REDTEAM=1` this suite runs all of them and writes what came of it.
 #![expect(
     clippy::expect_used,

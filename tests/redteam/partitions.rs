@@ -152,7 +152,8 @@ fn everything(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Result
     let mut outcomes = kinds.map(|(attack, _)| Outcome { attack, cells: 0, tally: Tally::default() });
     for target in register.residents.iter().take(scale.targets(desk)) {
         let but = |condition: &str| {
-            let sql = format!("SELECT COUNT(*) FROM register WHERE secret = 'yes' AND NOT ({condition})");
+            let sql =
+                format!("SELECT COUNT(*) FROM register WHERE secret = 'yes' AND ({condition}) IS NOT TRUE");
             desk.ask(&rows, &sql)
         };
         let place = format!("village = '{}' AND grp = '{}'", village(target.village), group(target.group));

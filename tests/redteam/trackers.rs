@@ -54,7 +54,7 @@ fn difference(
         let mut samples: Vec<Vec<f64>> = vec![Vec::new(); desk.keys()];
         for pad in pads {
             let sql = format!(
-                "SELECT COUNT(*), COUNT(*) FILTER (WHERE village <> '{}') FROM register WHERE secret = 'yes' AND grp = '{}'{pad}",
+                "SELECT COUNT(*), COUNT(*) FILTER (WHERE (village = '{}') IS NOT TRUE) FROM register WHERE secret = 'yes' AND grp = '{}'{pad}",
                 village(target.village),
                 group(target.group)
             );
@@ -76,7 +76,7 @@ fn equality(desk: &Desk, register: &Register, targets: usize) -> anyhow::Result<
     let mut tally = Tally::default();
     for target in register.residents.iter().take(targets) {
         let sql = format!(
-            "SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT (village = '{}' AND secret = 'yes')) FROM register WHERE grp = '{}'",
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE (village = '{}' AND secret = 'yes') IS NOT TRUE) FROM register WHERE grp = '{}'",
             village(target.village),
             group(target.group)
         );

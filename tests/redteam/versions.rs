@@ -19,7 +19,7 @@ pub(crate) fn run(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Re
         let target = &register.residents[number];
         let before = register.without(number).batch();
         let sql = format!(
-            "SELECT COUNT(*), COUNT(*) FILTER (WHERE village <> '{}') FROM register WHERE secret = 'yes' AND grp = '{}'",
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE (village = '{}') IS NOT TRUE) FROM register WHERE secret = 'yes' AND grp = '{}'",
             village(target.village),
             group(target.group)
         );

@@ -29,7 +29,7 @@ pub(crate) fn run(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Re
             let sum = |factor| {
                 let sum = format!("SUM(salary * {factor})");
                 format!(
-                    "SELECT {sum} / {factor}.0, {sum} FILTER (WHERE NOT ({village})) / {factor}.0 FROM register WHERE secret = 'yes' AND {group}"
+                    "SELECT {sum} / {factor}.0, {sum} FILTER (WHERE ({village}) IS NOT TRUE) / {factor}.0 FROM register WHERE secret = 'yes' AND {group}"
                 )
             };
             (1..=most).map(sum).collect()
