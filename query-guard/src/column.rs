@@ -1,11 +1,12 @@
-//! Expressions as forms of a column: the casts that it stands under and what they lose, the branches of an expression, and
-//! its total form, which yields NULL where the expression would fail.
+//! Expressions as forms of a column: the casts that it stands under and what they lose, the branches of an expression, its total
+//! form, which yields NULL where the expression would fail, and which expressions compare.
 
 use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
 use datafusion_common::ScalarValue;
+use datafusion_expr::BinaryExpr;
 use datafusion_expr::Cast;
 use datafusion_expr::Expr;
 use datafusion_expr::Operator;
@@ -166,4 +167,43 @@ pub(crate) fn branches(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
 /// True if it is NULLIF, which compares its two arguments.
 pub(crate) fn is_nullif(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.name() == "nullif")
+}
+
+/// The operator with its sides exchanged; `None` when it is not a comparison. The list decides which operators compare:
+/// all others, those of a later engine too, are refused by the caller (`sandbox/docs/disclosure-model.md`, section 4.3).
+pub(crate) fn mirror(op: Operator) -> Option<Operator> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
+    match op {
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => Some(op),
+        Operator::Lt => Some(Operator::Gt),
+        Operator::LtEq => Some(Operator::GtEq),
+        Operator::Gt => Some(Operator::Lt),
+        Operator::GtEq => Some(Operator::LtEq),
+        _ => None,
+    }
+}
+
+/// True of a comparison, or of what joins comparisons: true, false or unknown.
+pub(crate) fn is_truth(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_truth(&alias.expr),
+        Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+            matches!(op, Operator::And | Operator::Or) || mirror(*op).is_some()
+        }
+        _ => matches!(
+            expr,
+            Expr::Between(_)
+                | Expr::InList(_)
+                | Expr::Like(_)
+                | Expr::Not(_)
+                | Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+                | Expr::IsTrue(_)
+                | Expr::IsNotTrue(_)
+                | Expr::IsFalse(_)
+                | Expr::IsNotFalse(_)
+                | Expr::IsUnknown(_)
+                | Expr::IsNotUnknown(_)
+        ),
+    }
 }

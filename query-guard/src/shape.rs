@@ -29,6 +29,8 @@ use crate::catalog::ReleasedSource;
 use crate::column::bare_column;
 use crate::column::branches;
 use crate::column::is_nullif;
+use crate::column::is_truth;
+use crate::column::mirror;
 use crate::column::strip_casts;
 use crate::column::total;
 use crate::column_facts::ColumnFacts;
@@ -223,23 +225,7 @@ impl<'a> ShapeCheck<'a> {
             Expr::ScalarFunction(call) if call.name() == "coalesce" => self.coalesce_key(expr, &call.args),
             Expr::ScalarFunction(_) if is_nullif(expr) => self.label_case(expr),
             // A condition as a key is a CASE with the labels true and false.
-            Expr::BinaryExpr(binary)
-                if mirror(binary.op).is_some() || matches!(binary.op, Operator::And | Operator::Or) =>
-            {
-                self.condition(expr).map_err(as_group_key)
-            }
-            Expr::Between(_)
-            | Expr::InList(_)
-            | Expr::Like(_)
-            | Expr::Not(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsTrue(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsUnknown(_)
-            | Expr::IsNotUnknown(_) => self.condition(expr).map_err(as_group_key),
+            truth if is_truth(truth) => self.condition(truth).map_err(as_group_key),
             other => {
                 let generalised = self.generalise(other).map_err(as_group_key)?;
                 self.require(&generalised, Use::Group).map_err(as_group_key)?;
@@ -750,20 +736,6 @@ impl<'a> ShapeCheck<'a> {
     /// The grant does not let the column be used so, with its place.
     fn use_not_granted(&self, column: &Column, base: &ColumnFacts, wanted: Use) -> Finding {
         use_not_granted(base, wanted).at(self.place(&Expr::Column(column.clone())))
-    }
-}
-
-/// The operator with its sides exchanged; `None` when it is not a comparison. The list decides which operators compare:
-/// all others, those of a later engine too, are refused by the caller (`sandbox/docs/disclosure-model.md`, section 4.3).
-fn mirror(op: Operator) -> Option<Operator> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
-    match op {
-        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => Some(op),
-        Operator::Lt => Some(Operator::Gt),
-        Operator::LtEq => Some(Operator::GtEq),
-        Operator::Gt => Some(Operator::Lt),
-        Operator::GtEq => Some(Operator::LtEq),
-        _ => None,
     }
 }
 

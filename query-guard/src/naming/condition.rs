@@ -34,6 +34,8 @@ use super::columns_are_keys;
 use crate::budget::Budget;
 use crate::cell_names::KeyValues;
 use crate::column::branches;
+use crate::column::is_truth;
+use crate::column::mirror;
 use crate::cover::Condition;
 use crate::cover::Hierarchy;
 use crate::cover::LeafSet;
@@ -173,11 +175,11 @@ impl<'a> Columns<'a> {
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "what is no comparison is taken apart")]
         match expr {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if turned(*op).is_some() => {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if mirror(*op).is_some() => {
                 if columns_of(right).is_empty() && rises(left) {
                     return self.compared(left, *op, right, column);
                 }
-                match turned(*op) {
+                match mirror(*op) {
                     Some(op) if columns_of(left).is_empty() && rises(right) => {
                         self.compared(right, op, left, column)
                     }
@@ -451,19 +453,6 @@ pub(super) fn without_names() -> Refused {
         .into()
 }
 
-/// The comparison with its sides exchanged; nothing for what compares nothing.
-fn turned(op: Operator) -> Option<Operator> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
-    match op {
-        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => Some(op),
-        Operator::Lt => Some(Operator::Gt),
-        Operator::LtEq => Some(Operator::GtEq),
-        Operator::Gt => Some(Operator::Lt),
-        Operator::GtEq => Some(Operator::LtEq),
-        _ => None,
-    }
-}
-
 /// True if an expression is monotone in its one column: what two of its values enclose lies between them.
 fn rises(expr: &Expr) -> bool {
     let constant = |expr: &Expr| columns_of(expr).is_empty();
@@ -555,31 +544,6 @@ fn is_moment(expr: &Expr) -> bool {
 fn part_of(args: &[Expr]) -> Option<String> {
     let Some(Expr::Literal(part, _)) = args.first() else { return None };
     part.try_as_str().flatten().map(str::to_ascii_lowercase)
-}
-
-/// True of a comparison, or of what joins comparisons: true, false or unknown.
-fn is_truth(expr: &Expr) -> bool {
-    match expr {
-        Expr::Alias(alias) => is_truth(&alias.expr),
-        Expr::BinaryExpr(BinaryExpr { op, .. }) => {
-            matches!(op, Operator::And | Operator::Or) || turned(*op).is_some()
-        }
-        _ => matches!(
-            expr,
-            Expr::Between(_)
-                | Expr::InList(_)
-                | Expr::Like(_)
-                | Expr::Not(_)
-                | Expr::IsNull(_)
-                | Expr::IsNotNull(_)
-                | Expr::IsTrue(_)
-                | Expr::IsNotTrue(_)
-                | Expr::IsFalse(_)
-                | Expr::IsNotFalse(_)
-                | Expr::IsUnknown(_)
-                | Expr::IsNotUnknown(_)
-        ),
-    }
 }
 
 /// The names of the columns that an expression reads.
