@@ -67,11 +67,7 @@ impl CellNames {
     /// They rest on plan, keys and declarations alone (`sandbox/docs/disclosure-model.md`, section 5.8).
     #[cfg(test)]
     pub(crate) fn of(&self, atom: &AtomNames, keys: &[ScalarValue]) -> Option<Names> {
-        let group = match self.keys_are_apart && atom.is_apart {
-            true => Some(self.of_keys(keys)?),
-            false => None,
-        };
-        self.in_group(atom, keys, group.as_ref())
+        self.in_group(atom, keys, self.of_keys(keys).as_ref())
     }
 
     /// The names of the group with these values, where all its keys are apart; `of_keys` are those of [`Self::of_keys`].
@@ -93,12 +89,11 @@ impl CellNames {
     ///
     /// Over columns of their own conditions multiply, and so do their names: they need no truth table for every group.
     pub(crate) fn of_keys(&self, keys: &[ScalarValue]) -> Option<Names> {
-        let all = names(&Condition::Always(true), &self.hierarchies, NAMES_MAX).ok()?;
-        let mut keys = self.keys.iter().zip(keys);
         if !self.keys_are_apart {
             return None;
         }
-        keys.try_fold(all, |names, (values, value)| {
+        let all = self.named(&Condition::Always(true)).ok()?;
+        self.keys.iter().zip(keys).try_fold(all, |names, (values, value)| {
             names.times(&self.named(values.get(value)?).ok()?, NAMES_MAX)
         })
     }

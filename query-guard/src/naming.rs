@@ -1,8 +1,8 @@
 //! The names of a stage's cells: what their noise is keyed by (`sandbox/docs/disclosure-model.md`, section 5.8).
 //!
 //! The plan below a boundary is read once more, from the scan up, with every column written out over the columns of the sealed
-//! dataset: row filters of policies, conditions of the question, masks, conditions of aggregates and group keys become
-//! conditions over nodes. A plan that cannot be read so is refused where a policy asks for noise. Nothing here adds noise: the
+//! dataset: conditions of the question, masks, conditions of aggregates and group keys become conditions over nodes, and the texts
+//! of row filters are kept. A plan that cannot be read so is refused where a policy asks for noise. Nothing here adds noise: the
 //! control step does (`control/noise.rs`).
 
 use std::collections::BTreeMap;
@@ -188,8 +188,8 @@ struct Scanned {
 impl Scanned {
     /// Reads a plan that is made of scans, filters, projections and look-ups of one row for each subject.
     ///
-    /// What unites or folds rows first, or meets several rows of a subject, has no names in this version: its cells are refused
-    /// where a policy asks for noise.
+    /// A plan that unites or folds rows first, or meets several rows of a subject, has no names in this version: the guard refuses its
+    /// cells where a policy asks for noise.
     fn of(plan: &LogicalPlan, policy: &EffectivePolicy) -> Result<Self, Refused> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match plan {

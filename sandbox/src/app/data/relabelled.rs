@@ -53,7 +53,7 @@ fn has_other_noise(now: &Dataset, then: &Dataset) -> bool {
 ///
 /// A larger usual contribution is no stricter label than a smaller one, and neither is another domain, range or width of
 /// bins: the names of noise, or its scale, are then others, and the same sum leaves a second time with noise of its own.
-/// Whoever may write the document and does not have the data could average the noise away, a cent at a time
+/// An author of documents who does not have the data could average the noise away, a cent at a time
 /// (`sandbox/docs/disclosure-model.md`, section 5.8).
 fn has_same_labels(new: &Column, old: &Column) -> bool {
     new.data_type == old.data_type
