@@ -31,6 +31,7 @@ use crate::verdict::Decision;
 use crate::verdict::Verdict;
 
 pub(crate) mod execute;
+pub(crate) mod noise;
 pub(crate) mod variants;
 
 /// Reviews a query under the fixture's policy.

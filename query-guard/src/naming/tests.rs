@@ -6,14 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::Array as _;
-use arrow::array::ArrayRef;
 use arrow::array::AsArray;
-use arrow::array::Date32Array;
-use arrow::array::Decimal128Array;
-use arrow::array::Int64Array;
 use arrow::array::RecordBatch;
-use arrow::array::StringArray;
-use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::Int64Type;
 use datafusion_common::ScalarValue;
 use obscura_policies::effective::EffectivePolicy;
@@ -27,6 +21,14 @@ use crate::control::ControlError;
 use crate::execution::ExecutionContext;
 use crate::fixture::execute::Rows;
 use crate::fixture::execute::run_with;
+use crate::fixture::noise::Mixed;
+use crate::fixture::noise::Silent;
+use crate::fixture::noise::context;
+use crate::fixture::noise::plain;
+use crate::fixture::noise::plan;
+use crate::fixture::noise::policy;
+use crate::fixture::noise::visits;
+use crate::fixture::noise::world;
 use crate::fixture::review_under;
 use crate::fixture::variants::named;
 use crate::noise::BYTES_AT_ONCE;
@@ -37,20 +39,6 @@ use crate::verdict::Decision;
 
 /// The names of one cell's value: bytes of each name and measure, with the coefficient.
 type Named = BTreeMap<Vec<u8>, i64>;
-
-/// The policy with noise whose counts are not rounded, so that a test sees the noise.
-fn policy() -> EffectivePolicy {
-    let mut policy = named("noise").unwrap();
-    policy.floors.values_mut().for_each(|floor| floor.controls.rounding = None);
-    policy
-}
-
-fn plan(policy: &EffectivePolicy, sql: &str) -> GuardedPlan {
-    match review_under(policy, sql).decision {
-        Decision::Admitted(plan) => *plan,
-        Decision::Refused { findings, .. } => panic!("{sql}\nrefused: {findings:#?}"),
-    }
-}
 
 fn reasons(sql: &str) -> Vec<Reason> {
     match review_under(&policy(), sql).decision {
@@ -318,122 +306,6 @@ fn what_has_no_names_is_refused_with_its_reason() {
     assert_eq!(reasons("SELECT COUNT(diag) FROM persons WHERE diag IS NOT NULL"), []);
 }
 
-/// A source whose draws of whole bytes are zero, whatever the name.
-#[derive(Debug)]
-struct Silent;
-
-impl NoiseSource for Silent {
-    fn fill(&self, _family: &DatasetId, _name: &[u8], _block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) -> bool {
-        bytes.fill(0x0f);
-        true
-    }
-}
-
-/// A source for tests: a mixing function of family, name and block. It has no secret.
-#[derive(Debug)]
-struct Mixed;
-
-impl NoiseSource for Mixed {
-    fn fill(&self, family: &DatasetId, name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) -> bool {
-        let mut state = u64::from(block);
-        for byte in family.to_string().as_bytes().iter().chain(name) {
-            state = (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
-        }
-        for chunk in bytes.chunks_mut(8) {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes());
-        }
-        true
-    }
-}
-
-fn context(source: Arc<dyn NoiseSource>, version: u8) -> ExecutionContext {
-    let versions = ["corpus.persons", "corpus.visits"].map(|id| (id.parse().unwrap(), [version; 32]));
-    ExecutionContext {
-        noise: Some(source),
-        versions: BTreeMap::from(versions),
-        ..ExecutionContext::default()
-    }
-}
-
-/// Rows of persons by a seed: values outside of the published domains among them, and missing ones.
-fn persons(count: i64) -> RecordBatch {
-    let mut state = 7_u64;
-    let mut next = move |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    let mut pick = |values: &[Option<&'static str>]| -> StringArray {
-        let length = u64::try_from(values.len()).unwrap();
-        (0..count).map(|_| values[usize::try_from(next(length)).unwrap()]).collect()
-    };
-    let dept = pick(&[
-        Some("art"),
-        Some("eng"),
-        Some("law"),
-        Some("ops"),
-        Some("tax"),
-        Some("tax"),
-        Some("off"),
-        None,
-    ]);
-    let zip =
-        pick(&[Some("1000"), Some("1001"), Some("1010"), Some("2000"), Some("2001"), Some("9999"), None]);
-    let sex = pick(&[Some("f"), Some("m"), Some("f"), Some("m"), None]);
-    let diag = pick(&[Some("flu"), Some("none"), None]);
-    let age: Int64Array =
-        (0..count).map(|_| Some(i64::try_from(next(140)).unwrap()).filter(|age| *age != 7)).collect();
-    let salary: Int64Array =
-        (0..count).map(|_| Some(i64::try_from(next(220_000)).unwrap()).filter(|pay| pay % 9 != 0)).collect();
-    let mut day = |span: u64| -> Date32Array {
-        (0..count).map(|_| Some(i32::try_from(next(span)).unwrap()).filter(|day| day % 11 != 0)).collect()
-    };
-    let (birth, hire) = (day(12_000), day(18_000));
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("person_id", Arc::new(Int64Array::from_iter_values(1..=count))),
-        ("dept", Arc::new(dept)),
-        ("zip", Arc::new(zip)),
-        ("age", Arc::new(age)),
-        ("sex", Arc::new(sex)),
-        ("diag", Arc::new(diag)),
-        ("salary", Arc::new(salary)),
-        ("name", Arc::new(StringArray::from_iter_values((0..count).map(|_| "somebody")))),
-        ("birth", Arc::new(birth)),
-        ("hire", Arc::new(hire)),
-    ];
-    RecordBatch::try_from_iter(columns).unwrap()
-}
-
-fn world(count: i64, partitions: usize) -> Rows {
-    let batch = persons(count);
-    let length = batch.num_rows().div_ceil(partitions);
-    let cut = (0..partitions).map(|part| {
-        let start = (part * length).min(batch.num_rows());
-        vec![batch.slice(start, length.min(batch.num_rows() - start))]
-    });
-    BTreeMap::from([("corpus.persons", cut.collect())])
-}
-
-/// Three visits of each person of a register of so many, one in six of whom is in no other.
-fn visits(count: i64) -> RecordBatch {
-    let people = || (1..=count * 6 / 5).flat_map(|person| [person, person, person]);
-    let numbers = || people().zip(0_i64..);
-    let cost = numbers().map(|(person, visit)| i128::from((person * 7_919 + visit * 104_729) % 90_000));
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("visit_id", Arc::new(Int64Array::from_iter_values(numbers().map(|(_, visit)| visit)))),
-        ("person_id", Arc::new(Int64Array::from_iter_values(people()))),
-        (
-            "cost",
-            Arc::new(cost.map(Some).collect::<Decimal128Array>().with_precision_and_scale(18, 2).unwrap()),
-        ),
-        ("day", Arc::new(Int64Array::from_iter_values(numbers().map(|(_, visit)| visit % 40)))),
-        ("at", Arc::new(TimestampMicrosecondArray::from_iter_values(numbers().map(|(_, visit)| visit)))),
-    ];
-    RecordBatch::try_from_iter(columns).unwrap()
-}
-
 #[test]
 fn a_look_up_without_noise_is_the_count_of_plain_rows() {
     let mut rows = world(1_500, 1);
@@ -638,17 +510,6 @@ fn condition() -> impl Strategy<Value = String> {
             (inner.clone(), inner).prop_map(|(a, b)| format!("({a}) OR ({b})")),
         ]
     })
-}
-
-/// Plain rows with their values brought into the domains, as an independent engine reads them.
-fn plain(rows: &Rows) -> datafusion::prelude::SessionContext {
-    let state = datafusion::execution::SessionStateBuilder::new().with_default_features().build();
-    let session = datafusion::prelude::SessionContext::new_with_state(state);
-    let batch = &rows["corpus.persons"][0][0];
-    let table =
-        datafusion::catalog::MemTable::try_new(batch.schema(), rows["corpus.persons"].clone()).unwrap();
-    session.register_table("raw", Arc::new(table)).unwrap();
-    session
 }
 
 const PLAIN: &str = "WITH persons AS (SELECT person_id, \
