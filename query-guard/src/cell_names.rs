@@ -92,10 +92,9 @@ impl CellNames {
         if !self.keys_are_apart {
             return None;
         }
-        let all = self.named(&Condition::Always(true)).ok()?;
-        self.keys.iter().zip(keys).try_fold(all, |names, (values, value)| {
-            names.times(&self.named(values.get(value)?).ok()?, NAMES_MAX)
-        })
+        let mut named = self.keys.iter().zip(keys).map(|(values, value)| self.named(values.get(value)?).ok());
+        let Some(first) = named.next() else { return self.named(&Condition::Always(true)).ok() };
+        named.try_fold(first?, |names, of_key| names.times(&of_key?, NAMES_MAX))
     }
 
     fn named(&self, condition: &Condition) -> Result<Names, NameFault> {

@@ -17,6 +17,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::Field;
 use arrow::datatypes::Schema;
+use datafusion_common::ScalarValue;
 
 use crate::cell::AtomStatistics;
 use crate::cell::decode;
@@ -248,8 +249,11 @@ impl<'s> Group<'s> {
         if let Some(mut noise) = StageNoise::of(stage, context)? {
             // What passes has k subjects: groups of fewer need no noise to be withheld.
             let large = groups.iter_mut().enumerate().filter(|(_, group)| group.has_subjects());
+            let keys = stage.key_columns(batch)?;
             for (row, group) in large {
-                match noise.of_group(&stage.keys_of(batch, row)?)? {
+                let values = keys.iter().map(|column| ScalarValue::try_from_array(column, row));
+                let values = values.collect::<Result<Vec<_>, _>>().map_err(|_| ControlError::NotCells)?;
+                match noise.of_group(&values)? {
                     Some(of_atoms) => group.noise = Some(of_atoms),
                     None => group.statistics.clone_from(&nothing),
                 }

@@ -8,15 +8,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::Array as _;
 use arrow::array::ArrayRef;
+use arrow::array::ArrowPrimitiveType;
 use arrow::array::AsArray;
 use arrow::array::BooleanArray;
 use arrow::array::Date32Array;
 use arrow::array::Decimal128Array;
 use arrow::array::Float64Array;
 use arrow::array::Int64Array;
+use arrow::array::PrimitiveArray;
 use arrow::array::StringArray;
 use arrow::array::TimestampMicrosecondArray;
+use arrow::compute::max;
+use arrow::compute::min;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
 use arrow::datatypes::Decimal128Type;
@@ -166,11 +171,15 @@ impl Published {
     /// A value outside of the domain would have no name, and a condition that holds for it would have the names of one that
     /// does not.
     pub(crate) fn restrict(&self, values: &ArrayRef) -> ArrayRef {
+        // Most data lies within its domain, and is passed on as it is: to copy every column costs more than to look through it.
+        if self.holds_all(values) {
+            return Arc::clone(values);
+        }
         match (&self.kind, values.data_type()) {
             (Kind::Texts(texts), DataType::Utf8) => {
                 let kept = values.as_string::<i32>().iter();
-                let listed = |text: &&str| texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok();
-                Arc::new(kept.map(|text| text.filter(listed)).collect::<StringArray>())
+                let kept = kept.map(|text| text.filter(|text| is_listed(texts, text)));
+                Arc::new(kept.collect::<StringArray>())
             }
             (Kind::Wholes { first, count }, DataType::Int64) => {
                 let last = first + i64::from(*count) - 1;
@@ -211,6 +220,37 @@ impl Published {
             }
             (Kind::Presence | Kind::Truth, _) => Arc::clone(values),
             _ => arrow::array::new_null_array(&self.data_type, values.len()),
+        }
+    }
+
+    /// True if every value lies in the domain. Of floating point that is not looked at: among its numbers are some that are none.
+    fn holds_all(&self, values: &ArrayRef) -> bool {
+        match (&self.kind, values.data_type()) {
+            (Kind::Presence | Kind::Truth, _) => true,
+            (Kind::Texts(texts), DataType::Utf8) => {
+                let mut last: Option<&str> = None;
+                values.as_string::<i32>().iter().flatten().all(|text| {
+                    let is_listed = last == Some(text) || is_listed(texts, text);
+                    last = Some(text);
+                    is_listed
+                })
+            }
+            (Kind::Wholes { first, count }, DataType::Int64) => {
+                within(values.as_primitive::<Int64Type>(), *first, first + i64::from(*count) - 1)
+            }
+            (Kind::Bins { low, high, .. }, DataType::Int64) => {
+                let ends = i64::try_from(*low).ok().zip(i64::try_from(*high).ok());
+                ends.is_some_and(|(low, high)| within(values.as_primitive::<Int64Type>(), low, high))
+            }
+            (Kind::Bins { low, high, .. }, DataType::Decimal128(..)) => {
+                *values.data_type() == self.data_type
+                    && within(values.as_primitive::<Decimal128Type>(), *low, *high)
+            }
+            (Kind::Days { first, count }, DataType::Date32) => {
+                let last = first.saturating_add(i32::try_from(*count).unwrap_or(0)) - 1;
+                within(values.as_primitive::<Date32Type>(), *first, last)
+            }
+            _ => false,
         }
     }
 
@@ -308,6 +348,24 @@ impl Kind {
         }
         hash.finalize().into()
     }
+}
+
+/// True of a text that a sorted list holds.
+fn is_listed(texts: &[String], text: &str) -> bool {
+    // A short list is looked through faster than it is cut in halves.
+    match texts.len() {
+        0..=8 => texts.iter().any(|known| known == text),
+        _ => texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok(),
+    }
+}
+
+/// True if all numbers that are there lie between two ends.
+fn within<T: ArrowPrimitiveType>(values: &PrimitiveArray<T>, low: T::Native, high: T::Native) -> bool
+where
+    T::Native: PartialOrd,
+{
+    values.null_count() == values.len()
+        || (min(values).is_some_and(|least| least >= low) && max(values).is_some_and(|most| most <= high))
 }
 
 fn count(values: usize) -> Result<u32, HierarchyFault> {

@@ -49,7 +49,7 @@ mod condition;
 
 use condition::Columns;
 
-/// Most names of one atom in all groups that its keys' values make.
+/// Most names of all atoms in all groups that the keys' values make.
 const DRAWS_MAX: usize = 20_000_000;
 /// Rows that one subject usually has where the dataset does not say.
 const USUAL_ROWS: u32 = 20;
@@ -85,9 +85,16 @@ pub(crate) fn cell_names(
         }
         // A row without the measure adds nothing to its sum: with or without `IS NOT NULL` the sum is the same, and so are its
         // names.
+        let mut of_measures = BTreeSet::new();
         for measure in atom.quantity.columns() {
-            all.push(columns.condition(&scanned.raw(&is_present(measure))?)?);
+            let present = columns.condition(&scanned.raw(&is_present(measure))?)?;
+            // A measure that is cut besides is a column of the condition like any other.
+            let is_cut =
+                all.iter().flat_map(Condition::columns).any(|column| present.columns().contains(&column));
+            of_measures.extend(present.columns().into_iter().filter(|_| !is_cut));
+            all.push(present);
         }
+        measures.push(of_measures);
         let own = scanned.own(atom)?;
         // Each row of the others is a row of its own dataset too: that they are there is a condition on it.
         for other in scanned.own.iter().filter(|other| **other != own) {
@@ -97,8 +104,15 @@ pub(crate) fn cell_names(
         let subjects = rows.classes.iter().map(|class| scanned.counted(class, atom, &measure)).collect();
         let dataset = policy.datasets.get(&own).ok_or_else(internal)?;
         let unit = unit(atom, spec, rows, dataset).ok_or_else(fact_missing)?;
-        let (condition, names, is_apart) = (Condition::All(all), Names::default(), true);
-        named.push(AtomNames { family: own, condition, names, is_apart, measure, subjects, unit });
+        named.push(AtomNames {
+            family: own,
+            condition: Condition::All(all),
+            names: Names::default(),
+            is_apart: true,
+            measure,
+            subjects,
+            unit,
+        });
     }
     let mut values = Vec::with_capacity(group.len());
     for (key, column) in group.iter().zip(*keys) {
@@ -127,12 +141,13 @@ pub(crate) fn cell_names(
 /// keys have values, their draws would hold a job for minutes.
 fn with_names(mut cells: CellNames, of_keys: &BTreeSet<u16>) -> Result<CellNames, Refused> {
     let groups = cells.keys.iter().fold(1_usize, |groups, values| groups.saturating_mul(values.len()));
-    let mut left = NAMES_MAX;
+    let (mut left, mut draws) = (NAMES_MAX, 0_usize);
     for atom in &mut cells.atoms {
         atom.names = names(&atom.condition, &cells.hierarchies, left).map_err(too_many)?;
         atom.is_apart = atom.condition.columns().is_disjoint(of_keys);
         left = left.saturating_sub(atom.names.len());
-        if atom.names.len().saturating_mul(groups) > DRAWS_MAX {
+        draws = draws.saturating_add(atom.names.len().saturating_mul(groups));
+        if draws > DRAWS_MAX {
             return Err(too_many(NameFault::TooMany { most: DRAWS_MAX }));
         }
     }
@@ -425,17 +440,22 @@ fn unit(atom: &Atom, spec: &AtomSpec, rows: &SourceRows, dataset: &EffectiveData
     let is_one_row = rows.classes.iter().any(|class| class.one_row);
     let copies = if is_one_row { 1 } else { i128::from(dataset.usual_rows.unwrap_or(USUAL_ROWS)) };
     let most = |spec: &MeasureSpec| spec.low.saturating_abs().max(spec.high.saturating_abs());
+    let usual = |column: &String, spec: &MeasureSpec| {
+        let name = &rows.bases.get(column)?.name;
+        let declared = dataset.columns.iter().find(|known| known.name == *name);
+        declared.and_then(|column| column.usual).and_then(|usual: Fixed| usual.to_scaled(spec.scale))
+    };
     match (&atom.quantity, spec) {
         (Quantity::Rows, _) => Some(copies),
         (Quantity::Measure(column), AtomSpec::Measure(spec)) => {
-            let column = &rows.bases.get(column)?.name;
-            let declared = dataset.columns.iter().find(|known| known.name == *column);
-            let usual =
-                declared.and_then(|column| column.usual).and_then(|usual: Fixed| usual.to_scaled(spec.scale));
-            Some(usual.unwrap_or_else(|| most(spec).saturating_mul(copies)).max(1))
+            rows.bases.get(column)?;
+            Some(usual(column, spec).unwrap_or_else(|| most(spec).saturating_mul(copies)).max(1))
         }
-        (Quantity::Product(..), AtomSpec::Product(left, right)) => {
-            Some(most(left).saturating_mul(most(right)).saturating_mul(copies).max(1))
+        // Of numbers that are not negative the product of two sums is no less than the sum of their products.
+        (Quantity::Product(left, right), AtomSpec::Product(a, b)) => {
+            let usual = usual(left, a).zip(usual(right, b)).map(|(left, right)| left.saturating_mul(right));
+            let most = || most(a).saturating_mul(most(b)).saturating_mul(copies);
+            Some(usual.unwrap_or_else(most).max(1))
         }
         (Quantity::Measure(_) | Quantity::Product(..), _) => None,
     }

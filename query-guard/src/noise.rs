@@ -1,9 +1,10 @@
 //! The noise of one name: a binomial draw by a keyed pseudo-random function (`sandbox/docs/disclosure-model.md`, section 5.8).
 //!
-//! A draw of variance v counts the ones among 4v pseudo-random bits and takes 2v away. It is bounded by 2v, its mean is zero
-//! and its variance v, all exactly, and it is made of whole numbers alone: no table and no floating point makes it differ
-//! from one machine to another. It depends on the family's key and the name and on nothing else, so that a name has one noise
-//! for ever.
+//! A draw of variance v counts the ones among the first 4v pseudo-random bits of a name and takes 2v away. It is bounded by 2v, its
+//! mean is zero and its variance v, all exactly, and it is made of whole numbers alone: no table and no floating point makes it
+//! differ from one machine to another. It depends on the family's key and the name and on nothing else, so that a name has one
+//! noise for ever. A draw of a larger variance takes the same bits and further ones: two policies at different deviations tell
+//! together no more than the lower one alone.
 
 use std::fmt::Debug;
 
@@ -11,6 +12,9 @@ use obscura_policies::vocabulary::DatasetId;
 
 /// Bytes that one draw asks for at a time.
 pub const BYTES_AT_ONCE: usize = 32;
+
+/// The block of a part of a unit: no draw has so many bits that it comes to it.
+const PART_BLOCK: u32 = u32::MAX;
 
 /// The draw of a version has four times the variance of the one that stays: twice its deviation.
 pub const OF_VERSION_VARIANCE: u32 = 4;
@@ -57,30 +61,13 @@ pub fn draw(source: &dyn NoiseSource, family: &DatasetId, name: &[u8], variance:
 #[must_use]
 pub fn part(source: &dyn NoiseSource, family: &DatasetId, name: &[u8], unit: i128) -> Option<i128> {
     let mut bytes = [0; BYTES_AT_ONCE];
-    if !source.fill(family, name, 0, &mut bytes) {
+    if !source.fill(family, name, PART_BLOCK, &mut bytes) {
         return None;
     }
     let (first, second) = bytes.split_first_chunk::<16>()?;
     let below =
         |bytes: [u8; 16]| i128::try_from(u128::from_be_bytes(bytes) % unit.unsigned_abs().max(1)).ok();
     Some(below(*first)? - below(second.try_into().ok()?)?)
-}
-
-/// The variances of the draws that are added up to reach a deviation: one for each rung of the ladder up to it. Two policies at
-/// different rungs share the lower draws, and so tell together no more than the lower one alone.
-///
-/// `ladder` holds deviations in rising order. Nothing when the deviation is no rung of it.
-#[must_use]
-pub fn rungs(ladder: &[u32], deviation: u32) -> Option<Vec<u32>> {
-    let reached = ladder.iter().position(|rung| *rung == deviation)?;
-    let mut variances = Vec::with_capacity(reached + 1);
-    let mut below = 0_u32;
-    for rung in ladder.iter().take(reached + 1) {
-        let variance = rung.checked_mul(*rung)?;
-        variances.push(variance.checked_sub(below).filter(|added| *added > 0)?);
-        below = variance;
-    }
-    Some(variances)
 }
 
 #[cfg(test)]
@@ -174,16 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn rungs_add_up_to_the_variance_and_share_the_lower_draws() {
-        let ladder = [2, 3, 4, 6, 8, 12, 16];
-        assert_eq!(rungs(&ladder, 4), Some(vec![4, 5, 7]));
-        for (number, deviation) in ladder.iter().enumerate() {
-            let variances = rungs(&ladder, *deviation).unwrap();
-            assert_eq!(variances.iter().sum::<u32>(), deviation * deviation);
-            assert_eq!(variances.len(), number + 1);
-            assert_eq!(rungs(&ladder, 16).unwrap().get(..=number), Some(variances.as_slice()));
+    fn a_draw_of_a_larger_variance_is_a_smaller_one_and_further_bits() {
+        for (name, smaller, larger) in [(b"ab".as_slice(), 4, 9), (&[0xff, 0x00, 0x3c], 16, 64)] {
+            let further = (smaller * 4..larger * 4).map(|bit| {
+                let byte = name[usize::try_from(bit / 8).unwrap() % name.len()];
+                i64::from(byte >> (bit % 8) & 1)
+            });
+            let ones: i64 = further.sum();
+            let rest = ones - 2 * i64::from(larger - smaller);
+            assert_eq!(echoed(name, larger), echoed(name, smaller) + rest);
         }
-        assert_eq!(rungs(&ladder, 5), None);
-        assert_eq!(rungs(&[4, 3], 3), None, "a ladder rises");
     }
 }

@@ -8,6 +8,7 @@ use arrow::array::BooleanArray;
 use arrow::array::RecordBatch;
 use arrow::compute::SortColumn;
 use arrow::compute::SortOptions;
+use arrow::compute::cast;
 use arrow::compute::concat_batches;
 use arrow::compute::filter_record_batch;
 use arrow::compute::lexsort_to_indices;
@@ -84,14 +85,13 @@ impl Stage {
         Ok(ReleasedTable::of(batch))
     }
 
-    /// The values of the keys of one group, in the types of their columns.
-    pub(crate) fn keys_of(&self, batch: &RecordBatch, row: usize) -> Result<Vec<ScalarValue>, ControlError> {
-        let value = |key: &KeyColumn| {
+    /// The columns of the keys, in the types that their values have in names.
+    pub(crate) fn key_columns(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, ControlError> {
+        let column = |key: &KeyColumn| {
             let column = batch.column_by_name(&key.name).ok_or(ControlError::NotCells)?;
-            let value = ScalarValue::try_from_array(column, row).map_err(|_| ControlError::NotCells)?;
-            value.cast_to(&key.data_type).map_err(|_| ControlError::NotCells)
+            cast(column, &key.data_type).map_err(|_| ControlError::NotCells)
         };
-        self.keys.iter().map(value).collect()
+        self.keys.iter().map(column).collect()
     }
 
     /// The table of all groups: their keys, and a row of NULLs beside those of a group that is not shown.

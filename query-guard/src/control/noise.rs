@@ -5,11 +5,12 @@
 //! and one for each version of the data, with twice the deviation, where versions are replaced. It is a function of plan, keys of
 //! groups and version alone. How far a number may be off is a function of plan and keys.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use datafusion_common::ScalarValue;
-use obscura_policies::effective::DEVIATIONS;
 use obscura_policies::vocabulary::DatasetId;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use crate::cell_names::AtomNames;
 use crate::cell_names::CellNames;
@@ -24,7 +25,6 @@ use crate::noise::NoiseSource;
 use crate::noise::OF_VERSION_VARIANCE;
 use crate::noise::draw;
 use crate::noise::part;
-use crate::noise::rungs;
 use crate::plan::Stage;
 use crate::plan::StageControls;
 
@@ -46,8 +46,6 @@ const KNOWN_MAX: usize = 100_000;
 /// The draw that stays for ever, and the one of each version.
 const FIXED: u8 = 1;
 const OF_VERSION: u8 = 2;
-/// Ends the name of the part of a unit that goes with a draw.
-const PART_OF_UNIT: u8 = 0;
 
 /// All numbers, where the policy asks for noise. That a group is there is no number: its threshold has noise of its own.
 fn holds_for(figure: Figure, stage: &StageControls) -> bool {
@@ -102,16 +100,48 @@ pub(crate) struct AtomNoise {
     pub(crate) subjects: Vec<Perturbation>,
 }
 
+/// Deviation of the noise of one name of a number, in its units: with a part of a unit for each kind of draw, whose variance is a
+/// sixth of a unit's square.
+fn of_name(deviation: u32, is_updated: bool, unit: i128) -> f64 {
+    let (kinds, variances) = if is_updated { (2.0, 1 + OF_VERSION_VARIANCE) } else { (1.0, 1) };
+    let whole = f64::from(deviation).powi(2) * f64::from(variances);
+    let parts = if unit > 1 { kinds / 6.0 } else { 0.0 };
+    (whole + parts).sqrt() * super::number::to_f64(unit, 0)
+}
+
+/// A number whose noise is drawn: its family, its scale, and digests of what is drawn by beside a name.
+#[derive(Debug, PartialEq, Eq)]
+struct Drawn {
+    family: DatasetId,
+    /// The scale of the noise, in units of the number.
+    unit: i128,
+    /// Of the draw that stays for ever.
+    fixed: Digest,
+    /// Of the draw of the version, where versions are replaced.
+    of_version: Option<Digest>,
+}
+
+/// The numbers of one atom, as indices into those of the stage.
+struct AtomDrawn {
+    value: usize,
+    subjects: Vec<usize>,
+}
+
+/// A SHA-256.
+type Digest = [u8; 32];
+
 /// The noise of a stage, group by group.
 pub(crate) struct StageNoise<'s> {
     names: &'s CellNames,
     source: &'s dyn NoiseSource,
-    /// Digests of the versions that are read, in the order of their datasets.
-    version: Vec<u8>,
-    /// Variances of the draws of each rung.
-    variances: Vec<u32>,
-    /// Noise made so far: cells share names, and atoms share those of their subjects.
-    known: BTreeMap<(DatasetId, Vec<u8>, Vec<u8>), i128>,
+    /// Deviation of the draw that stays for ever.
+    deviation: u32,
+    /// In the order of the stage's atoms.
+    atoms: Vec<AtomDrawn>,
+    /// Each once: atoms share the numbers of their subjects.
+    drawn: Vec<Drawn>,
+    /// Noise made so far, by the digest of a name and the number: cells share names.
+    known: HashMap<(Digest, usize), i128>,
 }
 
 impl<'s> StageNoise<'s> {
@@ -124,12 +154,26 @@ impl<'s> StageNoise<'s> {
         let Some(deviation) = stage.controls.perturbation else { return Ok(None) };
         let names = stage.names.as_deref().ok_or(ControlError::Unbound)?;
         let source = context.noise.as_deref().ok_or(ControlError::Unbound)?;
-        let mut version = Vec::new();
-        for dataset in names.datasets.iter().filter(|_| names.is_updated) {
-            version.extend_from_slice(context.versions.get(dataset).ok_or(ControlError::Unbound)?);
+        let mut version = names.is_updated.then(Vec::new);
+        if let Some(version) = &mut version {
+            for dataset in &names.datasets {
+                version.extend_from_slice(context.versions.get(dataset).ok_or(ControlError::Unbound)?);
+            }
         }
-        let variances = rungs(&DEVIATIONS, deviation).ok_or(ControlError::Unbound)?;
-        Ok(Some(StageNoise { names, source, version, variances, known: BTreeMap::new() }))
+        let mut drawn: Vec<Drawn> = Vec::new();
+        let mut number = |atom: &AtomNames, quantity: &str, unit: i128| {
+            let one = Drawn::of(&atom.family, quantity, unit, version.as_deref());
+            drawn.iter().position(|known| *known == one).unwrap_or_else(|| {
+                drawn.push(one);
+                drawn.len() - 1
+            })
+        };
+        let atoms = names.atoms.iter().map(|atom| AtomDrawn {
+            value: number(atom, &atom.measure, atom.unit),
+            subjects: atom.subjects.iter().map(|counted| number(atom, counted, 1)).collect(),
+        });
+        let atoms = atoms.collect();
+        Ok(Some(StageNoise { names, source, deviation, atoms, drawn, known: HashMap::new() }))
     }
 
     /// The noise of each atom in the group with these values of the keys; nothing where the group has no names, and is withheld.
@@ -143,107 +187,93 @@ impl<'s> StageNoise<'s> {
         }
         let mut all = Vec::with_capacity(cells.atoms.len());
         let of_keys = cells.of_keys(keys);
-        for atom in &cells.atoms {
+        for (number, atom) in cells.atoms.iter().enumerate() {
             let Some(names) = cells.in_group(atom, keys, of_keys.as_ref()) else { return Ok(None) };
-            all.push(self.of_atom(atom, &names)?);
+            all.push(self.of_atom(number, &names)?);
         }
         Ok(Some(all))
     }
 
-    fn of_atom(&mut self, atom: &AtomNames, names: &Names) -> Result<AtomNoise, ControlError> {
-        let named: Vec<(Vec<u8>, i64)> =
-            names.terms().map(|(name, coefficient)| (self.names.bytes(name), coefficient)).collect();
-        let deviation = names.deviations() * self.deviation();
-        let mut subjects = Vec::with_capacity(atom.subjects.len());
-        for counted in &atom.subjects {
-            let noise = self.sum(&atom.family, &named, counted.as_bytes(), 1)?;
-            subjects.push(Perturbation { noise, deviation });
-        }
-        let value = match atom.unit {
-            1 => {
-                Perturbation { noise: self.sum(&atom.family, &named, atom.measure.as_bytes(), 1)?, deviation }
-            }
-            unit => {
-                // Of two scales of one sum the noise would tell the sum, if both were one draw.
-                let mut measure = atom.measure.clone().into_bytes();
-                put(&mut measure, &unit.to_be_bytes());
-                let noise = self.sum(&atom.family, &named, &measure, unit)?;
-                let deviation = names.deviations() * self.deviation_between_units();
-                Perturbation { noise, deviation: deviation * super::number::to_f64(unit, 0) }
-            }
+    fn of_atom(&mut self, atom: usize, names: &Names) -> Result<AtomNoise, ControlError> {
+        let named: Vec<(Digest, i64)> = names
+            .terms()
+            .map(|(name, coefficient)| (Sha256::digest(self.names.bytes(name)).into(), coefficient))
+            .collect();
+        let AtomDrawn { value, subjects } = self.atoms.get(atom).ok_or(ControlError::NotCells)?;
+        let (value, subjects) = (*value, subjects.clone());
+        let mut perturbed = |number: usize| {
+            let unit = self.drawn.get(number).ok_or(ControlError::NotCells)?.unit;
+            let deviation = names.deviations() * of_name(self.deviation, self.names.is_updated, unit);
+            Ok::<_, ControlError>(Perturbation { noise: self.sum(&named, number)?, deviation })
         };
+        let value = perturbed(value)?;
+        let subjects = subjects.into_iter().map(perturbed).collect::<Result<_, _>>()?;
         Ok(AtomNoise { value, subjects })
     }
 
-    /// Deviation of the noise of one name.
-    fn deviation(&self) -> f64 {
-        let fixed: u32 = self.variances.iter().sum();
-        let all = if self.names.is_updated { fixed * (1 + OF_VERSION_VARIANCE) } else { fixed };
-        f64::from(all).sqrt()
-    }
-
-    /// Deviation of the noise of one name of a sum, in its units: with a part of a unit for each kind of draw, whose variance
-    /// is a sixth of a unit's square.
-    fn deviation_between_units(&self) -> f64 {
-        let kinds = if self.names.is_updated { 2.0 } else { 1.0 };
-        (self.deviation().powi(2) + kinds / 6.0).sqrt()
-    }
-
-    /// The noise of names under a measure in multiples and parts of a unit, each as often as it counts.
-    fn sum(
-        &mut self,
-        family: &DatasetId,
-        named: &[(Vec<u8>, i64)],
-        measure: &[u8],
-        unit: i128,
-    ) -> Result<i128, ControlError> {
+    /// The noise of names, each as often as it counts.
+    fn sum(&mut self, named: &[(Digest, i64)], number: usize) -> Result<i128, ControlError> {
         let mut sum: i128 = 0;
         for (name, coefficient) in named {
-            let noise = self.of_name(family, name, measure, unit)?;
+            let known = self.known.get(&(*name, number)).copied();
+            let noise = match known {
+                Some(known) => known,
+                None => {
+                    let drawn = self.drawn.get(number).ok_or(ControlError::NotCells)?;
+                    drawn.noise(self.source, name, self.deviation).ok_or(ControlError::Unbound)?
+                }
+            };
+            // The one name of a group is no other group's.
+            if known.is_none() && named.len() > 1 {
+                self.known.insert((*name, number), noise);
+            }
             sum = sum.saturating_add(noise.saturating_mul(i128::from(*coefficient)));
         }
         Ok(sum)
     }
+}
 
-    /// The noise of one name under a measure: a draw for each rung that stays for ever, and one for the version.
+impl Drawn {
+    /// The draws of a quantity, in multiples of a unit.
+    fn of(family: &DatasetId, quantity: &str, unit: i128, version: Option<&[u8]>) -> Self {
+        let mut bytes = Vec::new();
+        put(&mut bytes, quantity.as_bytes());
+        if unit > 1 {
+            // Of two scales of one sum the noise would tell the sum, if both were one draw.
+            put(&mut bytes, &unit.to_be_bytes());
+        }
+        let digest =
+            |kind, version: &[u8]| Sha256::digest([&bytes, [kind].as_slice(), version].concat()).into();
+        let fixed = digest(FIXED, &[]);
+        Drawn {
+            family: family.clone(),
+            unit,
+            fixed,
+            of_version: version.map(|version| digest(OF_VERSION, version)),
+        }
+    }
+
+    /// The noise of one name: a draw that stays for ever, and one for the version.
     ///
     /// Multiples of a unit alone would leave a sum exact but for whole units: its remainder would be that of the exact sum, and
-    /// the difference of two sums would tell the value of everybody who has less than a unit. So the first rung of either kind
-    /// has a part of a unit besides, whose remainder is uniform (`sandbox/docs/disclosure-model.md`, section 5.8).
-    fn of_name(
-        &mut self,
-        family: &DatasetId,
-        name: &[u8],
-        measure: &[u8],
-        unit: i128,
-    ) -> Result<i128, ControlError> {
-        let key = (family.clone(), name.to_vec(), measure.to_vec());
-        if let Some(known) = self.known.get(&key) {
-            return Ok(*known);
-        }
-        let source = self.source;
+    /// the difference of two sums would tell the value of everybody who has less than a unit. So a draw has a part of a unit
+    /// besides, whose remainder is uniform (`sandbox/docs/disclosure-model.md`, section 5.8).
+    fn noise(&self, source: &dyn NoiseSource, name: &Digest, deviation: u32) -> Option<i128> {
+        let variance = deviation.checked_mul(deviation)?;
+        let fixed = Some((&self.fixed, variance));
+        let of_version = match &self.of_version {
+            Some(digest) => Some((digest, variance.checked_mul(OF_VERSION_VARIANCE)?)),
+            None => None,
+        };
         let mut noise: i128 = 0;
-        for (rung, variance) in (0_u8..).zip(&self.variances) {
-            let mut draws = vec![(FIXED, *variance, None)];
-            if self.names.is_updated {
-                draws.push((OF_VERSION, variance.saturating_mul(OF_VERSION_VARIANCE), Some(&self.version)));
-            }
-            for (kind, variance, version) in draws {
-                let mut bytes = Vec::with_capacity(name.len() + measure.len() + 64);
-                put(&mut bytes, name);
-                put(&mut bytes, measure);
-                bytes.extend_from_slice(&[kind, rung]);
-                bytes.extend(version.into_iter().flatten());
-                let drawn = draw(source, family, &bytes, variance).ok_or(ControlError::Unbound)?;
-                noise = noise.saturating_add(i128::from(drawn).saturating_mul(unit));
-                if rung == 0 && unit > 1 {
-                    bytes.push(PART_OF_UNIT);
-                    let part = part(source, family, &bytes, unit).ok_or(ControlError::Unbound)?;
-                    noise = noise.saturating_add(part);
-                }
+        for (digest, variance) in fixed.into_iter().chain(of_version) {
+            let bytes = [name.as_slice(), digest].concat();
+            let drawn = draw(source, &self.family, &bytes, variance)?;
+            noise = noise.saturating_add(i128::from(drawn).saturating_mul(self.unit));
+            if self.unit > 1 {
+                noise = noise.saturating_add(part(source, &self.family, &bytes, self.unit)?);
             }
         }
-        self.known.insert(key, noise);
-        Ok(noise)
+        Some(noise)
     }
 }

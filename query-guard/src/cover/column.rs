@@ -17,6 +17,9 @@ pub fn cover(hierarchy: &Hierarchy, set: &LeafSet, most: usize) -> Option<Signed
     if let Some(missing) = hierarchy.of_presence() {
         return Some(of_presence(missing, set)).filter(|nodes| nodes.len() <= most);
     }
+    if let Some(node) = hierarchy.node_with(set) {
+        return Some(vec![(node, 1)]).filter(|nodes| nodes.len() <= most);
+    }
     let mut nodes = cover_of(hierarchy, Node::ROOT, set, most)?;
     nodes.sort_unstable();
     Some(nodes)

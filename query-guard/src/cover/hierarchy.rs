@@ -7,6 +7,8 @@
 use chrono::Datelike as _;
 use chrono::NaiveDate;
 
+use super::leaves::LeafSet;
+
 /// Years that a calendar may span: more days than these would not be named one by one.
 const CALENDAR_YEARS_MAX: i32 = 400;
 
@@ -198,6 +200,17 @@ impl Hierarchy {
             }
         };
         Node { level, index }
+    }
+
+    /// The coarsest node that holds these leaves and no others.
+    ///
+    /// One name is the fewest that there can be, so that a set which is a node needs no search: a result has very many groups, and the key
+    /// of each is such a set.
+    pub(super) fn node_with(&self, set: &LeafSet) -> Option<Node> {
+        let mut intervals = set.intervals();
+        let (Some((start, end)), None) = (intervals.next(), intervals.next()) else { return None };
+        let mut nodes = (0..=self.leaf_level()).map(|level| self.node_of(level, start));
+        nodes.find(|node| self.span(*node) == (start, end))
     }
 
     fn starts(&self, level: u8) -> &[u32] {

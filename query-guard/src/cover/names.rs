@@ -11,6 +11,7 @@ use super::condition::Condition;
 use super::condition::TruthTable;
 use super::hierarchy::Hierarchy;
 use super::hierarchy::Node;
+use super::leaves::LeafSet;
 
 /// Most rows of a truth table: eight comparisons of as many columns have 6,561 at three parts each.
 const ROWS_MAX: usize = 65_536;
@@ -96,6 +97,11 @@ pub fn names(
     hierarchies: &BTreeMap<u16, Hierarchy>,
     most: usize,
 ) -> Result<Names, NameFault> {
+    if let Condition::Test(test) = condition
+        && test.is_unknown.is_empty()
+    {
+        return names_of_set(test.column, &test.is_true, hierarchies, most);
+    }
     let leaves = hierarchies.iter().map(|(column, hierarchy)| (*column, hierarchy.leaves())).collect();
     let table = TruthTable::of(condition, &leaves, ROWS_MAX).ok_or(NameFault::NoTable)?;
     let too_many = NameFault::TooMany { most };
@@ -143,4 +149,21 @@ pub fn names(
     }
     names.terms.retain(|_, coefficient| *coefficient != 0);
     if names.len() > most { Err(too_many) } else { Ok(names) }
+}
+
+/// The names of a set of one column's leaves, which needs no truth table: a group key's value is one, and a result has very many.
+fn names_of_set(
+    column: u16,
+    set: &LeafSet,
+    hierarchies: &BTreeMap<u16, Hierarchy>,
+    most: usize,
+) -> Result<Names, NameFault> {
+    let hierarchy = hierarchies.get(&column).ok_or(NameFault::NoTable)?;
+    let set = set.within(0, hierarchy.leaves());
+    let nodes = cover(hierarchy, &set, most).ok_or(NameFault::TooMany { most })?;
+    let name = |node: Node| match node {
+        Node::ROOT => Name::new(),
+        node => Name::from([(column, node)]),
+    };
+    Ok(Names { terms: nodes.into_iter().map(|(node, sign)| (name(node), sign)).collect() })
 }
