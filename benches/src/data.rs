@@ -3,6 +3,7 @@
 //!
 //! It times sealing and writing; it runs no query.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,6 +22,11 @@ use obscura_crypto::kms::KeyFile;
 use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_crypto::kms::Secret;
+use obscura_crypto::noise::NoiseKey;
+use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::execution::ExecutionContext;
+use obscura_query_guard::noise::BYTES_AT_ONCE;
+use obscura_query_guard::noise::NoiseSource;
 use obscura_sandbox::engine::sealed_table::SealedTable;
 use obscura_sandbox::storage::Confirmation;
 use obscura_sandbox::storage::DataFolder;
@@ -49,6 +55,8 @@ use crate::samples::Preparation;
 use crate::variants;
 
 const SIGNER: &str = "obscura.bench/manifests";
+/// The secret that the noise key is derived from.
+const NOISE: &str = "noise/tpch";
 /// Says that a folder was prepared to the end, and what that took.
 const PREPARED: &str = "prepared.json";
 const BATCH_ROWS: usize = 8192;
@@ -135,6 +143,21 @@ impl Data {
         Ok(SealedTable::open(&self.version, &keys, columns)?)
     }
 
+    /// The source of noise and the digest of the version, as a job takes them.
+    ///
+    /// # Errors
+    /// When the keyring has no secret, or the manifest no rows to digest.
+    pub(crate) fn noise(&self) -> anyhow::Result<ExecutionContext> {
+        let id = lineitem::id()?;
+        let key = NoiseKey::of(&self.kms.hash_key(NOISE)?, &id.to_string());
+        let digest = self.version.manifest().content_digest()?;
+        Ok(ExecutionContext {
+            noise: Some(Arc::new(Noise(key))),
+            versions: BTreeMap::from([(id, *digest.as_bytes())]),
+            ..ExecutionContext::default()
+        })
+    }
+
     /// Copies the sealed rows into plaintext Parquet: same order, same row groups, same properties but for encryption.
     async fn write_clustered(&self) -> anyhow::Result<()> {
         let schema = self.version.schema()?;
@@ -148,6 +171,17 @@ impl Data {
             writer.write_clustered(&batch?)?;
         }
         writer.finish()
+    }
+}
+
+/// The noise key of the one dataset.
+#[derive(Debug)]
+struct Noise(NoiseKey);
+
+impl NoiseSource for Noise {
+    fn fill(&self, _family: &DatasetId, name: &[u8], block: u32, bytes: &mut [u8; BYTES_AT_ONCE]) -> bool {
+        self.0.fill(name, block, bytes);
+        true
     }
 }
 

@@ -35,6 +35,10 @@ const UNIT: &str = "order";
 pub(crate) const SUBJECTS_MIN: u32 = 10;
 /// Base that counts are rounded to.
 pub(crate) const ROUNDING: u32 = 5;
+/// Deviation of the noise of each named cell: the least of grade L3.
+pub(crate) const DEVIATION: u32 = 4;
+/// Lines that an order usually has.
+pub(crate) const USUAL_ROWS: u32 = 7;
 /// Decimal places of the money columns.
 const SCALE: u8 = 2;
 
@@ -45,6 +49,8 @@ pub(crate) enum Asked {
     Threshold,
     /// The threshold, and dominance over every subject's contribution.
     Dominance,
+    /// Both, and named noise: the default controls of grade L3.
+    Noise,
 }
 
 /// The order of rows that the manifest is taken to prove.
@@ -60,8 +66,23 @@ struct Column {
     name: &'static str,
     data_type: DataType,
     role: Role,
-    /// Declared range and bin width, in hundredths.
-    measure: Option<(i64, i64)>,
+    /// The declared range and bins of a measure.
+    measure: Option<Measure>,
+    /// The published domain of a text.
+    texts: &'static [&'static str],
+    /// The first and the last of the published domain of whole numbers.
+    wholes: Option<(i64, i64)>,
+}
+
+/// A measure's declaration, in hundredths.
+#[derive(Clone, Copy)]
+struct Measure {
+    /// Upper end of the range; the lower is zero.
+    high: i64,
+    /// Width of a bin.
+    bins: i64,
+    /// What one order usually contributes to a sum: about the 95th percentile, the scale of the sum's noise.
+    usual: i64,
 }
 
 const MONEY: DataType = DataType::Decimal { scale: SCALE };
@@ -69,15 +90,16 @@ const MONEY: DataType = DataType::Decimal { scale: SCALE };
 const COLUMNS: &[Column] = &[
     column(UNIT_COLUMN, DataType::Int, Role::UnitKey),
     column("l_partkey", DataType::Int, Role::Dimension),
-    column("l_suppkey", DataType::Int, Role::Dimension),
+    // The suppliers of scale factor 1.
+    Column { wholes: Some((1, 10_000)), ..column("l_suppkey", DataType::Int, Role::Dimension) },
     column("l_linenumber", DataType::Int, Role::Dimension),
     // Q6 cuts quantity at 24 and discount at 0.05 and 0.08: all of them are edges of these bins.
-    measure("l_quantity", 5_000, 100),
-    measure("l_extendedprice", 10_500_000, 100_000),
-    measure("l_discount", 10, 1),
-    measure("l_tax", 8, 1),
-    column("l_returnflag", DataType::Text, Role::Dimension),
-    column("l_linestatus", DataType::Text, Role::Dimension),
+    measure("l_quantity", Measure { high: 5_000, bins: 100, usual: 20_000 }),
+    measure("l_extendedprice", Measure { high: 10_500_000, bins: 100_000, usual: 35_000_000 }),
+    measure("l_discount", Measure { high: 10, bins: 1, usual: 40 }),
+    measure("l_tax", Measure { high: 8, bins: 1, usual: 30 }),
+    Column { texts: &["A", "N", "R"], ..column("l_returnflag", DataType::Text, Role::Dimension) },
+    Column { texts: &["F", "O"], ..column("l_linestatus", DataType::Text, Role::Dimension) },
     column("l_shipdate", DataType::Date, Role::Dimension),
     column("l_commitdate", DataType::Date, Role::Dimension),
     column("l_receiptdate", DataType::Date, Role::Dimension),
@@ -87,11 +109,11 @@ const COLUMNS: &[Column] = &[
 ];
 
 const fn column(name: &'static str, data_type: DataType, role: Role) -> Column {
-    Column { name, data_type, role, measure: None }
+    Column { name, data_type, role, measure: None, texts: &[], wholes: None }
 }
 
-const fn measure(name: &'static str, high: i64, bins: i64) -> Column {
-    Column { name, data_type: MONEY, role: Role::Measure, measure: Some((high, bins)) }
+const fn measure(name: &'static str, measure: Measure) -> Column {
+    Column { measure: Some(measure), ..column(name, MONEY, Role::Measure) }
 }
 
 /// The dataset's identifier.
@@ -101,8 +123,19 @@ pub(crate) fn id() -> anyhow::Result<DatasetId> {
 
 /// The width of a measure's declared range, for the rounding of its sums.
 pub(crate) fn width(name: &str) -> f64 {
-    let high = COLUMNS.iter().find(|column| column.name == name).and_then(|column| column.measure);
-    high.map_or(0.0, |(high, _bins)| hundredths(high).to_f64())
+    declared(name).map_or(0.0, |measure| hundredths(measure.high).to_f64())
+}
+
+/// The scale of the noise of a sum: what one order usually contributes to it.
+pub(crate) fn usual(factors: &[&str]) -> f64 {
+    factors
+        .iter()
+        .map(|name| declared(name).map_or(0.0, |measure| hundredths(measure.usual).to_f64()))
+        .product()
+}
+
+fn declared(name: &str) -> Option<Measure> {
+    COLUMNS.iter().find(|column| column.name == name).and_then(|column| column.measure)
 }
 
 /// The specification by which the dataset is sealed.
@@ -128,11 +161,13 @@ pub(crate) fn specification() -> anyhow::Result<DatasetSpec> {
     })
 }
 
-/// The policy of one job. Grade L1 asks for the threshold alone; L3 asks for dominance as well.
+/// The policy of one job. Columns of grade L1 ask for the threshold alone; L3 asks for dominance as well, and for noise by default.
 pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectivePolicy> {
-    let (grade, dominance) = match controls {
-        Asked::Threshold => (Level(1), None),
-        Asked::Dominance => (Level(3), Some(Dominance { n: 2, share_max_permille: 850, p_percent: 10 })),
+    let of_l3 = Some(Dominance { n: 2, share_max_permille: 850, p_percent: 10 });
+    let (grade, dominance, perturbation) = match controls {
+        Asked::Threshold => (Level(1), None, None),
+        Asked::Dominance => (Level(3), of_l3, None),
+        Asked::Noise => (Level(3), of_l3, Some(DEVIATION)),
     };
     let id = id()?;
     let dataset = EffectiveDataset {
@@ -152,18 +187,25 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
         controls: Controls::default(),
         join_with: BTreeSet::new(),
         max_rows_per_subject: 20,
-        usual_rows: None,
+        usual_rows: Some(USUAL_ROWS),
         is_updated: true,
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
     };
-    let controls =
-        Controls { subjects_min: SUBJECTS_MIN, dominance, rounding: Some(ROUNDING), ..Controls::default() };
+    let controls = Controls {
+        subjects_min: SUBJECTS_MIN,
+        dominance,
+        rounding: Some(ROUNDING),
+        perturbation,
+        ..Controls::default()
+    };
     Ok(EffectivePolicy {
         purpose: "benchmark".to_owned(),
         datasets: BTreeMap::from([(id, dataset)]),
-        floors: BTreeMap::from([(grade, Floor { release: Release::Aggregates, controls })]),
+        // Whoever carries a unit key is held to the floor of L2 at the least.
+        // Whoever carries a unit key is held to the floor of L2 at the least.
+        floors: BTreeMap::from([(grade.max(Level(2)), Floor { release: Release::Aggregates, controls })]),
         sources: Vec::new(),
     })
 }
@@ -183,10 +225,14 @@ fn effective(column: &Column, grade: Level) -> EffectiveColumn {
         grade_after: grade,
         uses: uses.iter().copied().collect(),
         mask: None,
-        range: column.measure.map(|(high, _bins)| (Fixed::ZERO, hundredths(high))),
-        bins: column.measure.map(|(_high, bins)| hundredths(bins)),
-        usual: None,
-        domain: None,
+        range: column
+            .measure
+            .map(|measure| (Fixed::ZERO, hundredths(measure.high)))
+            .or_else(|| column.wholes.map(|(first, last)| (Fixed::from_i64(first), Fixed::from_i64(last)))),
+        bins: column.measure.map(|measure| hundredths(measure.bins)),
+        usual: column.measure.map(|measure| hundredths(measure.usual)),
+        domain: (!column.texts.is_empty())
+            .then(|| column.texts.iter().map(|text| (*text).to_owned()).collect()),
         scale: if column.measure.is_some() { SCALE } else { 0 },
         coded: false,
     }

@@ -6,6 +6,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
 
 mod check;
+mod control_time;
 mod data;
 mod guard_time;
 mod lineitem;

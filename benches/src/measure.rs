@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::check;
+use crate::control_time;
 use crate::data::Data;
 use crate::guard_time;
 use crate::machine;
@@ -113,6 +114,8 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Samples> {
     let runner = Runner::new(data, threads).await?;
     eprintln!("timing the guard");
     let guard = guard_time::measure()?;
+    eprintln!("timing the control step");
+    let controls = control_time::measure(&runner).await?;
     let machine = machine::machine()?;
     let mut measured = Vec::new();
     for query in queries::QUERIES {
@@ -147,6 +150,7 @@ pub(crate) async fn measure(settings: &Settings) -> anyhow::Result<Samples> {
         preparation,
         queries: measured,
         guard,
+        controls,
     })
 }
 
@@ -161,8 +165,9 @@ async fn checked(runner: &Runner, query: &Query) -> anyhow::Result<(usize, usize
             continue;
         };
         match variant {
-            Variant::Guarded(..) => {
-                let withheld = check::guarded_is_plain(query, &plain.batch, &answer.batch).context(*name)?;
+            Variant::Guarded(_, asked, _) => {
+                let withheld =
+                    check::guarded_is_plain(query, *asked, &plain.batch, &answer.batch).context(*name)?;
                 most_withheld = most_withheld.max(withheld);
             }
             Variant::PlainHaving => {}

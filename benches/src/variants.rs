@@ -84,6 +84,7 @@ pub(crate) const VARIANTS: &[(&str, Variant)] = &[
     ("guarded-plain-dominance-map", Variant::Guarded(Source::Plain, Asked::Dominance, Proof::Nothing)),
     ("guarded-sealed-threshold", Variant::Guarded(Source::Sealed, Asked::Threshold, Proof::Clustered)),
     ("guarded-sealed-dominance", Variant::Guarded(Source::Sealed, Asked::Dominance, Proof::Clustered)),
+    ("guarded-sealed-noise", Variant::Guarded(Source::Sealed, Asked::Noise, Proof::Clustered)),
 ];
 
 /// The variant of this name.
@@ -176,6 +177,28 @@ impl Runner {
         let begun = Instant::now();
         let plan =
             admitted(&Guard::new(&policy, DateTime::<Utc>::UNIX_EPOCH, Day::from_epoch_days(0)), query.sql)?;
+        let executor: Arc<dyn Executor> = Arc::new(self.executor());
+        let job = EngineJob {
+            context: self.context(&plan)?,
+            sealed: self.tables(&plan, source)?,
+            plan: Arc::new(plan),
+            limits: self.limits(),
+        };
+        let release =
+            execute(&executor, &self.engine, job, &|_progress| {}).await.context("the job failed")?;
+        Ok(Answer { batch: release.batch().clone(), elapsed: begun.elapsed() })
+    }
+
+    /// An executor on the engine's threads.
+    pub(crate) fn executor(&self) -> InProcess {
+        InProcess::new(Arc::clone(&self.engine))
+    }
+
+    /// The tables of a plan, opened for it.
+    ///
+    /// # Errors
+    /// When a file is not as it was written.
+    pub(crate) fn tables(&self, plan: &GuardedPlan, source: Source) -> anyhow::Result<Arc<SealedTables>> {
         let mut tables: BTreeMap<_, Arc<dyn TableProvider>> = BTreeMap::new();
         for (dataset, columns) in plan.scans() {
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -185,21 +208,25 @@ impl Runner {
             };
             tables.insert(dataset.clone(), table);
         }
-        let executor: Arc<dyn Executor> = Arc::new(InProcess::new(Arc::clone(&self.engine)));
-        let job = EngineJob {
-            plan: Arc::new(plan),
-            context: ExecutionContext::default(),
-            sealed: Arc::new(SealedTables { tables, open: BTreeSet::new() }),
-            limits: EngineLimits {
-                memory_bytes: JOB_MEMORY_BYTES,
-                time: JOB_TIME,
-                partitions: self.threads,
-                result: ResultLimits { rows: usize::MAX, bytes: usize::MAX },
-            },
-        };
-        let release =
-            execute(&executor, &self.engine, job, &|_progress| {}).await.context("the job failed")?;
-        Ok(Answer { batch: release.batch().clone(), elapsed: begun.elapsed() })
+        Ok(Arc::new(SealedTables { tables, open: BTreeSet::new() }))
+    }
+
+    /// What the plan's execution needs besides its tables.
+    ///
+    /// # Errors
+    /// When the keyring has no secret for its noise.
+    pub(crate) fn context(&self, plan: &GuardedPlan) -> anyhow::Result<ExecutionContext> {
+        if plan.needs_noise() { self.data.noise() } else { Ok(ExecutionContext::default()) }
+    }
+
+    /// The limits of a job.
+    pub(crate) fn limits(&self) -> EngineLimits {
+        EngineLimits {
+            memory_bytes: JOB_MEMORY_BYTES,
+            time: JOB_TIME,
+            partitions: self.threads,
+            result: ResultLimits { rows: usize::MAX, bytes: usize::MAX },
+        }
     }
 }
 
