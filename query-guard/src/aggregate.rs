@@ -22,7 +22,10 @@ use crate::finding::Refused;
 use crate::finding::SqlSpan;
 use crate::finding::internal;
 use crate::plan::Formula;
+use crate::plan::Stage;
 use crate::reason::Reason;
+use crate::stated_error::Numbers;
+use crate::stated_error::StatedError;
 
 mod count;
 mod mean;
@@ -59,6 +62,8 @@ struct Aggregate {
     formula: fn(&mut Normaliser<'_>, &Call<'_>) -> Result<Formula, Refused>,
     /// The number that a group releases; nothing where a control withholds it. A formula of another aggregate has none.
     number: fn(&Formula, &Group<'_>) -> Option<Number>,
+    /// The error of its column, as far as it is known without data. A formula of another aggregate has none.
+    error: fn(&Formula, &Numbers<'_>) -> Option<StatedError>,
     /// The treatment of its column: the controls are those of such a figure.
     figure: Figure,
 }
@@ -115,6 +120,11 @@ impl Normaliser<'_> {
 /// The number that a group releases for a column; nothing where a control withholds it.
 pub(crate) fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     (of(formula).number)(formula, group)
+}
+
+/// The error of such a column of a stage, as far as it is known without data.
+pub(crate) fn stated_error(formula: &Formula, stage: &Stage) -> Option<StatedError> {
+    (of(formula).error)(formula, &Numbers::of(stage))
 }
 
 /// The kind of figure that such a column is to the controls.

@@ -52,6 +52,8 @@ pub(crate) struct AtomNames {
     pub(crate) names: Names,
     /// Its columns are none of the keys'.
     pub(crate) is_apart: bool,
+    /// The deviation of a cell's noise in deviations of one name: the largest over all groups, where they are not too many to look at.
+    pub(crate) deviations_max: Option<f64>,
     /// The quantity that is added up. Two atoms of the same names add up the same, or have measures of different texts.
     pub(crate) measure: String,
     /// The quantity that is counted, for each class of subjects.
@@ -95,6 +97,44 @@ impl CellNames {
         let mut named = self.keys.iter().zip(keys).map(|(values, value)| self.named(values.get(value)?).ok());
         let Some(first) = named.next() else { return self.named(&Condition::Always(true)).ok() };
         named.try_fold(first?, |names, of_key| names.times(&of_key?, NAMES_MAX))
+    }
+
+    /// States of each atom the deviation of the noise of its cells, in deviations of one name: the largest over all groups; nothing where
+    /// the names do not multiply and there are more than `groups_max` groups.
+    pub(crate) fn with_deviations(mut self, groups_max: usize) -> Self {
+        // Over columns of their own deviations multiply as names do.
+        let of_key = |values: &KeyValues| {
+            let named = values.values().filter_map(|condition| self.named(condition).ok());
+            named.map(|names| names.deviations()).fold(0.0, f64::max)
+        };
+        let of_keys = self.keys_are_apart.then(|| self.keys.iter().map(of_key).product::<f64>());
+        let of_atom = |atom: &AtomNames| match of_keys.filter(|_| atom.is_apart) {
+            Some(of_keys) => Some(atom.names.deviations() * of_keys),
+            None => self.deviations_of_groups(atom, groups_max),
+        };
+        let deviations: Vec<_> = self.atoms.iter().map(of_atom).collect();
+        for (atom, deviations) in self.atoms.iter_mut().zip(deviations) {
+            atom.deviations_max = deviations;
+        }
+        self
+    }
+
+    /// The largest deviation over all groups, one by one.
+    fn deviations_of_groups(&self, atom: &AtomNames, groups_max: usize) -> Option<f64> {
+        let groups = self.keys.iter().try_fold(1_usize, |groups, values| groups.checked_mul(values.len()))?;
+        if groups > groups_max {
+            return None;
+        }
+        let mut conditions = vec![atom.condition.clone()];
+        for values in &self.keys {
+            let longer = conditions.iter().flat_map(|condition| {
+                values.values().map(|value| Condition::All(vec![condition.clone(), value.clone()]))
+            });
+            conditions = longer.collect();
+        }
+        // A group without names is withheld.
+        let named = conditions.iter().filter_map(|condition| self.named(condition).ok());
+        Some(named.map(|names| names.deviations()).fold(0.0, f64::max))
     }
 
     fn named(&self, condition: &Condition) -> Result<Names, NameFault> {

@@ -37,6 +37,7 @@ pub(crate) mod threshold;
 use noise::AtomNoise;
 use noise::Perturbation;
 use noise::StageNoise;
+pub(crate) use noise::deviation;
 use rounding::Rounding;
 
 /// The controls, in the order in which they are applied (`sandbox/docs/disclosure-model.md`, section 5.7).

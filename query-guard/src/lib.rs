@@ -8,7 +8,8 @@
 //!
 //! Reading order: `guard` (the pipeline), `zones` (zones and boundaries), `shape` (conditions and group keys), `aggregate`
 //! (the atoms and the number of each aggregate), `atoms` (their normal form), `cell` (the fold), `control` (what is withheld
-//! and rounded), `plan` (what may run), `execution` (how it runs).
+//! and rounded), `plan` (what may run), `execution` (how it runs),
+//! `stated_error` (how far what leaves may be off).
 
 #![cfg_attr(
     test,
@@ -71,6 +72,7 @@ mod shape;
 mod size;
 mod source_rows;
 mod standard;
+pub mod stated_error;
 pub mod statement;
 mod total;
 mod treatment;

@@ -51,6 +51,8 @@ use condition::Columns;
 
 /// Most names of all atoms in all groups that the keys' values make.
 const DRAWS_MAX: usize = 20_000_000;
+/// Most groups of which the deviations are looked at one by one, where they do not multiply.
+const GROUPS_MAX: usize = 4_096;
 /// Rows that one subject usually has where the dataset does not say.
 const USUAL_ROWS: u32 = 20;
 
@@ -109,6 +111,7 @@ pub(crate) fn cell_names(
             condition: Condition::All(all),
             names: Names::default(),
             is_apart: true,
+            deviations_max: None,
             measure,
             subjects,
             unit,
@@ -151,7 +154,7 @@ fn with_names(mut cells: CellNames, of_keys: &BTreeSet<u16>) -> Result<CellNames
             return Err(too_many(NameFault::TooMany { most: DRAWS_MAX }));
         }
     }
-    Ok(cells)
+    Ok(cells.with_deviations(GROUPS_MAX))
 }
 
 /// The refusal of rows that are not those of one table as it was sealed, beside what is looked up for each.

@@ -17,6 +17,7 @@ use crate::cell_names::CellNames;
 use crate::finding::Finding;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
+use crate::stated_error::StatedError;
 
 /// An admitted query: an ordered list of stages, then post-processing over their released tables.
 ///
@@ -96,7 +97,7 @@ pub enum Cost {
 }
 
 /// The treatment of one output column: the controls behind it, and what a missing value of it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Treatment {
     /// Name of the output column.
     pub column: String,
@@ -108,6 +109,8 @@ pub struct Treatment {
     pub role: OutputRole,
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     pub top_coded_at: Option<u32>,
+    /// How far its numbers may be off; nothing for keys, for open data, and for what is computed from other columns.
+    pub error: Option<StatedError>,
 }
 
 /// The role of an output column, which says what a missing value of it means.

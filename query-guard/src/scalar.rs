@@ -116,16 +116,24 @@ fn rounded(numbers: &ArrayRef) -> Option<Float64Array> {
     Some(numbers.iter().map(|number| number.map(three_significant_digits)).collect())
 }
 
-/// A number to three significant digits; what is not finite is nothing of which digits could be told, and stays.
+/// Significant digits of released means.
+pub(crate) const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// A number to the significant digits of a mean.
 ///
 /// A mean of all its digits over a known number of rows tells the exact total, and two such totals tell the value of
 /// whoever is in one of them alone (`sandbox/docs/disclosure-model.md`, sections 5.4 and 5.5).
 pub(crate) fn three_significant_digits(value: f64) -> f64 {
+    to_significant_digits(value, SIGNIFICANT_DIGITS)
+}
+
+/// A number to so many significant digits, one at the least; what is not finite is nothing of which digits could be told, and stays.
+pub(crate) fn to_significant_digits(value: f64, digits: u8) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
     // Through text, so that the result is the decimal itself and not the product of powers of ten.
-    format!("{value:.2e}").parse().unwrap_or(value)
+    format!("{value:.*e}", usize::from(digits).saturating_sub(1)).parse().unwrap_or(value)
 }
 
 fn age_years(dates: &ArrayRef, today: &ArrayRef) -> Option<Int64Array> {

@@ -1,4 +1,4 @@
-//! The treatment of each output column: the controls of the released values that it is computed from.
+//! The treatment of each output column: the controls of the released values that it is computed from, and how far they may be off.
 //! It only describes, for the verdict and the release record; the controls themselves are in `control`.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use datafusion_expr::LogicalPlan;
 use obscura_policies::fixed::Fixed;
 
 use crate::aggregate::figure;
+use crate::aggregate::stated_error;
 use crate::catalog::ReleasedSource;
 use crate::column_facts::ReleasedColumnFacts;
 use crate::control::Figure;
@@ -20,6 +21,7 @@ use crate::control::passed;
 use crate::control::threshold;
 use crate::origin::origin;
 use crate::plan::OutputRole;
+use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 use crate::plan::Treatment;
 
@@ -33,8 +35,8 @@ type Controls = BTreeSet<&'static str>;
 /// The names come from the list that the control step applies. A record that names a control which was not applied would
 /// promise a protection that the number does not have (`sandbox/docs/disclosure-model.md`, section 5.7).
 pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) -> Vec<Treatment> {
-    let stages = stages.iter().map(|stage| (stage.name.as_str(), columns(stage, top_coded))).collect();
-    let outputs = Lineage { stages }.outputs(post);
+    let by_name = stages.iter().map(|stage| (stage.name.as_str(), columns(stage, top_coded))).collect();
+    let outputs = Lineage { stages: by_name }.outputs(post);
     post.schema()
         .fields()
         .iter()
@@ -59,9 +61,24 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
                     .collect(),
                 role,
                 top_coded_at: top_coded_at.and_then(Fixed::to_i64).and_then(|most| u32::try_from(most).ok()),
+                error: released(post, index, stages)
+                    .and_then(|(stage, column)| stated_error(&column.formula, stage)),
             }
         })
         .collect()
+}
+
+/// The released column that an output column is, with its stage; nothing for a key, and for what is computed.
+fn released<'s>(
+    post: &LogicalPlan,
+    index: usize,
+    stages: &'s [Stage],
+) -> Option<(&'s Stage, &'s ReleasedColumn)> {
+    let (LogicalPlan::TableScan(scan), index) = origin(post, index)? else { return None };
+    scan.source.downcast_ref::<ReleasedSource>()?;
+    let stage = stages.iter().find(|stage| stage.name == scan.table_name.table())?;
+    let name = scan.projected_schema.fields().get(index)?.name();
+    stage.columns.iter().find(|column| column.name == *name).map(|column| (stage, column))
 }
 
 /// Controls of each column of a stage's released table: its keys, then its values

@@ -14,9 +14,11 @@ use crate::control::Group;
 use crate::control::number::Number;
 use crate::finding::Refused;
 use crate::plan::Formula;
+use crate::stated_error::Numbers;
+use crate::stated_error::StatedError;
 
 /// Rows may be one subject's for the most part, so that dominance holds for them too.
-pub(super) const COUNT: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Rows };
+pub(super) const COUNT: Aggregate = Aggregate { recognises, formula, number, error, figure: Figure::Rows };
 
 /// COUNT of any number of arguments, none of them DISTINCT.
 fn recognises(call: &Call<'_>) -> bool {
@@ -48,4 +50,10 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
 fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     let Formula::Count { atom } = formula else { return None };
     Some(Number::Whole(group.rounding().count(group.value(*atom)?)))
+}
+
+/// The error of a number of rows.
+fn error(formula: &Formula, numbers: &Numbers<'_>) -> Option<StatedError> {
+    let Formula::Count { atom } = formula else { return None };
+    numbers.value(*atom).map(StatedError::Number)
 }

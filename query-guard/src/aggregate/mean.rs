@@ -9,6 +9,7 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::sum::total_error;
 use crate::atoms::Atom;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
@@ -23,10 +24,13 @@ use crate::finding::Refused;
 use crate::plan::Formula;
 use crate::plan::StageAtom;
 use crate::plan::Term;
+use crate::scalar::SIGNIFICANT_DIGITS;
 use crate::scalar::three_significant_digits;
+use crate::stated_error::Numbers;
+use crate::stated_error::StatedError;
 
 /// Means are rounded under every policy: to three significant digits.
-pub(super) const MEAN: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Quantity };
+pub(super) const MEAN: Aggregate = Aggregate { recognises, formula, number, error, figure: Figure::Quantity };
 
 /// AVG of one argument, which is not DISTINCT.
 fn recognises(call: &Call<'_>) -> bool {
@@ -115,19 +119,35 @@ fn of_part(group: &Group<'_>, part: &[Term], rows: i128) -> Option<f64> {
         .collect::<Option<Vec<_>>>()?;
     let is_count = atoms.iter().any(|(_, spec, _)| spec.counts || spec.few.is_some());
     let rows = if is_count { rounding.count(rows) } else { rows };
-    let total = |spec: &StageAtom, total: i128| {
-        if is_count {
-            return rounding.atom(spec, total).real();
-        }
-        // Whole numbers of a wide range may be few all the same.
-        let least = (spec.scale == 0).then(|| rounding.least_sum(spec, Fixed::ONE)).flatten();
-        to_f64(round_half_up(total, least.unwrap_or(1)), spec.scale)
-    };
-    let total: f64 = atoms.iter().map(|(factor, spec, value)| factor * total(spec, *value)).sum();
+    let total: f64 =
+        atoms.iter().map(|(factor, spec, value)| factor * total(group, spec, *value, is_count)).sum();
     (rows > 0).then(|| total / to_f64(rows, 0))
+}
+
+/// A sum before it is divided: rounded as a sum where it tells what a count tells.
+pub(super) fn total(group: &Group<'_>, spec: &StageAtom, value: i128, is_count: bool) -> f64 {
+    let rounding = group.rounding();
+    if is_count {
+        return rounding.atom(spec, value).real();
+    }
+    // Whole numbers of a wide range may be few all the same.
+    let least = (spec.scale == 0).then(|| rounding.least_sum(spec, Fixed::ONE)).flatten();
+    to_f64(round_half_up(value, least.unwrap_or(1)), spec.scale)
 }
 
 /// Takes off what adding up binary fractions leaves behind (`0.30000000000000004`).
 fn significant(value: f64) -> f64 {
     format!("{value:.12e}").parse().unwrap_or(0.0)
+}
+
+/// The error of a mean, as that of its sum and of the number of rows: the error of their quotient is not known without the data.
+fn error(formula: &Formula, numbers: &Numbers<'_>) -> Option<StatedError> {
+    let Formula::Mean { parts, count, .. } = formula else { return None };
+    let spec = |term: &Term| numbers.spec(term.atom);
+    let is_count = parts.iter().flatten().filter_map(spec).any(|spec| spec.counts || spec.few.is_some());
+    let terms: Vec<Term> = parts.iter().flatten().copied().collect();
+    let (sum, count) = (total_error(&terms, numbers)?, numbers.value(*count)?);
+    // What tells no count is divided before it is rounded.
+    let (sum, count) = if is_count { (sum, count) } else { (sum.unrounded(), count.unrounded()) };
+    Some(StatedError::Mean { significant_digits: SIGNIFICANT_DIGITS, sum, count })
 }

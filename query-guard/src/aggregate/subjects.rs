@@ -21,9 +21,12 @@ use crate::finding::Refused;
 use crate::finding::fact_missing;
 use crate::plan::Formula;
 use crate::reason::Reason;
+use crate::stated_error::Numbers;
+use crate::stated_error::StatedError;
 
 /// Every subject counts once, so that no dominance applies.
-pub(super) const SUBJECTS: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Subjects };
+pub(super) const SUBJECTS: Aggregate =
+    Aggregate { recognises, formula, number, error, figure: Figure::Subjects };
 
 /// COUNT(DISTINCT) of one argument; of which, [`formula`] decides.
 fn recognises(call: &Call<'_>) -> bool {
@@ -76,4 +79,10 @@ fn not_a_unit_key(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
 fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
     let Formula::Subjects { atom, class } = formula else { return None };
     Some(Number::Whole(group.rounding().count(group.subjects(*atom, *class)?)))
+}
+
+/// The error of a number of subjects.
+fn error(formula: &Formula, numbers: &Numbers<'_>) -> Option<StatedError> {
+    let Formula::Subjects { atom, .. } = formula else { return None };
+    Some(StatedError::Number(numbers.subjects(*atom)))
 }

@@ -14,9 +14,12 @@ use crate::finding::Refused;
 use crate::plan::Formula;
 use crate::plan::Term;
 use crate::reason::Reason;
+use crate::stated_error::Inaccuracy;
+use crate::stated_error::Numbers;
+use crate::stated_error::StatedError;
 
 /// Sums are rounded under every policy: by the width of the declared range.
-pub(super) const SUM: Aggregate = Aggregate { recognises, formula, number, figure: Figure::Quantity };
+pub(super) const SUM: Aggregate = Aggregate { recognises, formula, number, error, figure: Figure::Quantity };
 
 /// SUM of one argument, which is not DISTINCT.
 fn recognises(call: &Call<'_>) -> bool {
@@ -68,4 +71,17 @@ fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
         total += factor * group.rounding().atom(group.spec(*atom)?, group.value(*atom)?).real();
     }
     Some(Number::Real(total))
+}
+
+/// The error of the combination: those of its atoms, each as often as its factor says.
+fn error(formula: &Formula, numbers: &Numbers<'_>) -> Option<StatedError> {
+    let Formula::Sum { terms } = formula else { return None };
+    total_error(terms, numbers).map(StatedError::Number)
+}
+
+/// The inaccuracy of atoms that are added up, each rounded by itself.
+pub(super) fn total_error(terms: &[Term], numbers: &Numbers<'_>) -> Option<Inaccuracy> {
+    terms.iter().try_fold(Inaccuracy::default(), |total, term| {
+        Some(total.plus(numbers.value(term.atom)?.times(term.factor)))
+    })
 }

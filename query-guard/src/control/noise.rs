@@ -100,6 +100,20 @@ pub(crate) struct AtomNoise {
     pub(crate) subjects: Vec<Perturbation>,
 }
 
+/// The standard deviation of the noise of an atom's value, or of its subjects, in the atom's units: the largest over all groups. The
+/// outer option is empty where there is no noise, the inner one where the groups were too many to look at.
+///
+/// It rests on the plan alone: an error that is computed from data is exact data (`sandbox/docs/disclosure-model.md`, section 5.8).
+pub(crate) fn deviation(stage: &Stage, figure: Figure, atom: usize) -> Option<Option<f64>> {
+    let deviation = stage.controls.perturbation?;
+    let of_names = stage.names.as_deref().and_then(|names| {
+        let atom = names.atoms.get(atom)?;
+        let unit = if figure == Figure::Subjects { 1 } else { atom.unit };
+        Some(atom.deviations_max? * of_name(deviation, names.is_updated, unit))
+    });
+    Some(of_names)
+}
+
 /// Deviation of the noise of one name of a number, in its units: with a part of a unit for each kind of draw, whose variance is a
 /// sixth of a unit's square.
 fn of_name(deviation: u32, is_updated: bool, unit: i128) -> f64 {

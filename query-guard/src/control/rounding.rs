@@ -41,16 +41,19 @@ impl Rounding {
     /// is the exact count beside the rounded one. So it is rounded to as many of them as counts are
     /// (`sandbox/docs/disclosure-model.md`, sections 5.4 and 5.6).
     pub(crate) fn atom(self, spec: &StageAtom, value: i128) -> Number {
+        let rounded = self.step(spec).map_or(value, |step| round_half_up(value, step));
+        if spec.counts { Number::Whole(rounded) } else { Number::Scaled(rounded, spec.scale) }
+    }
+
+    /// The step that a count or sum of what an atom adds up is rounded to, in the atom's units; nothing where it leaves as it is.
+    pub(crate) fn step(self, spec: &StageAtom) -> Option<i128> {
         if spec.counts {
-            return Number::Whole(self.count(value));
+            return self.base.map(i128::from);
         }
         // A sum of small whole numbers, of few values, or of one value many times, is as telling as a count.
         let one = spec.few.or(spec.same).or((spec.scale == 0).then_some(Fixed::ONE));
         let least = one.and_then(|one| self.least_sum(spec, one));
-        match rounding_units(spec).max(least) {
-            Some(base) => Number::Scaled(round_half_up(value, base), spec.scale),
-            None => Number::Scaled(value, spec.scale),
-        }
+        rounding_units(spec).max(least)
     }
 
     /// The base of a sum in which one row's part may be `one`: as many of them as counts are rounded to.

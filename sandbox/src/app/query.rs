@@ -28,5 +28,6 @@ pub(crate) mod review_context;
 pub mod run;
 pub mod show_job;
 pub mod shred_question;
+pub mod stated_error;
 pub mod submit;
 pub mod verdict;

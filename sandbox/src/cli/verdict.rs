@@ -12,6 +12,7 @@ use miette::SourceCode;
 
 use crate::app::query::verdict::FindingView;
 use crate::app::query::verdict::GrantUseView;
+use crate::app::query::verdict::OutputView;
 use crate::app::query::verdict::Verdict;
 use crate::cli::screen::Paint;
 use crate::cli::screen::Painted;
@@ -157,18 +158,37 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
     Ok(())
 }
 
-/// The standing notice: the same words under every protected result of a question, whether anything was withheld or not.
+/// The standing notice, and how far the numbers may be off: the same words under every protected result of a question, whether anything
+/// was withheld or not.
 pub(crate) fn draw_notice(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
     let mut notice = screen.either(NOTICE_EN, NOTICE_ZH).to_owned();
     if let Some(most) = verdict.output.iter().find_map(|output| output.top_coded_at) {
         let en = format!(" {most}+ stands for {most} and every larger number.");
         notice.push_str(screen.either(&en, &format!("{most}+ 表示 {most} 及以上。")));
     }
+    let errors: Vec<String> = verdict.output.iter().filter_map(|output| told_error(screen, output)).collect();
+    if !errors.is_empty() {
+        notice.push_str(screen.either(" Accuracy: ", "准确度："));
+        notice.push_str(&errors.join(screen.either("; ", "；")));
+        notice.push_str(screen.either(".", "。"));
+    }
+    if verdict.controls.as_ref().is_some_and(|controls| controls.perturbation.is_some()) {
+        notice.push_str(screen.either(
+            " Totals and their parts have noise of their own, and do not add up exactly.",
+            "合计与分项各含噪声，二者之和不完全相等。",
+        ));
+    }
     for line in lines(&notice, screen.columns(DRAWN_COLUMNS_MAX)) {
         let line = screen.paint(&line, Paint::Faint);
         screen.show(&line)?;
     }
     Ok(())
+}
+
+/// The error of a column under its name; nothing where its numbers are exact, or it states none.
+fn told_error(screen: &Screen<'_>, output: &OutputView) -> Option<String> {
+    let told = output.error.as_ref()?.told()?;
+    Some(format!("{} {}", visible_line(&output.name), screen.pick(&told)))
 }
 
 /// The text with its long lines broken, so that a place in it can be seen: white space outside of quotes becomes the end of

@@ -1,5 +1,5 @@
 //! Describes a released table in its own file, wherever the file is taken: the job, the purpose, the controls, and of every
-//! column whether it is a key and how it was treated. It is written into the Arrow schema, which Parquet files keep.
+//! column whether it is a key, how it was treated and how far it may be off. It is written into the Arrow schema, which Parquet files keep.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ const CONTROLS: &str = "obscura.controls";
 const TREATMENT: &str = "obscura.treatment";
 const ROLE: &str = "obscura.role";
 const TOP_CODED_AT: &str = "obscura.top_coded_at";
+const ERROR: &str = "obscura.error";
 
 /// The table with its description.
 ///
@@ -41,20 +42,24 @@ pub(crate) fn described(
     ]);
     let schema = batch.schema();
     let outputs = verdict.output.iter().map(Some).chain(std::iter::repeat(None));
-    let fields: Vec<Field> =
-        schema.fields().iter().zip(outputs).map(|(field, output)| described_field(field, output)).collect();
+    let fields = schema.fields().iter().zip(outputs).map(|(field, output)| described_field(field, output));
+    let fields = fields.collect::<Result<Vec<Field>, AppError>>()?;
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     RecordBatch::try_new(schema, batch.columns().to_vec()).during("describe a result")
 }
 
-fn described_field(field: &Arc<Field>, output: Option<&OutputView>) -> Field {
+fn described_field(field: &Arc<Field>, output: Option<&OutputView>) -> Result<Field, AppError> {
     let mut metadata = field.metadata().clone();
     if let Some(output) = output {
         metadata.insert(TREATMENT.to_owned(), output.treatment.join(","));
         metadata.extend(output.role.clone().map(|role| (ROLE.to_owned(), role)));
         metadata.extend(output.top_coded_at.map(|most| (TOP_CODED_AT.to_owned(), most.to_string())));
+        if let Some(error) = &output.error {
+            let error = serde_json::to_string(error).during("write the error of a column")?;
+            metadata.insert(ERROR.to_owned(), error);
+        }
     }
-    field.as_ref().clone().with_metadata(metadata)
+    Ok(field.as_ref().clone().with_metadata(metadata))
 }
 
 /// The meaning of a missing value of a column.

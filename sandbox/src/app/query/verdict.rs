@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::app::closed_words::CostWord;
 use crate::app::closed_words::OutputRoleWord;
 use crate::app::closed_words::VerdictWord;
+use crate::app::query::stated_error::StatedErrorView;
 
 /// The guard's verdict on one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -120,7 +121,7 @@ pub struct RewriteView {
 }
 
 /// One output column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OutputView {
     /// Name.
     pub name: String,
@@ -136,6 +137,9 @@ pub struct OutputView {
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_coded_at: Option<u32>,
+    /// How far its numbers may be off. Absent for keys, open data, and what is computed from columns that state theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StatedErrorView>,
 }
 
 /// The controls of all stages, the strictest of each.
@@ -230,6 +234,7 @@ impl Verdict {
             treatment: treatment.controls.iter().map(|control| (*control).to_owned()).collect(),
             role: Some(treatment.role.name().to_owned()),
             top_coded_at: treatment.top_coded_at,
+            error: treatment.error.map(StatedErrorView::of),
         });
         let cost = match plan.cost() {
             Cost::S => "S",

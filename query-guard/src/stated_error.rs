@@ -1,0 +1,139 @@
+//! The error of each released column, as far as plan and policy tell it: an analyst who publishes a number must be able to say how
+//! far it may be off. Nothing here reads data: an error computed from data would be exact data.
+
+use crate::control::Figure;
+use crate::control::deviation;
+use crate::control::number::to_f64;
+use crate::control::rounding::Rounding;
+use crate::plan::Stage;
+use crate::plan::StageAtom;
+
+/// Deviations within which 95 of 100 numbers of a normal distribution lie.
+const DEVIATIONS_OF_95: f64 = 1.96;
+
+/// The stated error of a column of released numbers. Contributions beyond the declared range count as its end besides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StatedError {
+    /// Of a count or a sum.
+    Number(Inaccuracy),
+    /// Of a mean: that of its sum, and that of the number of rows which it is divided by.
+    Mean {
+        /// Significant digits to which each part of the mean is rounded.
+        significant_digits: u8,
+        /// The sum.
+        sum: Inaccuracy,
+        /// The number of rows.
+        count: Inaccuracy,
+    },
+}
+
+/// How far a number may be off, in its own units.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Inaccuracy {
+    /// Most that rounding moves it.
+    pub rounding: f64,
+    /// Standard deviation of its noise: the largest of all groups that there may be.
+    pub noise: Noise,
+}
+
+/// The standard deviation of a number's noise.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Noise {
+    /// The policy asks for none.
+    #[default]
+    None,
+    /// At most this, in the number's units.
+    Deviation(f64),
+    /// It differs from group to group, of which there are too many to look at.
+    ByGroup,
+}
+
+impl Inaccuracy {
+    /// The distance within which 95 of 100 numbers lie, or all where there is no noise; nothing where it differs from group to group.
+    #[must_use]
+    pub fn within(self) -> Option<f64> {
+        match self.noise {
+            Noise::None => Some(self.rounding),
+            Noise::Deviation(deviation) => Some(self.rounding + DEVIATIONS_OF_95 * deviation),
+            Noise::ByGroup => None,
+        }
+    }
+
+    /// The inaccuracy of a sum of two numbers.
+    ///
+    /// Their noise may be of the same names, and then deviations add up rather than variances.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        let noise = match (self.noise, other.noise) {
+            (Noise::ByGroup, _) | (_, Noise::ByGroup) => Noise::ByGroup,
+            (Noise::None, noise) | (noise, Noise::None) => noise,
+            (Noise::Deviation(left), Noise::Deviation(right)) => Noise::Deviation(left + right),
+        };
+        Inaccuracy { rounding: self.rounding + other.rounding, noise }
+    }
+
+    /// The inaccuracy of a multiple of the number.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        let noise = match self.noise {
+            Noise::Deviation(deviation) => Noise::Deviation(deviation * factor.abs()),
+            other => other,
+        };
+        Inaccuracy { rounding: self.rounding * factor.abs(), noise }
+    }
+
+    /// The same without its rounding, where a number is made of what was not rounded yet.
+    pub(crate) fn unrounded(self) -> Self {
+        Inaccuracy { rounding: 0.0, ..self }
+    }
+}
+
+/// The numbers of a stage, as far as their errors are known before it runs.
+pub(crate) struct Numbers<'s> {
+    stage: &'s Stage,
+}
+
+impl<'s> Numbers<'s> {
+    pub(crate) fn of(stage: &'s Stage) -> Self {
+        Numbers { stage }
+    }
+
+    /// The specification of an atom.
+    pub(crate) fn spec(&self, atom: usize) -> Option<&'s StageAtom> {
+        self.stage.atoms.get(atom)
+    }
+
+    /// The rounding of the stage's numbers.
+    pub(crate) fn rounding(&self) -> Rounding {
+        Rounding { base: self.stage.controls.rounding }
+    }
+
+    /// The inaccuracy of an atom's value, rounded as it is by itself.
+    pub(crate) fn value(&self, atom: usize) -> Option<Inaccuracy> {
+        let spec = self.spec(atom)?;
+        let step = self.rounding().step(spec).unwrap_or(1);
+        let scale = if spec.counts { 0 } else { spec.scale };
+        let figure = if spec.counts { Figure::Rows } else { Figure::Quantity };
+        Some(Inaccuracy { rounding: half(step, scale), noise: self.noise(figure, atom, scale) })
+    }
+
+    /// The inaccuracy of the number of subjects of an atom, of any class.
+    pub(crate) fn subjects(&self, atom: usize) -> Inaccuracy {
+        let step = self.stage.controls.rounding.map_or(1, i128::from);
+        Inaccuracy { rounding: half(step, 0), noise: self.noise(Figure::Subjects, atom, 0) }
+    }
+
+    fn noise(&self, figure: Figure, atom: usize, scale: u8) -> Noise {
+        match deviation(self.stage, figure, atom) {
+            None => Noise::None,
+            Some(Some(units)) => Noise::Deviation(units / 10_f64.powi(i32::from(scale))),
+            Some(None) => Noise::ByGroup,
+        }
+    }
+}
+
+/// Half a step of rounding; a number that is rounded to its own last place is not moved.
+fn half(step: i128, scale: u8) -> f64 {
+    if step <= 1 { 0.0 } else { to_f64(step, scale) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests;
