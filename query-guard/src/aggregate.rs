@@ -1,14 +1,12 @@
 //! The aggregates that are released over individuals, one file each (`sandbox/docs/disclosure-model.md`, section 5.1).
 //!
 //! The file of an aggregate says how a call of it is recognised, which atoms it needs, how its number is made of them once
-//! they have passed the controls, and how that number is treated. It uses what `atoms` offers to all of them: the linear
+//! they have passed the controls, how far that number may be off, and how it is treated. It uses what `atoms` offers to all of them: the linear
 //! form of an argument, the condition under which an argument is present, and the register of atoms.
 //!
 //! A further aggregate is a file with its `mod`, a [`Formula`] and one line of the registry; the compiler asks for that line,
-//! since formulas are matched exhaustively here and nowhere else. A median would be `quantile`: it recognises `median` with
-//! one argument, needs one atom of rows for each bin of a measure, and reads its number off their protected counts. The
-//! atoms of every aggregate pass the controls, so that no other file would change. The two texts below that tell an analyst
-//! which aggregates there are would name it.
+//! since formulas are matched exhaustively here and nowhere else. The atoms of every aggregate pass the controls, so that no
+//! other file changes. The two texts below that tell an analyst which aggregates there are name it.
 
 use datafusion_expr::Expr;
 use datafusion_expr::expr::AggregateFunction;
@@ -29,8 +27,11 @@ use crate::stated_error::StatedError;
 
 mod count;
 mod mean;
+mod quantile;
 mod subjects;
 mod sum;
+
+pub(crate) use quantile::PERCENTS;
 
 /// Writes the registry: the list in which a call is looked up, and the match that finds the aggregate of a formula.
 macro_rules! registry {
@@ -52,6 +53,7 @@ registry! {
     Subjects = subjects::SUBJECTS;
     Sum = sum::SUM;
     Mean = mean::MEAN;
+    Quantile = quantile::QUANTILE;
 }
 
 /// An aggregate, as its file states it.
@@ -76,6 +78,8 @@ struct Call<'c> {
     args: &'c [Expr],
     /// Its FILTER, as the shape rule accepted it: a part of every atom's condition.
     filter: Option<Expr>,
+    /// It puts its argument in falling order (WITHIN GROUP).
+    descends: bool,
 }
 
 impl<'c> Call<'c> {
@@ -94,17 +98,24 @@ impl<'c> Call<'c> {
 impl Normaliser<'_> {
     /// Rewrites a call over base columns to atoms, as the aggregate says that recognises it.
     ///
-    /// ORDER BY inside a call, and IGNORE NULLS, let single rows decide about a value, so that neither is looked at further.
-    /// FILTER is a condition like any other, and answers to the shape rule before an aggregate sees it
+    /// ORDER BY inside a call, and IGNORE NULLS, let single rows decide about a value, so that neither is looked at further; but
+    /// WITHIN GROUP of a percentile names its argument, and is only that. FILTER is a condition like any other, and answers to the shape rule before an aggregate sees it
     /// (`sandbox/docs/disclosure-model.md`, sections 4.3 and 5.1).
     ///
     /// # Errors
     /// The findings that refuse it.
     pub(crate) fn formula(&mut self, call: &AggregateFunction) -> Result<Formula, Refused> {
         let params = &call.params;
+        let name = call.func.name();
+        let (is_ordered, descends) = match (params.order_by.as_slice(), params.args.first()) {
+            ([order], Some(argument)) if name.contains("percentile") && is_same(&order.expr, argument) => {
+                (false, !order.asc)
+            }
+            (order_by, _) => (!order_by.is_empty(), false),
+        };
         let mut called =
-            Call { name: call.func.name(), is_distinct: params.distinct, args: &params.args, filter: None };
-        if !params.order_by.is_empty() || params.null_treatment.is_some() {
+            Call { name, is_distinct: params.distinct, args: &params.args, filter: None, descends };
+        if is_ordered || params.null_treatment.is_some() {
             return Err(not_allowed(self, Reason::AggregateOfSomeValues, &called).into());
         }
         if let Some(filter) = &params.filter {
@@ -115,6 +126,15 @@ impl Normaliser<'_> {
             None => Err(unrecognised(self, &called).into()),
         }
     }
+}
+
+/// True if WITHIN GROUP orders by the first argument, which the planner may have cast to floating point.
+fn is_same(order: &Expr, argument: &Expr) -> bool {
+    let cast = match argument {
+        Expr::Cast(cast) if cast.field.data_type().is_floating() => Some(&*cast.expr),
+        _ => None,
+    };
+    order == argument || cast == Some(order)
 }
 
 /// The number that a group releases for a column; nothing where a control withholds it.
@@ -134,7 +154,7 @@ pub(crate) fn figure(formula: &Formula) -> Figure {
 
 /// The refusal of a call that no aggregate recognises.
 ///
-/// A maximum or a median may be one person's value, and no control that would protect it is built. A sum of distinct values
+/// A maximum may be one person's value, and no control that would protect it is built. A sum of distinct values
 /// is never released: a value that is there already adds nothing, so that the sum shows if any other subject has it
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
@@ -142,8 +162,8 @@ fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
         return not_allowed(normaliser, Reason::AggregateDistinct, call);
     }
     Finding::of(Reason::AggregateNotBuilt).at(call.place(normaliser)).with("function", call.name).help(
-        "COUNT, COUNT(DISTINCT unit), SUM and AVG are available",
-        "目前可用 COUNT、COUNT(DISTINCT 主体标识)、SUM 与 AVG",
+        "counts, sums, means, medians, percentiles, deviations, correlations and regressions are available",
+        "目前可用计数、求和、平均值、中位数、分位数、离差、相关与回归",
     )
 }
 
@@ -151,8 +171,8 @@ fn unrecognised(normaliser: &Normaliser<'_>, call: &Call<'_>) -> Finding {
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn not_allowed(normaliser: &Normaliser<'_>, reason: Reason, call: &Call<'_>) -> Finding {
     Finding::of(reason).at(call.place(normaliser)).with("function", call.name).help(
-        "use COUNT, COUNT(DISTINCT unit key), SUM or AVG",
-        "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM 或 AVG",
+        "use COUNT, COUNT(DISTINCT unit key), SUM, AVG or MEDIAN",
+        "请使用 COUNT、COUNT(DISTINCT 主体标识)、SUM、AVG 或 MEDIAN",
     )
 }
 
@@ -166,10 +186,11 @@ mod tests {
     fn a_call_is_recognised_by_one_aggregate_at_the_most() {
         let args = vec![Expr::Literal(ScalarValue::Null, None); 2];
         let mut recognised = Vec::new();
-        for name in ["avg", "count", "grouping", "max", "median", "sum"] {
+        for name in ["avg", "count", "grouping", "max", "median", "percentile_cont", "sum"]
+        {
             for (is_distinct, count) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1), (true, 2)]
             {
-                let call = Call { name, is_distinct, args: &args[..count], filter: None };
+                let call = Call { name, is_distinct, args: &args[..count], filter: None, descends: false };
                 let found = ALL.iter().filter(|aggregate| (aggregate.recognises)(&call)).count();
                 assert!(found <= 1, "{name}: {found} aggregates");
                 if found == 1 {
@@ -183,6 +204,8 @@ mod tests {
             ("count", false, 1),
             ("count", false, 2),
             ("count", true, 1),
+            ("median", false, 1),
+            ("percentile_cont", false, 2),
             ("sum", false, 1),
         ];
         assert_eq!(recognised, one_each);

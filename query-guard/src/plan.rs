@@ -274,6 +274,21 @@ pub(crate) enum Formula {
         /// Interval of the argument, from declared ranges.
         high: f64,
     },
+    /// A quantile: the middle of the step up to whose end there are so many rows.
+    Quantile {
+        /// The share of rows, in percent.
+        percent: u8,
+        /// Rows below each inner edge of the steps, in order.
+        below: Vec<usize>,
+        /// Rows from each inner edge on.
+        from: Vec<usize>,
+        /// Rows that have a value.
+        count: usize,
+        /// The middle of each step: one more than there are inner edges.
+        middles: Vec<f64>,
+        /// Half the width of a step.
+        half_step: f64,
+    },
 }
 
 /// An atom, by index, times a factor.

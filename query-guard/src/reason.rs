@@ -237,6 +237,10 @@ reasons! {
     DistinctOfSeveralCases = "distinct-of-several-cases", AggregateNotAllowed, ["function"];
     /// There is no control for the aggregate.
     AggregateNotBuilt = "aggregate-not-built", ControlNotAvailable, ["function"];
+    /// A percentile at another level than those that are released.
+    PercentileNotListed = "percentile-not-listed", ControlNotAvailable, ["function"];
+    /// The quantile of a column that is not known in steps of its own.
+    QuantileWithoutSteps = "quantile-without-steps", ControlNotAvailable, ["column", "function"];
     /// COUNT(DISTINCT) counts values and not subjects.
     ValuesCountedOnce = "values-counted-once", ControlNotAvailable, ["function"];
     /// ROLLUP, CUBE and GROUPING SETS over individuals.

@@ -78,6 +78,12 @@ fn changes(code: Code) -> &'static [Change] {
         en: "count instead of listing",
         zh: "改为计数而非列出个体",
     };
+    const PERCENTILE: Change = Change {
+        apply: aggregates::percentile_instead,
+        moves: false,
+        en: "use a percentile that is released: another number",
+        zh: "改用可发布的分位数：结果会不同",
+    };
     const MEAN: Change = Change {
         apply: aggregates::mean_instead,
         moves: false,
@@ -134,7 +140,7 @@ fn changes(code: Code) -> &'static [Change] {
             &[DROP_KEY, DROP_OUTPUT, DROP_CONDITION]
         }
         Code::RowLevelOutput | Code::OperationOverIndividuals => &[COUNT, DROP_KEY],
-        Code::ControlNotAvailable => &[VALUES, MEAN, PLAIN_GROUPS, DROP_OUTPUT],
+        Code::ControlNotAvailable => &[VALUES, PERCENTILE, MEAN, PLAIN_GROUPS, DROP_OUTPUT],
         Code::SubqueryNotAllowed => &[JOINED],
         Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
             &[TRUNCATED, MEAN, RATIO, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
@@ -217,7 +223,10 @@ fn parse(sql: &str) -> Option<Query> {
 
 #[cfg(test)]
 mod tests {
+    use crate::fixture::review_under;
     use crate::fixture::rewrite;
+    use crate::fixture::variants::named;
+    use crate::verdict::Decision;
 
     #[test]
     fn rows_become_a_count_per_allowed_column() {
@@ -255,8 +264,10 @@ mod tests {
             );
         }
         assert_eq!(
-            rewrite("SELECT dept, MEDIAN(salary) AS median_pay FROM persons GROUP BY dept").as_deref(),
-            Some("SELECT dept, AVG(salary) FROM persons GROUP BY dept")
+            rewrite("SELECT dept, MAX(salary) AS highest FROM persons GROUP BY dept").as_deref(),
+            Some(
+                "SELECT dept, PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY salary) FROM persons GROUP BY dept"
+            )
         );
     }
 
@@ -317,11 +328,30 @@ mod tests {
     }
 
     #[test]
-    fn a_median_becomes_a_mean_and_a_rollup_plain_groups() {
-        assert_eq!(
-            rewrite("SELECT dept, MEDIAN(salary) FROM persons GROUP BY dept").as_deref(),
-            Some("SELECT dept, AVG(salary) FROM persons GROUP BY dept")
-        );
+    fn an_extreme_becomes_a_percentile_or_a_mean_and_a_rollup_plain_groups() {
+        let percentile = |level: &str| {
+            Some(format!(
+                "SELECT dept, PERCENTILE_CONT({level}) WITHIN GROUP (ORDER BY salary) FROM persons GROUP BY dept"
+            ))
+        };
+        for (asked, level) in [
+            ("MIN(salary)", "0.05"),
+            ("PERCENTILE_CONT(0.99) WITHIN GROUP (ORDER BY salary)", "0.95"),
+            ("PERCENTILE_CONT(0.7) WITHIN GROUP (ORDER BY salary DESC)", "0.25"),
+            ("APPROX_PERCENTILE_CONT(salary, 0.6)", "0.50"),
+        ] {
+            assert_eq!(
+                rewrite(&format!("SELECT dept, {asked} FROM persons GROUP BY dept")),
+                percentile(level)
+            );
+        }
+        let mean = "SELECT dept, AVG(salary) FILTER (WHERE sex = 'f') FROM persons GROUP BY dept";
+        let sql = "SELECT dept, MEDIAN(salary) FILTER (WHERE sex = 'f') AS m FROM persons GROUP BY dept";
+        let policy = named("no-bins").unwrap();
+        let Decision::Refused { rewrites, .. } = review_under(&policy, sql).decision else {
+            panic!("admitted")
+        };
+        assert_eq!(rewrites.first().map(|rewrite| rewrite.sql.as_str()), Some(mean));
         assert_eq!(
             rewrite("SELECT dept, AVG(salary / age) AS per_year FROM persons GROUP BY dept").as_deref(),
             Some("SELECT dept, AVG(salary) / NULLIF(AVG(age), 0) FROM persons GROUP BY dept")

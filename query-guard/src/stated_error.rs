@@ -25,6 +25,13 @@ pub enum StatedError {
         /// The number of rows.
         count: Inaccuracy,
     },
+    /// Of a quantile: it is the middle of a step, which is read off numbers of rows.
+    Quantile {
+        /// Half the width of a step.
+        half_step: f64,
+        /// The numbers of rows, the largest inaccuracy of them.
+        count: Inaccuracy,
+    },
 }
 
 /// How far a number may be off, in its own units.
@@ -78,6 +85,16 @@ impl Inaccuracy {
             other => other,
         };
         Inaccuracy { rounding: self.rounding * factor.abs(), noise }
+    }
+
+    /// The larger of each.
+    pub(crate) fn widest(self, other: Self) -> Self {
+        let noise = match (self.noise, other.noise) {
+            (Noise::ByGroup, _) | (_, Noise::ByGroup) => Noise::ByGroup,
+            (Noise::None, noise) | (noise, Noise::None) => noise,
+            (Noise::Deviation(left), Noise::Deviation(right)) => Noise::Deviation(left.max(right)),
+        };
+        Inaccuracy { rounding: self.rounding.max(other.rounding), noise }
     }
 
     /// The same without its rounding, where a number is made of what was not rounded yet.

@@ -398,10 +398,10 @@ fn is_built(function: Function) -> bool {
         | Function::Min
         | Function::Max
         | Function::BoolAnd
-        | Function::BoolOr => true,
-        Function::Median
-        | Function::Quantile
-        | Function::Stddev
+        | Function::BoolOr
+        | Function::Median
+        | Function::Quantile => true,
+        Function::Stddev
         | Function::Var
         | Function::Covar
         | Function::Corr

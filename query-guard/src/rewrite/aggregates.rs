@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::BinaryOperator;
 use datafusion_sql::sqlparser::ast::Expr;
+use datafusion_sql::sqlparser::ast::Function;
 use datafusion_sql::sqlparser::ast::FunctionArg;
 use datafusion_sql::sqlparser::ast::FunctionArgExpr;
 use datafusion_sql::sqlparser::ast::FunctionArguments;
 use datafusion_sql::sqlparser::ast::GroupByExpr;
 use datafusion_sql::sqlparser::ast::Ident;
-use datafusion_sql::sqlparser::ast::ObjectName;
 use datafusion_sql::sqlparser::ast::Query;
 use datafusion_sql::sqlparser::ast::SelectItem;
 use datafusion_sql::sqlparser::ast::SetExpr;
@@ -17,13 +17,14 @@ use datafusion_sql::sqlparser::ast::visit_expressions_mut;
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::Parser;
 
+use crate::aggregate::PERCENTS;
 use crate::finding::Finding;
 use crate::rewrite::parts::any_select;
 use crate::rewrite::parts::output_expr;
 use crate::rewrite::parts::reset_order;
 use crate::rewrite::parts::within;
 
-/// Aggregates of one quantity that a mean comes closest to.
+/// Aggregates of one quantity that a percentile, or else a mean, comes closest to.
 const LOCATIONS: &[&str] =
     &["median", "approx_median", "min", "max", "approx_percentile_cont", "percentile_cont", "quantile_cont"];
 
@@ -64,36 +65,95 @@ pub(super) fn parsed(text: &str) -> Option<Expr> {
     Parser::new(&GenericDialect {}).try_with_sql(text).ok()?.parse_expr().ok()
 }
 
-/// A median, minimum or maximum of one quantity becomes its mean, and loses the name that it had.
+/// A minimum or maximum of one quantity becomes its fifth or ninety-fifth percentile, and another percentile the nearest that is
+/// released; it loses the name that it had.
+///
+/// The percentile is another number: under `AS highest` it would be a wrong one
+/// (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
+pub(super) fn percentile_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
+    another_number(query, finding, |call, quantity| {
+        let level = match call.name.to_string().to_ascii_lowercase().as_str() {
+            "min" => PERCENTS.first().copied()?,
+            "max" => PERCENTS.last().copied()?,
+            _ => nearest_level(call)?,
+        };
+        parsed(&format!("PERCENTILE_CONT(0.{level:02}) WITHIN GROUP (ORDER BY {quantity}){}", filter(call)))
+    })
+}
+
+/// A median, percentile, minimum or maximum of one quantity becomes its mean, and loses the name that it had.
 ///
 /// The mean is another number: under `AS median` it would be a wrong one
 /// (`sandbox/docs/disclosure-model.md`, sections 3 and 5.1).
 pub(super) fn mean_instead(query: &mut Query, finding: &Finding, _sql: &str) -> bool {
+    another_number(query, finding, |call, quantity| parsed(&format!("AVG({quantity}){}", filter(call))))
+}
+
+/// Puts another aggregate in the place of the refused one, given its call and the text of its quantity, and takes its name off.
+fn another_number(
+    query: &mut Query,
+    finding: &Finding,
+    instead: impl Fn(&Function, String) -> Option<Expr>,
+) -> bool {
     let Some(name) = finding.params.get("function").filter(|name| LOCATIONS.contains(&name.as_str())) else {
         return false;
     };
-    let mut changed = false;
+    let mut changed = Vec::new();
     let _ = visit_expressions_mut(query, |expr| {
         if let Expr::Function(call) = expr
             && call.name.to_string().eq_ignore_ascii_case(name)
+            && let Some(other) = quantity_of(call).and_then(|quantity| instead(call, quantity))
         {
-            call.name = ObjectName::from(vec![Ident::new("AVG")]);
-            changed = true;
+            *expr = other.clone();
+            changed.push(other);
         }
         ControlFlow::<()>::Continue(())
     });
-    let is_mean = |expr: &Expr| matches!(expr, Expr::Function(call) if call.name.to_string() == "AVG");
     any_select(query, &mut |select| {
         for item in &mut select.projection {
             if let SelectItem::ExprWithAlias { expr, .. } = item
-                && is_mean(expr)
+                && changed.contains(expr)
             {
                 *item = SelectItem::UnnamedExpr(expr.clone());
             }
         }
         false
     });
-    changed
+    !changed.is_empty()
+}
+
+/// The quantity that an aggregate is of: what WITHIN GROUP orders by, or else the first argument.
+fn quantity_of(call: &Function) -> Option<String> {
+    match call.within_group.first() {
+        Some(order) => Some(order.expr.to_string()),
+        None => arguments(call).next().map(ToString::to_string),
+    }
+}
+
+/// The level nearest to that of a percentile, among those that are released.
+fn nearest_level(call: &Function) -> Option<u8> {
+    let level: f64 = arguments(call).last()?.to_string().parse().ok()?;
+    let is_descending = call.within_group.first().is_some_and(|order| order.options.asc == Some(false));
+    let percent = if is_descending { (1.0 - level) * 100.0 } else { level * 100.0 };
+    PERCENTS.into_iter().min_by(|a, b| {
+        let distance = |listed: &u8| (f64::from(*listed) - percent).abs();
+        distance(a).total_cmp(&distance(b))
+    })
+}
+
+fn arguments(call: &Function) -> impl Iterator<Item = &Expr> {
+    let list = match &call.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => &[],
+    };
+    list.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
+fn filter(call: &Function) -> String {
+    call.filter.as_ref().map_or_else(String::new, |filter| format!(" FILTER (WHERE {filter})"))
 }
 
 /// `AVG(a / b)` becomes `AVG(a) / AVG(b)`, and loses the name that it had: the mean of quotients is another number

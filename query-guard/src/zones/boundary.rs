@@ -348,17 +348,17 @@ impl ZonePass<'_> {
 /// The functions of a policy that allow one over a subject's own rows: itself, and those that tell more.
 ///
 /// A policy that releases sums or means gives away more than the least and the largest value of a subject, which are
-/// only compared here. A count of rows under a condition tells if some or all fulfil it
+/// only compared here. A count of rows under a condition tells if some or all fulfil it. A median is one of the quantiles
 /// (`sandbox/docs/disclosure-model.md`, section 4.9).
 fn covered_by(function: Function) -> impl Iterator<Item = Function> {
     let more: &[Function] = match function {
         Function::Min | Function::Max => &[Function::Sum, Function::Avg],
         Function::BoolAnd | Function::BoolOr => &[Function::Count],
+        Function::Median => &[Function::Quantile],
         Function::Count
         | Function::CountDistinct
         | Function::Sum
         | Function::Avg
-        | Function::Median
         | Function::Quantile
         | Function::Stddev
         | Function::Var

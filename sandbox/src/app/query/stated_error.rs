@@ -26,6 +26,13 @@ pub enum StatedErrorView {
         /// The number of rows.
         count: InaccuracyView,
     },
+    /// Of a quantile: it is the middle of a step, which is read off numbers of rows.
+    Quantile {
+        /// Half the width of a step.
+        half_step: f64,
+        /// The numbers of rows.
+        count: InaccuracyView,
+    },
 }
 
 /// The distance that a number may have from the exact one, in its own units, to three significant digits.
@@ -52,6 +59,9 @@ impl StatedErrorView {
                 sum: InaccuracyView::of(sum),
                 count: InaccuracyView::of(count),
             },
+            StatedError::Quantile { half_step, count } => {
+                Self::Quantile { half_step: upwards(half_step), count: InaccuracyView::of(count) }
+            }
         }
     }
 
@@ -67,6 +77,17 @@ impl StatedErrorView {
                 if let (Some(sum), Some(count)) = (sum.told(), count.told()) {
                     told.en.push_str(&format!(", its sum {}, its number of rows {}", sum.en, count.en));
                     told.zh.push_str(&format!("，其和{}，其行数{}", sum.zh, count.zh));
+                }
+                Some(told)
+            }
+            Self::Quantile { half_step, count } => {
+                let mut told = Text::new(
+                    format!("the middle of a step of ± {half_step}"),
+                    format!("为区间中点，区间半宽 ±{half_step}"),
+                );
+                if let Some(count) = count.told() {
+                    told.en.push_str(&format!(", found by numbers of rows {}", count.en));
+                    told.zh.push_str(&format!("，所依据的行数{}", count.zh));
                 }
                 Some(told)
             }
