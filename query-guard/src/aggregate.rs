@@ -27,10 +27,12 @@ use crate::stated_error::StatedError;
 
 mod count;
 mod mean;
+mod moments;
 mod quantile;
 mod subjects;
 mod sum;
 
+pub(crate) use moments::Statistic;
 pub(crate) use quantile::PERCENTS;
 
 /// Writes the registry: the list in which a call is looked up, and the match that finds the aggregate of a formula.
@@ -54,6 +56,7 @@ registry! {
     Sum = sum::SUM;
     Mean = mean::MEAN;
     Quantile = quantile::QUANTILE;
+    Moment = moments::MOMENT;
 }
 
 /// An aggregate, as its file states it.
@@ -186,7 +189,7 @@ mod tests {
     fn a_call_is_recognised_by_one_aggregate_at_the_most() {
         let args = vec![Expr::Literal(ScalarValue::Null, None); 2];
         let mut recognised = Vec::new();
-        for name in ["avg", "count", "grouping", "max", "median", "percentile_cont", "sum"]
+        for name in ["avg", "count", "grouping", "max", "median", "percentile_cont", "stddev", "corr", "sum"]
         {
             for (is_distinct, count) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1), (true, 2)]
             {
@@ -206,6 +209,8 @@ mod tests {
             ("count", true, 1),
             ("median", false, 1),
             ("percentile_cont", false, 2),
+            ("stddev", false, 1),
+            ("corr", false, 2),
             ("sum", false, 1),
         ];
         assert_eq!(recognised, one_each);

@@ -327,6 +327,13 @@ impl<'s> Group<'s> {
         Rounding { base: self.stage.controls.rounding }
     }
 
+    /// The deviation of the noise of an atom's value, in numbers of so many decimal places; zero without noise. It tells nothing of the
+    /// data.
+    pub(crate) fn deviation(&self, atom: usize, scale: u8) -> f64 {
+        let units = self.noise_of(atom).map_or(0.0, |noise| noise.value.deviation);
+        units / 10_f64.powi(i32::from(scale))
+    }
+
     fn noise_of(&self, atom: usize) -> Option<&AtomNoise> {
         self.noise.as_ref()?.get(atom)
     }

@@ -13,6 +13,7 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
+use crate::aggregate::Statistic;
 use crate::cell_names::CellNames;
 use crate::finding::Finding;
 use crate::rows::ReleasedRows;
@@ -273,6 +274,15 @@ pub(crate) enum Formula {
         low: f64,
         /// Interval of the argument, from declared ranges.
         high: f64,
+    },
+    /// A variance, correlation or the like.
+    Moment {
+        /// Which.
+        statistic: Statistic,
+        /// Rows that have all columns.
+        count: usize,
+        /// Of each column its sum and that of its squares, and of two the sum of their products.
+        sums: Vec<usize>,
     },
     /// A quantile: the middle of the step up to whose end there are so many rows.
     Quantile {

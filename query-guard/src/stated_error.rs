@@ -25,6 +25,15 @@ pub enum StatedError {
         /// The number of rows.
         count: Inaccuracy,
     },
+    /// Of a variance, a correlation or the like: those of the numbers that it is computed from.
+    Moment {
+        /// Significant digits to which it is rounded.
+        significant_digits: u8,
+        /// The number of rows.
+        count: Inaccuracy,
+        /// The sums, the largest inaccuracy of them.
+        sums: Inaccuracy,
+    },
     /// Of a quantile: it is the middle of a step, which is read off numbers of rows.
     Quantile {
         /// Half the width of a step.

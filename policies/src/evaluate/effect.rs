@@ -23,7 +23,6 @@ use crate::evaluate::effective;
 use crate::library::Library;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
-use crate::vocabulary::Function;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Text;
 
@@ -68,16 +67,6 @@ pub fn warnings_of_policy(library: &Library, policy: &Policy, now: LocalTime) ->
             format!("nobody can ask anything by this policy: a grant has one approval, and {approvals} are asked for"),
             format!("没有人能依据该策略查询：一份授权仅有一次批准，而策略要求 {approvals} 次"),
         ));
-    }
-    for function in &policy.method.functions {
-        if !is_built(*function) {
-            found.insert(Warning::new(
-                "function-not-built",
-                "method.functions",
-                format!("`{function}` is not there in this version: questions with it are refused"),
-                format!("本版本尚不支持 `{function}`：包含它的查询会被拒绝"),
-            ));
-        }
     }
     for id in &policy.object.resources.datasets {
         let Some(dataset) = library.datasets().get(id) else { continue };
@@ -388,27 +377,6 @@ fn why(effective: &EffectivePolicy, library: &Library, policy: &Policy, opened: 
     )
 }
 
-/// Says if the guard knows how to release a function, over groups of subjects or over a subject's own rows.
-fn is_built(function: Function) -> bool {
-    match function {
-        Function::Count
-        | Function::CountDistinct
-        | Function::Sum
-        | Function::Avg
-        | Function::Min
-        | Function::Max
-        | Function::BoolAnd
-        | Function::BoolOr
-        | Function::Median
-        | Function::Quantile => true,
-        Function::Stddev
-        | Function::Var
-        | Function::Covar
-        | Function::Corr
-        | Function::Regr => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,9 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_is_not_there_and_approvals_that_no_grant_reaches_are_told() {
-        let text = told(WORLD, "function-not-built", "method.functions");
-        assert!(text.contains("is not there"), "{text}");
+    fn approvals_that_no_grant_reaches_are_told() {
         let text =
             told(&WORLD.replace("approvals: 1", "approvals: 2"), "nobody-can-ask", "condition.approvals");
         assert!(text.contains("2 are asked for"), "{text}");

@@ -141,7 +141,7 @@ const REFUSED: &[(&str, Code)] = &[
     ("SELECT MAX(salary) FROM persons", Code::ControlNotAvailable),
     ("SELECT dept, APPROX_DISTINCT(zip) FROM persons GROUP BY dept", Code::ControlNotAvailable),
     ("SELECT dept, MAX(salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
-    ("SELECT dept, CORR(age, salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
+    ("SELECT dept, REGR_COUNT(age, salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
     ("SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)", Code::ControlNotAvailable),
     ("SELECT array_agg(salary) FROM persons", Code::FunctionNotAllowed),
     ("SELECT SUM(DISTINCT salary) FROM persons", Code::AggregateNotAllowed),

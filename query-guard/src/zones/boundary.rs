@@ -238,7 +238,7 @@ impl ZonePass<'_> {
             refused.push(finding.help("ask without the columns of this grade", "请避免使用该级别的字段"));
         }
         if controls.dominance.is_none()
-            && functions.iter().any(|function| matches!(function, Function::Sum | Function::Avg))
+            && functions.iter().any(|function| adds_up(*function))
             && grade > Level(1)
         {
             refused.push(Finding::of(Reason::SumsWithoutDominance).with("control", "dominance"));
@@ -345,6 +345,27 @@ impl ZonePass<'_> {
     }
 }
 
+/// True if a function is made of sums of a measure.
+fn adds_up(function: Function) -> bool {
+    match function {
+        Function::Sum
+        | Function::Avg
+        | Function::Stddev
+        | Function::Var
+        | Function::Covar
+        | Function::Corr
+        | Function::Regr => true,
+        Function::Count
+        | Function::CountDistinct
+        | Function::Min
+        | Function::Max
+        | Function::Median
+        | Function::Quantile
+        | Function::BoolAnd
+        | Function::BoolOr => false,
+    }
+}
+
 /// The functions of a policy that allow one over a subject's own rows: itself, and those that tell more.
 ///
 /// A policy that releases sums or means gives away more than the least and the largest value of a subject, which are
@@ -355,13 +376,14 @@ fn covered_by(function: Function) -> impl Iterator<Item = Function> {
         Function::Min | Function::Max => &[Function::Sum, Function::Avg],
         Function::BoolAnd | Function::BoolOr => &[Function::Count],
         Function::Median => &[Function::Quantile],
+        // Each is the root or the square of the other.
+        Function::Stddev => &[Function::Var],
+        Function::Var => &[Function::Stddev],
         Function::Count
         | Function::CountDistinct
         | Function::Sum
         | Function::Avg
         | Function::Quantile
-        | Function::Stddev
-        | Function::Var
         | Function::Covar
         | Function::Corr
         | Function::Regr => &[],

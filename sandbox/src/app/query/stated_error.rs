@@ -26,6 +26,15 @@ pub enum StatedErrorView {
         /// The number of rows.
         count: InaccuracyView,
     },
+    /// Of a variance, a correlation or the like: those of the numbers that it is computed from.
+    Moment {
+        /// Significant digits that it is rounded to.
+        significant_digits: u8,
+        /// The number of rows.
+        count: InaccuracyView,
+        /// The sums, the largest inaccuracy of them.
+        sums: InaccuracyView,
+    },
     /// Of a quantile: it is the middle of a step, which is read off numbers of rows.
     Quantile {
         /// Half the width of a step.
@@ -59,6 +68,11 @@ impl StatedErrorView {
                 sum: InaccuracyView::of(sum),
                 count: InaccuracyView::of(count),
             },
+            StatedError::Moment { significant_digits, count, sums } => Self::Moment {
+                significant_digits,
+                count: InaccuracyView::of(count),
+                sums: InaccuracyView::of(sums),
+            },
             StatedError::Quantile { half_step, count } => {
                 Self::Quantile { half_step: upwards(half_step), count: InaccuracyView::of(count) }
             }
@@ -69,7 +83,8 @@ impl StatedErrorView {
     pub(crate) fn told(&self) -> Option<Text> {
         match self {
             Self::Number(number) => number.told(),
-            Self::Mean { significant_digits, sum, count } => {
+            Self::Mean { significant_digits, sum, count }
+            | Self::Moment { significant_digits, sums: sum, count } => {
                 let mut told = Text::new(
                     format!("{significant_digits} significant digits"),
                     format!("{significant_digits} 位有效数字"),
