@@ -21,6 +21,9 @@ pub(crate) struct Samples {
     pub(crate) preparation: Preparation,
     pub(crate) queries: Vec<QuerySamples>,
     pub(crate) guard: Vec<GuardSamples>,
+    /// The control step alone; older samples have none.
+    #[serde(default)]
+    pub(crate) controls: Vec<ControlSamples>,
 }
 
 /// The machine that it ran on.
@@ -81,6 +84,15 @@ pub(crate) struct VariantSamples {
 pub(crate) struct GuardSamples {
     pub(crate) name: String,
     pub(crate) tables: usize,
+    pub(crate) milliseconds: Vec<f64>,
+}
+
+/// The control step alone, over the cells of one query.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ControlSamples {
+    /// The controls that the policy asks for.
+    pub(crate) name: String,
+    pub(crate) cells: usize,
     pub(crate) milliseconds: Vec<f64>,
 }
 

@@ -46,8 +46,10 @@ use crate::source_rows::Class;
 use crate::source_rows::SourceRows;
 
 mod condition;
+mod meeting;
 
 use condition::Columns;
+use meeting::few_meet;
 
 /// Most names of all atoms in all groups that the keys' values make.
 const DRAWS_MAX: usize = 20_000_000;
@@ -80,6 +82,7 @@ pub(crate) fn cell_names(
     let common = scanned.conditions.iter().map(|condition| columns.condition(condition));
     let common = common.collect::<Result<Vec<_>, Refused>>()?;
     let mut named = Vec::with_capacity(atoms.len());
+    let mut measures = Vec::with_capacity(atoms.len());
     for (atom, spec) in atoms.iter().zip(*specs) {
         let mut all = common.clone();
         if let Some(condition) = &atom.condition {
@@ -135,7 +138,9 @@ pub(crate) fn cell_names(
         keys: values,
         atoms: named,
     };
-    with_names(cells, &all_of_keys)
+    let cells = with_names(cells, &all_of_keys)?;
+    few_meet(&cells, &all_of_keys, &measures, policy)?;
+    Ok(cells)
 }
 
 /// The cells with the names of each atom, within the limits.

@@ -81,6 +81,8 @@ reasons! {
     TooManySteps = "too-many-steps", QueryTooLarge, ["limit"];
     /// An atom would be made of too many named cells.
     TooManyNames = "too-many-names", QueryTooLarge, ["limit"];
+    /// More columns meet in a number with noise than a policy opens together.
+    TooManyColumnsMeet = "too-many-columns-meet", QueryTooLarge, ["limit"];
     /// One GROUP BY stands for too many sets of keys.
     TooManyGroupingSets = "too-many-grouping-sets", QueryTooLarge, ["limit"];
     /// Texts are joined to one another too often.

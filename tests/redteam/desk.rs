@@ -39,6 +39,7 @@ use obscura_query_guard::guard::Guard;
 use obscura_query_guard::noise::BYTES_AT_ONCE;
 use obscura_query_guard::noise::NoiseSource;
 use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::reason::Reason;
 use obscura_query_guard::verdict::Decision;
 use obscura_sandbox::engine::EngineLimits;
 use obscura_sandbox::engine::ResultLimits;
@@ -79,11 +80,19 @@ impl Answer {
     }
 }
 
-/// A statement that was admitted and whose stage has run: controls and keys are still to come.
+/// A statement that was reviewed, and whose stage has run once it was admitted: controls and keys are still to come.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    Guarded { plan: Arc<GuardedPlan>, cells: Vec<Vec<RecordBatch>> },
-    Exact { answer: Answer, sql: String },
+    Guarded {
+        plan: Arc<GuardedPlan>,
+        cells: Vec<Vec<RecordBatch>>,
+    },
+    Exact {
+        answer: Answer,
+        sql: String,
+    },
+    /// More columns meet in it than a policy with noise opens together: nothing is learned.
+    Closed,
 }
 
 /// The desk.
@@ -136,6 +145,11 @@ impl Desk {
                 ensure!(plan.stages().len() == 1, "one stage: {sql}");
                 Ok(Asked::Guarded { plan: Arc::new(*plan), cells: Vec::new() })
             }
+            Decision::Refused { findings, .. }
+                if findings.iter().all(|finding| finding.reason == Reason::TooManyColumnsMeet) =>
+            {
+                Ok(Asked::Closed)
+            }
             Decision::Refused { findings, .. } => {
                 let reasons: Vec<String> =
                     findings.iter().map(|finding| format!("{:?}", finding.reason)).collect();
@@ -162,6 +176,7 @@ impl Desk {
         version: u32,
     ) -> anyhow::Result<Answer> {
         match asked {
+            Asked::Closed => Ok(Answer { rows: Vec::new() }),
             Asked::Exact { answer, sql } => Ok(match self.protection {
                 Protection::Fresh(deviation) => fresh(answer, deviation, &format!("{key} {version} {sql}")),
                 _ => answer.clone(),

@@ -539,7 +539,7 @@ proptest! {
         let of = |condition: &str| match review_under(&policy, &sql(condition)).decision {
             Decision::Admitted(plan) => Some(names_in(&plan, condition, &[])),
             Decision::Refused { findings, .. } => {
-                let known = [Reason::ListsOfOneValue, Reason::TooManyComparisons, Reason::TooManyLiterals, Reason::TooManyNames];
+                let known = [Reason::ListsOfOneValue, Reason::TooManyComparisons, Reason::TooManyLiterals, Reason::TooManyNames, Reason::TooManyColumnsMeet];
                 assert!(findings.iter().all(|finding| known.contains(&finding.reason)), "{condition}: {findings:?}");
                 None
             }
@@ -705,4 +705,51 @@ fn bins_begin_where_the_range_does() {
         let sql = format!("SELECT COUNT(*) FROM persons WHERE salary >= {}", low + 20_000);
         assert!(!names_of(&changed, &sql, &[]).is_empty(), "{sql}");
     }
+}
+
+#[test]
+fn three_columns_meet_and_one_secret_one() {
+    let meet = |sql: &str, may: bool| {
+        let wanted: &[Reason] = if may { &[] } else { &[Reason::TooManyColumnsMeet] };
+        assert_eq!(reasons(sql), wanted, "{sql}");
+    };
+    meet(
+        "SELECT dept, sex, COUNT(*) FROM persons WHERE age < 30 AND salary < 40000 GROUP BY dept, sex",
+        true,
+    );
+    meet(
+        "SELECT dept, sex, COUNT(*) FROM persons WHERE age < 30 AND zip LIKE '10%' GROUP BY dept, sex",
+        false,
+    );
+    meet(
+        "SELECT COUNT(*) FILTER (WHERE dept = 'tax' AND sex = 'f' AND age < 30 AND zip LIKE '10%') FROM persons",
+        false,
+    );
+    // The measure that is added up is no further column, whether it is cut or not; a second secret one is.
+    meet(
+        "SELECT dept, sex, age, AVG(salary), SUM(salary * salary) FROM persons GROUP BY dept, sex, age",
+        true,
+    );
+    meet(
+        "SELECT dept, sex, AVG(salary) FROM persons WHERE age < 30 AND salary < 40000 GROUP BY dept, sex",
+        true,
+    );
+    meet("SELECT dept, sex, AVG(salary) FROM persons WHERE diag IS NOT NULL GROUP BY dept, sex", true);
+    meet(
+        "SELECT dept, sex, AVG(salary) FROM persons WHERE age < 30 AND diag IS NOT NULL GROUP BY dept, sex",
+        false,
+    );
+    meet(
+        "SELECT dept, sex, COUNT(*) FROM persons WHERE age < 30 AND salary < 40000 AND diag IS NOT NULL GROUP BY dept, sex",
+        false,
+    );
+    // What drops out of a condition does not meet, however it is written.
+    meet(
+        "SELECT dept, sex, COUNT(*) FROM persons WHERE age < 30 AND (zip LIKE '10%' OR age < 30) GROUP BY dept, sex",
+        true,
+    );
+    meet(
+        "SELECT x.dept, x.sex, COUNT(*) FROM (SELECT dept, sex, age, zip FROM persons WHERE age < 30) x WHERE x.zip LIKE '10%' GROUP BY 1, 2",
+        false,
+    );
 }
