@@ -39,7 +39,7 @@ mod lowering;
 mod resolve;
 
 pub use lowering::LoweredGrade;
-pub(crate) use resolve::controls_of;
+pub(crate) use resolve::excepted;
 pub(crate) use resolve::floors_of;
 
 /// The person that a policy's tests are asked by.

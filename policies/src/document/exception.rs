@@ -31,7 +31,7 @@ pub struct Exception {
     pub purpose: Code,
     /// The scheme's word for the grade whose floor is replaced.
     pub grade: String,
-    /// The controls that replace the floor's.
+    /// The controls that replace the floor's; those that are left out stay as the floor has them.
     pub controls: ControlsForm,
     /// Two or more different people: a steward and compliance.
     pub approved_by: Vec<Approver>,

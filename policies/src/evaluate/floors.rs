@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use crate::day::Day;
 use crate::document::Exception;
 use crate::document::Kind;
-use crate::effective::Controls;
 use crate::effective::Floor;
 use crate::effective::PolicySource;
 use crate::evaluate::PolicyRefusal;
 use crate::library::Library;
-use crate::library::controls_of;
+use crate::library::excepted;
 use crate::library::floors_of;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Level;
@@ -34,34 +33,31 @@ pub(super) fn floors(
             floors.insert(level, joined);
         }
     }
-    for (level, controls) in excepted(library, purpose, datasets, today, sources) {
-        if let Some(floor) = floors.get_mut(&level) {
-            // An exception lowers the numbers of a floor. A mechanism that the floor needs stays needed, and its noise stays.
-            let needed = std::mem::take(&mut floor.controls.unavailable);
-            let noise = floor.controls.perturbation;
+    for (level, exceptions) in in_force(library, purpose, datasets, today) {
+        let Some(floor) = floors.get_mut(&level) else { continue };
+        // Several exceptions for one level count as the strictest of them.
+        let under = exceptions.iter().map(|exception| excepted(&exception.controls, &floor.controls));
+        if let Some(controls) = under.reduce(|one, other| one.stricter(&other)) {
             floor.controls = controls;
-            floor.controls.unavailable.extend(needed);
-            floor.controls.perturbation = floor.controls.perturbation.max(noise);
         }
+        let named = exceptions.iter().map(|exception| exception.metadata.id.as_str());
+        sources.extend(named.filter_map(|id| library.source(Kind::Exception, id).cloned()));
     }
     Ok(floors)
 }
 
-/// The controls of the exceptions in force, by level; several for one level count as the strictest of them.
-fn excepted(
-    library: &Library,
+/// The exceptions in force that touch this job, by level.
+fn in_force<'a>(
+    library: &'a Library,
     purpose: &str,
     datasets: &BTreeSet<&DatasetId>,
     today: Day,
-    sources: &mut BTreeSet<PolicySource>,
-) -> BTreeMap<Level, Controls> {
-    let mut by_level: BTreeMap<Level, Controls> = BTreeMap::new();
+) -> BTreeMap<Level, Vec<&'a Exception>> {
+    let mut by_level: BTreeMap<Level, Vec<&Exception>> = BTreeMap::new();
     for exception in library.exceptions().values() {
-        let Some(level) = level(library, exception, purpose, datasets, today) else { continue };
-        let controls = controls_of(&exception.controls);
-        let joined = by_level.get(&level).map_or_else(|| controls.clone(), |other| other.stricter(&controls));
-        by_level.insert(level, joined);
-        sources.extend(library.source(Kind::Exception, exception.metadata.id.as_str()).cloned());
+        if let Some(level) = level(library, exception, purpose, datasets, today) {
+            by_level.entry(level).or_default().push(exception);
+        }
     }
     by_level
 }
@@ -76,8 +72,12 @@ fn level(
     today: Day,
 ) -> Option<Level> {
     let in_force = exception.from <= today && today <= exception.until;
-    let approvers: BTreeSet<&str> =
-        exception.approved_by.iter().map(|approver| approver.person.as_str()).collect();
+    let approvers: BTreeSet<&str> = exception
+        .approved_by
+        .iter()
+        .map(|approver| approver.person.trim())
+        .filter(|name| !name.is_empty())
+        .collect();
     let covers = !datasets.is_empty() && datasets.iter().all(|id| exception.datasets.contains(*id));
     if !in_force || !covers || approvers.len() < 2 || exception.purpose.as_str() != purpose {
         return None;

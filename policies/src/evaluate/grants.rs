@@ -195,9 +195,11 @@ pub(super) fn approvals(policies: &[&Policy]) -> u32 {
     policies.iter().map(|policy| policy.condition.approvals).max().unwrap_or(0)
 }
 
-/// Says if so many people approved the grant. Nobody approves their own request, even if the document says so.
+/// Says if so many people approved the grant. Nobody approves their own request, even if the document says so, and an empty
+/// name is nobody's.
 pub(super) fn is_approved(grant: &Grant, needed: u32) -> bool {
-    let approvers = grant.approved_by.iter().filter(|person| **person != grant.person).count();
+    let is_another = |person: &&String| **person != grant.person && !person.trim().is_empty();
+    let approvers = grant.approved_by.iter().filter(is_another).count();
     u32::try_from(approvers).is_ok_and(|approvers| approvers >= needed)
 }
 

@@ -238,6 +238,57 @@ fn only_an_exception_in_force_goes_below_a_floor_and_it_is_named() {
 }
 
 #[test]
+#[test]
+fn an_exception_lifts_no_control_that_it_does_not_name() {
+    let controls = |excepted: &str| {
+        let (before, rest) = WORLD.split_once("controls: {subjects_min: 6,").unwrap();
+        let (_, after) = rest.split_once('\n').unwrap();
+        let world = format!("{before}controls: {excepted}\n{after}");
+        let world = world.replace("purpose: insurance-supervision", "purpose: epidemic-monitoring");
+        Request::of(&world).ask().unwrap().floors.remove(&Level(3)).unwrap().controls
+    };
+    let floor = Request::new().ask().unwrap().floors.remove(&Level(3)).unwrap().controls;
+    let threshold = controls("{subjects_min: 6}");
+    assert_eq!((threshold.subjects_min, threshold.dominance), (6, floor.dominance));
+    assert_eq!(threshold.rounding, Some(5));
+    assert_eq!(controls("{cells_max: 9}").subjects_min, 10);
+    // The threshold of residents stays where only that of enterprises is lowered.
+    let enterprises = controls("{subjects_min: {enterprise: 3}}");
+    let least = |kind: &str| enterprises.subjects_min(&kind.parse().unwrap());
+    assert_eq!((least("enterprise"), least("resident"), least("vehicle")), (3, 10, 10));
+    // A control is lifted by naming it.
+    let lifted = controls("{dominance: {n: 1, share_max: 1, p_percent: 0}, rounding: {base: 1}}");
+    assert_eq!(lifted.dominance.unwrap().share_max_permille, 1_000);
+    assert_eq!((lifted.rounding, lifted.subjects_min), (Some(1), 10));
+}
+
+#[test]
+fn of_two_exceptions_the_stricter_counts() {
+    let (before, exception) = WORLD.split_once("api_version: obscura/v1\nkind: Exception\n").unwrap();
+    let (exception, after) = exception.split_once("---\n").unwrap();
+    let exception = format!("api_version: obscura/v1\nkind: Exception\n{exception}")
+        .replace("purpose: insurance-supervision", "purpose: epidemic-monitoring");
+    let second = exception.replace("id: rare-disease", "id: rarer-disease").replace(
+        "{subjects_min: 6, dominance: {n: 2, share_max: 0.9, p_percent: 10}, rounding: {base: 5}}",
+        "{subjects_min: 8}",
+    );
+    let world = format!("{before}{exception}---\n{second}---\n{after}");
+    let policy = Request::of(&world).ask().unwrap();
+    let controls = &policy.floors.get(&Level(3)).unwrap().controls;
+    assert_eq!((controls.subjects_min, controls.dominance.unwrap().share_max_permille), (8, 850));
+    let named = policy.sources.iter().filter(|source| source.id.ends_with("-disease"));
+    assert_eq!(named.count(), 2);
+}
+
+#[test]
+fn an_empty_name_approves_nothing() {
+    let request = |approved_by: &str| {
+        Request::of(&WORLD.replacen("approved_by: [shen]", &format!("approved_by: {approved_by}"), 1))
+    };
+    assert!(request("[shen]").ask().is_ok());
+    assert_eq!(request("[\" \"]").ask().unwrap_err().code, RefusalCode::GrantNotApproved);
+}
+
 fn an_exception_lowers_numbers_and_drops_no_mechanism() {
     let world = WORLD
         .replace("purpose: insurance-supervision", "purpose: epidemic-monitoring")

@@ -82,6 +82,31 @@ pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
     }
 }
 
+/// The controls of a floor under an exception: what the exception names takes the place of the floor's, and what it leaves out
+/// stays. Somebody who lowers a threshold and forgets the dominance rule does not lift the dominance rule.
+pub(crate) fn excepted(exception: &ControlsForm, floor: &Controls) -> Controls {
+    let named = controls_of(exception);
+    let (subjects_min, subjects_min_by_unit) = match &exception.subjects_min {
+        None => (floor.subjects_min, floor.subjects_min_by_unit.clone()),
+        Some(SubjectsMin::All(subjects)) => (*subjects, BTreeMap::new()),
+        Some(SubjectsMin::ByUnit(by_unit)) => {
+            let mut kept = floor.subjects_min_by_unit.clone();
+            kept.extend(by_unit.clone());
+            (floor.subjects_min, kept)
+        }
+    };
+    Controls {
+        subjects_min,
+        subjects_min_by_unit,
+        dominance: named.dominance.or(floor.dominance),
+        rounding: named.rounding.or(floor.rounding),
+        // Noise is lowered by no exception, and neither is a mechanism that the floor needs.
+        perturbation: named.perturbation.max(floor.perturbation),
+        cells_max: named.cells_max.or(floor.cells_max),
+        unavailable: named.unavailable.union(&floor.unavailable).cloned().collect(),
+    }
+}
+
 /// A share in thousandths, if it is one between 0 and 1 with at most three places.
 pub(crate) fn permille(share: Fixed) -> Option<u16> {
     let permille = share.checked_mul_i64(1_000)?.to_i64()?;

@@ -258,7 +258,7 @@ fn every_rung_of_the_ladder_is_accepted_and_counts() {
         assert_eq!(found(&world), []);
         let library = library(&world).unwrap();
         let policy = library.policies().values().next().unwrap();
-        let controls = super::controls_of(&policy.method.controls);
+        let controls = super::resolve::controls_of(&policy.method.controls);
         assert_eq!((controls.perturbation, controls.unavailable.is_empty()), (Some(rung), true));
     }
 }
@@ -292,7 +292,7 @@ fn noise_that_cannot_be_had_makes_a_job_a_refusal() {
         (PerturbationForm::Deviation(u32::MAX), "perturbation: 4294967295"),
     ] {
         let form = ControlsForm { perturbation: Some(form), ..ControlsForm::default() };
-        let controls = super::controls_of(&form);
+        let controls = super::resolve::controls_of(&form);
         assert_eq!(controls.perturbation, None);
         assert_eq!(controls.unavailable, BTreeSet::from([name.to_owned()]));
     }
