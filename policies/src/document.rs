@@ -30,6 +30,7 @@ mod policy;
 mod purpose;
 mod schema;
 mod scheme;
+mod units;
 
 pub use application::Application;
 pub use application::Parameter;
@@ -45,7 +46,6 @@ pub use dataset::Opening;
 pub use dataset::Range;
 pub use dataset::Sharing;
 pub use dataset::TypeWord;
-pub use dataset::Unit;
 pub use dataset::Update;
 pub use department::Department;
 pub use department::DepartmentLevel;
@@ -89,6 +89,8 @@ pub use scheme::FloorForm;
 pub use scheme::GradeScheme;
 pub use scheme::Registration;
 pub use scheme::SchemeLevel;
+pub use units::Unit;
+pub use units::Units;
 
 /// The one version of the document format.
 pub const API_VERSION: &str = "obscura/v1";
@@ -315,7 +317,18 @@ impl Document {
     /// # Errors
     /// The document cannot be written as JSON.
     pub fn to_canonical_json(&self) -> Result<String, PrintError> {
-        serde_json_canonicalizer::to_string(self).map_err(|e| PrintError(e.to_string()))
+        let print_error = |e: serde_json::Error| PrintError(e.to_string());
+        match self {
+            Self::Policy(policy) if policy.method.controls.is_empty() => {
+                // Hashes are of the form that names the controls even where there are none. Others are kept in the log.
+                let mut value = serde_json::to_value(policy).map_err(print_error)?;
+                if let Some(method) = value.get_mut("method").and_then(serde_json::Value::as_object_mut) {
+                    method.insert("controls".to_owned(), serde_json::Value::Object(serde_json::Map::new()));
+                }
+                serde_json_canonicalizer::to_string(&value).map_err(print_error)
+            }
+            _ => serde_json_canonicalizer::to_string(self).map_err(print_error),
+        }
     }
 
     /// The YAML form.

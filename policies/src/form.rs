@@ -74,6 +74,12 @@ phrases! {
     AnyOrList = "`any` or a list", "`any` 或列表";
     /// Another word than `any`.
     NotAnyOrList = "expected `any` or a list", "须为 `any` 或列表";
+    /// The form of privacy units.
+    Units = "`none` or a list of units such as [{kind: resident, column: person_id}]",
+        "`none` 或主体列表，如 [{kind: resident, column: person_id}]";
+    /// Another word than `none`.
+    NotUnits = "expected `none` or a list of units such as [{kind: resident, column: person_id}]",
+        "须为 `none` 或主体列表，如 [{kind: resident, column: person_id}]";
     /// A text in neither language.
     TextMissing = "a text needs `zh`, `en` or both", "文本须写明 `zh`、`en` 或两者皆有";
     /// The form of a mask.

@@ -45,6 +45,9 @@ pub(crate) use resolve::floors_of;
 /// The person that a policy's tests are asked by.
 pub const POLICY_TESTER: &str = "policy-test";
 
+/// The grade of data that leaves as rows.
+const OPEN: Level = Level(1);
+
 /// All documents in force.
 #[derive(Debug, Clone, Default)]
 pub struct Library {
@@ -232,10 +235,12 @@ impl Library {
     /// Checks a grant that is about to be made against the documents in force.
     ///
     /// # Errors
-    /// Everything that the grant names and that does not exist.
+    /// Everything that the grant names and that does not exist, and every list and text of it that names nothing.
     pub fn check_grant(&self, grant: &Grant) -> Result<(), Vec<DocumentError>> {
         let mut errors = Vec::new();
-        check::check(self, &Located::nowhere(Document::Grant(grant.clone())), &mut errors);
+        let located = Located::nowhere(Document::Grant(grant.clone()));
+        check::check(self, &located, &mut errors);
+        check::check_forgotten(self, &located, &mut errors);
         if errors.is_empty() { Ok(()) } else { Err(first_errors(errors)) }
     }
 
@@ -295,6 +300,17 @@ impl Library {
             Some(grade) => self.level(&dataset.scheme, grade),
             None => self.strictest(&dataset.scheme),
         }
+    }
+
+    /// True if each row of data above the open grade counts as a subject of its own, because no unit is protected. Thresholds
+    /// then count rows, and somebody with ten rows is ten subjects: a second person answers for it.
+    #[must_use]
+    pub fn counts_rows(&self, dataset: &Dataset) -> bool {
+        let is_protected = dataset.units.iter().any(|unit| unit.protects);
+        let columns = dataset.columns.iter().map(|column| self.column_level(dataset, column));
+        let mut levels = columns.chain([self.membership_level(dataset)]);
+        // Without a level it is not known to be open.
+        !is_protected && levels.any(|level| level.is_none_or(|level| level > OPEN))
     }
 
     /// Level of the fact that somebody is in the dataset.

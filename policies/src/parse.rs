@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
+use serde_saphyr::Location;
 use serde_saphyr::Spanned;
 
 use crate::document::Document;
@@ -126,6 +127,12 @@ impl<T> Located<T> {
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
+    }
+
+    /// True if the text of the document has the field.
+    #[must_use]
+    pub(crate) fn is_written(&self, field: &str) -> bool {
+        self.positions.contains_key(field)
     }
 
     /// The place of a field, or of the closest field around it.
@@ -300,6 +307,9 @@ fn parse_one(file: &str, part: &Part) -> Result<Located<Document>, Box<DocumentE
     let root: Spanned<Node> = part.read().map_err(|e| form_error(file, "", part, &BTreeMap::new(), &e))?;
     let mut positions = BTreeMap::new();
     root.value.collect(String::new(), part.position_of(&root), part, &mut positions);
+    if let Some(empty) = root.value.first_empty() {
+        return Err(Box::new(without_value(file, part, &empty, &positions)));
+    }
     let Node::Map(fields) = &root.value else {
         let message = Text::new("a document is a map of fields", "文档须为由字段组成的映射");
         let mut error = finding(file, "not-a-document", message);
@@ -381,11 +391,48 @@ fn form_error(
     })
 }
 
+/// A field that is written down and has no value.
+///
+/// A YAML reader takes it for a field that is left out. `mask:` whose mask was deleted, or `columns:` of a grant whose list
+/// was, would then allow everything that the mask or the list kept away. Who means it writes `null`.
+fn without_value(
+    file: &str,
+    part: &Part,
+    empty: &Empty,
+    positions: &BTreeMap<String, Position>,
+) -> DocumentError {
+    let name = empty.path();
+    let message = match name.is_empty() {
+        true => Text::new("a field has no value", "有字段没有取值"),
+        false => Text::new(format!("`{name}` has no value"), format!("`{name}` 没有取值")),
+    };
+    DocumentError {
+        position: positions
+            .get(&name)
+            .copied()
+            .or_else(|| Some(part.position(empty.at.line(), empty.at.column()))),
+        field: name,
+        help: Some(Text::new(
+            "accepted: a value, or a document without the field",
+            "可用：写明取值，或删去该字段",
+        )),
+        ..finding(file, "value-missing", message)
+    }
+}
+
+/// The place of a value that is not there, and the steps to it, innermost first.
+struct Empty {
+    at: Location,
+    steps: Vec<String>,
+}
+
 /// The shape of a document: only what is needed to know where each field stands.
 enum Node {
     Map(Vec<(Spanned<String>, Spanned<Self>)>),
     List(Vec<Spanned<Self>>),
     Scalar(String),
+    /// `null`, or nothing at all.
+    Nothing,
 }
 
 impl Node {
@@ -413,12 +460,60 @@ impl Node {
                     item.value.collect(path, part.position_of(item), part, positions);
                 }
             }
-            Self::Scalar(_) => {}
+            Self::Scalar(_) | Self::Nothing => {}
         }
         if let Some(at) = at {
             positions.insert(path, at);
         }
     }
+
+    /// The first field or entry that is written down without a value. Its path is made on the way back: that of every node would
+    /// be a long text for each of many aliases.
+    fn first_empty(&self) -> Option<Empty> {
+        let below = |value: &Spanned<Self>| match &value.value {
+            Self::Nothing => {
+                is_empty(&value.defined).then_some(Empty { at: value.defined, steps: Vec::new() })
+            }
+            other => other.first_empty(),
+        };
+        match self {
+            Self::Map(fields) => {
+                fields.iter().find_map(|(key, value)| Some(below(value)?.within(&key.value)))
+            }
+            Self::List(items) => items
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| Some(below(item)?.within(&format!("[{index}]")))),
+            Self::Scalar(_) | Self::Nothing => None,
+        }
+    }
+}
+
+impl Empty {
+    /// Adds the step that led to it.
+    fn within(mut self, step: &str) -> Self {
+        self.steps.push(step.to_owned());
+        self
+    }
+
+    /// The path of the field, or of the closest field around it whose path is remembered.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for step in self.steps.iter().rev() {
+            let dot = if path.is_empty() || step.starts_with('[') { "" } else { "." };
+            if path.len() + dot.len() + step.len() > PATH_BYTES_MAX {
+                break;
+            }
+            path.push_str(dot);
+            path.push_str(step);
+        }
+        path
+    }
+}
+
+/// True if a value is known to have no text: `null` has some.
+fn is_empty(at: &Location) -> bool {
+    at.line() > 0 && at.span().is_empty()
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -481,11 +576,11 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(String::new()))
+        Ok(Node::Nothing)
     }
 
     fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(String::new()))
+        Ok(Node::Nothing)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {

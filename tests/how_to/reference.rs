@@ -76,12 +76,12 @@ impl Rows<'_> {
         if field["title"] == "Text" {
             return Ok(());
         }
-        // A mask is a word or an object; the fields are those of the object.
-        let forms = field["anyOf"].as_array().into_iter().flatten();
-        if let Some(object) = forms.chain([&field]).find(|form| form.get("properties").is_some()) {
+        // A mask is a word or an object; the fields are those of the object. Units are a word or a list.
+        let forms = || field["anyOf"].as_array().into_iter().flatten().chain([&field]);
+        if let Some(object) = forms().find(|form| form.get("properties").is_some()) {
             return self.fields(object, path);
         }
-        if let Some(items) = field.get("items").filter(|items| items.is_object()) {
+        if let Some(items) = forms().find_map(|form| form.get("items").filter(|items| items.is_object())) {
             return self.below(items, &format!("{path}[]"));
         }
         Ok(())
@@ -129,6 +129,7 @@ impl Rows<'_> {
             "SubjectsMin" => "number, or numbers by unit",
             "Text" => "`zh`, `en` or both",
             "UnitKind" => "kind of subject",
+            "Units" => "`none`, or a list",
             "Range" => "`[0, 50000]`",
             _ if name.starts_with("AnyOr") => "`any`, or a list of codes",
             _ => "",

@@ -41,6 +41,14 @@ pub struct ControlsForm {
     pub cells_max: Option<u32>,
 }
 
+impl ControlsForm {
+    /// True if no control is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A threshold for all kinds of subjects, or one for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]

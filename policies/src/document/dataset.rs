@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::document::ApiVersion;
 use crate::document::DatasetKind;
 use crate::document::Metadata;
+use crate::document::Unit;
+use crate::document::Units;
 use crate::fixed::Fixed;
 use crate::month::Months;
 use crate::vocabulary::Code;
@@ -39,7 +41,10 @@ pub struct Dataset {
     pub membership: Option<String>,
     /// Privacy units; the first is the one the sealed file is clustered by.
     #[serde(default)]
-    pub units: Vec<Unit>,
+    pub units: Units,
+    /// Reason why there are no units, with `units: none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units_reason: Option<String>,
     /// Order of rows in the sealed file; clustered if missing and a unit is protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
@@ -67,22 +72,6 @@ pub struct Dataset {
     pub description: Option<Text>,
     /// Columns, in order.
     pub columns: Vec<Column>,
-}
-
-/// A privacy unit of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Unit {
-    /// Kind of subject.
-    pub kind: UnitKind,
-    /// The column that holds the subject's identifier before sealing.
-    pub column: ColumnName,
-    /// True if the subjects are protected; public institutions are not.
-    #[serde(default = "yes")]
-    pub protects: bool,
-    /// Reason why the subjects are not protected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// A column of a dataset.
@@ -274,10 +263,6 @@ impl Column {
             TypeWord::Text | TypeWord::Date | TypeWord::Timestamp | TypeWord::Bool => 0,
         }
     }
-}
-
-const fn yes() -> bool {
-    true
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

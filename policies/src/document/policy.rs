@@ -232,8 +232,8 @@ pub struct Method {
     /// Aggregate functions.
     #[serde(default)]
     pub functions: BTreeSet<Function>,
-    /// Controls on every cell.
-    #[serde(default)]
+    /// Controls on every cell, besides the floor of the grade.
+    #[serde(default, skip_serializing_if = "ControlsForm::is_empty")]
     pub controls: ControlsForm,
     /// Most rows of one subject that a count by subject distinguishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

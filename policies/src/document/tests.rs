@@ -79,6 +79,7 @@ use crate::document::TestPerson;
 use crate::document::TopBottomForm;
 use crate::document::TypeWord;
 use crate::document::Unit;
+use crate::document::Units;
 use crate::document::Update;
 use crate::document::Validity;
 use crate::fixed::Fixed;
@@ -394,13 +395,14 @@ fn dataset() -> impl Strategy<Value = Document> {
     (
         metadata(),
         dataset_id(),
-        vec(unit, 0..3),
+        prop_oneof![Just(Units::None), vec(unit, 0..3).prop_map(Units::Listed)],
+        option::of(text()),
         option::of(select(Layout::ALL)),
         option::of(any::<u32>()),
         vec(text(), 0..3),
         vec(column, 0..4),
     )
-        .prop_map(|(metadata, id, units, layout, usual_rows, tags, columns)| {
+        .prop_map(|(metadata, id, units, units_reason, layout, usual_rows, tags, columns)| {
             Document::Dataset(Box::new(Dataset {
                 api_version: ApiVersion,
                 kind: DatasetKind,
@@ -409,6 +411,7 @@ fn dataset() -> impl Strategy<Value = Document> {
                 metadata: Metadata { id, version: metadata.version, title: metadata.title },
                 membership: None,
                 units,
+                units_reason,
                 layout,
                 usual_rows,
                 opening: Opening::Limited,
@@ -529,6 +532,20 @@ fn shipped_documents_read_back_and_have_distinct_hashes() {
         assert_eq!(source.sha256.len(), 64);
         assert!(hashes.insert(source.sha256, source.id).is_none());
     }
+}
+
+/// The form that hashes are made of must not change with the form that is kept, or the evidence of old decisions fails.
+#[test]
+fn controls_that_are_left_out_stay_in_the_form_of_the_hash_alone() {
+    let (before, rest) = crate::parse::tests::POLICY.split_once("  controls:\n").unwrap();
+    let (_, after) = rest.split_once("  privacy_budget").unwrap();
+    let text = format!("{before}  privacy_budget{after}");
+    let document = parse_documents("policy.yaml", &text).unwrap().remove(0).value;
+    assert!(!document.to_yaml().unwrap().contains("controls"));
+    assert!(document.to_canonical_json().unwrap().contains(r#""method":{"controls":{},"functions":"#));
+    let written = format!("{before}  controls: {{}}\n  privacy_budget{after}");
+    let written = parse_documents("policy.yaml", &written).unwrap().remove(0).value;
+    assert_eq!(written.source().unwrap(), document.source().unwrap());
 }
 
 proptest! {

@@ -87,15 +87,15 @@ pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime)
     let id = &dataset.metadata.id;
     let naming: Vec<&Policy> =
         library.policies().values().filter(|policy| policy.object.resources.datasets.contains(id)).collect();
+    let mut found = BTreeSet::new();
     if naming.is_empty() {
-        return vec![Warning::new(
+        found.insert(Warning::new(
             "no-policy",
             "metadata.id",
             format!("no policy opens `{id}` yet: nobody can ask anything of it"),
             format!("尚无策略开放 `{id}`：没有人能查询该数据集"),
-        )];
+        ));
     }
-    let mut found = BTreeSet::new();
     for policy in naming {
         let now = within(policy, now);
         for purpose in &policy.condition.purposes {
@@ -105,8 +105,25 @@ pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime)
         }
     }
     // The policy's own fields are told where the policy is written.
-    found.retain(|warning| warning.field == "membership");
+    found.retain(|warning| ["metadata.id", "membership"].contains(&warning.field.as_str()));
+    found.extend(counted_rows(library, dataset));
     found.into_iter().collect()
+}
+
+/// Warns that thresholds count rows where no unit is protected, with the reason that the author gives: the second person reads it
+/// before the dataset is in force.
+fn counted_rows(library: &Library, dataset: &Dataset) -> Option<Warning> {
+    if !library.counts_rows(dataset) {
+        return None;
+    }
+    let own = dataset.units.iter().filter_map(|unit| unit.reason.as_deref());
+    let reasons: Vec<&str> = dataset.units_reason.as_deref().into_iter().chain(own).collect();
+    Some(Warning::new(
+        "rows-are-subjects",
+        "units",
+        format!("each row counts as a subject of its own, whoever it is about: {}", reasons.join("; ")),
+        format!("每一行各计为一个主体，无论其涉及何人：{}", reasons.join("；")),
+    ))
 }
 
 /// Warns of a purpose that no policy allows.
@@ -423,6 +440,25 @@ mod tests {
         let visits = &library.datasets()[&"hz-health.outpatient_visits".parse().unwrap()];
         let now = LocalTime { day: "2026-12-24".parse().unwrap(), minute: 600 };
         assert_eq!(warnings_of_dataset(&library, visits, now).len(), 1);
+    }
+
+    #[test]
+    fn rows_that_count_as_subjects_are_told_with_the_reason() {
+        let unit = "{kind: resident, column: person_id}\n  -";
+        let unprotected = "{kind: resident, column: person_id, protects: false, reason: a register}\n  -";
+        let world = WORLD.replacen(unit, unprotected, 1).replacen("layout: clustered\n", "", 1);
+        let now = LocalTime { day: "2026-12-24".parse().unwrap(), minute: 600 };
+        let told = |world: &str| {
+            let library = library(world).unwrap();
+            let visits = &library.datasets()[&"hz-health.outpatient_visits".parse().unwrap()];
+            let mut found = warnings_of_dataset(&library, visits, now);
+            found.retain(|warning| warning.code == "rows-are-subjects");
+            found.into_iter().map(|warning| (warning.field, warning.text.en)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(WORLD), []);
+        let text =
+            "each row counts as a subject of its own, whoever it is about: a register; public hospitals";
+        assert_eq!(told(&world), [("units".to_owned(), text.to_owned())]);
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::vocabulary::PersonRole;
 use crate::vocabulary::Role;
 use crate::vocabulary::Use;
 
+mod forgotten;
 mod monotone;
 
 const VISITS: &str = "hz-health.outpatient_visits";
@@ -238,7 +239,6 @@ fn only_an_exception_in_force_goes_below_a_floor_and_it_is_named() {
 }
 
 #[test]
-#[test]
 fn an_exception_lifts_no_control_that_it_does_not_name() {
     let controls = |excepted: &str| {
         let (before, rest) = WORLD.split_once("controls: {subjects_min: 6,").unwrap();
@@ -289,6 +289,7 @@ fn an_empty_name_approves_nothing() {
     assert_eq!(request("[\" \"]").ask().unwrap_err().code, RefusalCode::GrantNotApproved);
 }
 
+#[test]
 fn an_exception_lowers_numbers_and_drops_no_mechanism() {
     let world = WORLD
         .replace("purpose: insurance-supervision", "purpose: epidemic-monitoring")

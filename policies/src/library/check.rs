@@ -13,6 +13,7 @@ use crate::parse::Located;
 use crate::vocabulary::Text;
 
 mod dataset;
+mod forgotten;
 mod lapses;
 mod lowered;
 mod other;
@@ -109,19 +110,29 @@ pub(crate) fn check(library: &Library, located: &Located<Document>, errors: &mut
     }
 }
 
-/// Checks a document that is about to be published for controls that would have no effect.
+/// Checks a document that is about to be published for controls that would have no effect, or were forgotten.
 pub(crate) fn check_new(
     library: &Library,
     located: &Located<Document>,
     today: Day,
     errors: &mut Vec<DocumentError>,
 ) {
+    check_forgotten(library, located, errors);
     if let Document::Policy(policy) = &located.value {
         let mut findings = Findings { located, errors };
         lowered::check(library, policy, &mut findings);
         unheld::check(library, policy, &mut findings);
         lapses::check(library, policy, today, &mut findings);
     }
+}
+
+/// Checks that nothing in a document that is about to be published was left out, emptied or set to zero by oversight.
+pub(crate) fn check_forgotten(
+    library: &Library,
+    located: &Located<Document>,
+    errors: &mut Vec<DocumentError>,
+) {
+    forgotten::check(library, &mut Findings { located, errors });
 }
 
 /// Finds the rules of a policy that cover no column that they are about.

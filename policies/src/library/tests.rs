@@ -15,6 +15,8 @@ use crate::parse::parse_documents;
 use crate::parse::tests::assert_bilingual;
 use crate::vocabulary::Level;
 
+mod forgotten;
+
 pub(crate) const WORLD: &str = include_str!("tests/world.yaml");
 const FAULTS: &str = include_str!("tests/faults.yaml");
 
@@ -622,6 +624,7 @@ fn a_third_policy_that_is_as_strict_takes_over() {
 const CHECKS: &[&str] = &[
     include_str!("check.rs"),
     include_str!("check/dataset.rs"),
+    include_str!("check/forgotten.rs"),
     include_str!("check/lapses.rs"),
     include_str!("check/lowered.rs"),
     include_str!("check/other.rs"),

@@ -13,6 +13,7 @@ use super::VARIATIONS;
 use crate::document::Dataset;
 use crate::document::Document;
 use crate::document::DominanceForm;
+use crate::document::Exception;
 use crate::document::Grant;
 use crate::document::MaskForm;
 use crate::document::PerturbationForm;
@@ -34,7 +35,7 @@ use crate::vocabulary::Release;
 use crate::vocabulary::Use;
 
 /// Further texts that vary the world: controls that are missing, and grades that masks lower, with ground and without.
-const BASES: &[(&str, &str)] = &[
+pub(super) const BASES: &[(&str, &str)] = &[
     ("    dominance: {n: 2, share_max: 0.85, p_percent: 10}\n", ""),
     ("    rounding: {base: 5}\n", ""),
     ("    cells_max: 5000\n", ""),
@@ -65,11 +66,11 @@ const BASES: &[(&str, &str)] = &[
 
 /// The documents of a world, to be changed.
 #[derive(Clone)]
-struct Documents(Vec<Document>);
+pub(super) struct Documents(Vec<Document>);
 
 impl Documents {
     /// The world varied; nothing where two of the texts do not fit together.
-    fn varied(choices: &[usize]) -> Option<Self> {
+    pub(super) fn varied(choices: &[usize]) -> Option<Self> {
         let mut text = WORLD.to_owned();
         for choice in choices {
             let (from, to) = VARIATIONS.iter().chain(BASES).nth(*choice).unwrap();
@@ -79,7 +80,7 @@ impl Documents {
         Some(Self(parsed.into_iter().map(|located| located.value).collect()))
     }
 
-    fn policy(&mut self) -> &mut Policy {
+    pub(super) fn policy(&mut self) -> &mut Policy {
         let mut found = self.0.iter_mut().filter_map(|document| match document {
             Document::Policy(policy) => Some(policy.as_mut()),
             _ => None,
@@ -87,7 +88,7 @@ impl Documents {
         found.next().unwrap()
     }
 
-    fn dataset(&mut self) -> &mut Dataset {
+    pub(super) fn dataset(&mut self) -> &mut Dataset {
         let mut found = self.0.iter_mut().filter_map(|document| match document {
             Document::Dataset(dataset) => Some(dataset.as_mut()),
             _ => None,
@@ -95,7 +96,7 @@ impl Documents {
         found.next().unwrap()
     }
 
-    fn grant(&mut self) -> &mut Grant {
+    pub(super) fn grant(&mut self) -> &mut Grant {
         let mut found = self.0.iter_mut().filter_map(|document| match document {
             Document::Grant(grant) => Some(grant),
             _ => None,
@@ -103,8 +104,21 @@ impl Documents {
         found.next().unwrap()
     }
 
+    pub(super) fn exception(&mut self) -> &mut Exception {
+        let mut found = self.0.iter_mut().filter_map(|document| match document {
+            Document::Exception(exception) => Some(exception),
+            _ => None,
+        });
+        found.next().unwrap()
+    }
+
+    /// True if both hold the same documents.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// The answer to the world's request, unless the documents do not fit together.
-    fn ask(&self) -> Option<Result<EffectivePolicy, PolicyRefusal>> {
+    pub(super) fn ask(&self) -> Option<Result<EffectivePolicy, PolicyRefusal>> {
         let library = Library::new(self.0.clone()).ok()?;
         let mut request = Request::new();
         request.grants = library.grants().values().cloned().collect();
@@ -116,7 +130,7 @@ impl Documents {
 /// Adds a control, or makes one stricter; which of several is the seed's choice.
 type Control = fn(&mut Documents, usize);
 
-fn nth<T>(list: &mut [T], seed: usize) -> &mut T {
+pub(super) fn nth<T>(list: &mut [T], seed: usize) -> &mut T {
     let length = list.len();
     &mut list[seed % length]
 }

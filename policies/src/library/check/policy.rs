@@ -134,7 +134,8 @@ fn check_condition(library: &Library, policy: &Policy, findings: &mut Findings<'
         };
         let own = policy.object.resources.datasets.iter().filter_map(|id| library.datasets().get(id));
         // One side may be an open register without subjects; one of the two must carry the unit.
-        let carried = other.units.iter().chain(own.flat_map(|d| &d.units)).any(|unit| unit.kind == join.unit);
+        let carried =
+            other.units.iter().chain(own.flat_map(|d| d.units.iter())).any(|unit| unit.kind == join.unit);
         if !carried {
             let message = Text::new(
                 format!("neither side carries the unit `{}`", join.unit),
@@ -353,10 +354,11 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
         }
     }
     if let Some(SubjectsMin::ByUnit(by_unit)) = &method.controls.subjects_min {
-        let kinds = || datasets.iter().flat_map(|dataset| &dataset.units).map(|unit| &unit.kind);
+        let kinds = || datasets.iter().flat_map(|dataset| dataset.units.iter()).map(|unit| &unit.kind);
         // A joined dataset may bring units of its own, so a kind that no dataset here carries is only refused as a
         // misspelling when none of the named kinds is carried.
         if !datasets.is_empty()
+            && !by_unit.is_empty()
             && kinds().next().is_some()
             && !by_unit.keys().any(|k| kinds().any(|x| x == k))
         {
@@ -419,19 +421,20 @@ pub(super) fn check_perturbation(controls: &ControlsForm, field: &str, findings:
 
 /// Checks the numbers of controls.
 pub(super) fn check_controls(controls: &ControlsForm, field: &str, findings: &mut Findings<'_>) {
-    let least = match &controls.subjects_min {
-        None => None,
-        Some(SubjectsMin::All(subjects)) => Some(*subjects),
-        Some(SubjectsMin::ByUnit(by_unit)) => Some(by_unit.values().copied().min().unwrap_or(0)),
+    let field_min = format!("{field}.subjects_min");
+    let zeros: Vec<String> = match &controls.subjects_min {
+        Some(SubjectsMin::All(0)) => vec![field_min],
+        Some(SubjectsMin::ByUnit(by_unit)) if by_unit.is_empty() => vec![field_min],
+        Some(SubjectsMin::ByUnit(by_unit)) => {
+            let zeros = by_unit.iter().filter(|(_, subjects)| **subjects == 0);
+            zeros.map(|(unit, _)| format!("{field_min}.{unit}")).collect()
+        }
+        None | Some(SubjectsMin::All(_)) => Vec::new(),
     };
-    if least == Some(0) {
+    for field in zeros {
         let message = Text::new("a threshold of no subjects protects nobody", "阈值为零，不能保护任何主体");
-        findings.add(
-            "limit-zero",
-            &format!("{field}.subjects_min"),
-            message,
-            Text::new("accepted: 1 and more", "可用：1 及以上"),
-        );
+        let help = Text::new("accepted: 1 and more", "可用：1 及以上");
+        findings.add("limit-zero", &field, message, help);
     }
     if let Some(dominance) = &controls.dominance {
         let share = permille(dominance.share_max);

@@ -23,7 +23,8 @@ pub(crate) fn is_relabelled(library: &Library, now: &Dataset, manifest: &Manifes
 }
 
 fn relaxes(library: &Library, now: &Dataset, then: &Dataset, manifest: &Manifest) -> bool {
-    if now.scheme != then.scheme || now.units != then.units || now.department != then.department {
+    // Without units each row counts, whether the document says `none` or lists none.
+    if now.scheme != then.scheme || *now.units != *then.units || now.department != then.department {
         return true;
     }
     if library.membership_level(now) < library.membership_level(then) || has_other_noise(now, then) {

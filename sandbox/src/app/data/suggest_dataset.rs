@@ -14,6 +14,7 @@ use obscura_policies::document::Opening;
 use obscura_policies::document::Range;
 use obscura_policies::document::Sharing;
 use obscura_policies::document::Unit;
+use obscura_policies::document::Units;
 use obscura_policies::document::Update;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
@@ -125,7 +126,8 @@ pub fn suggest_dataset(
         department: id.department().parse().during("name a department")?,
         scheme: SCHEME.parse().during("name a scheme")?,
         membership: None,
-        units,
+        units: Units::Listed(units),
+        units_reason: None,
         layout: None,
         usual_rows: None,
         opening: Opening::Limited,

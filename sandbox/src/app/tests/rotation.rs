@@ -55,7 +55,7 @@ const DOCUMENTS: [(&str, &str, &str); 2] = [
         "hz-health.wards",
         "api_version: obscura/v1\nkind: Dataset\n\
          metadata: {id: hz-health.wards, version: 1, title: {en: Wards, zh: 病区}}\n\
-         department: hz-health\nscheme: db33t2351-2021\nunits: []\nopening: limited\nsharing: conditional\n\
+         department: hz-health\nscheme: db33t2351-2021\nunits: none\nunits_reason: each row is a ward\nopening: limited\nsharing: conditional\n\
          columns:\n  - {name: ward, type: text, role: dimension, grade: L2}\n",
     ),
 ];
