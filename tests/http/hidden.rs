@@ -25,8 +25,9 @@ columns:
   - {name: dept, type: text, role: dimension, grade: L2}
 ";
 
-/// A policy of the other department, with a name, a join and a test question of the asker's choice.
+/// A policy of the other department, with a name, a join (or none) and a test question of the asker's choice.
 fn policy(id: &str, join: &str, sql: &str, expect: &str) -> String {
+    let joins = if join.is_empty() { String::new() } else { format!("\n  join_with: [{join}]") };
     format!(
         "\
 api_version: obscura/v1
@@ -40,8 +41,7 @@ object:
   resources: {{datasets: [elsewhere.people], grade_max: L3}}
 condition:
   purposes: [official-statistics]
-  approvals: 1
-  join_with: [{join}]
+  approvals: 1{joins}
 content:
   default: deny
   columns:

@@ -38,7 +38,7 @@ fn publish(server: &Server, document: &str) {
     server.post(Some("stella"), "/api/v1/policies", document, &[]).must_be(201);
 }
 
-/// Puts a policy in force as two stewards do.
+/// Puts a document in force as two stewards do.
 fn enact(server: &Server, id: &str, version: u32, document: &str) {
     publish(server, document);
     let path = format!("/api/v1/policies/{id}/activate");
@@ -306,8 +306,9 @@ fn a_dataset_closes_with_its_first_column_above_l1() {
             "name: holiday, type: text, role: dimension, grade: L1",
             "name: holiday, type: text, role: dimension, grade: L2",
         ),
+        ("units: []\n", "units: none\nunits_reason: each row is a holiday\n"),
     ];
-    publish(&server, &document("corpus.holidays", &closed));
+    enact(&server, "corpus.holidays", 2, &document("corpus.holidays", &closed));
     assert!(!is_open(&server, "corpus.holidays"));
     let labels = server.get(Some("ana"), "/api/v1/datasets/corpus.holidays", &[]).must_be(200).json();
     assert_eq!(labels["open"], false);
@@ -316,7 +317,6 @@ fn a_dataset_closes_with_its_first_column_above_l1() {
     for (version, from, to) in [
         (4, "opening: unconditional", "opening: limited"),
         (5, "opening: unconditional", "opening: prohibited"),
-        (6, "layout: arrival", "layout: arrival\nmembership: L2"),
         // Hidden columns are not in the seal, and columns of the seal are not hidden.
         (7, "\n  - {name: holiday, type: text, role: dimension, grade: L1}", ""),
         (8, "columns:\n", "columns:\n  - {name: extra, type: int, role: dimension, grade: L1}\n"),
@@ -327,6 +327,12 @@ fn a_dataset_closes_with_its_first_column_above_l1() {
         publish(&server, &changed.replace(from, to));
         assert!(!is_open(&server, "corpus.holidays"), "{from} -> {to}");
     }
+    let of_members = [
+        ("version: 1, title", "version: 9, title"),
+        ("units: []\n", "units: none\nunits_reason: each row is a holiday\nmembership: L2\n"),
+    ];
+    enact(&server, "corpus.holidays", 9, &document("corpus.holidays", &of_members));
+    assert!(!is_open(&server, "corpus.holidays"), "being in it is above L1");
     server.is_clean();
 }
 

@@ -74,7 +74,7 @@ pub mod code {
     pub const WITHHELD: i32 = 8;
 }
 
-/// A policy that waits for a second person, as the program lists it.
+/// A policy or a dataset that waits for a second person, as the program lists it.
 #[derive(Deserialize)]
 struct Proposal {
     policy: String,
@@ -218,7 +218,7 @@ impl World {
         Ok(())
     }
 
-    /// Puts a file of documents with policies in force: one steward proposes them, another activates them.
+    /// Puts a file of documents in force of which some wait: one steward proposes them, another activates them.
     ///
     /// # Errors
     /// When the program refuses them.
@@ -227,8 +227,10 @@ impl World {
         let published = self.run(author, &["policy", "publish", file])?;
         ensure!(published.code == Some(code::WAITS), "{}{}", published.stdout, published.stderr);
         let waiting = self.run(second, &["policy", "proposals", "--output", "json"])?.done()?;
-        let waiting: Vec<Proposal> =
+        let mut waiting: Vec<Proposal> =
             serde_json::from_str(&waiting.stdout).context("the list of proposals is no JSON")?;
+        // Datasets first, whose names have a dot: a policy is checked against those in force.
+        waiting.sort_by_key(|proposal| !proposal.policy.contains('.'));
         for Proposal { policy, version } in waiting {
             self.run(second, &["policy", "activate", &format!("{policy}@{version}")])?.done()?;
         }

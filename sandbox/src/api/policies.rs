@@ -1,6 +1,5 @@
 //! Documents and their versions on the wire.
 
-use obscura_policies::document::Kind;
 use obscura_policies::library::LoweredGrade;
 use serde::Deserialize;
 use serde::Serialize;
@@ -129,13 +128,13 @@ impl DocumentView {
 
     pub(crate) fn waiting(proposal: ProposalSummary) -> Self {
         Self {
-            kind: Kind::Policy.as_str().to_owned(),
+            kind: proposal.kind.as_str().to_owned(),
             id: proposal.policy,
             version: proposal.version,
             state: DocumentState::Proposed,
             proposed_by: Some(proposal.proposed_by),
             lowers: proposal.lowers.iter().map(LoweredGradeView::of).collect(),
-            warnings: Vec::new(),
+            warnings: proposal.warnings.into_iter().map(WarningView::of).collect(),
         }
     }
 }

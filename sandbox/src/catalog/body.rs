@@ -233,16 +233,16 @@ impl Body for AccessRequestBody {
     }
 }
 
-/// A policy that waits for a second person.
+/// A policy, or a dataset above L1 that protects no unit, that waits for a second person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalBody {
     /// Identifier.
     pub id: String,
-    /// Identifier of the policy.
+    /// Identifier of the policy or the dataset.
     pub policy: String,
-    /// Version of the policy.
+    /// Its version.
     pub version: u32,
-    /// The policy as it would be published.
+    /// The document as it would be published.
     pub text: String,
     /// The person who wrote it.
     pub proposed_by: String,

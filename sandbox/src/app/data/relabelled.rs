@@ -23,8 +23,7 @@ pub(crate) fn is_relabelled(library: &Library, now: &Dataset, manifest: &Manifes
 }
 
 fn relaxes(library: &Library, now: &Dataset, then: &Dataset, manifest: &Manifest) -> bool {
-    // Without units each row counts, whether the document says `none` or lists none.
-    if now.scheme != then.scheme || *now.units != *then.units || now.department != then.department {
+    if now.scheme != then.scheme || has_other_units(now, then) || now.department != then.department {
         return true;
     }
     if library.membership_level(now) < library.membership_level(then) || has_other_noise(now, then) {
@@ -40,6 +39,11 @@ fn relaxes(library: &Library, now: &Dataset, then: &Dataset, manifest: &Manifest
             !has_same_labels(new, old) || grade.is_none() || library.column_level(now, new) < grade
         })
     })
+}
+
+/// Says whether other subjects are counted. Without units each row counts, whether the document says `none` or lists none.
+fn has_other_units(now: &Dataset, then: &Dataset) -> bool {
+    *now.units != *then.units
 }
 
 /// Says whether numbers over the same version would leave with noise that does not protect them as the noise before did.
@@ -123,6 +127,17 @@ columns:
             assert!(has_other_noise(&visits(from, to), &then), "{from} becomes {to}");
             assert!(has_other_noise(&then, &visits(from, to)), "{to} becomes {from}");
         }
+    }
+
+    #[test]
+    fn to_say_that_there_are_no_units_is_no_other_label() {
+        let none = "units: none\nunits_reason: each row is a visit\nusual_rows: 3\n";
+        let units = "units: [{kind: resident, column: clinic}]\nusual_rows: 3\n";
+        let (silent, empty) =
+            (visits("update", "update"), visits("usual_rows: 3\n", "units: []\nusual_rows: 3\n"));
+        let (none, some) = (visits("usual_rows: 3\n", none), visits("usual_rows: 3\n", units));
+        assert!(!has_other_units(&none, &silent) && !has_other_units(&none, &empty));
+        assert!(has_other_units(&none, &some) && has_other_units(&some, &none));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Use cases: check documents against those in force, and put them in force.
 //! A published version never changes; who may publish what follows from the document's kind and department. A policy waits
-//! for a second person, who activates it (four eyes); its author may take it back.
+//! for a second person, who activates it (four eyes), and so does a dataset above L1 that protects no unit; its author may take
+//! it back.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use obscura_policies::parse::Located;
 use obscura_policies::parse::Position;
 use obscura_policies::parse::first_errors;
 use obscura_policies::parse::parse_documents;
+use obscura_policies::vocabulary::Code;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
 use obscura_policies::vocabulary::Text;
@@ -111,19 +113,23 @@ pub enum Outcome {
     Proposed,
 }
 
-/// A policy that waits for a second person.
+/// A document that waits for a second person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposalSummary {
-    /// Identifier of the policy.
+    /// Kind: a policy, or a dataset.
+    pub kind: Kind,
+    /// Identifier of the document.
     pub policy: String,
     /// Version it would have.
     pub version: u32,
     /// The person who proposed it.
     pub proposed_by: String,
-    /// The policy.
+    /// The document.
     pub text: String,
     /// Grades that it would lower by a mask: the second person answers for them.
     pub lowers: Vec<LoweredGrade>,
+    /// Of a dataset, what the second person must know.
+    pub warnings: Vec<DocumentWarning>,
 }
 
 /// The reasons that documents were not accepted.
@@ -147,6 +153,8 @@ impl<E: Into<AppError>> From<E> for DocumentsRefused {
 struct Accepted {
     document: Located<Document>,
     outcome: Outcome,
+    /// The department of which a second steward must put the document in force, if one must.
+    four_eyes: Option<Code>,
     lowers: Vec<LoweredGrade>,
     warnings: Vec<DocumentWarning>,
 }
@@ -185,7 +193,7 @@ pub async fn publish_documents(
         for accepted in &accepted {
             let outcome = match accepted.outcome {
                 Outcome::Unchanged => Outcome::Unchanged,
-                _ => put(installation, caller, &accepted.document.value).await?,
+                _ => put(installation, caller, accepted).await?,
             };
             published.push(accepted.summary(outcome));
         }
@@ -227,22 +235,23 @@ fn told_of_own(refused: DocumentsRefused) -> DocumentsRefused {
     }
 }
 
-/// Puts one document in force, or a policy before a second person.
+/// Puts one document in force, or before a second person.
 async fn put(
     installation: &Installation,
     caller: &Caller,
-    document: &Document,
+    accepted: &Accepted,
 ) -> Result<Outcome, DocumentsRefused> {
+    let document = &accepted.document.value;
     let text = document.to_yaml().during("write a document")?;
     let by = caller.person().name.to_string();
-    let Document::Policy(proposed) = document else {
+    let Some(department) = &accepted.four_eyes else {
         publish(installation, caller, document, text).await?;
         return Ok(Outcome::Published);
     };
     let (policy, version) = (document.id(), document.version());
     // Of the same department only: it must not learn what another proposes. The proposal activated first has the version.
     for open in proposals(installation, &policy, version).await? {
-        if owner(&open.text)? != proposed.owner.as_str() {
+        if owner(&open.text)? != department.as_str() {
             continue;
         }
         if open.text == text && open.proposed_by == by {
@@ -279,7 +288,7 @@ async fn publish(
     }
 }
 
-/// Puts a policy in force that another person has proposed; it is checked again against what is in force now.
+/// Puts a document in force that another person has proposed; it is checked again against what is in force now.
 ///
 /// # Errors
 /// As [`check_documents`]; forbidden for its author and for all but stewards of its department; not found when no such
@@ -336,7 +345,7 @@ async fn put_in_force(
     Ok(())
 }
 
-/// Takes a proposed policy back: its author, or another steward of its department who will not have it.
+/// Takes a proposed document back: its author, or another steward of its department who will not have it.
 ///
 /// # Errors
 /// Forbidden for all but stewards; not found when no such version waits.
@@ -354,7 +363,7 @@ pub async fn withdraw_policy(
     Ok(())
 }
 
-/// Lists the policies that wait for a second person: stewards see those of their departments, auditors all.
+/// Lists the documents that wait for a second person: stewards see those of their departments, auditors all.
 ///
 /// # Errors
 /// When the database or the log cannot be read.
@@ -368,14 +377,20 @@ pub async fn list_proposals(
         let keeps = must_steward(caller, &library, &owner(&proposal.text)?).is_ok();
         if keeps || caller.holds(PersonRole::Auditor) {
             let ProposalBody { policy, version, text, proposed_by, .. } = proposal;
-            let lowers = lowers(&library, &parse_one(&text)?.value);
-            summaries.push(ProposalSummary { policy, version, proposed_by, text, lowers });
+            let document = parse_one(&text)?;
+            let warnings = match &document.value {
+                Document::Dataset(_) => warnings(installation, &library, &document),
+                _ => Vec::new(),
+            };
+            let (kind, lowers) = (document.value.kind(), lowers(&library, &document.value));
+            summaries.push(ProposalSummary { kind, policy, version, proposed_by, text, lowers, warnings });
         }
     }
     Ok(summaries)
 }
 
-/// The open proposals of a version of a policy: at most one of each department.
+/// The open proposals of a version of a document: at most one of each department. No policy is named like a dataset, whose name
+/// has a dot.
 async fn proposals(
     installation: &Installation,
     policy: &str,
@@ -402,11 +417,24 @@ async fn find_proposal(
     Err(no_proposal(policy, version))
 }
 
-/// The department whose stewards decide on a policy.
+/// The department whose stewards decide on a policy or a dataset.
 pub(crate) fn owner(text: &str) -> Result<String, AppError> {
     match parse_one(text)?.value {
         Document::Policy(policy) => Ok(policy.owner.to_string()),
-        _ => Err(InternalError::of_kind("read a policy", "no policy in it").into()),
+        Document::Dataset(dataset) => Ok(dataset.department.to_string()),
+        _ => Err(InternalError::of_kind("read a proposal", "no policy and no dataset in it").into()),
+    }
+}
+
+/// The department of which a second steward puts a document in force, if it is one that waits.
+///
+/// A policy opens data. A dataset above L1 that protects no unit makes each row a subject, so that one person's rows pass a
+/// threshold by themselves: the reason that its author gives is read by somebody else first.
+fn four_eyes(library: &Library, document: &Document) -> Option<Code> {
+    match document {
+        Document::Policy(policy) => Some(policy.owner.clone()),
+        Document::Dataset(dataset) if library.counts_rows(dataset) => Some(dataset.department.clone()),
+        _ => None,
     }
 }
 
@@ -513,6 +541,7 @@ async fn accept(
         return Err(DocumentsRefused::Tests(failures));
     }
     let accepted = new.into_iter().zip(outcomes).map(|(document, outcome)| Accepted {
+        four_eyes: four_eyes(&seen, &document.value),
         lowers: lowers(&seen, &document.value),
         warnings: warnings(installation, &seen, &document),
         document,
@@ -743,8 +772,8 @@ fn not_ones_own() -> AppError {
     PublicError::new(
         Class::Forbidden,
         "not-oneself",
-        "nobody activates their own policy",
-        "不能启用自己提出的策略",
+        "nobody activates what they proposed",
+        "不能启用自己提出的文档",
     )
     .with_help("another steward of the department activates it", "须由该部门的另一名数据管理员启用")
     .into()

@@ -82,7 +82,7 @@ pub async fn show_document(
     let waiting = waiting.into_iter().find(|open| open.policy == id && Some(open.version) == version);
     let open = waiting.ok_or_else(|| no_document(id))?;
     Ok(ShownDocument {
-        kind: Kind::Policy.to_string(),
+        kind: open.kind.to_string(),
         id: open.policy,
         version: open.version,
         is_proposed: true,

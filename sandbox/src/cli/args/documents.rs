@@ -72,7 +72,7 @@ pub(crate) enum KeptCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Put documents in force; a policy waits until a second person activates it.
+    /// Put documents in force; a policy, or a dataset above L1 that protects no unit, waits until a second person activates it.
     #[command(after_help = "Examples:\n  obscura policy publish departments.yaml visits.yaml")]
     Publish {
         /// Files of documents.

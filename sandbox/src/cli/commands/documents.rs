@@ -99,8 +99,8 @@ async fn kept(session: &mut Session<'_>, command: KeptCommand) -> Result<Exit, E
     show_documents(&mut session.screen, &documents)?;
     if documents.iter().any(|document| document.state == DocumentState::Proposed) {
         session.screen.say(
-            "Another steward of the department puts a policy in force: `obscura policy activate`.",
-            "策略须由该部门的另一名数据管理员启用：`obscura policy activate`。",
+            "Another steward of the department puts it in force: `obscura policy activate`.",
+            "须由该部门的另一名数据管理员启用：`obscura policy activate`。",
         )?;
         return Ok(Exit::Waits);
     }
@@ -188,6 +188,7 @@ fn show_proposals(screen: &mut Screen<'_>, proposals: &[DocumentView]) -> std::i
         listing.row(row);
     }
     listing.write(screen)?;
+    say_warnings(screen, proposals)?;
     say_lowers(screen, proposals)
 }
 

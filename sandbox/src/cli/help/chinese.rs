@@ -387,8 +387,8 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ),
     ("Files of documents", "文档文件"),
     (
-        "Put documents in force; a policy waits until a second person activates it",
-        "使文档生效；策略须由另一人启用",
+        "Put documents in force; a policy, or a dataset above L1 that protects no unit, waits until a second person activates it",
+        "使文档生效；策略以及高于 L1 而不保护任何主体的数据集须由另一人启用",
     ),
     ("List the policies that wait for a second person", "列出待他人启用的策略"),
     ("Put a policy in force that somebody else has proposed", "启用他人提出的策略"),

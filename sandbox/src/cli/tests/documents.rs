@@ -1,5 +1,5 @@
 //! Warnings to stewards about documents and data before they answer for them: lowered grades, controls that would be dropped
-//! without a word, keys that are written in several ways.
+//! without a word, units that were forgotten, keys that are written in several ways.
 
 use super::*;
 
@@ -75,6 +75,113 @@ fn documents_that_drop_a_control_without_a_word_are_not_published() {
             assert!(refused.exit != Exit::Done && refused.err.contains(code), "{code}: {}", refused.err);
         }
     }
+}
+
+const ROADS: &str = "\
+api_version: obscura/v1
+kind: Dataset
+metadata: {id: hz-health.roads, version: 1, title: {en: Roads, zh: 路段}}
+department: hz-health
+scheme: db33t2351-2021
+units: []
+opening: limited
+sharing: conditional
+columns:
+  - {name: road, type: text, role: dimension, grade: L2}
+  - {name: accidents, type: int, role: measure, grade: L2, range: [0, 100]}
+";
+
+#[test]
+fn data_above_l1_without_units_is_published_with_a_reason_by_two_people() {
+    let mut world = World::founded();
+    let forgotten = world.write("roads.yaml", ROADS);
+    for command in ["check", "publish"] {
+        let refused = world.run(Some("shen"), &["policy", command, &forgotten]).must_be(Exit::Failure);
+        for told in ["roads.yaml:6:1: ", "`units`", "units-undeclared", "`units: none`"] {
+            assert!(refused.err.contains(told), "{told}: {}", refused.err);
+        }
+    }
+    let chinese = world.run(Some("shen"), &["policy", "check", &forgotten, "--lang", "zh"]);
+    assert!(chinese.err.contains("没有写明主体"), "{}", chinese.err);
+    let none = ROADS.replace("units: []\n", "units: none\n");
+    let silent = world.write("silent.yaml", &none);
+    let refused = world.run(Some("shen"), &["policy", "publish", &silent]).must_be(Exit::Failure);
+    assert!(refused.err.contains("reason-missing"), "{}", refused.err);
+
+    let reason = none.replace("units: none\n", "units: none\nunits_reason: each row is a stretch of road\n");
+    let stated = world.write("stated.yaml", &reason);
+    let warning =
+        "each row counts as a subject of its own, whoever it is about: each row is a stretch of road";
+    let proposed = world.run(Some("shen"), &["policy", "publish", &stated]).must_be(Exit::Waits);
+    assert!(proposed.err.contains(warning), "{}", proposed.err);
+    let rows = world.write("roads.csv", "road,accidents\na,1\nb,2\n");
+    let seal = ["seal", "hz-health.roads", &rows];
+    assert!(world.run(Some("shen"), &seal).exit != Exit::Done, "it is not in force yet");
+    let listed = world.run(Some("feng"), &["policy", "proposals", "-o", "json"]).must_be(Exit::Done);
+    let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!(listed.pointer("/0/policy").unwrap(), "hz-health.roads");
+    let waiting = world.run(Some("feng"), &["policy", "proposals"]).must_be(Exit::Done);
+    assert!(waiting.err.contains(warning), "{}", waiting.err);
+    let shown = world.run(Some("feng"), &["policy", "show", "hz-health.roads@1"]).must_be(Exit::Done);
+    assert!(
+        shown.out.contains("units: none") && shown.err.contains("Dataset hz-health.roads@1"),
+        "{}",
+        shown.err
+    );
+
+    let name = "hz-health.roads@1";
+    let own = world.run(Some("shen"), &["policy", "activate", name]);
+    assert!(own.exit != Exit::Done && own.err.contains("nobody activates what they proposed"), "{}", own.err);
+    world.run(Some("feng"), &["policy", "activate", name]).must_be(Exit::Done);
+    world.run(Some("shen"), &seal).must_be(Exit::Done);
+    let log = world.run(Some("gu"), &["audit", "export"]).must_be(Exit::Done);
+    assert!(log.out.contains("activated"), "{}", log.out);
+
+    // Every version is read by a second person, and its author may take it back.
+    let next = world.write("next.yaml", &reason.replace("version: 1", "version: 2"));
+    world.run(Some("shen"), &["policy", "publish", &next]).must_be(Exit::Waits);
+    world.run(Some("shen"), &["policy", "withdraw", "hz-health.roads@2"]).must_be(Exit::Done);
+    // Open data needs no second person.
+    let open = world.write("open.yaml", &ROADS.replace("grade: L2", "grade: L1").replace("roads", "lanes"));
+    world.run(Some("shen"), &["policy", "publish", &open]).must_be(Exit::Done);
+}
+
+#[test]
+fn units_that_are_not_protected_wait_for_a_second_person_too() {
+    let mut world = World::founded();
+    let unit = "  - {kind: resident, column: person_id}\n";
+    let unprotected =
+        "  - {kind: resident, column: person_id, protects: false, reason: a register of firms}\n";
+    let dataset = DATASET.split("---\n").next().unwrap().replace("hz-health.visits", "hz-health.firms");
+    let dataset = world.write("firms.yaml", &dataset.replace(unit, unprotected));
+    let proposed = world.run(Some("shen"), &["policy", "publish", &dataset]).must_be(Exit::Waits);
+    assert!(proposed.err.contains("a register of firms"), "{}", proposed.err);
+    world.run(Some("feng"), &["policy", "activate", "hz-health.firms@1"]).must_be(Exit::Done);
+}
+
+#[test]
+fn what_is_empty_in_a_policy_is_not_published() {
+    let mut world = World::founded();
+    for (code, from, to) in [
+        ("controls-empty", "  release: aggregates\n", "  release: aggregates\n  controls: {}\n"),
+        ("value-missing", "  release: aggregates\n", "  release: aggregates\n  controls:\n"),
+        ("limit-zero", "  release: aggregates\n", "  release: aggregates\n  controls: {subjects_min: 0}\n"),
+        ("list-empty", "departments: any", "departments: []"),
+    ] {
+        let file = world.write("empty.yaml", &policy(2, &[(from, to)]));
+        for command in ["check", "publish"] {
+            let refused = world.run(Some("shen"), &["policy", command, &file]).must_be(Exit::Failure);
+            assert!(
+                refused.err.contains(code) && refused.err.contains("empty.yaml:"),
+                "{code}: {}",
+                refused.err
+            );
+        }
+    }
+    // A policy without controls waits, and is activated from the form that is kept: the floor of the grade holds.
+    let floor = world.write("floor.yaml", &policy(2, &[]));
+    world.run(Some("shen"), &["policy", "publish", &floor]).must_be(Exit::Waits);
+    world.run(Some("feng"), &["policy", "activate", "health-statistics@2"]).must_be(Exit::Done);
 }
 
 #[test]
