@@ -1,5 +1,5 @@
 //! Constant expressions: folds what holds no column to a literal, so that the rules only meet columns and literals.
-//! `now` and `current_date` become the job's start.
+//! `now` becomes the job's start, and `current_date` its day in the configured time zone.
 
 use std::sync::Arc;
 
@@ -65,8 +65,8 @@ impl Constants {
         }
     }
 
-    /// Replaces `now()` and `current_date` all over a plan by the job's start, counts ages to its day, and gives the
-    /// decimal places of `ROUND` the type that the function takes.
+    /// Replaces `now()` all over a plan by the job's start and `current_date` by its day, counts ages to that day, and gives
+    /// the decimal places of `ROUND` the type that the function takes.
     ///
     /// A clock that is read in the run would make the verdict, and the answer to the same question, depend on the moment
     /// (`sandbox/docs/disclosure-model.md`, sections 2, 3 and 6).
@@ -89,13 +89,14 @@ impl Constants {
     fn settled(self, expr: Expr) -> Transformed<Expr> {
         let Expr::ScalarFunction(call) = &expr else { return Transformed::no(expr) };
         match (call.name(), call.args.as_slice()) {
-            ("now" | "current_date", _) => match self.value(&expr) {
+            ("now", _) => match self.value(&expr) {
                 Ok(Some(value)) => Transformed::yes(Expr::Literal(value, None)),
                 _ => Transformed::no(expr),
             },
+            // The engine would take the day in UTC, which is yesterday while ages count to today already.
+            ("current_date", _) => Transformed::yes(self.day()),
             (AGE_YEARS, [date]) => {
-                let today = Expr::Literal(ScalarValue::Date32(Some(self.today.epoch_days())), None);
-                let call = ScalarFunction::new_udf(Arc::clone(&call.func), vec![date.clone(), today]);
+                let call = ScalarFunction::new_udf(Arc::clone(&call.func), vec![date.clone(), self.day()]);
                 Transformed::yes(Expr::ScalarFunction(call))
             }
             // Under a cast the function would have one type while the plan is checked and another one when it runs, since
@@ -112,6 +113,11 @@ impl Constants {
             },
             _ => Transformed::no(expr),
         }
+    }
+
+    /// The job's day.
+    fn day(self) -> Expr {
+        Expr::Literal(ScalarValue::Date32(Some(self.today.epoch_days())), None)
     }
 }
 

@@ -547,3 +547,13 @@ fn a_redacted_truth_is_no_condition() {
         assert_eq!(findings.first().map(|finding| finding.reason), Some(Reason::RedactedColumnRead), "{sql}");
     }
 }
+
+/// The fixture's clock and day differ, as they do for the first hours of a day east of Greenwich.
+#[test]
+fn the_current_date_is_the_day_that_ages_count_to() {
+    let admitted = |sql: &str| admitted(sql).post().display_indent().to_string();
+    let plan = admitted("SELECT dept, COUNT(*), current_date AS day FROM persons GROUP BY dept");
+    assert!(plan.contains("2024-10-04"), "{plan}");
+    let plan = admitted("SELECT dept, COUNT(*), now() AS at FROM persons GROUP BY dept");
+    assert!(plan.contains("1970-01-01") || plan.contains("TimestampNanosecond(0"), "{plan}");
+}
