@@ -38,6 +38,28 @@ pub fn red_team() -> bool {
     env::var_os("OBSCURA_REDTEAM").is_some_and(|value| value == "1")
 }
 
+/// A run of random questions that somebody asks for; what is left out is the suite's to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fuzz {
+    /// The seed.
+    pub seed: Option<u64>,
+    /// Number of the first question.
+    pub first: Option<u64>,
+    /// Questions.
+    pub questions: Option<u64>,
+}
+
+/// The run of random questions that `cargo xtask fuzz` asks for (`OBSCURA_FUZZ=1`, and `_SEED`, `_FIRST`, `_QUESTIONS`).
+#[must_use]
+pub fn fuzz() -> Option<Fuzz> {
+    let number = |name| env::var(name).ok()?.parse().ok();
+    env::var_os("OBSCURA_FUZZ").is_some_and(|value| value == "1").then(|| Fuzz {
+        seed: number("OBSCURA_FUZZ_SEED"),
+        first: number("OBSCURA_FUZZ_FIRST"),
+        questions: number("OBSCURA_FUZZ_QUESTIONS"),
+    })
+}
+
 /// Returns the folder of the package `obscura-tests`.
 #[must_use]
 pub fn tests_folder() -> PathBuf {

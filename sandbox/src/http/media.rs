@@ -86,7 +86,56 @@ fn has_media(headers: &HeaderMap, wanted: &str) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::Strategy;
+    use proptest::prelude::any;
+    use proptest::proptest;
+    use proptest::sample::select;
+
     use super::*;
+
+    /// A header of pieces that lists are made of, and of any bytes between them.
+    fn header() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = select(vec![
+            "*/*",
+            "text/csv",
+            "application/json",
+            "application/*",
+            ",",
+            ";",
+            "q=",
+            "0",
+            "1",
+            "0.",
+            "1.000",
+            "\"",
+            "\\",
+            "=",
+            "charset=utf-8",
+            "/",
+            " ",
+            "\t",
+        ]);
+        let piece = proptest::prop_oneof![
+            4 => pieces.prop_map(|piece| piece.as_bytes().to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 0..4),
+        ];
+        proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// Any header is answered, and a client that takes one more form is no worse off.
+        #[test]
+        fn any_header_is_answered(bytes in header()) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            headers.append(ACCEPT, value);
+            let before = negotiate(&headers);
+            headers.append(ACCEPT, HeaderValue::from_static("text/csv"));
+            let after = negotiate(&headers);
+            proptest::prop_assert!(before.is_none() || after.is_some(), "{before:?}, then {after:?}");
+        }
+    }
 
     fn wanted(accept: &[&str]) -> Option<Format> {
         let mut headers = HeaderMap::new();

@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bless`, `bench` and `redteam`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bless`, `bench`, `redteam` and `fuzz`.
 //! It starts cargo and the built binary; it holds no test and no product code.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
 mod bench;
 mod bless;
 mod demo;
+mod fuzz;
 mod python;
 mod redteam;
 mod step;
@@ -23,6 +24,7 @@ usage: cargo xtask <command> [arguments]
   bless [filter]     run the tests and accept the new snapshots; read the difference before you commit it
   bench [arguments]  build with optimisation and measure the product against plain DataFusion
   redteam            have the programs of `tests/redteam` attack the guard, and write sandbox/docs/attack-results.md
+  fuzz [numbers]     ask the guard 30,000 random questions (--seed N --questions N --first N)
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         "bless" => bless::run(rest),
         "bench" => bench::run(rest),
         "redteam" => redteam::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

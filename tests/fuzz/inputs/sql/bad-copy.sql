@@ -1,0 +1,1 @@
+COPY (SELECT * FROM persons) TO 'leak.csv'
