@@ -60,6 +60,12 @@ pub fn fuzz() -> Option<Fuzz> {
     })
 }
 
+/// True if the questions of `tests/utility` write their list and page (`cargo xtask utility`).
+#[must_use]
+pub fn utility() -> bool {
+    env::var_os("OBSCURA_UTILITY").is_some_and(|value| value == "1")
+}
+
 /// Returns the folder of the package `obscura-tests`.
 #[must_use]
 pub fn tests_folder() -> PathBuf {

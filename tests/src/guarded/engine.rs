@@ -129,18 +129,27 @@ impl Engine {
         Self { runtime: runtime.expect("threads are there"), join_rows_max }
     }
 
-    /// Runs a plan, on a thread like those of the product.
+    /// Runs a plan that needs neither keys nor noise, on a thread like those of the product.
     ///
     /// # Panics
     /// When the engine does.
     #[must_use]
     pub fn run(&self, plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Run {
+        self.run_with(plan, tables, cut, ExecutionContext::default())
+    }
+
+    /// Runs a plan with what no plan may hold.
+    ///
+    /// # Panics
+    /// When the engine does.
+    #[must_use]
+    pub fn run_with(&self, plan: &GuardedPlan, tables: &Tables, cut: Cut, context: ExecutionContext) -> Run {
         let (plan, tables, most) = (plan.clone(), tables.clone(), self.join_rows_max);
         self.on_a_thread(async move {
             let (mut work, scanned) = (Vec::new(), Arc::new(AtomicU64::new(0)));
             let mut reads = Reads::of(&tables, cut);
             reads.scanned = Arc::clone(&scanned);
-            let ended = run(&plan, reads, most, &mut work).await;
+            let ended = run(&plan, context, reads, most, &mut work).await;
             let (end, released) = match ended {
                 Ok(batch) => (End::Released, Some(batch)),
                 Err(end) => (end, None),
@@ -172,12 +181,13 @@ impl Engine {
 
 async fn run(
     plan: &GuardedPlan,
+    context: ExecutionContext,
     reads: Reads<'_>,
     most: u64,
     work: &mut Vec<Work>,
 ) -> Result<RecordBatch, End> {
     let state = session(reads.cut.partitions).map_err(|error| End::Failed(error.to_string()))?;
-    let execution = Arc::new(plan.clone()).begin(ExecutionContext::default())?;
+    let execution = Arc::new(plan.clone()).begin(context)?;
     let release = execution.run(&mut Counting { state, reads, most, work, number: 0 }).await;
     release.map(|release| release.batch().clone())
 }

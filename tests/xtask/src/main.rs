@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bless`, `bench`, `redteam` and `fuzz`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bless`, `bench`, `redteam`, `fuzz` and `utility`.
 //! It starts cargo and the built binary; it holds no test and no product code.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
@@ -10,6 +10,7 @@ mod python;
 mod redteam;
 mod step;
 mod test;
+mod utility;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ usage: cargo xtask <command> [arguments]
   bench [arguments]  build with optimisation and measure the product against plain DataFusion
   redteam            have the programs of `tests/redteam` attack the guard, and write sandbox/docs/attack-results.md
   fuzz [numbers]     ask the guard 30,000 random questions (--seed N --questions N --first N)
+  utility            ask the 100 questions of `tests/utility` over the demo city, and write sandbox/docs/utility.md
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         "bench" => bench::run(rest),
         "redteam" => redteam::run(rest),
         "fuzz" => fuzz::run(rest),
+        "utility" => utility::run(rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
