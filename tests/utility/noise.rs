@@ -24,7 +24,7 @@ pub(crate) const DEVIATIONS: [u32; 2] = [4, 8];
 /// The outcome of all questions under noise of one deviation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Noisy {
-    /// Number of admitted questions.
+    /// Number of admitted questions of individuals.
     pub(crate) admitted: usize,
     /// The part of their exact answers that they lack, over all of them.
     pub(crate) loss: Loss,
@@ -46,6 +46,8 @@ pub(crate) fn asked(files: &[File], residents: u32) -> anyhow::Result<Vec<(u32, 
         for (deviation, noisy) in &mut all {
             for question in &file.questions {
                 match desk.review(&question.sql, Protection::Noise(*deviation)) {
+                    // Open data has no noise.
+                    Decision::Admitted(plan) if plan.stages().is_empty() => {}
                     Decision::Admitted(plan) => {
                         noisy.admitted += 1;
                         let lost = desk.under_noise(&question.sql, &plan, &key);

@@ -278,6 +278,7 @@ const NOISE: &str = "\
 
 The same questions, where the policies ask for named noise besides.
 Noise needs published domains, usual contributions and usual numbers of rows, which most datasets of the demo do not declare.
+Questions of open data alone are left out: they have no noise.
 ";
 
 const ANSWERED: &str = "\
