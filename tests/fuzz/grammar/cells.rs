@@ -244,7 +244,10 @@ fn of_measure(d: &mut Dice, columns: &[Column], unit: &str) -> Figure {
     }
 }
 
-/// An aggregate that is not released over individuals: it must be refused, and nothing else.
+/// A sum in which one person's weight is chosen, where they are alone in their zip.
+const WEIGHTED: &str = "SUM(CASE WHEN zip = '9999' THEN 2 * salary ELSE salary END)";
+
+/// An aggregate that is not released over individuals, but for the last: it must be refused, and nothing else.
 fn unreleased(d: &mut Dice, columns: &[Column]) -> Figure {
     let column = d.pick(columns).text.clone();
     let forms = [
@@ -264,12 +267,12 @@ fn unreleased(d: &mut Dice, columns: &[Column]) -> Figure {
         "MAX(name)",
         "MIN(person_id)",
         "SUM(person_id)",
-        "SUM(CASE WHEN zip = '9999' THEN 2 * salary ELSE salary END)",
+        WEIGHTED,
     ];
-    Figure {
-        text: filled(d.one_of(&forms), &column),
-        of: Type::Real,
-        cell: Cell::Combined,
-        contributors: "COUNT(*)".to_owned(),
-    }
+    let form = d.one_of(&forms);
+    // This one may be answered: each branch is a cell of its own, and without either of them the whole is missing.
+    let parts = "NULLIF(SUM(CASE WHEN zip = '9999' THEN 2 * salary END), 0) \
+                 + NULLIF(SUM(CASE WHEN zip = '9999' THEN NULL ELSE salary END), 0)";
+    let text = if form == WEIGHTED { Text::new(WEIGHTED, parts) } else { filled(form, &column) };
+    Figure { text, of: Type::Real, cell: Cell::Combined, contributors: "COUNT(*)".to_owned() }
 }
