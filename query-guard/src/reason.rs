@@ -229,6 +229,8 @@ reasons! {
     StepAroundZero = "step-around-zero", PredicateNotAllowed;
     /// A condition or key tells values of one node apart.
     ConditionWithinNode = "condition-within-node", LiteralOffEdge, ["column"];
+    /// A count of a subject's own rows is compared above its cap.
+    CountBeyondCap = "count-beyond-cap", LiteralOffEdge, ["column", "literal"];
     /// The step is no multiple of the step that the column is known in.
     StepOffEdges = "step-off-edges", LiteralOffEdge, ["column", "literal", "below", "above"];
     /// An aggregate has an order, or leaves out missing values.

@@ -557,3 +557,38 @@ fn the_current_date_is_the_day_that_ages_count_to() {
     let plan = admitted("SELECT dept, COUNT(*), now() AS at FROM persons GROUP BY dept");
     assert!(plan.contains("1970-01-01") || plan.contains("TimestampNanosecond(0"), "{plan}");
 }
+
+#[test]
+fn a_count_of_own_rows_is_compared_up_to_its_cap() {
+    // The cap of 20 stands for every larger number.
+    let of = |condition: &str| {
+        codes(&format!(
+            "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t WHERE {condition}"
+        ))
+    };
+    for right in [
+        "n >= 20",
+        "n > 19",
+        "n < 20",
+        "n <= 19",
+        "n = 19",
+        "n BETWEEN 3 AND 19",
+        "n IN (1, 2)",
+        "floor(n / 5) * 5 >= 20",
+    ] {
+        assert_eq!(of(right), [], "{right}");
+    }
+    for wrong in [
+        "n > 20",
+        "n <= 20",
+        "n = 20",
+        "n < 21",
+        "n >= 25",
+        "n BETWEEN 3 AND 20",
+        "n IN (1, 30)",
+        "floor(n / 5) * 5 = 20",
+        "floor(n / 5) = 4",
+    ] {
+        assert!(!of(wrong).is_empty(), "{wrong}");
+    }
+}

@@ -14,6 +14,7 @@ use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
 
 use crate::column_facts::ColumnFacts;
+use crate::column_facts::ColumnKind;
 use crate::constant::exact_number;
 use crate::finding::Code;
 use crate::finding::Finding;
@@ -54,9 +55,14 @@ impl ShapeCheck<'_> {
         self.check_step(generalised)?;
         match generalised.form {
             Form::Truncated | Form::Part | Form::PartStep(_) => Ok(as_asked),
-            Form::Step(_) if limits(generalised.base).is_none() => Ok(as_asked),
+            Form::Step(_) if limits(generalised.base).is_none() && cap(generalised.base).is_none() => {
+                Ok(as_asked)
+            }
             Form::Step(_) => Err(self.not_shown(generalised)),
-            Form::Floor(own) => self.on_step_edge(generalised, own, op, literal).map(|()| as_asked),
+            Form::Floor(own) => {
+                self.within_cap(generalised, own, op, literal)?;
+                self.on_step_edge(generalised, own, op, literal).map(|()| as_asked)
+            }
             Form::Worded { .. } => self.on_text(generalised, op, literal).map(|()| as_asked),
             Form::Bare if generalised.base.data_type.is_temporal() => {
                 self.on_time_edge(generalised, op, literal)
@@ -162,6 +168,7 @@ impl ShapeCheck<'_> {
         let base = generalised.base;
         let is_binned = base.is_measure() || base.bins.is_some();
         if base.mask.is_none() && !is_binned {
+            self.within_cap(generalised, Fixed::ONE, op, literal)?;
             return Ok((op, literal.clone()));
         }
         let refused = || self.not_exact(generalised);
@@ -180,6 +187,35 @@ impl ShapeCheck<'_> {
         let (op, value) = compared(op, shown.ok_or_else(refused)?);
         let literal = number_as(value, literal).ok_or_else(refused)?;
         Ok((op, literal))
+    }
+
+    /// Refuses a cut above the cap of a count of a subject's own rows.
+    ///
+    /// The cap stands for itself and for every larger number: `n > 20` would find nobody, and `n <= 20` everybody, under a cap of 20. The
+    /// answer would be a wrong number (`sandbox/docs/disclosure-model.md`, sections 4.4 and 4.9).
+    fn within_cap(
+        &self,
+        generalised: &Generalised<'_>,
+        step: Fixed,
+        op: Operator,
+        literal: &ScalarValue,
+    ) -> Result<(), Finding> {
+        let base = generalised.base;
+        let Some(cap) = cap(base) else { return Ok(()) };
+        let refused = || self.not_exact(generalised);
+        let number = exact_number(literal).ok_or_else(refused)?;
+        let cuts = cuts(op, number).ok_or_else(refused)?;
+        if cuts.iter().all(|cut| cut.first_above(step).is_some_and(|first| first <= cap)) {
+            return Ok(());
+        }
+        Err(Finding::of(Reason::CountBeyondCap)
+            .at(self.place(&generalised.expr))
+            .with("column", base.name.clone())
+            .with("literal", number.to_string())
+            .help(
+                format!("a subject's rows are counted up to {cap}, which stands for every larger number: compare with `>= {cap}`, or with what is below"),
+                format!("每个主体的行数最多计到 {cap}，{cap} 代表 {cap} 及以上：请使用 `>= {cap}` 或更小的数"),
+            ))
     }
 
     /// Refuses a cut of a binned number that is not the first value of a bin.
@@ -466,6 +502,11 @@ pub(super) fn has_unshown_steps(base: &ColumnFacts) -> bool {
 /// (`sandbox/docs/disclosure-model.md`, section 4.4).
 fn limits(base: &ColumnFacts) -> Option<&Mask> {
     base.mask.as_ref().filter(|mask| matches!(mask, Mask::TopBottom { .. }))
+}
+
+/// The number that a count of a subject's own rows is cut off at; none for any other column.
+fn cap(base: &ColumnFacts) -> Option<Fixed> {
+    base.range.filter(|_| base.kind == ColumnKind::SubjectCount).map(|(_, cap)| cap)
 }
 
 /// The distance of neighbouring values of a type; none for floating point, and for what is no number.
