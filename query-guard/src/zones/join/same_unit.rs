@@ -251,7 +251,12 @@ impl ZonePass<'_> {
                     let span = column.and_then(|column| column.spans.first());
                     let span = span.and_then(|span| crate::finding::SqlSpan::locate(self.review.sql, span));
                     let finding = Finding::of(Reason::PoliciesDoNotAgree).at(span);
-                    return Err(finding.with("left", a.sql_name()).with("right", b.sql_name()).into());
+                    let (left, right) = (a.sql_name(), b.sql_name());
+                    let help = finding.help(
+                        format!("the policies of `{left}` and `{right}` must name each other in `join_with`: ask their departments, or ask of one dataset"),
+                        format!("`{left}` 与 `{right}` 的策略须在 `join_with` 中互相列出：请联系其所属部门，或只查询一个数据集"),
+                    );
+                    return Err(help.with("left", left).with("right", right).into());
                 }
             }
         }
