@@ -31,13 +31,17 @@ pub(crate) enum Nature {
     Quantity,
     /// Computed from such.
     OfQuantities,
+    /// A quantile: the middle of a step.
+    Step,
 }
 
 /// One column of a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) nature: Nature,
+    /// Of a quantile: half the width of a step.
+    pub(crate) half_step: f64,
     /// A key whose largest value stands for all larger ones, as its treatment says.
     pub(crate) is_top_coded: bool,
 }
@@ -117,6 +121,10 @@ pub(crate) fn same(found: &Table, exact: &Table, columns: &[Column]) -> Vec<Stri
                 (Some(released), Some(exactly), Nature::OfCounts) => {
                     (released - exactly).abs() <= exactly.abs() * THREE_DIGITS
                 }
+                // Between two middle values in two steps the exact median may be anywhere.
+                (Some(released), Some(exactly), Nature::Step) => {
+                    (released - exactly).abs() <= 2.0 * column.half_step
+                }
                 // Sums of small groups may be rounded to anything.
                 (Some(_), Some(_), Nature::Key | Nature::Quantity | Nature::OfQuantities) => true,
             };
@@ -138,7 +146,7 @@ pub(crate) fn same(found: &Table, exact: &Table, columns: &[Column]) -> Vec<Stri
 }
 
 fn is_of_quantities(nature: Nature) -> bool {
-    matches!(nature, Nature::Quantity | Nature::OfQuantities)
+    matches!(nature, Nature::Quantity | Nature::OfQuantities | Nature::Step)
 }
 
 /// The released counts that are not the exact ones to the base that they are rounded to.
@@ -177,11 +185,12 @@ pub(crate) fn near(released: &Table, exact: &Table, columns: &[Column]) -> Vec<S
             compared += 1;
             // Of a quotient one hundredth is as good as nothing.
             let bound = exact.abs() * NEAR_SELF + (largest * NEAR_LARGEST).max(NEAR_LARGEST);
+            let bound = if column.nature == Nature::Step { 3.0 * column.half_step } else { bound };
             if (released - exact).abs() > bound {
                 far.push(format!("{} is {released} under thresholds, exactly {exact}", column.name));
             }
         }
-        if column.nature == Nature::Quantity || far.len() * 2 > compared {
+        if matches!(column.nature, Nature::Quantity | Nature::Step) || far.len() * 2 > compared {
             findings.extend(far);
         }
     }

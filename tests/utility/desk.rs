@@ -22,6 +22,7 @@ use obscura_query_guard::guard::Guard;
 use obscura_query_guard::noise::NoiseSource;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::plan::OutputRole;
+use obscura_query_guard::stated_error::StatedError;
 use obscura_query_guard::verdict::Decision;
 use obscura_query_guard::verdict::Rewrite;
 use obscura_sandbox::city::City;
@@ -48,8 +49,6 @@ use crate::documents::under;
 
 /// Rows of one join before a run is given up.
 const JOIN_ROWS_MAX: u64 = 50_000_000;
-/// The code of refusals after which no other question helps; they offer nothing today.
-const UP_TO_OTHERS: &str = "join-not-agreed/";
 const CUT: Cut = Cut { partitions: 1, batch_rows: 8192 };
 
 /// The desk.
@@ -166,9 +165,7 @@ impl Desk {
             findings.iter().filter_map(|finding| Some(finding.help.as_ref()?.en.clone())).collect();
         helps.dedup();
         let mut faults = Vec::new();
-        // Only the departments can let rows about the same people be put together.
-        let is_up_to_others = reasons.iter().all(|reason| reason.starts_with(UP_TO_OTHERS));
-        if helps.is_empty() && rewrites.is_empty() && !is_up_to_others {
+        if helps.is_empty() && rewrites.is_empty() {
             faults.push("the refusal offers nothing".to_owned());
         }
         for rewrite in &rewrites {
@@ -260,18 +257,24 @@ fn columns(plan: &GuardedPlan) -> Vec<Column> {
     let of = plan.treatments().iter().map(|treatment| {
         let is_rounded = treatment.controls.contains(&"rounded");
         let is_released = !treatment.controls.is_empty();
+        let half_step = match treatment.error {
+            Some(StatedError::Quantile { half_step, .. }) => Some(half_step),
+            _ => None,
+        };
         let nature = match treatment.role {
             OutputRole::Key => Nature::Key,
             OutputRole::Cell | OutputRole::Computed if !treatment.data_type.is_numeric() => Nature::Key,
             OutputRole::Cell | OutputRole::Computed if plan.stages().is_empty() => Nature::Count,
             OutputRole::Computed if !is_released => Nature::Key,
+            OutputRole::Cell if half_step.is_some() => Nature::Step,
             OutputRole::Cell if !is_rounded => Nature::Count,
             OutputRole::Computed if !is_rounded => Nature::OfCounts,
             OutputRole::Cell => Nature::Quantity,
             OutputRole::Computed => Nature::OfQuantities,
         };
         let is_top_coded = treatment.top_coded_at.is_some();
-        Column { name: treatment.column.clone(), nature, is_top_coded }
+        let half_step = half_step.unwrap_or(0.0);
+        Column { name: treatment.column.clone(), nature, half_step, is_top_coded }
     });
     of.collect()
 }
