@@ -81,7 +81,7 @@ struct Measure {
     high: i64,
     /// Width of a bin.
     bins: i64,
-    /// What one order usually contributes to a sum: about the 95th percentile, the scale of the sum's noise.
+    /// The usual contribution of an order to a sum: about the 95th percentile, the scale of the sum's noise.
     usual: i64,
 }
 

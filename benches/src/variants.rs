@@ -211,7 +211,7 @@ impl Runner {
         Ok(Arc::new(SealedTables { tables, open: BTreeSet::new() }))
     }
 
-    /// What the plan's execution needs besides its tables.
+    /// The context of the plan's execution.
     ///
     /// # Errors
     /// When the keyring has no secret for its noise.

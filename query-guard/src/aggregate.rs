@@ -22,18 +22,19 @@ use crate::finding::internal;
 use crate::plan::Formula;
 use crate::plan::Stage;
 use crate::reason::Reason;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 mod count;
 mod mean;
 mod moments;
+mod numbers;
 mod quantile;
 mod subjects;
 mod sum;
 
-pub(crate) use moments::Statistic;
 pub(crate) use quantile::PERCENTS;
+
+use numbers::Numbers;
 
 /// Writes the registry: the list in which a call is looked up, and the match that finds the aggregate of a formula.
 macro_rules! registry {

@@ -13,7 +13,6 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
-use crate::aggregate::Statistic;
 use crate::cell_names::CellNames;
 use crate::finding::Finding;
 use crate::rows::ReleasedRows;
@@ -110,7 +109,7 @@ pub struct Treatment {
     pub role: OutputRole,
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     pub top_coded_at: Option<u32>,
-    /// How far its numbers may be off; nothing for keys, for open data, and for what is computed from other columns.
+    /// The error of its numbers; nothing for keys, for open data, and for what is computed from other columns.
     pub error: Option<StatedError>,
 }
 
@@ -277,7 +276,7 @@ pub(crate) enum Formula {
     },
     /// A variance, correlation or the like.
     Moment {
-        /// Which.
+        /// The statistic.
         statistic: Statistic,
         /// Rows that have all columns.
         count: usize,
@@ -299,6 +298,40 @@ pub(crate) enum Formula {
         /// Half the width of a step.
         half_step: f64,
     },
+}
+
+/// The statistics of one or of two columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Statistic {
+    /// Variance; of a sample it is divided by one row less.
+    Variance {
+        /// Of a sample.
+        sample: bool,
+    },
+    /// Root of the variance.
+    Deviation {
+        /// Of a sample.
+        sample: bool,
+    },
+    /// Covariance.
+    Covariance {
+        /// Of a sample.
+        sample: bool,
+    },
+    /// Pearson's correlation.
+    Correlation,
+    /// Rise of the line that fits the first column by the second best.
+    Slope,
+    /// The first column where that line has zero of the second.
+    Intercept,
+    /// Share of the first column's variance that the line explains.
+    Fit,
+    /// Sum of squares of the second column about its mean.
+    SquaresX,
+    /// Sum of squares of the first column about its mean.
+    SquaresY,
+    /// Sum of products of both about their means.
+    Products,
 }
 
 /// An atom, by index, times a factor.

@@ -87,7 +87,8 @@ fn lints_are_expected_and_never_allowed() {
 #[test]
 fn files_end_with_one_newline_and_hold_no_tabs() {
     let mut findings = Vec::new();
-    for path in tree::files() {
+    // Inputs of parsers are as somebody may send them.
+    for path in tree::files().into_iter().filter(|path| !path.starts_with("tests/fuzz/inputs/")) {
         let judged =
             [".rs", ".toml", ".md", ".yaml", ".yml", ".py", ".sql"].iter().any(|end| path.ends_with(end));
         let Some(text) = judged.then(|| tree::text(&path)).flatten() else { continue };

@@ -4,6 +4,7 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::numbers::Numbers;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
@@ -14,7 +15,6 @@ use crate::control::Group;
 use crate::control::number::Number;
 use crate::finding::Refused;
 use crate::plan::Formula;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 /// Rows may be one subject's for the most part, so that dominance holds for them too.

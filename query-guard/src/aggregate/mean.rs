@@ -9,6 +9,7 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::numbers::Numbers;
 use crate::aggregate::sum::total_error;
 use crate::atoms::Atom;
 use crate::atoms::Normaliser;
@@ -26,7 +27,6 @@ use crate::plan::StageAtom;
 use crate::plan::Term;
 use crate::scalar::SIGNIFICANT_DIGITS;
 use crate::scalar::three_significant_digits;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 /// Means are rounded under every policy: to three significant digits.

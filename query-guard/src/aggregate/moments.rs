@@ -8,6 +8,7 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::numbers::Numbers;
 use crate::aggregate::sum::total_error;
 use crate::atoms::Linear;
 use crate::atoms::Normaliser;
@@ -22,10 +23,9 @@ use crate::control::number::to_f64;
 use crate::finding::Refused;
 use crate::finding::internal;
 use crate::plan::Formula;
+use crate::plan::Statistic;
 use crate::plan::Term;
-use crate::reason::Reason;
 use crate::scalar::to_significant_digits;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 use super::mean::total;
@@ -41,40 +41,6 @@ const SIGNIFICANT_DIGITS: u8 = 2;
 const SHARE_MAX: f64 = 0.3;
 /// Deviations of its noise that a sum is taken to be off by.
 const DEVIATIONS: f64 = 2.0;
-
-/// The statistics of one or of two columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Statistic {
-    /// Variance; of a sample it is divided by one row less.
-    Variance {
-        /// Of a sample.
-        sample: bool,
-    },
-    /// Root of the variance.
-    Deviation {
-        /// Of a sample.
-        sample: bool,
-    },
-    /// Covariance.
-    Covariance {
-        /// Of a sample.
-        sample: bool,
-    },
-    /// Pearson's correlation.
-    Correlation,
-    /// Rise of the line that fits the first column by the second best.
-    Slope,
-    /// The first column where that line has zero of the second.
-    Intercept,
-    /// Share of the first column's variance that the line explains.
-    Fit,
-    /// Sum of squares of the second column about its mean.
-    SquaresX,
-    /// Sum of squares of the first column about its mean.
-    SquaresY,
-    /// Sum of products of both about their means.
-    Products,
-}
 
 /// The statistic of an engine's name, with the function by which a policy allows it.
 fn statistic(name: &str) -> Option<(Statistic, Function)> {
@@ -138,10 +104,7 @@ fn column(normaliser: &Normaliser<'_>, argument: &Expr) -> Result<(Expr, String)
         other => other,
     };
     let Some(column) = bare_column(&normaliser.source_rows.bases, bare) else {
-        return Err(normaliser
-            .not_decomposable(Reason::NotLinear, argument)
-            .help("the deviation of a column as it is is available", "可用单个字段的离差")
-            .into());
+        return Err(normaliser.not_linear(argument));
     };
     Ok((bare.clone(), column.name.clone()))
 }

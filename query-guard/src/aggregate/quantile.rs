@@ -12,6 +12,7 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::numbers::Numbers;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
@@ -28,7 +29,6 @@ use crate::finding::Refused;
 use crate::finding::fact_missing;
 use crate::plan::Formula;
 use crate::reason::Reason;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 /// It is computed from numbers of rows, and held to what they are held to.
@@ -96,10 +96,7 @@ fn quantity(normaliser: &mut Normaliser<'_>, argument: &Expr) -> Result<(String,
         other => other,
     };
     let Some(column) = bare_column(&normaliser.source_rows.bases, bare) else {
-        return Err(normaliser
-            .not_decomposable(Reason::NotLinear, argument)
-            .help("the median of a column as it is is available", "可用单个字段的中位数")
-            .into());
+        return Err(normaliser.not_linear(argument));
     };
     let name = column.name.clone();
     // What a sum asks of its argument: its use, its range, and that nothing repeats its rows.
@@ -111,6 +108,8 @@ fn quantity(normaliser: &mut Normaliser<'_>, argument: &Expr) -> Result<(String,
 }
 
 /// The level of a percentile, in percent.
+///
+/// With every level an analyst would walk along the distribution (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn percent(normaliser: &Normaliser<'_>, call: &Call<'_>, level: &Expr) -> Result<u8, Refused> {
     let level = normaliser.review.constants.value(level)?.as_ref().and_then(exact_number);
     let hundredths = level.and_then(|level| level.checked_mul_i64(100)).and_then(Fixed::to_i64);
@@ -139,11 +138,11 @@ fn no_steps(normaliser: &Normaliser<'_>, call: &Call<'_>, base: &ColumnFacts) ->
 
 /// The steps that a column is read in.
 struct Steps {
-    /// Where the first of them begins.
+    /// The beginning of the first of them.
     first: Fixed,
-    /// Where each of the others does.
+    /// The beginning of each of the others.
     edges: Vec<Fixed>,
-    /// Where the last of them ends.
+    /// The end of the last of them.
     high: Fixed,
     /// Each of them holds one whole number.
     are_single: bool,

@@ -8,6 +8,7 @@ use obscura_policies::vocabulary::Use;
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
 use crate::aggregate::not_allowed;
+use crate::aggregate::numbers::Numbers;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
@@ -21,7 +22,6 @@ use crate::finding::Refused;
 use crate::finding::fact_missing;
 use crate::plan::Formula;
 use crate::reason::Reason;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 /// Every subject counts once, so that no dominance applies.

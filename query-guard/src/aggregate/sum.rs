@@ -5,6 +5,7 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::numbers::Numbers;
 use crate::atoms::Linear;
 use crate::atoms::Normaliser;
 use crate::control::Figure;
@@ -15,7 +16,6 @@ use crate::plan::Formula;
 use crate::plan::Term;
 use crate::reason::Reason;
 use crate::stated_error::Inaccuracy;
-use crate::stated_error::Numbers;
 use crate::stated_error::StatedError;
 
 /// Sums are rounded under every policy: by the width of the declared range.

@@ -57,7 +57,7 @@ impl Normaliser<'_> {
 
     /// The refusal of an expression that adds up no measures: its sum has no range that protects it
     /// (`sandbox/docs/disclosure-model.md`, section 5.1).
-    fn not_linear(&self, expr: &Expr) -> Refused {
+    pub(crate) fn not_linear(&self, expr: &Expr) -> Refused {
         self.not_decomposable(Reason::NotLinear, expr).into()
     }
 

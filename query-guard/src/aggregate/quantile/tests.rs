@@ -144,7 +144,7 @@ fn a_quantile_with_noise_is_the_same_on_any_number_of_partitions() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// What is shown has as many people up to the end of its step as the threshold asks for, and as many from its beginning on.
+    /// A step that is shown has as many people up to its end as the threshold asks for, and as many from its beginning on.
     #[test]
     fn no_step_is_shown_that_few_people_are_in_or_beyond(people in 12_i64..200, percent in 0..PERCENTS.len()) {
         let rows = world(people, 1);

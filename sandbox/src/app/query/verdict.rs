@@ -137,7 +137,7 @@ pub struct OutputView {
     /// In counts of a subject's own rows: the number that stands for itself and for every larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_coded_at: Option<u32>,
-    /// How far its numbers may be off. Absent for keys, open data, and what is computed from columns that state theirs.
+    /// The error of its numbers. Absent for keys, open data, and what is computed from columns that state theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StatedErrorView>,
 }
