@@ -60,12 +60,15 @@ pub(crate) fn question(d: &mut Dice) -> Query {
     relation(d, depth).query
 }
 
+/// A kind of relation, by how often it is chosen among the others.
+type WeightedRelation = (usize, fn(&mut Dice, usize) -> Relation);
+
 /// A result, computed of others at most so many levels deep.
 fn relation(d: &mut Dice, depth: usize) -> Relation {
     if depth == 0 {
         return if d.percent(94) { boundary(d) } else { open(d) };
     }
-    let kinds: &[(usize, fn(&mut Dice, usize) -> Relation)] = &[
+    let kinds: &[WeightedRelation] = &[
         (30, |d, depth| {
             let inner = relation(d, depth - 1);
             computed(d, inner)

@@ -30,9 +30,12 @@ pub(crate) struct Rows {
     pub(crate) unit: String,
 }
 
+/// A kind of rows, by how often it is chosen among the others.
+type WeightedRows = (usize, fn(&mut Dice, usize) -> Rows);
+
 /// Rows of some kind, perhaps narrowed by conditions.
 pub(crate) fn rows(d: &mut Dice, depth: usize) -> Rows {
-    let kinds: &[(usize, fn(&mut Dice, usize) -> Rows)] = &[
+    let kinds: &[WeightedRows] = &[
         (22, |d, _| persons(d)),
         (12, |d, _| visits(d)),
         (16, |d, _| joined(d)),
