@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use datafusion_common::ScalarValue;
+use obscura_policies::effective::DEVIATIONS;
 use obscura_policies::vocabulary::DatasetId;
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -162,10 +163,14 @@ impl<'s> StageNoise<'s> {
     /// The noise of a stage's cells; nothing where its policy asks for none.
     ///
     /// # Errors
-    /// [`ControlError::Unbound`] where the policy asks for noise and the execution has no source, no version, or no names: without
-    /// its noise no number leaves.
+    /// [`ControlError::Unbound`] where the policy asks for noise of no rung of the ladder, or the execution has no source, no version,
+    /// or no names: without its noise no number leaves.
     pub(crate) fn of(stage: &'s Stage, context: &'s ExecutionContext) -> Result<Option<Self>, ControlError> {
         let Some(deviation) = stage.controls.perturbation else { return Ok(None) };
+        // A deviation of zero would be noise in name alone.
+        if !DEVIATIONS.contains(&deviation) {
+            return Err(ControlError::Unbound);
+        }
         let names = stage.names.as_deref().ok_or(ControlError::Unbound)?;
         let source = context.noise.as_deref().ok_or(ControlError::Unbound)?;
         let mut version = names.is_updated.then(Vec::new);

@@ -441,6 +441,14 @@ fn nothing_leaves_without_its_noise() {
         }
     }
     assert!(unbound(context(Arc::new(NoKey), 1)));
+    // A deviation of zero, and one that is no rung, are no noise.
+    for deviation in [0, 5] {
+        let mut policy = policy();
+        policy.floors.values_mut().for_each(|floor| floor.controls.perturbation = Some(deviation));
+        let plan = crate::fixture::noise::plan(&policy, "SELECT COUNT(*) FROM persons");
+        let released = run_with(&plan, &rows, context(Arc::new(Mixed), 1), 1);
+        assert!(matches!(released, Err(ControlError::Unbound)), "{deviation}");
+    }
 }
 
 #[test]
