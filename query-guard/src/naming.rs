@@ -53,7 +53,7 @@ use meeting::few_meet;
 
 /// Most names of all atoms in all groups that the keys' values make.
 const DRAWS_MAX: usize = 20_000_000;
-/// Most groups of which the deviations are looked at one by one, where they do not multiply.
+/// Most groups of all atoms whose deviations are looked at one by one, where they do not multiply.
 const GROUPS_MAX: usize = 4_096;
 /// Rows that one subject usually has where the dataset does not say.
 const USUAL_ROWS: u32 = 20;
@@ -159,7 +159,9 @@ fn with_names(mut cells: CellNames, of_keys: &BTreeSet<u16>) -> Result<CellNames
             return Err(too_many(NameFault::TooMany { most: DRAWS_MAX }));
         }
     }
-    Ok(cells.with_deviations(GROUPS_MAX))
+    // A median has a hundred atoms: over months of one year it would take seconds to look at every group of each.
+    let groups_max = GROUPS_MAX / cells.atoms.len().max(1);
+    Ok(cells.with_deviations(groups_max))
 }
 
 /// The refusal of rows that are not those of one table as it was sealed, beside what is looked up for each.
