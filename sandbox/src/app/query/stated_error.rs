@@ -11,37 +11,27 @@ use utoipa::ToSchema;
 
 /// The error of a column of released numbers, known without the data. Contributions beyond the declared range of a measure count as
 /// its end besides.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+///
+/// A count or a sum states `number`; a mean, a variance or a correlation its digits, its sums and its number of rows; a quantile its
+/// step, and the numbers of rows that the step is read off.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = StatedError)]
-pub enum StatedErrorView {
-    /// Of a count or a sum.
-    Number(InaccuracyView),
-    /// Of a mean: that of its sum, and that of the number of rows which the sum is divided by.
-    Mean {
-        /// Significant digits that it is rounded to.
-        significant_digits: u8,
-        /// The sum.
-        sum: InaccuracyView,
-        /// The number of rows.
-        count: InaccuracyView,
-    },
-    /// Of a variance, a correlation or the like: those of the numbers that it is computed from.
-    Moment {
-        /// Significant digits that it is rounded to.
-        significant_digits: u8,
-        /// The number of rows.
-        count: InaccuracyView,
-        /// The sums, the largest inaccuracy of them.
-        sums: InaccuracyView,
-    },
-    /// Of a quantile: it is the middle of a step, which is read off numbers of rows.
-    Quantile {
-        /// Half the width of a step.
-        half_step: f64,
-        /// The numbers of rows.
-        count: InaccuracyView,
-    },
+pub struct StatedErrorView {
+    /// The released number itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<InaccuracyView>,
+    /// Significant digits that it is rounded to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub significant_digits: Option<u8>,
+    /// The sum that it is computed from; of several the largest inaccuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<InaccuracyView>,
+    /// The number of rows that it is computed from; of several the largest inaccuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<InaccuracyView>,
+    /// Half the width of the step whose middle it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_step: Option<f64>,
 }
 
 /// The distance that a number may have from the exact one, in its own units, to three significant digits.
@@ -61,52 +51,46 @@ pub struct InaccuracyView {
 
 impl StatedErrorView {
     pub(super) fn of(error: StatedError) -> Self {
+        let view = |inaccuracy| Some(InaccuracyView::of(inaccuracy));
         match error {
-            StatedError::Number(inaccuracy) => Self::Number(InaccuracyView::of(inaccuracy)),
-            StatedError::Mean { significant_digits, sum, count } => Self::Mean {
-                significant_digits,
-                sum: InaccuracyView::of(sum),
-                count: InaccuracyView::of(count),
-            },
-            StatedError::Moment { significant_digits, count, sums } => Self::Moment {
-                significant_digits,
-                count: InaccuracyView::of(count),
-                sums: InaccuracyView::of(sums),
+            StatedError::Number(number) => Self { number: view(number), ..Self::default() },
+            StatedError::Mean { significant_digits, sum, count }
+            | StatedError::Moment { significant_digits, sums: sum, count } => Self {
+                significant_digits: Some(significant_digits),
+                sum: view(sum),
+                count: view(count),
+                ..Self::default()
             },
             StatedError::Quantile { half_step, count } => {
-                Self::Quantile { half_step: upwards(half_step), count: InaccuracyView::of(count) }
+                Self { half_step: Some(upwards(half_step)), count: view(count), ..Self::default() }
             }
         }
     }
 
     /// The error in words; nothing where the numbers are exact.
     pub(crate) fn told(&self) -> Option<Text> {
-        match self {
-            Self::Number(number) => number.told(),
-            Self::Mean { significant_digits, sum, count }
-            | Self::Moment { significant_digits, sums: sum, count } => {
-                let mut told = Text::new(
-                    format!("{significant_digits} significant digits"),
-                    format!("{significant_digits} 位有效数字"),
-                );
-                if let (Some(sum), Some(count)) = (sum.told(), count.told()) {
-                    told.en.push_str(&format!(", its sum {}, its number of rows {}", sum.en, count.en));
-                    told.zh.push_str(&format!("，其和{}，其行数{}", sum.zh, count.zh));
-                }
-                Some(told)
+        let told = |inaccuracy: &Option<InaccuracyView>| inaccuracy.as_ref().and_then(InaccuracyView::told);
+        let (sum, count) = (told(&self.sum), told(&self.count));
+        if let Some(digits) = self.significant_digits {
+            let mut told = Text::new(format!("{digits} significant digits"), format!("{digits} 位有效数字"));
+            if let (Some(sum), Some(count)) = (sum, count) {
+                told.en.push_str(&format!(", its sum {}, its number of rows {}", sum.en, count.en));
+                told.zh.push_str(&format!("，其和{}，其行数{}", sum.zh, count.zh));
             }
-            Self::Quantile { half_step, count } => {
-                let mut told = Text::new(
-                    format!("the middle of a step of ± {half_step}"),
-                    format!("为区间中点，区间半宽 ±{half_step}"),
-                );
-                if let Some(count) = count.told() {
-                    told.en.push_str(&format!(", found by numbers of rows {}", count.en));
-                    told.zh.push_str(&format!("，所依据的行数{}", count.zh));
-                }
-                Some(told)
-            }
+            return Some(told);
         }
+        if let Some(half_step) = self.half_step {
+            let mut told = Text::new(
+                format!("the middle of a step of ± {half_step}"),
+                format!("为区间中点，区间半宽 ±{half_step}"),
+            );
+            if let Some(count) = count {
+                told.en.push_str(&format!(", found by numbers of rows {}", count.en));
+                told.zh.push_str(&format!("，所依据的行数{}", count.zh));
+            }
+            return Some(told);
+        }
+        told(&self.number)
     }
 }
 
