@@ -1,8 +1,8 @@
 //! The aggregates that are released over individuals, one file each (`sandbox/docs/disclosure-model.md`, section 5.1).
 //!
 //! The file of an aggregate says how a call of it is recognised, which atoms it needs, how its number is made of them once
-//! they have passed the controls, how far that number may be off, and how it is treated. It uses what `atoms` offers to all of them: the linear
-//! form of an argument, the condition under which an argument is present, and the register of atoms.
+//! they have passed the controls, how far that number may be off, and how it is treated. It uses what `atoms` offers to all of
+//! them: the linear form of an argument, the condition under which an argument is present, and the register of atoms.
 //!
 //! A further aggregate is a file with its `mod`, a [`Formula`] and one line of the registry; the compiler asks for that line,
 //! since formulas are matched exhaustively here and nowhere else. The atoms of every aggregate pass the controls, so that no
@@ -12,6 +12,7 @@ use datafusion_expr::Expr;
 use datafusion_expr::expr::AggregateFunction;
 
 use crate::atoms::Normaliser;
+use crate::atoms::keeps_numbers;
 use crate::control::Figure;
 use crate::control::Group;
 use crate::control::number::Number;
@@ -112,7 +113,9 @@ impl Normaliser<'_> {
         let params = &call.params;
         let name = call.func.name();
         let (is_ordered, descends) = match (params.order_by.as_slice(), params.args.first()) {
-            ([order], Some(argument)) if name.contains("percentile") && is_same(&order.expr, argument) => {
+            ([order], Some(argument))
+                if name.contains("percentile") && [argument, uncast(argument)].contains(&&order.expr) =>
+            {
                 (false, !order.asc)
             }
             (order_by, _) => (!order_by.is_empty(), false),
@@ -132,13 +135,12 @@ impl Normaliser<'_> {
     }
 }
 
-/// True if WITHIN GROUP orders by the first argument, which the planner may have cast to floating point.
-fn is_same(order: &Expr, argument: &Expr) -> bool {
-    let cast = match argument {
-        Expr::Cast(cast) if cast.field.data_type().is_floating() => Some(&*cast.expr),
-        _ => None,
-    };
-    order == argument || cast == Some(order)
+/// An argument without the cast to floating point that such calls are planned with.
+fn uncast(argument: &Expr) -> &Expr {
+    match argument {
+        Expr::Cast(cast) if keeps_numbers(cast.field.data_type()) => &cast.expr,
+        other => other,
+    }
 }
 
 /// The number that a group releases for a column; nothing where a control withholds it.

@@ -28,6 +28,7 @@ mod linear;
 pub(crate) use condition::conjunction;
 pub(crate) use condition::is_null;
 pub(crate) use condition::is_present;
+pub(crate) use condition::keeps_numbers;
 pub(crate) use linear::Linear;
 
 /// The quantity that an atom adds up.

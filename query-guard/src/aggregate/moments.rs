@@ -8,8 +8,9 @@ use obscura_policies::vocabulary::Function;
 
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
+use crate::aggregate::mean::total;
 use crate::aggregate::numbers::Numbers;
-use crate::aggregate::sum::total_error;
+use crate::aggregate::uncast;
 use crate::atoms::Linear;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
@@ -27,8 +28,6 @@ use crate::plan::Statistic;
 use crate::plan::Term;
 use crate::scalar::to_significant_digits;
 use crate::stated_error::StatedError;
-
-use super::mean::total;
 
 /// It is computed from sums, and held to what they are held to.
 pub(super) const MOMENT: Aggregate =
@@ -99,10 +98,7 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
 
 /// A column as it is, under the cast to floating point that such calls are planned with.
 fn column(normaliser: &Normaliser<'_>, argument: &Expr) -> Result<(Expr, String), Refused> {
-    let bare = match argument {
-        Expr::Cast(cast) if cast.field.data_type().is_floating() => &*cast.expr,
-        other => other,
-    };
+    let bare = uncast(argument);
     let Some(column) = bare_column(&normaliser.source_rows.bases, bare) else {
         return Err(normaliser.not_linear(argument));
     };
@@ -218,8 +214,7 @@ fn number(formula: &Formula, group: &Group<'_>) -> Option<Number> {
 /// The error as that of the sums: what they come to together is not known without the data.
 fn error(formula: &Formula, numbers: &Numbers<'_>) -> Option<StatedError> {
     let Formula::Moment { count, sums, .. } = formula else { return None };
-    let term = |atom: &usize| [Term { factor: 1.0, atom: *atom }];
-    let sums = sums.iter().map(|atom| total_error(&term(atom), numbers)).collect::<Option<Vec<_>>>()?;
+    let sums = sums.iter().map(|atom| numbers.value(*atom)).collect::<Option<Vec<_>>>()?;
     let widest = sums.into_iter().map(|sum| sum.unrounded()).reduce(|widest, one| widest.widest(one))?;
     Some(StatedError::Moment {
         significant_digits: SIGNIFICANT_DIGITS,

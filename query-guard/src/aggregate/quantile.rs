@@ -13,6 +13,7 @@ use obscura_policies::vocabulary::Function;
 use crate::aggregate::Aggregate;
 use crate::aggregate::Call;
 use crate::aggregate::numbers::Numbers;
+use crate::aggregate::uncast;
 use crate::atoms::Normaliser;
 use crate::atoms::Quantity;
 use crate::atoms::conjunction;
@@ -27,6 +28,7 @@ use crate::control::number::Number;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
+use crate::finding::internal;
 use crate::plan::Formula;
 use crate::reason::Reason;
 use crate::stated_error::StatedError;
@@ -65,7 +67,7 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
             normaliser.functions.push(Function::Quantile);
             (argument, percent(normaliser, call, level)?)
         }
-        _ => return Err(crate::finding::internal()),
+        _ => return Err(internal()),
     };
     let (column, base) = quantity(normaliser, argument)?;
     let steps = Steps::of(&base).ok_or_else(|| no_steps(normaliser, call, &base))?;
@@ -90,11 +92,7 @@ fn formula(normaliser: &mut Normaliser<'_>, call: &Call<'_>) -> Result<Formula, 
 /// A computed one has edges that no document declares (`sandbox/docs/disclosure-model.md`, section 4.4). A row that a join or union
 /// repeats counts more than once (`sandbox/docs/disclosure-model.md`, section 4.5).
 fn quantity(normaliser: &mut Normaliser<'_>, argument: &Expr) -> Result<(String, ColumnFacts), Refused> {
-    // Percentiles are planned over floating point.
-    let bare = match argument {
-        Expr::Cast(cast) if *cast.field.data_type() == DataType::Float64 => &*cast.expr,
-        other => other,
-    };
+    let bare = uncast(argument);
     let Some(column) = bare_column(&normaliser.source_rows.bases, bare) else {
         return Err(normaliser.not_linear(argument));
     };

@@ -127,6 +127,6 @@ pub(crate) fn is_present(column: &str) -> Expr {
 
 /// True for casts of computed values that change no number: to floating point, and no narrower
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
-pub(super) fn keeps_numbers(target: &DataType) -> bool {
+pub(crate) fn keeps_numbers(target: &DataType) -> bool {
     *target == DataType::Float64
 }
