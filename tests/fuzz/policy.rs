@@ -60,50 +60,21 @@ fn widen_persons(dataset: &mut EffectiveDataset) {
             column.mask = Some(Mask::DateTrunc { part: DatePart::Month });
         }
     }
-    let like = |name: &str, role, uses: &[Use]| EffectiveColumn {
-        name: name.to_owned(),
-        data_type: DataType::Text,
-        role,
-        grade: Level(3),
-        grade_after: Level(3),
-        uses: uses.iter().copied().collect(),
-        mask: None,
-        range: None,
-        bins: None,
-        usual: None,
-        domain: None,
-        scale: 4,
-        coded: false,
-    };
     dataset.columns.push(EffectiveColumn {
         mask: Some(Mask::Partial { keep_first: 3, keep_last: 0 }),
         coded: true,
-        ..like("phone", Role::QuasiIdentifier, &[Use::Filter, Use::Group])
+        ..policy::column("phone", DataType::Text, Role::QuasiIdentifier, 3, &[Use::Filter, Use::Group])
     });
     dataset.columns.push(EffectiveColumn {
         mask: Some(Mask::Redact),
-        ..like("faith", Role::Sensitive, &[Use::Filter, Use::Group])
+        ..policy::column("faith", DataType::Text, Role::Sensitive, 3, &[Use::Filter, Use::Group])
     });
-    dataset.columns.push(like("name", Role::Identifier, &[]));
+    dataset.columns.push(policy::column("name", DataType::Text, Role::Identifier, 3, &[]));
 }
 
 fn widen_visits(dataset: &mut EffectiveDataset) {
     for unit in &mut dataset.units {
         unit.rows_max = Some(VISITS_OF_ONE_MAX);
     }
-    dataset.columns.push(EffectiveColumn {
-        name: "visit_id".to_owned(),
-        data_type: DataType::Int,
-        role: Role::Identifier,
-        grade: Level(3),
-        grade_after: Level(3),
-        uses: [].into(),
-        mask: None,
-        range: None,
-        bins: None,
-        usual: None,
-        domain: None,
-        scale: 4,
-        coded: false,
-    });
+    dataset.columns.push(policy::column("visit_id", DataType::Int, Role::Identifier, 3, &[]));
 }

@@ -38,8 +38,8 @@ use obscura_policies::evaluate::ManifestFacts;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
-use obscura_policies::vocabulary::DataType;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::sealed_type;
 use obscura_sandbox::city::City;
 use obscura_sandbox::city::CityDataset;
 use obscura_tests::guarded::people::Tables;
@@ -138,18 +138,10 @@ fn protected(document: &Dataset) -> impl Iterator<Item = &Unit> {
 
 /// The rows of a table as its generator writes them; keys of subjects are still texts.
 fn read(city: &City, of_city: CityDataset, document: &Dataset) -> anyhow::Result<RecordBatch> {
-    let fields = document.columns.iter().map(|column| {
-        let data_type = match column.physical_type() {
-            DataType::Text => ArrowType::Utf8,
-            DataType::Int => ArrowType::Int64,
-            DataType::Decimal { scale } => ArrowType::Decimal128(18, i8::try_from(scale).unwrap_or(i8::MAX)),
-            DataType::Float => ArrowType::Float64,
-            DataType::Date => ArrowType::Date32,
-            DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
-            DataType::Bool => ArrowType::Boolean,
-        };
-        Field::new(column.name.as_str(), data_type, true)
-    });
+    let fields = document
+        .columns
+        .iter()
+        .map(|column| Field::new(column.name.as_str(), sealed_type(column.physical_type()), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let written: Vec<&str> = of_city.header().split(',').collect();
     let named: Vec<&str> = document.columns.iter().map(|column| column.name.as_str()).collect();

@@ -183,7 +183,9 @@ fn individuals(id: &str, columns: Vec<EffectiveColumn>, proven: &Proven) -> Effe
     }
 }
 
-fn column(name: &str, data_type: DataType, role: Role, grade: u8, uses: &[Use]) -> EffectiveColumn {
+/// A column of a grade, without mask, range or domain.
+#[must_use]
+pub fn column(name: &str, data_type: DataType, role: Role, grade: u8, uses: &[Use]) -> EffectiveColumn {
     EffectiveColumn {
         name: name.to_owned(),
         data_type,
