@@ -1,5 +1,5 @@
 //! The privacy units of a dataset as documents write them: a list of units, or the word `none`.
-//! Whether a dataset may go without units is the `library`'s business; these are only their spelling.
+//! It reads and writes their spelling; `library` decides if a dataset may go without units.
 
 use std::borrow::Cow;
 use std::fmt;
