@@ -71,7 +71,9 @@ fn add(policy: &mut EffectivePolicy, place: &Place) {
         Added::Membership => dataset.membership = dataset.membership.max(Level(3)),
         Added::LargerThreshold => dataset.controls.subjects_min += u32::from(place.size),
         Added::RowFilter => add_filter(dataset, place),
-        Added::FewerRows => dataset.max_rows_per_subject = u32::from(place.size),
+        Added::FewerRows => {
+            dataset.max_rows_per_subject = dataset.max_rows_per_subject.min(u32::from(place.size))
+        }
         Added::FewerJoins => dataset.join_with.clear(),
         Added::Mask | Added::Bins | Added::FewerUses | Added::Grade | Added::NarrowerRange => {
             let columns = dataset.columns.len();
