@@ -29,7 +29,7 @@ use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
-use super::columns_are_keys;
+use super::scanned::columns_are_keys;
 
 use crate::budget::Budget;
 use crate::cell_names::KeyValues;

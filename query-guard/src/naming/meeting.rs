@@ -13,7 +13,7 @@ use crate::cell_names::CellNames;
 use crate::finding::Refused;
 use crate::limits::COLUMNS_MEET_MAX;
 use crate::limits::too_large;
-use crate::naming::raw_name;
+use crate::naming::scanned::raw_name;
 use crate::reason::Reason;
 
 /// Refuses cells in which more columns meet than may.
