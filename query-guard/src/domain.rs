@@ -97,6 +97,37 @@ impl Published {
         Published { kind, data_type, hierarchy: Hierarchy::presence(), fingerprint }
     }
 
+    /// The domain of a value that nothing is declared of: whether there is one.
+    pub(crate) fn present(data_type: DataType) -> Self {
+        Published { data_type, ..Published::presence() }
+    }
+
+    /// The domain of how many rows a subject has: from one to the most that are told apart.
+    pub(crate) fn counts(most: u32) -> Self {
+        let kind = Kind::Wholes { first: 1, count: most };
+        let hierarchy = kind.hierarchy(false).unwrap_or_else(|_| Hierarchy::presence());
+        let fingerprint = kind.fingerprint(false);
+        Published { kind, data_type: DataType::Int64, hierarchy, fingerprint }
+    }
+
+    /// The same domain of a number that is computed in another type; nothing where the type has no such numbers.
+    pub(crate) fn in_type(self, data_type: &DataType) -> Option<Self> {
+        if self.data_type == *data_type {
+            return Some(self);
+        }
+        let scale_of = |data_type: &DataType| match data_type {
+            DataType::Int64 => Some(0),
+            DataType::Decimal128(_, scale) => u8::try_from(*scale).ok(),
+            _ => None,
+        };
+        match self.kind {
+            Kind::Bins { scale, .. } if scale_of(data_type) == Some(scale) => {
+                Some(Published { data_type: data_type.clone(), ..self })
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
     }

@@ -21,10 +21,12 @@ use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
 use crate::cell_names::AtomNames;
 use crate::cell_names::CellNames;
+use crate::column_facts::ColumnKind;
 use crate::cover::Condition;
 use crate::cover::NameFault;
 use crate::cover::Names;
 use crate::cover::names;
+use crate::cover::with_linked;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::fact_missing;
@@ -35,13 +37,15 @@ use crate::reason::Reason;
 use crate::source_rows::SourceRows;
 
 mod condition;
+mod folded;
+mod joined;
 mod meeting;
 mod scanned;
 
 use condition::Columns;
 use meeting::few_meet;
+use scanned::Reading;
 use scanned::Scanned;
-use scanned::is_there;
 
 /// Most names of all atoms in all groups that the keys' values make.
 const DRAWS_MAX: usize = 20_000_000;
@@ -69,8 +73,9 @@ pub(crate) fn cell_names(
     budget: &Budget<'_>,
 ) -> Result<CellNames, Refused> {
     let Boundary { rows, group, keys, atoms, specs } = boundary;
-    let scanned = Scanned::of(&rows.plan, policy)?;
-    let mut columns = Columns::new(policy, budget);
+    let reading = Reading { policy, budget };
+    let scanned = Scanned::of(&rows.plan, reading)?;
+    let mut columns = Columns::new(reading, &scanned);
     let common = scanned.conditions.iter().map(|condition| columns.condition(condition));
     let common = common.collect::<Result<Vec<_>, Refused>>()?;
     let mut named = Vec::with_capacity(atoms.len());
@@ -92,13 +97,17 @@ pub(crate) fn cell_names(
             all.push(present);
         }
         measures.push(of_measures);
-        let own = scanned.own(atom)?;
-        // Each row of the others is a row of its own dataset too: that they are there is a condition on it.
-        for other in scanned.own.iter().filter(|other| **other != own) {
-            all.push(columns.condition(&is_there(other))?);
+        let (there, source) = scanned.own(atom)?;
+        // Each row of the others is a row of its own too: that they are there is a condition on it.
+        for other in scanned.own.keys().filter(|other| *other != there) {
+            all.push(columns.there(other)?);
         }
-        let measure = scanned.measure(atom, spec, rows)?;
-        let subjects = rows.classes.iter().map(|class| scanned.counted(class, atom, &measure)).collect();
+        // Folded rows are a table of their own, whichever rows were folded.
+        let of = if source.is_folded { format!(" of {there}") } else { String::new() };
+        let measure = scanned.measure(atom, spec, rows)? + &of;
+        let subjects =
+            rows.classes.iter().map(|class| scanned.subjects(class, atom, &measure) + &of).collect();
+        let own = source.family.clone();
         let dataset = policy.datasets.get(&own).ok_or_else(internal)?;
         let unit = unit(atom, spec, rows, dataset).ok_or_else(fact_missing)?;
         named.push(AtomNames {
@@ -120,18 +129,23 @@ pub(crate) fn cell_names(
     let of_keys: Vec<BTreeSet<u16>> =
         values.iter().map(|values| values.values().flat_map(Condition::columns).collect()).collect();
     let all_of_keys: BTreeSet<u16> = of_keys.iter().flatten().copied().collect();
+    let hierarchies = columns.hierarchies();
+    // Columns of which one has a value only where another has do not multiply.
+    let linked = |of_key: &BTreeSet<u16>| with_linked(of_key, &hierarchies).len();
+    let keys_are_apart =
+        of_keys.iter().map(linked).sum::<usize>() == with_linked(&all_of_keys, &hierarchies).len();
     let cells = CellNames {
         is_updated: scanned.read.iter().any(is_updated),
-        datasets: scanned.read,
-        hierarchies: columns.hierarchies(),
+        datasets: scanned.read.clone(),
+        hierarchies,
         columns: columns.by_number(),
-        filters: scanned.filters,
-        keys_are_apart: of_keys.iter().map(BTreeSet::len).sum::<usize>() == all_of_keys.len(),
+        filters: scanned.filters.clone(),
+        keys_are_apart,
         keys: values,
         atoms: named,
     };
     let cells = with_names(cells, &all_of_keys)?;
-    few_meet(&cells, &all_of_keys, &measures, policy)?;
+    few_meet(&cells, &all_of_keys, &measures, &scanned.derived, policy)?;
     Ok(cells)
 }
 
@@ -142,9 +156,10 @@ pub(crate) fn cell_names(
 fn with_names(mut cells: CellNames, of_keys: &BTreeSet<u16>) -> Result<CellNames, Refused> {
     let groups = cells.keys.iter().fold(1_usize, |groups, values| groups.saturating_mul(values.len()));
     let (mut left, mut draws) = (NAMES_MAX, 0_usize);
+    let of_keys = with_linked(of_keys, &cells.hierarchies);
     for atom in &mut cells.atoms {
         atom.names = names(&atom.condition, &cells.hierarchies, left).map_err(too_many)?;
-        atom.is_apart = atom.condition.columns().is_disjoint(of_keys);
+        atom.is_apart = atom.condition.columns().is_disjoint(&of_keys);
         left = left.saturating_sub(atom.names.len());
         draws = draws.saturating_add(atom.names.len().saturating_mul(groups));
         if draws > DRAWS_MAX {
@@ -177,7 +192,11 @@ fn unit(atom: &Atom, spec: &AtomSpec, rows: &SourceRows, dataset: &EffectiveData
     let copies = if is_one_row { 1 } else { i128::from(dataset.usual_rows.unwrap_or(USUAL_ROWS)) };
     let most = |spec: &MeasureSpec| spec.low.saturating_abs().max(spec.high.saturating_abs());
     let usual = |column: &String, spec: &MeasureSpec| {
-        let name = &rows.bases.get(column)?.name;
+        let facts = rows.bases.get(column)?;
+        if facts.kind == ColumnKind::SubjectCount {
+            return dataset.usual_rows.map(i128::from);
+        }
+        let name = &facts.name;
         let declared = dataset.columns.iter().find(|known| known.name == *name);
         declared.and_then(|column| column.usual).and_then(|usual: Fixed| usual.to_scaled(spec.scale))
     };

@@ -259,6 +259,8 @@ reasons! {
     ControlNotBuilt = "control-not-built", ControlNotAvailable, ["grade", "control"];
     /// The cells of rows that were joined, united or folded first have no names yet.
     RowsWithoutNames = "rows-without-names", ControlNotAvailable;
+    /// The rows that a subject is asked for are several nodes of a column.
+    FoldedRowsNotOneNode = "folded-rows-not-one-node", ControlNotAvailable;
     /// The column has no published domain whose nodes could be named.
     DomainNotPublished = "domain-not-published", ControlNotAvailable, ["column"];
     /// Sums of a protected grade have no rule of dominance.

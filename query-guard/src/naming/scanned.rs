@@ -1,5 +1,5 @@
 //! The rows below a boundary, read from the scans up: every column written out over those of the sealed datasets, with the
-//! conditions that the rows have passed.
+//! conditions that the rows have passed. Folds to one row for each subject are in `folded.rs`, joins in `joined.rs`.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -8,17 +8,18 @@ use datafusion_common::Column;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
+use datafusion_expr::Case;
 use datafusion_expr::Expr;
-use datafusion_expr::Join;
-use datafusion_expr::JoinType;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::TableScan;
+use datafusion_expr::utils::split_conjunction;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::atoms::Atom;
 use crate::atoms::Quantity;
+use crate::budget::Budget;
 use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
 use crate::finding::Finding;
@@ -30,18 +31,37 @@ use crate::source_rows::Class;
 use crate::source_rows::SourceRows;
 
 use super::condition::columns_of;
+use super::folded::Derived;
 
-/// The refusal of rows that are not those of one table as it was sealed, beside what is looked up for each.
+/// The refusal of rows that no name of a cell tells.
 ///
-/// Any other join, and a union, gives rows another weight or another set, which no name of one table's cells tells
-/// (`sandbox/docs/disclosure-model.md`, section 5.8).
-fn rows_without_names() -> Refused {
+/// Rows that are united, or that meet several rows of their subject, have another weight or are another set than those of one
+/// table (`sandbox/docs/disclosure-model.md`, section 5.8).
+pub(super) fn rows_without_names() -> Refused {
     Finding::of(Reason::RowsWithoutNames)
         .help(
-            "ask of one table, joined by the unit key to tables that have one row for each subject",
-            "请查询一张表，并按主体标识关联每个主体只有一行的表",
+            "ask of one table, joined by the unit key to tables that have one row for each subject or are aggregated by subject",
+            "请查询一张表，并按主体标识关联每个主体只有一行或已按主体汇总的表",
         )
         .into()
+}
+
+/// What a plan is read with.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) policy: &'a EffectivePolicy,
+    pub(super) budget: &'a Budget<'a>,
+}
+
+/// Rows of which each row of a plan is one, and no two rows of the plan are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// The dataset that they are from.
+    pub(super) family: DatasetId,
+    /// They are subjects, each with what its rows were folded to.
+    pub(super) is_folded: bool,
+    /// Unit keys, of each of which no two of them have the same value.
+    pub(super) single: BTreeSet<String>,
 }
 
 /// A plan over scans, with its columns written out over those of the datasets: `dataset.column`.
@@ -49,49 +69,64 @@ fn rows_without_names() -> Refused {
 pub(super) struct Scanned {
     /// The datasets that it reads, each once.
     pub(super) read: BTreeSet<DatasetId>,
-    /// Those of them of which each row of the plan is one row, and no two are the same.
-    pub(super) own: BTreeSet<DatasetId>,
+    /// Those rows of which each row of the plan is one, by the name of the column that has a value where there is such a row.
+    pub(super) own: BTreeMap<String, Source>,
+    /// Those rows of which each row of the plan is one or none, in the same way.
+    pub(super) perhaps: BTreeMap<String, Source>,
+    /// Datasets whose columns stand in columns and conditions as they were sealed.
+    pub(super) open_columns: BTreeSet<DatasetId>,
     /// The plan's columns by name, each over raw columns.
-    columns: BTreeMap<String, Expr>,
+    pub(super) columns: BTreeMap<String, Expr>,
     /// The conditions of its rows, over raw columns.
     pub(super) conditions: Vec<Expr>,
     /// The row filters of policies and grants, over raw columns.
     pub(super) filters: BTreeSet<String>,
     /// No column has been computed yet: what is filtered here is filtered by a policy, before masks.
-    is_raw: bool,
+    pub(super) is_raw: bool,
     /// Unit keys that joins have equated, each with one that comes before it.
-    equated: BTreeMap<String, String>,
+    pub(super) equated: BTreeMap<String, String>,
+    /// The columns that folds have made, by name.
+    pub(super) derived: BTreeMap<String, Derived>,
 }
 
 impl Scanned {
-    /// Reads a plan that is made of scans, filters, projections and look-ups of one row for each subject.
+    /// Reads a plan that is made of scans, filters, projections, joins on a unit key and folds to one row for each subject.
     ///
-    /// A plan that unites or folds rows first, or meets several rows of a subject, has no names in this version: the guard refuses its
-    /// cells where a policy asks for noise.
-    pub(super) fn of(plan: &LogicalPlan, policy: &EffectivePolicy) -> Result<Self, Refused> {
+    /// A plan that unites rows, or meets several rows of a subject, has no names in this version: the guard refuses its cells where a
+    /// policy asks for noise.
+    pub(super) fn of(plan: &LogicalPlan, reading: Reading<'_>) -> Result<Self, Refused> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
         match plan {
-            LogicalPlan::TableScan(scan) => Scanned::scan(scan, policy),
+            LogicalPlan::TableScan(scan) => Scanned::scan(scan, reading.policy),
             LogicalPlan::Filter(filter) => {
-                let mut inner = Scanned::of(&filter.input, policy)?;
-                let condition = inner.raw(&filter.predicate)?;
+                let mut inner = Scanned::of(&filter.input, reading)?;
+                // A row passes where all parts are true, whether a part says `IS TRUE` or not: the zones write it above outer joins.
+                let parts = split_conjunction(&filter.predicate).into_iter().map(|part| match part {
+                    Expr::IsTrue(part) => part.as_ref(),
+                    part => part,
+                });
+                let condition = parts.cloned().reduce(Expr::and).ok_or_else(internal)?;
+                let condition = inner.raw(&condition)?;
                 // That rows have a subject is one condition for every question.
-                match inner.is_raw && !columns_are_keys(&condition, policy) {
+                match inner.is_raw && !columns_are_keys(&condition, reading.policy) {
                     true => drop(inner.filters.insert(condition.to_string())),
                     false => inner.conditions.push(condition),
                 }
                 Ok(inner)
             }
             LogicalPlan::Projection(projection) => {
-                let inner = Scanned::of(&projection.input, policy)?;
+                let inner = Scanned::of(&projection.input, reading)?;
                 let exprs = projection.expr.iter().zip(projection.schema.fields());
                 let columns = exprs.map(|(expr, field)| Ok((field.name().clone(), inner.raw(expr)?)));
                 let columns = columns.collect::<Result<_, Refused>>()?;
                 Ok(Scanned { columns, is_raw: false, ..inner })
             }
-            LogicalPlan::SubqueryAlias(alias) => Scanned::of(&alias.input, policy),
-            LogicalPlan::Sort(sort) if sort.fetch.is_none() => Scanned::of(&sort.input, policy),
-            LogicalPlan::Join(join) => Scanned::join(join, policy),
+            LogicalPlan::SubqueryAlias(alias) => Scanned::of(&alias.input, reading),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => Scanned::of(&sort.input, reading),
+            LogicalPlan::Join(join) => Scanned::join(join, reading),
+            LogicalPlan::Aggregate(aggregate) => {
+                Scanned::of(&aggregate.input, reading)?.aggregated(aggregate, reading)
+            }
             _ => Err(rows_without_names()),
         }
     }
@@ -106,84 +141,23 @@ impl Scanned {
         let raw = |name: &str| Expr::Column(Column::from_name(raw_name(dataset, name)));
         let fields = scan.projected_schema.fields().iter();
         let columns = fields.map(|field| (field.name().clone(), raw(field.name()))).collect();
-        let own = BTreeSet::from([dataset.id.clone()]);
-        let mut scanned = Scanned { read: own.clone(), own, columns, is_raw: true, ..Scanned::default() };
+        let single = dataset.units.iter().filter(|unit| unit.one_row_per_subject);
+        let single = single.map(|unit| raw_name(dataset, &unit.column)).collect();
+        let source = Source { family: dataset.id.clone(), is_folded: false, single };
+        let read = BTreeSet::from([dataset.id.clone()]);
+        let mut scanned = Scanned {
+            open_columns: read.clone(),
+            read,
+            own: BTreeMap::from([(raw_name(dataset, ""), source)]),
+            columns,
+            is_raw: true,
+            ..Scanned::default()
+        };
         for filter in &scan.filters {
             let condition = scanned.raw(filter)?;
             scanned.conditions.push(condition);
         }
         Ok(scanned)
-    }
-
-    /// A look-up by a unit key: every row meets one row of the other side at the most, so that what it finds there is a fact of the
-    /// row itself. That there is such a row is a condition with a node of its own.
-    ///
-    /// Where both sides may have several rows of a subject, rows are repeated, or a row asks for one among many: these are not in
-    /// this version (`sandbox/docs/disclosure-model.md`, section 5.8).
-    fn join(join: &Join, policy: &EffectivePolicy) -> Result<Self, Refused> {
-        let (mut left, mut right) = (Scanned::of(&join.left, policy)?, Scanned::of(&join.right, policy)?);
-        let [(a, b)] = join.on.as_slice() else { return Err(rows_without_names()) };
-        let is_single = |side: &Scanned, key: &Expr| {
-            let key = side.raw(key)?;
-            let single = side.own.iter().filter_map(|id| policy.datasets.get(id)).any(|dataset| {
-                let mut units = dataset.units.iter().filter(|unit| unit.one_row_per_subject);
-                units.any(|unit| key == Expr::Column(Column::from_name(raw_name(dataset, &unit.column))))
-            });
-            Ok::<bool, Refused>(single)
-        };
-        let (left_is_single, right_is_single) = (is_single(&left, a)?, is_single(&right, b)?);
-        // Two scans of one dataset would have columns of the same names.
-        if !left.read.is_disjoint(&right.read) {
-            return Err(rows_without_names());
-        }
-        let read: BTreeSet<DatasetId> = left.read.union(&right.read).cloned().collect();
-        left.filters.append(&mut right.filters);
-        left.is_raw = false;
-        let mut equated = std::mem::take(&mut left.equated);
-        equated.append(&mut right.equated);
-        let mut keys = [first_of(&left.raw(a)?, &equated), first_of(&right.raw(b)?, &equated)];
-        keys.sort_unstable();
-        let [first, second] = keys;
-        if first != second {
-            equated.insert(second, first);
-        }
-        if let Some(filter) = &join.filter {
-            // It reads both sides; a row meets one of the other at the most, so that it is a condition like any other.
-            let both = left.columns.iter().chain(&right.columns);
-            let both = both.map(|(name, raw)| (name.clone(), raw.clone())).collect();
-            right.conditions.push(Scanned { columns: both, ..Scanned::default() }.raw(filter)?);
-        }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies")]
-        match join.join_type {
-            JoinType::Inner if left_is_single || right_is_single => {
-                let mut own = BTreeSet::new();
-                if right_is_single {
-                    own.extend(left.own.iter().cloned());
-                }
-                if left_is_single {
-                    own.extend(right.own.iter().cloned());
-                }
-                let mut conditions = std::mem::take(&mut left.conditions);
-                conditions.append(&mut right.conditions);
-                conditions.extend(
-                    left.read.iter().chain(&right.read).filter(|id| !own.contains(*id)).map(is_there),
-                );
-                left.columns.append(&mut right.columns);
-                Ok(Scanned { read, own, conditions, equated, ..left })
-            }
-            JoinType::LeftSemi if right_is_single => {
-                left.conditions.append(&mut right.conditions);
-                left.conditions.extend(right.read.iter().map(is_there));
-                Ok(Scanned { read, equated, ..left })
-            }
-            JoinType::LeftAnti if right_is_single => {
-                let found = right.read.iter().map(is_there).chain(right.conditions);
-                let found = found.reduce(Expr::and).ok_or_else(internal)?;
-                left.conditions.push(Expr::IsNotTrue(Box::new(found)));
-                Ok(Scanned { read, equated, ..left })
-            }
-            _ => Err(rows_without_names()),
-        }
     }
 
     /// An expression over the plan's columns, over raw ones.
@@ -201,21 +175,28 @@ impl Scanned {
         written.map(|written| written.data).map_err(|_| internal())
     }
 
-    /// The dataset whose rows an atom adds up: that of its measure, or for a count the first of those that the rows are of.
+    /// The rows that an atom adds up: those of its measure, or for a count the first of those that the rows are of, sealed ones
+    /// before folded ones. With them the name of the column that has a value where there is such a row.
     ///
     /// Secret and noise are that family's alone (`sandbox/docs/disclosure-model.md`, section 5.8).
-    pub(super) fn own(&self, atom: &Atom) -> Result<DatasetId, Refused> {
-        let mut owners = BTreeSet::new();
+    pub(super) fn own(&self, atom: &Atom) -> Result<(&String, &Source), Refused> {
+        let mut owners = BTreeMap::new();
         for measure in atom.quantity.columns() {
-            let raw = self.columns.get(measure).ok_or_else(internal)?;
-            let of =
-                |name: &String| self.own.iter().find(|id| name.starts_with(&format!("{}.", id.sql_name())));
+            let raw = where_found(self.columns.get(measure).ok_or_else(internal)?);
             for column in columns_of(raw) {
-                owners.insert(of(&column).ok_or_else(rows_without_names)?.clone());
+                let of = |(_, source): &(&String, &Source)| column.starts_with(&raw_of(&source.family, ""));
+                let (there, source) =
+                    self.own.iter().chain(&self.perhaps).find(of).ok_or_else(rows_without_names)?;
+                owners.insert(there, source);
             }
         }
-        let first = owners.pop_first().or_else(|| self.own.first().cloned());
-        if owners.is_empty() { first.ok_or_else(internal) } else { Err(rows_without_names()) }
+        let first = owners.pop_first().or_else(|| self.ranked());
+        if owners.is_empty() { first.ok_or_else(rows_without_names) } else { Err(rows_without_names()) }
+    }
+
+    /// The first of the rows that each row of the plan is one of, sealed ones before folded ones.
+    pub(super) fn ranked(&self) -> Option<(&String, &Source)> {
+        self.own.iter().min_by_key(|(there, source)| (source.is_folded, *there))
     }
 
     /// The quantity that an atom adds up, as a text: the written-out columns with the range that each contribution is clamped to and its decimal
@@ -225,7 +206,7 @@ impl Scanned {
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
     pub(super) fn measure(&self, atom: &Atom, spec: &AtomSpec, rows: &SourceRows) -> Result<String, Refused> {
         let of = |column: &String, spec: &MeasureSpec| {
-            let raw = self.columns.get(column).ok_or_else(internal)?;
+            let raw = where_found(self.columns.get(column).ok_or_else(internal)?);
             // Written out, a mask has a name and not its widths.
             let mask = &rows.bases.get(column).ok_or_else(internal)?.mask;
             Ok::<_, Refused>(format!("{raw} under {mask:?} in {}..{} e-{}", spec.low, spec.high, spec.scale))
@@ -246,7 +227,7 @@ impl Scanned {
     }
 
     /// The subjects of a class that contribute to an atom, as a text.
-    pub(super) fn counted(&self, class: &Class, atom: &Atom, measure: &str) -> String {
+    pub(super) fn subjects(&self, class: &Class, atom: &Atom, measure: &str) -> String {
         match atom.quantity {
             Quantity::Rows => self.subjects_of(class),
             Quantity::Measure(_) | Quantity::Product(..) => {
@@ -268,8 +249,21 @@ impl Scanned {
     }
 }
 
+/// A column without the condition under which an outer join has found it: where it is missing it adds nothing to a sum, and that it is
+/// there is a condition of the atom.
+fn where_found(raw: &Expr) -> &Expr {
+    match raw {
+        Expr::Case(Case { expr: None, when_then_expr, else_expr: None }) => match when_then_expr.as_slice() {
+            [(_, then)] => where_found(then),
+            _ => raw,
+        },
+        Expr::Cast(cast) => where_found(&cast.expr),
+        _ => raw,
+    }
+}
+
 /// A unit key, or the first of those that joins have equated it with: on either side of a join a subject is one.
-fn first_of(key: &Expr, equated: &BTreeMap<String, String>) -> String {
+pub(super) fn first_of(key: &Expr, equated: &BTreeMap<String, String>) -> String {
     let mut key = key.to_string();
     while let Some(first) = equated.get(&key) {
         key.clone_from(first);
@@ -277,9 +271,14 @@ fn first_of(key: &Expr, equated: &BTreeMap<String, String>) -> String {
     key
 }
 
-/// A column of a dataset as expressions over raw columns name it.
+/// A column of a dataset as expressions over raw columns name it; without a column's name, the one that has a value where there is a
+/// row.
 pub(crate) fn raw_name(dataset: &EffectiveDataset, column: &str) -> String {
-    format!("{}.{column}", dataset.id.sql_name())
+    raw_of(&dataset.id, column)
+}
+
+pub(super) fn raw_of(dataset: &DatasetId, column: &str) -> String {
+    format!("{}.{column}", dataset.sql_name())
 }
 
 /// True for the condition that a row has a subject, which every scan of individuals has.
@@ -292,7 +291,7 @@ pub(super) fn columns_are_keys(condition: &Expr, policy: &EffectivePolicy) -> bo
         .any(|dataset| dataset.units.iter().any(|unit| raw_name(dataset, &unit.column) == column.name))
 }
 
-/// That the subject of a row has a row in another dataset: a column without a name, which has one value or none.
-pub(super) fn is_there(dataset: &DatasetId) -> Expr {
-    Expr::IsNotNull(Box::new(Expr::Column(Column::from_name(format!("{}.", dataset.sql_name())))))
+/// That there is a row: the column of this name has one value, or none.
+pub(super) fn is_there(there: &str) -> Expr {
+    Expr::IsNotNull(Box::new(Expr::Column(Column::from_name(there))))
 }

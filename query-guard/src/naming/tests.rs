@@ -37,6 +37,8 @@ use crate::plan::GuardedPlan;
 use crate::reason::Reason;
 use crate::verdict::Decision;
 
+mod folds;
+
 /// The names of one cell's value: bytes of each name and measure, with the coefficient.
 type Named = BTreeMap<Vec<u8>, i64>;
 
@@ -288,15 +290,7 @@ fn what_has_no_names_is_refused_with_its_reason() {
         ("SELECT COUNT(*) FROM persons WHERE hire > birth", Reason::ConditionWithoutNames),
         ("SELECT COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip", Reason::RowsWithoutNames),
         (
-            "SELECT COUNT(*) FROM visits v LEFT JOIN persons p ON p.person_id = v.person_id",
-            Reason::RowsWithoutNames,
-        ),
-        (
-            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id)",
-            Reason::RowsWithoutNames,
-        ),
-        (
-            "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t GROUP BY n",
+            "SELECT COUNT(DISTINCT v.person_id) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id",
             Reason::RowsWithoutNames,
         ),
     ];
