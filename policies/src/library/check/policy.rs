@@ -10,7 +10,6 @@ use crate::document::Method;
 use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::Range;
-use crate::document::Review;
 use crate::document::SubjectsMin;
 use crate::effective::DEVIATIONS;
 use crate::fixed::Fixed;
@@ -23,6 +22,7 @@ use crate::library::check::accepted;
 use crate::library::resolve::permille;
 use crate::mask::Mask;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
 
