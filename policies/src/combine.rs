@@ -108,6 +108,7 @@ impl Controls {
             // No noise is less than the least deviation.
             perturbation: self.perturbation.max(other.perturbation),
             cells_max: both(self.cells_max.as_ref(), other.cells_max.as_ref(), |a, b| *a.min(b)),
+            review: self.review.max(other.review),
             unavailable: self.unavailable.union(&other.unavailable).cloned().collect(),
         }
     }
@@ -127,6 +128,7 @@ impl Controls {
             && joined.rounding == self.rounding
             && joined.perturbation == self.perturbation
             && joined.cells_max == self.cells_max
+            && joined.review == self.review
             && joined.unavailable == self.unavailable
     }
 

@@ -11,6 +11,7 @@ use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
@@ -174,6 +175,8 @@ pub struct Controls {
     pub perturbation: Option<u32>,
     /// Most cells one statement may release.
     pub cells_max: Option<u32>,
+    /// People who look at a result before it leaves.
+    pub review: Review,
     /// Controls that the documents ask for and this build does not have; any makes the job a refusal.
     pub unavailable: BTreeSet<String>,
 }

@@ -14,6 +14,7 @@ use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
 use obscura_policies::day::Day;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Review;
 
 use crate::budget::Budget;
 use crate::catalog::Catalog;
@@ -163,7 +164,8 @@ impl<'a> Guard<'a> {
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
+        let review = review(self.policy, &stages);
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.
@@ -181,6 +183,20 @@ impl<'a> Guard<'a> {
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
             .map_err(|error| planning_finding(sql, &error, &catalog).into())
     }
+}
+
+/// The people who look at the result, the strictest of every dataset that the question names, of the floor of its membership,
+/// and of every stage.
+///
+/// Datasets count even where the plan reads nothing of them: a table that is optimised away must not take its reviewers
+/// along (`sandbox/docs/disclosure-model.md`, section 5.9).
+fn review(policy: &EffectivePolicy, stages: &[Stage]) -> Review {
+    let datasets = policy.datasets.values().flat_map(|dataset| {
+        let floor = policy.floors.get(&dataset.membership).map(|floor| floor.controls.review);
+        [Some(dataset.controls.review), floor]
+    });
+    let stages = stages.iter().map(|stage| stage.controls.review);
+    datasets.flatten().chain(stages).max().unwrap_or_default()
 }
 
 /// The cost class, from the shape of the stages alone.

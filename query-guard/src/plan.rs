@@ -11,6 +11,7 @@ use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Review;
 use obscura_policies::vocabulary::UnitKind;
 
 use crate::cell_names::CellNames;
@@ -31,6 +32,7 @@ pub struct GuardedPlan {
     pub(crate) scans: BTreeMap<DatasetId, BTreeSet<String>>,
     pub(crate) treatments: Vec<Treatment>,
     pub(crate) cost: Cost,
+    pub(crate) review: Review,
     pub(crate) rows: RowFacts,
 }
 
@@ -82,6 +84,13 @@ impl GuardedPlan {
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// The people who look at the result before it leaves: the most that any dataset of the question or any grade that it
+    /// reads asks for (`sandbox/docs/disclosure-model.md`, section 5.9).
+    #[must_use]
+    pub fn review(&self) -> Review {
+        self.review
     }
 }
 
@@ -356,4 +365,6 @@ pub struct StageControls {
     pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
+    /// People who look at what leaves.
+    pub review: Review,
 }

@@ -11,4 +11,5 @@ pub(crate) mod me;
 pub(crate) mod policies;
 pub(crate) mod purposes;
 pub(crate) mod questions;
+pub(crate) mod reviews;
 pub(crate) mod tokens;

@@ -155,6 +155,7 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
         Command::Policy(command) => commands::documents::policy(session, command).await,
         Command::Grant(command) => commands::documents::grant(session, command).await,
         Command::Request(command) => commands::access::request(session, command).await,
+        Command::Review(command) => commands::reviews::review(session, command).await,
         Command::Person(command) => commands::setup::person(session, command).await,
         Command::Token(command) => commands::setup::token(session, command).await,
         Command::Audit(command) => commands::audit::audit(session, command).await,

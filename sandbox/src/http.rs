@@ -65,6 +65,7 @@ mod problem;
 mod purposes;
 mod queries;
 mod refusals;
+mod reviews;
 pub mod server;
 mod streamed;
 pub mod tls;
@@ -274,6 +275,9 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Router<Arc<Service>>
         .routes(routes!(grants::ask, grants::list_requests))
         .routes(routes!(grants::show_request, grants::withdraw))
         .routes(routes!(grants::decide))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::show))
+        .routes(routes!(reviews::decide))
         .routes(routes!(policies::list, policies::propose))
         .routes(routes!(policies::check))
         .routes(routes!(policies::show))

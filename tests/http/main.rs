@@ -18,6 +18,7 @@ mod misuse;
 mod noise;
 mod open_data;
 mod questions;
+mod reviews;
 mod roles;
 mod shredded;
 mod tls;

@@ -30,6 +30,7 @@ use crate::shipped::hierarchies;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
 
@@ -83,6 +84,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
         option::of(prop_oneof![1_u32..12, any::<u32>().prop_map(|b| b.max(1))]),
         option::of(select(DEVIATIONS.to_vec())),
         option::of(1_u32..9_000),
+        select(Review::ALL.to_vec()),
         btree_set(select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
     )
         .prop_map(
@@ -93,6 +95,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                 rounding,
                 perturbation,
                 cells_max,
+                review,
                 unavailable,
             )| {
                 Controls {
@@ -106,6 +109,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                     rounding,
                     perturbation,
                     cells_max,
+                    review,
                     unavailable,
                 }
             },

@@ -29,6 +29,7 @@ use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Semantic;
 use crate::vocabulary::UnitKind;
@@ -276,20 +277,6 @@ pub struct Quota {
     /// Queries a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries_per_day: Option<u32>,
-}
-
-words! {
-    /// The number of reviewers who see a result before it leaves.
-    #[derive(Default)]
-    Review, "review" {
-        /// None.
-        #[default]
-        None = "none",
-        /// One who is not its author.
-        One = "one",
-        /// Two who are not its author.
-        Two = "two",
-    }
 }
 
 /// The time for which results are kept.

@@ -341,6 +341,10 @@ fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> 
         let deviation = deviation.to_string();
         found.push(of_value(&field("perturbation.deviation"), id, &deviation, &counts.to_string(), why));
     }
+    let review = policy.method.review;
+    if controls.review > review {
+        found.push(of_value("method.review", id, review.as_str(), controls.review.as_str(), why));
+    }
     if let (Some(cells), Some(counts)) = (written.cells_max, controls.cells_max)
         && counts != cells
     {
@@ -399,6 +403,7 @@ mod tests {
     use super::*;
     use crate::library::tests::WORLD;
     use crate::library::tests::library;
+    use crate::library::tests::noisy_scheme;
 
     fn warnings(world: &str) -> Vec<Warning> {
         let library = library(world).unwrap();
@@ -459,6 +464,15 @@ mod tests {
         let text =
             "each row counts as a subject of its own, whoever it is about: a register; public hospitals";
         assert_eq!(told(&world), [("units".to_owned(), text.to_owned())]);
+    }
+
+    #[test]
+    fn fewer_reviewers_than_a_floor_asks_for_are_told() {
+        let scheme =
+            noisy_scheme([""; 3]).replace("release: aggregates,", "release: aggregates, review: two,");
+        let world = format!("{}{scheme}", WORLD.replace("scheme: db33t2351-2021", "scheme: noisy"));
+        let text = told(&world, "value-overridden", "method.review");
+        assert!(text.contains("`review: none`") && text.contains("two does"), "{text}");
     }
 
     #[test]

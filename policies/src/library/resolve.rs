@@ -29,6 +29,7 @@ use crate::mask::FORMAT_DOMAIN_MIN;
 use crate::mask::FormatKind;
 use crate::mask::Mask;
 use crate::vocabulary::Level;
+use crate::vocabulary::Review;
 use crate::vocabulary::Text;
 use crate::vocabulary::Use;
 
@@ -78,6 +79,7 @@ pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
         rounding: form.rounding.as_ref().map(|rounding| rounding.base),
         perturbation,
         cells_max: form.cells_max,
+        review: Review::None,
         unavailable: missing.into_iter().collect(),
     }
 }
@@ -103,6 +105,8 @@ pub(crate) fn excepted(exception: &ControlsForm, floor: &Controls) -> Controls {
         // Noise is lowered by no exception, and neither is a mechanism that the floor needs.
         perturbation: named.perturbation.max(floor.perturbation),
         cells_max: named.cells_max.or(floor.cells_max),
+        // No exception takes a reviewer away: it names no number of them.
+        review: floor.review,
         unavailable: named.unavailable.union(&floor.unavailable).cloned().collect(),
     }
 }
@@ -113,11 +117,18 @@ pub(crate) fn permille(share: Fixed) -> Option<u16> {
     u16::try_from(permille).ok().filter(|permille| *permille <= 1_000)
 }
 
+/// The level from which on a result waits for one person at the least, whatever its scheme says.
+const REVIEWED_FROM: Level = Level(4);
+
 /// The floors of a scheme on the common ladder; grades that share a level share the stricter floor.
 pub(crate) fn floors_of(scheme: &GradeScheme) -> BTreeMap<Level, Floor> {
     let mut floors: BTreeMap<Level, Floor> = BTreeMap::new();
     for level in &scheme.levels {
         let mut controls = controls_of(&level.floor.controls);
+        controls.review = level.floor.review;
+        if level.level >= REVIEWED_FROM {
+            controls.review = controls.review.max(Review::One);
+        }
         controls.unavailable.extend(level.floor.needs.iter().map(ToString::to_string));
         let floor = Floor { release: level.floor.release, controls };
         let joined = floors.get(&level.level).map_or_else(|| floor.clone(), |other| other.stricter(&floor));
@@ -223,7 +234,7 @@ impl Library {
         Some(Terms {
             release: policy.method.release,
             functions: policy.method.functions.clone(),
-            controls: controls_of(&policy.method.controls),
+            controls: Controls { review: policy.method.review, ..controls_of(&policy.method.controls) },
             join_with: joins.collect(),
             max_rows_per_subject: rows_max,
             row_filters: row_filter

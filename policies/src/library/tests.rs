@@ -222,7 +222,6 @@ fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
             "privacy_budget: null",
             "privacy_budget: {epsilon: 4.0, delta: 1e-8, per_query_max: 0.5, period_days: 90}",
         ),
-        ("  review: none\n", "  review: one\n"),
         ("  review: none\n", "  quota: {cells_share: 0.25, queries_per_day: 200}\n"),
     ];
     for (from, to) in cases {

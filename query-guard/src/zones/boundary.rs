@@ -340,6 +340,7 @@ impl ZonePass<'_> {
             rounding: controls.rounding,
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
+            review: controls.review,
         };
         Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names })
     }

@@ -63,6 +63,7 @@ mod cosigned;
 mod guard_failed;
 mod published;
 mod replaced;
+mod reviews;
 mod rotation;
 mod truth;
 
@@ -92,6 +93,7 @@ impl World {
                 waiting_bytes_max: 256 << 20,
             },
             result_days: 30,
+            review_days: 14,
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             listen_admin: None,
             connections_per_address_max: 128,

@@ -256,6 +256,44 @@ impl Body for ProposalBody {
     }
 }
 
+/// A result that waits for reviewers. The entry that begins it says what waits, and for how many of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewBody {
+    /// The job.
+    pub job: String,
+    /// The person who asked.
+    pub person: String,
+    /// The number of people who look at it.
+    pub reviewers: u8,
+}
+
+impl Body for ReviewBody {
+    const KIND: RecordKind = RecordKind::Review;
+
+    fn key(&self) -> String {
+        self.job.clone()
+    }
+}
+
+/// The decision of one reviewer on a result. The comment stands in its entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewDecisionBody {
+    /// The job.
+    pub job: String,
+    /// Name of the reviewer.
+    pub reviewer: String,
+    /// `approved`, `returned` or `rejected`.
+    pub outcome: String,
+}
+
+impl Body for ReviewDecisionBody {
+    const KIND: RecordKind = RecordKind::ReviewDecision;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.job, self.reviewer)
+    }
+}
+
 /// Writes a body in its one canonical form.
 ///
 /// # Errors

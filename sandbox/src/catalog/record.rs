@@ -31,11 +31,15 @@ pub enum RecordKind {
     Proposal,
     /// A person's link to an identity provider; the key is a keyed token of the account, `/`, and an identifier.
     AccountLink,
+    /// A result that waits for reviewers; the key is the job.
+    Review,
+    /// The decision of one reviewer on a result; the key is the job, `/`, and their name.
+    ReviewDecision,
 }
 
 impl RecordKind {
     /// All kinds, in the order they are reconciled.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Person,
         Self::Token,
         Self::Document,
@@ -44,6 +48,8 @@ impl RecordKind {
         Self::AccessRequest,
         Self::Proposal,
         Self::AccountLink,
+        Self::Review,
+        Self::ReviewDecision,
     ];
 
     /// The word used in the database and in the audit log.
@@ -58,6 +64,8 @@ impl RecordKind {
             Self::AccessRequest => "access-request",
             Self::Proposal => "proposal",
             Self::AccountLink => "account-link",
+            Self::Review => "review",
+            Self::ReviewDecision => "review-decision",
         }
     }
 

@@ -12,6 +12,7 @@ mod events;
 mod job;
 pub(super) mod login;
 pub(super) mod purposes;
+pub(super) mod reviews;
 pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;

@@ -12,6 +12,7 @@ mod audit;
 mod catalogue;
 mod documents;
 pub(crate) mod questions;
+mod reviews;
 
 /// The place where commands are carried out, and their caller.
 #[derive(Debug)]

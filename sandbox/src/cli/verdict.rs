@@ -140,6 +140,13 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
             )?;
         }
     }
+    if verdict.reviewers > 0 {
+        let reviewers = verdict.reviewers;
+        screen.say(
+            &format!("  the result waits for {reviewers} reviewer(s) before it leaves"),
+            &format!("  结果须经 {reviewers} 人复核后方可输出"),
+        )?;
+    }
     for used in verdict.grants.iter().filter(|used| !used.others.is_empty()) {
         let GrantUseView { dataset, grant, until, others } = used;
         let (grant, others) = (visible_line(grant), visible_line(&others.join(", ")));

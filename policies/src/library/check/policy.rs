@@ -10,7 +10,6 @@ use crate::document::Method;
 use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::Range;
-use crate::document::Review;
 use crate::document::SubjectsMin;
 use crate::effective::DEVIATIONS;
 use crate::fixed::Fixed;
@@ -23,6 +22,7 @@ use crate::library::check::accepted;
 use crate::library::resolve::permille;
 use crate::mask::Mask;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
 
@@ -340,7 +340,6 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
     let not_built = [
         (method.privacy_budget.is_some(), "method.privacy_budget", "differential privacy", "差分隐私"),
         (method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额"),
-        (method.review != Review::None, "method.review", "review of results", "结果人工审核"),
     ];
     for (asked, field, control, control_zh) in not_built {
         if asked {
@@ -352,6 +351,17 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
             );
             findings.add("control-not-available", field, message, help);
         }
+    }
+    if method.release == Release::RowsOpen && method.review != Review::None {
+        findings.add(
+            "review-unfit",
+            "method.review",
+            Text::new(
+                "rows that are open to everybody wait for no reviewer",
+                "向所有人开放的行不需要结果复核",
+            ),
+            Text::new("accepted: none, or another release", "可用：none，或其他输出形式"),
+        );
     }
     if let Some(SubjectsMin::ByUnit(by_unit)) = &method.controls.subjects_min {
         let kinds = || datasets.iter().flat_map(|dataset| dataset.units.iter()).map(|unit| &unit.kind);

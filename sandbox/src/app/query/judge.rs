@@ -198,6 +198,9 @@ async fn decide(
     if !grants.is_empty() {
         note = note.with("grants", names(grants));
     }
+    if verdict.reviewers > 0 {
+        note = note.with("reviewers", verdict.reviewers);
+    }
     let mut notes = vec![(note, None)];
     if let Reviewed::Admitted { plan, .. } = reviewed {
         notes.push((keys_granted(caller, id, review_context, plan)?, None));
@@ -255,6 +258,17 @@ pub(super) async fn is_still_allowed(
     if review_context.is_that_of(judged_on, &installation.settings().time_zone) {
         return Ok(true);
     }
+    is_admitted_alike(installation, question, &review_context, verdict).await
+}
+
+/// Says whether a question is admitted in this context as it was: under the same policies, with the same controls, and for as
+/// many reviewers.
+pub(in crate::app) async fn is_admitted_alike(
+    installation: &Installation,
+    question: &SubmitQuery,
+    review_context: &ReviewContext,
+    verdict: &Verdict,
+) -> Result<bool, AppError> {
     // Under the grants that it was admitted under: one that was given meanwhile changes nothing for it.
     let used = verdict.grants.iter().map(|used| used.grant.parse()).collect::<Result<BTreeSet<Code>, _>>();
     let question = SubmitQuery { grants: used.during("read the grants of a verdict")?, ..question.clone() };
@@ -263,6 +277,7 @@ pub(super) async fn is_still_allowed(
             review_context.is_sealed(&plan)
                 && now.policy == verdict.policy
                 && now.controls == verdict.controls
+                && now.reviewers == verdict.reviewers
         }
         Reviewed::Refused(_) => false,
     })

@@ -13,6 +13,7 @@ use crate::app::query::judge::is_still_allowed;
 use crate::app::query::outcome::JobEnd;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::release_record::ReleaseInputs;
+use crate::app::query::released::Left;
 use crate::app::query::released::clear;
 use crate::engine::EngineProgress;
 use crate::error::AppError;
@@ -116,8 +117,9 @@ pub async fn run_admitted(
         Ok(cleared) => cleared,
         Err(ended) => return unreleased.end(ended, grid.next().await).await,
     };
-    let concluded = match cleared.release(installation, unreleased, finished).await {
-        Ok(concluded) => concluded,
+    let concluded = match cleared.leave(installation, unreleased, finished).await {
+        Ok(Left::Released(concluded)) => concluded,
+        Ok(Left::InReview) => return Ok(JobEnd::InReview { job: id, reviewers: verdict.reviewers }),
         Err(error) => {
             grid.next().await;
             return Err(error);

@@ -79,6 +79,13 @@ pub(in crate::cli) fn show_submitted(
             )?;
             Ok(Exit::Waits)
         }
+        Submitted::Ended(JobEnd::InReview { job, reviewers }) => {
+            screen.say(
+                &format!("The protected result waits for {reviewers} reviewer(s) ({job}); `obscura job show {job}` says how it stands."),
+                &format!("受保护的结果正在等待 {reviewers} 人复核（{job}）；用 `obscura job show {job}` 查看进展。"),
+            )?;
+            Ok(Exit::Waits)
+        }
         Submitted::Ended(JobEnd::Withheld { job }) => {
             screen.say(
                 &format!("Nothing of this result may leave under its policy ({job})."),
@@ -253,7 +260,7 @@ fn exit_of(job: &JobView) -> Exit {
         Some(JobState::Released) => Exit::Done,
         Some(JobState::Refused | JobState::Cancelled) => Exit::Refused,
         Some(JobState::Withheld) => Exit::Withheld,
-        Some(JobState::PendingApproval) => Exit::Waits,
+        Some(JobState::PendingApproval | JobState::InReview) => Exit::Waits,
         Some(JobState::Failed) if job.code.as_deref() == Some(JobFailure::Limit.code()) => {
             Exit::LimitExceeded
         }
