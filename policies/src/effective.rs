@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::document::PrivacyBudget;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
 use crate::vocabulary::DataType;
@@ -70,6 +71,14 @@ pub struct EffectiveDataset {
     pub join_with: BTreeSet<(DatasetId, UnitKind)>,
     /// Most rows of one subject that a per-subject count distinguishes (top-coded).
     pub max_rows_per_subject: u32,
+    /// Most groups of one question in which a subject counts, where it is answered by differential privacy.
+    pub max_groups_per_subject: u32,
+    /// Budget of differential privacy, the strictest of all that policies ask for. Where there is one, every question of the
+    /// dataset is answered by differential privacy.
+    pub privacy_budget: Option<PrivacyBudget>,
+    /// Every policy asks for a budget: only then do columns open whose grade needs differential privacy. One more policy
+    /// would else open them.
+    pub all_ask_for_privacy: bool,
     /// Rows that a subject usually has, as the document states it: the scale of the noise of counts of rows.
     pub usual_rows: Option<u32>,
     /// False only if the document says that the data never changes again, and it was sealed once: its noise then needs no

@@ -43,6 +43,9 @@ impl HeldTo {
         let mut controls = floor.controls.clone();
         for dataset in datasets.into_iter().filter_map(|id| policy.datasets.get(id)) {
             controls = controls.stricter(&dataset.controls);
+            if dataset.privacy_budget.is_some() {
+                controls.unavailable.insert("differential-privacy".to_owned());
+            }
         }
         Some(Self { release: floor.release, controls })
     }

@@ -163,7 +163,7 @@ impl<'a> Guard<'a> {
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows, charges: Vec::new() })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.

@@ -32,6 +32,7 @@ pub struct GuardedPlan {
     pub(crate) treatments: Vec<Treatment>,
     pub(crate) cost: Cost,
     pub(crate) rows: RowFacts,
+    pub(crate) charges: Vec<Charge>,
 }
 
 impl GuardedPlan {
@@ -78,11 +79,29 @@ impl GuardedPlan {
         &self.treatments
     }
 
+    /// The price of the question, one for each dataset that is answered by differential privacy; empty where none is.
+    ///
+    /// It is reserved before the plan runs, and spent whatever becomes of the run: noise is drawn anew for each
+    /// (`sandbox/docs/disclosure-model.md`, section 5.9).
+    #[must_use]
+    pub fn charges(&self) -> &[Charge] {
+        &self.charges
+    }
+
     /// Cost class.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
     }
+}
+
+/// The price of a question to one dataset that is answered by differential privacy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The rho of zCDP in units of 1e-9, as `obscura_policies::privacy` reckons: whole, so that sums are exact.
+    pub nano_rho: u64,
 }
 
 /// The cost class of a plan, from its shape alone: never from statistics of the data.

@@ -238,7 +238,10 @@ pub struct Method {
     /// Most rows of one subject that a count by subject distinguishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows_per_subject: Option<u32>,
-    /// Budget of differential privacy.
+    /// Most groups of a question in which one subject counts, where it is answered by differential privacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_groups_per_subject: Option<u32>,
+    /// Budget of differential privacy; a dataset whose policy has one answers every question by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy_budget: Option<PrivacyBudget>,
     /// Quota of released cells and of queries.
@@ -253,14 +256,14 @@ pub struct Method {
 }
 
 /// Budget of differential privacy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrivacyBudget {
     /// Epsilon in a period.
     pub epsilon: f64,
     /// Delta in a period.
     pub delta: f64,
-    /// Most epsilon that one query may spend.
+    /// Epsilon that one query spends.
     pub per_query_max: f64,
     /// Length of the period.
     pub period_days: u32,
