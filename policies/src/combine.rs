@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use crate::document::PrivacyBudget;
 use crate::effective::Controls;
 use crate::effective::Dominance;
 use crate::effective::Floor;
 use crate::effective::RowFilter;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
+use crate::privacy::PrivacyBudget;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use crate::document::PrivacyBudget;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
+use crate::privacy::PrivacyBudget;
 use crate::vocabulary::DataType;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
@@ -21,6 +21,9 @@ use crate::vocabulary::Use;
 /// A rung is the rung below and a further draw. Two policies at different rungs share the lower draws, so that both answers
 /// together tell no more than the one with less noise.
 pub const DEVIATIONS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
+
+/// The word by which the floor of a grade needs differential privacy.
+pub const DIFFERENTIAL_PRIVACY: &str = "differential-privacy";
 
 /// The data that one job may read, and the terms on which its result may leave: one purpose, one grant per dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +93,15 @@ pub struct EffectiveDataset {
     pub unique: BTreeSet<BTreeSet<String>>,
     /// Columns that span intervals which do not overlap (from the signed manifest): the N:1 side of a range join.
     pub intervals: BTreeSet<Intervals>,
+}
+
+impl EffectiveDataset {
+    /// True if columns open whose grade needs differential privacy: every policy asks for a budget, and all questions are
+    /// answered by it.
+    #[must_use]
+    pub fn opens_by_privacy(&self) -> bool {
+        self.privacy_budget.is_some() && self.all_ask_for_privacy
+    }
 }
 
 /// Two columns whose values span intervals that do not overlap, one interval a row.

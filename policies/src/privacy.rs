@@ -3,13 +3,17 @@
 //!
 //! A mechanism of rho-zCDP is (rho + 2 sqrt(rho ln(1 / delta)), delta)-differentially private, and the rhos of all answers over
 //! one dataset add up, also where each question depends on the answers before it (M. Bun and T. Steinke, "Concentrated
-//! Differential Privacy: Simplifications, Extensions, and Lower Bounds", TCC 2016, propositions 1.3 and 1.6; for accounts that
+//! Differential Privacy: Simplifications, Extensions, and Lower Bounds", TCC 2016, proposition 1.3 and lemma 1.7; for accounts that
 //! are closed when they are used up: V. Feldman and T. Zrnic, "Individual Privacy Accounting via a Renyi Filter", NeurIPS 2021).
 //!
 //! Groups whose keys nobody declared are released above a threshold, which fails with a small probability. So half of a
 //! budget's delta is for the conversion, and half for all thresholds together: [`threshold_delta`] gives each question the part
-//! of that half that its rho is of the rho of a whole life, [`LIFETIME_EPSILON`] (definition 8.1 and lemma 8.8 there). Accounts
+//! of that half that its rho is of the rho of a whole life, [`LIFETIME_EPSILON`] (approximate zCDP, section 8 there). Accounts
 //! need to add up nothing but rho.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::Serialize;
 
 /// Most epsilon that all answers over one dataset family may come to, ever.
 pub const LIFETIME_EPSILON: f64 = 8.0;
@@ -19,6 +23,20 @@ pub const NANO: f64 = 1e9;
 
 /// The part of a budget's delta that the conversion has; the thresholds have the rest.
 const CONVERSION_SHARE: f64 = 0.5;
+
+/// Budget of differential privacy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrivacyBudget {
+    /// Epsilon in a period.
+    pub epsilon: f64,
+    /// Delta in a period.
+    pub delta: f64,
+    /// Epsilon that one query spends.
+    pub per_query_max: f64,
+    /// Length of the period.
+    pub period_days: u32,
+}
 
 /// The rho that comes to this epsilon, with half of this delta: the inverse of [`epsilon_of`]. Zero where one of them is no
 /// budget: not positive, not finite, or a delta of one and more.

@@ -32,6 +32,7 @@ use crate::verdict::Verdict;
 
 pub(crate) mod execute;
 pub(crate) mod noise;
+pub(crate) mod private;
 pub(crate) mod variants;
 
 /// Reviews a query under the fixture's policy.

@@ -32,6 +32,7 @@ use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::planning::planning_finding;
+use crate::pricing::priced;
 use crate::rewrite;
 use crate::rows::RowFacts;
 use crate::runnable::runnable;
@@ -150,6 +151,7 @@ impl<'a> Guard<'a> {
         let post = zones.root(&plan).map_err(|refused| placed(sql, refused))?;
         runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
         let mut stages = std::mem::take(&mut zones.stages);
+        let charges = priced(&mut stages).map_err(|finding| placed(sql, finding.into()))?;
         let rows = RowFacts::of(
             self.policy,
             stages.iter().map(Stage::released_rows),
@@ -163,7 +165,7 @@ impl<'a> Guard<'a> {
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows, charges: Vec::new() })
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows, charges })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.

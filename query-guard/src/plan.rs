@@ -9,12 +9,14 @@ use arrow::datatypes::DataType;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::privacy::epsilon_of_nano;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
 use crate::cell_names::CellNames;
 use crate::finding::Finding;
+use crate::privacy::StagePrivacy;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
 use crate::stated_error::StatedError;
@@ -86,6 +88,23 @@ impl GuardedPlan {
     #[must_use]
     pub fn charges(&self) -> &[Charge] {
         &self.charges
+    }
+
+    /// The epsilon that each charge comes to, with half of the budget's delta.
+    #[must_use]
+    pub fn epsilons(&self) -> Vec<(DatasetId, f64)> {
+        let privacies = || self.stages.iter().filter_map(|stage| stage.controls.privacy.as_ref());
+        let epsilon = |charge: &Charge| {
+            let privacy = privacies().find(|privacy| privacy.dataset == charge.dataset)?;
+            Some((charge.dataset.clone(), epsilon_of_nano(charge.nano_rho, privacy.budget.delta)))
+        };
+        self.charges.iter().filter_map(epsilon).collect()
+    }
+
+    /// True if some of its stages are answered by differential privacy, for which the execution must have randomness.
+    #[must_use]
+    pub fn needs_privacy(&self) -> bool {
+        self.stages.iter().any(|stage| stage.controls.privacy.is_some())
     }
 
     /// Cost class.
@@ -375,4 +394,6 @@ pub struct StageControls {
     pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
+    /// Differential privacy, where the dataset is answered by it; no other control then sees a cell.
+    pub(crate) privacy: Option<StagePrivacy>,
 }

@@ -23,6 +23,7 @@ use crate::document::Range;
 use crate::document::Validity;
 use crate::fixed::Fixed;
 use crate::form::Phrase;
+pub use crate::privacy::PrivacyBudget;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DatasetId;
@@ -253,20 +254,6 @@ pub struct Method {
     /// Time for which results are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-}
-
-/// Budget of differential privacy.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PrivacyBudget {
-    /// Epsilon in a period.
-    pub epsilon: f64,
-    /// Delta in a period.
-    pub delta: f64,
-    /// Epsilon that one query spends.
-    pub per_query_max: f64,
-    /// Length of the period.
-    pub period_days: u32,
 }
 
 /// Quota of released cells and of queries.

@@ -18,6 +18,7 @@ mod opening;
 pub mod outcome;
 pub mod pending;
 pub(crate) mod principal;
+pub mod privacy_noise;
 mod purpose;
 pub mod question;
 pub mod read_question;

@@ -326,7 +326,7 @@ fn is_no_laxer(narrow: &EffectivePolicy, wide: &EffectivePolicy) -> Result<(), S
     Ok(())
 }
 
-/// What is answered by differential privacy stays so, of a budget that is no larger, and no further grade opens.
+/// Datasets that are answered by differential privacy stay so, of a budget that is no larger, and no further grade opens.
 fn is_no_laxer_budget(narrow: &EffectiveDataset, wide: &EffectiveDataset) -> bool {
     let is_kept = wide
         .privacy_budget

@@ -43,6 +43,7 @@ pub(super) async fn compute(
     let context = ExecutionContext {
         secrets: Some(Arc::clone(keys) as _),
         noise: Some(Arc::clone(noise) as _),
+        privacy: None,
         versions,
     };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };
