@@ -1,5 +1,7 @@
 //! Questions: asked, judged, run, and released or ended otherwise.
 
+pub mod budget_view;
+pub(crate) mod charging;
 mod completion;
 mod compute;
 pub(crate) mod described;
