@@ -12,6 +12,7 @@ pub mod fetch_result;
 pub mod formats;
 mod job_limits;
 pub mod judge;
+pub mod list_budgets;
 pub mod list_jobs;
 mod mask_keys;
 mod meant;
