@@ -101,11 +101,13 @@ pub enum Action {
     QuestionRead,
     /// The key of a question's text was destroyed.
     QuestionShredded,
+    /// A budget of differential privacy was charged for an admitted job, before anything was run.
+    BudgetCharged,
 }
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -141,6 +143,7 @@ impl Action {
         Self::KeysGranted,
         Self::QuestionRead,
         Self::QuestionShredded,
+        Self::BudgetCharged,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -182,6 +185,7 @@ impl Action {
             Self::KeysGranted => "keys.granted",
             Self::QuestionRead => "question.read",
             Self::QuestionShredded => "question.shredded",
+            Self::BudgetCharged => "budget.charged",
         }
     }
 
@@ -204,9 +208,11 @@ impl Action {
             | Self::DatasetDropped
             | Self::DatasetShredded
             | Self::QuestionShredded => (7, "Delete"),
-            Self::KeyRotated | Self::AccessDecided | Self::PolicyDecided | Self::CheckpointCosigned => {
-                (2, "Update")
-            }
+            Self::KeyRotated
+            | Self::AccessDecided
+            | Self::PolicyDecided
+            | Self::CheckpointCosigned
+            | Self::BudgetCharged => (2, "Update"),
             Self::LoginSucceeded | Self::LoginFailed => (3, "Connect"),
             Self::DatasetSealed => (9, "Encrypt"),
             Self::QueryDecided

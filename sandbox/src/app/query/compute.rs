@@ -26,14 +26,15 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::installation::Installation;
+use crate::installation::charges::Reserved;
 use crate::jobs::JobFailure;
 
-/// Computes a question; also says which keys were unwrapped for it.
+/// Computes a question whose price is charged; also says which keys were unwrapped for it.
 pub(super) async fn compute(
     installation: &Installation,
     id: JobId,
     review_context: &ReviewContext,
-    admitted: &Admitted,
+    (admitted, _charged): (&Admitted, &Reserved),
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
     let Admitted { plan, keys, noise, .. } = admitted;
