@@ -10,12 +10,23 @@ use obscura_query_guard::privacy::KEY_BYTES;
 use obscura_query_guard::privacy::PrivacySource;
 use opendp::traits::samplers::sample_discrete_gaussian;
 
+use crate::installation::charges::Reserved;
+
 /// Whole numbers below this are floating point without loss.
 const EXACT_BELOW: u128 = 1 << 53;
 
 /// The source of all jobs; it holds nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct PrivacyNoise;
+
+impl PrivacyNoise {
+    /// The source for a question whose price is in the log.
+    ///
+    /// Drawn before it is charged, noise could be had for nothing: a job that is stopped in between is asked again.
+    pub(super) fn once(_charged: &Reserved) -> Self {
+        PrivacyNoise
+    }
+}
 
 impl PrivacySource for PrivacyNoise {
     fn draw(&self, deviation: Deviation, count: usize) -> Option<Vec<i128>> {
