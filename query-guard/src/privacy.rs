@@ -73,7 +73,7 @@ impl Deviation {
         reason = "bounded first, and not negative"
     )]
     #[expect(clippy::cast_precision_loss, reason = "budgets lie far below 2^53 units")]
-    fn of(moved: f64, nano_rho: u64) -> Option<Self> {
+    pub(crate) fn of(moved: f64, nano_rho: u64) -> Option<Self> {
         let exact = moved * (NANO / (2.0 * nano_rho as f64)).sqrt();
         let parts = (exact * (1.0 + MARGIN) * PARTS).ceil();
         (parts.is_finite() && (0.0..=PARTS_MAX).contains(&parts)).then_some(Self(parts as u128))
