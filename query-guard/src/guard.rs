@@ -33,6 +33,7 @@ use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::planning::planning_finding;
+use crate::pricing::priced;
 use crate::rewrite;
 use crate::rows::RowFacts;
 use crate::runnable::runnable;
@@ -151,6 +152,7 @@ impl<'a> Guard<'a> {
         let post = zones.root(&plan).map_err(|refused| placed(sql, refused))?;
         runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
         let mut stages = std::mem::take(&mut zones.stages);
+        let charges = priced(&mut stages).map_err(|finding| placed(sql, finding.into()))?;
         let rows = RowFacts::of(
             self.policy,
             stages.iter().map(Stage::released_rows),
@@ -165,7 +167,7 @@ impl<'a> Guard<'a> {
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
         let review = review(self.policy, &stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows })
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows, charges })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.
@@ -189,7 +191,7 @@ impl<'a> Guard<'a> {
 /// and of every stage.
 ///
 /// Datasets count even where the plan reads nothing of them: a table that is optimised away must not take its reviewers
-/// along (`sandbox/docs/disclosure-model.md`, section 5.9).
+/// along (`sandbox/docs/disclosure-model.md`, section 5.10).
 fn review(policy: &EffectivePolicy, stages: &[Stage]) -> Review {
     let datasets = policy.datasets.values().flat_map(|dataset| {
         let floor = policy.floors.get(&dataset.membership).map(|floor| floor.controls.review);

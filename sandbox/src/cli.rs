@@ -151,6 +151,7 @@ async fn dispatch(session: &mut Session<'_>, command: Command) -> Result<Exit, E
         Command::Explain(args) => commands::ask::explain(session, args).await,
         Command::Job(command) => commands::ask::job(session, command).await,
         Command::Dataset(command) => commands::data::dataset(session, command).await,
+        Command::Budget(args) => commands::budget::budget(session, args).await,
         Command::Purpose(command) => commands::purposes::purpose(session, command).await,
         Command::Policy(command) => commands::documents::policy(session, command).await,
         Command::Grant(command) => commands::documents::grant(session, command).await,

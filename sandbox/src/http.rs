@@ -42,6 +42,7 @@ use crate::service::queue::Queue;
 use crate::service::queue::QueueLimits;
 
 mod audit;
+mod budgets;
 mod context;
 mod datasets;
 mod docs;
@@ -268,6 +269,8 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Router<Arc<Service>>
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
         .routes(routes!(purposes::list))
+        .routes(routes!(budgets::list))
+        .routes(routes!(budgets::entries))
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(open_data::catalog))
         .routes(routes!(open_data::download))

@@ -4,6 +4,7 @@
 
 mod access;
 mod broken;
+mod budgets;
 mod client;
 mod cut_back;
 mod description;

@@ -128,6 +128,7 @@ impl Things<'_> {
             | "GET /api/v1/collections"
             | "GET /api/v1/departments"
             | "GET /api/v1/purposes"
+            | "GET /api/v1/budgets"
             | "GET /api/v1/catalog"
             | "GET /api/v1/grants"
             | "GET /api/v1/requests"
@@ -151,6 +152,7 @@ impl Things<'_> {
             "GET /api/v1/jobs/{id}/explain" => get(format!("/api/v1/jobs/{job}/explain")),
             "GET /api/v1/jobs/{id}/evidence" => get(format!("/api/v1/jobs/{job}/evidence")),
             "GET /api/v1/jobs/{id}/events" => get(format!("/api/v1/jobs/{job}/events")),
+            "GET /api/v1/budgets/{id}/entries" => get("/api/v1/budgets/corpus.persons/entries"),
             "GET /api/v1/datasets/{id}" => get("/api/v1/datasets/corpus.secrets"),
             "GET /api/v1/datasets/{id}/download" => get("/api/v1/datasets/corpus.holidays/download"),
             "POST /api/v1/requests" => post(

@@ -23,6 +23,7 @@ use crate::document::Range;
 use crate::document::Validity;
 use crate::fixed::Fixed;
 use crate::form::Phrase;
+pub use crate::privacy::PrivacyBudget;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DatasetId;
@@ -239,7 +240,10 @@ pub struct Method {
     /// Most rows of one subject that a count by subject distinguishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows_per_subject: Option<u32>,
-    /// Budget of differential privacy.
+    /// Most groups of a question in which one subject counts, where it is answered by differential privacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_groups_per_subject: Option<u32>,
+    /// Budget of differential privacy; a dataset whose policy has one answers every question by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy_budget: Option<PrivacyBudget>,
     /// Quota of released cells and of queries.
@@ -251,20 +255,6 @@ pub struct Method {
     /// Time for which results are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-}
-
-/// Budget of differential privacy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PrivacyBudget {
-    /// Epsilon in a period.
-    pub epsilon: f64,
-    /// Delta in a period.
-    pub delta: f64,
-    /// Most epsilon that one query may spend.
-    pub per_query_max: f64,
-    /// Length of the period.
-    pub period_days: u32,
 }
 
 /// Quota of released cells and of queries.

@@ -13,6 +13,7 @@ use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::SubjectsMin;
 use crate::effective::Controls;
+use crate::effective::DIFFERENTIAL_PRIVACY;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
 use crate::evaluate::Permits;
@@ -280,9 +281,20 @@ fn overridden(
     let id = &dataset.metadata.id;
     let Some(opened) = effective.datasets.get(id) else { return Vec::new() };
     let Some(floor) = effective.floors.get(&opened.membership) else { return Vec::new() };
-    let controls = opened.controls.stricter(&floor.controls);
+    let mut controls = opened.controls.stricter(&floor.controls);
     let mut found = Vec::new();
-    if !controls.unavailable.is_empty() {
+    if opened.opens_by_privacy() {
+        controls.unavailable.remove(DIFFERENTIAL_PRIVACY);
+    }
+    if controls.unavailable.iter().eq([DIFFERENTIAL_PRIVACY]) {
+        let grade = opened.membership;
+        found.push(Warning::new(
+            "nobody-can-ask",
+            "method.privacy_budget",
+            format!("every question of `{id}` is refused: grade {grade} needs differential privacy, and not every policy that matches has a `privacy_budget`"),
+            format!("对 `{id}` 的所有查询都会被拒绝：{grade} 级需要差分隐私，而并非每份适用的策略都有 `privacy_budget`"),
+        ));
+    } else if !controls.unavailable.is_empty() {
         let missing = controls.unavailable.iter().cloned().collect::<Vec<_>>().join(", ");
         let grade = opened.membership;
         found.push(Warning::new(

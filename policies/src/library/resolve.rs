@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::combine::ColumnTerms;
+use crate::combine::GROUPS_PER_SUBJECT_CEILING;
+use crate::combine::GROUPS_PER_SUBJECT_MAX;
 use crate::combine::ROWS_PER_SUBJECT_CEILING;
 use crate::combine::ROWS_PER_SUBJECT_MAX;
 use crate::combine::Terms;
@@ -231,12 +233,17 @@ impl Library {
         let joins = policy.condition.join_with.iter().map(|join| (join.dataset.clone(), join.unit.clone()));
         let rows_max = policy.method.max_rows_per_subject.unwrap_or(ROWS_PER_SUBJECT_MAX);
         let rows_max = rows_max.min(ROWS_PER_SUBJECT_CEILING);
+        let groups_max = policy.method.max_groups_per_subject.unwrap_or(GROUPS_PER_SUBJECT_MAX);
+        let groups_max = groups_max.min(GROUPS_PER_SUBJECT_CEILING);
         Some(Terms {
             release: policy.method.release,
             functions: policy.method.functions.clone(),
             controls: Controls { review: policy.method.review, ..controls_of(&policy.method.controls) },
             join_with: joins.collect(),
             max_rows_per_subject: rows_max,
+            max_groups_per_subject: groups_max,
+            privacy_budget: policy.method.privacy_budget,
+            all_ask_for_privacy: policy.method.privacy_budget.is_some(),
             row_filters: row_filter
                 .map(|sql| RowFilter { sql: sql.clone(), jurisdiction })
                 .into_iter()

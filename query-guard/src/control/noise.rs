@@ -106,6 +106,9 @@ pub(crate) struct AtomNoise {
 ///
 /// It rests on the plan alone: an error that is computed from data is exact data (`sandbox/docs/disclosure-model.md`, section 5.8).
 pub(crate) fn deviation(stage: &Stage, figure: Figure, atom: usize) -> Option<Option<f64>> {
+    if let Some(privacy) = &stage.controls.privacy {
+        return Some(privacy.deviation(super::privacy::kind(figure), atom));
+    }
     let deviation = stage.controls.perturbation?;
     let of_names = stage.names.as_deref().and_then(|names| {
         let atom = names.atoms.get(atom)?;

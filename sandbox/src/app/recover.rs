@@ -33,6 +33,8 @@ pub struct Recovered {
     pub jobs_failed: u64,
     /// Sealed versions that no event vouches for, removed.
     pub versions_removed: u64,
+    /// Charges to budgets whose row was gone or altered, restored from the log.
+    pub charges_restored: u64,
 }
 
 /// Forgets results that were kept as long as the settings say. Their releases stay in the log for ever.
@@ -60,6 +62,7 @@ pub async fn recover(installation: &Installation) -> Result<Recovered, AppError>
     let mut recovered = Recovered::default();
     settle_records(installation, &mut recovered).await?;
     installation.note_all_missing().await?;
+    recovered.charges_restored += installation.restore_charges().await?;
     settle_jobs(installation, Door::CommandLine, &mut recovered).await?;
     settle_reviews(installation, Door::CommandLine).await?;
     settle_versions(installation, &mut recovered).await?;

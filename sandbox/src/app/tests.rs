@@ -59,6 +59,7 @@ use crate::jobs::QueuedJob;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
+mod charged;
 mod cosigned;
 mod guard_failed;
 mod published;

@@ -109,11 +109,13 @@ pub enum Action {
     ReviewDecided,
     /// A result waited for its reviewers too long.
     ReviewExpired,
+    /// A budget of differential privacy was charged for an admitted job, before anything was run.
+    BudgetCharged,
 }
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -153,6 +155,7 @@ impl Action {
         Self::ReviewViewed,
         Self::ReviewDecided,
         Self::ReviewExpired,
+        Self::BudgetCharged,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -198,6 +201,7 @@ impl Action {
             Self::ReviewViewed => "review.viewed",
             Self::ReviewDecided => "review.decided",
             Self::ReviewExpired => "review.expired",
+            Self::BudgetCharged => "budget.charged",
         }
     }
 
@@ -224,7 +228,8 @@ impl Action {
             | Self::AccessDecided
             | Self::PolicyDecided
             | Self::CheckpointCosigned
-            | Self::ReviewDecided => (2, "Update"),
+            | Self::ReviewDecided
+            | Self::BudgetCharged => (2, "Update"),
             Self::LoginSucceeded | Self::LoginFailed => (3, "Connect"),
             Self::DatasetSealed => (9, "Encrypt"),
             Self::QueryDecided

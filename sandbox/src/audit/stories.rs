@@ -147,6 +147,15 @@ impl JobStory {
         }
     }
 
+    /// A charge stands behind the decision that it pays for, in the same step of the log.
+    fn charged(&mut self) {
+        if !self.admitted {
+            self.is_impossible("the log charges a budget for it and did not admit it");
+        } else if self.ended.is_some() {
+            self.is_impossible("the log charges a budget for it after its end");
+        }
+    }
+
     fn is_impossible(&mut self, why: &'static str) {
         self.impossible.get_or_insert(why);
     }
@@ -170,6 +179,8 @@ impl JobStories {
             self.story(job).awaited(event);
         } else if event.action == Action::ReviewDecided.name() {
             self.story(job).reviewed(event);
+        } else if event.action == Action::BudgetCharged.name() {
+            self.story(job).charged();
         } else if let Some(end) = StoryEnd::of(&event.action) {
             self.story(job).ended(end, event);
         }
@@ -285,6 +296,7 @@ mod tests {
 
     #[test]
     fn a_story_that_no_job_has_is_told_as_such() {
+        use Action::BudgetCharged;
         use Action::JobFailed;
         use Action::QueryDecided;
         use Action::QueryPending;
@@ -299,11 +311,16 @@ mod tests {
             &[(ResultReleased, "lin")],
             &[(JobFailed, "lin"), (QueryDecided, "lin")],
             &[(QueryDecided, "lin"), (QueryPending, "lin")],
+            &[(BudgetCharged, "lin"), (QueryDecided, "lin")],
+            &[(QueryDecided, "refused"), (BudgetCharged, "lin")],
+            &[(QueryDecided, "lin"), (JobFailed, "lin"), (BudgetCharged, "lin")],
         ];
         for events in impossible {
             assert_ne!(told(events).impossible, None, "{events:?}");
         }
         assert_eq!(told(&[(QueryPending, "lin"), (JobFailed, "lin")]).impossible, None);
         assert_eq!(told(&[(QueryDecided, "refused"), (JobFailed, "lin")]).impossible, None);
+        let charged = [(QueryDecided, "lin"), (BudgetCharged, "lin"), (ResultReleased, "lin")];
+        assert_eq!(told(&charged).impossible, None);
     }
 }

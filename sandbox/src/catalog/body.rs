@@ -294,6 +294,34 @@ impl Body for ReviewDecisionBody {
     }
 }
 
+/// A charge to the budget of differential privacy of a dataset, made before its job ran. It never ends: nothing is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeBody {
+    /// Dataset, `department.name`.
+    pub dataset: String,
+    /// Keyed fingerprints of the inputs that its sealed version held.
+    pub inputs: BTreeSet<String>,
+    /// The job.
+    pub job: String,
+    /// Name of the person who asked.
+    pub person: String,
+    /// The grant that they asked under.
+    pub grant: String,
+    /// The price: the rho of zero-concentrated differential privacy, in units of 1e-9.
+    pub nano_rho: u64,
+    /// When.
+    pub charged: Timestamp,
+}
+
+impl Body for ChargeBody {
+    const KIND: RecordKind = RecordKind::Charge;
+
+    /// One job has one key, so that nothing charges it a second time.
+    fn key(&self) -> String {
+        format!("{}/{}", self.dataset, self.job)
+    }
+}
+
 /// Writes a body in its one canonical form.
 ///
 /// # Errors

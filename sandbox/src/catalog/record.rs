@@ -35,11 +35,13 @@ pub enum RecordKind {
     Review,
     /// The decision of one reviewer on a result; the key is the job, `/`, and their name.
     ReviewDecision,
+    /// A charge to a dataset's budget of differential privacy; the key is `department.name/job`.
+    Charge,
 }
 
 impl RecordKind {
     /// All kinds, in the order they are reconciled.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Person,
         Self::Token,
         Self::Document,
@@ -50,6 +52,7 @@ impl RecordKind {
         Self::AccountLink,
         Self::Review,
         Self::ReviewDecision,
+        Self::Charge,
     ];
 
     /// The word used in the database and in the audit log.
@@ -66,6 +69,7 @@ impl RecordKind {
             Self::AccountLink => "account-link",
             Self::Review => "review",
             Self::ReviewDecision => "review-decision",
+            Self::Charge => "charge",
         }
     }
 
@@ -177,6 +181,31 @@ impl Catalog {
             .execute(self.pool())
             .await
             .map_err(at("discard a record"))?;
+        Ok(())
+    }
+
+    /// Writes a record as the log tells it, its event being there at `index`, in the place of whatever row has its key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore(
+        &self,
+        kind: RecordKind,
+        key: &str,
+        body: &str,
+        index: u64,
+    ) -> Result<(), CatalogError> {
+        sqlx::query(
+            "INSERT INTO record (kind, key, body, state, event_index) VALUES (?1, ?2, ?3, 'in_force', ?4) \
+             ON CONFLICT (kind, key) DO UPDATE SET body = ?3, state = 'in_force', event_index = ?4, ended_index = NULL",
+        )
+        .bind(kind.name())
+        .bind(key)
+        .bind(body)
+        .bind(to_column(index)?)
+        .execute(self.pool())
+        .await
+        .map_err(at("restore a record"))?;
         Ok(())
     }
 

@@ -136,7 +136,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'\n  obscura query --purpose official-statistics --file question.sql --output csv > answer.csv"
     )]
     Query(QueryArgs),
-    /// Judge a question without running it: reads no data, makes no job.
+    /// Judge a question without running it: reads no data, spends no budget, makes no job.
     #[command(
         after_help = "Examples:\n  obscura explain --purpose official-statistics 'select name from hz_health.visits'"
     )]
@@ -144,6 +144,11 @@ pub(crate) enum Command {
     /// Look at your questions and fetch their results again.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Show budgets of differential privacy: your shares and what is left, or the charges to one dataset.
+    #[command(
+        after_help = "Examples:\n  obscura budget\n  obscura budget hz-health.visits\n  obscura budget --output json"
+    )]
+    Budget(BudgetArgs),
     /// Look after sealed datasets.
     #[command(subcommand)]
     Dataset(DatasetCommand),
@@ -376,6 +381,15 @@ pub(crate) enum DatasetCommand {
         #[arg(long, value_name = "ID")]
         dataset: Option<DatasetId>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    /// The dataset whose charges to show, newest first.
+    pub(crate) dataset: Option<DatasetId>,
+    /// The largest number of charges to show.
+    #[arg(long, default_value_t = 50, requires = "dataset", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Subcommand)]

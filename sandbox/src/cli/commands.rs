@@ -4,6 +4,7 @@
 pub(super) mod access;
 pub(super) mod ask;
 pub(super) mod audit;
+pub(super) mod budget;
 pub(super) mod data;
 pub(super) mod demo;
 mod dictionary;

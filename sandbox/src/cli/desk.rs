@@ -9,6 +9,7 @@ use crate::installation::Installation;
 
 mod access;
 mod audit;
+mod budgets;
 mod catalogue;
 mod documents;
 pub(crate) mod questions;

@@ -371,9 +371,10 @@ pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>,
 
 /// The entries of a job that the person who asked may see. Others tell which columns policies add to a plan, how many keys
 /// that took, and who has read the question.
-const ASKERS_OWN: [Action; 8] = [
+const ASKERS_OWN: [Action; 9] = [
     Action::QueryPending,
     Action::QueryDecided,
+    Action::BudgetCharged,
     Action::OutputChecked,
     Action::ResultReleased,
     Action::ResultWithheld,

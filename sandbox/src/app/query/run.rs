@@ -76,8 +76,17 @@ pub async fn run_admitted(
     waiting: AdmittedJob,
     control: JobControl<'_>,
 ) -> Result<JobEnd, AppError> {
-    let AdmittedJob { hold: _hold, caller, question, review_context, job, decided_index, admitted, .. } =
-        waiting;
+    let AdmittedJob {
+        hold: _hold,
+        caller,
+        question,
+        review_context,
+        job,
+        decided_index,
+        reserved,
+        admitted,
+        ..
+    } = waiting;
     let id = job.id();
     let unreleased = Unreleased::of(installation, &caller, &job);
     if !is_still_allowed(installation, &caller, &question, (&review_context, &admitted.verdict)).await? {
@@ -88,7 +97,7 @@ pub async fn run_admitted(
     let grid = CompletionGrid::begin(installation.now(), least, admitted.plan.cost());
     let computing = async {
         let progress = |progress| (control.progress)(Progress::Running(progress));
-        let computed = compute(installation, id, &review_context, &admitted, &progress).await;
+        let computed = compute(installation, id, &review_context, (&admitted, &reserved), &progress).await;
         (computed, grid.next().await)
     };
     let (computed, finished) = tokio::select! {

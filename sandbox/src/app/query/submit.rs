@@ -5,6 +5,7 @@
 //! Judging ([`submit`]) and running ([`run_admitted`]) are apart, so that jobs can wait for room in between.
 
 use crate::app::people::authorise::may_ask;
+use crate::app::query::charging::weigh;
 use crate::app::query::end::never_runs;
 use crate::app::query::judge::SealedQuestion;
 use crate::app::query::judge::Submission;
@@ -81,7 +82,11 @@ pub async fn submit(
     let review_context = review_context(installation, caller, &parsed(&question.sql)).await?;
     let judging = Judging::Question(&question.presence);
     let reviewed = match review_context.review(installation, &question, judging).await? {
-        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Submission::Explained(verdict)),
+        explained @ Reviewed::Admitted { explain_only: true, .. } => {
+            let weighed = weigh(installation, caller, explained, &review_context).await?;
+            let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = weighed;
+            return Ok(Submission::Explained(verdict));
+        }
         Reviewed::Admitted { plan, .. } if !review_context.is_sealed(&plan) => {
             Reviewed::Refused(never_sealed())
         }

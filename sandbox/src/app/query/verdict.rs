@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::app::closed_words::CostWord;
 use crate::app::closed_words::OutputRoleWord;
 use crate::app::closed_words::VerdictWord;
+use crate::app::query::budget_view::BudgetUseView;
 use crate::app::query::stated_error::StatedErrorView;
 
 /// The guard's verdict on one question.
@@ -38,8 +39,8 @@ pub struct Verdict {
     #[serde(default, skip_serializing_if = "is_none")]
     #[schema(required = false)]
     pub reviewers: u8,
-    /// Its cost to a privacy budget; no control of this version draws on one.
-    pub budget: Option<String>,
+    /// Its cost to each budget of differential privacy, and what is left there; nothing where it draws on none.
+    pub budget: Option<Vec<BudgetUseView>>,
     /// `S`, `M` or `L`, from the question's shape alone.
     #[schema(value_type = Option<CostWord>)]
     pub cost: Option<String>,

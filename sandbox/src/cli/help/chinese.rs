@@ -46,10 +46,16 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("Seal a file as a new version of your department's dataset", "将文件封存为本部门数据集的新版本"),
     ("Ask a question", "提交查询"),
     (
-        "Judge a question without running it: reads no data, makes no job",
-        "只审查不执行：不读取数据，不产生任务",
+        "Judge a question without running it: reads no data, spends no budget, makes no job",
+        "只审查不执行：不读取数据，不消耗预算，不产生任务",
     ),
     ("Look at your questions and fetch their results again", "查看您的查询，并再次获取结果"),
+    (
+        "Show budgets of differential privacy: your shares and what is left, or the charges to one dataset",
+        "查看差分隐私预算：您的份额及余额，或某一数据集的扣减记录",
+    ),
+    ("The dataset whose charges to show, newest first", "要查看扣减记录的数据集，最新的在前"),
+    ("The largest number of charges to show", "最多显示的扣减记录数"),
     ("Look after sealed datasets", "管理已封存的数据集"),
     (
         "Check and publish documents: departments, purposes, datasets, policies",
