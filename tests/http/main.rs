@@ -5,6 +5,7 @@
 mod access;
 mod broken;
 mod budgets;
+mod budgets_spent;
 mod client;
 mod cut_back;
 mod description;
