@@ -37,14 +37,16 @@ use crate::reason::Reason;
 use crate::source_rows::SourceRows;
 
 mod condition;
+mod derived;
 mod folded;
 mod joined;
 mod meeting;
+mod raw;
 mod scanned;
 
 use condition::Columns;
 use meeting::few_meet;
-use scanned::Reading;
+use raw::Reading;
 use scanned::Scanned;
 
 /// Most names of all atoms in all groups that the keys' values make.
@@ -75,7 +77,7 @@ pub(crate) fn cell_names(
     let Boundary { rows, group, keys, atoms, specs } = boundary;
     let reading = Reading { policy, budget };
     let scanned = Scanned::of(&rows.plan, reading)?;
-    let mut columns = Columns::new(reading, &scanned);
+    let mut columns = Columns::new(reading, &scanned.derived, scanned.certain());
     let common = scanned.conditions.iter().map(|condition| columns.condition(condition));
     let common = common.collect::<Result<Vec<_>, Refused>>()?;
     let mut named = Vec::with_capacity(atoms.len());

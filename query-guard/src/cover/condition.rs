@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::hierarchy::Hierarchy;
 use super::leaves::LeafSet;
 use super::links::Links;
+use super::links::tuples;
 
 /// One comparison of one column: the leaves that it is true for, and those that it is unknown for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,8 @@ impl TruthTable {
                 chosen.insert(tuple);
             }
         }
-        Some(links.of_rows_that_can_be(TruthTable { columns, chosen }).merged())
+        let (columns, chosen) = links.of_rows_that_can_be(columns, chosen);
+        Some(TruthTable { columns, chosen }.merged())
     }
 
     /// The same table with parts that the condition treats alike made one, and without columns that are left with one part.
@@ -210,16 +212,4 @@ fn parts_of(tests: &[&Test], hierarchy: &Hierarchy, is_linked: bool) -> Parts {
         }
     }
     parts
-}
-
-/// All tuples of numbers below the sizes, in order.
-pub(super) fn tuples(sizes: &[usize]) -> Vec<Vec<usize>> {
-    let mut all = vec![Vec::new()];
-    for size in sizes {
-        let longer = all.into_iter().flat_map(|tuple: Vec<usize>| {
-            (0..*size).map(move |part| tuple.iter().copied().chain([part]).collect())
-        });
-        all = longer.collect();
-    }
-    all
 }

@@ -7,9 +7,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use super::condition::Parts;
-use super::condition::TruthTable;
-use super::condition::tuples;
 use super::hierarchy::Hierarchy;
 use super::leaves::LeafSet;
 
@@ -47,12 +44,16 @@ impl Links {
         self.pairs.iter().any(|link| link.narrow == column || link.wide == column)
     }
 
-    /// The table without the columns that make a difference only for rows that cannot be; those rows are not chosen.
-    pub(super) fn of_rows_that_can_be(&self, table: TruthTable) -> TruthTable {
+    /// A truth table's parts and chosen tuples, without the columns that make a difference only for rows that cannot be; those rows are
+    /// not chosen.
+    pub(super) fn of_rows_that_can_be(
+        &self,
+        mut columns: BTreeMap<u16, Vec<LeafSet>>,
+        chosen: BTreeSet<Vec<usize>>,
+    ) -> (BTreeMap<u16, Vec<LeafSet>>, BTreeSet<Vec<usize>>) {
         if self.pairs.is_empty() {
-            return table;
+            return (columns, chosen);
         }
-        let TruthTable { mut columns, chosen } = table;
         let sizes: Vec<usize> = columns.values().map(Vec::len).collect();
         let can_be = |tuple: &Vec<usize>| self.pairs.iter().all(|link| link.can_be(&columns, tuple));
         let mut values: BTreeMap<Vec<usize>, bool> = tuples(&sizes)
@@ -75,13 +76,13 @@ impl Links {
             }
         }
         let chosen = values.into_iter().filter(|(_, is_chosen)| *is_chosen).map(|(tuple, _)| tuple).collect();
-        TruthTable { columns, chosen }
+        (columns, chosen)
     }
 }
 
 impl Link {
     /// True if some row has leaves of these parts.
-    fn can_be(&self, columns: &BTreeMap<u16, Parts>, tuple: &[usize]) -> bool {
+    fn can_be(&self, columns: &BTreeMap<u16, Vec<LeafSet>>, tuple: &[usize]) -> bool {
         let part = |column: u16| {
             let at = columns.keys().position(|known| *known == column)?;
             columns.get(&column)?.get(*tuple.get(at)?)
@@ -122,6 +123,18 @@ pub(crate) fn with_linked(columns: &BTreeSet<u16>, hierarchies: &BTreeMap<u16, H
                 all.insert(*narrow);
             }
         }
+    }
+    all
+}
+
+/// All tuples of numbers below the sizes, in order.
+pub(super) fn tuples(sizes: &[usize]) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    for size in sizes {
+        let longer = all.into_iter().flat_map(|tuple: Vec<usize>| {
+            (0..*size).map(move |part| tuple.iter().copied().chain([part]).collect())
+        });
+        all = longer.collect();
     }
     all
 }

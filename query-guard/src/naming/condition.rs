@@ -29,11 +29,11 @@ use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
-use super::folded::Derived;
-use super::scanned::Reading;
-use super::scanned::Scanned;
-use super::scanned::columns_are_keys;
-use super::scanned::is_there;
+use super::derived::Derived;
+use super::raw::Reading;
+use super::raw::columns_are_keys;
+use super::raw::columns_of;
+use super::raw::is_there;
 
 use crate::budget::Budget;
 use crate::cell_names::KeyValues;
@@ -71,11 +71,14 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// None yet, of the rows that a plan was read to.
-    pub(super) fn new(reading: Reading<'a>, rows: &'a Scanned) -> Self {
+    /// None yet; `derived` are those that folds have made, and `certain` have a value in every row.
+    pub(super) fn new(
+        reading: Reading<'a>,
+        derived: &'a BTreeMap<String, Derived>,
+        certain: BTreeSet<&'a str>,
+    ) -> Self {
         let Reading { policy, budget } = reading;
-        let certain = rows.own.keys().map(String::as_str).collect();
-        Columns { policy, budget, derived: &rows.derived, certain, known: BTreeMap::new() }
+        Columns { policy, budget, derived, certain, known: BTreeMap::new() }
     }
 
     /// That a row has one of other rows beside it, by the column that has a value where it is there.
@@ -590,12 +593,6 @@ fn is_moment(expr: &Expr) -> bool {
 fn part_of(args: &[Expr]) -> Option<String> {
     let Some(Expr::Literal(part, _)) = args.first() else { return None };
     part.try_as_str().flatten().map(str::to_ascii_lowercase)
-}
-
-/// The names of the columns that an expression reads.
-pub(super) fn columns_of(expr: &Expr) -> Vec<String> {
-    let names: BTreeSet<String> = expr.column_refs().into_iter().map(|column| column.name.clone()).collect();
-    names.into_iter().collect()
 }
 
 /// True of a constant without a value.

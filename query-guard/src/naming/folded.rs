@@ -32,66 +32,18 @@ use crate::limits::NAMES_MAX;
 use crate::reason::Reason;
 
 use super::condition::Columns;
-use super::condition::columns_of;
-use super::scanned::Reading;
+use super::derived::Derived;
+use super::derived::FoldedRows;
+use super::raw::Reading;
+use super::raw::columns_are_keys;
+use super::raw::columns_of;
+use super::raw::first_of;
+use super::raw::is_there;
+use super::raw::raw_of;
 use super::scanned::Scanned;
 use super::scanned::Source;
-use super::scanned::columns_are_keys;
-use super::scanned::first_of;
-use super::scanned::is_there;
-use super::scanned::raw_of;
 use super::scanned::rows_without_names;
 use super::too_many;
-
-/// A column that a fold has made of the rows of a subject.
-#[derive(Debug, Clone)]
-pub(super) struct Derived {
-    pub(super) published: Published,
-    /// The rows that it was made of.
-    of: FoldedRows,
-    /// It is their number.
-    counts: bool,
-}
-
-/// The rows of each subject that a fold takes, as one node of each column.
-#[derive(Debug, Clone)]
-struct FoldedRows {
-    /// The table, the key of its subjects, and its row filters, as bytes.
-    base: Vec<u8>,
-    /// The declaration and the leaves of the node of each column.
-    nodes: BTreeMap<String, ([u8; 32], (u32, u32))>,
-    /// Both of them.
-    hash: Sha256,
-}
-
-impl Derived {
-    /// Number of columns that the folded rows were chosen by.
-    pub(super) fn met(&self) -> usize {
-        self.of.nodes.len()
-    }
-
-    /// Says whether it has a value only where the other one has, because all rows that it is made of are among those which the other one
-    /// counts; true if it counts them too.
-    pub(super) fn within(&self, wide: &Derived) -> Option<bool> {
-        let is_in = |(column, (declared, (start, end))): (&String, &([u8; 32], (u32, u32)))| {
-            self.of
-                .nodes
-                .get(column)
-                .is_some_and(|(known, (from, to))| known == declared && start <= from && to <= end)
-        };
-        let holds = wide.counts && wide.of.base == self.of.base && wide.of.nodes.iter().all(is_in);
-        holds.then_some(self.counts)
-    }
-}
-
-impl FoldedRows {
-    /// The name of a column that is made of these rows; nothing after the words for that they are there, and how many.
-    fn column(&self, source: &Source, what: &str) -> String {
-        let digest: [u8; 32] = self.hash.clone().chain_update(what).finalize().into();
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        raw_of(&source.family, &format!("{what}#{digits}"))
-    }
-}
 
 impl Scanned {
     /// These rows, folded to one for each subject, which has no columns but its key.
@@ -171,7 +123,7 @@ impl Scanned {
         let [raw] = columns_of(inner).try_into().map_err(|_| rows_without_names())?;
         let node = self.node(chosen.into_iter().reduce(Expr::and).as_ref(), key, reading)?;
         let distinct = if params.distinct { "distinct " } else { "" };
-        let name = node.column(source, &format!("{} of {distinct}{inner}", call.func.name()));
+        let name = node.column(&source.family, &format!("{} of {distinct}{inner}", call.func.name()));
         let is_count = call.func.name() == "count";
         let published = match is_count {
             true => Published::counts(rows_max(source, reading)?),
@@ -188,7 +140,7 @@ impl Scanned {
         node: &FoldedRows,
         reading: Reading<'_>,
     ) -> Result<String, Refused> {
-        let name = node.column(source, "rows");
+        let name = node.column(&source.family, "rows");
         let published = Published::counts(rows_max(source, reading)?);
         self.derived.insert(name.clone(), Derived { published, of: node.clone(), counts: true });
         Ok(name)
@@ -196,7 +148,7 @@ impl Scanned {
 
     /// The rows that pass all conditions and a further one, as one node of each column.
     fn node(&self, further: Option<&Expr>, key: &str, reading: Reading<'_>) -> Result<FoldedRows, Refused> {
-        let mut columns = Columns::new(reading, self);
+        let mut columns = Columns::new(reading, &self.derived, self.certain());
         let (there, _) = self.ranked().ok_or_else(rows_without_names)?;
         let others = self.own.keys().filter(|other| *other != there).map(|other| columns.there(other));
         let mut all = others.collect::<Result<Vec<_>, _>>()?;

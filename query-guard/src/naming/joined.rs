@@ -14,12 +14,12 @@ use obscura_policies::vocabulary::DatasetId;
 use crate::finding::Refused;
 use crate::finding::internal;
 
-use super::condition::columns_of;
-use super::scanned::Reading;
+use super::raw::Reading;
+use super::raw::columns_of;
+use super::raw::first_of;
+use super::raw::is_there;
 use super::scanned::Scanned;
 use super::scanned::Source;
-use super::scanned::first_of;
-use super::scanned::is_there;
 use super::scanned::rows_without_names;
 
 impl Scanned {
@@ -78,7 +78,7 @@ struct Sides {
     right_is_single: bool,
     /// The keys that are equated, over raw columns.
     keys: (Expr, Expr),
-    /// What is compared besides, over the columns of both sides.
+    /// The comparisons besides, over the columns of both sides.
     filters: Vec<Expr>,
 }
 
@@ -196,7 +196,7 @@ impl Sides {
         Ok(Scanned { is_raw: false, ..left })
     }
 
-    /// What is compared besides the keys, over raw columns: a row meets one of the other side at the most, so that it is a condition like any
+    /// The comparisons besides the keys, over raw columns: a row meets one of the other side at the most, so that it is a condition like any
     /// other.
     fn filters(&self) -> Result<Vec<Expr>, Refused> {
         let both = self.left.columns.iter().chain(&self.right.columns);

@@ -14,8 +14,8 @@ use crate::cell_names::CellNames;
 use crate::finding::Refused;
 use crate::limits::COLUMNS_MEET_MAX;
 use crate::limits::too_large;
-use crate::naming::folded::Derived;
-use crate::naming::scanned::raw_name;
+use crate::naming::derived::Derived;
+use crate::naming::raw::raw_name;
 use crate::reason::Reason;
 
 /// Refuses cells in which more columns meet than may.

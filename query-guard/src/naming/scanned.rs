@@ -30,8 +30,13 @@ use crate::reason::Reason;
 use crate::source_rows::Class;
 use crate::source_rows::SourceRows;
 
-use super::condition::columns_of;
-use super::folded::Derived;
+use super::derived::Derived;
+use super::raw::Reading;
+use super::raw::columns_are_keys;
+use super::raw::columns_of;
+use super::raw::first_of;
+use super::raw::raw_name;
+use super::raw::raw_of;
 
 /// The refusal of rows that no name of a cell tells.
 ///
@@ -44,13 +49,6 @@ pub(super) fn rows_without_names() -> Refused {
             "请查询一张表，并按主体标识关联每个主体只有一行或已按主体汇总的表",
         )
         .into()
-}
-
-/// What a plan is read with.
-#[derive(Clone, Copy)]
-pub(super) struct Reading<'a> {
-    pub(super) policy: &'a EffectivePolicy,
-    pub(super) budget: &'a Budget<'a>,
 }
 
 /// Rows of which each row of a plan is one, and no two rows of the plan are the same.
@@ -194,6 +192,11 @@ impl Scanned {
         if owners.is_empty() { first.ok_or_else(rows_without_names) } else { Err(rows_without_names()) }
     }
 
+    /// The columns that have a value in every row: those that say that the row is there.
+    pub(super) fn certain(&self) -> BTreeSet<&str> {
+        self.own.keys().map(String::as_str).collect()
+    }
+
     /// The first of the rows that each row of the plan is one of, sealed ones before folded ones.
     pub(super) fn ranked(&self) -> Option<(&String, &Source)> {
         self.own.iter().min_by_key(|(there, source)| (source.is_folded, *there))
@@ -260,38 +263,4 @@ fn where_found(raw: &Expr) -> &Expr {
         Expr::Cast(cast) => where_found(&cast.expr),
         _ => raw,
     }
-}
-
-/// A unit key, or the first of those that joins have equated it with: on either side of a join a subject is one.
-pub(super) fn first_of(key: &Expr, equated: &BTreeMap<String, String>) -> String {
-    let mut key = key.to_string();
-    while let Some(first) = equated.get(&key) {
-        key.clone_from(first);
-    }
-    key
-}
-
-/// A column of a dataset as expressions over raw columns name it; without a column's name, the one that has a value where there is a
-/// row.
-pub(crate) fn raw_name(dataset: &EffectiveDataset, column: &str) -> String {
-    raw_of(&dataset.id, column)
-}
-
-pub(super) fn raw_of(dataset: &DatasetId, column: &str) -> String {
-    format!("{}.{column}", dataset.sql_name())
-}
-
-/// True for the condition that a row has a subject, which every scan of individuals has.
-pub(super) fn columns_are_keys(condition: &Expr, policy: &EffectivePolicy) -> bool {
-    let Expr::IsNotNull(inner) = condition else { return false };
-    let Expr::Column(column) = inner.as_ref() else { return false };
-    policy
-        .datasets
-        .values()
-        .any(|dataset| dataset.units.iter().any(|unit| raw_name(dataset, &unit.column) == column.name))
-}
-
-/// That there is a row: the column of this name has one value, or none.
-pub(super) fn is_there(there: &str) -> Expr {
-    Expr::IsNotNull(Box::new(Expr::Column(Column::from_name(there))))
 }

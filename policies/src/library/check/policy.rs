@@ -340,9 +340,7 @@ fn is_on_grid(bins: Fixed, range: Option<Range>, declared: Option<Range>, grid: 
 fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<'_>) {
     check_controls(&method.controls, "method.controls", findings);
     check_perturbation(&method.controls, "method.controls", findings);
-    let not_built = [
-        (method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额"),
-    ];
+    let not_built = [(method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额")];
     for (asked, field, control, control_zh) in not_built {
         if asked {
             let message =
