@@ -13,13 +13,11 @@ use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::TableScan;
 use datafusion_expr::utils::split_conjunction;
-use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::atoms::Atom;
 use crate::atoms::Quantity;
-use crate::budget::Budget;
 use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
 use crate::finding::Finding;
