@@ -1,6 +1,6 @@
 //! No order of operations, clock or name spends more than a total, and nothing gives anything back.
 
-#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -110,6 +110,7 @@ async fn row(installation: &Installation, job: JobId) -> JobRow {
     installation.jobs.job(job).await.unwrap().unwrap()
 }
 
+#[expect(clippy::panic, reason = "tests may panic")]
 async fn decide(
     installation: &Installation,
     name: &str,
