@@ -1,7 +1,7 @@
 //! Review of results: a protected result waits for people who are not its author, each of whom decides without knowing what
 //! the others say.
 //!
-//! The log alone tells what waits and who decided how ([`logged`]); rows of jobs only follow. Everything that ends a review
+//! The log alone tells what waits and who decided how (`logged`); rows of jobs only follow. Everything that ends a review
 //! stands in [`conclude`], and can be done again from any instant at which a process was killed.
 
 pub(crate) mod checklist;
