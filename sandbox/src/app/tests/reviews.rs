@@ -62,22 +62,8 @@ async fn caller(installation: &Installation, name: &str) -> Caller {
 
 /// A job of lin's whose result lies sealed, as far as anybody can see.
 async fn checking(installation: &Installation, reviewers: u8) -> CheckingJob {
-    let id = JobId::new(installation.clock.as_ref(), &SystemRandom).unwrap();
-    let new = NewJob {
-        id,
-        person: "lin".to_owned(),
-        purpose: "official-statistics".to_owned(),
-        door: "test",
-        received: installation.now(),
-        sql_key: "key".to_owned(),
-        repeatable: None,
-    };
-    let received = installation.jobs.receive(new).await.unwrap();
-    let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned(), address: None };
-    let note = Note::new(Action::QueryDecided, lin).of_job(id).with("purpose", "official-statistics");
-    let note = note.with("decision", "admitted").with("reviewers", reviewers);
-    let decided = installation.append_one(note).await.unwrap();
-    let queued = installation.jobs.queue(received, VERDICT, "{}", &decided).await.unwrap();
+    let queued = queued_as(installation, VERDICT, |note| note.with("reviewers", reviewers)).await;
+    let id = queued.id();
     let running = installation.jobs.run(queued).await.unwrap();
     let result = StagedResult { sha256: "00".to_owned(), key: "key".to_owned(), release: RECORD.to_owned() };
     std::fs::write(file(installation, id), "sealed").unwrap();
