@@ -173,9 +173,7 @@ impl StagePrivacy {
     pub(crate) fn deviation(&self, kind: Kind, atom: usize) -> Option<f64> {
         Some(self.measured.get(self.place(kind, atom)?)?.deviation.value())
     }
-}
 
-impl StagePrivacy {
     /// The least number of subjects, with noise, at which a group is shown.
     #[expect(
         clippy::cast_possible_truncation,

@@ -5,7 +5,7 @@
 //! group alone, and contributes to each no more than its bounds. Only there do exact numbers exist; noise is added to every
 //! one of them before anything is compared.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use arrow::array::Array as _;
 use arrow::array::AsArray;
@@ -98,11 +98,11 @@ pub(crate) fn bounded(
     names: &[Vec<u8>],
     key: &[u8; KEY_BYTES],
 ) -> Vec<Vec<i128>> {
-    let counts = kept(privacy, groups, names, key);
+    let left_out = left_out(privacy, groups, names, key);
     let numbers = |(group, contributions): (usize, &Contributions)| {
         let mut sums = vec![0_i128; privacy.measured.len()];
         for (subject, run) in contributions {
-            if counts.as_ref().is_some_and(|left_out| left_out.contains_key(&(*subject, group))) {
+            if left_out.as_ref().is_some_and(|left_out| left_out.contains(&(*subject, group))) {
                 continue;
             }
             for (sum, measured) in sums.iter_mut().zip(&privacy.measured) {
@@ -116,19 +116,19 @@ pub(crate) fn bounded(
 
 /// The groups in which subjects do not count, because they lie in more than the policy lets them count in; nothing where all
 /// rows are one group.
-fn kept(
+fn left_out(
     privacy: &StagePrivacy,
     groups: &[Contributions],
     names: &[Vec<u8>],
     key: &[u8; KEY_BYTES],
-) -> Option<HashMap<(i64, usize), ()>> {
+) -> Option<HashSet<(i64, usize)>> {
     let groups_max = usize::try_from(privacy.groups_max?).unwrap_or(usize::MAX);
     let mut places: Vec<(i64, usize)> = Vec::new();
     for (group, contributions) in groups.iter().enumerate() {
         places.extend(contributions.iter().map(|(subject, _)| (*subject, group)));
     }
     places.sort_unstable();
-    let mut left_out = HashMap::new();
+    let mut left_out = HashSet::new();
     for of_subject in places.chunk_by(|one, other| one.0 == other.0) {
         if of_subject.len() <= groups_max {
             continue;
@@ -144,7 +144,7 @@ fn kept(
         let mut ranked: Vec<([u8; 32], (i64, usize))> =
             of_subject.iter().map(|place| (rank(place), *place)).collect();
         ranked.sort_unstable();
-        left_out.extend(ranked.into_iter().skip(groups_max).map(|(_, place)| (place, ())));
+        left_out.extend(ranked.into_iter().skip(groups_max).map(|(_, place)| place));
     }
     Some(left_out)
 }

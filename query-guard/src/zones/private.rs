@@ -44,9 +44,8 @@ impl ZonePass<'_> {
         normaliser: &mut Normaliser<'_>,
         is_grouped: bool,
     ) -> Result<Option<StagePrivacy>, Refused> {
-        let datasets = source_rows.taint.datasets.iter().filter_map(|id| self.policy.datasets.get(id));
-        let Some((dataset, budget)) =
-            datasets.filter_map(|dataset| Some((dataset, dataset.privacy_budget?))).next()
+        let mut datasets = source_rows.taint.datasets.iter().filter_map(|id| self.policy.datasets.get(id));
+        let Some((dataset, budget)) = datasets.find_map(|dataset| Some((dataset, dataset.privacy_budget?)))
         else {
             return Ok(None);
         };
