@@ -141,40 +141,31 @@ impl CellNames {
         names(condition, &self.hierarchies, NAMES_MAX)
     }
 
-    /// A name as bytes; see [`name_bytes`].
+    /// A name as bytes: each column with its declaration and the leaves of its node, in the order of the columns' names. Two names
+    /// are the same bytes only if they are of one set of rows.
     pub(crate) fn bytes(&self, name: &Name) -> Vec<u8> {
-        name_bytes(name, &self.columns, &self.filters)
+        let mut parts: Vec<(&str, &Published, (u32, u32))> = name
+            .iter()
+            .filter_map(|(column, node)| {
+                let (column, published) = self.columns.get(column)?;
+                Some((column.as_str(), published.as_ref(), published.hierarchy().span(*node)))
+            })
+            .collect();
+        parts.sort_unstable_by_key(|(column, _, _)| *column);
+        let mut bytes = Vec::with_capacity(parts.len() * 64);
+        // Under a row filter a node is other rows: filters are asked of raw values, which are not those of the domain.
+        for filter in &self.filters {
+            put(&mut bytes, filter.as_bytes());
+        }
+        bytes.extend_from_slice(&u32::try_from(self.filters.len()).unwrap_or(u32::MAX).to_be_bytes());
+        for (column, published, (start, end)) in parts {
+            put(&mut bytes, column.as_bytes());
+            bytes.extend_from_slice(published.fingerprint());
+            bytes.extend_from_slice(&start.to_be_bytes());
+            bytes.extend_from_slice(&end.to_be_bytes());
+        }
+        bytes
     }
-}
-
-/// A name as bytes: the row filters, and each column with its declaration and the leaves of its node, in the order of the columns' names. Two
-/// names are the same bytes only if they are of one set of rows.
-pub(crate) fn name_bytes(
-    name: &Name,
-    columns: &BTreeMap<u16, (String, Arc<Published>)>,
-    filters: &BTreeSet<String>,
-) -> Vec<u8> {
-    let mut parts: Vec<(&str, &Published, (u32, u32))> = name
-        .iter()
-        .filter_map(|(column, node)| {
-            let (column, published) = columns.get(column)?;
-            Some((column.as_str(), published.as_ref(), published.hierarchy().span(*node)))
-        })
-        .collect();
-    parts.sort_unstable_by_key(|(column, _, _)| *column);
-    let mut bytes = Vec::with_capacity(parts.len() * 64);
-    // Under a row filter a node is other rows: filters are asked of raw values, which are not those of the domain.
-    for filter in filters {
-        put(&mut bytes, filter.as_bytes());
-    }
-    bytes.extend_from_slice(&u32::try_from(filters.len()).unwrap_or(u32::MAX).to_be_bytes());
-    for (column, published, (start, end)) in parts {
-        put(&mut bytes, column.as_bytes());
-        bytes.extend_from_slice(published.fingerprint());
-        bytes.extend_from_slice(&start.to_be_bytes());
-        bytes.extend_from_slice(&end.to_be_bytes());
-    }
-    bytes
 }
 
 /// Appends a part with its length, so that no two sequences of parts are the same bytes.

@@ -6,6 +6,7 @@ use obscura_policies::vocabulary::DatasetId;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::cell_names::put;
 use crate::domain::Published;
 
 use super::raw::raw_of;
@@ -27,8 +28,6 @@ pub(super) struct FoldedRows {
     pub(super) base: Vec<u8>,
     /// The declaration and the leaves of the node of each column.
     pub(super) nodes: BTreeMap<String, ([u8; 32], (u32, u32))>,
-    /// Both of them.
-    pub(super) hash: Sha256,
 }
 
 impl Derived {
@@ -54,7 +53,15 @@ impl Derived {
 impl FoldedRows {
     /// The name of a column that is made of these rows; nothing after the words for that they are there, and how many.
     pub(super) fn column(&self, family: &DatasetId, what: &str) -> String {
-        let digest: [u8; 32] = self.hash.clone().chain_update(what).finalize().into();
+        let mut bytes = Vec::new();
+        put(&mut bytes, &self.base);
+        for (column, (declared, (start, end))) in &self.nodes {
+            put(&mut bytes, column.as_bytes());
+            put(&mut bytes, declared);
+            put(&mut bytes, &[start.to_be_bytes(), end.to_be_bytes()].concat());
+        }
+        put(&mut bytes, what.as_bytes());
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
         let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         raw_of(family, &format!("{what}#{digits}"))
     }

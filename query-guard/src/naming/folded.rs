@@ -15,11 +15,9 @@ use datafusion_expr::Aggregate;
 use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::expr::AggregateFunction;
-use sha2::Digest as _;
-use sha2::Sha256;
 
-use crate::cell_names::name_bytes;
 use crate::cell_names::put;
+use crate::column::where_and_value;
 use crate::constant::is_constant;
 use crate::cover::Condition;
 use crate::cover::names;
@@ -97,7 +95,9 @@ impl Scanned {
         let is_plain =
             params.filter.is_none() && params.order_by.is_empty() && params.null_treatment.is_none();
         let ([arg], true) = (params.args.as_slice(), is_plain) else { return Err(rows_without_names()) };
-        let (condition, arg) = only_where(arg);
+        // The zones write a FILTER so.
+        let (condition, arg) =
+            where_and_value(arg).map_or((None, arg), |(condition, value)| (Some(condition), value));
         let mut chosen: Vec<Expr> =
             condition.map(|condition| self.raw(condition)).transpose()?.into_iter().collect();
         let arg = self.raw(arg)?;
@@ -167,10 +167,7 @@ impl Scanned {
             let (column, published) = by_number.get(column)?;
             Some((column.clone(), (*published.fingerprint(), published.hierarchy().span(*node))))
         });
-        let nodes = nodes.collect();
-        let hash =
-            Sha256::new().chain_update(&base).chain_update(name_bytes(name, &by_number, &self.filters));
-        Ok(FoldedRows { base, nodes, hash })
+        Ok(FoldedRows { base, nodes: nodes.collect() })
     }
 
     /// One row for each subject: nothing of the rows is left but what was folded.
@@ -200,17 +197,6 @@ impl Scanned {
 
     fn canonical(&self, key: &str) -> String {
         first_of(&Expr::Column(Column::from_name(key)), &self.equated)
-    }
-}
-
-/// `CASE WHEN condition THEN value END` in its parts: the zones write a FILTER so.
-fn only_where(expr: &Expr) -> (Option<&Expr>, &Expr) {
-    match expr {
-        Expr::Case(Case { expr: None, when_then_expr, else_expr: None }) => match when_then_expr.as_slice() {
-            [(when, then)] => (Some(when), then),
-            _ => (None, expr),
-        },
-        _ => (None, expr),
     }
 }
 

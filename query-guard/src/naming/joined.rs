@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::Join;
 use datafusion_expr::JoinType;
 use datafusion_expr::utils::split_conjunction;
 use obscura_policies::vocabulary::DatasetId;
 
+use crate::column::only_where;
 use crate::finding::Refused;
 use crate::finding::internal;
 
@@ -68,6 +68,14 @@ impl Scanned {
         let there = self.own.keys().map(|there| is_there(there));
         there.chain(self.conditions.iter().cloned()).reduce(Expr::and).ok_or_else(internal)
     }
+
+    /// Takes over what the other side of a join was read from: its datasets, row filters and folds.
+    fn reads_what(&mut self, other: &mut Scanned) {
+        self.read.append(&mut other.read);
+        self.open_columns.append(&mut other.open_columns);
+        self.filters.append(&mut other.filters);
+        self.derived.append(&mut other.derived);
+    }
 }
 
 /// The two sides of a join.
@@ -102,7 +110,8 @@ impl Sides {
         let filters = self.filters()?;
         self.names_its_keys(reading);
         let equated = self.equated();
-        let Sides { left, right, left_is_single, right_is_single, .. } = self;
+        let Sides { mut left, mut right, left_is_single, right_is_single, .. } = self;
+        left.reads_what(&mut right);
         let (mut own, mut conditions) = (BTreeMap::new(), [left.conditions, right.conditions].concat());
         for (side, stays) in [(left.own, right_is_single), (right.own, left_is_single)] {
             // A row that is met by several is no row of its own any more; that it is there stays a condition.
@@ -114,16 +123,16 @@ impl Sides {
         let perhaps = [(left.perhaps, right_is_single), (right.perhaps, left_is_single)];
         let perhaps = perhaps.into_iter().filter(|(_, stays)| *stays).flat_map(|(perhaps, _)| perhaps);
         Ok(Scanned {
-            read: left.read.union(&right.read).cloned().collect(),
+            read: left.read,
             own,
             perhaps: perhaps.collect(),
-            open_columns: left.open_columns.union(&right.open_columns).cloned().collect(),
+            open_columns: left.open_columns,
             columns: left.columns.into_iter().chain(right.columns).collect(),
             conditions,
-            filters: left.filters.into_iter().chain(right.filters).collect(),
+            filters: left.filters,
             is_raw: false,
             equated,
-            derived: left.derived.into_iter().chain(right.derived).collect(),
+            derived: left.derived,
         })
     }
 
@@ -158,15 +167,12 @@ impl Sides {
         self.names_its_keys(reading);
         let equated = self.equated();
         let found = of_both.into_iter().fold(self.right.found()?, Expr::and);
-        let Sides { mut left, right, .. } = self;
+        let Sides { mut left, mut right, .. } = self;
+        left.reads_what(&mut right);
         match mark {
             Some(mark) => drop(left.columns.insert(mark, condition(found))),
             None => left.conditions.push(condition(found)),
         }
-        left.read.extend(right.read);
-        left.open_columns.extend(right.open_columns);
-        left.filters.extend(right.filters);
-        left.derived.extend(right.derived);
         Ok(Scanned { is_raw: false, equated, ..left })
     }
 
@@ -179,20 +185,16 @@ impl Sides {
         let filters = self.filters()?;
         self.names_its_keys(reading);
         let found = filters.into_iter().fold(self.right.found()?, Expr::and);
-        let Sides { mut left, right, left_is_single, .. } = self;
+        let Sides { mut left, mut right, left_is_single, .. } = self;
+        left.reads_what(&mut right);
         if left_is_single {
             left.perhaps.extend(right.own);
             left.perhaps.extend(right.perhaps);
         }
         for (name, raw) in right.columns {
-            let where_found = vec![(Box::new(found.clone()), Box::new(raw))];
-            left.columns.insert(name, Expr::Case(Case::new(None, where_found, None)));
+            left.columns.insert(name, only_where(found.clone(), raw));
         }
-        left.read.extend(right.read);
-        left.open_columns.extend(right.open_columns);
-        left.filters.extend(right.filters);
         left.equated.extend(right.equated);
-        left.derived.extend(right.derived);
         Ok(Scanned { is_raw: false, ..left })
     }
 

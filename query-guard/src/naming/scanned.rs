@@ -8,7 +8,6 @@ use datafusion_common::Column;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
-use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::TableScan;
@@ -20,6 +19,7 @@ use crate::atoms::Atom;
 use crate::atoms::Quantity;
 use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
+use crate::column::where_and_value;
 use crate::finding::Finding;
 use crate::finding::Refused;
 use crate::finding::internal;
@@ -253,12 +253,9 @@ impl Scanned {
 /// A column without the condition under which an outer join has found it: where it is missing it adds nothing to a sum, and that it is
 /// there is a condition of the atom.
 fn where_found(raw: &Expr) -> &Expr {
-    match raw {
-        Expr::Case(Case { expr: None, when_then_expr, else_expr: None }) => match when_then_expr.as_slice() {
-            [(_, then)] => where_found(then),
-            _ => raw,
-        },
-        Expr::Cast(cast) => where_found(&cast.expr),
-        _ => raw,
+    match (where_and_value(raw), raw) {
+        (Some((_, value)), _) => where_found(value),
+        (None, Expr::Cast(cast)) => where_found(&cast.expr),
+        (None, _) => raw,
     }
 }

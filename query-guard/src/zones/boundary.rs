@@ -11,7 +11,6 @@ use arrow::datatypes::Schema;
 use datafusion_common::DFSchema;
 use datafusion_common::ScalarValue;
 use datafusion_expr::AggregateUDF;
-use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::expr::AggregateFunction;
@@ -30,6 +29,7 @@ use crate::cell::CellFold;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::column::bare_column;
+use crate::column::under;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::ReleasedColumnFacts;
@@ -519,12 +519,7 @@ fn benchmark_of(
 /// contributor: in `SUM(salary) FILTER (WHERE zip = '9999')` the threshold counts the residents of that zip alone
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn arguments(atom: &Atom) -> Vec<Expr> {
-    let guarded = |value: Expr| match &atom.condition {
-        None => value,
-        Some(condition) => {
-            Expr::Case(Case::new(None, vec![(Box::new(condition.clone()), Box::new(value))], None))
-        }
-    };
+    let guarded = |value: Expr| under(atom.condition.clone(), value);
     match &atom.quantity {
         Quantity::Rows => atom.condition.clone().into_iter().collect(),
         Quantity::Measure(column) => vec![guarded(base_column(column))],
