@@ -71,6 +71,7 @@ pub(crate) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
         (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => {
             *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 19
         }
+        (ArrowType::Decimal128(precision, 0), ArrowType::Int64) => *precision <= 18,
         (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => {
             to_scale >= from_scale
                 && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale)

@@ -38,8 +38,10 @@ use super::raw::is_there;
 use crate::budget::Budget;
 use crate::cell_names::KeyValues;
 use crate::column::branches;
+use crate::column::cast;
 use crate::column::is_truth;
 use crate::column::mirror;
+use crate::column::widens;
 use crate::cover::Condition;
 use crate::cover::Hierarchy;
 use crate::cover::LeafSet;
@@ -376,8 +378,8 @@ impl<'a> Columns<'a> {
                 let inner = self.condition(inner)?;
                 Ok(Condition::Any(vec![certain(inner.clone()), certain(not(inner))]))
             }
-            Expr::IsNotNull(inner) if matches!(**inner, Expr::Column(_)) => self.presence(inner),
-            Expr::IsNull(inner) if matches!(**inner, Expr::Column(_)) => Ok(not(self.presence(inner)?)),
+            Expr::IsNotNull(inner) if self.is_column(inner)? => self.presence(inner),
+            Expr::IsNull(inner) if self.is_column(inner)? => Ok(not(self.presence(inner)?)),
             other => {
                 let mut any = Vec::new();
                 for (reached, value) in self.cases(other)? {
@@ -386,6 +388,23 @@ impl<'a> Columns<'a> {
                 Ok(Condition::Any(any))
             }
         }
+    }
+
+    /// True if an expression is a column, or its value in a type that holds each of them: in a narrower one a large value would be
+    /// missing, which is a condition without a name.
+    fn is_column(&mut self, expr: &Expr) -> Result<bool, Refused> {
+        let mut casts = Vec::new();
+        let mut inner = expr;
+        while let Some((within, target)) = cast(inner) {
+            casts.push(target);
+            inner = within;
+        }
+        let Expr::Column(column) = inner else { return Ok(false) };
+        let (_, published) = self.published(&column.name)?;
+        let mut source = published.data_type();
+        let keeps_all =
+            casts.iter().rev().all(|target| widens(std::mem::replace(&mut source, target), target));
+        Ok(keeps_all)
     }
 
     /// That a column without a published domain has a value.
@@ -456,7 +475,8 @@ fn several(expr: &Expr) -> Refused {
 /// A column as its refusal shows it: without its dataset, and what a fold has made by what it was made of.
 fn shown(column: &str) -> &str {
     let column = column.split('#').next().unwrap_or(column);
-    column.rsplit('.').next().unwrap_or(column)
+    let column = column.rsplit('.').next().unwrap_or(column);
+    column.trim_end_matches(')')
 }
 
 /// The refusal of a column of which no values are named.

@@ -216,7 +216,11 @@ fn rows_max(source: &Source, reading: Reading<'_>) -> Result<u32, Refused> {
     Ok(dataset.max_rows_per_subject.max(1))
 }
 
-/// The domain of what a subject's values of a column come to: the column's own where the value is one of them or keeps its bins.
+/// The domain of what a subject's values of a column come to: the column's own where it is one of them, as the scan has brought them
+/// into it.
+///
+/// A sum may lie beyond the range, where no point of the domain does: `c >= 1200` would be true of people and of no name, and their
+/// number would have no noise. So of a sum it is only said that there is one.
 fn of_values(
     inner: &Expr,
     raw: &str,
@@ -224,22 +228,22 @@ fn of_values(
     data_type: &DataType,
     reading: Reading<'_>,
 ) -> Published {
-    let unknown = || Published::present(data_type.clone());
     let is_as_sealed = match inner {
         Expr::Column(_) => true,
         Expr::ScalarFunction(call) => call.name() == DOMAIN_NAME,
         _ => false,
     };
-    let declared = reading.policy.datasets.values().find_map(|dataset| {
+    let declared = reading.policy.datasets.values().filter(|_| is_as_sealed).find_map(|dataset| {
         let name = raw.strip_prefix(&raw_of(&dataset.id, ""))?;
         let column = dataset.columns.iter().find(|column| column.name == name)?;
         Published::of(column, dataset).ok()
     });
-    let keeps = matches!(function, "min" | "max" | "sum");
-    match declared.filter(|_| is_as_sealed && keeps) {
-        Some(declared) => declared.in_type(data_type).unwrap_or_else(unknown),
-        None => unknown(),
-    }
+    let known = match (declared, function) {
+        (Some(declared), "min" | "max") => declared.in_type(data_type),
+        (Some(declared), "sum") => declared.sums(),
+        _ => None,
+    };
+    known.unwrap_or_else(|| Published::present(data_type.clone()))
 }
 
 /// The refusal of a fold over rows that are several nodes of a column.

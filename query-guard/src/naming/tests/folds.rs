@@ -175,3 +175,40 @@ fn folds_without_noise_are_the_counts_of_plain_rows() {
         format!("SELECT CAST(SUM(COALESCE(n, 0)) AS BIGINT) FROM persons p LEFT JOIN {fold} t ON p.person_id = t.person_id WHERE p.sex = 'f'"),
     ]);
 }
+
+#[test]
+fn a_sum_of_several_rows_has_no_values_to_name() {
+    // It may lie beyond the column's range, where no point of the domain does: `c >= 1200` would be true of people and of no name,
+    // `c < 1200` of all names and not of all people, and the numbers would come out without noise of their own.
+    let asked = |function: &str, condition: &str| {
+        reasons(&format!(
+            "SELECT COUNT(*) FROM (SELECT person_id, {function}(cost) AS c FROM visits GROUP BY person_id) t WHERE {condition}"
+        ))
+    };
+    for condition in ["c >= 1200", "c < 1200", "c >= 500", "floor(c / 100) * 100 = 1300"] {
+        assert_eq!(asked("SUM", condition), [Reason::DomainNotPublished], "{condition}");
+    }
+    // In a type that has no such numbers a large sum would be missing.
+    assert_eq!(asked("SUM", "CAST(c AS SMALLINT) IS NOT NULL"), [Reason::ConditionNotListed]);
+    assert_eq!(asked("SUM", "c IS NOT NULL"), []);
+    assert_eq!(asked("SUM", "CAST(c AS DOUBLE) IS NOT NULL"), []);
+    // The least and the largest of a subject's values are values of the column, which the scan has brought into its domain.
+    for function in ["MIN", "MAX"] {
+        assert_eq!(asked(function, "c >= 500"), [], "{function}");
+    }
+}
+
+#[test]
+fn a_cell_of_no_names_never_shows() {
+    let mut plan = plan(&policy(), "SELECT COUNT(*) FROM persons");
+    let shown = |plan: &GuardedPlan| {
+        run_with(plan, &world(400, 1), context(Arc::new(Mixed), 1), 1).unwrap().column(0).is_valid(0)
+    };
+    assert!(shown(&plan));
+    let mut cells = plan.stages[0].names.as_deref().unwrap().clone();
+    for atom in &mut cells.atoms {
+        atom.names = crate::cover::Names::default();
+    }
+    plan.stages[0].names = Some(cells.into());
+    assert!(!shown(&plan), "its names say that nobody is in it, and its number would be exact");
+}
