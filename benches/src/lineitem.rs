@@ -147,6 +147,7 @@ pub(crate) fn specification() -> anyhow::Result<DatasetSpec> {
         grade: Level(3),
         semantic: None,
         token_of: (column.role == Role::UnitKey).then(|| unit.clone()),
+        published: false,
         also: Vec::new(),
     });
     Ok(DatasetSpec {
@@ -157,6 +158,7 @@ pub(crate) fn specification() -> anyhow::Result<DatasetSpec> {
         strictest: Level(4),
         document: "kind: Dataset\n".to_owned(),
         document_version: 1,
+        domains: BTreeMap::new(),
         in_force: BTreeMap::new(),
     })
 }
@@ -195,6 +197,7 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
+        published: None,
     };
     let controls = Controls {
         subjects_min: SUBJECTS_MIN,

@@ -40,6 +40,7 @@ pub use controls::PerturbationForm;
 pub use controls::RoundingForm;
 pub use controls::SubjectsMin;
 pub use dataset::Column;
+pub use dataset::ColumnOf;
 pub use dataset::Dataset;
 pub use dataset::Layout;
 pub use dataset::Opening;

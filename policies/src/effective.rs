@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
 use crate::privacy::PrivacyBudget;
+use crate::published::PublishedRows;
 use crate::vocabulary::DataType;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
@@ -94,6 +95,8 @@ pub struct EffectiveDataset {
     pub unique: BTreeSet<BTreeSet<String>>,
     /// Columns that span intervals which do not overlap (from the signed manifest): the N:1 side of a range join.
     pub intervals: BTreeSet<Intervals>,
+    /// The rows that the signed manifest publishes: all of a small open table, with its open columns.
+    pub published: Option<PublishedRows>,
 }
 
 impl EffectiveDataset {
@@ -155,7 +158,7 @@ pub struct EffectiveColumn {
     /// Usual contribution of a subject, as the document states it: the scale of the noise of sums. It is not above the larger
     /// absolute end of `range`.
     pub usual: Option<Fixed>,
-    /// All values that the document declares, sorted and each once.
+    /// All values that the document declares or that it refers to, sorted and each once.
     pub domain: Option<Vec<String>>,
     /// Decimal places a measure is kept at inside sums.
     pub scale: u8,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::combine::ColumnTerms;
 use crate::combine::Terms;
 use crate::day::LocalTime;
+use crate::document::Column;
 use crate::document::Dataset;
 use crate::document::Document;
 use crate::document::Grant;
@@ -26,6 +27,7 @@ use crate::effective::RowFilter;
 use crate::fixed::Fixed;
 use crate::library::Library;
 use crate::library::POLICY_TESTER;
+use crate::published::PublishedRows;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Level;
@@ -94,6 +96,10 @@ pub struct ManifestFacts {
     pub unique: BTreeSet<BTreeSet<String>>,
     /// Columns that span intervals which do not overlap.
     pub intervals: BTreeSet<Intervals>,
+    /// The rows that it publishes: all of a small open table.
+    pub published: Option<PublishedRows>,
+    /// The values of columns that refer to an open one, as they were when the data was sealed.
+    pub domains: BTreeMap<String, Vec<String>>,
 }
 
 /// Decides what one job may do.
@@ -254,11 +260,14 @@ fn open(
             range,
             bins: column_terms.bins,
             usual: usual(column.usual, range),
-            domain: column.domain.as_deref().map(declared),
+            domain: domain(column, &facts.domains),
             scale: column.sum_scale(),
             coded: column.coded,
         });
     }
+    let published: BTreeSet<&str> =
+        library.published_columns(dataset).map(|column| column.name.as_str()).collect();
+    let is_published = |name: &str| published.contains(name);
     let clustered = facts.clustered && dataset.row_layout() == Layout::Clustered;
     let units = protected().enumerate().map(|(index, unit)| EffectiveUnit {
         kind: unit.kind.clone(),
@@ -287,6 +296,7 @@ fn open(
         rows: facts.rows,
         unique: facts.unique,
         intervals: facts.intervals,
+        published: facts.published.map(|rows| rows.with(is_published)),
     })
 }
 
@@ -308,9 +318,15 @@ fn usual(usual: Option<Fixed>, range: Option<(Fixed, Fixed)>) -> Option<Fixed> {
     usual.map(|usual| usual.min(low.larger_abs(high)))
 }
 
-/// The declared values, sorted and each once.
-fn declared(domain: &[String]) -> Vec<String> {
-    domain.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+/// The values that a column has, sorted and each once: those that its document declares, or those that the open column it refers to
+/// had when the data was sealed.
+///
+/// The open column of today would be another department's to change, and with it the names that noise is keyed by: its author
+/// could have the same number leave with noise of its own a hundred times (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn domain(column: &Column, sealed: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
+    let referred = || sealed.get(column.name.as_str()).filter(|_| column.domain_of.is_some());
+    let values: BTreeSet<&String> = column.domain.as_ref().or_else(referred)?.iter().collect();
+    Some(values.into_iter().cloned().collect())
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ pub mod month;
 pub mod nearest;
 pub mod parse;
 pub mod privacy;
+pub mod published;
 pub mod shipped;
 pub mod vocabulary;
 mod words;

@@ -9,6 +9,7 @@ use crate::day::Day;
 use crate::document::ApiVersion;
 use crate::document::Application;
 use crate::document::Column;
+use crate::document::ColumnOf;
 use crate::document::Dataset;
 use crate::document::Department;
 use crate::document::Document;
@@ -19,6 +20,7 @@ use crate::document::GrantKind;
 use crate::document::GrantedDataset;
 use crate::document::Kind;
 use crate::document::Metadata;
+use crate::document::Opening;
 use crate::document::Policy;
 use crate::document::PolicyTest;
 use crate::document::Purpose;
@@ -300,6 +302,23 @@ impl Library {
             Some(grade) => self.level(&dataset.scheme, grade),
             None => self.strictest(&dataset.scheme),
         }
+    }
+
+    /// The columns whose values a sealed version publishes: those that are open to everybody without condition, in a dataset
+    /// whose rows are no subjects'.
+    pub fn published_columns<'d>(&'d self, dataset: &'d Dataset) -> impl Iterator<Item = &'d Column> {
+        let is_open = dataset.opening == Opening::Unconditional
+            && dataset.units.is_empty()
+            && self.membership_level(dataset).is_some_and(|level| level <= OPEN);
+        let columns = dataset.columns.iter().filter(move |_| is_open);
+        columns.filter(|column| self.column_level(dataset, column).is_some_and(|level| level <= OPEN))
+    }
+
+    /// The column that a reference names, if a sealed version publishes its values.
+    #[must_use]
+    pub fn published_column(&self, of: &ColumnOf) -> Option<&Column> {
+        let dataset = self.datasets.get(&of.dataset)?;
+        self.published_columns(dataset).find(|column| column.name == of.column)
     }
 
     /// True if each row of data above the open grade counts as a subject of its own, because no unit is protected. Thresholds

@@ -171,6 +171,7 @@ fn policy() -> Result<EffectivePolicy, Failure> {
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
+        published: None,
     };
     let controls = Controls {
         subjects_min: 10,

@@ -250,6 +250,7 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
+        published: None,
     }
 }
 

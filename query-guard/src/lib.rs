@@ -55,6 +55,7 @@ mod naming;
 pub mod noise;
 mod normalise;
 mod nulls;
+pub mod open_values;
 mod order;
 mod origin;
 mod period;

@@ -23,6 +23,7 @@ mod lifecycle;
 mod manifest;
 mod naming;
 mod part;
+mod published;
 mod reading;
 mod rows;
 mod seal;

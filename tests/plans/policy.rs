@@ -61,6 +61,8 @@ pub(crate) fn of_the_corpus() -> anyhow::Result<EffectivePolicy> {
                 rows_max: BTreeMap::from([("person_id".to_owned(), 4)]),
                 unique: BTreeSet::new(),
                 intervals: BTreeSet::new(),
+                published: None,
+                domains: BTreeMap::new(),
             };
             (id.clone(), facts)
         })

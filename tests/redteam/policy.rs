@@ -117,6 +117,7 @@ fn register(is_updated: bool) -> EffectiveDataset {
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
+        published: None,
     }
 }
 

@@ -109,9 +109,22 @@ pub struct Column {
     /// All values that occur.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Vec<String>>,
+    /// The open column whose values are all that occur: codes of a table that everybody may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_of: Option<ColumnOf>,
     /// Codes whose prefixes mean something.
     #[serde(default, skip_serializing_if = "is_no")]
     pub coded: bool,
+}
+
+/// A column of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnOf {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The column's name in SQL.
+    pub column: ColumnName,
 }
 
 /// Smallest and largest value, written `[0, 50000]`.

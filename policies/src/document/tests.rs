@@ -26,6 +26,7 @@ use crate::document::ApplicationKind;
 use crate::document::Approver;
 use crate::document::Column;
 use crate::document::ColumnMatch;
+use crate::document::ColumnOf;
 use crate::document::ColumnRule;
 use crate::document::Condition;
 use crate::document::Content;
@@ -374,10 +375,10 @@ fn dataset() -> impl Strategy<Value = Document> {
         option::of(range()),
         option::of(fixed()),
         option::of(fixed()),
-        option::of(vec(text(), 0..3)),
+        (option::of(vec(text(), 0..3)), option::of((dataset_id(), column_name()))),
         any::<bool>(),
     )
-        .prop_map(|(name, data_type, scale, role, grade, range, bins, usual, domain, coded)| Column {
+        .prop_map(|(name, data_type, scale, role, grade, range, bins, usual, (domain, of), coded)| Column {
             name,
             title: None,
             data_type,
@@ -389,6 +390,7 @@ fn dataset() -> impl Strategy<Value = Document> {
             bins,
             usual,
             domain,
+            domain_of: of.map(|(dataset, column)| ColumnOf { dataset, column }),
             coded,
         });
     let unit = (unit(), column_name(), any::<bool>(), option::of(text()))

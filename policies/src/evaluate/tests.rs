@@ -417,7 +417,60 @@ fn facts_that_noise_needs_come_from_the_document() {
     };
     assert_eq!(domain("district"), Some(["a", "b", "c"].map(str::to_owned).to_vec()));
     assert_eq!(domain("diagnosis"), None);
-    assert_eq!(super::declared(&["b".to_owned(), "a".to_owned(), "b".to_owned()]), ["a", "b"]);
+}
+
+/// An open table of districts beside the world.
+const DISTRICTS: &str = "\
+---
+api_version: obscura/v1
+kind: Dataset
+metadata: {id: hz-health.districts, version: 1, title: {en: Districts}}
+department: hz-health
+scheme: db33t2351-2021
+opening: unconditional
+sharing: unconditional
+update: yearly
+columns:
+  - {name: code, type: text, role: dimension, grade: L1}
+  - {name: head, type: text, role: dimension, grade: L2}
+";
+
+#[test]
+fn values_of_an_open_column_are_the_domain_of_those_that_refer_to_it() {
+    let of = "grade: L2, coded: true, domain_of: {dataset: hz-health.districts, column: code}}";
+    let world = WORLD.replacen("grade: L2, coded: true}", of, 1);
+    let values = ["b", "a", "b"].map(str::to_owned).to_vec();
+    let domain = |world: &str| {
+        let mut request = Request::of(world);
+        request.facts.domains = BTreeMap::from([("district".to_owned(), values.clone())]);
+        let policy = request.ask().unwrap();
+        visits(&policy).columns.iter().find(|column| column.name == "district").unwrap().domain.clone()
+    };
+    let open = DISTRICTS.replacen("update: yearly", "membership: L1", 1);
+    assert_eq!(domain(&format!("{world}{open}")), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(domain(WORLD), None, "it refers to nothing any more");
+    // The membership is the strictest grade of the columns, unless it is stated.
+    for (from, to) in [
+        ("update: yearly", "membership: L2"),
+        ("opening: unconditional", "membership: L1\nopening: limited"),
+        ("grade: L1", "grade: L2"),
+    ] {
+        let errors = library(&format!("{world}{}", DISTRICTS.replacen(from, to, 1))).unwrap_err();
+        let codes: Vec<&str> = errors.iter().map(|error| error.code.as_ref()).collect();
+        assert_eq!(codes, ["domain-unfit"], "{to}");
+    }
+}
+
+#[test]
+fn only_open_columns_of_open_tables_are_published() {
+    let world = format!("{WORLD}{}", DISTRICTS.replacen("update: yearly", "membership: L1", 1));
+    let library = library(&world).unwrap();
+    let named = |id: &str| {
+        let dataset = library.datasets().get(&id.parse().unwrap()).unwrap();
+        library.published_columns(dataset).map(|column| column.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("hz-health.districts"), ["code"]);
+    assert_eq!(named(VISITS), [""; 0]);
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn policy() -> EffectivePolicy {
         rows: Some(24),
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
+        published: None,
     };
     let controls = Controls { subjects_min: 5, rounding: Some(5), ..Controls::default() };
     EffectivePolicy {

@@ -12,6 +12,7 @@ use crate::storage::error::StorageError;
 use crate::storage::manifest::Clustered;
 use crate::storage::manifest::KeysSection;
 use crate::storage::manifest::Manifest;
+use crate::storage::published::appended;
 use crate::storage::reading::read_part;
 use crate::storage::seal::RecountKeys;
 use crate::storage::seal::column_records;
@@ -100,6 +101,9 @@ pub(crate) fn join(
         }
     }
     manifest.rows += old.rows;
+    // Other values would be other names, and the noise of the rows that stay would be drawn anew.
+    manifest.domains.clone_from(&old.domains);
+    manifest.published = appended(old.published.as_ref(), manifest.published.as_ref());
     manifest.inputs.splice(0..0, old.inputs.iter().cloned());
     manifest.parts.splice(0..0, old.parts.iter().cloned());
     for (unit, old_unit) in manifest.units.iter_mut().zip(&old.units) {

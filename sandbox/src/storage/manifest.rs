@@ -13,6 +13,7 @@ use obscura_crypto::sha256_hex;
 use obscura_crypto::sign::Signature;
 use obscura_crypto::sign::Signer;
 use obscura_crypto::sign::Verifier;
+use obscura_policies::published::PublishedRows;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -100,6 +101,12 @@ pub struct Manifest {
     /// Columns that are proven to span intervals which do not overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intervals: Vec<IntervalsRecord>,
+    /// All rows of a small open table, with its open columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedRows>,
+    /// The values of columns that refer to an open one, as they were when the first rows of this version were sealed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, Vec<String>>,
     /// Fingerprints of the rows of each input, under a key of the installation: the same file is not added twice unasked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,

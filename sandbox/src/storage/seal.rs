@@ -9,6 +9,7 @@ use obscura_crypto::kms::KeyManagement;
 use obscura_crypto::sha256_hex;
 use obscura_crypto::sign::Signer;
 use obscura_policies::identifiers::has_form;
+use obscura_policies::published::PublishedRows;
 use obscura_policies::vocabulary::DataType;
 
 use crate::storage::append;
@@ -40,6 +41,7 @@ use crate::storage::part::FinishedPart;
 use crate::storage::part::PartContext;
 use crate::storage::part::PartLimits;
 use crate::storage::part::PartWriter;
+use crate::storage::published::Publishing;
 use crate::storage::rows::ColumnReader;
 use crate::storage::spec::DatasetSpec;
 use crate::storage::spec::Layout;
@@ -371,6 +373,8 @@ struct Measured {
     bytes: u64,
     /// The input's fingerprint.
     input: String,
+    /// The rows, where everybody may have them.
+    published: Option<PublishedRows>,
 }
 
 /// The counts of each unit, and the properties proven of columns, by position.
@@ -486,6 +490,7 @@ fn write_rows(
         cluster_column: spec.cluster_column(),
     });
     let mut counting = Counting::new(request, staging);
+    let mut publishing = Publishing::new(spec);
     if let Some(base) = appended_to {
         append::recount(base, request.recount, |batch| counting.take_sealed(batch))?;
     }
@@ -501,6 +506,7 @@ fn write_rows(
     while let Some(batch) = rows.next_batch()? {
         watch(request, Stage::Reading, rows.report(), rows.bytes())?;
         counting.take(&batch)?;
+        publishing.take(&batch)?;
         counting.take_plain(&rows.plain_keys())?;
         match &mut grouping {
             Some(grouping) => grouping.push(batch)?,
@@ -531,7 +537,14 @@ fn write_rows(
     }
     let parts = writer.finish()?;
     watch(request, Stage::FilesWritten, &report, bytes)?;
-    Ok(Measured { parts, counted: counting.finish(spec)?, report, bytes, input })
+    Ok(Measured {
+        parts,
+        counted: counting.finish(spec)?,
+        report,
+        bytes,
+        input,
+        published: publishing.finish(),
+    })
 }
 
 fn column_readers(request: &SealRequest<'_>) -> Result<Vec<ColumnReader>, StorageError> {
@@ -593,6 +606,8 @@ fn describe(request: &SealRequest<'_>, version: u64, measured: &Measured) -> Res
         unit_keys: request.unit_keys.word().map(str::to_owned),
         unique,
         intervals: intervals.collect(),
+        published: measured.published.clone(),
+        domains: spec.domains.clone(),
         inputs: vec![measured.input.clone()],
         rows: measured.report.rows,
         rows_skipped: measured.report.rows_skipped,

@@ -40,6 +40,8 @@ pub struct ColumnSpec {
     pub semantic: Option<String>,
     /// The unit whose key this is, when it is stored as a token.
     pub token_of: Option<UnitKind>,
+    /// It is open to everybody: a small table's values stand in the manifest.
+    pub published: bool,
     /// Further names under which the input may carry the column, such as its Chinese title.
     pub also: Vec<String>,
 }
@@ -88,6 +90,8 @@ pub struct DatasetSpec {
     pub document: String,
     /// The document's own version.
     pub document_version: u32,
+    /// The values of columns that refer to an open one, sorted and each once.
+    pub domains: BTreeMap<String, Vec<String>>,
     /// Versions of the schemes and policies in force when sealing, by identifier.
     pub in_force: BTreeMap<String, String>,
 }

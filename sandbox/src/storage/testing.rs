@@ -158,6 +158,7 @@ pub(crate) fn column(name: &str, data_type: DataType, grade: u8) -> ColumnSpec {
         grade: Level(grade),
         semantic: None,
         token_of: None,
+        published: false,
         also: Vec::new(),
     }
 }
@@ -178,6 +179,7 @@ pub(crate) fn visits() -> DatasetSpec {
         strictest: Level(4),
         document: "kind: Dataset\n".to_owned(),
         document_version: 1,
+        domains: BTreeMap::new(),
         in_force: BTreeMap::from([("db33t2351-2021".to_owned(), "1".to_owned())]),
     }
 }

@@ -183,6 +183,7 @@ fn individuals(id: &str, columns: Vec<EffectiveColumn>, proven: &Proven) -> Effe
         rows: None,
         unique: BTreeSet::new(),
         intervals: BTreeSet::new(),
+        published: None,
     }
 }
 

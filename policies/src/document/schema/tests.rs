@@ -42,6 +42,7 @@ fn fields_of_parser() -> BTreeMap<String, Fields> {
         document::Approver,
         document::Column,
         document::ColumnMatch,
+        document::ColumnOf,
         document::ColumnRule,
         document::Condition,
         document::Content,

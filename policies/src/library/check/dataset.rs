@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 
 use crate::document::Column;
+use crate::document::ColumnOf;
 use crate::document::Dataset;
 use crate::document::Layout;
 use crate::document::Range;
 use crate::document::Registration;
 use crate::document::TypeWord;
 use crate::library::Library;
+use crate::library::check::DATASET;
 use crate::library::check::DEPARTMENT;
 use crate::library::check::Findings;
 use crate::library::check::GRADE_SCHEME;
@@ -178,7 +180,52 @@ fn check_column(
             findings.add("domain-unfit", &format!("{field}.domain"), message, None);
         }
     }
+    if let Some(of) = &column.domain_of {
+        check_domain_of(library, column, of, &format!("{field}.domain_of"), findings);
+    }
     check_range(column, field, findings);
+}
+
+/// A list of values that not everybody may have would be told by every refusal that rests on it.
+fn check_domain_of(
+    library: &Library,
+    column: &Column,
+    of: &ColumnOf,
+    field: &str,
+    findings: &mut Findings<'_>,
+) {
+    let help = || {
+        Text::new(
+            "accepted: a text column of the open grade, of a dataset without units that is open without condition",
+            "可用：无条件开放、不含主体的数据集中开放级别的 text 字段",
+        )
+    };
+    if column.domain.is_some() || column.data_type != TypeWord::Text {
+        let message = Text::new(
+            "a text column has `domain` or `domain_of`, one of the two",
+            "text 字段可以写 `domain` 或 `domain_of` 之一",
+        );
+        findings.add("domain-unfit", field, message, None);
+    }
+    let Some(dataset) = findings.found(DATASET, library.datasets(), &of.dataset, &format!("{field}.dataset"))
+    else {
+        return;
+    };
+    let is_text = |open: &Column| open.data_type == TypeWord::Text;
+    if dataset.column(of.column.as_str()).is_none() {
+        let message = Text::new(
+            format!("`{}` has no column `{}`", of.dataset, of.column),
+            format!("`{}` 中没有字段 `{}`", of.dataset, of.column),
+        );
+        let names = dataset.columns.iter().map(|column| column.name.to_string());
+        findings.add("column-not-found", &format!("{field}.column"), message, accepted(names));
+    } else if !library.published_column(of).is_some_and(is_text) {
+        let message = Text::new(
+            format!("`{}.{}` is no open text column", of.dataset, of.column),
+            format!("`{}.{}` 不是开放的 text 字段", of.dataset, of.column),
+        );
+        findings.add("domain-unfit", field, message, help());
+    }
 }
 
 fn check_range(column: &Column, field: &str, findings: &mut Findings<'_>) {

@@ -69,6 +69,7 @@ fn has_same_labels(new: &Column, old: &Column) -> bool {
         && new.bins == old.bins
         && new.usual == old.usual
         && new.domain == old.domain
+        && new.domain_of == old.domain_of
         && new.coded == old.coded
 }
 

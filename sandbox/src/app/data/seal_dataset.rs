@@ -2,13 +2,16 @@
 //! Storage seals and publishes; this file decides who may, and binds the version to its event in the log.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use obscura_policies::document::ColumnOf;
 use obscura_policies::document::Dataset;
 use obscura_policies::document::Document;
 use obscura_policies::document::Kind;
 use obscura_policies::document::Layout as DocumentLayout;
 use obscura_policies::library::Library;
+use obscura_policies::vocabulary::ColumnName;
 use obscura_policies::vocabulary::DatasetId;
 use serde_json::json;
 
@@ -109,7 +112,10 @@ pub async fn seal_dataset(
     let library = library(installation).await?;
     let dataset = library.datasets().get(&request.dataset).ok_or_else(|| no_document(&request.dataset))?;
     must_steward(caller, &library, dataset.department.as_str())?;
-    let spec = spec_of(&library, dataset)?;
+    let mut spec = spec_of(&library, dataset)?;
+    if request.mode != SealMode::Append {
+        spec.domains = domains(installation, &library, dataset).await?;
+    }
     must_be_of_one_generation(installation).await?;
     // From before the first key is wrapped until the version is recorded, so that a rotation overlooks none.
     let _unrotated = rotation_lock::sealing(installation)?.ok_or_else(rotation_in_progress)?;
@@ -223,9 +229,51 @@ fn seal_blocking(
     )
 }
 
+/// The values of columns that refer to an open one, as it is sealed now.
+///
+/// They are sealed with the data: whoever keeps the open table would else change the names that the noise of this data is keyed by
+/// (`sandbox/docs/disclosure-model.md`, section 5.8).
+async fn domains(
+    installation: &Installation,
+    library: &Library,
+    dataset: &Dataset,
+) -> Result<BTreeMap<String, Vec<String>>, AppError> {
+    let mut domains = BTreeMap::new();
+    for column in &dataset.columns {
+        let Some(of) = &column.domain_of else { continue };
+        let unknown = || no_values(&column.name, of);
+        let version = open_newest(installation, &of.dataset).await?.ok_or_else(unknown)?;
+        let is_open = library.published_column(of).is_some() && !version.is_shredded();
+        let published = version.manifest().published.as_ref().filter(|_| is_open);
+        let values = published.and_then(|rows| rows.column(of.column.as_str())).ok_or_else(unknown)?;
+        let values: BTreeSet<&String> = values.iter().flatten().collect();
+        domains.insert(column.name.to_string(), values.into_iter().cloned().collect());
+    }
+    Ok(domains)
+}
+
+fn no_values(column: &ColumnName, of: &ColumnOf) -> AppError {
+    let ColumnOf { dataset, column: open } = of;
+    PublicError::new(
+        Class::Conflict,
+        "domain-not-sealed",
+        format!(
+            "the values of `{column}` are those of `{dataset}.{open}`, which no sealed version publishes"
+        ),
+        format!("字段 `{column}` 的取值来自 `{dataset}.{open}`，而没有封存版本公布这些取值"),
+    )
+    .with_help(
+        format!("seal `{dataset}` first: a small table that is open without condition"),
+        format!("请先封存 `{dataset}`（无条件开放的小型表）"),
+    )
+    .into()
+}
+
 /// Takes from a dataset's document what storage needs.
 pub(crate) fn spec_of(library: &Library, dataset: &Dataset) -> Result<DatasetSpec, AppError> {
     let mut columns = Vec::new();
+    let published: BTreeSet<&ColumnName> =
+        library.published_columns(dataset).map(|column| &column.name).collect();
     for column in &dataset.columns {
         let grade = library.column_level(dataset, column).ok_or_else(|| no_document(&dataset.metadata.id))?;
         let token_of =
@@ -237,6 +285,7 @@ pub(crate) fn spec_of(library: &Library, dataset: &Dataset) -> Result<DatasetSpe
             grade,
             semantic: column.semantic.as_ref().map(ToString::to_string),
             token_of,
+            published: published.contains(&column.name),
             also: titles.filter(|title| !title.is_empty()).collect(),
         });
     }
@@ -255,6 +304,7 @@ pub(crate) fn spec_of(library: &Library, dataset: &Dataset) -> Result<DatasetSpe
         strictest,
         document: document.to_yaml().during("write a document")?,
         document_version: dataset.metadata.version,
+        domains: BTreeMap::new(),
         in_force: in_force(library, dataset),
     })
 }

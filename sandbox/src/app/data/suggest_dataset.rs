@@ -179,6 +179,7 @@ fn draft(name: &str, sql_name: String, guess: &Guess) -> Result<Column, AppError
         bins: None,
         usual: None,
         domain: None,
+        domain_of: None,
         coded: guess.coded,
     })
 }

@@ -291,6 +291,7 @@ mod tests {
             rows: None,
             unique: BTreeSet::new(),
             intervals: BTreeSet::new(),
+            published: None,
         };
         (dataset.id.clone(), dataset)
     }

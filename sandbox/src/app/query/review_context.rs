@@ -253,6 +253,8 @@ fn facts(version: &SealedVersion) -> ManifestFacts {
         rows: Some(manifest.rows),
         rows_max: manifest.units.iter().map(|unit| (unit.column.clone(), unit.rows_max)).collect(),
         intervals: manifest.intervals.iter().map(intervals).collect(),
+        published: manifest.published.clone().filter(|_| !version.is_shredded()),
+        domains: manifest.domains.clone(),
         unique: manifest.unique.iter().map(|column| [column.clone()].into()).collect(),
     }
 }

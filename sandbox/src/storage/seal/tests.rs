@@ -30,6 +30,8 @@ use crate::storage::Stage;
 use crate::storage::StorageError;
 use crate::storage::UnitKeys;
 use crate::storage::error::RejectsProblem;
+use crate::storage::published::PUBLISHED_BYTES_MAX;
+use crate::storage::spec::ColumnSpec;
 use crate::storage::testing::World;
 use crate::storage::testing::column;
 use crate::storage::testing::stream;
@@ -673,6 +675,54 @@ fn a_version_with_fewer_than_half_of_the_subjects_is_asked_for() {
     world.seal(&open, SealMode::First, "zone\na\nb\nc\n").unwrap();
     let fewer = world.seal(&open, SealMode::Replace, "zone\na\n");
     assert!(matches!(fewer, Err(StorageError::FewerThanHalf { before: 3, after: 1, .. })));
+}
+
+#[test]
+fn a_small_open_table_is_published_with_its_open_columns() {
+    let world = World::new();
+    let mut spec = DatasetSpec { units: Vec::new(), ..spec_without_units() };
+    spec.columns = vec![
+        ColumnSpec { published: true, ..column("zone", DataType::Text, 1) },
+        column("head", DataType::Text, 2),
+        ColumnSpec { published: true, ..column("since", DataType::Date, 1) },
+    ];
+    let published = |sealed: &Sealed| serde_json::to_string(&sealed.version.manifest().published).unwrap();
+    let first = world.seal(&spec, SealMode::First, "zone,head,since\nb,lin,2025/3/1\na,wang,\n").unwrap();
+    assert_eq!(published(&first), r#"{"since":["2025-03-01",null],"zone":["b","a"]}"#);
+    let second = world.seal(&spec, SealMode::Append, "zone,head,since\nc,shen,2025/3/2\n").unwrap();
+    assert_eq!(published(&second), r#"{"since":["2025-03-01",null,"2025-03-02"],"zone":["b","a","c"]}"#);
+    // What is not read again is not published again.
+    let closed = DatasetSpec {
+        columns: spec
+            .columns
+            .iter()
+            .map(|column| ColumnSpec { published: false, ..column.clone() })
+            .collect(),
+        ..spec.clone()
+    };
+    let third = world.seal(&closed, SealMode::Append, "zone,head,since\nd,shen,2025/3/2\n").unwrap();
+    assert_eq!(published(&third), "null");
+    let fourth = world.seal(&spec, SealMode::Append, "zone,head,since\ne,shen,2025/3/2\n").unwrap();
+    assert_eq!(published(&fourth), "null");
+}
+
+#[test]
+fn large_tables_and_those_of_subjects_are_not_published() {
+    let world = World::new();
+    let mut spec = visits();
+    spec.columns.iter_mut().for_each(|column| column.published = true);
+    let sealed = world.seal(&spec, SealMode::First, visits_csv(10, 1)).unwrap();
+    assert_eq!(sealed.version.manifest().published, None);
+    let mut spec = spec_without_units();
+    spec.columns[0].published = true;
+    let zone = "z".repeat(1 << 10);
+    let rows = |count: usize| format!("zone\n{}", format!("{zone}\n").repeat(count));
+    let sealed = world.seal(&spec, SealMode::First, rows(PUBLISHED_BYTES_MAX >> 10)).unwrap();
+    assert_eq!(sealed.version.manifest().published.as_ref().unwrap().bytes(), PUBLISHED_BYTES_MAX);
+    let sealed = world.seal(&spec, SealMode::Append, "zone\na\n").unwrap();
+    assert_eq!(sealed.version.manifest().published, None);
+    let sealed = world.seal(&spec, SealMode::Replace, rows((PUBLISHED_BYTES_MAX >> 10) + 1)).unwrap();
+    assert_eq!(sealed.version.manifest().published, None);
 }
 
 fn spec_without_units() -> DatasetSpec {
