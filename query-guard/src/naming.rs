@@ -38,9 +38,13 @@ use crate::source_rows::SourceRows;
 
 mod condition;
 mod derived;
+mod evaluate;
 mod folded;
 mod joined;
+mod look_up;
+mod looked_up;
 mod meeting;
+mod open_rows;
 mod raw;
 mod scanned;
 

@@ -18,6 +18,7 @@ mod identity;
 mod jobs;
 mod misuse;
 mod noise;
+mod noise_of_look_ups;
 mod open_data;
 mod questions;
 mod reviews;

@@ -78,7 +78,7 @@ method:
   review: none
 ";
 
-const DEPARTMENT: &str = "\
+pub(crate) const DEPARTMENT: &str = "\
 api_version: obscura/v1
 kind: Department
 metadata: {id: noisy, version: 1, title: {zh: 统计部门, en: Department of statistics}}
@@ -97,16 +97,16 @@ const CELLS: &str =
     "SELECT district, sex, COUNT(*) AS n FROM noisy.residents GROUP BY district, sex ORDER BY district, sex";
 
 /// One resident.
-struct Resident {
-    id: String,
-    district: String,
+pub(crate) struct Resident {
+    pub(crate) id: String,
+    pub(crate) district: String,
     sex: &'static str,
     age: u32,
     income: i64,
 }
 
 /// Three thousand made-up residents, about 150 of each district and sex.
-fn residents() -> Vec<Resident> {
+pub(crate) fn residents() -> Vec<Resident> {
     let mut state: u64 = 7;
     let mut next = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -123,7 +123,7 @@ fn residents() -> Vec<Resident> {
         .collect()
 }
 
-fn csv_of(residents: &[Resident]) -> String {
+pub(crate) fn csv_of(residents: &[Resident]) -> String {
     let mut text = "person_id,district,sex,age,income\n".to_owned();
     for Resident { id, district, sex, age, income } in residents {
         writeln!(text, "{id},{district},{sex},{age},{income}.00").unwrap();
@@ -132,7 +132,7 @@ fn csv_of(residents: &[Resident]) -> String {
 }
 
 /// Seals a text as a dataset's next version.
-fn seal(world: &World, dataset: &str, text: &str, arguments: &[&str]) {
+pub(crate) fn seal(world: &World, dataset: &str, text: &str, arguments: &[&str]) {
     let file = world.root().join("rows.csv");
     std::fs::write(&file, text).unwrap();
     let file = file.display().to_string();
@@ -183,14 +183,14 @@ fn noisy() -> Server {
 }
 
 /// The released table of a question, as CSV.
-fn released(server: &Server, sql: &str) -> String {
+pub(crate) fn released(server: &Server, sql: &str) -> String {
     let job = server.ask("ana", sql).must_be(201).json();
     let path = format!("/api/v1/jobs/{}/result", job["id"].as_str().unwrap());
     server.get(Some("ana"), &path, &[("accept", "text/csv")]).must_be(200).text()
 }
 
 /// The last column of a released table, by the others.
-fn cells(table: &str) -> BTreeMap<String, f64> {
+pub(crate) fn cells(table: &str) -> BTreeMap<String, f64> {
     let rows = table.lines().skip(1).map(|row| row.rsplit_once(',').unwrap_or(("", row)));
     rows.map(|(keys, value)| (keys.to_owned(), value.parse().unwrap())).collect()
 }

@@ -12,11 +12,7 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::array::ArrayRef;
 use arrow::array::AsArray;
-use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use arrow::datatypes::Field;
-use arrow::datatypes::Schema;
-use datafusion_common::DFSchema;
 use datafusion_common::ScalarValue;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
@@ -24,12 +20,12 @@ use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::BinaryExpr;
 use datafusion_expr::Expr;
 use datafusion_expr::Operator;
-use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
 use super::derived::Derived;
+use super::evaluate::batch;
+use super::evaluate::evaluated;
+use super::evaluate::evaluated_constant;
 use super::raw::Reading;
 use super::raw::columns_are_keys;
 use super::raw::columns_of;
@@ -162,7 +158,7 @@ impl<'a> Columns<'a> {
         self.budget.spend(expr)?;
         match columns_of(expr).as_slice() {
             [] => {
-                let value = evaluated(expr, None).ok_or_else(without_names)?;
+                let value = evaluated_constant(expr).ok_or_else(without_names)?;
                 let value = value_at(&value, 0, data_type)?;
                 Ok(KeyValues::from([(value, Condition::Always(true))]))
             }
@@ -346,7 +342,9 @@ impl<'a> Columns<'a> {
         }
         let points = published.points();
         self.budget.take(u64::try_from(points.len() / POINTS_A_NODE).unwrap_or(u64::MAX))?;
-        evaluated(expr, Some((column, points))).ok_or_else(without_names)
+        let rows = points.len();
+        let over = batch([(column, points)], rows).ok_or_else(without_names)?;
+        evaluated(expr, &over).ok_or_else(without_names)
     }
 
     /// A condition on several columns, or on the presence of one without a published domain, by its parts.
@@ -617,7 +615,7 @@ fn part_of(args: &[Expr]) -> Option<String> {
 
 /// True of a constant without a value.
 fn is_missing(expr: &Expr) -> bool {
-    evaluated(expr, None).is_none_or(|value| value.is_null(0))
+    evaluated_constant(expr).is_none_or(|value| value.is_null(0))
 }
 
 /// True of a comparison of a missing value without a type, which a CASE without ELSE leaves: it is unknown, and the engine
@@ -642,7 +640,7 @@ fn constant(expr: &Expr) -> Result<Condition, Refused> {
     if compares_nothing(expr) {
         return Ok(Condition::Unknown);
     }
-    let value = evaluated(expr, None).ok_or_else(without_names)?;
+    let value = evaluated_constant(expr).ok_or_else(without_names)?;
     match value_at(&value, 0, &DataType::Boolean)? {
         ScalarValue::Boolean(Some(value)) => Ok(Condition::Always(value)),
         _ => Ok(Condition::Unknown),
@@ -676,31 +674,4 @@ fn lifted(expr: &Expr) -> Option<Vec<(Option<Expr>, Expr)>> {
         })
     };
     branches(&case)?.into_iter().map(|(when, value)| Some((when, with(value).ok()?.data))).collect()
-}
-
-/// An expression's values over one column, or its value without any, as the engine computes it.
-fn evaluated(expr: &Expr, over: Option<(&str, ArrayRef)>) -> Option<ArrayRef> {
-    let (fields, arrays, rows) = match over {
-        Some((name, points)) => {
-            let rows = points.len();
-            (vec![Field::new(name, points.data_type().clone(), true)], vec![points], rows)
-        }
-        None => (Vec::new(), Vec::new(), 1),
-    };
-    let schema = Arc::new(Schema::new(fields));
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options).ok()?;
-    let unqualified = expr.clone().transform_up(|inner| {
-        Ok(match inner {
-            Expr::Column(column) => {
-                Transformed::yes(Expr::Column(datafusion_common::Column::from_name(column.name)))
-            }
-            other => Transformed::no(other),
-        })
-    });
-    let schema = DFSchema::try_from(schema).ok()?;
-    let context = PhysicalPlanningContext::default();
-    let compiled =
-        create_physical_expr(&unqualified.ok()?.data, &schema, &ExecutionProps::new(), &context).ok()?;
-    compiled.evaluate(&batch).ok()?.into_array(rows).ok()
 }

@@ -14,7 +14,9 @@ use crate::column::only_where;
 use crate::finding::Refused;
 use crate::finding::internal;
 
+use super::open_rows::OpenRows;
 use super::raw::Reading;
+use super::raw::columns_are_keys;
 use super::raw::columns_of;
 use super::raw::first_of;
 use super::raw::is_there;
@@ -31,8 +33,21 @@ impl Scanned {
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
     pub(super) fn join(join: &Join, reading: Reading<'_>) -> Result<Self, Refused> {
         let [(a, b)] = join.on.as_slice() else { return Err(rows_without_names()) };
+        if let Some(open) = OpenRows::of(&join.right, reading)? {
+            return Scanned::of(&join.left, reading)?.looking_up(open, (a, b), join, join.join_type);
+        }
+        if let Some(open) = OpenRows::of(&join.left, reading)? {
+            let turned = join.join_type.swap();
+            return Scanned::of(&join.right, reading)?.looking_up(open, (b, a), join, turned);
+        }
         let (left, right) = (Scanned::of(&join.left, reading)?, Scanned::of(&join.right, reading)?);
         let (a, b) = (left.raw(a)?, right.raw(b)?);
+        // A key that an outer join may have missed finds nothing where it is missing: that a row finds something would not be a fact
+        // of its subject.
+        let is_key = |key: &Expr| columns_are_keys(&Expr::IsNotNull(Box::new(key.clone())), reading.policy);
+        if !is_key(&a) || !is_key(&b) {
+            return Err(rows_without_names());
+        }
         let sides = Sides {
             left_is_single: left.is_single_by(&a),
             right_is_single: right.is_single_by(&b),

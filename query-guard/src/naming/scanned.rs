@@ -29,6 +29,7 @@ use crate::source_rows::Class;
 use crate::source_rows::SourceRows;
 
 use super::derived::Derived;
+use super::look_up::looks_up;
 use super::raw::Reading;
 use super::raw::columns_are_keys;
 use super::raw::columns_of;
@@ -43,8 +44,8 @@ use super::raw::raw_of;
 pub(super) fn rows_without_names() -> Refused {
     Finding::of(Reason::RowsWithoutNames)
         .help(
-            "ask of one table, joined by the unit key to tables that have one row for each subject or are aggregated by subject",
-            "请查询一张表，并按主体标识关联每个主体只有一行或已按主体汇总的表",
+            "ask of one table, joined by the unit key to tables that have one row for each subject or are aggregated by subject, and to small open tables by a column whose values are unique in them",
+            "请查询一张表，并按主体标识关联每个主体只有一行或已按主体汇总的表，或按取值唯一的字段关联小型开放表",
         )
         .into()
 }
@@ -179,6 +180,10 @@ impl Scanned {
         let mut owners = BTreeMap::new();
         for measure in atom.quantity.columns() {
             let raw = where_found(self.columns.get(measure).ok_or_else(internal)?);
+            // A subject's usual contribution is stated of its own values, and not of what they find.
+            if looks_up(raw) {
+                return Err(rows_without_names());
+            }
             for column in columns_of(raw) {
                 let of = |(_, source): &(&String, &Source)| column.starts_with(&raw_of(&source.family, ""));
                 let (there, source) =
