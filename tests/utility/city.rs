@@ -36,9 +36,12 @@ use obscura_policies::document::Unit;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::evaluate::ManifestFacts;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::library::Library;
 use obscura_policies::mask::Mask;
 use obscura_policies::mask::MaskContext;
+use obscura_policies::published::PublishedRows;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_query_guard::open_values::as_texts;
 use obscura_query_guard::sealed_type;
 use obscura_sandbox::city::City;
 use obscura_sandbox::city::CityDataset;
@@ -66,12 +69,17 @@ impl Sealed {
         let mut sealed = Sealed { rows: Tables::new(), facts: BTreeMap::new() };
         let mut tokens = Tokens::default();
         for id in datasets {
-            let document =
-                documents.library.datasets().get(id).with_context(|| format!("{id} is unknown"))?;
-            let of_city = CityDataset::ALL.into_iter().find(|known| known.id() == id.to_string());
-            let of_city = of_city.with_context(|| format!("the city has no {id}"))?;
-            let batch = tokens.sealed(&read(city, of_city, document)?, document)?;
-            sealed.facts.insert(id.clone(), facts(&batch, document)?);
+            let (document, rows) = written(city, documents, id)?;
+            let batch = tokens.sealed(&rows, document)?;
+            let mut facts = facts(&batch, document, &documents.library)?;
+            for column in &document.columns {
+                let Some(of) = &column.domain_of else { continue };
+                let (_, open) = written(city, documents, &of.dataset)?;
+                let values = open.column_by_name(of.column.as_str()).context("an open column is written")?;
+                let values = as_texts(values).context("a text is a text")?.into_iter().flatten();
+                facts.domains.insert(column.name.to_string(), values.collect());
+            }
+            sealed.facts.insert(id.clone(), facts);
             sealed.rows.insert(id.sql_name(), batch);
         }
         Ok(sealed)
@@ -95,6 +103,18 @@ impl Sealed {
         }
         Ok(seen)
     }
+}
+
+/// A dataset's document, and its rows as they are written.
+fn written<'d>(
+    city: &City,
+    documents: &'d Documents,
+    id: &DatasetId,
+) -> anyhow::Result<(&'d Dataset, RecordBatch)> {
+    let document = documents.library.datasets().get(id).with_context(|| format!("{id} is unknown"))?;
+    let of_city = CityDataset::ALL.into_iter().find(|known| known.id() == id.to_string());
+    let of_city = of_city.with_context(|| format!("the city has no {id}"))?;
+    Ok((document, read(city, of_city, document)?))
 }
 
 /// Tokens of subjects: whole numbers in the order in which identifiers are first met, by the kind of subject.
@@ -155,7 +175,7 @@ fn read(city: &City, of_city: CityDataset, document: &Dataset) -> anyhow::Result
 }
 
 /// The facts that sealing would prove of these rows.
-fn facts(batch: &RecordBatch, document: &Dataset) -> anyhow::Result<ManifestFacts> {
+fn facts(batch: &RecordBatch, document: &Dataset, library: &Library) -> anyhow::Result<ManifestFacts> {
     let mut facts = ManifestFacts {
         rows: Some(u64::try_from(batch.num_rows())?),
         clustered: protected(document).next().is_some(),
@@ -176,6 +196,12 @@ fn facts(batch: &RecordBatch, document: &Dataset) -> anyhow::Result<ManifestFact
             facts.unique.insert(BTreeSet::from([unit.column.to_string()]));
         }
     }
+    let open = library.published_columns(document).map(|column| {
+        let values = batch.column_by_name(column.name.as_str()).and_then(as_texts);
+        Ok((column.name.to_string(), values.context("an open column has texts")?))
+    });
+    let open = open.collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    facts.published = PublishedRows::new(open).filter(|rows| rows.values() > 0);
     if protected(document).next().is_none() {
         for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
             if is_unique(values)? {
