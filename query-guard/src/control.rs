@@ -28,6 +28,7 @@ use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
 
+pub(crate) mod complementary;
 mod dominance;
 mod noise;
 pub(crate) mod number;
@@ -41,8 +42,14 @@ pub(crate) use noise::deviation;
 use rounding::Rounding;
 
 /// The controls, in the order in which they are applied (`sandbox/docs/disclosure-model.md`, section 5.7).
-const CONTROLS: &[Control] =
-    &[noise::NOISE, threshold::THRESHOLD, dominance::DOMINANCE, noise::ERROR_LIMIT, rounding::ROUNDING];
+const CONTROLS: &[Control] = &[
+    noise::NOISE,
+    threshold::THRESHOLD,
+    dominance::DOMINANCE,
+    noise::ERROR_LIMIT,
+    complementary::COMPLEMENTARY,
+    rounding::ROUNDING,
+];
 
 /// A control, as its file states it.
 struct Control {

@@ -140,14 +140,14 @@ fn changes(code: Code) -> &'static [Change] {
             &[DROP_KEY, DROP_OUTPUT, DROP_CONDITION]
         }
         Code::RowLevelOutput | Code::OperationOverIndividuals => &[COUNT, DROP_KEY],
-        Code::ControlNotAvailable => &[VALUES, PERCENTILE, MEAN, PLAIN_GROUPS, DROP_OUTPUT],
+        Code::ControlNotAvailable => &[VALUES, PERCENTILE, MEAN, DROP_OUTPUT],
         Code::SubqueryNotAllowed => &[JOINED],
         Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
             &[TRUNCATED, MEAN, RATIO, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
         }
+        Code::QueryTooLarge => &[PLAIN_GROUPS],
         Code::SqlSyntax
         | Code::StatementNotAllowed
-        | Code::QueryTooLarge
         | Code::DatasetNotFound
         | Code::QueryNotUnderstood
         | Code::JoinNotAllowed

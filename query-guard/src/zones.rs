@@ -43,6 +43,7 @@ mod projection;
 mod rebuild;
 mod released;
 mod scan;
+mod sets;
 mod sort;
 mod subquery;
 mod union;

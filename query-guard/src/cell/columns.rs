@@ -48,6 +48,25 @@ impl AtomSpec {
     }
 }
 
+impl AtomSpec {
+    /// The least and the largest contribution of one row, by their signs alone: at least zero, and at most zero.
+    ///
+    /// Whoever sets totals against their parts knows by the declared range that no part is below zero
+    /// (`sandbox/docs/disclosure-model.md`, section 5.9).
+    pub(crate) fn signs(&self) -> (bool, bool) {
+        let of = |spec: &MeasureSpec| (spec.low >= 0, spec.high <= 0);
+        match self {
+            AtomSpec::Rows { .. } => (true, false),
+            AtomSpec::Measure(spec) => of(spec),
+            AtomSpec::Product(left, right) => match (of(left), of(right)) {
+                ((true, _), (true, _)) | ((_, true), (_, true)) => (true, false),
+                ((true, _), (_, true)) | ((_, true), (true, _)) => (false, true),
+                _ => (false, false),
+            },
+        }
+    }
+}
+
 /// Fixed-point reading of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MeasureSpec {

@@ -1,0 +1,242 @@
+//! Complementary suppression: where totals stand beside their parts in one answer, further groups are withheld, so that no difference
+//! tells a withheld number closely (Hundepool et al., Statistical Disclosure Control (2012), section 4.4; Fischetti and Salazar 2001).
+//!
+//! It looks at the groups of all sets of keys of one GROUP BY (GROUPING SETS, ROLLUP, CUBE) at once. `margins` decides which groups go;
+//! this file says what an attacker reads off the answer: the figures of each group, how closely they are told, and how far a withheld one
+//! must stay open.
+//!
+//! With named noise nothing is looked at. A total and its parts are different names with draws of their own, and the difference of a total
+//! and k-1 parts has the noise of k names, more than one number has that is released; withheld cells are no exact ones there.
+
+use arrow::array::ArrayRef;
+use datafusion_common::ScalarValue;
+
+use crate::cell::AtomStatistics;
+use crate::control::Control;
+use crate::control::ControlError;
+use crate::control::Figure;
+use crate::control::Group;
+use crate::plan::Formula;
+use crate::plan::Stage;
+use crate::plan::StageAtom;
+use crate::plan::StageControls;
+
+use margins::Figures;
+use margins::Interval;
+use margins::Margins;
+use margins::Number;
+use margins::Protection;
+use places::laid_out;
+
+mod margins;
+mod places;
+mod simplex;
+mod transfer;
+
+/// It takes no cell: it withholds groups, once all cells of a statement have passed the controls before it.
+pub(super) const COMPLEMENTARY: Control = Control { name: "complementary", holds_for, on_cell: None };
+
+/// Part of a sum that a withheld one stays open by to both sides, in percent, where no rule of dominance names another.
+const P_PERCENT: u16 = 10;
+
+/// All that a stage releases beside other sets of keys, since whole groups are withheld.
+fn holds_for(_figure: Figure, stage: &StageControls) -> bool {
+    stage.complementary
+}
+
+/// The groups of one set of keys, after the controls of single cells.
+pub(crate) struct SetOfGroups<'g, 's> {
+    pub(crate) stage: &'s Stage,
+    /// The columns of its keys, a row for each group.
+    pub(crate) keys: Vec<ArrayRef>,
+    pub(crate) groups: &'g [Group<'s>],
+    /// Of each group: it may be seen.
+    pub(crate) shown: &'g mut [bool],
+}
+
+/// A number of each group that the answer tells, or is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// What an atom adds up.
+    Value(usize),
+    /// The contributors of an atom, of one class.
+    Subjects(usize, usize),
+}
+
+/// Withholds groups, beside those that the other controls have withheld.
+///
+/// The total of a department less all of its zips but one is the zip that was withheld. So a further zip is withheld, or the total: a count
+/// that was withheld for few subjects may then be anything from zero to the threshold, and a sum may be off by p percent to both sides
+/// (`sandbox/docs/disclosure-model.md`, section 5.9).
+///
+/// # Errors
+/// [`ControlError::NotCells`] where the sets do not add up to one another: they are not of the same rows, and nothing leaves.
+pub(crate) fn complementary(sets: &mut [SetOfGroups<'_, '_>]) -> Result<(), ControlError> {
+    let mut margins = margins(sets)?;
+    margins.protect();
+    let shown = sets.iter_mut().flat_map(|set| set.shown.iter_mut());
+    for (place, shown) in shown.zip(margins.shown()) {
+        *place = shown;
+    }
+    Ok(())
+}
+
+/// The groups of all sets as an attacker knows them, with what is told of each.
+///
+/// The finest groups that are seen are unknowns of their own. Groups that are not seen may be small, or empty, or not there at all, and must
+/// look alike: what else is withheld would otherwise tell that somebody is there. So there is an unknown for every place at which a group
+/// may be missing, by the keys that the coarser sets have, whether there is a group or not; withheld groups are added up there.
+fn margins(sets: &[SetOfGroups<'_, '_>]) -> Result<Margins, ControlError> {
+    let key_sets = sets
+        .iter()
+        .map(|set| set.stage.set.as_ref().ok_or(ControlError::NotCells))
+        .collect::<Result<Vec<_>, _>>()?;
+    let groups = || sets.iter().flat_map(|set| set.groups.iter().zip(set.shown.iter()));
+    let keys = sets.iter().map(rows).collect::<Result<Vec<_>, _>>()?;
+    let shown: Vec<Vec<bool>> = sets.iter().map(|set| set.shown.to_vec()).collect();
+    // Costs are what is told: by exact ones the choice would tell more than the numbers do.
+    let costs = groups().map(|(group, _)| {
+        let rows = statistics(group, group.stage.rows_atom)?.first().map_or(0, |rows| rows.total);
+        Ok(u64::try_from(group.rounding().count(rows).max(1)).unwrap_or(u64::MAX))
+    });
+    let costs = costs.collect::<Result<Vec<_>, ControlError>>()?;
+    let mut margins = laid_out(&key_sets, &keys, &shown, &costs)?;
+    let formulas: Vec<&Formula> =
+        sets.first().into_iter().flat_map(|set| &set.stage.columns).map(|column| &column.formula).collect();
+    // A mean beside a sum tells how many rows there are: nothing counts as rounded then.
+    let is_rounded = formulas.iter().all(|formula| is_told_rounded(formula));
+    let mut told: Vec<Told> = Vec::new();
+    for one in formulas.into_iter().flat_map(told_by) {
+        if !told.contains(&one) {
+            told.push(one);
+        }
+    }
+    for told in told {
+        let numbers = groups().map(|(group, shown)| number(told, group, *shown, is_rounded));
+        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+        let Some(first) = sets.first() else { continue };
+        margins.figure(figures(told, first.stage)?, numbers)?;
+    }
+    Ok(margins)
+}
+
+/// The keys of each group of a set.
+fn rows(set: &SetOfGroups<'_, '_>) -> Result<Vec<Vec<ScalarValue>>, ControlError> {
+    let row = |row: usize| set.keys.iter().map(|key| ScalarValue::try_from_array(key, row)).collect();
+    (0..set.groups.len()).map(row).collect::<Result<_, _>>().map_err(|_| ControlError::NotCells)
+}
+
+/// True if a column tells each of its numbers no more closely than it is rounded.
+fn is_told_rounded(formula: &Formula) -> bool {
+    match formula {
+        Formula::Count { .. } | Formula::Subjects { .. } | Formula::Sum { .. } => true,
+        Formula::Mean { .. } | Formula::Moment { .. } | Formula::Quantile { .. } => false,
+    }
+}
+
+/// The numbers that a column is made of.
+fn told_by(formula: &Formula) -> Vec<Told> {
+    match formula {
+        Formula::Count { atom } => vec![Told::Value(*atom)],
+        Formula::Subjects { atom, class } => vec![Told::Subjects(*atom, *class)],
+        Formula::Sum { terms } => terms.iter().map(|term| Told::Value(term.atom)).collect(),
+        Formula::Mean { parts, count, low: _, high: _ } => {
+            let terms = parts.iter().flatten().map(|term| term.atom);
+            terms.chain([*count]).map(Told::Value).collect()
+        }
+        Formula::Moment { statistic: _, count, sums } => {
+            sums.iter().chain([count]).copied().map(Told::Value).collect()
+        }
+        Formula::Quantile { percent: _, below, from, count, middles: _, half_step: _ } => {
+            below.iter().chain(from).chain([count]).copied().map(Told::Value).collect()
+        }
+    }
+}
+
+/// What everybody knows of a number beforehand: whether it adds up over groups, which sign it has, and how far a withheld one stays open.
+fn figures(told: Told, stage: &Stage) -> Result<Figures, ControlError> {
+    let p = stage.controls.dominance.map_or(P_PERCENT, |rule| rule.p_percent);
+    // Where one subject is enough nothing is withheld.
+    let least = Some(subjects_min(stage)).filter(|least| *least > 1).unwrap_or(0);
+    Ok(match told {
+        Told::Value(atom) => {
+            let spec = stage.atoms.get(atom).ok_or(ControlError::NotCells)?;
+            let beforehand =
+                Interval { least: spec.at_least_zero.then_some(0), most: spec.at_most_zero.then_some(0) };
+            let protection = match one_of(spec) {
+                Some(one) => Protection::UpTo(least.saturating_mul(one)),
+                None => Protection::Percent(p),
+            };
+            Figures { adds_up: true, beforehand, protection }
+        }
+        // One subject may have rows in several groups, and counts in each.
+        Told::Subjects(_, class) => {
+            let class = stage.classes.get(class).ok_or(ControlError::NotCells)?;
+            let beforehand = Interval { least: Some(0), most: None };
+            Figures { adds_up: class.one_row, beforehand, protection: Protection::UpTo(least) }
+        }
+    })
+}
+
+/// Subjects that a group needs, of any class.
+fn subjects_min(stage: &Stage) -> i128 {
+    stage.classes.iter().map(|class| i128::from(class.subjects_min)).max().unwrap_or(1)
+}
+
+fn statistics<'g>(group: &'g Group<'_>, atom: usize) -> Result<&'g [AtomStatistics], ControlError> {
+    let classes = group.stage.classes.len().max(1);
+    group.statistics.chunks_exact(classes).nth(atom).ok_or(ControlError::NotCells)
+}
+
+/// A number of a group: how closely it is told, or how far it must stay open.
+fn number(told: Told, group: &Group<'_>, shown: bool, is_rounded: bool) -> Result<Number, ControlError> {
+    let (stage, rounding) = (group.stage, group.rounding());
+    let (atom, exact, released, step, one) = match told {
+        Told::Value(atom) => {
+            let spec = group.spec(atom).ok_or(ControlError::NotCells)?;
+            let total = statistics(group, atom)?.first().map_or(0, |statistics| statistics.total);
+            (atom, total, group.value(atom), rounding.step(spec), one_of(spec))
+        }
+        Told::Subjects(atom, class) => {
+            let statistics = statistics(group, atom)?.get(class).ok_or(ControlError::NotCells)?;
+            let step = stage.controls.rounding.map(i128::from);
+            (atom, i128::from(statistics.contributors), group.subjects(atom, class), step, Some(1))
+        }
+    };
+    if shown && released.is_some() {
+        let told = Interval::of_rounded(exact, step.filter(|_| is_rounded).unwrap_or(1));
+        return Ok(Number { exact, told: Some(told), beside: Interval::OPEN, needs: None });
+    }
+    let statistics = statistics(group, atom)?;
+    let mut of_classes = stage.classes.iter().zip(statistics);
+    let too_few = of_classes.any(|(class, one)| one.contributors < u64::from(class.subjects_min));
+    let least = subjects_min(stage);
+    let p = stage.controls.dominance.map_or(P_PERCENT, |rule| rule.p_percent);
+    let part = (exact.saturating_abs().saturating_mul(i128::from(p)).saturating_add(99)) / 100;
+    // A value that a row withholds beside others is of few subjects, or of many of whom a few make up most.
+    let (beside, needs) = match (one, too_few) {
+        (Some(one), true) => {
+            let most = least.saturating_sub(1).saturating_mul(one).max(exact);
+            (Interval { least: Some(0), most: Some(most) }, (exact, most.saturating_sub(exact)))
+        }
+        (Some(one), false) => {
+            let known = least.saturating_mul(one).min(exact);
+            let down = part.min(exact.saturating_sub(known));
+            (Interval { least: Some(known), most: None }, (down, part))
+        }
+        (None, _) => (Interval::OPEN, (part, part)),
+    };
+    Ok(Number { exact, told: None, beside, needs: Some(needs) })
+}
+
+/// The size of one row's part in what is a count, or as telling as one; nothing for other sums.
+fn one_of(spec: &StageAtom) -> Option<i128> {
+    if spec.counts {
+        return Some(1);
+    }
+    let one = spec.few.or(spec.same).filter(|_| spec.at_least_zero)?;
+    one.to_scaled(spec.scale).filter(|one| *one > 0)
+}
+
+#[cfg(test)]
+mod tests;
