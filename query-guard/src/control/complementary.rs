@@ -8,6 +8,8 @@
 //! With named noise nothing is looked at. A total and its parts are different names with draws of their own, and the difference of a total
 //! and k-1 parts has the noise of k names, more than one number has that is released; withheld cells are no exact ones there.
 
+use std::cmp::Ordering;
+
 use arrow::array::ArrayRef;
 use datafusion_common::ScalarValue;
 
@@ -31,13 +33,16 @@ use places::laid_out;
 mod margins;
 mod places;
 mod simplex;
-mod transfer;
 
 /// It takes no cell: it withholds groups, once all cells of a statement have passed the controls before it.
 pub(super) const COMPLEMENTARY: Control = Control { name: "complementary", holds_for, on_cell: None };
 
 /// Part of a sum that a withheld one stays open by to both sides, in percent, where no rule of dominance names another.
 const P_PERCENT: u16 = 10;
+
+/// The cost of one row, of which the parts tell groups with as many rows apart, and the factor that spreads these parts.
+const COST_OF_ROW: u64 = 1 << 20;
+const SPREAD: u64 = 2_654_435_761;
 
 /// All that a stage releases beside other sets of keys, since whole groups are withheld.
 fn holds_for(_figure: Figure, stage: &StageControls) -> bool {
@@ -57,7 +62,7 @@ pub(crate) struct SetOfGroups<'g, 's> {
 /// A number of each group that the answer tells, or is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
-    /// What an atom adds up.
+    /// The total of an atom.
     Value(usize),
     /// The contributors of an atom, of one class.
     Subjects(usize, usize),
@@ -72,13 +77,35 @@ enum Told {
 /// # Errors
 /// [`ControlError::NotCells`] where the sets do not add up to one another: they are not of the same rows, and nothing leaves.
 pub(crate) fn complementary(sets: &mut [SetOfGroups<'_, '_>]) -> Result<(), ControlError> {
-    let mut margins = margins(sets)?;
+    let orders = sets.iter().map(ordered).collect::<Result<Vec<_>, _>>()?;
+    let mut margins = margins(sets, &orders)?;
     margins.protect();
-    let shown = sets.iter_mut().flat_map(|set| set.shown.iter_mut());
-    for (place, shown) in shown.zip(margins.shown()) {
-        *place = shown;
+    let mut shown = margins.shown();
+    for (set, order) in sets.iter_mut().zip(&orders) {
+        for (at, shown) in order.iter().zip(shown.by_ref()) {
+            set.shown.get_mut(*at).into_iter().for_each(|place| *place = shown);
+        }
     }
     Ok(())
+}
+
+/// The groups of a set in the order of their keys, those that are not seen last: an engine finds them in any order, and the choice among
+/// groups that cost the same must be the same in every run.
+fn ordered(set: &SetOfGroups<'_, '_>) -> Result<Vec<usize>, ControlError> {
+    let keys = rows(set)?;
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    let is_unseen = |at: usize| set.shown.get(at) != Some(&true);
+    order.sort_by(|one, other| {
+        let by_keys = keys.get(*one).partial_cmp(&keys.get(*other)).unwrap_or(Ordering::Equal);
+        is_unseen(*one).cmp(&is_unseen(*other)).then(by_keys)
+    });
+    Ok(order)
+}
+
+/// The cost of a group by the rows that are told of it: of two groups with as many, one is cheaper, whatever is withheld beside them.
+fn cost(rows: i128, rank: u64) -> u64 {
+    let part = rank.wrapping_mul(SPREAD) % COST_OF_ROW;
+    u64::try_from(rows.max(1)).unwrap_or(u64::MAX).saturating_mul(COST_OF_ROW).saturating_add(part)
 }
 
 /// The groups of all sets as an attacker knows them, with what is told of each.
@@ -86,20 +113,33 @@ pub(crate) fn complementary(sets: &mut [SetOfGroups<'_, '_>]) -> Result<(), Cont
 /// The finest groups that are seen are unknowns of their own. Groups that are not seen may be small, or empty, or not there at all, and must
 /// look alike: what else is withheld would otherwise tell that somebody is there. So there is an unknown for every place at which a group
 /// may be missing, by the keys that the coarser sets have, whether there is a group or not; withheld groups are added up there.
-fn margins(sets: &[SetOfGroups<'_, '_>]) -> Result<Margins, ControlError> {
+fn margins(sets: &[SetOfGroups<'_, '_>], orders: &[Vec<usize>]) -> Result<Margins, ControlError> {
     let key_sets = sets
         .iter()
         .map(|set| set.stage.set.as_ref().ok_or(ControlError::NotCells))
         .collect::<Result<Vec<_>, _>>()?;
-    let groups = || sets.iter().flat_map(|set| set.groups.iter().zip(set.shown.iter()));
-    let keys = sets.iter().map(rows).collect::<Result<Vec<_>, _>>()?;
-    let shown: Vec<Vec<bool>> = sets.iter().map(|set| set.shown.to_vec()).collect();
+    let groups = || {
+        sets.iter().zip(orders).flat_map(|(set, order)| {
+            order.iter().filter_map(|at| Some((set.groups.get(*at)?, *set.shown.get(*at)?)))
+        })
+    };
+    let mut keys = Vec::with_capacity(sets.len());
+    for (set, order) in sets.iter().zip(orders) {
+        let rows = rows(set)?;
+        keys.push(order.iter().filter_map(|at| rows.get(*at).cloned()).collect::<Vec<_>>());
+    }
+    let in_order = |(set, order): (&SetOfGroups<'_, '_>, &Vec<usize>)| -> Vec<bool> {
+        order.iter().map(|at| set.shown.get(*at) == Some(&true)).collect()
+    };
+    let shown: Vec<Vec<bool>> = sets.iter().zip(orders).map(in_order).collect();
     // Costs are what is told: by exact ones the choice would tell more than the numbers do.
-    let costs = groups().map(|(group, _)| {
+    let mut rank: u64 = 0;
+    let mut costs = Vec::new();
+    for (group, shown) in groups() {
         let rows = statistics(group, group.stage.rows_atom)?.first().map_or(0, |rows| rows.total);
-        Ok(u64::try_from(group.rounding().count(rows).max(1)).unwrap_or(u64::MAX))
-    });
-    let costs = costs.collect::<Result<Vec<_>, ControlError>>()?;
+        rank += u64::from(shown);
+        costs.push(cost(group.rounding().count(rows), rank));
+    }
     let mut margins = laid_out(&key_sets, &keys, &shown, &costs)?;
     let formulas: Vec<&Formula> =
         sets.first().into_iter().flat_map(|set| &set.stage.columns).map(|column| &column.formula).collect();
@@ -112,7 +152,7 @@ fn margins(sets: &[SetOfGroups<'_, '_>]) -> Result<Margins, ControlError> {
         }
     }
     for told in told {
-        let numbers = groups().map(|(group, shown)| number(told, group, *shown, is_rounded));
+        let numbers = groups().map(|(group, shown)| number(told, group, shown, is_rounded));
         let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
         let Some(first) = sets.first() else { continue };
         margins.figure(figures(told, first.stage)?, numbers)?;
@@ -153,7 +193,7 @@ fn told_by(formula: &Formula) -> Vec<Told> {
     }
 }
 
-/// What everybody knows of a number beforehand: whether it adds up over groups, which sign it has, and how far a withheld one stays open.
+/// The public knowledge of a number: whether it adds up over groups, which sign it has, and how far a withheld one stays open.
 fn figures(told: Told, stage: &Stage) -> Result<Figures, ControlError> {
     let p = stage.controls.dominance.map_or(P_PERCENT, |rule| rule.p_percent);
     // Where one subject is enough nothing is withheld.

@@ -16,7 +16,9 @@ use std::collections::HashSet;
 
 use crate::control::ControlError;
 
-use super::transfer::Transfer;
+use transfer::Transfer;
+
+mod transfer;
 
 /// Steps of all that is looked at for one statement: about a second's work. A step is one number of a linear program's tableau that is
 /// looked at, or one group.
@@ -57,14 +59,14 @@ impl Interval {
         Interval { least, most: self.most.into_iter().chain(other.most).min() }
     }
 
-    /// How far a number may fall, or rise; nothing where it may go anywhere.
+    /// The distance by which a number may fall, or rise; nothing where it may go anywhere.
     fn room(self, value: i128, rises: bool) -> Option<i128> {
         let end = if rises { self.most } else { self.least }?;
         Some(end.saturating_sub(value).saturating_abs())
     }
 }
 
-/// What is known of a figure beforehand, and how its withheld numbers are protected.
+/// The knowledge of a figure beforehand, and how its withheld numbers are protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Figures {
     /// The number of a group is the sum of those of its parts.
@@ -83,7 +85,7 @@ pub(super) enum Protection {
 }
 
 impl Protection {
-    /// How far a number must be able to fall, and to rise.
+    /// The distances by which a number must be able to fall, and to rise.
     fn needs(self, exact: i128) -> (i128, i128) {
         match self {
             Protection::UpTo(most) => (exact, most.saturating_sub(exact).max(0)),
@@ -104,7 +106,7 @@ pub(super) struct Number {
     pub(super) told: Option<Interval>,
     /// The numbers that a withheld one may be, while the row of its group is seen.
     pub(super) beside: Interval,
-    /// How far it must be able to fall and to rise, if its row is seen and it is not.
+    /// The distances by which it must be able to fall and to rise, if its row is seen and it is not.
     pub(super) needs: Option<(i128, i128)>,
 }
 
@@ -488,11 +490,11 @@ struct Class {
     /// No group that is seen holds them.
     is_free: bool,
     members: Vec<usize>,
-    /// How far all of them together may fall, and rise.
+    /// The room in which all of them together may fall, and rise.
     room: [Room; 2],
 }
 
-/// How far numbers may move together.
+/// The distance by which numbers may move together.
 #[derive(Debug, Clone, Copy, Default)]
 struct Room {
     bounded: i128,
@@ -647,14 +649,14 @@ impl Margins {
             }
     }
 
-    /// How far an unknown may fall, or rise, by what is told of it alone.
+    /// The room in which an unknown may fall, or rise, by what is told of it alone.
     fn room(&self, table: usize, part: usize, rises: bool) -> Room {
         let Some(group) = self.finest(part) else { return Room::default() };
         let Some(number) = self.number(table, group) else { return Room::default() };
         Room::of(self.may_be(table, group).room(number.exact, rises))
     }
 
-    /// How far all totals that an unknown is part of may move with it.
+    /// The distance by which all totals that an unknown is part of may move with it.
     fn room_of_totals(&self, change: Change, part: usize) -> i128 {
         let rooms = self.told_with(change.table, part, change.group).map(|total| {
             let number = self.number(change.table, total);

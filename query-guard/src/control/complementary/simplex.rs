@@ -101,7 +101,7 @@ impl Tableau {
         self.values.get(variable).copied().unwrap_or(0.0)
     }
 
-    /// How far a variable may still move, up or down.
+    /// The distance by which a variable may still move, up or down.
     fn room(&self, variable: usize, rises: bool) -> f64 {
         let (least, most) = self.ends.get(variable).copied().unwrap_or((0.0, 0.0));
         let value = self.value(variable);

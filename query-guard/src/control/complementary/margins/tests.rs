@@ -72,7 +72,13 @@ impl World {
         let shown: Vec<Vec<bool>> =
             (0..key_sets.len()).map(|set| of_set(set).map(|cell| cell.shown).collect()).collect();
         let told = |cell: &Cell| crate::control::number::round_half_up(cell.number, self.step);
-        let costs: Vec<u64> = before.iter().map(|cell| u64::try_from(told(cell)).unwrap().max(1)).collect();
+        // No two groups that are seen cost the same.
+        let mut rank = 0;
+        let mut cost = |cell: &Cell| {
+            rank += u64::from(cell.shown);
+            u64::try_from(told(cell)).unwrap().max(1) * 1_000_003 + rank * rank * 7919 % 1_000_003
+        };
+        let costs: Vec<u64> = before.iter().map(&mut cost).collect();
         let mut margins = laid_out(&key_sets.iter().collect::<Vec<_>>(), &rows, &shown, &costs).unwrap();
         let numbers = before.iter().map(|cell| Number {
             exact: cell.number,

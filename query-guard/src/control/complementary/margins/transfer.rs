@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::control::complementary::simplex::Program;
 use crate::control::number::to_f64;
 
-use super::margins::Change;
-use super::margins::Interval;
-use super::margins::Margins;
-use super::simplex::Program;
+use super::Change;
+use super::Interval;
+use super::Margins;
 
 /// Most finest groups that one program looks at: those around the number, in its smallest totals first.
 const PARTS_MAX: usize = 60;
