@@ -158,7 +158,7 @@ impl StageDue {
     ///
     /// It consumes its state, so that a stage is neither skipped nor run twice with other cells
     /// (`sandbox/docs/disclosure-model.md`, section 2). Of several sets of keys over the same rows nothing is released before the
-    /// cells of all of them are there, because a total and its parts are protected together (section 5.9).
+    /// cells of all of them are there, because a total and its parts are protected together (section 5.11).
     ///
     /// # Errors
     /// [`ControlError`]: nothing leaves, and the execution is over.

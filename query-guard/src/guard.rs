@@ -14,6 +14,7 @@ use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
 use obscura_policies::day::Day;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Review;
 
 use crate::budget::Budget;
 use crate::catalog::Catalog;
@@ -32,6 +33,7 @@ use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::planning::planning_finding;
+use crate::pricing::priced;
 use crate::rewrite;
 use crate::rows::RowFacts;
 use crate::runnable::runnable;
@@ -150,6 +152,7 @@ impl<'a> Guard<'a> {
         let post = zones.root(&plan).map_err(|refused| placed(sql, refused))?;
         runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
         let mut stages = std::mem::take(&mut zones.stages);
+        let charges = priced(&mut stages).map_err(|finding| placed(sql, finding.into()))?;
         let rows = RowFacts::of(
             self.policy,
             stages.iter().map(Stage::released_rows),
@@ -163,7 +166,8 @@ impl<'a> Guard<'a> {
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
+        let review = review(self.policy, &stages);
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows, charges })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.
@@ -181,6 +185,20 @@ impl<'a> Guard<'a> {
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
             .map_err(|error| planning_finding(sql, &error, &catalog).into())
     }
+}
+
+/// The people who look at the result, the strictest of every dataset that the question names, of the floor of its membership,
+/// and of every stage.
+///
+/// Datasets count even where the plan reads nothing of them: a table that is optimised away must not take its reviewers
+/// along (`sandbox/docs/disclosure-model.md`, section 5.10).
+fn review(policy: &EffectivePolicy, stages: &[Stage]) -> Review {
+    let datasets = policy.datasets.values().flat_map(|dataset| {
+        let floor = policy.floors.get(&dataset.membership).map(|floor| floor.controls.review);
+        [Some(dataset.controls.review), floor]
+    });
+    let stages = stages.iter().map(|stage| stage.controls.review);
+    datasets.flatten().chain(stages).max().unwrap_or_default()
 }
 
 /// The cost class, from the shape of the stages alone.

@@ -52,7 +52,7 @@ impl AtomSpec {
     /// The least and the largest contribution of one row, by their signs alone: at least zero, and at most zero.
     ///
     /// Whoever sets totals against their parts knows by the declared range that no part is below zero
-    /// (`sandbox/docs/disclosure-model.md`, section 5.9).
+    /// (`sandbox/docs/disclosure-model.md`, section 5.11).
     pub(crate) fn signs(&self) -> (bool, bool) {
         let of = |spec: &MeasureSpec| (spec.low >= 0, spec.high <= 0);
         match self {

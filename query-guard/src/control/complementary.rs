@@ -72,7 +72,7 @@ enum Told {
 ///
 /// The total of a department less all of its zips but one is the zip that was withheld. So a further zip is withheld, or the total: a count
 /// that was withheld for few subjects may then be anything from zero to the threshold, and a sum may be off by p percent to both sides
-/// (`sandbox/docs/disclosure-model.md`, section 5.9).
+/// (`sandbox/docs/disclosure-model.md`, section 5.11).
 ///
 /// # Errors
 /// [`ControlError::NotCells`] where the sets do not add up to one another: they are not of the same rows, and nothing leaves.

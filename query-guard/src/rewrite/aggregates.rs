@@ -245,7 +245,7 @@ fn truncated(expr: &Expr) -> Option<Expr> {
 /// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.
 ///
 /// Each set of keys is an aggregation of its own, of which one statement has a few; all keys together are one
-/// (`sandbox/docs/disclosure-model.md`, section 5.9).
+/// (`sandbox/docs/disclosure-model.md`, section 5.11).
 pub(super) fn plain_groups(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     any_select(query, &mut |select| {
         let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else { return false };

@@ -11,7 +11,6 @@ use arrow::datatypes::Schema;
 use datafusion_common::DFSchema;
 use datafusion_common::ScalarValue;
 use datafusion_expr::AggregateUDF;
-use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
@@ -31,6 +30,7 @@ use crate::cell::CellFold;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::column::bare_column;
+use crate::column::under;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::ReleasedColumnFacts;
@@ -53,6 +53,7 @@ use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
+use crate::privacy::StagePrivacy;
 use crate::reason::Reason;
 use crate::shape::grain;
 use crate::source_rows::Compared;
@@ -152,6 +153,11 @@ impl ZonePass<'_> {
                 break;
             }
         }
+        let privacy = self.private(&source_rows, &formulas, rows_atom, &mut normaliser, !keys.is_empty());
+        let privacy = privacy.unwrap_or_else(|findings| {
+            refused.extend(findings);
+            None
+        });
         let (atoms, functions) = (normaliser.atoms, normaliser.functions);
         let mut compared = source_rows.taint.compared.clone();
         compared.add(&source_rows.bases, &group);
@@ -164,7 +170,7 @@ impl ZonePass<'_> {
             }
             chosen.push(is_chosen(atom, &source_rows.bases, &compared));
         }
-        let controls = self.controls(&source_rows, grade, &functions, &mut refused);
+        let controls = self.controls(&source_rows, grade, &functions, privacy.is_some(), &mut refused);
         Refused::if_any(refused)?;
         let columns: Vec<ReleasedColumn> = formulas
             .into_iter()
@@ -193,6 +199,7 @@ impl ZonePass<'_> {
             rows_atom,
             columns,
             controls,
+            privacy,
             read,
         })
     }
@@ -260,6 +267,7 @@ impl ZonePass<'_> {
         source_rows: &SourceRows,
         grade: Level,
         functions: &[Function],
+        is_private: bool,
         refused: &mut Vec<Finding>,
     ) -> Controls {
         let carried = source_rows.classes.iter().any(|class| class.kind.is_some());
@@ -274,9 +282,13 @@ impl ZonePass<'_> {
             if let Some(control) = controls.unavailable.iter().next() {
                 finding = finding.with("control", control.clone());
             }
-            refused.push(finding.help("ask without the columns of this grade", "请避免使用该级别的字段"));
+            refused.push(finding.help(
+                "ask without the columns of this grade; differential privacy needs a `privacy_budget` in every policy that matches",
+                "请避免使用该级别的字段；差分隐私需要每份适用的策略都有 `privacy_budget`",
+            ));
         }
         if controls.dominance.is_none()
+            && !is_private
             && functions.iter().any(|function| adds_up(*function))
             && grade > Level(1)
         {
@@ -297,7 +309,7 @@ impl ZonePass<'_> {
         positions: &[usize],
         set: Option<KeySet>,
     ) -> Result<Stage, Refused> {
-        let Grouped { source_rows, atoms, specs, columns, controls, .. } = grouped;
+        let Grouped { source_rows, atoms, specs, columns, controls, privacy, .. } = grouped;
         let name = format!("__stage_{}", self.stages.len());
         let group = grouped.at(positions, &grouped.group);
         let types = grouped.at(positions, &grouped.key_types);
@@ -320,8 +332,8 @@ impl ZonePass<'_> {
                     .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
                     .map_err(not_built)?;
             }
-            let clustered = single && class.clustered && !class.one_row;
-            let subjects = match (class.one_row, clustered) {
+            let clustered = single && class.clustered && !class.one_row && privacy.is_none();
+            let subjects = match (class.one_row && privacy.is_none(), clustered) {
                 (true, _) => Subjects::EachRow,
                 (false, true) => Subjects::Clustered,
                 (false, false) => Subjects::Mapped,
@@ -335,14 +347,16 @@ impl ZonePass<'_> {
             let subjects_min =
                 class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
             // Keys alone need no more than the threshold, and need not remember every subject for it.
-            let (fold, args) =
-                if columns.is_empty() && controls.perturbation.is_none() && subjects == Subjects::Mapped {
-                    (at_least_subjects(subjects_min), vec![subject])
-                } else {
-                    let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
-                    let enough = threshold_only.then_some(u64::from(subjects_min));
-                    (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
-                };
+            let (fold, args) = if privacy.is_some() {
+                let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+                (AggregateUDF::new_from_impl(CellFold::by_subject(specs.clone())), args)
+            } else if columns.is_empty() && controls.perturbation.is_none() && subjects == Subjects::Mapped {
+                (at_least_subjects(subjects_min), vec![subject])
+            } else {
+                let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+                let enough = threshold_only.then_some(u64::from(subjects_min));
+                (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
+            };
             let fold = AggregateFunction::new_udf(Arc::new(fold), args, false, None, Vec::new(), None);
             folds.push(Expr::AggregateFunction(fold).alias(&cells));
             let (unit, one_row) = (class.kind.clone(), class.one_row);
@@ -362,7 +376,10 @@ impl ZonePass<'_> {
             .iter()
             .zip(specs)
             .zip(&grouped.chosen)
-            .map(|((atom, spec), is_chosen)| stage_atom(atom, spec, *is_chosen, &source_rows.bases))
+            .map(|((atom, spec), is_chosen)| match privacy {
+                None => stage_atom(atom, spec, *is_chosen, &source_rows.bases),
+                Some(_) => unrounded(spec),
+            })
             .collect();
         let controls = StageControls {
             grade: grouped.read.grade,
@@ -371,6 +388,8 @@ impl ZonePass<'_> {
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
             complementary: set.is_some() && controls.perturbation.is_none(),
+            review: controls.review,
+            privacy: privacy.clone(),
         };
         let (rows_atom, columns) = (grouped.rows_atom, columns.clone());
         Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names, set })
@@ -392,6 +411,8 @@ pub(super) struct Grouped {
     rows_atom: usize,
     pub(super) columns: Vec<ReleasedColumn>,
     pub(super) controls: Controls,
+    /// Differential privacy, where the dataset is answered by it.
+    pub(super) privacy: Option<StagePrivacy>,
     pub(super) read: Read,
 }
 
@@ -567,12 +588,7 @@ fn benchmark_of(
 /// contributor: in `SUM(salary) FILTER (WHERE zip = '9999')` the threshold counts the residents of that zip alone
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn arguments(atom: &Atom) -> Vec<Expr> {
-    let guarded = |value: Expr| match &atom.condition {
-        None => value,
-        Some(condition) => {
-            Expr::Case(Case::new(None, vec![(Box::new(condition.clone()), Box::new(value))], None))
-        }
-    };
+    let guarded = |value: Expr| under(atom.condition.clone(), value);
     match &atom.quantity {
         Quantity::Rows => atom.condition.clone().into_iter().collect(),
         Quantity::Measure(column) => vec![guarded(base_column(column))],
@@ -584,7 +600,7 @@ fn arguments(atom: &Atom) -> Vec<Expr> {
 ///
 /// A measure without a range could not be clamped, and its rounding, which goes by the range, would hide nothing
 /// (`sandbox/docs/disclosure-model.md`, section 5.4).
-fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<AtomSpec> {
+pub(super) fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<AtomSpec> {
     Some(match &atom.quantity {
         Quantity::Rows => AtomSpec::Rows { conditional: atom.condition.is_some() },
         Quantity::Measure(column) => AtomSpec::Measure(measure(bases.get(column)?)?),
@@ -737,6 +753,17 @@ fn stage_atom(
         }
         _ => counted(0),
     }
+}
+
+/// An atom whose numbers are not rounded, because they have the noise of differential privacy.
+fn unrounded(spec: &AtomSpec) -> StageAtom {
+    let (counts, scale) = match spec {
+        AtomSpec::Rows { .. } => (true, 0),
+        AtomSpec::Measure(measure) => (false, measure.scale),
+        AtomSpec::Product(left, right) => (false, left.scale + right.scale),
+    };
+    let (at_least_zero, at_most_zero) = spec.signs();
+    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None, at_least_zero, at_most_zero }
 }
 
 /// The rounding of a sum of measures, by the width of its range and by its largest value.

@@ -40,7 +40,7 @@ impl ZonePass<'_> {
     /// Controls are those of all keys together, so that a total is read no more closely than its parts. Where no set has all keys,
     /// one more stage groups by them, which no result reads: the control step needs to know how the sets hang together. With named
     /// noise it needs nothing, because totals and parts are different names with draws of their own
-    /// (`sandbox/docs/disclosure-model.md`, section 5.9).
+    /// (`sandbox/docs/disclosure-model.md`, section 5.11).
     pub(super) fn sets(
         &mut self,
         mut rows: SourceRows,
@@ -73,6 +73,9 @@ impl ZonePass<'_> {
             return Err(internal());
         }
         let grouped = self.grouped(rows, &keys, &calls, (key_types, call_types))?;
+        if grouped.privacy.is_some() {
+            return Err(several_private_groupings().into());
+        }
         let all: Vec<usize> = (0..keys.len()).collect();
         let is_hidden = grouped.controls.perturbation.is_none()
             && !grouped.columns.is_empty()
@@ -188,4 +191,15 @@ fn several_groupings() -> Finding {
     Finding::of(Reason::SeveralGroupings)
         .with("function", "ROLLUP / CUBE / GROUPING SETS")
         .help("group by other columns than the unit key", "请按主体标识以外的字段分组")
+}
+
+/// The refusal of several groupings of a dataset that is answered by differential privacy.
+///
+/// A subject counts in a few groups of one set of keys, and each number has a part of the question's price. Over several sets it would
+/// count in as many more groups, and numbers of one question would share a price that was made for one set; asked for one after the
+/// other, each set is bounded and paid for by itself (`sandbox/docs/disclosure-model.md`, section 5.9).
+fn several_private_groupings() -> Finding {
+    Finding::of(Reason::SeveralGroupings)
+        .with("function", "ROLLUP / CUBE / GROUPING SETS")
+        .help("ask for each grouping in a query of its own", "请将每种分组写成单独的查询")
 }
