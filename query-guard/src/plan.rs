@@ -300,10 +300,8 @@ pub(crate) struct StageAtom {
     pub(crate) few: Option<Fixed>,
     /// The largest size of a value that may be the same in many rows: their sum is a count times a number.
     pub(crate) same: Option<Fixed>,
-    /// No row's part is below zero.
-    pub(crate) at_least_zero: bool,
-    /// No row's part is above zero.
-    pub(crate) at_most_zero: bool,
+    /// The least and the largest part of one row, in units of the last place; zero lies between them.
+    pub(crate) of_row: (i128, i128),
 }
 
 /// A released column: name, type, and how it is made from atoms.

@@ -49,21 +49,26 @@ impl AtomSpec {
 }
 
 impl AtomSpec {
-    /// The least and the largest contribution of one row, by their signs alone: at least zero, and at most zero.
+    /// The least and the largest contribution of one row, zero among them: some rows contribute nothing.
     ///
     /// Whoever sets totals against their parts knows by the declared range that no part is below zero
     /// (`sandbox/docs/disclosure-model.md`, section 5.11).
-    pub(crate) fn signs(&self) -> (bool, bool) {
-        let of = |spec: &MeasureSpec| (spec.low >= 0, spec.high <= 0);
-        match self {
-            AtomSpec::Rows { .. } => (true, false),
-            AtomSpec::Measure(spec) => of(spec),
-            AtomSpec::Product(left, right) => match (of(left), of(right)) {
-                ((true, _), (true, _)) | ((_, true), (_, true)) => (true, false),
-                ((true, _), (_, true)) | ((_, true), (true, _)) => (false, true),
-                _ => (false, false),
-            },
-        }
+    pub(crate) fn of_row(&self) -> (i128, i128) {
+        let (least, most) = match self {
+            AtomSpec::Rows { .. } => (0, 1),
+            AtomSpec::Measure(spec) => (spec.low, spec.high),
+            AtomSpec::Product(left, right) => {
+                let ends = [
+                    (left.low, right.low),
+                    (left.low, right.high),
+                    (left.high, right.low),
+                    (left.high, right.high),
+                ];
+                let ends = ends.map(|(left, right)| left.saturating_mul(right));
+                (ends.into_iter().fold(0, i128::min), ends.into_iter().fold(0, i128::max))
+            }
+        };
+        (least.min(0), most.max(0))
     }
 }
 

@@ -37,7 +37,7 @@ mod simplex;
 /// It takes no cell: it withholds groups, once all cells of a statement have passed the controls before it.
 pub(super) const COMPLEMENTARY: Control = Control { name: "complementary", holds_for, on_cell: None };
 
-/// Part of a sum that a withheld one stays open by to both sides, in percent, where no rule of dominance names another.
+/// The part of a sum by which a withheld one stays open to both sides, in percent, where no rule of dominance names another.
 const P_PERCENT: u16 = 10;
 
 /// The cost of one row, of which the parts tell groups with as many rows apart, and the factor that spreads these parts.
@@ -71,8 +71,8 @@ enum Told {
 /// Withholds groups, beside those that the other controls have withheld.
 ///
 /// The total of a department less all of its zips but one is the zip that was withheld. So a further zip is withheld, or the total: a count
-/// that was withheld for few subjects may then be anything from zero to the threshold, and a sum may be off by p percent to both sides
-/// (`sandbox/docs/disclosure-model.md`, section 5.11).
+/// that was withheld for few subjects may then be anything from zero to the threshold, and a sum anything from that of nobody to the
+/// largest of one row, or off by p percent to both sides (`sandbox/docs/disclosure-model.md`, section 5.11).
 ///
 /// # Errors
 /// [`ControlError::NotCells`] where the sets do not add up to one another: they are not of the same rows, and nothing leaves.
@@ -195,17 +195,17 @@ fn told_by(formula: &Formula) -> Vec<Told> {
 
 /// The public knowledge of a number: whether it adds up over groups, which sign it has, and how far a withheld one stays open.
 fn figures(told: Told, stage: &Stage) -> Result<Figures, ControlError> {
-    let p = stage.controls.dominance.map_or(P_PERCENT, |rule| rule.p_percent);
     // Where one subject is enough nothing is withheld.
     let least = Some(subjects_min(stage)).filter(|least| *least > 1).unwrap_or(0);
     Ok(match told {
         Told::Value(atom) => {
             let spec = stage.atoms.get(atom).ok_or(ControlError::NotCells)?;
+            let (lowest, highest) = spec.of_row;
             let beforehand =
-                Interval { least: spec.at_least_zero.then_some(0), most: spec.at_most_zero.then_some(0) };
+                Interval { least: (lowest == 0).then_some(0), most: (highest == 0).then_some(0) };
             let protection = match one_of(spec) {
-                Some(one) => Protection::UpTo(least.saturating_mul(one)),
-                None => Protection::Percent(p),
+                Some(one) => Protection::up_to(least.saturating_mul(one)),
+                None => of_sum(stage, spec),
             };
             Figures { adds_up: true, beforehand, protection }
         }
@@ -213,9 +213,16 @@ fn figures(told: Told, stage: &Stage) -> Result<Figures, ControlError> {
         Told::Subjects(_, class) => {
             let class = stage.classes.get(class).ok_or(ControlError::NotCells)?;
             let beforehand = Interval { least: Some(0), most: None };
-            Figures { adds_up: class.one_row, beforehand, protection: Protection::UpTo(least) }
+            Figures { adds_up: class.one_row, beforehand, protection: Protection::up_to(least) }
         }
     })
+}
+
+/// The protection interval of a missing sum: that of nobody, that of any one row, and p percent of itself to both sides.
+fn of_sum(stage: &Stage, spec: &StageAtom) -> Protection {
+    let percent = stage.controls.dominance.map_or(P_PERCENT, |rule| rule.p_percent);
+    let (least, most) = Some(spec.of_row).filter(|_| subjects_min(stage) > 1).unwrap_or_default();
+    Protection { least, most, percent }
 }
 
 /// Subjects that a group needs, of any class.
@@ -231,28 +238,33 @@ fn statistics<'g>(group: &'g Group<'_>, atom: usize) -> Result<&'g [AtomStatisti
 /// A number of a group: how closely it is told, or how far it must stay open.
 fn number(told: Told, group: &Group<'_>, shown: bool, is_rounded: bool) -> Result<Number, ControlError> {
     let (stage, rounding) = (group.stage, group.rounding());
-    let (atom, exact, released, step, one) = match told {
+    let (atom, exact, released, step, one, least) = match told {
         Told::Value(atom) => {
             let spec = group.spec(atom).ok_or(ControlError::NotCells)?;
             let total = statistics(group, atom)?.first().map_or(0, |statistics| statistics.total);
-            (atom, total, group.value(atom), rounding.step(spec), one_of(spec))
+            // A count that is seen has enough subjects, each of whom has a row.
+            let least = (spec.counts && spec.scale == 0).then(|| subjects_min(stage));
+            (atom, total, group.value(atom), rounding.step(spec), one_of(spec), least)
         }
         Told::Subjects(atom, class) => {
             let statistics = statistics(group, atom)?.get(class).ok_or(ControlError::NotCells)?;
             let step = stage.controls.rounding.map(i128::from);
-            (atom, i128::from(statistics.contributors), group.subjects(atom, class), step, Some(1))
+            let contributors = i128::from(statistics.contributors);
+            let least = stage.classes.get(class).map(|class| i128::from(class.subjects_min));
+            (atom, contributors, group.subjects(atom, class), step, Some(1), least)
         }
     };
     if shown && released.is_some() {
         let told = Interval::of_rounded(exact, step.filter(|_| is_rounded).unwrap_or(1));
+        let told = told.and(least.map_or(Interval::OPEN, Interval::from));
         return Ok(Number { exact, told: Some(told), beside: Interval::OPEN, needs: None });
     }
     let statistics = statistics(group, atom)?;
     let mut of_classes = stage.classes.iter().zip(statistics);
     let too_few = of_classes.any(|(class, one)| one.contributors < u64::from(class.subjects_min));
     let least = subjects_min(stage);
-    let p = stage.controls.dominance.map_or(P_PERCENT, |rule| rule.p_percent);
-    let part = (exact.saturating_abs().saturating_mul(i128::from(p)).saturating_add(99)) / 100;
+    let of_sum = of_sum(stage, stage.atoms.get(atom).ok_or(ControlError::NotCells)?);
+    let part = of_sum.part(exact);
     // A value that a row withholds beside others is of few subjects, or of many of whom a few make up most.
     let (beside, needs) = match (one, too_few) {
         (Some(one), true) => {
@@ -264,7 +276,8 @@ fn number(told: Told, group: &Group<'_>, shown: bool, is_rounded: bool) -> Resul
             let down = part.min(exact.saturating_sub(known));
             (Interval { least: Some(known), most: None }, (down, part))
         }
-        (None, _) => (Interval::OPEN, (part, part)),
+        (None, true) => (Interval::OPEN, of_sum.needs(exact)),
+        (None, false) => (Interval::OPEN, (part, part)),
     };
     Ok(Number { exact, told: None, beside, needs: Some(needs) })
 }
@@ -274,7 +287,7 @@ fn one_of(spec: &StageAtom) -> Option<i128> {
     if spec.counts {
         return Some(1);
     }
-    let one = spec.few.or(spec.same).filter(|_| spec.at_least_zero)?;
+    let one = spec.few.or(spec.same).filter(|_| spec.of_row.0 == 0)?;
     one.to_scaled(spec.scale).filter(|one| *one > 0)
 }
 

@@ -388,8 +388,7 @@ fn the_rounding_unit_is_below_one_percent_of_the_range() {
             width: Fixed::from_i64(width),
             few: None,
             same: None,
-            at_least_zero: true,
-            at_most_zero: false,
+            of_row: (0, 1),
         })
     };
     assert_eq!(unit(200_000, 0), Some(1000));

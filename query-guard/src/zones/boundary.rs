@@ -387,7 +387,7 @@ impl ZonePass<'_> {
             rounding: controls.rounding,
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
-            complementary: set.is_some() && controls.perturbation.is_none(),
+            complementary: set.is_some() && controls.perturbation.is_none() && !columns.is_empty(),
             review: controls.review,
             privacy: privacy.clone(),
         };
@@ -729,17 +729,12 @@ fn stage_atom(
         width: Fixed::ZERO,
         few: None,
         same: None,
-        at_least_zero: true,
-        at_most_zero: false,
+        of_row: spec.of_row(),
     };
     // A masked value, and one without bins, may be the same in many rows.
     let may_be_same = !added_up(atom, bases).any(|(_, base)| base.mask.is_none() && base.is_measure());
-    let (at_least_zero, at_most_zero) = spec.signs();
-    let measured = |range, scale| StageAtom {
-        at_least_zero,
-        at_most_zero,
-        ..measured(range, scale, is_chosen, may_be_same)
-    };
+    let measured =
+        |range, scale| StageAtom { of_row: spec.of_row(), ..measured(range, scale, is_chosen, may_be_same) };
     match (&atom.quantity, spec) {
         // Counts over subjects' own rows add up to a count.
         (Quantity::Measure(column), AtomSpec::Measure(measure))
@@ -762,8 +757,7 @@ fn unrounded(spec: &AtomSpec) -> StageAtom {
         AtomSpec::Measure(measure) => (false, measure.scale),
         AtomSpec::Product(left, right) => (false, left.scale + right.scale),
     };
-    let (at_least_zero, at_most_zero) = spec.signs();
-    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None, at_least_zero, at_most_zero }
+    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None, of_row: spec.of_row() }
 }
 
 /// The rounding of a sum of measures, by the width of its range and by its largest value.
@@ -776,15 +770,7 @@ fn measured(range: Option<(Fixed, Fixed)>, scale: u8, is_chosen: bool, may_be_sa
     let width = high.checked_sub(low).unwrap_or(Fixed::ZERO);
     let largest = [low, high].into_iter().filter_map(Fixed::checked_abs).max();
     let few = largest.filter(|_| is_chosen || width <= FEW_VALUES);
-    StageAtom {
-        counts: false,
-        scale,
-        width,
-        few,
-        same: largest.filter(|_| may_be_same),
-        at_least_zero: false,
-        at_most_zero: false,
-    }
+    StageAtom { counts: false, scale, width, few, same: largest.filter(|_| may_be_same), of_row: (0, 0) }
 }
 
 /// The range of a product of two measures, from its four corners.

@@ -53,8 +53,13 @@ impl Interval {
         self.least.is_none_or(|least| least <= value) && self.most.is_none_or(|most| value <= most)
     }
 
+    /// The numbers from this one on.
+    pub(super) fn from(least: i128) -> Self {
+        Interval { least: Some(least), most: None }
+    }
+
     /// The numbers that are in both.
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         let least = self.least.into_iter().chain(other.least).max();
         Interval { least, most: self.most.into_iter().chain(other.most).min() }
     }
@@ -75,26 +80,31 @@ pub(super) struct Figures {
     pub(super) protection: Protection,
 }
 
-/// The protection interval of withheld numbers.
+/// The protection interval of missing numbers: all numbers from an end to the other, and so many percent of itself to both sides.
+///
+/// It holds zero, so that a number cannot be told from that of nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protection {
-    /// Of a count: from zero up to this.
-    UpTo(i128),
-    /// Of a sum: so many percent to both sides, unless it cannot be told from zero.
-    Percent(u16),
+pub(super) struct Protection {
+    pub(super) least: i128,
+    pub(super) most: i128,
+    pub(super) percent: u16,
 }
 
 impl Protection {
+    /// Of a count: from zero up to this.
+    pub(super) fn up_to(most: i128) -> Self {
+        Protection { least: 0, most, percent: 0 }
+    }
+
     /// The distances by which a number must be able to fall, and to rise.
-    fn needs(self, exact: i128) -> (i128, i128) {
-        match self {
-            Protection::UpTo(most) => (exact, most.saturating_sub(exact).max(0)),
-            Protection::Percent(percent) => {
-                let part =
-                    exact.saturating_abs().saturating_mul(i128::from(percent)).saturating_add(99) / 100;
-                (part, part)
-            }
-        }
+    pub(super) fn needs(self, exact: i128) -> (i128, i128) {
+        let part = self.part(exact);
+        (exact.saturating_sub(self.least).max(part), self.most.saturating_sub(exact).max(part))
+    }
+
+    /// The percentage of a number, rounded up.
+    pub(super) fn part(self, exact: i128) -> i128 {
+        exact.saturating_abs().saturating_mul(i128::from(self.percent)).saturating_add(99) / 100
     }
 }
 
@@ -322,14 +332,6 @@ impl Margins {
             for group in 0..self.parts.len() {
                 let Some(number) = self.number(table, group) else { continue };
                 let Some((down, up)) = number.needs.filter(|needs| *needs != (0, 0)) else { continue };
-                let to_zero = Change { table, group, by: number.exact.saturating_neg() };
-                if self
-                    .protection(table)
-                    .is_some_and(|protection| matches!(protection, Protection::Percent(_)))
-                    && classes.get_or_insert_with(|| Classes::of(self, table)).may(self, to_zero)
-                {
-                    continue;
-                }
                 for by in [down.saturating_neg(), up] {
                     let change = Change { table, group, by };
                     if by == 0 || classes.get_or_insert_with(|| Classes::of(self, table)).may(self, change) {
@@ -355,10 +357,6 @@ impl Margins {
                 }
             }
         }
-    }
-
-    fn protection(&self, table: usize) -> Option<Protection> {
-        self.tables.get(table).map(|table| table.known.protection)
     }
 
     /// The cheapest groups to withhold for a change; nothing where a linear program finds none.
