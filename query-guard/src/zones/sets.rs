@@ -62,7 +62,10 @@ impl ZonePass<'_> {
             self.groups_by_subject(&rows, &keys)
         });
         if own_rows {
-            return Err(several_groupings().into());
+            // One set has a row for each person, which never leaves, and the others are cells: in one answer each row would need rules
+            // of its own (`sandbox/docs/disclosure-model.md`, section 4.9).
+            let help = ("group by other columns than the unit key", "请按主体标识以外的字段分组");
+            return Err(several_groupings(help.0, help.1).into());
         }
         // The keys, the number of the set, and the values.
         let schema = &aggregate.schema;
@@ -74,7 +77,10 @@ impl ZonePass<'_> {
         }
         let grouped = self.grouped(rows, &keys, &calls, (key_types, call_types))?;
         if grouped.privacy.is_some() {
-            return Err(several_private_groupings().into());
+            // A subject counts in a few groups of one set, and the price of a question is that of the numbers of one. Asked for one
+            // after the other, each set is bounded and paid for by itself (`sandbox/docs/disclosure-model.md`, section 5.9).
+            let help = ("ask for each grouping in a query of its own", "请将每种分组写成单独的查询");
+            return Err(several_groupings(help.0, help.1).into());
         }
         let all: Vec<usize> = (0..keys.len()).collect();
         let is_hidden = grouped.controls.perturbation.is_none()
@@ -183,23 +189,9 @@ fn united(mut branches: Vec<Arc<LogicalPlan>>, schema: &Arc<DFSchema>) -> Result
     LogicalPlanBuilder::from(plan).project(projection).and_then(LogicalPlanBuilder::build).map_err(not_built)
 }
 
-/// The refusal of several groupings of which one is by the keys of all subjects.
-///
-/// That grouping has a row for each person, which never leaves; the others are cells. In one answer each row would need rules of its
-/// own (`sandbox/docs/disclosure-model.md`, section 4.9).
-fn several_groupings() -> Finding {
+/// The refusal of several groupings, with a way out (`sandbox/docs/disclosure-model.md`, section 5.11).
+fn several_groupings(english: &str, chinese: &str) -> Finding {
     Finding::of(Reason::SeveralGroupings)
         .with("function", "ROLLUP / CUBE / GROUPING SETS")
-        .help("group by other columns than the unit key", "请按主体标识以外的字段分组")
-}
-
-/// The refusal of several groupings of a dataset that is answered by differential privacy.
-///
-/// A subject counts in a few groups of one set of keys, and each number has a part of the question's price. Over several sets it would
-/// count in as many more groups, and numbers of one question would share a price that was made for one set; asked for one after the
-/// other, each set is bounded and paid for by itself (`sandbox/docs/disclosure-model.md`, section 5.9).
-fn several_private_groupings() -> Finding {
-    Finding::of(Reason::SeveralGroupings)
-        .with("function", "ROLLUP / CUBE / GROUPING SETS")
-        .help("ask for each grouping in a query of its own", "请将每种分组写成单独的查询")
+        .help(english, chinese)
 }

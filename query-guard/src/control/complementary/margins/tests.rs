@@ -45,7 +45,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// What the answer tells of its number.
+    /// The numbers that it may be by what the answer tells.
     fn told(&self, world: &World) -> Interval {
         let of_group = if world.sums { Interval::from(0) } else { Interval::from(K) };
         Interval::of_rounded(self.number, world.step).and(of_group)
