@@ -28,6 +28,7 @@ use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
 
+pub(crate) mod complementary;
 mod dominance;
 mod noise;
 pub(crate) mod number;
@@ -48,6 +49,7 @@ const CONTROLS: &[Control] = &[
     threshold::THRESHOLD,
     dominance::DOMINANCE,
     noise::ERROR_LIMIT,
+    complementary::COMPLEMENTARY,
     rounding::ROUNDING,
 ];
 

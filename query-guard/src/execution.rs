@@ -21,6 +21,7 @@ use crate::control::fits;
 use crate::mask::bind_secrets;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
+use crate::release::release;
 
 /// An admitted query between two of its plans.
 ///
@@ -54,6 +55,8 @@ struct Course {
     plan: Arc<GuardedPlan>,
     context: ExecutionContext,
     released: BTreeMap<String, ReleasedTable>,
+    /// Cells of the first sets of keys of a statement, until those of the last one are there.
+    held: Vec<Cells>,
 }
 
 /// The one plan to run now, with the released tables that it may read besides sealed datasets.
@@ -111,7 +114,8 @@ impl GuardedPlan {
     /// # Errors
     /// [`ControlError::TooManyRows`] where a query without stages joins too many rows of open tables.
     pub fn begin(self: &Arc<Self>, context: ExecutionContext) -> Result<Execution, ControlError> {
-        Course { plan: Arc::clone(self), context, released: BTreeMap::new() }.at(0)
+        let (released, held) = (BTreeMap::new(), Vec::new());
+        Course { plan: Arc::clone(self), context, released, held }.at(0)
     }
 }
 
@@ -153,16 +157,25 @@ impl StageDue {
     /// Applies the stage's controls to its cells; the next state knows their released table and nothing else of them.
     ///
     /// It consumes its state, so that a stage is neither skipped nor run twice with other cells
-    /// (`sandbox/docs/disclosure-model.md`, section 2).
+    /// (`sandbox/docs/disclosure-model.md`, section 2). Of several sets of keys over the same rows nothing is released before the
+    /// cells of all of them are there, because a total and its parts are protected together (section 5.11).
     ///
     /// # Errors
     /// [`ControlError`]: nothing leaves, and the execution is over.
     pub fn protect(mut self, cells: Cells) -> Result<Execution, ControlError> {
-        let stage = self.stage()?;
-        let table = stage.release(cells, &self.course.context)?;
-        let name = stage.name.clone();
-        self.course.released.insert(name, table);
-        self.course.at(self.stage + 1)
+        let is_last = self.stage()?.set.as_ref().is_none_or(|set| set.is_last);
+        self.course.held.push(cells);
+        let next = self.stage + 1;
+        if is_last {
+            let held = std::mem::take(&mut self.course.held);
+            let plan = Arc::clone(&self.course.plan);
+            let first = next.checked_sub(held.len()).ok_or(ControlError::NotCells)?;
+            let stages = plan.stages.get(first..next).ok_or(ControlError::NotCells)?;
+            let tables = release(stages, held, &self.course.context)?;
+            let seen = stages.iter().zip(tables).filter(|(stage, _)| !stage.is_hidden());
+            self.course.released.extend(seen.map(|(stage, table)| (stage.name.clone(), table)));
+        }
+        self.course.at(next)
     }
 
     fn stage(&self) -> Result<&Stage, ControlError> {

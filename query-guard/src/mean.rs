@@ -59,6 +59,8 @@ fn is_mean(plan: &LogicalPlan, index: usize, stages: &[Stage]) -> bool {
     match made_by {
         LogicalPlan::Window(window) => own(&window.window_expr, window.input.schema().fields().len()),
         LogicalPlan::Aggregate(aggregate) => own(&aggregate.aggr_expr, aggregate.group_expr.len()),
+        // The sets of keys of one GROUP BY, each with the same column.
+        LogicalPlan::Union(union) => union.inputs.iter().all(|input| is_mean(input, index, stages)),
         LogicalPlan::TableScan(scan) if scan.source.downcast_ref::<ReleasedSource>().is_some() => {
             let name = scan.projected_schema.fields().get(index).map(|field| field.name());
             let stage = stages.iter().find(|stage| stage.name == scan.table_name.table());

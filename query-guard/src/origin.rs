@@ -18,12 +18,20 @@ pub(crate) fn origin(plan: &LogicalPlan, index: usize) -> Option<(&LogicalPlan, 
         }
         LogicalPlan::Projection(projection) => {
             let column = match projection.expr.get(index)? {
-                Expr::Alias(alias) => as_a_number(&alias.expr).try_as_col()?,
+                Expr::Alias(alias) => as_a_number(unaliased(&alias.expr)).try_as_col()?,
                 other => other.try_as_col()?,
             };
             origin(&projection.input, projection.input.schema().maybe_index_of_column(column)?)
         }
         other => Some((other, index)),
+    }
+}
+
+/// The expression under the names of nodes that were merged into one.
+fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
     }
 }
 

@@ -163,7 +163,7 @@ pub struct Treatment {
 /// The role of an output column, which says what a missing value of it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputRole {
-    /// A group key: what is missing is missing in the data.
+    /// A group key: what is missing is missing in the data, or GROUPING() says that the row is a total.
     Key,
     /// A released figure as it is: what is missing was withheld.
     Cell,
@@ -197,6 +197,8 @@ pub struct Stage {
     pub(crate) controls: StageControls,
     /// The names of its cells, where its policy asks for noise.
     pub(crate) names: Option<Arc<CellNames>>,
+    /// Its place among several sets of keys over the same rows (GROUPING SETS, ROLLUP, CUBE).
+    pub(crate) set: Option<KeySet>,
 }
 
 impl Stage {
@@ -230,6 +232,11 @@ impl Stage {
         self.controls.cells_max.map(|cells| u64::from(cells) / columns)
     }
 
+    /// True if no result reads it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.set.as_ref().is_some_and(|set| set.is_hidden)
+    }
+
     /// The controls its cells must pass.
     #[must_use]
     pub fn controls(&self) -> &StageControls {
@@ -256,6 +263,17 @@ pub(crate) struct KeyColumn {
     pub(crate) data_type: DataType,
 }
 
+/// One of several sets of keys by which a statement groups the same rows; their stages follow one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeySet {
+    /// Its keys, by their places among the keys of all the sets.
+    pub(crate) keys: Vec<usize>,
+    /// No result reads it: the control step reads off it how the other sets hang together.
+    pub(crate) is_hidden: bool,
+    /// The last of the sets: all of them are released at once.
+    pub(crate) is_last: bool,
+}
+
 /// One class of subjects of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageClass {
@@ -265,6 +283,8 @@ pub struct StageClass {
     pub subjects_min: u32,
     pub(crate) cells: String,
     pub(crate) clustered: bool,
+    /// Every subject has at most one of the rows, so that subjects of several groups add up.
+    pub(crate) one_row: bool,
 }
 
 /// An atom as the control step knows it.
@@ -280,6 +300,8 @@ pub(crate) struct StageAtom {
     pub(crate) few: Option<Fixed>,
     /// The largest size of a value that may be the same in many rows: their sum is a count times a number.
     pub(crate) same: Option<Fixed>,
+    /// The least and the largest part of one row, in units of the last place; zero lies between them.
+    pub(crate) of_row: (i128, i128),
 }
 
 /// A released column: name, type, and how it is made from atoms.
@@ -403,6 +425,8 @@ pub struct StageControls {
     pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
+    /// Its groups stand beside their parts or totals in the same answer, without noise.
+    pub complementary: bool,
     /// People who look at what leaves.
     pub review: Review,
     /// Differential privacy, where the dataset is answered by it; no other control then sees a cell.

@@ -249,7 +249,7 @@ reasons! {
     QuantileWithoutSteps = "quantile-without-steps", ControlNotAvailable, ["column", "function"];
     /// COUNT(DISTINCT) counts values and not subjects.
     ValuesCountedOnce = "values-counted-once", ControlNotAvailable, ["function"];
-    /// ROLLUP, CUBE and GROUPING SETS over individuals.
+    /// ROLLUP, CUBE and GROUPING SETS, of which a set has the unit keys.
     SeveralGroupings = "several-groupings", ControlNotAvailable, ["function"];
     /// The policy releases nothing of the dataset.
     NothingReleased = "nothing-released", ControlNotAvailable, ["dataset"];

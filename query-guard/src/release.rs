@@ -24,60 +24,88 @@ use crate::control::Cells;
 use crate::control::ControlError;
 use crate::control::Group;
 use crate::control::ReleasedTable;
+use crate::control::complementary::SetOfGroups;
+use crate::control::complementary::complementary;
 use crate::control::fits;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 
-impl Stage {
-    /// Applies the stage's controls to its cells.
-    ///
-    /// A group that fails has no row, and nothing says how many there were: suppressed, empty and never-existing groups look
-    /// alike (`sandbox/docs/disclosure-model.md`, section 5.2). A table of very many cells reconstructs its rows (Dinur and
-    /// Nissim 2003), so that one with more than the policy lets out is withheld as a whole.
-    ///
-    /// # Errors
-    /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
-    pub(crate) fn release(
-        &self,
-        cells: Cells,
-        context: &ExecutionContext,
-    ) -> Result<ReleasedTable, ControlError> {
+/// Applies the controls to the cells of one stage, or of all sets of keys by which a statement groups the same rows.
+///
+/// A group that fails has no row, and nothing says how many there were: suppressed, empty and never-existing groups look
+/// alike (`sandbox/docs/disclosure-model.md`, section 5.2). A table of very many cells reconstructs its rows (Dinur and
+/// Nissim 2003), so that one with more than the policy lets out is withheld as a whole, and so are several sets that have more
+/// together.
+///
+/// # Errors
+/// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
+pub(crate) fn release(
+    stages: &[Stage],
+    cells: Vec<Cells>,
+    context: &ExecutionContext,
+) -> Result<Vec<ReleasedTable>, ControlError> {
+    let opened = stages.iter().zip(cells).map(|(stage, cells)| OpenedCells::of(stage, cells, context));
+    let mut opened = opened.collect::<Result<Vec<_>, _>>()?;
+    if stages.iter().any(|stage| stage.controls.complementary) {
+        let sets = opened.iter_mut().map(OpenedCells::as_set);
+        complementary(&mut sets.collect::<Result<Vec<_>, _>>()?)?;
+    }
+    let mut cell_count: usize = 0;
+    let mut tables = Vec::with_capacity(opened.len());
+    for cells in &opened {
+        let table = cells.table()?;
+        let columns = cells.stage.columns.len().max(1);
+        cell_count = cell_count.saturating_add(table.batch().num_rows().saturating_mul(columns));
+        let most = cells.stage.controls.cells_max.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        if !cells.stage.keys.is_empty() && most.is_some_and(|most| cell_count > most) {
+            return Err(ControlError::Withheld);
+        }
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+/// The cells of a stage, opened: its groups, and which of them have a row. It has no text form, since its cells have passed nothing.
+struct OpenedCells<'s> {
+    stage: &'s Stage,
+    batch: RecordBatch,
+    groups: Vec<Group<'s>>,
+    /// Of each group: it may be seen.
+    shown: Vec<bool>,
+}
+
+impl<'s> OpenedCells<'s> {
+    /// Opens cells, and asks of each group if it may be seen at all.
+    fn of(stage: &'s Stage, cells: Cells, context: &ExecutionContext) -> Result<Self, ControlError> {
         let batches = cells.into_batches();
-        let planned = self.plan.schema().as_arrow();
+        let planned = stage.plan.schema().as_arrow();
         fits(planned, &batches)?;
         let schema = batches.first().map_or_else(|| Arc::new(planned.clone()), RecordBatch::schema);
         let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
-        let groups = Group::all(self, &batch, context)?;
-        let shown: Vec<Option<&Group<'_>>> =
-            groups.iter().map(|group| group.passes().then_some(group)).collect();
-        if self.keys.is_empty() {
-            // All people are one group, even where there is nobody; a group that fails is a row of NULLs.
-            return if shown.len() == 1 {
-                self.table(Vec::new(), &shown)
-            } else {
-                Err(ControlError::NotCells)
-            };
+        let groups = Group::all(stage, &batch, context)?;
+        // All people are one group, even where there is nobody; a group that fails is a row of NULLs.
+        if stage.keys.is_empty() && groups.len() != 1 {
+            return Err(ControlError::NotCells);
         }
-        let keys = self
-            .keys
-            .iter()
-            .map(|key| batch.column_by_name(&key.name).map(Arc::clone).ok_or(ControlError::NotCells))
-            .collect::<Result<Vec<_>, _>>()?;
-        let table = self.table(keys, &shown)?;
+        let shown = groups.iter().map(|group| !stage.is_hidden() && group.passes()).collect();
+        Ok(OpenedCells { stage, batch, groups, shown })
+    }
+
+    /// The released table: groups that are seen, in the order of their keys.
+    fn table(&self) -> Result<ReleasedTable, ControlError> {
+        let stage = self.stage;
+        let shown: Vec<Option<&Group<'_>>> =
+            self.groups.iter().zip(&self.shown).map(|(group, shown)| shown.then_some(group)).collect();
+        if stage.keys.is_empty() {
+            return stage.table(Vec::new(), &shown);
+        }
+        let table = stage.table(self.keys()?, &shown)?;
         let mask: BooleanArray = shown.iter().map(|group| Some(group.is_some())).collect();
         let released = filter_record_batch(table.batch(), &mask).map_err(|_| ControlError::NotCells)?;
-        let cell_count = released.num_rows().saturating_mul(self.columns.len().max(1));
-        if self
-            .controls
-            .cells_max
-            .is_some_and(|most| cell_count > usize::try_from(most).unwrap_or(usize::MAX))
-        {
-            return Err(ControlError::Withheld);
-        }
-        let batch = sorted(released, self.keys.len())?;
+        let batch = sorted(released, stage.keys.len())?;
         // A group in two rows would have been held to its threshold twice, by halves: the engine's fault, and nothing leaves.
-        let keys = batch.columns().get(..self.keys.len()).unwrap_or_default();
+        let keys = batch.columns().get(..stage.keys.len()).unwrap_or_default();
         let distinct = partition(keys).map_err(|_| ControlError::NotCells)?.len();
         if distinct != batch.num_rows() {
             return Err(ControlError::NotCells);
@@ -85,6 +113,19 @@ impl Stage {
         Ok(ReleasedTable::of(batch))
     }
 
+    fn as_set(&mut self) -> Result<SetOfGroups<'_, 's>, ControlError> {
+        let keys = self.keys()?;
+        Ok(SetOfGroups { stage: self.stage, keys, groups: &self.groups, shown: &mut self.shown })
+    }
+
+    /// The columns of its keys.
+    fn keys(&self) -> Result<Vec<ArrayRef>, ControlError> {
+        let column = |key: &KeyColumn| self.batch.column_by_name(&key.name).map(Arc::clone);
+        self.stage.keys.iter().map(|key| column(key).ok_or(ControlError::NotCells)).collect()
+    }
+}
+
+impl Stage {
     /// The columns of the keys, in the types that their values have in names.
     pub(crate) fn key_columns(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, ControlError> {
         let column = |key: &KeyColumn| {

@@ -145,9 +145,9 @@ fn changes(code: Code) -> &'static [Change] {
         Code::FunctionNotAllowed | Code::AggregateNotAllowed | Code::AggregateNotDecomposable => {
             &[TRUNCATED, MEAN, RATIO, DROP_OUTPUT, DROP_CONDITION, DROP_KEY]
         }
+        Code::QueryTooLarge => &[PLAIN_GROUPS],
         Code::SqlSyntax
         | Code::StatementNotAllowed
-        | Code::QueryTooLarge
         | Code::DatasetNotFound
         | Code::QueryNotUnderstood
         | Code::JoinNotAllowed
@@ -356,9 +356,17 @@ mod tests {
             rewrite("SELECT dept, AVG(salary / age) AS per_year FROM persons GROUP BY dept").as_deref(),
             Some("SELECT dept, AVG(salary) / NULLIF(AVG(age), 0) FROM persons GROUP BY dept")
         );
+        // More sets than aggregations, and several sets under differential privacy.
         assert_eq!(
-            rewrite("SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)").as_deref(),
-            Some("SELECT dept, sex, COUNT(*) FROM persons GROUP BY dept, sex")
+            rewrite("SELECT dept, COUNT(*) FROM persons GROUP BY CUBE (dept, zip, sex, diag)").as_deref(),
+            Some("SELECT dept, COUNT(*) FROM persons GROUP BY dept, zip, sex, diag")
         );
+        let private = named("private").unwrap();
+        let sql = "SELECT day, COUNT(*) FROM visits GROUP BY ROLLUP (day)";
+        let Decision::Refused { rewrites, .. } = review_under(&private, sql).decision else {
+            panic!("admitted")
+        };
+        let plain = "SELECT day, COUNT(*) FROM visits GROUP BY day";
+        assert_eq!(rewrites.first().map(|rewrite| rewrite.sql.as_str()), Some(plain));
     }
 }

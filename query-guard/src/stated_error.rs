@@ -36,6 +36,29 @@ pub enum StatedError {
     },
 }
 
+impl StatedError {
+    /// The larger of each, of two columns of one kind.
+    pub(crate) fn widest(self, other: Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Number(one), Self::Number(other)) => Self::Number(one.widest(other)),
+            (Self::Mean { significant_digits, sum, count }, Self::Mean { sum: more, count: others, .. }) => {
+                Self::Mean { significant_digits, sum: sum.widest(more), count: count.widest(others) }
+            }
+            (
+                Self::Moment { significant_digits, count, sums },
+                Self::Moment { count: others, sums: more, .. },
+            ) => Self::Moment { significant_digits, count: count.widest(others), sums: sums.widest(more) },
+            (Self::Quantile { half_step, count }, Self::Quantile { count: others, .. }) => {
+                Self::Quantile { half_step, count: count.widest(others) }
+            }
+            (
+                Self::Number(_) | Self::Mean { .. } | Self::Moment { .. } | Self::Quantile { .. },
+                Self::Number(_) | Self::Mean { .. } | Self::Moment { .. } | Self::Quantile { .. },
+            ) => return None,
+        })
+    }
+}
+
 /// The distance that a number may have from the exact one, in its own units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Inaccuracy {

@@ -24,6 +24,7 @@ use crate::plan::OutputRole;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 use crate::plan::Treatment;
+use crate::stated_error::StatedError;
 
 /// Counts over a subject's own rows are cut off where they are counted (`zones/per_subject.rs`), before there are cells.
 const TOP_CODED: &str = "top-coded";
@@ -43,15 +44,7 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
         .zip(outputs)
         .enumerate()
         .map(|(index, (field, controls))| {
-            let facts =
-                origin(post, index).and_then(|(made_by, index)| ReleasedSource::column_of(made_by, index));
-            let (role, top_coded_at) = match facts.as_deref() {
-                Some(ReleasedColumnFacts::Key { top_coded_at, .. }) => (OutputRole::Key, *top_coded_at),
-                Some(ReleasedColumnFacts::Benchmark { .. } | ReleasedColumnFacts::Other) => {
-                    (OutputRole::Cell, None)
-                }
-                None => (OutputRole::Computed, None),
-            };
+            let (role, top_coded_at) = role(post, index).unwrap_or((OutputRole::Computed, None));
             Treatment {
                 column: field.name().clone(),
                 data_type: field.data_type().clone(),
@@ -61,11 +54,58 @@ pub(crate) fn treatments(post: &LogicalPlan, stages: &[Stage], top_coded: bool) 
                     .collect(),
                 role,
                 top_coded_at: top_coded_at.and_then(Fixed::to_i64).and_then(|most| u32::try_from(most).ok()),
-                error: released(post, index, stages)
-                    .and_then(|(stage, column)| stated_error(&column.formula, stage)),
+                error: error(post, index, stages),
             }
         })
         .collect()
+}
+
+/// The role of an output column that is handed on as a stage releases it, and where its counts are cut off.
+///
+/// Over the sets of keys of one GROUP BY it is what it is in each of them: a key that a set does not have is missing there.
+fn role(plan: &LogicalPlan, index: usize) -> Option<(OutputRole, Option<Fixed>)> {
+    let (made_by, index) = origin(plan, index)?;
+    if let LogicalPlan::Union(union) = made_by {
+        let sets = union.inputs.iter().filter(|input| !is_missing(input, index));
+        let roles = sets.map(|input| role(input, index)).collect::<Option<Vec<_>>>()?;
+        return roles.first().copied().filter(|first| roles.iter().all(|role| role == first));
+    }
+    Some(match ReleasedSource::column_of(made_by, index)?.as_ref() {
+        ReleasedColumnFacts::Key { top_coded_at, .. } => (OutputRole::Key, *top_coded_at),
+        ReleasedColumnFacts::Benchmark { .. } | ReleasedColumnFacts::Other => (OutputRole::Cell, None),
+    })
+}
+
+/// True if an output column is a NULL that the plan states.
+fn is_missing(plan: &LogicalPlan, index: usize) -> bool {
+    let LogicalPlan::Projection(projection) = plan else { return false };
+    match projection.expr.get(index).map(|expr| (expr, expr.clone().unalias())) {
+        Some((_, Expr::Column(column))) => {
+            let below = projection.input.schema().maybe_index_of_column(&column);
+            below.is_some_and(|below| is_missing(&projection.input, below))
+        }
+        Some((expr, _)) => is_null(expr),
+        None => false,
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_null(&alias.expr),
+        Expr::Literal(value, _) => value.is_null(),
+        _ => false,
+    }
+}
+
+/// The error of an output column; of several sets of keys the widest of theirs.
+fn error(plan: &LogicalPlan, index: usize, stages: &[Stage]) -> Option<StatedError> {
+    if let Some((LogicalPlan::Union(union), index)) = origin(plan, index) {
+        let errors = union.inputs.iter().map(|input| error(input, index, stages));
+        let errors = errors.collect::<Option<Vec<_>>>()?;
+        return errors.into_iter().map(Some).reduce(|widest, one| widest?.widest(one?)).flatten();
+    }
+    let (stage, column) = released(plan, index, stages)?;
+    stated_error(&column.formula, stage)
 }
 
 /// The released column that an output column is, with its stage; nothing for a key, and for what is computed.

@@ -44,6 +44,7 @@ mod projection;
 mod rebuild;
 mod released;
 mod scan;
+mod sets;
 mod sort;
 mod subquery;
 mod union;

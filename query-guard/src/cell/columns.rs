@@ -48,6 +48,30 @@ impl AtomSpec {
     }
 }
 
+impl AtomSpec {
+    /// The least and the largest contribution of one row, zero among them: some rows contribute nothing.
+    ///
+    /// Whoever sets totals against their parts knows by the declared range that no part is below zero
+    /// (`sandbox/docs/disclosure-model.md`, section 5.11).
+    pub(crate) fn of_row(&self) -> (i128, i128) {
+        let (least, most) = match self {
+            AtomSpec::Rows { .. } => (0, 1),
+            AtomSpec::Measure(spec) => (spec.low, spec.high),
+            AtomSpec::Product(left, right) => {
+                let ends = [
+                    (left.low, right.low),
+                    (left.low, right.high),
+                    (left.high, right.low),
+                    (left.high, right.high),
+                ];
+                let ends = ends.map(|(left, right)| left.saturating_mul(right));
+                (ends.into_iter().fold(0, i128::min), ends.into_iter().fold(0, i128::max))
+            }
+        };
+        (least.min(0), most.max(0))
+    }
+}
+
 /// Fixed-point reading of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MeasureSpec {

@@ -70,14 +70,14 @@ fn visits(rows: &[(i64, i128)]) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-fn world(people: &[(&str, i64)], visited: &[(i64, i128)]) -> Rows {
+pub(super) fn world(people: &[(&str, i64)], visited: &[(i64, i128)]) -> Rows {
     BTreeMap::from([
         ("corpus.persons", vec![vec![persons(people)]]),
         ("corpus.visits", vec![vec![visits(visited)]]),
     ])
 }
 
-fn people(groups: &[(&'static str, usize)]) -> Vec<(&'static str, i64)> {
+pub(super) fn people(groups: &[(&'static str, usize)]) -> Vec<(&'static str, i64)> {
     groups.iter().flat_map(|(dept, count)| std::iter::repeat_n((*dept, 50_000), *count)).collect()
 }
 
@@ -388,6 +388,7 @@ fn the_rounding_unit_is_below_one_percent_of_the_range() {
             width: Fixed::from_i64(width),
             few: None,
             same: None,
+            of_row: (0, 1),
         })
     };
     assert_eq!(unit(200_000, 0), Some(1000));

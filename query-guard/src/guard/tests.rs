@@ -145,7 +145,7 @@ const REFUSED: &[(&str, Code)] = &[
     ("SELECT dept, APPROX_DISTINCT(zip) FROM persons GROUP BY dept", Code::ControlNotAvailable),
     ("SELECT dept, MAX(salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
     ("SELECT dept, REGR_COUNT(age, salary) FROM persons GROUP BY dept", Code::ControlNotAvailable),
-    ("SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)", Code::ControlNotAvailable),
+    ("SELECT person_id, COUNT(*) FROM visits GROUP BY ROLLUP (person_id)", Code::ControlNotAvailable),
     ("SELECT array_agg(salary) FROM persons", Code::FunctionNotAllowed),
     ("SELECT SUM(DISTINCT salary) FROM persons", Code::AggregateNotAllowed),
     ("SELECT SUM(power(salary, 2)) FROM persons", Code::AggregateNotDecomposable),

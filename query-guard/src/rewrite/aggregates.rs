@@ -244,8 +244,8 @@ fn truncated(expr: &Expr) -> Option<Expr> {
 
 /// `ROLLUP (a, b)` and `CUBE (a, b)` become the groups `a, b`.
 ///
-/// Totals beside their parts are what complementary suppression is for, which is not built
-/// (`sandbox/docs/disclosure-model.md`, sections 4.1 and 9).
+/// Each set of keys is an aggregation of its own, of which one statement has a few; all keys together are one
+/// (`sandbox/docs/disclosure-model.md`, section 5.11).
 pub(super) fn plain_groups(query: &mut Query, _finding: &Finding, _sql: &str) -> bool {
     any_select(query, &mut |select| {
         let GroupByExpr::Expressions(keys, modifiers) = &mut select.group_by else { return false };

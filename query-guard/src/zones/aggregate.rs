@@ -9,9 +9,7 @@ use datafusion_expr::Aggregate;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 
-use crate::finding::Finding;
 use crate::finding::Refused;
-use crate::reason::Reason;
 use crate::source_rows::SourceRows;
 
 use super::Zone;
@@ -23,17 +21,16 @@ impl ZonePass<'_> {
     /// The zone of an aggregate.
     ///
     /// Over individuals every group may be one person, so that it is a boundary or a subject's own rows, and several
-    /// groupings at once are refused. An open table and released values hold nothing to protect: groups of an open
-    /// table by its own columns stay open, and all other groups are released
+    /// groupings at once are a boundary each (`sets`). An open table and released values hold nothing to protect: groups
+    /// of an open table by its own columns stay open, and all other groups are released
     /// (`sandbox/docs/disclosure-model.md`, section 4.1).
     pub(super) fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Zone, Refused> {
         match self.zone(&aggregate.input)? {
             Zone::Individual(mut rows) => {
-                let keys = group_keys(aggregate);
-                if keys.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
-                    return Err(several_groupings().into());
+                if let [Expr::GroupingSet(sets)] = aggregate.group_expr.as_slice() {
+                    return self.sets(*rows, sets, aggregate).map(Zone::Released);
                 }
-                let keys = self.defined_over_individuals(&mut rows, keys)?;
+                let keys = self.defined_over_individuals(&mut rows, group_keys(aggregate))?;
                 let calls = self.defined_over_individuals(&mut rows, &aggregate.aggr_expr)?;
                 self.group(*rows, keys, &calls, &aggregate.schema)
             }
@@ -102,15 +99,4 @@ fn one_row_a_key(mut groups: ReleasedPlan, aggregate: &Aggregate) -> ReleasedPla
         groups.unique.insert((0..group_keys(aggregate).len()).collect::<BTreeSet<usize>>());
     }
     groups
-}
-
-/// The refusal of ROLLUP, CUBE and GROUPING SETS over individuals.
-///
-/// Totals beside their parts show a part that was withheld: in `GROUP BY ROLLUP (dept, zip)` a small zip is the total
-/// of its department less the other zips. That needs complementary suppression, which is not built
-/// (`sandbox/docs/disclosure-model.md`, section 4.1).
-fn several_groupings() -> Finding {
-    Finding::of(Reason::SeveralGroupings)
-        .with("function", "ROLLUP / CUBE / GROUPING SETS")
-        .help("ask for each grouping in a query of its own", "请将每种分组写成单独的查询")
 }

@@ -12,6 +12,7 @@ use datafusion_common::DFSchema;
 use datafusion_common::ScalarValue;
 use datafusion_expr::AggregateUDF;
 use datafusion_expr::Expr;
+use datafusion_expr::LogicalPlan;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::expr::AggregateFunction;
 use obscura_policies::effective::Controls;
@@ -46,6 +47,7 @@ use crate::limits::LITERALS_MAX;
 use crate::limits::too_large;
 use crate::plan::Formula;
 use crate::plan::KeyColumn;
+use crate::plan::KeySet;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
@@ -73,12 +75,7 @@ const FLOAT_SCALE: u8 = 4;
 
 impl ZonePass<'_> {
     /// An aggregate whose groups hold several subjects: each becomes cells, which pass their controls before anything
-    /// reads them.
-    ///
-    /// Every way from individuals to a result leads through here, so that all that was read below counts together. Each
-    /// further comparison narrows a group until it describes one person, and many literals are a subset chosen at will,
-    /// from which a table can be reconstructed (Dinur and Nissim 2003): both are bounded
-    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
+    /// reads them (`sandbox/docs/disclosure-model.md`, section 5).
     pub(super) fn boundary(
         &mut self,
         source_rows: SourceRows,
@@ -86,10 +83,33 @@ impl ZonePass<'_> {
         calls: &[Expr],
         schema: &Arc<DFSchema>,
     ) -> Result<ReleasedPlan, Refused> {
-        self.within_limits(keys.len())?;
+        self.within_limits(1, keys.len())?;
         if keys.len() + calls.len() != schema.fields().len() {
             return Err(internal());
         }
+        let types: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        let (key_types, types) = types.split_at(keys.len());
+        let grouped = self.grouped(source_rows, keys, calls, (key_types, types))?;
+        let all: Vec<usize> = (0..keys.len()).collect();
+        let stage = self.stage(&grouped, &all, None)?;
+        let open = released(&stage, grouped.facts(&all), schema, grouped.read)?;
+        self.stages.push(stage);
+        Ok(open)
+    }
+
+    /// The keys and calls of a boundary, once they have passed the rules.
+    ///
+    /// Every way from individuals to a result leads through here, so that all that was read below counts together. Each
+    /// further comparison narrows a group until it describes one person, and many literals are a subset chosen at will,
+    /// from which a table can be reconstructed (Dinur and Nissim 2003): both are bounded
+    /// (`sandbox/docs/disclosure-model.md`, section 4.3).
+    pub(super) fn grouped(
+        &mut self,
+        source_rows: SourceRows,
+        keys: &[Expr],
+        calls: &[Expr],
+        (key_types, types): (&[DataType], &[DataType]),
+    ) -> Result<Grouped, Refused> {
         let subqueries = self.take_subqueries_read();
         let mut normaliser = Normaliser::new(&source_rows, self.review);
         let mut refused = Vec::new();
@@ -152,42 +172,54 @@ impl ZonePass<'_> {
         }
         let controls = self.controls(&source_rows, grade, &functions, privacy.is_some(), &mut refused);
         Refused::if_any(refused)?;
-        let names: Vec<ReleasedColumn> = formulas
+        let columns: Vec<ReleasedColumn> = formulas
             .into_iter()
+            .zip(types)
             .enumerate()
-            .map(|(index, formula)| {
-                let field = schema.field(keys.len() + index);
-                ReleasedColumn { name: format!("a{index}"), data_type: field.data_type().clone(), formula }
+            .map(|(index, (formula, data_type))| ReleasedColumn {
+                name: format!("a{index}"),
+                data_type: data_type.clone(),
+                formula,
             })
             .collect();
-        let facts = facts(keys, &names, &atoms, &source_rows);
-        let stage = self.stage(
+        let specs: Vec<AtomSpec> = atoms
+            .iter()
+            .map(|atom| specification(atom, &source_rows.bases))
+            .collect::<Option<_>>()
+            .ok_or_else(internal)?;
+        let (keys, key_types) = (keys.to_vec(), key_types.to_vec());
+        Ok(Grouped {
             source_rows,
+            keys,
+            key_types,
             group,
-            (&atoms, &chosen),
+            atoms,
+            specs,
+            chosen,
             rows_atom,
-            names,
-            (&controls, privacy),
-            grade,
-            schema,
-        )?;
-        let open = released(&stage, facts, schema, read)?;
-        self.stages.push(stage);
-        Ok(open)
+            columns,
+            controls,
+            privacy,
+            read,
+        })
     }
 
     /// Bounds the boundaries of one statement and the keys of one boundary.
     ///
     /// The numbers of two aggregations can be set against one another, as `SUM(salary)` with and without one zip. With
     /// each further key groups become smaller, until each describes one person
-    /// (`sandbox/docs/disclosure-model.md`, section 3).
-    fn within_limits(&self, keys: usize) -> Result<(), Refused> {
-        if self.stages.len() >= BOUNDARIES_MAX {
+    /// (`sandbox/docs/disclosure-model.md`, section 3). Each set of keys of a GROUP BY is an aggregation of its own.
+    pub(super) fn within_limits(&self, boundaries: usize, keys: usize) -> Result<(), Refused> {
+        if self.stages.len().saturating_add(boundaries) > BOUNDARIES_MAX {
             return Err(too_large(
                 Reason::TooManyAggregations,
                 "boundaries",
-                format!("at most {BOUNDARIES_MAX} aggregations over individuals"),
-                format!("针对个体的聚合不超过 {BOUNDARIES_MAX} 个"),
+                format!(
+                    "at most {BOUNDARIES_MAX} aggregations over individuals; each set of keys of GROUPING SETS, ROLLUP or CUBE is one, and all keys together are one more where no set has them"
+                ),
+                format!(
+                    "针对个体的聚合不超过 {BOUNDARIES_MAX} 个；GROUPING SETS、ROLLUP 或 CUBE 的每个分组集算一个，若没有分组集包含全部字段，则再加一个"
+                ),
             )
             .into());
         }
@@ -265,36 +297,27 @@ impl ZonePass<'_> {
         controls
     }
 
-    /// Builds the stage: a plan that ends in one fold for each class of subjects, and the numbers that its controls
-    /// need.
+    /// Builds the stage of some of the keys: a plan that ends in one fold for each class of subjects, and the numbers that
+    /// its controls need.
     ///
     /// Subjects are counted by hidden keys, for each class apart: with residents alone counted, the many residents of
     /// one firm would be released. Rows without a subject are left out, so that nobody fills a group up to the
     /// threshold (`sandbox/docs/disclosure-model.md`, section 5.2).
-    #[expect(clippy::too_many_arguments, reason = "one call puts the parts of a stage together")]
-    fn stage(
+    pub(super) fn stage(
         &mut self,
-        source_rows: SourceRows,
-        group: Vec<Expr>,
-        (atoms, chosen): (&[Atom], &[bool]),
-        rows_atom: usize,
-        columns: Vec<ReleasedColumn>,
-        (controls, privacy): (&Controls, Option<StagePrivacy>),
-        grade: Level,
-        schema: &Arc<DFSchema>,
+        grouped: &Grouped,
+        positions: &[usize],
+        set: Option<KeySet>,
     ) -> Result<Stage, Refused> {
+        let Grouped { source_rows, atoms, specs, columns, controls, privacy, .. } = grouped;
         let name = format!("__stage_{}", self.stages.len());
-        let keys: Vec<KeyColumn> = (0..group.len())
-            .map(|index| KeyColumn {
-                name: format!("k{index}"),
-                data_type: schema.field(index).data_type().clone(),
-            })
+        let group = grouped.at(positions, &grouped.group);
+        let types = grouped.at(positions, &grouped.key_types);
+        let keys: Vec<KeyColumn> = types
+            .into_iter()
+            .enumerate()
+            .map(|(index, data_type)| KeyColumn { name: format!("k{index}"), data_type })
             .collect();
-        let specs: Vec<AtomSpec> = atoms
-            .iter()
-            .map(|atom| specification(atom, &source_rows.bases))
-            .collect::<Option<_>>()
-            .ok_or_else(internal)?;
         let mut folds = Vec::with_capacity(source_rows.classes.len());
         let mut classes = Vec::with_capacity(source_rows.classes.len());
         let single = source_rows.classes.len() == 1;
@@ -336,38 +359,73 @@ impl ZonePass<'_> {
             };
             let fold = AggregateFunction::new_udf(Arc::new(fold), args, false, None, Vec::new(), None);
             folds.push(Expr::AggregateFunction(fold).alias(&cells));
-            classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
+            let (unit, one_row) = (class.kind.clone(), class.one_row);
+            classes.push(StageClass { unit, subjects_min, cells, clustered, one_row });
         }
         let expressions = group.clone();
         let group = group.into_iter().zip(&keys).map(|(expr, key)| expr.alias(&key.name)).collect::<Vec<_>>();
         let plan = builder.aggregate(group, folds).and_then(LogicalPlanBuilder::build).map_err(not_built)?;
         let names = match controls.perturbation {
             Some(_) => {
-                let boundary =
-                    Boundary { rows: &source_rows, group: &expressions, keys: &keys, atoms, specs: &specs };
+                let boundary = Boundary { rows: source_rows, group: &expressions, keys: &keys, atoms, specs };
                 Some(Arc::new(cell_names(&boundary, self.policy, self.review.budget)?))
             }
             None => None,
         };
         let atoms = atoms
             .iter()
-            .zip(&specs)
-            .zip(chosen)
+            .zip(specs)
+            .zip(&grouped.chosen)
             .map(|((atom, spec), is_chosen)| match privacy {
                 None => stage_atom(atom, spec, *is_chosen, &source_rows.bases),
                 Some(_) => unrounded(spec),
             })
             .collect();
         let controls = StageControls {
-            grade,
+            grade: grouped.read.grade,
             dominance: controls.dominance,
             rounding: controls.rounding,
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
+            complementary: set.is_some() && controls.perturbation.is_none() && !columns.is_empty(),
             review: controls.review,
-            privacy,
+            privacy: privacy.clone(),
         };
-        Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names })
+        let (rows_atom, columns) = (grouped.rows_atom, columns.clone());
+        Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names, set })
+    }
+}
+
+/// The keys and calls of a boundary that have passed the rules: stages are made of them.
+pub(super) struct Grouped {
+    source_rows: SourceRows,
+    /// The keys as they are written, over base columns.
+    keys: Vec<Expr>,
+    key_types: Vec<DataType>,
+    /// The keys as the shape rule accepted them.
+    group: Vec<Expr>,
+    atoms: Vec<Atom>,
+    specs: Vec<AtomSpec>,
+    /// Of each atom: rows were chosen by what it adds up.
+    chosen: Vec<bool>,
+    rows_atom: usize,
+    pub(super) columns: Vec<ReleasedColumn>,
+    pub(super) controls: Controls,
+    /// Differential privacy, where the dataset is answered by it.
+    pub(super) privacy: Option<StagePrivacy>,
+    pub(super) read: Read,
+}
+
+impl Grouped {
+    /// The items of some of the keys.
+    fn at<T: Clone>(&self, positions: &[usize], items: &[T]) -> Vec<T> {
+        debug_assert_eq!(items.len(), self.keys.len(), "one for each key");
+        positions.iter().filter_map(|position| items.get(*position).cloned()).collect()
+    }
+
+    /// The facts of each column of a stage of some of the keys, for individuals that it meets later.
+    pub(super) fn facts(&self, positions: &[usize]) -> BTreeMap<String, Arc<ReleasedColumnFacts>> {
+        facts(&self.at(positions, &self.keys), &self.columns, &self.atoms, &self.source_rows)
     }
 }
 
@@ -428,26 +486,37 @@ fn released(
     schema: &Arc<DFSchema>,
     read: Read,
 ) -> Result<ReleasedPlan, Refused> {
-    let keys = stage.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
-    let values = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
-    let fields: Vec<Field> = keys.chain(values).collect();
-    let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-    let source = ReleasedSource { schema: Arc::new(Schema::new(fields)), columns };
-    let projection: Vec<Expr> = names
-        .iter()
+    let table = released_table(stage, columns)?;
+    let projection: Vec<Expr> = table
+        .schema()
+        .columns()
+        .into_iter()
         .zip(schema.iter())
-        .map(|(name, (qualifier, field))| {
-            Expr::Column(datafusion_common::Column::new(Some(stage.name.clone()), name))
-                .alias_qualified(qualifier.cloned(), field.name())
+        .map(|(column, (qualifier, field))| {
+            Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())
         })
         .collect();
-    let plan = LogicalPlanBuilder::scan(stage.name.clone(), Arc::new(source), None)
-        .and_then(|builder| builder.project(projection))
+    let plan = LogicalPlanBuilder::from(table)
+        .project(projection)
         .and_then(LogicalPlanBuilder::build)
         .map_err(not_built)?;
     let width = schema.fields().len();
     let keys = stage.keys.len();
     Ok(ReleasedPlan { plan, unique: BTreeSet::from([(0..keys).collect()]), bare: (0..width).collect(), read })
+}
+
+/// A scan of what a stage releases: its keys, then its values.
+pub(super) fn released_table(
+    stage: &Stage,
+    columns: BTreeMap<String, Arc<ReleasedColumnFacts>>,
+) -> Result<LogicalPlan, Refused> {
+    let keys = stage.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
+    let values = stage.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
+    let schema = Arc::new(Schema::new(keys.chain(values).collect::<Vec<Field>>()));
+    let source = ReleasedSource { schema, columns };
+    LogicalPlanBuilder::scan(stage.name.clone(), Arc::new(source), None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(not_built)
 }
 
 /// The facts of each column of a stage, for individuals that it meets later.
@@ -654,10 +723,18 @@ fn stage_atom(
     bases: &BTreeMap<String, ColumnFacts>,
 ) -> StageAtom {
     let range = |column: &String| bases.get(column).and_then(|base| base.range);
-    let counted = |scale: u8| StageAtom { counts: true, scale, width: Fixed::ZERO, few: None, same: None };
+    let counted = |scale: u8| StageAtom {
+        counts: true,
+        scale,
+        width: Fixed::ZERO,
+        few: None,
+        same: None,
+        of_row: spec.of_row(),
+    };
     // A masked value, and one without bins, may be the same in many rows.
     let may_be_same = !added_up(atom, bases).any(|(_, base)| base.mask.is_none() && base.is_measure());
-    let measured = |range, scale| measured(range, scale, is_chosen, may_be_same);
+    let measured =
+        |range, scale| StageAtom { of_row: spec.of_row(), ..measured(range, scale, is_chosen, may_be_same) };
     match (&atom.quantity, spec) {
         // Counts over subjects' own rows add up to a count.
         (Quantity::Measure(column), AtomSpec::Measure(measure))
@@ -680,7 +757,7 @@ fn unrounded(spec: &AtomSpec) -> StageAtom {
         AtomSpec::Measure(measure) => (false, measure.scale),
         AtomSpec::Product(left, right) => (false, left.scale + right.scale),
     };
-    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None }
+    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None, of_row: spec.of_row() }
 }
 
 /// The rounding of a sum of measures, by the width of its range and by its largest value.
@@ -693,7 +770,7 @@ fn measured(range: Option<(Fixed, Fixed)>, scale: u8, is_chosen: bool, may_be_sa
     let width = high.checked_sub(low).unwrap_or(Fixed::ZERO);
     let largest = [low, high].into_iter().filter_map(Fixed::checked_abs).max();
     let few = largest.filter(|_| is_chosen || width <= FEW_VALUES);
-    StageAtom { counts: false, scale, width, few, same: largest.filter(|_| may_be_same) }
+    StageAtom { counts: false, scale, width, few, same: largest.filter(|_| may_be_same), of_row: (0, 0) }
 }
 
 /// The range of a product of two measures, from its four corners.

@@ -14,6 +14,6 @@ SELECT COUNT(*) FROM persons CROSS JOIN visits
 SELECT COUNT(*) FROM (SELECT zip FROM persons LIMIT 1) t
 SELECT COUNT(*) FROM persons WHERE salary > (SELECT 1)
 SELECT COUNT(*) FROM corpus.secrets
-SELECT dept, sex, COUNT(*) FROM persons GROUP BY ROLLUP (dept, sex)
+SELECT person_id, COUNT(*) FROM visits GROUP BY ROLLUP (person_id)
 SET datafusion.execution.batch_size = 1
 SELECT COUNT(* FROM persons

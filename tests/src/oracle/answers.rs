@@ -36,6 +36,7 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("days_put_first", days_put_first),
     ("first_visits", first_visits),
     ("mean_of_totals", mean_of_totals),
+    ("men_and_all_of_departments", men_and_all_of_departments),
     ("people_above_the_mean", people_above_the_mean),
     ("people_above_the_mean_of_their_department", people_above_the_mean_of_their_department),
     ("people_by_first_day", people_by_first_day),
@@ -336,6 +337,23 @@ fn two_departments(fixture: &Fixture) -> anyhow::Result<Table> {
         records.retain(|record| record["dept"] == dept);
         let group = counts(&records, |_| None, &[(Atom::Rows, &one)]);
         rows.push(vec![Cell::Text(dept.to_owned()), released(&group[0], 0)]);
+    }
+    Ok(Table { rows })
+}
+
+/// The men and all people of each department, and all people: beside a total of two parts one of them is withheld.
+fn men_and_all_of_departments(fixture: &Fixture) -> anyhow::Result<Table> {
+    let mut rows = Vec::new();
+    let depts = ["health", "police", "school", "tax", "works"].map(Some);
+    let sets = depts.into_iter().flat_map(|dept| [(dept, Some("m")), (dept, None)]).chain([(None, None)]);
+    for (dept, sex) in sets {
+        let mut records = fixture.persons.records();
+        records.retain(|record| {
+            dept.is_none_or(|dept| record["dept"] == dept) && sex.is_none_or(|sex| record["sex"] == sex)
+        });
+        let group = counts(&records, |_| None, &[(Atom::Rows, &one)]);
+        let key = |key: Option<&str>| key.map_or(Cell::Null, |key| Cell::Text(key.to_owned()));
+        rows.push(vec![key(dept), key(sex), released(&group[0], 0)]);
     }
     Ok(Table { rows })
 }

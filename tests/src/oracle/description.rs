@@ -30,6 +30,10 @@ pub struct Description {
     /// `year_of hire`, `dow hire` (0 is Sunday).
     #[serde(default)]
     pub keys: Vec<String>,
+    /// Sets of keys, by their numbers from 0: each is a grouping of its own, and a key that it does not have is missing. What complementary
+    /// suppression withholds has no words here.
+    #[serde(default)]
+    pub sets: Vec<Vec<usize>>,
     /// Cells: `rows`, `subjects`, `sum salary`, `mean salary`, each perhaps with ` where CONDITION`.
     pub cells: Vec<String>,
     /// Keep only groups whose released cell of this number (from 0) is above the value: `0 > 100`.
@@ -77,22 +81,29 @@ impl Description {
             .iter()
             .map(|cell| DescribedCell::parse(cell, range))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let atoms = cells.iter().map(|cell| cell.atom).collect();
-        let mut boundary = Boundary::new(Controls::L3, atoms, !self.keys.is_empty());
-        for record in records {
-            if !rows.holds(record)? {
-                continue;
-            }
-            let keys =
-                self.keys.iter().map(|key| key_value(key, record)).collect::<anyhow::Result<Vec<_>>>()?;
-            let values = cells.iter().map(|cell| cell.value(record)).collect::<anyhow::Result<Vec<_>>>()?;
-            boundary.row(record[subject], &keys, &values);
-        }
         let mut table = Table::default();
-        for group in boundary.release() {
-            let released: Vec<Cell> = group.cells.into_iter().map(|cell| cell.released).collect();
-            if self.keeps(&released)? {
-                table.rows.push(group.keys.into_iter().chain(released).collect());
+        let all: Vec<usize> = (0..self.keys.len()).collect();
+        for set in if self.sets.is_empty() { std::slice::from_ref(&all) } else { &self.sets } {
+            let atoms = cells.iter().map(|cell| cell.atom).collect();
+            let mut boundary = Boundary::new(Controls::L3, atoms, !set.is_empty());
+            for record in records {
+                if !rows.holds(record)? {
+                    continue;
+                }
+                let keys = set.iter().map(|key| key_value(&self.keys[*key], record));
+                let keys = keys.collect::<anyhow::Result<Vec<_>>>()?;
+                let values =
+                    cells.iter().map(|cell| cell.value(record)).collect::<anyhow::Result<Vec<_>>>()?;
+                boundary.row(record[subject], &keys, &values);
+            }
+            for group in boundary.release() {
+                let released: Vec<Cell> = group.cells.into_iter().map(|cell| cell.released).collect();
+                if self.keeps(&released)? {
+                    let key = |key| {
+                        set.iter().position(|own| own == key).map_or(Cell::Null, |at| group.keys[at].clone())
+                    };
+                    table.rows.push(all.iter().map(key).chain(released).collect());
+                }
             }
         }
         self.arrange(&mut table)?;
