@@ -10,12 +10,13 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::de::Error as _;
 
-/// Columns of one length by name, each value as the text that its type is written as; nothing where the value is missing.
+/// Columns of one length by name, each value as the text that its type is written as; nothing where the value is missing. Copies share
+/// the values.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct PublishedRows {
     #[serde(serialize_with = "shared")]
-    columns: Arc<BTreeMap<String, Vec<Option<String>>>>,
+    columns: BTreeMap<String, Arc<Vec<Option<String>>>>,
 }
 
 impl PublishedRows {
@@ -23,26 +24,27 @@ impl PublishedRows {
     #[must_use]
     pub fn new(columns: BTreeMap<String, Vec<Option<String>>>) -> Option<Self> {
         let lengths: BTreeSet<usize> = columns.values().map(Vec::len).collect();
-        (lengths.len() <= 1).then(|| Self { columns: Arc::new(columns) })
+        let columns = columns.into_iter().map(|(name, values)| (name, Arc::new(values)));
+        (lengths.len() <= 1).then(|| Self { columns: columns.collect() })
     }
 
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.columns.values().next().map_or(0, Vec::len)
+        self.columns.values().next().map_or(0, |values| values.len())
     }
 
     /// The values of a column, one for each row.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&[Option<String>]> {
-        self.columns.get(name).map(Vec::as_slice)
+        self.columns.get(name).map(|values| values.as_slice())
     }
 
     /// The same rows with only those columns that a condition on their name holds for.
     #[must_use]
     pub fn with(&self, is_kept: impl Fn(&str) -> bool) -> Self {
         let kept = self.columns.iter().filter(|(name, _)| is_kept(name));
-        Self { columns: Arc::new(kept.map(|(name, values)| (name.clone(), values.clone())).collect()) }
+        Self { columns: kept.map(|(name, values)| (name.clone(), Arc::clone(values))).collect() }
     }
 
     /// These rows, and after them others of the same columns; nothing if the others have other columns.
@@ -59,13 +61,13 @@ impl PublishedRows {
     /// Number of all values, missing ones among them.
     #[must_use]
     pub fn values(&self) -> usize {
-        self.columns.values().map(Vec::len).sum()
+        self.columns.values().map(|values| values.len()).sum()
     }
 
     /// Bytes of all values.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.columns.values().flatten().flatten().map(String::len).sum()
+        self.columns.values().flat_map(|values| values.iter().flatten()).map(String::len).sum()
     }
 }
 
@@ -77,10 +79,10 @@ impl<'de> Deserialize<'de> for PublishedRows {
 }
 
 fn shared<S: serde::Serializer>(
-    columns: &Arc<BTreeMap<String, Vec<Option<String>>>>,
+    columns: &BTreeMap<String, Arc<Vec<Option<String>>>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    columns.as_ref().serialize(serializer)
+    serializer.collect_map(columns.iter().map(|(name, values)| (name, values.as_slice())))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use datafusion_common::ScalarValue;
 use obscura_policies::vocabulary::DatasetId;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use crate::cover::Condition;
 use crate::cover::Hierarchy;
@@ -166,6 +168,12 @@ impl CellNames {
         }
         bytes
     }
+}
+
+/// The SHA-256 of bytes, in hex.
+pub(crate) fn digits_of(bytes: &[u8]) -> String {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Appends a part with its length, so that no two sequences of parts are the same bytes.

@@ -34,6 +34,7 @@ pub(crate) mod execute;
 pub(crate) mod noise;
 pub(crate) mod private;
 pub(crate) mod variants;
+pub(crate) mod zones;
 
 /// Reviews a query under the fixture's policy.
 pub(crate) fn review(sql: &str) -> Verdict {

@@ -51,7 +51,7 @@ impl AtomSpec {
 impl AtomSpec {
     /// The least and the largest contribution of one row, zero among them: some rows contribute nothing.
     ///
-    /// Whoever sets totals against their parts knows by the declared range that no part is below zero
+    /// An analyst who compares totals with their parts knows from the declared range that no part is below zero
     /// (`sandbox/docs/disclosure-model.md`, section 5.11).
     pub(crate) fn of_row(&self) -> (i128, i128) {
         let (least, most) = match self {

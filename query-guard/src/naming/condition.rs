@@ -27,9 +27,9 @@ use super::evaluate::batch;
 use super::evaluate::evaluated;
 use super::evaluate::evaluated_constant;
 use super::raw::Reading;
-use super::raw::columns_are_keys;
 use super::raw::columns_of;
 use super::raw::is_there;
+use super::raw::is_unit_key;
 
 use crate::budget::Budget;
 use crate::cell_names::KeyValues;
@@ -146,7 +146,7 @@ impl<'a> Columns<'a> {
         };
         let is_own =
             matches!(inner.as_ref(), Expr::Column(column) if self.certain.contains(column.name.as_str()));
-        let is_key = columns_are_keys(&Expr::IsNotNull(inner.clone()), self.policy);
+        let is_key = is_unit_key(inner, self.policy);
         (is_own || is_key).then_some(is_there)
     }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use obscura_policies::vocabulary::DatasetId;
-use sha2::Digest as _;
-use sha2::Sha256;
 
+use crate::cell_names::digits_of;
 use crate::cell_names::put;
 use crate::domain::Published;
 
@@ -61,8 +60,6 @@ impl FoldedRows {
             put(&mut bytes, &[start.to_be_bytes(), end.to_be_bytes()].concat());
         }
         put(&mut bytes, what.as_bytes());
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        raw_of(family, &format!("{what}#{digits}"))
+        raw_of(family, &format!("{what}#{}", digits_of(&bytes)))
     }
 }

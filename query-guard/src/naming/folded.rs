@@ -33,10 +33,9 @@ use super::condition::Columns;
 use super::derived::Derived;
 use super::derived::FoldedRows;
 use super::raw::Reading;
-use super::raw::columns_are_keys;
 use super::raw::columns_of;
 use super::raw::first_of;
-use super::raw::is_there;
+use super::raw::is_unit_key;
 use super::raw::raw_of;
 use super::scanned::Scanned;
 use super::scanned::Source;
@@ -103,9 +102,7 @@ impl Scanned {
         let arg = self.raw(arg)?;
         let column = |name: String| Expr::Column(Column::from_name(name));
         if call.func.name() == "count" && !params.distinct {
-            if !is_constant(&arg)
-                && !columns_are_keys(&Expr::IsNotNull(Box::new(arg.clone())), reading.policy)
-            {
+            if !is_constant(&arg) && !is_unit_key(&arg, reading.policy) {
                 chosen.push(Expr::IsNotNull(Box::new(arg)));
             }
             let Some(chosen) = chosen.into_iter().reduce(Expr::and) else {
@@ -191,8 +188,7 @@ impl Scanned {
     /// The name of a raw unit key.
     fn unit_key(&self, key: &Expr, reading: Reading<'_>) -> Result<String, Refused> {
         let Expr::Column(column) = key else { return Err(rows_without_names()) };
-        let is_key = columns_are_keys(&is_there(&column.name), reading.policy);
-        if is_key { Ok(column.name.clone()) } else { Err(rows_without_names()) }
+        if is_unit_key(key, reading.policy) { Ok(column.name.clone()) } else { Err(rows_without_names()) }
     }
 
     fn canonical(&self, key: &str) -> String {

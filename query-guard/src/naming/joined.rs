@@ -16,10 +16,10 @@ use crate::finding::internal;
 
 use super::open_rows::OpenRows;
 use super::raw::Reading;
-use super::raw::columns_are_keys;
 use super::raw::columns_of;
 use super::raw::first_of;
 use super::raw::is_there;
+use super::raw::is_unit_key;
 use super::scanned::Scanned;
 use super::scanned::Source;
 use super::scanned::rows_without_names;
@@ -44,8 +44,7 @@ impl Scanned {
         let (a, b) = (left.raw(a)?, right.raw(b)?);
         // A key that an outer join may have missed finds nothing where it is missing: that a row finds something would not be a fact
         // of its subject.
-        let is_key = |key: &Expr| columns_are_keys(&Expr::IsNotNull(Box::new(key.clone())), reading.policy);
-        if !is_key(&a) || !is_key(&b) {
+        if ![&a, &b].into_iter().all(|key| is_unit_key(key, reading.policy)) {
             return Err(rows_without_names());
         }
         let sides = Sides {

@@ -15,6 +15,7 @@ use arrow::datatypes::DataType;
 use datafusion_common::DataFusionError;
 use datafusion_common::Result;
 use datafusion_common::ScalarValue;
+use datafusion_common::tree_node::TreeNode as _;
 use datafusion_expr::ColumnarValue;
 use datafusion_expr::Expr;
 use datafusion_expr::ScalarFunctionArgs;
@@ -23,9 +24,8 @@ use datafusion_expr::ScalarUDFImpl;
 use datafusion_expr::Signature;
 use datafusion_expr::Volatility;
 use datafusion_expr::expr::ScalarFunction;
-use sha2::Digest as _;
-use sha2::Sha256;
 
+use crate::cell_names::digits_of;
 use crate::cell_names::put;
 use crate::open_values::as_texts;
 
@@ -58,10 +58,8 @@ impl Found {
                 put(&mut bytes, text.unwrap_or_default().as_bytes());
             }
         }
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Some(Found {
-            name: format!("{PREFIX}{digits}"),
+            name: format!("{PREFIX}{}", digits_of(&bytes)),
             key_type: keys.data_type().clone(),
             rows: Arc::clone(rows),
             values: Arc::clone(values),
@@ -77,7 +75,6 @@ impl Found {
 
 /// True if an expression reads open rows.
 pub(super) fn looks_up(expr: &Expr) -> bool {
-    use datafusion_common::tree_node::TreeNode as _;
     let is_look_up =
         |inner: &Expr| matches!(inner, Expr::ScalarFunction(call) if call.name().starts_with(PREFIX));
     expr.exists(|inner| Ok(is_look_up(inner))).unwrap_or(true)

@@ -40,13 +40,13 @@ impl Scanned {
         }
         let is_asked_for = matches!(kind, JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark);
         // Whether there is one does not depend on how many there are, but for comparisons with each of them.
-        if !(open.is_unique_by(theirs)? || is_asked_for && others.is_empty()) {
+        let open = open.keyed(theirs)?;
+        if !(open.is_unique() || is_asked_for && others.is_empty()) {
             return Err(rows_without_names());
         }
-        let (there, found) = open.by_key(theirs)?;
-        let there = Expr::IsNotNull(Box::new(there.by(key.clone())));
+        let there = Expr::IsNotNull(Box::new(open.there()?.by(key.clone())));
         let mut both = self.columns.clone();
-        both.extend(found.into_iter().map(|(name, found)| (name, found.by(key.clone()))));
+        both.extend(open.columns()?.into_iter().map(|(name, found)| (name, found.by(key.clone()))));
         let both = Scanned { columns: both, ..Scanned::default() };
         let others = others.into_iter().map(|filter| both.raw(filter)).collect::<Result<Vec<_>, _>>()?;
         let found = others.iter().cloned().fold(there, Expr::and);
@@ -56,7 +56,7 @@ impl Scanned {
             if kind != JoinType::LeftAnti || !others.is_empty() {
                 return Err(rows_without_names());
             }
-            self.conditions.push(match (open.is_empty(), open.is_missing_somewhere(theirs)?) {
+            self.conditions.push(match (open.is_empty(), open.has_missing()) {
                 (true, _) => lit(true),
                 (false, true) => lit(false),
                 (false, false) => Expr::IsNotTrue(Box::new(found)).and(Expr::IsNotNull(Box::new(key))),

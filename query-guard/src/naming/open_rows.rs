@@ -42,7 +42,7 @@ pub(super) struct OpenRows {
 impl OpenRows {
     /// The rows of a plan that reads open tables only; nothing for one that reads others.
     ///
-    /// What is read is published to everybody, so that a review may compute with it: nobody is in it.
+    /// Manifests publish these rows, and they are no person's: a review may compute with them.
     ///
     /// # Errors
     /// When a table publishes no rows, or the plan is one that is not computed here.
@@ -65,54 +65,61 @@ impl OpenRows {
         expr.column_refs().iter().all(|column| self.rows.column_by_name(&column.name).is_some())
     }
 
-    /// True if no two rows have the same value of a key; rows without one are found by nobody.
-    pub(super) fn is_unique_by(&self, key: &Expr) -> Result<bool, Refused> {
+    /// These rows with the value of a key for each.
+    pub(super) fn keyed(self, key: &Expr) -> Result<KeyedRows, Refused> {
         let keys = evaluated(key, &self.rows).ok_or_else(rows_without_names)?;
-        is_unique(&keys)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.num_rows() == 0
-    }
-
-    /// True if some row has no value of a key.
-    pub(super) fn is_missing_somewhere(&self, key: &Expr) -> Result<bool, Refused> {
-        let keys = evaluated(key, &self.rows).ok_or_else(rows_without_names)?;
-        Ok(keys.null_count() > 0)
-    }
-
-    /// The columns of these rows, by the value of a key; and that there is such a row.
-    pub(super) fn by_key(&self, key: &Expr) -> Result<(Found, BTreeMap<String, Found>), Refused> {
-        let keys = evaluated(key, &self.rows).ok_or_else(rows_without_names)?;
-        let rows = Arc::new(index(&keys)?);
-        let there: ArrayRef = Arc::new(BooleanArray::from(vec![true; keys.len()]));
-        let found = |values: &ArrayRef| Found::new(&keys, &rows, values).ok_or_else(rows_without_names);
-        let columns = self
-            .rows
-            .schema()
-            .fields()
-            .iter()
-            .zip(self.rows.columns())
-            .map(|(field, values)| Ok((field.name().clone(), found(values)?)))
-            .collect::<Result<_, Refused>>()?;
-        Ok((found(&there)?, columns))
+        let index = index(&keys).ok_or_else(rows_without_names)?;
+        Ok(KeyedRows { rows: self.rows, keys, index: Arc::new(index) })
     }
 }
 
-/// True if no two rows have the same value of a key; those without one find nothing.
-fn is_unique(keys: &ArrayRef) -> Result<bool, Refused> {
-    Ok(index(keys)?.len() == keys.len() - keys.null_count())
+/// Open rows by the value of a key; rows without one are found by nobody.
+pub(super) struct KeyedRows {
+    rows: RecordBatch,
+    keys: ArrayRef,
+    /// The first row of each value.
+    index: Arc<HashMap<ScalarValue, u32>>,
+}
+
+impl KeyedRows {
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// True if no two rows have the same value.
+    pub(super) fn is_unique(&self) -> bool {
+        self.index.len() == self.keys.len() - self.keys.null_count()
+    }
+
+    /// True if some row has no value.
+    pub(super) fn has_missing(&self) -> bool {
+        self.keys.null_count() > 0
+    }
+
+    /// That there is a row.
+    pub(super) fn there(&self) -> Result<Found, Refused> {
+        self.found(&(Arc::new(BooleanArray::from(vec![true; self.keys.len()])) as ArrayRef))
+    }
+
+    /// The columns of the rows, by name.
+    pub(super) fn columns(&self) -> Result<BTreeMap<String, Found>, Refused> {
+        let schema = self.rows.schema_ref();
+        let columns = schema.fields().iter().zip(self.rows.columns());
+        columns.map(|(field, values)| Ok((field.name().clone(), self.found(values)?))).collect()
+    }
+
+    fn found(&self, values: &ArrayRef) -> Result<Found, Refused> {
+        Found::new(&self.keys, &self.index, values).ok_or_else(rows_without_names)
+    }
 }
 
 /// The first row of each value of a key.
-fn index(keys: &ArrayRef) -> Result<HashMap<ScalarValue, u32>, Refused> {
+fn index(keys: &ArrayRef) -> Option<HashMap<ScalarValue, u32>> {
     let mut rows = HashMap::new();
-    for row in (0..keys.len()).filter(|row| keys.is_valid(*row)) {
-        let key = ScalarValue::try_from_array(keys, row).map_err(|_| rows_without_names())?;
-        let number = u32::try_from(row).map_err(|_| rows_without_names())?;
-        rows.entry(key).or_insert(number);
+    for (number, row) in (0..).zip(0..keys.len()).filter(|(_, row)| keys.is_valid(*row)) {
+        rows.entry(ScalarValue::try_from_array(keys, row).ok()?).or_insert(number);
     }
-    Ok(rows)
+    Some(rows)
 }
 
 /// True if every table that a plan reads is open, and it reads one.

@@ -46,8 +46,12 @@ pub(super) fn raw_of(dataset: &DatasetId, column: &str) -> String {
 
 /// True for the condition that a row has a subject, which every scan of individuals has.
 pub(super) fn columns_are_keys(condition: &Expr, policy: &EffectivePolicy) -> bool {
-    let Expr::IsNotNull(inner) = condition else { return false };
-    let Expr::Column(column) = inner.as_ref() else { return false };
+    matches!(condition, Expr::IsNotNull(inner) if is_unit_key(inner, policy))
+}
+
+/// True of a unit key as a scan has it, which is never missing there.
+pub(super) fn is_unit_key(expr: &Expr, policy: &EffectivePolicy) -> bool {
+    let Expr::Column(column) = expr else { return false };
     policy
         .datasets
         .values()

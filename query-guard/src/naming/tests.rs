@@ -29,9 +29,9 @@ use crate::fixture::noise::plan;
 use crate::fixture::noise::policy;
 use crate::fixture::noise::visits;
 use crate::fixture::noise::world;
-use crate::fixture::noise::zones;
 use crate::fixture::review_under;
 use crate::fixture::variants::named;
+use crate::fixture::zones::zones;
 use crate::noise::BYTES_AT_ONCE;
 use crate::noise::NoiseSource;
 use crate::plan::GuardedPlan;
@@ -59,7 +59,11 @@ fn each_list_has_names_of_its_own(spellings: &[&[&str]]) {
 }
 
 fn reasons(sql: &str) -> Vec<Reason> {
-    match review_under(&policy(), sql).decision {
+    reasons_under(&policy(), sql)
+}
+
+fn reasons_under(policy: &EffectivePolicy, sql: &str) -> Vec<Reason> {
+    match review_under(policy, sql).decision {
         Decision::Admitted(_) => Vec::new(),
         Decision::Refused { findings, .. } => findings.into_iter().map(|finding| finding.reason).collect(),
     }

@@ -1,6 +1,6 @@
 //! The places at which a group may be missing, and the groups that are seen around them.
 //!
-//! What else is withheld beside a small group must not depend on whether there is one. So each combination of keys at which the answer shows
+//! The groups that are withheld beside a small one must not depend on whether it exists. So each combination of keys at which the answer shows
 //! no group is an unknown, of the values that the answer shows anywhere, and of one other value that it does not show.
 
 use std::collections::BTreeSet;

@@ -103,10 +103,6 @@ fn rows_that_no_manifest_publishes_have_no_names() {
     assert_eq!(reasons(sql), []);
     let mut unknown = policy();
     unknown.datasets.get_mut(&"corpus.zones".parse::<DatasetId>().unwrap()).unwrap().published = None;
-    let reasons_under = |policy: &EffectivePolicy, sql: &str| match review_under(policy, sql).decision {
-        Decision::Admitted(_) => Vec::new(),
-        Decision::Refused { findings, .. } => findings.into_iter().map(|finding| finding.reason).collect(),
-    };
     assert_eq!(reasons_under(&unknown, sql), [Reason::RowsWithoutNames]);
     // A key without published values has no nodes to look up by.
     let mut without = policy();
