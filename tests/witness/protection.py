@@ -11,6 +11,7 @@ import math
 import sqlglot
 from sqlglot import exp
 
+SETS = (exp.Rollup, exp.Cube, exp.GroupingSets)
 CELLS = ("__subjects", "__rows", "__sum", "__mean", "__share")
 
 
@@ -125,11 +126,12 @@ def hidden(kind):
 
 
 class Rewriting:
-    """One statement as the witness runs it."""
+    """One statement as the witness runs it; `sets` says whether it has totals beside their parts."""
 
     def __init__(self, sql, tables):
         self.tables = tables
         self.loose = False
+        self.sets = False
         self.tree = sqlglot.parse_one(sql, read="postgres")
         self.ordered = self.tree.args.get("order") is not None
         self.result = self.query(self.tree, {}, "top")
@@ -177,6 +179,7 @@ class Rewriting:
         units = {name: kind for _, result in raw for name, kind in result.units.items()}
         subjects = subjects_of(raw)
         groups = [self.resolved(node, group) for group in groups_of(node)]
+        self.sets = self.sets or any(isinstance(group, SETS) for group in grouped_by(node))
         aggregates = [found for found in own(node, exp.AggFunc) if is_aggregate(found)]
         if not aggregates and not groups and not node.args.get("distinct"):
             return self.rows(node, sources, subjects, units, position)
@@ -366,6 +369,8 @@ def own(node, kind):
 
 
 def is_aggregate(node):
+    if isinstance(node, exp.Grouping):
+        return False
     parent = node.parent
     while isinstance(parent, (exp.Filter, exp.IgnoreNulls, exp.RespectNulls)):
         parent = parent.parent
@@ -374,13 +379,24 @@ def is_aggregate(node):
     return not isinstance(node, (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.RowNumber))
 
 
-def groups_of(node):
+def grouped_by(node):
+    """What stands behind GROUP BY, as written."""
     group = node.args.get("group")
-    if group is None:
-        return []
-    if any(group.args.get(kind) for kind in ("rollup", "cube", "grouping_sets", "all")):
-        raise Unwitnessed("sets of groups")
-    return group.expressions
+    return group.expressions if group else []
+
+
+def groups_of(node):
+    """The keys of groups; of sets of groups, those of all sets."""
+    return keys(grouped_by(node))
+
+
+def keys(parts):
+    found = []
+    for part in parts:
+        inside = part.expressions if isinstance(part, (*SETS, exp.Tuple)) else None
+        inside = [part.this] if isinstance(part, exp.Paren) else inside
+        found += [part] if inside is None else keys(inside)
+    return found
 
 
 def subjects_of(raw):

@@ -74,7 +74,7 @@ def judged(tables, cells, question):
     if question["withheld"]:
         findings = compare.not_withheld(variants[-1])
     else:
-        findings = compare.judge(product, variants, positions, rewriting.loose, rewriting.ordered)
+        findings = compare.judge(product, variants, positions, rewriting)
     return findings, rewriting.sql
 
 
