@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -28,10 +29,12 @@ use crate::mean::means_as_doubles;
 use crate::normalise::normalise;
 use crate::normalise::pruned;
 use crate::order::ordered;
+use crate::plan::Admitted;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::planning::planning_finding;
+use crate::recheck::terms::Terms;
 use crate::rewrite;
 use crate::rows::RowFacts;
 use crate::runnable::runnable;
@@ -163,7 +166,9 @@ impl<'a> Guard<'a> {
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows })
+        let terms = Terms::of(self.policy, scans.keys(), self.today);
+        let admitted = Arc::new(Admitted { stages: stages.clone(), post: post.clone(), terms });
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows, admitted })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.
@@ -237,4 +242,4 @@ mod monotone;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

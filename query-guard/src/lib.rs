@@ -61,6 +61,7 @@ mod period;
 pub mod plan;
 mod planning;
 pub mod reason;
+pub mod recheck;
 mod release;
 mod rewrite;
 mod row_filter;

@@ -15,6 +15,7 @@ use obscura_policies::vocabulary::UnitKind;
 
 use crate::cell_names::CellNames;
 use crate::finding::Finding;
+use crate::recheck::terms::Terms;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
 use crate::stated_error::StatedError;
@@ -32,6 +33,15 @@ pub struct GuardedPlan {
     pub(crate) treatments: Vec<Treatment>,
     pub(crate) cost: Cost,
     pub(crate) rows: RowFacts,
+    pub(crate) admitted: Arc<Admitted>,
+}
+
+/// The plan as it was admitted, and the terms of the policy that it was admitted under: the second look holds what runs to both.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) post: LogicalPlan,
+    pub(crate) terms: Terms,
 }
 
 impl GuardedPlan {
