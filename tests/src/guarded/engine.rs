@@ -46,6 +46,8 @@ use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::execution::PlanRunner;
 use obscura_query_guard::execution::PlanToRun;
 use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::recheck::Scanned;
+use obscura_query_guard::recheck::look_again;
 use obscura_sandbox::engine::EngineError;
 use obscura_sandbox::engine::EngineLimits;
 use obscura_sandbox::engine::ResultLimits;
@@ -217,6 +219,9 @@ impl PlanRunner for Counting<'_, '_> {
             }
         };
         self.number += 1;
+        let optimised = state.optimize(due.plan()).map_err(|error| engine_end(&error))?;
+        look_again(&due, &optimised, &scanned)
+            .map_err(|breach| End::Failed(format!("the second look: {}", breach.text())))?;
         let resolved = self.reads.resolve(due.plan().clone()).map_err(|error| engine_end(&error))?;
         execute(&state, &resolved, self.most, &place, self.work).await
     }
@@ -315,6 +320,14 @@ impl<'t> Reads<'t> {
         let columns = fields.map(|field| schema.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
         LogicalPlanBuilder::scan(scan.table_name.clone(), provider_as_source(provider), Some(columns))?
             .build()
+    }
+}
+
+/// The table that a scan of a guarded plan reads.
+fn scanned(scan: &TableScan) -> Option<Scanned> {
+    match scan.source.downcast_ref::<SealedSource>() {
+        Some(sealed) => Some(Scanned::Dataset(sealed.dataset().clone())),
+        None => scan.source.downcast_ref::<ReleasedSource>().map(|_released| Scanned::Released),
     }
 }
 
