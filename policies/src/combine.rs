@@ -10,6 +10,7 @@ use crate::effective::Floor;
 use crate::effective::RowFilter;
 use crate::fixed::Fixed;
 use crate::mask::Mask;
+use crate::privacy::PrivacyBudget;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
@@ -21,6 +22,11 @@ use crate::vocabulary::Use;
 pub const ROWS_PER_SUBJECT_MAX: u32 = 20;
 /// Most rows of one subject that a count by subject distinguishes under any policy.
 pub const ROWS_PER_SUBJECT_CEILING: u32 = 1_000;
+
+/// Groups of one question in which a subject counts when no policy says fewer.
+pub const GROUPS_PER_SUBJECT_MAX: u32 = 5;
+/// Most groups of one question in which a subject counts under any policy.
+pub const GROUPS_PER_SUBJECT_CEILING: u32 = 1_000;
 
 /// The terms that policies set for one dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +41,12 @@ pub struct Terms {
     pub join_with: BTreeSet<(DatasetId, UnitKind)>,
     /// Most rows of one subject that a count by subject distinguishes.
     pub max_rows_per_subject: u32,
+    /// Most groups of one question in which a subject counts under differential privacy.
+    pub max_groups_per_subject: u32,
+    /// Budget of differential privacy, where some policy asks for one.
+    pub privacy_budget: Option<PrivacyBudget>,
+    /// Every policy asks for a budget.
+    pub all_ask_for_privacy: bool,
     /// Conditions on raw rows; all apply.
     pub row_filters: BTreeSet<RowFilter>,
     /// Columns; one that is missing may not be used.
@@ -72,6 +84,13 @@ impl Terms {
             controls: self.controls.stricter(&other.controls),
             join_with: self.join_with.intersection(&other.join_with).cloned().collect(),
             max_rows_per_subject: self.max_rows_per_subject.min(other.max_rows_per_subject),
+            max_groups_per_subject: self.max_groups_per_subject.min(other.max_groups_per_subject),
+            privacy_budget: both(
+                self.privacy_budget.as_ref(),
+                other.privacy_budget.as_ref(),
+                PrivacyBudget::stricter,
+            ),
+            all_ask_for_privacy: self.all_ask_for_privacy && other.all_ask_for_privacy,
             row_filters: self.row_filters.union(&other.row_filters).cloned().collect(),
             columns: shared.collect(),
         }
@@ -94,6 +113,19 @@ impl ColumnTerms {
     }
 }
 
+impl PrivacyBudget {
+    /// The budget that meets both: less epsilon and delta, in a longer period.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        Self {
+            epsilon: self.epsilon.min(other.epsilon),
+            delta: self.delta.min(other.delta),
+            per_query_max: self.per_query_max.min(other.per_query_max),
+            period_days: self.period_days.max(other.period_days),
+        }
+    }
+}
+
 impl Controls {
     /// The controls that meet both: larger minimum, smaller maximum, union of the rest.
     #[must_use]
@@ -108,6 +140,7 @@ impl Controls {
             // No noise is less than the least deviation.
             perturbation: self.perturbation.max(other.perturbation),
             cells_max: both(self.cells_max.as_ref(), other.cells_max.as_ref(), |a, b| *a.min(b)),
+            review: self.review.max(other.review),
             unavailable: self.unavailable.union(&other.unavailable).cloned().collect(),
         }
     }
@@ -127,6 +160,7 @@ impl Controls {
             && joined.rounding == self.rounding
             && joined.perturbation == self.perturbation
             && joined.cells_max == self.cells_max
+            && joined.review == self.review
             && joined.unavailable == self.unavailable
     }
 

@@ -77,7 +77,6 @@ pub use policy::PrivacyBudget;
 pub use policy::Quota;
 pub use policy::Resources;
 pub use policy::Retention;
-pub use policy::Review;
 pub use policy::Subjects;
 pub use policy::TestPerson;
 pub use purpose::LegalBasis;

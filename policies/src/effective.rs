@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 
 use crate::fixed::Fixed;
 use crate::mask::Mask;
+use crate::privacy::PrivacyBudget;
 use crate::vocabulary::DataType;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
@@ -20,6 +22,9 @@ use crate::vocabulary::Use;
 /// A rung is the rung below and a further draw. Two policies at different rungs share the lower draws, so that both answers
 /// together tell no more than the one with less noise.
 pub const DEVIATIONS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
+
+/// The word by which the floor of a grade needs differential privacy.
+pub const DIFFERENTIAL_PRIVACY: &str = "differential-privacy";
 
 /// The data that one job may read, and the terms on which its result may leave: one purpose, one grant per dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +75,14 @@ pub struct EffectiveDataset {
     pub join_with: BTreeSet<(DatasetId, UnitKind)>,
     /// Most rows of one subject that a per-subject count distinguishes (top-coded).
     pub max_rows_per_subject: u32,
+    /// Most groups of one question in which a subject counts, where it is answered by differential privacy.
+    pub max_groups_per_subject: u32,
+    /// Budget of differential privacy, the strictest of all that policies ask for. Where there is one, every question of the
+    /// dataset is answered by differential privacy.
+    pub privacy_budget: Option<PrivacyBudget>,
+    /// Every policy asks for a budget: only then do columns open whose grade needs differential privacy. One more policy
+    /// would else open them.
+    pub all_ask_for_privacy: bool,
     /// Rows that a subject usually has, as the document states it: the scale of the noise of counts of rows.
     pub usual_rows: Option<u32>,
     /// False only if the document says that the data never changes again, and it was sealed once: its noise then needs no
@@ -81,6 +94,15 @@ pub struct EffectiveDataset {
     pub unique: BTreeSet<BTreeSet<String>>,
     /// Columns that span intervals which do not overlap (from the signed manifest): the N:1 side of a range join.
     pub intervals: BTreeSet<Intervals>,
+}
+
+impl EffectiveDataset {
+    /// True if columns open whose grade needs differential privacy: every policy asks for a budget, and all questions are
+    /// answered by it.
+    #[must_use]
+    pub fn opens_by_privacy(&self) -> bool {
+        self.privacy_budget.is_some() && self.all_ask_for_privacy
+    }
 }
 
 /// Two columns whose values span intervals that do not overlap, one interval a row.
@@ -174,6 +196,8 @@ pub struct Controls {
     pub perturbation: Option<u32>,
     /// Most cells one statement may release.
     pub cells_max: Option<u32>,
+    /// People who look at a result before it leaves.
+    pub review: Review,
     /// Controls that the documents ask for and this build does not have; any makes the job a refusal.
     pub unavailable: BTreeSet<String>,
 }

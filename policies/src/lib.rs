@@ -61,6 +61,7 @@ pub mod mask;
 pub mod month;
 pub mod nearest;
 pub mod parse;
+pub mod privacy;
 pub mod shipped;
 pub mod vocabulary;
 mod words;

@@ -390,6 +390,32 @@ impl Release {
 }
 
 words! {
+    /// The number of reviewers who see a result before it leaves.
+    #[derive(Default)]
+    Review, "review" {
+        /// None.
+        #[default]
+        None = "none",
+        /// One who is not its author.
+        One = "one",
+        /// Two who are not its author.
+        Two = "two",
+    }
+}
+
+impl Review {
+    /// The number of them.
+    #[must_use]
+    pub const fn reviewers(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
+
+words! {
     /// The roles of people in Obscura.
     PersonRole, "role of a person" {
         /// Asks questions.

@@ -39,6 +39,7 @@ pub(crate) use columns::MeasureSpec;
 pub(crate) use statistics::AtomStatistics;
 pub(crate) use statistics::LARGEST_KEPT;
 pub(crate) use statistics::decode;
+pub(crate) use statistics::decode_runs;
 
 use columns::CellColumns;
 use fold::Folds;
@@ -64,6 +65,8 @@ pub struct CellFold {
     atoms: Vec<AtomSpec>,
     /// After so many contributors subjects need not be told apart; `None` tells all of them apart.
     enough: Option<u64>,
+    /// The result holds what each subject contributes, and not what they come to together.
+    by_subject: bool,
     signature: Signature,
 }
 
@@ -75,6 +78,7 @@ impl CellFold {
             subjects: self.subjects,
             width: self.atoms.len(),
             enough: self.enough,
+            by_subject: self.by_subject,
         }
     }
 
@@ -87,7 +91,14 @@ impl CellFold {
     pub(crate) fn new(subjects: Subjects, atoms: Vec<AtomSpec>, enough: Option<u64>) -> Self {
         let is_final = subjects != Subjects::Mapped || atoms.iter().all(AtomSpec::keeps_its_sign);
         let enough = enough.filter(|_| is_final);
-        CellFold { subjects, atoms, enough, signature: Signature::variadic_any(Volatility::Immutable) }
+        let signature = Signature::variadic_any(Volatility::Immutable);
+        CellFold { subjects, atoms, enough, by_subject: false, signature }
+    }
+
+    /// Folds these atoms and keeps every subject apart, for differential privacy: the control step chooses the groups in which a
+    /// subject counts, and for that it must see all groups of one (`sandbox/docs/disclosure-model.md`, section 5.9).
+    pub(crate) fn by_subject(atoms: Vec<AtomSpec>) -> Self {
+        CellFold { by_subject: true, ..CellFold::new(Subjects::Mapped, atoms, None) }
     }
 
     pub(crate) fn subjects(&self) -> Subjects {
@@ -172,7 +183,8 @@ impl Accumulator for CellAccumulator {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Binary(Some(self.groups.folds.finish(0))))
+        let finish = self.groups.finish();
+        Ok(ScalarValue::Binary(Some(finish(&mut self.groups.folds, 0))))
     }
 
     fn size(&self) -> usize {
@@ -195,9 +207,15 @@ struct CellGroups {
     subjects: Subjects,
     width: usize,
     enough: Option<u64>,
+    by_subject: bool,
 }
 
 impl CellGroups {
+    /// The last step of a group: its statistics, or the contributions of each of its subjects.
+    fn finish(&self) -> fn(&mut Folds, usize) -> Vec<u8> {
+        if self.by_subject { Folds::state } else { Folds::finish }
+    }
+
     fn emit(&mut self, emit_to: EmitTo, finish: impl Fn(&mut Folds, usize) -> Vec<u8>) -> ArrayRef {
         let groups = match emit_to {
             EmitTo::All => self.folds.groups(),
@@ -228,7 +246,8 @@ impl GroupsAccumulator for CellGroups {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        Ok(self.emit(emit_to, Folds::finish))
+        let finish = self.finish();
+        Ok(self.emit(emit_to, finish))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {

@@ -7,6 +7,7 @@ use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::Column;
 use datafusion_common::ScalarValue;
 use datafusion_expr::BinaryExpr;
+use datafusion_expr::Case;
 use datafusion_expr::Cast;
 use datafusion_expr::Expr;
 use datafusion_expr::Operator;
@@ -70,6 +71,7 @@ pub(crate) fn widens(source: &ArrowType, target: &ArrowType) -> bool {
         (ArrowType::Int64, ArrowType::Decimal128(precision, scale)) => {
             *scale >= 0 && i16::from(*precision) - i16::from(*scale) >= 19
         }
+        (ArrowType::Decimal128(precision, 0), ArrowType::Int64) => *precision <= 18,
         (ArrowType::Decimal128(from, from_scale), ArrowType::Decimal128(to, to_scale)) => {
             to_scale >= from_scale
                 && i16::from(*to) - i16::from(*to_scale) >= i16::from(*from) - i16::from(*from_scale)
@@ -206,4 +208,24 @@ pub(crate) fn is_truth(expr: &Expr) -> bool {
                 | Expr::IsNotUnknown(_)
         ),
     }
+}
+
+/// `CASE WHEN condition THEN value END`: the value where the condition is true, and nothing elsewhere.
+pub(crate) fn only_where(condition: Expr, value: Expr) -> Expr {
+    Expr::Case(Case::new(None, vec![(Box::new(condition), Box::new(value))], None))
+}
+
+/// The value, where there is a condition only where it is true.
+pub(crate) fn under(condition: Option<Expr>, value: Expr) -> Expr {
+    match condition {
+        None => value,
+        Some(condition) => only_where(condition, value),
+    }
+}
+
+/// The condition and the value of [`only_where`].
+pub(crate) fn where_and_value(expr: &Expr) -> Option<(&Expr, &Expr)> {
+    let Expr::Case(Case { expr: None, when_then_expr, else_expr: None }) = expr else { return None };
+    let [(condition, value)] = when_then_expr.as_slice() else { return None };
+    Some((condition, value))
 }

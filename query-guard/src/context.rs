@@ -8,6 +8,7 @@ use obscura_policies::vocabulary::DatasetId;
 
 use crate::mask::Secrets;
 use crate::noise::NoiseSource;
+use crate::privacy::PrivacySource;
 
 /// The inputs of an execution that no plan may hold.
 #[derive(Clone, Default)]
@@ -16,6 +17,8 @@ pub struct ExecutionContext {
     pub secrets: Option<Secrets>,
     /// The keyed source of named noise; without it a plan with noise fails.
     pub noise: Option<Arc<dyn NoiseSource>>,
+    /// The source of fresh randomness for differential privacy; without it a plan that needs it fails.
+    pub privacy: Option<Arc<dyn PrivacySource>>,
     /// The digest of the content of each dataset's opened version: the noise that is drawn anew for each version is keyed by
     /// it.
     pub versions: BTreeMap<DatasetId, [u8; 32]>,

@@ -31,6 +31,7 @@ use crate::plan::StageControls;
 mod dominance;
 mod noise;
 pub(crate) mod number;
+pub(crate) mod privacy;
 pub(crate) mod rounding;
 pub(crate) mod threshold;
 
@@ -41,8 +42,14 @@ pub(crate) use noise::deviation;
 use rounding::Rounding;
 
 /// The controls, in the order in which they are applied (`sandbox/docs/disclosure-model.md`, section 5.7).
-const CONTROLS: &[Control] =
-    &[noise::NOISE, threshold::THRESHOLD, dominance::DOMINANCE, noise::ERROR_LIMIT, rounding::ROUNDING];
+const CONTROLS: &[Control] = &[
+    privacy::PRIVACY,
+    noise::NOISE,
+    threshold::THRESHOLD,
+    dominance::DOMINANCE,
+    noise::ERROR_LIMIT,
+    rounding::ROUNDING,
+];
 
 /// A control, as its file states it.
 struct Control {
@@ -222,6 +229,8 @@ pub(crate) struct Group<'s> {
     statistics: Vec<AtomStatistics>,
     /// The noise of each atom, where the policy asks for noise.
     noise: Option<Vec<AtomNoise>>,
+    /// The numbers with their noise, in a stage of differential privacy; nothing where the group is not shown.
+    private: Option<Vec<i128>>,
 }
 
 impl<'s> Group<'s> {
@@ -237,9 +246,14 @@ impl<'s> Group<'s> {
         batch: &RecordBatch,
         context: &ExecutionContext,
     ) -> Result<Vec<Self>, ControlError> {
+        if let Some(privacy) = &stage.controls.privacy {
+            let groups = privacy::measured(stage, privacy, batch, context)?;
+            let of = |private| Group { stage, statistics: Vec::new(), noise: None, private };
+            return Ok(groups.into_iter().map(of).collect());
+        }
         let nothing = vec![AtomStatistics::default(); stage.atoms.len() * stage.classes.len()];
         let mut groups: Vec<Self> = (0..batch.num_rows())
-            .map(|_| Group { stage, statistics: nothing.clone(), noise: None })
+            .map(|_| Group { stage, statistics: nothing.clone(), noise: None, private: None })
             .collect();
         for (index, class) in stage.classes.iter().enumerate() {
             let column = batch.column_by_name(&class.cells).ok_or(ControlError::NotCells)?;
@@ -293,6 +307,9 @@ impl<'s> Group<'s> {
     /// A key that is shown tells that somebody has it: a row `('HIV', NULL)` of one person would be an answer
     /// (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn passes(&self) -> bool {
+        if self.stage.controls.privacy.is_some() {
+            return self.private.is_some();
+        }
         let cell = self.cell(self.stage.rows_atom, None);
         cell.and_then(|cell| cell.after_controls(Figure::Presence, 1)).is_some()
     }
@@ -303,6 +320,9 @@ impl<'s> Group<'s> {
     /// (`sandbox/docs/disclosure-model.md`, sections 5.2 and 5.7).
     pub(crate) fn value(&self, atom: usize) -> Option<i128> {
         let figure = if self.spec(atom)?.counts { Figure::Rows } else { Figure::Quantity };
+        if self.stage.controls.privacy.is_some() {
+            return self.private(figure, atom);
+        }
         let cell = self.cell(atom, self.noise_of(atom).map(|noise| noise.value))?;
         cell.after_controls(figure, cell.statistics.first()?.total)
     }
@@ -312,9 +332,19 @@ impl<'s> Group<'s> {
     /// Every class must have enough, also the ones that are not counted: five firms with one employee in all are one
     /// person's five employers (`sandbox/docs/disclosure-model.md`, section 5.2).
     pub(crate) fn subjects(&self, atom: usize, class: usize) -> Option<i128> {
+        if self.stage.controls.privacy.is_some() {
+            return self.private(Figure::Subjects, atom);
+        }
         let perturbation = self.noise_of(atom).and_then(|noise| noise.subjects.get(class).copied());
         let cell = self.cell(atom, perturbation)?;
         cell.after_controls(Figure::Subjects, i128::from(cell.statistics.get(class)?.contributors))
+    }
+
+    /// A number of a stage of differential privacy, with its noise; counts are not below zero, which tells nothing further.
+    fn private(&self, figure: Figure, atom: usize) -> Option<i128> {
+        let place = self.stage.controls.privacy.as_ref()?.place(privacy::kind(figure), atom)?;
+        let number = self.private.as_ref()?.get(place).copied()?;
+        Some(if figure == Figure::Quantity { number } else { number.max(0) })
     }
 
     /// The specification of an atom.

@@ -11,6 +11,7 @@ mod column;
 mod condition;
 mod hierarchy;
 mod leaves;
+mod links;
 mod names;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use hierarchy::Hierarchy;
 pub use hierarchy::HierarchyFault;
 pub use hierarchy::Node;
 pub use leaves::LeafSet;
+pub(crate) use links::with_linked;
 pub use names::Name;
 pub use names::NameFault;
 pub use names::Names;

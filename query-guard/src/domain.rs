@@ -22,6 +22,7 @@ use arrow::array::StringArray;
 use arrow::array::TimestampMicrosecondArray;
 use arrow::compute::max;
 use arrow::compute::min;
+use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use arrow::datatypes::DataType;
 use arrow::datatypes::Date32Type;
 use arrow::datatypes::Decimal128Type;
@@ -50,6 +51,8 @@ pub(crate) use restrict::texts_of;
 const LEAVES_MAX: u32 = 100_000;
 /// The first and the last year of the calendar: a date outside of it counts as the nearest day within.
 const CALENDAR: (i32, i32) = (1900, 2100);
+/// More rows than one subject has in a table.
+const SUMMED_ROWS_MAX: i128 = 1_000_000_000;
 const MICROS_OF_DAY: i64 = 86_400_000_000;
 
 /// The domain of one column, with its hierarchy.
@@ -96,6 +99,56 @@ impl Published {
         let (kind, data_type) = (Kind::Presence, DataType::Boolean);
         let fingerprint = kind.fingerprint(false);
         Published { kind, data_type, hierarchy: Hierarchy::presence(), fingerprint }
+    }
+
+    /// The domain of a value that nothing is declared of: whether there is one.
+    pub(crate) fn present(data_type: DataType) -> Self {
+        Published { data_type, ..Published::presence() }
+    }
+
+    /// The domain of what several values of this one add up to: whether there is a sum, in the narrowest type that holds each of them.
+    pub(crate) fn sums(&self) -> Option<Self> {
+        let (largest, scale) = match self.kind {
+            Kind::Wholes { first, count } => {
+                let (first, count) = (i128::from(first), i128::from(count));
+                (first.abs().max((first + count - 1).abs()), 0)
+            }
+            Kind::Bins { low, high, scale, .. } => (low.abs().max(high.abs()), scale),
+            Kind::Presence | Kind::Truth | Kind::Texts(_) | Kind::Days { .. } => return None,
+        };
+        let digits = largest.checked_mul(SUMMED_ROWS_MAX)?.checked_ilog10().unwrap_or(0) + 1;
+        let digits = u8::try_from(digits).ok().filter(|digits| *digits <= DECIMAL128_MAX_PRECISION)?;
+        Some(Published::present(DataType::Decimal128(digits, i8::try_from(scale).ok()?)))
+    }
+
+    /// The domain of how many rows a subject has: from one to the most that are told apart.
+    pub(crate) fn counts(most: u32) -> Self {
+        let kind = Kind::Wholes { first: 1, count: most };
+        let hierarchy = kind.hierarchy(false).unwrap_or_else(|_| Hierarchy::presence());
+        let fingerprint = kind.fingerprint(false);
+        Published { kind, data_type: DataType::Int64, hierarchy, fingerprint }
+    }
+
+    /// The same domain of a number that is computed in another type; nothing where the type has no such numbers.
+    pub(crate) fn in_type(self, data_type: &DataType) -> Option<Self> {
+        if self.data_type == *data_type {
+            return Some(self);
+        }
+        let scale_of = |data_type: &DataType| match data_type {
+            DataType::Int64 => Some(0),
+            DataType::Decimal128(_, scale) => u8::try_from(*scale).ok(),
+            _ => None,
+        };
+        match self.kind {
+            Kind::Bins { scale, .. } if scale_of(data_type) == Some(scale) => {
+                Some(Published { data_type: data_type.clone(), ..self })
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn data_type(&self) -> &DataType {
+        &self.data_type
     }
 
     pub(crate) fn hierarchy(&self) -> &Hierarchy {

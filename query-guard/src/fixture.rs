@@ -32,6 +32,7 @@ use crate::verdict::Verdict;
 
 pub(crate) mod execute;
 pub(crate) mod noise;
+pub(crate) mod private;
 pub(crate) mod variants;
 
 /// Reviews a query under the fixture's policy.
@@ -241,6 +242,9 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
         controls: Controls::default(),
         join_with: BTreeSet::from([(other.parse().unwrap(), resident)]),
         max_rows_per_subject: 20,
+        max_groups_per_subject: 5,
+        privacy_budget: None,
+        all_ask_for_privacy: false,
         usual_rows: None,
         is_updated: true,
         rows: None,

@@ -2,6 +2,7 @@
 //! It reads policies alone; `control` decides if a result passes them.
 
 use obscura_policies::effective::Controls;
+use obscura_policies::effective::DIFFERENTIAL_PRIVACY;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
@@ -25,6 +26,9 @@ pub(crate) struct HeldTo {
 impl HeldTo {
     /// The controls of a grade; nothing where the scheme has no floor for it.
     ///
+    /// A budget of differential privacy takes the place of dominance, rounding and named noise
+    /// (`sandbox/docs/disclosure-model.md`, section 5.9); a question that it has no answer for is refused by the boundary.
+    ///
     /// The controls of each dataset only tighten the floor: a laxer department cannot release the rows of a stricter
     /// one by a join. `carried` says that protected subjects are in the rows: these are held to the floor of L2 at the
     /// least, at every grade of the columns, because the floor of L1 is one for rows that may leave as they are
@@ -41,8 +45,18 @@ impl HeldTo {
             policy.floors.get(&grade)
         }?;
         let mut controls = floor.controls.clone();
-        for dataset in datasets.into_iter().filter_map(|id| policy.datasets.get(id)) {
+        let read: Vec<&EffectiveDataset> =
+            datasets.into_iter().filter_map(|id| policy.datasets.get(id)).collect();
+        for dataset in &read {
             controls = controls.stricter(&dataset.controls);
+        }
+        if read.iter().any(|dataset| dataset.privacy_budget.is_some()) {
+            // Contributions are clamped, and noise is made for the clamped ones: no exact number is compared.
+            (controls.dominance, controls.rounding, controls.perturbation) = (None, None, None);
+        }
+        // Of datasets whose every policy has a budget, all questions are answered by what such a floor needs.
+        if !read.is_empty() && read.iter().all(|dataset| dataset.opens_by_privacy()) {
+            controls.unavailable.remove(DIFFERENTIAL_PRIVACY);
         }
         Some(Self { release: floor.release, controls })
     }
@@ -66,6 +80,7 @@ impl HeldTo {
 pub fn is_open(dataset: &EffectiveDataset) -> bool {
     let mut usable = dataset.columns.iter().filter(|column| !column.uses.is_empty());
     dataset.release == Release::RowsOpen
+        && dataset.privacy_budget.is_none()
         && dataset.membership <= Level(1)
         && usable.all(|column| column.grade <= Level(1))
 }

@@ -15,6 +15,7 @@ use datafusion_sql::sqlparser::ast::Statement as SqlStatement;
 use obscura_policies::day::Day;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::DatasetId;
+use obscura_policies::vocabulary::Review;
 
 use crate::budget::Budget;
 use crate::catalog::Catalog;
@@ -34,6 +35,7 @@ use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::planning::planning_finding;
+use crate::pricing::priced;
 use crate::recheck::terms::Terms;
 use crate::rewrite;
 use crate::rows::RowFacts;
@@ -153,6 +155,7 @@ impl<'a> Guard<'a> {
         let post = zones.root(&plan).map_err(|refused| placed(sql, refused))?;
         runnable(sql, &post).map_err(|finding| placed(sql, finding.into()))?;
         let mut stages = std::mem::take(&mut zones.stages);
+        let charges = priced(&mut stages).map_err(|finding| placed(sql, finding.into()))?;
         let rows = RowFacts::of(
             self.policy,
             stages.iter().map(Stage::released_rows),
@@ -166,9 +169,10 @@ impl<'a> Guard<'a> {
         let scans = scans(stages.iter().map(|stage| &stage.plan).chain([&post]));
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
+        let review = review(self.policy, &stages);
         let terms = Terms::of(self.policy, scans.keys(), self.today);
         let admitted = Arc::new(Admitted { stages: stages.clone(), post: post.clone(), terms });
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, rows, admitted })
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows, charges, admitted })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.
@@ -186,6 +190,20 @@ impl<'a> Guard<'a> {
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
             .map_err(|error| planning_finding(sql, &error, &catalog).into())
     }
+}
+
+/// The people who look at the result, the strictest of every dataset that the question names, of the floor of its membership,
+/// and of every stage.
+///
+/// Datasets count even where the plan reads nothing of them: a table that is optimised away must not take its reviewers
+/// along (`sandbox/docs/disclosure-model.md`, section 5.10).
+fn review(policy: &EffectivePolicy, stages: &[Stage]) -> Review {
+    let datasets = policy.datasets.values().flat_map(|dataset| {
+        let floor = policy.floors.get(&dataset.membership).map(|floor| floor.controls.review);
+        [Some(dataset.controls.review), floor]
+    });
+    let stages = stages.iter().map(|stage| stage.controls.review);
+    datasets.flatten().chain(stages).max().unwrap_or_default()
 }
 
 /// The cost class, from the shape of the stages alone.

@@ -60,6 +60,8 @@ mod origin;
 mod period;
 pub mod plan;
 mod planning;
+mod pricing;
+pub mod privacy;
 pub mod reason;
 pub mod recheck;
 mod release;

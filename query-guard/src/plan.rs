@@ -9,12 +9,15 @@ use arrow::datatypes::DataType;
 use datafusion_expr::LogicalPlan;
 use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
+use obscura_policies::privacy::epsilon_of_nano;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Review;
 use obscura_policies::vocabulary::UnitKind;
 
 use crate::cell_names::CellNames;
 use crate::finding::Finding;
+use crate::privacy::StagePrivacy;
 use crate::recheck::terms::Terms;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
@@ -32,7 +35,9 @@ pub struct GuardedPlan {
     pub(crate) scans: BTreeMap<DatasetId, BTreeSet<String>>,
     pub(crate) treatments: Vec<Treatment>,
     pub(crate) cost: Cost,
+    pub(crate) review: Review,
     pub(crate) rows: RowFacts,
+    pub(crate) charges: Vec<Charge>,
     pub(crate) admitted: Arc<Admitted>,
 }
 
@@ -88,11 +93,53 @@ impl GuardedPlan {
         &self.treatments
     }
 
+    /// The price of the question, one for each dataset that is answered by differential privacy; empty where none is.
+    ///
+    /// It is reserved before the plan runs, and spent whatever becomes of the run: noise is drawn anew for each
+    /// (`sandbox/docs/disclosure-model.md`, section 5.9).
+    #[must_use]
+    pub fn charges(&self) -> &[Charge] {
+        &self.charges
+    }
+
+    /// The epsilon that each charge comes to, with half of the budget's delta.
+    #[must_use]
+    pub fn epsilons(&self) -> Vec<(DatasetId, f64)> {
+        let privacies = || self.stages.iter().filter_map(|stage| stage.controls.privacy.as_ref());
+        let epsilon = |charge: &Charge| {
+            let privacy = privacies().find(|privacy| privacy.dataset == charge.dataset)?;
+            Some((charge.dataset.clone(), epsilon_of_nano(charge.nano_rho, privacy.budget.delta)))
+        };
+        self.charges.iter().filter_map(epsilon).collect()
+    }
+
+    /// True if some of its stages are answered by differential privacy, for which the execution must have randomness.
+    #[must_use]
+    pub fn needs_privacy(&self) -> bool {
+        self.stages.iter().any(|stage| stage.controls.privacy.is_some())
+    }
+
     /// Cost class.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
     }
+
+    /// The people who look at the result before it leaves: the most that any dataset of the question or any grade that it
+    /// reads asks for (`sandbox/docs/disclosure-model.md`, section 5.10).
+    #[must_use]
+    pub fn review(&self) -> Review {
+        self.review
+    }
+}
+
+/// The price of a question to one dataset that is answered by differential privacy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The rho of zCDP in units of 1e-9, as `obscura_policies::privacy` reckons: whole, so that sums are exact.
+    pub nano_rho: u64,
 }
 
 /// The cost class of a plan, from its shape alone: never from statistics of the data.
@@ -366,4 +413,8 @@ pub struct StageControls {
     pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
+    /// People who look at what leaves.
+    pub review: Review,
+    /// Differential privacy, where the dataset is answered by it; no other control then sees a cell.
+    pub(crate) privacy: Option<StagePrivacy>,
 }

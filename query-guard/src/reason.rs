@@ -83,6 +83,8 @@ reasons! {
     TooManyNames = "too-many-names", QueryTooLarge, ["limit"];
     /// More columns meet in a number with noise than a policy opens together.
     TooManyColumnsMeet = "too-many-columns-meet", QueryTooLarge, ["limit"];
+    /// More numbers are measured with noise than the price of a question buys.
+    TooManyMeasured = "too-many-measured", QueryTooLarge, ["limit"];
     /// One GROUP BY stands for too many sets of keys.
     TooManyGroupingSets = "too-many-grouping-sets", QueryTooLarge, ["limit"];
     /// Texts are joined to one another too often.
@@ -257,8 +259,16 @@ reasons! {
     GradeWithoutFloor = "grade-without-floor", ControlNotAvailable, ["grade"];
     /// The grade asks for a control that is not built.
     ControlNotBuilt = "control-not-built", ControlNotAvailable, ["grade", "control"];
+    /// Rows of several relations, or of a subject's own statistics, have no bound under differential privacy.
+    PrivacyOfOneTable = "privacy-of-one-table", ControlNotAvailable, ["dataset"];
+    /// Differential privacy protects subjects of one kind.
+    PrivacyOfOneUnit = "privacy-of-one-unit", ControlNotAvailable, ["dataset"];
+    /// The aggregate has no form with the noise of differential privacy.
+    AggregateWithoutPrivacy = "aggregate-without-privacy", ControlNotAvailable, ["dataset"];
     /// The cells of rows that were joined, united or folded first have no names yet.
     RowsWithoutNames = "rows-without-names", ControlNotAvailable;
+    /// The rows that a subject is asked for are several nodes of a column.
+    FoldedRowsNotOneNode = "folded-rows-not-one-node", ControlNotAvailable;
     /// The column has no published domain whose nodes could be named.
     DomainNotPublished = "domain-not-published", ControlNotAvailable, ["column"];
     /// Sums of a protected grade have no rule of dominance.

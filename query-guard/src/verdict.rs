@@ -4,6 +4,7 @@ use obscura_policies::effective::PolicySource;
 use obscura_policies::vocabulary::Text;
 
 use crate::finding::Finding;
+use crate::plan::Charge;
 use crate::plan::GuardedPlan;
 
 /// The guard's answer to one query.
@@ -15,6 +16,17 @@ pub struct Verdict {
     pub explain: bool,
     /// Documents it rests on.
     pub policy: Vec<PolicySource>,
+}
+
+impl Verdict {
+    /// The price of the question ([`GuardedPlan::charges`]); empty where it is refused, or needs no differential privacy.
+    #[must_use]
+    pub fn charges(&self) -> &[Charge] {
+        match &self.decision {
+            Decision::Admitted(plan) => plan.charges(),
+            Decision::Refused { .. } => &[],
+        }
+    }
 }
 
 /// Admitted or refused.

@@ -39,6 +39,7 @@ mod join;
 mod limit;
 mod open_groups;
 mod per_subject;
+mod private;
 mod projection;
 mod rebuild;
 mod released;

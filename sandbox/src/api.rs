@@ -2,6 +2,7 @@
 //! the description of the interface names them. Nothing here is computed.
 
 pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod datasets;
 pub(crate) mod dictionary;
 pub(crate) mod findings;
@@ -11,4 +12,5 @@ pub(crate) mod me;
 pub(crate) mod policies;
 pub(crate) mod purposes;
 pub(crate) mod questions;
+pub(crate) mod reviews;
 pub(crate) mod tokens;

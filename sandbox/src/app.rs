@@ -14,6 +14,7 @@ pub mod log;
 pub mod people;
 pub mod query;
 pub mod recover;
+pub mod reviews;
 
 #[cfg(test)]
 mod tests;

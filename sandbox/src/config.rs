@@ -99,6 +99,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Days a result is kept when its policy says nothing.
     pub result_days: u32,
+    /// Days that a result waits for its reviewers.
+    pub review_days: u32,
     /// Address on which `serve` listens.
     pub listen: SocketAddr,
     /// Address on which `serve` shows operators its metrics; none unless set. Always loopback.
@@ -393,6 +395,7 @@ impl SettingsFile {
                 waiting_bytes_max: usize::try_from(self.waiting_max_mb << 20).unwrap_or(usize::MAX),
             },
             result_days: self.result_days,
+            review_days: self.review_days,
             listen: self.listen,
             listen_admin: self.listen_admin,
             connections_per_address_max: usize::from(self.connections_per_address_max),

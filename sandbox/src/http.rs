@@ -42,6 +42,7 @@ use crate::service::queue::Queue;
 use crate::service::queue::QueueLimits;
 
 mod audit;
+mod budgets;
 mod context;
 mod datasets;
 mod docs;
@@ -65,6 +66,7 @@ mod problem;
 mod purposes;
 mod queries;
 mod refusals;
+mod reviews;
 pub mod server;
 mod streamed;
 pub mod tls;
@@ -267,6 +269,8 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Router<Arc<Service>>
         .routes(routes!(datasets::collections))
         .routes(routes!(datasets::departments))
         .routes(routes!(purposes::list))
+        .routes(routes!(budgets::list))
+        .routes(routes!(budgets::entries))
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(open_data::catalog))
         .routes(routes!(open_data::download))
@@ -274,6 +278,9 @@ fn routes(service: &Arc<Service>) -> (Router<Arc<Service>>, Router<Arc<Service>>
         .routes(routes!(grants::ask, grants::list_requests))
         .routes(routes!(grants::show_request, grants::withdraw))
         .routes(routes!(grants::decide))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::show))
+        .routes(routes!(reviews::decide))
         .routes(routes!(policies::list, policies::propose))
         .routes(routes!(policies::check))
         .routes(routes!(policies::show))

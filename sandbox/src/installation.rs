@@ -38,6 +38,7 @@ use crate::error::PublicError;
 use crate::error::operator_log::OperatorLog;
 use crate::installation::blocking::BlockingPermits;
 use crate::installation::blocking::blocking_io;
+use crate::installation::charges::KnownCharges;
 use crate::installation::library::LastLibrary;
 use crate::installation::reviews::Reviews;
 use crate::installation::room::Room;
@@ -45,6 +46,7 @@ use crate::jobs::store::Jobs;
 use crate::storage::DataFolder;
 
 pub(crate) mod blocking;
+pub(crate) mod charges;
 mod honoured;
 mod input_failure;
 pub(crate) mod library;
@@ -208,6 +210,7 @@ pub struct Installation {
     pub(crate) data: DataFolder,
     pub(crate) operator_log: OperatorLog,
     pub(crate) facts: Mutex<LogFacts>,
+    charges: Mutex<KnownCharges>,
     pub(crate) last_library: LastLibrary,
     pub(crate) reviews: Reviews,
     room: Room,
@@ -296,6 +299,7 @@ impl Installation {
             data,
             operator_log,
             facts: Mutex::new(LogFacts::default()),
+            charges: Mutex::new(KnownCharges::default()),
             last_library: LastLibrary::default(),
             reviews: Reviews::default(),
             room,

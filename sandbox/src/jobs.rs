@@ -5,8 +5,10 @@
 //! received -> refused
 //!          -> pending_approval -> received
 //!          -> queued -> running -> checking -> released -> expired
-//!             pending_approval | queued | running -> cancelled
-//!                      running | checking ->   withheld | failed
+//!                                  checking -> in_review -> released
+//!             pending_approval | queued | running | in_review -> cancelled
+//!                      running | checking | in_review -> withheld
+//!                      running | checking -> failed
 //! ```
 
 use jiff::Timestamp;
@@ -39,9 +41,11 @@ pub enum JobState {
     Running,
     /// Computed and sealed; the last check before anything leaves.
     Checking,
+    /// Its sealed result waits for the people who look at it before it leaves.
+    InReview,
     /// A result has left.
     Released,
-    /// Controls let nothing out.
+    /// Controls or reviewers let nothing out.
     Withheld,
     /// It met a limit of a job, or something of ours broke: [`JobFailure`] says which.
     Failed,
@@ -53,13 +57,14 @@ pub enum JobState {
 
 impl JobState {
     /// All states.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Received,
         Self::Refused,
         Self::PendingApproval,
         Self::Queued,
         Self::Running,
         Self::Checking,
+        Self::InReview,
         Self::Released,
         Self::Withheld,
         Self::Failed,
@@ -77,6 +82,7 @@ impl JobState {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Checking => "checking",
+            Self::InReview => "in_review",
             Self::Released => "released",
             Self::Withheld => "withheld",
             Self::Failed => "failed",
@@ -95,7 +101,12 @@ impl JobState {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Received | Self::PendingApproval | Self::Queued | Self::Running | Self::Checking => false,
+            Self::Received
+            | Self::PendingApproval
+            | Self::Queued
+            | Self::Running
+            | Self::Checking
+            | Self::InReview => false,
             Self::Refused
             | Self::Released
             | Self::Withheld
@@ -227,6 +238,8 @@ pub struct JobRow {
     pub verdict: Option<String>,
     /// Index of the decision in the audit log.
     pub decided_index: Option<u64>,
+    /// Index in the audit log of the entry that lets its result wait for reviewers.
+    pub review_index: Option<u64>,
     /// Index of the end in the audit log.
     pub finished_index: Option<u64>,
     /// SHA-256 of the released table.

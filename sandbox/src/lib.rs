@@ -6,7 +6,7 @@
 //! ```text
 //! 0  ids clock context config error
 //! 1  storage identity
-//! 2  catalog audit engine
+//! 2  catalog audit budgets engine
 //! 3  jobs  city
 //! 4  installation
 //! 5  app
@@ -20,6 +20,7 @@
 mod api;
 pub mod app;
 pub mod audit;
+pub mod budgets;
 pub mod catalog;
 pub mod city;
 pub mod cli;

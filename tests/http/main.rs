@@ -4,6 +4,8 @@
 
 mod access;
 mod broken;
+mod budgets;
+mod budgets_spent;
 mod client;
 mod cut_back;
 mod description;
@@ -18,6 +20,7 @@ mod misuse;
 mod noise;
 mod open_data;
 mod questions;
+mod reviews;
 mod roles;
 mod shredded;
 mod tls;

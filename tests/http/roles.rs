@@ -41,9 +41,27 @@ struct Things<'a> {
     server: &'a Server,
     owner: &'static str,
     job: String,
+    /// A job whose result waits for reviewers.
+    waiting: String,
     policies: std::cell::Cell<u32>,
     /// The request for access that was made last.
     request: std::cell::RefCell<String>,
+}
+
+/// A job of ana's that waits for a reviewer: visits have a policy besides that asks for one.
+fn waiting(server: &Server) -> String {
+    let text = super::access::policy(1).replace("id: corpus-statistics", "id: corpus-reviewed");
+    let text = text.replace("datasets: [corpus.persons, corpus.visits]", "datasets: [corpus.visits]");
+    let text = text.split("\ntests:").next().unwrap().replace("review: none", "review: one");
+    // Visits have no age.
+    let text: String =
+        text.lines().filter(|line| !line.contains("name: age")).map(|line| format!("{line}\n")).collect();
+    server.post(Some("stella"), "/api/v1/policies", &text, &[]).must_be(201);
+    let wish = json!({ "version": 1 }).to_string();
+    server.post(Some("sven"), "/api/v1/policies/corpus-reviewed/activate", &wish, &[]).must_be(200);
+    let job = server.ask("ana", "SELECT COUNT(*) FROM visits").must_be(202).json();
+    assert_eq!(job["state"], "in_review", "{job}");
+    job["id"].as_str().unwrap().to_owned()
 }
 
 impl Things<'_> {
@@ -110,10 +128,12 @@ impl Things<'_> {
             | "GET /api/v1/collections"
             | "GET /api/v1/departments"
             | "GET /api/v1/purposes"
+            | "GET /api/v1/budgets"
             | "GET /api/v1/catalog"
             | "GET /api/v1/grants"
             | "GET /api/v1/requests"
             | "GET /api/v1/policies"
+            | "GET /api/v1/reviews"
             | "GET /api/v1/tokens"
             | "GET /api/v1/audit/events"
             | "GET /api/v1/audit/checkpoint"
@@ -132,6 +152,7 @@ impl Things<'_> {
             "GET /api/v1/jobs/{id}/explain" => get(format!("/api/v1/jobs/{job}/explain")),
             "GET /api/v1/jobs/{id}/evidence" => get(format!("/api/v1/jobs/{job}/evidence")),
             "GET /api/v1/jobs/{id}/events" => get(format!("/api/v1/jobs/{job}/events")),
+            "GET /api/v1/budgets/{id}/entries" => get("/api/v1/budgets/corpus.persons/entries"),
             "GET /api/v1/datasets/{id}" => get("/api/v1/datasets/corpus.secrets"),
             "GET /api/v1/datasets/{id}/download" => get("/api/v1/datasets/corpus.holidays/download"),
             "POST /api/v1/requests" => post(
@@ -145,6 +166,10 @@ impl Things<'_> {
             ),
             "GET /api/v1/requests/{id}" | "DELETE /api/v1/requests/{id}" => {
                 get(format!("/api/v1/requests/{}", self.request()))
+            }
+            "GET /api/v1/reviews/{id}" => get(format!("/api/v1/reviews/{}", self.waiting)),
+            "POST /api/v1/reviews/{id}/decision" => {
+                post(format!("/api/v1/reviews/{}/decision", self.waiting), &json!({ "decision": "approve" }))
             }
             "POST /api/v1/requests/{id}/decision" => post(
                 format!("/api/v1/requests/{}/decision", self.request()),
@@ -194,6 +219,7 @@ fn the_table_of_roles_is_as_agreed_and_every_request_is_in_the_log() {
         server: &server,
         owner: "ana",
         job,
+        waiting: waiting(&server),
         policies: std::cell::Cell::new(1),
         request: std::cell::RefCell::default(),
     };
@@ -281,6 +307,7 @@ fn a_stewards_token_of_who_is_an_analyst_too_reaches_what_a_steward_reaches() {
         server: &server,
         owner: "dora",
         job,
+        waiting: waiting(&server),
         policies: std::cell::Cell::new(1),
         request: std::cell::RefCell::default(),
     };

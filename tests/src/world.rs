@@ -66,6 +66,8 @@ pub mod code {
     pub const REFUSED: i32 = 3;
     /// It waits for another person.
     pub const WAITS: i32 = 4;
+    /// The budget is spent.
+    pub const BUDGET_SPENT: i32 = 5;
     /// No valid token.
     pub const AUTHENTICATION: i32 = 6;
     /// Something was altered.

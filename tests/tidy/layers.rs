@@ -9,7 +9,7 @@ use crate::tree;
 const LAYERS: &[&[&str]] = &[
     &["ids", "clock", "context", "config", "error"],
     &["storage", "identity"],
-    &["catalog", "audit", "ledger", "engine"],
+    &["catalog", "audit", "budgets", "engine"],
     &["jobs", "city"],
     &["installation"],
     &["app"],

@@ -33,6 +33,7 @@ pub(crate) fn product() -> BTreeMap<String, String> {
         path.starts_with("query-guard/src/")
             && path != REASONS
             && !path.ends_with("tests.rs")
+            && !path.contains("/tests/")
             && !of_tests.iter().any(|start| path.starts_with(start))
     };
     tree::product_of(is_product)

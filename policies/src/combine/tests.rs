@@ -26,10 +26,12 @@ use crate::effective::RowFilter;
 use crate::fixed::Fixed;
 use crate::mask::FormatKind;
 use crate::mask::Mask;
+use crate::privacy::PrivacyBudget;
 use crate::shipped::hierarchies;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::UnitKind;
 use crate::vocabulary::Use;
 
@@ -83,6 +85,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
         option::of(prop_oneof![1_u32..12, any::<u32>().prop_map(|b| b.max(1))]),
         option::of(select(DEVIATIONS.to_vec())),
         option::of(1_u32..9_000),
+        select(Review::ALL.to_vec()),
         btree_set(select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
     )
         .prop_map(
@@ -93,6 +96,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                 rounding,
                 perturbation,
                 cells_max,
+                review,
                 unavailable,
             )| {
                 Controls {
@@ -106,6 +110,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                     rounding,
                     perturbation,
                     cells_max,
+                    review,
                     unavailable,
                 }
             },
@@ -129,6 +134,17 @@ fn column() -> impl Strategy<Value = ColumnTerms> {
         })
 }
 
+fn budget() -> impl Strategy<Value = PrivacyBudget> {
+    (0.1_f64..8.0, 1e-12_f64..1e-3, 0.1_f64..1.0, 1_u32..400).prop_map(
+        |(epsilon, delta, per_query_max, period_days)| PrivacyBudget {
+            epsilon,
+            delta,
+            per_query_max,
+            period_days,
+        },
+    )
+}
+
 fn terms() -> impl Strategy<Value = Terms> {
     let dataset = select(vec!["a.x", "a.y", "b.z"]).prop_map(|id| id.parse().unwrap());
     let filter = (select(vec!["p", "q"]), any::<bool>())
@@ -138,17 +154,20 @@ fn terms() -> impl Strategy<Value = Terms> {
         btree_set(select(Function::ALL), 0..6),
         controls(),
         btree_set((dataset, Just(UnitKind("resident".to_owned()))), 0..3),
-        1_u32..30,
+        (1_u32..30, 1_u32..9, option::of(budget())),
         btree_set(filter, 0..3),
         btree_map(select(vec!["c".to_owned(), "d".to_owned(), "e".to_owned()]), column(), 0..4),
     )
         .prop_map(
-            |(release, functions, controls, join_with, max_rows_per_subject, row_filters, columns)| Terms {
+            |(release, functions, controls, join_with, (rows, groups, budget), row_filters, columns)| Terms {
                 release,
                 functions,
                 controls,
                 join_with,
-                max_rows_per_subject,
+                max_rows_per_subject: rows,
+                max_groups_per_subject: groups,
+                privacy_budget: budget,
+                all_ask_for_privacy: budget.is_some(),
                 row_filters,
                 columns,
             },
@@ -173,6 +192,11 @@ fn admits_no_more(narrow: &Terms, wide: &Terms) -> bool {
         && narrow.join_with.is_subset(&wide.join_with)
         && narrow.row_filters.is_superset(&wide.row_filters)
         && narrow.max_rows_per_subject <= wide.max_rows_per_subject
+        && narrow.max_groups_per_subject <= wide.max_groups_per_subject
+        && wide
+            .privacy_budget
+            .is_none_or(|wide| narrow.privacy_budget.is_some_and(|narrow| narrow.stricter(&wide) == narrow))
+        && (wide.all_ask_for_privacy || !narrow.all_ask_for_privacy)
         && narrow.controls.is_at_least(&wide.controls)
 }
 

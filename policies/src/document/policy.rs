@@ -23,12 +23,14 @@ use crate::document::Range;
 use crate::document::Validity;
 use crate::fixed::Fixed;
 use crate::form::Phrase;
+pub use crate::privacy::PrivacyBudget;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Semantic;
 use crate::vocabulary::UnitKind;
@@ -238,7 +240,10 @@ pub struct Method {
     /// Most rows of one subject that a count by subject distinguishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows_per_subject: Option<u32>,
-    /// Budget of differential privacy.
+    /// Most groups of a question in which one subject counts, where it is answered by differential privacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_groups_per_subject: Option<u32>,
+    /// Budget of differential privacy; a dataset whose policy has one answers every question by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy_budget: Option<PrivacyBudget>,
     /// Quota of released cells and of queries.
@@ -252,20 +257,6 @@ pub struct Method {
     pub retention: Option<Retention>,
 }
 
-/// Budget of differential privacy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PrivacyBudget {
-    /// Epsilon in a period.
-    pub epsilon: f64,
-    /// Delta in a period.
-    pub delta: f64,
-    /// Most epsilon that one query may spend.
-    pub per_query_max: f64,
-    /// Length of the period.
-    pub period_days: u32,
-}
-
 /// Quota of released cells and of queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -276,20 +267,6 @@ pub struct Quota {
     /// Queries a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries_per_day: Option<u32>,
-}
-
-words! {
-    /// The number of reviewers who see a result before it leaves.
-    #[derive(Default)]
-    Review, "review" {
-        /// None.
-        #[default]
-        None = "none",
-        /// One who is not its author.
-        One = "one",
-        /// Two who are not its author.
-        Two = "two",
-    }
 }
 
 /// The time for which results are kept.

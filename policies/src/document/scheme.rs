@@ -12,6 +12,7 @@ use crate::document::Metadata;
 use crate::vocabulary::Code;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Text;
 use crate::words::words;
 
@@ -72,9 +73,16 @@ pub struct FloorForm {
     /// Controls.
     #[serde(default)]
     pub controls: ControlsForm,
+    /// The number of reviewers who see a result before it leaves; one at the least from L4 on.
+    #[serde(default, skip_serializing_if = "is_unreviewed")]
+    pub review: Review,
     /// Controls that must exist in this build besides, or nothing of the grade leaves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Code>,
+}
+
+fn is_unreviewed(review: &Review) -> bool {
+    *review == Review::None
 }
 
 /// The grade of another scheme that this one corresponds to.

@@ -70,7 +70,6 @@ use crate::document::Quota;
 use crate::document::Range;
 use crate::document::Resources;
 use crate::document::Retention;
-use crate::document::Review;
 use crate::document::RoundingForm;
 use crate::document::Sharing;
 use crate::document::Subjects;
@@ -90,6 +89,7 @@ use crate::vocabulary::DatasetId;
 use crate::vocabulary::Function;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
 use crate::vocabulary::UnitKind;
@@ -266,7 +266,7 @@ fn method() -> impl Strategy<Value = Method> {
         select(Release::ALL),
         btree_set(select(Function::ALL), 0..4),
         controls(),
-        option::of(any::<u32>()),
+        (option::of(any::<u32>()), option::of(any::<u32>())),
         option::of(budget),
         option::of(quota),
         select(Review::ALL),
@@ -277,7 +277,7 @@ fn method() -> impl Strategy<Value = Method> {
                 release,
                 functions,
                 controls,
-                max_rows_per_subject,
+                (max_rows_per_subject, max_groups_per_subject),
                 privacy_budget,
                 quota,
                 review,
@@ -287,6 +287,7 @@ fn method() -> impl Strategy<Value = Method> {
                 functions,
                 controls,
                 max_rows_per_subject,
+                max_groups_per_subject,
                 privacy_budget,
                 quota,
                 review,

@@ -13,6 +13,7 @@ use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::SubjectsMin;
 use crate::effective::Controls;
+use crate::effective::DIFFERENTIAL_PRIVACY;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
 use crate::evaluate::Permits;
@@ -280,9 +281,20 @@ fn overridden(
     let id = &dataset.metadata.id;
     let Some(opened) = effective.datasets.get(id) else { return Vec::new() };
     let Some(floor) = effective.floors.get(&opened.membership) else { return Vec::new() };
-    let controls = opened.controls.stricter(&floor.controls);
+    let mut controls = opened.controls.stricter(&floor.controls);
     let mut found = Vec::new();
-    if !controls.unavailable.is_empty() {
+    if opened.opens_by_privacy() {
+        controls.unavailable.remove(DIFFERENTIAL_PRIVACY);
+    }
+    if controls.unavailable.iter().eq([DIFFERENTIAL_PRIVACY]) {
+        let grade = opened.membership;
+        found.push(Warning::new(
+            "nobody-can-ask",
+            "method.privacy_budget",
+            format!("every question of `{id}` is refused: grade {grade} needs differential privacy, and not every policy that matches has a `privacy_budget`"),
+            format!("对 `{id}` 的所有查询都会被拒绝：{grade} 级需要差分隐私，而并非每份适用的策略都有 `privacy_budget`"),
+        ));
+    } else if !controls.unavailable.is_empty() {
         let missing = controls.unavailable.iter().cloned().collect::<Vec<_>>().join(", ");
         let grade = opened.membership;
         found.push(Warning::new(
@@ -340,6 +352,10 @@ fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> 
     {
         let deviation = deviation.to_string();
         found.push(of_value(&field("perturbation.deviation"), id, &deviation, &counts.to_string(), why));
+    }
+    let review = policy.method.review;
+    if controls.review > review {
+        found.push(of_value("method.review", id, review.as_str(), controls.review.as_str(), why));
     }
     if let (Some(cells), Some(counts)) = (written.cells_max, controls.cells_max)
         && counts != cells
@@ -399,6 +415,7 @@ mod tests {
     use super::*;
     use crate::library::tests::WORLD;
     use crate::library::tests::library;
+    use crate::library::tests::noisy_scheme;
 
     fn warnings(world: &str) -> Vec<Warning> {
         let library = library(world).unwrap();
@@ -459,6 +476,15 @@ mod tests {
         let text =
             "each row counts as a subject of its own, whoever it is about: a register; public hospitals";
         assert_eq!(told(&world), [("units".to_owned(), text.to_owned())]);
+    }
+
+    #[test]
+    fn fewer_reviewers_than_a_floor_asks_for_are_told() {
+        let scheme =
+            noisy_scheme([""; 3]).replace("release: aggregates,", "release: aggregates, review: two,");
+        let world = format!("{}{scheme}", WORLD.replace("scheme: db33t2351-2021", "scheme: noisy"));
+        let text = told(&world, "value-overridden", "method.review");
+        assert!(text.contains("`review: none`") && text.contains("two does"), "{text}");
     }
 
     #[test]

@@ -12,7 +12,6 @@ use crate::document::GrantedDataset;
 use crate::document::Kind;
 use crate::document::Opening;
 use crate::document::Policy;
-use crate::document::Review;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
 use crate::effective::PolicySource;
@@ -25,6 +24,7 @@ use crate::vocabulary::DatasetId;
 use crate::vocabulary::Level;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 
 /// The purpose that a job names when it hands out open data; no grant can name it.
 pub const OPEN_DATA: &str = "open-data";

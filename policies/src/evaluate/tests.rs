@@ -26,6 +26,7 @@ use crate::library::tests::noisy_scheme;
 use crate::parse::parse_documents;
 use crate::vocabulary::Level;
 use crate::vocabulary::PersonRole;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Use;
 
@@ -301,6 +302,34 @@ fn an_exception_lowers_numbers_and_drops_no_mechanism() {
 }
 
 #[test]
+fn an_exception_takes_no_reviewer_away_and_l4_always_has_one() {
+    let world = WORLD
+        .replace("purpose: insurance-supervision", "purpose: epidemic-monitoring")
+        .replace("grade: L3\ncontrols", "grade: L4\ncontrols");
+    let policy = Request::of(&world).ask().unwrap();
+    let review = |level| policy.floors.get(&Level(level)).unwrap().controls.review;
+    assert_eq!([1, 2, 3, 4].map(review), [Review::None, Review::None, Review::None, Review::One]);
+    assert_eq!(visits(&policy).controls.review, Review::None);
+    let asked = |word: &str| {
+        let world = WORLD.replacen("  review: none\n", &format!("  review: {word}\n"), 1);
+        visits(&Request::of(&world).ask().unwrap()).controls.review
+    };
+    assert_eq!((asked("one"), asked("two")), (Review::One, Review::Two));
+}
+
+#[test]
+fn a_floor_may_ask_for_reviewers() {
+    let noise = [", perturbation: {deviation: 8}"; 3];
+    let scheme = noisy_scheme(noise).replace("release: aggregates,", "release: aggregates, review: two,");
+    assert!(scheme.contains("review: two"), "{scheme}");
+    let world = WORLD.replace("scheme: db33t2351-2021", "scheme: noisy");
+    let policy = Request::of(&format!("{world}{scheme}")).ask().unwrap();
+    for level in [2, 3, 4] {
+        assert_eq!(policy.floors.get(&Level(level)).unwrap().controls.review, Review::Two);
+    }
+}
+
+#[test]
 fn an_exception_leaves_the_noise_of_a_floor_as_it_is() {
     let noise = ["", ", perturbation: {deviation: 8}", ", perturbation: {deviation: 8}"];
     let world = WORLD
@@ -507,6 +536,7 @@ const VARIATIONS: &[(&str, &str)] = &[
     ("hours: \"08:00-20:00\"", "hours: \"09:30-22:00\""),
     ("approvals: 1", "approvals: 2"),
     ("release: aggregates", "release: none"),
+    ("  review: none\n", "  review: two\n"),
     ("grade_max: L3", "grade_max: L2"),
     ("departments: [hz-cdc, hz-health]", "departments: any"),
     ("districts: any", "districts: [hz]"),

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::combine::ColumnTerms;
+use crate::combine::GROUPS_PER_SUBJECT_CEILING;
+use crate::combine::GROUPS_PER_SUBJECT_MAX;
 use crate::combine::ROWS_PER_SUBJECT_CEILING;
 use crate::combine::ROWS_PER_SUBJECT_MAX;
 use crate::combine::Terms;
@@ -29,6 +31,7 @@ use crate::mask::FORMAT_DOMAIN_MIN;
 use crate::mask::FormatKind;
 use crate::mask::Mask;
 use crate::vocabulary::Level;
+use crate::vocabulary::Review;
 use crate::vocabulary::Text;
 use crate::vocabulary::Use;
 
@@ -78,6 +81,7 @@ pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
         rounding: form.rounding.as_ref().map(|rounding| rounding.base),
         perturbation,
         cells_max: form.cells_max,
+        review: Review::None,
         unavailable: missing.into_iter().collect(),
     }
 }
@@ -103,6 +107,8 @@ pub(crate) fn excepted(exception: &ControlsForm, floor: &Controls) -> Controls {
         // Noise is lowered by no exception, and neither is a mechanism that the floor needs.
         perturbation: named.perturbation.max(floor.perturbation),
         cells_max: named.cells_max.or(floor.cells_max),
+        // No exception takes a reviewer away: it names no number of them.
+        review: floor.review,
         unavailable: named.unavailable.union(&floor.unavailable).cloned().collect(),
     }
 }
@@ -113,11 +119,18 @@ pub(crate) fn permille(share: Fixed) -> Option<u16> {
     u16::try_from(permille).ok().filter(|permille| *permille <= 1_000)
 }
 
+/// The level from which on a result waits for one person at the least, whatever its scheme says.
+const REVIEWED_FROM: Level = Level(4);
+
 /// The floors of a scheme on the common ladder; grades that share a level share the stricter floor.
 pub(crate) fn floors_of(scheme: &GradeScheme) -> BTreeMap<Level, Floor> {
     let mut floors: BTreeMap<Level, Floor> = BTreeMap::new();
     for level in &scheme.levels {
         let mut controls = controls_of(&level.floor.controls);
+        controls.review = level.floor.review;
+        if level.level >= REVIEWED_FROM {
+            controls.review = controls.review.max(Review::One);
+        }
         controls.unavailable.extend(level.floor.needs.iter().map(ToString::to_string));
         let floor = Floor { release: level.floor.release, controls };
         let joined = floors.get(&level.level).map_or_else(|| floor.clone(), |other| other.stricter(&floor));
@@ -220,12 +233,17 @@ impl Library {
         let joins = policy.condition.join_with.iter().map(|join| (join.dataset.clone(), join.unit.clone()));
         let rows_max = policy.method.max_rows_per_subject.unwrap_or(ROWS_PER_SUBJECT_MAX);
         let rows_max = rows_max.min(ROWS_PER_SUBJECT_CEILING);
+        let groups_max = policy.method.max_groups_per_subject.unwrap_or(GROUPS_PER_SUBJECT_MAX);
+        let groups_max = groups_max.min(GROUPS_PER_SUBJECT_CEILING);
         Some(Terms {
             release: policy.method.release,
             functions: policy.method.functions.clone(),
-            controls: controls_of(&policy.method.controls),
+            controls: Controls { review: policy.method.review, ..controls_of(&policy.method.controls) },
             join_with: joins.collect(),
             max_rows_per_subject: rows_max,
+            max_groups_per_subject: groups_max,
+            privacy_budget: policy.method.privacy_budget,
+            all_ask_for_privacy: policy.method.privacy_budget.is_some(),
             row_filters: row_filter
                 .map(|sql| RowFilter { sql: sql.clone(), jurisdiction })
                 .into_iter()

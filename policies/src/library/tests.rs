@@ -218,15 +218,36 @@ fn masks_must_fit_their_columns() {
 fn a_policy_that_asks_for_a_control_not_built_is_refused_at_load() {
     let cases = [
         ("    cells_max: 5000\n", "    cells_max: 5000\n    perturbation: auto\n"),
-        (
-            "privacy_budget: null",
-            "privacy_budget: {epsilon: 4.0, delta: 1e-8, per_query_max: 0.5, period_days: 90}",
-        ),
-        ("  review: none\n", "  review: one\n"),
         ("  review: none\n", "  quota: {cells_share: 0.25, queries_per_day: 200}\n"),
     ];
     for (from, to) in cases {
         assert_eq!(finding(from, to).code, "control-not-available", "{to}");
+    }
+}
+
+#[test]
+fn a_privacy_budget_has_numbers_that_promise_something() {
+    let with = |budget: &str| {
+        WORLD.replacen("privacy_budget: null", &format!("privacy_budget: {{{budget}, period_days: 90}}"), 1)
+    };
+    assert_eq!(found(&with("epsilon: 2, delta: 1e-8, per_query_max: 0.5")), []);
+    assert_eq!(found(&with("epsilon: 8, delta: 0.5, per_query_max: 8")), []);
+    for (budget, field) in [
+        ("epsilon: 8.1, delta: 1e-8, per_query_max: 0.5", "epsilon"),
+        ("epsilon: 2, delta: 0, per_query_max: 0.5", "delta"),
+        ("epsilon: 2, delta: 1, per_query_max: 0.5", "delta"),
+        ("epsilon: 2, delta: 1e-8, per_query_max: 0", "per_query_max"),
+        ("epsilon: 2, delta: 1e-8, per_query_max: 2.1", "per_query_max"),
+        ("epsilon: 2, delta: 1e-8, per_query_max: 1e-9", "per_query_max"),
+    ] {
+        let findings = found(&with(budget));
+        let fields: Vec<String> =
+            findings.iter().map(|finding| format!("{} {}", finding.code, finding.field)).collect();
+        assert_eq!(fields, [format!("limit-unfit method.privacy_budget.{field}")], "{budget}");
+    }
+    for (rows, code) in [("0", "limit-zero"), ("1001", "limit-unfit")] {
+        let to = format!("  review: none\n  max_groups_per_subject: {rows}\n");
+        assert_eq!(finding("  review: none\n", &to).code, code, "{rows}");
     }
 }
 

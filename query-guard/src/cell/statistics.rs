@@ -47,8 +47,20 @@ pub(crate) fn decode(cell: &[u8]) -> Result<Vec<AtomStatistics>> {
     decode_state(cell).map(|(statistics, _)| statistics)
 }
 
+/// Reads a cell that keeps every subject apart: their contributions to so many atoms; only the control step calls it.
+///
+/// # Errors
+/// When the bytes are not such a cell, or a subject's contribution was added up with others already.
+pub(crate) fn decode_runs(cell: &[u8], width: usize) -> Result<Runs> {
+    let (statistics, runs) = decode_state(cell)?;
+    if statistics.len() != width || statistics.iter().any(|atom| *atom != AtomStatistics::default()) {
+        return Err(damaged());
+    }
+    Ok(runs)
+}
+
 /// Subjects that may continue elsewhere, with their contributions to each atom.
-pub(super) type Runs = Vec<(i64, Box<[i128]>)>;
+pub(crate) type Runs = Vec<(i64, Box<[i128]>)>;
 
 /// Reads a partial state back: statistics of sealed subjects, and every subject that may continue elsewhere.
 ///

@@ -106,6 +106,9 @@ pub(crate) struct AtomNoise {
 ///
 /// It rests on the plan alone: an error that is computed from data is exact data (`sandbox/docs/disclosure-model.md`, section 5.8).
 pub(crate) fn deviation(stage: &Stage, figure: Figure, atom: usize) -> Option<Option<f64>> {
+    if let Some(privacy) = &stage.controls.privacy {
+        return Some(privacy.deviation(super::privacy::kind(figure), atom));
+    }
     let deviation = stage.controls.perturbation?;
     let of_names = stage.names.as_deref().and_then(|names| {
         let atom = names.atoms.get(atom)?;
@@ -222,7 +225,11 @@ impl<'s> StageNoise<'s> {
         let (value, subjects) = (*value, subjects.clone());
         let mut perturbed = |number: usize| {
             let unit = self.drawn.get(number).ok_or(ControlError::NotCells)?.unit;
-            let deviation = names.deviations() * of_name(self.deviation, self.names.is_updated, unit);
+            // Nobody is in a cell of no names. Should somebody be, their number would have no noise: it is never near enough to show.
+            let deviation = match names.is_empty() {
+                true => f64::INFINITY,
+                false => names.deviations() * of_name(self.deviation, self.names.is_updated, unit),
+            };
             Ok::<_, ControlError>(Perturbation { noise: self.sum(&named, number)?, deviation })
         };
         let value = perturbed(value)?;

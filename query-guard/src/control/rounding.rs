@@ -21,6 +21,8 @@ pub(super) const ROUNDING: Control = Control { name: "rounded", holds_for, on_ce
 /// in one person is that person's value (`sandbox/docs/disclosure-model.md`, sections 5.4 and 6).
 fn holds_for(figure: Figure, stage: &StageControls) -> bool {
     match figure {
+        // Numbers with the noise of differential privacy need none.
+        _ if stage.privacy.is_some() => false,
         Figure::Presence => false,
         Figure::Subjects | Figure::Rows => stage.rounding.is_some(),
         Figure::Quantity => true,

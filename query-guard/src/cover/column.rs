@@ -12,10 +12,15 @@ type Signed = Vec<(Node, i64)>;
 
 /// The signed nodes whose sum is the set: for every leaf the coefficients of the nodes above it add up to one if it is in the
 /// set, and to zero if not. In the order of the nodes. Nothing when there would be more than `most`.
+///
+/// To have a value is all less the missing. Of a column that is never missing both are the same rows: with a node of its own "has a
+/// value" would be a further draw of the noise of all of them, and eight such columns in every combination 256 draws, whose mean has
+/// next to no noise.
 #[must_use]
 pub fn cover(hierarchy: &Hierarchy, set: &LeafSet, most: usize) -> Option<Signed> {
-    if let Some(missing) = hierarchy.of_presence() {
-        return Some(of_presence(missing, set)).filter(|nodes| nodes.len() <= most);
+    let missing = Node { level: hierarchy.leaf_level(), index: hierarchy.missing() };
+    if *set == LeafSet::range(0, missing.index) {
+        return Some(vec![(Node::ROOT, 1), (missing, -1)]).filter(|nodes| nodes.len() <= most);
     }
     if let Some(node) = hierarchy.node_with(set) {
         return Some(vec![(node, 1)]).filter(|nodes| nodes.len() <= most);
@@ -23,19 +28,6 @@ pub fn cover(hierarchy: &Hierarchy, set: &LeafSet, most: usize) -> Option<Signed
     let mut nodes = cover_of(hierarchy, Node::ROOT, set, most)?;
     nodes.sort_unstable();
     Some(nodes)
-}
-
-/// The cover of whether there is a value: to have one is all less the missing.
-///
-/// Of a column that is never missing both are the same rows. With a node of its own "has a value" would be a further draw of the noise
-/// of all of them, and eight such columns in every combination 256 draws, whose mean has next to no noise.
-fn of_presence(missing: Node, set: &LeafSet) -> Signed {
-    match (set.contains(0), set.contains(missing.index)) {
-        (true, true) => vec![(Node::ROOT, 1)],
-        (true, false) => vec![(Node::ROOT, 1), (missing, -1)],
-        (false, true) => vec![(missing, 1)],
-        (false, false) => Signed::new(),
-    }
 }
 
 /// The cover of the part of a set that lies in a node.

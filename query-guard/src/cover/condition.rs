@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use super::hierarchy::Hierarchy;
 use super::leaves::LeafSet;
+use super::links::Links;
+use super::links::tuples;
 
 /// One comparison of one column: the leaves that it is true for, and those that it is unknown for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,15 +53,21 @@ pub(super) struct TruthTable {
 }
 
 impl TruthTable {
-    /// The table of a condition; `leaves` are those of each column. Nothing when it would have more than `most` rows, or
-    /// reads a column that has no leaves.
-    pub(super) fn of(condition: &Condition, leaves: &BTreeMap<u16, u32>, most: usize) -> Option<Self> {
+    /// The table of a condition. Nothing when it would have more than `most` rows, or reads a column without hierarchy.
+    pub(super) fn of(
+        condition: &Condition,
+        hierarchies: &BTreeMap<u16, Hierarchy>,
+        most: usize,
+    ) -> Option<Self> {
         let mut tests: BTreeMap<u16, Vec<&Test>> = BTreeMap::new();
         condition.collect(&mut tests);
         let mut columns = BTreeMap::new();
         let mut rows: usize = 1;
+        let read: BTreeSet<u16> = tests.keys().copied().collect();
+        let links = Links::among(&read, hierarchies);
         for (column, tests) in &tests {
-            let parts = parts_of(tests, *leaves.get(column)?);
+            let hierarchy = hierarchies.get(column)?;
+            let parts = parts_of(tests, hierarchy, links.are_of(*column));
             rows = rows.checked_mul(parts.len()).filter(|rows| *rows <= most)?;
             columns.insert(*column, parts);
         }
@@ -75,6 +84,7 @@ impl TruthTable {
                 chosen.insert(tuple);
             }
         }
+        let (columns, chosen) = links.of_rows_that_can_be(columns, chosen);
         Some(TruthTable { columns, chosen }.merged())
     }
 
@@ -180,9 +190,13 @@ fn decided(parts: &[Condition], leaves: &BTreeMap<u16, u32>, deciding: bool) -> 
     is_known.then_some(!deciding)
 }
 
-/// The coarsest parts of a column that all its comparisons respect, in the order of their first leaves.
-fn parts_of(tests: &[&Test], leaves: u32) -> Parts {
-    let sets = || tests.iter().flat_map(|test| [&test.is_true, &test.is_unknown]);
+/// The coarsest parts of a column that all its comparisons respect, in the order of their first leaves; `is_linked` leaves a part to the
+/// missing alone.
+fn parts_of(tests: &[&Test], hierarchy: &Hierarchy, is_linked: bool) -> Parts {
+    let leaves = hierarchy.leaves();
+    let missing = if is_linked { LeafSet::one(hierarchy.missing()) } else { LeafSet::none() };
+    let sets =
+        || tests.iter().flat_map(|test| [&test.is_true, &test.is_unknown]).chain(std::iter::once(&missing));
     let ends = sets().flat_map(LeafSet::intervals).flat_map(|(start, end)| [start, end]);
     let mut cuts: BTreeSet<u32> = ends.filter(|cut| *cut < leaves).collect();
     cuts.insert(0);
@@ -198,16 +212,4 @@ fn parts_of(tests: &[&Test], leaves: u32) -> Parts {
         }
     }
     parts
-}
-
-/// All tuples of numbers below the sizes, in order.
-fn tuples(sizes: &[usize]) -> Vec<Vec<usize>> {
-    let mut all = vec![Vec::new()];
-    for size in sizes {
-        let longer = all.into_iter().flat_map(|tuple: Vec<usize>| {
-            (0..*size).map(move |part| tuple.iter().copied().chain([part]).collect())
-        });
-        all = longer.collect();
-    }
-    all
 }

@@ -1,8 +1,10 @@
 //! The declared hierarchy of one column: the nodes that a condition on it is made of.
 //!
-//! Leaves are the finest that may be named: single values, steps of a number, days. Two leaves stand beside them in every
-//! hierarchy: "other" for what the published domain does not list, and "missing". A level is a partition of the leaves,
+//! Leaves are the finest that may be named: single values, steps of a number, days. One leaf stands beside them in every
+//! hierarchy: "missing", which is what the published domain does not list too. A level is a partition of the leaves,
 //! each a refinement of the one above; the root is all of them.
+
+use std::collections::BTreeMap;
 
 use chrono::Datelike as _;
 use chrono::NaiveDate;
@@ -29,12 +31,12 @@ impl Node {
 /// The nodes of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
-    /// Leaves, "other" and "missing" among them.
+    /// Leaves, "missing" among them.
     leaves: u32,
     /// First leaf of each node, by level: from the level below the root to the one above the leaves.
     levels: Vec<Vec<u32>>,
-    /// Its one value stands for any: only whether there is a value is told apart.
-    is_presence: bool,
+    /// Columns, by number, that have a value wherever this one has; true for counts, which are no smaller than this one.
+    wider: BTreeMap<u16, bool>,
 }
 
 /// The reason why a hierarchy is none.
@@ -58,7 +60,7 @@ impl Hierarchy {
     /// # Errors
     /// [`HierarchyFault`] when a level is no refinement of the one above, or the values are too many.
     pub fn new(values: u32, levels: Vec<Vec<u32>>) -> Result<Self, HierarchyFault> {
-        let leaves = values.checked_add(2).ok_or(HierarchyFault::TooManyLeaves)?;
+        let leaves = values.checked_add(1).ok_or(HierarchyFault::TooManyLeaves)?;
         let mut above: Vec<u32> = vec![0];
         let mut complete = Vec::with_capacity(levels.len());
         for (number, mut level) in levels.into_iter().enumerate() {
@@ -69,16 +71,16 @@ impl Hierarchy {
                 return Err(HierarchyFault::NotRefined(number));
             }
             above.clone_from(&level);
-            level.extend([values, values + 1]);
+            level.push(values);
             complete.push(level);
         }
-        Ok(Hierarchy { leaves, levels: complete, is_presence: false })
+        Ok(Hierarchy { leaves, levels: complete, wider: BTreeMap::new() })
     }
 
     /// The hierarchy of whether there is a value: one that stands for any, or none.
     #[must_use]
     pub fn presence() -> Self {
-        Hierarchy { leaves: 3, levels: Vec::new(), is_presence: true }
+        Hierarchy { leaves: 2, levels: Vec::new(), wider: BTreeMap::new() }
     }
 
     /// Single values, without levels between them and all.
@@ -106,7 +108,8 @@ impl Hierarchy {
         Hierarchy::new(steps, levels)
     }
 
-    /// The days from `first` to `last`, both included, with their months and years.
+    /// The days from `first` to `last`, both included, with their months, years and decades: what begins in a year and has no end is
+    /// a few names and not eighty.
     ///
     /// # Errors
     /// [`HierarchyFault::NoCalendar`] when they are not in order or span more than 400 years.
@@ -114,40 +117,44 @@ impl Hierarchy {
         if first > last || last.year() - first.year() > CALENDAR_YEARS_MAX {
             return Err(HierarchyFault::NoCalendar);
         }
-        let (mut months, mut years, mut count) = (Vec::new(), Vec::new(), 0);
+        let (mut months, mut years, mut decades, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for day in first.iter_days().take_while(|day| *day <= last) {
             if day == first || day.day() == 1 {
                 months.push(count);
             }
             if day == first || day.ordinal() == 1 {
                 years.push(count);
+                if day == first || day.year() % 10 == 0 {
+                    decades.push(count);
+                }
             }
             count += 1;
         }
-        Hierarchy::new(count, vec![years, months])
+        Hierarchy::new(count, vec![decades, years, months])
     }
 
-    /// Leaves, "other" and "missing" among them.
+    /// The same nodes, of a column that has a value only where each of these columns has one; where it is true both are counts, and
+    /// this one is no larger than the other.
+    #[must_use]
+    pub fn within(self, wider: BTreeMap<u16, bool>) -> Self {
+        Hierarchy { wider, ..self }
+    }
+
+    /// The columns of [`Hierarchy::within`].
+    pub(crate) fn wider(&self) -> &BTreeMap<u16, bool> {
+        &self.wider
+    }
+
+    /// Leaves, "missing" among them.
     #[must_use]
     pub fn leaves(&self) -> u32 {
         self.leaves
-    }
-
-    /// The leaf of all values that the published domain does not list.
-    #[must_use]
-    pub fn other(&self) -> u32 {
-        self.leaves - 2
     }
 
     /// The leaf of a missing value.
     #[must_use]
     pub fn missing(&self) -> u32 {
         self.leaves - 1
-    }
-
-    /// The node of missing values, where only whether there is a value is told apart.
-    pub(super) fn of_presence(&self) -> Option<Node> {
-        self.is_presence.then(|| Node { level: self.leaf_level(), index: self.missing() })
     }
 
     /// The level of the leaves.

@@ -102,8 +102,7 @@ pub fn names(
     {
         return names_of_set(test.column, &test.is_true, hierarchies, most);
     }
-    let leaves = hierarchies.iter().map(|(column, hierarchy)| (*column, hierarchy.leaves())).collect();
-    let table = TruthTable::of(condition, &leaves, ROWS_MAX).ok_or(NameFault::NoTable)?;
+    let table = TruthTable::of(condition, hierarchies, ROWS_MAX).ok_or(NameFault::NoTable)?;
     let too_many = NameFault::TooMany { most };
     // The parts that no chosen tuple has need no names, and may have very many.
     let mut covers: BTreeMap<u16, BTreeMap<usize, Vec<(Node, i64)>>> = BTreeMap::new();

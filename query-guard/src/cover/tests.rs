@@ -186,6 +186,8 @@ proptest! {
                 || search(hierarchy, rest, &with(1), budget - 1)
                 || search(hierarchy, rest, &with(-1), budget - 1)
         }
+        // To have a value is all less the missing, also where it would be one node.
+        prop_assume!(set != LeafSet::range(0, hierarchy.missing()));
         prop_assert!(chosen == 0 || !search(&hierarchy, &all, &wanted, chosen - 1));
     }
 
@@ -238,12 +240,12 @@ fn leaf_of(year: i32, month: u32, day: u32) -> u32 {
 fn a_year_is_one_name_and_a_part_of_it_the_year_without_the_rest() {
     let hierarchy = calendar();
     let year = LeafSet::range(leaf_of(2025, 1, 1), leaf_of(2026, 1, 1));
-    assert_eq!(cover(&hierarchy, &year, MOST).unwrap(), vec![(Node { level: 1, index: 5 }, 1)]);
+    assert_eq!(cover(&hierarchy, &year, MOST).unwrap(), vec![(Node { level: 2, index: 5 }, 1)]);
     // From 15 March: the year without January, without February, and without fourteen days.
     let rest = LeafSet::range(leaf_of(2025, 3, 15), leaf_of(2026, 1, 1));
     let nodes = cover(&hierarchy, &rest, MOST).unwrap();
     assert_eq!(nodes.len(), 17);
-    assert_eq!(nodes.iter().filter(|(node, _)| node.level == 3).count(), 14);
+    assert_eq!(nodes.iter().filter(|(node, _)| node.level == 4).count(), 14);
     assert_eq!(nodes.iter().map(|(_, sign)| sign).sum::<i64>(), 1 - 16);
 }
 
@@ -324,7 +326,22 @@ proptest! {
 }
 
 #[test]
+fn what_begins_in_a_year_and_has_no_end_is_few_names() {
+    let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+    let hierarchy = Hierarchy::days(day(1900), day(2101).pred_opt().unwrap()).unwrap();
+    let first = u32::try_from((day(2019) - day(1900)).num_days()).unwrap();
+    let found = cover(&hierarchy, &LeafSet::range(first, hierarchy.missing()), MOST).unwrap();
+    assert_eq!(found.len(), 10, "2019, eight decades and 2100: {found:?}");
+}
+
+#[test]
 fn to_have_a_value_is_all_less_the_missing() {
+    // However many values there are: two columns of two values that are never missing are no four draws of all.
+    for values in [1, 2, 3, 100] {
+        let hierarchy = Hierarchy::values(values).unwrap();
+        let found = cover(&hierarchy, &LeafSet::range(0, values), MOST).unwrap();
+        assert_eq!(found, [(Node::ROOT, 1), (Node { level: 1, index: values }, -1)]);
+    }
     let presence = BTreeMap::from([(1, Hierarchy::presence()), (2, Hierarchy::presence())]);
     let has_one =
         |column| Condition::Test(Test { column, is_true: LeafSet::one(0), is_unknown: LeafSet::none() });
@@ -336,4 +353,28 @@ fn to_have_a_value_is_all_less_the_missing() {
     assert_eq!(of(&has_one(1)), [(0, 1), (1, -1)]);
     assert_eq!(of(&Condition::Not(Box::new(has_one(1)))), [(1, 1)]);
     assert_eq!(of(&Condition::All(vec![has_one(1), has_one(2)])), [(0, 1), (1, -1), (2, 1), (1, -1)]);
+}
+
+#[test]
+fn what_makes_a_difference_only_for_rows_that_cannot_be_is_not_named() {
+    // Two counts, of a year and of a month in it, from one to five.
+    let counts = || Hierarchy::values(5).unwrap();
+    let hierarchies = BTreeMap::from([(1, counts()), (2, counts().within(BTreeMap::from([(1, true)])))]);
+    let is = |column, set: &LeafSet| {
+        Condition::Test(Test { column, is_true: set.clone(), is_unknown: LeafSet::none() })
+    };
+    let (any, none) = (LeafSet::range(0, 5), LeafSet::one(5));
+    let of = |condition: &Condition| names(condition, &hierarchies, MOST).unwrap();
+    let both = |year: &LeafSet, month: &LeafSet| of(&Condition::All(vec![is(1, year), is(2, month)]));
+    assert_eq!(
+        both(&none, &none),
+        of(&is(1, &none)),
+        "who did not come in the year did not come in the month"
+    );
+    assert_eq!(both(&none, &LeafSet::range(0, 2).union(&none)), of(&is(1, &none)));
+    assert_eq!(both(&any, &any), of(&is(2, &any)));
+    assert_eq!(both(&LeafSet::one(2), &LeafSet::range(0, 3).union(&none)), of(&is(1, &LeafSet::one(2))));
+    assert!(both(&none, &any).is_empty());
+    assert_ne!(both(&any, &none), of(&is(1, &any)));
+    assert_ne!(both(&LeafSet::one(2), &LeafSet::one(1)), both(&LeafSet::one(2), &LeafSet::one(2)));
 }

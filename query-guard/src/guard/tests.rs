@@ -1,8 +1,11 @@
 //! Whole-pipeline tests: which queries are admitted, which are refused and why.
 
 use obscura_policies::effective::EffectiveColumn;
+use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::DataType;
+use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Review;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
@@ -591,4 +594,42 @@ fn a_count_of_own_rows_is_compared_up_to_its_cap() {
     ] {
         assert!(!of(wrong).is_empty(), "{wrong}");
     }
+}
+
+#[test]
+fn the_strictest_dataset_and_grade_say_how_many_people_look_at_a_result() {
+    const BY_DEPT: &str = "SELECT dept, COUNT(*) FROM persons GROUP BY dept";
+    const BY_ZIP: &str = "SELECT zip, COUNT(*) FROM persons GROUP BY zip";
+    const ZONES: &str = "SELECT zip, district FROM zones ORDER BY zip LIMIT 3";
+    const JOINED: &str =
+        "SELECT z.district, COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip GROUP BY z.district";
+    let reviewers = |policy: &EffectivePolicy, sql: &str| match review_under(policy, sql).decision {
+        Decision::Admitted(plan) => plan.review().reviewers(),
+        Decision::Refused { findings, .. } => panic!("{sql}: {findings:#?}"),
+    };
+    // As the evaluator does: only datasets that the question names are in its policy.
+    let over = |names: &[&str]| {
+        let mut policy = policy();
+        policy.datasets.retain(|id, _| names.contains(&id.to_string().as_str()));
+        policy
+    };
+    let (persons, zones) = ("corpus.persons", "corpus.zones");
+    assert_eq!(reviewers(&over(&[persons]), BY_DEPT), 0);
+    let mut of_grade = over(&[persons]);
+    of_grade.floors.get_mut(&Level(3)).unwrap().controls.review = Review::One;
+    assert_eq!(
+        (reviewers(&of_grade, BY_DEPT), reviewers(&of_grade, BY_ZIP)),
+        (0, 1),
+        "the grade that is read decides"
+    );
+    // One that is joined, or whose rows leave as they are, counts like one that is counted.
+    let mut of_dataset = over(&[persons, zones]);
+    of_dataset.datasets.get_mut(&zones.parse().unwrap()).unwrap().controls.review = Review::Two;
+    assert_eq!(reviewers(&of_dataset, JOINED), 2);
+    of_dataset.datasets.retain(|id, _| id.to_string() == zones);
+    assert_eq!(reviewers(&of_dataset, ZONES), 2);
+    let mut both = over(&[persons, zones]);
+    both.datasets.get_mut(&zones.parse().unwrap()).unwrap().controls.review = Review::One;
+    both.datasets.get_mut(&persons.parse().unwrap()).unwrap().controls.review = Review::Two;
+    assert_eq!(reviewers(&both, JOINED), 2);
 }

@@ -29,13 +29,19 @@ use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_physical_expr::create_physical_expr;
 use obscura_policies::effective::EffectivePolicy;
 
-use super::columns_are_keys;
+use super::derived::Derived;
+use super::raw::Reading;
+use super::raw::columns_are_keys;
+use super::raw::columns_of;
+use super::raw::is_there;
 
 use crate::budget::Budget;
 use crate::cell_names::KeyValues;
 use crate::column::branches;
+use crate::column::cast;
 use crate::column::is_truth;
 use crate::column::mirror;
+use crate::column::widens;
 use crate::cover::Condition;
 use crate::cover::Hierarchy;
 use crate::cover::LeafSet;
@@ -58,13 +64,28 @@ const POINTS_A_NODE: usize = 64;
 pub(super) struct Columns<'a> {
     policy: &'a EffectivePolicy,
     budget: &'a Budget<'a>,
+    /// The columns that folds have made.
+    derived: &'a BTreeMap<String, Derived>,
+    /// Columns that have a value in every row.
+    certain: BTreeSet<&'a str>,
     /// Number and domain of each.
     known: BTreeMap<String, (u16, Arc<Published>)>,
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(policy: &'a EffectivePolicy, budget: &'a Budget<'a>) -> Self {
-        Columns { policy, budget, known: BTreeMap::new() }
+    /// None yet; `derived` are those that folds have made, and `certain` have a value in every row.
+    pub(super) fn new(
+        reading: Reading<'a>,
+        derived: &'a BTreeMap<String, Derived>,
+        certain: BTreeSet<&'a str>,
+    ) -> Self {
+        let Reading { policy, budget } = reading;
+        Columns { policy, budget, derived, certain, known: BTreeMap::new() }
+    }
+
+    /// That a row has one of other rows beside it, by the column that has a value where it is there.
+    pub(super) fn there(&mut self, there: &str) -> Result<Condition, Refused> {
+        self.tested(&is_there(there))
     }
 
     /// The columns and their domains, by number.
@@ -75,8 +96,20 @@ impl<'a> Columns<'a> {
 
     /// The hierarchies of the columns, by number.
     pub(super) fn hierarchies(&self) -> BTreeMap<u16, Hierarchy> {
-        let known = self.known.values();
-        known.map(|(number, published)| (*number, published.hierarchy().clone())).collect()
+        let of_folds =
+            || self.known.iter().filter_map(|(name, (number, _))| Some((number, self.derived.get(name)?)));
+        let wider = |number: &u16, narrow: &Derived| {
+            let others = of_folds().filter(|(other, _)| *other != number);
+            others.filter_map(|(other, wide)| Some((*other, narrow.within(wide)?))).collect()
+        };
+        let all = self.known.iter().map(|(name, (number, published))| {
+            let hierarchy = published.hierarchy().clone();
+            match self.derived.get(name) {
+                Some(derived) => (*number, hierarchy.within(wider(number, derived))),
+                None => (*number, hierarchy),
+            }
+        });
+        all.collect()
     }
 
     /// The condition that an expression over raw columns is.
@@ -85,10 +118,14 @@ impl<'a> Columns<'a> {
     /// many forms it does not average out. Two of different rows have different names, or their difference would be an
     /// exact number (`sandbox/docs/disclosure-model.md`, section 5.8).
     pub(super) fn condition(&mut self, expr: &Expr) -> Result<Condition, Refused> {
-        self.budget.spend(expr)?;
-        if let Some(is_there) = self.asks_for_subject(expr) {
+        if let Some(is_there) = self.asks_for_certain(expr) {
             return Ok(Condition::Always(is_there));
         }
+        self.tested(expr)
+    }
+
+    fn tested(&mut self, expr: &Expr) -> Result<Condition, Refused> {
+        self.budget.spend(expr)?;
         match columns_of(expr).as_slice() {
             [] => constant(expr),
             [column] => match self.published(column)?.1 {
@@ -100,18 +137,21 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The result of a test for a unit key's presence: rows without a subject were left out for every question alike.
+    /// The result of a test for the presence of what every row has: a unit key, since rows without a subject were left out for every
+    /// question alike, and the row itself.
     ///
     /// With a node of its own, `COUNT(person_id)` would be a second draw of the noise of `COUNT(*)`
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
-    fn asks_for_subject(&self, expr: &Expr) -> Option<bool> {
+    fn asks_for_certain(&self, expr: &Expr) -> Option<bool> {
         let (inner, is_there) = match expr {
             Expr::IsNotNull(inner) => (inner, true),
             Expr::IsNull(inner) => (inner, false),
             _ => return None,
         };
+        let is_own =
+            matches!(inner.as_ref(), Expr::Column(column) if self.certain.contains(column.name.as_str()));
         let is_key = columns_are_keys(&Expr::IsNotNull(inner.clone()), self.policy);
-        is_key.then_some(is_there)
+        (is_own || is_key).then_some(is_there)
     }
 
     /// The condition under which an expression over raw columns has each of its values.
@@ -272,7 +312,7 @@ impl<'a> Columns<'a> {
         Ok(by_value.into_iter().map(|(value, leaves)| (value, condition(leaves))).collect())
     }
 
-    /// The value of an expression for each leaf, "other" and missing last.
+    /// The value of an expression for each leaf, missing last.
     ///
     /// It must be the same for all values of a leaf: the rows of a leaf have one name, so that a condition which tells them apart
     /// would have the names of another (`sandbox/docs/disclosure-model.md`, section 5.8).
@@ -283,8 +323,8 @@ impl<'a> Columns<'a> {
         value: &dyn Fn(usize) -> T,
     ) -> Result<Vec<T>, Refused> {
         let per_leaf = published.per_leaf();
-        let values = usize::try_from(published.hierarchy().other()).unwrap_or(usize::MAX);
-        let mut leaves = Vec::with_capacity(values + 2);
+        let values = usize::try_from(published.hierarchy().missing()).unwrap_or(usize::MAX);
+        let mut leaves = Vec::with_capacity(values + 1);
         for leaf in 0..values {
             let first = value(leaf * per_leaf);
             if (1..per_leaf).any(|point| value(leaf * per_leaf + point) != first) {
@@ -292,8 +332,7 @@ impl<'a> Columns<'a> {
             }
             leaves.push(first);
         }
-        // No row has a value outside of the domain, since the scan brings them into it: "other" is as missing is.
-        leaves.extend([value(values * per_leaf), value(values * per_leaf)]);
+        leaves.push(value(values * per_leaf));
         Ok(leaves)
     }
 
@@ -339,8 +378,8 @@ impl<'a> Columns<'a> {
                 let inner = self.condition(inner)?;
                 Ok(Condition::Any(vec![certain(inner.clone()), certain(not(inner))]))
             }
-            Expr::IsNotNull(inner) if matches!(**inner, Expr::Column(_)) => self.presence(inner),
-            Expr::IsNull(inner) if matches!(**inner, Expr::Column(_)) => Ok(not(self.presence(inner)?)),
+            Expr::IsNotNull(inner) if self.is_column(inner)? => self.presence(inner),
+            Expr::IsNull(inner) if self.is_column(inner)? => Ok(not(self.presence(inner)?)),
             other => {
                 let mut any = Vec::new();
                 for (reached, value) in self.cases(other)? {
@@ -349,6 +388,23 @@ impl<'a> Columns<'a> {
                 Ok(Condition::Any(any))
             }
         }
+    }
+
+    /// True if an expression is a column, or its value in a type that holds each of them: in a narrower one a large value would be
+    /// missing, which is a condition without a name.
+    fn is_column(&mut self, expr: &Expr) -> Result<bool, Refused> {
+        let mut casts = Vec::new();
+        let mut inner = expr;
+        while let Some((within, target)) = cast(inner) {
+            casts.push(target);
+            inner = within;
+        }
+        let Expr::Column(column) = inner else { return Ok(false) };
+        let (_, published) = self.published(&column.name)?;
+        let mut source = published.data_type();
+        let keeps_all =
+            casts.iter().rev().all(|target| widens(std::mem::replace(&mut source, target), target));
+        Ok(keeps_all)
     }
 
     /// That a column without a published domain has a value.
@@ -385,20 +441,26 @@ impl<'a> Columns<'a> {
         if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
-        let (dataset, column) = name.rsplit_once('.').ok_or_else(fact_missing)?;
-        let mut datasets = self.policy.datasets.values();
-        let dataset = datasets.find(|known| known.id.sql_name() == dataset).ok_or_else(fact_missing)?;
-        let published = if column.is_empty() {
-            Published::presence()
-        } else {
-            let declared = dataset.columns.iter().find(|known| known.name == column);
-            let declared = declared.ok_or_else(fact_missing)?;
-            Published::of(declared, dataset).map_err(|_| not_published(name))?
+        let published = match self.derived.get(name) {
+            Some(derived) => derived.published.clone(),
+            None => self.declared(name)?,
         };
         let published = Arc::new(published);
         let number = u16::try_from(self.known.len()).map_err(|_| fact_missing())?;
         self.known.insert(name.to_owned(), (number, Arc::clone(&published)));
         Ok((number, published))
+    }
+
+    /// The domain that a sealed column's document declares, or that of whether there is a row.
+    fn declared(&self, name: &str) -> Result<Published, Refused> {
+        let (dataset, column) = name.rsplit_once('.').ok_or_else(fact_missing)?;
+        let mut datasets = self.policy.datasets.values();
+        let dataset = datasets.find(|known| known.id.sql_name() == dataset).ok_or_else(fact_missing)?;
+        if column.is_empty() {
+            return Ok(Published::presence());
+        }
+        let declared = dataset.columns.iter().find(|known| known.name == column);
+        Published::of(declared.ok_or_else(fact_missing)?, dataset).map_err(|_| not_published(name))
     }
 }
 
@@ -410,12 +472,19 @@ fn several(expr: &Expr) -> Refused {
     }
 }
 
+/// A column as its refusal shows it: without its dataset, and what a fold has made by what it was made of.
+fn shown(column: &str) -> &str {
+    let column = column.split('#').next().unwrap_or(column);
+    let column = column.rsplit('.').next().unwrap_or(column);
+    column.trim_end_matches(')')
+}
+
 /// The refusal of a column of which no values are named.
 ///
 /// A list of values that is read from the data would tell who is in it, so that a domain is declared or there is none
 /// (`sandbox/docs/disclosure-model.md`, section 5.8).
 fn not_published(column: &str) -> Refused {
-    let column = column.rsplit('.').next().unwrap_or(column);
+    let column = shown(column);
     Finding::of(Reason::DomainNotPublished)
         .with("column", column.to_owned())
         .help(
@@ -430,7 +499,7 @@ fn not_published(column: &str) -> Refused {
 /// The rows of a leaf have one name, so that such a condition would have the names of another, and the difference of the two
 /// would be an exact number (`sandbox/docs/disclosure-model.md`, section 5.8).
 fn within_node(column: &str) -> Refused {
-    let column = column.rsplit('.').next().unwrap_or(column);
+    let column = shown(column);
     Finding::of(Reason::ConditionWithinNode)
         .with("column", column.to_owned())
         .help(
@@ -544,12 +613,6 @@ fn is_moment(expr: &Expr) -> bool {
 fn part_of(args: &[Expr]) -> Option<String> {
     let Some(Expr::Literal(part, _)) = args.first() else { return None };
     part.try_as_str().flatten().map(str::to_ascii_lowercase)
-}
-
-/// The names of the columns that an expression reads.
-pub(super) fn columns_of(expr: &Expr) -> Vec<String> {
-    let names: BTreeSet<String> = expr.column_refs().into_iter().map(|column| column.name.clone()).collect();
-    names.into_iter().collect()
 }
 
 /// True of a constant without a value.

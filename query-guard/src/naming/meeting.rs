@@ -4,6 +4,7 @@
 //! A policy opens every combination of at most so many known columns, each with one secret one
 //! (`sandbox/docs/disclosure-model.md`, section 5.8).
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use obscura_policies::effective::EffectivePolicy;
@@ -13,7 +14,8 @@ use crate::cell_names::CellNames;
 use crate::finding::Refused;
 use crate::limits::COLUMNS_MEET_MAX;
 use crate::limits::too_large;
-use crate::naming::raw_name;
+use crate::naming::derived::Derived;
+use crate::naming::raw::raw_name;
 use crate::reason::Reason;
 
 /// Refuses cells in which more columns meet than may.
@@ -27,6 +29,7 @@ pub(super) fn few_meet(
     cells: &CellNames,
     of_keys: &BTreeSet<u16>,
     own: &[BTreeSet<u16>],
+    derived: &BTreeMap<String, Derived>,
     policy: &EffectivePolicy,
 ) -> Result<(), Refused> {
     // A median has a hundred atoms over the same few columns.
@@ -38,7 +41,10 @@ pub(super) fn few_meet(
         let met: BTreeSet<u16> = conditions.chain(of_keys.iter().copied()).collect();
         // Of two secrets the second is as known to whoever asks for the first.
         let secret = met.difference(&known).count().saturating_sub(1);
-        if met.intersection(&known).count() + secret > COLUMNS_MEET_MAX {
+        // What a fold has made is a secret, and the columns that its rows were chosen by meet in it.
+        let of_folds = met.iter().filter_map(|number| derived.get(&cells.columns.get(number)?.0));
+        let folded = of_folds.map(Derived::met).sum::<usize>();
+        if met.intersection(&known).count() + secret + folded > COLUMNS_MEET_MAX {
             return Err(too_large(
                 Reason::TooManyColumnsMeet,
                 "columns",

@@ -37,6 +37,8 @@ use crate::plan::GuardedPlan;
 use crate::reason::Reason;
 use crate::verdict::Decision;
 
+mod folds;
+
 /// The names of one cell's value: bytes of each name and measure, with the coefficient.
 type Named = BTreeMap<Vec<u8>, i64>;
 
@@ -288,15 +290,7 @@ fn what_has_no_names_is_refused_with_its_reason() {
         ("SELECT COUNT(*) FROM persons WHERE hire > birth", Reason::ConditionWithoutNames),
         ("SELECT COUNT(*) FROM persons p JOIN zones z ON p.zip = z.zip", Reason::RowsWithoutNames),
         (
-            "SELECT COUNT(*) FROM visits v LEFT JOIN persons p ON p.person_id = v.person_id",
-            Reason::RowsWithoutNames,
-        ),
-        (
-            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id)",
-            Reason::RowsWithoutNames,
-        ),
-        (
-            "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t GROUP BY n",
+            "SELECT COUNT(DISTINCT v.person_id) FROM persons p LEFT JOIN visits v ON p.person_id = v.person_id",
             Reason::RowsWithoutNames,
         ),
     ];
@@ -308,6 +302,17 @@ fn what_has_no_names_is_refused_with_its_reason() {
 
 #[test]
 fn a_look_up_without_noise_is_the_count_of_plain_rows() {
+    are_counts_of_plain_rows(&[
+        "SELECT COUNT(*) FROM visits v JOIN persons p ON p.person_id = v.person_id WHERE p.dept = 'tax'",
+        "SELECT COUNT(*) FROM visits v JOIN persons p ON p.person_id = v.person_id AND p.age >= 40",
+        "SELECT COUNT(DISTINCT v.person_id) FROM visits v JOIN persons p ON p.person_id = v.person_id WHERE v.day < 20",
+        "SELECT COUNT(*) FROM visits v WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.person_id = v.person_id AND p.sex = 'f')",
+        "SELECT COUNT(*) FROM visits v WHERE v.person_id IN (SELECT person_id FROM persons WHERE zip LIKE '10%')",
+    ]);
+}
+
+/// Each statement's only number is, without noise, that of a plain engine over persons in their domains and their visits.
+fn are_counts_of_plain_rows<S: AsRef<str>>(sqls: &[S]) {
     let mut rows = world(1_500, 1);
     rows.insert("corpus.visits", vec![vec![visits(1_500)]]);
     let session = plain(&rows);
@@ -315,13 +320,8 @@ fn a_look_up_without_noise_is_the_count_of_plain_rows() {
         datafusion::catalog::MemTable::try_new(visits(1).schema(), rows["corpus.visits"].clone()).unwrap();
     session.register_table("visits", Arc::new(table)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for sql in [
-        "SELECT COUNT(*) FROM visits v JOIN persons p ON p.person_id = v.person_id WHERE p.dept = 'tax'",
-        "SELECT COUNT(*) FROM visits v JOIN persons p ON p.person_id = v.person_id AND p.age >= 40",
-        "SELECT COUNT(DISTINCT v.person_id) FROM visits v JOIN persons p ON p.person_id = v.person_id WHERE v.day < 20",
-        "SELECT COUNT(*) FROM visits v WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.person_id = v.person_id AND p.sex = 'f')",
-        "SELECT COUNT(*) FROM visits v WHERE v.person_id IN (SELECT person_id FROM persons WHERE zip LIKE '10%')",
-    ] {
+    for sql in sqls {
+        let sql = sql.as_ref();
         let batches = runtime.block_on(async {
             let counted = session.sql(&format!("{PLAIN} {sql}")).await.unwrap();
             counted.collect().await.unwrap()

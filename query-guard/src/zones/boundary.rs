@@ -11,7 +11,6 @@ use arrow::datatypes::Schema;
 use datafusion_common::DFSchema;
 use datafusion_common::ScalarValue;
 use datafusion_expr::AggregateUDF;
-use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlanBuilder;
 use datafusion_expr::expr::AggregateFunction;
@@ -30,6 +29,7 @@ use crate::cell::CellFold;
 use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::column::bare_column;
+use crate::column::under;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::ReleasedColumnFacts;
@@ -51,6 +51,7 @@ use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
+use crate::privacy::StagePrivacy;
 use crate::reason::Reason;
 use crate::shape::grain;
 use crate::source_rows::Compared;
@@ -132,6 +133,11 @@ impl ZonePass<'_> {
                 break;
             }
         }
+        let privacy = self.private(&source_rows, &formulas, rows_atom, &mut normaliser, !keys.is_empty());
+        let privacy = privacy.unwrap_or_else(|findings| {
+            refused.extend(findings);
+            None
+        });
         let (atoms, functions) = (normaliser.atoms, normaliser.functions);
         let mut compared = source_rows.taint.compared.clone();
         compared.add(&source_rows.bases, &group);
@@ -144,7 +150,7 @@ impl ZonePass<'_> {
             }
             chosen.push(is_chosen(atom, &source_rows.bases, &compared));
         }
-        let controls = self.controls(&source_rows, grade, &functions, &mut refused);
+        let controls = self.controls(&source_rows, grade, &functions, privacy.is_some(), &mut refused);
         Refused::if_any(refused)?;
         let names: Vec<ReleasedColumn> = formulas
             .into_iter()
@@ -155,8 +161,16 @@ impl ZonePass<'_> {
             })
             .collect();
         let facts = facts(keys, &names, &atoms, &source_rows);
-        let stage =
-            self.stage(source_rows, group, (&atoms, &chosen), rows_atom, names, &controls, grade, schema)?;
+        let stage = self.stage(
+            source_rows,
+            group,
+            (&atoms, &chosen),
+            rows_atom,
+            names,
+            (&controls, privacy),
+            grade,
+            schema,
+        )?;
         let open = released(&stage, facts, schema, read)?;
         self.stages.push(stage);
         Ok(open)
@@ -221,6 +235,7 @@ impl ZonePass<'_> {
         source_rows: &SourceRows,
         grade: Level,
         functions: &[Function],
+        is_private: bool,
         refused: &mut Vec<Finding>,
     ) -> Controls {
         let carried = source_rows.classes.iter().any(|class| class.kind.is_some());
@@ -235,9 +250,13 @@ impl ZonePass<'_> {
             if let Some(control) = controls.unavailable.iter().next() {
                 finding = finding.with("control", control.clone());
             }
-            refused.push(finding.help("ask without the columns of this grade", "请避免使用该级别的字段"));
+            refused.push(finding.help(
+                "ask without the columns of this grade; differential privacy needs a `privacy_budget` in every policy that matches",
+                "请避免使用该级别的字段；差分隐私需要每份适用的策略都有 `privacy_budget`",
+            ));
         }
         if controls.dominance.is_none()
+            && !is_private
             && functions.iter().any(|function| adds_up(*function))
             && grade > Level(1)
         {
@@ -260,7 +279,7 @@ impl ZonePass<'_> {
         (atoms, chosen): (&[Atom], &[bool]),
         rows_atom: usize,
         columns: Vec<ReleasedColumn>,
-        controls: &Controls,
+        (controls, privacy): (&Controls, Option<StagePrivacy>),
         grade: Level,
         schema: &Arc<DFSchema>,
     ) -> Result<Stage, Refused> {
@@ -290,8 +309,8 @@ impl ZonePass<'_> {
                     .filter(Expr::IsNotNull(Box::new(base_column(&class.column))))
                     .map_err(not_built)?;
             }
-            let clustered = single && class.clustered && !class.one_row;
-            let subjects = match (class.one_row, clustered) {
+            let clustered = single && class.clustered && !class.one_row && privacy.is_none();
+            let subjects = match (class.one_row && privacy.is_none(), clustered) {
                 (true, _) => Subjects::EachRow,
                 (false, true) => Subjects::Clustered,
                 (false, false) => Subjects::Mapped,
@@ -305,14 +324,16 @@ impl ZonePass<'_> {
             let subjects_min =
                 class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
             // Keys alone need no more than the threshold, and need not remember every subject for it.
-            let (fold, args) =
-                if columns.is_empty() && controls.perturbation.is_none() && subjects == Subjects::Mapped {
-                    (at_least_subjects(subjects_min), vec![subject])
-                } else {
-                    let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
-                    let enough = threshold_only.then_some(u64::from(subjects_min));
-                    (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
-                };
+            let (fold, args) = if privacy.is_some() {
+                let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+                (AggregateUDF::new_from_impl(CellFold::by_subject(specs.clone())), args)
+            } else if columns.is_empty() && controls.perturbation.is_none() && subjects == Subjects::Mapped {
+                (at_least_subjects(subjects_min), vec![subject])
+            } else {
+                let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
+                let enough = threshold_only.then_some(u64::from(subjects_min));
+                (AggregateUDF::new_from_impl(CellFold::new(subjects, specs.clone(), enough)), args)
+            };
             let fold = AggregateFunction::new_udf(Arc::new(fold), args, false, None, Vec::new(), None);
             folds.push(Expr::AggregateFunction(fold).alias(&cells));
             classes.push(StageClass { unit: class.kind.clone(), subjects_min, cells, clustered });
@@ -332,7 +353,10 @@ impl ZonePass<'_> {
             .iter()
             .zip(&specs)
             .zip(chosen)
-            .map(|((atom, spec), is_chosen)| stage_atom(atom, spec, *is_chosen, &source_rows.bases))
+            .map(|((atom, spec), is_chosen)| match privacy {
+                None => stage_atom(atom, spec, *is_chosen, &source_rows.bases),
+                Some(_) => unrounded(spec),
+            })
             .collect();
         let controls = StageControls {
             grade,
@@ -340,6 +364,8 @@ impl ZonePass<'_> {
             rounding: controls.rounding,
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
+            review: controls.review,
+            privacy,
         };
         Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names })
     }
@@ -493,12 +519,7 @@ fn benchmark_of(
 /// contributor: in `SUM(salary) FILTER (WHERE zip = '9999')` the threshold counts the residents of that zip alone
 /// (`sandbox/docs/disclosure-model.md`, section 5.1).
 fn arguments(atom: &Atom) -> Vec<Expr> {
-    let guarded = |value: Expr| match &atom.condition {
-        None => value,
-        Some(condition) => {
-            Expr::Case(Case::new(None, vec![(Box::new(condition.clone()), Box::new(value))], None))
-        }
-    };
+    let guarded = |value: Expr| under(atom.condition.clone(), value);
     match &atom.quantity {
         Quantity::Rows => atom.condition.clone().into_iter().collect(),
         Quantity::Measure(column) => vec![guarded(base_column(column))],
@@ -510,7 +531,7 @@ fn arguments(atom: &Atom) -> Vec<Expr> {
 ///
 /// A measure without a range could not be clamped, and its rounding, which goes by the range, would hide nothing
 /// (`sandbox/docs/disclosure-model.md`, section 5.4).
-fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<AtomSpec> {
+pub(super) fn specification(atom: &Atom, bases: &BTreeMap<String, ColumnFacts>) -> Option<AtomSpec> {
     Some(match &atom.quantity {
         Quantity::Rows => AtomSpec::Rows { conditional: atom.condition.is_some() },
         Quantity::Measure(column) => AtomSpec::Measure(measure(bases.get(column)?)?),
@@ -650,6 +671,16 @@ fn stage_atom(
         }
         _ => counted(0),
     }
+}
+
+/// An atom whose numbers are not rounded, because they have the noise of differential privacy.
+fn unrounded(spec: &AtomSpec) -> StageAtom {
+    let (counts, scale) = match spec {
+        AtomSpec::Rows { .. } => (true, 0),
+        AtomSpec::Measure(measure) => (false, measure.scale),
+        AtomSpec::Product(left, right) => (false, left.scale + right.scale),
+    };
+    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None }
 }
 
 /// The rounding of a sum of measures, by the width of its range and by its largest value.

@@ -22,6 +22,7 @@ use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
 use crate::column::bare_column;
+use crate::column::under;
 use crate::column_facts::ColumnFacts;
 use crate::column_facts::ColumnKind;
 use crate::column_facts::Conditions;
@@ -298,7 +299,7 @@ pub(super) fn own_rows(
         // How many values a subject has is no more than how many rows; the copies of a join make none more of them.
         let base = base.filter(|base| matches!(base.kind, ColumnKind::Declared(_)) && !base.uses.is_empty());
         shape.grade = shape.grade.max(base.ok_or_else(refused)?.grade);
-        let aggregates = vec![(COUNT, expr_fn::count_distinct(conditional(arg.clone(), filter)))];
+        let aggregates = vec![(COUNT, expr_fn::count_distinct(under(filter, arg.clone())))];
         let (finish, base) = (Finish::Capped(cap), count_base(source_rows, cap));
         return Ok(OwnRows { aggregates, finish, base, function: Some(Function::CountDistinct) });
     }
@@ -312,7 +313,7 @@ pub(super) fn own_rows(
             return Err(repeated(call, sql).into());
         }
         shape.grade = base.map_or(shape.grade, |base| shape.grade.max(base.grade));
-        let aggregates = vec![(COUNT, expr_fn::count(conditional(counted, filter)))];
+        let aggregates = vec![(COUNT, expr_fn::count(under(filter, counted)))];
         let (finish, base) = (Finish::Capped(cap), count_base(source_rows, cap));
         return Ok(OwnRows { aggregates, finish, base, function: Some(Function::Count) });
     }
@@ -325,7 +326,7 @@ pub(super) fn own_rows(
             return Err(refused());
         }
         shape.grade = shape.grade.max(base.grade);
-        let value = conditional(base_column(&column.name), filter);
+        let value = under(filter, base_column(&column.name));
         let chosen = if call.func.name() == "min" { expr_fn::min(value) } else { expr_fn::max(value) };
         let base = ColumnFacts { data_type: target.clone(), optional: false, ..base.clone() };
         let (aggregates, finish) = (vec![(VALUE, chosen)], Finish::Cast(target.clone()));
@@ -340,7 +341,7 @@ pub(super) fn own_rows(
     let places = i8::try_from(base.scale.min(6)).unwrap_or(6);
     // DataFusion's sums wrap silently: 28 digits do not, for any number of rows.
     let exact = TryCast::new(Box::new(base_column(&column.name)), DataType::Decimal128(28, places));
-    let value = conditional(Expr::TryCast(exact), filter);
+    let value = under(filter, Expr::TryCast(exact));
     let (low, high) = base.range.ok_or_else(refused)?;
     let most = i64::from(cap);
     let total = || Some((low.checked_mul_i64(most)?.min(low), high.checked_mul_i64(most)?.max(high)));
@@ -386,7 +387,7 @@ fn any_or_every(
         (Box::new(Expr::IsTrue(Box::new(condition.clone()))), number(1)),
         (Box::new(Expr::IsFalse(Box::new(condition))), number(0)),
     ];
-    let value = conditional(Expr::Case(Case::new(None, branches, None)), filter);
+    let value = under(filter, Expr::Case(Case::new(None, branches, None)));
     let outcome = if call.func.name() == "bool_or" { expr_fn::max(value) } else { expr_fn::min(value) };
     let uses = BTreeSet::from([Use::Filter, Use::Group]);
     Ok(OwnRows {
@@ -430,13 +431,6 @@ fn not_per_subject(call: &AggregateFunction, sql: &str) -> Finding {
         "per subject, use COUNT, SUM, AVG, MIN or MAX of a bare measure, MIN or MAX of a date, or BOOL_OR of a condition",
         "按主体汇总时，可对度量字段使用 COUNT、SUM、AVG、MIN、MAX，对日期使用 MIN、MAX，对条件使用 BOOL_OR",
     )
-}
-
-fn conditional(value: Expr, filter: Option<Expr>) -> Expr {
-    match filter {
-        None => value,
-        Some(filter) => Expr::Case(Case::new(None, vec![(Box::new(filter), Box::new(value))], None)),
-    }
 }
 
 /// A count, cut off at its cap: it lies within the range that its sums are clamped and rounded by

@@ -146,6 +146,15 @@ pub(crate) struct GradeControlsView {
     pub(crate) perturbation: Option<u32>,
     /// Most cells of one statement.
     pub(crate) cells_max: Option<u32>,
+    /// The number of people who look at results before they leave. Absent where they leave at once.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schema(required = false)]
+    pub(crate) reviewers: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields on by reference")]
+fn is_none(reviewers: &u8) -> bool {
+    *reviewers == 0
 }
 
 /// Fewest subjects of one kind.
@@ -244,6 +253,7 @@ impl GradeControlsView {
             rounding: controls.and_then(|controls| controls.rounding),
             perturbation: controls.and_then(|controls| controls.perturbation),
             cells_max: controls.and_then(|controls| controls.cells_max),
+            reviewers: controls.map_or(0, |controls| controls.review.reviewers()),
         }
     }
 }

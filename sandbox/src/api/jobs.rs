@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::reviews::JobReviewView;
 use crate::app::closed_words::JobStateWord;
 use crate::app::query::explain_job::ExplainedJob;
 use crate::app::query::explain_job::PlanView;
 use crate::app::query::verdict::Verdict;
+use crate::app::reviews::of_job::JobReview;
 use crate::jobs::JobRow;
 
 /// A job: one question and what became of it.
@@ -23,7 +25,7 @@ pub(crate) struct JobView {
     /// Its state.
     #[schema(value_type = JobStateWord)]
     pub(crate) state: String,
-    /// Stable code of a refusal, failure or cancelling.
+    /// Stable code of a refusal, failure or cancelling, or of what its reviewers said.
     pub(crate) code: Option<String>,
     /// When it came.
     #[schema(format = DateTime)]
@@ -39,6 +41,9 @@ pub(crate) struct JobView {
     pub(crate) finished_index: Option<u64>,
     /// SHA-256 of the released table.
     pub(crate) result_sha256: Option<String>,
+    /// Its review, where its result needs one; only its owner sees it, and not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) review: Option<JobReviewView>,
 }
 
 impl JobView {
@@ -55,7 +60,13 @@ impl JobView {
             decided_index: row.decided_index,
             finished_index: row.finished_index,
             result_sha256: row.result_sha256.clone(),
+            review: None,
         }
+    }
+
+    /// The same with its review.
+    pub(crate) fn reviewed(row: &JobRow, review: Option<JobReview>) -> Self {
+        Self { review: review.map(JobReviewView::of), ..Self::of(row) }
     }
 }
 

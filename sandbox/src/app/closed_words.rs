@@ -17,6 +17,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::Schema;
 use utoipa::openapi::Type;
 
+use crate::app::reviews::logged::ReviewOutcome;
 use crate::jobs::JobState;
 
 /// Describes one list of words under a name.
@@ -61,6 +62,11 @@ closed_words!(
     /// The role of a person in this installation.
     PersonRoleWord = "PersonRole",
     PersonRole::ALL.iter().map(|role| role.as_str())
+);
+closed_words!(
+    /// The decision of a reviewer on a result.
+    ReviewOutcomeWord = "ReviewOutcome",
+    ReviewOutcome::ALL.map(ReviewOutcome::name)
 );
 closed_words!(
     /// The state of a request for access.

@@ -1,5 +1,7 @@
 //! Questions: asked, judged, run, and released or ended otherwise.
 
+pub mod budget_view;
+pub(crate) mod charging;
 mod completion;
 mod compute;
 pub(crate) mod described;
@@ -10,6 +12,7 @@ pub mod fetch_result;
 pub mod formats;
 mod job_limits;
 pub mod judge;
+pub mod list_budgets;
 pub mod list_jobs;
 mod mask_keys;
 mod meant;
@@ -18,6 +21,7 @@ mod opening;
 pub mod outcome;
 pub mod pending;
 pub(crate) mod principal;
+pub mod privacy_noise;
 mod purpose;
 pub mod question;
 pub mod read_question;

@@ -4,6 +4,8 @@
 use jiff::SignedDuration;
 
 use crate::app::query::end::fail_job;
+use crate::app::reviews::conclude::settle_reviews;
+use crate::app::reviews::logged::LoggedReview;
 use crate::audit::event::Action;
 use crate::context::Door;
 use crate::error::AppError;
@@ -25,12 +27,14 @@ pub struct Recovered {
     pub discarded: u64,
     /// Jobs whose release had been logged, finished.
     pub jobs_released: u64,
-    /// Jobs whose other end had been logged, finished.
+    /// Jobs whose other end had been logged, finished, and those that wait for reviewers by the log.
     pub jobs_ended: u64,
     /// Jobs of dead processes, marked as failed.
     pub jobs_failed: u64,
     /// Sealed versions that no event vouches for, removed.
     pub versions_removed: u64,
+    /// Charges to budgets whose row was gone or altered, restored from the log.
+    pub charges_restored: u64,
 }
 
 /// Forgets results that were kept as long as the settings say. Their releases stay in the log for ever.
@@ -58,7 +62,9 @@ pub async fn recover(installation: &Installation) -> Result<Recovered, AppError>
     let mut recovered = Recovered::default();
     settle_records(installation, &mut recovered).await?;
     installation.note_all_missing().await?;
+    recovered.charges_restored += installation.restore_charges().await?;
     settle_jobs(installation, Door::CommandLine, &mut recovered).await?;
+    settle_reviews(installation, Door::CommandLine).await?;
     settle_versions(installation, &mut recovered).await?;
     Ok(recovered)
 }
@@ -86,6 +92,19 @@ pub(crate) async fn settle_jobs(
     // One at a time, or two starting processes would both end the same job.
     let _guard = installation.change().await?;
     for job in installation.jobs.abandoned().await.during("list abandoned jobs")? {
+        if job.state == JobState::Checking
+            && let Some(review) = LoggedReview::of(installation, job.id).await?
+            && review.ended.is_none()
+        {
+            let index = review.awaited.index;
+            installation
+                .jobs
+                .settle_into_review(job.id, index)
+                .await
+                .during("let a job wait for reviewers")?;
+            recovered.jobs_ended += 1;
+            continue;
+        }
         match logged_end(installation, &job)? {
             Some(LoggedEnd { state, code, index }) => {
                 let (code, now) = (code.as_deref(), installation.now());

@@ -59,10 +59,12 @@ use crate::jobs::QueuedJob;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::StagedResult;
 
+mod charged;
 mod cosigned;
 mod guard_failed;
 mod published;
 mod replaced;
+mod reviews;
 mod rotation;
 mod truth;
 
@@ -92,6 +94,7 @@ impl World {
                 waiting_bytes_max: 256 << 20,
             },
             result_days: 30,
+            review_days: 14,
             listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             listen_admin: None,
             connections_per_address_max: 128,
@@ -213,6 +216,11 @@ async fn what_a_crash_leaves_is_no_finding_and_what_a_forger_leaves_is() {
 }
 
 async fn queued_job(installation: &Installation) -> QueuedJob {
+    queued_as(installation, "{}", |decided| decided).await
+}
+
+/// A job of lin's that waits for its turn, with this verdict; `more` is what its decision says besides.
+async fn queued_as(installation: &Installation, verdict: &str, more: impl FnOnce(Note) -> Note) -> QueuedJob {
     let id = JobId::new(installation.clock.as_ref(), &SystemRandom).unwrap();
     let new = NewJob {
         id,
@@ -226,8 +234,8 @@ async fn queued_job(installation: &Installation) -> QueuedJob {
     let received = installation.jobs.receive(new).await.unwrap();
     let lin = ActorName { id: None, name: "lin".to_owned(), door: "test".to_owned(), address: None };
     let note = Note::new(Action::QueryDecided, lin).of_job(id).with("purpose", "official-statistics");
-    let decided = installation.append_one(note.with("decision", "admitted")).await.unwrap();
-    installation.jobs.queue(received, "{}", "{}", &decided).await.unwrap()
+    let decided = installation.append_one(more(note.with("decision", "admitted"))).await.unwrap();
+    installation.jobs.queue(received, verdict, "{}", &decided).await.unwrap()
 }
 
 async fn running_job(installation: &Installation) -> JobId {

@@ -89,8 +89,10 @@ pub enum UnwrapFinding {
 struct OfJob {
     decided: bool,
     admitted: bool,
-    released: bool,
+    /// Its result has left, or a reviewer looked at it.
+    opened: bool,
     reads: u64,
+    /// The number of times that its result may have been opened.
     downloads: u64,
     granted: Option<Granted>,
     /// Number of keys that its run was given, and the line of the journal that records them.
@@ -153,12 +155,16 @@ impl KeyAccounts {
             let line = said("unwraps_sha256").and_then(Value::as_str).map(str::to_owned);
             self.jobs.entry(job).or_default().executed.get_or_insert((keys, line));
         } else if is(Action::ResultReleased) {
-            self.jobs.entry(job).or_default().released = true;
+            self.jobs.entry(job).or_default().opened = true;
         } else if is(Action::QuestionRead) {
             let of_job = self.jobs.entry(job).or_default();
             of_job.reads = of_job.reads.saturating_add(1);
         } else if is(Action::ResultDownloaded) {
             let of_job = self.jobs.entry(job).or_default();
+            of_job.downloads = of_job.downloads.saturating_add(1);
+        } else if is(Action::ReviewViewed) {
+            let of_job = self.jobs.entry(job).or_default();
+            of_job.opened = true;
             of_job.downloads = of_job.downloads.saturating_add(1);
         } else if is(Action::QuestionShredded) {
             self.shredded.insert(job);
@@ -287,7 +293,7 @@ impl<'a> Books<'a> {
                 Some(Allowed::Columns(of_job.granted.as_ref()?, Of::Run(job)))
             }
             Account::Result(job) => {
-                let (_, job) = of_job(job).filter(|(of_job, _)| of_job.released)?;
+                let (_, job) = of_job(job).filter(|(of_job, _)| of_job.opened)?;
                 Some(Allowed::Object("result", job))
             }
             Account::Question(job) => {

@@ -101,11 +101,21 @@ pub enum Action {
     QuestionRead,
     /// The key of a question's text was destroyed.
     QuestionShredded,
+    /// A protected result waits for reviewers.
+    ReviewAwaited,
+    /// A reviewer looks at a result that waits, before they have it.
+    ReviewViewed,
+    /// A reviewer decided.
+    ReviewDecided,
+    /// A result waited for its reviewers too long.
+    ReviewExpired,
+    /// A budget of differential privacy was charged for an admitted job, before anything was run.
+    BudgetCharged,
 }
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 40] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -141,6 +151,11 @@ impl Action {
         Self::KeysGranted,
         Self::QuestionRead,
         Self::QuestionShredded,
+        Self::ReviewAwaited,
+        Self::ReviewViewed,
+        Self::ReviewDecided,
+        Self::ReviewExpired,
+        Self::BudgetCharged,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -182,6 +197,11 @@ impl Action {
             Self::KeysGranted => "keys.granted",
             Self::QuestionRead => "question.read",
             Self::QuestionShredded => "question.shredded",
+            Self::ReviewAwaited => "review.awaited",
+            Self::ReviewViewed => "review.viewed",
+            Self::ReviewDecided => "review.decided",
+            Self::ReviewExpired => "review.expired",
+            Self::BudgetCharged => "budget.charged",
         }
     }
 
@@ -204,9 +224,12 @@ impl Action {
             | Self::DatasetDropped
             | Self::DatasetShredded
             | Self::QuestionShredded => (7, "Delete"),
-            Self::KeyRotated | Self::AccessDecided | Self::PolicyDecided | Self::CheckpointCosigned => {
-                (2, "Update")
-            }
+            Self::KeyRotated
+            | Self::AccessDecided
+            | Self::PolicyDecided
+            | Self::CheckpointCosigned
+            | Self::ReviewDecided
+            | Self::BudgetCharged => (2, "Update"),
             Self::LoginSucceeded | Self::LoginFailed => (3, "Connect"),
             Self::DatasetSealed => (9, "Encrypt"),
             Self::QueryDecided
@@ -216,10 +239,14 @@ impl Action {
             | Self::OutputChecked
             | Self::ResultWithheld
             | Self::JobFailed
-            | Self::JobCancelled => (4, "Query"),
-            Self::ResultReleased | Self::ResultDownloaded | Self::RequestAnswered | Self::QuestionRead => {
-                (1, "Read")
-            }
+            | Self::JobCancelled
+            | Self::ReviewAwaited
+            | Self::ReviewExpired => (4, "Query"),
+            Self::ResultReleased
+            | Self::ResultDownloaded
+            | Self::RequestAnswered
+            | Self::QuestionRead
+            | Self::ReviewViewed => (1, "Read"),
         }
     }
 
@@ -231,6 +258,7 @@ impl Action {
             Self::KeysGranted
                 | Self::QuestionRead
                 | Self::ResultDownloaded
+                | Self::ReviewViewed
                 | Self::ResultWithheld
                 | Self::JobFailed
                 | Self::JobCancelled

@@ -2,6 +2,7 @@
 //! with the database is left to callers that have a database.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::context::PersonName;
 pub enum StoryEnd {
     /// A result left.
     Released,
-    /// Controls let nothing out.
+    /// Controls or reviewers let nothing out.
     Withheld,
     /// It broke, or was cut off.
     Failed,
@@ -47,9 +48,17 @@ pub struct JobStory {
     pub decided: Option<u64>,
     /// True if it was admitted.
     pub admitted: bool,
+    /// The number of people who must look at its result before it leaves.
+    pub reviewers: u64,
+    /// Entry that lets its result wait for reviewers.
+    pub awaited: Option<u64>,
+    /// The people who let its result out.
+    pub approved_by: BTreeSet<String>,
+    /// True if a reviewer did not let it out.
+    pub turned_down: bool,
     /// Its end, and the entry that says so.
     pub ended: Option<(StoryEnd, u64)>,
-    /// The reason why it failed or was stopped, as its owner is told.
+    /// The reason why it failed, was stopped or was turned down, as its owner is told.
     pub code: Option<String>,
     /// SHA-256 of what was released.
     pub result_sha256: Option<String>,
@@ -68,6 +77,35 @@ impl JobStory {
             self.is_impossible("the log decides on it after its end");
         }
         self.admitted |= event.detail.get("decision").and_then(Value::as_str) == Some("admitted");
+        self.reviewers = event.detail.get("reviewers").and_then(Value::as_u64).unwrap_or_default();
+    }
+
+    fn awaited(&mut self, event: &LoggedEvent) {
+        if !self.admitted || self.awaited.is_some() || self.ended.is_some() {
+            self.is_impossible("the log lets its result wait for reviewers out of turn");
+        }
+        self.awaited.get_or_insert(event.index);
+    }
+
+    fn reviewed(&mut self, event: &LoggedEvent) {
+        let reviewer = event.actor.name.clone();
+        if self.awaited.is_none() || self.ended.is_some() {
+            self.is_impossible("the log has a reviewer's decision on what does not wait for one");
+        }
+        if self.asker.as_ref().is_some_and(|(asker, _)| *asker == reviewer) {
+            self.is_impossible("the log has its asker decide on its result");
+        }
+        if event.detail.get("outcome").and_then(Value::as_str) != Some("approved") {
+            self.turned_down = true;
+        } else if !self.approved_by.insert(reviewer) {
+            self.is_impossible("the log has one reviewer decide twice");
+        }
+    }
+
+    /// INVARIANT(no-review-no-release): as many people as its decision asks for, none of them its asker, have let it out.
+    fn has_its_reviews(&self) -> bool {
+        let approved = u64::try_from(self.approved_by.len()).unwrap_or(u64::MAX);
+        approved >= self.reviewers && !self.turned_down
     }
 
     fn pending(&mut self, event: &LoggedEvent) {
@@ -98,12 +136,23 @@ impl JobStory {
         if needs_admission && !self.admitted {
             self.is_impossible("the log has its result and did not admit it");
         }
+        if end == StoryEnd::Released && !self.has_its_reviews() {
+            self.is_impossible("the log releases its result without its reviewers");
+        }
         self.ended.get_or_insert((end, event.index));
         let said = |name: &str| event.detail.get(name).and_then(Value::as_str).map(str::to_owned);
         match end {
             StoryEnd::Released => self.result_sha256 = said("result_sha256"),
-            StoryEnd::Failed | StoryEnd::Cancelled => self.code = said("code"),
-            StoryEnd::Withheld => {}
+            StoryEnd::Failed | StoryEnd::Cancelled | StoryEnd::Withheld => self.code = said("code"),
+        }
+    }
+
+    /// A charge stands behind the decision that it pays for, in the same step of the log.
+    fn charged(&mut self) {
+        if !self.admitted {
+            self.is_impossible("the log charges a budget for it and did not admit it");
+        } else if self.ended.is_some() {
+            self.is_impossible("the log charges a budget for it after its end");
         }
     }
 
@@ -126,6 +175,12 @@ impl JobStories {
             self.story(job).decided(event);
         } else if event.action == Action::QueryPending.name() {
             self.story(job).pending(event);
+        } else if event.action == Action::ReviewAwaited.name() {
+            self.story(job).awaited(event);
+        } else if event.action == Action::ReviewDecided.name() {
+            self.story(job).reviewed(event);
+        } else if event.action == Action::BudgetCharged.name() {
+            self.story(job).charged();
         } else if let Some(end) = StoryEnd::of(&event.action) {
             self.story(job).ended(end, event);
         }
@@ -192,8 +247,56 @@ mod tests {
         assert_eq!(story.result_sha256.as_deref(), Some("aa"));
     }
 
+    /// A story of lin's job that needs two reviewers: each step by whom, with what outcome.
+    fn reviewed(steps: &[(Action, &str, &str)]) -> Option<&'static str> {
+        let mut stories = JobStories::default();
+        let decided = [(Action::QueryDecided, "lin", ""), (Action::ReviewAwaited, "lin", "")];
+        for (index, (action, by, outcome)) in (0..).zip(decided.iter().chain(steps)) {
+            let said = [("purpose", "statistics"), ("decision", "admitted"), ("outcome", outcome)];
+            let mut detail: BTreeMap<String, Value> =
+                said.map(|(name, value)| (name.to_owned(), Value::from(value))).into();
+            detail.insert("reviewers".to_owned(), Value::from(2));
+            stories.take(&LoggedEvent {
+                index,
+                action: action.name().to_owned(),
+                actor: ActorName { id: None, name: (*by).to_owned(), door: "test".to_owned(), address: None },
+                correlation: Some("job_1".to_owned()),
+                detail,
+                id: String::new(),
+                time: Timestamp::UNIX_EPOCH,
+                record: None,
+                previous_change: None,
+            });
+        }
+        stories.of("job_1").and_then(|story| story.impossible)
+    }
+
+    #[test]
+    fn a_release_without_its_reviewers_is_told_as_such() {
+        use Action::ResultReleased;
+        use Action::ResultWithheld;
+        use Action::ReviewDecided;
+        let (shen, gu) = ((ReviewDecided, "shen", "approved"), (ReviewDecided, "gu", "approved"));
+        let (left, stayed) = ((ResultReleased, "obscura", ""), (ResultWithheld, "obscura", ""));
+        assert_eq!(reviewed(&[shen, gu, left]), None);
+        assert_eq!(reviewed(&[shen, (ReviewDecided, "gu", "returned"), stayed]), None);
+        for impossible in [
+            &[left][..],
+            &[shen, left],
+            &[shen, shen, left],
+            &[shen, (ReviewDecided, "lin", "approved"), left],
+            &[shen, gu, (ReviewDecided, "ma", "rejected"), left],
+            &[shen, (ReviewDecided, "gu", "rejected"), left],
+            &[shen, (ReviewDecided, "gu", "of a later version"), left],
+            &[shen, gu, left, (ReviewDecided, "ma", "approved")],
+        ] {
+            assert_ne!(reviewed(impossible), None, "{impossible:?}");
+        }
+    }
+
     #[test]
     fn a_story_that_no_job_has_is_told_as_such() {
+        use Action::BudgetCharged;
         use Action::JobFailed;
         use Action::QueryDecided;
         use Action::QueryPending;
@@ -208,11 +311,16 @@ mod tests {
             &[(ResultReleased, "lin")],
             &[(JobFailed, "lin"), (QueryDecided, "lin")],
             &[(QueryDecided, "lin"), (QueryPending, "lin")],
+            &[(BudgetCharged, "lin"), (QueryDecided, "lin")],
+            &[(QueryDecided, "refused"), (BudgetCharged, "lin")],
+            &[(QueryDecided, "lin"), (JobFailed, "lin"), (BudgetCharged, "lin")],
         ];
         for events in impossible {
             assert_ne!(told(events).impossible, None, "{events:?}");
         }
         assert_eq!(told(&[(QueryPending, "lin"), (JobFailed, "lin")]).impossible, None);
         assert_eq!(told(&[(QueryDecided, "refused"), (JobFailed, "lin")]).impossible, None);
+        let charged = [(QueryDecided, "lin"), (BudgetCharged, "lin"), (ResultReleased, "lin")];
+        assert_eq!(told(&charged).impossible, None);
     }
 }

@@ -256,6 +256,72 @@ impl Body for ProposalBody {
     }
 }
 
+/// A result that waits for reviewers. The entry that begins it says what waits, and for how many of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewBody {
+    /// The job.
+    pub job: String,
+    /// The person who asked.
+    pub person: String,
+    /// The number of people who look at it.
+    pub reviewers: u8,
+}
+
+impl Body for ReviewBody {
+    const KIND: RecordKind = RecordKind::Review;
+
+    fn key(&self) -> String {
+        self.job.clone()
+    }
+}
+
+/// The decision of one reviewer on a result. The comment stands in its entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewDecisionBody {
+    /// The job.
+    pub job: String,
+    /// Name of the reviewer.
+    pub reviewer: String,
+    /// `approved`, `returned` or `rejected`.
+    pub outcome: String,
+}
+
+impl Body for ReviewDecisionBody {
+    const KIND: RecordKind = RecordKind::ReviewDecision;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.job, self.reviewer)
+    }
+}
+
+/// A charge to the budget of differential privacy of a dataset, made before its job ran. It never ends: nothing is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeBody {
+    /// Dataset, `department.name`.
+    pub dataset: String,
+    /// Keyed fingerprints of the inputs that its sealed version held.
+    pub inputs: BTreeSet<String>,
+    /// The job.
+    pub job: String,
+    /// Name of the person who asked.
+    pub person: String,
+    /// The grant that they asked under.
+    pub grant: String,
+    /// The price: the rho of zero-concentrated differential privacy, in units of 1e-9.
+    pub nano_rho: u64,
+    /// When.
+    pub charged: Timestamp,
+}
+
+impl Body for ChargeBody {
+    const KIND: RecordKind = RecordKind::Charge;
+
+    /// One job has one key, so that nothing charges it a second time.
+    fn key(&self) -> String {
+        format!("{}/{}", self.dataset, self.job)
+    }
+}
+
 /// Writes a body in its one canonical form.
 ///
 /// # Errors

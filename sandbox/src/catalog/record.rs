@@ -31,11 +31,17 @@ pub enum RecordKind {
     Proposal,
     /// A person's link to an identity provider; the key is a keyed token of the account, `/`, and an identifier.
     AccountLink,
+    /// A result that waits for reviewers; the key is the job.
+    Review,
+    /// The decision of one reviewer on a result; the key is the job, `/`, and their name.
+    ReviewDecision,
+    /// A charge to a dataset's budget of differential privacy; the key is `department.name/job`.
+    Charge,
 }
 
 impl RecordKind {
     /// All kinds, in the order they are reconciled.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Person,
         Self::Token,
         Self::Document,
@@ -44,6 +50,9 @@ impl RecordKind {
         Self::AccessRequest,
         Self::Proposal,
         Self::AccountLink,
+        Self::Review,
+        Self::ReviewDecision,
+        Self::Charge,
     ];
 
     /// The word used in the database and in the audit log.
@@ -58,6 +67,9 @@ impl RecordKind {
             Self::AccessRequest => "access-request",
             Self::Proposal => "proposal",
             Self::AccountLink => "account-link",
+            Self::Review => "review",
+            Self::ReviewDecision => "review-decision",
+            Self::Charge => "charge",
         }
     }
 
@@ -169,6 +181,31 @@ impl Catalog {
             .execute(self.pool())
             .await
             .map_err(at("discard a record"))?;
+        Ok(())
+    }
+
+    /// Writes a record as the log tells it, its event being there at `index`, in the place of whatever row has its key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore(
+        &self,
+        kind: RecordKind,
+        key: &str,
+        body: &str,
+        index: u64,
+    ) -> Result<(), CatalogError> {
+        sqlx::query(
+            "INSERT INTO record (kind, key, body, state, event_index) VALUES (?1, ?2, ?3, 'in_force', ?4) \
+             ON CONFLICT (kind, key) DO UPDATE SET body = ?3, state = 'in_force', event_index = ?4, ended_index = NULL",
+        )
+        .bind(kind.name())
+        .bind(key)
+        .bind(body)
+        .bind(to_column(index)?)
+        .execute(self.pool())
+        .await
+        .map_err(at("restore a record"))?;
         Ok(())
     }
 

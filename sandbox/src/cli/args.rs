@@ -22,6 +22,7 @@ use crate::ids::JobId;
 use crate::ids::TokenId;
 
 mod documents;
+mod reviews;
 mod seal;
 
 pub(crate) use documents::DocumentName;
@@ -31,6 +32,7 @@ pub(crate) use documents::KeptCommand;
 pub(crate) use documents::PolicyCommand;
 pub(crate) use documents::PolicyVersion;
 pub(crate) use documents::RequestCommand;
+pub(crate) use reviews::ReviewCommand;
 pub(crate) use seal::BadRowArg;
 pub(crate) use seal::SealArgs;
 pub(crate) use seal::UnitKeysArg;
@@ -54,8 +56,8 @@ Examples:
   obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'
 
 Whom a command acts for is said by the file that OBSCURA_TOKEN_FILE names, or by `obscura login`.
-Exit codes: 0 done, 1 failure, 2 usage, 3 refused, 4 waits for approval, 5 budget spent, 6 authentication,
-7 verification failed, 8 withheld, 9 limit exceeded.";
+Exit codes: 0 done, 1 failure, 2 usage, 3 refused, 4 waits for approval or review, 5 budget spent,
+6 authentication, 7 verification failed, 8 withheld, 9 limit exceeded.";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -63,7 +65,7 @@ pub(crate) struct Global {
     /// Folder of the installation [default: ./obscura-data].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Server that questions, jobs, requests, grants, tokens and policies are sent to, instead of an installation here.
+    /// Server that questions, jobs, reviews, requests, grants, tokens and policies are sent to, instead of an installation here.
     #[arg(long, global = true, value_name = "URL", conflicts_with = "data_dir")]
     pub(crate) server: Option<String>,
     /// Settings file to read instead of ./obscura.toml.
@@ -134,7 +136,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'\n  obscura query --purpose official-statistics --file question.sql --output csv > answer.csv"
     )]
     Query(QueryArgs),
-    /// Judge a question without running it: reads no data, makes no job.
+    /// Judge a question without running it: reads no data, spends no budget, makes no job.
     #[command(
         after_help = "Examples:\n  obscura explain --purpose official-statistics 'select name from hz_health.visits'"
     )]
@@ -142,6 +144,11 @@ pub(crate) enum Command {
     /// Look at your questions and fetch their results again.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Show budgets of differential privacy: your shares and what is left, or the charges to one dataset.
+    #[command(
+        after_help = "Examples:\n  obscura budget\n  obscura budget hz-health.visits\n  obscura budget --output json"
+    )]
+    Budget(BudgetArgs),
     /// Look after sealed datasets.
     #[command(subcommand)]
     Dataset(DatasetCommand),
@@ -157,6 +164,9 @@ pub(crate) enum Command {
     /// Ask for access, and decide on who asks.
     #[command(subcommand)]
     Request(RequestCommand),
+    /// Look at results that wait, and decide whether they leave.
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Add, link and remove persons.
     #[command(subcommand)]
     Person(PersonCommand),
@@ -371,6 +381,15 @@ pub(crate) enum DatasetCommand {
         #[arg(long, value_name = "ID")]
         dataset: Option<DatasetId>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    /// The dataset whose charges to show, newest first.
+    pub(crate) dataset: Option<DatasetId>,
+    /// The largest number of charges to show.
+    #[arg(long, default_value_t = 50, requires = "dataset", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Subcommand)]
@@ -613,7 +632,7 @@ pub(crate) struct AuditLogArgs {
     /// Events for this purpose.
     #[arg(long, value_name = "CODE")]
     pub(crate) purpose: Option<Code>,
-    /// Events that decide so: admitted, refused, approved, declined, withdrawn, activated.
+    /// Events that decide so: admitted, refused, approved, declined, withdrawn, activated, returned, rejected.
     #[arg(long, value_name = "WORD", value_parser = decision)]
     pub(crate) decision: Option<Decision>,
     /// Events that are not older: a day as 2026-12-31, or an instant as 2026-12-31T08:00:00Z.

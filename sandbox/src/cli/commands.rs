@@ -4,6 +4,7 @@
 pub(super) mod access;
 pub(super) mod ask;
 pub(super) mod audit;
+pub(super) mod budget;
 pub(super) mod data;
 pub(super) mod demo;
 mod dictionary;
@@ -12,6 +13,7 @@ mod events;
 mod job;
 pub(super) mod login;
 pub(super) mod purposes;
+pub(super) mod reviews;
 pub(super) mod serve;
 pub(super) mod setup;
 mod suggest;

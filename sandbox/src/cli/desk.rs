@@ -9,9 +9,11 @@ use crate::installation::Installation;
 
 mod access;
 mod audit;
+mod budgets;
 mod catalogue;
 mod documents;
 pub(crate) mod questions;
+mod reviews;
 
 /// The place where commands are carried out, and their caller.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ const MAIN_EXAMPLES_ZH: &str = "\
   obscura query --purpose official-statistics 'select district, count(*) from hz_health.visits group by 1'
 
 命令代表谁，由 OBSCURA_TOKEN_FILE 指定的文件或 `obscura login` 决定。
-退出码：0 完成，1 失败，2 用法错误，3 被拒绝，4 等待审批，5 预算用尽，6 身份验证，
+退出码：0 完成，1 失败，2 用法错误，3 被拒绝，4 等待审批或复核，5 预算用尽，6 身份验证，
 7 校验失败，8 未予输出，9 超出限制。";
 
 /// Layout of a command's help in Chinese.

@@ -10,6 +10,8 @@ use miette::GraphicalTheme;
 use miette::LabeledSpan;
 use miette::SourceCode;
 
+use crate::app::query::budget_view::BudgetUseView;
+use crate::app::query::charging::BUDGET_SPENT;
 use crate::app::query::verdict::FindingView;
 use crate::app::query::verdict::GrantUseView;
 use crate::app::query::verdict::OutputView;
@@ -83,7 +85,11 @@ impl Diagnostic for Drawn<'_> {
 
 /// Draws the findings of a refusal and its rewrites.
 pub(crate) fn draw_refusal(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict) -> io::Result<()> {
-    screen.say("The guard refuses this question.", "查询未通过审查。")?;
+    if verdict.codes().into_iter().eq([BUDGET_SPENT]) {
+        screen.say("A budget has no room for this question.", "隐私预算不足，查询未执行。")?;
+    } else {
+        screen.say("The guard refuses this question.", "查询未通过审查。")?;
+    }
     for finding in &verdict.findings {
         let drawing = draw(screen, sql, finding);
         screen.show(&drawing)?;
@@ -140,6 +146,13 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
             )?;
         }
     }
+    if verdict.reviewers > 0 {
+        let reviewers = verdict.reviewers;
+        screen.say(
+            &format!("  the result waits for {reviewers} reviewer(s) before it leaves"),
+            &format!("  结果须经 {reviewers} 人复核后方可输出"),
+        )?;
+    }
     for used in verdict.grants.iter().filter(|used| !used.others.is_empty()) {
         let GrantUseView { dataset, grant, until, others } = used;
         let (grant, others) = (visible_line(grant), visible_line(&others.join(", ")));
@@ -152,8 +165,32 @@ pub(crate) fn draw_admission(screen: &mut Screen<'_>, verdict: &Verdict) -> io::
             ),
         )?;
     }
+    draw_budget(screen, verdict)?;
     if let Some(cost) = &verdict.cost {
         screen.say(&format!("  cost class {cost}"), &format!("  成本等级 {cost}"))?;
+    }
+    Ok(())
+}
+
+/// Draws what a question costs each budget, and what is left there before it is charged.
+fn draw_budget(screen: &mut Screen<'_>, verdict: &Verdict) -> io::Result<()> {
+    for used in verdict.budget.iter().flatten() {
+        let BudgetUseView { dataset, cost, left, lifetime_left, resets, .. } = used;
+        let (cost, left, lifetime) = (cost.epsilon, left.epsilon, lifetime_left.epsilon);
+        screen.say(
+            &format!(
+                "  costs an epsilon of {cost} of your share of the budget of `{dataset}`; before it {left} is left, and {lifetime} of its lifetime total"
+            ),
+            &format!(
+                "  消耗您在 `{dataset}` 的隐私预算份额 epsilon {cost}；扣减前剩余 {left}，终身总额剩余 {lifetime}"
+            ),
+        )?;
+        if let Some(resets) = resets {
+            screen.say(
+                &format!("  the next of your charges falls out of the period at {resets}"),
+                &format!("  您的下一笔扣减于 {resets} 移出周期"),
+            )?;
+        }
     }
     Ok(())
 }

@@ -118,6 +118,7 @@ settings! {
     result_max_mb: u64 = 64, between(1, 1024, "a number of megabytes", "兆字节数");
     waiting_max_mb: u64 = 256, between(1, 65_536, "a number of megabytes", "兆字节数");
     result_days: u32 = 365, between(1, 36_500, "a number of days", "天数");
+    review_days: u32 = 14, between(1, 365, "a number of days", "天数");
     listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7200)),
         said("an address with a port, such as 127.0.0.1:7200", "须为带端口的地址，如 127.0.0.1:7200");
     listen_admin: Option<SocketAddr> = None,

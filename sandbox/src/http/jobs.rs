@@ -36,6 +36,8 @@ use crate::app::query::show_job::show_job;
 use crate::app::query::submit;
 use crate::app::query::submit::repeated;
 use crate::app::query::verdict::Verdict;
+use crate::app::reviews::conclude::cancel_in_review;
+use crate::app::reviews::of_job::review_of_job;
 use crate::error::AppError;
 use crate::error::Class;
 use crate::error::PublicError;
@@ -166,7 +168,7 @@ async fn answer(
 ) -> Result<Response, Failure> {
     wait(service, known, id, wished(headers)).await?;
     let row = show_job(&service.installation, &known.caller, id).await?;
-    let mut response = Json(JobView::of(&row)).into_response();
+    let mut response = Json(view(service, known, &row).await?).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/jobs/{id}")) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -174,10 +176,17 @@ async fn answer(
         *response.status_mut() = StatusCode::CREATED;
     } else {
         *response.status_mut() = StatusCode::ACCEPTED;
-        let after = if row.state == JobState::PendingApproval { "60" } else { "1" };
+        let waits = matches!(row.state, JobState::PendingApproval | JobState::InReview);
+        let after = if waits { "60" } else { "1" };
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(after));
     }
     Ok(response)
+}
+
+/// A job, with its review for the person who asked.
+async fn view(service: &Service, known: &Authenticated, row: &JobRow) -> Result<JobView, Failure> {
+    let review = review_of_job(&service.installation, &known.caller, row).await?;
+    Ok(JobView::reviewed(row, review))
 }
 
 /// Waits for the end of a job; a caller whose token has ended meanwhile is told nothing of it.
@@ -343,7 +352,7 @@ pub(super) async fn show(
     let mut response = if knows(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(JobView::of(&row)).into_response()
+        Json(view(&service, &known, &row).await?).into_response()
     };
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(ETAG, etag);
@@ -376,9 +385,13 @@ pub(super) async fn cancel(
         if cancel_pending(&service.installation, &known.caller, row.id).await? {
             service.events.publish(&row.person, row.id, JobState::Cancelled);
         }
-    } else if !row.state.is_final() {
+    } else if !row.state.is_final() && row.state != JobState::InReview {
         service.queue.cancel(row.id);
         wait(&service, &known, row.id, Duration::from_secs(WAIT_MAX)).await?;
+    }
+    // Also where its result was sealed already, and waits since.
+    if cancel_in_review(&service.installation, &known.caller, row.id).await? {
+        service.pending.reviewed(&row.person, row.id, JobState::Cancelled).await;
     }
     let row = own(&service, &known, &id).await?;
     if row.state == JobState::Cancelled {

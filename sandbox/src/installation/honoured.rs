@@ -47,6 +47,10 @@ fn must_be_there(kind: RecordKind) -> bool {
         RecordKind::Person | RecordKind::Token | RecordKind::AccountLink | RecordKind::Grant => false,
         // These allow nothing until a person decides on them.
         RecordKind::AccessRequest | RecordKind::Proposal => false,
+        // Without its row a result waits on; a decision without one is not counted, and its reviewer cannot decide again.
+        RecordKind::Review | RecordKind::ReviewDecision => false,
+        // A charge without a row is read from its event (`installation/charges.rs`).
+        RecordKind::Charge => false,
     }
 }
 

@@ -291,7 +291,7 @@ fn ended_index(facts: &LogFacts, record: &Record) -> Option<u64> {
     }
 }
 
-fn change_of<B: Body>(key: &str, text: &str, change: Change) -> RecordChange {
+pub(super) fn change_of<B: Body>(key: &str, text: &str, change: Change) -> RecordChange {
     let body = if text.len() <= BODY_BYTES_MAX { serde_json::from_str(text).ok() } else { None };
     RecordChange {
         kind: B::KIND.name().to_owned(),

@@ -38,7 +38,7 @@ macro_rules! rows {
     ($which:literal) => {
         concat!(
             "SELECT id, person, purpose, state, code, runner, received_ms, finished_ms, sql_key, verdict, decided_index, \
-             finished_index, result_sha256, result_key, release, idempotency_key, request_token, mark FROM job ",
+             review_index, finished_index, result_sha256, result_key, release, idempotency_key, request_token, mark FROM job ",
             $which
         )
     };
@@ -307,13 +307,83 @@ impl Jobs {
         self.finish(job.id, JobState::Released, None, released.index(), now).await
     }
 
-    /// Ends a job of whose result nothing may leave.
+    /// Lets a job's staged result wait for reviewers: that it waits is in the log.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's waiting.
+    pub async fn await_review(&self, job: CheckingJob, awaited: &Receipt) -> Result<(), JobError> {
+        must_prove(awaited, Action::ReviewAwaited, job.id)?;
+        self.settle_into_review(job.id, awaited.index()).await
+    }
+
+    /// Lets a job wait for reviewers after a crash, as the log says it does.
+    ///
+    /// # Errors
+    /// When the database fails or the job has gone on.
+    pub async fn settle_into_review(&self, job: JobId, index: u64) -> Result<(), JobError> {
+        let done = sqlx::query(
+            "UPDATE job SET state = 'in_review', review_index = ? WHERE id = ? AND state = 'checking'",
+        )
+        .bind(to_column(index)?)
+        .bind(job.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("let a job wait for reviewers"))?;
+        exactly_one(done.rows_affected())
+    }
+
+    /// Ends a job whose result its reviewers have let out.
+    ///
+    /// # Errors
+    /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's release, [`JobError::WrongState`] when it does
+    /// not wait for reviewers.
+    pub async fn release_reviewed(
+        &self,
+        job: JobId,
+        released: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
+        must_prove(released, Action::ResultReleased, job)?;
+        let done = sqlx::query(
+            "UPDATE job SET state = 'released', finished_index = ?, finished_ms = ? \
+             WHERE id = ? AND state = 'in_review'",
+        )
+        .bind(to_column(released.index())?)
+        .bind(now.as_millisecond())
+        .bind(job.to_string())
+        .execute(self.catalog.pool())
+        .await
+        .map_err(at("release a reviewed result"))?;
+        exactly_one(done.rows_affected())
+    }
+
+    /// Lists the jobs that wait for reviewers, of one person or of all, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn in_review(&self, person: Option<&str>) -> Result<Vec<JobRow>, JobError> {
+        let rows =
+            sqlx::query(rows!("WHERE state = 'in_review' AND (?1 IS NULL OR person = ?1) ORDER BY id"))
+                .bind(person)
+                .fetch_all(self.catalog.pool())
+                .await
+                .map_err(at("list jobs that wait for reviewers"))?;
+        self.honoured(&rows)
+    }
+
+    /// Ends a job of whose result nothing may leave; with a code, where its reviewers say so or none came.
     ///
     /// # Errors
     /// [`JobError::ForeignReceipt`] when the receipt is not that of this job's withholding.
-    pub async fn withhold(&self, job: JobId, withheld: &Receipt, now: Timestamp) -> Result<(), JobError> {
+    pub async fn withhold(
+        &self,
+        job: JobId,
+        code: Option<&str>,
+        withheld: &Receipt,
+        now: Timestamp,
+    ) -> Result<(), JobError> {
         must_prove(withheld, Action::ResultWithheld, job)?;
-        self.finish(job, JobState::Withheld, None, withheld.index(), now).await
+        self.finish(job, JobState::Withheld, code, withheld.index(), now).await
     }
 
     /// Ends a job that broke.
@@ -510,7 +580,7 @@ impl Jobs {
             "UPDATE job SET sql_key = NULL, verdict = ?1, plan = NULL, \
              request_token = CASE WHEN request_token IS NOT NULL THEN 'shredded' END \
              WHERE id = ?2 AND sql_key IS NOT NULL \
-             AND state NOT IN ('received', 'queued', 'running', 'checking')",
+             AND state NOT IN ('received', 'queued', 'running', 'checking', 'in_review')",
         )
         .bind(verdict)
         .bind(job.to_string())
@@ -565,7 +635,8 @@ impl Jobs {
              result_sha256 = CASE WHEN ?1 = 'released' THEN result_sha256 END, \
              result_key = CASE WHEN ?1 = 'released' THEN result_key END, \
              release = CASE WHEN ?1 = 'released' THEN release END \
-             WHERE id = ?5 AND state IN ('received', 'pending_approval', 'queued', 'running', 'checking')",
+             WHERE id = ?5 \
+             AND state IN ('received', 'pending_approval', 'queued', 'running', 'checking', 'in_review')",
         )
         .bind(state.name())
         .bind(code)
@@ -637,6 +708,7 @@ fn read(row: &SqliteRow) -> Result<(JobRow, Option<String>), JobError> {
             sql_key: row.try_get("sql_key")?,
             verdict: row.try_get(Column::Verdict.name())?,
             decided_index: index("decided_index")?,
+            review_index: index("review_index")?,
             finished_index: index("finished_index")?,
             result_sha256: row.try_get("result_sha256")?,
             result_key: row.try_get("result_key")?,

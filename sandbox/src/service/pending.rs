@@ -1,5 +1,5 @@
-//! Jobs that wait for an approval, gone on with by themselves: when one is given here, and every so often, because it may be
-//! given elsewhere. Jobs that were dropped are settled on the way.
+//! Jobs that wait for an approval or for reviewers, gone on with by themselves: when one is given here, and every so often,
+//! because it may be given elsewhere. Jobs that were dropped are settled on the way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use crate::app::query::pending::pending_jobs;
 use crate::app::query::pending::resume;
 use crate::app::recover::Recovered;
 use crate::app::recover::settle_jobs;
+use crate::app::reviews::conclude::settle_reviews;
 use crate::context::Door;
+use crate::error::During as _;
 use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::jobs::JobState;
@@ -32,12 +34,14 @@ pub(crate) struct PendingJobs {
     events: Arc<JobEvents>,
     /// The circumstances of each when it was last judged.
     looked_at: Mutex<BTreeMap<JobId, String>>,
+    /// The jobs that waited for reviewers at the last look, and who asked each.
+    in_review: Mutex<BTreeMap<JobId, String>>,
 }
 
 impl PendingJobs {
     /// The jobs of an installation; those that may run go into this queue.
     pub(crate) fn new(installation: Arc<Installation>, queue: Queue, events: Arc<JobEvents>) -> Self {
-        Self { installation, queue, events, looked_at: Mutex::default() }
+        Self { installation, queue, events, looked_at: Mutex::default(), in_review: Mutex::default() }
     }
 
     /// Judges the jobs again that wait for an approval, of one person or of all; those that may run now take their permit.
@@ -84,6 +88,37 @@ impl PendingJobs {
         }
     }
 
+    /// Goes on with jobs whose review is over, and tells of those that ended since the last look, here or at another door.
+    async fn settle_reviews(&self) {
+        let installation = &self.installation;
+        if let Err(error) = settle_reviews(installation, Door::Http).await {
+            installation.note_failure("reviews", &error);
+        }
+        let waiting =
+            match installation.jobs.in_review(None).await.during("list jobs that wait for reviewers") {
+                Ok(rows) => rows.into_iter().map(|row| (row.id, row.person)).collect(),
+                Err(error) => return installation.note_failure("reviews", &error),
+            };
+        let before = std::mem::replace(&mut *self.in_review.lock().await, waiting);
+        for (job, person) in before {
+            match installation.jobs.job(job).await.during("find a job") {
+                Ok(Some(row)) if row.state != JobState::InReview => {
+                    self.events.publish(&person, job, row.state);
+                }
+                Ok(_) => {}
+                Err(error) => installation.note_failure(&job.to_string(), &error),
+            }
+        }
+    }
+
+    /// Tells of the end of a review that was decided here.
+    pub(crate) async fn reviewed(&self, person: &str, job: JobId, state: JobState) {
+        if state != JobState::InReview {
+            self.in_review.lock().await.remove(&job);
+            self.events.publish(person, job, state);
+        }
+    }
+
     /// Settles jobs that were dropped and goes on with jobs that wait for approvals, now and at intervals: an approval may
     /// be given at another door.
     pub(crate) async fn keep_resuming(&self, mut stopping: watch::Receiver<bool>) {
@@ -94,6 +129,7 @@ impl PendingJobs {
                 _time = times.tick() => {}
             }
             self.settle().await;
+            self.settle_reviews().await;
             self.resume(None).await;
         }
     }

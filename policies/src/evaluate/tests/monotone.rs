@@ -45,6 +45,10 @@ pub(super) const BASES: &[(&str, &str)] = &[
     ("  row_filter: \"visit_date >= DATE '2024-01-01'\"\n", ""),
     (", grade_max: L3", ""),
     ("  review: none\n", "  review: none\n  max_rows_per_subject: 300\n"),
+    (
+        "privacy_budget: null",
+        "privacy_budget: {epsilon: 2, delta: 1e-8, per_query_max: 0.5, period_days: 90}",
+    ),
     ("layout: clustered\n", "layout: clustered\nmembership: L2\n"),
     (
         "role: measure, semantic: money, grade: L3, range: [0, 50000], bins: 1000",
@@ -285,6 +289,18 @@ const CONTROLS: &[(&str, Control)] = &[
         let fewer = u32::try_from(seed % 20).unwrap() + 1;
         *known = Some(known.map_or(fewer, |known| known.min(fewer)));
     }),
+    ("max_groups_per_subject", |documents, seed| {
+        let known = &mut documents.policy().method.max_groups_per_subject;
+        let fewer = u32::try_from(seed % 5).unwrap() + 1;
+        *known = Some(known.map_or(fewer, |known| known.min(fewer)));
+    }),
+    ("privacy_budget", |documents, _| {
+        // A policy that has none yet would open what needs one: that is a further policy's, which opens nothing.
+        if let Some(known) = &mut documents.policy().method.privacy_budget {
+            known.per_query_max /= 2.0;
+            known.epsilon /= 2.0;
+        }
+    }),
     ("approvals", |documents, _| documents.policy().condition.approvals += 1),
     ("hours", hours),
     ("grade_max", |documents, _| {
@@ -310,6 +326,14 @@ fn is_no_laxer(narrow: &EffectivePolicy, wide: &EffectivePolicy) -> Result<(), S
     Ok(())
 }
 
+/// Datasets that are answered by differential privacy stay so, of a budget that is no larger, and no further grade opens.
+fn is_no_laxer_budget(narrow: &EffectiveDataset, wide: &EffectiveDataset) -> bool {
+    let is_kept = wide
+        .privacy_budget
+        .is_none_or(|wide| narrow.privacy_budget.is_some_and(|narrow| narrow.stricter(&wide) == narrow));
+    is_kept && (wide.all_ask_for_privacy || !narrow.all_ask_for_privacy)
+}
+
 fn dataset_is_no_laxer(narrow: &EffectiveDataset, wide: &EffectiveDataset) -> Result<(), String> {
     let filters: BTreeSet<_> = narrow.row_filters.iter().collect();
     for (holds, what) in [
@@ -320,6 +344,8 @@ fn dataset_is_no_laxer(narrow: &EffectiveDataset, wide: &EffectiveDataset) -> Re
         (narrow.controls.is_at_least(&wide.controls), "controls"),
         (narrow.join_with.is_subset(&wide.join_with), "joins"),
         (narrow.max_rows_per_subject <= wide.max_rows_per_subject, "rows of a subject"),
+        (narrow.max_groups_per_subject <= wide.max_groups_per_subject, "groups of a subject"),
+        (is_no_laxer_budget(narrow, wide), "budget"),
         (narrow.units == wide.units, "units"),
         (narrow.usual_rows == wide.usual_rows && narrow.is_updated == wide.is_updated, "facts"),
     ] {
@@ -368,8 +394,8 @@ fn column_is_no_laxer(narrow: &EffectiveColumn, wide: &EffectiveColumn) -> Resul
 
 #[test]
 fn each_control_of_the_property_changes_something() {
-    let no_hours = BASES.iter().position(|(from, _)| from.contains("hours")).unwrap() + VARIATIONS.len();
-    let before = Documents::varied(&[no_hours]).unwrap();
+    let base = |word| BASES.iter().position(|(from, _)| from.contains(word)).unwrap() + VARIATIONS.len();
+    let before = Documents::varied(&[base("hours"), base("privacy_budget")]).unwrap();
     let asked = before.ask().unwrap().unwrap();
     for (name, control) in CONTROLS {
         let changes = (0..160).any(|seed| {

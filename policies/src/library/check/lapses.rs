@@ -146,5 +146,7 @@ fn admits_no_more(terms: &Terms, joined: &Terms) -> bool {
         && terms.join_with == joined.join_with
         && terms.row_filters == joined.row_filters
         && terms.max_rows_per_subject == joined.max_rows_per_subject
+        && terms.max_groups_per_subject == joined.max_groups_per_subject
+        && terms.privacy_budget == joined.privacy_budget
         && terms.controls.is_at_least(&joined.controls)
 }

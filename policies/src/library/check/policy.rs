@@ -9,8 +9,8 @@ use crate::document::Expectation;
 use crate::document::Method;
 use crate::document::PerturbationForm;
 use crate::document::Policy;
+use crate::document::PrivacyBudget;
 use crate::document::Range;
-use crate::document::Review;
 use crate::document::SubjectsMin;
 use crate::effective::DEVIATIONS;
 use crate::fixed::Fixed;
@@ -22,7 +22,10 @@ use crate::library::check::PURPOSE;
 use crate::library::check::accepted;
 use crate::library::resolve::permille;
 use crate::mask::Mask;
+use crate::privacy::LIFETIME_EPSILON;
+use crate::privacy::nano_rho_of;
 use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
 
@@ -337,21 +340,28 @@ fn is_on_grid(bins: Fixed, range: Option<Range>, declared: Option<Range>, grid: 
 fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<'_>) {
     check_controls(&method.controls, "method.controls", findings);
     check_perturbation(&method.controls, "method.controls", findings);
-    let not_built = [
-        (method.privacy_budget.is_some(), "method.privacy_budget", "differential privacy", "差分隐私"),
-        (method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额"),
-        (method.review != Review::None, "method.review", "review of results", "结果人工审核"),
-    ];
+    let not_built = [(method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额")];
     for (asked, field, control, control_zh) in not_built {
         if asked {
             let message =
                 Text::new(format!("this build has no {control}"), format!("此版本不含{control_zh}"));
             let help = Text::new(
-                "accepted: subjects_min, dominance, rounding, perturbation, tolerance, cells_max",
-                "可用：subjects_min、dominance、rounding、perturbation、tolerance、cells_max",
+                "accepted: subjects_min, dominance, rounding, perturbation, tolerance, cells_max, privacy_budget",
+                "可用：subjects_min、dominance、rounding、perturbation、tolerance、cells_max、privacy_budget",
             );
             findings.add("control-not-available", field, message, help);
         }
+    }
+    if method.release == Release::RowsOpen && method.review != Review::None {
+        findings.add(
+            "review-unfit",
+            "method.review",
+            Text::new(
+                "rows that are open to everybody wait for no reviewer",
+                "向所有人开放的行不需要结果复核",
+            ),
+            Text::new("accepted: none, or another release", "可用：none，或其他输出形式"),
+        );
     }
     if let Some(SubjectsMin::ByUnit(by_unit)) = &method.controls.subjects_min {
         let kinds = || datasets.iter().flat_map(|dataset| dataset.units.iter()).map(|unit| &unit.kind);
@@ -375,13 +385,75 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
             Text::new("accepted: [count]", "可用：[count]"),
         );
     }
-    if method.max_rows_per_subject == Some(0) {
-        findings.add(
-            "limit-zero",
-            "method.max_rows_per_subject",
-            Text::new("the limit is zero", "上限为零"),
-            Text::new("accepted: 1 and more", "可用：1 及以上"),
-        );
+    for (limit, field) in [
+        (method.max_rows_per_subject, "method.max_rows_per_subject"),
+        (method.max_groups_per_subject, "method.max_groups_per_subject"),
+    ] {
+        if limit == Some(0) {
+            findings.add(
+                "limit-zero",
+                field,
+                Text::new("the limit is zero", "上限为零"),
+                Text::new("accepted: 1 and more", "可用：1 及以上"),
+            );
+        }
+    }
+    if let Some(budget) = &method.privacy_budget {
+        check_budget(budget, findings);
+    }
+}
+
+/// Checks the numbers of a privacy budget: what is none, or more than a life's, would promise nothing.
+fn check_budget(budget: &PrivacyBudget, findings: &mut Findings<'_>) {
+    let is_positive = |number: f64| number.is_finite() && number > 0.0;
+    let cases = [
+        (
+            is_positive(budget.epsilon) && budget.epsilon <= LIFETIME_EPSILON,
+            "epsilon",
+            Text::new(
+                format!(
+                    "the epsilon of a period is positive and not above {LIFETIME_EPSILON}, that of a dataset's life"
+                ),
+                format!("一个周期的 epsilon 须为正数，且不超过数据集终身的 {LIFETIME_EPSILON}"),
+            ),
+            Text::new("accepted: such as 2", "可用：例如 2"),
+        ),
+        (
+            is_positive(budget.delta) && budget.delta < 1.0,
+            "delta",
+            Text::new("delta is a probability between 0 and 1", "delta 是 0 与 1 之间的概率"),
+            Text::new(
+                "accepted: far less than one in all subjects, such as 1e-8",
+                "可用：远小于主体总数的倒数，例如 1e-8",
+            ),
+        ),
+        (
+            is_positive(budget.per_query_max) && budget.per_query_max <= budget.epsilon,
+            "per_query_max",
+            Text::new(
+                "the epsilon of a query is positive and not above that of the period",
+                "单次查询的 epsilon 须为正数，且不超过周期的 epsilon",
+            ),
+            Text::new("accepted: such as 0.5", "可用：例如 0.5"),
+        ),
+        (
+            budget.period_days > 0,
+            "period_days",
+            Text::new("a period has at least one day", "周期至少为一天"),
+            Text::new("accepted: such as 90", "可用：例如 90"),
+        ),
+        (
+            !is_positive(budget.per_query_max)
+                || nano_rho_of(budget.per_query_max, budget.delta.clamp(f64::MIN_POSITIVE, 0.5)) > 0,
+            "per_query_max",
+            Text::new("a query of so small an epsilon has no answer", "epsilon 如此之小的查询没有答案"),
+            Text::new("accepted: such as 0.5", "可用：例如 0.5"),
+        ),
+    ];
+    for (holds, field, message, help) in cases {
+        if !holds {
+            findings.add("limit-unfit", &format!("method.privacy_budget.{field}"), message, help);
+        }
     }
 }
 

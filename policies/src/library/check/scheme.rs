@@ -12,6 +12,8 @@ use crate::library::check::Kind;
 use crate::library::check::accepted;
 use crate::library::check::policy;
 use crate::library::floors_of;
+use crate::vocabulary::Release;
+use crate::vocabulary::Review;
 use crate::vocabulary::Text;
 
 pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Findings<'_>) {
@@ -36,6 +38,17 @@ pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Find
         let controls_field = format!("{field}.floor.controls");
         policy::check_controls(&level.floor.controls, &controls_field, findings);
         policy::check_perturbation(&level.floor.controls, &controls_field, findings);
+        if level.floor.release == Release::RowsOpen && level.floor.review != Review::None {
+            findings.add(
+                "review-unfit",
+                &format!("{field}.floor.review"),
+                Text::new(
+                    "rows that are open to everybody wait for no reviewer",
+                    "向所有人开放的行不需要结果复核",
+                ),
+                Text::new("accepted: none, or another release", "可用：none，或其他输出形式"),
+            );
+        }
         for (number, crosswalk) in level.crosswalk.iter().enumerate() {
             let field = format!("{field}.crosswalk[{number}]");
             let kind = Kind { en: "scheme", ..GRADE_SCHEME };
@@ -72,7 +85,7 @@ pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Find
         let [(low, open), (high, strict)] = pair else { continue };
         let rises = strict.release >= open.release;
         // What does not leave at all needs no controls.
-        let is_shut = strict.release == crate::vocabulary::Release::None;
+        let is_shut = strict.release == Release::None;
         if !rises || !(is_shut || strict.controls.is_at_least(&open.controls)) {
             let message = Text::new(
                 format!("the floor of {high} is looser than that of {low}"),

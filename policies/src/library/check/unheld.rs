@@ -2,6 +2,7 @@
 //! Documents in force are not checked here. Jobs hold them to the same rules, and what one of them says in vain must not keep
 //! an installation from reading the others.
 
+use crate::combine::GROUPS_PER_SUBJECT_CEILING;
 use crate::combine::ROWS_PER_SUBJECT_CEILING;
 use crate::document::Column;
 use crate::document::ColumnRule;
@@ -23,6 +24,17 @@ pub(super) fn check(library: &Library, policy: &Policy, findings: &mut Findings<
             format!("可用：1 至 {ROWS_PER_SUBJECT_CEILING}"),
         );
         findings.add("limit-unfit", "method.max_rows_per_subject", message, help);
+    }
+    if policy.method.max_groups_per_subject.is_some_and(|groups| groups > GROUPS_PER_SUBJECT_CEILING) {
+        let message = Text::new(
+            "a subject that counts in so many groups would need noise that no number survives",
+            "主体计入如此多的分组时，所需噪声会淹没所有数值",
+        );
+        let help = Text::new(
+            format!("accepted: from 1 to {GROUPS_PER_SUBJECT_CEILING}"),
+            format!("可用：1 至 {GROUPS_PER_SUBJECT_CEILING}"),
+        );
+        findings.add("limit-unfit", "method.max_groups_per_subject", message, help);
     }
 }
 

@@ -2,12 +2,12 @@
 
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
-use datafusion_expr::Case;
 use datafusion_expr::Expr;
 use datafusion_expr::Filter;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::utils::split_conjunction;
 
+use crate::column::only_where;
 use crate::column_facts::base_column;
 use crate::finding::Refused;
 use crate::finding::not_built;
@@ -28,7 +28,7 @@ pub(super) fn only_where_present(outputs: Vec<Expr>, key: Option<String>) -> Res
         }
         let key = key.as_deref().ok_or_else(|| join_refusal(Reason::OuterColumnMade))?;
         let found = Expr::IsNotNull(Box::new(base_column(key)));
-        Ok(Expr::Case(Case::new(None, vec![(Box::new(found), Box::new(output))], None)))
+        Ok(only_where(found, output))
     };
     outputs.into_iter().map(present).collect()
 }

@@ -197,7 +197,8 @@ pub fn verify_evidence(
                 | JobState::PendingApproval
                 | JobState::Queued
                 | JobState::Running
-                | JobState::Checking,
+                | JobState::Checking
+                | JobState::InReview,
             )
             | None => false,
         };

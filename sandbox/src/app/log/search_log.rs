@@ -43,7 +43,7 @@ pub enum Decision {
     Admitted,
     /// A question may not run.
     Refused,
-    /// A request for access is a grant.
+    /// A request for access is a grant, or a reviewer lets a result out.
     Approved,
     /// A request for access is no grant.
     Declined,
@@ -51,12 +51,24 @@ pub enum Decision {
     Withdrawn,
     /// A proposed policy is in force.
     Activated,
+    /// A reviewer sends a result back, with what to change.
+    Returned,
+    /// A reviewer keeps a result in.
+    Rejected,
 }
 
 impl Decision {
     /// Every decision.
-    pub const ALL: [Self; 6] =
-        [Self::Admitted, Self::Refused, Self::Approved, Self::Declined, Self::Withdrawn, Self::Activated];
+    pub const ALL: [Self; 8] = [
+        Self::Admitted,
+        Self::Refused,
+        Self::Approved,
+        Self::Declined,
+        Self::Withdrawn,
+        Self::Activated,
+        Self::Returned,
+        Self::Rejected,
+    ];
 
     /// The word of the log.
     #[must_use]
@@ -68,6 +80,8 @@ impl Decision {
             Self::Declined => "declined",
             Self::Withdrawn => "withdrawn",
             Self::Activated => "activated",
+            Self::Returned => "returned",
+            Self::Rejected => "rejected",
         }
     }
 

@@ -193,7 +193,8 @@ fn job_disagreements(rows: &[Option<JobRow>], verification: &Verification) -> Ve
             continue;
         };
         let id = row.id.to_string();
-        if row.finished_index.max(row.decided_index).is_none_or(|index| index < verification.size)
+        let newest = row.finished_index.max(row.decided_index).max(row.review_index);
+        if newest.is_none_or(|index| index < verification.size)
             && let Some(problem) = job_disagreement(row, stories.of(&id))
         {
             tell(&id, problem);
@@ -221,6 +222,8 @@ fn job_disagreement(row: &JobRow, story: Option<&JobStory>) -> Option<&'static s
     let agrees = match (row.state, story.ended) {
         // Not settled yet.
         (JobState::Received | JobState::Queued | JobState::Running | JobState::Checking, _) => true,
+        // One that has ended is behind the log.
+        (JobState::InReview, _) => story.awaited.is_some() && row.review_index == story.awaited,
         (JobState::PendingApproval, ended) => ended.is_none() && story.decided.is_none(),
         (JobState::Refused, ended) => ended.is_none() && story.decided.is_some() && !story.admitted,
         (state, Some((end, index))) => {
@@ -237,7 +240,8 @@ fn job_disagreement(row: &JobRow, story: Option<&JobStory>) -> Option<&'static s
     if !agrees {
         return Some("the database tells another end than the log");
     }
-    let has_code = matches!(row.state, JobState::Failed | JobState::Cancelled) && row.code.is_some();
+    let has_code = matches!(row.state, JobState::Failed | JobState::Cancelled | JobState::Withheld)
+        && row.code.is_some();
     if has_code && row.code != story.code {
         return Some("the database gives another reason for its end than the log");
     }
@@ -367,9 +371,10 @@ pub fn consistency(installation: &Installation, from: u64) -> Result<(Vec<Hash>,
 
 /// The entries of a job that the person who asked may see. Others tell which columns policies add to a plan, how many keys
 /// that took, and who has read the question.
-const ASKERS_OWN: [Action; 8] = [
+const ASKERS_OWN: [Action; 9] = [
     Action::QueryPending,
     Action::QueryDecided,
+    Action::BudgetCharged,
     Action::OutputChecked,
     Action::ResultReleased,
     Action::ResultWithheld,

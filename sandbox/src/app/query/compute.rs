@@ -13,6 +13,7 @@ use crate::app::query::judge::Admitted;
 use crate::app::query::opening::Opened;
 use crate::app::query::opening::Unwrapped;
 use crate::app::query::opening::open_tables;
+use crate::app::query::privacy_noise::PrivacyNoise;
 use crate::app::query::review_context::ReviewContext;
 use crate::engine::EngineError;
 use crate::engine::EngineJob;
@@ -26,14 +27,15 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::installation::Installation;
+use crate::installation::charges::Reserved;
 use crate::jobs::JobFailure;
 
-/// Computes a question; also says which keys were unwrapped for it.
+/// Computes a question whose price is charged; also says which keys were unwrapped for it.
 pub(super) async fn compute(
     installation: &Installation,
     id: JobId,
     review_context: &ReviewContext,
-    admitted: &Admitted,
+    (admitted, charged): (&Admitted, &Reserved),
     progress: &(dyn Fn(EngineProgress) + Send + Sync),
 ) -> Result<(Release, Unwrapped), Ended> {
     let Admitted { plan, keys, noise, .. } = admitted;
@@ -43,6 +45,8 @@ pub(super) async fn compute(
     let context = ExecutionContext {
         secrets: Some(Arc::clone(keys) as _),
         noise: Some(Arc::clone(noise) as _),
+        // Only a question whose price is charged gets its noise, and none runs without it.
+        privacy: Some(Arc::new(PrivacyNoise::once(charged)) as _),
         versions,
     };
     let job = EngineJob { plan: Arc::clone(plan), context, sealed: Arc::new(sealed), limits };

@@ -8,6 +8,7 @@ use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::event::RecordChange;
+use crate::catalog::body::ReviewBody;
 use crate::context::Caller;
 use crate::context::Door;
 use crate::error::AppError;
@@ -79,6 +80,20 @@ impl<'a> Unreleased<'a> {
         }
     }
 
+    /// Logs what led to a result that waits for reviewers, and begins the record by which the log lets it wait.
+    ///
+    /// # Errors
+    /// As [`Self::log_release`].
+    pub(super) async fn log_review(
+        self,
+        before: Vec<Note>,
+        (review, awaited): (&ReviewBody, Note),
+    ) -> Result<Receipt, AppError> {
+        self.installation.append(before.into_iter().map(|note| (note, None)).collect()).await?;
+        let begun = self.installation.begin_while_changing(review, awaited).await?;
+        begun.ok_or_else(|| InternalError::of_kind("let a result wait for reviewers", "waited before").into())
+    }
+
     /// Logs what led to the release of the job's result, and the release itself, which comes last.
     ///
     /// # Errors
@@ -117,7 +132,7 @@ async fn withhold_job(
 ) -> Result<(), AppError> {
     let note = Note::new(Action::ResultWithheld, ActorName::of(caller)).of_job(job);
     let receipt = installation.append_one(note).await?;
-    installation.jobs.withhold(job, &receipt, finished).await.during("withhold a result")
+    installation.jobs.withhold(job, None, &receipt, finished).await.during("withhold a result")
 }
 
 /// Ends a job that is stopped before anything leaves, with its event.

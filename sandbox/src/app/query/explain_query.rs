@@ -1,8 +1,10 @@
-//! Use case: judge a question without running it. Reads no data, spends nothing, makes no job.
+//! Use case: judge a question without running it. Reads no data, makes no job; says what the question costs its budgets, and
+//! spends nothing.
 
 use obscura_policies::vocabulary::PersonRole;
 
 use crate::app::people::authorise::must_be;
+use crate::app::query::charging::weigh;
 use crate::app::query::purpose::check_purpose;
 use crate::app::query::question::SubmitQuery;
 use crate::app::query::review::Reviewed;
@@ -26,7 +28,9 @@ pub async fn explain_query(
     must_be(caller, PersonRole::Analyst)?;
     check_purpose(&question.purpose)?;
     let review_context = review_context(installation, caller, &parsed(&question.sql)).await?;
-    Ok(match review_context.review(installation, question, Judging::Question(&question.presence)).await? {
+    let judging = Judging::Question(&question.presence);
+    let reviewed = review_context.review(installation, question, judging).await?;
+    Ok(match weigh(installation, caller, reviewed, &review_context).await? {
         Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict) => verdict,
     })
 }

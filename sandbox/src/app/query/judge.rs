@@ -12,6 +12,8 @@ use obscura_query_guard::plan::GuardedPlan;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::app::query::charging::Charging;
+use crate::app::query::charging::reserve;
 use crate::app::query::explain_job::PlanView;
 use crate::app::query::mask_keys::MaskKeys;
 use crate::app::query::noise_keys::NoiseKeys;
@@ -33,6 +35,7 @@ use crate::error::During as _;
 use crate::error::InternalError;
 use crate::ids::JobId;
 use crate::installation::Installation;
+use crate::installation::charges::Reserved;
 use crate::installation::records::Note;
 use crate::installation::results;
 use crate::installation::results::QuestionText;
@@ -82,6 +85,7 @@ pub struct AdmittedJob {
     pub(super) review_context: ReviewContext,
     pub(super) job: QueuedJob,
     pub(super) decided_index: u64,
+    pub(super) reserved: Reserved,
     pub(super) admitted: Admitted,
     bytes: usize,
 }
@@ -124,7 +128,7 @@ pub(super) struct SealedQuestion<'a> {
     pub(super) sealed_query: &'a [u8],
 }
 
-/// Writes the decision on a job down, and lets it wait if it may run.
+/// Writes the decision on a job down, charges what it costs in the same step, and lets it wait if it may run.
 pub(super) async fn judge(
     installation: &Installation,
     sealed: SealedQuestion<'_>,
@@ -133,7 +137,9 @@ pub(super) async fn judge(
     review_context: ReviewContext,
     question: SubmitQuery,
 ) -> Result<Submission, AppError> {
-    let decided = decide(installation, sealed, job, &reviewed, &review_context).await?;
+    let (reviewed, charging) =
+        reserve(installation, sealed.caller, reviewed, (&review_context, job.id())).await?;
+    let decided = decide(installation, sealed, job, (&reviewed, charging), &review_context).await?;
     match reviewed {
         Reviewed::Refused(verdict) => refuse(installation, decided, verdict).await,
         Reviewed::Admitted { plan, policy, verdict, .. } => {
@@ -146,7 +152,7 @@ pub(super) async fn judge(
                 review_context.sealed.values().map(|version| version.manifest().document.text.len());
             let written = question.sql.len() + text.len() + explained.len() + manifests.sum::<usize>();
             let bytes = WAITING_BYTES.saturating_add(written.saturating_mul(WAITING_FACTOR));
-            let decided_index = decided.receipt.index();
+            let (decided_index, reserved) = (decided.receipt.index(), decided.reserved);
             let queued = installation.jobs.queue(decided.job, &text, &explained, &decided.receipt).await;
             let (keys, noise) = (Arc::new(keys), Arc::new(noise));
             let admitted = Admitted { plan: Arc::from(plan), keys, noise, verdict };
@@ -158,6 +164,7 @@ pub(super) async fn judge(
                 review_context,
                 job: queued,
                 decided_index,
+                reserved,
                 admitted,
                 bytes,
             })))
@@ -165,18 +172,19 @@ pub(super) async fn judge(
     }
 }
 
-/// A job that has been taken in, and the receipt of its decision.
+/// A job that has been taken in, the receipt of its decision, and the proof that its price is charged.
 struct Decided {
     job: ReceivedJob,
     receipt: Receipt,
+    reserved: Reserved,
 }
 
-/// Writes a job's decision into the log, before anything else happens.
+/// Writes a job's decision into the log with what it costs, before anything else happens.
 async fn decide(
     installation: &Installation,
     sealed: SealedQuestion<'_>,
     job: ReceivedJob,
-    reviewed: &Reviewed,
+    (reviewed, charging): (&Reviewed, Option<Charging<'_>>),
     review_context: &ReviewContext,
 ) -> Result<Decided, AppError> {
     let SealedQuestion { caller, purpose, grants, asked, sealed_query } = sealed;
@@ -198,14 +206,25 @@ async fn decide(
     if !grants.is_empty() {
         note = note.with("grants", names(grants));
     }
-    let mut notes = vec![(note, None)];
-    if let Reviewed::Admitted { plan, .. } = reviewed {
-        notes.push((keys_granted(caller, id, review_context, plan)?, None));
+    if verdict.reviewers > 0 {
+        note = note.with("reviewers", verdict.reviewers);
     }
-    let receipts = installation.append(notes).await?;
+    let mut notes = vec![note];
+    let mut prices = 0;
+    if let Reviewed::Admitted { plan, .. } = reviewed {
+        notes.push(keys_granted(caller, id, review_context, plan)?);
+        prices = plan.charges().iter().map(|charge| &charge.dataset).collect::<BTreeSet<_>>().len();
+    }
+    let receipts = match charging {
+        Some(Charging { changing, charges }) => {
+            installation.append_charging(&changing, notes, &charges).await?
+        }
+        None => installation.append(notes.into_iter().map(|note| (note, None)).collect()).await?,
+    };
+    let reserved = Reserved::of(&receipts, id, prices)?;
     let receipt = receipts.into_iter().next();
     let receipt = receipt.ok_or_else(|| InternalError::of_kind("decide on a job", "no receipt"))?;
-    Ok(Decided { job, receipt })
+    Ok(Decided { job, receipt, reserved })
 }
 
 /// A question as an event carries it: sealed, with a commitment to its text.
@@ -255,6 +274,17 @@ pub(super) async fn is_still_allowed(
     if review_context.is_that_of(judged_on, &installation.settings().time_zone) {
         return Ok(true);
     }
+    is_admitted_alike(installation, question, &review_context, verdict).await
+}
+
+/// Says whether a question is admitted in this context as it was: under the same policies, with the same controls, and for as
+/// many reviewers.
+pub(in crate::app) async fn is_admitted_alike(
+    installation: &Installation,
+    question: &SubmitQuery,
+    review_context: &ReviewContext,
+    verdict: &Verdict,
+) -> Result<bool, AppError> {
     // Under the grants that it was admitted under: one that was given meanwhile changes nothing for it.
     let used = verdict.grants.iter().map(|used| used.grant.parse()).collect::<Result<BTreeSet<Code>, _>>();
     let question = SubmitQuery { grants: used.during("read the grants of a verdict")?, ..question.clone() };
@@ -263,6 +293,7 @@ pub(super) async fn is_still_allowed(
             review_context.is_sealed(&plan)
                 && now.policy == verdict.policy
                 && now.controls == verdict.controls
+                && now.reviewers == verdict.reviewers
         }
         Reviewed::Refused(_) => false,
     })

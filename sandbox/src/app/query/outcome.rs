@@ -31,7 +31,14 @@ pub enum Submitted {
 pub enum JobEnd {
     /// A protected result has left.
     Released(Box<ReleasedQuery>),
-    /// Controls let nothing out.
+    /// Its protected result waits for reviewers.
+    InReview {
+        /// The job.
+        job: JobId,
+        /// The number of people who look at it.
+        reviewers: u8,
+    },
+    /// Controls or reviewers let nothing out.
     Withheld {
         /// The job.
         job: JobId,
@@ -58,6 +65,7 @@ impl JobEnd {
     pub fn state(&self) -> JobState {
         match self {
             Self::Released(_) => JobState::Released,
+            Self::InReview { .. } => JobState::InReview,
             Self::Withheld { .. } => JobState::Withheld,
             Self::Failed { .. } => JobState::Failed,
             Self::Cancelled { .. } => JobState::Cancelled,

@@ -72,6 +72,12 @@ pub(crate) fn release_record(
         "datasets": datasets,
         "audit_log": installation.audit.verifier().name(),
     });
+    let mut record = record;
+    let reviewers = inputs.verdict.reviewers;
+    if let (1.., Some(record)) = (reviewers, record.as_object_mut()) {
+        // It left only after so many people had looked at it: the release's entry of the log is the proof.
+        record.insert("reviewers".to_owned(), json!(reviewers));
+    }
     let text = serde_json_canonicalizer::to_string(&record).during("write a release record")?;
     let signer = installation.keys.signer(RELEASE_SIGNER).during("take the key of releases")?;
     let note = SignedNote::sign(&format!("{text}\n"), &signer).during("sign a release record")?;

@@ -1,7 +1,8 @@
-//! Releasing a result: sealed on disk first, then in the log, then in the job's row.
+//! Releasing a result: sealed on disk first, then in the log, then in the job's row. One that needs reviewers goes the same
+//! way and waits for them instead of leaving.
 //!
-//! [`clear`] comes before the log: an error there ends the job. [`Cleared::release`] appends to the log and finishes the row,
-//! and gives up the right to end the job otherwise.
+//! [`clear`] comes before the log: an error there ends the job. [`Cleared::leave`] appends to the log and goes on with the
+//! row, and gives up the right to end the job otherwise.
 
 use jiff::Timestamp;
 use obscura_query_guard::control::Release;
@@ -15,7 +16,7 @@ use crate::app::query::release_record::ReleaseInputs;
 use crate::app::query::release_record::release_record;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
-use crate::audit::event::RecordChange;
+use crate::catalog::body::ReviewBody;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
@@ -34,9 +35,24 @@ pub(super) struct Cleared<'a> {
     job: CheckingJob,
     stored: StoredResult,
     record: String,
-    notes: Vec<(Note, Option<RecordChange>)>,
+    review: ReviewBody,
+    notes: Notes,
     /// A revocation before this was taken stops the release, one after it comes after it in the log.
     unchanged: ChangeGuard<'a>,
+}
+
+/// The outcome for a result that may leave.
+pub(super) enum Left {
+    /// It has left.
+    Released(Concluded),
+    /// It waits for reviewers.
+    InReview,
+}
+
+/// The entries of a result: what comes before it, and its own facts, by which it leaves at once or later.
+struct Notes {
+    before: Vec<Note>,
+    result: Note,
 }
 
 /// A result that has left.
@@ -84,15 +100,16 @@ async fn seal_and_check<'a>(
         results::remove(installation, id)?;
         return Ok(None);
     }
-    Ok(Some(Cleared { job, stored, record, notes, unchanged }))
+    let review = ReviewBody {
+        job: id.to_string(),
+        person: caller.person().name.to_string(),
+        reviewers: inputs.plan.review().reviewers(),
+    };
+    Ok(Some(Cleared { job, stored, record, review, notes, unchanged }))
 }
 
 /// The entries of a release: the question was executed, its output checked, and the result released.
-fn notes(
-    inputs: &ReleaseInputs<'_>,
-    job: JobId,
-    staged: &StagedResult,
-) -> Result<Vec<(Note, Option<RecordChange>)>, AppError> {
+fn notes(inputs: &ReleaseInputs<'_>, job: JobId, staged: &StagedResult) -> Result<Notes, AppError> {
     let note = |action| Note::new(action, ActorName::of(inputs.caller)).of_job(job);
     let controls = serde_json::to_value(&inputs.verdict.controls).during("write the controls")?;
     let executed = note(Action::QueryExecuted)
@@ -104,22 +121,47 @@ fn notes(
         .with("datasets", inputs.plan.scans().keys().map(ToString::to_string).collect::<Vec<_>>())
         .with("result_sha256", staged.sha256.clone())
         .with("release_sha256", obscura_crypto::sha256_hex(staged.release.as_bytes()));
-    Ok(vec![(executed, None), (checked, None), (released, None)])
+    Ok(Notes { before: vec![executed, checked], result: released })
 }
 
 impl Cleared<'_> {
-    /// Logs the release, then finishes the job's row: INVARIANT(no-receipt-no-result).
+    /// Lets the result leave, or wait for its reviewers: the one way out of here, which asks the plan for their number.
+    /// INVARIANT(no-review-no-release): it is that of the plan that ran.
     ///
     /// # Errors
-    /// When log or row cannot be written. The row is finished as the log says when what was dropped is settled.
-    pub(super) async fn release(
+    /// When log or row cannot be written. The row goes on as the log says when what was dropped is settled.
+    pub(super) async fn leave(
+        self,
+        installation: &Installation,
+        unreleased: Unreleased<'_>,
+        finished: Timestamp,
+    ) -> Result<Left, AppError> {
+        if self.review.reviewers == 0 {
+            return self.release(installation, unreleased, finished).await.map(Left::Released);
+        }
+        let Self { job, review, notes, unchanged, .. } = self;
+        let mut awaited = Note { action: Action::ReviewAwaited, ..notes.result };
+        // The log keeps no hash of a table that may never leave, from which a small one can be guessed: the record names it,
+        // whose own hash nobody can guess, because it is signed.
+        awaited.detail.remove("result_sha256");
+        let awaited = awaited.with("reviewers", review.reviewers);
+        let receipt = unreleased.log_review(notes.before, (&review, awaited)).await?;
+        drop(unchanged);
+        let done = installation.jobs.await_review(job, &receipt).await;
+        done.map_err(|error| InternalError::new("let a job wait for reviewers", &error))?;
+        Ok(Left::InReview)
+    }
+
+    /// Logs the release, then finishes the job's row: INVARIANT(no-receipt-no-result).
+    async fn release(
         self,
         installation: &Installation,
         unreleased: Unreleased<'_>,
         finished: Timestamp,
     ) -> Result<Concluded, AppError> {
-        let Self { job, stored, record, notes, unchanged } = self;
-        let receipt = unreleased.log_release(notes).await?;
+        let Self { job, stored, record, notes, unchanged, .. } = self;
+        let notes = notes.before.into_iter().chain([notes.result]).map(|note| (note, None));
+        let receipt = unreleased.log_release(notes.collect()).await?;
         drop(unchanged);
         let done = installation.jobs.release(job, &receipt, finished).await;
         done.map_err(|error| InternalError::new("finish a job", &error))?;

@@ -113,6 +113,15 @@ impl ReviewContext {
             && local_time(self.now, zone) == local_time(other.now, zone)
     }
 
+    /// The same on its day, at the hour of another moment: policies tell their opening hours in minutes of the asker's day.
+    pub(crate) fn at_the_hour_of(mut self, asked: Timestamp, zone: &TimeZone) -> Self {
+        let time = asked.to_zoned(zone.clone()).time();
+        let moved = self.now.to_zoned(zone.clone()).with().time(time).build();
+        // An hour that this day does not have leaves the moment as it is.
+        self.now = moved.map_or(self.now, |moved| moved.timestamp());
+        self
+    }
+
     /// The question's text, parsed.
     pub(crate) fn parsed(&self) -> &Arc<Parsed> {
         &self.parsed

@@ -13,6 +13,7 @@ use crate::app::query::judge::is_still_allowed;
 use crate::app::query::outcome::JobEnd;
 use crate::app::query::outcome::ReleasedQuery;
 use crate::app::query::release_record::ReleaseInputs;
+use crate::app::query::released::Left;
 use crate::app::query::released::clear;
 use crate::engine::EngineProgress;
 use crate::error::AppError;
@@ -75,8 +76,17 @@ pub async fn run_admitted(
     waiting: AdmittedJob,
     control: JobControl<'_>,
 ) -> Result<JobEnd, AppError> {
-    let AdmittedJob { hold: _hold, caller, question, review_context, job, decided_index, admitted, .. } =
-        waiting;
+    let AdmittedJob {
+        hold: _hold,
+        caller,
+        question,
+        review_context,
+        job,
+        decided_index,
+        reserved,
+        admitted,
+        ..
+    } = waiting;
     let id = job.id();
     let unreleased = Unreleased::of(installation, &caller, &job);
     if !is_still_allowed(installation, &caller, &question, (&review_context, &admitted.verdict)).await? {
@@ -87,7 +97,7 @@ pub async fn run_admitted(
     let grid = CompletionGrid::begin(installation.now(), least, admitted.plan.cost());
     let computing = async {
         let progress = |progress| (control.progress)(Progress::Running(progress));
-        let computed = compute(installation, id, &review_context, &admitted, &progress).await;
+        let computed = compute(installation, id, &review_context, (&admitted, &reserved), &progress).await;
         (computed, grid.next().await)
     };
     let (computed, finished) = tokio::select! {
@@ -116,8 +126,9 @@ pub async fn run_admitted(
         Ok(cleared) => cleared,
         Err(ended) => return unreleased.end(ended, grid.next().await).await,
     };
-    let concluded = match cleared.release(installation, unreleased, finished).await {
-        Ok(concluded) => concluded,
+    let concluded = match cleared.leave(installation, unreleased, finished).await {
+        Ok(Left::Released(concluded)) => concluded,
+        Ok(Left::InReview) => return Ok(JobEnd::InReview { job: id, reviewers: verdict.reviewers }),
         Err(error) => {
             grid.next().await;
             return Err(error);

@@ -19,6 +19,7 @@ use crate::ids::JobId;
 use crate::installation::Installation;
 use crate::installation::library::library;
 use crate::jobs::JobRow;
+use crate::jobs::JobState;
 
 /// Finds a job that the caller may see.
 ///
@@ -49,7 +50,9 @@ impl<'a> Visibility<'a> {
     /// A job as far as the caller sees it; nothing when they may not know of it.
     pub(crate) fn see(&self, row: JobRow) -> Option<JobRow> {
         if self.caller.asked_as(&row.person) {
-            return Some(row);
+            // The hash of a result that has not left would let its asker guess a small one.
+            let has_left = matches!(row.state, JobState::Released | JobState::Expired);
+            return Some(if has_left { row } else { without_result(row) });
         }
         let concerns = |library: &Arc<Library>| concerns(self.caller, library, &row);
         let is_seen = self.caller.holds(PersonRole::Auditor) || self.library.as_ref().is_some_and(concerns);
@@ -63,7 +66,7 @@ pub(crate) fn without_result(row: JobRow) -> JobRow {
 }
 
 /// Says whether a job asked of data of a department whose steward the caller is, by the documents that its verdict names.
-fn concerns(caller: &Caller, library: &Library, row: &JobRow) -> bool {
+pub(in crate::app) fn concerns(caller: &Caller, library: &Library, row: &JobRow) -> bool {
     datasets_of(row).iter().any(|dataset| is_steward(caller, library, department_of(library, dataset)))
 }
 

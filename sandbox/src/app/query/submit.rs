@@ -5,6 +5,7 @@
 //! Judging ([`submit`]) and running ([`run_admitted`]) are apart, so that jobs can wait for room in between.
 
 use crate::app::people::authorise::may_ask;
+use crate::app::query::charging::weigh;
 use crate::app::query::end::never_runs;
 use crate::app::query::judge::SealedQuestion;
 use crate::app::query::judge::Submission;
@@ -37,6 +38,9 @@ use crate::jobs::JobRow;
 use crate::jobs::JobState;
 use crate::jobs::store::NewJob;
 use crate::jobs::store::Repeatable;
+
+/// Most results of one person that wait for reviewers: further questions that need some are not taken in.
+const IN_REVIEW_OF_ONE_MAX: usize = 64;
 
 /// Asks a question and waits for what comes of it.
 ///
@@ -78,12 +82,21 @@ pub async fn submit(
     let review_context = review_context(installation, caller, &parsed(&question.sql)).await?;
     let judging = Judging::Question(&question.presence);
     let reviewed = match review_context.review(installation, &question, judging).await? {
-        Reviewed::Admitted { verdict, explain_only: true, .. } => return Ok(Submission::Explained(verdict)),
+        explained @ Reviewed::Admitted { explain_only: true, .. } => {
+            let weighed = weigh(installation, caller, explained, &review_context).await?;
+            let (Reviewed::Admitted { verdict, .. } | Reviewed::Refused(verdict)) = weighed;
+            return Ok(Submission::Explained(verdict));
+        }
         Reviewed::Admitted { plan, .. } if !review_context.is_sealed(&plan) => {
             Reviewed::Refused(never_sealed())
         }
         other => other,
     };
+    if let Reviewed::Admitted { verdict, .. } = &reviewed
+        && verdict.reviewers > 0
+    {
+        must_have_few_in_review(installation, caller).await?;
+    }
     let waits = match &reviewed {
         Reviewed::Refused(_) => {
             waits_for_approval(installation, caller, (&question, review_context.parsed())).await?
@@ -128,6 +141,23 @@ pub async fn submit(
             Err(error)
         }
     }
+}
+
+/// Refuses somebody as many of whose results wait as reviewers can be asked to look at.
+async fn must_have_few_in_review(installation: &Installation, caller: &Caller) -> Result<(), AppError> {
+    let person = caller.person().name.as_str();
+    let waiting = installation.jobs.in_review(Some(person)).await.during("count jobs")?;
+    if waiting.len() < IN_REVIEW_OF_ONE_MAX {
+        return Ok(());
+    }
+    Err(PublicError::new(
+        Class::Conflict,
+        "too-many-in-review",
+        format!("{IN_REVIEW_OF_ONE_MAX} results of yours wait for reviewers, as many as one person may have"),
+        format!("您有 {IN_REVIEW_OF_ONE_MAX} 个结果正在等待复核，已达上限"),
+    )
+    .with_help("wait until one is decided, or cancel one", "请等待复核，或取消其中之一")
+    .into())
 }
 
 /// The job of a question that the caller has asked before, under the key that it has.

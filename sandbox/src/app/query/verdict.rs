@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::app::closed_words::CostWord;
 use crate::app::closed_words::OutputRoleWord;
 use crate::app::closed_words::VerdictWord;
+use crate::app::query::budget_view::BudgetUseView;
 use crate::app::query::stated_error::StatedErrorView;
 
 /// The guard's verdict on one question.
@@ -34,8 +35,12 @@ pub struct Verdict {
     pub output: Vec<OutputView>,
     /// The controls that cells must pass.
     pub controls: Option<ControlsView>,
-    /// Its cost to a privacy budget; no control of this version draws on one.
-    pub budget: Option<String>,
+    /// The number of people who look at the result before it leaves. Absent where it leaves at once.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schema(required = false)]
+    pub reviewers: u8,
+    /// Its cost to each budget of differential privacy, and what is left there; nothing where it draws on none.
+    pub budget: Option<Vec<BudgetUseView>>,
     /// `S`, `M` or `L`, from the question's shape alone.
     #[schema(value_type = Option<CostWord>)]
     pub cost: Option<String>,
@@ -44,6 +49,11 @@ pub struct Verdict {
     /// The grant that applies to each dataset.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<GrantUseView>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields on by reference")]
+fn is_none(reviewers: &u8) -> bool {
+    *reviewers == 0
 }
 
 /// A sentence in both languages, as it is described to programs.
@@ -212,6 +222,7 @@ impl Verdict {
             rewrites: Vec::new(),
             output: Vec::new(),
             controls: None,
+            reviewers: 0,
             budget: None,
             cost: None,
             policy: Vec::new(),
@@ -247,6 +258,7 @@ impl Verdict {
             rewrites: Vec::new(),
             output: output.collect(),
             controls: ControlsView::of(plan),
+            reviewers: plan.review().reviewers(),
             budget: None,
             cost: Some(cost.to_owned()),
             policy,

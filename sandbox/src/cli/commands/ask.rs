@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::api::jobs::Explanation;
 use crate::api::jobs::JobView;
+use crate::app::query::charging::BUDGET_SPENT;
 use crate::app::query::end::limit_exceeded;
 use crate::app::query::formats::decode_arrow;
 use crate::app::query::outcome::JobEnd;
@@ -64,10 +65,7 @@ pub(in crate::cli) fn show_submitted(
 ) -> Result<Exit, Ending> {
     match submitted {
         Submitted::Explained(verdict) => show_verdict(screen, sql, &verdict),
-        Submitted::Refused { verdict, .. } => {
-            show_verdict(screen, sql, &verdict)?;
-            Ok(Exit::Refused)
-        }
+        Submitted::Refused { verdict, .. } => show_verdict(screen, sql, &verdict),
         Submitted::Ended(JobEnd::Released(released)) => {
             show_release(screen, &released)?;
             Ok(Exit::Done)
@@ -76,6 +74,13 @@ pub(in crate::cli) fn show_submitted(
             screen.say(
                 &format!("It waits until your request for access is decided on ({job})."),
                 &format!("任务正在等待您的访问申请获批（{job}）。"),
+            )?;
+            Ok(Exit::Waits)
+        }
+        Submitted::Ended(JobEnd::InReview { job, reviewers }) => {
+            screen.say(
+                &format!("The protected result waits for {reviewers} reviewer(s) ({job}); `obscura job show {job}` says how it stands."),
+                &format!("受保护的结果正在等待 {reviewers} 人复核（{job}）；用 `obscura job show {job}` 查看进展。"),
             )?;
             Ok(Exit::Waits)
         }
@@ -251,9 +256,10 @@ fn draw_limit(screen: &mut Screen<'_>, job: &str) -> Result<(), Ending> {
 fn exit_of(job: &JobView) -> Exit {
     match JobState::from_name(&job.state) {
         Some(JobState::Released) => Exit::Done,
-        Some(JobState::Refused | JobState::Cancelled) => Exit::Refused,
+        Some(JobState::Refused) => exit_of_refusal(job.code.iter().map(String::as_str)),
+        Some(JobState::Cancelled) => Exit::Refused,
         Some(JobState::Withheld) => Exit::Withheld,
-        Some(JobState::PendingApproval) => Exit::Waits,
+        Some(JobState::PendingApproval | JobState::InReview) => Exit::Waits,
         Some(JobState::Failed) if job.code.as_deref() == Some(JobFailure::Limit.code()) => {
             Exit::LimitExceeded
         }
@@ -292,7 +298,18 @@ fn show_verdict(screen: &mut Screen<'_>, sql: &str, verdict: &Verdict) -> Result
     } else {
         draw_refusal(screen, sql, verdict)?;
     }
-    Ok(if verdict.is_admitted() { Exit::Done } else { Exit::Refused })
+    Ok(match verdict.is_admitted() {
+        true => Exit::Done,
+        false => exit_of_refusal(verdict.codes().into_iter()),
+    })
+}
+
+/// A question is refused for a spent budget only if nothing else stands against it.
+fn exit_of_refusal<'a>(mut codes: impl Iterator<Item = &'a str>) -> Exit {
+    match codes.next() {
+        Some(BUDGET_SPENT) if codes.all(|code| code == BUDGET_SPENT) => Exit::BudgetSpent,
+        _ => Exit::Refused,
+    }
 }
 
 fn question(args: &QueryArgs) -> Result<SubmitQuery, Ending> {

@@ -236,6 +236,11 @@ fn controls_text(controls: &GradeControlsView) -> (String, String) {
         en.push(format!("the largest contributors hold at most {whole}.{tenth} % of a sum"));
         zh.push(format!("最大贡献者合计不超过总额的 {whole}.{tenth}%"));
     }
+    if controls.reviewers > 0 {
+        let reviewers = controls.reviewers;
+        en.push(format!("results wait for {reviewers} reviewer(s)"));
+        zh.push(format!("结果须经 {reviewers} 人复核"));
+    }
     if let Some(cells) = controls.cells_max {
         en.push(format!("at most {cells} cells"));
         zh.push(format!("最多 {cells} 个单元格"));

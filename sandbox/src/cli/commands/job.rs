@@ -29,6 +29,15 @@ pub(super) fn show_job(screen: &mut Screen<'_>, job: &JobView) -> Result<(), End
     if let Some(finished) = &job.finished {
         row("ended", "结束时间", finished);
     }
+    if let Some(review) = &job.review {
+        row("reviewers", "复核人数", &review.reviewers.to_string());
+        if let Some(until) = &review.until {
+            row("waits until", "等待至", until);
+        }
+        for comment in &review.comments {
+            row("a reviewer said", "复核意见", comment);
+        }
+    }
     for finding in job.verdict.iter().flat_map(|verdict| &verdict.findings) {
         let message = screen.pick(&finding.message);
         row("finding", "拒绝原因", &format!("{}: {message}", finding.code));

@@ -23,6 +23,8 @@ use crate::app::query::run::Progress;
 use crate::app::query::show_job::show_job;
 use crate::app::query::submit::submit_query;
 use crate::app::query::verdict::Verdict;
+use crate::app::reviews::conclude::cancel_in_review;
+use crate::app::reviews::of_job::review_of_job;
 use crate::cli::client::Answer;
 use crate::cli::client::Client;
 use crate::cli::client::Refused;
@@ -98,7 +100,9 @@ impl Desk {
     pub(crate) async fn job(&self, id: JobId) -> Result<JobView, Ending> {
         match self {
             Self::Here { installation, caller } => {
-                Ok(JobView::of(&show_job(installation, caller, id).await?))
+                let row = show_job(installation, caller, id).await?;
+                let review = review_of_job(installation, caller, &row).await?;
+                Ok(JobView::reviewed(&row, review))
             }
             Self::Server(client) => client.get(&format!("/jobs/{id}")).await,
         }
@@ -107,7 +111,13 @@ impl Desk {
     /// Stops a job.
     pub(crate) async fn cancel(&self, id: JobId) -> Result<JobView, Ending> {
         match self {
-            Self::Here { .. } => Err(needs_server().into()),
+            Self::Here { installation, caller } => {
+                // What waits for reviewers runs nowhere.
+                if !cancel_in_review(installation, caller, id).await? {
+                    return Err(needs_server().into());
+                }
+                self.job(id).await
+            }
             Self::Server(client) => client.post(&format!("/jobs/{id}/cancel"), Sent::default()).await,
         }
     }
@@ -158,8 +168,13 @@ impl Desk {
             let mut events = client.follow(&format!("/jobs/{id}/events"), last.take()).await?;
             while let Some(event) = events.recv().await {
                 let told: Value = serde_json::from_str(&event.data).map_err(|_| unexpected())?;
-                tell(told.get("state").and_then(Value::as_str).unwrap_or_default())?;
+                let state = told.get("state").and_then(Value::as_str).unwrap_or_default();
+                tell(state)?;
                 last = Some(event.id);
+                if JobState::from_name(state) == Some(JobState::InReview) {
+                    // Reviewers take days: who watches is told that it waits.
+                    break;
+                }
             }
             // The stream has ended: with the job, or with the server; one more request tells which.
             let job: JobView = client.get(&format!("/jobs/{id}?wait=1")).await?;
@@ -178,7 +193,8 @@ fn body(question: &SubmitQuery) -> Result<Sent, Ending> {
 /// True if there is nothing to wait for, now.
 fn is_over(job: &JobView) -> bool {
     let state = JobState::from_name(&job.state);
-    state.is_none_or(|state| state.is_final() || state == JobState::PendingApproval)
+    let waits_for_people = |state| matches!(state, JobState::PendingApproval | JobState::InReview);
+    state.is_none_or(|state| state.is_final() || waits_for_people(state))
 }
 
 async fn begin(client: &Client, question: SubmitQuery, wait: u32) -> Result<Begun, Ending> {
@@ -215,6 +231,10 @@ async fn ended(client: &Client, mut view: JobView) -> Result<Submitted, Ending> 
             Ok(Submitted::Ended(JobEnd::Released(Box::new(released(client, &view).await?))))
         }
         Some(JobState::PendingApproval) => Ok(Submitted::Pending { job }),
+        Some(JobState::InReview) => {
+            let reviewers = view.verdict.map_or(0, |verdict| verdict.reviewers);
+            Ok(Submitted::Ended(JobEnd::InReview { job, reviewers }))
+        }
         Some(JobState::Withheld) => Ok(Submitted::Ended(JobEnd::Withheld { job })),
         Some(JobState::Failed) => {
             let failure = view.code.as_deref().and_then(JobFailure::from_code);

@@ -14,8 +14,8 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ),
     ("Folder of the installation [default: ./obscura-data]", "系统所在目录 [默认：./obscura-data]"),
     (
-        "Server that questions, jobs, requests, grants, tokens and policies are sent to, instead of an installation here",
-        "查询、任务、申请、授权、令牌和策略所发往的服务，不使用本机系统",
+        "Server that questions, jobs, reviews, requests, grants, tokens and policies are sent to, instead of an installation here",
+        "查询、任务、复核、申请、授权、令牌和策略所发往的服务，不使用本机系统",
     ),
     ("Settings file to read instead of ./obscura.toml", "替代 ./obscura.toml 的设置文件"),
     ("Language of messages", "消息语言"),
@@ -46,10 +46,16 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("Seal a file as a new version of your department's dataset", "将文件封存为本部门数据集的新版本"),
     ("Ask a question", "提交查询"),
     (
-        "Judge a question without running it: reads no data, makes no job",
-        "只审查不执行：不读取数据，不产生任务",
+        "Judge a question without running it: reads no data, spends no budget, makes no job",
+        "只审查不执行：不读取数据，不消耗预算，不产生任务",
     ),
     ("Look at your questions and fetch their results again", "查看您的查询，并再次获取结果"),
+    (
+        "Show budgets of differential privacy: your shares and what is left, or the charges to one dataset",
+        "查看差分隐私预算：您的份额及余额，或某一数据集的扣减记录",
+    ),
+    ("The dataset whose charges to show, newest first", "要查看扣减记录的数据集，最新的在前"),
+    ("The largest number of charges to show", "最多显示的扣减记录数"),
     ("Look after sealed datasets", "管理已封存的数据集"),
     (
         "Check and publish documents: departments, purposes, datasets, policies",
@@ -57,6 +63,19 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ),
     ("Give analysts access to your department's data", "授权分析人员使用本部门数据"),
     ("Ask for access, and decide on who asks", "申请访问，审批申请"),
+    ("Look at results that wait, and decide whether they leave", "查看等待复核的结果，并决定是否输出"),
+    ("List the results that wait for you as a reviewer", "列出等待您复核的结果"),
+    (
+        "Show a result that waits: question, purpose, the protected result, its controls, and a checklist",
+        "查看等待复核的结果：问题、用途、受保护的结果、输出控制和核对清单",
+    ),
+    (
+        "Let a result out; it leaves when all of its reviewers have",
+        "同意输出；全部复核人员同意后结果方可输出",
+    ),
+    ("Send a result back, with what to ask instead", "退回结果，并说明应如何改问"),
+    ("Keep a result in", "否决输出"),
+    ("A message to the analyst", "给分析人员的意见"),
     ("Add, link and remove persons", "添加、关联和移除人员"),
     ("Make and revoke access tokens", "签发和吊销访问令牌"),
     ("Read, verify and prove the audit log", "读取、校验和证明审计日志"),
@@ -254,8 +273,8 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
     ("Events that this person caused, or that are about them", "由该人员引起或与其有关的事件"),
     ("Events for this purpose", "该用途的事件"),
     (
-        "Events that decide so: admitted, refused, approved, declined, withdrawn, activated",
-        "作出此决定的事件：admitted、refused、approved、declined、withdrawn、activated",
+        "Events that decide so: admitted, refused, approved, declined, withdrawn, activated, returned, rejected",
+        "作出此决定的事件：admitted、refused、approved、declined、withdrawn、activated、returned、rejected",
     ),
     (
         "Events that are not older: a day as 2026-12-31, or an instant as 2026-12-31T08:00:00Z",

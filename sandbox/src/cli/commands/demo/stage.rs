@@ -192,9 +192,12 @@ fn came(submitted: &Submitted) -> Came {
         Submitted::Refused { .. } => Came::Refused,
         Submitted::Explained(_)
         | Submitted::Pending { .. }
-        | Submitted::Ended(JobEnd::Withheld { .. } | JobEnd::Failed { .. } | JobEnd::Cancelled { .. }) => {
-            Came::Otherwise
-        }
+        | Submitted::Ended(
+            JobEnd::InReview { .. }
+            | JobEnd::Withheld { .. }
+            | JobEnd::Failed { .. }
+            | JobEnd::Cancelled { .. },
+        ) => Came::Otherwise,
     }
 }
 

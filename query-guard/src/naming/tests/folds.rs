@@ -1,0 +1,214 @@
+//! Names of what is asked of a subject's several rows: that there are some, how many, and what they add up to.
+
+use super::*;
+
+/// The names of the only atom of each statement are those of the first of its list, and no two lists have the same.
+fn each_list_has_names_of_its_own(spellings: &[&[&str]]) {
+    let policy = policy();
+    let mut known = BTreeSet::new();
+    for spelled in spellings {
+        let wanted = names_of(&policy, spelled[0], &[]);
+        assert!(!wanted.is_empty(), "{}", spelled[0]);
+        for other in *spelled {
+            assert_eq!(names_of(&policy, other, &[]), wanted, "{}\n{other}", spelled[0]);
+        }
+        assert!(known.insert(wanted), "{}", spelled[0]);
+    }
+}
+
+#[test]
+fn whether_a_subject_has_rows_has_names_in_every_spelling() {
+    each_list_has_names_of_its_own(&[
+        &["SELECT COUNT(*) FROM persons"],
+        &[
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id)",
+            "SELECT COUNT(*) FROM persons WHERE person_id IN (SELECT person_id FROM visits)",
+            "SELECT COUNT(*) FROM persons p LEFT SEMI JOIN visits v ON p.person_id = v.person_id",
+            "SELECT COUNT(*) FROM persons p JOIN (SELECT DISTINCT person_id FROM visits) v ON p.person_id = v.person_id",
+            "SELECT COUNT(*) FROM persons p JOIN (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) v ON p.person_id = v.person_id",
+            "SELECT COUNT(*) FROM persons p LEFT JOIN (SELECT DISTINCT person_id FROM visits) v ON p.person_id = v.person_id WHERE v.person_id IS NOT NULL",
+        ],
+        &[
+            "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id)",
+            "SELECT COUNT(*) FROM persons p LEFT ANTI JOIN visits v ON p.person_id = v.person_id",
+            "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id) AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)",
+            "SELECT COUNT(*) FROM persons p LEFT JOIN (SELECT person_id, COUNT(*) AS n FROM visits WHERE day = 4 GROUP BY person_id) v ON p.person_id = v.person_id WHERE COALESCE(n, 0) < 3 AND NOT EXISTS (SELECT 1 FROM visits w WHERE w.person_id = p.person_id)",
+            "SELECT COUNT(*) FROM persons p LEFT JOIN (SELECT DISTINCT person_id FROM visits) v ON p.person_id = v.person_id WHERE v.person_id IS NULL",
+        ],
+        &[
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)",
+            "SELECT COUNT(*) FROM persons WHERE person_id IN (SELECT person_id FROM visits WHERE NOT day <> 3)",
+            "SELECT COUNT(*) FROM persons p JOIN (SELECT person_id FROM visits WHERE day IN (3) GROUP BY person_id) v ON p.person_id = v.person_id",
+            "SELECT COUNT(*) FROM persons p JOIN (SELECT person_id, COUNT(*) FILTER (WHERE day = 3) AS n FROM visits GROUP BY person_id) v ON p.person_id = v.person_id WHERE n >= 1",
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3) AND EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id)",
+        ],
+        &[
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.at >= DATE '2019-05-01' AND v.at < DATE '2019-06-01')",
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND date_trunc('month', v.at) = DATE '2019-05-01')",
+        ],
+        &[
+            "SELECT COUNT(*) FROM persons p WHERE p.sex = 'f' AND EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)",
+            "SELECT COUNT(*) FROM (SELECT person_id FROM visits WHERE day = 3 GROUP BY person_id) v JOIN persons p ON p.person_id = v.person_id AND p.sex = 'f'",
+        ],
+    ]);
+}
+
+#[test]
+fn how_many_rows_a_subject_has_has_names_in_every_spelling() {
+    each_list_has_names_of_its_own(&[
+        &[
+            "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t WHERE n >= 3",
+            "SELECT COUNT(*) FROM (SELECT person_id FROM visits GROUP BY person_id HAVING COUNT(*) > 2) t",
+            "SELECT COUNT(DISTINCT person_id) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t WHERE NOT n < 3",
+        ],
+        &[
+            "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits WHERE day = 3 GROUP BY person_id) t WHERE n >= 3",
+        ],
+        &[
+            "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits WHERE day = 4 GROUP BY person_id) t WHERE n >= 3",
+        ],
+        &[
+            "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) FILTER (WHERE day = 3) AS n FROM visits GROUP BY person_id) t WHERE n >= 3",
+        ],
+        &[
+            "SELECT COUNT(*) FROM persons p WHERE (SELECT COUNT(*) FROM visits v WHERE v.person_id = p.person_id) >= 3",
+        ],
+    ]);
+    let policy = policy();
+    let grouped = "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t GROUP BY n";
+    let filtered =
+        "SELECT COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visits GROUP BY person_id) t WHERE n = 3";
+    assert_eq!(names_of(&policy, grouped, &[ScalarValue::Int64(Some(3))]), names_of(&policy, filtered, &[]));
+}
+
+#[test]
+fn sums_of_a_subject_are_told_apart_by_the_rows_that_they_add_up() {
+    let of = |inner: &str, outer: &str| {
+        format!("SELECT {outer} FROM (SELECT person_id, {inner} AS c FROM visits GROUP BY person_id) t")
+    };
+    let sqls = [
+        of("SUM(cost)", "SUM(c)"),
+        of("MAX(cost)", "SUM(c)"),
+        of("SUM(cost) FILTER (WHERE day = 3)", "SUM(c)"),
+        of("SUM(cost) FILTER (WHERE day = 4)", "SUM(c)"),
+        of("COUNT(*)", "SUM(c)"),
+        of("COUNT(DISTINCT day)", "SUM(c)"),
+        "SELECT SUM(cost) FROM visits".to_owned(),
+    ];
+    let policy = policy();
+    let known: BTreeSet<Named> = sqls.iter().map(|sql| names_of(&policy, sql, &[])).collect();
+    assert_eq!(known.len(), sqls.len());
+}
+
+#[test]
+fn a_subjects_rows_are_chosen_by_one_node() {
+    let asked = |condition: &str| {
+        reasons(&format!(
+            "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND {condition})"
+        ))
+    };
+    for condition in [
+        "v.day IN (3, 4)",
+        "v.day < 9",
+        "v.day <> 3",
+        "(v.day = 3 OR v.cost >= 500)",
+        "v.at >= DATE '2019-05-01'",
+        "v.at >= DATE '2019-05-01' AND v.at < DATE '2019-07-01'",
+    ] {
+        assert_eq!(asked(condition), [Reason::FoldedRowsNotOneNode], "{condition}");
+    }
+    for condition in
+        ["v.day = 3", "v.at >= DATE '2019-01-01' AND v.at < DATE '2020-01-01'", "v.day IN (3) AND v.day < 9"]
+    {
+        assert_eq!(asked(condition), [], "{condition}");
+    }
+    let two = "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3) \
+        AND EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 4)";
+    assert_eq!(reasons(two), []);
+}
+
+#[test]
+fn the_columns_that_rows_were_chosen_by_meet_too() {
+    let asked = |condition: &str| {
+        reasons(&format!(
+            "SELECT p.dept, p.sex, COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id {condition}) GROUP BY p.dept, p.sex"
+        ))
+    };
+    assert_eq!(asked(""), []);
+    assert_eq!(asked("AND v.day = 3"), []);
+    assert_eq!(asked("AND v.day = 3 AND v.cost >= 100 AND v.cost < 200"), [Reason::TooManyColumnsMeet]);
+}
+
+#[test]
+fn a_look_up_by_another_key_is_another_condition() {
+    let mut policy = policy();
+    let mut jobs =
+        named("jobs").unwrap().datasets.remove(&"corpus.jobs".parse::<DatasetId>().unwrap()).unwrap();
+    let persons: DatasetId = "corpus.persons".parse().unwrap();
+    let kind = policy.datasets[&persons].units[0].kind.clone();
+    jobs.units.iter_mut().for_each(|unit| {
+        unit.kind = kind.clone();
+        unit.one_row_per_subject = true;
+    });
+    jobs.join_with = [(persons.clone(), kind.clone())].into();
+    policy.datasets.get_mut(&persons).unwrap().join_with.insert((jobs.id.clone(), kind));
+    policy.datasets.insert(jobs.id.clone(), jobs);
+    let of = |key: &str| {
+        let sql = format!("SELECT COUNT(*) FROM persons p WHERE p.person_id IN (SELECT {key} FROM jobs)");
+        names_of(&policy, &sql, &[])
+    };
+    assert_ne!(of("person_id"), of("firm_id"));
+}
+
+#[test]
+fn folds_without_noise_are_the_counts_of_plain_rows() {
+    let fold = "(SELECT person_id, COUNT(*) AS n, COUNT(*) FILTER (WHERE day = 3) AS third, SUM(cost) AS c FROM visits GROUP BY person_id)";
+    are_counts_of_plain_rows(&[
+        "SELECT COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)".to_owned(),
+        "SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)".to_owned(),
+        "SELECT COUNT(*) FROM persons p WHERE p.sex = 'f' OR EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id AND v.day = 3)".to_owned(),
+        format!("SELECT COUNT(*) FROM {fold} t WHERE n >= 3"),
+        format!("SELECT COUNT(*) FROM {fold} t WHERE third = 0"),
+        format!("SELECT COUNT(*) FROM {fold} t JOIN persons p ON p.person_id = t.person_id WHERE third = 0 AND p.age >= 40"),
+        format!("SELECT COUNT(*) FROM persons p LEFT JOIN {fold} t ON p.person_id = t.person_id WHERE COALESCE(third, 0) = 0 AND p.sex = 'f'"),
+        format!("SELECT CAST(SUM(n) AS BIGINT) FROM {fold} t"),
+        format!("SELECT CAST(SUM(COALESCE(n, 0)) AS BIGINT) FROM persons p LEFT JOIN {fold} t ON p.person_id = t.person_id WHERE p.sex = 'f'"),
+    ]);
+}
+
+#[test]
+fn a_sum_of_several_rows_has_no_values_to_name() {
+    // It may lie beyond the column's range, where no point of the domain does: `c >= 1200` would be true of people and of no name,
+    // `c < 1200` of all names and not of all people, and the numbers would come out without noise of their own.
+    let asked = |function: &str, condition: &str| {
+        reasons(&format!(
+            "SELECT COUNT(*) FROM (SELECT person_id, {function}(cost) AS c FROM visits GROUP BY person_id) t WHERE {condition}"
+        ))
+    };
+    for condition in ["c >= 1200", "c < 1200", "c >= 500", "floor(c / 100) * 100 = 1300"] {
+        assert_eq!(asked("SUM", condition), [Reason::DomainNotPublished], "{condition}");
+    }
+    // In a type that has no such numbers a large sum would be missing.
+    assert_eq!(asked("SUM", "CAST(c AS SMALLINT) IS NOT NULL"), [Reason::ConditionNotListed]);
+    assert_eq!(asked("SUM", "c IS NOT NULL"), []);
+    assert_eq!(asked("SUM", "CAST(c AS DOUBLE) IS NOT NULL"), []);
+    // The least and the largest of a subject's values are values of the column, which the scan has brought into its domain.
+    for function in ["MIN", "MAX"] {
+        assert_eq!(asked(function, "c >= 500"), [], "{function}");
+    }
+}
+
+#[test]
+fn a_cell_of_no_names_never_shows() {
+    let mut plan = plan(&policy(), "SELECT COUNT(*) FROM persons");
+    let shown = |plan: &GuardedPlan| {
+        run_with(plan, &world(400, 1), context(Arc::new(Mixed), 1), 1).unwrap().column(0).is_valid(0)
+    };
+    assert!(shown(&plan));
+    let mut cells = plan.stages[0].names.as_deref().unwrap().clone();
+    for atom in &mut cells.atoms {
+        atom.names = crate::cover::Names::default();
+    }
+    plan.stages[0].names = Some(cells.into());
+    assert!(!shown(&plan), "its names say that nobody is in it, and its number would be exact");
+}
