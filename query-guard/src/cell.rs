@@ -113,6 +113,10 @@ impl CellFold {
         self.enough
     }
 
+    pub(crate) fn is_by_subject(&self) -> bool {
+        self.by_subject
+    }
+
     /// True when the fold relies on every subject's rows standing together: the engine must then check the physical plan.
     ///
     /// A subject whose rows come in two runs would be sealed twice and count as two, so that k/2 people pass the

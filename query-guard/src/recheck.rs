@@ -28,6 +28,7 @@ mod expression;
 mod filter;
 mod fold;
 mod meeting;
+mod privacy;
 mod range;
 mod relation;
 pub(crate) mod terms;
@@ -108,14 +109,19 @@ fn within_terms(
     scanned: &dyn Fn(&TableScan) -> Option<Scanned>,
 ) -> Result<(), Breach> {
     let guarded: &GuardedPlan = due.guarded();
-    let mut walk = Walk::new(&guarded.admitted.terms, scanned);
+    let terms = &guarded.admitted.terms;
+    let mut reviews = guarded.stages.iter().map(|stage| stage.controls.review).chain([terms.review()]);
+    if reviews.any(|review| guarded.review < review) {
+        return Err(Breach::Controls);
+    }
+    let mut walk = Walk::new(terms, scanned);
     match (due.ends(), due.stage()) {
         (EndsIn::Cells { needs_clustered_input }, Some(at)) => {
             let stage = guarded.stages.get(at).ok_or(Breach::Fold)?;
             if stage.needs_clustered_input() != needs_clustered_input {
                 return Err(Breach::SubjectsMode);
             }
-            fold::stage(&mut walk, stage, optimised)
+            fold::stage(&mut walk, guarded, stage, optimised)
         }
         (EndsIn::Result, None) => walk.free(optimised).map(drop),
         (EndsIn::Cells { .. }, None) | (EndsIn::Result, Some(_)) => Err(Breach::Fold),
@@ -125,4 +131,4 @@ fn within_terms(
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

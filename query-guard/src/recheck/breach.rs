@@ -42,6 +42,10 @@ pub enum Breach {
     Threshold,
     /// Another control that is laxer than the policy.
     Controls,
+    /// A stage without its differential privacy, or with wider bounds than the policy's.
+    Privacy,
+    /// Noise for less than a question tells, or a price above the budget.
+    Charge,
     /// The physical plan is not the one that was looked at.
     Physical,
 }
@@ -70,6 +74,8 @@ impl Breach {
             Breach::Statistics => "statistics not kept",
             Breach::Threshold => "threshold too low",
             Breach::Controls => "controls too lax",
+            Breach::Privacy => "differential privacy too lax",
+            Breach::Charge => "noise not worth the price",
             Breach::Physical => "another physical plan",
         }
     }

@@ -11,6 +11,7 @@ use obscura_policies::fixed::Fixed;
 use super::Breach;
 use super::expression::Leaves;
 use super::expression::written_out;
+use super::privacy::Private;
 use super::range::conditional;
 use super::range::range_of;
 use super::relation::Leaf;
@@ -26,6 +27,7 @@ use crate::cell::MeasureSpec;
 use crate::cell::Subjects;
 use crate::cell::fold_of;
 use crate::plan::Formula;
+use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
 use crate::plan::StageClass;
@@ -34,8 +36,17 @@ use crate::plan::StageClass;
 ///
 /// # Errors
 /// The first breach.
-pub(super) fn stage(walk: &mut Walk<'_>, stage: &Stage, plan: &LogicalPlan) -> Result<(), Breach> {
+pub(super) fn stage(
+    walk: &mut Walk<'_>,
+    guarded: &GuardedPlan,
+    stage: &Stage,
+    plan: &LogicalPlan,
+) -> Result<(), Breach> {
     let Some(aggregate) = root(stage, plan)? else { return Ok(()) };
+    // A further key that no column shows would divide groups.
+    if aggregate.group_expr.len() > stage.keys.len() {
+        return Err(Breach::Fold);
+    }
     let mut relation = walk.settled(&aggregate.input)?;
     let inputs = [(aggregate.input.as_ref(), &relation)];
     let mut read = relation.read.clone();
@@ -63,6 +74,10 @@ pub(super) fn stage(walk: &mut Walk<'_>, stage: &Stage, plan: &LogicalPlan) -> R
     if relation.subjects.len() > folds.len() {
         return Err(Breach::Subjects);
     }
+    let private = Private::of(walk.leaves.terms, stage, &relation.read.datasets)?;
+    if let Some(private) = &private {
+        private.rows(&aggregate.input)?;
+    }
     // Each class has a fold of its own, which was admitted for its kind.
     let mut left: Vec<usize> = (0..folds.len()).collect();
     for subject in &relation.subjects {
@@ -76,12 +91,21 @@ pub(super) fn stage(walk: &mut Walk<'_>, stage: &Stage, plan: &LogicalPlan) -> R
         let (Some(class), Some(call)) = (stage.classes.get(at), folds.get(at)) else {
             return Err(Breach::Subjects);
         };
-        Fold { stage, class, subject, relation: &relation }.check(&walk.leaves, call, &mut read)?;
+        let fold = Fold { stage, class, subject, relation: &relation, private: private.as_ref() };
+        fold.check(&walk.leaves, call, &mut read)?;
     }
     if !left.is_empty() {
         return Err(Breach::Subjects);
     }
-    controls(&walk.leaves, stage, &read)
+    let due = controls(&walk.leaves, stage, &read, private.as_ref())?;
+    match (&private, folds.as_slice()) {
+        (None, _) => Ok(()),
+        (Some(private), [call]) => {
+            let fold = fold_of(&call.func).ok_or(Breach::Fold)?;
+            private.bounds(guarded, fold, aggregate.group_expr.len(), due)
+        }
+        (Some(_), _) => Err(Breach::Subjects),
+    }
 }
 
 /// The aggregate that a stage ends in; nothing where the engine has found that it has no row.
@@ -128,6 +152,7 @@ struct Fold<'s> {
     class: &'s StageClass,
     subject: &'s Subject,
     relation: &'s Relation,
+    private: Option<&'s Private<'s>>,
 }
 
 impl Fold<'_> {
@@ -142,6 +167,7 @@ impl Fold<'_> {
             // It keeps no number but that of subjects, and stops at the threshold.
             let asks_for_more = !self.stage.columns.is_empty()
                 || controls.perturbation.is_some()
+                || self.private.is_some()
                 || !arguments.is_empty()
                 || !leaves.is_key(subject);
             let is_enough = least >= self.class.subjects_min;
@@ -149,8 +175,16 @@ impl Fold<'_> {
         }
         let fold = fold_of(&call.func).ok_or(Breach::Fold)?;
         self.mode(leaves, fold, subject)?;
+        match self.private {
+            Some(private) => private.fold(fold)?,
+            None if fold.is_by_subject() => return Err(Breach::SubjectsMode),
+            None => {}
+        }
         let counts_subjects = self.stage.columns.iter().any(|column| is_of_subjects(&column.formula));
-        let asks_for_all = controls.dominance.is_some() || controls.perturbation.is_some() || counts_subjects;
+        let asks_for_all = controls.dominance.is_some()
+            || controls.perturbation.is_some()
+            || counts_subjects
+            || self.private.is_some();
         let is_enough = match fold.enough() {
             None => true,
             Some(enough) => !asks_for_all && enough >= u64::from(self.class.subjects_min),
@@ -207,7 +241,9 @@ impl Fold<'_> {
                     return Err(Breach::Statistics);
                 }
                 let width = range.and_then(|(low, high)| high.checked_sub(low));
-                let is_as_wide = atom.counts || width.is_none_or(|width| atom.width >= width);
+                // Numbers of differential privacy are not rounded.
+                let is_rounded = !atom.counts && self.private.is_none();
+                let is_as_wide = !is_rounded || width.is_none_or(|width| atom.width >= width);
                 if is_as_wide { Ok(()) } else { Err(Breach::Statistics) }
             }
             AtomSpec::Product(one, other) => {
@@ -255,22 +291,29 @@ fn is_of_subjects(formula: &Formula) -> bool {
     }
 }
 
-/// Holds the controls of a stage to those of the policy for what the stage reads.
-fn controls(leaves: &Leaves<'_>, stage: &Stage, read: &Read) -> Result<(), Breach> {
+/// Holds the controls of a stage to those of the policy for what the stage reads; returns the strictest of its thresholds.
+///
+/// Differential privacy stands in the place of dominance, rounding and named noise.
+fn controls(
+    leaves: &Leaves<'_>,
+    stage: &Stage,
+    read: &Read,
+    private: Option<&Private<'_>>,
+) -> Result<u32, Breach> {
     let carries = stage.classes.iter().any(|class| class.unit.is_some());
     let own = &stage.controls;
     if own.grade < read.grade {
         return Err(Breach::Controls);
     }
     let due: Vec<&Controls> = leaves.terms.controls(&read.datasets, own.grade, carries);
+    let mut strictest = 0;
     for class in &stage.classes {
         let least = |controls: &&Controls| match &class.unit {
             Some(kind) => controls.subjects_min(kind),
             None => controls.subjects_min.max(1),
         };
-        if due.iter().map(least).max().is_none_or(|least| class.subjects_min < least) {
-            return Err(Breach::Threshold);
-        }
+        let least = due.iter().map(least).max().filter(|least| class.subjects_min >= *least);
+        strictest = strictest.max(least.ok_or(Breach::Threshold)?);
     }
     let is_as_strict = due.iter().all(|due| {
         let dominance = due.dominance.is_none_or(|due| {
@@ -284,14 +327,33 @@ fn controls(leaves: &Leaves<'_>, stage: &Stage, read: &Read) -> Result<(), Breac
             |due: Option<u32>, own: Option<u32>| due.is_none_or(|due| own.is_some_and(|own| own >= due));
         let at_most =
             |due: Option<u32>, own: Option<u32>| due.is_none_or(|due| own.is_some_and(|own| own <= due));
-        dominance
+        let of_cells = dominance
             && at_least(due.rounding, own.rounding)
             && at_least(due.perturbation, own.perturbation)
-            && at_most(due.cells_max, own.cells_max)
-            && due.unavailable.is_empty()
+            && due.unavailable.is_empty();
+        let of_privacy =
+            private.is_some_and(|private| due.unavailable.iter().all(|name| private.is_control(name)));
+        (of_cells || of_privacy) && at_most(due.cells_max, own.cells_max) && own.review >= due.review
     });
-    // Noise is drawn by names: without them there would be none.
-    let is_named = own.perturbation.is_none() || stage.names.is_some();
     let is_counted = stage.rows_atom < stage.atoms.len();
-    if is_as_strict && is_named && is_counted { Ok(()) } else { Err(Breach::Controls) }
+    if is_as_strict && is_named(stage, read) && is_counted { Ok(strictest) } else { Err(Breach::Controls) }
+}
+
+/// True if noise, where there is any, is drawn by names: without them there would be none.
+///
+/// Open data and released values have no names, so that they would choose other rows than those of the names.
+fn is_named(stage: &Stage, read: &Read) -> bool {
+    let has_noise = stage.controls.perturbation.is_some();
+    match &stage.names {
+        None => !has_noise,
+        Some(names) => {
+            let has_all = names.atoms.len() == stage.atoms.len() && names.keys.len() == stage.keys.len();
+            let has_scale = names.atoms.iter().all(|atom| atom.unit > 0);
+            has_noise
+                && has_all
+                && has_scale
+                && !read.has_met_others
+                && read.datasets.is_subset(&names.datasets)
+        }
+    }
 }

@@ -56,8 +56,14 @@ pub(super) fn joined(
     let sides = Sides { kind: join.join_type, left: &left, right: &right, on, residual };
     let subjects = match (left.is_individual(), right.is_individual()) {
         (true, true) => sides.individuals()?,
-        (true, false) => sides.looked_up(true)?,
-        (false, true) => sides.looked_up(false)?,
+        (true, false) => {
+            read.meet(&right)?;
+            sides.looked_up(true)?
+        }
+        (false, true) => {
+            read.meet(&left)?;
+            sides.looked_up(false)?
+        }
         (false, false) => Vec::new(),
     };
     let unique = sides.unique();

@@ -10,6 +10,8 @@ use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::UnitKind;
 
+use super::Breach;
+
 /// A column from which others are computed; nothing below it is looked at any more.
 #[derive(Debug, Clone)]
 pub(super) enum Leaf {
@@ -62,11 +64,15 @@ pub(super) struct Relation {
 pub(super) struct Read {
     pub(super) datasets: BTreeSet<DatasetId>,
     pub(super) grade: Level,
+    /// They have met open data or released values.
+    pub(super) has_met_others: bool,
+    /// Open data or released values of which rows were chosen by a number or an order.
+    pub(super) is_cut: bool,
 }
 
 impl Default for Read {
     fn default() -> Self {
-        Read { datasets: BTreeSet::new(), grade: Level(1) }
+        Read { datasets: BTreeSet::new(), grade: Level(1), has_met_others: false, is_cut: false }
     }
 }
 
@@ -74,6 +80,21 @@ impl Read {
     pub(super) fn add(&mut self, other: &Read) {
         self.datasets.extend(other.datasets.iter().cloned());
         self.grade = self.grade.max(other.grade);
+        self.has_met_others |= other.has_met_others;
+        self.is_cut |= other.is_cut;
+    }
+
+    /// Notes that individuals meet a table of open data or released values.
+    ///
+    /// A table whose rows are chosen by a number or an order would choose among individuals: the first row of a register is one
+    /// person.
+    ///
+    /// # Errors
+    /// [`Breach::Join`] with such a table, unless it has one row in any case.
+    pub(super) fn meet(&mut self, table: &Relation) -> Result<(), Breach> {
+        self.has_met_others |= !table.empty;
+        let is_one_row = table.unique.iter().any(Vec::is_empty);
+        if table.read.is_cut && !is_one_row { Err(Breach::Join) } else { Ok(()) }
     }
 }
 

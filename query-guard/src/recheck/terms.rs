@@ -47,6 +47,7 @@ use obscura_policies::vocabulary::DataType;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Release;
+use obscura_policies::vocabulary::Review;
 
 use crate::functions::is_known_scalar;
 
@@ -62,6 +63,8 @@ pub(crate) struct Terms {
     floors: BTreeMap<Level, Floor>,
     /// Some cell under the policy may have noise, so that values are brought into their domains.
     asks_for_noise: bool,
+    /// The people who look at the result, by the datasets of the job and the floors of their membership.
+    review: Review,
     today: Day,
 }
 
@@ -76,16 +79,25 @@ impl Terms {
         let mut controls = policy.floors.values().map(|floor| &floor.controls);
         let mut own = policy.datasets.values().map(|dataset| &dataset.controls);
         let has_noise = |controls: &Controls| controls.perturbation.is_some();
+        let reviews = policy.datasets.values().map(|dataset| {
+            let floor = policy.floors.get(&dataset.membership);
+            dataset.controls.review.max(floor.map_or(Review::None, |floor| floor.controls.review))
+        });
         Terms {
             datasets: read.map(|dataset| (dataset.id.clone(), dataset.clone())).collect(),
             floors: policy.floors.clone(),
             asks_for_noise: controls.any(has_noise) || own.any(has_noise),
+            review: reviews.max().unwrap_or(Review::None),
             today,
         }
     }
 
     pub(super) fn dataset(&self, id: &DatasetId) -> Option<&EffectiveDataset> {
         self.datasets.get(id)
+    }
+
+    pub(super) fn review(&self) -> Review {
+        self.review
     }
 
     pub(super) fn today(&self) -> Day {
@@ -136,7 +148,7 @@ impl Terms {
 pub(super) fn may_leave_as_rows(dataset: &EffectiveDataset) -> bool {
     let used = dataset.columns.iter().filter(|column| !column.uses.is_empty());
     let strictest = used.map(|column| column.grade).fold(dataset.membership, Level::max);
-    dataset.release == Release::RowsOpen && strictest <= Level(1)
+    dataset.release == Release::RowsOpen && dataset.privacy_budget.is_none() && strictest <= Level(1)
 }
 
 /// The unit whose key a column is.

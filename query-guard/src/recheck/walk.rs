@@ -118,11 +118,11 @@ impl<'t> Walk<'t> {
                     let key = written_out(&key.expr, &[(&sort.input, &input)])?;
                     self.leaves.used(&key, &mut input.read)?;
                 }
-                Ok(input)
+                Ok(if sort.fetch.is_some() { cut(input) } else { input })
             }
-            LogicalPlan::Limit(limit) => self.over_free(&limit.input),
+            LogicalPlan::Limit(limit) => self.over_free(&limit.input).map(cut),
             LogicalPlan::Distinct(Distinct::On(distinct)) => {
-                let input = self.over_free(&distinct.input)?;
+                let input = self.over_free(&distinct.input).map(cut)?;
                 Ok(Relation { columns: self.free_columns(plan), ..input })
             }
             LogicalPlan::EmptyRelation(empty) => Ok(Relation {
@@ -203,7 +203,8 @@ impl<'t> Walk<'t> {
             let sets = dataset.unique.iter().filter(plain);
             let unique = sets.map(|set| set.iter().map(|name| raw(name)).collect()).collect();
             let apart = dataset.intervals.iter().map(|it| (raw(&it.low), raw(&it.high))).collect();
-            return Ok(Relation { unique, intervals: apart, ..filtered });
+            let whole = Relation { unique, intervals: apart, ..filtered };
+            return Ok(if scan.fetch.is_some() { cut(whole) } else { whole });
         }
         if scan.fetch.is_some() {
             return Err(Breach::Node);
@@ -222,7 +223,7 @@ impl<'t> Walk<'t> {
         }
         let clustered = dataset.units.first().is_some_and(|unit| unit.clustered);
         let grade = dataset.membership.max(self.leaves.grade_of_filters(&id));
-        let read = Read { datasets: BTreeSet::from([id]), grade };
+        let read = Read { datasets: BTreeSet::from([id]), grade, ..Read::default() };
         Ok(Relation { subjects, clustered, read, ..filtered })
     }
 
@@ -378,6 +379,8 @@ impl<'t> Walk<'t> {
                 }
             }
             if !input.is_individual() {
+                // Rows can be chosen by their numbers.
+                input.read.is_cut = true;
                 more.push(self.leaves.add(Leaf::Free));
                 continue;
             }
@@ -476,6 +479,12 @@ impl<'t> Walk<'t> {
         united.subjects = classes.into_iter().map(|(_, subject)| subject).collect();
         Ok(united)
     }
+}
+
+/// Open data or released values of which a number or an order chooses rows.
+fn cut(mut relation: Relation) -> Relation {
+    relation.read.is_cut = true;
+    relation
 }
 
 /// The parts of a condition that all hold for each row that it lets pass: that they are true may be written out.

@@ -1,10 +1,13 @@
 //! Mutants of the controls of a stage.
 
+use std::sync::Arc;
+
 use obscura_policies::effective::Dominance;
 use obscura_policies::fixed::Fixed;
 use obscura_policies::vocabulary::Level;
 
 use super::kind::Kind;
+use crate::cell_names::CellNames;
 use crate::plan::Formula;
 use crate::plan::Stage;
 
@@ -36,6 +39,17 @@ pub(super) fn of_controls(stage: &Stage) -> Vec<(Kind, Stage)> {
         put(Kind::RoundingDropped, &|stage| stage.controls.rounding = None);
         put(Kind::RoundingDropped, &|stage| stage.controls.rounding = Some(1));
     }
+    if let Some(names) = &stage.names {
+        let mut put_names = |change: &dyn Fn(&mut CellNames)| {
+            let mut other = names.as_ref().clone();
+            change(&mut other);
+            let other = Arc::new(other);
+            put(Kind::NamesDropped, &|stage| stage.names = Some(Arc::clone(&other)));
+        };
+        put_names(&|names| drop(names.atoms.pop()));
+        put_names(&|names| names.atoms.iter_mut().for_each(|atom| atom.unit = 0));
+        put_names(&|names| names.datasets.clear());
+    }
     if stage.controls.perturbation.is_some() {
         put(Kind::NoiseDropped, &|stage| stage.controls.perturbation = None);
         put(Kind::NoiseDropped, &|stage| stage.controls.perturbation = Some(1));
@@ -50,7 +64,10 @@ pub(super) fn of_controls(stage: &Stage) -> Vec<(Kind, Stage)> {
             put(Kind::ConditionCounted, &|stage| stage.atoms[at].counts = false);
         } else {
             put(Kind::ConditionCounted, &|stage| stage.atoms[at].counts = true);
-            put(Kind::WidthNarrowed, &|stage| stage.atoms[at].width = Fixed::ZERO);
+            // Numbers of differential privacy have no width.
+            if stage.controls.privacy.is_none() {
+                put(Kind::WidthNarrowed, &|stage| stage.atoms[at].width = Fixed::ZERO);
+            }
         }
     }
     for at in 0..stage.columns.len() {
