@@ -42,6 +42,7 @@ use obscura_query_guard::SealedSource;
 use obscura_query_guard::control::ControlError;
 use obscura_query_guard::control::ReleasedTable;
 use obscura_query_guard::execution::EndsIn;
+use obscura_query_guard::execution::Execution;
 use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::execution::PlanRunner;
 use obscura_query_guard::execution::PlanToRun;
@@ -219,9 +220,7 @@ impl PlanRunner for Counting<'_, '_> {
             }
         };
         self.number += 1;
-        let optimised = state.optimize(due.plan()).map_err(|error| engine_end(&error))?;
-        look_again(&due, &optimised, &scanned)
-            .map_err(|breach| End::Failed(format!("the second look: {}", breach.text())))?;
+        second_look_at(&due, &state).map_err(End::Failed)?;
         let resolved = self.reads.resolve(due.plan().clone()).map_err(|error| engine_end(&error))?;
         execute(&state, &resolved, self.most, &place, self.work).await
     }
@@ -242,6 +241,7 @@ async fn execute(
 }
 
 async fn prepare(plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Result<usize, DataFusionError> {
+    second_look(plan).map_err(DataFusionError::Plan)?;
     let state = session(cut.partitions).map_err(|error| DataFusionError::External(error.into()))?;
     let reads = Reads::of(tables, cut);
     let mut operators = Vec::new();
@@ -250,6 +250,29 @@ async fn prepare(plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Result<usize,
         count(&physical, "", &mut operators);
     }
     Ok(operators.len())
+}
+
+/// Has the first plan of a query optimised as the product does, and looks at it again.
+///
+/// # Errors
+/// When the engine cannot plan, or the plan does not pass.
+pub fn second_look(plan: &GuardedPlan) -> Result<(), String> {
+    let state = session(2).map_err(|error| error.to_string())?;
+    let begun = Arc::new(plan.clone()).begin(ExecutionContext::default());
+    let due = match begun.map_err(|error| error.to_string())? {
+        Execution::Stage(stage) => stage.next(),
+        Execution::Last(last) => last.next(),
+    };
+    second_look_at(&due.map_err(|error| error.to_string())?, &state)
+}
+
+/// Has a plan optimised, and looks at it again.
+///
+/// # Errors
+/// When the engine cannot plan, or the plan does not pass.
+pub fn second_look_at(due: &PlanToRun, state: &SessionState) -> Result<(), String> {
+    let optimised = state.optimize(due.plan()).map_err(|error| error.to_string())?;
+    look_again(due, &optimised, &scanned).map_err(|breach| format!("the second look: {}", breach.text()))
 }
 
 /// The product's own session.

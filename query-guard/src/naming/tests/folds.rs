@@ -1,6 +1,7 @@
 //! Names of what is asked of a subject's several rows: that there are some, how many, and what they add up to.
 
 use super::*;
+use crate::plan::Admitted;
 
 /// The names of the only atom of each statement are those of the first of its list, and no two lists have the same.
 fn each_list_has_names_of_its_own(spellings: &[&[&str]]) {
@@ -210,5 +211,8 @@ fn a_cell_of_no_names_never_shows() {
         atom.names = crate::cover::Names::default();
     }
     plan.stages[0].names = Some(cells.into());
+    // As if the guard had admitted it so.
+    let (stages, post, terms) = (plan.stages.clone(), plan.post.clone(), plan.admitted.terms.clone());
+    plan.admitted = Arc::new(Admitted { stages, post, terms });
     assert!(!shown(&plan), "its names say that nobody is in it, and its number would be exact");
 }
