@@ -1,5 +1,6 @@
 //! Row filters: every row of a dataset that a plan goes on with meets those of the policy, and has a subject.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use arrow::datatypes::Schema;
@@ -25,6 +26,8 @@ pub(super) struct RowConditions<'t> {
     scan: usize,
     /// As the policy writes them.
     written: Vec<Expr>,
+    /// As the engine writes them; worked out once, where they are not there as the policy writes them.
+    optimised: OnceCell<Option<Vec<Expr>>>,
     schema: Schema,
 }
 
@@ -44,7 +47,7 @@ impl<'t> RowConditions<'t> {
             field.as_ref().clone().with_nullable(is_nullable)
         });
         let schema = Schema::new(fields.collect::<Vec<_>>());
-        Some(RowConditions { dataset, scan, written, schema })
+        Some(RowConditions { dataset, scan, written, optimised: OnceCell::new(), schema })
     }
 
     /// True if the conditions that are known of a scan's rows imply all of them: either each is there as it is written, or to put
@@ -66,7 +69,11 @@ impl<'t> RowConditions<'t> {
         // Without a row filter there is nothing that the engine could have written in another way.
         let has_filters = !self.dataset.row_filters.is_empty();
         self.written.contains(&fact)
-            || (has_filters && self.conjuncts(self.written.clone()).is_some_and(|all| all.contains(&fact)))
+            || (has_filters && self.optimised().is_some_and(|all| all.contains(&fact)))
+    }
+
+    fn optimised(&self) -> Option<&Vec<Expr>> {
+        self.optimised.get_or_init(|| self.conjuncts(self.written.clone())).as_ref()
     }
 
     /// A condition over raw columns of the scan alone, under their names in the dataset.

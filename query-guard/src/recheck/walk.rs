@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
@@ -46,11 +47,14 @@ pub(super) struct Walk<'t> {
     scanned: &'t dyn Fn(&TableScan) -> Option<Scanned>,
     /// The columns of each scan that the engine holds never to be missing.
     never_missing: BTreeMap<usize, BTreeSet<String>>,
+    /// The row conditions of each scan, planned once.
+    conditions: BTreeMap<usize, Rc<RowConditions<'t>>>,
 }
 
 impl<'t> Walk<'t> {
     pub(super) fn new(terms: &'t Terms, scanned: &'t dyn Fn(&TableScan) -> Option<Scanned>) -> Self {
-        Walk { leaves: Leaves::new(terms), scanned, never_missing: BTreeMap::new() }
+        let (never_missing, conditions) = (BTreeMap::new(), BTreeMap::new());
+        Walk { leaves: Leaves::new(terms), scanned, never_missing, conditions }
     }
 
     /// A relation whose rows meet the row filters of its datasets.
@@ -69,10 +73,16 @@ impl<'t> Walk<'t> {
         Ok(relation)
     }
 
-    fn row_conditions(&self, scan: usize, id: &DatasetId) -> Result<RowConditions<'t>, Breach> {
+    fn row_conditions(&mut self, scan: usize, id: &DatasetId) -> Result<Rc<RowConditions<'t>>, Breach> {
+        if let Some(known) = self.conditions.get(&scan) {
+            return Ok(Rc::clone(known));
+        }
         let dataset = self.leaves.terms.dataset(id).ok_or(Breach::Table)?;
         let never_missing = self.never_missing.get(&scan).cloned().unwrap_or_default();
-        RowConditions::of(dataset, scan, &never_missing).ok_or(Breach::RowFilter)
+        let planned = RowConditions::of(dataset, scan, &never_missing).ok_or(Breach::RowFilter)?;
+        let planned = Rc::new(planned);
+        self.conditions.insert(scan, Rc::clone(&planned));
+        Ok(planned)
     }
 
     /// A relation of released values and open data.
