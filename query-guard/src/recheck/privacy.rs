@@ -151,7 +151,7 @@ impl<'s> Private<'s> {
         if are_measured { Ok(()) } else { Err(Breach::Statistics) }
     }
 
-    /// What all numbers of the question tell of one subject is covered by its price, and the price by the budget.
+    /// The price covers all that the numbers of the question tell of one subject, and the budget the price.
     #[expect(clippy::cast_precision_loss, reason = "budgets lie far below 2^53 units")]
     fn price(&self, guarded: &GuardedPlan) -> Result<(), Breach> {
         let budget = &self.own.budget;
@@ -179,7 +179,7 @@ impl<'s> Private<'s> {
     }
 }
 
-/// What one number of all groups tells of a subject: the square of how far the subject moves it, in deviations, halved.
+/// The rho that one number of all groups tells of a subject: the square of how far the subject moves it, in deviations, halved.
 ///
 /// The subject counts in so many groups before its rows change, and in as many after. A group of both moves from one bound to the other at
 /// the most; two groups, of which it was in one and then in the other, move by the larger bound each.
