@@ -1,5 +1,5 @@
 //! The same questions where every number must have named noise: those that are admitted with what they lack, and the reasons
-//! of the others. Most of the city's columns have no published domain, so that little of it can be named.
+//! of the others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

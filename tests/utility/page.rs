@@ -277,7 +277,7 @@ const NOISE: &str = "\
 ## With named noise
 
 The same questions, where the policies ask for named noise besides.
-Noise needs published domains, usual contributions and usual numbers of rows, which most datasets of the demo do not declare.
+Noise needs published domains, usual contributions and usual numbers of rows, which the documents of the demo declare.
 Questions of open data alone are left out: they have no noise.
 ";
 
