@@ -120,10 +120,8 @@ fn root<'p>(stage: &Stage, plan: &'p LogicalPlan) -> Result<Option<&'p Aggregate
         match node {
             LogicalPlan::Aggregate(aggregate) => return Ok(Some(aggregate)),
             LogicalPlan::Projection(projection) => {
-                let is_plain = |expr: &Expr| match expr.clone().unalias() {
-                    Expr::Column(_) | Expr::Literal(..) => true,
-                    _ => false,
-                };
+                let is_plain =
+                    |expr: &Expr| matches!(expr.clone().unalias(), Expr::Column(_) | Expr::Literal(..));
                 if !projection.expr.iter().all(is_plain) {
                     return Err(Breach::Fold);
                 }

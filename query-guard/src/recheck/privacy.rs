@@ -165,8 +165,9 @@ impl<'s> Private<'s> {
         let stages: Vec<_> = stages.filter(|privacy| privacy.dataset == self.own.dataset).collect();
         let told: f64 =
             stages.iter().flat_map(|stage| stage.measured.iter().map(|one| rho(stage, one))).sum();
-        // Written so that no number at all is a breach.
-        if !(told <= charge.nano_rho as f64 / NANO) {
+        // No number at all is a breach.
+        let is_paid = told <= charge.nano_rho as f64 / NANO;
+        if !is_paid {
             return Err(Breach::Charge);
         }
         let fails: f64 = stages.iter().map(|stage| threshold_fails(stage)).sum();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;
@@ -164,7 +165,7 @@ impl<'t> Walk<'t> {
         let walked = plan.apply_expressions(|expr| {
             expr.apply(|inner| {
                 if let Expr::ScalarSubquery(subquery) = inner {
-                    found.push(subquery.subquery.clone());
+                    found.push(Arc::clone(&subquery.subquery));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

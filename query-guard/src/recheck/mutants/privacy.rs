@@ -58,7 +58,9 @@ pub(super) fn of_privacy(stage: &Stage) -> Vec<(Kind, Stage)> {
                 privacy.measured[at].deviation = Deviation::of_sixteenths(less);
             });
         }
-        put(Kind::NumberNotMeasured, &|privacy| drop(privacy.measured.remove(at)));
+        put(Kind::NumberNotMeasured, &|privacy| {
+            privacy.measured.remove(at);
+        });
     }
     put(Kind::NumberNotMeasured, &|privacy| privacy.measured.clear());
     let mut plain = stage.clone();
