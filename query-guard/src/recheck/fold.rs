@@ -47,7 +47,7 @@ pub(super) fn stage(
     if aggregate.group_expr.len() > stage.keys.len() {
         return Err(Breach::Fold);
     }
-    let mut relation = walk.settled(&aggregate.input)?;
+    let relation = walk.settled(&aggregate.input)?;
     let inputs = [(aggregate.input.as_ref(), &relation)];
     let mut read = relation.read.clone();
     for key in &aggregate.group_expr {
@@ -63,18 +63,14 @@ pub(super) fn stage(
     if folds.len() != stage.classes.len() || folds.is_empty() {
         return Err(Breach::Subjects);
     }
-    let nobody = [Subject { kind: None, keys: Default::default(), one_row: true }];
-    if !relation.is_individual() {
-        // The engine has found that there are no rows, or they are no individuals; such a stage is no stage of the guard's.
-        if !relation.empty {
-            return Err(Breach::Subjects);
-        }
-        relation.subjects = nobody.to_vec();
+    let private = Private::of(walk.leaves.terms, stage, &relation.read.datasets)?;
+    if relation.empty {
+        // The engine has found that there is no row, whatever the data is: nothing is folded, and the threshold withholds it.
+        return controls(&walk.leaves, stage, &read, private.as_ref()).map(|_strictest| ());
     }
-    if relation.subjects.len() > folds.len() {
+    if !relation.is_individual() || relation.subjects.len() > folds.len() {
         return Err(Breach::Subjects);
     }
-    let private = Private::of(walk.leaves.terms, stage, &relation.read.datasets)?;
     if let Some(private) = &private {
         private.rows(&aggregate.input)?;
     }
@@ -82,7 +78,7 @@ pub(super) fn stage(
     let mut left: Vec<usize> = (0..folds.len()).collect();
     for subject in &relation.subjects {
         let counts = |at: &usize| {
-            let class = stage.classes.get(*at).filter(|class| relation.empty || class.unit == subject.kind);
+            let class = stage.classes.get(*at).filter(|class| class.unit == subject.kind);
             let of = folds.get(*at).and_then(|call| call.params.args.first());
             class.is_some() && of.is_some_and(|of| tells_apart(of, subject, &relation))
         };
