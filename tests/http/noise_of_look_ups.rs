@@ -134,7 +134,8 @@ fn what_is_looked_up_is_one_number_with_the_codes_that_find_it() {
     assert_eq!(found[""], named("'D9'"));
     let counted = residents().iter().filter(|row| row.district.as_str() < "D5").count();
     let off = (found["east"] - f64::from(u32::try_from(counted).unwrap())).abs();
-    assert!(off > 0.0 && off < 400.0, "{off}: {found:?}");
+    // Five names, each off by 160 at the most; a draw may be nothing.
+    assert!(off <= 5.0 * 160.0 + 2.5, "{off}: {found:?}");
     server.is_clean();
 }
 
