@@ -3,6 +3,7 @@
 //! For plans that need nothing more than the threshold. It remembers at most k distinct subjects and stops looking then,
 //! so it is exact for any order of rows and any cut into partitions. Subjects are the sealed 64-bit tokens.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -42,6 +43,12 @@ pub const AT_LEAST_NAME: &str = "obscura_at_least_subjects";
 pub fn at_least_subjects(subjects_min: u32) -> AggregateUDF {
     let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
     AggregateUDF::new_from_impl(AtLeastSubjects { subjects_min, signature })
+}
+
+/// The threshold of such an aggregate; nothing for any other one.
+pub(crate) fn least_of(function: &AggregateUDF) -> Option<u32> {
+    let at_least = (function.inner().as_ref() as &dyn Any).downcast_ref::<AtLeastSubjects>()?;
+    Some(at_least.subjects_min)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

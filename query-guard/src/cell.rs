@@ -6,6 +6,7 @@
 //! end (exact for any order). In both, what could still grow travels unsealed in the state, so that any cut of the input
 //! into partitions or partial states is exact.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -18,6 +19,7 @@ use datafusion_common::DataFusionError;
 use datafusion_common::Result;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Accumulator;
+use datafusion_expr::AggregateUDF;
 use datafusion_expr::AggregateUDFImpl;
 use datafusion_expr::EmitTo;
 use datafusion_expr::GroupsAccumulator;
@@ -99,6 +101,22 @@ impl CellFold {
         CellFold { by_subject: true, ..CellFold::new(Subjects::Mapped, atoms, None) }
     }
 
+    pub(crate) fn subjects(&self) -> Subjects {
+        self.subjects
+    }
+
+    pub(crate) fn atoms(&self) -> &[AtomSpec] {
+        &self.atoms
+    }
+
+    pub(crate) fn enough(&self) -> Option<u64> {
+        self.enough
+    }
+
+    pub(crate) fn is_by_subject(&self) -> bool {
+        self.by_subject
+    }
+
     /// True when the fold relies on every subject's rows standing together: the engine must then check the physical plan.
     ///
     /// A subject whose rows come in two runs would be sealed twice and count as two, so that k/2 people pass the
@@ -107,6 +125,11 @@ impl CellFold {
     pub fn needs_clustered_input(&self) -> bool {
         self.subjects == Subjects::Clustered
     }
+}
+
+/// The fold that an aggregate of a plan is; nothing for any other one.
+pub(crate) fn fold_of(function: &AggregateUDF) -> Option<&CellFold> {
+    (function.inner().as_ref() as &dyn Any).downcast_ref::<CellFold>()
 }
 
 impl AggregateUDFImpl for CellFold {

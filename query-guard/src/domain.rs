@@ -45,6 +45,7 @@ mod restrict;
 
 pub use restrict::DOMAIN_NAME;
 pub(crate) use restrict::in_domain;
+pub(crate) use restrict::texts_of;
 
 /// Most leaves of a column, the days of the calendar among them.
 const LEAVES_MAX: u32 = 100_000;

@@ -18,6 +18,7 @@ use crate::control::ControlError;
 use crate::control::Release;
 use crate::control::ReleasedTable;
 use crate::control::fits;
+use crate::mask::Secrets;
 use crate::mask::bind_secrets;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
@@ -65,6 +66,20 @@ pub struct PlanToRun {
     plan: LogicalPlan,
     ends: EndsIn,
     released: BTreeMap<String, ReleasedTable>,
+    guarded: Arc<GuardedPlan>,
+    /// Index into the stages; nothing for the last plan.
+    stage: Option<usize>,
+    secrets: Option<Unseen>,
+}
+
+/// The secrets that a plan was bound to; they are never printed.
+#[derive(Clone)]
+struct Unseen(Secrets);
+
+impl fmt::Debug for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
 }
 
 /// Runs one plan at a time for an [`Execution`]; it may wait, and what it waits for is its own business.
@@ -151,7 +166,7 @@ impl StageDue {
     pub fn next(&self) -> Result<PlanToRun, ControlError> {
         let stage = self.stage()?;
         let ends = EndsIn::Cells { needs_clustered_input: stage.needs_clustered_input() };
-        self.course.to_run(&stage.plan, ends)
+        self.course.to_run(&stage.plan, ends, Some(self.stage))
     }
 
     /// Applies the stage's controls to its cells; the next state knows their released table and nothing else of them.
@@ -189,7 +204,7 @@ impl LastDue {
     /// # Errors
     /// [`ControlError::Unbound`] when a keyed mask cannot be given its secret.
     pub fn next(&self) -> Result<PlanToRun, ControlError> {
-        self.course.to_run(&self.course.plan.post, EndsIn::Result)
+        self.course.to_run(&self.course.plan.post, EndsIn::Result, None)
     }
 
     /// Takes what the last plan came to as the query's release.
@@ -227,12 +242,19 @@ impl Course {
     ///
     /// A mask whose secret is not bound must not run as if there were none, so that a plan without it fails or shows
     /// nothing (`sandbox/docs/disclosure-model.md`, section 4.2).
-    fn to_run(&self, plan: &LogicalPlan, ends: EndsIn) -> Result<PlanToRun, ControlError> {
+    fn to_run(
+        &self,
+        plan: &LogicalPlan,
+        ends: EndsIn,
+        stage: Option<usize>,
+    ) -> Result<PlanToRun, ControlError> {
         let plan = match &self.context.secrets {
             Some(secrets) => bind_secrets(plan.clone(), secrets).map_err(|_| ControlError::Unbound)?,
             None => plan.clone(),
         };
-        Ok(PlanToRun { plan, ends, released: self.released.clone() })
+        let (released, guarded) = (self.released.clone(), Arc::clone(&self.plan));
+        let secrets = self.context.secrets.clone().map(Unseen);
+        Ok(PlanToRun { plan, ends, released, guarded, stage, secrets })
     }
 }
 
@@ -247,6 +269,39 @@ impl PlanToRun {
     #[must_use]
     pub fn ends(&self) -> EndsIn {
         self.ends
+    }
+
+    /// A plan of a query, as if the stages before it had run.
+    #[cfg(test)]
+    pub(crate) fn of(guarded: &Arc<GuardedPlan>, stage: Option<usize>) -> Option<Self> {
+        let (plan, ends) = match stage {
+            Some(at) => {
+                let stage = guarded.stages.get(at)?;
+                (&stage.plan, EndsIn::Cells { needs_clustered_input: stage.needs_clustered_input() })
+            }
+            None => (&guarded.post, EndsIn::Result),
+        };
+        let released = BTreeMap::new();
+        Some(PlanToRun {
+            plan: plan.clone(),
+            ends,
+            released,
+            guarded: Arc::clone(guarded),
+            stage,
+            secrets: None,
+        })
+    }
+
+    pub(crate) fn guarded(&self) -> &GuardedPlan {
+        &self.guarded
+    }
+
+    pub(crate) fn stage(&self) -> Option<usize> {
+        self.stage
+    }
+
+    pub(crate) fn secrets(&self) -> Option<&Secrets> {
+        self.secrets.as_ref().map(|Unseen(secrets)| secrets)
     }
 
     /// The released tables that it may read, by the name that it calls them.

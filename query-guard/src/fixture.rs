@@ -27,6 +27,9 @@ use obscura_policies::vocabulary::Use;
 use crate::finding::Code;
 use crate::guard::Guard;
 use crate::plan::GuardedPlan;
+use crate::recheck::look_again;
+use crate::recheck::tests::due;
+use crate::recheck::tests::scanned;
 use crate::verdict::Decision;
 use crate::verdict::Verdict;
 
@@ -41,9 +44,16 @@ pub(crate) fn review(sql: &str) -> Verdict {
     review_under(&policy(), sql)
 }
 
-/// Reviews a query under a policy.
+/// Reviews a query under a policy; a plan that is admitted passes the second look as it is.
 pub(crate) fn review_under(policy: &EffectivePolicy, sql: &str) -> Verdict {
-    Guard::new(policy, DateTime::UNIX_EPOCH, Day::from_epoch_days(20_000)).review(sql)
+    let verdict = Guard::new(policy, DateTime::UNIX_EPOCH, Day::from_epoch_days(20_000)).review(sql);
+    if let Decision::Admitted(plan) = &verdict.decision {
+        for due in due(plan) {
+            let looked = look_again(&due, due.plan(), &scanned);
+            assert_eq!(looked, Ok(()), "{sql}\n{}", due.plan().display_indent());
+        }
+    }
+    verdict
 }
 
 /// The codes of a refusal; empty when the query is admitted.

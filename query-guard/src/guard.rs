@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -29,11 +30,13 @@ use crate::mean::means_as_doubles;
 use crate::normalise::normalise;
 use crate::normalise::pruned;
 use crate::order::ordered;
+use crate::plan::Admitted;
 use crate::plan::Cost;
 use crate::plan::GuardedPlan;
 use crate::plan::Stage;
 use crate::planning::planning_finding;
 use crate::pricing::priced;
+use crate::recheck::terms::Terms;
 use crate::rewrite;
 use crate::rows::RowFacts;
 use crate::runnable::runnable;
@@ -167,7 +170,9 @@ impl<'a> Guard<'a> {
         let treatments = treatments(&post, &stages, zones.top_coded);
         let cost = cost(&stages);
         let review = review(self.policy, &stages);
-        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows, charges })
+        let terms = Terms::of(self.policy, scans.keys(), self.today);
+        let admitted = Arc::new(Admitted { stages: stages.clone(), post: post.clone(), terms });
+        Ok(GuardedPlan { asked, stages, post, scans, treatments, cost, review, rows, charges, admitted })
     }
 
     /// Plans a query against the datasets, columns and functions of one job.
@@ -255,4 +260,4 @@ mod monotone;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

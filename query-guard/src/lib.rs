@@ -64,6 +64,7 @@ mod planning;
 mod pricing;
 pub mod privacy;
 pub mod reason;
+pub mod recheck;
 mod release;
 mod rewrite;
 mod row_filter;

@@ -123,6 +123,12 @@ pub(crate) fn is_keyed(expr: &Expr) -> bool {
     keyed.unwrap_or(true)
 }
 
+/// The mask that a function of a plan is, and the day as of which it counts ages.
+pub(crate) fn mask_of(function: &ScalarUDF) -> Option<(&Mask, Day)> {
+    let mask = (function.inner().as_ref() as &dyn Any).downcast_ref::<MaskFunction>()?;
+    Some((&mask.mask, mask.today))
+}
+
 /// One mask over one column; unbound keyed masks redact.
 #[derive(Clone)]
 struct MaskFunction {

@@ -18,6 +18,7 @@ use obscura_policies::vocabulary::UnitKind;
 use crate::cell_names::CellNames;
 use crate::finding::Finding;
 use crate::privacy::StagePrivacy;
+use crate::recheck::terms::Terms;
 use crate::rows::ReleasedRows;
 use crate::rows::RowFacts;
 use crate::stated_error::StatedError;
@@ -37,6 +38,15 @@ pub struct GuardedPlan {
     pub(crate) review: Review,
     pub(crate) rows: RowFacts,
     pub(crate) charges: Vec<Charge>,
+    pub(crate) admitted: Arc<Admitted>,
+}
+
+/// The plan as it was admitted, and the terms of the policy that it was admitted under: the second look holds what runs to both.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) post: LogicalPlan,
+    pub(crate) terms: Terms,
 }
 
 impl GuardedPlan {

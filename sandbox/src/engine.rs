@@ -257,7 +257,7 @@ async fn run_plan(
     let resolved = resolve(&due, &sealed)?;
     match due.ends() {
         EndsIn::Cells { .. } => {
-            let physical = planned(&state, resolved, due.ends(), &plannings).await?;
+            let physical = planned(&state, resolved, due, sealed, &plannings).await?;
             let Gathered { batches, memory: _memory } = gathered(Arc::clone(&physical), &state, None).await?;
             read_through::read_through(&physical, &state).await?;
             Ok(batches)
@@ -266,24 +266,31 @@ async fn run_plan(
             // In one partition, so that rows without an ORDER BY come in the same order every time.
             let state = in_one_partition(&state);
             let most = (!hands_out_a_dataset(&due)).then_some(limits.result);
-            let physical = planned(&state, resolved, due.ends(), &plannings).await?;
+            let physical = planned(&state, resolved, due, sealed, &plannings).await?;
             let Gathered { batches, memory: _memory } = gathered(physical, &state, most).await?;
             Ok(batches)
         }
     }
 }
 
-/// Makes the physical plan, and looks at it for a second time.
+/// Optimises a plan and makes the physical one, and looks again at each.
 async fn planned(
     state: &Arc<SessionState>,
     plan: LogicalPlan,
-    ends: EndsIn,
+    due: PlanToRun,
+    sealed: Arc<SealedTables>,
     plannings: &Plannings,
 ) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
     let state = Arc::clone(state);
     let planning = async move {
-        let physical = state.create_physical_plan(&plan).await.map_err(|error| engine_error(&error))?;
-        recheck::recheck(&physical, ends)?;
+        let plan = state.optimize(&plan).map_err(|error| engine_error(&error))?;
+        recheck::optimised(&due, &plan, &sealed)?;
+        let planner = state.query_planner();
+        let physical = planner
+            .create_physical_plan(&plan, state.as_ref())
+            .await
+            .map_err(|error| engine_error(&error))?;
+        recheck::physical(&physical, &plan, &state, due.ends())?;
         Ok(physical)
     };
     plannings.run(planning).await?

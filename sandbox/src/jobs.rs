@@ -129,11 +129,14 @@ pub enum JobFailure {
     Interrupted,
     /// There was no room on the disk.
     DiskFull,
+    /// The second look found a plan that is not the admitted one: a bug, which is one of plan and policy and of no row.
+    Internal,
 }
 
 impl JobFailure {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Execution, Self::Limit, Self::Interrupted, Self::DiskFull];
+    pub const ALL: [Self; 5] =
+        [Self::Execution, Self::Limit, Self::Interrupted, Self::DiskFull, Self::Internal];
 
     /// The stable code used in the log, the database and answers.
     #[must_use]
@@ -143,6 +146,7 @@ impl JobFailure {
             Self::Limit => "limit-exceeded",
             Self::Interrupted => "interrupted",
             Self::DiskFull => "disk-full",
+            Self::Internal => "internal-error",
         }
     }
 

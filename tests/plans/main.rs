@@ -21,6 +21,7 @@ use obscura_query_guard::verdict::Decision;
 use obscura_query_guard::verdict::Rewrite;
 use obscura_tests::corpus;
 use obscura_tests::environment;
+use obscura_tests::guarded::engine::second_look;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -57,7 +58,10 @@ fn judge(name: &str, file: &PathBuf) -> anyhow::Result<()> {
 fn verdict(out: &mut String, policy: &EffectivePolicy, sql: &str) -> anyhow::Result<()> {
     writeln!(out, "-- {sql}")?;
     match Guard::new(policy, DateTime::UNIX_EPOCH, policy::TODAY).review(sql).decision {
-        Decision::Admitted(plan) => admitted(out, &plan)?,
+        Decision::Admitted(plan) => {
+            second_look(&plan).map_err(anyhow::Error::msg)?;
+            admitted(out, &plan)?;
+        }
         Decision::Refused { findings, rewrites } => refused(out, &findings, &rewrites)?,
     }
     writeln!(out)?;

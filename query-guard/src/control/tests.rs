@@ -26,6 +26,8 @@ use crate::control::rounding::rounding_units;
 use crate::fixture::admitted;
 use crate::fixture::execute::Rows;
 use crate::fixture::execute::run;
+use crate::fixture::noise::plan;
+use crate::fixture::policy;
 use crate::scalar::three_significant_digits;
 
 /// Persons by (department, salary), one row each; ids count from 1.
@@ -354,8 +356,9 @@ fn partitions_and_joins_count_every_subject_once() {
 
 #[test]
 fn too_many_cells_are_withheld_as_a_whole() {
-    let mut plan = admitted("SELECT dept, COUNT(*) FROM persons GROUP BY dept");
-    plan.stages[0].controls.cells_max = Some(1);
+    let mut few = policy();
+    few.floors.values_mut().for_each(|floor| floor.controls.cells_max = Some(1));
+    let plan = plan(&few, "SELECT dept, COUNT(*) FROM persons GROUP BY dept");
     let two = run(&plan, &world(&people(&[("a", 10), ("b", 10)]), &[]));
     assert!(matches!(two, Err(ControlError::Withheld)));
     assert!(run(&plan, &world(&people(&[("a", 10)]), &[])).is_ok());

@@ -3,6 +3,7 @@
 //! It stands below masks, so that no condition of a question ever sees a value that has no node. Row filters of policies are asked
 //! of raw values, as everywhere; names hold their texts.
 
+use std::any::Any;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use obscura_policies::effective::EffectiveColumn;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 
+use super::Kind;
 use super::Published;
 use crate::floor::is_open;
 use crate::sealed_type::column_type;
@@ -55,6 +57,15 @@ pub(crate) fn in_domain(
 fn asks_for_noise(policy: &EffectivePolicy) -> bool {
     policy.floors.values().any(|floor| floor.controls.perturbation.is_some())
         || policy.datasets.values().any(|dataset| dataset.controls.perturbation.is_some())
+}
+
+/// The list of values that a function of a plan brings a column into; nothing where it is of another kind.
+pub(crate) fn texts_of(function: &ScalarUDF) -> Option<&[String]> {
+    let domain = (function.inner().as_ref() as &dyn Any).downcast_ref::<DomainFunction>()?;
+    match &domain.published.kind {
+        Kind::Texts(texts) => Some(texts.as_slice()),
+        Kind::Presence | Kind::Truth | Kind::Wholes { .. } | Kind::Bins { .. } | Kind::Days { .. } => None,
+    }
 }
 
 /// The function of one column.

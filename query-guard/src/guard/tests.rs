@@ -22,7 +22,7 @@ use crate::reason::Reason;
 use crate::verdict::Decision;
 
 /// Ordinary questions of the corpus: each must be admitted.
-pub(super) const ADMITTED: &[&str] = &[
+pub(crate) const ADMITTED: &[&str] = &[
     "SELECT dept, COUNT(*) AS n FROM persons GROUP BY dept ORDER BY n DESC",
     "SELECT p.dept, COUNT(DISTINCT v.person_id) AS visitors, COUNT(*) AS visits FROM persons p JOIN visits v ON p.person_id = v.person_id GROUP BY p.dept",
     "SELECT dept, SUM(salary), AVG(salary) FROM persons GROUP BY dept",

@@ -1,12 +1,19 @@
-//! The second look: an independent pass over the physical plan, after the engine's own optimiser.
+//! The second look at what the engine makes of a plan, after its optimiser and after its physical planner.
 //!
-//! It confirms that only known operators and functions appear, that a stage ends in the guard's fold with every scan below it, and,
-//! where the fold relies on clustered rows, that nothing between scan and fold moves rows between partitions.
+//! The optimised plan is held to the policy and to what was admitted, by the guard's independent pass
+//! ([`obscura_query_guard::recheck`]). Then the physical plan may hold known operators and functions only, and that of a stage is
+//! held to the optimised one: the same folds, joins and conditions, no further table and no limit, an end in the guard's fold, and,
+//! where the fold relies on clustered rows, nothing between scan and fold that moves rows between partitions.
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::TreeNode as _;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::source_as_provider;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::TableScan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -14,9 +21,17 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use obscura_query_guard::AT_LEAST_NAME;
 use obscura_query_guard::CELL_FOLD_NAME;
 use obscura_query_guard::execution::EndsIn;
+use obscura_query_guard::execution::PlanToRun;
 use obscura_query_guard::is_known_scalar;
+use obscura_query_guard::recheck::Scanned;
+use obscura_query_guard::recheck::look_again;
 
 use crate::engine::EngineError;
+use crate::engine::SealedTables;
+
+mod same;
+
+use same::same;
 
 /// Operators that may appear in a job. None of them writes, reads a path, or samples.
 const KNOWN: &[&str] = &[
@@ -69,15 +84,46 @@ const REFUSED: &[&str] = &[
 const KEEPS_ROWS_TOGETHER: &[&str] =
     &["CoalesceBatchesExec", "CooperativeExec", "FilterExec", "ProjectionExec"];
 
-/// Compares the physical plan with what the guard admitted.
+/// Holds the optimised plan to the policy and to what the guard admitted.
 ///
 /// # Errors
 /// [`EngineError::Recheck`]: nothing may run.
-pub(super) fn recheck(plan: &Arc<dyn ExecutionPlan>, ends: EndsIn) -> Result<(), EngineError> {
+pub(super) fn optimised(
+    due: &PlanToRun,
+    plan: &LogicalPlan,
+    sealed: &SealedTables,
+) -> Result<(), EngineError> {
+    // A table is known by what it is, and not by the name that the plan calls it.
+    let scanned = |scan: &TableScan| {
+        let table = source_as_provider(&scan.source).ok()?;
+        let is_it =
+            |known: &Arc<dyn TableProvider>| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(&table));
+        match sealed.tables.iter().find(|(_, known)| is_it(known)) {
+            Some((id, _)) => Some(Scanned::Dataset(id.clone())),
+            None => due.released().contains_key(&scan.table_name.to_string()).then_some(Scanned::Released),
+        }
+    };
+    look_again(due, plan, &scanned).map_err(|breach| EngineError::Recheck(breach.text()))
+}
+
+/// Holds the physical plan to the optimised one.
+///
+/// # Errors
+/// [`EngineError::Recheck`]: nothing may run.
+pub(super) fn physical(
+    plan: &Arc<dyn ExecutionPlan>,
+    optimised: &LogicalPlan,
+    state: &SessionState,
+    ends: EndsIn,
+) -> Result<(), EngineError> {
     known_operators(plan)?;
     known_functions(plan)?;
+    if ends != EndsIn::Result {
+        same(plan, optimised, state)?;
+    }
     match ends {
         EndsIn::Result => Ok(()),
+        EndsIn::Cells { .. } if has_no_row(plan) => Ok(()),
         EndsIn::Cells { needs_clustered_input: false } => topmost_fold(plan).map(drop),
         EndsIn::Cells { needs_clustered_input: true } => rows_stay_together(topmost_fold(plan)?),
     }
@@ -121,6 +167,15 @@ fn topmost_fold(plan: &Arc<dyn ExecutionPlan>) -> Result<&Arc<dyn ExecutionPlan>
         // Released values of earlier stages that the stage compares with stand beside it.
         ("ScalarSubqueryExec", [child, ..]) => topmost_fold(child),
         _ => Err(EngineError::Recheck("stage without fold")),
+    }
+}
+
+/// True where the engine has found that no row meets the conditions, so that there is nothing to fold.
+fn has_no_row(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match (plan.name(), plan.children().as_slice()) {
+        ("EmptyExec", _) => true,
+        ("ProjectionExec" | "CooperativeExec", [child]) => has_no_row(child),
+        _ => false,
     }
 }
 

@@ -36,6 +36,7 @@ use obscura_query_guard::verdict::Decision;
 
 use super::*;
 
+mod second_look;
 mod stopped;
 
 const DATASET: &str = "hz-health.visits";
@@ -173,7 +174,9 @@ fn resolved() -> (PlanToRun, LogicalPlan) {
 
 /// The result of the recheck of a plan that a session makes.
 async fn second_look(state: &SessionState, plan: &LogicalPlan, ends: EndsIn) -> Result<(), EngineError> {
-    recheck::recheck(&state.create_physical_plan(plan).await.unwrap(), ends)
+    let plan = state.optimize(plan).unwrap();
+    let physical = state.query_planner().create_physical_plan(&plan, state).await.unwrap();
+    recheck::physical(&physical, &plan, state, ends)
 }
 
 #[track_caller]

@@ -42,10 +42,13 @@ use obscura_query_guard::SealedSource;
 use obscura_query_guard::control::ControlError;
 use obscura_query_guard::control::ReleasedTable;
 use obscura_query_guard::execution::EndsIn;
+use obscura_query_guard::execution::Execution;
 use obscura_query_guard::execution::ExecutionContext;
 use obscura_query_guard::execution::PlanRunner;
 use obscura_query_guard::execution::PlanToRun;
 use obscura_query_guard::plan::GuardedPlan;
+use obscura_query_guard::recheck::Scanned;
+use obscura_query_guard::recheck::look_again;
 use obscura_sandbox::engine::EngineError;
 use obscura_sandbox::engine::EngineLimits;
 use obscura_sandbox::engine::ResultLimits;
@@ -217,6 +220,7 @@ impl PlanRunner for Counting<'_, '_> {
             }
         };
         self.number += 1;
+        second_look_at(&due, &state).map_err(End::Failed)?;
         let resolved = self.reads.resolve(due.plan().clone()).map_err(|error| engine_end(&error))?;
         execute(&state, &resolved, self.most, &place, self.work).await
     }
@@ -237,6 +241,7 @@ async fn execute(
 }
 
 async fn prepare(plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Result<usize, DataFusionError> {
+    second_look(plan).map_err(DataFusionError::Plan)?;
     let state = session(cut.partitions).map_err(|error| DataFusionError::External(error.into()))?;
     let reads = Reads::of(tables, cut);
     let mut operators = Vec::new();
@@ -245,6 +250,29 @@ async fn prepare(plan: &GuardedPlan, tables: &Tables, cut: Cut) -> Result<usize,
         count(&physical, "", &mut operators);
     }
     Ok(operators.len())
+}
+
+/// Has the first plan of a query optimised as the product does, and looks at it again.
+///
+/// # Errors
+/// When the engine cannot plan, or the plan does not pass.
+pub fn second_look(plan: &GuardedPlan) -> Result<(), String> {
+    let state = session(2).map_err(|error| error.to_string())?;
+    let begun = Arc::new(plan.clone()).begin(ExecutionContext::default());
+    let due = match begun.map_err(|error| error.to_string())? {
+        Execution::Stage(stage) => stage.next(),
+        Execution::Last(last) => last.next(),
+    };
+    second_look_at(&due.map_err(|error| error.to_string())?, &state)
+}
+
+/// Has a plan optimised, and looks at it again.
+///
+/// # Errors
+/// When the engine cannot plan, or the plan does not pass.
+pub fn second_look_at(due: &PlanToRun, state: &SessionState) -> Result<(), String> {
+    let optimised = state.optimize(due.plan()).map_err(|error| error.to_string())?;
+    look_again(due, &optimised, &scanned).map_err(|breach| format!("the second look: {}", breach.text()))
 }
 
 /// The product's own session.
@@ -315,6 +343,14 @@ impl<'t> Reads<'t> {
         let columns = fields.map(|field| schema.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
         LogicalPlanBuilder::scan(scan.table_name.clone(), provider_as_source(provider), Some(columns))?
             .build()
+    }
+}
+
+/// The table that a scan of a guarded plan reads.
+fn scanned(scan: &TableScan) -> Option<Scanned> {
+    match scan.source.downcast_ref::<SealedSource>() {
+        Some(sealed) => Some(Scanned::Dataset(sealed.dataset().clone())),
+        None => scan.source.downcast_ref::<ReleasedSource>().map(|_released| Scanned::Released),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names of what is asked of a subject's several rows: that there are some, how many, and what they add up to.
 
 use super::*;
+use crate::plan::Admitted;
 
 #[test]
 fn whether_a_subject_has_rows_has_names_in_every_spelling() {
@@ -196,6 +197,9 @@ fn a_cell_of_no_names_never_shows() {
         atom.names = crate::cover::Names::default();
     }
     plan.stages[0].names = Some(cells.into());
+    // As if the guard had admitted it so.
+    let (stages, post, terms) = (plan.stages.clone(), plan.post.clone(), plan.admitted.terms.clone());
+    plan.admitted = Arc::new(Admitted { stages, post, terms });
     assert!(!shown(&plan), "its names say that nobody is in it, and its number would be exact");
 }
 

@@ -82,7 +82,12 @@ fn engine_failure(error: EngineError) -> Ended {
         EngineError::TooManyRows => (JobFailure::Limit, "too many rows of released tables"),
         EngineError::TimedOut => (JobFailure::Limit, "timed out"),
         EngineError::ResultTooLarge => (JobFailure::Limit, "result too large"),
-        EngineError::Recheck(what) => (JobFailure::Execution, what),
+        EngineError::Recheck(what) => {
+            return Ended::Failed(
+                JobFailure::Internal,
+                InternalError::of_kind("look again at an admitted plan", what).into(),
+            );
+        }
         EngineError::Failed(failure) => (JobFailure::Execution, failure.kind()),
     };
     Ended::Failed(failure, InternalError::of_kind("run a query", kind).into())
@@ -102,7 +107,7 @@ mod tests {
         assert_eq!(told(EngineError::TooManyRows), Some("limit-exceeded"));
         assert_eq!(told(EngineError::TimedOut), Some("limit-exceeded"));
         assert_eq!(told(EngineError::ResultTooLarge), Some("limit-exceeded"));
-        assert_eq!(told(EngineError::Recheck("clustering")), Some("execution-failed"));
+        assert_eq!(told(EngineError::Recheck("clustering")), Some("internal-error"));
         assert_eq!(told(EngineError::Withheld), None);
     }
 }

@@ -104,7 +104,7 @@ pub(in crate::cli) fn show_submitted(
         }
         Submitted::Ended(JobEnd::Failed {
             job,
-            failure: JobFailure::Execution | JobFailure::Interrupted,
+            failure: JobFailure::Execution | JobFailure::Interrupted | JobFailure::Internal,
         }) => {
             screen.say(
                 &format!("Something of ours broke while the question ran; nothing was released ({job})."),
