@@ -38,7 +38,7 @@ use crate::source_rows::SourceRows;
 
 mod condition;
 mod derived;
-mod evaluate;
+pub(crate) mod evaluate;
 mod folded;
 mod joined;
 mod look_up;

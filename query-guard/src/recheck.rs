@@ -27,6 +27,7 @@ mod breach;
 mod expression;
 mod filter;
 mod fold;
+mod implied;
 mod meeting;
 mod privacy;
 mod range;

@@ -1,6 +1,5 @@
 //! Row filters: every row of a dataset that a plan goes on with meets those of the policy, and has a subject.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use arrow::datatypes::Schema;
@@ -8,15 +7,11 @@ use datafusion_common::Column;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::Expr;
-use datafusion_expr::LogicalPlan;
-use datafusion_expr::builder::table_scan;
-use datafusion_expr::utils::conjunction;
-use datafusion_expr::utils::split_conjunction;
-use datafusion_optimizer::Optimizer;
-use datafusion_optimizer::OptimizerContext;
 use obscura_policies::effective::EffectiveDataset;
 
 use super::expression::raw_name;
+use super::implied::Implied;
+use super::implied::implied;
 use super::terms::row_conditions;
 use super::terms::schema_of;
 
@@ -26,8 +21,8 @@ pub(super) struct RowConditions<'t> {
     scan: usize,
     /// As the policy writes them.
     written: Vec<Expr>,
-    /// As the engine writes them; worked out once, where they are not there as the policy writes them.
-    optimised: OnceCell<Option<Vec<Expr>>>,
+    /// The columns that they read.
+    columns: BTreeSet<String>,
     schema: Schema,
 }
 
@@ -47,33 +42,27 @@ impl<'t> RowConditions<'t> {
             field.as_ref().clone().with_nullable(is_nullable)
         });
         let schema = Schema::new(fields.collect::<Vec<_>>());
-        Some(RowConditions { dataset, scan, written, optimised: OnceCell::new(), schema })
+        let columns = written.iter().flat_map(Expr::column_refs).map(|column| column.name.clone()).collect();
+        Some(RowConditions { dataset, scan, written, columns, schema })
     }
 
-    /// True if the conditions that are known of a scan's rows imply all of them: either each is there as it is written, or to put
-    /// them on once more changes nothing in what the engine makes of the known ones.
+    /// True if the conditions that are known of a scan's rows imply all of them.
     pub(super) fn hold(&self, facts: &[Expr]) -> bool {
         let known: Vec<Expr> = facts.iter().filter_map(|fact| self.own(fact)).collect();
-        self.written.iter().all(|due| known.contains(due))
-            || self.conjuncts(known.clone()).is_some_and(|before| {
-                let both = known.into_iter().chain(self.written.iter().cloned());
-                self.conjuncts(both.collect()).is_some_and(|after| {
-                    after.len() == before.len() && after.iter().all(|part| before.contains(part))
-                })
-            })
+        let due: Vec<Expr> = self.written.iter().filter(|due| !known.contains(due)).cloned().collect();
+        due.is_empty() || implied(&known, &due, &self.schema) != Implied::No
     }
 
-    /// True of a condition that is one of them, in either form: the policy's filters read raw values.
+    /// True of a condition that is one of them, or follows from them: the policy's filters read raw values.
     pub(super) fn is_one(&self, fact: &Expr) -> bool {
         let Some(fact) = self.own(fact) else { return false };
+        let reads_more = || fact.column_refs().iter().any(|column| !self.columns.contains(&column.name));
         // Without a row filter there is nothing that the engine could have written in another way.
         let has_filters = !self.dataset.row_filters.is_empty();
         self.written.contains(&fact)
-            || (has_filters && self.optimised().is_some_and(|all| all.contains(&fact)))
-    }
-
-    fn optimised(&self) -> Option<&Vec<Expr>> {
-        self.optimised.get_or_init(|| self.conjuncts(self.written.clone())).as_ref()
+            || (has_filters
+                && !reads_more()
+                && implied(&self.written, std::slice::from_ref(&fact), &self.schema) == Implied::Yes)
     }
 
     /// A condition over raw columns of the scan alone, under their names in the dataset.
@@ -88,49 +77,5 @@ impl<'t> RowConditions<'t> {
             other => Ok(Transformed::no(other)),
         });
         named.map(|named| named.data).ok()
-    }
-
-    /// The conditions that the engine's optimiser makes of some.
-    fn conjuncts(&self, conditions: Vec<Expr>) -> Option<Vec<Expr>> {
-        let Some(condition) = conjunction(conditions) else { return Some(Vec::new()) };
-        let scan = table_scan(Some("rows"), &self.schema, None).ok()?;
-        let plan = scan.filter(condition).and_then(|builder| builder.build()).ok()?;
-        // Parts that occur twice would stand in a projection of their own.
-        let mut rules = Optimizer::new().rules;
-        rules.retain(|rule| rule.name() != "common_sub_expression_eliminate");
-        let optimizer = Optimizer::with_rules(rules);
-        let optimised = optimizer.optimize(plan, &OptimizerContext::new(), |_plan, _rule| {}).ok()?;
-        let mut all = Vec::new();
-        let mut node = &optimised;
-        loop {
-            match node {
-                LogicalPlan::Filter(filter) => {
-                    all.extend(split_conjunction(&filter.predicate).into_iter().cloned());
-                    node = &filter.input;
-                }
-                LogicalPlan::TableScan(scan) => {
-                    all.extend(scan.filters.iter().cloned());
-                    break;
-                }
-                // No row at all.
-                LogicalPlan::EmptyRelation(_) => {
-                    all.push(Expr::Literal(datafusion_common::ScalarValue::Boolean(Some(false)), None));
-                    break;
-                }
-                _ => return None,
-            }
-        }
-        let unqualified = all.into_iter().map(|expr| {
-            expr.transform_up(|inner| match inner {
-                Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::from_name(column.name)))),
-                Expr::Literal(value, _) => Ok(Transformed::no(Expr::Literal(value, None))),
-                other => Ok(Transformed::no(other)),
-            })
-            .map(|changed| changed.data)
-            .ok()
-        });
-        let mut all = unqualified.collect::<Option<Vec<_>>>()?;
-        all.dedup();
-        Some(all)
     }
 }

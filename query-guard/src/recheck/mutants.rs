@@ -78,22 +78,18 @@ struct Looked {
 }
 
 impl Mutant {
-    /// Looks again at the plan that was changed, as the engine optimises it; nothing where the engine fails to, or finds that the plan has
-    /// no row, so that nothing leaves.
+    /// Looks again at the plan that was changed, as the engine optimises it; nothing where the engine fails to, or finds that no row meets its
+    /// conditions and reads no table, so that nothing leaves.
     fn looked(&self, session: &SessionState) -> Option<Looked> {
         let due = PlanToRun::of(&Arc::new(self.plan.clone()), self.stage)?;
-        let optimised = session.optimize(due.plan()).ok().filter(|plan| !has_no_row(plan))?;
+        let optimised = session.optimize(due.plan()).ok().filter(|plan| !reads_nothing(plan))?;
         let by_policy = within_terms(&due, &optimised, &scanned);
         Some(Looked { by_policy, whole: as_admitted(&due).and(by_policy) })
     }
 }
 
-fn has_no_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::EmptyRelation(empty) => !empty.produce_one_row,
-        LogicalPlan::Projection(projection) => has_no_row(&projection.input),
-        _ => false,
-    }
+fn reads_nothing(plan: &LogicalPlan) -> bool {
+    !plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(_)))).unwrap()
 }
 
 /// A change of one node; nothing where it does not apply.

@@ -50,6 +50,8 @@ use obscura_policies::vocabulary::Release;
 use obscura_policies::vocabulary::Review;
 
 use crate::functions::is_known_scalar;
+use crate::limits::NESTING_MAX;
+use crate::limits::OPERATORS_MAX;
 
 /// Most values of a column that have names of their own.
 const NAMED_MAX: i64 = 100_000;
@@ -193,9 +195,10 @@ fn raw(name: &str) -> Expr {
 }
 
 /// A condition in SQL over some columns; casts in it cannot fail.
-fn planned(sql: &str, schema: Schema) -> Result<Expr> {
+pub(super) fn planned(sql: &str, schema: Schema) -> Result<Expr> {
     let schema = DFSchema::try_from(schema)?;
     let parsed = Parser::new(&GenericDialect {})
+        .with_recursion_limit(NESTING_MAX + OPERATORS_MAX)
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_expr())
         .map_err(|_quotes| DataFusionError::Plan("row filter".to_owned()))?;
