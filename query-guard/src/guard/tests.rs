@@ -126,7 +126,7 @@ fn ordinary_questions_are_admitted() {
 }
 
 /// Questions that must be refused, and the first reason given.
-const REFUSED: &[(&str, Code)] = &[
+pub(crate) const REFUSED: &[(&str, Code)] = &[
     ("SELECT dept, name FROM persons", Code::ColumnNotInScope),
     ("SELECT dept, salary FROM persons", Code::RowLevelOutput),
     ("SELECT * FROM persons ORDER BY salary LIMIT 1", Code::OperationOverIndividuals),

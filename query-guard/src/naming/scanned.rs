@@ -131,10 +131,8 @@ impl Scanned {
     fn scan(scan: &TableScan, policy: &EffectivePolicy) -> Result<Self, Refused> {
         let table = scan.table_name.to_string();
         let dataset = policy.datasets.values().find(|dataset| dataset.id.sql_name() == table);
-        let dataset = dataset.ok_or_else(internal)?;
-        if is_open(dataset) {
-            return Err(rows_without_names());
-        }
+        // What is neither sealed nor open is the released table of an earlier stage.
+        let dataset = dataset.filter(|dataset| !is_open(dataset)).ok_or_else(rows_without_names)?;
         let raw = |name: &str| Expr::Column(Column::from_name(raw_name(dataset, name)));
         let fields = scan.projected_schema.fields().iter();
         let columns = fields.map(|field| (field.name().clone(), raw(field.name()))).collect();

@@ -17,6 +17,7 @@ use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::DatasetId;
 use proptest::prelude::*;
 
+use crate::code::Code;
 use crate::control::ControlError;
 use crate::execution::ExecutionContext;
 use crate::fixture::execute::Rows;
@@ -32,6 +33,8 @@ use crate::fixture::noise::world;
 use crate::fixture::review_under;
 use crate::fixture::variants::named;
 use crate::fixture::zones::zones;
+use crate::guard::tests::ADMITTED;
+use crate::guard::tests::REFUSED;
 use crate::noise::BYTES_AT_ONCE;
 use crate::noise::NoiseSource;
 use crate::plan::GuardedPlan;
@@ -91,6 +94,25 @@ fn names_in(plan: &GuardedPlan, sql: &str, keys: &[ScalarValue]) -> Named {
 
 fn text(value: &str) -> ScalarValue {
     ScalarValue::Utf8(Some(value.to_owned()))
+}
+
+#[test]
+fn rows_that_meet_released_values_have_no_names() {
+    for sql in [
+        "SELECT COUNT(*) FROM persons p JOIN (SELECT DISTINCT dept FROM persons WHERE dept = 'tax') r ON p.dept = r.dept",
+        "SELECT COUNT(*) FROM persons WHERE dept IN (SELECT DISTINCT dept FROM persons WHERE sex = 'f')",
+        "SELECT COUNT(*) FROM visits v WHERE v.person_id IN (SELECT p.person_id FROM persons p JOIN (SELECT DISTINCT day FROM visits) r ON p.age = r.day)",
+    ] {
+        assert_eq!(reasons(sql), [Reason::RowsWithoutNames], "{sql}");
+    }
+}
+
+#[test]
+fn no_question_of_the_corpus_is_a_fault_of_the_guard_under_noise() {
+    for sql in ADMITTED.iter().chain(REFUSED.iter().map(|(sql, _)| sql)) {
+        let faults = reasons(sql).into_iter().filter(|reason| reason.code() == Code::InternalError);
+        assert_eq!(faults.collect::<Vec<_>>(), [], "{sql}");
+    }
 }
 
 #[test]
