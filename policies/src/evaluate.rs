@@ -102,6 +102,23 @@ pub struct ManifestFacts {
     pub domains: BTreeMap<String, Vec<String>>,
 }
 
+impl ManifestFacts {
+    /// The facts that tests of policies are judged by, which read no data: open tables publish rows, of which there is none, and a
+    /// column that refers to an open one has a single value.
+    #[must_use]
+    pub fn of_test(library: &Library, dataset: &Dataset) -> Self {
+        let names = library.published_columns(dataset).map(|column| (column.name.to_string(), Vec::new()));
+        let columns: BTreeMap<String, Vec<Option<String>>> = names.collect();
+        let referring = dataset.columns.iter().filter(|column| column.domain_of.is_some());
+        let domains = referring.map(|column| (column.name.to_string(), vec!["value".to_owned()]));
+        Self {
+            published: (!columns.is_empty()).then(|| PublishedRows::new(columns)).flatten(),
+            domains: domains.collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Decides what one job may do.
 ///
 /// `permits` are the grants that the job may use. Grants do not combine: for each dataset one of them applies, which the

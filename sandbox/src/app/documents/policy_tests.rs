@@ -14,6 +14,7 @@ use obscura_policies::document::GrantedDataset;
 use obscura_policies::document::Metadata;
 use obscura_policies::document::Policy;
 use obscura_policies::document::PolicyTest;
+use obscura_policies::evaluate::ManifestFacts;
 use obscura_policies::evaluate::Principal;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::DatasetId;
@@ -87,7 +88,11 @@ fn run_one(
     let asker = QueryPrincipal::Person { principal, grants: vec![grant] };
     let (none, purpose) = (BTreeSet::new(), test.person.purpose.as_str());
     let judged = Judged { sql: &test.sql, parsed: &parsed, purpose, grants: &none };
-    let manifests = BTreeMap::new();
+    let facts = |id: &DatasetId| {
+        let dataset = library.datasets().get(id)?;
+        Some((id.clone(), ManifestFacts::of_test(library, dataset)))
+    };
+    let manifests: BTreeMap<DatasetId, ManifestFacts> = datasets.iter().filter_map(facts).collect();
     let inputs = ReviewInputs { library, asker: &asker, manifests: &manifests, now, time };
     let reviewed = review(judged, inputs);
     let (came, is_expected) = match (&reviewed, test.expect) {
