@@ -1,4 +1,5 @@
-//! The attack corpus against the built program: one test a family, every statement through the same door as an analyst's.
+//! The attack corpus against the built program: two tests a family, without named noise and with the grades that are shipped, every
+//! statement through the same door as an analyst's.
 //! It decides whether an attack taught its attacker anything; `sandbox/docs/how-to/write-a-case.md` tells how to write a
 //! case.
 #![expect(clippy::indexing_slicing, reason = "tests may panic")]
@@ -9,6 +10,7 @@ mod size;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use anyhow::ensure;
@@ -26,6 +28,9 @@ use obscura_tests::world::Outcome;
 use obscura_tests::world::World;
 use obscura_tests::world::code;
 
+/// Installations in which an inference must hold, one after the other, to have taught anything under noise.
+const INSTALLATIONS: usize = 8;
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = size::trials();
@@ -39,9 +44,12 @@ fn main() -> ExitCode {
         }
     };
     for file in files {
-        trials.push(Trial::test(file.family.clone(), move || {
-            judge(&file).map_err(|error| format!("{error:#}").into())
-        }));
+        let file = Arc::new(file);
+        let (name, exact) = (file.family.clone(), Arc::clone(&file));
+        trials.push(Trial::test(name, move || judge(&exact).map_err(|error| format!("{error:#}").into())));
+        let name = format!("{}-under-noise", file.family);
+        trials
+            .push(Trial::test(name, move || under_noise(&file).map_err(|error| format!("{error:#}").into())));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -52,6 +60,7 @@ struct Worlds {
     neighbours: Vec<World>,
 }
 
+/// Asks every case where numbers have no noise: whatever else protects must do so by itself.
 fn judge(file: &AttackFile) -> anyhow::Result<()> {
     let fixture = Fixture::load()?;
     let neighbour = |how| World::with(&fixture.neighbour(how)?);
@@ -59,27 +68,82 @@ fn judge(file: &AttackFile) -> anyhow::Result<()> {
         base: World::with(&fixture)?,
         neighbours: vec![neighbour(Neighbour::Changed)?, neighbour(Neighbour::Absent)?],
     };
-    let open = corpus::open_attacks()?;
     let mut findings = Vec::new();
     for case in &file.cases {
-        let name = format!("{}/{}", file.family, case.name);
-        let taught = case.teaches.as_ref().unwrap_or(&file.teaches);
-        findings.extend(
-            judge_case(case, &worlds, open.contains(&name))?
-                .into_iter()
-                .map(|finding| format!("{name}: {finding}\n    it would teach {taught}")),
-        );
+        findings.extend(told(file, case, judge_case(case, &worlds)?));
     }
     for world in worlds.neighbours.iter().chain([&worlds.base]) {
-        for sighting in world.sightings()? {
-            findings.push(format!("canary of {} in {}", sighting.place, sighting.seen_in));
-        }
+        findings.extend(sightings(world)?);
     }
     ensure!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
     Ok(())
 }
 
-fn judge_case(case: &Attack, worlds: &Worlds, listed_as_open: bool) -> anyhow::Result<Vec<String>> {
+/// Asks every case under the grades that the program ships: what is refused without noise is not answered with it, and cases that
+/// need noise are answered and teach nothing.
+fn under_noise(file: &AttackFile) -> anyhow::Result<()> {
+    let fixture = Fixture::load()?;
+    let world = World::under_shipped_grades(&fixture)?;
+    let alone = Worlds { base: world, neighbours: Vec::new() };
+    let open = corpus::open_attacks()?;
+    let mut findings = Vec::new();
+    for case in &file.cases {
+        let mut outcomes = Vec::new();
+        let mut found = Vec::new();
+        for step in &case.steps {
+            let outcome = alone.base.query(&step.by, &step.sql)?;
+            // Which questions have names is not what the corpus is about, but where a case needs them.
+            let expect = match step.expect {
+                Expectation::Answered if !case.needs_noise() => Expectation::Protected,
+                other => other,
+            };
+            let step = Step { expect, code: None, ..step.clone() };
+            found.extend(judge_step(&step, &outcome, &alone)?);
+            outcomes.push(outcome);
+        }
+        let teaches = case.needs_noise() && teaches_everywhere(case, outcomes, &fixture)?;
+        let is_open = open.contains(&format!("{}/{}", file.family, case.name));
+        if teaches && !is_open {
+            found.push("the answers, subtracted, give the victim's value".to_owned());
+        }
+        if !teaches && is_open {
+            found.push("it teaches nothing any more: take it out of open.txt".to_owned());
+        }
+        findings.extend(told(file, case, found));
+    }
+    findings.extend(sightings(&alone.base)?);
+    ensure!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
+    Ok(())
+}
+
+/// True if the attacker's arithmetic comes to the victim's value in every installation that was tried.
+///
+/// Noise differs from one to the next. A count that is rounded to five hits the value by chance in one of five.
+fn teaches_everywhere(case: &Attack, first: Vec<Outcome>, fixture: &Fixture) -> anyhow::Result<bool> {
+    let mut outcomes = first;
+    for _ in 0..INSTALLATIONS {
+        if !infers(case, &outcomes)? {
+            return Ok(false);
+        }
+        let world = World::anew_under_shipped_grades(fixture)?;
+        outcomes =
+            case.steps.iter().map(|step| world.query(&step.by, &step.sql)).collect::<Result<_, _>>()?;
+    }
+    Ok(true)
+}
+
+fn told(file: &AttackFile, case: &Attack, findings: Vec<String>) -> Vec<String> {
+    let taught = case.teaches.as_ref().unwrap_or(&file.teaches);
+    let line = |finding| format!("{}/{}: {finding}\n    it would teach {taught}", file.family, case.name);
+    findings.into_iter().map(line).collect()
+}
+
+fn sightings(world: &World) -> anyhow::Result<Vec<String>> {
+    let found = world.sightings()?;
+    Ok(found.iter().map(|seen| format!("canary of {} in {}", seen.place, seen.seen_in)).collect())
+}
+
+fn judge_case(case: &Attack, worlds: &Worlds) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     let mut outcomes = Vec::new();
     for step in &case.steps {
@@ -91,12 +155,8 @@ fn judge_case(case: &Attack, worlds: &Worlds, listed_as_open: bool) -> anyhow::R
         );
         outcomes.push(outcome);
     }
-    let inferred = infers(case, &outcomes)?;
-    if inferred && !listed_as_open {
+    if !case.needs_noise() && infers(case, &outcomes)? {
         findings.push("the answers, subtracted, give the victim's value".to_owned());
-    }
-    if !inferred && listed_as_open {
-        findings.push("it teaches nothing any more: take it out of open.txt".to_owned());
     }
     Ok(findings)
 }

@@ -172,8 +172,8 @@ fn labels_that_became_laxer_open_nothing_until_the_data_is_sealed_anew() {
         ),
         ("role: sensitive, grade: L3", "role: sensitive, grade: L2"),
         ("bins: 20000", "bins: 1"),
-        ("role: quasi_identifier, grade: L3, coded: true", "role: dimension, grade: L3, coded: true"),
-        ("bins: 20000", "bins: 20000, usual: 200000"),
+        ("role: quasi_identifier, grade: L3}", "role: dimension, grade: L3}"),
+        ("usual: 60000", "usual: 200000"),
         ("update: yearly", "update: yearly\nusual_rows: 20"),
         ("update: yearly", "update: never"),
     ]) {

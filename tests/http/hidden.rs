@@ -13,7 +13,7 @@ api_version: obscura/v1
 kind: Dataset
 metadata: {id: elsewhere.people, version: 1, title: {zh: 人员, en: People}}
 department: elsewhere
-scheme: db33t2351-2021
+scheme: exact-2021
 units: [{kind: resident, column: person_id}]
 layout: clustered
 opening: limited

@@ -21,7 +21,7 @@ api_version: obscura/v1
 kind: Dataset
 metadata: {id: noisy.residents, version: 1, title: {zh: 居民, en: Residents}}
 department: noisy
-scheme: db33t2351-2021
+scheme: exact-2021
 units: [{kind: resident, column: person_id}]
 layout: clustered
 opening: limited
@@ -38,7 +38,7 @@ api_version: obscura/v1
 kind: Dataset
 metadata: {id: noisy.stays, version: 1, title: {zh: 住院, en: Stays}}
 department: noisy
-scheme: db33t2351-2021
+scheme: exact-2021
 units: [{kind: resident, column: person_id}]
 layout: clustered
 usual_rows: 3

@@ -20,7 +20,7 @@ api_version: obscura/v1
 kind: Dataset
 metadata: {id: noisy.zones, version: 1, title: {zh: 区, en: Districts}}
 department: noisy
-scheme: db33t2351-2021
+scheme: exact-2021
 units: []
 opening: unconditional
 sharing: unconditional
@@ -49,7 +49,7 @@ api_version: obscura/v1
 kind: Dataset
 metadata: {id: noisy.residents, version: 1, title: {zh: 居民, en: Residents}}
 department: noisy
-scheme: db33t2351-2021
+scheme: exact-2021
 units: [{kind: resident, column: person_id}]
 layout: clustered
 opening: limited

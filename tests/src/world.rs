@@ -102,6 +102,28 @@ impl Outcome {
     }
 }
 
+/// The grades of the corpora.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grades {
+    /// The shipped ones without noise, from the documents of the corpora.
+    Exact,
+    /// The shipped ones.
+    Shipped,
+}
+
+impl Grades {
+    /// The datasets of the corpora under these grades.
+    fn of(self, documents: &str) -> String {
+        match self {
+            Grades::Exact => documents.to_owned(),
+            // An attack on documents needs a column without a range, and noise one that has it.
+            Grades::Shipped => documents
+                .replace("scheme: exact-2021", "scheme: db33t2351-2021")
+                .replace("{name: age, type: int, ", "{name: age, type: int, range: [0, 120], "),
+        }
+    }
+}
+
 /// An installation in a temporary folder, with what it has printed so far.
 #[derive(Debug)]
 pub struct World {
@@ -111,15 +133,37 @@ pub struct World {
 }
 
 impl World {
-    /// Makes an installation with people, the corpus documents and the fixture sealed.
+    /// Makes an installation with people, the corpus documents and the fixture sealed, under grades that ask for no noise.
     ///
     /// Such a world is made once for each fixture and build of the program, and copied from then on.
     ///
     /// # Errors
     /// When the program is not built or any step of this fails.
     pub fn with(fixture: &Fixture) -> anyhow::Result<Self> {
+        Self::copied(fixture, Grades::Exact)
+    }
+
+    /// As [`World::with`], under the grades that the program ships: every number has named noise.
+    ///
+    /// # Errors
+    /// When the program is not built or any step of this fails.
+    pub fn under_shipped_grades(fixture: &Fixture) -> anyhow::Result<Self> {
+        Self::copied(fixture, Grades::Shipped)
+    }
+
+    /// As [`World::under_shipped_grades`], made anew: its keys, and so its noise, are its own.
+    ///
+    /// # Errors
+    /// When the program is not built or any step of this fails.
+    pub fn anew_under_shipped_grades(fixture: &Fixture) -> anyhow::Result<Self> {
         let world = Self::empty(fixture)?;
-        let template = template::of(fixture)?;
+        world.furnish(fixture, Grades::Shipped).context("cannot furnish a world")?;
+        Ok(world)
+    }
+
+    fn copied(fixture: &Fixture, grades: Grades) -> anyhow::Result<Self> {
+        let world = Self::empty(fixture)?;
+        let template = template::of(fixture, grades)?;
         template::copy(&template, world.root())?;
         Ok(world)
     }
@@ -266,7 +310,7 @@ impl World {
     }
 
     /// Makes the installation, its people, its documents and its sealed data.
-    fn furnish(&self, fixture: &Fixture) -> anyhow::Result<()> {
+    fn furnish(&self, fixture: &Fixture, grades: Grades) -> anyhow::Result<()> {
         let mut init = self.command(None)?;
         init.args(["init", "--operator", OPERATOR, "--token-file"]).arg(self.token_file(OPERATOR));
         self.finish(init, "`obscura init`")?.done()?;
@@ -278,11 +322,13 @@ impl World {
         for analyst in ANALYSTS {
             self.add_person(analyst, "analyst", "corpus")?;
         }
-        self.enact(STEWARD, SECOND_STEWARD, &documents.join("corpus.yaml"))?;
+        let plain = tempfile::tempdir().context("cannot make a folder for plain text")?;
+        let corpus = plain.path().join("corpus.yaml");
+        fs::write(&corpus, grades.of(&fs::read_to_string(documents.join("corpus.yaml"))?))?;
+        self.enact(STEWARD, SECOND_STEWARD, &corpus)?;
         let grants = documents.join("grants.yaml");
         let grants = grants.to_str().context("paths of tests are text")?;
         self.run(STEWARD, &["grant", "create", "--file", grants])?.done()?;
-        let plain = tempfile::tempdir().context("cannot make a folder for plain text")?;
         fixture.write(plain.path())?;
         for table in fixture.tables() {
             let file = plain.path().join(format!("{}.csv", table.name));

@@ -46,6 +46,7 @@ use crate::documents::Documents;
 use crate::documents::Protection;
 use crate::documents::TODAY;
 use crate::documents::under;
+use crate::noise::key;
 
 /// Rows of one join before a run is given up.
 const JOIN_ROWS_MAX: u64 = 50_000_000;
@@ -89,9 +90,11 @@ pub(crate) struct Answer {
     pub(crate) grade: u8,
     /// Under the declared controls.
     pub(crate) declared: Loss,
+    /// Under the declared controls but for noise.
+    pub(crate) without_noise: Loss,
     /// Under thresholds alone.
     pub(crate) thresholds: Loss,
-    /// Differences that no declared protection explains.
+    /// Differences that no declared protection but noise explains.
     pub(crate) findings: Vec<String>,
 }
 
@@ -187,7 +190,9 @@ impl Desk {
 
     fn answer(&self, sql: &str, plan: &GuardedPlan) -> anyhow::Result<Answer> {
         let exact = self.exact(sql)?;
-        let declared = self.run(plan)?;
+        let declared = self.under_noise(sql, plan, &key())?;
+        let of_policies = self.admitted(sql, Protection::WithoutNoise)?;
+        let without_noise = self.run(&of_policies)?;
         let of_thresholds = self.admitted(sql, Protection::Thresholds)?;
         let thresholds = self.run(&of_thresholds)?;
         let without = self.admitted(sql, Protection::Nothing)?;
@@ -195,11 +200,12 @@ impl Desk {
         let columns = columns(&without);
         let mut findings = same(&nothing, &exact, &columns);
         findings.extend(near(&thresholds, &exact, &columns));
-        findings.extend(within_rounding(&declared, &exact, &columns));
+        findings.extend(within_rounding(&without_noise, &exact, &columns));
         let grade = plan.stages().iter().map(|stage| stage.controls().grade.0).max().unwrap_or(1);
         Ok(Answer {
             grade,
-            declared: loss(&declared, &exact, &columns),
+            declared,
+            without_noise: loss(&without_noise, &exact, &columns),
             thresholds: loss(&thresholds, &exact, &columns),
             findings,
         })

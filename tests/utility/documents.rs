@@ -32,10 +32,12 @@ const DEPARTMENT: &str = "hz-institute";
 /// The controls that a question is asked under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protection {
-    /// Those of the documents.
+    /// Those of the documents, named noise among them.
     Declared,
-    /// Those of the documents and named noise of a deviation.
+    /// Those of the documents with named noise of another deviation.
     Noise(u32),
+    /// Those of the documents but for named noise.
+    WithoutNoise,
     /// The thresholds of the documents and nothing else.
     Thresholds,
     /// None but the rounding of sums and means, which no policy takes off.
@@ -139,7 +141,9 @@ fn change(controls: &mut Controls, protection: Protection) {
                 controls.perturbation = Some(deviation);
             }
         }
+        Protection::WithoutNoise => controls.perturbation = None,
         Protection::Thresholds | Protection::Nothing => {
+            controls.perturbation = None;
             // Sums need a rule of dominance: this one withholds nothing.
             let never = |rule: Dominance| Dominance { share_max_permille: 1000, p_percent: 0, ..rule };
             controls.dominance = controls.dominance.map(never);

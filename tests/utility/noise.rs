@@ -1,5 +1,4 @@
-//! The same questions where every number must have named noise: those that are admitted with what they lack, and the reasons
-//! of the others.
+//! The same questions under named noise of other deviations than the grades ask for, and the key of the noise.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,8 +36,7 @@ pub(crate) struct Noisy {
 /// # Errors
 /// When a run fails.
 pub(crate) fn asked(files: &[File], residents: u32) -> anyhow::Result<Vec<(u32, Noisy)>> {
-    let key: Arc<dyn NoiseSource> =
-        Arc::new(Key(hmac::Key::new(hmac::HMAC_SHA256, b"a key of the questions")));
+    let key = key();
     let mut all: Vec<(u32, Noisy)> =
         DEVIATIONS.into_iter().map(|deviation| (deviation, Noisy::default())).collect();
     for file in files {
@@ -68,7 +66,12 @@ pub(crate) fn asked(files: &[File], residents: u32) -> anyhow::Result<Vec<(u32, 
     Ok(all)
 }
 
-/// A keyed source as the product's is: the HMAC-SHA256 of block and name. Its key is fixed, so that a run is the same every time.
+/// A source of noise whose key is fixed, so that a run is the same every time.
+pub(crate) fn key() -> Arc<dyn NoiseSource> {
+    Arc::new(Key(hmac::Key::new(hmac::HMAC_SHA256, b"a key of the questions")))
+}
+
+/// A keyed source as the product's is: the HMAC-SHA256 of block and name.
 #[derive(Debug)]
 struct Key(hmac::Key);
 

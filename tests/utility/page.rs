@@ -102,23 +102,26 @@ fn head(asked: &[Asked]) -> String {
 }
 
 fn by_grade(asked: &[Asked]) -> String {
-    let mut grades: BTreeMap<u8, (usize, Loss, Loss)> = BTreeMap::new();
+    let mut grades: BTreeMap<u8, (usize, Loss, Loss, Loss)> = BTreeMap::new();
     for (_, answer) in answers(asked) {
-        let (count, declared, thresholds) = grades.entry(answer.grade).or_default();
+        let (count, declared, without_noise, thresholds) = grades.entry(answer.grade).or_default();
         *count += 1;
         declared.add(&answer.declared);
+        without_noise.add(&answer.without_noise);
         thresholds.add(&answer.thresholds);
     }
-    let mut text = "| grade | questions | numbers | withheld | median error | error of nine in ten at most | withheld by thresholds alone |\n\
-                    |---|---:|---:|---:|---:|---:|---:|\n"
+    let mut text = "| grade | questions | numbers | withheld | median error | error of nine in ten at most | withheld without noise | median error without noise | withheld by thresholds alone |\n\
+                    |---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
         .to_owned();
-    for (grade, (count, declared, thresholds)) in grades {
+    for (grade, (count, declared, without_noise, thresholds)) in grades {
         text.push_str(&format!(
-            "| L{grade} | {count} | {} | {} | {} | {} | {} |\n",
+            "| L{grade} | {count} | {} | {} | {} | {} | {} | {} | {} |\n",
             declared.cells,
             percent(declared.share()),
             percent(declared.error(50)),
             percent(declared.error(90)),
+            percent(without_noise.share()),
+            percent(without_noise.error(50)),
             percent(thresholds.share()),
         ));
     }
@@ -177,7 +180,7 @@ fn of_noise(noise: &[(u32, Noisy)]) -> String {
 
 fn of_answered(asked: &[Asked]) -> String {
     let mut text = format!(
-        "{ANSWERED}\n| question | purpose | grade | numbers | withheld | median error | withheld by thresholds alone |\n|---|---|---|---:|---:|---:|---:|\n"
+        "{ANSWERED}\n| question | purpose | grade | numbers | withheld | median error | withheld without noise | withheld by thresholds alone |\n|---|---|---|---:|---:|---:|---:|---:|\n"
     );
     answers(asked).for_each(|(asked, answer)| text.push_str(&line(asked, answer)));
     text
@@ -186,13 +189,14 @@ fn of_answered(asked: &[Asked]) -> String {
 /// The line of an answered question.
 fn line(asked: &Asked, answer: &Answer) -> String {
     format!(
-        "| {} | {} | L{} | {} | {} | {} | {} |\n",
+        "| {} | {} | L{} | {} | {} | {} | {} | {} |\n",
         asked.title,
         asked.purpose,
         answer.grade,
         answer.declared.cells,
         percent(answer.declared.share()),
         percent(answer.declared.error(50)),
+        percent(answer.without_noise.share()),
         percent(answer.thresholds.share()),
     )
 }
@@ -253,6 +257,7 @@ The seed is fixed, so that a run of the same code writes the same page.
 - **A number** is a figure of the exact answer; names of groups are not counted.
 - **Withheld** are numbers that the protected answer does not have, also where a row of a ranking was displaced by another.
 - **The error** of a released number is its difference from the exact one, as a part of the exact one.
+- **Without noise** the same controls would let numbers out that are rounded and otherwise exact: the difference of two of them tells of one person.
 - **Thresholds alone** would withhold cells of fewer subjects than the policy asks for, and let exact numbers out: the error of the others would be nothing, and so would their protection from somebody who asks twice.
 
 The share that is withheld depends on the size of the city: in the demo's, which has more residents, fewer cells are small.
@@ -274,9 +279,9 @@ Answers that are known to differ from the exact ones by more than declared prote
 ";
 
 const NOISE: &str = "\
-## With named noise
+## Under other deviations
 
-The same questions, where the policies ask for named noise besides.
+The grades ask for named noise of a deviation of 2 subjects at L2 and of 4 at L3; here every number has noise of one deviation.
 Noise needs published domains, usual contributions and usual numbers of rows, which the documents of the demo declare.
 Questions of open data alone are left out: they have no noise.
 ";

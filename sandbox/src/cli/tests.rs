@@ -20,6 +20,7 @@ mod log;
 mod records;
 mod rotation;
 
+/// Its grades are the shipped ones without noise, so that numbers are exact.
 const DOCUMENTS: &str = "\
 api_version: obscura/v1
 kind: Department
@@ -37,6 +38,35 @@ kind: Department
 metadata: {id: hz-tax, version: 1, title: {en: Tax, zh: 税务}}
 level: department
 parent: hz
+---
+api_version: obscura/v1
+kind: GradeScheme
+metadata: {id: exact-2021, version: 1, title: {zh: 无扰动分级, en: Grades without noise}}
+standard: {zh: 测试用分级, en: grades of the tests}
+levels:
+  - code: L1
+    level: L1
+    title: {zh: 不敏感, en: not sensitive}
+    floor: {release: rows_open}
+  - code: L2
+    level: L2
+    title: {zh: 低敏感, en: of low sensitivity}
+    floor:
+      release: aggregates
+      controls: {subjects_min: 5, dominance: {n: 2, share_max: 0.9, p_percent: 10}, rounding: {base: 5}}
+  - code: L3
+    level: L3
+    title: {zh: 较敏感, en: fairly sensitive}
+    floor:
+      release: aggregates
+      controls: {subjects_min: 10, dominance: {n: 2, share_max: 0.85, p_percent: 10}, rounding: {base: 5}}
+  - code: L4
+    level: L4
+    title: {zh: 敏感, en: sensitive}
+    floor:
+      release: aggregates
+      controls: {subjects_min: 20, dominance: {n: 2, share_max: 0.85, p_percent: 10}, rounding: {base: 5}}
+      needs: [differential-privacy]
 ";
 
 const DATASET: &str = "\
@@ -44,7 +74,7 @@ api_version: obscura/v1
 kind: Dataset
 metadata: {id: hz-health.visits, version: 1, title: {en: Visits, zh: 就诊}}
 department: hz-health
-scheme: db33t2351-2021
+scheme: exact-2021
 units:
   - {kind: resident, column: person_id}
 opening: limited

@@ -35,6 +35,8 @@ pub struct Outcome {
     pub passed: bool,
     /// The unrounded total, in ten-thousandths for sums and in ones for counts.
     pub total: i128,
+    /// Number of rows with a value.
+    pub rows: i128,
 }
 
 /// One group that has a row.
@@ -145,7 +147,12 @@ impl Boundary {
             }
         };
         let passed = passed && group_passed;
-        Outcome { released: if passed { Cell::Number(value) } else { Cell::Null }, passed, total }
+        Outcome {
+            released: if passed { Cell::Number(value) } else { Cell::Null },
+            passed,
+            total,
+            rows: row_total,
+        }
     }
 
     /// The (n, k) rule with n = 2, and the p% rule.

@@ -10,19 +10,20 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use anyhow::ensure;
 
+use super::Grades;
 use super::World;
 use crate::environment;
 use crate::fixture::Fixture;
 
 /// Returns the folder of a furnished world for this fixture, making it if it is missing.
-pub(super) fn of(fixture: &Fixture) -> anyhow::Result<PathBuf> {
+pub(super) fn of(fixture: &Fixture, grades: Grades) -> anyhow::Result<PathBuf> {
     let folder = environment::scratch_folder()?.join("worlds");
-    let wanted = folder.join(key(fixture)?);
+    let wanted = folder.join(key(fixture, grades)?);
     if wanted.is_dir() {
         return Ok(wanted);
     }
     let world = World::empty(fixture)?;
-    world.furnish(fixture).context("cannot furnish a world")?;
+    world.furnish(fixture, grades).context("cannot furnish a world")?;
     let sightings = world.sightings()?;
     ensure!(sightings.is_empty(), "canaries leave while a world is furnished: {sightings:#?}");
     fs::create_dir_all(&folder)?;
@@ -57,13 +58,13 @@ pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Names a template after everything that it is made from.
-fn key(fixture: &Fixture) -> anyhow::Result<String> {
+fn key(fixture: &Fixture, grades: Grades) -> anyhow::Result<String> {
     let product = fs::metadata(environment::product()?)?;
     let built = product.modified()?.duration_since(SystemTime::UNIX_EPOCH)?;
     let documents = environment::tests_folder().join("attacks").join("documents");
     let mut parts = vec![format!("{} {}", product.len(), built.as_nanos())];
     for name in ["department.yaml", "corpus.yaml", "grants.yaml"] {
-        parts.push(fs::read_to_string(documents.join(name))?);
+        parts.push(grades.of(&fs::read_to_string(documents.join(name))?));
     }
     for (_, file) in super::FIXED {
         parts.push(fs::read_to_string(environment::tests_folder().join(file))?);
