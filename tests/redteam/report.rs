@@ -152,8 +152,8 @@ const TAIL: &str = "
 - **Fresh noise fails** at enough cells; it only sets their number.
 - **Named noise has one draw for each named cell.** IN lists, spellings, partitions, factors and comparisons with literals are measurements of the same draw, and more of them add nothing but what rounding took.
 - **Named noise is overcome by names.** Each further name that holds a person is a further draw: every choice of nodes of village, group, age, sex and day, and every column that is asked to have a value.
-  The bounds that the design sets to it, which columns may meet in one question and an exposure that is computed before data opens, are not built; until they are, a deviation is no promise by itself.
-- **Columns that all have a value in** are the worst of these: that a value is there is a name of its own although it is true of everybody, so that eight such columns give 219 draws for every cell, with no knowledge of anybody.
+  At most three columns and one secret one meet in a number; a policy's choice of them, and an exposure that is computed before data opens, are not built: until they are, a deviation is no promise by itself.
+- **Columns that all have a value in** add nothing: whichever of them are asked to have a value, the draw of all is one, and what is taken off it is a cell of nobody.
 - **Somebody who knows all others** uses every name above a person's values, and not only those in which the person is alone.
 - **Daily versions** draw a part of the noise anew each day, and their mean takes it away; what is fixed cancels in the difference.
   Epochs, which the design has for this, are not built.
