@@ -193,6 +193,7 @@ pub(crate) fn policy(controls: Asked, proof: Proof) -> anyhow::Result<EffectiveP
         privacy_budget: None,
         all_ask_for_privacy: false,
         usual_rows: Some(USUAL_ROWS),
+        usual_rows_in: None,
         is_updated: true,
         rows: None,
         unique: BTreeSet::new(),

@@ -48,6 +48,7 @@ pub use dataset::Range;
 pub use dataset::Sharing;
 pub use dataset::TypeWord;
 pub use dataset::Update;
+pub use dataset::UsualRowsIn;
 pub use department::Department;
 pub use department::DepartmentLevel;
 pub use exception::Approver;

@@ -86,6 +86,8 @@ pub struct EffectiveDataset {
     pub all_ask_for_privacy: bool,
     /// Rows that a subject usually has, as the document states it: the scale of the noise of counts of rows.
     pub usual_rows: Option<u32>,
+    /// Rows that a subject usually has in one month and on one day of a column, as the document states it.
+    pub usual_rows_in: Option<UsualRows>,
     /// False only if the document says that the data never changes again, and it was sealed once: its noise then needs no
     /// part of its own for each version.
     pub is_updated: bool,
@@ -106,6 +108,17 @@ impl EffectiveDataset {
     pub fn opens_by_privacy(&self) -> bool {
         self.privacy_budget.is_some() && self.all_ask_for_privacy
     }
+}
+
+/// The rows that a subject usually has in one month and on one day of a column of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsualRows {
+    /// The column.
+    pub column: String,
+    /// Rows in one month.
+    pub month: u32,
+    /// Rows on one day.
+    pub day: u32,
 }
 
 /// Two columns whose values span intervals that do not overlap, one interval a row.

@@ -24,6 +24,7 @@ use crate::effective::EffectiveUnit;
 use crate::effective::Intervals;
 use crate::effective::PolicySource;
 use crate::effective::RowFilter;
+use crate::effective::UsualRows;
 use crate::fixed::Fixed;
 use crate::library::Library;
 use crate::library::POLICY_TESTER;
@@ -309,6 +310,10 @@ fn open(
         privacy_budget: terms.privacy_budget,
         all_ask_for_privacy: terms.all_ask_for_privacy,
         usual_rows: dataset.usual_rows,
+        usual_rows_in: dataset.columns.iter().find_map(|column| {
+            let usual = column.usual_rows?;
+            Some(UsualRows { column: column.name.to_string(), month: usual.month, day: usual.day })
+        }),
         is_updated: dataset.update != Update::Never || facts.is_later_version,
         rows: facts.rows,
         unique: facts.unique,

@@ -18,6 +18,7 @@ use crate::cover::NameFault;
 use crate::cover::Names;
 use crate::cover::names;
 use crate::domain::Published;
+use crate::domain::Span;
 use crate::limits::NAMES_MAX;
 
 /// The values of a group key, each with the condition under which the key has it.
@@ -54,14 +55,43 @@ pub(crate) struct AtomNames {
     pub(crate) names: Names,
     /// Its columns are none of the keys'.
     pub(crate) is_apart: bool,
-    /// The deviation of a cell's noise in deviations of one name: the largest over all groups, where they are not too many to look at.
-    pub(crate) deviations_max: Option<f64>,
+    /// The deviation of the noise of a cell's subjects, and that of its value, in deviations of one name of the whole unit: the largest
+    /// over all groups, where they are not too many to look at.
+    pub(crate) deviations_max: Option<Deviations>,
     /// The quantity that is added up. Two atoms of the same names add up the same, or have measures of different texts.
     pub(crate) measure: String,
     /// The quantity that is counted, for each class of subjects.
     pub(crate) subjects: Vec<String>,
     /// The scale of the noise of its value, in the atom's units: the usual contribution of a subject.
     pub(crate) unit: i128,
+    /// That of names about one month or one day of a column.
+    pub(crate) units_in: Option<UnitsIn>,
+}
+
+/// The scales of noise of names about one month and one day of a column: the usual contributions of a subject there.
+///
+/// They rest on the name and on declarations alone, as the name does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnitsIn {
+    /// Number of the column.
+    pub(crate) column: u16,
+    pub(crate) month: i128,
+    pub(crate) day: i128,
+}
+
+/// Deviations in deviations of one name.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Deviations {
+    /// Of a number of subjects.
+    pub(crate) subjects: f64,
+    /// Of the value.
+    pub(crate) value: f64,
+}
+
+impl Deviations {
+    fn map(self, other: Self, with: impl Fn(f64, f64) -> f64) -> Self {
+        Deviations { subjects: with(self.subjects, other.subjects), value: with(self.value, other.value) }
+    }
 }
 
 impl CellNames {
@@ -105,13 +135,17 @@ impl CellNames {
     /// the names do not multiply and there are more than `groups_max` groups.
     pub(crate) fn with_deviations(mut self, groups_max: usize) -> Self {
         // Over columns of their own deviations multiply as names do.
-        let of_key = |values: &KeyValues| {
-            let named = values.values().filter_map(|condition| self.named(condition).ok());
-            named.map(|names| names.deviations()).fold(0.0, f64::max)
-        };
-        let of_keys = self.keys_are_apart.then(|| self.keys.iter().map(of_key).product::<f64>());
-        let of_atom = |atom: &AtomNames| match of_keys.filter(|_| atom.is_apart) {
-            Some(of_keys) => Some(atom.names.deviations() * of_keys),
+        let of_keys: Option<Vec<Vec<Names>>> = self.keys_are_apart.then(|| {
+            let named =
+                |values: &KeyValues| values.values().filter_map(|value| self.named(value).ok()).collect();
+            self.keys.iter().map(named).collect()
+        });
+        let of_atom = |atom: &AtomNames| match of_keys.as_ref().filter(|_| atom.is_apart) {
+            Some(of_keys) => {
+                let largest = |named: &Vec<Names>| self.largest(atom, named.iter());
+                let of_atom = self.deviations(atom, &atom.names);
+                Some(of_keys.iter().map(largest).fold(of_atom, |all, key| all.map(key, |a, b| a * b)))
+            }
             None => self.deviations_of_groups(atom, groups_max),
         };
         let deviations: Vec<_> = self.atoms.iter().map(of_atom).collect();
@@ -122,7 +156,7 @@ impl CellNames {
     }
 
     /// The largest deviation over all groups, one by one.
-    fn deviations_of_groups(&self, atom: &AtomNames, groups_max: usize) -> Option<f64> {
+    fn deviations_of_groups(&self, atom: &AtomNames, groups_max: usize) -> Option<Deviations> {
         let groups = self.keys.iter().try_fold(1_usize, |groups, values| groups.checked_mul(values.len()))?;
         if groups > groups_max {
             return None;
@@ -135,8 +169,34 @@ impl CellNames {
             conditions = longer.collect();
         }
         // A group without names is withheld.
-        let named = conditions.iter().filter_map(|condition| self.named(condition).ok());
-        Some(named.map(|names| names.deviations()).fold(0.0, f64::max))
+        let named: Vec<Names> =
+            conditions.iter().filter_map(|condition| self.named(condition).ok()).collect();
+        Some(self.largest(atom, named.iter()))
+    }
+
+    fn largest<'n>(&self, atom: &AtomNames, named: impl Iterator<Item = &'n Names>) -> Deviations {
+        let deviations = named.map(|names| self.deviations(atom, names));
+        deviations.fold(Deviations::default(), |largest, one| largest.map(one, f64::max))
+    }
+
+    /// The deviations of a cell of these names.
+    pub(crate) fn deviations(&self, atom: &AtomNames, names: &Names) -> Deviations {
+        let whole = real(atom.unit);
+        let value = names.deviations_of(|name| real(self.unit(atom, name)) / whole);
+        Deviations { subjects: names.deviations_of(|_| 1.0), value }
+    }
+
+    /// The scale of the noise that a name has in an atom's value.
+    pub(crate) fn unit(&self, atom: &AtomNames, name: &Name) -> i128 {
+        let span = atom.units_in.and_then(|units| {
+            let (_, published) = self.columns.get(&units.column)?;
+            Some((units, published.time(*name.get(&units.column)?)?))
+        });
+        match span {
+            Some((units, Span::Month)) => units.month,
+            Some((units, Span::Day)) => units.day,
+            None => atom.unit,
+        }
     }
 
     fn named(&self, condition: &Condition) -> Result<Names, NameFault> {
@@ -168,6 +228,11 @@ impl CellNames {
         }
         bytes
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a static error is stated to two digits")]
+fn real(unit: i128) -> f64 {
+    unit as f64
 }
 
 /// The SHA-256 of bytes, in hex.

@@ -38,7 +38,7 @@ pub(crate) mod threshold;
 
 use noise::AtomNoise;
 use noise::Perturbation;
-use noise::StageNoise;
+pub(crate) use noise::StageNoise;
 pub(crate) use noise::deviation;
 use rounding::Rounding;
 

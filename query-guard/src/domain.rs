@@ -39,6 +39,7 @@ use sha2::Sha256;
 
 use crate::cover::Hierarchy;
 use crate::cover::HierarchyFault;
+use crate::cover::Node;
 use crate::sealed_type::column_type;
 
 mod restrict;
@@ -54,6 +55,18 @@ const CALENDAR: (i32, i32) = (1900, 2100);
 /// More rows than one subject has in a table.
 const SUMMED_ROWS_MAX: i128 = 1_000_000_000;
 const MICROS_OF_DAY: i64 = 86_400_000_000;
+
+/// Most days of a month; a year has more, and nothing lies between.
+const DAYS_OF_MONTH_MAX: u32 = 31;
+
+/// A span of time that has a scale of noise of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// One month.
+    Month,
+    /// One day.
+    Day,
+}
 
 /// The domain of one column, with its hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +171,19 @@ impl Published {
     /// True if single values of the column are named, rather than only whether there is one.
     pub(crate) fn names_values(&self) -> bool {
         self.kind != Kind::Presence
+    }
+
+    /// The span of time that the values of a node lie in; nothing for a longer one than a month. Values before the calendar count as its
+    /// first day, and later ones as its last: these two are no days alone.
+    pub(crate) fn time(&self, node: Node) -> Option<Span> {
+        let Kind::Days { count, .. } = self.kind else { return None };
+        let (start, end) = self.hierarchy.span(node);
+        match end.saturating_sub(start) {
+            _ if start == 0 || end >= count => None,
+            1 => Some(Span::Day),
+            2..=DAYS_OF_MONTH_MAX => Some(Span::Month),
+            _ => None,
+        }
     }
 
     /// True if a leaf holds several values, which an expression might tell apart.

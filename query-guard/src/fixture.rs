@@ -257,6 +257,7 @@ fn dataset(id: &str, columns: Vec<EffectiveColumn>, one_row_per_subject: bool) -
         privacy_budget: None,
         all_ask_for_privacy: false,
         usual_rows: None,
+        usual_rows_in: None,
         is_updated: true,
         rows: None,
         unique: BTreeSet::new(),

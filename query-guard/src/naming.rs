@@ -21,6 +21,7 @@ use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
 use crate::cell_names::AtomNames;
 use crate::cell_names::CellNames;
+use crate::cell_names::UnitsIn;
 use crate::column_facts::ColumnKind;
 use crate::cover::Condition;
 use crate::cover::NameFault;
@@ -51,6 +52,7 @@ mod scanned;
 use condition::Columns;
 use meeting::few_meet;
 use raw::Reading;
+use raw::raw_name;
 use scanned::Scanned;
 
 /// Most names of all atoms in all groups that the keys' values make.
@@ -86,6 +88,7 @@ pub(crate) fn cell_names(
     let common = common.collect::<Result<Vec<_>, Refused>>()?;
     let mut named = Vec::with_capacity(atoms.len());
     let mut measures = Vec::with_capacity(atoms.len());
+    let mut of_rows = Vec::with_capacity(atoms.len());
     for (atom, spec) in atoms.iter().zip(*specs) {
         let mut all = common.clone();
         if let Some(condition) = &atom.condition {
@@ -125,11 +128,17 @@ pub(crate) fn cell_names(
             measure,
             subjects,
             unit,
+            units_in: None,
         });
+        // Folded rows are as many as subjects, whichever month they are of.
+        of_rows.push((!source.is_folded).then_some(dataset));
     }
     let mut values = Vec::with_capacity(group.len());
     for (key, column) in group.iter().zip(*keys) {
         values.push(columns.values(&scanned.raw(key)?, &column.data_type)?);
+    }
+    for (atom, dataset) in named.iter_mut().zip(of_rows) {
+        atom.units_in = dataset.and_then(|dataset| units_in(atom.unit, dataset, rows, &columns));
     }
     let is_updated = |id: &DatasetId| policy.datasets.get(id).is_none_or(|dataset| dataset.is_updated);
     let of_keys: Vec<BTreeSet<u16>> =
@@ -220,6 +229,26 @@ fn unit(atom: &Atom, spec: &AtomSpec, rows: &SourceRows, dataset: &EffectiveData
         }
         (Quantity::Measure(_) | Quantity::Product(..), _) => None,
     }
+}
+
+/// The scales of noise of names about one month and one day: the part of the whole one that a subject's usual rows there are of all.
+///
+/// A day has few of a subject's rows of a year, and noise for all of them would hide a city's day and not only a person's
+/// (`sandbox/docs/disclosure-model.md`, section 5.8).
+fn units_in(
+    unit: i128,
+    dataset: &EffectiveDataset,
+    rows: &SourceRows,
+    columns: &Columns<'_>,
+) -> Option<UnitsIn> {
+    let usual = dataset.usual_rows_in.as_ref().filter(|_| !rows.classes.iter().any(|class| class.one_row))?;
+    let all = i128::from(dataset.usual_rows.unwrap_or(USUAL_ROWS)).max(1);
+    let part = |rows: u32| {
+        let part = unit.saturating_mul(i128::from(rows).min(all));
+        (part / all + i128::from(part % all > 0)).max(1)
+    };
+    let column = columns.number_of(&raw_name(dataset, &usual.column))?;
+    Some(UnitsIn { column, month: part(usual.month), day: part(usual.day) })
 }
 
 #[cfg(test)]

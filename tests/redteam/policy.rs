@@ -113,6 +113,7 @@ fn register(is_updated: bool) -> EffectiveDataset {
         privacy_budget: None,
         all_ask_for_privacy: false,
         usual_rows: None,
+        usual_rows_in: None,
         is_updated,
         rows: None,
         unique: BTreeSet::new(),

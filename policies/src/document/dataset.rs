@@ -106,6 +106,10 @@ pub struct Column {
     /// Usual contribution of a subject, as the department states it and not from the data: the scale of the noise of sums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usual: Option<Fixed>,
+    /// Rows that a subject usually has in one month and on one day of the column: the scale of the noise of numbers about such a
+    /// time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual_rows: Option<UsualRowsIn>,
     /// All values that occur.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Vec<String>>,
@@ -115,6 +119,16 @@ pub struct Column {
     /// Codes whose prefixes mean something.
     #[serde(default, skip_serializing_if = "is_no")]
     pub coded: bool,
+}
+
+/// Rows that a subject usually has in a span of time, as the department states it and not from the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsualRowsIn {
+    /// In one month, from 1.
+    pub month: u32,
+    /// On one day, from 1.
+    pub day: u32,
 }
 
 /// A column of a dataset.

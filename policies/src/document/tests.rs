@@ -389,6 +389,7 @@ fn dataset() -> impl Strategy<Value = Document> {
             range,
             bins,
             usual,
+            usual_rows: None,
             domain,
             domain_of: of.map(|(dataset, column)| ColumnOf { dataset, column }),
             coded,

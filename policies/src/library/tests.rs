@@ -167,6 +167,29 @@ fn a_usual_contribution_lies_between_zero_and_the_larger_end_of_the_range() {
 }
 
 #[test]
+fn usual_rows_of_a_month_and_a_day_are_stated_once_and_in_order() {
+    let codes = |text: &str| found(text).into_iter().map(|error| error.code).collect::<Vec<_>>();
+    let visited = "{name: visit_date, type: date, role: dimension, grade: L2";
+    let with =
+        |text: &str, column: &str, usual: &str| text.replacen(column, &format!("{column}, {usual}"), 1);
+    let all = WORLD.replacen("layout: clustered\n", "layout: clustered\nusual_rows: 12\n", 1);
+    assert_eq!(codes(&with(&all, visited, "usual_rows: {month: 12, day: 1}")), Vec::<String>::new());
+    assert_eq!(codes(&with(WORLD, visited, "usual_rows: {month: 90, day: 90}")), Vec::<String>::new());
+    for usual in [
+        "usual_rows: {month: 4, day: 0}",
+        "usual_rows: {month: 4, day: 5}",
+        "usual_rows: {month: 13, day: 1}",
+    ] {
+        assert_eq!(codes(&with(&all, visited, usual)), ["range-unfit"], "{usual}");
+    }
+    let once = with(&all, visited, "usual_rows: {month: 4, day: 1}");
+    let born = "{name: born_on, type: date, role: quasi_identifier, semantic: birth_date, grade: L3";
+    assert_eq!(codes(&with(&once, born, "usual_rows: {month: 4, day: 1}")), ["range-unfit"]);
+    let cost = WORLD.replacen(COST, &format!("{COST}, usual_rows: {{month: 4, day: 1}}"), 1);
+    assert_eq!(codes(&cost), ["range-unfit"]);
+}
+
+#[test]
 fn numbers_that_make_no_sense_are_found() {
     let cases = [
         ("range: [0, 50000], bins: 1000", "range: [50000, 0], bins: 1000", "range-reversed"),

@@ -5,6 +5,7 @@
 //! and one for each version of the data, with twice the deviation, where versions are replaced. It is a function of plan, keys of
 //! groups and version alone. How far a number may be off is a function of plan and keys.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use datafusion_common::ScalarValue;
@@ -112,8 +113,10 @@ pub(crate) fn deviation(stage: &Stage, figure: Figure, atom: usize) -> Option<Op
     let deviation = stage.controls.perturbation?;
     let of_names = stage.names.as_deref().and_then(|names| {
         let atom = names.atoms.get(atom)?;
-        let unit = if figure == Figure::Subjects { 1 } else { atom.unit };
-        Some(atom.deviations_max? * of_name(deviation, names.is_updated, unit))
+        let most = atom.deviations_max?;
+        let (deviations, unit) =
+            if figure == Figure::Subjects { (most.subjects, 1) } else { (most.value, atom.unit) };
+        Some(deviations * of_name(deviation, names.is_updated, unit))
     });
     Some(of_names)
 }
@@ -141,7 +144,8 @@ struct Drawn {
 
 /// The numbers of one atom, as indices into those of the stage.
 struct AtomDrawn {
-    value: usize,
+    /// The value, by the scale of a name.
+    value: BTreeMap<i128, usize>,
     subjects: Vec<usize>,
 }
 
@@ -190,8 +194,12 @@ impl<'s> StageNoise<'s> {
                 drawn.len() - 1
             })
         };
+        let units = |atom: &AtomNames| {
+            let in_time = atom.units_in.map(|units| [units.month, units.day]);
+            std::iter::once(atom.unit).chain(in_time.into_iter().flatten())
+        };
         let atoms = names.atoms.iter().map(|atom| AtomDrawn {
-            value: number(atom, &atom.measure, atom.unit),
+            value: units(atom).map(|unit| (unit, number(atom, &atom.measure, unit))).collect(),
             subjects: atom.subjects.iter().map(|counted| number(atom, counted, 1)).collect(),
         });
         let atoms = atoms.collect();
@@ -217,41 +225,47 @@ impl<'s> StageNoise<'s> {
     }
 
     fn of_atom(&mut self, atom: usize, names: &Names) -> Result<AtomNoise, ControlError> {
-        let named: Vec<(Digest, i64)> = names
-            .terms()
-            .map(|(name, coefficient)| (Sha256::digest(self.names.bytes(name)).into(), coefficient))
-            .collect();
+        let cells = self.names;
+        let named = cells.atoms.get(atom).ok_or(ControlError::NotCells)?;
         let AtomDrawn { value, subjects } = self.atoms.get(atom).ok_or(ControlError::NotCells)?;
-        let (value, subjects) = (*value, subjects.clone());
-        let mut perturbed = |number: usize| {
-            let unit = self.drawn.get(number).ok_or(ControlError::NotCells)?.unit;
-            // Nobody is in a cell of no names. Should somebody be, their number would have no noise: it is never near enough to show.
-            let deviation = match names.is_empty() {
-                true => f64::INFINITY,
-                false => names.deviations() * of_name(self.deviation, self.names.is_updated, unit),
-            };
-            Ok::<_, ControlError>(Perturbation { noise: self.sum(&named, number)?, deviation })
+        let mut of_value: Vec<(Digest, i64, usize)> = Vec::with_capacity(names.len());
+        for (name, coefficient) in names.terms() {
+            let number = value.get(&cells.unit(named, name)).ok_or(ControlError::NotCells)?;
+            of_value.push((Sha256::digest(cells.bytes(name)).into(), coefficient, *number));
+        }
+        // Nobody is in a cell of no names. Should somebody be, their number would have no noise: it is never near enough to show.
+        let of = |deviations: f64, unit: i128| match names.is_empty() {
+            true => f64::INFINITY,
+            false => deviations * of_name(self.deviation, cells.is_updated, unit),
         };
-        let value = perturbed(value)?;
-        let subjects = subjects.into_iter().map(perturbed).collect::<Result<_, _>>()?;
+        let deviations = cells.deviations(named, names);
+        let (of_whole, of_subjects) = (of(deviations.value, named.unit), of(deviations.subjects, 1));
+        let subjects = subjects.clone();
+        let value = Perturbation { noise: self.sum(&of_value)?, deviation: of_whole };
+        let mut perturbed = |number: usize| {
+            let of_class: Vec<_> =
+                of_value.iter().map(|(name, coefficient, _)| (*name, *coefficient, number)).collect();
+            Ok::<_, ControlError>(Perturbation { noise: self.sum(&of_class)?, deviation: of_subjects })
+        };
+        let subjects = subjects.into_iter().map(&mut perturbed).collect::<Result<_, _>>()?;
         Ok(AtomNoise { value, subjects })
     }
 
-    /// The noise of names, each as often as it counts.
-    fn sum(&mut self, named: &[(Digest, i64)], number: usize) -> Result<i128, ControlError> {
+    /// The noise of names, each as often as it counts, and by the number that it is drawn for.
+    fn sum(&mut self, named: &[(Digest, i64, usize)]) -> Result<i128, ControlError> {
         let mut sum: i128 = 0;
-        for (name, coefficient) in named {
-            let known = self.known.get(&(*name, number)).copied();
+        for (name, coefficient, number) in named {
+            let known = self.known.get(&(*name, *number)).copied();
             let noise = match known {
                 Some(known) => known,
                 None => {
-                    let drawn = self.drawn.get(number).ok_or(ControlError::NotCells)?;
+                    let drawn = self.drawn.get(*number).ok_or(ControlError::NotCells)?;
                     drawn.noise(self.source, name, self.deviation).ok_or(ControlError::Unbound)?
                 }
             };
             // The one name of a group is no other group's.
             if known.is_none() && named.len() > 1 {
-                self.known.insert((*name, number), noise);
+                self.known.insert((*name, *number), noise);
             }
             sum = sum.saturating_add(noise.saturating_mul(i128::from(*coefficient)));
         }

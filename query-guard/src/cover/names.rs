@@ -61,10 +61,18 @@ impl Names {
     /// coefficients. It rests on the names alone, and so tells nothing of the data.
     #[must_use]
     pub fn deviations(&self) -> f64 {
-        let squares = self.terms.values().map(|coefficient| coefficient.saturating_mul(*coefficient));
-        #[expect(clippy::cast_precision_loss, reason = "a static error is stated to two digits")]
-        let sum = squares.fold(0_i64, i64::saturating_add) as f64;
-        sum.sqrt()
+        self.deviations_of(|_| 1.0)
+    }
+
+    /// As [`Names::deviations`], where the noise of each name has a scale of its own.
+    #[must_use]
+    pub fn deviations_of(&self, scale: impl Fn(&Name) -> f64) -> f64 {
+        let square = |(name, coefficient): (&Name, &i64)| {
+            #[expect(clippy::cast_precision_loss, reason = "a static error is stated to two digits")]
+            let coefficient = *coefficient as f64;
+            (coefficient * scale(name)).powi(2)
+        };
+        self.terms.iter().map(square).sum::<f64>().sqrt()
     }
 
     /// The names of two conditions over columns of their own, taken together: those of each pair. Nothing when there would be more

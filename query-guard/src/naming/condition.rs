@@ -84,6 +84,11 @@ impl<'a> Columns<'a> {
         self.tested(&is_there(there))
     }
 
+    /// The number of a column, where a condition rests on it.
+    pub(super) fn number_of(&self, name: &str) -> Option<u16> {
+        self.known.get(name).map(|(number, _)| *number)
+    }
+
     /// The columns and their domains, by number.
     pub(super) fn by_number(&self) -> BTreeMap<u16, (String, Arc<Published>)> {
         let known = self.known.iter();

@@ -41,6 +41,7 @@ use crate::plan::GuardedPlan;
 use crate::reason::Reason;
 use crate::verdict::Decision;
 
+mod days;
 mod folds;
 mod open_tables;
 

@@ -343,7 +343,9 @@ fn is_named(stage: &Stage, read: &Read) -> bool {
         None => !has_noise,
         Some(names) => {
             let has_all = names.atoms.len() == stage.atoms.len() && names.keys.len() == stage.keys.len();
-            let has_scale = names.atoms.iter().all(|atom| atom.unit > 0);
+            let has_scale = names.atoms.iter().all(|atom| {
+                atom.unit > 0 && atom.units_in.is_none_or(|units| units.month > 0 && units.day > 0)
+            });
             has_noise
                 && has_all
                 && has_scale

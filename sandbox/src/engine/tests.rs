@@ -93,6 +93,7 @@ fn policy() -> EffectivePolicy {
         privacy_budget: None,
         all_ask_for_privacy: false,
         usual_rows: None,
+        usual_rows_in: None,
         is_updated: true,
         rows: Some(24),
         unique: BTreeSet::new(),

@@ -179,6 +179,7 @@ fn individuals(id: &str, columns: Vec<EffectiveColumn>, proven: &Proven) -> Effe
         privacy_budget: None,
         all_ask_for_privacy: false,
         usual_rows: None,
+        usual_rows_in: None,
         is_updated: true,
         rows: None,
         unique: BTreeSet::new(),

@@ -82,6 +82,7 @@ fn fields_of_parser() -> BTreeMap<String, Fields> {
         document::TestPerson,
         document::TopBottomForm,
         document::Unit,
+        document::UsualRowsIn,
         document::Validity,
     ]
 }

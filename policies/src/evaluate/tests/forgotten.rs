@@ -61,6 +61,9 @@ const FORGETS: &[(&str, Forgets)] = &[
     ("grades", |documents, _| documents.dataset().columns.iter_mut().for_each(|column| column.grade = None)),
     ("usual", |documents, _| documents.dataset().columns.iter_mut().for_each(|column| column.usual = None)),
     ("usual_rows", |documents, _| documents.dataset().usual_rows = None),
+    ("usual_rows of a column", |documents, _| {
+        documents.dataset().columns.iter_mut().for_each(|column| column.usual_rows = None);
+    }),
     ("layout", |documents, _| documents.dataset().layout = None),
     ("columns of the grant", |documents, _| documents.grant().datasets[0].columns = None),
     ("uses of the grant", |documents, _| documents.grant().datasets[0].uses = None),

@@ -58,6 +58,10 @@ pub(super) const BASES: &[(&str, &str)] = &[
     ("range: [0, 20000]}", "range: [0, 20000], bins: 2000}"),
     ("range: [0, 50000], bins: 1000", "range: [0, 50000], bins: 1000, usual: 15000"),
     ("sharing: conditional\nupdate: daily\n", "sharing: conditional\nupdate: never\nusual_rows: 3\n"),
+    (
+        "{name: visit_date, type: date, role: dimension, grade: L2",
+        "{name: visit_date, type: date, role: dimension, grade: L2, usual_rows: {month: 2, day: 1}",
+    ),
     ("range: [0, 20000]}", "mask: {top_bottom: {top: 999999999}}, grade_after: L1}"),
     ("{hierarchy: icd10, level: category}}", "{hierarchy: icd10, level: block}, grade_after: L2}"),
     ("{hierarchy: icd10, level: category}}", "{hierarchy: icd10, level: category}, grade_after: L2}"),
@@ -347,7 +351,12 @@ fn dataset_is_no_laxer(narrow: &EffectiveDataset, wide: &EffectiveDataset) -> Re
         (narrow.max_groups_per_subject <= wide.max_groups_per_subject, "groups of a subject"),
         (is_no_laxer_budget(narrow, wide), "budget"),
         (narrow.units == wide.units, "units"),
-        (narrow.usual_rows == wide.usual_rows && narrow.is_updated == wide.is_updated, "facts"),
+        (
+            narrow.usual_rows == wide.usual_rows
+                && narrow.usual_rows_in == wide.usual_rows_in
+                && narrow.is_updated == wide.is_updated,
+            "facts",
+        ),
     ] {
         if !holds {
             return Err(what.to_owned());

@@ -72,6 +72,7 @@ pub(super) fn check(library: &Library, dataset: &Dataset, findings: &mut Finding
         let help = Text::new("accepted: 1 and more", "可用：1 及以上");
         findings.add("limit-zero", "usual_rows", message, help);
     }
+    check_usual_rows_in(dataset, findings);
     let has_subjects = dataset.units.iter().any(|unit| unit.protects);
     if dataset.layout == Some(Layout::Clustered) && !has_subjects {
         let message = Text::new(
@@ -184,6 +185,45 @@ fn check_column(
         check_domain_of(library, column, of, &format!("{field}.domain_of"), findings);
     }
     check_range(column, field, findings);
+}
+
+/// Which column of time a number is about is stated once, since a row has one day of each.
+fn check_usual_rows_in(dataset: &Dataset, findings: &mut Findings<'_>) {
+    let mut stating = dataset.columns.iter().enumerate().filter(|(_, column)| column.usual_rows.is_some());
+    let Some((at, column, usual)) =
+        stating.next().and_then(|(at, column)| Some((at, column, column.usual_rows?)))
+    else {
+        return;
+    };
+    let field = format!("columns[{at}].usual_rows");
+    if !matches!(column.data_type, TypeWord::Date | TypeWord::Timestamp) {
+        let message = Text::new("only days and moments lie in months", "只有日期和时间才落在某个月份内");
+        findings.add(
+            "range-unfit",
+            &field,
+            message,
+            Text::new("accepted types: date, timestamp", "可用的类型：date、timestamp"),
+        );
+    }
+    let whole = dataset.usual_rows.unwrap_or(u32::MAX);
+    if usual.day == 0 || usual.day > usual.month || usual.month > whole {
+        let message = Text::new(
+            "a day has no more rows than its month, and a month no more than all",
+            "一天的行数不多于当月，一个月的行数不多于全部",
+        );
+        let help = Text::new(
+            "accepted: 1 <= day <= month <= `usual_rows`",
+            "可用：1 <= day <= month <= `usual_rows`",
+        );
+        findings.add("range-unfit", &field, message, help);
+    }
+    if let Some((at, _)) = stating.next() {
+        let message = Text::new(
+            "another column states the usual rows of a month and a day",
+            "另一个字段已写明每月、每日的通常行数",
+        );
+        findings.add("range-unfit", &format!("columns[{at}].usual_rows"), message, None);
+    }
 }
 
 /// A list of values that not everybody may have would be told by every refusal that rests on it.

@@ -68,6 +68,7 @@ fn has_same_labels(new: &Column, old: &Column) -> bool {
         && new.range == old.range
         && new.bins == old.bins
         && new.usual == old.usual
+        && new.usual_rows == old.usual_rows
         && new.domain == old.domain
         && new.domain_of == old.domain_of
         && new.coded == old.coded
@@ -92,6 +93,7 @@ update: yearly
 columns:
   - {name: cost, type: decimal, scale: 2, role: measure, range: [0, 2000], bins: 100, usual: 300}
   - {name: clinic, type: text, role: dimension, domain: [dental, general]}
+  - {name: visited_on, type: date, role: dimension, usual_rows: {month: 2, day: 1}}
 ";
 
     fn visits(from: &str, to: &str) -> Dataset {
@@ -117,6 +119,8 @@ columns:
             ("bins: 100", "bins: 200"),
             ("domain: [dental, general]", "domain: [dental, general, other]"),
             (", domain: [dental, general]", ""),
+            ("usual_rows: {month: 2, day: 1}", "usual_rows: {month: 3, day: 1}"),
+            (", usual_rows: {month: 2, day: 1}", ""),
         ] {
             assert!(!has_same_columns(&visits(from, to), &then), "{from} becomes {to}");
             assert!(!has_same_columns(&then, &visits(from, to)), "{to} becomes {from}");

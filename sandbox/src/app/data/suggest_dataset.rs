@@ -178,6 +178,7 @@ fn draft(name: &str, sql_name: String, guess: &Guess) -> Result<Column, AppError
         range: guess.range.map(|(low, high)| Range(low, high)),
         bins: None,
         usual: None,
+        usual_rows: None,
         domain: None,
         domain_of: None,
         coded: guess.coded,

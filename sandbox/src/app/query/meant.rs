@@ -287,6 +287,7 @@ mod tests {
             privacy_budget: None,
             all_ask_for_privacy: false,
             usual_rows: None,
+            usual_rows_in: None,
             is_updated: true,
             rows: None,
             unique: BTreeSet::new(),
