@@ -30,10 +30,10 @@ use crate::naming::evaluate::compiled;
 const ROWS_MAX: usize = 2_048;
 /// Values of a column that are tried.
 const VALUES_MAX: usize = 256;
-/// How often drawn rows are made to meet the given conditions, since to meet one may break another.
+/// Rounds in which drawn rows are made to meet the given conditions, since to meet one may break another.
 const REPAIRS: usize = 3;
 
-/// What rows that are made up say of an implication.
+/// The verdict of rows that are made up on an implication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Implied {
     /// Some row meets the given conditions and not the others, or one of the others cannot be computed.
@@ -162,7 +162,7 @@ fn met_by_all(given: &[Condition<'_>], rows: &Rows) -> Vec<bool> {
     meets
 }
 
-/// What a condition is of a row.
+/// The outcome of a condition for a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Met,
@@ -172,7 +172,7 @@ enum Outcome {
     Failed,
 }
 
-/// What a condition is of each row. Where the engine fails at a batch, its halves are tried.
+/// The outcome of a condition for each row. Where the engine fails at a batch, its halves are tried.
 fn outcomes(condition: &dyn PhysicalExpr, rows: &RecordBatch) -> Vec<Outcome> {
     let count = rows.num_rows();
     let computed = condition.evaluate(rows).and_then(|value| value.into_array(count)).ok();

@@ -187,7 +187,7 @@ fn check_column(
     check_range(column, field, findings);
 }
 
-/// Which column of time a number is about is stated once, since a row has one day of each.
+/// One column of time states usual rows: a row has a day of each such column, and one scale.
 fn check_usual_rows_in(dataset: &Dataset, findings: &mut Findings<'_>) {
     let mut stating = dataset.columns.iter().enumerate().filter(|(_, column)| column.usual_rows.is_some());
     let Some((at, column, usual)) =
