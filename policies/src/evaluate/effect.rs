@@ -6,12 +6,15 @@ use std::collections::BTreeSet;
 
 use crate::day::LocalTime;
 use crate::document::AnyOr;
+use crate::document::Column;
 use crate::document::Dataset;
 use crate::document::Grant;
 use crate::document::Kind;
 use crate::document::PerturbationForm;
 use crate::document::Policy;
+use crate::document::SchemeLevel;
 use crate::document::SubjectsMin;
+use crate::document::TypeWord;
 use crate::effective::Controls;
 use crate::effective::DIFFERENTIAL_PRIVACY;
 use crate::effective::EffectiveDataset;
@@ -24,11 +27,15 @@ use crate::evaluate::effective;
 use crate::library::Library;
 use crate::vocabulary::Code;
 use crate::vocabulary::DatasetId;
+use crate::vocabulary::Level;
 use crate::vocabulary::PersonRole;
+use crate::vocabulary::Role;
 use crate::vocabulary::Text;
 
 /// Most columns that a warning names.
 const NAMES_MAX: usize = 3;
+/// The grade from which on numbers may have noise: what is open has none.
+const NOISE_FROM: Level = Level(2);
 
 /// Something in a document that does not count as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +115,51 @@ pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime)
     // The policy's own fields are told where the policy is written.
     found.retain(|warning| ["metadata.id", "membership"].contains(&warning.field.as_str()));
     found.extend(counted_rows(library, dataset));
+    found.extend(without_domain(library, dataset));
     found.into_iter().collect()
+}
+
+/// Warns of columns that nobody groups or filters by, where every number has noise: it belongs to values that a document declares.
+fn without_domain(library: &Library, dataset: &Dataset) -> Option<Warning> {
+    let membership = library.membership_level(dataset)?;
+    let scheme = library.schemes().get(&dataset.scheme)?;
+    let held = |level: &&SchemeLevel| level.level >= membership.max(NOISE_FROM);
+    let has_noise = |level: &SchemeLevel| level.floor.controls.perturbation.is_some();
+    if membership < NOISE_FROM || !scheme.levels.iter().filter(held).any(has_noise) {
+        return None;
+    }
+    let is_without = |column: &&Column| {
+        let groups = matches!(column.role, Role::Dimension | Role::QuasiIdentifier | Role::Sensitive);
+        groups
+            && match column.data_type {
+                TypeWord::Text => column.domain.is_none() && column.domain_of.is_none(),
+                TypeWord::Int => column.range.is_none(),
+                TypeWord::Decimal | TypeWord::Float => column.range.is_none() || column.bins.is_none(),
+                TypeWord::Date | TypeWord::Timestamp | TypeWord::Bool => false,
+            }
+    };
+    let names: Vec<String> =
+        dataset.columns.iter().filter(is_without).map(|column| format!("`{}`", column.name)).collect();
+    let (first, others) = names.split_at_checked(NAMES_MAX).unwrap_or((&names, &[]));
+    if first.is_empty() {
+        return None;
+    }
+    let (more_en, more_zh) = match others.len() {
+        0 => (String::new(), String::new()),
+        more => (format!(" and {more} more"), format!(" 等 {} 个字段", names.len())),
+    };
+    Some(Warning::new(
+        "column-without-domain",
+        "columns",
+        format!(
+            "nobody groups or filters by {}{more_en}, since every number has noise: write the `domain` of a text, the `range` of a whole number, `range` and `bins` of another",
+            first.join(", ")
+        ),
+        format!(
+            "每个数字都带噪声，因此不能按 {}{more_zh}分组或筛选：text 请写 `domain`，整数请写 `range`，其他数值请写 `range` 和 `bins`",
+            first.join("、")
+        ),
+    ))
 }
 
 /// Warns that thresholds count rows where no unit is protected, with the reason that the author gives: the second person reads it
@@ -460,6 +511,28 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_nobody_groups_by_under_noise_are_told() {
+        let now = LocalTime { day: "2026-12-24".parse().unwrap(), minute: 600 };
+        let told = |world: &str| {
+            let library = library(world).unwrap();
+            let visits = &library.datasets()[&"hz-health.outpatient_visits".parse().unwrap()];
+            let mut found = warnings_of_dataset(&library, visits, now);
+            found.retain(|warning| warning.code == "column-without-domain");
+            found.into_iter().map(|warning| warning.text.en).collect::<Vec<_>>()
+        };
+        let all = told(WORLD);
+        let [text] = all.as_slice() else { panic!("{all:?}") };
+        assert!(text.contains("`diagnosis`") && !text.contains("`visit_date`"), "{text}");
+        let declared =
+            WORLD.replacen("semantic: icd10, grade: L3", "semantic: icd10, grade: L3, domain: [A00]", 1);
+        assert!(!told(&declared).concat().contains("`diagnosis`"));
+        // A scheme without noise asks for no names.
+        let exact = noisy_scheme(["", "", ""]).replace("id: noisy", "id: exact");
+        let world = WORLD.replacen("scheme: db33t2351-2021", "scheme: exact", 1) + &exact;
+        assert_eq!(told(&world), Vec::<String>::new());
+    }
+
+    #[test]
     fn rows_that_count_as_subjects_are_told_with_the_reason() {
         let unit = "{kind: resident, column: person_id}\n  -";
         let unprotected = "{kind: resident, column: person_id, protects: false, reason: a register}\n  -";
@@ -505,7 +578,10 @@ mod tests {
         });
         let now = LocalTime { day: "2026-12-24".parse().unwrap(), minute: 600 };
         let found = warnings_of_dataset(&library, alone.unwrap(), now);
-        assert_eq!(found.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["no-policy"]);
+        assert_eq!(
+            found.iter().map(|warning| warning.code).collect::<Vec<_>>(),
+            ["column-without-domain", "no-policy"]
+        );
         let purpose = "tourism-analysis".parse().unwrap();
         assert_eq!(warnings_of_purpose(&library, &purpose).len(), 1);
     }
