@@ -156,7 +156,7 @@ fn without_domain(library: &Library, dataset: &Dataset) -> Option<Warning> {
             first.join(", ")
         ),
         format!(
-            "每个数字都带噪声，因此不能按 {}{more_zh}分组或筛选：text 请写 `domain`，整数请写 `range`，其他数值请写 `range` 和 `bins`",
+            "每个数字都带噪声，因此不能按 {}{more_zh} 分组或筛选：text 请写 `domain`，整数请写 `range`，其他数值请写 `range` 和 `bins`",
             first.join("、")
         ),
     ))
