@@ -19,6 +19,8 @@ pub const LEVELS_MAX: usize = 16;
 pub const QUERY_LEVELS_MAX: usize = 16;
 /// Most operators in one statement: bounds the depth of every expression, so that no recursion over it overflows.
 pub const OPERATORS_MAX: usize = 256;
+/// Depth to which a text is parsed: no text within the limits of nesting and operators is deeper.
+pub(crate) const PARSED_DEPTH_MAX: usize = NESTING_MAX + OPERATORS_MAX;
 /// Most FROM items in one statement, subqueries and common table expressions included.
 pub const TABLES_MAX: usize = 64;
 /// Most tables once common table expressions are written out.

@@ -34,6 +34,7 @@ use crate::finding::fact_missing;
 use crate::limits::LEVELS_MAX;
 use crate::limits::NESTING_MAX;
 use crate::limits::OPERATORS_MAX;
+use crate::limits::PARSED_DEPTH_MAX;
 use crate::limits::QUERY_LEVELS_MAX;
 use crate::limits::TABLES_MAX;
 use crate::limits::TEXT_BYTES_MAX;
@@ -105,7 +106,7 @@ impl Statement {
         PARSED.fetch_add(1, Ordering::Relaxed);
         let tokens = tokens_within_limits(sql)?;
         let mut statements = Parser::new(&GenericDialect {})
-            .with_recursion_limit(NESTING_MAX + OPERATORS_MAX)
+            .with_recursion_limit(PARSED_DEPTH_MAX)
             .with_tokens_with_locations(tokens)
             .parse_statements()
             .map_err(|error| syntax_finding(sql, &error))?;
@@ -179,7 +180,7 @@ fn tables_of(query: &Query) -> Result<BTreeSet<TableName>, Finding> {
 /// A finding `query-too-large` or `sql-syntax`.
 pub(crate) fn parse_condition(sql: &str) -> Result<SqlExpr, Finding> {
     let mut parser = Parser::new(&GenericDialect {})
-        .with_recursion_limit(NESTING_MAX + OPERATORS_MAX)
+        .with_recursion_limit(PARSED_DEPTH_MAX)
         .with_tokens_with_locations(tokens_within_limits(sql)?);
     let condition = parser
         .parse_expr()

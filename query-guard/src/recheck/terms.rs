@@ -50,8 +50,7 @@ use obscura_policies::vocabulary::Release;
 use obscura_policies::vocabulary::Review;
 
 use crate::functions::is_known_scalar;
-use crate::limits::NESTING_MAX;
-use crate::limits::OPERATORS_MAX;
+use crate::limits::PARSED_DEPTH_MAX;
 
 /// Most values of a column that have names of their own.
 const NAMED_MAX: i64 = 100_000;
@@ -198,7 +197,7 @@ fn raw(name: &str) -> Expr {
 pub(super) fn planned(sql: &str, schema: Schema) -> Result<Expr> {
     let schema = DFSchema::try_from(schema)?;
     let parsed = Parser::new(&GenericDialect {})
-        .with_recursion_limit(NESTING_MAX + OPERATORS_MAX)
+        .with_recursion_limit(PARSED_DEPTH_MAX)
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_expr())
         .map_err(|_quotes| DataFusionError::Plan("row filter".to_owned()))?;
