@@ -20,7 +20,6 @@ mod log;
 mod records;
 mod rotation;
 
-/// Its grades are the shipped ones without noise, so that numbers are exact.
 const DOCUMENTS: &str = "\
 api_version: obscura/v1
 kind: Department
@@ -38,36 +37,17 @@ kind: Department
 metadata: {id: hz-tax, version: 1, title: {en: Tax, zh: 税务}}
 level: department
 parent: hz
----
-api_version: obscura/v1
-kind: GradeScheme
-metadata: {id: exact-2021, version: 1, title: {zh: 无扰动分级, en: Grades without noise}}
-standard: {zh: 测试用分级, en: grades of the tests}
-levels:
-  - code: L1
-    level: L1
-    title: {zh: 不敏感, en: not sensitive}
-    floor: {release: rows_open}
-  - code: L2
-    level: L2
-    title: {zh: 低敏感, en: of low sensitivity}
-    floor:
-      release: aggregates
-      controls: {subjects_min: 5, dominance: {n: 2, share_max: 0.9, p_percent: 10}, rounding: {base: 5}}
-  - code: L3
-    level: L3
-    title: {zh: 较敏感, en: fairly sensitive}
-    floor:
-      release: aggregates
-      controls: {subjects_min: 10, dominance: {n: 2, share_max: 0.85, p_percent: 10}, rounding: {base: 5}}
-  - code: L4
-    level: L4
-    title: {zh: 敏感, en: sensitive}
-    floor:
-      release: aggregates
-      controls: {subjects_min: 20, dominance: {n: 2, share_max: 0.85, p_percent: 10}, rounding: {base: 5}}
-      needs: [differential-privacy]
 ";
+
+/// The shipped grades without noise, so that numbers are exact.
+fn exact_grades() -> String {
+    let shipped = include_str!("../../../policies/documents/schemes/db33t2351-2021.yaml");
+    let lines = shipped.lines().map(|line| match line.split_once(", perturbation: {") {
+        Some((others, _)) => format!("{others}}}\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect::<String>().replace("id: db33t2351-2021", "id: exact-2021")
+}
 
 const DATASET: &str = "\
 api_version: obscura/v1
@@ -195,7 +175,7 @@ impl World {
         world.person("feng", "steward", Some("hz-health"));
         world.person("tian", "steward", Some("hz-tax"));
         world.person("gu", "auditor", None);
-        let departments = world.write("departments.yaml", DOCUMENTS);
+        let departments = world.write("departments.yaml", &format!("{DOCUMENTS}---\n{}", exact_grades()));
         let dataset = world.write("dataset.yaml", DATASET);
         world.run(Some("operator"), &["policy", "publish", &departments]).must_be(Exit::Done);
         world.run(Some("shen"), &["policy", "publish", &dataset]).must_be(Exit::Waits);
