@@ -123,7 +123,7 @@ pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime)
 fn without_domain(library: &Library, dataset: &Dataset) -> Option<Warning> {
     let membership = library.membership_level(dataset)?;
     let scheme = library.schemes().get(&dataset.scheme)?;
-    let held = |level: &&SchemeLevel| level.level >= membership.max(NOISE_FROM);
+    let held = |level: &&SchemeLevel| level.level >= membership;
     let has_noise = |level: &SchemeLevel| level.floor.controls.perturbation.is_some();
     if membership < NOISE_FROM || !scheme.levels.iter().filter(held).any(has_noise) {
         return None;
