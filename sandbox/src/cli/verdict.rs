@@ -245,16 +245,13 @@ fn reflowed(sql: &str) -> String {
 fn break_line(line: &str, shown: &mut String) {
     let (mut quote, mut column) = (None, 0_usize);
     for (at, c) in line.char_indices() {
-        let next = line.get(at + c.len_utf8()..).unwrap_or_default();
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"' | '`') => quote = Some(c),
             _ => {}
         }
-        let word: String = next.chars().take_while(|c| !c.is_whitespace()).collect();
-        let is_clause = CLAUSES.contains(&word.to_ascii_uppercase().as_str());
-        let is_full = column + 1 + word.chars().count() > LINE_CHARACTERS_MAX;
-        if quote.is_none() && c == ' ' && column > 0 && (is_clause || is_full) {
+        let next = line.get(at + c.len_utf8()..).unwrap_or_default();
+        if quote.is_none() && c == ' ' && column > 0 && begins_line(next, column + 1) {
             shown.push('\n');
             column = 0;
         } else {
@@ -262,6 +259,13 @@ fn break_line(line: &str, shown: &mut String) {
             column += 1;
         }
     }
+}
+
+/// Whether the text begins with a clause, or with a word that a line so long has no room for. Of a word no more is read than a
+/// line holds: a text may be one word of 64 KiB.
+fn begins_line(text: &str, column: usize) -> bool {
+    let word: String = text.chars().take_while(|c| !c.is_whitespace()).take(LINE_CHARACTERS_MAX).collect();
+    CLAUSES.contains(&word.to_ascii_uppercase().as_str()) || column + word.chars().count() > LINE_CHARACTERS_MAX
 }
 
 /// A line that fills screens shows no place.
@@ -323,5 +327,15 @@ mod tests {
         assert!(shown.lines().count() > 4 && second.starts_with("FROM "), "{shown}");
         let short = "SELECT 1\nFROM t WHERE a = 1";
         assert_eq!(reflowed(short), short);
+    }
+
+    /// Each of these took time in the square of its length: minutes, of the longest text that the guard looks at.
+    #[test]
+    fn words_of_any_length_are_passed_once() {
+        const LONG: usize = 1 << 22;
+        for word in ["x", "1+", "'1',"] {
+            let sql = format!("SELECT {}", word.repeat(LONG / word.len()));
+            assert_eq!(reflowed(&sql), sql.replacen(' ', "\n", 1));
+        }
     }
 }
