@@ -139,6 +139,7 @@ impl Controls {
             rounding: both(self.rounding.as_ref(), other.rounding.as_ref(), |a, b| common_base(*a, *b)),
             // No noise is less than the least deviation.
             perturbation: self.perturbation.max(other.perturbation),
+            cubes: self.cubes.stricter(&other.cubes),
             cells_max: both(self.cells_max.as_ref(), other.cells_max.as_ref(), |a, b| *a.min(b)),
             review: self.review.max(other.review),
             unavailable: self.unavailable.union(&other.unavailable).cloned().collect(),
@@ -159,6 +160,7 @@ impl Controls {
             && joined.dominance == self.dominance
             && joined.rounding == self.rounding
             && joined.perturbation == self.perturbation
+            && joined.cubes == self.cubes
             && joined.cells_max == self.cells_max
             && joined.review == self.review
             && joined.unavailable == self.unavailable

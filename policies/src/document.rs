@@ -35,6 +35,7 @@ mod units;
 pub use application::Application;
 pub use application::Parameter;
 pub use controls::ControlsForm;
+pub use controls::CubesForm;
 pub use controls::DominanceForm;
 pub use controls::PerturbationForm;
 pub use controls::RoundingForm;

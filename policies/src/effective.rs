@@ -24,6 +24,11 @@ use crate::vocabulary::Use;
 /// together tell no more than the one with less noise.
 pub const DEVIATIONS: [u32; 7] = [2, 3, 4, 6, 8, 12, 16];
 
+/// Most known columns that meet in one number with noise. At a deviation of 4 the worst person of a thousand is told with an advantage
+/// of 0.18 where any three columns meet, of 0.36 where four do, and of 0.63 where five do (simulated for the design of named noise;
+/// `sandbox/docs/disclosure-model.md`, section 5.8).
+pub const KNOWN_COLUMNS_MAX: u32 = 3;
+
 /// The word by which the floor of a grade needs differential privacy.
 pub const DIFFERENTIAL_PRIVACY: &str = "differential-privacy";
 
@@ -210,12 +215,73 @@ pub struct Controls {
     pub rounding: Option<u32>,
     /// Deviation of the named noise of counts and sums, a rung of [`DEVIATIONS`].
     pub perturbation: Option<u32>,
+    /// Known columns that may meet in one number with noise.
+    pub cubes: Cubes,
     /// Most cells one statement may release.
     pub cells_max: Option<u32>,
     /// People who look at a result before it leaves.
     pub review: Review,
     /// Controls that the documents ask for and this build does not have; any makes the job a refusal.
     pub unavailable: BTreeSet<String>,
+}
+
+/// Known columns of a dataset that may meet in one number with noise (`sandbox/docs/disclosure-model.md`, section 5.8). The default
+/// opens all of them together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cubes {
+    columns_max: Option<u32>,
+    /// None lies within another, so that two families open the same exactly if they are equal.
+    sets: Option<BTreeSet<BTreeSet<String>>>,
+}
+
+impl Cubes {
+    /// At most so many columns, and all of them in one of these sets.
+    #[must_use]
+    pub fn new(columns_max: Option<u32>, sets: Option<BTreeSet<BTreeSet<String>>>) -> Self {
+        Self { columns_max, sets: sets.map(largest) }
+    }
+
+    /// Most columns of one number; nothing where no document says fewer than [`KNOWN_COLUMNS_MAX`].
+    #[must_use]
+    pub fn columns_max(&self) -> Option<u32> {
+        self.columns_max
+    }
+
+    /// The largest sets of columns that may meet; nothing where no document lists any.
+    #[must_use]
+    pub fn sets(&self) -> Option<&BTreeSet<BTreeSet<String>>> {
+        self.sets.as_ref()
+    }
+
+    /// True if these columns may meet in one number.
+    #[must_use]
+    pub fn opens(&self, columns: &BTreeSet<String>) -> bool {
+        let count = u32::try_from(columns.len()).unwrap_or(u32::MAX);
+        self.columns_max.is_none_or(|most| count <= most)
+            && self.sets.as_ref().is_none_or(|sets| sets.iter().any(|set| columns.is_subset(set)))
+    }
+
+    /// The columns that may meet by both: fewer of them, and in a set of each.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let columns_max = match (self.columns_max, other.columns_max) {
+            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        let sets = match (&self.sets, &other.sets) {
+            (Some(mine), Some(theirs)) => {
+                Some(mine.iter().flat_map(|one| theirs.iter().map(move |other| one & other)).collect())
+            }
+            (mine, theirs) => mine.as_ref().or(theirs.as_ref()).cloned(),
+        };
+        Self::new(columns_max, sets)
+    }
+}
+
+/// The sets that lie within no other.
+fn largest(sets: BTreeSet<BTreeSet<String>>) -> BTreeSet<BTreeSet<String>> {
+    let is_within = |set: &BTreeSet<String>| sets.iter().any(|other| set != other && set.is_subset(other));
+    sets.iter().filter(|set| !is_within(set)).cloned().collect()
 }
 
 /// The (n, k) rule and the p% rule (`sandbox/docs/reference.md`, section 1).

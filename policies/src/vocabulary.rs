@@ -317,6 +317,17 @@ words! {
     }
 }
 
+impl Role {
+    /// True of a column that somebody may know of a person, which narrows down who it is: a dimension, or a quasi-identifier.
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        match self {
+            Self::QuasiIdentifier | Self::Dimension => true,
+            Self::UnitKey | Self::Identifier | Self::Sensitive | Self::Measure => false,
+        }
+    }
+}
+
 words! {
     /// The uses that a job may make of a column.
     Use, "use" {

@@ -43,8 +43,6 @@ pub(crate) const STATEMENT_PARTS_MAX: u64 = 100_000;
 pub(crate) const EXPRESSION_NODES_MAX: u64 = 4_000;
 /// Most named cells that the atoms of one boundary are made of together, and one atom of one group.
 pub(crate) const NAMES_MAX: usize = 200_000;
-/// Most columns that meet in one number with noise, beside one secret one.
-pub(crate) const COLUMNS_MEET_MAX: usize = 3;
 /// Most boundaries of one statement.
 pub(crate) const BOUNDARIES_MAX: usize = 8;
 /// Most group keys of one boundary.

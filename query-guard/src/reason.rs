@@ -83,6 +83,8 @@ reasons! {
     TooManyNames = "too-many-names", QueryTooLarge, ["limit"];
     /// More columns meet in a number with noise than a policy opens together.
     TooManyColumnsMeet = "too-many-columns-meet", QueryTooLarge, ["limit"];
+    /// Columns meet in a number with noise that a policy does not open together.
+    ColumnsNotOpenedTogether = "columns-not-opened-together", UseNotGranted, ["dataset"];
     /// More numbers are measured with noise than the price of a question buys.
     TooManyMeasured = "too-many-measured", QueryTooLarge, ["limit"];
     /// One GROUP BY stands for too many sets of keys.

@@ -20,6 +20,7 @@ use crate::combine::ColumnTerms;
 use crate::combine::Terms;
 use crate::day::DatePart;
 use crate::effective::Controls;
+use crate::effective::Cubes;
 use crate::effective::DEVIATIONS;
 use crate::effective::Dominance;
 use crate::effective::RowFilter;
@@ -76,6 +77,15 @@ pub(crate) fn mask() -> impl Strategy<Value = Mask> {
     ]
 }
 
+fn columns() -> impl Strategy<Value = BTreeSet<String>> {
+    btree_set(select(vec!["a", "b", "c", "d"]).prop_map(str::to_owned), 0..4)
+}
+
+fn cubes() -> impl Strategy<Value = Cubes> {
+    (option::of(1_u32..4), option::of(btree_set(columns(), 1..4)))
+        .prop_map(|(columns_max, sets)| Cubes::new(columns_max, sets))
+}
+
 pub(crate) fn controls() -> impl Strategy<Value = Controls> {
     let unit = select(vec!["resident", "enterprise", "vehicle"]).prop_map(|u| UnitKind(u.to_owned()));
     (
@@ -84,6 +94,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
         option::of((1_u8..4, 500_u16..1000, 0_u16..30)),
         option::of(prop_oneof![1_u32..12, any::<u32>().prop_map(|b| b.max(1))]),
         option::of(select(DEVIATIONS.to_vec())),
+        cubes(),
         option::of(1_u32..9_000),
         select(Review::ALL.to_vec()),
         btree_set(select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
@@ -95,6 +106,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                 dominance,
                 rounding,
                 perturbation,
+                cubes,
                 cells_max,
                 review,
                 unavailable,
@@ -109,6 +121,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                     }),
                     rounding,
                     perturbation,
+                    cubes,
                     cells_max,
                     review,
                     unavailable,
@@ -254,6 +267,14 @@ fn a_reversed_range_stays_reversed() {
     };
     let none = column(0, 5).stricter(&column(10, 20)).stricter(&column(0, 100));
     assert_eq!(none.range, Some((10.into(), 5.into())));
+}
+
+proptest! {
+    /// Columns meet under two policies exactly where they meet under each.
+    #[test]
+    fn columns_meet_where_all_policies_let_them(a in cubes(), b in cubes(), columns in columns()) {
+        prop_assert_eq!(a.stricter(&b).opens(&columns), a.opens(&columns) && b.opens(&columns));
+    }
 }
 
 proptest! {

@@ -15,6 +15,7 @@ use serde::ser::SerializeMap;
 
 use crate::fixed::Fixed;
 use crate::form::Phrase;
+use crate::vocabulary::ColumnName;
 use crate::vocabulary::UnitKind;
 
 /// Output controls.
@@ -33,6 +34,9 @@ pub struct ControlsForm {
     /// Named noise of counts and sums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perturbation: Option<PerturbationForm>,
+    /// Known columns that may meet in one number with noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cubes: Option<CubesForm>,
     /// Most that an inherited sum may be off before it is suppressed, as a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Fixed>,
@@ -77,6 +81,18 @@ pub struct DominanceForm {
 pub struct RoundingForm {
     /// Counts become multiples of this.
     pub base: u32,
+}
+
+/// Known columns that may meet in one number with noise: by their number, by name, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CubesForm {
+    /// Most known columns of one number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns_max: Option<u32>,
+    /// The known columns of one number are all in one of these sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sets: Option<Vec<Vec<ColumnName>>>,
 }
 
 /// Named noise (`sandbox/docs/disclosure-model.md`, section 5.8): its deviation, or the word that leaves the choice to the

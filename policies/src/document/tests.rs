@@ -32,6 +32,7 @@ use crate::document::Condition;
 use crate::document::Content;
 use crate::document::ContentDefault;
 use crate::document::ControlsForm;
+use crate::document::CubesForm;
 use crate::document::Dataset;
 use crate::document::DatasetKind;
 use crate::document::DateShiftForm;
@@ -207,6 +208,9 @@ fn controls() -> impl Strategy<Value = ControlsForm> {
     let subjects_min = prop_oneof![any::<u32>().prop_map(SubjectsMin::All), by_unit];
     let perturbation =
         prop_oneof![any::<u32>().prop_map(PerturbationForm::Deviation), Just(PerturbationForm::Auto)];
+    let set = vec(column_name().prop_map(|name| name.as_str().parse().unwrap()), 0..3);
+    let cubes = (option::of(any::<u32>()), option::of(vec(set, 0..3)))
+        .prop_map(|(columns_max, sets)| CubesForm { columns_max, sets });
     let dominance = (any::<u8>(), fixed(), any::<u16>())
         .prop_map(|(n, share_max, p_percent)| DominanceForm { n, share_max, p_percent });
     (
@@ -214,11 +218,12 @@ fn controls() -> impl Strategy<Value = ControlsForm> {
         option::of(dominance),
         option::of(any::<u32>().prop_map(|base| RoundingForm { base })),
         option::of(perturbation),
+        option::of(cubes),
         option::of(fixed()),
         option::of(any::<u32>()),
     )
-        .prop_map(|(subjects_min, dominance, rounding, perturbation, tolerance, cells_max)| {
-            ControlsForm { subjects_min, dominance, rounding, perturbation, tolerance, cells_max }
+        .prop_map(|(subjects_min, dominance, rounding, perturbation, cubes, tolerance, cells_max)| {
+            ControlsForm { subjects_min, dominance, rounding, perturbation, cubes, tolerance, cells_max }
         })
 }
 

@@ -404,6 +404,14 @@ fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> 
         let deviation = deviation.to_string();
         found.push(of_value(&field("perturbation.deviation"), id, &deviation, &counts.to_string(), why));
     }
+    if written.cubes.is_some() && controls.perturbation.is_none() {
+        found.push(Warning::new(
+            "cubes-without-noise",
+            &field("cubes"),
+            format!("`{id}` is answered without noise, so that any of its columns meet: write `perturbation` as well"),
+            format!("`{id}` 的答案不含噪声，任何字段都可同时使用：请同时写明 `perturbation`"),
+        ));
+    }
     let review = policy.method.review;
     if controls.review > review {
         found.push(of_value("method.review", id, review.as_str(), controls.review.as_str(), why));
@@ -497,6 +505,18 @@ mod tests {
         let world = format!("{}---\n{second}", WORLD.replacen("    tolerance: 0.10\n", &noise(3), 1));
         let text = told(&world, "value-overridden", "method.controls.perturbation.deviation");
         assert!(text.contains("`deviation: 3`") && text.contains("8 does"), "{text}");
+    }
+
+    #[test]
+    fn columns_that_may_not_meet_are_told_where_there_is_no_noise() {
+        let cubes =
+            WORLD.replacen("    tolerance: 0.10\n", "    tolerance: 0.10\n    cubes: {columns_max: 1}\n", 1);
+        let without = cubes.replace("scheme: db33t2351-2021", "scheme: noisy") + &noisy_scheme(["", "", ""]);
+        let text = told(&without, "cubes-without-noise", "method.controls.cubes");
+        assert!(text.contains("`perturbation`"), "{text}");
+        let is_told =
+            |world: &str| warnings(world).iter().any(|warning| warning.code == "cubes-without-noise");
+        assert!(is_told(&without) && !is_told(&cubes) && !is_told(WORLD));
     }
 
     #[test]

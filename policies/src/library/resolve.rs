@@ -12,6 +12,7 @@ use crate::combine::Terms;
 use crate::document::Column;
 use crate::document::ColumnMatch;
 use crate::document::ControlsForm;
+use crate::document::CubesForm;
 use crate::document::Dataset;
 use crate::document::FormatWord;
 use crate::document::GradeScheme;
@@ -20,6 +21,7 @@ use crate::document::PerturbationForm;
 use crate::document::Policy;
 use crate::document::SubjectsMin;
 use crate::effective::Controls;
+use crate::effective::Cubes;
 use crate::effective::DEVIATIONS;
 use crate::effective::Dominance;
 use crate::effective::Floor;
@@ -30,6 +32,7 @@ use crate::library::lowering;
 use crate::mask::FORMAT_DOMAIN_MIN;
 use crate::mask::FormatKind;
 use crate::mask::Mask;
+use crate::vocabulary::ColumnName;
 use crate::vocabulary::Level;
 use crate::vocabulary::Review;
 use crate::vocabulary::Text;
@@ -80,10 +83,16 @@ pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
         dominance,
         rounding: form.rounding.as_ref().map(|rounding| rounding.base),
         perturbation,
+        cubes: form.cubes.as_ref().map_or_else(Cubes::default, cubes_of),
         cells_max: form.cells_max,
         review: Review::None,
         unavailable: missing.into_iter().collect(),
     }
+}
+
+fn cubes_of(form: &CubesForm) -> Cubes {
+    let set = |names: &Vec<ColumnName>| names.iter().map(ToString::to_string).collect();
+    Cubes::new(form.columns_max, form.sets.as_ref().map(|sets| sets.iter().map(set).collect()))
 }
 
 /// The controls of a floor under an exception: what the exception names takes the place of the floor's, and what it leaves out
@@ -104,6 +113,7 @@ pub(crate) fn excepted(exception: &ControlsForm, floor: &Controls) -> Controls {
         subjects_min_by_unit,
         dominance: named.dominance.or(floor.dominance),
         rounding: named.rounding.or(floor.rounding),
+        cubes: floor.cubes.stricter(&named.cubes),
         // Noise is lowered by no exception, and neither is a mechanism that the floor needs.
         perturbation: named.perturbation.max(floor.perturbation),
         cells_max: named.cells_max.or(floor.cells_max),

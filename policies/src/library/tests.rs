@@ -345,6 +345,40 @@ fn noise_that_cannot_be_had_makes_a_job_a_refusal() {
 }
 
 #[test]
+fn columns_that_meet_are_known_ones_of_the_dataset() {
+    let with = |cubes: &str| {
+        let to = format!("    cells_max: 5000\n    cubes: {{{cubes}}}\n");
+        WORLD.replacen("    cells_max: 5000\n", &to, 1)
+    };
+    for sound in
+        ["columns_max: 2", "sets: [[district, hospital], [born_on]]", "columns_max: 1, sets: [[district]]"]
+    {
+        assert_eq!(found(&with(sound)), [], "{sound}");
+    }
+    for (cubes, code, field) in [
+        ("columns_max: 0", "limit-unfit", "columns_max"),
+        ("columns_max: 4", "limit-unfit", "columns_max"),
+        ("sets: []", "cubes-empty", "sets"),
+        ("sets: [[district], []]", "cubes-empty", "sets"),
+        ("sets: [[district], [cost]]", "column-not-found", "sets[1]"),
+        ("sets: [[nowhere]]", "column-not-found", "sets[0]"),
+    ] {
+        let findings: Vec<String> =
+            found(&with(cubes)).iter().map(|finding| format!("{} {}", finding.code, finding.field)).collect();
+        assert_eq!(findings, [format!("{code} method.controls.cubes.{field}")], "{cubes}");
+    }
+    let many = (0..33).map(|_| "[district]").collect::<Vec<_>>().join(", ");
+    assert_eq!(found(&with(&format!("sets: [{many}]"))).first().unwrap().code, "limit-unfit");
+    let floor = noisy_scheme(["", "", ", cubes: {columns_max: 2}"]);
+    let errors = found(&format!("{WORLD}{floor}"));
+    let field = "levels[3].floor.controls.cubes";
+    assert!(errors.iter().any(|e| e.code == "cubes-unfit" && e.field == field), "{errors:#?}");
+    let error =
+        finding("controls: {subjects_min: 6,", "controls: {cubes: {columns_max: 2}, subjects_min: 6,");
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("cubes-unfit", "controls.cubes"));
+}
+
+#[test]
 fn floors_ask_for_noise_that_rises_with_the_grade() {
     let eight = ", perturbation: {deviation: 8}";
     let twelve = ", perturbation: {deviation: 12}";

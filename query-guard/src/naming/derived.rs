@@ -35,6 +35,11 @@ impl Derived {
         self.of.nodes.len()
     }
 
+    /// The columns that the folded rows were chosen by.
+    pub(super) fn chosen_by(&self) -> impl Iterator<Item = &str> {
+        self.of.nodes.keys().map(String::as_str)
+    }
+
     /// Says whether it has a value only where the other one has, because all rows that it is made of are among those which the other one
     /// counts; true if it counts them too.
     pub(super) fn within(&self, wide: &Derived) -> Option<bool> {

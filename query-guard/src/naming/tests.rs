@@ -10,6 +10,7 @@ use arrow::array::AsArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Int64Type;
 use datafusion_common::ScalarValue;
+use obscura_policies::effective::Cubes;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::effective::RowFilter;
 use obscura_policies::fixed::Fixed;
@@ -759,6 +760,75 @@ fn bins_begin_where_the_range_does() {
         let sql = format!("SELECT COUNT(*) FROM persons WHERE salary >= {}", low + 20_000);
         assert!(!names_of(&changed, &sql, &[]).is_empty(), "{sql}");
     }
+}
+
+/// Statements in which two columns meet in one number; `{a}` and `{b}` are conditions on one of them each.
+const MEETINGS: [&str; 10] = [
+    "SELECT COUNT(*) FROM persons WHERE {a} AND {b}",
+    "SELECT COUNT(*) FILTER (WHERE {a}) FROM persons WHERE {b}",
+    "SELECT SUM(CASE WHEN {a} AND NOT ({b}) THEN 1 END) FROM persons",
+    "SELECT {a}, COUNT(*) FROM persons WHERE {b} GROUP BY 1",
+    "SELECT {a}, {b}, COUNT(*) FROM persons GROUP BY 1, 2",
+    "SELECT CASE WHEN {a} THEN 'x' WHEN {b} THEN 'y' ELSE 'z' END, COUNT(*) FROM persons GROUP BY 1",
+    "SELECT AVG(salary) FROM persons WHERE {a} OR {b}",
+    "SELECT {a}, COUNT(*) FROM persons GROUP BY 1 HAVING COUNT(*) FILTER (WHERE {b}) > 20",
+    "SELECT COUNT(*) FROM (SELECT * FROM persons WHERE {a}) p WHERE {b}",
+    "WITH chosen AS (SELECT * FROM persons WHERE {a}) SELECT COUNT(*) FROM chosen WHERE {b}",
+];
+
+#[test]
+fn columns_meet_in_no_spelling_that_their_policy_does_not_open_together() {
+    let policy = named("cubes").unwrap();
+    let conditions =
+        [("dept", "dept = 'tax'"), ("sex", "sex = 'f'"), ("age", "age < 30"), ("zip", "zip LIKE '10%'")];
+    let mut admitted = 0;
+    for (first, a) in conditions {
+        for (second, b) in conditions.into_iter().filter(|(second, _)| *second != first) {
+            let is_open = [["dept", "sex"], ["age", "zip"]]
+                .iter()
+                .any(|set| set.contains(&first) && set.contains(&second));
+            for meeting in MEETINGS {
+                let sql = meeting.replace("{a}", a).replace("{b}", b);
+                let wanted: &[Reason] = if is_open { &[] } else { &[Reason::ColumnsNotOpenedTogether] };
+                assert_eq!(reasons_under(&policy, &sql), wanted, "{sql}");
+                admitted += usize::from(is_open);
+            }
+        }
+    }
+    assert_eq!(admitted, 4 * MEETINGS.len());
+    // Each number is judged by itself, and a secret meets any set.
+    for sql in [
+        "SELECT COUNT(*) FILTER (WHERE dept = 'tax'), COUNT(*) FILTER (WHERE age < 30) FROM persons",
+        "SELECT age, zip, COUNT(*) FROM persons WHERE salary < 40000 GROUP BY age, zip",
+        "SELECT COUNT(*) FROM persons WHERE dept = 'tax' AND (age < 30 OR age >= 30 OR age IS NULL)",
+    ] {
+        assert_eq!(reasons_under(&policy, sql), [], "{sql}");
+    }
+}
+
+#[test]
+fn the_largest_part_that_may_meet_is_told() {
+    let told = |columns_max: Option<u32>, sets: Option<&[&[&str]]>, sql: &str| {
+        let mut policy = policy();
+        let set = |set: &&[&str]| set.iter().map(ToString::to_string).collect();
+        let sets = sets.map(|sets| sets.iter().map(set).collect());
+        let persons = policy.datasets.get_mut(&"corpus.persons".parse().unwrap()).unwrap();
+        persons.controls.cubes = Cubes::new(columns_max, sets);
+        match review_under(&policy, sql).decision {
+            Decision::Admitted(_) => None,
+            Decision::Refused { findings, .. } => findings[0].help.clone().map(|help| help.en),
+        }
+    };
+    let sql = "SELECT dept, COUNT(*) FROM persons WHERE age < 30 AND sex = 'f' GROUP BY dept";
+    let use_only = |columns: &str| Some(format!("use only {columns} in one number"));
+    assert_eq!(told(None, Some(&[&["age", "sex"], &["dept"]]), sql), use_only("age, sex"));
+    assert_eq!(told(Some(2), None, sql), Some("use at most 2 of age, dept, sex in one number".to_owned()));
+    assert_eq!(
+        told(Some(1), Some(&[&["age", "sex"]]), sql),
+        Some("use at most 1 of age, sex in one number".to_owned())
+    );
+    assert_eq!(told(None, Some(&[&["zip"]]), sql), Some("ask without these columns".to_owned()));
+    assert_eq!(told(Some(3), Some(&[&["age", "dept", "sex", "zip"]]), sql), None);
 }
 
 #[test]

@@ -144,6 +144,13 @@ pub(crate) struct GradeControlsView {
     /// Standard deviation of one draw of the noise of counts and sums, in subjects. Absent where they have no noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) perturbation: Option<u32>,
+    /// Most dimensions and quasi-identifiers of this dataset in one number with noise. Absent where no policy says fewer than all may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) columns_max: Option<u32>,
+    /// Dimensions and quasi-identifiers that may meet in one number with noise: all of a number are in one of these sets. Absent
+    /// where any may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cubes: Option<Vec<Vec<String>>>,
     /// Most cells of one statement.
     pub(crate) cells_max: Option<u32>,
     /// The number of people who look at results before they leave. Absent where they leave at once.
@@ -252,6 +259,10 @@ impl GradeControlsView {
             dominance_p_percent: dominance.map(|rule| rule.p_percent),
             rounding: controls.and_then(|controls| controls.rounding),
             perturbation: controls.and_then(|controls| controls.perturbation),
+            columns_max: controls.and_then(|controls| controls.cubes.columns_max()),
+            cubes: controls
+                .and_then(|controls| controls.cubes.sets())
+                .map(|sets| sets.iter().map(|set| set.iter().cloned().collect()).collect()),
             cells_max: controls.and_then(|controls| controls.cells_max),
             reviewers: controls.map_or(0, |controls| controls.review.reviewers()),
         }

@@ -265,7 +265,8 @@ fn break_line(line: &str, shown: &mut String) {
 /// line holds: a text may be one word of 64 KiB.
 fn begins_line(text: &str, column: usize) -> bool {
     let word: String = text.chars().take_while(|c| !c.is_whitespace()).take(LINE_CHARACTERS_MAX).collect();
-    CLAUSES.contains(&word.to_ascii_uppercase().as_str()) || column + word.chars().count() > LINE_CHARACTERS_MAX
+    CLAUSES.contains(&word.to_ascii_uppercase().as_str())
+        || column + word.chars().count() > LINE_CHARACTERS_MAX
 }
 
 /// A line that fills screens shows no place.

@@ -48,6 +48,7 @@ fn fields_of_parser() -> BTreeMap<String, Fields> {
         document::Content,
         document::ControlsForm,
         document::Crosswalk,
+        document::CubesForm,
         document::Dataset,
         document::DateShiftForm,
         document::Department,

@@ -16,6 +16,7 @@ use super::monotone::BASES;
 use super::monotone::Documents;
 use super::monotone::nth;
 use crate::document::ControlsForm;
+use crate::document::CubesForm;
 use crate::document::DominanceForm;
 use crate::document::RoundingForm;
 use crate::document::SubjectsMin;
@@ -39,6 +40,7 @@ const FORGETS: &[(&str, Forgets)] = &[
     ("dominance", |documents, _| documents.policy().method.controls.dominance = None),
     ("rounding", |documents, _| documents.policy().method.controls.rounding = None),
     ("perturbation", |documents, _| documents.policy().method.controls.perturbation = None),
+    ("cubes", |documents, _| documents.policy().method.controls.cubes = None),
     ("cells_max", |documents, _| documents.policy().method.controls.cells_max = None),
     ("max_rows_per_subject", |documents, _| documents.policy().method.max_rows_per_subject = None),
     ("effective", |documents, _| documents.policy().effective = Validity::default()),
@@ -105,6 +107,7 @@ fn limited(base: &[usize]) -> Option<Documents> {
     let granted = &mut documents.grant().datasets[0];
     granted.uses = Some(Use::ALL.iter().copied().collect());
     granted.row_filter = Some("district = '330106'".to_owned());
+    documents.policy().method.controls.cubes = Some(CubesForm { columns_max: Some(2), sets: None });
     Some(documents)
 }
 
@@ -144,6 +147,7 @@ fn excepted() -> impl Strategy<Value = ControlsForm> {
             dominance,
             rounding,
             perturbation: None,
+            cubes: None,
             tolerance: None,
             cells_max,
         })

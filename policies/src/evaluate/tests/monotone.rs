@@ -31,6 +31,7 @@ use crate::library::Library;
 use crate::library::tests::WORLD;
 use crate::mask::Mask;
 use crate::parse::parse_documents;
+use crate::vocabulary::ColumnName;
 use crate::vocabulary::Release;
 use crate::vocabulary::Use;
 
@@ -229,6 +230,22 @@ fn perturbation(documents: &mut Documents, seed: usize) {
     }
 }
 
+fn cubes(documents: &mut Documents, seed: usize) {
+    let dataset = documents.dataset();
+    let known = dataset.columns.iter().filter(|column| dataset.role_of(column).is_known());
+    let known: Vec<ColumnName> = known.map(|column| column.name.clone()).collect();
+    let most = u32::try_from(seed % 3).unwrap() + 1;
+    let form = documents.policy().method.controls.cubes.get_or_insert_default();
+    if seed % 2 == 0 {
+        form.columns_max = Some(form.columns_max.map_or(most, |least| least.min(most)));
+    } else {
+        let sets = form.sets.get_or_insert_with(|| vec![known]);
+        for set in sets.iter_mut().filter(|set| set.len() > 1) {
+            set.remove(seed % set.len());
+        }
+    }
+}
+
 fn hours(documents: &mut Documents, seed: usize) {
     let hours = &mut documents.policy().condition.hours;
     // Hours that are there already are not moved.
@@ -280,6 +297,7 @@ const CONTROLS: &[(&str, Control)] = &[
     ("dominance", dominance),
     ("rounding", rounding),
     ("perturbation", perturbation),
+    ("cubes", cubes),
     ("cells_max", |documents, _| {
         let known = &mut documents.policy().method.controls.cells_max;
         *known = Some(known.map_or(100, |known| known / 2));

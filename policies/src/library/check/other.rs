@@ -165,6 +165,7 @@ pub(super) fn check_exception(library: &Library, exception: &Exception, findings
         }
     }
     policy::check_controls(&exception.controls, "controls", findings);
+    policy::check_no_cubes(&exception.controls, "controls", findings);
     if exception.controls.perturbation.is_some() {
         let message =
             Text::new("an exception does not lower noise in this build", "在此版本中，例外不能降低噪声");

@@ -2,8 +2,10 @@
 //! SQL in row filters and tests is checked by the guard.
 
 use crate::document::AnyOr;
+use crate::document::Column;
 use crate::document::ColumnRule;
 use crate::document::ControlsForm;
+use crate::document::CubesForm;
 use crate::document::Dataset;
 use crate::document::Expectation;
 use crate::document::Method;
@@ -13,6 +15,7 @@ use crate::document::PrivacyBudget;
 use crate::document::Range;
 use crate::document::SubjectsMin;
 use crate::effective::DEVIATIONS;
+use crate::effective::KNOWN_COLUMNS_MAX;
 use crate::fixed::Fixed;
 use crate::library::Library;
 use crate::library::check::DATASET;
@@ -28,6 +31,10 @@ use crate::vocabulary::Release;
 use crate::vocabulary::Review;
 use crate::vocabulary::Role;
 use crate::vocabulary::Text;
+
+/// Most sets of columns that a policy lists. Policies that apply together open what lies in a set of each, which are as many as the
+/// product.
+const CUBES_MAX: usize = 32;
 
 pub(super) fn check(library: &Library, policy: &Policy, findings: &mut Findings<'_>) {
     check_object(library, policy, findings);
@@ -340,14 +347,17 @@ fn is_on_grid(bins: Fixed, range: Option<Range>, declared: Option<Range>, grid: 
 fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<'_>) {
     check_controls(&method.controls, "method.controls", findings);
     check_perturbation(&method.controls, "method.controls", findings);
+    if let Some(cubes) = &method.controls.cubes {
+        check_cubes(cubes, datasets, findings);
+    }
     let not_built = [(method.quota.is_some(), "method.quota", "quota of released cells", "输出单元格配额")];
     for (asked, field, control, control_zh) in not_built {
         if asked {
             let message =
                 Text::new(format!("this build has no {control}"), format!("此版本不含{control_zh}"));
             let help = Text::new(
-                "accepted: subjects_min, dominance, rounding, perturbation, tolerance, cells_max, privacy_budget",
-                "可用：subjects_min、dominance、rounding、perturbation、tolerance、cells_max、privacy_budget",
+                "accepted: subjects_min, dominance, rounding, perturbation, cubes, tolerance, cells_max, privacy_budget",
+                "可用：subjects_min、dominance、rounding、perturbation、cubes、tolerance、cells_max、privacy_budget",
             );
             findings.add("control-not-available", field, message, help);
         }
@@ -488,6 +498,65 @@ pub(super) fn check_perturbation(controls: &ControlsForm, field: &str, findings:
             };
             findings.add("limit-unfit", &format!("{field}.perturbation.deviation"), message, help);
         }
+    }
+}
+
+/// Checks the known columns that may meet in one number.
+fn check_cubes(cubes: &CubesForm, datasets: &[&Dataset], findings: &mut Findings<'_>) {
+    let field = "method.controls.cubes";
+    if cubes.columns_max.is_some_and(|most| most == 0 || most > KNOWN_COLUMNS_MAX) {
+        findings.add(
+            "limit-unfit",
+            &format!("{field}.columns_max"),
+            Text::new(
+                format!("at least one known column and at most {KNOWN_COLUMNS_MAX} meet in a number"),
+                format!("一个数字至少涉及一个、至多涉及 {KNOWN_COLUMNS_MAX} 个已知字段"),
+            ),
+            Text::new(
+                format!("accepted: 1 to {KNOWN_COLUMNS_MAX}"),
+                format!("可用：1 至 {KNOWN_COLUMNS_MAX}"),
+            ),
+        );
+    }
+    let Some(sets) = &cubes.sets else { return };
+    if sets.len() > CUBES_MAX {
+        let message = Text::new(
+            format!("more than {CUBES_MAX} sets of columns"),
+            format!("字段组合超过 {CUBES_MAX} 个"),
+        );
+        findings.add("limit-unfit", &format!("{field}.sets"), message, None);
+    }
+    if sets.is_empty() || sets.iter().any(Vec::is_empty) {
+        let message = Text::new("a set of columns names none", "有的字段组合没有列出任何字段");
+        let help =
+            Text::new("accepted: such as [[sex, district], [age]]", "可用：例如 [[sex, district], [age]]");
+        findings.add("cubes-empty", &format!("{field}.sets"), message, help);
+    }
+    let known = || {
+        datasets.iter().flat_map(|dataset| {
+            let is_known = move |column: &&Column| dataset.role_of(column).is_known();
+            dataset.columns.iter().filter(is_known).map(|column| &column.name)
+        })
+    };
+    for (index, set) in sets.iter().enumerate() {
+        let unknown = set.iter().filter(|name| !known().any(|column| column == *name));
+        for name in unknown.filter(|_| !datasets.is_empty()) {
+            let message = Text::new(
+                format!("`{name}` is no dimension and no quasi-identifier of a dataset of the policy"),
+                format!("`{name}` 不是策略中数据集的维度或准标识符"),
+            );
+            findings.add("column-not-found", &format!("{field}.sets[{index}]"), message, accepted(known()));
+        }
+    }
+}
+
+/// Refuses cubes where no dataset is named whose columns they could be of.
+pub(super) fn check_no_cubes(controls: &ControlsForm, field: &str, findings: &mut Findings<'_>) {
+    if controls.cubes.is_some() {
+        let message =
+            Text::new("only a policy says which columns may meet", "只有策略能规定哪些字段可以同时使用");
+        let help = Text::new("accepted: no `cubes`", "可用：不写 `cubes`");
+        findings.add("cubes-unfit", &format!("{field}.cubes"), message, help);
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn check(library: &Library, scheme: &GradeScheme, findings: &mut Find
         }
         let controls_field = format!("{field}.floor.controls");
         policy::check_controls(&level.floor.controls, &controls_field, findings);
+        policy::check_no_cubes(&level.floor.controls, &controls_field, findings);
         policy::check_perturbation(&level.floor.controls, &controls_field, findings);
         if level.floor.release == Release::RowsOpen && level.floor.review != Review::None {
             findings.add(

@@ -127,6 +127,25 @@ fn the_columns_that_rows_were_chosen_by_meet_too() {
 }
 
 #[test]
+fn the_columns_that_rows_were_chosen_by_are_opened_together() {
+    let mut policy = policy();
+    let at_or_day = [&["at"][..], &["day"]].map(|set| set.iter().map(ToString::to_string).collect());
+    let visits = policy.datasets.get_mut(&"corpus.visits".parse::<DatasetId>().unwrap()).unwrap();
+    visits.controls.cubes = Cubes::new(None, Some(at_or_day.into()));
+    let asked = |condition: &str| {
+        reasons_under(
+            &policy,
+            &format!(
+                "SELECT p.dept, COUNT(*) FROM persons p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id {condition}) GROUP BY p.dept"
+            ),
+        )
+    };
+    assert_eq!(asked("AND v.day = 3"), []);
+    let both = "AND v.day = 3 AND v.at >= DATE '2019-01-01' AND v.at < DATE '2020-01-01'";
+    assert_eq!(asked(both), [Reason::ColumnsNotOpenedTogether]);
+}
+
+#[test]
 fn a_look_up_by_another_key_is_another_condition() {
     let mut policy = policy();
     let mut jobs =

@@ -231,6 +231,15 @@ fn controls_text(controls: &GradeControlsView) -> (String, String) {
         en.push(format!("counts and sums have noise, of deviation {deviation} subjects a draw"));
         zh.push(format!("计数与求和含噪声，单次抽取的标准差为 {deviation} 个主体"));
     }
+    if let Some(sets) = &controls.cubes {
+        let listed = |and: &str| sets.iter().map(|set| set.join(and)).collect::<Vec<_>>();
+        en.push(format!("columns meet in one number only within {}", listed(" + ").join(" or ")));
+        zh.push(format!("一个数字中只可同时使用 {}", listed(" + ").join(" 或 ")));
+    }
+    if let Some(most) = controls.columns_max {
+        en.push(format!("at most {most} columns meet in one number"));
+        zh.push(format!("一个数字中最多同时使用 {most} 个字段"));
+    }
     if let Some(permille) = controls.dominance_share_max_permille {
         let (whole, tenth) = (permille / 10, permille % 10);
         en.push(format!("the largest contributors hold at most {whole}.{tenth} % of a sum"));
