@@ -303,6 +303,62 @@ impl Published {
         }
     }
 
+    /// The leaf of each value, once it is brought into the domain.
+    pub(crate) fn leaves_of(&self, values: &ArrayRef) -> Vec<u32> {
+        let missing = self.hierarchy.missing();
+        if matches!(self.kind, Kind::Presence) {
+            return (0..values.len()).map(|row| if values.is_null(row) { missing } else { 0 }).collect();
+        }
+        let values = self.restrict(values);
+        let step = |steps: i128| u32::try_from(steps).ok().filter(|leaf| *leaf < missing).unwrap_or(missing);
+        let each = |value: &dyn Fn(usize) -> u32| -> Vec<u32> {
+            (0..values.len()).map(|row| if values.is_null(row) { missing } else { value(row) }).collect()
+        };
+        match (&self.kind, values.data_type()) {
+            (Kind::Truth, DataType::Boolean) => {
+                let values = values.as_boolean();
+                each(&|row| u32::from(values.value(row)))
+            }
+            (Kind::Texts(texts), DataType::Utf8) => {
+                let values = values.as_string::<i32>();
+                let place = |text: &str| texts.binary_search_by(|known| known.as_str().cmp(text)).ok();
+                each(&|row| place(values.value(row)).and_then(|at| u32::try_from(at).ok()).unwrap_or(missing))
+            }
+            (Kind::Wholes { first, .. }, DataType::Int64) => {
+                let values = values.as_primitive::<Int64Type>();
+                each(&|row| step(i128::from(values.value(row)) - i128::from(*first)))
+            }
+            (Kind::Bins { first, width, .. }, DataType::Int64) => {
+                let values = values.as_primitive::<Int64Type>();
+                each(&|row| step((i128::from(values.value(row)) - first).div_euclid(*width)))
+            }
+            (Kind::Bins { first, width, .. }, DataType::Decimal128(..)) => {
+                let values = values.as_primitive::<Decimal128Type>();
+                each(&|row| step((values.value(row) - first).div_euclid(*width)))
+            }
+            (Kind::Bins { first, width, count, scale, .. }, DataType::Float64) => {
+                let values = values.as_primitive::<Float64Type>();
+                let edges: Vec<f64> =
+                    (1..i128::from(*count)).map(|bin| real(first + bin * width, *scale)).collect();
+                each(&|row| {
+                    let below = edges.partition_point(|edge| *edge <= values.value(row));
+                    u32::try_from(below).unwrap_or(missing)
+                })
+            }
+            (Kind::Days { first, .. }, DataType::Date32) => {
+                let values = values.as_primitive::<Date32Type>();
+                each(&|row| step(i128::from(values.value(row)) - i128::from(*first)))
+            }
+            (Kind::Days { first, .. }, DataType::Timestamp(TimeUnit::Microsecond, None)) => {
+                let values = values.as_primitive::<TimestampMicrosecondType>();
+                each(&|row| {
+                    step(i128::from(values.value(row).div_euclid(MICROS_OF_DAY)) - i128::from(*first))
+                })
+            }
+            _ => vec![missing; values.len()],
+        }
+    }
+
     /// True if every value lies in the domain. Of floating point that is not looked at: among its numbers are some that are none.
     fn holds_all(&self, values: &ArrayRef) -> bool {
         match (&self.kind, values.data_type()) {

@@ -58,9 +58,6 @@ pub enum ExposureFault {
     /// A cube holds a column that is none of the known ones.
     #[error("column {0} of a cube is no known column")]
     NotKnown(u16),
-    /// No column is secret, so that there is no bit to tell.
-    #[error("no column is secret")]
-    NoSecret,
     /// A known column that is opened has no leaves, or fewer or more than another.
     #[error("column {0} has not one leaf for each subject")]
     NoLeaves(u16),

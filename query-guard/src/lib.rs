@@ -56,6 +56,7 @@ pub mod noise;
 mod normalise;
 mod nulls;
 pub mod open_values;
+pub mod opening;
 mod order;
 mod origin;
 mod period;

@@ -32,7 +32,7 @@ pub fn all_known(opened: &Opened, deviation: u32) -> Result<AllKnown, ExposureFa
     if deviation == 0 {
         return Err(ExposureFault::NoNoise);
     }
-    let names = opened.tables_count()?.saturating_mul(u64::from(opened.observations()?));
+    let names = opened.tables_count()?.saturating_mul(u64::from(opened.observations()));
     let count = f64::from(u32::try_from(names).unwrap_or(u32::MAX));
     let of = |information: f64| advantage((count * information).sqrt() / f64::from(deviation));
     let (stays, arrives) = (opened.versions.of_who_stays(), opened.versions.of_who_arrives());

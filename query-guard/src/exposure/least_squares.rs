@@ -114,7 +114,7 @@ pub(super) fn information(opened: &Opened, deviation: u32, search: &Search) -> R
         return Err(ExposureFault::NoNoise);
     }
     let deviation = f64::from(deviation);
-    Ok(f64::from(opened.observations()?) * opened.versions.of_who_stays() / (deviation * deviation))
+    Ok(f64::from(opened.observations()) * opened.versions.of_who_stays() / (deviation * deviation))
 }
 
 /// The exposure over tables that are built.

@@ -90,20 +90,16 @@ impl Opened {
     /// node of the one value and the node of the other, which differ at all levels for some two values. The largest of all
     /// secret columns, since the steward does not know which one is asked for.
     ///
-    /// # Errors
-    /// [`ExposureFault::NoSecret`].
-    pub(super) fn names_of_bit(&self) -> Result<u32, ExposureFault> {
+    /// Where no column is secret, the bit is whether somebody is in the data at all: the cell itself is the only name that holds it.
+    pub(super) fn names_of_bit(&self) -> u32 {
         let secret = self.columns.values().filter(|column| column.knowledge == Knowledge::Secret);
         let levels = secret.map(|column| u32::from(column.hierarchy.leaf_level())).max();
-        levels.map(|levels| 2 * levels).ok_or(ExposureFault::NoSecret)
+        levels.map_or(1, |levels| 2 * levels)
     }
 
     /// Observations of the bit in each cell of known nodes: names, times the numbers that are asked of each.
-    ///
-    /// # Errors
-    /// [`ExposureFault::NoSecret`].
-    pub(super) fn observations(&self) -> Result<u32, ExposureFault> {
-        Ok(self.names_of_bit()?.saturating_mul(self.measures.saturating_add(1)))
+    pub(super) fn observations(&self) -> u32 {
+        self.names_of_bit().saturating_mul(self.measures.saturating_add(1))
     }
 
     /// The number of tables: over the opened combinations of columns the product of their levels, each table once although

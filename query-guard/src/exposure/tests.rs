@@ -350,15 +350,24 @@ fn who_arrives_is_limited_where_versions_are_replaced() {
     assert!(updated.all_known.arrives <= Limits::L3.arrives);
 }
 
+/// Where no column is secret, each cell has the bit once: whether somebody is in it.
+#[test]
+fn without_a_secret_column_the_bit_is_whether_somebody_is_there() {
+    let (open, subjects) = (flat(&[3, 3], Cubes::any(2)), even(&[3, 3], 90, 1));
+    let mut present = open.clone();
+    present.columns.remove(&SECRET);
+    let known = |open: &Opened| all_known(open, 4).unwrap().names;
+    assert_eq!(2 * known(&present), known(&open));
+    let of = |open: &Opened| least_squares(open, &subjects, 4, &Search::default()).unwrap().worst();
+    assert!(of(&present) < of(&open) && of(&present) > 0.0);
+}
+
 #[test]
 fn faults_are_told() {
     let subjects = even(&[3, 3], 10, 1);
     let of = |opened: &Opened| least_squares(opened, &subjects, 4, &Search::default()).unwrap_err();
     assert_eq!(of(&flat(&[3, 3, 3], Cubes::any(3))), ExposureFault::NoLeaves(3));
     assert_eq!(of(&flat(&[3, 3], Cubes::listed([[SECRET]]))), ExposureFault::NotKnown(SECRET));
-    let mut open = flat(&[3, 3], Cubes::any(1));
-    open.columns.remove(&SECRET);
-    assert_eq!(of(&open), ExposureFault::NoSecret);
     let beyond = Subjects::new(BTreeMap::from([(1, vec![5])])).unwrap();
     let open = flat(&[3], Cubes::any(1));
     assert_eq!(least_squares(&open, &beyond, 4, &Search::default()), Err(ExposureFault::NoSuchLeaf(1)));

@@ -31,7 +31,7 @@ pub(crate) fn batch<'c>(
 }
 
 /// An expression's values over the rows of a batch, as the engine computes them.
-pub(super) fn evaluated(expr: &Expr, over: &RecordBatch) -> Option<ArrayRef> {
+pub(crate) fn evaluated(expr: &Expr, over: &RecordBatch) -> Option<ArrayRef> {
     compiled(expr, over.schema())?.evaluate(over).ok()?.into_array(over.num_rows()).ok()
 }
 
