@@ -42,6 +42,7 @@ mod open_data;
 mod refusal;
 
 pub use effect::Warning;
+pub use effect::effective_of_policy;
 pub use effect::warnings_of_dataset;
 pub use effect::warnings_of_grant;
 pub use effect::warnings_of_policy;

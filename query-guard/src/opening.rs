@@ -140,7 +140,7 @@ impl<'a> Opening<'a> {
         Ok(Opening { dataset, opened, names, known, deviation, limits: limits(dataset) })
     }
 
-    /// What is opened, by number of the columns.
+    /// All that is opened, by number of the columns.
     #[must_use]
     pub fn opened(&self) -> &Opened {
         &self.opened

@@ -70,6 +70,7 @@ pub use manifest::ShredRecord;
 pub use manifest::UnitRecord;
 pub use naming::FOOTER as FOOTER_KEY;
 pub use part::PartLimits;
+pub(crate) use reading::read_columns;
 pub use seal::Confirmation;
 pub use seal::Direction;
 pub use seal::MEMORY_BYTES_STANDARD;

@@ -19,6 +19,7 @@ use crate::effective::Controls;
 use crate::effective::DIFFERENTIAL_PRIVACY;
 use crate::effective::EffectiveDataset;
 use crate::effective::EffectivePolicy;
+use crate::evaluate::ManifestFacts;
 use crate::evaluate::Permits;
 use crate::evaluate::PolicyRefusal;
 use crate::evaluate::Principal;
@@ -244,7 +245,6 @@ fn within(policy: &Policy, mut now: LocalTime) -> LocalTime {
     now
 }
 
-/// Evaluates a dataset for a person whom the policy is about, under a grant as wide as grants go.
 fn evaluated(
     library: &Library,
     policy: &Policy,
@@ -252,6 +252,22 @@ fn evaluated(
     id: &DatasetId,
     now: LocalTime,
 ) -> Option<Result<EffectivePolicy, PolicyRefusal>> {
+    effective_of_policy(library, policy, purpose, id, &BTreeMap::new(), now)
+}
+
+/// All that a policy opens of a dataset for a purpose: the dataset is evaluated for a person whom the policy is about, under a grant as
+/// wide as grants go, at a moment when the policy holds. Other policies that match this person count as they do for a question.
+/// Nothing where no person can be made up.
+#[must_use]
+pub fn effective_of_policy(
+    library: &Library,
+    policy: &Policy,
+    purpose: &Code,
+    id: &DatasetId,
+    manifests: &BTreeMap<DatasetId, ManifestFacts>,
+    now: LocalTime,
+) -> Option<Result<EffectivePolicy, PolicyRefusal>> {
+    let now = within(policy, now);
     let first = |list: &AnyOr<Code>| match list {
         AnyOr::Any => None,
         AnyOr::Only(codes) => codes.first().cloned(),
@@ -266,7 +282,7 @@ fn evaluated(
     let grants = [library.widest_grant(purpose, now.day)?];
     let datasets = std::slice::from_ref(id);
     let permits = Permits::unnamed(&grants);
-    Some(effective(library, &principal, purpose.as_str(), permits, datasets, &BTreeMap::new(), now))
+    Some(effective(library, &principal, purpose.as_str(), permits, datasets, manifests, now))
 }
 
 /// The warning that no person can ask anything of a dataset by a policy, with the reason.

@@ -32,7 +32,8 @@ struct Table {
     cell_of: Vec<u32>,
     /// A class of each cell.
     class_of: Vec<usize>,
-    /// Cells whose name is that of a coarser table: a node that has the leaves of the node above it is the same name.
+    /// Cells whose name is that of a coarser table: a node that has the leaves of the node above it is the same name, and one of all
+    /// values has none.
     repeated: Vec<usize>,
 }
 
@@ -191,14 +192,16 @@ impl<'a> Nodes<'a> {
         Table { source, cell_of: cells.of, class_of, repeated }
     }
 
-    /// True if some node of the class has the leaves of the node above it.
+    /// True if some node of the class has the leaves of the node above it, or all of those that are values: to have a value is all
+    /// less the missing, and no name of its own.
     fn is_repeated(&self, levels: &Levels, class: usize) -> bool {
         levels.iter().any(|(column, level)| {
+            let Some(hierarchy) = self.hierarchies.get(column) else { return false };
             let span = |level: u8| {
                 let index = self.nodes.get(&(*column, level))?.get(class)?;
-                Some(self.hierarchies.get(column)?.span(Node { level, index: *index }))
+                Some(hierarchy.span(Node { level, index: *index }))
             };
-            *level > 1 && span(*level) == span(level - 1)
+            span(*level) == Some((0, hierarchy.missing())) || (*level > 1 && span(*level) == span(level - 1))
         })
     }
 }

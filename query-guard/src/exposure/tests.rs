@@ -350,7 +350,7 @@ fn who_arrives_is_limited_where_versions_are_replaced() {
     assert!(updated.all_known.arrives <= Limits::L3.arrives);
 }
 
-/// Where no column is secret, each cell has the bit once: whether somebody is in it.
+/// Each cell has the bit once where no column is secret: whether somebody is in it.
 #[test]
 fn without_a_secret_column_the_bit_is_whether_somebody_is_there() {
     let (open, subjects) = (flat(&[3, 3], Cubes::any(2)), even(&[3, 3], 90, 1));
@@ -360,6 +360,28 @@ fn without_a_secret_column_the_bit_is_whether_somebody_is_there() {
     assert_eq!(2 * known(&present), known(&open));
     let of = |open: &Opened| least_squares(open, &subjects, 4, &Search::default()).unwrap().worst();
     assert!(of(&present) < of(&open) && of(&present) > 0.0);
+}
+
+/// That a person has a value in a column is a name only of those who have none.
+#[test]
+fn columns_that_everybody_has_a_value_in_expose_nobody() {
+    let (open, subjects) = (flat(&[3, 3], Cubes::any(3)), even(&[3, 3], 90, 1));
+    let worst = |open: &Opened, subjects: &Subjects| {
+        least_squares(open, subjects, 4, &Search { isolated: 90, sampled: 0, ..Search::default() })
+            .unwrap()
+            .worst()
+    };
+    let mut filled = open.clone();
+    filled.columns.insert(9, Column { hierarchy: Hierarchy::presence(), knowledge: Knowledge::Known });
+    let leaves = |of_person: &dyn Fn(usize) -> u32| {
+        let known = [1, 2].map(|column| (column, subjects.leaves(column).to_vec()));
+        let filled = (0..90).map(of_person).collect();
+        Subjects::new(known.into_iter().chain([(9, filled)]).collect()).unwrap()
+    };
+    let (all, but_one) = (leaves(&|_| 0), leaves(&|person| u32::from(person == 0)));
+    let alone = worst(&open, &subjects);
+    assert!((worst(&filled, &all) - alone).abs() < 0.005, "{} {alone}", worst(&filled, &all));
+    assert!(worst(&filled, &but_one) > alone + 0.05, "{} {alone}", worst(&filled, &but_one));
 }
 
 #[test]

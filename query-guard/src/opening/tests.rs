@@ -1,4 +1,4 @@
-//! What a policy opens: the nodes that masks leave, the leaf of each row, cubes, numbers, limits, and where there is nothing to compute.
+//! The opening of a policy: the nodes that masks leave, the leaf of each row, cubes, numbers, limits, and where there is nothing to compute.
 
 use std::sync::Arc;
 

@@ -104,12 +104,18 @@ struct OfJob {
 pub struct KeyAccounts {
     jobs: BTreeMap<String, OfJob>,
     shredded: BTreeSet<String>,
-    /// Columns granted for appending to each dataset.
-    appends: Granted,
-    /// Number of grants for appending to each dataset.
-    append_grants: BTreeMap<String, u64>,
+    /// Columns granted to stewards, by account.
+    to_stewards: BTreeMap<String, ToSteward>,
     /// Entries that name the newest line of the journal, with its hash, in order.
     named: Vec<(u64, String)>,
+}
+
+/// Columns granted on one account of a steward.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ToSteward {
+    columns: Granted,
+    /// Number of grants, of which each is good for one line of the journal.
+    grants: u64,
 }
 
 /// Columns by dataset, with the newest version.
@@ -131,10 +137,11 @@ impl KeyAccounts {
         }
         let Some(job) = event.correlation.clone() else {
             if is(Action::KeysGranted) {
+                let account = said("account").and_then(Value::as_str).unwrap_or_default();
+                let known = self.to_stewards.entry(account.to_owned()).or_default();
+                known.grants = known.grants.saturating_add(1);
                 for (dataset, (version, columns)) in granted(said("datasets")) {
-                    let grants = self.append_grants.entry(dataset.clone()).or_default();
-                    *grants = grants.saturating_add(1);
-                    let known = self.appends.entry(dataset).or_default();
+                    let known = known.columns.entry(dataset).or_default();
                     known.0 = known.0.max(version);
                     known.1.extend(columns);
                 }
@@ -187,7 +194,7 @@ impl KeyAccounts {
             runs: BTreeMap::new(),
             results: BTreeMap::new(),
             reads: BTreeMap::new(),
-            appends: BTreeMap::new(),
+            to_stewards: BTreeMap::new(),
             named: self.named.iter().peekable(),
         };
         let mut previous = sha256_hex(b"");
@@ -222,7 +229,7 @@ struct Books<'a> {
     /// Times that each question was opened.
     reads: BTreeMap<String, u64>,
     /// Times that each dataset's rows were counted anew.
-    appends: BTreeMap<String, u64>,
+    to_stewards: BTreeMap<String, u64>,
     /// Entries that name a line which has not been passed yet.
     named: Peekable<slice::Iter<'a, (u64, String)>>,
 }
@@ -259,9 +266,8 @@ impl<'a> Books<'a> {
                     false
                 }
             },
-            Allowed::Columns(_, Of::Append(dataset)) => {
-                let grants = self.log.append_grants.get(&dataset).copied().unwrap_or_default();
-                let lines = self.appends.entry(dataset).or_default();
+            Allowed::Columns(_, Of::Steward(grants)) => {
+                let lines = self.to_stewards.entry(account.clone()).or_default();
                 *lines = lines.saturating_add(1);
                 *lines > grants
             }
@@ -300,10 +306,9 @@ impl<'a> Books<'a> {
                 let (_, job) = of_job(job).filter(|(of_job, _)| of_job.decided)?;
                 Some(Allowed::Object("query", job))
             }
-            Account::Append(dataset) => {
-                let dataset = dataset.to_string();
-                let is_granted = log.appends.contains_key(&dataset);
-                is_granted.then_some(Allowed::Columns(&log.appends, Of::Append(dataset)))
+            Account::Append(_) | Account::Exposure(_) => {
+                let granted = log.to_stewards.get(&account.to_string())?;
+                Some(Allowed::Columns(&granted.columns, Of::Steward(granted.grants)))
             }
         }
     }
@@ -350,8 +355,8 @@ enum Allowed<'a> {
 enum Of {
     /// The run of this job.
     Run(String),
-    /// Appending to this dataset.
-    Append(String),
+    /// The work of a steward, to whom so many grants were given.
+    Steward(u64),
 }
 
 fn is_granted(granted: &Granted, column: &ColumnUnwraps) -> bool {

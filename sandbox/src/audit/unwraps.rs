@@ -44,6 +44,8 @@ pub enum Account {
     Question(JobId),
     /// Rows that stay when others are appended, to count subjects anew.
     Append(DatasetId),
+    /// Rows that the exposure of a policy is computed of.
+    Exposure(DatasetId),
 }
 
 impl fmt::Display for Account {
@@ -53,6 +55,7 @@ impl fmt::Display for Account {
             Self::Result(job) => write!(f, "result {job}"),
             Self::Question(job) => write!(f, "question {job}"),
             Self::Append(dataset) => write!(f, "append {dataset}"),
+            Self::Exposure(dataset) => write!(f, "exposure {dataset}"),
         }
     }
 }
@@ -68,6 +71,7 @@ impl FromStr for Account {
             "result" => job().map(Self::Result),
             "question" => job().map(Self::Question),
             "append" => id.parse().map(Self::Append).map_err(|_| AuditError::Journal),
+            "exposure" => id.parse().map(Self::Exposure).map_err(|_| AuditError::Journal),
             _ => Err(AuditError::Journal),
         }
     }

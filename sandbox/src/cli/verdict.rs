@@ -261,7 +261,7 @@ fn break_line(line: &str, shown: &mut String) {
     }
 }
 
-/// Whether the text begins with a clause, or with a word that a line so long has no room for. Of a word no more is read than a
+/// True if the text begins with a clause, or with a word that a line so long has no room for. Of a word no more is read than a
 /// line holds: a text may be one word of 64 KiB.
 fn begins_line(text: &str, column: usize) -> bool {
     let word: String = text.chars().take_while(|c| !c.is_whitespace()).take(LINE_CHARACTERS_MAX).collect();

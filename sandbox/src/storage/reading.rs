@@ -19,6 +19,7 @@ use parquet::file::metadata::ParquetMetaDataPushDecoder;
 use crate::storage::error::StorageError;
 use crate::storage::version::ColumnKeys;
 use crate::storage::version::SealedPart;
+use crate::storage::version::SealedVersion;
 
 const STEP: &str = "open a sealed file with the keys at hand";
 
@@ -64,6 +65,22 @@ pub(crate) fn read_part(
         .map_err(StorageError::columnar(STEP))?;
     for batch in reader {
         take(&batch.map_err(StorageError::columnar(STEP))?)?;
+    }
+    Ok(())
+}
+
+/// Reads columns of a whole version, part by part, outside the engine.
+///
+/// # Errors
+/// As those of opening its files, and of what takes the rows.
+pub(crate) fn read_columns(
+    version: &SealedVersion,
+    keys: &ColumnKeys,
+    columns: &[&str],
+    mut take: impl FnMut(&RecordBatch) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    for part in version.open_parts()? {
+        read_part(&part, keys, columns, &mut take)?;
     }
     Ok(())
 }

@@ -236,7 +236,7 @@ fn cubes(documents: &mut Documents, seed: usize) {
     let known: Vec<ColumnName> = known.map(|column| column.name.clone()).collect();
     let most = u32::try_from(seed % 3).unwrap() + 1;
     let form = documents.policy().method.controls.cubes.get_or_insert_default();
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         form.columns_max = Some(form.columns_max.map_or(most, |least| least.min(most)));
     } else {
         let sets = form.sets.get_or_insert_with(|| vec![known]);

@@ -473,12 +473,12 @@ pub(super) fn check_perturbation(controls: &ControlsForm, field: &str, findings:
         None => {}
         Some(PerturbationForm::Auto) => {
             let message = Text::new(
-                "this build cannot choose a deviation: the exposure that `auto` needs is not computed yet",
-                "此版本不能自行选定标准差：尚不计算 `auto` 所需的暴露度",
+                "a deviation is stated, so that two people read it before it is in force",
+                "标准差须写明，以便启用前由两人审阅",
             );
             let help = Text::new(
-                "accepted: a stated deviation, such as {deviation: 8}",
-                "可用：写明的标准差，如 {deviation: 8}",
+                "accepted: such as {deviation: 8}; `obscura policy exposure` names the least one that protects what is opened",
+                "可用：例如 {deviation: 8}；`obscura policy exposure` 给出足以保护开放内容的最小标准差",
             );
             findings.add("control-not-available", &format!("{field}.perturbation"), message, help);
         }

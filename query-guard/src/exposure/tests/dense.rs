@@ -74,7 +74,10 @@ fn spans(opened: &Opened, tuple: &BTreeMap<u16, Node>) -> BTreeMap<u16, (u32, u3
 
 /// Every count of a secret of two values that anybody is in, each as often as there are measures.
 pub(super) fn names(opened: &Opened, subjects: &Subjects) -> Vec<Count> {
-    let distinct: BTreeSet<_> = tuples(opened).iter().map(|tuple| spans(opened, tuple)).collect();
+    let mut distinct: BTreeSet<_> = tuples(opened).iter().map(|tuple| spans(opened, tuple)).collect();
+    // To have a value is all less the missing, and has no name of its own.
+    let all_values = |column: &u16| (0, opened.columns[column].hierarchy.missing());
+    distinct.retain(|spans| spans.iter().all(|(column, span)| *span != all_values(column)));
     let mut counts = Vec::new();
     for spans in distinct {
         let is_in = |person: &usize| {

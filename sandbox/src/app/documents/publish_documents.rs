@@ -498,6 +498,26 @@ fn parse(
     if errors.is_empty() { Ok(documents) } else { Err(DocumentsRefused::Documents(first_errors(errors))) }
 }
 
+/// The documents in force with those of some files in their place, for people who may publish them, and those of the files.
+///
+/// # Errors
+/// As [`check_documents`], without the tests of policies.
+pub(crate) async fn as_if_published(
+    installation: &Installation,
+    caller: &Caller,
+    files: &[DocumentFile],
+) -> Result<(Library, Vec<Located<Document>>), DocumentsRefused> {
+    must_own_all(installation, caller, files).await?;
+    let new = parse(installation, files)?;
+    let mut all: BTreeMap<(String, String), Located<Document>> = documents_in_force(installation).await?;
+    for document in &new {
+        all.insert((document.value.kind().to_string(), document.value.id()), document.clone());
+    }
+    let library = installation.blocking(|| Library::from_located(all.into_values().collect()));
+    let library = library.map_err(DocumentsRefused::Documents).map_err(told_of_own)?;
+    Ok((library, new))
+}
+
 async fn accept(
     installation: &Installation,
     caller: &Caller,

@@ -244,7 +244,8 @@ fn not_sealed(policy: &EffectivePolicy, dataset: &DatasetId, column: &str) -> Ve
     Verdict::refused(vec![finding])
 }
 
-fn facts(version: &SealedVersion) -> ManifestFacts {
+/// The facts that a sealed version proves, as policies are evaluated with them.
+pub(crate) fn facts(version: &SealedVersion) -> ManifestFacts {
     let manifest = version.manifest();
     ManifestFacts {
         is_later_version: manifest.version > 1,

@@ -7,6 +7,7 @@ use std::fs;
 use obscura_crypto::kms::KeyFile;
 use obscura_crypto::kms::LocalKeyring;
 use obscura_crypto::kms::Secret;
+use obscura_policies::vocabulary::DatasetId;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
@@ -306,30 +307,36 @@ fn a_torn_line_is_cut_off_and_the_chain_goes_on() {
 }
 
 #[test]
-fn appending_opens_what_was_granted_for_it_once_for_each_grant() {
-    let world = World::new();
-    let account = || Account::Append("hz-health.visits".parse().unwrap());
-    let keys = [column("person_id", 0), column("#footer", 0), column("person_id", 1)];
-    world.unwrap(account(), &keys);
-    assert_eq!(world.lines().len(), 1);
-    let found = KeyAccounts::default().reconcile(world.lines().into_iter());
-    assert!(
-        matches!(found.as_slice(), [UnwrapFinding::Undecided { .. }]),
-        "nothing stands for it: {found:?}"
-    );
-    let granted = |columns: &[&str], times: usize| {
-        let datasets = json!([{ "dataset": "hz-health.visits", "version": 2, "columns": columns }]);
-        let event = world.event(Action::KeysGranted, &[("datasets", datasets)]);
-        let event = LoggedEvent { correlation: None, ..event };
-        let mut log = KeyAccounts::default();
-        (0..times).for_each(|_| log.take(&event));
-        log.reconcile(world.lines().into_iter())
-    };
-    assert_eq!(granted(&["person_id"], 1), []);
-    let beyond = granted(&["age"], 1);
-    assert!(matches!(beyond.as_slice(), [UnwrapFinding::NotGranted { .. }]), "{beyond:?}");
-    world.unwrap(account(), &keys);
-    let again = granted(&["person_id"], 1);
-    assert!(matches!(again.as_slice(), [UnwrapFinding::Repeated { line: 2, .. }]), "{again:?}");
-    assert_eq!(granted(&["person_id"], 2), []);
+fn stewards_open_what_was_granted_for_it_once_for_each_grant() {
+    let visits: DatasetId = "hz-health.visits".parse().unwrap();
+    let accounts = [Account::Append(visits.clone()), Account::Exposure(visits)];
+    for (account, other) in [(&accounts[0], &accounts[1]), (&accounts[1], &accounts[0])] {
+        let world = World::new();
+        let keys = [column("person_id", 0), column("#footer", 0), column("person_id", 1)];
+        world.unwrap(account.clone(), &keys);
+        assert_eq!(world.lines().len(), 1);
+        let found = KeyAccounts::default().reconcile(world.lines().into_iter());
+        assert!(
+            matches!(found.as_slice(), [UnwrapFinding::Undecided { .. }]),
+            "nothing stands for it: {found:?}"
+        );
+        let granted = |account: &Account, columns: &[&str], times: usize| {
+            let datasets = json!([{ "dataset": "hz-health.visits", "version": 2, "columns": columns }]);
+            let details = [("account", json!(account.to_string())), ("datasets", datasets)];
+            let event = world.event(Action::KeysGranted, &details);
+            let event = LoggedEvent { correlation: None, ..event };
+            let mut log = KeyAccounts::default();
+            (0..times).for_each(|_| log.take(&event));
+            log.reconcile(world.lines().into_iter())
+        };
+        assert_eq!(granted(account, &["person_id"], 1), []);
+        let of_other = granted(other, &["person_id"], 1);
+        assert!(matches!(of_other.as_slice(), [UnwrapFinding::Undecided { .. }]), "{of_other:?}");
+        let beyond = granted(account, &["age"], 1);
+        assert!(matches!(beyond.as_slice(), [UnwrapFinding::NotGranted { .. }]), "{beyond:?}");
+        world.unwrap(account.clone(), &keys);
+        let again = granted(account, &["person_id"], 1);
+        assert!(matches!(again.as_slice(), [UnwrapFinding::Repeated { line: 2, .. }]), "{again:?}");
+        assert_eq!(granted(account, &["person_id"], 2), []);
+    }
 }

@@ -72,6 +72,15 @@ pub(crate) enum KeptCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Compute how far a policy lets somebody who asks everything tell one person's secret, on the sealed data.
+    #[command(
+        after_help = "Examples:\n  obscura policy exposure hz-health-statistics\n  obscura policy exposure hz-health-statistics@2\n  obscura policy exposure statistics.yaml\n\nFigures are advantages, from 0 (guessing) to 1 (knowing): at 0.25 a secret that half of all people have is told rightly in 5 of 8 cases. They are of exact data, and for the department alone."
+    )]
+    Exposure {
+        /// A policy in force, with `@` and a version one that waits, or a file with policies.
+        #[arg(value_name = "ID[@VERSION]|FILE")]
+        policy: String,
+    },
     /// Put documents in force; a policy, or a dataset above L1 that protects no unit, waits until a second person activates it.
     #[command(after_help = "Examples:\n  obscura policy publish departments.yaml visits.yaml")]
     Publish {

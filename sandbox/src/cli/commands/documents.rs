@@ -2,9 +2,7 @@
 //! `grant revoke`.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 
 use obscura_policies::document::GrantedDataset;
 use obscura_policies::document::schema;
@@ -23,7 +21,6 @@ use crate::api::policies::DocumentTextView;
 use crate::api::policies::DocumentView;
 use crate::api::policies::WarningView;
 use crate::app::documents::grants::CreateGrant;
-use crate::app::documents::publish_documents::DocumentFile;
 use crate::cli::args::DocumentName;
 use crate::cli::args::GrantArgs;
 use crate::cli::args::GrantCommand;
@@ -31,6 +28,9 @@ use crate::cli::args::KeptCommand;
 use crate::cli::args::Output;
 use crate::cli::args::PolicyCommand;
 use crate::cli::args::PolicyVersion;
+use crate::cli::commands::document_files::read_file;
+use crate::cli::commands::document_files::read_files;
+use crate::cli::commands::exposure::exposure;
 use crate::cli::desk::Desk;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Paint;
@@ -92,6 +92,7 @@ async fn kept(session: &mut Session<'_>, command: KeptCommand) -> Result<Exit, E
             session.screen.data(diff.as_bytes())?;
             return Ok(Exit::Done);
         }
+        KeptCommand::Exposure { policy } => return exposure(session, &policy).await,
         KeptCommand::List => desk.documents().await?,
         KeptCommand::Check { files } => desk.check_documents(read_files(&files)?).await?,
         KeptCommand::Publish { files } => desk.publish(read_files(&files)?).await?,
@@ -338,21 +339,4 @@ fn granted(text: &str, row_filter: Option<String>) -> Result<GrantedDataset, End
 
 fn usage(en: &str, zh: &str) -> Ending {
     PublicError::new(Class::Usage, "usage", en, zh).into()
-}
-
-fn read_files(paths: &[PathBuf]) -> Result<Vec<DocumentFile>, Ending> {
-    paths.iter().map(|path| read_file(path)).collect()
-}
-
-fn read_file(path: &Path) -> Result<DocumentFile, Ending> {
-    let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
-        PublicError::new(
-            Class::Usage,
-            "file-unreadable",
-            format!("`{name}` cannot be read ({})", error.kind()),
-            format!("无法读取 `{name}`"),
-        )
-    })?;
-    Ok(DocumentFile { name, text })
 }

@@ -394,6 +394,14 @@ pub(super) static TEXTS: &[(&str, &str)] = &[
         "查看文档原文：最新生效版本，或指定版本（包括待启用的）",
     ),
     ("The document, with `@` and a version if not the newest", "文档；不是最新版本时加 `@` 和版本号"),
+    (
+        "Compute how far a policy lets somebody who asks everything tell one person's secret, on the sealed data",
+        "在已封存的数据上计算：问遍策略所开放的一切，能在多大程度上得知某一人的敏感信息",
+    ),
+    (
+        "A policy in force, with `@` and a version one that waits, or a file with policies",
+        "生效中的策略；待启用的策略加 `@` 和版本号；或含有策略的文件",
+    ),
     ("Show what differs between two versions, or between a version and a file", "比较两个版本，或版本与文件"),
     (
         "A document, with `@` and a version if not the newest, or a file",
