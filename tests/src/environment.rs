@@ -20,10 +20,16 @@ pub fn real_data() -> Option<PathBuf> {
     env::var_os("OBSCURA_REAL_DATA").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Names the Python interpreter that has the packages of `tests/requirements.txt` (`OBSCURA_PYTHON`).
+/// Names the Python interpreter that has the packages of `tests/requirements.txt`: that of `OBSCURA_PYTHON`, else the one that
+/// `cargo xtask test` has made beside the built programs. Suites that need it are skipped without one.
 #[must_use]
 pub fn python() -> Option<PathBuf> {
-    env::var_os("OBSCURA_PYTHON").filter(|value| !value.is_empty()).map(PathBuf::from)
+    let named = env::var_os("OBSCURA_PYTHON").filter(|value| !value.is_empty()).map(PathBuf::from);
+    named.or_else(|| {
+        let this = env::current_exe().ok()?;
+        let made = this.ancestors().nth(3)?.join("python").join("bin").join("python");
+        made.is_file().then_some(made)
+    })
 }
 
 /// True if expectation files are written instead of compared (`cargo xtask bless`).
