@@ -215,7 +215,7 @@ pub struct Controls {
     pub rounding: Option<u32>,
     /// Deviation of the named noise of counts and sums, a rung of [`DEVIATIONS`].
     pub perturbation: Option<u32>,
-    /// Known columns that may meet in one number with noise.
+    /// Columns that may meet in one number with noise, beside one secret.
     pub cubes: Cubes,
     /// Most cells one statement may release.
     pub cells_max: Option<u32>,
@@ -225,7 +225,7 @@ pub struct Controls {
     pub unavailable: BTreeSet<String>,
 }
 
-/// Known columns of a dataset that may meet in one number with noise (`sandbox/docs/disclosure-model.md`, section 5.8). The default
+/// Columns of a dataset that may meet in one number with noise, beside one secret that is asked for (`sandbox/docs/disclosure-model.md`, section 5.8). The default
 /// opens all of them together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cubes {

@@ -96,7 +96,7 @@ pub struct Opening<'a> {
     limits: Limits,
 }
 
-/// A known column, with the leaf of what its mask leaves of each leaf of its domain.
+/// A column that the attacker knows of everybody, with the leaf of what its mask leaves of each leaf of its domain.
 #[derive(Debug)]
 struct KnownColumn<'a> {
     number: u16,
@@ -127,12 +127,17 @@ impl<'a> Opening<'a> {
             let Some((published, hierarchy, leaf_of)) = shown(column, dataset, today) else { continue };
             names.insert(number, column.name.as_str());
             columns.insert(number, Column { hierarchy, knowledge: side });
-            if side == Knowledge::Known {
-                known.push(KnownColumn { number, column, published, leaf_of });
-            }
+            known.push(KnownColumn { number, column, published, leaf_of });
         }
-        if known.is_empty() {
+        if columns.values().all(|column| column.knowledge == Knowledge::Secret) {
             return Err(NothingOpened::NoKnownColumn);
+        }
+        let asked = asked(&columns);
+        known.retain(|known| Some(known.number) != asked);
+        for (number, column) in &mut columns {
+            if Some(*number) != asked {
+                column.knowledge = Knowledge::Known;
+            }
         }
         let versions = if dataset.is_updated { Versions::Updated { epochs: EPOCHS } } else { Versions::Once };
         let cubes = cubes(dataset, &known);
@@ -242,6 +247,15 @@ impl Rows<'_> {
     }
 }
 
+/// The secret column with the most levels, whose bit is asked for: the figure is the largest of all. Of two that meet in one number the
+/// other is as known to whoever asks for this one, which is the stronger attacker.
+fn asked(columns: &BTreeMap<u16, Column>) -> Option<u16> {
+    let secrets = columns.iter().filter(|(_, column)| column.knowledge == Knowledge::Secret);
+    let deepest =
+        secrets.max_by_key(|(number, column)| (column.hierarchy.leaf_level(), std::cmp::Reverse(**number)));
+    deepest.map(|(number, _)| *number)
+}
+
 /// The side of the attack that a column is on; nothing where no question uses its values.
 fn side_of(column: &EffectiveColumn) -> Option<Knowledge> {
     let is_cut = column.uses.contains(&Use::Filter) || column.uses.contains(&Use::Group);
@@ -346,21 +360,20 @@ fn coarser(whole: &Hierarchy, leaf_of: &[u32], values: u32) -> Option<Hierarchy>
     Hierarchy::new(values, levels).ok()
 }
 
-/// The known columns that meet, by number.
+/// The columns that meet beside the secret that is asked for, by number.
 fn cubes(dataset: &EffectiveDataset, known: &[KnownColumn<'_>]) -> Cubes {
     let most = dataset.controls.cubes.columns_max().unwrap_or(KNOWN_COLUMNS_MAX).min(KNOWN_COLUMNS_MAX);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let Some(sets) = dataset.controls.cubes.sets() else { return Cubes::any(most) };
     let number =
         |name: &String| known.iter().find(|known| known.column.name == *name).map(|known| known.number);
-    let mut all: BTreeSet<Cube> = BTreeSet::new();
+    let mut cubes: BTreeSet<Cube> = BTreeSet::new();
     for set in sets {
         let numbers: Vec<u16> = set.iter().filter_map(number).collect();
-        all.extend(
-            parts(&numbers, most).into_iter().map(|part| part.into_iter().map(|n| (n, u8::MAX)).collect()),
-        );
+        let parts = parts(&numbers, most).into_iter();
+        cubes.extend(parts.map(|part| part.into_iter().map(|number| (number, u8::MAX)).collect::<Cube>()));
     }
-    Cubes::Listed(all.into_iter().collect())
+    Cubes::Listed(cubes.into_iter().collect())
 }
 
 /// The parts of so many columns; all of them, where they are no more.

@@ -34,7 +34,7 @@ pub struct ControlsForm {
     /// Named noise of counts and sums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perturbation: Option<PerturbationForm>,
-    /// Known columns that may meet in one number with noise.
+    /// Columns that may meet in one number with noise, beside one secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cubes: Option<CubesForm>,
     /// Most that an inherited sum may be off before it is suppressed, as a share.
@@ -83,14 +83,14 @@ pub struct RoundingForm {
     pub base: u32,
 }
 
-/// Known columns that may meet in one number with noise: by their number, by name, or both.
+/// Columns that may meet in one number with noise, beside one measure or sensitive column: by their number, by name, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CubesForm {
-    /// Most known columns of one number.
+    /// Most dimensions and quasi-identifiers of one number, and secrets but for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns_max: Option<u32>,
-    /// The known columns of one number are all in one of these sets.
+    /// The columns of one number are all in one of these sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sets: Option<Vec<Vec<ColumnName>>>,
 }

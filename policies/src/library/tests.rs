@@ -350,9 +350,11 @@ fn columns_that_meet_are_known_ones_of_the_dataset() {
         let to = format!("    cells_max: 5000\n    cubes: {{{cubes}}}\n");
         WORLD.replacen("    cells_max: 5000\n", &to, 1)
     };
-    for sound in
-        ["columns_max: 2", "sets: [[district, hospital], [born_on]]", "columns_max: 1, sets: [[district]]"]
-    {
+    for sound in [
+        "columns_max: 2",
+        "sets: [[district, hospital], [born_on, diagnosis]]",
+        "columns_max: 1, sets: [[district]]",
+    ] {
         assert_eq!(found(&with(sound)), [], "{sound}");
     }
     for (cubes, code, field) in [
@@ -360,7 +362,7 @@ fn columns_that_meet_are_known_ones_of_the_dataset() {
         ("columns_max: 4", "limit-unfit", "columns_max"),
         ("sets: []", "cubes-empty", "sets"),
         ("sets: [[district], []]", "cubes-empty", "sets"),
-        ("sets: [[district], [cost]]", "column-not-found", "sets[1]"),
+        ("sets: [[district], [patient_name]]", "column-not-found", "sets[1]"),
         ("sets: [[nowhere]]", "column-not-found", "sets[0]"),
     ] {
         let findings: Vec<String> =

@@ -40,7 +40,7 @@ pub(super) fn few_meet(
     let known: BTreeSet<u16> = cells
         .columns
         .iter()
-        .filter(|(_, (name, _))| known_column(name, policy).is_some())
+        .filter(|(_, (name, _))| is_known(name, policy))
         .map(|(number, _)| *number)
         .collect();
     for (atom, own) in cells.atoms.iter().zip(own) {
@@ -70,7 +70,7 @@ pub(super) fn few_meet(
     Ok(())
 }
 
-/// Refuses columns of one dataset that its policies do not open together.
+/// Refuses columns that the policies of their datasets do not open together. One secret meets any of them: it is what is asked for.
 ///
 /// A policy opens few tables with little noise, or many with much: what all of them together tell of one person is computed of what it
 /// opens, and a table that it does not open would not have been counted (`sandbox/docs/disclosure-model.md`, section 5.8).
@@ -78,17 +78,27 @@ fn opened_together<'n>(
     names: impl Iterator<Item = &'n str>,
     policy: &EffectivePolicy,
 ) -> Result<(), Refused> {
-    let mut met: BTreeMap<&DatasetId, (&Cubes, BTreeSet<String>)> = BTreeMap::new();
-    for (dataset, column) in names.filter_map(|name| known_column(name, policy)) {
-        let (_, columns) = met.entry(&dataset.id).or_insert((&dataset.controls.cubes, BTreeSet::new()));
-        columns.insert(column.name.clone());
+    let columns: Vec<(&EffectiveDataset, &EffectiveColumn)> =
+        names.filter_map(|name| described(name, policy)).collect();
+    let secrets = columns.iter().enumerate().filter(|(_, (_, column))| !column.role.is_known());
+    let secrets: Vec<Option<usize>> = secrets.map(|(place, _)| Some(place)).collect();
+    let asked_for = if secrets.is_empty() { vec![None] } else { secrets };
+    let mut closed = None;
+    for asked_for in asked_for {
+        let mut met: BTreeMap<&DatasetId, (&Cubes, BTreeSet<String>)> = BTreeMap::new();
+        for (place, (dataset, column)) in columns.iter().enumerate() {
+            if Some(place) != asked_for {
+                let (_, columns) =
+                    met.entry(&dataset.id).or_insert((&dataset.controls.cubes, BTreeSet::new()));
+                columns.insert(column.name.clone());
+            }
+        }
+        match met.into_iter().find(|(_, (cubes, columns))| !cubes.opens(columns)) {
+            None => return Ok(()),
+            Some((dataset, (cubes, columns))) => closed = Some((dataset, nearest(cubes, &columns))),
+        }
     }
-    let Some((dataset, (cubes, columns))) =
-        met.into_iter().find(|(_, (cubes, columns))| !cubes.opens(columns))
-    else {
-        return Ok(());
-    };
-    let (en, zh) = nearest(cubes, &columns);
+    let Some((dataset, (en, zh))) = closed else { return Ok(()) };
     Err(Finding::of(Reason::ColumnsNotOpenedTogether)
         .with("dataset", dataset.to_string())
         .help(en, zh)
@@ -117,9 +127,8 @@ fn nearest(cubes: &Cubes, columns: &BTreeSet<String>) -> (String, String) {
     )
 }
 
-/// The dataset and the column of a name, if it is a dimension or a quasi-identifier, which somebody may know of a person. The presence
-/// of a person in another dataset, and what no document describes, are secrets.
-fn known_column<'p>(
+/// The dataset and the column of a name that a document describes.
+fn described<'p>(
     name: &str,
     policy: &'p EffectivePolicy,
 ) -> Option<(&'p EffectiveDataset, &'p EffectiveColumn)> {
@@ -127,5 +136,11 @@ fn known_column<'p>(
         .datasets
         .values()
         .flat_map(|dataset| dataset.columns.iter().map(move |column| (dataset, column)));
-    described.find(|(dataset, column)| column.role.is_known() && raw_name(dataset, &column.name) == name)
+    described.find(|(dataset, column)| raw_name(dataset, &column.name) == name)
+}
+
+/// True of a dimension or a quasi-identifier, which somebody may know of a person. The presence of a person in another dataset, and what
+/// no document describes, are secrets.
+fn is_known(name: &str, policy: &EffectivePolicy) -> bool {
+    described(name, policy).is_some_and(|(_, column)| column.role.is_known())
 }

@@ -796,14 +796,48 @@ fn columns_meet_in_no_spelling_that_their_policy_does_not_open_together() {
         }
     }
     assert_eq!(admitted, 4 * MEETINGS.len());
+    // Tables of a join are judged each by itself, and what is looked up is its key.
+    for sql in [
+        "SELECT dept, age, COUNT(*) FROM persons GROUP BY ROLLUP (dept, age)",
+        "SELECT MEDIAN(salary) FROM persons WHERE dept = 'tax' AND age < 30",
+        "SELECT p.dept, COUNT(*) FROM visits v JOIN persons p ON p.person_id = v.person_id WHERE p.age < 30 GROUP BY p.dept",
+        "SELECT p.dept, SUM(v.cost) FROM visits v JOIN persons p ON p.person_id = v.person_id WHERE p.age < 30 GROUP BY p.dept",
+        "SELECT dept, COUNT(*) FROM persons p WHERE p.age < 30 AND EXISTS (SELECT 1 FROM visits v WHERE v.person_id = p.person_id) GROUP BY dept",
+        "SELECT z.district, p.dept, COUNT(*) FROM persons p JOIN zones z ON z.zip = p.zip GROUP BY 1, 2",
+        "SELECT COUNT(*) FROM persons WHERE CASE WHEN dept = 'tax' THEN age < 30 ELSE sex = 'f' END",
+    ] {
+        assert_eq!(reasons_under(&policy, sql), [Reason::ColumnsNotOpenedTogether], "{sql}");
+    }
     // Each number is judged by itself, and a secret meets any set.
     for sql in [
         "SELECT COUNT(*) FILTER (WHERE dept = 'tax'), COUNT(*) FILTER (WHERE age < 30) FROM persons",
         "SELECT age, zip, COUNT(*) FROM persons WHERE salary < 40000 GROUP BY age, zip",
+        "SELECT dept, age, COUNT(*) FROM persons GROUP BY GROUPING SETS ((dept), (age))",
         "SELECT COUNT(*) FROM persons WHERE dept = 'tax' AND (age < 30 OR age >= 30 OR age IS NULL)",
     ] {
         assert_eq!(reasons_under(&policy, sql), [], "{sql}");
     }
+}
+
+#[test]
+fn of_two_secrets_one_meets_any_and_the_other_its_own_set() {
+    let mut policy = policy();
+    let sets = [&["dept", "sex"][..], &["age", "salary"]];
+    let sets = sets.map(|set| set.iter().map(ToString::to_string).collect());
+    let persons = policy.datasets.get_mut(&"corpus.persons".parse().unwrap()).unwrap();
+    persons.controls.cubes = Cubes::new(None, Some(sets.into()));
+    let asked =
+        |condition: &str| reasons_under(&policy, &format!("SELECT COUNT(*) FROM persons WHERE {condition}"));
+    let (salary, diag) = ("salary < 40000", "diag IS NOT NULL");
+    for open in ["dept = 'tax' AND sex = 'f'", "age < 30"] {
+        for secret in [salary, diag] {
+            assert_eq!(asked(&format!("{open} AND {secret}")), [], "{open} {secret}");
+        }
+    }
+    // Either of the two is the one that meets any.
+    assert_eq!(asked(&format!("age < 30 AND {salary} AND {diag}")), []);
+    assert_eq!(asked(&format!("{salary} AND {diag}")), []);
+    assert_eq!(asked(&format!("dept = 'tax' AND {salary} AND {diag}")), [Reason::ColumnsNotOpenedTogether]);
 }
 
 #[test]

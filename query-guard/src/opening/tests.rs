@@ -164,7 +164,8 @@ fn what_is_opened_is_what_the_policy_says() {
     for name in ["dept", "zip", "age", "sex", "birth", "hire"] {
         assert_eq!(side(name), Some(Knowledge::Known), "{name}");
     }
-    assert_eq!((side("diag"), side("salary")), (Some(Knowledge::Secret), Some(Knowledge::Secret)));
+    // Of two secrets the one with more levels is asked for, and the other is as known.
+    assert_eq!((side("diag"), side("salary")), (Some(Knowledge::Known), Some(Knowledge::Secret)));
     assert_eq!((side("person_id"), side("name")), (None, None));
     assert_eq!(opening.opened.cubes, Cubes::any(3));
     // The sum of salaries and that of their squares.
@@ -173,7 +174,7 @@ fn what_is_opened_is_what_the_policy_says() {
     assert_eq!(opening.limits(), &Limits::L3);
     assert_eq!(opening.opened.versions, Versions::Updated { epochs: EPOCHS });
     assert!(opening.rows_are_subjects());
-    let columns = ["age", "birth", "dept", "hire", "person_id", "sex", "zip"].map(str::to_owned);
+    let columns = ["age", "birth", "dept", "diag", "hire", "person_id", "sex", "zip"].map(str::to_owned);
     assert_eq!(opening.columns(), BTreeSet::from(columns));
     let visits = Opening::of(&policy, &id("visits"), today()).unwrap();
     assert!(!visits.rows_are_subjects());
@@ -185,6 +186,7 @@ fn what_is_opened_is_what_the_policy_says() {
 fn cubes_are_those_of_the_policy_and_no_larger_than_any() {
     let mut policy = policy();
     let persons = id("persons");
+    column_of(&mut policy, "persons", "diag").uses.clear();
     let mut cubes = |columns_max: Option<u32>, sets: &[&[&str]]| {
         let sets: BTreeSet<BTreeSet<String>> =
             sets.iter().map(|set| set.iter().map(ToString::to_string).collect()).collect();
@@ -206,6 +208,22 @@ fn cubes_are_those_of_the_policy_and_no_larger_than_any() {
     assert_eq!(cubes(Some(1), &[&["sex", "dept"]]), listed(&["dept", "sex"]));
     let four = cubes(None, &[&["sex", "dept", "age", "zip"]]);
     assert_eq!(four, listed(&["dept zip age", "dept zip sex", "dept age sex", "zip age sex"]));
+}
+
+/// A second secret meets what its own set holds, and the one that is asked for meets any.
+#[test]
+fn a_second_secret_meets_the_columns_of_its_set() {
+    let mut policy = policy();
+    let persons = id("persons");
+    let sets =
+        [&["sex", "diag"][..], &["dept", "salary"]].map(|set| set.iter().map(ToString::to_string).collect());
+    policy.datasets.get_mut(&persons).unwrap().controls.cubes = OpenedTogether::new(None, Some(sets.into()));
+    let opening = Opening::of(&policy, &persons, today()).unwrap();
+    let Cubes::Listed(cubes) = &opening.opened.cubes else { panic!("listed") };
+    let name = |number: &u16| opening.name(*number).unwrap().to_owned();
+    let cubes: Vec<String> =
+        cubes.iter().map(|cube| cube.keys().map(name).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(cubes, ["dept", "sex diag"]);
 }
 
 #[test]
@@ -238,7 +256,7 @@ fn without_noise_there_is_nothing_to_compute() {
 /// A policy that opens two columns of persons, and rows for it: departments by turns, and every third without a subject.
 fn small() -> (EffectivePolicy, RecordBatch) {
     let mut policy = policy();
-    for name in ["zip", "age", "birth", "hire"] {
+    for name in ["zip", "age", "birth", "hire", "diag"] {
         column_of(&mut policy, "persons", name).uses.clear();
     }
     let rows = 60;

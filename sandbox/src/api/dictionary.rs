@@ -144,11 +144,12 @@ pub(crate) struct GradeControlsView {
     /// Standard deviation of one draw of the noise of counts and sums, in subjects. Absent where they have no noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) perturbation: Option<u32>,
-    /// Most dimensions and quasi-identifiers of this dataset in one number with noise. Absent where no policy says fewer than all may.
+    /// Most columns of this dataset in one number with noise, beside one measure or sensitive column. Absent where no policy says fewer
+    /// than all may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) columns_max: Option<u32>,
-    /// Dimensions and quasi-identifiers that may meet in one number with noise: all of a number are in one of these sets. Absent
-    /// where any may.
+    /// Columns that may meet in one number with noise, beside one measure or sensitive column: all of a number are in one of these
+    /// sets. Absent where any may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cubes: Option<Vec<Vec<String>>>,
     /// Most cells of one statement.

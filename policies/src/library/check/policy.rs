@@ -532,20 +532,28 @@ fn check_cubes(cubes: &CubesForm, datasets: &[&Dataset], findings: &mut Findings
             Text::new("accepted: such as [[sex, district], [age]]", "可用：例如 [[sex, district], [age]]");
         findings.add("cubes-empty", &format!("{field}.sets"), message, help);
     }
-    let known = || {
+    let attributes = || {
         datasets.iter().flat_map(|dataset| {
-            let is_known = move |column: &&Column| dataset.role_of(column).is_known();
-            dataset.columns.iter().filter(is_known).map(|column| &column.name)
+            let is_attribute = move |column: &&Column| match dataset.role_of(column) {
+                Role::Dimension | Role::QuasiIdentifier | Role::Sensitive | Role::Measure => true,
+                Role::UnitKey | Role::Identifier => false,
+            };
+            dataset.columns.iter().filter(is_attribute).map(|column| &column.name)
         })
     };
     for (index, set) in sets.iter().enumerate() {
-        let unknown = set.iter().filter(|name| !known().any(|column| column == *name));
+        let unknown = set.iter().filter(|name| !attributes().any(|column| column == *name));
         for name in unknown.filter(|_| !datasets.is_empty()) {
             let message = Text::new(
-                format!("`{name}` is no dimension and no quasi-identifier of a dataset of the policy"),
-                format!("`{name}` 不是策略中数据集的维度或准标识符"),
+                format!("no dataset of the policy has a column `{name}` that meets others"),
+                format!("策略的数据集都没有可与其他字段同时使用的字段 `{name}`"),
             );
-            findings.add("column-not-found", &format!("{field}.sets[{index}]"), message, accepted(known()));
+            findings.add(
+                "column-not-found",
+                &format!("{field}.sets[{index}]"),
+                message,
+                accepted(attributes()),
+            );
         }
     }
 }

@@ -100,8 +100,8 @@ async fn kept(session: &mut Session<'_>, command: KeptCommand) -> Result<Exit, E
     show_documents(&mut session.screen, &documents)?;
     if documents.iter().any(|document| document.state == DocumentState::Proposed) {
         session.screen.say(
-            "Another steward of the department puts it in force: `obscura policy activate`.",
-            "须由该部门的另一名数据管理员启用：`obscura policy activate`。",
+            "Another steward of the department puts it in force: `obscura policy activate`; `obscura policy exposure` says first what it lets out.",
+            "须由该部门的另一名数据管理员启用：`obscura policy activate`；可先用 `obscura policy exposure` 查看其暴露度。",
         )?;
         return Ok(Exit::Waits);
     }
