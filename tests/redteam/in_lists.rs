@@ -14,6 +14,8 @@ use crate::register::village;
 use crate::score::Outcome;
 use crate::score::Tally;
 
+/// The columns that it asks of.
+pub(crate) const ASKED: [&str; 3] = ["village", "grp", "secret"];
 pub(crate) const NAME: &str = "varied IN lists";
 /// Lists of groups that one statement asks for beside a list of villages: three, each with and without the resident's group.
 const LISTS: usize = 3;

@@ -19,6 +19,7 @@
 )]
 
 mod desk;
+mod exposure;
 mod in_lists;
 mod partitions;
 mod policy;

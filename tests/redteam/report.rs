@@ -10,7 +10,9 @@ use crate::Program;
 use crate::Scale;
 use crate::desk::Desk;
 use crate::desk::Protection;
+use crate::exposure::figures;
 use crate::in_lists;
+use crate::in_lists::ASKED;
 use crate::partitions;
 use crate::register::Register;
 use crate::rephrasing;
@@ -83,7 +85,7 @@ pub(crate) fn write() -> anyhow::Result<()> {
         }
     }
     held(&scores)?;
-    let page = format!("{HEAD}\n{}\n{}{TAIL}", scores.table(&COLUMNS), over(&scores));
+    let page = format!("{HEAD}\n{}\n{}\n{}{TAIL}", scores.table(&COLUMNS), over(&scores), shown(&register)?);
     let docs = environment::tests_folder().join("..").join("sandbox").join("docs");
     fs::write(docs.join("attack-results.md"), page).context("cannot write attack-results.md")
 }
@@ -124,6 +126,26 @@ fn over(scores: &Scores) -> String {
     text
 }
 
+/// The exposure that a steward is shown of the register, at each deviation that is tried.
+fn shown(register: &Register) -> anyhow::Result<String> {
+    let mut text = "## The exposure that is shown\n\n`obscura policy exposure` computes what somebody comes to who asks everything that is open, of the most isolated resident and of one at random, and what somebody comes to who knows everybody else.\n\n".to_owned();
+    for (protection, name) in COLUMNS {
+        let Protection::Named(deviation) = protection else { continue };
+        for (of, opened) in
+            [("everything", None), ("villages, groups and the secret alone", Some(&ASKED[..]))]
+        {
+            let (exposure, known) = figures(register, deviation, opened)?;
+            text.push_str(&format!(
+                "- {of}, {name}: {:.2} of the most isolated, {:.2} of one at random; {:.2} for somebody who knows all others.\n",
+                exposure.worst(),
+                exposure.random(),
+                known.stays
+            ));
+        }
+    }
+    Ok(text)
+}
+
 const HEAD: &str = "\
 # Results of attacks
 
@@ -152,7 +174,8 @@ const TAIL: &str = "
 - **Fresh noise fails** at enough cells; it only sets their number.
 - **Named noise has one draw for each named cell.** IN lists, spellings, partitions, factors and comparisons with literals are measurements of the same draw, and more of them add nothing but what rounding took.
 - **Named noise is overcome by names.** Each further name that holds a person is a further draw: every choice of nodes of village, group, age, sex and day, and every column that is asked to have a value.
-  At most three columns and one secret one meet in a number; a policy's choice of them, and an exposure that is computed before data opens, are not built: until they are, a deviation is no promise by itself.
+  At most three columns and one secret one meet in a number; a policy lets fewer meet (`cubes`), and the exposure that is shown says what its choice comes to.
+  A deviation is no promise by itself: of this register, with thirteen columns that may be known and any three of them together, it is far above the aim.
 - **Columns that all have a value in** add nothing: whichever of them are asked to have a value, the draw of all is one, and what is taken off it is a cell of nobody.
 - **Somebody who knows all others** uses every name above a person's values, and not only those in which the person is alone.
 - **Daily versions** draw a part of the noise anew each day, and their mean takes it away; what is fixed cancels in the difference.

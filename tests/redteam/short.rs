@@ -6,7 +6,9 @@ use libtest_mimic::Trial;
 use crate::Scale;
 use crate::desk::Desk;
 use crate::desk::Protection;
+use crate::exposure::figures;
 use crate::in_lists;
+use crate::in_lists::ASKED;
 use crate::on_a_large_stack;
 use crate::register::Register;
 use crate::register::group;
@@ -37,6 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("in-lists-find-the-bit-without-noise", in_lists_without_noise),
         trial("in-lists-are-samples-of-one-draw", in_lists_are_samples_of_one_draw),
+        trial("a-program-wins-no-more-than-the-exposure-that-is-shown", no_more_than_shown),
         trial("every-spelling-has-one-answer", every_spelling_has_one_answer),
         trial("a-released-count-as-a-literal-tells-that-count", literals),
         trial("a-weight-for-one-person-is-withheld", weights_are_withheld),
@@ -46,6 +49,21 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn advantage(results: &[Outcome], cells: usize) -> anyhow::Result<f64> {
     let of = results.iter().find(|result| result.cells == cells);
     Ok(of.ok_or_else(|| anyhow::anyhow!("no result at {cells} cells"))?.tally.advantage().0)
+}
+
+/// The figure of the columns that a program asks of is computed over everything that they open, of which the program asks a part.
+fn no_more_than_shown() -> anyhow::Result<()> {
+    let register = Register::of(SEED);
+    let (shown, known) = figures(&register, 4, Some(&ASKED))?;
+    ensure!(shown.worst() < 0.5, "{} is no bound that a program might pass", shown.worst());
+    let results = in_lists::run(&Desk::new(Protection::Named(4), 4, false)?, &register, &small())?;
+    for result in results {
+        let (_, low, _) = result.tally.advantage();
+        let most = shown.worst();
+        ensure!(low <= most, "{} cells: {low} against {most} that are shown", result.cells);
+    }
+    ensure!(shown.random() <= shown.worst() && shown.worst() <= known.stays, "the figures are in order");
+    Ok(())
 }
 
 /// A program that does not find the bit where nothing hides it shows nothing of what does.
