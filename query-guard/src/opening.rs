@@ -125,6 +125,10 @@ impl<'a> Opening<'a> {
         for (number, column) in (0..).zip(&dataset.columns) {
             let Some(side) = side_of(column) else { continue };
             let Some((published, hierarchy, leaf_of)) = shown(column, dataset, today) else { continue };
+            // A mask that leaves nothing of a value leaves no cells either.
+            if hierarchy.leaves() < 2 {
+                continue;
+            }
             names.insert(number, column.name.as_str());
             columns.insert(number, Column { hierarchy, knowledge: side });
             known.push(KnownColumn { number, column, published, leaf_of });
@@ -293,8 +297,10 @@ fn shown(
         return Some((published, whole, as_it_is));
     };
     let (leaf_of, leaves) = numbered(&values);
-    let hierarchy = coarser(&whole, &leaf_of, leaves)?;
-    Some((published, hierarchy, leaf_of))
+    match coarser(&whole, &leaf_of, leaves) {
+        Some(hierarchy) => Some((published, hierarchy, leaf_of)),
+        None => Some((published, whole, as_it_is)),
+    }
 }
 
 /// The value of an expression for each leaf; nothing where a leaf has several.

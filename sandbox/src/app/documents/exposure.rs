@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use obscura_policies::day::Day;
 use obscura_policies::document::Document;
 use obscura_policies::document::Policy;
 use obscura_policies::effective::EffectivePolicy;
@@ -243,7 +244,7 @@ struct Work {
     id: DatasetId,
     version: Arc<SealedVersion>,
     keys: ColumnKeys,
-    today: obscura_policies::day::Day,
+    today: Day,
 }
 
 impl Work {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
+use obscura_query_guard::opening::NothingOpened;
 use serde_json::Value;
 use serde_json::json;
 
@@ -191,7 +192,6 @@ fn say(screen: &mut Screen<'_>, one: &DatasetExposure) -> std::io::Result<()> {
 }
 
 fn nothing(why: NoFigures) -> (String, &'static str) {
-    use obscura_query_guard::opening::NothingOpened;
     let zh = match why {
         NoFigures::NotSealed => "尚未封存",
         NoFigures::Relabelled => "封存时的标注与文档不同，须重新封存",
