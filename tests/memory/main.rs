@@ -53,7 +53,7 @@ fn sealing(rows: u32) -> u64 {
 
 #[test]
 fn memory_of_sealing_does_not_grow_with_the_input() {
-    let (few, many) = if environment::run_slow() { (1_000_000, 3_000_000) } else { (20_000, 320_000) };
+    let (few, many) = if environment::run_slow() { (2_000_000, 4_000_000) } else { (20_000, 320_000) };
     let (small, large) = (sealing(few), sealing(many));
     let growth_max = if environment::run_slow() { 64 } else { 192 };
     assert!(large <= small + growth_max, "{few} rows took {small} MB, {many} rows took {large} MB");
