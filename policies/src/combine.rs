@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::effective::Controls;
+use crate::effective::Cubes;
 use crate::effective::Dominance;
 use crate::effective::Floor;
 use crate::effective::RowFilter;
@@ -168,6 +169,18 @@ impl Controls {
 
     fn declared_min(&self, unit: &UnitKind) -> u32 {
         self.subjects_min_by_unit.get(unit).copied().unwrap_or(self.subjects_min)
+    }
+}
+
+impl Cubes {
+    /// The columns that may meet by both: fewer of them, and in a set of each.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let columns_max = both(self.columns_max().as_ref(), other.columns_max().as_ref(), |a, b| *a.min(b));
+        let sets = both(self.sets(), other.sets(), |a, b| {
+            a.iter().flat_map(|one| b.iter().map(move |other| one & other)).collect()
+        });
+        Self::new(columns_max, sets)
     }
 }
 

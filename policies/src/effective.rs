@@ -225,8 +225,8 @@ pub struct Controls {
     pub unavailable: BTreeSet<String>,
 }
 
-/// Columns of a dataset that may meet in one number with noise, beside one secret that is asked for (`sandbox/docs/disclosure-model.md`, section 5.8). The default
-/// opens all of them together.
+/// Columns of a dataset that may meet in one number with noise, beside one secret that is asked for
+/// (`sandbox/docs/disclosure-model.md`, section 5.8). The default opens all of them together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cubes {
     columns_max: Option<u32>,
@@ -259,22 +259,6 @@ impl Cubes {
         let count = u32::try_from(columns.len()).unwrap_or(u32::MAX);
         self.columns_max.is_none_or(|most| count <= most)
             && self.sets.as_ref().is_none_or(|sets| sets.iter().any(|set| columns.is_subset(set)))
-    }
-
-    /// The columns that may meet by both: fewer of them, and in a set of each.
-    #[must_use]
-    pub fn stricter(&self, other: &Self) -> Self {
-        let columns_max = match (self.columns_max, other.columns_max) {
-            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
-            (mine, theirs) => mine.or(theirs),
-        };
-        let sets = match (&self.sets, &other.sets) {
-            (Some(mine), Some(theirs)) => {
-                Some(mine.iter().flat_map(|one| theirs.iter().map(move |other| one & other)).collect())
-            }
-            (mine, theirs) => mine.as_ref().or(theirs.as_ref()).cloned(),
-        };
-        Self::new(columns_max, sets)
     }
 }
 

@@ -58,7 +58,6 @@ impl Warning {
 /// Warns of every value of a policy that does not count as it is written, at a moment when the policy holds.
 #[must_use]
 pub fn warnings_of_policy(library: &Library, policy: &Policy, now: LocalTime) -> Vec<Warning> {
-    let now = within(policy, now);
     let mut found = BTreeSet::new();
     if !policy.object.subjects.roles.contains(&PersonRole::Analyst) {
         found.insert(Warning::new(
@@ -80,7 +79,7 @@ pub fn warnings_of_policy(library: &Library, policy: &Policy, now: LocalTime) ->
     for id in &policy.object.resources.datasets {
         let Some(dataset) = library.datasets().get(id) else { continue };
         for purpose in &policy.condition.purposes {
-            match evaluated(library, policy, purpose, id, now) {
+            match effective_of_policy(library, policy, purpose, id, &BTreeMap::new(), now) {
                 None => {}
                 Some(Err(refusal)) => found.extend(nobody(library, policy, dataset, &refusal)),
                 Some(Ok(effective)) => found.extend(overridden(library, policy, dataset, &effective)),
@@ -106,9 +105,10 @@ pub fn warnings_of_dataset(library: &Library, dataset: &Dataset, now: LocalTime)
         ));
     }
     for policy in naming {
-        let now = within(policy, now);
         for purpose in &policy.condition.purposes {
-            if let Some(Err(refusal)) = evaluated(library, policy, purpose, id, now) {
+            if let Some(Err(refusal)) =
+                effective_of_policy(library, policy, purpose, id, &BTreeMap::new(), now)
+            {
                 found.extend(nobody(library, policy, dataset, &refusal));
             }
         }
@@ -243,16 +243,6 @@ fn within(policy: &Policy, mut now: LocalTime) -> LocalTime {
         now.minute = (0..24 * 60).find(|minute| hours.covers(*minute)).unwrap_or(now.minute);
     }
     now
-}
-
-fn evaluated(
-    library: &Library,
-    policy: &Policy,
-    purpose: &Code,
-    id: &DatasetId,
-    now: LocalTime,
-) -> Option<Result<EffectivePolicy, PolicyRefusal>> {
-    effective_of_policy(library, policy, purpose, id, &BTreeMap::new(), now)
 }
 
 /// All that a policy opens of a dataset for a purpose: the dataset is evaluated for a person whom the policy is about, under a grant as

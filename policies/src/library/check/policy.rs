@@ -501,7 +501,7 @@ pub(super) fn check_perturbation(controls: &ControlsForm, field: &str, findings:
     }
 }
 
-/// Checks the known columns that may meet in one number.
+/// Checks the columns that may meet in one number.
 fn check_cubes(cubes: &CubesForm, datasets: &[&Dataset], findings: &mut Findings<'_>) {
     let field = "method.controls.cubes";
     if cubes.columns_max.is_some_and(|most| most == 0 || most > KNOWN_COLUMNS_MAX) {
