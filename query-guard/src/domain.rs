@@ -303,6 +303,26 @@ impl Published {
         }
     }
 
+    /// The value of an expression for each leaf, missing last, from its value at each of [`Published::points`]; nothing where it is
+    /// not the same for all values of a leaf.
+    ///
+    /// The rows of a leaf have one name, so that a condition which tells them apart would have the names of another
+    /// (`sandbox/docs/disclosure-model.md`, section 5.8).
+    pub(crate) fn by_leaf<T: PartialEq>(&self, value: &dyn Fn(usize) -> T) -> Option<Vec<T>> {
+        let per_leaf = self.per_leaf();
+        let values = usize::try_from(self.hierarchy.missing()).unwrap_or(usize::MAX);
+        let mut leaves = Vec::with_capacity(values + 1);
+        for leaf in 0..values {
+            let first = value(leaf * per_leaf);
+            if (1..per_leaf).any(|point| value(leaf * per_leaf + point) != first) {
+                return None;
+            }
+            leaves.push(first);
+        }
+        leaves.push(value(values * per_leaf));
+        Some(leaves)
+    }
+
     /// The leaf of each value, once it is brought into the domain.
     pub(crate) fn leaves_of(&self, values: &ArrayRef) -> Vec<u32> {
         let missing = self.hierarchy.missing();

@@ -47,7 +47,6 @@ use crate::floor::is_open;
 use crate::mask::is_keyed;
 use crate::mask::masked;
 use crate::naming::evaluate::batch;
-use crate::naming::evaluate::compiled;
 use crate::naming::evaluate::evaluated;
 use crate::row_filter::row_filter;
 
@@ -92,6 +91,8 @@ pub struct Opening<'a> {
     opened: Opened,
     names: BTreeMap<u16, &'a str>,
     known: Vec<KnownColumn<'a>>,
+    /// The row filters with the columns that they read, or that one of them cannot be applied.
+    filters: Result<Vec<(Expr, BTreeSet<String>)>, RowsFault>,
     deviation: u32,
     limits: Limits,
 }
@@ -146,7 +147,9 @@ impl<'a> Opening<'a> {
         let versions = if dataset.is_updated { Versions::Updated { epochs: EPOCHS } } else { Versions::Once };
         let cubes = cubes(dataset, &known);
         let opened = Opened { columns, cubes, measures: measures(dataset), versions };
-        Ok(Opening { dataset, opened, names, known, deviation, limits: limits(dataset) })
+        let filters = dataset.row_filters.iter().map(|filter| row_filter(&filter.sql, dataset));
+        let filters = filters.collect::<Result<_, _>>().map_err(|_| RowsFault::RowFilter);
+        Ok(Opening { dataset, opened, names, known, filters, deviation, limits: limits(dataset) })
     }
 
     /// All that is opened, by number of the columns.
@@ -184,9 +187,8 @@ impl<'a> Opening<'a> {
     pub fn columns(&self) -> BTreeSet<String> {
         let known = self.known.iter().map(|known| known.column.name.clone());
         let key = self.dataset.units.iter().map(|unit| unit.column.clone());
-        let filters = self.dataset.row_filters.iter();
-        let filtered = filters.filter_map(|filter| row_filter(&filter.sql, self.dataset).ok());
-        known.chain(key.take(1)).chain(filtered.flat_map(|(_, columns)| columns)).collect()
+        let filtered = self.filters.iter().flatten().flat_map(|(_, columns)| columns).cloned();
+        known.chain(key.take(1)).chain(filtered).collect()
     }
 
     /// Reads rows; none yet.
@@ -228,16 +230,11 @@ impl Rows<'_> {
             let key = rows.column_by_name(&unit.column).ok_or(RowsFault::ColumnMissing)?;
             kept = arrow::compute::is_not_null(key).map_err(|_| RowsFault::ColumnMissing)?;
         }
-        for filter in &dataset.row_filters {
-            let (condition, _) = row_filter(&filter.sql, dataset).map_err(|_| RowsFault::RowFilter)?;
-            let condition = compiled(&condition, rows.schema()).ok_or(RowsFault::RowFilter)?;
-            let held = condition.evaluate(rows).and_then(|held| held.into_array(rows.num_rows()));
-            let held = held.map_err(|_| RowsFault::RowFilter)?;
+        for (condition, _) in self.opening.filters.as_ref().map_err(|fault| *fault)? {
+            let held = evaluated(condition, rows).ok_or(RowsFault::RowFilter)?;
             let held = held.as_boolean_opt().ok_or(RowsFault::RowFilter)?;
-            // What is unknown is left out.
-            let held =
-                held.iter().zip(kept.iter()).map(|(held, kept)| held == Some(true) && kept == Some(true));
-            kept = held.map(Some).collect();
+            // What is unknown is left out by whoever filters.
+            kept = arrow::compute::and_kleene(&kept, held).map_err(|_| RowsFault::RowFilter)?;
         }
         Ok(kept)
     }
@@ -308,19 +305,8 @@ fn values_of(expr: &Expr, column: &EffectiveColumn, published: &Published) -> Op
     let points = published.points();
     let rows = points.len();
     let tried = evaluated(expr, &batch([(column.name.as_str(), points)], rows)?)?;
-    let leaves = usize::try_from(published.hierarchy().missing()).ok()?;
-    let mut values = Vec::with_capacity(leaves + 1);
-    for leaf in 0..=leaves {
-        let points = if leaf == leaves { 1 } else { published.per_leaf() };
-        let mut of_leaf = (0..points)
-            .map(|point| ScalarValue::try_from_array(&tried, leaf * published.per_leaf() + point).ok());
-        let first = of_leaf.next()??;
-        if of_leaf.any(|other| other.as_ref() != Some(&first)) {
-            return None;
-        }
-        values.push(first);
-    }
-    Some(values)
+    let values = published.by_leaf(&|point| ScalarValue::try_from_array(&tried, point).ok())?;
+    values.into_iter().collect()
 }
 
 /// The number of each value, in the order in which they come first, and how many there are. A missing one is the last.
@@ -343,23 +329,15 @@ fn coarser(whole: &Hierarchy, leaf_of: &[u32], values: u32) -> Option<Hierarchy>
     if !rises || runs.contains(&values) {
         return Hierarchy::values(values).ok();
     }
+    let value_at = |leaf: u32| usize::try_from(leaf).ok().and_then(|leaf| runs.get(leaf)).copied();
+    let begins = |leaf: u32| leaf.checked_sub(1).is_none_or(|before| value_at(before) != value_at(leaf));
     let mut levels: Vec<Vec<u32>> = Vec::new();
     for level in 1..whole.leaf_level() {
-        let mut starts = Vec::new();
-        let (mut index, mut at) = (0, 0);
-        while at < whole.missing() {
-            let (_, end) = whole.span(Node { level, index });
-            let first = runs.get(usize::try_from(at).ok()?).copied()?;
-            let is_cut = at > 0 && runs.get(usize::try_from(at - 1).ok()?) == Some(&first);
-            if is_cut || end <= at {
-                starts.clear();
-                break;
-            }
-            starts.push(first);
-            (index, at) = (index + 1, end);
-        }
+        let (first, after) = whole.nodes_in(level, 0, whole.missing());
+        let nodes: Vec<u32> = (first..after).map(|index| whole.span(Node { level, index }).0).collect();
+        let starts: Vec<u32> = nodes.iter().filter_map(|leaf| value_at(*leaf)).collect();
         let is_finer = levels.last().map_or(1, Vec::len) < starts.len();
-        if is_finer && starts.len() < usize::try_from(values).ok()? {
+        if nodes.into_iter().all(begins) && is_finer && starts.len() < usize::try_from(values).ok()? {
             levels.push(starts);
         }
     }
@@ -395,24 +373,34 @@ fn parts(columns: &[u16], most: usize) -> Vec<Vec<u16>> {
     }
 }
 
-/// The numbers beside that of the subjects: of rows, where a subject has several; the sum of each measure; where functions of two
-/// moments are allowed, its square, and where those of two columns are, each product.
+/// The numbers beside that of the subjects: of rows, where a subject has several, and where anything is added up, the sum of each
+/// measure, its square, and each product. A product may be written out where sums are allowed.
 fn measures(dataset: &EffectiveDataset) -> u32 {
-    let allows =
-        |functions: &[Function]| functions.iter().any(|function| dataset.functions.contains(function));
-    let has_measure = |column: &&EffectiveColumn| {
+    let adds = |function: &Function| match function {
+        Function::Sum
+        | Function::Avg
+        | Function::Stddev
+        | Function::Var
+        | Function::Covar
+        | Function::Corr
+        | Function::Regr => true,
+        Function::Count
+        | Function::CountDistinct
+        | Function::Min
+        | Function::Max
+        | Function::Median
+        | Function::Quantile
+        | Function::BoolAnd
+        | Function::BoolOr => false,
+    };
+    let is_added = |column: &&EffectiveColumn| {
         column.role == Role::Measure && column.uses.contains(&Use::Aggregate) && column.range.is_some()
     };
-    let added = u32::try_from(dataset.columns.iter().filter(has_measure).count()).unwrap_or(u32::MAX);
+    let added = dataset.columns.iter().filter(is_added).count();
+    let added = if dataset.functions.iter().any(adds) { u32::try_from(added).unwrap_or(u32::MAX) } else { 0 };
     let rows = u32::from(dataset.units.first().is_some_and(|unit| !unit.one_row_per_subject));
-    let two = [Function::Covar, Function::Corr, Function::Regr];
-    let one = [Function::Stddev, Function::Var];
-    let sums =
-        if allows(&[Function::Sum, Function::Avg]) || allows(&one) || allows(&two) { added } else { 0 };
-    // A product may be written out where sums are allowed.
-    let squares = if sums > 0 { added } else { 0 };
-    let products = if sums > 0 { added.saturating_mul(added.saturating_sub(1)) / 2 } else { 0 };
-    rows.saturating_add(sums).saturating_add(squares).saturating_add(products)
+    let products = added.saturating_mul(added.saturating_sub(1)) / 2;
+    rows.saturating_add(added.saturating_mul(2)).saturating_add(products)
 }
 
 /// The advantages that the strictest grade of a secret allows.

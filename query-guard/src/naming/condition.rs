@@ -284,7 +284,7 @@ impl<'a> Columns<'a> {
         let tried = self.tried(expr, column, &published)?;
         let truth = tried.as_boolean_opt().ok_or_else(without_names)?;
         let value = |point: usize| truth.is_valid(point).then(|| truth.value(point));
-        let leaves = self.by_leaf(column, &published, &value)?;
+        let leaves = published.by_leaf(&value).ok_or_else(|| within_node(column))?;
         let set = |wanted: Option<bool>| {
             LeafSet::of((0..).zip(&leaves).filter(|(_, value)| **value == wanted).map(|(leaf, _)| leaf))
         };
@@ -301,7 +301,7 @@ impl<'a> Columns<'a> {
         let tried = self.tried(expr, column, &published)?;
         let tried = arrow::compute::cast(&tried, data_type).map_err(|_| without_names())?;
         let value = |point: usize| ScalarValue::try_from_array(&tried, point).ok();
-        let leaves = self.by_leaf(column, &published, &value)?;
+        let leaves = published.by_leaf(&value).ok_or_else(|| within_node(column))?;
         let mut by_value: HashMap<ScalarValue, Vec<u32>> = HashMap::new();
         for (leaf, value) in (0..).zip(leaves) {
             by_value.entry(value.ok_or_else(without_names)?).or_default().push(leaf);
@@ -311,30 +311,6 @@ impl<'a> Columns<'a> {
             Condition::Test(Test { column: number, is_true, is_unknown: LeafSet::none() })
         };
         Ok(by_value.into_iter().map(|(value, leaves)| (value, condition(leaves))).collect())
-    }
-
-    /// The value of an expression for each leaf, missing last.
-    ///
-    /// It must be the same for all values of a leaf: the rows of a leaf have one name, so that a condition which tells them apart
-    /// would have the names of another (`sandbox/docs/disclosure-model.md`, section 5.8).
-    fn by_leaf<T: PartialEq>(
-        &self,
-        column: &str,
-        published: &Published,
-        value: &dyn Fn(usize) -> T,
-    ) -> Result<Vec<T>, Refused> {
-        let per_leaf = published.per_leaf();
-        let values = usize::try_from(published.hierarchy().missing()).unwrap_or(usize::MAX);
-        let mut leaves = Vec::with_capacity(values + 1);
-        for leaf in 0..values {
-            let first = value(leaf * per_leaf);
-            if (1..per_leaf).any(|point| value(leaf * per_leaf + point) != first) {
-                return Err(within_node(column));
-            }
-            leaves.push(first);
-        }
-        leaves.push(value(values * per_leaf));
-        Ok(leaves)
     }
 
     /// An expression over one column, tried with the points of its domain.
