@@ -3,6 +3,7 @@
 pub mod datasets;
 pub mod departments;
 pub mod dictionary;
+pub(crate) mod grant_columns;
 pub mod key_generation;
 pub(crate) mod no_dataset;
 pub mod open_catalog;

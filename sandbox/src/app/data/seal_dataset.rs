@@ -13,8 +13,8 @@ use obscura_policies::document::Layout as DocumentLayout;
 use obscura_policies::library::Library;
 use obscura_policies::vocabulary::ColumnName;
 use obscura_policies::vocabulary::DatasetId;
-use serde_json::json;
 
+use crate::app::data::grant_columns::grant_columns;
 use crate::app::data::key_generation::must_be_of_one_generation;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::people::authorise::must_steward;
@@ -132,7 +132,9 @@ pub async fn seal_dataset(
         if is_relabelled(&library, dataset, version.manifest()) {
             return Err(relabelled(&request.dataset));
         }
-        grant_recount(installation, caller, &version).await?;
+        let account = Account::Append(version.dataset().clone());
+        let columns = recounted_columns(version.manifest());
+        grant_columns(installation, caller, &account, &version, &columns).await?;
     }
 
     let dataset = request.dataset.clone();
@@ -169,22 +171,6 @@ pub async fn seal_dataset(
         report: sealed.report,
         event_index: receipt.index(),
     })
-}
-
-/// Says in the log, before anything is opened, which keys of the rows that stay appending is given to count them anew.
-async fn grant_recount(
-    installation: &Installation,
-    caller: &Caller,
-    base: &SealedVersion,
-) -> Result<(), AppError> {
-    let (dataset, manifest) = (base.dataset().to_string(), base.manifest());
-    let columns = recounted_columns(manifest);
-    let account = Account::Append(base.dataset().clone()).to_string();
-    let granted = json!({ "dataset": dataset, "version": manifest.version, "columns": columns });
-    let note = Note::new(Action::KeysGranted, ActorName::of(caller))
-        .with("account", account)
-        .with("datasets", vec![granted]);
-    installation.append_one(note).await.map(|_receipt| ())
 }
 
 /// INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by, all at once on one line.

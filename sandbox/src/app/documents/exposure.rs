@@ -27,15 +27,13 @@ use obscura_query_guard::exposure::least_deviation;
 use obscura_query_guard::exposure::least_squares;
 use obscura_query_guard::opening::NothingOpened;
 use obscura_query_guard::opening::Opening;
-use serde_json::json;
 
+use crate::app::data::grant_columns::grant_columns;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::documents::publish_documents::DocumentFile;
 use crate::app::documents::publish_documents::DocumentsRefused;
 use crate::app::documents::publish_documents::as_if_published;
 use crate::app::query::review_context::facts;
-use crate::audit::event::Action;
-use crate::audit::event::ActorName;
 use crate::audit::unwraps::Account;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -45,7 +43,6 @@ use crate::error::InternalError;
 use crate::error::PublicError;
 use crate::installation::Installation;
 use crate::installation::library::local_time;
-use crate::installation::records::Note;
 use crate::installation::sealed::open_newest;
 use crate::installation::sealed::storage_failure;
 use crate::storage::ColumnKeys;
@@ -72,7 +69,7 @@ pub enum NoFigures {
     NotSealed,
     /// The sealed version has other labels than the document, and opens nothing.
     Relabelled,
-    /// Nobody can ask by the policy.
+    /// The policy lets nobody ask.
     Refused,
     /// No number leaves with noise.
     Nothing(NothingOpened),
@@ -227,13 +224,7 @@ async fn keys_of(
     columns: &[&str],
 ) -> Result<ColumnKeys, AppError> {
     let account = Account::Exposure(version.dataset().clone());
-    let manifest = version.manifest();
-    let granted =
-        json!({ "dataset": version.dataset().to_string(), "version": manifest.version, "columns": columns });
-    let note = Note::new(Action::KeysGranted, ActorName::of(caller))
-        .with("account", account.to_string())
-        .with("datasets", vec![granted]);
-    installation.append_one(note).await?;
+    grant_columns(installation, caller, &account, version, columns).await?;
     let accounted = installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, columns));
     accounted.during("account for keys")?.taken.map_err(|error| storage_failure(&error))
 }

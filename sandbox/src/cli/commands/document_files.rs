@@ -1,11 +1,13 @@
-//! Files of documents, as a command line names them. They are read here and judged elsewhere.
+//! Files and names of documents, as a command line writes them. Files are read here and judged elsewhere.
 
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
 use crate::app::documents::publish_documents::DocumentFile;
+use crate::cli::args::DocumentName;
 use crate::cli::session::Ending;
+use crate::cli::unaccepted::Unaccepted;
 use crate::error::Class;
 use crate::error::PublicError;
 
@@ -26,4 +28,10 @@ pub(super) fn read_file(path: &Path) -> Result<DocumentFile, Ending> {
         )
     })?;
     Ok(DocumentFile { name, text })
+}
+
+/// A document's name, with `@` and a version if not the newest.
+pub(super) fn document_name(name: &str) -> Result<DocumentName, Ending> {
+    let named = name.parse();
+    Ok(named.map_err(|Unaccepted(text)| PublicError::new(Class::Usage, "usage", text.en, text.zh))?)
 }

@@ -28,6 +28,7 @@ use crate::cli::args::KeptCommand;
 use crate::cli::args::Output;
 use crate::cli::args::PolicyCommand;
 use crate::cli::args::PolicyVersion;
+use crate::cli::commands::document_files::document_name;
 use crate::cli::commands::document_files::read_file;
 use crate::cli::commands::document_files::read_files;
 use crate::cli::commands::exposure::exposure;
@@ -38,7 +39,6 @@ use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
-use crate::cli::unaccepted::Unaccepted;
 use crate::error::Class;
 use crate::error::PublicError;
 
@@ -124,7 +124,7 @@ async fn side(desk: &Desk, name: &str) -> Result<Side, Ending> {
         let kept = kept.iter().map(|document| document.value.to_yaml()).collect::<Result<Vec<_>, _>>();
         return Ok(Side { name: name.to_owned(), text: kept.map_or(text, |kept| kept.join("---\n")) });
     }
-    let DocumentName { id, version } = name.parse().map_err(|Unaccepted(text)| usage(&text.en, &text.zh))?;
+    let DocumentName { id, version } = document_name(name)?;
     let shown = desk.document(&id, version).await?;
     Ok(Side { name: format!("{}@{}", shown.id, shown.version), text: shown.text })
 }

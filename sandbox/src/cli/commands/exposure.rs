@@ -19,15 +19,13 @@ use crate::app::documents::publish_documents::DocumentFile;
 use crate::app::documents::show_document::show_document;
 use crate::cli::args::DocumentName;
 use crate::cli::args::Output;
+use crate::cli::commands::document_files::document_name;
 use crate::cli::commands::document_files::read_file;
 use crate::cli::exit::Exit;
 use crate::cli::screen::Screen;
 use crate::cli::session::Ending;
 use crate::cli::session::Session;
 use crate::cli::table::Listing;
-use crate::cli::unaccepted::Unaccepted;
-use crate::error::Class;
-use crate::error::PublicError;
 
 pub(super) async fn exposure(session: &mut Session<'_>, name: &str) -> Result<Exit, Ending> {
     let (installation, caller) = session.enter().await?;
@@ -35,9 +33,7 @@ pub(super) async fn exposure(session: &mut Session<'_>, name: &str) -> Result<Ex
     let file = if path.is_file() {
         read_file(path)?
     } else {
-        let DocumentName { id, version } = name.parse().map_err(|Unaccepted(text)| {
-            PublicError::new(Class::Usage, "usage", text.en.as_str(), text.zh.as_str())
-        })?;
+        let DocumentName { id, version } = document_name(name)?;
         let shown = show_document(&installation, &caller, &id, version).await?;
         DocumentFile { name: format!("{}@{}", shown.id, shown.version), text: shown.text }
     };
