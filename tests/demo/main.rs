@@ -25,7 +25,7 @@ const ANSWERED: [(&str, &[&str]); 2] = [
 ];
 
 fn residents() -> u32 {
-    if environment::run_slow() { City::RESIDENTS_DEMO } else { 2_000 }
+    if environment::run_slow() { City::RESIDENTS_DEMO } else { 10_000 }
 }
 
 /// Runs the program in a folder, for a person of the city that lies in it or for no person.
