@@ -141,6 +141,8 @@ impl Controls {
             // No noise is less than the least deviation.
             perturbation: self.perturbation.max(other.perturbation),
             cubes: self.cubes.stricter(&other.cubes),
+            // No epoch is shorter than the shortest.
+            epoch: self.epoch.max(other.epoch),
             cells_max: both(self.cells_max.as_ref(), other.cells_max.as_ref(), |a, b| *a.min(b)),
             review: self.review.max(other.review),
             unavailable: self.unavailable.union(&other.unavailable).cloned().collect(),
@@ -162,6 +164,7 @@ impl Controls {
             && joined.rounding == self.rounding
             && joined.perturbation == self.perturbation
             && joined.cubes == self.cubes
+            && joined.epoch == self.epoch
             && joined.cells_max == self.cells_max
             && joined.review == self.review
             && joined.unavailable == self.unavailable

@@ -10,6 +10,7 @@ use crate::privacy::PrivacyBudget;
 use crate::published::PublishedRows;
 use crate::vocabulary::DataType;
 use crate::vocabulary::DatasetId;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
@@ -217,6 +218,8 @@ pub struct Controls {
     pub perturbation: Option<u32>,
     /// Columns that may meet in one number with noise, beside one secret.
     pub cubes: Cubes,
+    /// The interval at which a newer version of the data opens to analysts; nothing where each opens when it is sealed.
+    pub epoch: Option<Epoch>,
     /// Most cells one statement may release.
     pub cells_max: Option<u32>,
     /// People who look at a result before it leaves.

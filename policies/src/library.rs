@@ -25,6 +25,7 @@ use crate::document::Policy;
 use crate::document::PolicyTest;
 use crate::document::Purpose;
 use crate::document::Registration;
+use crate::effective::Controls;
 use crate::effective::PolicySource;
 use crate::hierarchy::Hierarchy;
 use crate::parse::DocumentError;
@@ -41,6 +42,7 @@ mod lowering;
 mod resolve;
 
 pub use lowering::LoweredGrade;
+use resolve::controls_of;
 pub(crate) use resolve::excepted;
 pub(crate) use resolve::floors_of;
 
@@ -330,6 +332,23 @@ impl Library {
         let mut levels = columns.chain([self.membership_level(dataset)]);
         // Without a level it is not known to be open.
         !is_protected && levels.any(|level| level.is_none_or(|level| level > OPEN))
+    }
+
+    /// The controls that a version of a dataset keeps to when it opens to analysts, for whatever purpose: the strictest of the floors up
+    /// to its strictest grade, and of all policies that name it. Nothing where its grades are unknown.
+    #[must_use]
+    pub fn controls_of(&self, dataset: &Dataset) -> Option<Controls> {
+        let mut strictest = self.membership_level(dataset)?;
+        for column in &dataset.columns {
+            strictest = strictest.max(self.column_level(dataset, column)?);
+        }
+        let floors = floors_of(self.schemes.get(&dataset.scheme)?);
+        let floors =
+            floors.into_iter().filter(|(level, _)| *level <= strictest).map(|(_, floor)| floor.controls);
+        let naming = |policy: &&Policy| policy.object.resources.datasets.contains(&dataset.metadata.id);
+        let policies = self.policies.values().filter(naming);
+        let policies = policies.map(|policy| controls_of(&policy.method.controls));
+        floors.chain(policies).reduce(|one, other| one.stricter(&other))
     }
 
     /// Level of the fact that somebody is in the dataset.

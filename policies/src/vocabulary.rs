@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde::Serializer;
 use serde::de::Error as _;
 
+use crate::day::DatePart;
+use crate::day::Day;
 use crate::form::Phrase;
 use crate::words::WordError;
 use crate::words::text_form;
@@ -411,6 +413,36 @@ words! {
         One = "one",
         /// Two who are not its author.
         Two = "two",
+    }
+}
+
+words! {
+    /// The calendar interval at which a newer version of data opens to analysts, at most one in each; later members are longer.
+    Epoch, "epoch" {
+        /// One day.
+        Daily = "daily",
+        /// A week that begins on Monday.
+        Weekly = "weekly",
+        /// A calendar month.
+        Monthly = "monthly",
+        /// A quarter.
+        Quarterly = "quarterly",
+        /// A year.
+        Yearly = "yearly",
+    }
+}
+
+impl Epoch {
+    /// The first day after the epoch that a day lies in.
+    #[must_use]
+    pub fn next(self, day: Day) -> Day {
+        day.next(match self {
+            Self::Daily => DatePart::Day,
+            Self::Weekly => DatePart::Week,
+            Self::Monthly => DatePart::Month,
+            Self::Quarterly => DatePart::Quarter,
+            Self::Yearly => DatePart::Year,
+        })
     }
 }
 

@@ -29,6 +29,7 @@ use crate::mask::FormatKind;
 use crate::mask::Mask;
 use crate::privacy::PrivacyBudget;
 use crate::shipped::hierarchies;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::Function;
 use crate::vocabulary::Level;
 use crate::vocabulary::Release;
@@ -94,7 +95,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
         option::of((1_u8..4, 500_u16..1000, 0_u16..30)),
         option::of(prop_oneof![1_u32..12, any::<u32>().prop_map(|b| b.max(1))]),
         option::of(select(DEVIATIONS.to_vec())),
-        cubes(),
+        (cubes(), option::of(select(Epoch::ALL.to_vec()))),
         option::of(1_u32..9_000),
         select(Review::ALL.to_vec()),
         btree_set(select(vec!["x".to_owned(), "y".to_owned()]), 0..2),
@@ -106,7 +107,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                 dominance,
                 rounding,
                 perturbation,
-                cubes,
+                (cubes, epoch),
                 cells_max,
                 review,
                 unavailable,
@@ -122,6 +123,7 @@ pub(crate) fn controls() -> impl Strategy<Value = Controls> {
                     rounding,
                     perturbation,
                     cubes,
+                    epoch,
                     cells_max,
                     review,
                     unavailable,

@@ -16,6 +16,7 @@ use serde::ser::SerializeMap;
 use crate::fixed::Fixed;
 use crate::form::Phrase;
 use crate::vocabulary::ColumnName;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::UnitKind;
 
 /// Output controls.
@@ -37,6 +38,9 @@ pub struct ControlsForm {
     /// Columns that may meet in one number with noise, beside one secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cubes: Option<CubesForm>,
+    /// The interval at which a newer version of the data opens to analysts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// Most that an inherited sum may be off before it is suppressed, as a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Fixed>,

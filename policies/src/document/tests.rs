@@ -88,6 +88,7 @@ use crate::parse::parse_documents;
 use crate::vocabulary::Code;
 use crate::vocabulary::ColumnName;
 use crate::vocabulary::DatasetId;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::Function;
 use crate::vocabulary::PersonRole;
 use crate::vocabulary::Release;
@@ -219,12 +220,24 @@ fn controls() -> impl Strategy<Value = ControlsForm> {
         option::of(any::<u32>().prop_map(|base| RoundingForm { base })),
         option::of(perturbation),
         option::of(cubes),
+        option::of(select(Epoch::ALL)),
         option::of(fixed()),
         option::of(any::<u32>()),
     )
-        .prop_map(|(subjects_min, dominance, rounding, perturbation, cubes, tolerance, cells_max)| {
-            ControlsForm { subjects_min, dominance, rounding, perturbation, cubes, tolerance, cells_max }
-        })
+        .prop_map(
+            |(subjects_min, dominance, rounding, perturbation, cubes, epoch, tolerance, cells_max)| {
+                ControlsForm {
+                    subjects_min,
+                    dominance,
+                    rounding,
+                    perturbation,
+                    cubes,
+                    epoch,
+                    tolerance,
+                    cells_max,
+                }
+            },
+        )
 }
 
 fn rule() -> impl Strategy<Value = ColumnRule> {

@@ -418,6 +418,11 @@ fn numbers(policy: &Policy, id: &DatasetId, controls: &Controls, why: &Text) -> 
             format!("`{id}` 的答案不含噪声，任何字段都可同时使用：请同时写明 `perturbation`"),
         ));
     }
+    if let (Some(epoch), Some(counts)) = (written.epoch, controls.epoch)
+        && counts != epoch
+    {
+        found.push(of_value(&field("epoch"), id, epoch.as_str(), counts.as_str(), why));
+    }
     let review = policy.method.review;
     if controls.review > review {
         found.push(of_value("method.review", id, review.as_str(), controls.review.as_str(), why));
@@ -511,6 +516,13 @@ mod tests {
         let world = format!("{}---\n{second}", WORLD.replacen("    tolerance: 0.10\n", &noise(3), 1));
         let text = told(&world, "value-overridden", "method.controls.perturbation.deviation");
         assert!(text.contains("`deviation: 3`") && text.contains("8 does"), "{text}");
+    }
+
+    #[test]
+    fn an_epoch_that_is_shorter_than_the_grade_allows_is_told_with_the_one_that_counts() {
+        let epoch = WORLD.replacen("    tolerance: 0.10\n", "    tolerance: 0.10\n    epoch: daily\n", 1);
+        let text = told(&epoch, "value-overridden", "method.controls.epoch");
+        assert!(text.contains("`epoch: daily`") && text.contains("monthly"), "{text}");
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub(crate) fn controls_of(form: &ControlsForm) -> Controls {
         rounding: form.rounding.as_ref().map(|rounding| rounding.base),
         perturbation,
         cubes: form.cubes.as_ref().map_or_else(Cubes::default, cubes_of),
+        epoch: form.epoch,
         cells_max: form.cells_max,
         review: Review::None,
         unavailable: missing.into_iter().collect(),
@@ -114,6 +115,7 @@ pub(crate) fn excepted(exception: &ControlsForm, floor: &Controls) -> Controls {
         dominance: named.dominance.or(floor.dominance),
         rounding: named.rounding.or(floor.rounding),
         cubes: floor.cubes.stricter(&named.cubes),
+        epoch: floor.epoch.max(named.epoch),
         // Noise is lowered by no exception, and neither is a mechanism that the floor needs.
         perturbation: named.perturbation.max(floor.perturbation),
         cells_max: named.cells_max.or(floor.cells_max),

@@ -13,7 +13,9 @@ use crate::parse::DocumentError;
 use crate::parse::Located;
 use crate::parse::parse_documents;
 use crate::parse::tests::assert_bilingual;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::Level;
+use crate::vocabulary::UnitKind;
 
 mod forgotten;
 
@@ -378,6 +380,33 @@ fn columns_that_meet_are_known_ones_of_the_dataset() {
     let error =
         finding("controls: {subjects_min: 6,", "controls: {cubes: {columns_max: 2}, subjects_min: 6,");
     assert_eq!((error.code.as_ref(), error.field.as_str()), ("cubes-unfit", "controls.cubes"));
+}
+
+#[test]
+fn a_dataset_opens_by_the_longest_epoch_of_its_grades_and_policies() {
+    let of = |world: &str| {
+        let library = library(world).unwrap();
+        let dataset =
+            library.datasets().get(&"hz-health.outpatient_visits".parse().unwrap()).unwrap().clone();
+        let controls = library.controls_of(&dataset).unwrap();
+        (controls.epoch, controls.subjects_min(&UnitKind("resident".to_owned())))
+    };
+    let with = |epoch: &str| {
+        let to = format!("    cells_max: 5000\n    epoch: {epoch}\n");
+        WORLD.replacen("    cells_max: 5000\n", &to, 1)
+    };
+    assert_eq!(of(WORLD), (Some(Epoch::Monthly), 10));
+    assert_eq!(of(&WORLD.replacen("grade: L3", "grade: L4", 1)), (Some(Epoch::Monthly), 20));
+    assert_eq!(of(&with("yearly")).0, Some(Epoch::Yearly));
+    assert_eq!(
+        of(&with("weekly")).0,
+        Some(Epoch::Monthly),
+        "no policy opens more often than a grade lets it"
+    );
+    let error = finding("controls: {subjects_min: 6,", "controls: {epoch: weekly, subjects_min: 6,");
+    assert_eq!((error.code.as_ref(), error.field.as_str()), ("epoch-unfit", "controls.epoch"));
+    let errors = found(&format!("{WORLD}{}", noisy_scheme(["", ", epoch: monthly", ", epoch: weekly"])));
+    assert!(errors.iter().any(|error| error.code == "floor-falls"), "{errors:#?}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::effective::Controls;
 use crate::effective::EffectivePolicy;
 use crate::library::Library;
 use crate::library::floors_of;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::Level;
 use crate::vocabulary::Role;
 use crate::vocabulary::UnitKind;
@@ -41,6 +42,7 @@ const FORGETS: &[(&str, Forgets)] = &[
     ("rounding", |documents, _| documents.policy().method.controls.rounding = None),
     ("perturbation", |documents, _| documents.policy().method.controls.perturbation = None),
     ("cubes", |documents, _| documents.policy().method.controls.cubes = None),
+    ("epoch", |documents, _| documents.policy().method.controls.epoch = None),
     ("cells_max", |documents, _| documents.policy().method.controls.cells_max = None),
     ("max_rows_per_subject", |documents, _| documents.policy().method.max_rows_per_subject = None),
     ("effective", |documents, _| documents.policy().effective = Validity::default()),
@@ -108,6 +110,7 @@ fn limited(base: &[usize]) -> Option<Documents> {
     granted.uses = Some(Use::ALL.iter().copied().collect());
     granted.row_filter = Some("district = '330106'".to_owned());
     documents.policy().method.controls.cubes = Some(CubesForm { columns_max: Some(2), sets: None });
+    documents.policy().method.controls.epoch = Some(Epoch::Yearly);
     Some(documents)
 }
 
@@ -148,6 +151,7 @@ fn excepted() -> impl Strategy<Value = ControlsForm> {
             rounding,
             perturbation: None,
             cubes: None,
+            epoch: None,
             tolerance: None,
             cells_max,
         })

@@ -32,6 +32,7 @@ use crate::library::tests::WORLD;
 use crate::mask::Mask;
 use crate::parse::parse_documents;
 use crate::vocabulary::ColumnName;
+use crate::vocabulary::Epoch;
 use crate::vocabulary::Release;
 use crate::vocabulary::Use;
 
@@ -298,6 +299,10 @@ const CONTROLS: &[(&str, Control)] = &[
     ("rounding", rounding),
     ("perturbation", perturbation),
     ("cubes", cubes),
+    ("epoch", |documents, seed| {
+        let known = &mut documents.policy().method.controls.epoch;
+        *known = (*known).max(Some(Epoch::ALL[seed % Epoch::ALL.len()]));
+    }),
     ("cells_max", |documents, _| {
         let known = &mut documents.policy().method.controls.cells_max;
         *known = Some(known.map_or(100, |known| known / 2));

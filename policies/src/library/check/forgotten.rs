@@ -202,8 +202,8 @@ fn check_named(controls: &ControlsForm, field: &str, findings: &mut Findings<'_>
     if is_empty {
         let message = Text::new("the controls name none", "没有写明任何控制");
         let help = Text::new(
-            "accepted: subjects_min, dominance, rounding, perturbation, cubes or cells_max",
-            "可用：subjects_min、dominance、rounding、perturbation、cubes 或 cells_max",
+            "accepted: subjects_min, dominance, rounding, perturbation, cubes, epoch or cells_max",
+            "可用：subjects_min、dominance、rounding、perturbation、cubes、epoch 或 cells_max",
         );
         findings.add("controls-empty", field, message, help);
     }

@@ -166,6 +166,18 @@ pub(super) fn check_exception(library: &Library, exception: &Exception, findings
     }
     policy::check_controls(&exception.controls, "controls", findings);
     policy::check_no_cubes(&exception.controls, "controls", findings);
+    if exception.controls.epoch.is_some() {
+        let message = Text::new(
+            "a version opens to everybody at once, so that no exception for one purpose opens it earlier",
+            "版本对所有人同时开放，针对某一用途的例外不能使其提前开放",
+        );
+        findings.add(
+            "epoch-unfit",
+            "controls.epoch",
+            message,
+            Text::new("accepted: no `epoch`", "可用：不写 `epoch`"),
+        );
+    }
     if exception.controls.perturbation.is_some() {
         let message =
             Text::new("an exception does not lower noise in this build", "在此版本中，例外不能降低噪声");

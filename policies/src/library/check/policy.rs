@@ -356,8 +356,8 @@ fn check_method(method: &Method, datasets: &[&Dataset], findings: &mut Findings<
             let message =
                 Text::new(format!("this build has no {control}"), format!("此版本不含{control_zh}"));
             let help = Text::new(
-                "accepted: subjects_min, dominance, rounding, perturbation, cubes, tolerance, cells_max, privacy_budget",
-                "可用：subjects_min、dominance、rounding、perturbation、cubes、tolerance、cells_max、privacy_budget",
+                "accepted: subjects_min, dominance, rounding, perturbation, cubes, epoch, tolerance, cells_max, privacy_budget",
+                "可用：subjects_min、dominance、rounding、perturbation、cubes、epoch、tolerance、cells_max、privacy_budget",
             );
             findings.add("control-not-available", field, message, help);
         }
