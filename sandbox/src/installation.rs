@@ -50,6 +50,7 @@ pub(crate) mod charges;
 mod honoured;
 mod input_failure;
 pub(crate) mod library;
+pub(crate) mod openings;
 pub mod records;
 pub(crate) mod results;
 pub(crate) mod reviews;

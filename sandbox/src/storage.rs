@@ -13,6 +13,7 @@
 
 mod append;
 mod cell;
+mod changed;
 mod cluster;
 pub mod danger;
 mod error;
@@ -38,6 +39,9 @@ mod words;
 mod zone;
 
 pub use append::recounted_columns;
+pub(crate) use changed::Side;
+pub(crate) use changed::compared_columns;
+pub(crate) use changed::differ_enough;
 pub use error::BadRowReason;
 pub use error::RejectsProblem;
 pub use error::StorageError;

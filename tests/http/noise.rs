@@ -140,8 +140,14 @@ pub(crate) fn seal(world: &World, dataset: &str, text: &str, arguments: &[&str])
     world.run("nora", &arguments).unwrap().done().unwrap();
 }
 
-/// A server over a world in which ana may ask of residents, of stays, and of the same residents under other documents.
+/// A server over a world in which ana may ask of residents, of stays, and of the same residents under other documents. Nothing but the
+/// policies asks for noise, and every version opens when it is sealed.
 fn noisy() -> Server {
+    noisy_under("exact-2021")
+}
+
+/// As [`noisy`], by the grades of a scheme.
+fn noisy_under(scheme: &str) -> Server {
     let world = World::with(&Fixture::load().unwrap()).unwrap();
     let file = |name: &str, text: &str| {
         let file = world.root().join(name);
@@ -162,6 +168,7 @@ fn noisy() -> Server {
         .replace("noisy.residents", "noisy.locals");
     let census = named("noisy.census").replace("update: yearly", "update: never");
     let all = [DOCUMENTS, &named("noisy.locals"), &census, &plain].join("---\n");
+    let all = all.replace("scheme: exact-2021", &format!("scheme: {scheme}"));
     world.enact("nora", "nils", &file("documents.yaml", &all)).unwrap();
     let rows = self::residents();
     for dataset in ["residents", "locals", "census", "stays"] {
@@ -282,6 +289,31 @@ fn another_version_moves_the_numbers_and_the_same_rows_sealed_again_do_not() {
     assert!(same(&cells(&table), &cells(&moved)) < 15, "one resident left, and all cells move: {moved}");
     seal(&server.world, "noisy.residents", &csv_of(&rows), &["--replace", "--yes"]);
     assert_eq!(released(&server, CELLS), table, "what was there before has the noise of before");
+    server.is_clean();
+}
+
+/// The attack of the patient: ask each day, and see what one more person changes. Two answers that differ in one person are never
+/// open together, whatever their noise.
+#[test]
+fn one_more_person_a_day_is_seen_on_no_day() {
+    let server = noisy_under("db33t2351-2021");
+    let table = released(&server, CELLS);
+    let shown =
+        |person: &str| server.get(Some(person), "/api/v1/datasets/noisy.residents", &[]).must_be(200).json();
+    assert!(shown("nora")["waiting"].is_null());
+    for day in 1..=4_u64 {
+        let row = format!("person_id,district,sex,age,income\nX{day},D0,f,33,1000.00\n");
+        seal(&server.world, "noisy.residents", &row, &["--append"]);
+        assert_eq!(released(&server, CELLS), table, "day {day}");
+        let (of_steward, of_analyst) = (shown("nora"), shown("ana"));
+        assert_eq!(of_steward["version"], 1);
+        assert_eq!(of_steward["waiting"], json!({ "version": day + 1, "opens": null }));
+        assert!(of_analyst["version"] == 1 && of_analyst["waiting"].is_null(), "{of_analyst}");
+    }
+    // Whoever leaves is seen no more than who comes.
+    let rows = residents();
+    seal(&server.world, "noisy.residents", &csv_of(rows.get(1..).unwrap()), &["--replace"]);
+    assert_eq!(released(&server, CELLS), table);
     server.is_clean();
 }
 

@@ -77,7 +77,7 @@ fn a_sealed_version_whose_row_is_deleted_stays_and_nothing_older_answers() {
     let replace = ["seal", "corpus.persons", file.to_str().unwrap(), "--replace"];
     world.run(STEWARD, &replace).unwrap().done().unwrap();
     let sealed = versions(&world, "persons");
-    alter(&database, "DELETE FROM record WHERE key = 'corpus.persons@2'");
+    alter(&database, "DELETE FROM record WHERE kind = 'dataset-version' AND key = 'corpus.persons@2'");
     let outcome = world.query("ana", QUESTION).unwrap();
     assert_eq!(outcome.code, Some(code::FAILURE), "{}", outcome.stdout);
     assert!(outcome.stdout.is_empty());

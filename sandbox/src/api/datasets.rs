@@ -38,12 +38,25 @@ pub(crate) struct DatasetView {
     /// The degree to which other departments may use it: `unconditional`, `conditional` or `none`.
     #[schema(value_type = SharingWord)]
     pub(crate) sharing: String,
-    /// Newest sealed version; nothing when it was never sealed.
+    /// The sealed version that questions are answered from; nothing when it was never sealed.
     pub(crate) version: Option<u64>,
     /// Purposes for which you have a grant.
     pub(crate) purposes: BTreeSet<String>,
     /// Rows, for stewards of its department only.
     pub(crate) rows: Option<u64>,
+    /// The newest version where no question is answered from it yet, for stewards of its department only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting: Option<WaitingVersionView>,
+}
+
+/// A sealed version that no question is answered from yet.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = WaitingVersion)]
+pub(crate) struct WaitingVersionView {
+    /// The version.
+    pub(crate) version: u64,
+    /// The day from which on it is; nothing where a later version must have more that is new.
+    pub(crate) opens: Option<String>,
 }
 
 impl DatasetView {
@@ -60,6 +73,10 @@ impl DatasetView {
             version: summary.version,
             purposes: summary.purposes,
             rows: summary.rows,
+            waiting: summary.waiting.map(|waiting| WaitingVersionView {
+                version: waiting.version,
+                opens: waiting.opens.map(|day| day.to_string()),
+            }),
         }
     }
 }

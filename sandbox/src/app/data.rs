@@ -8,6 +8,7 @@ pub mod key_generation;
 pub(crate) mod no_dataset;
 pub mod open_catalog;
 pub mod open_data;
+pub mod open_version;
 pub(crate) mod relabelled;
 pub mod rotate_key;
 pub mod seal_dataset;

@@ -61,6 +61,7 @@ use crate::jobs::store::StagedResult;
 
 mod charged;
 mod cosigned;
+mod epochs;
 mod guard_failed;
 mod published;
 mod replaced;

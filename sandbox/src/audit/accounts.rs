@@ -306,7 +306,7 @@ impl<'a> Books<'a> {
                 let (_, job) = of_job(job).filter(|(of_job, _)| of_job.decided)?;
                 Some(Allowed::Object("query", job))
             }
-            Account::Append(_) | Account::Exposure(_) => {
+            Account::Append(_) | Account::Exposure(_) | Account::Opening(_) => {
                 let granted = log.to_stewards.get(&account.to_string())?;
                 Some(Allowed::Columns(&granted.columns, Of::Steward(granted.grants)))
             }

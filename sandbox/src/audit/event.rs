@@ -47,6 +47,10 @@ pub enum Action {
     DocumentRetired,
     /// A dataset version was sealed.
     DatasetSealed,
+    /// It was decided from which day on analysts see a dataset version.
+    DatasetOpened,
+    /// A dataset version that was to open to analysts does not.
+    DatasetHeld,
     /// A dataset version was taken out of use.
     DatasetDropped,
     /// A dataset version's keys were destroyed.
@@ -115,7 +119,7 @@ pub enum Action {
 
 impl Action {
     /// All actions. Append only: a name is never used for something else.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::LogBegun,
         Self::PersonAdded,
         Self::PersonRemoved,
@@ -156,6 +160,8 @@ impl Action {
         Self::ReviewDecided,
         Self::ReviewExpired,
         Self::BudgetCharged,
+        Self::DatasetOpened,
+        Self::DatasetHeld,
     ];
 
     /// The event's name, as `metadata.event_code`.
@@ -170,6 +176,8 @@ impl Action {
             Self::DocumentPublished => "document.published",
             Self::DocumentRetired => "document.retired",
             Self::DatasetSealed => "dataset.sealed",
+            Self::DatasetOpened => "dataset.opened",
+            Self::DatasetHeld => "dataset.held",
             Self::DatasetDropped => "dataset.dropped",
             Self::DatasetShredded => "dataset.shredded",
             Self::GrantCreated => "grant.created",
@@ -224,7 +232,9 @@ impl Action {
             | Self::DatasetDropped
             | Self::DatasetShredded
             | Self::QuestionShredded => (7, "Delete"),
-            Self::KeyRotated
+            Self::DatasetOpened
+            | Self::DatasetHeld
+            | Self::KeyRotated
             | Self::AccessDecided
             | Self::PolicyDecided
             | Self::CheckpointCosigned

@@ -46,6 +46,8 @@ pub enum Account {
     Append(DatasetId),
     /// Rows that the exposure of a policy is computed of.
     Exposure(DatasetId),
+    /// Rows of two versions that are compared before the newer one opens to analysts.
+    Opening(DatasetId),
 }
 
 impl fmt::Display for Account {
@@ -56,6 +58,7 @@ impl fmt::Display for Account {
             Self::Question(job) => write!(f, "question {job}"),
             Self::Append(dataset) => write!(f, "append {dataset}"),
             Self::Exposure(dataset) => write!(f, "exposure {dataset}"),
+            Self::Opening(dataset) => write!(f, "opening {dataset}"),
         }
     }
 }
@@ -72,6 +75,7 @@ impl FromStr for Account {
             "question" => job().map(Self::Question),
             "append" => id.parse().map(Self::Append).map_err(|_| AuditError::Journal),
             "exposure" => id.parse().map(Self::Exposure).map_err(|_| AuditError::Journal),
+            "opening" => id.parse().map(Self::Opening).map_err(|_| AuditError::Journal),
             _ => Err(AuditError::Journal),
         }
     }

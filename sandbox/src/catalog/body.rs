@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use obscura_policies::day::Day;
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -181,6 +182,27 @@ pub struct DatasetVersionBody {
 
 impl Body for DatasetVersionBody {
     const KIND: RecordKind = RecordKind::DatasetVersion;
+
+    fn key(&self) -> String {
+        format!("{}@{}", self.dataset, self.version)
+    }
+}
+
+/// The day from which on analysts see a sealed version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetOpeningBody {
+    /// Dataset, `department.name`.
+    pub dataset: String,
+    /// Version.
+    pub version: u64,
+    /// The first day, by the calendar of the installation.
+    pub opens: Day,
+    /// The first day on which analysts saw these rows: earlier than `opens` where a version before had the same.
+    pub since: Day,
+}
+
+impl Body for DatasetOpeningBody {
+    const KIND: RecordKind = RecordKind::DatasetOpening;
 
     fn key(&self) -> String {
         format!("{}@{}", self.dataset, self.version)

@@ -23,6 +23,8 @@ pub enum RecordKind {
     Document,
     /// A sealed version of a dataset; the key is `department.name@version`.
     DatasetVersion,
+    /// The day from which on analysts see a sealed version; the key is the version's.
+    DatasetOpening,
     /// A grant; the key is its identifier.
     Grant,
     /// A request for access; the key is its identifier.
@@ -41,11 +43,12 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, in the order they are reconciled.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Person,
         Self::Token,
         Self::Document,
         Self::DatasetVersion,
+        Self::DatasetOpening,
         Self::Grant,
         Self::AccessRequest,
         Self::Proposal,
@@ -63,6 +66,7 @@ impl RecordKind {
             Self::Token => "token",
             Self::Document => "document",
             Self::DatasetVersion => "dataset-version",
+            Self::DatasetOpening => "dataset-opening",
             Self::Grant => "grant",
             Self::AccessRequest => "access-request",
             Self::Proposal => "proposal",

@@ -41,7 +41,7 @@ pub(crate) fn is_honoured(facts: &LogFacts, record: &Record) -> bool {
 fn must_be_there(kind: RecordKind) -> bool {
     match kind {
         // An older version would take its place, and may be laxer, or hold rows that were taken out since.
-        RecordKind::Document | RecordKind::DatasetVersion => true,
+        RecordKind::Document | RecordKind::DatasetVersion | RecordKind::DatasetOpening => true,
         // The people whom these let in stay out. Where two grants exclude each other, or one contains the other, the one
         // that is left applies; but each was given to be used alone.
         RecordKind::Person | RecordKind::Token | RecordKind::AccountLink | RecordKind::Grant => false,

@@ -144,6 +144,39 @@ impl Installation {
         Ok(Some(receipt))
     }
 
+    /// Puts two records in force in one step of the log: both, or neither. Gives the first one's receipt; nothing where a record of
+    /// either key is there already.
+    pub(crate) async fn begin_two<A: Body, B: Body>(
+        &self,
+        (first, of_first): (&A, Note),
+        (second, of_second): (&B, Note),
+    ) -> Result<Option<Receipt>, AppError> {
+        let _guard = self.change().await?;
+        let first_text = body::print(first).during("write a record")?;
+        let second_text = body::print(second).during("write a record")?;
+        let (first, second) = (first.key(), second.key());
+        if !self.stage::<A>(&first, &first_text).await? {
+            return Ok(None);
+        }
+        // Staging settles what is staged and has no event: the second is looked for first, and staged without that.
+        if self.facts.lock().await.fact(B::KIND.name(), &second).is_some() {
+            self.catalog.discard(A::KIND, &first).await.during("discard a record")?;
+            return Ok(None);
+        }
+        self.catalog.stage(B::KIND, &second, &second_text).await.during("stage a record")?;
+        let begins = [
+            (of_first, Some(change_of::<A>(&first, &first_text, Change::Begins))),
+            (of_second, Some(change_of::<B>(&second, &second_text, Change::Begins))),
+        ];
+        // The next start or change settles a failure from here on, of both records alike.
+        let mut receipts = self.append(begins.into()).await?.into_iter();
+        let begun = receipts.next().ok_or_else(no_receipt)?;
+        self.catalog.confirm(A::KIND, &first, begun.index()).await.during("confirm a record")?;
+        let beside = receipts.next().ok_or_else(no_receipt)?;
+        self.catalog.confirm(B::KIND, &second, beside.index()).await.during("confirm a record")?;
+        Ok(Some(begun))
+    }
+
     /// Ends one record and begins another in one step of the log: both, or neither. Says whether it did; where a record of
     /// the new one's key is there already, both stay as they are.
     pub(crate) async fn replace_while_changing<Old: Body, New: Body>(

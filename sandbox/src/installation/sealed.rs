@@ -1,7 +1,6 @@
 //! Sealed versions as the catalogue and the log know them: which is newest, and that it is the one on disk.
 //! It opens manifests; keys and rows are opened by the query that needs them.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs::File;
 
@@ -29,19 +28,6 @@ pub(crate) async fn newest(
 ) -> Result<Option<DatasetVersionBody>, AppError> {
     let versions = versions(installation, dataset).await?;
     Ok(versions.into_iter().max_by_key(|version| version.version))
-}
-
-/// The newest version in force of every dataset that was ever sealed, by the dataset's identifier.
-pub(crate) async fn newest_of_all(
-    installation: &Installation,
-) -> Result<BTreeMap<String, DatasetVersionBody>, AppError> {
-    let mut newest: BTreeMap<String, DatasetVersionBody> = BTreeMap::new();
-    for body in installation.all_in_force::<DatasetVersionBody>().await? {
-        if newest.get(&body.dataset).is_none_or(|known| known.version < body.version) {
-            newest.insert(body.dataset.clone(), body);
-        }
-    }
-    Ok(newest)
 }
 
 /// All versions in force of a dataset.

@@ -96,6 +96,8 @@ pub enum Stage {
     ManifestWritten,
     /// Everything is ready to be renamed into place.
     Publishing,
+    /// It is published, and compared with the version that analysts see.
+    Comparing,
 }
 
 /// The caller's decision at a stage.
@@ -189,6 +191,8 @@ pub struct Sealed {
     pub version: SealedVersion,
     /// The report of the input.
     pub report: InputReport,
+    /// Bytes of the input read.
+    pub bytes: u64,
 }
 
 /// Seals an input and publishes it as a new version.
@@ -222,7 +226,7 @@ pub fn seal(request: &SealRequest<'_>, input: Input) -> Result<Sealed, StorageEr
     staging.publish(dataset, version)?;
     let version =
         SealedVersion::open(request.data, dataset, Expected::Exactly(version), request.signer.verifier())?;
-    Ok(Sealed { version, report })
+    Ok(Sealed { version, report, bytes })
 }
 
 /// The version that this one follows.

@@ -50,7 +50,7 @@ pub struct SealedVersion {
 /// The version that the caller expects to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// The newest, which by the catalogue has this number: anything else is a rollback.
+    /// The newest that is to be read, which by the catalogue has this number: anything else is a rollback.
     Newest(u64),
     /// This one, newest or not: for verification and history.
     Exactly(u64),

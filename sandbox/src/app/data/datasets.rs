@@ -22,6 +22,7 @@ use crate::app::data::dictionary::Told;
 use crate::app::data::key_generation::must_open;
 use crate::app::data::no_dataset::no_dataset_named;
 use crate::app::data::open_data::open_version_of_list;
+use crate::app::data::open_version::hold;
 use crate::app::people::authorise::department_of;
 use crate::app::people::authorise::is_steward;
 use crate::app::people::authorise::must_steward;
@@ -39,6 +40,11 @@ use crate::installation::MANIFEST_SIGNER;
 use crate::installation::library::grants_that_hold;
 use crate::installation::library::library;
 use crate::installation::library::local_time;
+use crate::installation::openings::Versions;
+use crate::installation::openings::Waiting;
+use crate::installation::openings::openings;
+use crate::installation::openings::today;
+use crate::installation::openings::versions_of_all;
 use crate::installation::records::Note;
 use crate::installation::sealed;
 use crate::installation::sealed::storage_failure;
@@ -63,12 +69,14 @@ pub struct DatasetSummary {
     pub open: bool,
     /// The extent to which other departments may use it.
     pub sharing: &'static str,
-    /// Newest sealed version; none when it was never sealed.
+    /// The sealed version that analysts see; none when it was never sealed.
     pub version: Option<u64>,
     /// Purposes for which the caller has a grant.
     pub purposes: BTreeSet<String>,
     /// Exact rows, for stewards of its department only.
     pub rows: Option<u64>,
+    /// The newest version where analysts do not see it yet, for stewards of its department only.
+    pub waiting: Option<Waiting>,
 }
 
 /// A dataset with its columns and what the caller may ask of it.
@@ -237,6 +245,13 @@ pub async fn drop_dataset(
     let body = chosen.ok_or_else(|| never_sealed(id))?;
     let note = Note::new(Action::DatasetDropped, ActorName::of(caller)).with("dataset", id.to_string());
     installation.end(&body, note).await?;
+    let today = today(installation);
+    for opening in openings(installation, id).await? {
+        // Nobody has seen it.
+        if opening.version == body.version && opening.opens > today {
+            hold(installation, caller, &opening).await?;
+        }
+    }
     // The log says that it is gone; if we die here, the next start removes the files.
     crate::storage::drop_version(&installation.data, id, body.version)
         .map_err(|error| storage_failure(&error))?;
@@ -279,7 +294,7 @@ async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId)
 struct Visibility {
     library: Arc<Library>,
     grants: Vec<Grant>,
-    newest: BTreeMap<String, DatasetVersionBody>,
+    versions: BTreeMap<String, Versions>,
 }
 
 impl Visibility {
@@ -290,16 +305,20 @@ impl Visibility {
         } else {
             Vec::new()
         };
-        let newest = sealed::newest_of_all(installation).await?;
-        Ok(Self { library: library(installation).await?, grants, newest })
+        let versions = versions_of_all(installation).await?;
+        Ok(Self { library: library(installation).await?, grants, versions })
+    }
+
+    /// The version of a dataset that analysts see.
+    fn opened(&self, id: &DatasetId) -> Option<&DatasetVersionBody> {
+        self.versions.get(&id.to_string())?.opened.as_ref()
     }
 
     /// Says whether the caller may know of a dataset at all.
     fn shows(&self, installation: &Installation, caller: &Caller, dataset: &Dataset) -> bool {
         let id = &dataset.metadata.id;
         if caller.is_stranger() {
-            return open_version_of_list(installation, &self.library, id, self.newest.get(&id.to_string()))
-                .is_some();
+            return open_version_of_list(installation, &self.library, id, self.opened(id)).is_some();
         }
         dataset.opening != Opening::Prohibited
             || caller.holds(PersonRole::Operator)
@@ -320,19 +339,20 @@ impl Visibility {
         let purposes: BTreeSet<String> = granted.map(|grant| grant.purpose.to_string()).collect();
         let department = dataset.department.as_str();
         let keeps = is_steward(caller, &self.library, department);
-        let newest = self.newest.get(&id.to_string());
-        let open = open_version_of_list(installation, &self.library, id, newest).is_some();
+        let opened = self.opened(id);
+        let open = open_version_of_list(installation, &self.library, id, opened).is_some();
         if !self.shows(installation, caller, dataset) {
             return Ok(None);
         }
-        let rows = match newest {
+        let rows = match opened {
             Some(body) if keeps => {
                 let expected = Expected::Newest(body.version);
                 Some(sealed::open(installation, id, body, expected)?.manifest().rows)
             }
             Some(_) | None => None,
         };
-        let (title, version) = (dataset.metadata.title.clone(), newest.map(|body| body.version));
+        let waiting = self.versions.get(&id.to_string()).and_then(|versions| versions.waiting);
+        let (title, version) = (dataset.metadata.title.clone(), opened.map(|body| body.version));
         Ok(Some(DatasetSummary {
             id: id.clone(),
             title,
@@ -345,6 +365,7 @@ impl Visibility {
             version,
             purposes,
             rows,
+            waiting: waiting.filter(|_| keeps),
         }))
     }
 
@@ -365,9 +386,9 @@ impl Visibility {
         told.terms(dataset, purposes)
     }
 
-    /// Rows of the newest version; nothing where it cannot be read, which is noted for the operator.
+    /// Rows of the version that analysts see; nothing where it cannot be read, which is noted for the operator.
     fn rows(&self, installation: &Installation, id: &DatasetId) -> Option<u64> {
-        let body = self.newest.get(&id.to_string())?;
+        let body = self.opened(id)?;
         match sealed::open(installation, id, body, Expected::Newest(body.version)) {
             Ok(version) => Some(version.manifest().rows),
             Err(error) => {

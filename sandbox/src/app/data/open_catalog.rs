@@ -22,7 +22,7 @@ use crate::app::query::formats::Format;
 use crate::error::AppError;
 use crate::installation::Installation;
 use crate::installation::library::library;
-use crate::installation::sealed;
+use crate::installation::openings::versions_of_all;
 
 /// The path of the interface under the address of the installation.
 const API: &str = "/api/v1";
@@ -45,11 +45,12 @@ struct Entry<'a> {
 /// When the database or the log cannot be read.
 pub async fn open_catalog(installation: &Installation) -> Result<Value, AppError> {
     let library = library(installation).await?;
-    let newest = sealed::newest_of_all(installation).await?;
+    let versions = versions_of_all(installation).await?;
     let found = installation.blocking(|| {
         let open = |(id, document)| {
-            let open =
-                open_version_of_list(installation, &library, id, newest.get(&DatasetId::to_string(id)));
+            let opened =
+                versions.get(&DatasetId::to_string(id)).and_then(|versions| versions.opened.as_ref());
+            let open = open_version_of_list(installation, &library, id, opened);
             open.map(|open| (document, open))
         };
         library.datasets().iter().filter_map(open).collect::<Vec<(&Dataset, OpenVersion)>>()

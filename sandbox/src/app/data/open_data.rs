@@ -44,6 +44,7 @@ use crate::installation::Installation;
 use crate::installation::library::library;
 use crate::installation::library::local_time;
 use crate::installation::library::parse_one;
+use crate::installation::openings::versions_of;
 use crate::installation::sealed;
 use crate::jobs::JobRow;
 use crate::jobs::JobState;
@@ -61,7 +62,7 @@ const REST_SECONDS: i64 = 60;
 /// A dataset that is open now.
 #[derive(Debug)]
 pub(crate) struct OpenVersion {
-    /// Its newest version.
+    /// The version that analysts see.
     pub(crate) version: SealedVersion,
     /// The documents that open it.
     sources: Vec<PolicySource>,
@@ -106,7 +107,7 @@ fn was_declared_open(manifest: &Manifest) -> bool {
     }
 }
 
-/// The newest version of a dataset, if the dataset is open.
+/// The version of a dataset that analysts see, if the dataset is open.
 ///
 /// # Errors
 /// When a manifest cannot be read or is not the one of the log.
@@ -114,10 +115,10 @@ pub(crate) fn open_version(
     installation: &Installation,
     library: &Library,
     id: &DatasetId,
-    newest: Option<&DatasetVersionBody>,
+    opened: Option<&DatasetVersionBody>,
 ) -> Result<Option<OpenVersion>, AppError> {
     let Some(document) = library.datasets().get(id) else { return Ok(None) };
-    let (Some(sources), Some(body)) = (opened_by(installation, library, id), newest) else { return Ok(None) };
+    let (Some(sources), Some(body)) = (opened_by(installation, library, id), opened) else { return Ok(None) };
     let version = sealed::open(installation, id, body, Expected::Newest(body.version))?;
     let is_open = is_sealed_open(library, document, &version);
     Ok(is_open.then_some(OpenVersion { version, sources }))
@@ -128,9 +129,9 @@ pub(crate) fn open_version_of_list(
     installation: &Installation,
     library: &Library,
     id: &DatasetId,
-    newest: Option<&DatasetVersionBody>,
+    opened: Option<&DatasetVersionBody>,
 ) -> Option<OpenVersion> {
-    open_version(installation, library, id, newest).unwrap_or_else(|error| {
+    open_version(installation, library, id, opened).unwrap_or_else(|error| {
         let internal = match error {
             AppError::Internal(internal) => internal,
             AppError::Public(public) => InternalError::of_kind("read open data", public.code()),
@@ -191,15 +192,15 @@ impl OpenVersion {
     }
 }
 
-/// Looks for the release of an open dataset's newest version.
+/// Looks for the release of an open dataset's version.
 ///
 /// # Errors
 /// Not found, in the same words for a dataset that is not open and for one that is not there; too large when it is open
 /// and is not handed out in one piece.
 pub async fn open_release(installation: &Installation, id: &DatasetId) -> Result<OpenRelease, AppError> {
     let library = library(installation).await?;
-    let newest = sealed::newest(installation, id).await?;
-    let open = open_version(installation, &library, id, newest.as_ref())?.ok_or_else(not_open)?;
+    let opened = versions_of(installation, id).await?.opened;
+    let open = open_version(installation, &library, id, opened.as_ref())?.ok_or_else(not_open)?;
     if !open.is_downloadable() {
         return Err(too_large());
     }

@@ -16,6 +16,10 @@ use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::data::grant_columns::grant_columns;
 use crate::app::data::key_generation::must_be_of_one_generation;
+use crate::app::data::open_version::Opens;
+use crate::app::data::open_version::hold_others;
+use crate::app::data::open_version::opening_note;
+use crate::app::data::open_version::opening_of;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::people::authorise::must_steward;
 use crate::audit::event::Action;
@@ -41,16 +45,20 @@ use crate::storage::ColumnKeys;
 use crate::storage::ColumnSpec;
 use crate::storage::Confirmation;
 use crate::storage::DatasetSpec;
+use crate::storage::Direction;
 use crate::storage::Input;
 use crate::storage::InputOptions;
 use crate::storage::InputReport;
 use crate::storage::Layout;
 use crate::storage::MEMORY_BYTES_STANDARD;
 use crate::storage::PartLimits;
+use crate::storage::Progress;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
 use crate::storage::SealRequest;
+use crate::storage::Sealed;
 use crate::storage::SealedVersion;
+use crate::storage::Stage;
 use crate::storage::StorageError;
 use crate::storage::UnitKeys;
 use crate::storage::UnitSpec;
@@ -93,6 +101,8 @@ pub struct SealedDataset {
     pub units: Vec<(String, u64, u64)>,
     /// The report on the rows that were read.
     pub report: InputReport,
+    /// When analysts see it.
+    pub opens: Opens,
     /// Index of the event in the audit log.
     pub event_index: u64,
 }
@@ -137,11 +147,23 @@ pub async fn seal_dataset(
         grant_columns(installation, caller, &account, &version, &columns).await?;
     }
 
+    let document = dataset;
     let dataset = request.dataset.clone();
+    let observer = Arc::clone(&request.observer);
     let held = Arc::clone(installation);
     let sealed = tokio::task::spawn_blocking(move || seal_blocking(&held, &spec, request, newest_known));
     let sealed = sealed.await.during("wait for sealing")?.map_err(|error| storage_failure(&error))?;
 
+    let look = comparing(observer, &sealed);
+    let opening = opening_of(installation, caller, (&library, document), &sealed.version, look).await;
+    let (opens, opening) = match opening {
+        Ok(decided) => decided,
+        Err(error) => {
+            // No event vouches for it yet.
+            discard_unrecorded(installation, &dataset).await?;
+            return Err(error);
+        }
+    };
     let manifest = sealed.version.manifest();
     let body = DatasetVersionBody {
         dataset: dataset.to_string(),
@@ -156,12 +178,22 @@ pub async fn seal_dataset(
     if let Some(decision) = &manifest.unit_keys {
         note = note.with("unit_keys", decision.clone());
     }
-    let Some(receipt) = installation.begin(&body, note).await? else {
+    let begun = match &opening {
+        None => installation.begin(&body, note).await?,
+        Some(opening) => {
+            let opened = opening_note(ActorName::of(caller), Action::DatasetOpened, opening);
+            installation.begin_two((&body, note), (opening, opened)).await?
+        }
+    };
+    let Some(receipt) = begun else {
         return Err(storage_failure(&StorageError::VersionTaken {
             dataset: body.dataset,
             version: body.version,
         }));
     };
+    if opening.is_some() {
+        hold_others(installation, caller, &dataset, manifest.version).await?;
+    }
     let units = manifest.units.iter().map(|unit| (unit.kind.clone(), unit.subjects, unit.rows_without));
     Ok(SealedDataset {
         dataset,
@@ -169,11 +201,22 @@ pub async fn seal_dataset(
         rows: manifest.rows,
         units: units.collect(),
         report: sealed.report,
+        opens,
         event_index: receipt.index(),
     })
 }
 
-/// INVARIANT(keys-leave-on-an-account): sealing opens none but those that appending counts by, all at once on one line.
+/// Asks the observer of a seal whether to go on while versions are compared.
+fn comparing(
+    observer: Arc<dyn SealObserver + Send + Sync>,
+    sealed: &Sealed,
+) -> Arc<dyn Fn() -> Direction + Send + Sync> {
+    let (rows, rows_skipped) = (sealed.report.rows, sealed.report.rows_skipped);
+    let progress = Progress { stage: Stage::Comparing, rows, rows_skipped, bytes: sealed.bytes };
+    Arc::new(move || observer.reached(progress))
+}
+
+/// INVARIANT(keys-leave-on-an-account): those that appending counts by, all at once on one line.
 fn recount_keys(
     installation: &Installation,
     version: &SealedVersion,
@@ -189,7 +232,7 @@ fn seal_blocking(
     spec: &DatasetSpec,
     request: SealDataset,
     newest_known: Option<u64>,
-) -> Result<crate::storage::Sealed, StorageError> {
+) -> Result<Sealed, StorageError> {
     let signer = installation
         .keys
         .signer(MANIFEST_SIGNER)

@@ -30,7 +30,7 @@ use crate::installation::Installation;
 use crate::installation::library::grants_that_hold;
 use crate::installation::library::library;
 use crate::installation::library::local_time;
-use crate::installation::sealed;
+use crate::installation::openings::open_opened;
 
 /// Most charges of one page.
 pub const CHARGES_MAX: u32 = 200;
@@ -129,7 +129,7 @@ pub async fn list_budgets(
     let known = charged(&sight.known);
     let mut budgets = Vec::new();
     for dataset in sight.datasets() {
-        let sealed = sealed::open_newest(installation, &dataset).await?;
+        let sealed = open_opened(installation, &dataset).await?;
         let inputs = sealed.map(|version| version.manifest().inputs.iter().cloned().collect());
         let family = Family::of(&known, &dataset.to_string(), &inputs.unwrap_or_default());
         let shares = shares(installation, &sight, &dataset, &family)?;

@@ -38,8 +38,8 @@ use crate::installation::Installation;
 use crate::installation::library::grants_in_force;
 use crate::installation::library::library;
 use crate::installation::library::local_time;
+use crate::installation::openings::open_opened;
 use crate::installation::reviews::Judging;
-use crate::installation::sealed;
 use crate::storage::IntervalsRecord;
 use crate::storage::SealedVersion;
 
@@ -175,7 +175,7 @@ pub(crate) async fn review_context_with(
             }
             QueryPrincipal::Anonymous => is_declared_open(installation, &library, &dataset),
         };
-        if may_know && let Some(version) = sealed::open_newest(installation, &dataset).await? {
+        if may_know && let Some(version) = open_opened(installation, &dataset).await? {
             let document = library.datasets().get(&dataset);
             let differs = document.is_none_or(|document| match &asker {
                 QueryPrincipal::Person { .. } => is_relabelled(&library, document, version.manifest()),

@@ -1,14 +1,20 @@
 //! The log decides in both directions: what it has in force has effect whatever its row says, and what it has in force
 //! without a row that counts is not replaced by something older.
 
+use obscura_policies::day::Day;
+
 use super::*;
+use crate::catalog::body::DatasetOpeningBody;
 use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::body::DocumentBody;
 use crate::error::AppError;
 use crate::installation::library::documents_in_force;
+use crate::installation::openings::Versions;
+use crate::installation::openings::today;
+use crate::installation::openings::versions_of;
+use crate::installation::openings::versions_of_all;
 use crate::installation::sealed::highest_ever;
 use crate::installation::sealed::newest;
-use crate::installation::sealed::newest_of_all;
 
 const DATASET: &str = "hz-health.visits";
 
@@ -35,14 +41,26 @@ fn sealed(version: u64) -> DatasetVersionBody {
     }
 }
 
+/// Seals a version that analysts see from some days on.
+async fn seal_opening_in(installation: &Installation, version: u64, days: i32) {
+    let opens = today(installation).checked_add_days(days).unwrap();
+    let opening = DatasetOpeningBody { dataset: DATASET.to_owned(), version, opens, since: opens };
+    let note = Note::new(Action::DatasetSealed, program());
+    let opened = Note::new(Action::DatasetOpened, program());
+    installation.begin_two((&sealed(version), note), (&opening, opened)).await.unwrap().unwrap();
+}
+
+async fn seal(installation: &Installation, version: u64) {
+    seal_opening_in(installation, version, 0).await;
+}
+
 /// Two versions of a document and of a dataset, and a grant after them.
 async fn world() -> (World, Installation) {
     let (world, installation) = World::new().await;
     for version in 1..=2 {
         let note = Note::new(Action::DocumentPublished, program());
         installation.begin(&document(version), note).await.unwrap();
-        let note = Note::new(Action::DatasetSealed, program());
-        installation.begin(&sealed(version.into()), note).await.unwrap();
+        seal(&installation, version.into()).await;
     }
     installation.begin(&grant(), Note::new(Action::GrantCreated, program())).await.unwrap();
     (world, installation)
@@ -63,7 +81,8 @@ async fn version_in_force(installation: &Installation) -> Result<u64, AppError> 
 }
 
 async fn version_in_list(installation: &Installation) -> Result<u64, AppError> {
-    newest_of_all(installation).await.map(|all| all.get(DATASET).map_or(0, |body| body.version))
+    let number = |versions: &Versions| versions.opened.as_ref().map_or(0, |body| body.version);
+    versions_of_all(installation).await.map(|all| all.get(DATASET).map_or(0, number))
 }
 
 async fn problems(installation: &Installation) -> Vec<(String, &'static str)> {
@@ -106,7 +125,7 @@ async fn a_staged_row_is_a_finding_unless_a_crash_could_have_left_it() {
     // Every change settles what was left before it, so that nothing older than the newest is staged.
     alter(&installation, "UPDATE record SET state = 'staged', event_index = NULL WHERE key LIKE '%@2'").await;
     let keys: Vec<String> = problems(&installation).await.into_iter().map(|(key, _)| key).collect();
-    assert_eq!(keys, ["hz-health.visits@2", "Department/hz@2", "grant-1"]);
+    assert_eq!(keys, ["hz-health.visits@2", "hz-health.visits@2", "Department/hz@2", "grant-1"]);
 }
 
 #[tokio::test]
@@ -135,6 +154,7 @@ async fn nothing_older_takes_the_place_of_a_row_that_does_not_count() {
             document_in_force(&installation).await.unwrap_err(),
             version_in_force(&installation).await.unwrap_err(),
             version_in_list(&installation).await.unwrap_err(),
+            versions_of(&installation, &DATASET.parse().unwrap()).await.unwrap_err(),
         ] {
             assert!(matches!(failed, AppError::Internal(_)), "{altered}: {failed:?}");
         }
@@ -150,6 +170,17 @@ async fn nothing_older_takes_the_place_of_a_row_that_does_not_count() {
 }
 
 #[tokio::test]
+async fn analysts_are_not_shown_an_older_version_because_an_opening_has_no_row() {
+    let (_world, installation) = world().await;
+    alter(&installation, "DELETE FROM record WHERE kind = 'dataset-opening' AND key LIKE '%@2'").await;
+    version_in_list(&installation).await.unwrap_err();
+    versions_of(&installation, &DATASET.parse().unwrap()).await.unwrap_err();
+    assert!(operator_log(&installation).contains("dataset-opening `hz-health.visits@2`"));
+    assert_eq!(problems(&installation).await.len(), 1);
+    assert_eq!(version_in_force(&installation).await.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn a_newer_version_that_counts_makes_up_for_an_older_row_that_is_gone() {
     let (_world, installation) = world().await;
     alter(&installation, "DELETE FROM record WHERE key LIKE '%@1'").await;
@@ -157,8 +188,7 @@ async fn a_newer_version_that_counts_makes_up_for_an_older_row_that_is_gone() {
     assert_eq!(version_in_force(&installation).await.unwrap(), 2);
     alter(&installation, "DELETE FROM record WHERE key = 'hz-health.visits@2'").await;
     version_in_force(&installation).await.unwrap_err();
-    let note = Note::new(Action::DatasetSealed, program());
-    installation.begin(&sealed(3), note).await.unwrap();
+    seal(&installation, 3).await;
     assert_eq!(version_in_force(&installation).await.unwrap(), 3);
 }
 
@@ -182,8 +212,7 @@ async fn what_others_change_meanwhile_is_never_taken_for_a_row_that_is_gone() {
         for version in 3..40_u32 {
             let note = Note::new(Action::DocumentPublished, program());
             other.begin(&document(version), note).await.unwrap();
-            let note = Note::new(Action::DatasetSealed, program());
-            other.begin(&sealed(version.into()), note).await.unwrap();
+            seal(&other, version.into()).await;
             let note = Note::new(Action::DatasetDropped, program());
             other.end(&sealed(u64::from(version) - 1), note).await.unwrap();
         }
@@ -211,7 +240,7 @@ async fn sealed_data_is_removed_only_when_the_log_knows_of_none() {
         std::fs::create_dir_all(folder(version)).unwrap();
     }
     // The third was dropped, of the fourth the log knows nothing, and the row of the second is gone.
-    installation.begin(&sealed(3), Note::new(Action::DatasetSealed, program())).await.unwrap();
+    seal(&installation, 3).await;
     installation.end(&sealed(3), Note::new(Action::DatasetDropped, program())).await.unwrap();
     alter(&installation, "DELETE FROM record WHERE key = 'hz-health.visits@2'").await;
     let next = world.open().await;
@@ -221,4 +250,47 @@ async fn sealed_data_is_removed_only_when_the_log_knows_of_none() {
     alter(&next, "DELETE FROM record WHERE kind = 'dataset-version'").await;
     assert_eq!(recover(&next).await.unwrap(), Recovered::default());
     assert_eq!(highest_ever(&next, &dataset).await.unwrap(), Some(3));
+}
+
+#[tokio::test]
+async fn a_version_is_seen_from_its_day_on_and_while_it_is_in_force() {
+    let (_world, installation) = World::new().await;
+    let dataset = DATASET.parse().unwrap();
+    let versions = async || {
+        let versions = versions_of(&installation, &dataset).await.unwrap();
+        let all = versions_of_all(&installation).await.unwrap();
+        assert_eq!(all.get(DATASET).cloned().unwrap_or_default(), versions);
+        let opens = |day: Day| day.epoch_days() - today(&installation).epoch_days();
+        let waiting = versions.waiting.map(|waiting| (waiting.version, waiting.opens.map(opens)));
+        (versions.opened.map(|body| body.version), waiting)
+    };
+    assert_eq!(versions().await, (None, None));
+    seal(&installation, 1).await;
+    assert_eq!(versions().await, (Some(1), None));
+    seal_opening_in(&installation, 2, 20).await;
+    assert_eq!(versions().await, (Some(1), Some((2, Some(20)))));
+    installation.begin(&sealed(3), Note::new(Action::DatasetSealed, program())).await.unwrap();
+    assert_eq!(versions().await, (Some(1), Some((3, None))));
+    seal(&installation, 4).await;
+    assert_eq!(versions().await, (Some(4), None));
+    installation.end(&sealed(4), Note::new(Action::DatasetDropped, program())).await.unwrap();
+    assert_eq!(versions().await, (Some(1), Some((3, None))));
+}
+
+#[tokio::test]
+async fn of_a_dataset_that_was_sealed_before_there_were_openings_the_newest_opens() {
+    let (world, installation) = World::new().await;
+    for version in 1..=3 {
+        installation.begin(&sealed(version), Note::new(Action::DatasetSealed, program())).await.unwrap();
+        std::fs::create_dir_all(installation.data.version(&DATASET.parse().unwrap(), version)).unwrap();
+    }
+    installation.end(&sealed(3), Note::new(Action::DatasetDropped, program())).await.unwrap();
+    assert_eq!(version_in_list(&installation).await.unwrap(), 0);
+    let next = world.open().await;
+    recover(&next).await.unwrap();
+    assert_eq!(version_in_list(&next).await.unwrap(), 2);
+    // A version that waits is opened by no start.
+    next.begin(&sealed(4), Note::new(Action::DatasetSealed, program())).await.unwrap();
+    recover(&world.open().await).await.unwrap();
+    assert_eq!(version_in_list(&next).await.unwrap(), 2);
 }

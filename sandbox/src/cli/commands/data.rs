@@ -15,6 +15,7 @@ use crate::api::datasets::DatasetView;
 use crate::app::data::datasets::drop_dataset;
 use crate::app::data::datasets::shred_dataset;
 use crate::app::data::datasets::verify_dataset;
+use crate::app::data::open_version::Opens;
 use crate::app::data::seal_dataset::SealDataset;
 use crate::app::data::seal_dataset::SealedDataset;
 use crate::app::data::seal_dataset::seal_dataset;
@@ -44,6 +45,7 @@ use crate::storage::OnBadRow;
 use crate::storage::Progress;
 use crate::storage::SealMode;
 use crate::storage::SealObserver;
+use crate::storage::Stage;
 use crate::storage::UnitKeys;
 
 /// Most bytes of a binary stream that are held in memory.
@@ -205,6 +207,7 @@ pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDatase
             &format!("  `{kind}` 主体 {subjects} 个，无主体的行 {rows_without} 行"),
         )?;
     }
+    show_opens(screen, sealed.opens)?;
     let report = &sealed.report;
     show_skipped(screen, report)?;
     show_mended(screen, report)?;
@@ -216,6 +219,29 @@ pub(in crate::cli) fn show_sealed(screen: &mut Screen<'_>, sealed: &SealedDatase
         )?;
     }
     Ok(())
+}
+
+/// Says when analysts see a version, where that is not at once.
+fn show_opens(screen: &mut Screen<'_>, opens: Opens) -> std::io::Result<()> {
+    match opens {
+        Opens::Now => Ok(()),
+        Opens::From(day, None) => screen.say(
+            &format!("  analysts see it from {day} on: their data changes once in an epoch at most"),
+            &format!("  分析人员自 {day} 起可见：其数据每个周期至多更新一次"),
+        ),
+        Opens::From(day, Some(seen)) => screen.say(
+            &format!(
+                "  analysts see it from {day} on, and version {seen} until then: their data changes once in an epoch at most"
+            ),
+            &format!("  分析人员自 {day} 起可见，此前仍使用版本 {seen}：其数据每个周期至多更新一次"),
+        ),
+        Opens::Waits { subjects_min, seen } => screen.say(
+            &format!(
+                "  analysts go on seeing version {seen}: fewer than {subjects_min} subjects differ, so that an update would tell of each"
+            ),
+            &format!("  分析人员仍使用版本 {seen}：有变化的主体少于 {subjects_min} 个，更新会暴露其中每一个"),
+        ),
+    }
 }
 
 /// Sums up the rows that were left out, by column and reason, and names the first.
@@ -381,7 +407,10 @@ impl SealObserver for Watch {
     fn reached(&self, progress: Progress) -> Direction {
         let length = self.bar.length().unwrap_or(progress.bytes);
         self.bar.set_position(if self.has_length { progress.bytes.min(length) } else { progress.bytes });
-        self.bar.set_message(format!("{} rows", progress.rows));
+        self.bar.set_message(match progress.stage {
+            Stage::Comparing => "comparing with the version that analysts see".to_owned(),
+            _ => format!("{} rows", progress.rows),
+        });
         if self.cancelled.load(Ordering::SeqCst) { Direction::Cancel } else { Direction::Continue }
     }
 }

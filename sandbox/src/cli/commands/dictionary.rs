@@ -68,6 +68,20 @@ fn heading(screen: &mut Screen<'_>, detail: &DatasetDetailView) -> Result<(), En
     if let Some(rows) = detail.rows_max {
         screen.say(&format!("at most {rows} rows"), &format!("不超过 {rows} 行"))?;
     }
+    if let Some(waiting) = &summary.waiting {
+        let version = waiting.version;
+        let (en, zh) = match &waiting.opens {
+            Some(day) => (
+                format!("version {version} is sealed, and analysts see it from {day} on"),
+                format!("版本 {version} 已封存，分析人员自 {day} 起可见"),
+            ),
+            None => (
+                format!("version {version} is sealed and waits for a later one with more that is new"),
+                format!("版本 {version} 已封存，变化的主体过少，须待后续版本一并开放"),
+            ),
+        };
+        screen.say(&en, &zh)?;
+    }
     if summary.open {
         screen.say(
             "it is open: everybody may download it, without an account",
