@@ -99,6 +99,8 @@ pub(crate) enum Asked {
 /// The desk.
 pub(crate) struct Desk {
     pub(crate) protection: Protection,
+    /// Fewest subjects of a cell.
+    pub(crate) subjects_min: u32,
     policy: EffectivePolicy,
     keys: Vec<Arc<dyn NoiseSource>>,
     runtime: Runtime,
@@ -122,7 +124,9 @@ impl Desk {
         let state = locked_down(limits)?;
         let plain =
             SessionContext::new_with_state(SessionStateBuilder::new().with_default_features().build());
-        Ok(Desk { plain, protection, policy: policy::policy(perturbation, is_updated), keys, runtime, state })
+        let policy = policy::policy(perturbation, is_updated);
+        let subjects_min = policy::subjects_min(perturbation);
+        Ok(Desk { plain, protection, subjects_min, policy, keys, runtime, state })
     }
 
     /// Number of keys that each question is asked with.

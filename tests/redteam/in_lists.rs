@@ -24,12 +24,12 @@ pub(crate) fn run(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Re
     let mut tallies: Vec<Tally> = vec![Tally::default(); scale.choices.len()];
     let most = scale.choices.last().copied().unwrap_or(1);
     for number in 0..scale.targets(desk) {
-        let secret = register.residents[number].secret;
+        let (secret, beside) = (register.residents[number].secret, register.expected_beside(number));
         for samples in samples(desk, register, number, most)? {
             for (tally, choices) in tallies.iter_mut().zip(&scale.choices) {
                 let shown: Vec<f64> =
                     samples.iter().take(*choices).copied().filter(|one| !one.is_nan()).collect();
-                tally.guess(mean(&shown), secret);
+                tally.guess(mean(&shown).map(|count| count - beside), secret);
             }
         }
     }

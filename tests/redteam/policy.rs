@@ -1,4 +1,4 @@
-//! The effective policy of the programs' analyst: one register under the controls of L3, with the noise that is tried.
+//! The effective policy of the programs' analyst: one register under the controls of L2 or L3, with the noise that is tried.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -27,8 +27,14 @@ use crate::register::filled;
 use crate::register::group;
 use crate::register::village;
 
-/// Fewest subjects of a cell.
-pub(crate) const SUBJECTS_MIN: u32 = 10;
+/// The deviation that the shipped grades have at L2; all others are tried under the controls of L3.
+pub(crate) const OF_L2: u32 = 2;
+
+/// Fewest subjects of a cell where the noise has such a deviation.
+pub(crate) fn subjects_min(perturbation: Option<u32>) -> u32 {
+    if perturbation == Some(OF_L2) { 5 } else { 10 }
+}
+
 /// Base that counts are rounded to.
 pub(crate) const BASE: u32 = 5;
 /// Contribution of a subject to a sum of salaries that the document calls usual: the 95th percentile of them.
@@ -43,8 +49,12 @@ pub(crate) fn dataset() -> DatasetId {
 /// each.
 pub(crate) fn policy(perturbation: Option<u32>, is_updated: bool) -> EffectivePolicy {
     let controls = Controls {
-        subjects_min: SUBJECTS_MIN,
-        dominance: Some(Dominance { n: 2, share_max_permille: 850, p_percent: 10 }),
+        subjects_min: subjects_min(perturbation),
+        dominance: Some(Dominance {
+            n: 2,
+            share_max_permille: if perturbation == Some(OF_L2) { 900 } else { 850 },
+            p_percent: 10,
+        }),
         rounding: Some(BASE),
         perturbation,
         ..Controls::default()

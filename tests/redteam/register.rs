@@ -96,6 +96,19 @@ impl Register {
         Register { residents }
     }
 
+    /// The same residents with one after the other of those who are not isolated first: persons at random.
+    pub(crate) fn others_first(&self) -> Self {
+        let (isolated, others) = self.residents.split_at(ISOLATED);
+        Register { residents: [others, isolated].concat() }
+    }
+
+    /// The count that somebody who knows no secret but where everybody lives expects of a village and group: half of the others in it.
+    pub(crate) fn expected_beside(&self, number: usize) -> f64 {
+        let target = &self.residents[number];
+        let here = |one: &&Resident| (one.village, one.group) == (target.village, target.group);
+        (self.residents.iter().filter(here).count() - 1) as f64 / 2.0
+    }
+
     /// The number of residents for whom a condition is true and who have the secret.
     pub(crate) fn with_secret(&self, condition: impl Fn(&Resident) -> bool) -> usize {
         self.residents.iter().filter(|one| one.secret && condition(one)).count()

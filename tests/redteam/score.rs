@@ -27,6 +27,11 @@ impl Tally {
         };
     }
 
+    /// True if anybody's bit was guessed.
+    pub(crate) fn has_guesses(self) -> bool {
+        self.trials > 0.0
+    }
+
     /// The advantage: twice the accuracy less one, with the ends of its interval of 95 % (Wilson 1927).
     pub(crate) fn advantage(self) -> (f64, f64, f64) {
         let n = self.trials.max(1.0);
@@ -48,34 +53,30 @@ pub(crate) struct Outcome {
 /// The results of all programs, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Scores {
-    order: Vec<(&'static str, usize)>,
-    of: BTreeMap<(&'static str, usize), BTreeMap<Protection, Tally>>,
+    order: Vec<(String, usize)>,
+    of: BTreeMap<(String, usize), BTreeMap<Protection, Tally>>,
 }
 
 impl Scores {
-    pub(crate) fn add(&mut self, protection: Protection, result: &Outcome) {
-        let row = (result.attack, result.cells);
+    /// Adds a result, under the name of its program and of the persons that it guesses.
+    pub(crate) fn add(&mut self, protection: Protection, persons: &str, result: &Outcome) {
+        let row = (format!("{}{persons}", result.attack), result.cells);
         if !self.order.contains(&row) {
-            self.order.push(row);
+            self.order.push(row.clone());
         }
         self.of.entry(row).or_default().insert(protection, result.tally);
     }
 
     /// The advantage of one program with so many cells.
-    pub(crate) fn advantage(
-        &self,
-        attack: &'static str,
-        cells: usize,
-        protection: Protection,
-    ) -> Option<f64> {
-        Some(self.of.get(&(attack, cells))?.get(&protection)?.advantage().0)
+    pub(crate) fn advantage(&self, attack: &str, cells: usize, protection: Protection) -> Option<f64> {
+        Some(self.of.get(&(attack.to_owned(), cells))?.get(&protection)?.advantage().0)
     }
 
-    /// The programs whose advantage at a desk is above a bound, with their cells.
-    pub(crate) fn over(&self, protection: Protection, most: f64) -> Vec<(String, f64)> {
+    /// The programs whose advantage at a desk is above the bound for the persons that they guess, with their cells.
+    pub(crate) fn over(&self, protection: Protection, most: impl Fn(&str) -> f64) -> Vec<(String, f64)> {
         let found = self.order.iter().filter_map(|row| {
             let (advantage, ..) = self.of.get(row)?.get(&protection)?.advantage();
-            (advantage > most).then(|| (format!("{}, {} cells", row.0, row.1), advantage))
+            (advantage > most(&row.0)).then(|| (format!("{}, {} cells", row.0, row.1), advantage))
         });
         found.collect()
     }

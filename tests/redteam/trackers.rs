@@ -18,9 +18,13 @@ pub(crate) const EQUAL: &str = "equality of two numbers";
 /// Most conditions of presence beside the three that a tracker needs: a boundary has eight at the most.
 const PADS_MAX: usize = 5;
 
+/// One village left out.
+pub(crate) fn plain(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Result<Vec<Outcome>> {
+    Ok(vec![difference(desk, register, scale.targets(desk), PLAIN, &[String::new()])?])
+}
+
 pub(crate) fn run(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Result<Vec<Outcome>> {
-    let mut results = Vec::new();
-    results.push(difference(desk, register, scale.targets(desk), PLAIN, &[String::new()])?);
+    let mut results = plain(desk, register, scale)?;
     for columns in &scale.filled {
         results.push(difference(desk, register, scale.targets(desk), PRESENT, &presences(*columns))?);
     }
@@ -50,7 +54,8 @@ fn difference(
 ) -> anyhow::Result<Outcome> {
     let rows = register.batch();
     let (mut tally, cells) = (Tally::default(), 2 * pads.len());
-    for target in register.residents.iter().take(targets) {
+    for (number, target) in register.residents.iter().enumerate().take(targets) {
+        let beside = register.expected_beside(number);
         let mut samples: Vec<Vec<f64>> = vec![Vec::new(); desk.keys()];
         for pad in pads {
             let sql = format!(
@@ -63,7 +68,7 @@ fn difference(
             }
         }
         for samples in &samples {
-            tally.guess(mean(samples), target.secret);
+            tally.guess(mean(samples).map(|count| count - beside), target.secret);
         }
     }
     Ok(Outcome { attack, cells, tally })

@@ -8,7 +8,6 @@ use crate::desk::Desk;
 use crate::desk::Protection;
 use crate::in_lists::others;
 use crate::in_lists::quoted;
-use crate::policy::SUBJECTS_MIN;
 use crate::register::ISOLATED;
 use crate::register::Register;
 use crate::register::VILLAGES;
@@ -22,11 +21,11 @@ pub(crate) const NAME: &str = "which cells show, by somebody who knows all other
 pub(crate) fn run(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Result<Vec<Outcome>> {
     let rows = register.batch();
     let mut tally = Tally::default();
-    for number in on_the_edge(register, scale.targets(desk)) {
+    for number in on_the_edge(desk, register, scale.targets(desk)) {
         let target = &register.residents[number];
         let mut seeded = Seeded(11_000 + number as u64);
         let mut signs = vec![0.0; desk.keys()];
-        for cell in cells(desk.protection, register, number, &mut seeded, scale.shown) {
+        for cell in cells(desk, register, number, &mut seeded, scale.shown) {
             let sql = format!(
                 "SELECT COUNT(*) FROM register WHERE secret = 'yes' AND grp = '{}' AND village IN ({})",
                 group(target.group),
@@ -43,18 +42,19 @@ pub(crate) fn run(desk: &Desk, register: &Register, scale: &Scale) -> anyhow::Re
             tally.guess(Some(0.5 + sign), target.secret);
         }
     }
-    Ok(vec![Outcome { attack: NAME, cells: scale.shown, tally }])
+    // Under a low threshold the register may have nobody on its edge.
+    Ok(Vec::from_iter(tally.has_guesses().then_some(Outcome { attack: NAME, cells: scale.shown, tally })))
 }
 
-/// Residents in whose village and group nine others have the secret, half of whom have it themselves.
-fn on_the_edge(register: &Register, count: usize) -> Vec<usize> {
+/// Residents in whose village and group one fewer others than a cell needs have the secret, half of whom have it themselves.
+fn on_the_edge(desk: &Desk, register: &Register, count: usize) -> Vec<usize> {
     let mut found: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
     let mut places = std::collections::BTreeSet::new();
     for (number, one) in register.residents.iter().enumerate().skip(ISOLATED) {
         let here = register.with_secret(|other| (other.village, other.group) == (one.village, one.group));
         let others = here - usize::from(one.secret);
         let of = &mut found[usize::from(one.secret)];
-        if others + 1 == SUBJECTS_MIN as usize
+        if others + 1 == desk.subjects_min as usize
             && of.len() < count.div_ceil(2)
             && places.insert((one.village, one.group))
         {
@@ -75,16 +75,10 @@ struct Asked {
 }
 
 /// Cells with the resident that are nearly as large as the smallest that show. Without noise it is the one with nine others.
-fn cells(
-    protection: Protection,
-    register: &Register,
-    number: usize,
-    seeded: &mut Seeded,
-    count: usize,
-) -> Vec<Asked> {
+fn cells(desk: &Desk, register: &Register, number: usize, seeded: &mut Seeded, count: usize) -> Vec<Asked> {
     let target = &register.residents[number];
-    let least = f64::from(SUBJECTS_MIN);
-    let Protection::Named(deviation) = protection else {
+    let least = f64::from(desk.subjects_min);
+    let Protection::Named(deviation) = desk.protection else {
         return vec![Asked { villages: vec![target.village], others: least - 1.0, chance: 0.5 }];
     };
     let mut found = Vec::new();
