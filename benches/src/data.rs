@@ -215,6 +215,7 @@ fn seal_file(folder: &Path, kms: &LocalKeyring) -> anyhow::Result<SealedVersion>
         options: &options,
         mode: SealMode::First,
         newest_known: None,
+        in_force: None,
         memory_bytes: MEMORY_BYTES_STANDARD,
         limits: PartLimits::STANDARD,
         unit_keys: UnitKeys::Ask,

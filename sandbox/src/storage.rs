@@ -39,9 +39,6 @@ mod words;
 mod zone;
 
 pub use append::recounted_columns;
-pub(crate) use changed::Side;
-pub(crate) use changed::compared_columns;
-pub(crate) use changed::differ_enough;
 pub use error::BadRowReason;
 pub use error::RejectsProblem;
 pub use error::StorageError;
@@ -99,6 +96,10 @@ pub use version::SealedVersion;
 
 pub(crate) use cell::plain_number;
 pub(crate) use cell::reads;
+pub(crate) use changed::Differing;
+pub(crate) use changed::Side;
+pub(crate) use changed::compared_columns;
+pub(crate) use changed::differing;
 pub(crate) use input::TextBeginning;
 pub(crate) use input::text_beginning;
 pub(crate) use reading::open_metadata;

@@ -3,16 +3,24 @@
 //!
 //! A version without an opening, or before its day, waits: no question reads it. A version that is out of use is not seen, whatever its
 //! opening says; that opening stays, since analysts have seen the version.
+//!
+//! INVARIANT(log-is-the-truth): which versions have an opening is known from the log. One whose row is gone is not taken for one that
+//! never was: nothing older is seen in its place.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use obscura_policies::day::Day;
 use obscura_policies::vocabulary::DatasetId;
 
+use crate::catalog::body;
 use crate::catalog::body::DatasetOpeningBody;
 use crate::catalog::body::DatasetVersionBody;
+use crate::catalog::record::RecordKind;
 use crate::error::AppError;
+use crate::error::During as _;
 use crate::installation::Installation;
+use crate::installation::honoured::without_row;
 use crate::installation::library::local_time;
 use crate::installation::sealed;
 use crate::storage::Expected;
@@ -21,14 +29,6 @@ use crate::storage::SealedVersion;
 /// The local day at an installation.
 pub(crate) fn today(installation: &Installation) -> Day {
     local_time(installation.now(), &installation.settings().time_zone).day
-}
-
-/// The openings of a dataset that were not taken back, those to come among them.
-pub(crate) async fn openings(
-    installation: &Installation,
-    dataset: &DatasetId,
-) -> Result<Vec<DatasetOpeningBody>, AppError> {
-    installation.in_force_under::<DatasetOpeningBody>(&format!("{dataset}@")).await
 }
 
 /// The versions of a dataset that are in force.
@@ -49,17 +49,55 @@ pub struct Waiting {
     pub opens: Option<Day>,
 }
 
-impl Versions {
-    fn of(openings: &[DatasetOpeningBody], versions: Vec<DatasetVersionBody>, today: Day) -> Self {
-        let opens = |version: u64| {
-            openings.iter().find(|opening| opening.version == version).map(|opening| opening.opens)
-        };
-        let newest = versions.iter().map(|body| body.version).max();
-        let has_opened = |body: &DatasetVersionBody| opens(body.version).is_some_and(|day| day <= today);
-        let opened = versions.into_iter().filter(has_opened).max_by_key(|body| body.version);
+/// The openings and the versions of a dataset, those in force by the log with the rows that count.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    /// The row of each opening in force; nothing where it is gone or altered.
+    openings: BTreeMap<u64, Option<DatasetOpeningBody>>,
+    /// The row of each version in force; nothing where it is gone or altered.
+    versions: BTreeMap<u64, Option<DatasetVersionBody>>,
+}
+
+impl Openings {
+    /// Finds the version that analysts see on a day. Fails with the key of a record without a row, if that may be the version that they see.
+    fn on(&self, dataset: &str, today: Day) -> Result<Versions, (RecordKind, String)> {
+        let mut opened = None;
+        for (version, opening) in self.openings.iter().rev() {
+            let Some(body) = self.versions.get(version) else { continue };
+            let missing = |kind| (kind, format!("{dataset}@{version}"));
+            let opening = opening.as_ref().ok_or_else(|| missing(RecordKind::DatasetOpening))?;
+            if opening.opens <= today {
+                opened = Some(body.clone().ok_or_else(|| missing(RecordKind::DatasetVersion))?);
+                break;
+            }
+        }
+        let newest = self.versions.keys().last().copied();
         let seen = opened.as_ref().map(|body| body.version);
-        let waiting = newest.filter(|newest| Some(*newest) > seen);
-        Self { opened, waiting: waiting.map(|version| Waiting { version, opens: opens(version) }) }
+        let waiting = newest.filter(|newest| Some(*newest) > seen).map(|version| {
+            let opening = self.openings.get(&version).and_then(Option::as_ref);
+            Waiting { version, opens: opening.map(|opening| opening.opens) }
+        });
+        Ok(Versions { opened, waiting })
+    }
+
+    /// The openings whose day has come, also of versions that are out of use. The first counts whatever the clock says: it opened when
+    /// it was sealed. Nothing where the row of one is gone, so that what analysts have seen is not known.
+    pub(crate) fn seen(&self, today: Day) -> Option<Vec<&DatasetOpeningBody>> {
+        let all: Option<Vec<_>> = self.openings.values().map(Option::as_ref).collect();
+        let is_seen =
+            |(number, opening): &(usize, &DatasetOpeningBody)| *number == 0 || opening.opens <= today;
+        Some(all?.into_iter().enumerate().filter(is_seen).map(|(_, opening)| opening).collect())
+    }
+
+    /// The openings that are still to come.
+    pub(crate) fn to_come(&self, today: Day) -> impl Iterator<Item = &DatasetOpeningBody> {
+        let all = self.openings.values().enumerate();
+        all.filter_map(move |(number, opening)| opening.as_ref().filter(|it| number > 0 && it.opens > today))
+    }
+
+    /// The version of this number, if it is in force and has a row.
+    pub(crate) fn version(&self, number: u64) -> Option<&DatasetVersionBody> {
+        self.versions.get(&number)?.as_ref()
     }
 }
 
@@ -68,31 +106,26 @@ pub(crate) async fn versions_of(
     installation: &Installation,
     dataset: &DatasetId,
 ) -> Result<Versions, AppError> {
-    // The versions first: one that is dropped meanwhile has a successor whose opening is read then.
-    let versions = sealed::versions(installation, dataset).await?;
-    let openings = openings(installation, dataset).await?;
-    Ok(Versions::of(&openings, versions, today(installation)))
+    let of_dataset = dataset.to_string();
+    let found = held_against_log(installation, &format!("{of_dataset}@"), today(installation)).await?;
+    Ok(found.into_iter().find(|(id, _)| *id == of_dataset).map(|(_, versions)| versions).unwrap_or_default())
 }
 
 /// The versions of every dataset that was ever sealed, by the dataset's identifier.
 pub(crate) async fn versions_of_all(
     installation: &Installation,
 ) -> Result<BTreeMap<String, Versions>, AppError> {
-    let mut versions: BTreeMap<String, Vec<DatasetVersionBody>> = BTreeMap::new();
-    for version in installation.all_in_force::<DatasetVersionBody>().await? {
-        versions.entry(version.dataset.clone()).or_default().push(version);
-    }
-    let mut openings: BTreeMap<String, Vec<DatasetOpeningBody>> = BTreeMap::new();
-    for opening in installation.all_in_force::<DatasetOpeningBody>().await? {
-        openings.entry(opening.dataset.clone()).or_default().push(opening);
-    }
-    let today = today(installation);
-    let of = |(dataset, versions): (String, Vec<DatasetVersionBody>)| {
-        let openings = openings.get(&dataset).map(Vec::as_slice).unwrap_or_default();
-        let versions = Versions::of(openings, versions, today);
-        (dataset, versions)
-    };
-    Ok(versions.into_iter().map(of).collect())
+    held_against_log(installation, "", today(installation)).await
+}
+
+/// The openings and the versions of one dataset, as they are now.
+pub(crate) async fn openings_of(
+    installation: &Installation,
+    dataset: &DatasetId,
+) -> Result<Openings, AppError> {
+    let dataset = dataset.to_string();
+    let mut found = openings_under(installation, &format!("{dataset}@")).await?;
+    Ok(found.remove(&dataset).unwrap_or_default())
 }
 
 /// Opens the manifest of the version that analysts see.
@@ -104,4 +137,66 @@ pub(crate) async fn open_opened(
         None => Ok(None),
         Some(body) => sealed::open(installation, dataset, &body, Expected::Newest(body.version)).map(Some),
     }
+}
+
+/// Finds what analysts see of each dataset under a prefix. A record that seems to have no row is looked for again as long as the log goes on: a record
+/// that began, or ended, while rows were read is none that is gone.
+async fn held_against_log(
+    installation: &Installation,
+    prefix: &str,
+    today: Day,
+) -> Result<BTreeMap<String, Versions>, AppError> {
+    loop {
+        installation.learn().await?;
+        let before = installation.facts.lock().await.newest_change();
+        let found = openings_under(installation, prefix).await?;
+        let found = found.iter().map(|(id, openings)| Ok((id.clone(), openings.on(id, today)?)));
+        let missing = match found.collect::<Result<BTreeMap<_, _>, _>>() {
+            Ok(versions) => return Ok(versions),
+            Err(missing) => missing,
+        };
+        installation.learn().await?;
+        if installation.facts.lock().await.newest_change() == before {
+            let (kind, key) = missing;
+            installation.note_missing(kind, &[key]);
+            return Err(without_row().into());
+        }
+    }
+}
+
+/// The openings and versions of each dataset under a prefix, by the log and then by rows.
+async fn openings_under(
+    installation: &Installation,
+    prefix: &str,
+) -> Result<BTreeMap<String, Openings>, AppError> {
+    let mut found: BTreeMap<String, Openings> = BTreeMap::new();
+    installation.learn().await?;
+    for kind in [RecordKind::DatasetVersion, RecordKind::DatasetOpening] {
+        let facts = installation.facts.lock().await;
+        let keys = facts.under(kind.name(), prefix).filter(|(_, fact)| fact.ended.is_none());
+        let keys: BTreeSet<(String, u64)> = keys.filter_map(|(key, _)| named_version(key)).collect();
+        for (dataset, version) in keys {
+            let of = found.entry(dataset).or_default();
+            match kind {
+                RecordKind::DatasetVersion => of.versions.insert(version, None).is_some(),
+                _ => of.openings.insert(version, None).is_some(),
+            };
+        }
+    }
+    for row in installation.honoured(RecordKind::DatasetVersion, prefix).await?.rows {
+        let body: DatasetVersionBody = body::read(&row).during("read a record")?;
+        let of = found.entry(body.dataset.clone()).or_default();
+        of.versions.insert(body.version, Some(body));
+    }
+    for row in installation.honoured(RecordKind::DatasetOpening, prefix).await?.rows {
+        let body: DatasetOpeningBody = body::read(&row).during("read a record")?;
+        let of = found.entry(body.dataset.clone()).or_default();
+        of.openings.insert(body.version, Some(body));
+    }
+    Ok(found)
+}
+
+fn named_version(key: &str) -> Option<(String, u64)> {
+    let (dataset, version) = key.rsplit_once('@')?;
+    Some((dataset.to_owned(), version.parse().ok()?))
 }

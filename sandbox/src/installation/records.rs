@@ -20,6 +20,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::body;
 use crate::catalog::body::Body;
 use crate::catalog::record::Record;
+use crate::catalog::record::RecordKind;
 use crate::catalog::record::RecordState;
 use crate::error::AppError;
 use crate::error::Class;
@@ -63,6 +64,41 @@ impl Note {
     pub(crate) fn of_job(mut self, job: impl ToString) -> Self {
         self.correlation = Some(job.to_string());
         self
+    }
+}
+
+/// A change of one record, with the event that goes with it.
+#[derive(Debug)]
+pub(crate) struct RecordStep {
+    kind: RecordKind,
+    key: String,
+    text: String,
+    change: Change,
+    note: Note,
+}
+
+impl RecordStep {
+    /// Puts a record in force.
+    pub(crate) fn begin<B: Body>(body: &B, note: Note) -> Result<Self, AppError> {
+        Self::of(body, Change::Begins, note)
+    }
+
+    /// Ends a record.
+    pub(crate) fn end<B: Body>(body: &B, note: Note) -> Result<Self, AppError> {
+        Self::of(body, Change::Ends, note)
+    }
+
+    fn of<B: Body>(body: &B, change: Change, note: Note) -> Result<Self, AppError> {
+        let text = body::print(body).during("write a record")?;
+        Ok(Self { kind: B::KIND, key: body.key(), text, change, note })
+    }
+
+    fn record(&self) -> RecordChange {
+        let change = change_of_kind(self.kind, &self.key, &self.text, self.change);
+        match self.change {
+            Change::Begins => change,
+            Change::Ends => RecordChange { body: None, ..change },
+        }
     }
 }
 
@@ -144,37 +180,49 @@ impl Installation {
         Ok(Some(receipt))
     }
 
-    /// Puts two records in force in one step of the log: both, or neither. Gives the first one's receipt; nothing where a record of
-    /// either key is there already.
-    pub(crate) async fn begin_two<A: Body, B: Body>(
+    /// Makes several changes of records in one step of the log: all, or none. Gives their receipts in order; nothing where a record of
+    /// the key of one that begins is there already, and then all stay as they are.
+    pub(crate) async fn change_while_changing(
         &self,
-        (first, of_first): (&A, Note),
-        (second, of_second): (&B, Note),
-    ) -> Result<Option<Receipt>, AppError> {
-        let _guard = self.change().await?;
-        let first_text = body::print(first).during("write a record")?;
-        let second_text = body::print(second).during("write a record")?;
-        let (first, second) = (first.key(), second.key());
-        if !self.stage::<A>(&first, &first_text).await? {
-            return Ok(None);
+        steps: Vec<RecordStep>,
+    ) -> Result<Option<Vec<Receipt>>, AppError> {
+        self.settle_while_changing().await?;
+        self.learn().await?;
+        let begins = || steps.iter().filter(|step| step.change == Change::Begins);
+        {
+            let facts = self.facts.lock().await;
+            if begins().any(|step| facts.fact(step.kind.name(), &step.key).is_some()) {
+                return Ok(None);
+            }
         }
-        // Staging settles what is staged and has no event: the second is looked for first, and staged without that.
-        if self.facts.lock().await.fact(B::KIND.name(), &second).is_some() {
-            self.catalog.discard(A::KIND, &first).await.during("discard a record")?;
-            return Ok(None);
+        for (number, step) in begins().enumerate() {
+            match self.catalog.stage(step.kind, &step.key, &step.text).await {
+                Ok(()) => {}
+                Err(CatalogError::Exists) => {
+                    for staged in begins().take(number) {
+                        self.catalog.discard(staged.kind, &staged.key).await.during("discard a record")?;
+                    }
+                    return Ok(None);
+                }
+                Err(error) => return Err(error).during("stage a record"),
+            }
         }
-        self.catalog.stage(B::KIND, &second, &second_text).await.during("stage a record")?;
-        let begins = [
-            (of_first, Some(change_of::<A>(&first, &first_text, Change::Begins))),
-            (of_second, Some(change_of::<B>(&second, &second_text, Change::Begins))),
-        ];
-        // The next start or change settles a failure from here on, of both records alike.
-        let mut receipts = self.append(begins.into()).await?.into_iter();
-        let begun = receipts.next().ok_or_else(no_receipt)?;
-        self.catalog.confirm(A::KIND, &first, begun.index()).await.during("confirm a record")?;
-        let beside = receipts.next().ok_or_else(no_receipt)?;
-        self.catalog.confirm(B::KIND, &second, beside.index()).await.during("confirm a record")?;
-        Ok(Some(begun))
+        for step in steps.iter().filter(|step| step.change == Change::Ends) {
+            self.catalog.begin_ending(step.kind, &step.key).await.during("begin to end a record")?;
+        }
+        let notes = steps.iter().map(|step| (step.note.clone(), Some(step.record())));
+        // The next start or change settles a failure from here on, of all records alike.
+        let receipts = self.append(notes.collect()).await?;
+        for (step, receipt) in steps.iter().zip(&receipts) {
+            let (kind, key, index) = (step.kind, &step.key, receipt.index());
+            match step.change {
+                Change::Begins => {
+                    self.catalog.confirm(kind, key, index).await.during("confirm a record")?;
+                }
+                Change::Ends => self.catalog.end(kind, key, index).await.during("end a record")?,
+            }
+        }
+        Ok(Some(receipts))
     }
 
     /// Ends one record and begins another in one step of the log: both, or neither. Says whether it did; where a record of
@@ -184,23 +232,8 @@ impl Installation {
         (old, ending): (&Old, Note),
         (new, beginning): (&New, Note),
     ) -> Result<bool, AppError> {
-        let (old_key, new_key) = (old.key(), new.key());
-        let old_text = body::print(old).during("write a record")?;
-        let new_text = body::print(new).during("write a record")?;
-        if !self.stage::<New>(&new_key, &new_text).await? {
-            return Ok(false);
-        }
-        self.catalog.begin_ending(Old::KIND, &old_key).await.during("begin to end a record")?;
-        let ends = RecordChange { body: None, ..change_of::<Old>(&old_key, &old_text, Change::Ends) };
-        let begins = change_of::<New>(&new_key, &new_text, Change::Begins);
-        let notes = vec![(ending, Some(ends)), (beginning, Some(begins))];
-        // The next start or change settles a failure from here on, of both records alike.
-        let mut receipts = self.append(notes).await?.into_iter();
-        let ended = receipts.next().ok_or_else(no_receipt)?;
-        self.catalog.end(Old::KIND, &old_key, ended.index()).await.during("end a record")?;
-        let begun = receipts.next().ok_or_else(no_receipt)?;
-        self.catalog.confirm(New::KIND, &new_key, begun.index()).await.during("confirm a record")?;
-        Ok(true)
+        let steps = vec![RecordStep::end(old, ending)?, RecordStep::begin(new, beginning)?];
+        self.change_while_changing(steps).await.map(|receipts| receipts.is_some())
     }
 
     /// Ends a record together with its event.
@@ -325,9 +358,13 @@ fn ended_index(facts: &LogFacts, record: &Record) -> Option<u64> {
 }
 
 pub(super) fn change_of<B: Body>(key: &str, text: &str, change: Change) -> RecordChange {
+    change_of_kind(B::KIND, key, text, change)
+}
+
+fn change_of_kind(kind: RecordKind, key: &str, text: &str, change: Change) -> RecordChange {
     let body = if text.len() <= BODY_BYTES_MAX { serde_json::from_str(text).ok() } else { None };
     RecordChange {
-        kind: B::KIND.name().to_owned(),
+        kind: kind.name().to_owned(),
         key: key.to_owned(),
         sha256: obscura_crypto::sha256_hex(text.as_bytes()),
         change,

@@ -155,6 +155,8 @@ pub struct SealRequest<'a> {
     pub mode: SealMode,
     /// The newest version number the catalogue knows: numbers only rise, even when folders are gone.
     pub newest_known: Option<u64>,
+    /// The newest version that is in force by the catalogue, which appending adds to.
+    pub in_force: Option<u64>,
     /// Memory for grouping and counting, in bytes.
     pub memory_bytes: usize,
     /// The sizes at which row groups and files end.
@@ -240,8 +242,8 @@ fn find_base(request: &SealRequest<'_>) -> Result<Option<SealedVersion>, Storage
         (None, SealMode::Append) => Err(StorageError::NeverSealed { dataset: dataset.to_string() }),
         (None, SealMode::First | SealMode::Replace) => Ok(None),
         (Some(version), SealMode::Append) => {
-            // An append must build on the newest version, or rows would vanish with the rollback.
-            let expected = Expected::Newest(request.newest_known.unwrap_or(version));
+            // An append must build on the newest version in force, or rows would vanish with the rollback.
+            let expected = Expected::Newest(request.in_force.unwrap_or(version));
             SealedVersion::open(request.data, dataset, expected, request.signer.verifier()).map(Some)
         }
         (Some(version), SealMode::Replace) => {

@@ -94,6 +94,7 @@ impl World {
             options: &self.options,
             mode,
             newest_known: self.newest_known,
+            in_force: self.newest_known,
             memory_bytes: self.memory_bytes,
             limits: self.limits,
             unit_keys: self.unit_keys,

@@ -22,13 +22,14 @@ use crate::app::data::dictionary::Told;
 use crate::app::data::key_generation::must_open;
 use crate::app::data::no_dataset::no_dataset_named;
 use crate::app::data::open_data::open_version_of_list;
-use crate::app::data::open_version::hold;
+use crate::app::data::open_version::opening_note;
 use crate::app::people::authorise::department_of;
 use crate::app::people::authorise::is_steward;
 use crate::app::people::authorise::must_steward;
 use crate::app::query::principal::principal;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
+use crate::catalog::body::DatasetOpeningBody;
 use crate::catalog::body::DatasetVersionBody;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -42,10 +43,11 @@ use crate::installation::library::library;
 use crate::installation::library::local_time;
 use crate::installation::openings::Versions;
 use crate::installation::openings::Waiting;
-use crate::installation::openings::openings;
+use crate::installation::openings::openings_of;
 use crate::installation::openings::today;
 use crate::installation::openings::versions_of_all;
 use crate::installation::records::Note;
+use crate::installation::records::RecordStep;
 use crate::installation::sealed;
 use crate::installation::sealed::storage_failure;
 use crate::storage::Expected;
@@ -243,15 +245,14 @@ pub async fn drop_dataset(
         None => versions.into_iter().max_by_key(|body| body.version),
     };
     let body = chosen.ok_or_else(|| never_sealed(id))?;
-    let note = Note::new(Action::DatasetDropped, ActorName::of(caller)).with("dataset", id.to_string());
-    installation.end(&body, note).await?;
-    let today = today(installation);
-    for opening in openings(installation, id).await? {
-        // Nobody has seen it.
-        if opening.version == body.version && opening.opens > today {
-            hold(installation, caller, &opening).await?;
-        }
-    }
+    let changing = installation.change().await?;
+    let mut steps = vec![RecordStep::end(
+        &body,
+        Note::new(Action::DatasetDropped, ActorName::of(caller)).with("dataset", id.to_string()),
+    )?];
+    steps.extend(held(installation, caller, id, |version| version == body.version).await?);
+    installation.change_while_changing(steps).await?;
+    drop(changing);
     // The log says that it is gone; if we die here, the next start removes the files.
     crate::storage::drop_version(&installation.data, id, body.version)
         .map_err(|error| storage_failure(&error))?;
@@ -276,13 +277,32 @@ pub async fn shred_dataset(
     // Keys first and the events after: the log must never prove a shredding that has not happened.
     let shredding = crate::storage::shred(&installation.data, id, &signer, installation.now())
         .map_err(|error| storage_failure(&error))?;
+    let changing = installation.change().await?;
+    let mut steps = held(installation, caller, id, |_| true).await?;
     for body in &versions {
         let note = Note::new(Action::DatasetShredded, ActorName::of(caller))
             .with("dataset", id.to_string())
             .with("keys_destroyed", shredding.keys);
-        installation.end(body, note).await?;
+        steps.push(RecordStep::end(body, note)?);
     }
+    installation.change_while_changing(steps).await?;
+    drop(changing);
     Ok(shredding.versions)
+}
+
+/// Takes back the openings to come of some versions: analysts have not seen them, and will not.
+async fn held(
+    installation: &Installation,
+    caller: &Caller,
+    id: &DatasetId,
+    is_meant: impl Fn(u64) -> bool,
+) -> Result<Vec<RecordStep>, AppError> {
+    let openings = openings_of(installation, id).await?;
+    let to_come = openings.to_come(today(installation)).filter(|opening| is_meant(opening.version));
+    let step = |opening: &DatasetOpeningBody| {
+        RecordStep::end(opening, opening_note(ActorName::of(caller), Action::DatasetHeld, opening))
+    };
+    to_come.map(step).collect()
 }
 
 async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId) -> Result<(), AppError> {

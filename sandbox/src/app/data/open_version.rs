@@ -2,37 +2,42 @@
 //! after somebody came. So newer versions open in epochs, and none with few changed subjects
 //! (`sandbox/docs/disclosure-model.md`, section 6).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use obscura_policies::day::Day;
 use obscura_policies::document::Dataset;
 use obscura_policies::effective::Controls;
 use obscura_policies::library::Library;
-use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::data::grant_columns::grant_columns;
+use crate::audit::Receipt;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::audit::unwraps::Account;
 use crate::catalog::body::DatasetOpeningBody;
-use crate::catalog::record::RecordKind;
+use crate::catalog::body::DatasetVersionBody;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::error::InternalError;
 use crate::installation::Installation;
-use crate::installation::openings::open_opened;
-use crate::installation::openings::openings;
+use crate::installation::openings::Openings;
+use crate::installation::openings::openings_of;
 use crate::installation::openings::today;
 use crate::installation::records::Note;
+use crate::installation::records::RecordStep;
+use crate::installation::sealed;
 use crate::installation::sealed::storage_failure;
 use crate::storage::ColumnKeys;
+use crate::storage::Differing;
 use crate::storage::Direction;
+use crate::storage::Expected;
 use crate::storage::SealedVersion;
 use crate::storage::Side;
 use crate::storage::StorageError;
 use crate::storage::compared_columns;
-use crate::storage::differ_enough;
+use crate::storage::differing;
 
 /// The day from which on analysts see a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,74 +46,196 @@ pub enum Opens {
     Now,
     /// From a later day on; the version of this number until then, if there is one.
     From(Day, Option<u64>),
-    /// Not before a later version has more that is new: fewer than so many subjects differ from the version that analysts see.
+    /// Not before a later version has more that is new.
     Waits {
         /// Fewest subjects that must differ.
         subjects_min: u32,
-        /// The version that analysts go on seeing.
+        /// A version that analysts have seen and from which fewer differ.
         seen: u64,
     },
 }
 
-/// Decides when analysts see a version, and says how that is recorded. The first opens at once, and so does one with the rows of the
-/// version that they see; any other one at most once in an epoch, and only if enough subjects of every unit differ.
-///
-/// # Errors
-/// When the catalogue or a sealed file cannot be read, the version that analysts see is not as it was sealed, or `look` says to stop.
-pub(super) async fn opening_of(
-    installation: &Arc<Installation>,
-    caller: &Caller,
-    (library, dataset): (&Library, &Dataset),
-    version: &SealedVersion,
-    look: Arc<dyn Fn() -> Direction + Send + Sync>,
-) -> Result<(Opens, Option<DatasetOpeningBody>), AppError> {
-    let today = today(installation);
-    let recorded = |opens: Day, since: Day| {
-        Some(DatasetOpeningBody {
-            dataset: dataset.metadata.id.to_string(),
-            version: version.manifest().version,
-            opens,
-            since,
-        })
-    };
-    let now = (Opens::Now, recorded(today, today));
-    let controls = library.controls_of(dataset);
-    let controls = controls.ok_or_else(|| InternalError::of_kind("open a version", "a grade is unknown"))?;
-    let Some(epoch) = controls.epoch else { return Ok(now) };
-    let mut past = openings(installation, &dataset.metadata.id).await?;
-    past.retain(|opening| opening.opens <= today);
-    let Some(last) = past.iter().map(|opening| opening.since).max() else { return Ok(now) };
-    let seen = seen(installation, &dataset.metadata.id).await?;
-    let opens = today.max(epoch.next(last));
-    let found = |seen: Option<u64>| {
-        let when = if opens > today { Opens::From(opens, seen) } else { Opens::Now };
-        (when, recorded(opens, opens))
-    };
-    let Some(seen) = seen else { return Ok(found(None)) };
-    let number = seen.manifest().version;
-    let digest = |version: &SealedVersion| {
-        version.manifest().content_digest().map_err(|error| storage_failure(&error))
-    };
-    if digest(&seen)? == digest(version)? {
-        let since =
-            past.iter().filter(|opening| opening.version == number).map(|opening| opening.since).max();
-        return Ok((Opens::Now, recorded(today, since.unwrap_or(last))));
-    }
-    let subjects_min = subjects_min(dataset, &controls);
-    if !differ(installation, caller, seen, version, subjects_min, look).await? {
-        return Ok((Opens::Waits { subjects_min, seen: number }, None));
-    }
-    Ok(found(Some(number)))
+/// A version that was sealed and is not yet recorded, with all that says when analysts see it.
+pub(super) struct Opening<'a> {
+    pub(super) installation: &'a Arc<Installation>,
+    pub(super) caller: &'a Caller,
+    pub(super) library: &'a Library,
+    pub(super) dataset: &'a Dataset,
+    pub(super) version: &'a SealedVersion,
+    /// Says, while versions are compared, whether to go on.
+    pub(super) look: Arc<dyn Fn() -> Direction + Send + Sync>,
 }
 
-/// The version that analysts see. There is none that a new one could be held against where its keys are destroyed, or where its record
-/// has no row, so that no question is answered until another takes its place.
-async fn seen(installation: &Installation, dataset: &DatasetId) -> Result<Option<SealedVersion>, AppError> {
-    let records = installation.honoured(RecordKind::DatasetVersion, &format!("{dataset}@")).await?;
-    if !records.missing.is_empty() {
-        return Ok(None);
+impl Opening<'_> {
+    /// Records a version, and in the same step of the log when analysts see it. The first opens at once, and so does one with the rows of
+    /// the version that they see; any other one at most once in an epoch, and only if from each version that they have seen nobody
+    /// differs, or enough subjects do. A newer version takes the place of those that were to open.
+    ///
+    /// Gives no receipt where a version of this number is recorded already.
+    ///
+    /// # Errors
+    /// When the catalogue or a sealed file cannot be read, a version that analysts have seen is not as it was sealed, or `look` says to
+    /// stop.
+    pub(super) async fn record(
+        &self,
+        body: &DatasetVersionBody,
+        note: Note,
+    ) -> Result<(Opens, Option<Receipt>), AppError> {
+        let mut compared = BTreeSet::new();
+        let mut few = None;
+        loop {
+            // What was compared before the right to change was had may have changed: the day, and what analysts have seen.
+            let changing = self.installation.change().await?;
+            let openings = openings_of(self.installation, &self.dataset.metadata.id).await?;
+            let today = today(self.installation);
+            let due = self.to_compare(&openings, today)?;
+            if let Some(number) = due.into_iter().find(|number| !compared.contains(number)) {
+                drop(changing);
+                if few.is_none() && self.differing(&openings, number).await? == Differing::Few {
+                    few = Some(number);
+                }
+                compared.insert(number);
+                continue;
+            }
+            let (opens, opening) = self.decided(&openings, today, few)?;
+            let mut steps = vec![RecordStep::begin(body, note)?];
+            if let Some(opening) = &opening {
+                steps.push(RecordStep::begin(opening, self.note(Action::DatasetOpened, opening))?);
+            }
+            for other in openings.to_come(today) {
+                steps.push(RecordStep::end(other, self.note(Action::DatasetHeld, other))?);
+            }
+            let receipts = self.installation.change_while_changing(steps).await?;
+            return Ok((opens, receipts.and_then(|receipts| receipts.into_iter().next())));
+        }
     }
-    Ok(open_opened(installation, dataset).await?.filter(|seen| !seen.is_shredded()))
+
+    fn note(&self, action: Action, opening: &DatasetOpeningBody) -> Note {
+        opening_note(ActorName::of(self.caller), action, opening)
+    }
+
+    fn controls(&self) -> Result<Controls, AppError> {
+        let controls = self.library.controls_of(self.dataset);
+        controls.ok_or_else(|| InternalError::of_kind("open a version", "a grade is unknown").into())
+    }
+
+    /// The versions that analysts have seen and that are still there, if this one is held against them.
+    fn to_compare(&self, openings: &Openings, today: Day) -> Result<BTreeSet<u64>, AppError> {
+        if self.controls()?.epoch.is_none() || self.same_rows(openings, today)?.is_some() {
+            return Ok(BTreeSet::new());
+        }
+        let seen = openings.seen(today).unwrap_or_default();
+        let mut versions = BTreeSet::new();
+        for opening in seen {
+            if let Some(body) = openings.version(opening.version)
+                && !self.open(body)?.is_shredded()
+            {
+                versions.insert(opening.version);
+            }
+        }
+        Ok(versions)
+    }
+
+    /// The opening of the version that analysts see, if it has the rows of this one and the same names of their values: its noise is the
+    /// same too.
+    fn same_rows<'o>(
+        &self,
+        openings: &'o Openings,
+        today: Day,
+    ) -> Result<Option<&'o DatasetOpeningBody>, AppError> {
+        let seen = openings.seen(today).unwrap_or_default();
+        let in_force = seen.into_iter().filter(|opening| openings.version(opening.version).is_some());
+        let Some(newest) = in_force.max_by_key(|opening| opening.version) else { return Ok(None) };
+        let Some(body) = openings.version(newest.version) else { return Ok(None) };
+        let (seen, new) = (self.open(body)?, self.version);
+        let digest = |version: &SealedVersion| {
+            version.manifest().content_digest().map_err(|error| storage_failure(&error))
+        };
+        let are_same = seen.manifest().domains == new.manifest().domains && digest(&seen)? == digest(new)?;
+        Ok(are_same.then_some(newest))
+    }
+
+    /// When the version opens, once it was compared with all that analysts have seen: one of these may be too near.
+    fn decided(
+        &self,
+        openings: &Openings,
+        today: Day,
+        few: Option<u64>,
+    ) -> Result<(Opens, Option<DatasetOpeningBody>), AppError> {
+        let recorded = |opens: Day, since: Day| {
+            Some(DatasetOpeningBody {
+                dataset: self.dataset.metadata.id.to_string(),
+                version: self.version.manifest().version,
+                opens,
+                since,
+            })
+        };
+        let controls = self.controls()?;
+        let Some(epoch) = controls.epoch else { return Ok((Opens::Now, recorded(today, today))) };
+        // Where it is not known since when analysts see what they see, it counts as if it were since today.
+        let last = match openings.seen(today) {
+            None => today,
+            Some(seen) => match seen.iter().map(|opening| opening.since).max() {
+                None => return Ok((Opens::Now, recorded(today, today))),
+                Some(last) => last,
+            },
+        };
+        if let Some(same) = self.same_rows(openings, today)? {
+            return Ok((Opens::Now, recorded(today, same.since)));
+        }
+        if let Some(seen) = few {
+            return Ok((Opens::Waits { subjects_min: self.subjects_min(&controls), seen }, None));
+        }
+        let opens = today.max(epoch.next(last));
+        if opens == today {
+            return Ok((Opens::Now, recorded(today, today)));
+        }
+        let seen = openings.seen(today).unwrap_or_default();
+        let seen = seen.iter().map(|opening| opening.version);
+        let seen = seen.filter(|version| openings.version(*version).is_some()).max();
+        Ok((Opens::From(opens, seen), recorded(opens, opens)))
+    }
+
+    /// Fewest subjects of each unit that must differ: the most that any of them needs in a cell.
+    fn subjects_min(&self, controls: &Controls) -> u32 {
+        let units = self.dataset.units.iter().filter(|unit| unit.protects);
+        units.map(|unit| controls.subjects_min(&unit.kind)).max().unwrap_or(controls.subjects_min).max(1)
+    }
+
+    fn open(&self, body: &DatasetVersionBody) -> Result<SealedVersion, AppError> {
+        let expected = Expected::Exactly(body.version);
+        sealed::open(self.installation, &self.dataset.metadata.id, body, expected)
+    }
+
+    /// Compares the version with one that analysts have seen, with the keys of the common columns on an account of the dataset, once the
+    /// log says who has them.
+    async fn differing(&self, openings: &Openings, number: u64) -> Result<Differing, AppError> {
+        let Some(body) = openings.version(number) else { return Ok(Differing::Nobody) };
+        let (seen, version) = (self.open(body)?, self.version.clone());
+        let of_seen = self.keys_of(&seen, &version).await?;
+        let of_version = self.keys_of(&version, &seen).await?;
+        let enough = u64::from(self.subjects_min(&self.controls()?));
+        let look = Arc::clone(&self.look);
+        let compared = tokio::task::spawn_blocking(move || {
+            let old = Side { version: &seen, keys: &of_seen };
+            let new = Side { version: &version, keys: &of_version };
+            differing(old, new, enough, || match look() {
+                Direction::Continue => Ok(()),
+                Direction::Cancel | Direction::Abandon => Err(StorageError::Cancelled),
+            })
+        });
+        compared.await.during("wait for the comparison")?.map_err(|error| storage_failure(&error))
+    }
+
+    /// INVARIANT(keys-leave-on-an-account): those of the columns of one version that another has too, all at once on one line.
+    async fn keys_of(&self, version: &SealedVersion, other: &SealedVersion) -> Result<ColumnKeys, AppError> {
+        let account = Account::Opening(version.dataset().clone());
+        let columns = compared_columns(version, other);
+        grant_columns(self.installation, self.caller, &account, version, &columns).await?;
+        let accounted =
+            self.installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, &columns));
+        accounted.during("account for keys")?.taken.map_err(|error| storage_failure(&error))
+    }
 }
 
 /// The entry of the log that goes with an opening.
@@ -117,72 +244,4 @@ pub(crate) fn opening_note(actor: ActorName, action: Action, opening: &DatasetOp
         .with("dataset", opening.dataset.clone())
         .with("version", opening.version)
         .with("opens", opening.opens.to_string())
-}
-
-/// Takes back the openings to come of all other versions of a dataset: a newer one takes their place.
-pub(super) async fn hold_others(
-    installation: &Installation,
-    caller: &Caller,
-    dataset: &DatasetId,
-    version: u64,
-) -> Result<(), AppError> {
-    let today = today(installation);
-    for opening in openings(installation, dataset).await? {
-        if opening.version != version && opening.opens > today {
-            hold(installation, caller, &opening).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes back an opening to come.
-pub(super) async fn hold(
-    installation: &Installation,
-    caller: &Caller,
-    opening: &DatasetOpeningBody,
-) -> Result<(), AppError> {
-    let note = opening_note(ActorName::of(caller), Action::DatasetHeld, opening);
-    installation.end(opening, note).await.map(|_receipt| ())
-}
-
-/// Fewest subjects of each unit that must differ: the most that any of them needs in a cell.
-fn subjects_min(dataset: &Dataset, controls: &Controls) -> u32 {
-    let units = dataset.units.iter().filter(|unit| unit.protects);
-    units.map(|unit| controls.subjects_min(&unit.kind)).max().unwrap_or(controls.subjects_min).max(1)
-}
-
-/// Compares all rows of two versions, with the keys of all their columns on an account of the dataset, once the log says who has them.
-async fn differ(
-    installation: &Arc<Installation>,
-    caller: &Caller,
-    seen: SealedVersion,
-    version: &SealedVersion,
-    subjects_min: u32,
-    look: Arc<dyn Fn() -> Direction + Send + Sync>,
-) -> Result<bool, AppError> {
-    let of_seen = keys_of(installation, caller, &seen).await?;
-    let of_version = keys_of(installation, caller, version).await?;
-    let version = version.clone();
-    let compared = tokio::task::spawn_blocking(move || {
-        let old = Side { version: &seen, keys: &of_seen };
-        let new = Side { version: &version, keys: &of_version };
-        differ_enough(old, new, u64::from(subjects_min), || match look() {
-            Direction::Continue => Ok(()),
-            Direction::Cancel | Direction::Abandon => Err(StorageError::Cancelled),
-        })
-    });
-    compared.await.during("wait for the comparison")?.map_err(|error| storage_failure(&error))
-}
-
-/// INVARIANT(keys-leave-on-an-account): those of all columns of one version, all at once on one line.
-async fn keys_of(
-    installation: &Installation,
-    caller: &Caller,
-    version: &SealedVersion,
-) -> Result<ColumnKeys, AppError> {
-    let account = Account::Opening(version.dataset().clone());
-    let columns = compared_columns(version.manifest());
-    grant_columns(installation, caller, &account, version, &columns).await?;
-    let accounted = installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, &columns));
-    accounted.during("account for keys")?.taken.map_err(|error| storage_failure(&error))
 }

@@ -16,10 +16,8 @@ use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::data::grant_columns::grant_columns;
 use crate::app::data::key_generation::must_be_of_one_generation;
+use crate::app::data::open_version::Opening;
 use crate::app::data::open_version::Opens;
-use crate::app::data::open_version::hold_others;
-use crate::app::data::open_version::opening_note;
-use crate::app::data::open_version::opening_of;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::people::authorise::must_steward;
 use crate::audit::event::Action;
@@ -34,10 +32,12 @@ use crate::error::PublicError;
 use crate::installation::Installation;
 use crate::installation::MANIFEST_SIGNER;
 use crate::installation::library::library;
+use crate::installation::openings::open_opened;
 use crate::installation::records::Note;
 use crate::installation::rotation_lock;
 use crate::installation::sealed::discard_unrecorded;
 use crate::installation::sealed::highest_ever;
+use crate::installation::sealed::newest;
 use crate::installation::sealed::open_newest;
 use crate::installation::sealed::sealing_lock;
 use crate::installation::sealed::storage_failure;
@@ -135,6 +135,10 @@ pub async fn seal_dataset(
     installation.data.sweep().map_err(|error| storage_failure(&error))?;
     discard_unrecorded(installation, &request.dataset).await?;
     let newest_known = highest_ever(installation, &request.dataset).await?;
+    let in_force = match request.mode {
+        SealMode::Append => newest(installation, &request.dataset).await?.map(|body| body.version),
+        SealMode::First | SealMode::Replace => None,
+    };
     // Rows that stay keep the labels that they were sealed under.
     if request.mode == SealMode::Append
         && let Some(version) = open_newest(installation, &request.dataset).await?
@@ -151,19 +155,10 @@ pub async fn seal_dataset(
     let dataset = request.dataset.clone();
     let observer = Arc::clone(&request.observer);
     let held = Arc::clone(installation);
-    let sealed = tokio::task::spawn_blocking(move || seal_blocking(&held, &spec, request, newest_known));
+    let sealed =
+        tokio::task::spawn_blocking(move || seal_blocking(&held, &spec, request, (newest_known, in_force)));
     let sealed = sealed.await.during("wait for sealing")?.map_err(|error| storage_failure(&error))?;
 
-    let look = comparing(observer, &sealed);
-    let opening = opening_of(installation, caller, (&library, document), &sealed.version, look).await;
-    let (opens, opening) = match opening {
-        Ok(decided) => decided,
-        Err(error) => {
-            // No event vouches for it yet.
-            discard_unrecorded(installation, &dataset).await?;
-            return Err(error);
-        }
-    };
     let manifest = sealed.version.manifest();
     let body = DatasetVersionBody {
         dataset: dataset.to_string(),
@@ -178,22 +173,28 @@ pub async fn seal_dataset(
     if let Some(decision) = &manifest.unit_keys {
         note = note.with("unit_keys", decision.clone());
     }
-    let begun = match &opening {
-        None => installation.begin(&body, note).await?,
-        Some(opening) => {
-            let opened = opening_note(ActorName::of(caller), Action::DatasetOpened, opening);
-            installation.begin_two((&body, note), (opening, opened)).await?
+    let opening = Opening {
+        installation,
+        caller,
+        library: &library,
+        dataset: document,
+        version: &sealed.version,
+        look: comparing(observer, &sealed),
+    };
+    let (opens, receipt) = match opening.record(&body, note).await {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            // No event vouches for it, unless it was recorded and something failed after that.
+            discard_unrecorded(installation, &dataset).await?;
+            return Err(error);
         }
     };
-    let Some(receipt) = begun else {
+    let Some(receipt) = receipt else {
         return Err(storage_failure(&StorageError::VersionTaken {
             dataset: body.dataset,
             version: body.version,
         }));
     };
-    if opening.is_some() {
-        hold_others(installation, caller, &dataset, manifest.version).await?;
-    }
     let units = manifest.units.iter().map(|unit| (unit.kind.clone(), unit.subjects, unit.rows_without));
     Ok(SealedDataset {
         dataset,
@@ -231,7 +232,7 @@ fn seal_blocking(
     installation: &Installation,
     spec: &DatasetSpec,
     request: SealDataset,
-    newest_known: Option<u64>,
+    (newest_known, in_force): (Option<u64>, Option<u64>),
 ) -> Result<Sealed, StorageError> {
     let signer = installation
         .keys
@@ -244,6 +245,7 @@ fn seal_blocking(
             options: &request.options,
             mode: request.mode,
             newest_known,
+            in_force,
             memory_bytes: MEMORY_BYTES_STANDARD,
             limits: PartLimits::STANDARD,
             unit_keys: request.unit_keys,
@@ -271,7 +273,7 @@ async fn domains(
     for column in &dataset.columns {
         let Some(of) = &column.domain_of else { continue };
         let unknown = || no_values(&column.name, of);
-        let version = open_newest(installation, &of.dataset).await?.ok_or_else(unknown)?;
+        let version = open_opened(installation, &of.dataset).await?.ok_or_else(unknown)?;
         let is_open = library.published_column(of).is_some() && !version.is_shredded();
         let published = version.manifest().published.as_ref().filter(|_| is_open);
         let values = published.and_then(|rows| rows.column(of.column.as_str())).ok_or_else(unknown)?;

@@ -1,10 +1,16 @@
 //! When analysts see what was sealed: newer versions open in epochs, and none with few changed subjects.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use obscura_policies::day::Day;
 use obscura_policies::vocabulary::DatasetId;
 use obscura_policies::vocabulary::PersonRole;
+use proptest::prelude::Just;
+use proptest::prelude::ProptestConfig;
+use proptest::prelude::Strategy;
+use proptest::prop_oneof;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::app::data::datasets::drop_dataset;
@@ -202,22 +208,72 @@ async fn the_same_rows_open_at_once_and_use_no_epoch_up() {
 }
 
 #[tokio::test]
-async fn of_two_versions_that_are_to_open_the_newer_one_does() {
+async fn a_newer_version_takes_the_place_of_one_that_was_to_open() {
     let epochs = Epochs::new().await;
     epochs.seal(SealMode::First, everybody("north")).await;
     let from = Opens::From(day("2027-02-01"), Some(1));
     assert_eq!(epochs.seal(SealMode::Replace, moved(20)).await, from);
-    // One that does not open leaves the opening of the one before it alone.
-    let waits = Opens::Waits { subjects_min: 10, seen: 1 };
-    assert_eq!(epochs.seal(SealMode::Replace, moved(3)).await, waits);
-    assert_eq!(epochs.seen().await, (Some(1), Some((3, None))));
     assert_eq!(epochs.seal(SealMode::Replace, moved(21)).await, from);
     epochs.days_pass(20);
-    assert_eq!(epochs.seen().await, (Some(4), None));
+    assert_eq!(epochs.seen().await, (Some(3), None));
     // Twenty and twenty-one moved: the two differ by one person, and analysts never see both.
-    drop_dataset(&epochs.installation, &steward(), &visits(), Some(4)).await.unwrap();
-    assert_eq!(epochs.seen().await, (Some(1), Some((3, None))));
+    drop_dataset(&epochs.installation, &steward(), &visits(), Some(3)).await.unwrap();
+    assert_eq!(epochs.seen().await, (Some(1), Some((2, None))));
+    // One that does not open takes the place as well: the one before it may have been a mistake.
+    let march = Opens::From(day("2027-03-01"), Some(1));
+    assert_eq!(epochs.seal(SealMode::Replace, moved(30)).await, march);
+    let waits = Opens::Waits { subjects_min: 10, seen: 1 };
+    assert_eq!(epochs.seal(SealMode::Replace, moved(3)).await, waits);
+    epochs.days_pass(60);
+    assert_eq!(epochs.seen().await, (Some(1), Some((5, None))));
     epochs.holds_together().await;
+}
+
+/// A mistake that is mended, with one person more, is held against what analysts saw before the mistake.
+#[tokio::test]
+async fn a_version_is_held_against_all_that_analysts_have_seen() {
+    let epochs = Epochs::new().await;
+    epochs.seal(SealMode::First, everybody("north")).await;
+    epochs.days_pass(31);
+    assert_eq!(epochs.seal(SealMode::Replace, moved(20)).await, Opens::Now);
+    epochs.days_pass(31);
+    let waits = Opens::Waits { subjects_min: 10, seen: 1 };
+    assert_eq!(epochs.seal(SealMode::Replace, moved(1)).await, waits);
+    // The very rows of before teach nothing that was not seen.
+    assert_eq!(epochs.seal(SealMode::Replace, everybody("north")).await, Opens::Now);
+    assert_eq!(epochs.seen().await, (Some(4), None));
+    epochs.holds_together().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_opens_nothing_early() {
+    let epochs = Epochs::new().await;
+    epochs.seal(SealMode::First, everybody("north")).await;
+    epochs.world.clock.advance_ms(-3 * 24 * 3_600_000);
+    assert_eq!(epochs.seen().await, (None, Some((1, Some(day("2027-01-15"))))));
+    assert_eq!(epochs.seal(SealMode::Replace, moved(1)).await, Opens::Waits { subjects_min: 10, seen: 1 });
+    let from = Opens::From(day("2027-02-01"), Some(1));
+    assert_eq!(epochs.seal(SealMode::Replace, moved(10)).await, from);
+    epochs.days_pass(3);
+    assert_eq!(epochs.seen().await.0, Some(1));
+    epochs.holds_together().await;
+}
+
+#[tokio::test]
+async fn an_opening_whose_row_is_gone_is_followed_by_a_later_one_and_no_earlier() {
+    let epochs = Epochs::new().await;
+    epochs.seal(SealMode::First, everybody("north")).await;
+    epochs.days_pass(31);
+    assert_eq!(epochs.seal(SealMode::Replace, moved(20)).await, Opens::Now);
+    let gone = "DELETE FROM record WHERE kind = 'dataset-opening' AND key LIKE '%@2'";
+    sqlx::query(gone).execute(epochs.installation.catalog.pool()).await.unwrap();
+    versions_of(&epochs.installation, &visits()).await.unwrap_err();
+    // It is not known since when analysts see what they see.
+    let march = day("2027-03-01");
+    assert!(matches!(epochs.seal(SealMode::Replace, moved(30)).await, Opens::From(day, _) if day == march));
+    versions_of(&epochs.installation, &visits()).await.unwrap_err();
+    epochs.days_pass(31);
+    assert_eq!(epochs.seen().await, (Some(3), None));
 }
 
 #[tokio::test]
@@ -256,4 +312,132 @@ async fn a_comparison_that_is_stopped_leaves_the_version_before() {
     epochs.holds_together().await;
     let from = Opens::From(day("2027-02-01"), Some(1));
     assert_eq!(epochs.seal(SealMode::Replace, moved(20)).await, from);
+}
+
+/// A thing that a steward does, or that days pass.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Seals everybody anew, so many of them in another ward.
+    Replace(u32),
+    /// Adds so many people who were never there.
+    Append(u32),
+    /// Drops the newest version.
+    Drop,
+    /// Lets days pass.
+    Pass(i64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0_u32..25).prop_map(Step::Replace),
+        3 => (1_u32..14).prop_map(Step::Append),
+        1 => Just(Step::Drop),
+        4 => (1_i64..40).prop_map(Step::Pass),
+    ];
+    proptest::collection::vec(step, 1..10)
+}
+
+/// The ward of everybody in a version.
+type Rows = BTreeMap<u32, &'static str>;
+
+/// A steward's history, with what analysts see of it.
+struct History {
+    epochs: Epochs,
+    /// The rows of each version, whether it is in force or not.
+    rows: BTreeMap<u64, Rows>,
+    in_force: BTreeSet<u64>,
+    next_person: u32,
+    /// The rows that analysts had seen, and that were still there, when each version was sealed.
+    beside: BTreeMap<u64, Vec<Rows>>,
+    /// The rows that analysts have seen, one after the other, each with the version and the first day.
+    seen: Vec<(u64, Day, Rows)>,
+}
+
+impl History {
+    async fn take(&mut self, step: &Step) {
+        let newest = self.in_force.last().copied();
+        match step {
+            Step::Replace(count) => self.seal(SealMode::Replace, moved(*count).collect(), Rows::new()).await,
+            Step::Append(count) => {
+                let Some(newest) = newest else { return };
+                let people = self.next_person..self.next_person + count;
+                self.next_person += count;
+                let added = people.map(|person| (person, "north")).collect();
+                self.seal(SealMode::Append, added, self.rows[&newest].clone()).await;
+            }
+            Step::Drop => {
+                let Some(newest) = newest else { return };
+                drop_dataset(&self.epochs.installation, &steward(), &visits(), None).await.unwrap();
+                self.in_force.remove(&newest);
+            }
+            Step::Pass(days) => self.epochs.days_pass(*days),
+        }
+        self.look().await;
+    }
+
+    async fn seal(&mut self, mode: SealMode, rows: Rows, before: Rows) {
+        let seen = self.seen.iter().filter(|(version, ..)| self.in_force.contains(version));
+        let seen = seen.map(|(_, _, rows)| rows.clone()).collect();
+        self.epochs.seal(mode, rows.clone().into_iter()).await;
+        let version = self.rows.keys().max().map_or(1, |version| version + 1);
+        self.rows.insert(version, before.into_iter().chain(rows).collect());
+        self.beside.insert(version, seen);
+        self.in_force.insert(version);
+    }
+
+    async fn look(&mut self) {
+        let (Some(version), _) = self.epochs.seen().await else { return };
+        let rows = &self.rows[&version];
+        if self.seen.last().is_none_or(|(last, ..)| *last != version) {
+            self.seen.push((version, today(&self.epochs.installation), rows.clone()));
+        }
+    }
+
+    /// Checks that analysts see something new at most once in a month, and that from all that they had seen, and that was still there
+    /// when it was sealed, ten people differ at the least.
+    fn check(&self) {
+        let mut months = BTreeSet::new();
+        for (number, (version, day, rows)) in self.seen.iter().enumerate() {
+            if self.seen[..number].iter().any(|(_, _, other)| other == rows) {
+                continue;
+            }
+            let (year, month, _) = day.ymd();
+            assert!(months.insert((year, month)), "twice in one month: {:?}", self.seen);
+            for before in &self.beside[version] {
+                let people: BTreeSet<&u32> = before.keys().chain(rows.keys()).collect();
+                let changed =
+                    people.into_iter().filter(|person| before.get(person) != rows.get(person)).count();
+                assert!(changed == 0 || changed >= 10, "{changed} changed: {:?}", self.seen);
+            }
+        }
+    }
+}
+
+/// The property of all histories of sealing, adding and dropping over any time: no two answers are open that differ in few people, and
+/// no month has two.
+#[test]
+fn no_history_lets_analysts_see_few_people_come_or_go() {
+    let mut runner = TestRunner::new(ProptestConfig { cases: 20, ..ProptestConfig::default() });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let holds = |steps: Vec<Step>| {
+        runtime.block_on(async {
+            let mut history = History {
+                epochs: Epochs::new().await,
+                rows: BTreeMap::new(),
+                in_force: BTreeSet::new(),
+                next_person: 100,
+                beside: BTreeMap::new(),
+                seen: Vec::new(),
+            };
+            history.seal(SealMode::First, everybody("north").collect(), Rows::new()).await;
+            history.look().await;
+            for step in &steps {
+                history.take(step).await;
+            }
+            history.check();
+            history.epochs.holds_together().await;
+        });
+        Ok(())
+    };
+    runner.run(&steps(), holds).unwrap();
 }

@@ -13,6 +13,7 @@ use crate::installation::openings::Versions;
 use crate::installation::openings::today;
 use crate::installation::openings::versions_of;
 use crate::installation::openings::versions_of_all;
+use crate::installation::records::RecordStep;
 use crate::installation::sealed::highest_ever;
 use crate::installation::sealed::newest;
 
@@ -47,7 +48,12 @@ async fn seal_opening_in(installation: &Installation, version: u64, days: i32) {
     let opening = DatasetOpeningBody { dataset: DATASET.to_owned(), version, opens, since: opens };
     let note = Note::new(Action::DatasetSealed, program());
     let opened = Note::new(Action::DatasetOpened, program());
-    installation.begin_two((&sealed(version), note), (&opening, opened)).await.unwrap().unwrap();
+    let steps = vec![
+        RecordStep::begin(&sealed(version), note).unwrap(),
+        RecordStep::begin(&opening, opened).unwrap(),
+    ];
+    let _changing = installation.change().await.unwrap();
+    installation.change_while_changing(steps).await.unwrap().unwrap();
 }
 
 async fn seal(installation: &Installation, version: u64) {

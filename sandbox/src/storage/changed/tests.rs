@@ -1,9 +1,10 @@
 //! Differences of sealed versions, held against the rows that were sealed.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::collections::BTreeMap;
 
+use obscura_policies::vocabulary::UnitKind;
 use proptest::prelude::ProptestConfig;
 use proptest::prelude::Strategy;
 use proptest::prop_assert_eq;
@@ -13,9 +14,10 @@ use crate::storage::DatasetSpec;
 use crate::storage::SealMode;
 use crate::storage::SealedVersion;
 use crate::storage::changed::Comparison;
+use crate::storage::changed::Differing;
 use crate::storage::changed::Side;
 use crate::storage::changed::compared_columns;
-use crate::storage::changed::differ_enough;
+use crate::storage::changed::differing;
 use crate::storage::error::StorageError;
 use crate::storage::testing::World;
 use crate::storage::testing::visits;
@@ -41,21 +43,23 @@ fn by_person(visits: &Visits) -> BTreeMap<u8, Vec<u8>> {
     by_person
 }
 
-fn differing(old: &Visits, new: &Visits) -> u64 {
+fn changed(old: &Visits, new: &Visits) -> u64 {
     let (old, new) = (by_person(old), by_person(new));
     let people = old.keys().chain(new.keys()).collect::<std::collections::BTreeSet<_>>();
     people.into_iter().filter(|person| old.get(person) != new.get(person)).count().try_into().unwrap()
 }
 
-/// The most that is enough, by asking for ever more.
-fn most(world: &World, old: &SealedVersion, new: &SealedVersion, bound: u64) -> u64 {
-    let keys = |version: &SealedVersion| {
-        version.unwrap_keys(&world.kms, &compared_columns(version.manifest())).unwrap()
-    };
+/// The number of subjects that differ, by asking for ever more of them.
+fn count(world: &World, old: &SealedVersion, new: &SealedVersion, bound: u64) -> u64 {
+    let keys =
+        |version: &SealedVersion| version.unwrap_keys(&world.kms, &compared_columns(old, new)).unwrap();
     let (of_old, of_new) = (keys(old), keys(new));
     let (old, new) = (Side { version: old, keys: &of_old }, Side { version: new, keys: &of_new });
-    let reaches = |enough: &u64| differ_enough(old, new, *enough, || Ok(())).unwrap();
-    (1..=bound).take_while(reaches).last().unwrap_or(0)
+    let asked = |enough: u64| differing(old, new, enough, || Ok(())).unwrap();
+    let found = (1..=bound).take_while(|enough| asked(*enough) == Differing::Enough).last().unwrap_or(0);
+    let beyond = if found == 0 { Differing::Nobody } else { Differing::Few };
+    assert_eq!(asked(found + 1), beyond);
+    found
 }
 
 fn sealed(world: &World, spec: &DatasetSpec, mode: SealMode, visits: &Visits) -> SealedVersion {
@@ -79,7 +83,7 @@ proptest! {
         let world = World::new();
         let first = sealed(&world, &visits(), SealMode::First, &old);
         let second = sealed(&world, &visits(), SealMode::Replace, &new);
-        prop_assert_eq!(most(&world, &first, &second, 12), differing(&old, &new));
+        prop_assert_eq!(count(&world, &first, &second, 12), changed(&old, &new));
     }
 
     #[test]
@@ -90,7 +94,7 @@ proptest! {
         let world = World::new();
         let first = sealed(&world, &visits(), SealMode::First, &old);
         let second = sealed(&world, &visits(), SealMode::Append, &added);
-        prop_assert_eq!(most(&world, &first, &second, 12), differing(&old, &[old.clone(), added].concat()));
+        prop_assert_eq!(count(&world, &first, &second, 12)  , changed(&old, &[old.clone(), added].concat()));
     }
 }
 
@@ -103,18 +107,42 @@ fn each_row_is_a_subject_where_no_unit_is_protected() {
     let first = sealed(&world, &spec, SealMode::First, &vec![(1, 1), (1, 1), (2, 1), (3, 1)]);
     // One of two equal rows is gone, and one is new.
     let second = sealed(&world, &spec, SealMode::Replace, &vec![(1, 1), (2, 1), (3, 1), (3, 2)]);
-    assert_eq!(most(&world, &first, &second, 9), 2);
+    assert_eq!(count(&world, &first, &second, 9), 2);
 }
 
 #[test]
-fn a_column_that_is_new_lets_everybody_differ() {
+fn a_column_that_is_new_lets_nobody_differ() {
     let world = World::new();
-    let people = vec![(1, 1), (2, 1), (3, 1), (0, 1)];
     let mut spec = visits();
     spec.columns.retain(|column| column.name != "icd10");
+    let people = vec![(1, 1), (2, 1), (3, 1), (0, 1)];
     let first = sealed(&world, &spec, SealMode::First, &people);
     let second = sealed(&world, &visits(), SealMode::Replace, &people);
-    assert_eq!(most(&world, &first, &second, 9), 3);
+    assert_eq!(count(&world, &first, &second, 9), 0);
+    // One person more is one, whatever came beside.
+    let third = sealed(&world, &visits(), SealMode::Replace, &[people, vec![(4, 1)]].concat());
+    assert_eq!(count(&world, &first, &third, 9), 1);
+}
+
+#[test]
+fn another_order_of_rows_and_columns_lets_nobody_differ() {
+    let world = World::new();
+    let first = sealed(&world, &visits(), SealMode::First, &vec![(1, 1), (2, 2), (2, 1)]);
+    let mut spec = visits();
+    spec.columns.reverse();
+    let second = sealed(&world, &spec, SealMode::Replace, &vec![(2, 1), (1, 1), (2, 2)]);
+    assert_eq!(count(&world, &first, &second, 9), 0);
+}
+
+#[test]
+fn people_of_another_kind_all_differ() {
+    let world = World::new();
+    let first = sealed(&world, &visits(), SealMode::First, &vec![(1, 1), (2, 1)]);
+    let mut spec = visits();
+    spec.units[0].kind = UnitKind("pupil".to_owned());
+    spec.columns[0].token_of = Some(UnitKind("pupil".to_owned()));
+    let second = sealed(&world, &spec, SealMode::Replace, &vec![(1, 1), (2, 1), (3, 1)]);
+    assert_eq!(count(&world, &first, &second, 9), 3);
 }
 
 #[test]
@@ -124,15 +152,13 @@ fn subjects_that_do_not_fit_are_compared_part_by_part() {
     let first = sealed(&world, &visits(), SealMode::First, &people(0));
     let second = sealed(&world, &visits(), SealMode::Replace, &people(10));
     let keys = |version: &SealedVersion| {
-        version.unwrap_keys(&world.kms, &compared_columns(version.manifest())).unwrap()
+        version.unwrap_keys(&world.kms, &compared_columns(&first, &second)).unwrap()
     };
     let (of_first, of_second) = (keys(&first), keys(&second));
     let (old, new) = (Side { version: &first, keys: &of_first }, Side { version: &second, keys: &of_second });
-    let reaches = |enough: u64| {
-        let comparison = Comparison { parts: 7, ..Comparison::new(old, new, Some("person_id")) };
-        comparison.reaches(enough, &mut || Ok(())).unwrap()
-    };
-    assert!(reaches(10) && !reaches(11));
+    let comparison = Comparison { parts: 7, ..Comparison::new(old, new, Some("person_id")) };
+    assert_eq!(comparison.count(100, &mut || Ok(())).unwrap(), 10);
+    assert!(comparison.count(1, &mut || Ok(())).unwrap() < 10, "a part is enough");
 }
 
 #[test]
@@ -141,10 +167,10 @@ fn it_stops_when_it_is_told_to() {
     let first = sealed(&world, &visits(), SealMode::First, &vec![(1, 1)]);
     let second = sealed(&world, &visits(), SealMode::Replace, &vec![(2, 1)]);
     let keys = |version: &SealedVersion| {
-        version.unwrap_keys(&world.kms, &compared_columns(version.manifest())).unwrap()
+        version.unwrap_keys(&world.kms, &compared_columns(&first, &second)).unwrap()
     };
     let (of_first, of_second) = (keys(&first), keys(&second));
     let (old, new) = (Side { version: &first, keys: &of_first }, Side { version: &second, keys: &of_second });
-    let stopped = differ_enough(old, new, 1, || Err(StorageError::Cancelled));
+    let stopped = differing(old, new, 1, || Err(StorageError::Cancelled));
     assert!(matches!(stopped, Err(StorageError::Cancelled)));
 }
