@@ -255,7 +255,8 @@ const TAIL: &str = "
 - **Daily versions** draw a part of the noise anew each day, and their mean takes it away; what is fixed cancels in the difference.
   The product opens at most one newer version a month, and none in which fewer subjects differ than a cell must rest on, so that these 24 and 120 are two and ten years of it.
 - **Persons at random** live with twenty others in a village and group, and somebody who knows where everybody lives guesses by the share of them that has the secret.
-  Exact shares tell as much as the column without a guard says, and noise takes a part of that away; no program here knows the others' secrets.
+  An exact share tells one of twenty with an advantage of 0.18 on average; the 48 persons of these rows are told with 0.33 by it, and with noise they are the same persons.
+  No program here knows the others' secrets.
 - **Sums** protect contributions of the declared usual size, and larger ones less, which so few persons do not show clearly.
 - **A weight by CASE** shows nothing: the weighted part is a cell of its own, and is withheld.
 ";

@@ -80,13 +80,15 @@ impl Openings {
         Ok(Versions { opened, waiting })
     }
 
-    /// The openings whose day has come, also of versions that are out of use. The first counts whatever the clock says: it opened when
-    /// it was sealed. Nothing where the row of one is gone, so that what analysts have seen is not known.
-    pub(crate) fn seen(&self, today: Day) -> Option<Vec<&DatasetOpeningBody>> {
-        let all: Option<Vec<_>> = self.openings.values().map(Option::as_ref).collect();
-        let is_seen =
-            |(number, opening): &(usize, &DatasetOpeningBody)| *number == 0 || opening.opens <= today;
-        Some(all?.into_iter().enumerate().filter(is_seen).map(|(_, opening)| opening).collect())
+    /// The versions that analysts have seen, in force or not, each with its opening; nothing where its row is gone, so that it is not
+    /// known from which day on. The first counts whatever the clock says: it opened when it was sealed.
+    pub(crate) fn seen(&self, today: Day) -> Vec<(u64, Option<&DatasetOpeningBody>)> {
+        let all = self.openings.iter().map(|(version, opening)| (*version, opening.as_ref())).enumerate();
+        let is_seen = |number: usize, opening: Option<&DatasetOpeningBody>| {
+            number == 0 || opening.is_none_or(|opening| opening.opens <= today)
+        };
+        let seen = all.filter(|(number, (_, opening))| is_seen(*number, *opening));
+        seen.map(|(_, version)| version).collect()
     }
 
     /// The openings that are still to come.

@@ -56,7 +56,7 @@ pub enum Opens {
 }
 
 /// A version that was sealed and is not yet recorded, with all that says when analysts see it.
-pub(super) struct Opening<'a> {
+pub(super) struct NewVersion<'a> {
     pub(super) installation: &'a Arc<Installation>,
     pub(super) caller: &'a Caller,
     pub(super) library: &'a Library,
@@ -66,7 +66,7 @@ pub(super) struct Opening<'a> {
     pub(super) look: Arc<dyn Fn() -> Direction + Send + Sync>,
 }
 
-impl Opening<'_> {
+impl NewVersion<'_> {
     /// Records a version, and in the same step of the log when analysts see it. The first opens at once, and so does one with the rows of
     /// the version that they see; any other one at most once in an epoch, and only if from each version that they have seen nobody
     /// differs, or enough subjects do. A newer version takes the place of those that were to open.
@@ -124,13 +124,12 @@ impl Opening<'_> {
         if self.controls()?.epoch.is_none() || self.same_rows(openings, today)?.is_some() {
             return Ok(BTreeSet::new());
         }
-        let seen = openings.seen(today).unwrap_or_default();
         let mut versions = BTreeSet::new();
-        for opening in seen {
-            if let Some(body) = openings.version(opening.version)
+        for (number, _) in openings.seen(today) {
+            if let Some(body) = openings.version(number)
                 && !self.open(body)?.is_shredded()
             {
-                versions.insert(opening.version);
+                versions.insert(number);
             }
         }
         Ok(versions)
@@ -143,10 +142,9 @@ impl Opening<'_> {
         openings: &'o Openings,
         today: Day,
     ) -> Result<Option<&'o DatasetOpeningBody>, AppError> {
-        let seen = openings.seen(today).unwrap_or_default();
-        let in_force = seen.into_iter().filter(|opening| openings.version(opening.version).is_some());
-        let Some(newest) = in_force.max_by_key(|opening| opening.version) else { return Ok(None) };
-        let Some(body) = openings.version(newest.version) else { return Ok(None) };
+        let seen = openings.seen(today).into_iter().rev();
+        let mut in_force = seen.filter_map(|(number, opening)| Some((openings.version(number)?, opening)));
+        let Some((body, Some(newest))) = in_force.next() else { return Ok(None) };
         let (seen, new) = (self.open(body)?, self.version);
         let digest = |version: &SealedVersion| {
             version.manifest().content_digest().map_err(|error| storage_failure(&error))
@@ -172,14 +170,10 @@ impl Opening<'_> {
         };
         let controls = self.controls()?;
         let Some(epoch) = controls.epoch else { return Ok((Opens::Now, recorded(today, today))) };
-        // Where it is not known since when analysts see what they see, it counts as if it were since today.
-        let last = match openings.seen(today) {
-            None => today,
-            Some(seen) => match seen.iter().map(|opening| opening.since).max() {
-                None => return Ok((Opens::Now, recorded(today, today))),
-                Some(last) => last,
-            },
-        };
+        let seen = openings.seen(today);
+        // Where it is not known since when analysts see something, it counts as if it were since today.
+        let since = seen.iter().map(|(_, opening)| opening.map_or(today, |opening| opening.since));
+        let Some(last) = since.max() else { return Ok((Opens::Now, recorded(today, today))) };
         if let Some(same) = self.same_rows(openings, today)? {
             return Ok((Opens::Now, recorded(today, same.since)));
         }
@@ -190,9 +184,8 @@ impl Opening<'_> {
         if opens == today {
             return Ok((Opens::Now, recorded(today, today)));
         }
-        let seen = openings.seen(today).unwrap_or_default();
-        let seen = seen.iter().map(|opening| opening.version);
-        let seen = seen.filter(|version| openings.version(*version).is_some()).max();
+        let seen = seen.iter().map(|(number, _)| *number);
+        let seen = seen.filter(|number| openings.version(*number).is_some()).max();
         Ok((Opens::From(opens, seen), recorded(opens, opens)))
     }
 

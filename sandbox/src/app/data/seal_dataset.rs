@@ -16,7 +16,7 @@ use obscura_policies::vocabulary::DatasetId;
 
 use crate::app::data::grant_columns::grant_columns;
 use crate::app::data::key_generation::must_be_of_one_generation;
-use crate::app::data::open_version::Opening;
+use crate::app::data::open_version::NewVersion;
 use crate::app::data::open_version::Opens;
 use crate::app::data::relabelled::is_relabelled;
 use crate::app::people::authorise::must_steward;
@@ -173,7 +173,7 @@ pub async fn seal_dataset(
     if let Some(decision) = &manifest.unit_keys {
         note = note.with("unit_keys", decision.clone());
     }
-    let opening = Opening {
+    let new_version = NewVersion {
         installation,
         caller,
         library: &library,
@@ -181,7 +181,7 @@ pub async fn seal_dataset(
         version: &sealed.version,
         look: comparing(observer, &sealed),
     };
-    let (opens, receipt) = match opening.record(&body, note).await {
+    let (opens, receipt) = match new_version.record(&body, note).await {
         Ok(recorded) => recorded,
         Err(error) => {
             // No event vouches for it, unless it was recorded and something failed after that.

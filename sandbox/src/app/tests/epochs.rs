@@ -268,12 +268,15 @@ async fn an_opening_whose_row_is_gone_is_followed_by_a_later_one_and_no_earlier(
     let gone = "DELETE FROM record WHERE kind = 'dataset-opening' AND key LIKE '%@2'";
     sqlx::query(gone).execute(epochs.installation.catalog.pool()).await.unwrap();
     versions_of(&epochs.installation, &visits()).await.unwrap_err();
+    // What has no row is compared like all else.
+    let waits = Opens::Waits { subjects_min: 10, seen: 2 };
+    assert_eq!(epochs.seal(SealMode::Replace, moved(21)).await, waits);
     // It is not known since when analysts see what they see.
     let march = day("2027-03-01");
     assert!(matches!(epochs.seal(SealMode::Replace, moved(30)).await, Opens::From(day, _) if day == march));
     versions_of(&epochs.installation, &visits()).await.unwrap_err();
     epochs.days_pass(31);
-    assert_eq!(epochs.seen().await, (Some(3), None));
+    assert_eq!(epochs.seen().await, (Some(4), None));
 }
 
 #[tokio::test]
