@@ -159,7 +159,9 @@ impl Installation {
     ) -> Result<Option<Receipt>, AppError> {
         let key = body.key();
         let text = body::print(body).during("write a record")?;
-        if !self.stage::<B>(&key, &text).await? {
+        self.settle_while_changing().await?;
+        self.learn().await?;
+        if !self.stage(B::KIND, &key, &text).await? {
             return Ok(None);
         }
         let change = change_of::<B>(&key, &text, Change::Begins);
@@ -186,25 +188,16 @@ impl Installation {
         &self,
         steps: Vec<RecordStep>,
     ) -> Result<Option<Vec<Receipt>>, AppError> {
+        // A row that is staged though it is in force must not stand in the way of its end.
         self.settle_while_changing().await?;
         self.learn().await?;
         let begins = || steps.iter().filter(|step| step.change == Change::Begins);
-        {
-            let facts = self.facts.lock().await;
-            if begins().any(|step| facts.fact(step.kind.name(), &step.key).is_some()) {
-                return Ok(None);
-            }
-        }
         for (number, step) in begins().enumerate() {
-            match self.catalog.stage(step.kind, &step.key, &step.text).await {
-                Ok(()) => {}
-                Err(CatalogError::Exists) => {
-                    for staged in begins().take(number) {
-                        self.catalog.discard(staged.kind, &staged.key).await.during("discard a record")?;
-                    }
-                    return Ok(None);
+            if !self.stage(step.kind, &step.key, &step.text).await? {
+                for staged in begins().take(number) {
+                    self.catalog.discard(staged.kind, &staged.key).await.during("discard a record")?;
                 }
-                Err(error) => return Err(error).during("stage a record"),
+                return Ok(None);
             }
         }
         for step in steps.iter().filter(|step| step.change == Change::Ends) {
@@ -248,27 +241,17 @@ impl Installation {
         body: &B,
         note: Note,
     ) -> Result<Receipt, AppError> {
-        let key = body.key();
-        let text = body::print(body).during("write a record")?;
-        // A row that is staged though it is in force must not stand in the way of its end.
-        self.settle_while_changing().await?;
-        self.catalog.begin_ending(B::KIND, &key).await.during("begin to end a record")?;
-        let change = RecordChange { body: None, ..change_of::<B>(&key, &text, Change::Ends) };
-        let receipts = self.append(vec![(note, Some(change))]).await?;
-        let receipt = receipts.into_iter().next().ok_or_else(no_receipt)?;
-        self.catalog.end(B::KIND, &key, receipt.index()).await.during("end a record")?;
-        Ok(receipt)
+        let receipts = self.change_while_changing(vec![RecordStep::end(body, note)?]).await?;
+        receipts.into_iter().flatten().next().ok_or_else(no_receipt)
     }
 
     /// Stages a record, and says whether it is new. A key that the log knows is never given again, its row being there
-    /// or not: the log would not honour a second record of it.
-    async fn stage<B: Body>(&self, key: &str, text: &str) -> Result<bool, AppError> {
-        self.settle_while_changing().await?;
-        self.learn().await?;
-        if self.facts.lock().await.fact(B::KIND.name(), key).is_some() {
+    /// or not: the log would not honour a second record of it. Callers have settled what was staged before, and know the log.
+    async fn stage(&self, kind: RecordKind, key: &str, text: &str) -> Result<bool, AppError> {
+        if self.facts.lock().await.fact(kind.name(), key).is_some() {
             return Ok(false);
         }
-        match self.catalog.stage(B::KIND, key, text).await {
+        match self.catalog.stage(kind, key, text).await {
             Ok(()) => Ok(true),
             Err(CatalogError::Exists) => Ok(false),
             Err(error) => Err(error).during("stage a record"),
