@@ -1,8 +1,6 @@
 //! Use case: after a start, settle what a killed process left between database, log and disk.
 //! The log decides every time; nothing is guessed and nothing is run again.
 
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
 
 use crate::app::data::open_version::opening_note;
@@ -12,11 +10,11 @@ use crate::app::reviews::logged::LoggedReview;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
 use crate::catalog::body::DatasetOpeningBody;
-use crate::catalog::record::RecordKind;
 use crate::context::Door;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::installation::Installation;
+use crate::installation::openings::never_opened;
 use crate::installation::openings::today;
 use crate::installation::results;
 use crate::installation::sealed;
@@ -193,28 +191,8 @@ async fn settle_versions(installation: &Installation, recovered: &mut Recovered)
 
 /// Of a dataset of which analysts have seen no version, the newest opens: it was sealed by a program that knew of no openings.
 async fn settle_openings(installation: &Installation) -> Result<(), AppError> {
-    installation.learn().await?;
-    let newest: BTreeMap<String, u64> = {
-        let facts = installation.facts.lock().await;
-        let in_force =
-            facts.under(RecordKind::DatasetVersion.name(), "").filter(|(_, fact)| fact.ended.is_none());
-        let versions = in_force.filter_map(|(key, _)| {
-            let (dataset, version) = key.split_once('@')?;
-            Some((dataset.to_owned(), version.parse().ok()?))
-        });
-        let mut newest: BTreeMap<String, u64> = BTreeMap::new();
-        for (dataset, version) in versions {
-            let known = newest.entry(dataset).or_default();
-            *known = (*known).max(version);
-        }
-        let was_opened = |dataset: &str| {
-            facts.under(RecordKind::DatasetOpening.name(), &format!("{dataset}@")).next().is_some()
-        };
-        newest.retain(|dataset, _| !was_opened(dataset));
-        newest
-    };
     let today = today(installation);
-    for (dataset, version) in newest {
+    for (dataset, version) in never_opened(installation).await? {
         let opening = DatasetOpeningBody { dataset, version, opens: today, since: today };
         let note = opening_note(ActorName::program(Door::CommandLine), Action::DatasetOpened, &opening);
         installation.begin(&opening, note).await?;

@@ -137,7 +137,8 @@ fn is_followed(key: &str, there: &BTreeSet<&str>) -> bool {
     there.iter().filter_map(|key| named_version(key)).any(|(other, newer)| other == name && newer > version)
 }
 
-fn named_version(key: &str) -> Option<(&str, u64)> {
+/// The name and the version of a key that has both (`name@version`).
+pub(super) fn named_version(key: &str) -> Option<(&str, u64)> {
     let (name, version) = key.rsplit_once('@')?;
     Some((name, version.parse().ok()?))
 }

@@ -8,18 +8,19 @@
 //! never was: nothing older is seen in its place.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use obscura_policies::day::Day;
 use obscura_policies::vocabulary::DatasetId;
 
 use crate::catalog::body;
+use crate::catalog::body::Body;
 use crate::catalog::body::DatasetOpeningBody;
 use crate::catalog::body::DatasetVersionBody;
 use crate::catalog::record::RecordKind;
 use crate::error::AppError;
 use crate::error::During as _;
 use crate::installation::Installation;
+use crate::installation::honoured::named_version;
 use crate::installation::honoured::without_row;
 use crate::installation::library::local_time;
 use crate::installation::sealed;
@@ -108,9 +109,9 @@ pub(crate) async fn versions_of(
     installation: &Installation,
     dataset: &DatasetId,
 ) -> Result<Versions, AppError> {
-    let of_dataset = dataset.to_string();
-    let found = held_against_log(installation, &format!("{of_dataset}@"), today(installation)).await?;
-    Ok(found.into_iter().find(|(id, _)| *id == of_dataset).map(|(_, versions)| versions).unwrap_or_default())
+    let dataset = dataset.to_string();
+    let mut found = held_against_log(installation, &format!("{dataset}@"), today(installation)).await?;
+    Ok(found.remove(&dataset).unwrap_or_default())
 }
 
 /// The versions of every dataset that was ever sealed, by the dataset's identifier.
@@ -141,8 +142,8 @@ pub(crate) async fn open_opened(
     }
 }
 
-/// Finds what analysts see of each dataset under a prefix. A record that seems to have no row is looked for again as long as the log goes on: a record
-/// that began, or ended, while rows were read is none that is gone.
+/// Finds what analysts see of each dataset under a prefix. A record that seems to have no row is looked for again as long as the log
+/// goes on: one that began, or ended, while rows were read is none that is gone.
 async fn held_against_log(
     installation: &Installation,
     prefix: &str,
@@ -166,39 +167,53 @@ async fn held_against_log(
     }
 }
 
+/// The newest version in force of each dataset of which the log has no opening, whether taken back or not.
+pub(crate) async fn never_opened(installation: &Installation) -> Result<BTreeMap<String, u64>, AppError> {
+    installation.learn().await?;
+    let facts = installation.facts.lock().await;
+    let in_force =
+        facts.under(RecordKind::DatasetVersion.name(), "").filter(|(_, fact)| fact.ended.is_none());
+    let mut newest: BTreeMap<String, u64> = BTreeMap::new();
+    for (dataset, version) in in_force.filter_map(|(key, _)| named_version(key)) {
+        let known = newest.entry(dataset.to_owned()).or_default();
+        *known = (*known).max(version);
+    }
+    let opening = RecordKind::DatasetOpening.name();
+    newest.retain(|dataset, _| facts.under(opening, &format!("{dataset}@")).next().is_none());
+    Ok(newest)
+}
+
 /// The openings and versions of each dataset under a prefix, by the log and then by rows.
 async fn openings_under(
     installation: &Installation,
     prefix: &str,
 ) -> Result<BTreeMap<String, Openings>, AppError> {
     let mut found: BTreeMap<String, Openings> = BTreeMap::new();
-    installation.learn().await?;
-    for kind in [RecordKind::DatasetVersion, RecordKind::DatasetOpening] {
-        let facts = installation.facts.lock().await;
-        let keys = facts.under(kind.name(), prefix).filter(|(_, fact)| fact.ended.is_none());
-        let keys: BTreeSet<(String, u64)> = keys.filter_map(|(key, _)| named_version(key)).collect();
-        for (dataset, version) in keys {
-            let of = found.entry(dataset).or_default();
-            match kind {
-                RecordKind::DatasetVersion => of.versions.insert(version, None).is_some(),
-                _ => of.openings.insert(version, None).is_some(),
-            };
-        }
+    for ((dataset, version), body) in by_log(installation, prefix).await? {
+        found.entry(dataset).or_default().versions.insert(version, body);
     }
-    for row in installation.honoured(RecordKind::DatasetVersion, prefix).await?.rows {
-        let body: DatasetVersionBody = body::read(&row).during("read a record")?;
-        let of = found.entry(body.dataset.clone()).or_default();
-        of.versions.insert(body.version, Some(body));
-    }
-    for row in installation.honoured(RecordKind::DatasetOpening, prefix).await?.rows {
-        let body: DatasetOpeningBody = body::read(&row).during("read a record")?;
-        let of = found.entry(body.dataset.clone()).or_default();
-        of.openings.insert(body.version, Some(body));
+    for ((dataset, version), body) in by_log(installation, prefix).await? {
+        found.entry(dataset).or_default().openings.insert(version, body);
     }
     Ok(found)
 }
 
-fn named_version(key: &str) -> Option<(String, u64)> {
-    let (dataset, version) = key.rsplit_once('@')?;
-    Some((dataset.to_owned(), version.parse().ok()?))
+/// The records of a kind that are in force by the log, by dataset and version, each with its row; nothing where that does not count.
+async fn by_log<B: Body>(
+    installation: &Installation,
+    prefix: &str,
+) -> Result<BTreeMap<(String, u64), Option<B>>, AppError> {
+    let named = |key: &str| named_version(key).map(|(dataset, version)| (dataset.to_owned(), version));
+    installation.learn().await?;
+    let mut found: BTreeMap<(String, u64), Option<B>> = {
+        let facts = installation.facts.lock().await;
+        let in_force = facts.under(B::KIND.name(), prefix).filter(|(_, fact)| fact.ended.is_none());
+        in_force.filter_map(|(key, _)| Some((named(key)?, None))).collect()
+    };
+    for row in installation.honoured(B::KIND, prefix).await?.rows {
+        if let Some(name) = named(&row.key) {
+            found.insert(name, Some(body::read(&row).during("read a record")?));
+        }
+    }
+    Ok(found)
 }
