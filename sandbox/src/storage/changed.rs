@@ -16,7 +16,6 @@ use arrow::row::SortField;
 use crate::storage::error::StorageError;
 use crate::storage::reading::read_part;
 use crate::storage::version::ColumnKeys;
-use crate::storage::version::SealedPart;
 use crate::storage::version::SealedVersion;
 
 const STEP: &str = "compare two sealed versions";
@@ -90,7 +89,7 @@ pub(crate) fn differing(
         }
         found
     };
-    Ok(match found.iter().copied().filter(|count| *count > 0).min() {
+    Ok(match found.into_iter().filter(|count| *count > 0).min() {
         None => Differing::Nobody,
         Some(fewest) if fewest < enough => Differing::Few,
         Some(_) => Differing::Enough,
@@ -171,7 +170,7 @@ impl<'a> Comparison<'a> {
             for (file, record) in side.version.open_parts()?.iter().zip(&side.version.manifest().parts) {
                 // Appending keeps the files that were there: what both have cancels.
                 if !shared.contains(record.sha256.as_str()) {
-                    self.read(file, side.keys, &mut add)?;
+                    read_part(file, side.keys, &self.columns, &mut add)?;
                 }
             }
         }
@@ -181,15 +180,6 @@ impl<'a> Comparison<'a> {
             None => sum.unsigned_abs(),
         };
         Ok(sums.values().map(of_subject).fold(0, u64::saturating_add))
-    }
-
-    fn read(
-        &self,
-        file: &SealedPart,
-        keys: &ColumnKeys,
-        add: &mut impl FnMut(&RecordBatch) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        read_part(file, keys, &self.columns, add)
     }
 }
 
