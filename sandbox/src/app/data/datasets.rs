@@ -22,14 +22,13 @@ use crate::app::data::dictionary::Told;
 use crate::app::data::key_generation::must_open;
 use crate::app::data::no_dataset::no_dataset_named;
 use crate::app::data::open_data::open_version_of_list;
-use crate::app::data::open_version::opening_note;
+use crate::app::data::open_version::held;
 use crate::app::people::authorise::department_of;
 use crate::app::people::authorise::is_steward;
 use crate::app::people::authorise::must_steward;
 use crate::app::query::principal::principal;
 use crate::audit::event::Action;
 use crate::audit::event::ActorName;
-use crate::catalog::body::DatasetOpeningBody;
 use crate::catalog::body::DatasetVersionBody;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -246,11 +245,11 @@ pub async fn drop_dataset(
     };
     let body = chosen.ok_or_else(|| never_sealed(id))?;
     let changing = installation.change().await?;
-    let mut steps = vec![RecordStep::end(
-        &body,
-        Note::new(Action::DatasetDropped, ActorName::of(caller)).with("dataset", id.to_string()),
-    )?];
-    steps.extend(held(installation, caller, id, |version| version == body.version).await?);
+    let note = Note::new(Action::DatasetDropped, ActorName::of(caller)).with("dataset", id.to_string());
+    let mut steps = vec![RecordStep::end(&body, note)?];
+    let openings = openings_of(installation, id).await?;
+    let to_come = openings.to_come(today(installation));
+    steps.extend(held(caller, to_come.filter(|opening| opening.version == body.version))?);
     installation.change_while_changing(steps).await?;
     drop(changing);
     // The log says that it is gone; if we die here, the next start removes the files.
@@ -278,7 +277,8 @@ pub async fn shred_dataset(
     let shredding = crate::storage::shred(&installation.data, id, &signer, installation.now())
         .map_err(|error| storage_failure(&error))?;
     let changing = installation.change().await?;
-    let mut steps = held(installation, caller, id, |_| true).await?;
+    let openings = openings_of(installation, id).await?;
+    let mut steps = held(caller, openings.to_come(today(installation)))?;
     for body in &versions {
         let note = Note::new(Action::DatasetShredded, ActorName::of(caller))
             .with("dataset", id.to_string())
@@ -288,21 +288,6 @@ pub async fn shred_dataset(
     installation.change_while_changing(steps).await?;
     drop(changing);
     Ok(shredding.versions)
-}
-
-/// Takes back the openings to come of some versions: analysts have not seen them, and will not.
-async fn held(
-    installation: &Installation,
-    caller: &Caller,
-    id: &DatasetId,
-    is_meant: impl Fn(u64) -> bool,
-) -> Result<Vec<RecordStep>, AppError> {
-    let openings = openings_of(installation, id).await?;
-    let to_come = openings.to_come(today(installation)).filter(|opening| is_meant(opening.version));
-    let step = |opening: &DatasetOpeningBody| {
-        RecordStep::end(opening, opening_note(ActorName::of(caller), Action::DatasetHeld, opening))
-    };
-    to_come.map(step).collect()
 }
 
 async fn must_keep(installation: &Installation, caller: &Caller, id: &DatasetId) -> Result<(), AppError> {

@@ -9,6 +9,7 @@ use obscura_policies::day::Day;
 use obscura_policies::document::Dataset;
 use obscura_policies::effective::Controls;
 use obscura_policies::library::Library;
+use obscura_policies::vocabulary::Epoch;
 
 use crate::app::data::grant_columns::grant_columns;
 use crate::audit::Receipt;
@@ -81,6 +82,10 @@ impl NewVersion<'_> {
         body: &DatasetVersionBody,
         note: Note,
     ) -> Result<(Opens, Option<Receipt>), AppError> {
+        let controls = self.library.controls_of(self.dataset);
+        let controls =
+            controls.ok_or_else(|| InternalError::of_kind("open a version", "a grade is unknown"))?;
+        let subjects_min = self.subjects_min(&controls);
         let mut compared = BTreeSet::new();
         let mut few = None;
         loop {
@@ -88,42 +93,32 @@ impl NewVersion<'_> {
             let changing = self.installation.change().await?;
             let openings = openings_of(self.installation, &self.dataset.metadata.id).await?;
             let today = today(self.installation);
-            let due = self.to_compare(&openings, today)?;
+            let same = controls.epoch.map_or(Ok(None), |_| self.same_rows(&openings, today))?;
+            let is_compared = controls.epoch.is_some() && same.is_none();
+            let due = if is_compared { self.seen(&openings, today)? } else { BTreeSet::new() };
             if let Some(number) = due.into_iter().find(|number| !compared.contains(number)) {
                 drop(changing);
-                if few.is_none() && self.differing(&openings, number).await? == Differing::Few {
+                if few.is_none() && self.differing(&openings, number, subjects_min).await? == Differing::Few {
                     few = Some(number);
                 }
                 compared.insert(number);
                 continue;
             }
-            let (opens, opening) = self.decided(&openings, today, few)?;
+            let waits = few.map(|seen| Opens::Waits { subjects_min, seen });
+            let (opens, opening) = self.decided(controls.epoch, &openings, today, (same, waits));
             let mut steps = vec![RecordStep::begin(body, note)?];
             if let Some(opening) = &opening {
-                steps.push(RecordStep::begin(opening, self.note(Action::DatasetOpened, opening))?);
+                let actor = ActorName::of(self.caller);
+                steps.push(RecordStep::begin(opening, opening_note(actor, Action::DatasetOpened, opening))?);
             }
-            for other in openings.to_come(today) {
-                steps.push(RecordStep::end(other, self.note(Action::DatasetHeld, other))?);
-            }
+            steps.extend(held(self.caller, openings.to_come(today))?);
             let receipts = self.installation.change_while_changing(steps).await?;
             return Ok((opens, receipts.and_then(|receipts| receipts.into_iter().next())));
         }
     }
 
-    fn note(&self, action: Action, opening: &DatasetOpeningBody) -> Note {
-        opening_note(ActorName::of(self.caller), action, opening)
-    }
-
-    fn controls(&self) -> Result<Controls, AppError> {
-        let controls = self.library.controls_of(self.dataset);
-        controls.ok_or_else(|| InternalError::of_kind("open a version", "a grade is unknown").into())
-    }
-
-    /// The versions that analysts have seen and that are still there, if this one is held against them.
-    fn to_compare(&self, openings: &Openings, today: Day) -> Result<BTreeSet<u64>, AppError> {
-        if self.controls()?.epoch.is_none() || self.same_rows(openings, today)?.is_some() {
-            return Ok(BTreeSet::new());
-        }
+    /// The versions that analysts have seen and that are still there.
+    fn seen(&self, openings: &Openings, today: Day) -> Result<BTreeSet<u64>, AppError> {
         let mut versions = BTreeSet::new();
         for (number, _) in openings.seen(today) {
             if let Some(body) = openings.version(number)
@@ -153,13 +148,14 @@ impl NewVersion<'_> {
         Ok(are_same.then_some(newest))
     }
 
-    /// When the version opens, once it was compared with all that analysts have seen: one of these may be too near.
+    /// When the version opens, once it was compared with all that analysts have seen: it may have the rows of what they see, or wait.
     fn decided(
         &self,
+        epoch: Option<Epoch>,
         openings: &Openings,
         today: Day,
-        few: Option<u64>,
-    ) -> Result<(Opens, Option<DatasetOpeningBody>), AppError> {
+        (same, waits): (Option<&DatasetOpeningBody>, Option<Opens>),
+    ) -> (Opens, Option<DatasetOpeningBody>) {
         let recorded = |opens: Day, since: Day| {
             Some(DatasetOpeningBody {
                 dataset: self.dataset.metadata.id.to_string(),
@@ -168,25 +164,25 @@ impl NewVersion<'_> {
                 since,
             })
         };
-        let controls = self.controls()?;
-        let Some(epoch) = controls.epoch else { return Ok((Opens::Now, recorded(today, today))) };
         let seen = openings.seen(today);
         // Where it is not known since when analysts see something, it counts as if it were since today.
         let since = seen.iter().map(|(_, opening)| opening.map_or(today, |opening| opening.since));
-        let Some(last) = since.max() else { return Ok((Opens::Now, recorded(today, today))) };
-        if let Some(same) = self.same_rows(openings, today)? {
-            return Ok((Opens::Now, recorded(today, same.since)));
+        let (Some(epoch), Some(last)) = (epoch, since.max()) else {
+            return (Opens::Now, recorded(today, today));
+        };
+        if let Some(same) = same {
+            return (Opens::Now, recorded(today, same.since));
         }
-        if let Some(seen) = few {
-            return Ok((Opens::Waits { subjects_min: self.subjects_min(&controls), seen }, None));
+        if let Some(waits) = waits {
+            return (waits, None);
         }
         let opens = today.max(epoch.next(last));
         if opens == today {
-            return Ok((Opens::Now, recorded(today, today)));
+            return (Opens::Now, recorded(today, today));
         }
         let seen = seen.iter().map(|(number, _)| *number);
         let seen = seen.filter(|number| openings.version(*number).is_some()).max();
-        Ok((Opens::From(opens, seen), recorded(opens, opens)))
+        (Opens::From(opens, seen), recorded(opens, opens))
     }
 
     /// Fewest subjects of each unit that must differ: the most that any of them needs in a cell.
@@ -202,12 +198,17 @@ impl NewVersion<'_> {
 
     /// Compares the version with one that analysts have seen, with the keys of the common columns on an account of the dataset, once the
     /// log says who has them.
-    async fn differing(&self, openings: &Openings, number: u64) -> Result<Differing, AppError> {
+    async fn differing(
+        &self,
+        openings: &Openings,
+        number: u64,
+        subjects_min: u32,
+    ) -> Result<Differing, AppError> {
         let Some(body) = openings.version(number) else { return Ok(Differing::Nobody) };
         let (seen, version) = (self.open(body)?, self.version.clone());
         let of_seen = self.keys_of(&seen, &version).await?;
         let of_version = self.keys_of(&version, &seen).await?;
-        let enough = u64::from(self.subjects_min(&self.controls()?));
+        let enough = u64::from(subjects_min);
         let look = Arc::clone(&self.look);
         let compared = tokio::task::spawn_blocking(move || {
             let old = Side { version: &seen, keys: &of_seen };
@@ -229,6 +230,15 @@ impl NewVersion<'_> {
             self.installation.accounts.on_account(account, |keys| version.unwrap_keys(keys, &columns));
         accounted.during("account for keys")?.taken.map_err(|error| storage_failure(&error))
     }
+}
+
+/// Takes back openings to come: analysts have not seen these versions, and will not.
+pub(super) fn held<'o>(
+    caller: &Caller,
+    to_come: impl Iterator<Item = &'o DatasetOpeningBody>,
+) -> Result<Vec<RecordStep>, AppError> {
+    let note = |opening| opening_note(ActorName::of(caller), Action::DatasetHeld, opening);
+    to_come.map(|opening| RecordStep::end(opening, note(opening))).collect()
 }
 
 /// The entry of the log that goes with an opening.

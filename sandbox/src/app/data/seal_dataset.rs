@@ -37,7 +37,6 @@ use crate::installation::records::Note;
 use crate::installation::rotation_lock;
 use crate::installation::sealed::discard_unrecorded;
 use crate::installation::sealed::highest_ever;
-use crate::installation::sealed::newest;
 use crate::installation::sealed::open_newest;
 use crate::installation::sealed::sealing_lock;
 use crate::installation::sealed::storage_failure;
@@ -135,10 +134,7 @@ pub async fn seal_dataset(
     installation.data.sweep().map_err(|error| storage_failure(&error))?;
     discard_unrecorded(installation, &request.dataset).await?;
     let newest_known = highest_ever(installation, &request.dataset).await?;
-    let in_force = match request.mode {
-        SealMode::Append => newest(installation, &request.dataset).await?.map(|body| body.version),
-        SealMode::First | SealMode::Replace => None,
-    };
+    let mut in_force = None;
     // Rows that stay keep the labels that they were sealed under.
     if request.mode == SealMode::Append
         && let Some(version) = open_newest(installation, &request.dataset).await?
@@ -149,6 +145,7 @@ pub async fn seal_dataset(
         let account = Account::Append(version.dataset().clone());
         let columns = recounted_columns(version.manifest());
         grant_columns(installation, caller, &account, &version, &columns).await?;
+        in_force = Some(version.manifest().version);
     }
 
     let document = dataset;
