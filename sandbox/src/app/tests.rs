@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use obscura_policies::vocabulary::PersonRole;
 use serde_json::json;
 use sqlx::Connection as _;
 use sqlx::SqliteConnection;
@@ -36,6 +38,7 @@ use crate::audit::event::RecordChange;
 use crate::catalog::OldPages;
 use crate::catalog::body;
 use crate::catalog::body::Body;
+use crate::catalog::body::DocumentBody;
 use crate::catalog::body::GrantBody;
 use crate::catalog::record::RecordKind;
 use crate::catalog::record::RecordState;
@@ -47,10 +50,13 @@ use crate::config::Language;
 use crate::config::Limits;
 use crate::config::Settings;
 use crate::context::Caller;
+use crate::context::Credential;
 use crate::context::Door;
+use crate::context::Person;
 use crate::error::AppError;
 use crate::error::InternalError;
 use crate::ids::JobId;
+use crate::ids::PersonId;
 use crate::installation::Installation;
 use crate::installation::records::Note;
 use crate::jobs::JobFailure;
@@ -119,6 +125,41 @@ impl World {
     async fn open(&self) -> Installation {
         let clock = Arc::clone(&self.clock);
         Installation::open(self.settings.clone(), clock as _, Arc::new(SystemRandom)).await.unwrap()
+    }
+}
+
+/// The document of a department: its kind, its identifier and its text.
+const HEALTH: (&str, &str, &str) = (
+    "Department",
+    "hz-health",
+    "api_version: obscura/v1\nkind: Department\n\
+         metadata: {id: hz-health, version: 1, title: {en: Health, zh: 卫健}}\nlevel: city\n",
+);
+
+/// A person of that department, in one role.
+fn caller(role: PersonRole) -> Caller {
+    let person = Person {
+        id: PersonId::new(&SteppedClock::at_second(1), &SystemRandom).unwrap(),
+        name: "shen".parse().unwrap(),
+        department: Some("hz-health".to_owned()),
+        district: None,
+        roles: BTreeSet::from([role]),
+    };
+    Caller::authenticated(person, Door::CommandLine, Credential::Founding)
+}
+
+/// Puts documents in force as they are.
+async fn publish(installation: &Installation, documents: &[(&str, &str, &str)]) {
+    for (kind, id, text) in documents {
+        let body = DocumentBody {
+            kind: (*kind).to_owned(),
+            id: (*id).to_owned(),
+            version: 1,
+            text: (*text).to_owned(),
+            published_by: None,
+            proposed_by: None,
+        };
+        installation.begin(&body, Note::new(Action::DocumentPublished, program())).await.unwrap();
     }
 }
 

@@ -17,11 +17,6 @@ use crate::app::data::datasets::drop_dataset;
 use crate::app::data::open_version::Opens;
 use crate::app::data::seal_dataset::SealDataset;
 use crate::app::data::seal_dataset::seal_dataset;
-use crate::catalog::body::DocumentBody;
-use crate::context::Caller;
-use crate::context::Credential;
-use crate::context::Person;
-use crate::ids::PersonId;
 use crate::installation::openings::today;
 use crate::installation::openings::versions_of;
 use crate::storage::Confirmation;
@@ -35,38 +30,23 @@ use crate::storage::Stage;
 use crate::storage::UnitKeys;
 use crate::storage::Unobserved;
 
-const DOCUMENTS: [(&str, &str, &str); 2] = [
-    (
-        "Department",
-        "hz-health",
-        "api_version: obscura/v1\nkind: Department\n\
-         metadata: {id: hz-health, version: 1, title: {en: Health, zh: 卫健}}\nlevel: city\n",
-    ),
-    (
-        "Dataset",
-        "hz-health.visits",
-        "api_version: obscura/v1\nkind: Dataset\n\
+const VISITS: (&str, &str, &str) = (
+    "Dataset",
+    "hz-health.visits",
+    "api_version: obscura/v1\nkind: Dataset\n\
          metadata: {id: hz-health.visits, version: 1, title: {en: Visits, zh: 就诊}}\n\
          department: hz-health\nscheme: db33t2351-2021\nunits:\n  - {kind: resident, column: person_id}\n\
          opening: limited\nsharing: conditional\ncolumns:\n\
          \x20 - {name: person_id, type: text, role: unit_key, grade: L3}\n\
          \x20 - {name: ward, type: text, role: dimension, grade: L2}\n",
-    ),
-];
+);
 
 fn visits() -> DatasetId {
     "hz-health.visits".parse().unwrap()
 }
 
 fn steward() -> Caller {
-    let person = Person {
-        id: PersonId::new(&SteppedClock::at_second(1), &SystemRandom).unwrap(),
-        name: "shen".parse().unwrap(),
-        department: Some("hz-health".to_owned()),
-        district: None,
-        roles: BTreeSet::from([PersonRole::Steward]),
-    };
-    Caller::authenticated(person, Door::CommandLine, Credential::Founding)
+    caller(PersonRole::Steward)
 }
 
 /// An installation with visits that were never sealed, on 15 January 2027.
@@ -78,17 +58,7 @@ struct Epochs {
 impl Epochs {
     async fn new() -> Self {
         let (world, installation) = World::new().await;
-        for (kind, id, text) in DOCUMENTS {
-            let body = DocumentBody {
-                kind: kind.to_owned(),
-                id: id.to_owned(),
-                version: 1,
-                text: text.to_owned(),
-                published_by: None,
-                proposed_by: None,
-            };
-            installation.begin(&body, Note::new(Action::DocumentPublished, program())).await.unwrap();
-        }
+        publish(&installation, &[HEALTH, VISITS]).await;
         let epochs = Self { world, installation: Arc::new(installation) };
         assert_eq!(today(&epochs.installation), day("2027-01-15"));
         epochs

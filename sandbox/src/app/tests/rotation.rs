@@ -1,6 +1,5 @@
 //! Keys that are wrapped while a rotation is under way, and rotations that are cut short: nothing that was sealed is lost.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Mutex;
 
@@ -24,11 +23,6 @@ use crate::app::data::datasets::verify_dataset;
 use crate::app::data::rotate_key::rotate_key;
 use crate::app::data::seal_dataset::SealDataset;
 use crate::app::data::seal_dataset::seal_dataset;
-use crate::catalog::body::DocumentBody;
-use crate::context::Caller;
-use crate::context::Credential;
-use crate::context::Person;
-use crate::ids::PersonId;
 use crate::installation::results::QuestionText;
 use crate::installation::results::open_query;
 use crate::installation::results::seal_query;
@@ -43,36 +37,17 @@ use crate::storage::SealObserver;
 use crate::storage::Stage;
 use crate::storage::UnitKeys;
 
-const DOCUMENTS: [(&str, &str, &str); 2] = [
-    (
-        "Department",
-        "hz-health",
-        "api_version: obscura/v1\nkind: Department\n\
-         metadata: {id: hz-health, version: 1, title: {en: Health, zh: 卫健}}\nlevel: city\n",
-    ),
-    (
-        "Dataset",
-        "hz-health.wards",
-        "api_version: obscura/v1\nkind: Dataset\n\
+const WARDS: (&str, &str, &str) = (
+    "Dataset",
+    "hz-health.wards",
+    "api_version: obscura/v1\nkind: Dataset\n\
          metadata: {id: hz-health.wards, version: 1, title: {en: Wards, zh: 病区}}\n\
          department: hz-health\nscheme: db33t2351-2021\nunits: none\nunits_reason: each row is a ward\nopening: limited\nsharing: conditional\n\
          columns:\n  - {name: ward, type: text, role: dimension, grade: L2}\n",
-    ),
-];
+);
 
 fn wards() -> DatasetId {
     "hz-health.wards".parse().unwrap()
-}
-
-fn caller(role: PersonRole) -> Caller {
-    let person = Person {
-        id: PersonId::new(&SteppedClock::at_second(1), &SystemRandom).unwrap(),
-        name: "shen".parse().unwrap(),
-        department: Some("hz-health".to_owned()),
-        district: None,
-        roles: BTreeSet::from([role]),
-    };
-    Caller::authenticated(person, Door::CommandLine, Credential::Founding)
 }
 
 async fn rotate(installation: &Installation, key: &str) -> Result<u64, String> {
@@ -83,18 +58,7 @@ async fn rotate(installation: &Installation, key: &str) -> Result<u64, String> {
 /// An installation with a dataset that was never sealed.
 async fn world() -> (World, Arc<Installation>) {
     let (world, installation) = World::new().await;
-    for (kind, id, text) in DOCUMENTS {
-        let body = DocumentBody {
-            kind: kind.to_owned(),
-            id: id.to_owned(),
-            version: 1,
-            text: text.to_owned(),
-            published_by: None,
-            proposed_by: None,
-        };
-        let note = Note::new(Action::DocumentPublished, program());
-        installation.begin(&body, note).await.unwrap();
-    }
+    publish(&installation, &[HEALTH, WARDS]).await;
     (world, Arc::new(installation))
 }
 
