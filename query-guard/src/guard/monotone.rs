@@ -10,6 +10,7 @@ use obscura_policies::fixed::Fixed;
 use obscura_policies::mask::Mask;
 use obscura_policies::vocabulary::DataType;
 use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::Release;
 use obscura_policies::vocabulary::Role;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -77,8 +78,12 @@ fn add(policy: &mut EffectivePolicy, place: &Place) {
         Added::FewerJoins => dataset.join_with.clear(),
         Added::Mask | Added::Bins | Added::FewerUses | Added::Grade | Added::NarrowerRange => {
             let columns = dataset.columns.len();
+            let may_be_open = dataset.release == Release::RowsOpen;
             let column = &mut dataset.columns[place.column.index(columns)];
-            if !matches!(column.role, Role::Identifier | Role::UnitKey) {
+            // A column without a use is not there, and an open table without its only strict column is open again.
+            let opens =
+                matches!(place.added.get(&ALL), Added::FewerUses) && may_be_open && column.grade > Level(1);
+            if !opens && !matches!(column.role, Role::Identifier | Role::UnitKey) {
                 add_to_column(column, place);
             }
         }
