@@ -37,6 +37,7 @@ mod distinct;
 mod filter;
 mod join;
 mod limit;
+mod numbers;
 mod open_groups;
 mod per_subject;
 mod private;

@@ -28,7 +28,7 @@ use crate::reason::Reason;
 use crate::source_rows::SourceRows;
 
 use super::ZonePass;
-use super::boundary::specification;
+use super::numbers::specification;
 
 impl ZonePass<'_> {
     /// The differential privacy of a boundary; nothing where no dataset that it reads has a privacy budget.
