@@ -30,12 +30,14 @@ use crate::plan::StageControls;
 
 pub(crate) mod complementary;
 mod dominance;
+mod homogeneity;
 mod noise;
 pub(crate) mod number;
 pub(crate) mod privacy;
 pub(crate) mod rounding;
 pub(crate) mod threshold;
 
+use homogeneity::Rest;
 use noise::AtomNoise;
 use noise::Perturbation;
 pub(crate) use noise::StageNoise;
@@ -47,6 +49,7 @@ const CONTROLS: &[Control] = &[
     privacy::PRIVACY,
     noise::NOISE,
     threshold::THRESHOLD,
+    homogeneity::HOMOGENEITY,
     dominance::DOMINANCE,
     noise::ERROR_LIMIT,
     complementary::COMPLEMENTARY,
@@ -201,6 +204,8 @@ struct Cell<'g> {
     classes: &'g [StageClass],
     /// The contributions of the subjects of each class.
     statistics: &'g [AtomStatistics],
+    /// The subjects of each class that are in its base alone; nothing where it has no base.
+    rest: Option<&'g [Rest]>,
     /// The noise of the atom, where the policy asks for noise.
     noise: Option<&'g AtomNoise>,
     /// The noise of the number that is asked for: the atom's value, or its contributors of one class.
@@ -231,6 +236,8 @@ pub(crate) struct Group<'s> {
     statistics: Vec<AtomStatistics>,
     /// The noise of each atom, where the policy asks for noise.
     noise: Option<Vec<AtomNoise>>,
+    /// Of each atom that has a base, the subjects of each class that are in it alone.
+    rest: Vec<Option<Vec<Rest>>>,
     /// The numbers with their noise, in a stage of differential privacy; nothing where the group is not shown.
     private: Option<Vec<i128>>,
 }
@@ -250,13 +257,14 @@ impl<'s> Group<'s> {
     ) -> Result<Vec<Self>, ControlError> {
         if let Some(privacy) = &stage.controls.privacy {
             let groups = privacy::measured(stage, privacy, batch, context)?;
-            let of = |private| Group { stage, statistics: Vec::new(), noise: None, private };
+            let of =
+                |private| Group { stage, statistics: Vec::new(), noise: None, rest: Vec::new(), private };
             return Ok(groups.into_iter().map(of).collect());
         }
         let nothing = vec![AtomStatistics::default(); stage.atoms.len() * stage.classes.len()];
-        let mut groups: Vec<Self> = (0..batch.num_rows())
-            .map(|_| Group { stage, statistics: nothing.clone(), noise: None, private: None })
-            .collect();
+        let of_nobody =
+            || Group { stage, statistics: nothing.clone(), noise: None, rest: Vec::new(), private: None };
+        let mut groups: Vec<Self> = (0..batch.num_rows()).map(|_| of_nobody()).collect();
         for (index, class) in stage.classes.iter().enumerate() {
             let column = batch.column_by_name(&class.cells).ok_or(ControlError::NotCells)?;
             for (group, statistics) in groups.iter_mut().zip(statistics(column, class.subjects_min)) {
@@ -277,6 +285,39 @@ impl<'s> Group<'s> {
             }
         }
         Ok(groups)
+    }
+
+    /// Takes the base of each of its cells: the atoms of another group, or its own where it has no other one.
+    ///
+    /// A base that is not there, or is of other atoms or classes, is one of nobody, so that the cell is withheld
+    /// (`sandbox/docs/disclosure-model.md`, section 5.12).
+    pub(crate) fn hold_to(&mut self, base: Option<&Group<'_>>) {
+        let stage = self.stage;
+        let own = stage.base.is_none().then_some(&*self);
+        let base = base.or(own);
+        let of_atom = |(at, spec): (usize, &StageAtom)| {
+            let of_base = spec.base?;
+            let rest = |class| self.rest_of(at, class, base, of_base).unwrap_or(Rest::OF_NOBODY);
+            Some((0..stage.classes.len()).map(rest).collect())
+        };
+        let rest = stage.atoms.iter().enumerate().map(of_atom).collect();
+        self.rest = rest;
+    }
+
+    /// The subjects of a class in an atom of a base, less those in an atom of its own.
+    fn rest_of(&self, atom: usize, class: usize, base: Option<&Group<'_>>, of_base: usize) -> Option<Rest> {
+        let base = base?;
+        let subjects = |group: &Group<'_>, atom: usize| {
+            let classes = group.stage.classes.len();
+            let of_class = group.statistics.chunks_exact(classes.max(1)).nth(atom)?.get(class)?;
+            Some(i128::from(of_class.contributors))
+        };
+        let subjects = subjects(base, of_base)?.saturating_sub(subjects(self, atom)?);
+        let perturbation = match self.stage.controls.perturbation {
+            None => None,
+            Some(_) => Some(base.noise_of(of_base)?.less(self.noise_of(atom)?, class)?),
+        };
+        Some(Rest { subjects, perturbation })
     }
 
     /// Takes what the subjects of one class contribute to each atom.
@@ -381,7 +422,11 @@ impl<'s> Group<'s> {
             return None;
         }
         let (controls, classes) = (&self.stage.controls, self.stage.classes.as_slice());
-        Some(Cell { controls, classes, statistics, noise, perturbation })
+        // A cell that should have a base, and was not held to one, is withheld.
+        let has_base = self.stage.atoms.get(atom)?.base.is_some();
+        let rest = self.rest.get(atom).and_then(Option::as_deref);
+        let rest = if has_base { Some(rest.unwrap_or_default()) } else { None };
+        Some(Cell { controls, classes, statistics, rest, noise, perturbation })
     }
 }
 

@@ -56,7 +56,7 @@ struct Course {
     plan: Arc<GuardedPlan>,
     context: ExecutionContext,
     released: BTreeMap<String, ReleasedTable>,
-    /// Cells of the first sets of keys of a statement, until those of the last one are there.
+    /// Cells of the first sets of keys of a statement, and of the bases of others, until those of the last one are there.
     held: Vec<Cells>,
 }
 
@@ -173,12 +173,13 @@ impl StageDue {
     ///
     /// It consumes its state, so that a stage is neither skipped nor run twice with other cells
     /// (`sandbox/docs/disclosure-model.md`, section 2). Of several sets of keys over the same rows nothing is released before the
-    /// cells of all of them are there, because a total and its parts are protected together (section 5.11).
+    /// cells of all of them are there, because a total and its parts are protected together (section 5.11), and nothing is of the bases
+    /// of cells, which are held until the cells are there (section 5.12).
     ///
     /// # Errors
     /// [`ControlError`]: nothing leaves, and the execution is over.
     pub fn protect(mut self, cells: Cells) -> Result<Execution, ControlError> {
-        let is_last = self.stage()?.set.as_ref().is_none_or(|set| set.is_last);
+        let is_last = self.stage()?.is_last();
         self.course.held.push(cells);
         let next = self.stage + 1;
         if is_last {
@@ -187,7 +188,8 @@ impl StageDue {
             let first = next.checked_sub(held.len()).ok_or(ControlError::NotCells)?;
             let stages = plan.stages.get(first..next).ok_or(ControlError::NotCells)?;
             let tables = release(stages, held, &self.course.context)?;
-            let seen = stages.iter().zip(tables).filter(|(stage, _)| !stage.is_hidden());
+            let of_tables = stages.iter().filter(|stage| !stage.is_base);
+            let seen = of_tables.zip(tables).filter(|(stage, _)| !stage.is_hidden());
             self.course.released.extend(seen.map(|(stage, table)| (stage.name.clone(), table)));
         }
         self.course.at(next)

@@ -25,6 +25,7 @@
 mod aggregate;
 mod at_least;
 mod atoms;
+mod base_rows;
 mod budget;
 mod catalog;
 mod cell;

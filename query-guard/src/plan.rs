@@ -209,6 +209,10 @@ pub struct Stage {
     pub(crate) names: Option<Arc<CellNames>>,
     /// Its place among several sets of keys over the same rows (GROUPING SETS, ROLLUP, CUBE).
     pub(crate) set: Option<KeySet>,
+    /// The earlier stage whose groups are the bases of its own; nothing where its bases are among its own atoms, or it has none.
+    pub(crate) base: Option<Base>,
+    /// Its groups are the bases of a later stage's, and nothing of them leaves.
+    pub(crate) is_base: bool,
 }
 
 impl Stage {
@@ -244,7 +248,12 @@ impl Stage {
 
     /// True if no result reads it.
     pub(crate) fn is_hidden(&self) -> bool {
-        self.set.as_ref().is_some_and(|set| set.is_hidden)
+        self.is_base || self.set.as_ref().is_some_and(|set| set.is_hidden)
+    }
+
+    /// True if its cells are released, with those that have waited for it.
+    pub(crate) fn is_last(&self) -> bool {
+        !self.is_base && self.set.as_ref().is_none_or(|set| set.is_last)
     }
 
     /// The controls its cells must pass.
@@ -284,6 +293,15 @@ pub(crate) struct KeySet {
     pub(crate) is_last: bool,
 }
 
+/// The stage whose groups are the bases of another one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// Its name.
+    pub(crate) stage: String,
+    /// Its keys, by their places among the keys of the other: those that tell of no sensitive column.
+    pub(crate) keys: Vec<usize>,
+}
+
 /// One class of subjects of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageClass {
@@ -312,6 +330,8 @@ pub(crate) struct StageAtom {
     pub(crate) same: Option<Fixed>,
     /// The least and the largest part of one row, in units of the last place; zero lies between them.
     pub(crate) of_row: (i128, i128),
+    /// The atom of its base, in the stage of the bases or else in its own; nothing where it chooses by no sensitive column.
+    pub(crate) base: Option<usize>,
 }
 
 /// A released column: name, type, and how it is made from atoms.
@@ -435,6 +455,8 @@ pub struct StageControls {
     pub perturbation: Option<u32>,
     /// Most cells that leave.
     pub cells_max: Option<u32>,
+    /// Some of its cells choose by sensitive columns, and are held to their bases.
+    pub homogeneity: bool,
     /// Its groups stand beside their parts or totals in the same answer, without noise.
     pub complementary: bool,
     /// People who look at what leaves.

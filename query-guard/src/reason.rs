@@ -269,6 +269,8 @@ reasons! {
     AggregateWithoutPrivacy = "aggregate-without-privacy", ControlNotAvailable, ["dataset"];
     /// The cells of rows that were joined, united or folded first have no names yet.
     RowsWithoutNames = "rows-without-names", ControlNotAvailable;
+    /// Conditions choose by sensitive columns together with others.
+    SensitiveConditionsMixed = "sensitive-conditions-mixed", ControlNotAvailable;
     /// The rows that a subject is asked for are several nodes of a column.
     FoldedRowsNotOneNode = "folded-rows-not-one-node", ControlNotAvailable;
     /// The column has no published domain whose nodes could be named.

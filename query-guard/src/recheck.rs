@@ -4,7 +4,7 @@
 //! a plan, and shares no code with them but the definitions of the functions and folds that a plan may hold. What it confirms:
 //! every row of a dataset meets its row filters and has a subject; every column is used only within its mask and domain; unit keys
 //! tell subjects apart and do nothing else; individuals meet on unit keys, or one row of another table; they end in a fold that
-//! counts each class of subjects, with numbers clamped and statistics kept; and the controls of the stage are no laxer than those
+//! counts each class of subjects, with numbers clamped and statistics kept; what chooses by sensitive columns has bases; and the controls of the stage are no laxer than those
 //! of the policy (`sandbox/docs/disclosure-model.md`, section 3).
 //!
 //! A breach is a bug. Nothing may run then, and its text goes to the operator's log.
@@ -27,6 +27,7 @@ mod breach;
 mod expression;
 mod filter;
 mod fold;
+mod homogeneity;
 mod implied;
 mod meeting;
 mod privacy;
@@ -101,6 +102,8 @@ fn is_same(stage: &Stage, known: &Stage) -> bool {
         && stage.rows_atom == known.rows_atom
         && stage.columns == known.columns
         && stage.controls == known.controls
+        && stage.base == known.base
+        && stage.is_base == known.is_base
 }
 
 /// The optimised plan and the controls of its stage fulfil the terms of the policy.

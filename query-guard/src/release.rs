@@ -1,6 +1,8 @@
 //! From a stage's cells to its released table: groups that pass, their keys in order, and a number or NULL in each cell.
 //! `control` decides which numbers may be read, and `aggregate` makes a column's number of them.
 
+use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -38,6 +40,8 @@ use crate::plan::Stage;
 /// Nissim 2003), so that one with more than the policy lets out is withheld as a whole, and so are several sets that have more
 /// together.
 ///
+/// There is a table for each stage that is no base of another one's cells.
+///
 /// # Errors
 /// [`ControlError::Withheld`] when more cells pass than the policy lets out at once.
 pub(crate) fn release(
@@ -45,8 +49,17 @@ pub(crate) fn release(
     cells: Vec<Cells>,
     context: &ExecutionContext,
 ) -> Result<Vec<ReleasedTable>, ControlError> {
-    let opened = stages.iter().zip(cells).map(|(stage, cells)| OpenedCells::of(stage, cells, context));
-    let mut opened = opened.collect::<Result<Vec<_>, _>>()?;
+    let (mut opened, mut bases) = (Vec::with_capacity(stages.len()), BTreeMap::new());
+    for (stage, cells) in stages.iter().zip(cells) {
+        if stage.is_base {
+            bases.insert(stage.name.as_str(), Bases::of(OpenedCells::of(stage, cells, None, context)?)?);
+        } else {
+            let base = stage.base.as_ref().map(|base| bases.get(base.stage.as_str()));
+            // A stage that is held to the bases of another one is not read without them.
+            let base = base.map(|base| base.ok_or(ControlError::NotCells)).transpose()?;
+            opened.push(OpenedCells::of(stage, cells, base, context)?);
+        }
+    }
     if stages.iter().any(|stage| stage.controls.complementary) {
         let sets = opened.iter_mut().map(OpenedCells::as_set);
         complementary(&mut sets.collect::<Result<Vec<_>, _>>()?)?;
@@ -77,13 +90,26 @@ struct OpenedCells<'s> {
 
 impl<'s> OpenedCells<'s> {
     /// Opens cells, and asks of each group if it may be seen at all.
-    fn of(stage: &'s Stage, cells: Cells, context: &ExecutionContext) -> Result<Self, ControlError> {
+    fn of(
+        stage: &'s Stage,
+        cells: Cells,
+        bases: Option<&Bases<'_>>,
+        context: &ExecutionContext,
+    ) -> Result<Self, ControlError> {
         let batches = cells.into_batches();
         let planned = stage.plan.schema().as_arrow();
         fits(planned, &batches)?;
         let schema = batches.first().map_or_else(|| Arc::new(planned.clone()), RecordBatch::schema);
         let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
-        let groups = Group::all(stage, &batch, context)?;
+        let mut groups = Group::all(stage, &batch, context)?;
+        if stage.controls.homogeneity {
+            let keys = stage.base.as_ref().map_or_else(Vec::new, |base| base.keys.clone());
+            let names = keys.iter().filter_map(|key| stage.keys.get(*key)).collect::<Vec<_>>();
+            let keys = rows_of(&batch, &names)?;
+            for (group, keys) in groups.iter_mut().zip(&keys) {
+                group.hold_to(bases.and_then(|bases| bases.get(keys)));
+            }
+        }
         // All people are one group, even where there is nobody; a group that fails is a row of NULLs.
         if stage.keys.is_empty() && groups.len() != 1 {
             return Err(ControlError::NotCells);
@@ -123,6 +149,39 @@ impl<'s> OpenedCells<'s> {
         let column = |key: &KeyColumn| self.batch.column_by_name(&key.name).map(Arc::clone);
         self.stage.keys.iter().map(|key| column(key).ok_or(ControlError::NotCells)).collect()
     }
+}
+
+/// The groups of a stage that are the bases of another one's, by their keys.
+struct Bases<'s> {
+    groups: Vec<Group<'s>>,
+    by_keys: HashMap<Vec<ScalarValue>, usize>,
+}
+
+impl<'s> Bases<'s> {
+    fn of(cells: OpenedCells<'s>) -> Result<Self, ControlError> {
+        let names: Vec<&KeyColumn> = cells.stage.keys.iter().collect();
+        let by_keys: HashMap<_, _> =
+            rows_of(&cells.batch, &names)?.into_iter().enumerate().map(|(at, keys)| (keys, at)).collect();
+        // A group in two rows is one by halves.
+        if by_keys.len() != cells.groups.len() {
+            return Err(ControlError::NotCells);
+        }
+        Ok(Bases { groups: cells.groups, by_keys })
+    }
+
+    fn get(&self, keys: &[ScalarValue]) -> Option<&Group<'s>> {
+        self.groups.get(*self.by_keys.get(keys)?)
+    }
+}
+
+/// The values of some keys, a row for each group.
+fn rows_of(batch: &RecordBatch, keys: &[&KeyColumn]) -> Result<Vec<Vec<ScalarValue>>, ControlError> {
+    let columns: Vec<&ArrayRef> = keys
+        .iter()
+        .map(|key| batch.column_by_name(&key.name).ok_or(ControlError::NotCells))
+        .collect::<Result<_, _>>()?;
+    let row = |row: usize| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect();
+    (0..batch.num_rows()).map(row).collect::<Result<_, _>>().map_err(|_| ControlError::NotCells)
 }
 
 impl Stage {

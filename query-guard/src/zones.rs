@@ -30,11 +30,13 @@ use released::ReleasedPlan;
 
 mod aggregate;
 mod alias;
+mod base;
 mod between;
 mod boundary;
 mod define;
 mod distinct;
 mod filter;
+mod grouped;
 mod join;
 mod limit;
 mod numbers;

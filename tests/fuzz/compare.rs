@@ -61,8 +61,8 @@ pub(crate) fn differences(answer: &Table, plain: &Table, is_ordered: bool) -> Ve
 }
 
 /// The faults of an answer to a list of keys and cells, by the plain answer with the numbers of those whom each group and each
-/// cell rests on.
-pub(crate) fn protected(select: &Select, answer: &Table, counted: &Table) -> Vec<String> {
+/// cell rests on. Where cells have bases, which are not counted here, any of them may be withheld.
+pub(crate) fn protected(select: &Select, answer: &Table, counted: &Table, has_bases: bool) -> Vec<String> {
     let width = select.items.len();
     let keys = |row: &[Cell]| -> Vec<Cell> {
         let of_keys = select.items.iter().zip(row).filter(|(item, _)| item.meaning == Meaning::Key);
@@ -83,6 +83,9 @@ pub(crate) fn protected(select: &Select, answer: &Table, counted: &Table) -> Vec
             let Meaning::Cell(kind, _) = item.meaning else { continue };
             let of = contributors.next().map_or(0.0, number);
             let is_of_subjects = item.text.on(question::Side::Asked).starts_with("COUNT(DISTINCT");
+            if has_bases && *cell == Cell::Null {
+                continue;
+            }
             found.extend(fault(kind, cell, plain, of, is_of_subjects).map(|fault| {
                 format!("{fault}: {} of {row:?}, exactly {plain}, of {of} subjects", item.name)
             }));
@@ -91,6 +94,7 @@ pub(crate) fn protected(select: &Select, answer: &Table, counted: &Table) -> Vec
     let missing = counted.rows.iter().filter(|plain| {
         number(&plain[width]) >= SUBJECTS_ENOUGH && !answer.rows.iter().any(|row| same_keys(row, plain))
     });
+    let missing = missing.filter(|_| !has_bases);
     found.extend(
         missing.map(|plain| format!("the group {:?} of {:?} subjects is missing", keys(plain), plain[width])),
     );

@@ -12,6 +12,7 @@ use arrow::util::display::ArrayFormatter;
 use arrow::util::display::FormatOptions;
 use chrono::DateTime;
 use libtest_mimic::Trial;
+use obscura_policies::vocabulary::Role;
 use obscura_query_guard::guard::Guard;
 use obscura_query_guard::plan::GuardedPlan;
 use obscura_query_guard::verdict::Decision;
@@ -160,7 +161,12 @@ pub(crate) fn wrong_answers_are_found() -> anyhow::Result<()> {
 }
 
 fn admitted(sql: &str) -> Option<Box<GuardedPlan>> {
-    let policy = policy::policy();
+    let mut policy = policy::policy();
+    // The witness finds no bases of cells; that they hold is tested over worlds of their own (`query-guard/src/base_rows/tests.rs`).
+    let columns = policy.datasets.values_mut().flat_map(|dataset| &mut dataset.columns);
+    for column in columns.filter(|column| column.role == Role::Sensitive) {
+        column.role = Role::QuasiIdentifier;
+    }
     let guard = Guard::new(&policy, DateTime::UNIX_EPOCH, policy::TODAY);
     match guard.review(sql).decision {
         Decision::Admitted(plan) => Some(plan),

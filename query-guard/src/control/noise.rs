@@ -100,6 +100,41 @@ pub(crate) struct AtomNoise {
     pub(crate) value: Perturbation,
     /// Of the number of contributors of each class.
     pub(crate) subjects: Vec<Perturbation>,
+    /// The draws of these numbers, where they are compared with those of another cell.
+    drawn: Option<OfSubjects>,
+}
+
+/// The draws of the noise of a cell's subjects: those of each of its names, for the number of each class.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct OfSubjects {
+    /// Digests of the names, each as often as it counts.
+    names: BTreeMap<Digest, i64>,
+    /// Digests of the numbers that are drawn, in the order of the classes.
+    numbers: Vec<Digest>,
+    /// The deviation of one name.
+    of_name: f64,
+}
+
+impl AtomNoise {
+    /// The noise of the number of a class's subjects less that of another cell. What both have in common takes no part in it.
+    pub(super) fn less(&self, other: &AtomNoise, class: usize) -> Option<Perturbation> {
+        let (one, less) = (self.subjects.get(class)?, other.subjects.get(class)?);
+        let (drawn, of_other) = (self.drawn.as_ref()?, other.drawn.as_ref()?);
+        let noise = one.noise.saturating_sub(less.noise);
+        let is_same_number = drawn.numbers.get(class)? == of_other.numbers.get(class)?;
+        let (mut names, mut squares) = (drawn.names.clone(), 0.0);
+        let square = |coefficient: i64| super::number::to_f64(i128::from(coefficient), 0).powi(2);
+        for (name, coefficient) in &of_other.names {
+            match names.get_mut(name).filter(|_| is_same_number) {
+                Some(known) => *known = known.saturating_sub(*coefficient),
+                None => squares += square(*coefficient),
+            }
+        }
+        squares += names.into_values().map(square).sum::<f64>();
+        let deviation = squares.sqrt() * drawn.of_name.max(of_other.of_name);
+        let is_known = one.deviation.is_finite() && less.deviation.is_finite();
+        Some(Perturbation { noise, deviation: if is_known { deviation } else { f64::INFINITY } })
+    }
 }
 
 /// The standard deviation of the noise of an atom's value, or of its subjects, in the atom's units: the largest over all groups. The
@@ -162,6 +197,8 @@ pub(crate) struct StageNoise<'s> {
     atoms: Vec<AtomDrawn>,
     /// Each once: atoms share the numbers of their subjects.
     drawn: Vec<Drawn>,
+    /// Numbers of subjects are compared with those of other cells.
+    are_compared: bool,
     /// Noise made so far, by the digest of a name and the number: cells share names.
     known: HashMap<(Digest, usize), i128>,
 }
@@ -203,7 +240,8 @@ impl<'s> StageNoise<'s> {
             subjects: atom.subjects.iter().map(|counted| number(atom, counted, 1)).collect(),
         });
         let atoms = atoms.collect();
-        Ok(Some(StageNoise { names, source, deviation, atoms, drawn, known: HashMap::new() }))
+        let (are_compared, known) = (stage.is_base || stage.controls.homogeneity, HashMap::new());
+        Ok(Some(StageNoise { names, source, deviation, atoms, drawn, are_compared, known }))
     }
 
     /// The noise of each atom in the group with these values of the keys; nothing where the group has no names, and is withheld.
@@ -241,6 +279,16 @@ impl<'s> StageNoise<'s> {
         let deviations = cells.deviations(named, names);
         let (of_whole, of_subjects) = (of(deviations.value, named.unit), of(deviations.subjects, 1));
         let subjects = subjects.clone();
+        let drawn = self.are_compared.then(|| {
+            let mut names = BTreeMap::new();
+            for (name, coefficient, _) in &of_value {
+                *names.entry(*name).or_default() += coefficient;
+            }
+            let numbers =
+                subjects.iter().filter_map(|number| self.drawn.get(*number)).map(|one| one.digest());
+            let numbers = numbers.collect();
+            OfSubjects { names, numbers, of_name: of_name(self.deviation, cells.is_updated, 1) }
+        });
         let value = Perturbation { noise: self.sum(&of_value)?, deviation: of_whole };
         let mut perturbed = |number: usize| {
             let of_class: Vec<_> =
@@ -248,7 +296,7 @@ impl<'s> StageNoise<'s> {
             Ok::<_, ControlError>(Perturbation { noise: self.sum(&of_class)?, deviation: of_subjects })
         };
         let subjects = subjects.into_iter().map(&mut perturbed).collect::<Result<_, _>>()?;
-        Ok(AtomNoise { value, subjects })
+        Ok(AtomNoise { value, subjects, drawn })
     }
 
     /// The noise of names, each as often as it counts, and by the number that it is drawn for.
@@ -291,6 +339,15 @@ impl Drawn {
             fixed,
             of_version: version.map(|version| digest(OF_VERSION, version)),
         }
+    }
+
+    /// The digest that tells it from any other number.
+    fn digest(&self) -> Digest {
+        let mut bytes = Vec::new();
+        put(&mut bytes, self.family.sql_name().as_bytes());
+        put(&mut bytes, &self.fixed);
+        put(&mut bytes, self.of_version.as_ref().map_or(&[], Digest::as_slice));
+        Sha256::digest(bytes).into()
     }
 
     /// The noise of one name: a draw that stays for ever, and one for the version.

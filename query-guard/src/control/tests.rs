@@ -392,6 +392,7 @@ fn the_rounding_unit_is_below_one_percent_of_the_range() {
             few: None,
             same: None,
             of_row: (0, 1),
+            base: None,
         })
     };
     assert_eq!(unit(200_000, 0), Some(1000));

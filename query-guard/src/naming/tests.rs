@@ -80,7 +80,9 @@ fn names_of(policy: &EffectivePolicy, sql: &str, keys: &[ScalarValue]) -> Named 
 }
 
 fn names_in(plan: &GuardedPlan, sql: &str, keys: &[ScalarValue]) -> Named {
-    let [stage] = plan.stages() else { panic!("{sql}: one stage") };
+    let (bases, stages): (Vec<_>, Vec<_>) = plan.stages().iter().partition(|stage| stage.is_base);
+    let [stage] = stages.as_slice() else { panic!("{sql}: one stage") };
+    assert!(bases.len() <= 1, "{sql}");
     let cells = stage.names.as_ref().unwrap();
     let atom = cells.atoms.last().unwrap();
     let names = cells.of(atom, keys).unwrap_or_else(|| panic!("{sql}: the group has names"));

@@ -42,6 +42,8 @@ pub enum Breach {
     Threshold,
     /// Another control that is laxer than the policy.
     Controls,
+    /// A stage that chooses by sensitive columns and has no bases for that.
+    Homogeneity,
     /// A stage without its differential privacy, or with wider bounds than the policy's.
     Privacy,
     /// Noise for less than a question tells, or a price above the budget.
@@ -74,6 +76,7 @@ impl Breach {
             Breach::Statistics => "statistics not kept",
             Breach::Threshold => "threshold too low",
             Breach::Controls => "controls too lax",
+            Breach::Homogeneity => "cells without their bases",
             Breach::Privacy => "differential privacy too lax",
             Breach::Charge => "noise not worth the price",
             Breach::Physical => "another physical plan",

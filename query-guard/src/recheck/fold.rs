@@ -11,6 +11,7 @@ use obscura_policies::fixed::Fixed;
 use super::Breach;
 use super::expression::Leaves;
 use super::expression::written_out;
+use super::homogeneity;
 use super::privacy::Private;
 use super::range::conditional;
 use super::range::range_of;
@@ -50,8 +51,16 @@ pub(super) fn stage(
     let relation = walk.settled(&aggregate.input)?;
     let inputs = [(aggregate.input.as_ref(), &relation)];
     let mut read = relation.read.clone();
+    // The engine leaves out keys that are constant.
+    let mut keys = vec![false; stage.keys.len()];
     for key in &aggregate.group_expr {
-        walk.leaves.used(&written_out(key, &inputs)?, &mut read)?;
+        let written = written_out(key, &inputs)?;
+        walk.leaves.used(&written, &mut read)?;
+        let name = key.schema_name().to_string();
+        let at = stage.keys.iter().position(|known| known.name == name);
+        if walk.leaves.reads_sensitive(&written) {
+            *at.and_then(|at| keys.get_mut(at)).ok_or(Breach::Homogeneity)? = true;
+        }
     }
     let mut folds = Vec::with_capacity(aggregate.aggr_expr.len());
     for call in &aggregate.aggr_expr {
@@ -88,7 +97,10 @@ pub(super) fn stage(
             return Err(Breach::Subjects);
         };
         let fold = Fold { stage, class, subject, relation: &relation, private: private.as_ref() };
-        fold.check(&walk.leaves, call, &mut read)?;
+        let conditions = fold.check(&walk.leaves, call, &mut read)?;
+        if private.is_none() {
+            homogeneity::bases(guarded, stage, &relation, &keys, &conditions)?;
+        }
     }
     if !left.is_empty() {
         return Err(Breach::Subjects);
@@ -150,7 +162,13 @@ struct Fold<'s> {
 }
 
 impl Fold<'_> {
-    fn check(&self, leaves: &Leaves<'_>, call: &AggregateFunction, read: &mut Read) -> Result<(), Breach> {
+    /// Looks at the fold; says of each atom whether its condition reads a sensitive column.
+    fn check(
+        &self,
+        leaves: &Leaves<'_>,
+        call: &AggregateFunction,
+        read: &mut Read,
+    ) -> Result<Vec<bool>, Breach> {
         let params = &call.params;
         if params.distinct || params.filter.is_some() || !params.order_by.is_empty() {
             return Err(Breach::Fold);
@@ -162,10 +180,11 @@ impl Fold<'_> {
             let asks_for_more = !self.stage.columns.is_empty()
                 || controls.perturbation.is_some()
                 || self.private.is_some()
+                || self.is_compared()
                 || !arguments.is_empty()
                 || !leaves.is_key(subject);
             let is_enough = least >= self.class.subjects_min;
-            return if is_enough && !asks_for_more { Ok(()) } else { Err(Breach::Statistics) };
+            return if is_enough && !asks_for_more { Ok(Vec::new()) } else { Err(Breach::Statistics) };
         }
         let fold = fold_of(&call.func).ok_or(Breach::Fold)?;
         self.mode(leaves, fold, subject)?;
@@ -178,6 +197,7 @@ impl Fold<'_> {
         let asks_for_all = controls.dominance.is_some()
             || controls.perturbation.is_some()
             || counts_subjects
+            || self.is_compared()
             || self.private.is_some();
         let is_enough = match fold.enough() {
             None => true,
@@ -187,10 +207,17 @@ impl Fold<'_> {
             return Err(Breach::Statistics);
         }
         let mut rest = arguments.iter();
+        let mut conditions = Vec::with_capacity(self.stage.atoms.len());
         for (spec, atom) in fold.atoms().iter().zip(&self.stage.atoms) {
+            conditions.push(rest.as_slice().first().is_some_and(|argument| chooses(leaves, spec, argument)));
             self.atom(leaves, spec, atom, &mut rest, read)?;
         }
-        if rest.next().is_some() { Err(Breach::Statistics) } else { Ok(()) }
+        if rest.next().is_some() { Err(Breach::Statistics) } else { Ok(conditions) }
+    }
+
+    /// Its numbers of subjects are compared with those of other cells, and none of them may be cut off.
+    fn is_compared(&self) -> bool {
+        self.stage.is_base || self.stage.controls.homogeneity
     }
 
     /// The way of telling subjects apart fits what is known of the rows.
@@ -250,6 +277,17 @@ impl Fold<'_> {
                 if is_exact { Ok(()) } else { Err(Breach::Statistics) }
             }
         }
+    }
+}
+
+/// True if an atom, whose first argument this is, has a condition that reads a sensitive column.
+fn chooses(leaves: &Leaves<'_>, spec: &AtomSpec, argument: &Expr) -> bool {
+    match (spec, argument) {
+        (AtomSpec::Rows { conditional }, argument) => *conditional && leaves.reads_sensitive(argument),
+        (AtomSpec::Measure(_) | AtomSpec::Product(..), Expr::Case(case)) => {
+            case.when_then_expr.iter().any(|(when, _)| leaves.reads_sensitive(when))
+        }
+        (AtomSpec::Measure(_) | AtomSpec::Product(..), _) => false,
     }
 }
 

@@ -53,6 +53,19 @@ pub(super) fn joined(
     for part in residual.iter().flat_map(split_conjunction) {
         leaves.used(part, &mut read)?;
     }
+    let is_by_sensitive =
+        on.iter().any(|(one, other)| leaves.reads_sensitive(one) || leaves.reads_sensitive(other))
+            || residual.as_ref().is_some_and(|residual| leaves.reads_sensitive(residual));
+    let is_chosen = match join.join_type {
+        JoinType::Inner
+        | JoinType::LeftSemi
+        | JoinType::RightSemi
+        | JoinType::LeftAnti
+        | JoinType::RightAnti => is_by_sensitive || left.is_chosen || right.is_chosen,
+        JoinType::Left | JoinType::LeftMark => left.is_chosen,
+        JoinType::Right | JoinType::RightMark => right.is_chosen,
+        JoinType::Full => left.is_chosen || right.is_chosen,
+    };
     let sides = Sides { kind: join.join_type, left: &left, right: &right, on, residual };
     let subjects = match (left.is_individual(), right.is_individual()) {
         (true, true) => sides.individuals()?,
@@ -77,7 +90,7 @@ pub(super) fn joined(
     if matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark) {
         columns.push(leaves.add(Leaf::Free));
     }
-    Ok(Relation { columns, subjects, unique, read, ..Relation::default() })
+    Ok(Relation { columns, subjects, unique, read, is_chosen, ..Relation::default() })
 }
 
 impl Sides<'_> {

@@ -55,6 +55,8 @@ pub(super) struct Relation {
     pub(super) clustered: bool,
     /// Datasets of individuals that were read, and the strictest grade of what was.
     pub(super) read: Read,
+    /// A condition has chosen its rows by a sensitive column.
+    pub(super) is_chosen: bool,
     /// It certainly has no row.
     pub(super) empty: bool,
 }

@@ -265,6 +265,7 @@ impl<'t> Walk<'t> {
             let part = written_out(&part, &[(&filter.input, &input)])?;
             if !due.as_ref().is_some_and(|due| due.is_one(&part)) {
                 self.leaves.used(&part, &mut input.read)?;
+                input.is_chosen |= self.leaves.reads_sensitive(&part);
             }
             input.facts.push(part);
         }
@@ -335,6 +336,7 @@ impl<'t> Walk<'t> {
             subjects: subjects.collect(),
             unique,
             read: input.read,
+            is_chosen: input.is_chosen,
             empty: input.empty,
             ..Relation::default()
         })
@@ -434,6 +436,7 @@ impl<'t> Walk<'t> {
         let mut united = Relation { empty: branches.is_empty(), ..Relation::default() };
         for branch in &branches {
             united.read.add(&branch.read);
+            united.is_chosen |= branch.is_chosen;
         }
         let count = union.schema.fields().len();
         if !branches.iter().any(Relation::is_individual) {

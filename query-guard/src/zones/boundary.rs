@@ -18,6 +18,7 @@ use datafusion_expr::expr::AggregateFunction;
 use obscura_policies::effective::Controls;
 use obscura_policies::vocabulary::Function;
 use obscura_policies::vocabulary::Level;
+use obscura_policies::vocabulary::UnitKind;
 
 use crate::at_least::at_least_subjects;
 use crate::atoms::Atom;
@@ -47,15 +48,18 @@ use crate::plan::KeyColumn;
 use crate::plan::KeySet;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
+use crate::plan::StageAtom;
 use crate::plan::StageClass;
 use crate::plan::StageControls;
-use crate::privacy::StagePrivacy;
 use crate::reason::Reason;
+use crate::source_rows::Class;
 use crate::source_rows::Read;
 use crate::source_rows::SourceRows;
 use crate::source_rows::Taint;
 
 use super::ZonePass;
+use super::base::Known;
+use super::grouped::Grouped;
 use super::numbers::arguments;
 use super::numbers::chosen_between;
 use super::numbers::is_chosen;
@@ -87,7 +91,7 @@ impl ZonePass<'_> {
         let (key_types, types) = types.split_at(keys.len());
         let grouped = self.grouped(source_rows, keys, calls, (key_types, types))?;
         let all: Vec<usize> = (0..keys.len()).collect();
-        let stage = self.stage(&grouped, &all, None)?;
+        let stage = self.stage_after_bases(&grouped, &all, None, &mut Known::new())?;
         let open = released(&stage, grouped.facts(&all), schema, grouped.read)?;
         self.stages.push(stage);
         Ok(open)
@@ -154,7 +158,17 @@ impl ZonePass<'_> {
             refused.extend(findings);
             None
         });
-        let (atoms, functions) = (normaliser.atoms, normaliser.functions);
+        let (mut atoms, functions) = (normaliser.atoms, normaliser.functions);
+        let controls = self.controls(&source_rows, grade, &functions, privacy.is_some(), &mut refused);
+        let least = |class: &Class| subjects_min(&controls, class.kind.as_ref());
+        // What differential privacy releases depends on no exact number, that of a base neither. Where one subject is enough to be seen
+        // nobody is to be told apart from others.
+        let is_held = privacy.is_none() && source_rows.classes.iter().any(|class| least(class) > 1);
+        let bases = if is_held { self.bases(&source_rows, &group, &mut atoms) } else { Ok(None) };
+        let bases = bases.unwrap_or_else(|findings| {
+            refused.extend(findings);
+            None
+        });
         let mut compared = source_rows.taint.compared.clone();
         compared.add(&source_rows.bases, &group);
         let mut chosen = Vec::with_capacity(atoms.len());
@@ -166,7 +180,6 @@ impl ZonePass<'_> {
             }
             chosen.push(is_chosen(atom, &source_rows.bases, &compared));
         }
-        let controls = self.controls(&source_rows, grade, &functions, privacy.is_some(), &mut refused);
         Refused::if_any(refused)?;
         let columns: Vec<ReleasedColumn> = formulas
             .into_iter()
@@ -196,6 +209,8 @@ impl ZonePass<'_> {
             columns,
             controls,
             privacy,
+            bases,
+            is_base: false,
             read,
         })
     }
@@ -318,8 +333,10 @@ impl ZonePass<'_> {
         let mut classes = Vec::with_capacity(source_rows.classes.len());
         let single = source_rows.classes.len() == 1;
         // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
+        let is_compared = grouped.is_base || grouped.bases.is_some();
         let threshold_only = controls.dominance.is_none()
             && controls.perturbation.is_none()
+            && !is_compared
             && !columns.iter().any(|column| matches!(column.formula, Formula::Subjects { .. }));
         let mut builder = LogicalPlanBuilder::from(source_rows.plan.clone());
         for (index, class) in source_rows.classes.iter().enumerate() {
@@ -340,13 +357,16 @@ impl ZonePass<'_> {
             } else {
                 base_column(&class.column)
             };
-            let subjects_min =
-                class.kind.as_ref().map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind));
+            let subjects_min = subjects_min(controls, class.kind.as_ref());
             // Keys alone need no more than the threshold, and need not remember every subject for it.
             let (fold, args) = if privacy.is_some() {
                 let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
                 (AggregateUDF::new_from_impl(CellFold::by_subject(specs.clone())), args)
-            } else if columns.is_empty() && controls.perturbation.is_none() && subjects == Subjects::Mapped {
+            } else if columns.is_empty()
+                && controls.perturbation.is_none()
+                && subjects == Subjects::Mapped
+                && !is_compared
+            {
                 (at_least_subjects(subjects_min), vec![subject])
             } else {
                 let args = std::iter::once(subject).chain(atoms.iter().flat_map(arguments)).collect();
@@ -368,12 +388,17 @@ impl ZonePass<'_> {
             }
             None => None,
         };
+        let base_of = |at: usize| grouped.bases.as_ref().and_then(|bases| *bases.of_atoms.get(at)?);
         let atoms = atoms
             .iter()
             .zip(specs)
             .zip(&grouped.chosen)
-            .map(|((atom, spec), is_chosen)| match privacy {
-                None => stage_atom(atom, spec, *is_chosen, &source_rows.bases),
+            .enumerate()
+            .map(|(at, ((atom, spec), is_chosen))| match privacy {
+                None => {
+                    let atom = stage_atom(atom, spec, *is_chosen, &source_rows.bases);
+                    StageAtom { base: base_of(at), ..atom }
+                }
                 Some(_) => unrounded(spec),
             })
             .collect();
@@ -383,46 +408,40 @@ impl ZonePass<'_> {
             rounding: controls.rounding,
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
+            homogeneity: grouped.bases.is_some(),
             complementary: set.is_some() && controls.perturbation.is_none() && !columns.is_empty(),
             review: controls.review,
             privacy: privacy.clone(),
         };
         let (rows_atom, columns) = (grouped.rows_atom, columns.clone());
-        Ok(Stage { name, plan, keys, classes, atoms, rows_atom, columns, controls, names, set })
+        let (base, is_base) = (None, grouped.is_base);
+        Ok(Stage {
+            name,
+            plan,
+            keys,
+            classes,
+            atoms,
+            rows_atom,
+            columns,
+            controls,
+            names,
+            set,
+            base,
+            is_base,
+        })
     }
-}
-
-/// The keys and calls of a boundary that have passed the rules: stages are made of them.
-pub(super) struct Grouped {
-    source_rows: SourceRows,
-    /// The keys as they are written, over base columns.
-    keys: Vec<Expr>,
-    key_types: Vec<DataType>,
-    /// The keys as the shape rule accepted them.
-    group: Vec<Expr>,
-    atoms: Vec<Atom>,
-    specs: Vec<AtomSpec>,
-    /// Of each atom: rows were chosen by what it adds up.
-    chosen: Vec<bool>,
-    rows_atom: usize,
-    pub(super) columns: Vec<ReleasedColumn>,
-    pub(super) controls: Controls,
-    /// Differential privacy, where the dataset is answered by it.
-    pub(super) privacy: Option<StagePrivacy>,
-    pub(super) read: Read,
 }
 
 impl Grouped {
-    /// The items of some of the keys.
-    fn at<T: Clone>(&self, positions: &[usize], items: &[T]) -> Vec<T> {
-        debug_assert_eq!(items.len(), self.keys.len(), "one for each key");
-        positions.iter().filter_map(|position| items.get(*position).cloned()).collect()
-    }
-
     /// The facts of each column of a stage of some of the keys, for individuals that it meets later.
     pub(super) fn facts(&self, positions: &[usize]) -> BTreeMap<String, Arc<ReleasedColumnFacts>> {
         facts(&self.at(positions, &self.keys), &self.columns, &self.atoms, &self.source_rows)
     }
+}
+
+/// The subjects of a kind that a cell must rest on.
+fn subjects_min(controls: &Controls, kind: Option<&UnitKind>) -> u32 {
+    kind.map_or(controls.subjects_min.max(1), |kind| controls.subjects_min(kind))
 }
 
 /// True if a function is made of sums of a measure.

@@ -174,6 +174,7 @@ pub(super) fn stage_atom(
         few: None,
         same: None,
         of_row: spec.of_row(),
+        base: None,
     };
     // A masked value, and one without bins, may be the same in many rows.
     let may_be_same = !added_up(atom, bases).any(|(_, base)| base.mask.is_none() && base.is_measure());
@@ -201,7 +202,7 @@ pub(super) fn unrounded(spec: &AtomSpec) -> StageAtom {
         AtomSpec::Measure(measure) => (false, measure.scale),
         AtomSpec::Product(left, right) => (false, left.scale + right.scale),
     };
-    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None, of_row: spec.of_row() }
+    StageAtom { counts, scale, width: Fixed::ZERO, few: None, same: None, of_row: spec.of_row(), base: None }
 }
 
 /// The rounding of a sum of measures, by the width of its range and by its largest value.
@@ -214,7 +215,15 @@ fn measured(range: Option<(Fixed, Fixed)>, scale: u8, is_chosen: bool, may_be_sa
     let width = high.checked_sub(low).unwrap_or(Fixed::ZERO);
     let largest = [low, high].into_iter().filter_map(Fixed::checked_abs).max();
     let few = largest.filter(|_| is_chosen || width <= FEW_VALUES);
-    StageAtom { counts: false, scale, width, few, same: largest.filter(|_| may_be_same), of_row: (0, 0) }
+    StageAtom {
+        counts: false,
+        scale,
+        width,
+        few,
+        same: largest.filter(|_| may_be_same),
+        of_row: (0, 0),
+        base: None,
+    }
 }
 
 /// The range of a product of two measures, from its four corners.

@@ -23,6 +23,7 @@ use crate::reason::Reason;
 use crate::source_rows::SourceRows;
 
 use super::ZonePass;
+use super::base::Known;
 use super::boundary::released_table;
 use super::released::ReleasedPlan;
 
@@ -87,16 +88,16 @@ impl ZonePass<'_> {
             && !grouped.columns.is_empty()
             && !distinct.contains(&&all);
         self.within_limits(distinct.len() + usize::from(is_hidden), keys.len())?;
+        let (mut tables, mut known) = (Vec::with_capacity(distinct.len()), Known::new());
         if is_hidden {
             let set = KeySet { keys: all.clone(), is_hidden: true, is_last: false };
-            let stage = self.stage(&grouped, &all, Some(set))?;
+            let stage = self.stage_after_bases(&grouped, &all, Some(set), &mut known)?;
             self.stages.push(stage);
         }
-        let mut tables = Vec::with_capacity(distinct.len());
         for (index, set) in distinct.iter().enumerate() {
             let is_last = index + 1 == distinct.len();
             let of_set = KeySet { keys: set.to_vec(), is_hidden: false, is_last };
-            let stage = self.stage(&grouped, set, Some(of_set))?;
+            let stage = self.stage_after_bases(&grouped, set, Some(of_set), &mut known)?;
             tables.push((
                 *set,
                 released_set(

@@ -58,6 +58,20 @@ pub(super) fn of_controls(stage: &Stage) -> Vec<(Kind, Stage)> {
     if stage.controls.cells_max.is_some() {
         put(Kind::CellsUnbounded, &|stage| stage.controls.cells_max = None);
     }
+    if stage.controls.homogeneity {
+        let of_rows = stage.rows_atom;
+        put(Kind::BasesDropped, &|stage| stage.controls.homogeneity = false);
+        put(Kind::BasesDropped, &|stage| stage.atoms.iter_mut().for_each(|atom| atom.base = None));
+        if stage.atoms[of_rows].base.is_some() {
+            put(Kind::BasesDropped, &|stage| stage.atoms[of_rows].base = None);
+        }
+    }
+    if stage.base.is_some() {
+        put(Kind::BasesDropped, &|stage| stage.base = None);
+    }
+    if stage.is_base {
+        put(Kind::BasesDropped, &|stage| stage.is_base = false);
+    }
     put(Kind::GradeLowered, &|stage| stage.controls.grade = Level(1));
     for at in 0..stage.atoms.len() {
         if stage.atoms[at].counts {

@@ -77,6 +77,7 @@ pub(super) enum Kind {
     LimitDropped,
     FormulaChanged,
     KeyDropped,
+    BasesDropped,
 }
 
 /// The kinds that no policy forbids: such a plan answers another question, with all of its controls. The plan that was admitted
@@ -95,4 +96,6 @@ pub(super) const OF_MEANING: &[Kind] = &[
     Kind::LimitDropped,
     Kind::FormulaChanged,
     Kind::KeyDropped,
+    // Where a subject's rows were folded to a number no policy tells what the number was chosen by.
+    Kind::BasesDropped,
 ];
