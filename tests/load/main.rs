@@ -293,7 +293,7 @@ fn hope(server: &Server, seeded: &mut Seeded) -> Option<()> {
 #[test]
 fn killed_in_the_middle_of_it_nothing_is_half_done() {
     // Long enough a life for several jobs, also in a build without optimisation.
-    let (crashes, longest) = if environment::run_slow() { (200, 2_000_000) } else { (6, 600_000) };
+    let (crashes, longest) = if environment::run_slow() { (200, 1_200_000) } else { (6, 600_000) };
     let mut world = World::with(&Fixture::load().unwrap()).unwrap();
     world.add_person("hera", "analyst", "corpus").unwrap();
     let mut seeded = Seeded(20_261_122);
