@@ -13,11 +13,12 @@ use datafusion_expr::BinaryExpr;
 use datafusion_expr::Expr;
 use datafusion_expr::Operator;
 
-use super::Choice;
-use super::Columns;
-use super::Part;
-use super::Reads;
-use super::mixed;
+use super::columns::Choice;
+use super::columns::Columns;
+use super::columns::Part;
+use super::columns::Reads;
+use super::columns::joins_conditions;
+use super::columns::mixed;
 use crate::column::branches;
 use crate::finding::Refused;
 use crate::finding::internal;
@@ -74,8 +75,11 @@ pub(super) fn relaxed(condition: &Expr, columns: &Columns) -> Result<Relaxed, Re
 /// found, the base has all who find something there once sensitive columns choose no more. Where it is true if nothing is found, the base has
 /// all, of whom some are chosen.
 fn of_found(part: &Expr, columns: &Columns) -> Option<Relaxed> {
-    let is_found =
-        |expr: &Expr| matches!(expr, Expr::Column(column) if columns.part(&column.name) == Part::Found);
+    let part_of = |expr: &Expr| match expr {
+        Expr::Column(column) => Some(columns.part(&column.name)),
+        _ => None,
+    };
+    let is_found = |expr: &Expr| matches!(part_of(expr), Some(Part::Found | Part::Beside));
     #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is refused")]
     match part {
         // A mark, or that there is a value.
@@ -87,10 +91,9 @@ fn of_found(part: &Expr, columns: &Columns) -> Option<Relaxed> {
             Some(Relaxed { condition: None, choice: Choice::Partial, is_of_rows: false })
         }
         Expr::BinaryExpr(BinaryExpr { op, .. }) if !op.is_logic_operator() && is_strict(*op) => {
-            found_there(part, &is_found)
+            found_there(part, columns)
         }
-        Expr::Between(between) if !between.negated => found_there(part, &is_found),
-        Expr::InList(list) if !list.negated => found_there(part, &is_found),
+        Expr::Between(_) | Expr::InList(_) | Expr::Like(_) => found_there(part, columns),
         _ => None,
     }
 }
@@ -100,17 +103,19 @@ fn is_strict(op: Operator) -> bool {
     !matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
 }
 
-/// The condition that what a comparison reads was found; nothing where it reads anything else, or has a value of its own for what is missing.
-fn found_there(comparison: &Expr, is_found: &dyn Fn(&Expr) -> bool) -> Option<Relaxed> {
+/// A comparison that is true only of what is found: of what is not sensitive it stays, and of a number it becomes that there is one. Nothing
+/// where it reads anything else, or has a value of its own for what is missing.
+fn found_there(comparison: &Expr, columns: &Columns) -> Option<Relaxed> {
     if joins_conditions(comparison) {
         return None;
     }
-    let read: Vec<Expr> = comparison.column_refs().into_iter().cloned().map(Expr::Column).collect();
-    let there = read.iter().all(is_found).then(|| {
-        let there = read.into_iter().map(|column| Expr::IsNotNull(Box::new(column)));
-        there.reduce(Expr::and)
-    });
-    there.flatten().map(Relaxed::found)
+    let read = comparison.column_refs();
+    let all = |part: Part| !read.is_empty() && read.iter().all(|column| columns.part(&column.name) == part);
+    if all(Part::Beside) {
+        return Some(Relaxed::found(comparison.clone()));
+    }
+    let there = read.iter().map(|column| Expr::IsNotNull(Box::new(Expr::Column((*column).clone()))));
+    there.reduce(Expr::and).filter(|_| all(Part::Found)).map(Relaxed::found)
 }
 
 impl Relaxed {
@@ -149,16 +154,6 @@ fn parts(condition: &Expr) -> Vec<Expr> {
         },
         _ => vec![condition.clone()],
     }
-}
-
-/// True if an expression joins conditions, so that it may choose by one column here and by another there. One comparison, or one
-/// computation, of several columns does not.
-pub(super) fn joins_conditions(expr: &Expr) -> bool {
-    let joins = expr.exists(|inner| {
-        Ok(branches(inner).is_some()
-            || matches!(inner, Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. })))
-    });
-    joins.unwrap_or(true)
 }
 
 /// A condition as its comparisons make it, each of them by its number.

@@ -6,9 +6,11 @@ use datafusion_expr::Expr;
 
 use crate::atoms::Atom;
 use crate::atoms::Quantity;
+use crate::atoms::conjunction;
+use crate::atoms::is_present;
+use crate::base_rows::AddedUp;
 use crate::base_rows::BaseRows;
 use crate::base_rows::Choice;
-use crate::column_facts::base_column;
 use crate::finding::Refused;
 use crate::finding::internal;
 use crate::plan::Base;
@@ -20,6 +22,7 @@ use super::ZonePass;
 use super::grouped::Apart;
 use super::grouped::Bases;
 use super::grouped::Grouped;
+use super::grouped::OfAtom;
 use super::numbers::specification;
 
 /// The stages of bases that a boundary has so far, by the places of their keys among all of its own.
@@ -46,34 +49,49 @@ impl ZonePass<'_> {
         let mut relaxed = Vec::with_capacity(atoms.len());
         for atom in atoms.iter() {
             let condition = atom.condition.as_ref().map(|condition| base.relaxed(condition)).transpose()?;
+            let mut choice = condition.as_ref().map_or(Choice::None, |condition| condition.choice);
             are_apart |= condition.as_ref().is_some_and(|condition| condition.is_of_rows);
-            let choice =
-                of_group.and(condition.as_ref().map_or(Choice::None, |condition| condition.choice))?;
-            let of_sensitive =
-                atom.quantity.columns().into_iter().any(|column| base.depends(&base_column(column)));
-            let quantity = if of_sensitive { Quantity::Rows } else { atom.quantity.clone() };
-            let condition = condition.and_then(|condition| condition.condition);
-            relaxed.push((choice != Choice::None).then_some(Atom { quantity, condition }));
+            let mut condition = condition.and_then(|condition| condition.condition);
+            let mut quantity = atom.quantity.clone();
+            for column in atom.quantity.columns() {
+                match base.added_up(column)? {
+                    AddedUp::Same => continue,
+                    AddedUp::Rows => {}
+                    AddedUp::Found => {
+                        condition = conjunction(condition, Some(is_present(column)));
+                        are_apart = true;
+                    }
+                }
+                quantity = Quantity::Rows;
+                choice = choice.and(Choice::Whole)?;
+            }
+            of_group.and(choice)?;
+            relaxed.push((choice != Choice::None, Atom { quantity, condition }));
         }
-        if relaxed.iter().all(Option::is_none) {
+        if !are_apart && !relaxed.iter().any(|(is_chosen, _)| *is_chosen) {
             return Ok(None);
         }
         // The first atom of bases is all of their rows.
         let mut of_bases = vec![Atom { quantity: Quantity::Rows, condition: None }];
         let all = if are_apart { &mut of_bases } else { atoms };
-        let mut place = |atom: Atom| {
-            all.iter().position(|known| *known == atom).unwrap_or_else(|| {
-                all.push(atom);
-                all.len() - 1
-            })
-        };
-        let of_atoms = relaxed.into_iter().map(|atom| atom.map(&mut place)).collect();
+        let mut of_atoms = Vec::with_capacity(relaxed.len());
+        for (is_chosen, atom) in relaxed {
+            let place = match all.iter().position(|known| *known == atom) {
+                _ if !are_apart && !is_chosen => None,
+                None => {
+                    all.push(atom);
+                    Some(all.len() - 1)
+                }
+                place => place,
+            };
+            of_atoms.push(place.map(|place| OfAtom { place, is_chosen }));
+        }
         let apart = are_apart.then(|| Apart {
             rows: SourceRows { plan: base.plan, ..rows.clone() },
             atoms: of_bases,
             keys: is_sensitive.into_iter().map(|is_sensitive| !is_sensitive).collect(),
         });
-        Ok(Some(Bases { of_atoms, apart }))
+        Ok(Some(Bases { of_atoms, are_rows_chosen: base.choice != Choice::None, apart }))
     }
 
     /// The stage of some keys of a boundary. That of its bases goes before it, unless it is known already.
@@ -86,9 +104,9 @@ impl ZonePass<'_> {
         set: Option<KeySet>,
         known: &mut Known,
     ) -> Result<Stage, Refused> {
-        let Some(apart) = grouped.bases.as_ref().and_then(|bases| bases.apart.as_ref()) else {
-            return self.stage(grouped, positions, set);
-        };
+        let has_bases = (0..grouped.atoms.len()).any(|atom| grouped.base_of(atom, positions).is_some());
+        let apart = grouped.bases.as_ref().and_then(|bases| bases.apart.as_ref()).filter(|_| has_bases);
+        let Some(apart) = apart else { return self.stage(grouped, positions, set) };
         let is_kept = |position: &usize| apart.keys.get(*position) == Some(&true);
         let of_base: Vec<usize> = positions.iter().copied().filter(is_kept).collect();
         let stage = match known.get(&of_base) {

@@ -221,7 +221,8 @@ impl ZonePass<'_> {
     /// each further key groups become smaller, until each describes one person
     /// (`sandbox/docs/disclosure-model.md`, section 3). Each set of keys of a GROUP BY is an aggregation of its own.
     pub(super) fn within_limits(&self, boundaries: usize, keys: usize) -> Result<(), Refused> {
-        if self.stages.len().saturating_add(boundaries) > BOUNDARIES_MAX {
+        let known = self.stages.iter().filter(|stage| !stage.is_base).count();
+        if known.saturating_add(boundaries) > BOUNDARIES_MAX {
             return Err(too_large(
                 Reason::TooManyAggregations,
                 "boundaries",
@@ -333,7 +334,8 @@ impl ZonePass<'_> {
         let mut classes = Vec::with_capacity(source_rows.classes.len());
         let single = source_rows.classes.len() == 1;
         // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
-        let is_compared = grouped.is_base || grouped.bases.is_some();
+        let homogeneity = (0..atoms.len()).any(|atom| grouped.base_of(atom, positions).is_some());
+        let is_compared = grouped.is_base || homogeneity;
         let threshold_only = controls.dominance.is_none()
             && controls.perturbation.is_none()
             && !is_compared
@@ -388,7 +390,6 @@ impl ZonePass<'_> {
             }
             None => None,
         };
-        let base_of = |at: usize| grouped.bases.as_ref().and_then(|bases| *bases.of_atoms.get(at)?);
         let atoms = atoms
             .iter()
             .zip(specs)
@@ -397,7 +398,7 @@ impl ZonePass<'_> {
             .map(|(at, ((atom, spec), is_chosen))| match privacy {
                 None => {
                     let atom = stage_atom(atom, spec, *is_chosen, &source_rows.bases);
-                    StageAtom { base: base_of(at), ..atom }
+                    StageAtom { base: grouped.base_of(at, positions), ..atom }
                 }
                 Some(_) => unrounded(spec),
             })
@@ -408,7 +409,7 @@ impl ZonePass<'_> {
             rounding: controls.rounding,
             perturbation: controls.perturbation,
             cells_max: controls.cells_max,
-            homogeneity: grouped.bases.is_some(),
+            homogeneity,
             complementary: set.is_some() && controls.perturbation.is_none() && !columns.is_empty(),
             review: controls.review,
             privacy: privacy.clone(),

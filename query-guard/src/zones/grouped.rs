@@ -39,9 +39,20 @@ pub(super) struct Grouped {
 pub(super) struct Bases {
     /// Of each atom the one of its base: in the stage of the bases, where there is one, and else among the boundary's own. Those that were
     /// added for it have none.
-    pub(super) of_atoms: Vec<Option<usize>>,
+    pub(super) of_atoms: Vec<Option<OfAtom>>,
+    /// Conditions on sensitive columns have chosen the rows of all atoms.
+    pub(super) are_rows_chosen: bool,
     /// The stage of the bases, where they have other rows or fewer keys.
     pub(super) apart: Option<Apart>,
+}
+
+/// The base of an atom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfAtom {
+    /// Its place among the atoms of the bases.
+    pub(super) place: usize,
+    /// The atom itself chooses by sensitive columns, whatever the rows and keys do.
+    pub(super) is_chosen: bool,
 }
 
 /// The rows of bases that are no cells of the boundary.
@@ -53,6 +64,17 @@ pub(super) struct Apart {
 }
 
 impl Grouped {
+    /// The atom of the base of an atom, in a stage of some of the keys; nothing where it is the same cell.
+    pub(super) fn base_of(&self, atom: usize, positions: &[usize]) -> Option<usize> {
+        let bases = self.bases.as_ref()?;
+        let of_atom = bases.of_atoms.get(atom).copied().flatten()?;
+        let keeps = |position: &usize| {
+            bases.apart.as_ref().is_none_or(|apart| apart.keys.get(*position) == Some(&true))
+        };
+        let is_held = of_atom.is_chosen || bases.are_rows_chosen || !positions.iter().all(keeps);
+        is_held.then_some(of_atom.place)
+    }
+
     /// The items of some of the keys.
     pub(super) fn at<T: Clone>(&self, positions: &[usize], items: &[T]) -> Vec<T> {
         debug_assert_eq!(items.len(), self.keys.len(), "one for each key");
