@@ -33,6 +33,7 @@ mod cell_names;
 mod code;
 mod column;
 mod column_facts;
+mod connectives;
 mod constant;
 mod context;
 pub mod control;

@@ -20,6 +20,11 @@ use super::columns::Reads;
 use super::columns::joins_conditions;
 use super::columns::mixed;
 use crate::column::branches;
+use crate::connectives::joined;
+use crate::connectives::reached;
+use crate::cover::Condition;
+use crate::cover::LeafSet;
+use crate::cover::Test;
 use crate::finding::Refused;
 use crate::finding::internal;
 use crate::finding::not_built;
@@ -75,11 +80,7 @@ pub(super) fn relaxed(condition: &Expr, columns: &Columns) -> Result<Relaxed, Re
 /// found, the base has all who find something there once sensitive columns choose no more. Where it is true if nothing is found, the base has
 /// all, of whom some are chosen.
 fn of_found(part: &Expr, columns: &Columns) -> Option<Relaxed> {
-    let part_of = |expr: &Expr| match expr {
-        Expr::Column(column) => Some(columns.part(&column.name)),
-        _ => None,
-    };
-    let is_found = |expr: &Expr| matches!(part_of(expr), Some(Part::Found | Part::Beside));
+    let is_found = |expr: &Expr| matches!(expr, Expr::Column(column) if matches!(columns.part(&column.name), Part::Found | Part::Beside));
     #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is refused")]
     match part {
         // A mark, or that there is a value.
@@ -156,88 +157,54 @@ fn parts(condition: &Expr) -> Vec<Expr> {
     }
 }
 
-/// A condition as its comparisons make it, each of them by its number.
-enum Logic {
-    Constant(Outcome),
-    Comparison(usize),
-    Not(Box<Logic>),
-    /// True if the outcome of the inner one is one of these.
-    IsOneOf(Box<Logic>, &'static [Outcome]),
-    All(Box<Logic>, Box<Logic>),
-    Any(Box<Logic>, Box<Logic>),
-    /// The first whose condition is true.
-    First(Vec<(Logic, Logic)>),
-}
-
-/// The comparisons of a condition.
+/// The comparisons of a condition. Each is a column of three leaves: true, false and unknown.
 #[derive(Default)]
 struct Comparisons {
     all: Vec<Expr>,
 }
 
 impl Comparisons {
-    fn number(&mut self, expr: &Expr) -> usize {
-        self.all.iter().position(|known| known == expr).unwrap_or_else(|| {
-            self.all.push(expr.clone());
-            self.all.len() - 1
-        })
+    /// The condition that an expression makes of its comparisons.
+    fn condition(&mut self, expr: &Expr) -> Result<Condition, Refused> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "anything else joins conditions, or is one comparison"
+        )]
+        match expr {
+            Expr::Alias(alias) => self.condition(&alias.expr),
+            Expr::Literal(ScalarValue::Boolean(Some(value)), _) => Ok(Condition::Always(*value)),
+            Expr::Literal(ScalarValue::Boolean(None) | ScalarValue::Null, _) => Ok(Condition::Unknown),
+            Expr::Case(_) => {
+                let cases = branches(expr).unwrap_or_default();
+                let cases = reached(cases, |when| self.condition(when))?.into_iter();
+                let any =
+                    cases.map(|(reached, value)| Ok(Condition::All(vec![reached, self.condition(&value)?])));
+                Ok(Condition::Any(any.collect::<Result<_, Refused>>()?))
+            }
+            other => match joined(other, |part| self.condition(part))? {
+                Some(condition) => Ok(condition),
+                None => self.comparison(other),
+            },
+        }
     }
 
-    fn logic(&mut self, expr: &Expr) -> Logic {
-        let mut inner = |expr: &Expr| Box::new(self.logic(expr));
-        #[expect(clippy::wildcard_enum_match_arm, reason = "anything else is one comparison")]
-        match expr {
-            Expr::Alias(alias) => self.logic(&alias.expr),
-            Expr::Literal(ScalarValue::Boolean(value), _) => Logic::Constant(*value),
-            Expr::Literal(ScalarValue::Null, _) => Logic::Constant(None),
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                Logic::All(inner(left), inner(right))
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                Logic::Any(inner(left), inner(right))
-            }
-            Expr::Not(of) => Logic::Not(inner(of)),
-            Expr::IsTrue(of) => Logic::IsOneOf(inner(of), &[Some(true)]),
-            Expr::IsNotTrue(of) => Logic::IsOneOf(inner(of), &[Some(false), None]),
-            Expr::IsFalse(of) => Logic::IsOneOf(inner(of), &[Some(false)]),
-            Expr::IsNotFalse(of) => Logic::IsOneOf(inner(of), &[Some(true), None]),
-            Expr::IsUnknown(of) => Logic::IsOneOf(inner(of), &[None]),
-            Expr::IsNotUnknown(of) => Logic::IsOneOf(inner(of), &[Some(true), Some(false)]),
-            Expr::Case(_) => {
-                let all = branches(expr).unwrap_or_default().into_iter().map(|(when, value)| {
-                    let when = when.map_or(Logic::Constant(Some(true)), |when| self.logic(&when));
-                    (when, self.logic(&value))
-                });
-                Logic::First(all.collect())
-            }
-            other => Logic::Comparison(self.number(other)),
-        }
+    fn comparison(&mut self, expr: &Expr) -> Result<Condition, Refused> {
+        let known = self.all.iter().position(|known| known == expr);
+        let column = known.unwrap_or_else(|| {
+            self.all.push(expr.clone());
+            self.all.len() - 1
+        });
+        let column = u16::try_from(column).map_err(|_| mixed())?;
+        let leaf = |outcome: Outcome| LeafSet::one(leaf_of(outcome));
+        Ok(Condition::Test(Test { column, is_true: leaf(Some(true)), is_unknown: leaf(None) }))
     }
 }
 
-impl Logic {
-    /// The outcome, by those of the comparisons (Kleene's logic, as SQL has it).
-    fn outcome(&self, of: &[Outcome]) -> Outcome {
-        match self {
-            Logic::Constant(outcome) => *outcome,
-            Logic::Comparison(number) => of.get(*number).copied().flatten(),
-            Logic::Not(inner) => inner.outcome(of).map(|outcome| !outcome),
-            Logic::IsOneOf(inner, outcomes) => Some(outcomes.contains(&inner.outcome(of))),
-            Logic::All(one, other) => match (one.outcome(of), other.outcome(of)) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            },
-            Logic::Any(one, other) => match (one.outcome(of), other.outcome(of)) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            },
-            Logic::First(all) => {
-                let first = all.iter().find(|(when, _)| when.outcome(of) == Some(true));
-                first.and_then(|(_, value)| value.outcome(of))
-            }
-        }
+fn leaf_of(outcome: Outcome) -> u32 {
+    match outcome {
+        Some(true) => 0,
+        Some(false) => 1,
+        None => 2,
     }
 }
 
@@ -247,7 +214,7 @@ impl Logic {
 /// outcomes of the others let different ones through there are two bases, and the one would hide the other.
 fn tried(condition: &Expr, columns: &Columns) -> Result<Relaxed, Refused> {
     let mut comparisons = Comparisons::default();
-    let logic = comparisons.logic(condition);
+    let made = comparisons.condition(condition)?;
     let reads: Vec<Reads> = comparisons.all.iter().map(|one| columns.reads(one)).collect();
     if reads.len() > COMPARISONS_MAX || reads.contains(&Reads::Mixed) {
         return Err(mixed());
@@ -256,12 +223,9 @@ fn tried(condition: &Expr, columns: &Columns) -> Result<Relaxed, Refused> {
         |kind: Reads| (0..reads.len()).filter(|at| reads.get(*at) == Some(&kind)).collect::<Vec<_>>();
     let (others, sensitive) = (places(Reads::Others), places(Reads::Sensitive));
     let lets_through = |of_others: &[Outcome], of_sensitive: &[Outcome]| {
-        let mut outcomes = vec![None; reads.len()];
         let all = others.iter().zip(of_others).chain(sensitive.iter().zip(of_sensitive));
-        for (at, outcome) in all {
-            outcomes.get_mut(*at).into_iter().for_each(|place| *place = *outcome);
-        }
-        logic.outcome(&outcomes) == Some(true)
+        let leaves = all.filter_map(|(at, outcome)| Some((u16::try_from(*at).ok()?, leaf_of(*outcome))));
+        made.value(&leaves.collect()) == Some(true)
     };
     let (of_others, of_sensitive) = (outcomes(others.len()), outcomes(sensitive.len()));
     let mut ways: BTreeSet<Vec<bool>> = BTreeSet::new();

@@ -161,7 +161,7 @@ impl Condition {
     }
 
     /// The value for a row whose columns have these leaves; nothing where it is unknown.
-    pub(super) fn value(&self, leaves: &BTreeMap<u16, u32>) -> Option<bool> {
+    pub(crate) fn value(&self, leaves: &BTreeMap<u16, u32>) -> Option<bool> {
         match self {
             Condition::Always(value) => Some(*value),
             Condition::Unknown => None,

@@ -38,6 +38,8 @@ use crate::column::cast;
 use crate::column::is_truth;
 use crate::column::mirror;
 use crate::column::widens;
+use crate::connectives::joined;
+use crate::connectives::reached;
 use crate::cover::Condition;
 use crate::cover::Hierarchy;
 use crate::cover::LeafSet;
@@ -333,32 +335,16 @@ impl<'a> Columns<'a> {
     /// Two columns in one comparison (`hire > birth`) choose rows by no node of either, so that they are refused
     /// (`sandbox/docs/disclosure-model.md`, section 5.8).
     fn parts(&mut self, expr: &Expr) -> Result<Condition, Refused> {
-        let certain = |condition: Condition| Condition::IsTrue(Box::new(condition));
-        let not = |condition: Condition| Condition::Not(Box::new(condition));
+        if let Some(joined) = joined(expr, |part| self.condition(part))? {
+            return Ok(joined);
+        }
         #[expect(clippy::wildcard_enum_match_arm, reason = "the wildcard denies what no case can be made of")]
         match expr {
             Expr::Alias(alias) => self.condition(&alias.expr),
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                Ok(Condition::All(vec![self.condition(left)?, self.condition(right)?]))
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                Ok(Condition::Any(vec![self.condition(left)?, self.condition(right)?]))
-            }
-            Expr::Not(inner) => Ok(not(self.condition(inner)?)),
-            Expr::IsTrue(inner) => Ok(certain(self.condition(inner)?)),
-            Expr::IsNotTrue(inner) => Ok(not(certain(self.condition(inner)?))),
-            Expr::IsFalse(inner) => Ok(certain(not(self.condition(inner)?))),
-            Expr::IsNotFalse(inner) => Ok(not(certain(not(self.condition(inner)?)))),
-            Expr::IsUnknown(inner) => {
-                let inner = self.condition(inner)?;
-                Ok(Condition::All(vec![not(certain(inner.clone())), not(certain(not(inner)))]))
-            }
-            Expr::IsNotUnknown(inner) => {
-                let inner = self.condition(inner)?;
-                Ok(Condition::Any(vec![certain(inner.clone()), certain(not(inner))]))
-            }
             Expr::IsNotNull(inner) if self.is_column(inner)? => self.presence(inner),
-            Expr::IsNull(inner) if self.is_column(inner)? => Ok(not(self.presence(inner)?)),
+            Expr::IsNull(inner) if self.is_column(inner)? => {
+                Ok(Condition::Not(Box::new(self.presence(inner)?)))
+            }
             other => {
                 let mut any = Vec::new();
                 for (reached, value) in self.cases(other)? {
@@ -401,18 +387,7 @@ impl<'a> Columns<'a> {
             Some(branches) => branches,
             None => lifted(expr).ok_or_else(|| several(expr))?,
         };
-        let mut before: Vec<Condition> = Vec::new();
-        let mut cases = Vec::with_capacity(branches.len());
-        for (when, value) in branches {
-            let mut reached = before.clone();
-            if let Some(when) = when {
-                let when = Condition::IsTrue(Box::new(self.condition(&when)?));
-                before.push(Condition::Not(Box::new(when.clone())));
-                reached.push(when);
-            }
-            cases.push((Condition::All(reached), value));
-        }
-        Ok(cases)
+        reached(branches, |when| self.condition(when))
     }
 
     /// The number of a column and its domain.
