@@ -276,9 +276,7 @@ impl<'s> Group<'s> {
             let large = groups.iter_mut().enumerate().filter(|(_, group)| group.has_subjects());
             let keys = stage.key_columns(batch)?;
             for (row, group) in large {
-                let values = keys.iter().map(|column| ScalarValue::try_from_array(column, row));
-                let values = values.collect::<Result<Vec<_>, _>>().map_err(|_| ControlError::NotCells)?;
-                match noise.of_group(&values)? {
+                match noise.of_group(&key_values(&keys, row)?)? {
                     Some(of_atoms) => group.noise = Some(of_atoms),
                     None => group.statistics.clone_from(&nothing),
                 }
@@ -428,6 +426,12 @@ impl<'s> Group<'s> {
         let rest = if has_base { Some(rest.unwrap_or_default()) } else { None };
         Some(Cell { controls, classes, statistics, rest, noise, perturbation })
     }
+}
+
+/// The values of the keys of one group, by their columns and the group's row.
+pub(crate) fn key_values(keys: &[ArrayRef], row: usize) -> Result<Vec<ScalarValue>, ControlError> {
+    let values = keys.iter().map(|column| ScalarValue::try_from_array(column, row));
+    values.collect::<Result<_, _>>().map_err(|_| ControlError::NotCells)
 }
 
 /// The results of a class's fold, group by group: cells, or only whether there are enough subjects.

@@ -29,6 +29,7 @@ use crate::control::ReleasedTable;
 use crate::control::complementary::SetOfGroups;
 use crate::control::complementary::complementary;
 use crate::control::fits;
+use crate::control::key_values;
 use crate::plan::KeyColumn;
 use crate::plan::ReleasedColumn;
 use crate::plan::Stage;
@@ -103,11 +104,12 @@ impl<'s> OpenedCells<'s> {
         let batch = concat_batches(&schema, &batches).map_err(|_| ControlError::NotCells)?;
         let mut groups = Group::all(stage, &batch, context)?;
         if stage.controls.homogeneity {
-            let keys = stage.base.as_ref().map_or_else(Vec::new, |base| base.keys.clone());
-            let names = keys.iter().filter_map(|key| stage.keys.get(*key)).collect::<Vec<_>>();
-            let keys = rows_of(&batch, &names)?;
-            for (group, keys) in groups.iter_mut().zip(&keys) {
-                group.hold_to(bases.and_then(|bases| bases.get(keys)));
+            let keys = stage.key_columns(&batch)?;
+            let of_base = stage.base.iter().flat_map(|base| &base.keys);
+            let of_base: Vec<ArrayRef> = of_base.filter_map(|key| keys.get(*key).cloned()).collect();
+            for (row, group) in groups.iter_mut().enumerate() {
+                let base = bases.map(|bases| bases.get(&of_base, row)).transpose()?;
+                group.hold_to(base.flatten());
             }
         }
         // All people are one group, even where there is nobody; a group that fails is a row of NULLs.
@@ -159,9 +161,9 @@ struct Bases<'s> {
 
 impl<'s> Bases<'s> {
     fn of(cells: OpenedCells<'s>) -> Result<Self, ControlError> {
-        let names: Vec<&KeyColumn> = cells.stage.keys.iter().collect();
-        let by_keys: HashMap<_, _> =
-            rows_of(&cells.batch, &names)?.into_iter().enumerate().map(|(at, keys)| (keys, at)).collect();
+        let keys = cells.stage.key_columns(&cells.batch)?;
+        let by_keys = (0..cells.groups.len()).map(|row| Ok((key_values(&keys, row)?, row)));
+        let by_keys = by_keys.collect::<Result<HashMap<_, _>, ControlError>>()?;
         // A group in two rows is one by halves.
         if by_keys.len() != cells.groups.len() {
             return Err(ControlError::NotCells);
@@ -169,19 +171,11 @@ impl<'s> Bases<'s> {
         Ok(Bases { groups: cells.groups, by_keys })
     }
 
-    fn get(&self, keys: &[ScalarValue]) -> Option<&Group<'s>> {
-        self.groups.get(*self.by_keys.get(keys)?)
+    /// The base of the group in a row of another stage, by the columns of its keys there.
+    fn get(&self, keys: &[ArrayRef], row: usize) -> Result<Option<&Group<'s>>, ControlError> {
+        let found = self.by_keys.get(&key_values(keys, row)?);
+        Ok(found.and_then(|at| self.groups.get(*at)))
     }
-}
-
-/// The values of some keys, a row for each group.
-fn rows_of(batch: &RecordBatch, keys: &[&KeyColumn]) -> Result<Vec<Vec<ScalarValue>>, ControlError> {
-    let columns: Vec<&ArrayRef> = keys
-        .iter()
-        .map(|key| batch.column_by_name(&key.name).ok_or(ControlError::NotCells))
-        .collect::<Result<_, _>>()?;
-    let row = |row: usize| columns.iter().map(|column| ScalarValue::try_from_array(column, row)).collect();
-    (0..batch.num_rows()).map(row).collect::<Result<_, _>>().map_err(|_| ControlError::NotCells)
 }
 
 impl Stage {

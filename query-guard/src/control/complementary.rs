@@ -18,6 +18,7 @@ use crate::control::Control;
 use crate::control::ControlError;
 use crate::control::Figure;
 use crate::control::Group;
+use crate::control::key_values;
 use crate::plan::Formula;
 use crate::plan::Stage;
 use crate::plan::StageAtom;
@@ -162,8 +163,7 @@ fn margins(sets: &[SetOfGroups<'_, '_>], orders: &[Vec<usize>]) -> Result<Margin
 
 /// The keys of each group of a set.
 fn rows(set: &SetOfGroups<'_, '_>) -> Result<Vec<Vec<ScalarValue>>, ControlError> {
-    let row = |row: usize| set.keys.iter().map(|key| ScalarValue::try_from_array(key, row)).collect();
-    (0..set.groups.len()).map(row).collect::<Result<_, _>>().map_err(|_| ControlError::NotCells)
+    (0..set.groups.len()).map(|row| key_values(&set.keys, row)).collect()
 }
 
 /// True if a column tells each of its numbers no more closely than it is rounded.
