@@ -8,21 +8,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::Aggregate;
 use datafusion_expr::Expr;
 use datafusion_expr::Filter;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::Projection;
-use datafusion_expr::TableScan;
 use datafusion_expr::Union;
 use datafusion_expr::Window;
+use obscura_policies::effective::EffectiveColumn;
 use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::Level;
 use obscura_policies::vocabulary::Role;
 use obscura_policies::vocabulary::Use;
 
+use crate::catalog::scanned_dataset;
 use crate::finding::Refused;
 use crate::finding::internal;
 use crate::finding::not_built;
@@ -78,26 +78,30 @@ impl BaseRows {
     /// `sensitive-conditions-mixed` where a condition chooses by sensitive columns together with others, in a way that leaves more than one
     /// base: its cell could be filled up with others until enough of them are not in it.
     pub(crate) fn of(plan: &LogicalPlan, policy: &EffectivePolicy) -> Result<Self, Refused> {
-        if !reads_individuals(plan, policy)? {
-            let (plan, columns) = (plan.clone(), Columns::default());
-            return Ok(BaseRows::of_rows(plan, columns, false));
+        if let LogicalPlan::TableScan(scan) = plan
+            && let Some(dataset) = scanned_dataset(scan, policy).filter(|dataset| !is_open(dataset))
+        {
+            return Ok(Self::scan(plan, dataset));
         }
+        let inputs = plan.inputs().into_iter().map(|input| Self::of(input, policy));
+        let mut inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        if !inputs.iter().any(|input| input.is_individual) {
+            return Ok(BaseRows::of_rows(plan.clone(), Columns::default(), false));
+        }
+        if let LogicalPlan::Union(union) = plan {
+            return Self::united(inputs, union);
+        }
+        let last = inputs.pop().ok_or_else(internal)?;
         match plan {
-            LogicalPlan::TableScan(scan) => Self::scan(plan, scan, policy),
-            LogicalPlan::Filter(filter) => Self::of(&filter.input, policy)?.filtered(filter),
-            LogicalPlan::Projection(projection) => Self::of(&projection.input, policy)?.projected(projection),
-            LogicalPlan::SubqueryAlias(alias) => Self::of(&alias.input, policy)?.below(plan),
-            LogicalPlan::Sort(sort) => Self::of(&sort.input, policy)?.below(plan),
-            LogicalPlan::Aggregate(aggregate) => {
-                Self::of(&aggregate.input, policy)?.aggregated(plan, aggregate)
-            }
-            LogicalPlan::Window(window) => Self::of(&window.input, policy)?.windowed(plan, window),
-            LogicalPlan::Join(join) => {
-                let (left, right) = (Self::of(&join.left, policy)?, Self::of(&join.right, policy)?);
-                left.joined(right, join)
-            }
-            LogicalPlan::Union(union) => Self::united(union, policy),
-            LogicalPlan::Repartition(_)
+            LogicalPlan::Filter(filter) => last.filtered(filter),
+            LogicalPlan::Projection(projection) => last.projected(projection),
+            LogicalPlan::SubqueryAlias(_) | LogicalPlan::Sort(_) => last.below(plan),
+            LogicalPlan::Aggregate(aggregate) => last.aggregated(plan, aggregate),
+            LogicalPlan::Window(window) => last.windowed(plan, window),
+            LogicalPlan::Join(join) => inputs.pop().ok_or_else(internal)?.joined(last, join),
+            LogicalPlan::TableScan(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Repartition(_)
             | LogicalPlan::EmptyRelation(_)
             | LogicalPlan::Subquery(_)
             | LogicalPlan::Limit(_)
@@ -145,16 +149,14 @@ impl BaseRows {
         relaxed(condition, &self.columns)
     }
 
-    fn scan(plan: &LogicalPlan, scan: &TableScan, policy: &EffectivePolicy) -> Result<Self, Refused> {
-        let dataset = dataset_of(scan, policy).ok_or_else(internal)?;
+    fn scan(plan: &LogicalPlan, dataset: &EffectiveDataset) -> Self {
         let mut columns = Columns::default();
         for column in &dataset.columns {
-            let is_sensitive = column.role == Role::Sensitive && column.grade > Level(1);
             // A mean asks whether there is a value, and chooses nobody by it.
             let is_measured = column.uses.contains(&Use::Aggregate);
             columns.put(
                 &column.name,
-                match (is_sensitive, is_measured) {
+                match (is_sensitive(column), is_measured) {
                     (true, true) => Part::Certain,
                     (true, false) => Part::Sensitive,
                     (false, _) if column.role == Role::Measure => Part::Measured,
@@ -166,7 +168,7 @@ impl BaseRows {
             columns.put(&unit.column, Part::Key);
         }
         let datasets = BTreeSet::from([dataset.id.sql_name()]);
-        Ok(BaseRows { is_raw: true, datasets, ..BaseRows::of_rows(plan.clone(), columns, true) })
+        BaseRows { is_raw: true, datasets, ..BaseRows::of_rows(plan.clone(), columns, true) }
     }
 
     fn of_rows(plan: LogicalPlan, columns: Columns, is_individual: bool) -> Self {
@@ -243,9 +245,7 @@ impl BaseRows {
         Ok(BaseRows { plan, columns, is_raw: false, ..self })
     }
 
-    fn united(union: &Union, policy: &EffectivePolicy) -> Result<Self, Refused> {
-        let branches: Vec<Self> =
-            union.inputs.iter().map(|input| Self::of(input, policy)).collect::<Result<_, _>>()?;
+    fn united(branches: Vec<Self>, union: &Union) -> Result<Self, Refused> {
         let mut columns = Columns::default();
         let mut choices = branches.iter().map(|branch| branch.choice);
         let first = choices.next().ok_or_else(internal)?;
@@ -267,16 +267,9 @@ impl BaseRows {
     }
 }
 
-fn dataset_of<'p>(scan: &TableScan, policy: &'p EffectivePolicy) -> Option<&'p EffectiveDataset> {
-    let table = scan.table_name.to_string();
-    let dataset = policy.datasets.values().find(|dataset| dataset.id.sql_name() == table)?;
-    Some(dataset).filter(|dataset| !is_open(dataset))
-}
-
-/// True if rows of a sealed dataset are read below.
-fn reads_individuals(plan: &LogicalPlan, policy: &EffectivePolicy) -> Result<bool, Refused> {
-    plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if dataset_of(scan, policy).is_some())))
-        .map_err(not_built)
+/// True of a column that says something sensitive of a subject, and whose dataset is not open.
+pub(crate) fn is_sensitive(column: &EffectiveColumn) -> bool {
+    column.role == Role::Sensitive && column.grade > Level(1)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use datafusion_expr::Expr;
 use datafusion_expr::HigherOrderUDF;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::ScalarUDF;
+use datafusion_expr::TableScan;
 use datafusion_expr::TableSource;
 use datafusion_expr::WindowUDF;
 use datafusion_expr::planner::ContextProvider;
@@ -110,6 +111,15 @@ impl TableSource for ReleasedSource {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
+}
+
+/// The dataset that a scan reads, by the name of its table; nothing for the released table of a stage.
+pub(crate) fn scanned_dataset<'p>(
+    scan: &TableScan,
+    policy: &'p EffectivePolicy,
+) -> Option<&'p EffectiveDataset> {
+    let table = scan.table_name.to_string();
+    policy.datasets.values().find(|dataset| dataset.id.sql_name() == table)
 }
 
 /// The schema a dataset's sealed table has for this job: granted columns and unit keys, in order.

@@ -9,6 +9,7 @@ use datafusion_expr::LogicalPlan;
 
 use super::BaseRows;
 use super::columns::Choice;
+use super::columns::Columns;
 use super::columns::OwnRows;
 use super::columns::Part;
 use super::columns::mixed;
@@ -31,109 +32,86 @@ impl BaseRows {
         }
         let both = self.columns.and(&right.columns);
         let is_key = |(one, other): &(Expr, Expr)| both.is_key(one) && both.is_key(other);
-        let reads = |(one, other): &(Expr, Expr)| both.reads_sensitive(one) || both.reads_sensitive(other);
-        let found = |(one, other): &(Expr, Expr)| both.reads_found(one) || both.reads_found(other);
-        if join.on.iter().any(|pair| !is_key(pair) && found(pair)) {
+        let read = |(one, other): &(Expr, Expr)| &both.read(one) | &both.read(other);
+        // What was found is equated by its key alone, and that only where it tells of sensitive columns in one way.
+        let equates_found = |pair: &(Expr, Expr)| {
+            let least = if is_key(pair) { Part::Mixed } else { Part::Beside };
+            read(pair).iter().any(|part| *part >= least)
+        };
+        if join.on.iter().any(equates_found) {
             return Err(mixed());
         }
-        let is_kept = |pair: &&(Expr, Expr)| is_key(pair) || !reads(pair);
-        let on: Pairs = join.on.iter().filter(is_kept).cloned().collect();
-        let by_pairs = if on.len() < join.on.len() { Choice::Whole } else { Choice::None };
+        let is_sensitive = |pair: &(Expr, Expr)| read(pair).iter().any(|part| *part >= Part::Certain);
+        let on: Pairs = join.on.iter().filter(|pair| is_key(pair) || !is_sensitive(pair)).cloned().collect();
+        // Whoever was found by sensitive columns is chosen by them wherever their key is met.
+        let by_pairs = if join.on.iter().any(is_sensitive) { Choice::Whole } else { Choice::None };
         let filter = join.filter.as_ref().map(|filter| relaxed(filter, &both)).transpose()?;
         let (filter, by_filter) =
             filter.map_or((None, Choice::None), |filter| (filter.condition, filter.choice));
-        let meets_by_others = filter.is_some() || !on.iter().all(is_key);
-        // Whoever was found by sensitive columns is chosen by them wherever their key is met.
-        let by_found_keys = join.on.iter().any(|pair| is_key(pair) && reads(pair));
-        let is_found_narrowed = join.on.iter().any(|pair| is_key(pair) && found(pair));
-        let tells_both = |expr: &Expr| both.read(expr).contains(&Part::Mixed);
-        if join.on.iter().any(|(one, other)| tells_both(one) || tells_both(other)) {
-            return Err(mixed());
-        }
-        let by_keys = if by_found_keys { Choice::Whole } else { Choice::None };
-        // The rows of the other side as they are met: by what has chosen them, and by the condition of the join.
-        let of_join = by_pairs.and(by_filter)?.and(by_keys)?;
-        let tables_differ = |one: &Self, other: &Self| !one.datasets.is_subset(&other.datasets);
-        let met = right.choice.and(of_join)?;
-        let is_met_narrowed =
-            right.is_narrowed || meets_by_others || is_found_narrowed || tables_differ(&right, &self);
-        let is_narrowed = self.is_narrowed || is_met_narrowed;
-        let of_met = right.own_rows.after(of_join);
-        let own_rows = self.own_rows.max(of_met);
+        let meeting = Meeting {
+            choice: by_pairs.and(by_filter)?,
+            is_narrowed: filter.is_some()
+                || !on.iter().all(is_key)
+                || join.on.iter().any(|pair| read(pair).iter().any(|part| *part >= Part::Beside)),
+        };
+        let met = Met::of(&right, &self, &meeting)?;
+        let own_rows = self.own_rows.max(met.own_rows);
+        let is_narrowed = self.is_narrowed || met.is_narrowed;
         let datasets = &self.datasets | &right.datasets;
-        let is_individual = true;
         let (of_left, of_right) = (names(&self.plan), names(&right.plan));
         let mut columns = both.clone();
-        let rows_found = |is_narrowed: bool| if is_narrowed { OwnRows::Mixed } else { OwnRows::Chosen };
+        let is_raw = false;
         match join.join_type {
             JoinType::Inner => {
-                let choice = self.choice.and(met)?;
+                let choice = self.choice.and(met.choice)?;
                 let plan = rejoined(self.plan, right.plan, on, filter, join)?;
-                let is_raw = false;
-                Ok(BaseRows { plan, columns, is_individual, is_raw, choice, own_rows, is_narrowed, datasets })
+                Ok(BaseRows { plan, columns, is_raw, choice, own_rows, is_narrowed, datasets, ..self })
             }
             JoinType::Left => {
-                let mut of_rows = self.own_rows;
-                let is_chosen = of_met > OwnRows::All;
-                if is_chosen {
-                    columns.find(&of_right, met, is_met_narrowed);
-                    of_rows = of_rows.max(rows_found(is_met_narrowed || met == Choice::Partial));
-                }
+                let own_rows = self.own_rows.max(met.found(&mut columns, &of_right));
                 let plan = rejoined(self.plan, right.plan, on, filter, join)?;
-                Ok(BaseRows { plan, columns, is_raw: false, own_rows: of_rows, datasets, ..self })
+                Ok(BaseRows { plan, columns, is_raw, own_rows, datasets, ..self })
             }
             JoinType::Right => {
-                let mut of_rows = right.own_rows;
-                let met = self.choice.and(of_join)?;
-                let is_chosen = self.own_rows.after(of_join) > OwnRows::All;
-                if is_chosen {
-                    let is_met_narrowed = self.is_narrowed
-                        || meets_by_others
-                        || is_found_narrowed
-                        || tables_differ(&self, &right);
-                    columns.find(&of_left, met, is_met_narrowed);
-                    of_rows = of_rows.max(rows_found(is_met_narrowed || met == Choice::Partial));
-                }
+                let met = Met::of(&self, &right, &meeting)?;
+                let own_rows = right.own_rows.max(met.found(&mut columns, &of_left));
                 let plan = rejoined(self.plan, right.plan, on, filter, join)?;
-                Ok(BaseRows { plan, columns, is_raw: false, own_rows: of_rows, datasets, ..right })
+                Ok(BaseRows { plan, columns, is_raw, own_rows, datasets, ..right })
             }
+            // Of either side anybody is there, so that what one of them finds tells of both.
             JoinType::Full => {
                 let choice = self.choice.or(right.choice)?;
-                let is_chosen = own_rows > OwnRows::All;
-                if is_chosen {
-                    let all: Vec<String> = of_left.into_iter().chain(of_right).collect();
-                    columns.find(&all, Choice::Partial, true);
-                }
-                let own_rows = if is_chosen { OwnRows::Mixed } else { own_rows };
+                let either = Met { choice: Choice::Partial, own_rows, is_narrowed };
+                let all: Vec<String> = of_left.into_iter().chain(of_right).collect();
+                let own_rows = either.found(&mut columns, &all);
                 let plan = rejoined(self.plan, right.plan, on, filter, join)?;
-                let is_raw = false;
-                Ok(BaseRows { plan, columns, is_individual, is_raw, choice, own_rows, is_narrowed, datasets })
+                Ok(BaseRows { plan, columns, is_raw, choice, own_rows, is_narrowed, datasets, ..self })
             }
             JoinType::LeftSemi => {
-                let choice = self.choice.and(met)?;
-                let own_rows = self.own_rows.after(met);
+                let choice = self.choice.and(met.choice)?;
+                let own_rows = self.own_rows.after(met.choice);
                 let plan = rejoined(self.plan, right.plan, on, filter, join)?;
-                Ok(BaseRows { plan, is_raw: false, choice, own_rows, is_narrowed, datasets, ..self })
+                Ok(BaseRows { plan, is_raw, choice, own_rows, is_narrowed, datasets, ..self })
             }
             // Who has none of certain rows is anybody, where nothing is to tell which rows those are.
-            JoinType::LeftAnti if met != Choice::None => {
-                let is_partial = is_met_narrowed || met == Choice::Partial;
-                let among = if is_partial { Choice::Partial } else { Choice::Whole };
+            JoinType::LeftAnti if met.choice != Choice::None => {
+                let among = if met.tells_others() { Choice::Partial } else { Choice::Whole };
                 let own_rows = self.own_rows.after(among);
                 Ok(BaseRows { choice: self.choice.and(among)?, own_rows, ..self })
             }
             JoinType::LeftAnti => {
                 let plan = rejoined(self.plan, right.plan, on, filter, join)?;
-                Ok(BaseRows { plan, is_raw: false, is_narrowed: true, datasets, ..self })
+                Ok(BaseRows { plan, is_raw, is_narrowed: true, datasets, ..self })
             }
             JoinType::LeftMark => {
-                let part = match (met, is_met_narrowed) {
+                let part = match (met.choice, met.is_narrowed) {
                     (Choice::None, _) => Part::Other,
                     (Choice::Whole, false) => Part::Sensitive,
                     (Choice::Whole, true) => Part::Found,
                     (Choice::Partial, _) => Part::Mixed,
                 };
-                self.marked(right.plan, join, (on, filter), part)
+                let plan = rejoined(self.plan.clone(), right.plan, on, filter, join)?;
+                self.with_mark(plan, part)
             }
             JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => Err(internal()),
         }
@@ -210,22 +188,54 @@ impl BaseRows {
     }
 
     /// A mark tells whether there is a row on the other side, and with that what has chosen the rows there.
-    fn marked(
-        self,
-        right: LogicalPlan,
-        join: &Join,
-        (on, filter): (Pairs, Option<Expr>),
-        part: Part,
-    ) -> Result<Self, Refused> {
-        let plan = rejoined(self.plan.clone(), right, on, filter, join)?;
-        self.with_mark(plan, part)
-    }
-
     fn with_mark(self, plan: LogicalPlan, part: Part) -> Result<Self, Refused> {
         let mut columns = self.columns;
         let mark = plan.schema().fields().last().ok_or_else(internal)?.name().clone();
         columns.put(&mark, part);
         Ok(BaseRows { plan, columns, is_raw: false, ..self })
+    }
+}
+
+/// The condition of a join, as far as it chooses rows of a side that is met.
+struct Meeting {
+    /// The choice that has been taken out of it.
+    choice: Choice,
+    /// The rest of it chooses as well.
+    is_narrowed: bool,
+}
+
+/// The rows of a side as those of the other side meet them: by what has chosen them, and by the condition of the join.
+struct Met {
+    choice: Choice,
+    own_rows: OwnRows,
+    is_narrowed: bool,
+}
+
+impl Met {
+    /// The rows of `side` as those of `beside` meet them. That somebody is in another table narrows them as a condition does.
+    fn of(side: &BaseRows, beside: &BaseRows, meeting: &Meeting) -> Result<Self, Refused> {
+        Ok(Met {
+            choice: side.choice.and(meeting.choice)?,
+            own_rows: side.own_rows.after(meeting.choice),
+            is_narrowed: side.is_narrowed
+                || meeting.is_narrowed
+                || !side.datasets.is_subset(&beside.datasets),
+        })
+    }
+
+    /// True if that they are met tells of other conditions besides.
+    fn tells_others(&self) -> bool {
+        self.is_narrowed || self.choice == Choice::Partial
+    }
+
+    /// Notes that columns of these rows are found where they are met, and missing elsewhere: that they are there tells what has chosen
+    /// them. Says what numbers over both sides' rows are of.
+    fn found(&self, columns: &mut Columns, names: &[String]) -> OwnRows {
+        if self.own_rows == OwnRows::All {
+            return OwnRows::All;
+        }
+        columns.find(names, self.choice, self.is_narrowed);
+        if self.tells_others() { OwnRows::Mixed } else { OwnRows::Chosen }
     }
 }
 

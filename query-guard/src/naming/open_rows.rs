@@ -16,10 +16,10 @@ use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::Expr;
 use datafusion_expr::LogicalPlan;
 use datafusion_expr::TableScan;
-use obscura_policies::effective::EffectiveDataset;
 use obscura_policies::effective::EffectivePolicy;
 use obscura_policies::vocabulary::Level;
 
+use crate::catalog::scanned_dataset;
 use crate::finding::Refused;
 use crate::floor::is_open;
 use crate::open_values::from_texts;
@@ -128,16 +128,11 @@ fn reads_open_only(plan: &LogicalPlan, policy: &EffectivePolicy) -> bool {
     let walked = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             tables += 1;
-            open += usize::from(table(scan, policy).is_some_and(is_open));
+            open += usize::from(scanned_dataset(scan, policy).is_some_and(is_open));
         }
         Ok(TreeNodeRecursion::Continue)
     });
     walked.is_ok() && tables > 0 && tables == open
-}
-
-fn table<'p>(scan: &TableScan, policy: &'p EffectivePolicy) -> Option<&'p EffectiveDataset> {
-    let table = scan.table_name.to_string();
-    policy.datasets.values().find(|dataset| dataset.id.sql_name() == table)
 }
 
 fn computed(plan: &LogicalPlan, reading: Reading<'_>) -> Result<RecordBatch, Refused> {
@@ -161,7 +156,7 @@ fn computed(plan: &LogicalPlan, reading: Reading<'_>) -> Result<RecordBatch, Ref
 }
 
 fn scanned(scan: &TableScan, reading: Reading<'_>) -> Result<RecordBatch, Refused> {
-    let dataset = table(scan, reading.policy).ok_or_else(rows_without_names)?;
+    let dataset = scanned_dataset(scan, reading.policy).ok_or_else(rows_without_names)?;
     let published = dataset.published.as_ref().ok_or_else(rows_without_names)?;
     if scan.fetch.is_some() {
         return Err(rows_without_names());

@@ -17,6 +17,7 @@ use obscura_policies::vocabulary::DatasetId;
 
 use crate::atoms::Atom;
 use crate::atoms::Quantity;
+use crate::catalog::scanned_dataset;
 use crate::cell::AtomSpec;
 use crate::cell::MeasureSpec;
 use crate::column::where_and_value;
@@ -129,8 +130,7 @@ impl Scanned {
     }
 
     fn scan(scan: &TableScan, policy: &EffectivePolicy) -> Result<Self, Refused> {
-        let table = scan.table_name.to_string();
-        let dataset = policy.datasets.values().find(|dataset| dataset.id.sql_name() == table);
+        let dataset = scanned_dataset(scan, policy);
         // What is neither sealed nor open is the released table of an earlier stage.
         let dataset = dataset.filter(|dataset| !is_open(dataset)).ok_or_else(rows_without_names)?;
         let raw = |name: &str| Expr::Column(Column::from_name(raw_name(dataset, name)));

@@ -1,7 +1,7 @@
 //! Bases: a stage that chooses by a sensitive column is held to bases that do not.
 //!
-//! What a sensitive column decides is seen where a condition or a key reads it, and not where it was folded to a number of each subject
-//! before: that a plan has the bases that were admitted is looked at as a whole (`as_admitted`).
+//! It sees sensitive columns in conditions and keys. It does not see them in numbers that were folded for each subject before: there it rests
+//! on the comparison with the admitted plan (`as_admitted`).
 
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::tree_node::TreeNodeRecursion;

@@ -11,6 +11,7 @@ use crate::atoms::is_present;
 use crate::base_rows::AddedUp;
 use crate::base_rows::BaseRows;
 use crate::base_rows::Choice;
+use crate::base_rows::is_sensitive;
 use crate::finding::Refused;
 use crate::finding::internal;
 use crate::plan::Base;
@@ -40,10 +41,14 @@ impl ZonePass<'_> {
         group: &[Expr],
         atoms: &mut Vec<Atom>,
     ) -> Result<Option<Bases>, Refused> {
+        let read = rows.taint.datasets.iter().filter_map(|id| self.policy.datasets.get(id));
+        if !read.flat_map(|dataset| &dataset.columns).any(is_sensitive) {
+            return Ok(None);
+        }
         let base = BaseRows::of(&rows.plan, self.policy)?;
-        let is_sensitive = group.iter().map(|key| base.is_sensitive(key));
-        let is_sensitive = is_sensitive.collect::<Result<Vec<bool>, Refused>>()?;
-        let by_keys = if is_sensitive.contains(&true) { Choice::Whole } else { Choice::None };
+        let are_kept = group.iter().map(|key| Ok(!base.is_sensitive(key)?));
+        let are_kept = are_kept.collect::<Result<Vec<bool>, Refused>>()?;
+        let by_keys = if are_kept.contains(&false) { Choice::Whole } else { Choice::None };
         let of_group = base.choice.and(by_keys)?;
         let mut are_apart = of_group != Choice::None;
         let mut relaxed = Vec::with_capacity(atoms.len());
@@ -89,7 +94,7 @@ impl ZonePass<'_> {
         let apart = are_apart.then(|| Apart {
             rows: SourceRows { plan: base.plan, ..rows.clone() },
             atoms: of_bases,
-            keys: is_sensitive.into_iter().map(|is_sensitive| !is_sensitive).collect(),
+            keys: are_kept,
         });
         Ok(Some(Bases { of_atoms, are_rows_chosen: base.choice != Choice::None, apart }))
     }
@@ -104,7 +109,7 @@ impl ZonePass<'_> {
         set: Option<KeySet>,
         known: &mut Known,
     ) -> Result<Stage, Refused> {
-        let has_bases = (0..grouped.atoms.len()).any(|atom| grouped.base_of(atom, positions).is_some());
+        let has_bases = grouped.bases_of(positions).iter().any(Option::is_some);
         let apart = grouped.bases.as_ref().and_then(|bases| bases.apart.as_ref()).filter(|_| has_bases);
         let Some(apart) = apart else { return self.stage(grouped, positions, set) };
         let is_kept = |position: &usize| apart.keys.get(*position) == Some(&true);
@@ -113,7 +118,7 @@ impl ZonePass<'_> {
             Some(stage) => stage.clone(),
             None => {
                 let stage = self.stage(&grouped.of_bases(apart)?, &of_base, None)?;
-                let (stage, name) = (Stage { is_base: true, ..stage.clone() }, stage.name);
+                let name = stage.name.clone();
                 self.stages.push(stage);
                 known.insert(of_base, name.clone());
                 name

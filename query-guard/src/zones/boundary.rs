@@ -333,9 +333,10 @@ impl ZonePass<'_> {
         let mut folds = Vec::with_capacity(source_rows.classes.len());
         let mut classes = Vec::with_capacity(source_rows.classes.len());
         let single = source_rows.classes.len() == 1;
-        // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
-        let homogeneity = (0..atoms.len()).any(|atom| grouped.base_of(atom, positions).is_some());
+        let bases = grouped.bases_of(positions);
+        let homogeneity = bases.iter().any(Option::is_some);
         let is_compared = grouped.is_base || homogeneity;
+        // No control asks how many subjects there are beyond the threshold, or how large the largest contributions are.
         let threshold_only = controls.dominance.is_none()
             && controls.perturbation.is_none()
             && !is_compared
@@ -394,12 +395,9 @@ impl ZonePass<'_> {
             .iter()
             .zip(specs)
             .zip(&grouped.chosen)
-            .enumerate()
-            .map(|(at, ((atom, spec), is_chosen))| match privacy {
-                None => {
-                    let atom = stage_atom(atom, spec, *is_chosen, &source_rows.bases);
-                    StageAtom { base: grouped.base_of(at, positions), ..atom }
-                }
+            .zip(bases)
+            .map(|(((atom, spec), is_chosen), base)| match privacy {
+                None => StageAtom { base, ..stage_atom(atom, spec, *is_chosen, &source_rows.bases) },
                 Some(_) => unrounded(spec),
             })
             .collect();

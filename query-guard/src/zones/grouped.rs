@@ -64,15 +64,18 @@ pub(super) struct Apart {
 }
 
 impl Grouped {
-    /// The atom of the base of an atom, in a stage of some of the keys; nothing where it is the same cell.
-    pub(super) fn base_of(&self, atom: usize, positions: &[usize]) -> Option<usize> {
-        let bases = self.bases.as_ref()?;
-        let of_atom = bases.of_atoms.get(atom).copied().flatten()?;
+    /// The atom of the base of each atom, in a stage of some of the keys; nothing where it is the same cell.
+    pub(super) fn bases_of(&self, positions: &[usize]) -> Vec<Option<usize>> {
+        let Some(bases) = &self.bases else { return vec![None; self.atoms.len()] };
         let keeps = |position: &usize| {
             bases.apart.as_ref().is_none_or(|apart| apart.keys.get(*position) == Some(&true))
         };
-        let is_held = of_atom.is_chosen || bases.are_rows_chosen || !positions.iter().all(keeps);
-        is_held.then_some(of_atom.place)
+        let are_chosen = bases.are_rows_chosen || !positions.iter().all(keeps);
+        let of_atom = |atom: usize| {
+            let base = bases.of_atoms.get(atom).copied().flatten()?;
+            (are_chosen || base.is_chosen).then_some(base.place)
+        };
+        (0..self.atoms.len()).map(of_atom).collect()
     }
 
     /// The items of some of the keys.
